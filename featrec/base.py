@@ -1,0 +1,213 @@
+"""What every stage shares with scikit-learn, and the only door to scikit-learn's private helpers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._set_output import _get_output_config
+
+from featrec.bag import Bag
+from featrec.exceptions import EmptyBagWarning, InputError, MetricError
+from featrec.lazy import Bags, Images
+from featrec.parallel import map_batches
+
+__all__ = [
+    "JOBS",
+    "RANDOM_STATE",
+    "VERBOSE",
+    "CodesOutput",
+    "Estimator",
+    "Interval",
+    "NoOutputContainer",
+    "StrOptions",
+    "check_bags",
+    "positive_integer",
+    "sample_descriptors",
+    "warn_of_empty_bags",
+]
+
+JOBS = {"n_jobs": [None, Interval(int, None, None, closed="neither")]}
+VERBOSE = {"verbose": ["verbose"]}
+RANDOM_STATE = {"random_state": ["random_state"]}
+
+# An image gives at least this many descriptors to a sample, if it has them; a sample of 100,000 then reads 1,000 images.
+LEAST_FROM_AN_IMAGE = 100
+
+
+def positive_integer(least: int = 1) -> Interval:
+    """The constraint of a parameter that counts something."""
+    return Interval(int, least, None, closed="left")
+
+
+class Estimator(BaseEstimator):
+    """Base of all estimators: parameters are declared in ``_parameter_constraints`` and checked before work."""
+
+    _parameter_constraints: dict[str, list] = {}
+
+    def _check_parameters(self) -> None:
+        self._validate_params()
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.no_validation = True
+        return tags
+
+
+class NoOutputContainer:
+    """For transformers whose result is no table: ``set_output`` is accepted and changes nothing.
+
+    scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so each subclass is given it here.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_wrap_output_keys", None)
+        super().__init_subclass__(**kwargs)
+
+    def set_output(self, *, transform: str | None = None) -> Self:
+        """Do nothing: the result is a sequence, in whatever container tables are asked for.
+
+        Parameters
+        ----------
+        transform : str, optional
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+
+class CodesOutput:
+    """For transformers that give one row an image: the source's pandas index goes on the frames they return."""
+
+    def _with_index(self, codes: np.ndarray, index: Any) -> Any:
+        if index is None or _get_output_config("transform", self)["dense"] != "pandas":
+            return codes
+        import pandas
+
+        return pandas.DataFrame(codes, index=index)
+
+
+def check_bags(X: Any, *, stage: str) -> Bags:
+    """The one check of what encoders and vocabularies take: Bags, or a list of Bag."""
+    if isinstance(X, Bags):
+        return X
+    if isinstance(X, Bag):
+        raise InputError(f"{stage} takes the bags of several images; got one Bag. Write [bag].")
+    if isinstance(X, Images):
+        raise InputError(f"{stage} takes Bags; got Images. Put an extractor before it, such as DenseSIFT().")
+    if not isinstance(X, (list, tuple, np.ndarray)):
+        raise InputError(f"{stage} takes Bags or a list of Bag; got {type(X).__name__}. An extractor's transform gives Bags.")
+    items = list(X)
+    for position, item in enumerate(items):
+        if not isinstance(item, Bag):
+            raise InputError(
+                f"{stage} takes Bags; item {position} is {_kind(item)}. Pictures need an extractor first "
+                "(make_pipeline(DenseSIFT(), ...)); precomputed descriptors enter as Bag(array)."
+            )
+    return Bags(items)
+
+
+def _kind(item: Any) -> str:
+    return f"an array of shape {item.shape}" if isinstance(item, np.ndarray) else f"a {type(item).__name__}"
+
+
+def sample_descriptors(
+    bags: Bags,
+    max_descriptors: int,
+    random_state: Any = None,
+    *,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Bag:
+    """Draw at most `max_descriptors` from the bags, as one Bag without frames.
+
+    Images are read in a random order until the sample is full. Each image has a seed of its own, so neither `n_jobs` nor
+    the size of a batch changes what is drawn.
+    """
+    random = check_random_state(random_state)
+    seed = int(random.randint(np.iinfo(np.int32).max))
+    order = random.permutation(len(bags))
+    quota = max(LEAST_FROM_AN_IMAGE, -(-max_descriptors // max(1, len(bags))))
+    parts: list[Bag] = []
+    missing, read = max_descriptors, 0
+    while missing > 0 and read < len(order):
+        rows = order[read : read + -(-missing // quota)]
+        drawn = _draw(bags[rows], rows, quota, seed, n_jobs, verbose)
+        parts += drawn
+        read += len(rows)
+        missing -= sum(len(bag.descriptors) for bag in drawn)
+    return _join(parts, max_descriptors)
+
+
+class _Drawer:
+    """Takes at most `quota` rows of each bag of a batch."""
+
+    def __init__(self, quota: int, seed: int):
+        self.quota, self.seed = quota, seed
+
+    def __call__(self, batch: _Numbered) -> list[Bag]:
+        return [self.take(bag, row) for row, bag in zip(batch.rows, batch.bags, strict=True)]
+
+    def take(self, bag: Bag, row: int) -> Bag:
+        n = len(bag.descriptors)
+        if n <= self.quota:
+            return Bag(bag.descriptors, metric=bag.metric)
+        random = np.random.default_rng((self.seed, int(row)))
+        chosen = np.sort(random.choice(n, self.quota, replace=False))
+        return Bag(bag.descriptors[chosen], metric=bag.metric)
+
+
+class _Numbered:
+    """Bags with their places in the whole batch, sliced together."""
+
+    def __init__(self, bags: Bags, rows: np.ndarray):
+        self.bags, self.rows = bags, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> _Numbered:
+        return _Numbered(self.bags[key], self.rows[key])
+
+
+def _draw(bags: Bags, rows: np.ndarray, quota: int, seed: int, n_jobs: int | None, verbose: int) -> list[Bag]:
+    parts = map_batches(_Drawer(quota, seed), _Numbered(bags, rows), n_jobs=n_jobs, verbose=verbose, label="images sampled")
+    return [bag for part in parts for bag in part]
+
+
+def _join(parts: list[Bag], limit: int) -> Bag:
+    full = [bag for bag in parts if len(bag.descriptors)]
+    if not full:
+        return parts[0] if parts else Bag(np.empty((0, 0), np.float32))
+    check_alike(full)
+    return Bag(np.concatenate([bag.descriptors for bag in full])[:limit], metric=full[0].metric)
+
+
+def check_alike(bags: Sequence[Bag]) -> None:
+    """All bags of one fit hold descriptors of one kind."""
+    kinds = {(bag.metric, bag.descriptors.shape[1]) for bag in bags}
+    if len({metric for metric, _ in kinds}) > 1:
+        raise MetricError("some bags hold packed bits (hamming) and some numbers (euclidean); use one extractor for all images")
+    if len(kinds) > 1:
+        raise InputError(f"descriptors must have one width; these have {sorted(width for _, width in kinds)}")
+
+
+def warn_of_empty_bags(count: int, total: int, stage: str) -> None:
+    """One warning for a batch, with the count."""
+    if count:
+        import warnings
+
+        warnings.warn(
+            f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. "
+            "They may be flat or too small for the extractor; dense features (DenseSIFT) need no keypoints.",
+            EmptyBagWarning,
+            stacklevel=3,
+        )

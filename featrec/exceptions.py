@@ -1,0 +1,149 @@
+"""The errors and warnings of featrec.
+
+Every error is also the built-in that a user would catch, and names the item, the rule, what was given and the way out::
+
+    FeatrecError
+    ├── InputError (ValueError)                 what was given is no batch of pictures, no bags, no labels
+    │   ├── ImageError                          one picture of the batch
+    │   │   ├── MissingImageError (FileNotFoundError)
+    │   │   ├── UnreadableImageError (OSError)  permissions, a folder, a broken device
+    │   │   ├── EmptyImageError                 zero bytes, zero rows or columns
+    │   │   ├── TruncatedImageError             the file ends too early
+    │   │   ├── NotAnImageError                 the bytes are something else
+    │   │   ├── TooManyPixelsError              over the limit, found before decoding
+    │   │   └── UnsupportedImageError           a kind of picture that featrec does not take
+    │   └── MetricError                         packed bits where numbers are expected, or the reverse
+    ├── DatasetError (LookupError)              no such set, or its files are not there
+    ├── ModelFileError (ValueError)             a model file that is damaged or not to be trusted
+    └── MissingExtraError (ImportError)         an optional package is not installed
+
+    FeatrecWarning (UserWarning)
+    ├── EmptyBagWarning                         images without descriptors became zero rows
+    └── VersionWarning                          a model was saved with other versions
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+__all__ = [
+    "DatasetError",
+    "EmptyBagWarning",
+    "EmptyImageError",
+    "FeatrecError",
+    "FeatrecWarning",
+    "ImageError",
+    "InputError",
+    "MetricError",
+    "MissingExtraError",
+    "MissingImageError",
+    "ModelFileError",
+    "NotAnImageError",
+    "TooManyPixelsError",
+    "TruncatedImageError",
+    "UnreadableImageError",
+    "UnsupportedImageError",
+    "VersionWarning",
+]
+
+
+class FeatrecError(Exception):
+    """The root of all errors that featrec raises on purpose."""
+
+
+class InputError(FeatrecError, ValueError):
+    """What was given to a public function or method breaks a rule."""
+
+
+class ImageError(InputError):
+    """One picture of a batch cannot be used.
+
+    Attributes
+    ----------
+    position : int or None
+        Where the picture stands in the batch.
+    item : str or None
+        Its path, where it has one.
+    reason : str
+        The rule it breaks, what was found and the way out.
+    """
+
+    def __init__(self, reason: str, *, position: int | None = None, item: str | None = None):
+        super().__init__(reason)
+        self.reason = reason
+        self.position = position
+        self.item = item
+
+    def __str__(self) -> str:
+        place = "" if self.position is None else f"image {self.position}"
+        if self.item is not None:
+            place = f"{place} ({self.item!r})" if place else repr(self.item)
+        return f"{place}: {self.reason}" if place else self.reason
+
+    def __reduce__(self) -> tuple:
+        return _rebuild, (type(self), self.reason, self.position, self.item)
+
+    def at(self, position: int | None, item: str | None) -> Self:
+        """The same error, naming the place in the batch."""
+        item = self.item if item is None else item
+        return type(self)(self.reason, position=position, item=item)
+
+
+def _rebuild(kind: type[ImageError], reason: str, position: int | None, item: str | None) -> ImageError:
+    return kind(reason, position=position, item=item)
+
+
+class MissingImageError(ImageError, FileNotFoundError):
+    """There is no file at the path."""
+
+
+class UnreadableImageError(ImageError, OSError):
+    """The file is there and cannot be opened."""
+
+
+class EmptyImageError(ImageError):
+    """Zero bytes, or an array without rows or columns."""
+
+
+class TruncatedImageError(ImageError):
+    """The file ends before its picture does."""
+
+
+class NotAnImageError(ImageError):
+    """The bytes are not a picture in any format that is known."""
+
+
+class TooManyPixelsError(ImageError):
+    """The header announces more pixels than the limit."""
+
+
+class UnsupportedImageError(ImageError):
+    """A picture whose type, shape or range of values is not taken."""
+
+
+class MetricError(InputError):
+    """Packed bits were given where numbers are expected, or the reverse."""
+
+
+class DatasetError(FeatrecError, LookupError):
+    """A data set is unknown, or its files are not where they should be."""
+
+
+class ModelFileError(FeatrecError, ValueError):
+    """A model file is damaged, or holds something that is not to be trusted."""
+
+
+class MissingExtraError(FeatrecError, ImportError):
+    """An optional package is missing; the message names the extra that brings it."""
+
+
+class FeatrecWarning(UserWarning):
+    """The root of featrec's warnings."""
+
+
+class EmptyBagWarning(FeatrecWarning):
+    """Some images gave no descriptors, so their codes are zero."""
+
+
+class VersionWarning(FeatrecWarning):
+    """A model file was written by other versions than those installed."""

@@ -1,0 +1,171 @@
+"""The one place where work is spread over threads, and the guard that keeps one level of parallelism.
+
+cv2's and BLAS's thread limits belong to the process, not to a thread. The guard is therefore counted: the first worker
+to enter sets one thread, the last to leave restores what was there.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
+
+import joblib
+from joblib.parallel import get_active_backend
+from threadpoolctl import ThreadpoolController
+
+from featrec.exceptions import InputError
+
+__all__ = ["map_batches", "one_inner_thread", "worker_count"]
+
+Result = TypeVar("Result")
+
+
+class Sliceable(Protocol):
+    """What map_batches takes apart: a list, Images, Bags."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+LARGEST_BATCH = 32
+BATCHES_PER_WORKER = 4
+
+
+def worker_count(n_jobs: int | None = None) -> int:
+    """How many workers `n_jobs` means here: the joblib context decides for None, and a worker starts no others."""
+    backend, in_context = get_active_backend()
+    if (backend.nesting_level or 0) > 0:
+        return 1
+    n_jobs = in_context if n_jobs is None else n_jobs
+    n_jobs = 1 if n_jobs is None else n_jobs
+    if n_jobs == 0:
+        raise InputError("n_jobs=0 asks for no workers; use None or 1 for one, -1 for all processors")
+    return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
+
+
+def map_batches(
+    function: Callable[..., Result],
+    items: Sliceable,
+    *,
+    n_jobs: int | None = None,
+    batch_size: int | None = None,
+    verbose: int = 0,
+    label: str = "images",
+) -> list[Result]:
+    """Apply `function` to consecutive slices of `items` and return its results in order.
+
+    Threads are used, because cv2, BLAS and the compiled loops release the GIL, unless ``joblib.parallel_config`` names
+    another backend.
+    """
+    workers = worker_count(n_jobs)
+    size = batch_size or _batch_size(len(items), workers)
+    batches = [slice(start, start + size) for start in range(0, len(items), size)]
+    progress = _Progress(len(items), label) if verbose else None
+    if workers == 1 or len(batches) < 2:
+        return [_tell(progress, function(items[batch]), batch) for batch in batches]
+    tasks = (joblib.delayed(_guarded)(function, items[batch]) for batch in batches)
+    results = joblib.Parallel(n_jobs=workers, prefer="threads", return_as=_return_as())(tasks)
+    return [_tell(progress, result, batch) for result, batch in zip(results, batches, strict=True)]
+
+
+def _batch_size(n_items: int, workers: int) -> int:
+    return max(1, min(LARGEST_BATCH, math.ceil(n_items / (workers * BATCHES_PER_WORKER))))
+
+
+def _return_as() -> str:
+    """Progress follows the work where the backend can hand over results one by one."""
+    backend, _ = get_active_backend(prefer="threads")
+    return "generator" if getattr(backend, "supports_return_generator", False) else "list"
+
+
+def _guarded(function: Callable[[Any], Result], batch: Any) -> Result:
+    with one_inner_thread():
+        return function(batch)
+
+
+def _tell(progress: _Progress | None, result: Result, batch: slice) -> Result:
+    if progress is not None:
+        progress.reached(batch.stop)
+    return result
+
+
+def _nothing_to_restore() -> None:
+    pass
+
+
+class _Guard:
+    """Counts who is inside; the first sets the limits, the last takes them back."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.inside = 0
+        self.restore: Callable[[], None] = _nothing_to_restore
+
+    def enter(self) -> None:
+        with self.lock:
+            if self.inside == 0:
+                self.restore = _limit_inner_threads()
+            self.inside += 1
+
+    def leave(self) -> None:
+        with self.lock:
+            self.inside -= 1
+            if self.inside == 0:
+                self.restore()
+                self.restore = _nothing_to_restore
+
+
+_GUARD = _Guard()
+
+
+@contextmanager
+def one_inner_thread() -> Iterator[None]:
+    """Hold cv2 and BLAS to one thread while any caller is inside; safe when callers overlap."""
+    _GUARD.enter()
+    try:
+        yield
+    finally:
+        _GUARD.leave()
+
+
+def _limit_inner_threads() -> Callable[[], None]:
+    limiter = _controller("scipy.linalg" in sys.modules).limit(limits=1)
+    cv2 = sys.modules.get("cv2")
+    if cv2 is None:
+        return limiter.restore_original_limits
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+
+    def restore() -> None:
+        cv2.setNumThreads(threads)
+        limiter.restore_original_limits()
+
+    return restore
+
+
+@lru_cache(maxsize=2)
+def _controller(scipy_loaded: bool) -> ThreadpoolController:
+    """Kept, since finding the libraries takes 2 ms; found again once SciPy has brought its own BLAS."""
+    return ThreadpoolController()
+
+
+class _Progress:
+    """A line on the standard error for each tenth of the work."""
+
+    def __init__(self, total: int, label: str):
+        self.total, self.label, self.told = total, label, 0
+        self.start = time.perf_counter()
+
+    def reached(self, done: int) -> None:
+        done = min(done, self.total)
+        tenth = 10 * done // max(1, self.total)
+        if tenth > self.told:
+            self.told = tenth
+            seconds = time.perf_counter() - self.start
+            sys.stderr.write(f"{done:>7} of {self.total} {self.label}, {seconds:.1f} s\n")
