@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -27,11 +28,12 @@ __all__ = [
     "StrOptions",
     "check_bags",
     "positive_integer",
+    "real_number",
     "sample_descriptors",
     "warn_of_empty_bags",
 ]
 
-JOBS = {"n_jobs": [None, Interval(int, None, None, closed="neither")]}
+JOBS = {"n_jobs": [None, Integral]}
 VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 
@@ -41,7 +43,12 @@ LEAST_FROM_AN_IMAGE = 100
 
 def positive_integer(least: int = 1) -> Interval:
     """The constraint of a parameter that counts something."""
-    return Interval(int, least, None, closed="left")
+    return Interval(Integral, least, None, closed="left")
+
+
+def real_number(least: float | None = None, most: float | None = None, *, closed: str = "both") -> Interval:
+    """The constraint of a parameter that measures something."""
+    return Interval(Real, least, most, closed=closed)
 
 
 class Estimator(BaseEstimator):

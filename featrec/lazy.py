@@ -120,7 +120,7 @@ class _Lazy:
 
     def held(self, n_jobs: int | None = None, verbose: int = 0) -> list:
         """All items, computed."""
-        parts = map_batches(list, self, n_jobs=n_jobs, verbose=verbose)
+        parts: list[list] = map_batches(list, self, n_jobs=n_jobs, verbose=verbose)
         return [item for part in parts for item in part]
 
     def _compute(self, position: int) -> Any:

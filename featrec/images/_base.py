@@ -122,6 +122,7 @@ class GlobalExtractor(CodesOutput, ImageTransformer):
 
     _parameter_constraints = {**JOBS, **VERBOSE}
     _way_out: ClassVar[str] = "Put Resize((height, width)) before it."
+    n_features_out_: int
     n_jobs: int | None = None
     verbose: int = 0
 
@@ -194,7 +195,7 @@ class GlobalExtractor(CodesOutput, ImageTransformer):
         return np.stack(rows)
 
     def _check_widths(self, parts: list[np.ndarray], images: Images) -> None:
-        width: int = getattr(self, "n_features_out_", parts[0].shape[1])
+        width = getattr(self, "n_features_out_", parts[0].shape[1])
         first = 0
         for part in parts:
             if part.shape[1] != width:

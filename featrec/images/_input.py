@@ -57,7 +57,7 @@ def check_images(X: Any) -> Images:
 class Pictures:
     """Pictures in any of their forms, decoded when asked for."""
 
-    def __init__(self, items: Sequence):
+    def __init__(self, items: Sequence | np.ndarray):
         self.items = items
 
     def __len__(self) -> int:
