@@ -7,10 +7,11 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
+from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
 from featrec.exceptions import EmptyBagWarning, InputError, MetricError
@@ -23,10 +24,15 @@ __all__ = [
     "VERBOSE",
     "CodesOutput",
     "Estimator",
+    "HasMethods",
     "Interval",
     "NoOutputContainer",
     "StrOptions",
+    "Tags",
+    "Transformer",
+    "check_alike",
     "check_bags",
+    "check_is_fitted",
     "positive_integer",
     "real_number",
     "sample_descriptors",
@@ -64,6 +70,10 @@ class Estimator(BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.no_validation = True
         return tags
+
+
+class Transformer(TransformerMixin, Estimator):
+    """Base of all estimators with ``transform``."""
 
 
 class NoOutputContainer:

@@ -6,12 +6,9 @@ import copy
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import TransformerMixin
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
-from featrec.base import JOBS, VERBOSE, CodesOutput, Estimator, NoOutputContainer
+from featrec.base import JOBS, VERBOSE, CodesOutput, NoOutputContainer, Tags, Transformer, check_is_fitted
 from featrec.exceptions import ImageError, InputError
 from featrec.images._input import check_images
 from featrec.images._read import read_image
@@ -21,7 +18,7 @@ from featrec.parallel import map_batches
 __all__ = ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
 
 
-class ImageTransformer(TransformerMixin, Estimator):
+class ImageTransformer(Transformer):
     """Base of all that takes images. Nothing is learned from the pictures unless a subclass says so."""
 
     def fit(self, X: Any, y: Any = None) -> Self:

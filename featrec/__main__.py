@@ -1,0 +1,8 @@
+"""``python -m featrec`` is the command ``featrec``."""
+
+import sys
+
+from featrec.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""From the words on the command line to a subcommand, and from an error to one line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import featrec
+from featrec.cli import _compare, _demo, _doctor, _predict, _recipes, _train
+from featrec.exceptions import FeatrecError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "demo": _demo,
+    "recipes": _recipes,
+    "train": _train,
+    "predict": _predict,
+    "compare": _compare,
+    "doctor": _doctor,
+}
+FAILED = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a subcommand.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after ``featrec``; those of this process where none are given.
+
+    Returns
+    -------
+    int
+        The exit code: 0, 1 where a part failed, 2 where all did.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.run is None:
+        parser.print_help()
+        return 0
+    if arguments.debug:
+        code: int = arguments.run(arguments)
+        return code
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = arguments.run(arguments)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        # The reader (head, less) has gone; without this Python complains once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing that was announced as saved is lost")
+    except Exception as error:
+        return _fail(_one_line(error))
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SystemExit(_fail(f"{message} ({self.prog} --help says more)"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="featrec",
+        description="Recognise images with engineered features: SIFT, ORB, HOG, visual words, scikit-learn.",
+        epilog="Start with: featrec demo",
+    )
+    parser.add_argument("--version", action="version", version=f"featrec {featrec.__version__}")
+    parser.set_defaults(run=None, debug=False)
+    _add_debug(parser)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        subparser = subparsers.add_parser(name, help=summary, description=summary)
+        module.add_arguments(subparser)
+        _add_debug(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
+
+
+def _add_debug(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show where an error comes from")
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(f"featrec: error: {message}\n")
+    return FAILED
+
+
+def _one_line(error: Exception) -> str:
+    """What is said about an error; one that featrec does not raise on purpose is named and can be looked into."""
+    message = " ".join(str(error).split())
+    if isinstance(error, FeatrecError):
+        return message
+    if isinstance(error, OSError):
+        return message.partition("] ")[2] or message
+    return f"{type(error).__name__}: {message} (--debug shows where)"
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:
+    sys.stderr.write(f"featrec: warning: {' '.join(str(message).split())}\n")

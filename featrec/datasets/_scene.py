@@ -1,0 +1,147 @@
+"""One picture of the set "shapes": an object in front of a textured ground, lit from one side, among pieces of clutter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from featrec.datasets._outlines import MARKS, OUTLINES, box, disc
+
+__all__ = ["Difficulty", "draw_scene"]
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+KINDS = tuple(OUTLINES)
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """How strong each nuisance is, from 0 (none) to 1; `color` is how far the hue tells the kind."""
+
+    texture: float
+    rotation: float
+    scale: float
+    light: float
+    clutter: float
+    noise: float
+    color: float
+
+
+def draw_scene(kind: str, size: int, difficulty: Difficulty, random: np.random.Generator) -> np.ndarray:
+    """A picture of shape (size, size, 3), uint8, of one object of the kind."""
+    x, y = _pixel_grid(size)
+    ground, surface, hue = _tones(kind, difficulty, random)
+    canvas = _textured(ground, 0.5 * difficulty.texture, size, random)
+    n_pieces = random.poisson(14.0 * difficulty.clutter)
+    for _ in range(n_pieces):
+        _paint_piece(canvas, x, y, 0.25, random)
+    _paint_object(canvas, kind, _pose(x, y, difficulty, random), surface, difficulty, random)
+    for _ in range(n_pieces // 3):
+        _paint_piece(canvas, x, y, 0.12, random)
+    canvas *= _light(x, y, 0.8 * difficulty.light, random)[..., None]
+    canvas += random.standard_normal(canvas.shape, np.float32) * np.float32(0.25 * difficulty.noise)
+    return np.rint(np.clip(canvas, 0.0, 1.0) * 255).astype(np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of pixel centres from -0.5 to 0.5, so that a scene looks the same at every size."""
+    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size - 0.5
+    return x, y
+
+
+def _tones(kind: str, difficulty: Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    """Colours of the ground and of the object: clearly apart in lightness, either way round."""
+    spread = 1.0 - difficulty.color
+    hue = 2 * np.pi * (KINDS.index(kind) / len(KINDS) + spread * random.uniform(-0.5, 0.5))
+    middle = random.uniform(0.35, 0.65)
+    contrast = random.uniform(0.2, 0.5) * random.choice((-1, 1))
+    ground = _tone(middle - contrast / 2, random.uniform(0, 2 * np.pi))
+    return ground, _tone(middle + contrast / 2, hue), hue
+
+
+def _tone(lightness: float, hue: float, saturation: float = 0.25) -> np.ndarray:
+    """A colour whose luma is the lightness."""
+    color = saturation * np.cos(hue - np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3))
+    return (lightness + color - color @ LUMA).astype(np.float32)
+
+
+def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Generator) -> np.ndarray:
+    """A surface of one tone whose lightness wanders."""
+    cells = int(random.integers(4, 25))
+    up = _upsampling(size, cells)
+    wander = up @ random.uniform(-1, 1, (cells, cells)).astype(np.float32) @ up.T
+    return tone + np.float32(strength) * wander[..., None]
+
+
+@lru_cache(maxsize=64)
+def _upsampling(size: int, cells: int) -> np.ndarray:
+    """The matrix that interpolates linearly from `cells` values to `size`."""
+    at = np.linspace(0, cells - 1, size)
+    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells))).astype(np.float32)
+
+
+def _pose(
+    x: np.ndarray, y: np.ndarray, difficulty: Difficulty, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Coordinates as the object sees them, and its radius as a share of the picture's side."""
+    radius = 0.46 * (1.0 - 0.6 * difficulty.scale * random.random())
+    room = 0.48 - radius
+    x = x - np.float32(random.uniform(-room, room))
+    y = y - np.float32(random.uniform(-room, room))
+    x, y = _turned(x, y, np.pi * difficulty.rotation * random.uniform(-1, 1))
+    tilt, toward = 1.0 - 0.4 * difficulty.rotation * random.random(), random.uniform(0, np.pi)
+    x, y = _turned(x, y, toward)
+    x, y = _turned(x / np.float32(tilt), y, -toward)
+    return x / np.float32(radius), y / np.float32(radius), radius
+
+
+def _turned(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    return cosine * x + sine * y, cosine * y - sine * x
+
+
+def _paint_object(
+    canvas: np.ndarray,
+    kind: str,
+    pose: tuple[np.ndarray, np.ndarray, float],
+    tone: np.ndarray,
+    difficulty: Difficulty,
+    random: np.random.Generator,
+) -> None:
+    x, y, radius = pose
+    pixels = radius * len(canvas)
+    surface = _textured(tone, 0.5 * difficulty.texture, len(canvas), random)
+    if kind in MARKS:
+        _paint(surface, MARKS[kind](x, y) * pixels, tone * np.float32(0.6))
+    _paint(canvas, OUTLINES[kind](x, y) * pixels, surface)
+
+
+def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
+    """A disc, a bar or a corner somewhere in the picture."""
+    tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
+    extent = np.float32(random.uniform(0.3, 1.0) * largest)
+    center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
+    x, y = _turned(x - center[0], y - center[1], random.uniform(0, np.pi))
+    shape = random.integers(3)
+    if shape == 0:
+        level = disc(x, y, extent / 2)
+    elif shape == 1:
+        level = box(x, y, extent, extent / 6)
+    else:
+        level = np.minimum(np.minimum(x, y), (extent - x - y) / np.float32(np.sqrt(2)))
+    _paint(canvas, level * len(canvas), tone)
+
+
+def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
+    """Lay a tone where the level, in pixels, is positive; the edge is one pixel soft."""
+    cover = np.clip(level + np.float32(0.5), 0, 1).astype(np.float32)[..., None]
+    canvas += cover * (tone - canvas)
+
+
+def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:
+    """A slope from full light on one side down to 1 - strength on the other."""
+    slope, _ = _turned(x, y, random.uniform(0, 2 * np.pi))
+    depth = np.float32(strength * random.random())
+    return 1 - depth * np.clip(slope / np.float32(np.sqrt(2)) + np.float32(0.5), 0, 1)

@@ -1,0 +1,18 @@
+"""The check of parameters that are a few positive integers, such as a size in rows and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from featrec.exceptions import InputError
+
+__all__ = ["check_sizes"]
+
+
+def check_sizes(name: str, sizes: Sequence[int], length: int) -> tuple[int, ...]:
+    """The parameter as a tuple of `length` positive integers."""
+    counts = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes)
+    if len(sizes) != length or not counts:
+        raise InputError(f"{name} must be {length} positive integers; got {sizes!r}")
+    return tuple(int(size) for size in sizes)

@@ -1,0 +1,97 @@
+"""SpatialPyramid: any encoder, over the regions of several grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+
+from featrec.base import HasMethods, check_is_fitted, positive_integer
+from featrec.encoders._base import BagsTransformer, Encoder
+from featrec.encoders._layout import PyramidLayout
+from featrec.exceptions import InputError
+from featrec.lazy import Bags
+
+__all__ = ["SpatialPyramid"]
+
+
+class SpatialPyramid(BagsTransformer):
+    """Encode the regions of several grids over an image, and join their codes.
+
+    A bag of words forgets where in the image its words were; a pyramid remembers roughly. Each descriptor is assigned
+    once, whatever the number of levels; each region is finished like an image of its own.
+
+    Parameters
+    ----------
+    encoder : encoder
+        Such as ``BagOfWords(400)``; a fitted one inside ``FrozenEstimator`` is used as it is.
+    levels : int or sequence of (rows, columns), default=3
+        3 is the paper's pyramid of 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` is the whole and three bands.
+
+    Attributes
+    ----------
+    encoder_ : encoder
+        The fitted encoder.
+
+    Notes
+    -----
+    Regions are normalised one by one and the joined code is divided by the square root of the number of levels; Lazebnik et
+    al. normalise the whole image's counts and weight the levels. A region without descriptors stays zero.
+    A descriptor belongs to the region that holds its centre.
+
+    References
+    ----------
+    .. [1] S. Lazebnik, C. Schmid, J. Ponce. Beyond bags of features: spatial pyramid matching for recognizing natural scene
+       categories. CVPR 2006.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.descriptors import DenseSIFT
+    >>> from featrec.encoders import BagOfWords, SpatialPyramid
+    >>> train, test = load_dataset("textures")
+    >>> bags = DenseSIFT(step=8, bin_sizes=4).transform(train[::8])
+    >>> SpatialPyramid(BagOfWords(20, random_state=0), levels=2).fit_transform(bags).shape[1]
+    100
+    """
+
+    _parameter_constraints = {
+        "encoder": [HasMethods(["fit", "transform"])],
+        "levels": [positive_integer(), "array-like"],
+    }
+
+    def __init__(self, encoder: Encoder, *, levels: int | Sequence[tuple[int, int]] = 3):
+        self.encoder = encoder
+        self.levels = levels
+
+    def _learn_from(self, bags: Bags) -> None:
+        self._layout()
+        inner = self.encoder.estimator if isinstance(self.encoder, FrozenEstimator) else self.encoder
+        if not isinstance(inner, Encoder):
+            raise InputError(f"SpatialPyramid takes an encoder, such as BagOfWords(400); got {inner!r}")
+        if isinstance(self.encoder, FrozenEstimator):
+            check_is_fitted(inner)
+            self.encoder_ = inner
+            return
+        self.encoder_ = clone(self.encoder)
+        self.encoder_._check_parameters()
+        self.encoder_._learn_from(bags)
+
+    def _encoder(self) -> Encoder:
+        return self.encoder_
+
+    def _needs_every_image(self) -> bool:
+        return self.encoder_._needs_every_image() and not isinstance(self.encoder, FrozenEstimator)
+
+    def _layout(self) -> PyramidLayout:
+        if isinstance(self.levels, Integral):
+            return PyramidLayout([(2**level, 2**level) for level in range(int(self.levels))])
+        grids = [tuple(grid) if isinstance(grid, Sequence) else (grid,) for grid in self.levels]
+        for grid in grids:
+            if len(grid) != 2 or not all(isinstance(n, Integral) and n > 0 for n in grid):
+                raise InputError(f"levels holds pairs of (rows, columns), each 1 or more; got {grid!r} in {self.levels!r}")
+        if not grids:
+            raise InputError("levels holds one pair of (rows, columns) at least; got none")
+        return PyramidLayout(grids)

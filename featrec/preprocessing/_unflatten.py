@@ -1,0 +1,202 @@
+"""Unflatten: rows of numbers, as scikit-learn keeps small pictures, back to pictures."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import validate_data
+
+from featrec.base import Estimator, NoOutputContainer, real_number
+from featrec.exceptions import InputError
+from featrec.images import read_image
+from featrec.lazy import Images
+
+__all__ = ["Unflatten"]
+
+
+class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
+    """Turn flattened pictures, one in each row of a 2-D array or table, back into pictures.
+
+    A pipeline that starts with it takes what ``fetch_openml`` or ``load_digits`` give. What the numbers mean is settled
+    as everywhere else: uint8 is value/255, uint16 value/65535, floats lie in [0, 1]; other whole numbers are taken for
+    uint8 where they lie in 0 to 255. Everything else is refused unless `max_value` says what white is.
+
+    Parameters
+    ----------
+    shape : tuple of (height, width) or (height, width, 3)
+        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. Rows that
+        store one channel after the other are not of this form: ``X.reshape(-1, 3, h, w).transpose(0, 2, 3, 1)`` makes
+        pictures of them without this step.
+    max_value : float, optional
+        The value of white: 255 for bytes kept as floats, 16 for scikit-learn's digits. The pictures then are float32,
+        the values divided by it.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        The length of a row.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from featrec.preprocessing import Unflatten
+    >>> rows = load_digits().data
+    >>> images = Unflatten((8, 8), max_value=16).transform(rows)
+    >>> images
+    Images(1797 of Rows)
+    >>> images[0].shape, images[0].dtype, float(images[0].max())
+    ((8, 8), dtype('float32'), 0.9375)
+    """
+
+    _parameter_constraints = {"shape": [tuple, list], "max_value": [real_number(0, closed="neither"), None]}
+
+    def __init__(self, shape: tuple[int, ...], *, max_value: float | None = None):
+        self.shape = shape
+        self.max_value = max_value
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters and the rows; nothing is learned but their length.
+
+        Parameters
+        ----------
+        X : array or table of shape (n_images, height * width) or (n_images, height * width * 3)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._rows(X, reset=True)
+        return self
+
+    def transform(self, X: Any) -> Images:
+        """See the rows as pictures; the index of a pandas table is kept.
+
+        Parameters
+        ----------
+        X : array or table of shape (n_images, height * width) or (n_images, height * width * 3)
+
+        Returns
+        -------
+        Images
+        """
+        return Images(self._rows(X, reset=False), index=X.index if hasattr(X, "iloc") else None)
+
+    def _rows(self, X: Any, *, reset: bool) -> Rows:
+        self._check_parameters()
+        _refuse_pictures(X)
+        rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0)
+        shape = _resolved(tuple(self.shape), rows.shape[1])
+        return Rows(_checked(rows, self.max_value), shape, self.max_value)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        shape = tuple(self.shape)
+        whole = all(isinstance(side, Integral) and (side > 0 or side == -1) for side in shape)
+        if not whole or len(shape) not in (2, 3) or shape.count(-1) > 1 or shape[2:] not in ((), (3,)):
+            raise InputError(
+                f"Unflatten: shape is (height, width) or (height, width, 3), one of height and width may be -1; got {self.shape!r}"
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.positive_only = True
+        tags.no_validation = False
+        tags.requires_fit = False
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
+
+class Rows:
+    """Pictures kept as rows of one array; a row becomes a picture when it is asked for."""
+
+    def __init__(self, values: np.ndarray, shape: tuple[int, ...], max_value: float | None):
+        self.values, self.shape_of_one, self.max_value = values, shape, max_value
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, position: Any) -> np.ndarray:
+        image = self.values[position].reshape(self.shape_of_one)
+        if self.max_value is not None:
+            # In float64, where a value of at most max_value cannot come out above 1.
+            image = (image / float(self.max_value)).astype(np.float32)
+        return read_image(image)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Some of them."""
+        return Rows(self.values[rows], self.shape_of_one, self.max_value)
+
+
+def _refuse_pictures(X: Any) -> None:
+    if isinstance(X, Images) or getattr(X, "holds_images", False) or (isinstance(X, np.ndarray) and X.ndim in (3, 4)):
+        raise InputError(
+            f"Unflatten takes rows, an array of shape (n_images, n_values); got {type(X).__name__} of shape {X.shape}, "
+            "which are pictures already. Leave this step out."
+        )
+    if isinstance(X, dict) and "data" in X:
+        raise InputError("Unflatten takes rows, an array or a table; got the whole data set. Give its rows: dataset.data.")
+
+
+def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
+    """The shape without -1, if the rows have as many values as it asks for."""
+    known = int(np.prod([side for side in shape if side != -1]))
+    fits = found % known == 0 if -1 in shape else found == known
+    if not fits:
+        needed = f"a multiple of {known}" if -1 in shape else str(known)
+        raise InputError(
+            f"Unflatten: pictures of shape {shape} have {needed} values; the rows have {found}. "
+            f"{_guess(found)}A column that is no pixel, such as the label, must be dropped before."
+        )
+    return tuple(found // known if side == -1 else side for side in shape)
+
+
+def _guess(found: int) -> str:
+    for channels in (1, 3):
+        side = round((found / channels) ** 0.5)
+        if side * side * channels == found:
+            return f"They would be square with shape={(side, side) if channels == 1 else (side, side, 3)}. "
+    return ""
+
+
+def _checked(rows: np.ndarray, max_value: float | None) -> np.ndarray:
+    """The rows, if their values have a meaning; whole numbers from 0 to 255 as uint8."""
+    if rows.size == 0 or (rows.dtype in (bool, np.uint8, np.uint16) and max_value is None):
+        return rows
+    if rows.dtype.kind == "f" and not np.isfinite(rows.sum()):
+        _refuse_missing(rows)
+    whole = rows.dtype.kind in "iu"
+    most = max_value if max_value is not None else 255 if whole else 1
+    low, high = rows.min(), rows.max()
+    if low < 0 or high > most:
+        _refuse_range(rows, low, high, max_value)
+    return rows.astype(np.uint8) if whole and max_value is None else rows
+
+
+def _refuse_missing(rows: np.ndarray) -> None:
+    missing = ~np.isfinite(rows).all(axis=1)
+    if missing.any():
+        raise InputError(
+            f"Unflatten: row {int(missing.argmax())} holds NaN or infinity ({int(missing.sum())} of {len(rows)} rows do); "
+            "a pixel has a value. Drop those rows or fill them first."
+        )
+
+
+def _refuse_range(rows: np.ndarray, low: Any, high: Any, max_value: float | None) -> None:
+    row = int(np.argmax((rows == (low if low < 0 else high)).any(axis=1)))
+    if low < 0:
+        rule, way_out = "pixels are not negative", "Rows that were standardised are no pictures any more; give them unscaled."
+    elif max_value is not None:
+        rule, way_out = f"max_value={max_value:g} was said to be white", "Give the largest value that is possible."
+    else:
+        rule = "whole numbers lie in 0 to 255" if rows.dtype.kind in "iu" else "floats lie in [0, 1]"
+        way_out = "Unflatten(shape, max_value=...) says what white is: 255 for bytes, 16 for scikit-learn's digits."
+    raise InputError(f"Unflatten: {rule}; row {row} of {rows.dtype} holds values from {low} to {high} among all rows. {way_out}")

@@ -1,0 +1,132 @@
+"""Whole classifiers by name: plain scikit-learn Pipelines to fit, take apart and change.
+
+Examples
+--------
+>>> from featrec import recipes
+>>> recipes.names()
+['tiny_knn', 'color_forest', 'hog_svm', 'orb_knn', 'bovw_svm', 'cnn_svm']
+>>> recipes.hog_svm()
+Pipeline(steps=[('resize', Resize(size=(64, 64))), ('hog', HOG(...)),
+                ('svc', SVC(...))])
+"""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from featrec.descriptors import HOG, ORB, CNNFeatures, ColorHistogram, DenseSIFT, TinyImage
+from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.exceptions import InputError
+from featrec.pairwise import HistogramKernel
+from featrec.preprocessing import Resize
+
+__all__ = ["bovw_svm", "cnn_svm", "color_forest", "describe", "hog_svm", "make", "names", "orb_knn", "tiny_knn"]
+
+
+def tiny_knn(
+    *, size: tuple[int, int] = (16, 16), n_neighbors: int = 1, n_jobs: int | None = None, verbose: int = 0
+) -> Pipeline:
+    """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else."""
+    return make_pipeline(
+        TinyImage(size=size, n_jobs=n_jobs, verbose=verbose),
+        KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs),
+    )
+
+
+def color_forest(*, n_estimators: int = 300, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0) -> Pipeline:
+    """Where colour tells the classes apart and shape does not: a colour histogram and a random forest."""
+    return make_pipeline(
+        ColorHistogram(space="hsv", n_jobs=n_jobs, verbose=verbose),
+        RandomForestClassifier(n_estimators=n_estimators, random_state=random_state, n_jobs=n_jobs),
+    )
+
+
+def hog_svm(*, size: tuple[int, int] = (64, 64), C: float = 10.0, n_jobs: int | None = None, verbose: int = 0) -> Pipeline:
+    """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM."""
+    return make_pipeline(
+        Resize(size),
+        HOG(cells_per_block=(2, 2), n_jobs=n_jobs, verbose=verbose),
+        SVC(C=C, gamma="scale"),
+    )
+
+
+def orb_knn(
+    *, n_words: int = 200, n_neighbors: int = 9, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0
+) -> Pipeline:
+    """The fastest of the keypoint models, for textured pictures of 100 pixels and more: ORB, binary words, neighbours."""
+    return make_pipeline(
+        ORB(edge_threshold=15, fast_threshold=7),
+        BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose),
+        KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs),
+    )
+
+
+def bovw_svm(
+    *, n_words: int = 400, levels: Any = 3, C: float = 1.0, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0
+) -> Pipeline:
+    """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM."""
+    words = BagOfWords(n_words, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+    return make_pipeline(
+        DenseSIFT(step=4, bin_sizes=(4, 8)),
+        SpatialPyramid(words, levels=levels),
+        SVC(kernel=HistogramKernel("intersection", n_jobs=n_jobs), C=C),
+    )
+
+
+def cnn_svm(
+    model: Any,
+    *,
+    layer: str | None = None,
+    preprocessing: Any = None,
+    size: Any = None,
+    C: float = 0.01,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM."""
+    return make_pipeline(
+        CNNFeatures(model, layer=layer, preprocessing=preprocessing, size=size, n_jobs=n_jobs, verbose=verbose),
+        StandardScaler(),
+        LinearSVC(C=C, random_state=random_state),
+    )
+
+
+_RECIPES = {recipe.__name__: recipe for recipe in (tiny_knn, color_forest, hog_svm, orb_knn, bovw_svm, cnn_svm)}
+
+
+def names() -> list[str]:
+    """All recipes, the simplest first."""
+    return list(_RECIPES)
+
+
+def describe(name: str) -> str:
+    """When to use a recipe, in one line."""
+    return (_recipe(name).__doc__ or "").strip().splitlines()[0]
+
+
+def make(name: str, **options: Any) -> Pipeline:
+    """The pipeline of a recipe; options that this recipe does not have are refused by Python.
+
+    Examples
+    --------
+    >>> from featrec import recipes
+    >>> recipes.make("tiny_knn", n_neighbors=3)[-1]
+    KNeighborsClassifier(n_neighbors=3)
+    """
+    return _recipe(name)(**options)
+
+
+def _recipe(name: str) -> Any:
+    if name not in _RECIPES:
+        close = difflib.get_close_matches(name, _RECIPES, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise InputError(f"there is no recipe {name!r}; there are {', '.join(_RECIPES)}.{hint}")
+    return _RECIPES[name]

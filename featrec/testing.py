@@ -1,0 +1,363 @@
+"""The checks that a user's own extractor or encoder can be put through.
+
+Each check that fails says what is broken and why it matters.
+
+Examples
+--------
+>>> from featrec.descriptors import TinyImage
+>>> from featrec.testing import check_extractor
+>>> check_extractor(TinyImage())
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+
+from featrec.bag import Bag
+from featrec.exceptions import EmptyBagWarning, ImageError
+from featrec.images import LocalExtractor
+from featrec.lazy import Bags
+
+__all__ = ["check_encoder", "check_extractor"]
+
+HEIGHT, WIDTH = 72, 88
+
+
+def check_extractor(extractor: BaseEstimator) -> None:
+    """Put an extractor of your own through what featrec's are held to.
+
+    Parameters
+    ----------
+    extractor : estimator
+        Pictures to Bags (a subclass of ``featrec.images.LocalExtractor``) or to rows (of ``GlobalExtractor``). It is
+        cloned; pictures of 72×88 are made for it, gray and colour, flat and of one pixel.
+
+    Raises
+    ------
+    AssertionError
+        Naming what is broken and why it matters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.images import GlobalExtractor, as_float
+    >>> from featrec.testing import check_extractor
+    >>> class Brightness(GlobalExtractor):
+    ...     def _describe(self, image):
+    ...         return [as_float(image).mean()]
+    >>> check_extractor(Brightness())
+    """
+    for check in (
+        _check_clone,
+        _check_pickle,
+        _check_output_kind,
+        _check_determinism,
+        _check_order,
+        _check_input_untouched,
+        _check_value_types,
+        _check_gray_and_color,
+        _check_hard_pictures,
+        _check_empty_batch,
+        _check_threads,
+        _check_names,
+        _check_set_output,
+    ):
+        check(clone(extractor))
+
+
+def check_encoder(encoder: BaseEstimator, bags: list[Bag] | None = None) -> None:
+    """Put an encoder of your own through what featrec's are held to.
+
+    Parameters
+    ----------
+    encoder : estimator
+        Bags to rows (a subclass of ``featrec.encoders.Encoder``, or anything with fit and transform on Bags). It is cloned.
+    bags : list of Bag, optional
+        Ten or more to try it on; without them bags of 8 random numbers a descriptor are made. An encoder of binary
+        descriptors needs bags of its own kind.
+
+    Raises
+    ------
+    AssertionError
+        Naming what is broken and why it matters.
+
+    Examples
+    --------
+    >>> from featrec.encoders import BagOfWords
+    >>> from featrec.testing import check_encoder
+    >>> check_encoder(BagOfWords(4, random_state=0))
+    """
+    bags = _random_bags() if bags is None else bags
+    for check in (
+        _check_encoder_clone,
+        _check_not_fitted,
+        _check_codes,
+        _check_encoder_pickle,
+        _check_encoder_repeatable,
+        _check_fit_transform,
+        _check_bag_order,
+        _check_empty_bags,
+        _check_encoder_threads,
+        _check_encoder_names,
+        _check_refit,
+    ):
+        check(clone(encoder), bags)
+
+
+def _pictures() -> list[np.ndarray]:
+    """Textured pictures of one size, with corners for the keypoint detectors."""
+    random = np.random.default_rng(0)
+    pictures = []
+    for i in range(6):
+        blocks = np.kron(random.integers(0, 256, (9, 11)), np.ones((8, 8)))
+        noisy = np.clip(blocks + random.normal(0, 3, blocks.shape), 0, 255).astype(np.uint8)
+        pictures.append(noisy if i % 2 else np.stack([noisy, np.roll(noisy, 5, 0), noisy[::-1]], axis=-1))
+    return pictures
+
+
+def _random_bags() -> list[Bag]:
+    random = np.random.default_rng(0)
+    return [_random_bag(random, n) for n in (30, 12, 25, 1, 40, 18, 22, 9, 33, 27)]
+
+
+def _random_bag(random: np.random.Generator, n: int) -> Bag:
+    frames = np.column_stack([random.uniform(0, WIDTH, n), random.uniform(0, HEIGHT, n), np.full(n, 8), np.full(n, -1)])
+    return Bag(random.normal(0, 1, (n, 8)).astype(np.float32), frames, (HEIGHT, WIDTH))
+
+
+def _require(condition: Any, broken: str, why: str) -> None:
+    if not condition:
+        raise AssertionError(f"{broken} {why}")
+
+
+def _items(result: Any) -> list:
+    return list(result) if isinstance(result, Bags) else list(np.asarray(result))
+
+
+def _alike(first: Any, second: Any, tolerance: float = 0.0) -> bool:
+    """Whether two results, or lists of them, hold the same numbers."""
+    if isinstance(first, (list, Bags)):
+        pairs = zip(_items(first), _items(second), strict=True)
+        return len(first) == len(second) and all(_alike(a, b, tolerance) for a, b in pairs)
+    if isinstance(first, Bag):
+        return _alike(first.descriptors, second.descriptors, tolerance)
+    first, second = np.asarray(first), np.asarray(second)
+    return first.shape == second.shape and np.allclose(first, second, rtol=0, atol=tolerance)
+
+
+def _check_clone(extractor: Any) -> None:
+    before = extractor.get_params()
+    extractor.fit(_pictures())
+    same = all(extractor.get_params()[name] is value for name, value in before.items())
+    _require(same, "fit changes parameters;", "a grid search would then compare other models than it reports.")
+
+
+def _check_pickle(extractor: Any) -> None:
+    extractor.fit(_pictures())
+    again = pickle.loads(pickle.dumps(extractor))
+    same = _alike(_items(again.transform(_pictures())), _items(extractor.transform(_pictures())))
+    _require(same, "a pickled copy gives other numbers;", "workers and saved models are such copies.")
+
+
+def _check_output_kind(extractor: Any) -> None:
+    result = extractor.fit(_pictures()).transform(_pictures())
+    if isinstance(extractor, LocalExtractor):
+        _require(isinstance(result, Bags), "transform does not give Bags;", "encoders take nothing else.")
+        widths = {bag.descriptors.shape[1] for bag in result}
+        _require(len(widths) == 1, f"descriptors differ in width: {sorted(widths)};", "a vocabulary needs one width.")
+        return
+    shape = getattr(result, "shape", None)
+    good = shape is not None and len(shape) == 2 and shape[0] == len(_pictures())
+    _require(good, f"transform gives shape {shape};", "a classifier takes (n_images, n_features).")
+    _require(
+        result.dtype == np.float32, f"codes are {result.dtype};", "float32 halves the memory and is what featrec promises."
+    )
+    _require(np.isfinite(result).all(), "codes are not finite;", "scikit-learn's classifiers refuse NaN and infinity.")
+
+
+def _check_determinism(extractor: Any) -> None:
+    first, second = (_items(clone(extractor).fit_transform(_pictures())) for _ in range(2))
+    _require(_alike(first, second), "two runs give different numbers;", "results must be repeatable.")
+
+
+def _check_order(extractor: Any) -> None:
+    pictures = _pictures()
+    whole = _items(extractor.fit(pictures).transform(pictures))
+    part = _items(extractor.transform([pictures[3], pictures[1]]))
+    same = _alike(part, [whole[3], whole[1]], 1e-6)
+    _require(same, "a picture's numbers depend on its neighbours in the batch;", "a prediction must not depend on the others.")
+
+
+def _check_input_untouched(extractor: Any) -> None:
+    pictures = _pictures()
+    for picture in pictures:
+        picture.setflags(write=False)
+    try:
+        _items(extractor.fit_transform(pictures))
+    except ValueError as error:
+        raise AssertionError(f"read-only pictures fail ({error}); joblib hands arrays to workers read-only.") from error
+
+
+def _check_value_types(extractor: Any) -> None:
+    picture = _pictures()[1]
+    eight = _items(extractor.fit([picture]).transform([picture]))
+    sixteen = _items(extractor.transform([picture.astype(np.uint16) * 257]))
+    unit = _items(extractor.transform([picture / 255.0]))
+    same = _alike(eight, sixteen, 1e-3) and _alike(eight, unit, 1e-3)
+    _require(same, "uint8, uint16 and float copies of one picture differ;", "featrec.images.as_float and as_uint8 convert.")
+
+
+def _check_gray_and_color(extractor: Any) -> None:
+    gray = _pictures()[1]
+    both = _items(extractor.fit([gray]).transform([gray, np.stack([gray] * 3, axis=-1)]))
+    _require(_alike(both[:1], both[1:], 1e-4), "a gray picture differs from its RGB copy;", "folders mix the two.")
+
+
+def _check_hard_pictures(extractor: Any) -> None:
+    extractor.fit(_pictures())
+    for picture in (
+        np.zeros((HEIGHT, WIDTH), np.uint8),
+        np.full((HEIGHT, WIDTH, 3), 255, np.uint8),
+        np.zeros((1, 1), np.uint8),
+    ):
+        try:
+            (item,) = _items(extractor.transform([picture]))
+        except ImageError:
+            continue
+        values = item.descriptors if isinstance(item, Bag) else item
+        _require(
+            np.isfinite(values).all(), f"a flat picture {picture.shape} gives NaN;", "it should give an empty Bag or zeros."
+        )
+
+
+def _check_empty_batch(extractor: Any) -> None:
+    empty = extractor.fit(_pictures()).transform([])
+    width = extractor.transform(_pictures()[:1]).shape[1:]
+    good = len(empty) == 0 and empty.shape[1:] == width
+    _require(good, "an empty batch does not give an empty result;", "a filter may well leave no picture.")
+
+
+def _check_threads(extractor: Any) -> None:
+    extractor.fit(_pictures())
+    expected = _items(extractor.transform(_pictures()))
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(lambda _: _items(extractor.transform(_pictures())), range(4)))
+    same = all(_alike(result, expected, 1e-6) for result in results)
+    _require(same, "two threads at once give other numbers;", "n_jobs runs threads; keep no scratch space on self.")
+
+
+def _check_names(extractor: Any) -> None:
+    result = extractor.fit(_pictures()).transform(_pictures()[:1])
+    width = result[0].descriptors.shape[1] if isinstance(result, Bags) else result.shape[1]
+    names = extractor.get_feature_names_out()
+    _require(len(names) == width, f"{len(names)} names for {width} numbers;", "tables would be mislabelled.")
+
+
+def _check_set_output(extractor: Any) -> None:
+    result = extractor.set_output(transform="default").fit_transform(_pictures())
+    _require(len(result) == len(_pictures()), "set_output changes the result's length;", "pipelines call it on every step.")
+
+
+def _quiet(function: Callable[[], Any]) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", EmptyBagWarning)
+        return function()
+
+
+def _check_encoder_clone(encoder: Any, bags: list[Bag]) -> None:
+    before = encoder.get_params(deep=False)
+    encoder.fit(bags)
+    same = all(encoder.get_params(deep=False)[name] is value for name, value in before.items())
+    _require(same, "fit changes parameters;", "a grid search would then compare other models than it reports.")
+
+
+def _check_not_fitted(encoder: Any, bags: list[Bag]) -> None:
+    try:
+        encoder.transform(bags)
+    except NotFittedError:
+        return
+    raise AssertionError("transform works before fit; a user who forgot fit must hear of it (sklearn's check_is_fitted).")
+
+
+def _check_codes(encoder: Any, bags: list[Bag]) -> None:
+    codes = encoder.fit(bags).transform(bags)
+    good = isinstance(codes, np.ndarray) and codes.ndim == 2 and len(codes) == len(bags) and codes.dtype == np.float32
+    _require(good, "transform does not give a float32 array (n_images, width);", "classifiers and memory depend on it.")
+    _require(np.isfinite(codes).all(), "codes are not finite;", "scikit-learn's classifiers refuse NaN and infinity.")
+
+
+def _check_encoder_pickle(encoder: Any, bags: list[Bag]) -> None:
+    again = pickle.loads(pickle.dumps(encoder.fit(bags)))
+    same = _alike(again.transform(bags), encoder.transform(bags))
+    _require(same, "a pickled copy gives other codes;", "workers and saved models are such copies.")
+
+
+def _check_encoder_repeatable(encoder: Any, bags: list[Bag]) -> None:
+    if encoder.get_params().get("random_state", 0) is None:
+        encoder.set_params(random_state=0)
+    first, second = (clone(encoder).fit(bags).transform(bags) for _ in range(2))
+    _require(_alike(first, second), "two fits with one random_state differ;", "results must be repeatable.")
+
+
+def _check_fit_transform(encoder: Any, bags: list[Bag]) -> None:
+    if encoder.get_params().get("random_state", 0) is None:
+        encoder.set_params(random_state=0)
+    at_once, apart = clone(encoder).fit_transform(bags), clone(encoder).fit(bags).transform(bags)
+    _require(_alike(at_once, apart, 1e-6), "fit_transform differs from fit and transform;", "pipelines use both.")
+
+
+def _check_bag_order(encoder: Any, bags: list[Bag]) -> None:
+    whole = encoder.fit(bags).transform(bags)
+    part = encoder.transform([bags[4], bags[1]])
+    _require(_alike(part, whole[[4, 1]], 1e-6), "an image's code depends on the others;", "a prediction must not.")
+
+
+def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
+    encoder.fit(bags)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        codes = encoder.transform([_emptied(bags[0]), bags[1], _emptied(bags[2])])
+    zero = not codes[0].any() and not codes[2].any() and codes[1].any()
+    _require(zero, "an empty Bag does not give a row of zeros;", "flat pictures exist, and their rows may not be dropped.")
+    told = [w for w in caught if issubclass(w.category, EmptyBagWarning) and "2 of 3" in str(w.message)]
+    _require(len(told) == 1, "empty bags are not counted in one warning;", "a user must learn how many pictures say nothing.")
+    _require(encoder.transform([]).shape == (0, codes.shape[1]), "no bags do not give (0, width);", "filters may leave none.")
+
+
+def _emptied(bag: Bag) -> Bag:
+    return Bag(bag.descriptors[:0], None if bag.frames is None else bag.frames[:0], bag.size, bag.metric)
+
+
+def _check_encoder_threads(encoder: Any, bags: list[Bag]) -> None:
+    expected = encoder.fit(bags).transform(bags)
+    for name in _job_parameters(encoder):
+        encoder.set_params(**{name: 2})
+    _require(
+        _alike(encoder.transform(bags * 8)[: len(bags)], expected, 1e-6), "n_jobs changes codes;", "it may only change time."
+    )
+
+
+def _job_parameters(encoder: Any) -> Iterator[str]:
+    return (name for name in encoder.get_params() if name.rpartition("__")[2] == "n_jobs")
+
+
+def _check_encoder_names(encoder: Any, bags: list[Bag]) -> None:
+    width = encoder.fit(bags).transform(bags[:1]).shape[1]
+    names = encoder.get_feature_names_out()
+    _require(len(names) == width == len(set(names)), f"{len(names)} names for {width} columns;", "tables would be mislabelled.")
+
+
+def _check_refit(encoder: Any, bags: list[Bag]) -> None:
+    if encoder.get_params().get("random_state", 0) is None:
+        encoder.set_params(random_state=0)
+    fresh = clone(encoder).fit(bags[1:]).transform(bags)
+    again = clone(encoder).fit(bags).fit(bags[1:]).transform(bags)
+    _require(_alike(again, fresh, 1e-6), "a second fit remembers the first;", "a fitted object refitted is a fresh one.")

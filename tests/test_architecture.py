@@ -1,0 +1,169 @@
+"""Who may import whom: the table of docs/architecture.md, held against the imports as they stand in the source."""
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "featrec"
+ROOTS = {"bag", "exceptions", "lazy", "parallel", "base"}
+STAGES = {
+    "datasets",
+    "images",
+    "preprocessing",
+    "descriptors",
+    "vocabularies",
+    "encoders",
+    "pairwise",
+    "classifiers",
+    "evaluation",
+}
+
+# layer: (layers it may import, third-party packages it may import when loaded)
+TABLE = {
+    "compiled": (set(), {"numpy", "numba"}),
+    "exceptions": (set(), set()),
+    "bag": ({"exceptions"}, {"numpy"}),
+    "lazy": ({"bag", "exceptions", "parallel"}, {"numpy"}),
+    "parallel": ({"exceptions"}, {"joblib", "threadpoolctl"}),
+    "base": ({"bag", "lazy", "exceptions", "parallel"}, {"numpy", "sklearn"}),
+    "images": (ROOTS, {"numpy", "cv2", "PIL"}),
+    "datasets": (ROOTS | {"images"}, {"numpy", "sklearn", "skimage", "PIL"}),
+    "preprocessing": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),
+    "descriptors": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),
+    "vocabularies": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
+    "encoders": (ROOTS | {"compiled", "vocabularies"}, {"numpy", "sklearn"}),
+    "pairwise": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
+    "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "sklearn"}),
+    "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn"}),
+    "explanation": (ROOTS | {"descriptors", "vocabularies", "encoders", "pairwise"}, {"numpy", "sklearn"}),
+    "recipes": (ROOTS | STAGES - {"datasets", "evaluation"}, {"numpy", "sklearn"}),
+    "persistence": (ROOTS | STAGES - {"datasets", "evaluation"}, {"numpy", "sklearn"}),
+    "testing": (ROOTS | STAGES | {"recipes", "persistence"}, {"numpy", "sklearn"}),
+    "plotting": (ROOTS | STAGES | {"recipes", "persistence"}, {"numpy", "sklearn"}),
+    "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
+    "serve": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
+}
+FACES = {"plotting", "cli", "serve", "testing"}
+
+
+def layer_of(path):
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+def modules():
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if layer_of(path) not in {"__init__", "__main__"}]
+
+
+def runs_at_import(tree):
+    """Statements outside functions and TYPE_CHECKING blocks."""
+    stack = list(tree.body)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        stack += [child for child in ast.iter_child_nodes(node) if isinstance(child, ast.stmt)]
+
+
+def imported(nodes):
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            base = (node.module or "").split(".")
+            yield from ([*base, alias.name] for alias in node.names)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_follow_the_table(path):
+    layer = layer_of(path)
+    assert layer in TABLE, f"{layer} has no row in the table"
+    layers, packages = TABLE[layer]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    at_import = list(imported(runs_at_import(tree)))
+    for parts in at_import:
+        if parts[0] != "featrec" and parts[0] not in sys.stdlib_module_names:
+            assert parts[0] in packages, f"{path} imports {parts[0]} when loaded"
+    for parts in imported(ast.walk(tree)):
+        if parts[0] != "featrec" or len(parts) < 2:
+            continue
+        allowed = layers | {layer}
+        if layer == "evaluation":
+            allowed = allowed | {"plotting"} if parts not in at_import else allowed
+        assert parts[1] in allowed or parts[1] not in TABLE, f"{path}: {layer} imports {parts[1]}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_base_touches_private_scikit_learn(path):
+    for parts in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+        if parts[0] == "sklearn" and layer_of(path) != "base":
+            assert not any(part.startswith("_") for part in parts), f"{path} imports {'.'.join(parts)}"
+
+
+def test_import_featrec_loads_nothing_heavy():
+    code = "import featrec, sys; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"numba", "sklearn", "cv2", "matplotlib", "onnxruntime", "torch", "skimage", "joblib", "numpy", "scipy", "pandas"}
+    assert not heavy & set(loaded)
+
+
+def test_importing_every_stage_changes_no_global_setting():
+    code = (
+        "import cv2, numba, warnings, numpy as np;"
+        "before = cv2.getNumThreads(), numba.get_num_threads(), cv2.useOptimized(), list(warnings.filters);"
+        "state = np.random.get_state()[1].tobytes();"
+        f"[__import__('featrec.' + s) for s in {sorted(public_stages())!r}];"
+        "after = cv2.getNumThreads(), numba.get_num_threads(), cv2.useOptimized();"
+        "assert after == before[:3], (before, after);"
+        "assert np.random.get_state()[1].tobytes() == state;"
+        "print([f for f in warnings.filters if f not in before[3] and 'featrec' in str(f)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def public_stages():
+    return [name for name in sorted(STAGES | {"plotting"}) if (PACKAGE / name / "__init__.py").exists()]
+
+
+@pytest.mark.parametrize("name", [*public_stages(), "recipes", "persistence", "testing", "exceptions"])
+def test_public_names_exist_and_say_where_they_live(name):
+    module = importlib.import_module(f"featrec.{name}")
+    assert len(set(module.__all__)) == len(module.__all__)
+    for public in module.__all__:
+        found = getattr(module, public)
+        assert inspect.isclass(found) or callable(found), public
+        assert found.__module__.startswith(f"featrec.{name}"), f"{public} comes from {found.__module__}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_modules_stay_small_and_named(path):
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 400
+    assert path.stem.strip("_") not in {"utils", "util", "helpers", "common", "misc"}
+    if layer_of(path) in STAGES | {"compiled"} and path.stem != "__init__":
+        assert path.stem.startswith("_"), "modules of a stage are private; the stage exports"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_compiled_loops_live_in_compiled(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            decorators = " ".join(ast.unparse(d) for d in node.decorator_list)
+            if "jit" in decorators:
+                assert layer_of(path) == "compiled"
+                assert "parallel=True" not in decorators
+                assert "nogil=True" in decorators
+                assert "cache=True" in decorators
+                assert 'error_model="numpy"' in decorators or "error_model='numpy'" in decorators
