@@ -52,7 +52,8 @@ class Bag:
         if self.metric not in METRICS:
             raise InputError(f"metric must be one of {METRICS}; got {self.metric!r}")
         if descriptors.dtype not in (np.float32, np.uint8):
-            descriptors = descriptors.astype(np.float32)
+            with np.errstate(over="ignore"):  # too large for float32 is infinite, which is refused below
+                descriptors = descriptors.astype(np.float32)
         if self.metric == "hamming" and descriptors.dtype != np.uint8:
             raise InputError(f"hamming descriptors are packed bits, uint8; got {descriptors.dtype}. np.packbits makes them.")
         if descriptors.dtype == np.float32 and not np.isfinite(descriptors).all():

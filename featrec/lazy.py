@@ -33,6 +33,10 @@ def resolve_key(key: Any, n: int) -> int | np.ndarray:
         raise IndexError(f"a sequence of {n} items has one axis; got the key {key!r}")
     if not isinstance(key, slice):
         key = np.asarray(key)
+        if key.ndim == 0 and key.dtype.kind in "iu":
+            return resolve_key(int(key), n)
+        if key.ndim != 1:
+            raise IndexError(f"a sequence of {n} items has one axis; got a key of shape {key.shape}")
         key = key if key.size else key.astype(int)
     return np.arange(n)[key]
 
@@ -97,8 +101,11 @@ class _Lazy:
     def __getstate__(self) -> dict:
         """A part that goes to another process takes only its own items along."""
         state = self.__dict__.copy()
-        if hasattr(self.source, "take") and len(self.rows) != len(self.source):
-            state |= {"source": self.source.take(self.rows), "rows": np.arange(len(self.rows))}
+        if len(self.rows) != len(self.source):
+            if isinstance(self.source, list):
+                state |= {"source": [self.source[row] for row in self.rows], "rows": np.arange(len(self.rows))}
+            elif hasattr(self.source, "take"):
+                state |= {"source": self.source.take(self.rows), "rows": np.arange(len(self.rows))}
         return state
 
     def name(self, position: int) -> str | None:
@@ -157,6 +164,8 @@ class Images(_Lazy):
         return Images(self.held(n_jobs), index=self.index, names=self._positions)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("Images are computed; an array of them is always a copy")
         pictures = list(self)
         sizes = {picture.shape for picture in pictures}
         if len(sizes) > 1:

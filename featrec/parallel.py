@@ -135,18 +135,36 @@ def one_inner_thread() -> Iterator[None]:
 
 
 def _limit_inner_threads() -> Callable[[], None]:
-    limiter = _controller("scipy.linalg" in sys.modules).limit(limits=1)
+    controller = _controller("scipy.linalg" in sys.modules)
+    with _owned_by_nobody(controller):
+        limiter = controller.limit(limits=1)
     cv2 = sys.modules.get("cv2")
-    if cv2 is None:
-        return limiter.restore_original_limits
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    threads = None if cv2 is None else cv2.getNumThreads()
+    if cv2 is not None:
+        cv2.setNumThreads(1)
 
     def restore() -> None:
-        cv2.setNumThreads(threads)
-        limiter.restore_original_limits()
+        if cv2 is not None:
+            cv2.setNumThreads(threads)
+        with _owned_by_nobody(controller):
+            limiter.restore_original_limits()
 
     return restore
+
+
+@contextmanager
+def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
+    """Let any thread set BLAS's limits, and any other one after it.
+
+    From 3.8 on threadpoolctl obeys only the thread that set a limit first and ignores the others silently; here the last
+    worker to leave restores what the first one set.
+    """
+    libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
+    for library in libraries:
+        library.clear_controlling_thread(force=True)
+    yield
+    for library in libraries:
+        library.clear_controlling_thread(force=True)
 
 
 @lru_cache(maxsize=2)

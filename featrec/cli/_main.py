@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
             code = arguments.run(arguments)
             sys.stdout.flush()
             return code
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing that was announced as saved is lost")
+        return _fail("interrupted; what was announced as saved is there")
     except Exception as error:
         return _fail(_one_line(error))
 
@@ -73,7 +73,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="featrec",
-        description="Recognise images with engineered features: SIFT, ORB, HOG, visual words, scikit-learn.",
+        description="Recognise images with engineered features and scikit-learn.",
         epilog="Start with: featrec demo",
     )
     parser.add_argument("--version", action="version", version=f"featrec {featrec.__version__}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments", "print_recipes", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a line for each recipe."""
     from featrec import recipes
 
-    width = max(map(len, recipes.names()))
-    for name in recipes.names():
-        print(f"{name:{width}}  {recipes.describe(name)}")
+    print_recipes(recipes.names())
     return 0
+
+
+def print_recipes(names: Sequence[str]) -> None:
+    """A line for each recipe; on a terminal it is broken between words."""
+    import shutil
+    import sys
+    import textwrap
+
+    from featrec import recipes
+
+    margin = max(map(len, names)) + 2
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
+    for name in names:
+        print(textwrap.fill(f"{name:{margin}}{recipes.describe(name)}", max(width, 40), subsequent_indent=" " * margin))

@@ -12,6 +12,7 @@ from featrec.datasets._outlines import MARKS, OUTLINES, box, disc
 __all__ = ["Difficulty", "draw_scene"]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+SQUARE_ROOT_OF_HALF = np.float32(np.sqrt(0.5))
 KINDS = tuple(OUTLINES)
 
 
@@ -29,9 +30,12 @@ class Difficulty:
 
 
 def draw_scene(kind: str, size: int, difficulty: Difficulty, random: np.random.Generator) -> np.ndarray:
-    """A picture of shape (size, size, 3), uint8, of one object of the kind."""
+    """A picture of shape (size, size, 3), uint8, of one object of the kind.
+
+    The canvas has its channels first: painting on it is faster than on (size, size, 3).
+    """
     x, y = _pixel_grid(size)
-    ground, surface, hue = _tones(kind, difficulty, random)
+    ground, surface = _tones(kind, difficulty, random)
     canvas = _textured(ground, 0.5 * difficulty.texture, size, random)
     n_pieces = random.poisson(14.0 * difficulty.clutter)
     for _ in range(n_pieces):
@@ -39,9 +43,9 @@ def draw_scene(kind: str, size: int, difficulty: Difficulty, random: np.random.G
     _paint_object(canvas, kind, _pose(x, y, difficulty, random), surface, difficulty, random)
     for _ in range(n_pieces // 3):
         _paint_piece(canvas, x, y, 0.12, random)
-    canvas *= _light(x, y, 0.8 * difficulty.light, random)[..., None]
+    canvas *= _light(x, y, 0.8 * difficulty.light, random)
     canvas += random.standard_normal(canvas.shape, np.float32) * np.float32(0.25 * difficulty.noise)
-    return np.rint(np.clip(canvas, 0.0, 1.0) * 255).astype(np.uint8)
+    return (np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0)
 
 
 @lru_cache(maxsize=4)
@@ -51,20 +55,20 @@ def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def _tones(kind: str, difficulty: Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+def _tones(kind: str, difficulty: Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Colours of the ground and of the object: clearly apart in lightness, either way round."""
     spread = 1.0 - difficulty.color
     hue = 2 * np.pi * (KINDS.index(kind) / len(KINDS) + spread * random.uniform(-0.5, 0.5))
     middle = random.uniform(0.35, 0.65)
     contrast = random.uniform(0.2, 0.5) * random.choice((-1, 1))
     ground = _tone(middle - contrast / 2, random.uniform(0, 2 * np.pi))
-    return ground, _tone(middle + contrast / 2, hue), hue
+    return ground, _tone(middle + contrast / 2, hue)
 
 
 def _tone(lightness: float, hue: float, saturation: float = 0.25) -> np.ndarray:
-    """A colour whose luma is the lightness."""
+    """A colour whose luma is the lightness, of shape (3, 1, 1)."""
     color = saturation * np.cos(hue - np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3))
-    return (lightness + color - color @ LUMA).astype(np.float32)
+    return (lightness + color - color @ LUMA).astype(np.float32)[:, None, None]
 
 
 def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Generator) -> np.ndarray:
@@ -72,7 +76,7 @@ def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Ge
     cells = int(random.integers(4, 25))
     up = _upsampling(size, cells)
     wander = up @ random.uniform(-1, 1, (cells, cells)).astype(np.float32) @ up.T
-    return tone + np.float32(strength) * wander[..., None]
+    return tone + np.float32(strength) * wander
 
 
 @lru_cache(maxsize=64)
@@ -111,8 +115,9 @@ def _paint_object(
     random: np.random.Generator,
 ) -> None:
     x, y, radius = pose
-    pixels = radius * len(canvas)
-    surface = _textured(tone, 0.5 * difficulty.texture, len(canvas), random)
+    size = canvas.shape[1]
+    pixels = radius * size
+    surface = _textured(tone, 0.5 * difficulty.texture, size, random)
     if kind in MARKS:
         _paint(surface, MARKS[kind](x, y) * pixels, tone * np.float32(0.6))
     _paint(canvas, OUTLINES[kind](x, y) * pixels, surface)
@@ -121,22 +126,30 @@ def _paint_object(
 def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
     """A disc, a bar or a corner somewhere in the picture."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
-    extent = np.float32(random.uniform(0.3, 1.0) * largest)
+    extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
-    x, y = _turned(x - center[0], y - center[1], random.uniform(0, np.pi))
+    part = _around(center, 1.1 * extent, canvas.shape[1])
+    x, y = _turned(x[part] - center[0], y[part] - center[1], random.uniform(0, np.pi))
     shape = random.integers(3)
     if shape == 0:
         level = disc(x, y, extent / 2)
     elif shape == 1:
         level = box(x, y, extent, extent / 6)
     else:
-        level = np.minimum(np.minimum(x, y), (extent - x - y) / np.float32(np.sqrt(2)))
-    _paint(canvas, level * len(canvas), tone)
+        level = np.minimum(np.minimum(x, y), (extent - x - y) * SQUARE_ROOT_OF_HALF)
+    _paint(canvas[:, *part], level * canvas.shape[1], tone)
+
+
+def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
+    """The rows and columns that a piece can touch."""
+    first = np.clip((center - reach + 0.5) * size - 1, 0, size).astype(int)
+    last = np.clip((center + reach + 0.5) * size + 2, 0, size).astype(int)
+    return slice(first[1], last[1]), slice(first[0], last[0])
 
 
 def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
     """Lay a tone where the level, in pixels, is positive; the edge is one pixel soft."""
-    cover = np.clip(level + np.float32(0.5), 0, 1).astype(np.float32)[..., None]
+    cover = np.clip(level + np.float32(0.5), 0, 1).astype(np.float32)
     canvas += cover * (tone - canvas)
 
 
@@ -144,4 +157,4 @@ def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Gene
     """A slope from full light on one side down to 1 - strength on the other."""
     slope, _ = _turned(x, y, random.uniform(0, 2 * np.pi))
     depth = np.float32(strength * random.random())
-    return 1 - depth * np.clip(slope / np.float32(np.sqrt(2)) + np.float32(0.5), 0, 1)
+    return 1 - depth * np.clip(slope * SQUARE_ROOT_OF_HALF + np.float32(0.5), 0, 1)

@@ -131,7 +131,7 @@ class HOG(GlobalExtractor):
         dx, dy = np.empty(image.shape[:2]), np.empty(image.shape[:2])
         hog_gradients(values, dx, dy)
         # NumPy's arctan2 and libm's differ in the last bit, which decides on which side of a bin's border the diagonals of
-        # integer pictures fall: 3 % of the numbers of a photograph would differ from scikit-image's.
+        # integer pictures fall: 1 % of the numbers of a photograph would differ from scikit-image's.
         angles = np.arctan2(dy, dx)
         cells = np.empty((image.shape[0] // height, image.shape[1] // width, self.orientations))
         hog_cells(dx, dy, angles, height, width, cells)

@@ -1,6 +1,6 @@
 """From one representation of the same picture to another; what a value means is decided here.
 
-A decoded picture is uint8, uint16 or a float in [0, 1], of shape (h, w) or (h, w, 3).
+A decoded picture is uint8, uint16, float32 or float64 in [0, 1], of shape (h, w) or (h, w, 3), and contiguous.
 """
 
 from __future__ import annotations
@@ -8,7 +8,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-__all__ = ["as_float", "as_gray", "as_rgb", "as_uint8"]
+from featrec.exceptions import EmptyImageError, UnsupportedImageError
+
+__all__ = ["as_float", "as_gray", "as_rgb", "as_uint8", "check_dtype", "check_float", "on_white", "picture_of_array"]
 
 
 def as_gray(image: np.ndarray) -> np.ndarray:
@@ -16,8 +18,9 @@ def as_gray(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2:
         return image
     if image.dtype == np.float64:
-        return image @ np.array([0.299, 0.587, 0.114])
-    return cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        return np.minimum(image @ np.array([0.299, 0.587, 0.114]), 1.0)
+    gray = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    return np.minimum(gray, np.float32(1)) if gray.dtype == np.float32 else gray
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -37,3 +40,65 @@ def as_uint8(image: np.ndarray) -> np.ndarray:
     if image.dtype == np.uint8:
         return image
     return np.rint(as_float(image) * 255).astype(np.uint8)
+
+
+def picture_of_array(image: np.ndarray) -> np.ndarray:
+    """An array in any form that is taken, as a decoded picture; one that is already, itself and not a copy."""
+    if np.ma.is_masked(image):
+        raise UnsupportedImageError("masked pixels have no value; image.filled(0) gives them one")
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
+        channels_first = image.ndim == 3 and image.shape[0] in (1, 3, 4)
+        way_out = ". Channels come last: image.transpose(1, 2, 0)." if channels_first else ""
+        raise UnsupportedImageError(f"an array (h, w) or (h, w, 3) is expected; got shape {image.shape}{way_out}")
+    if 0 in image.shape:
+        raise EmptyImageError(f"{image.shape[0]} rows and {image.shape[1]} columns; a picture has one of each at least")
+    image = _native(image)
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[..., 0]
+    elif image.ndim == 3 and image.shape[2] == 4:
+        image = on_white(image)
+    return np.ascontiguousarray(image)
+
+
+def _native(image: np.ndarray) -> np.ndarray:
+    """One of the four types of a decoded picture."""
+    check_dtype(image.dtype)
+    if image.dtype == bool:
+        return image.astype(np.uint8) * np.uint8(255)
+    if image.dtype.kind == "f":
+        return check_float(image)
+    return image.astype(image.dtype.newbyteorder("="), copy=False)
+
+
+def check_dtype(dtype: np.dtype) -> None:
+    """Refuse numbers whose range nobody agreed on."""
+    if dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2):
+        return
+    way_out = "image.astype(np.uint8) if its values are 0 to 255." if dtype.kind in "iu" else "Convert it first."
+    raise UnsupportedImageError(
+        f"{dtype} has no agreed range; uint8 (0-255), uint16 (0-65535), bool and floats in [0, 1] are taken. {way_out}"
+    )
+
+
+def check_float(image: np.ndarray) -> np.ndarray:
+    """Floats, if they lie in [0, 1], as float32 or float64."""
+    low, high = image.min(), image.max()
+    if np.isnan(low) or np.isnan(high):
+        raise UnsupportedImageError("a float picture lies in [0, 1]; found NaN. np.nan_to_num(image) puts 0 for it.")
+    if low < 0 or high > 1:
+        slightly = low > -0.01 and high < 1.01
+        way_out = "np.clip(image, 0, 1) removes rounding errors." if slightly else "image / 255 if its values are 0 to 255."
+        raise UnsupportedImageError(f"a float picture lies in [0, 1]; found values from {low} to {high}. {way_out}")
+    return image.astype(np.float32 if image.dtype.itemsize <= 4 else np.float64, copy=False)
+
+
+def on_white(image: np.ndarray) -> np.ndarray:
+    """Lay a picture whose last channel is alpha on white; the type is kept."""
+    top = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
+    colour, alpha = image[..., :-1], image[..., -1:]
+    if (alpha < top).any():
+        weight = alpha.astype(np.float64) / top
+        mixed = colour * weight + top * (1.0 - weight)
+        colour = (np.minimum(mixed, 1.0) if image.dtype.kind == "f" else np.rint(mixed)).astype(image.dtype)
+    return np.ascontiguousarray(colour[..., 0] if colour.shape[2] == 1 else colour)

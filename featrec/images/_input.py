@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
+from numbers import Number
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from featrec.bag import Bag
 from featrec.exceptions import InputError
+from featrec.images._convert import check_dtype
 from featrec.images._read import read_image
 from featrec.lazy import Bags, Images
 
@@ -47,11 +49,11 @@ def check_images(X: Any) -> Images:
     if isinstance(X, Images):
         return X
     _refuse_what_is_no_batch(X)
-    if isinstance(X, np.ndarray):
-        return Images(Pictures(_check_array(X)))
     if getattr(X, "holds_images", False):
         return Images(X)
-    return Images(Pictures(_as_list(X)), index=_pandas_index(X))
+    items = _check_array(X if isinstance(X, np.ndarray) else np.asarray(X)) if _is_array(X) else _as_list(X)
+    _refuse_other_items(items)
+    return Images(Pictures(items), index=X.index if hasattr(X, "iloc") else None)
 
 
 class Pictures:
@@ -83,18 +85,27 @@ def _refuse_what_is_no_batch(X: Any) -> None:
         _refuse(f"one picture ({type(X).__name__})", "Put it into a list: [picture].")
     if isinstance(X, (Bag, Bags)):
         _refuse(f"a {type(X).__name__}", "The pictures have been described already; give it to an encoder.")
-    if isinstance(X, (dict, set, frozenset)):
+    if isinstance(X, (Mapping, Set)):
         _refuse(f"a {type(X).__name__}", "Give a list; list(paths.values()) or sorted(paths) makes one.")
-    if hasattr(X, "columns") and hasattr(X, "shape"):
-        _refuse("a table", 'Give its column of paths: table["path"].')
+    if (hasattr(X, "columns") or hasattr(X, "column_names")) and hasattr(X, "shape"):
+        _refuse(
+            "a table", 'Give its column of paths or pictures, table["path"]; flattened pictures in rows need Unflatten first.'
+        )
+    if hasattr(X, "tocsr"):
+        _refuse(f"a sparse matrix of shape {X.shape}", "Flattened pictures in rows need Unflatten((height, width)) first.")
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
         _refuse(f"a {type(X).__name__}", "Several passes are made over the pictures; list(pictures) holds them.")
 
 
+def _is_array(X: Any) -> bool:
+    """numpy's, or another library's of two axes or more (a tensor, say); a column of a table is none."""
+    return isinstance(X, np.ndarray) or (hasattr(X, "__array__") and getattr(X, "ndim", 1) > 1)
+
+
 def _check_array(X: np.ndarray) -> np.ndarray:
     if X.dtype.kind in "OSUT" or X.dtype.names:
-        if X.ndim != 1:
-            _refuse(f"an array of {X.dtype} of shape {X.shape}", "Give a 1-D array or a list.")
+        return _check_column(X)
+    if X.ndim == 1 and not len(X):
         return X
     if X.ndim == 2:
         _refuse(
@@ -111,20 +122,56 @@ def _check_array(X: np.ndarray) -> np.ndarray:
         _refuse(f"an array of shape {X.shape}", way_out)
     if X.ndim not in (3, 4):
         _refuse(f"an array of shape {X.shape}", "A batch is (n, height, width) or (n, height, width, 3).")
+    check_dtype(X.dtype)
     return X
+
+
+def _check_column(X: np.ndarray) -> np.ndarray:
+    """A 1-D array of objects or text."""
+    if X.ndim != 1 or X.dtype.names:
+        _refuse(f"an array of {X.dtype} of shape {X.shape}", "Give a 1-D array or a list.")
+    if X.dtype.kind == "S":
+        _refuse(f"an array of {X.dtype}", "numpy cuts zeros off the end of bytes; give a list, or an array of dtype=object.")
+    return X
+
+
+def _refuse_other_items(X: Any) -> None:
+    """The usual mistakes show in the first item; nothing is decoded for it."""
+    if not isinstance(X, (list, tuple, range, np.ndarray)) or len(X) == 0 or not _is_column(X):
+        return
+    first: Any = X[0]
+    kind = f"a {type(X).__name__} of"
+    if isinstance(first, (Number, np.number)) and first == first:
+        _refuse(f"{kind} numbers", "A picture is an array (h, w) or (h, w, 3), a path, bytes or a PIL image.")
+    if isinstance(first, (Bag, Bags)):
+        _refuse(f"{kind} {type(first).__name__}", "The pictures have been described already; give it to an encoder.")
+    if isinstance(first, tuple) and len(first) == 2:
+        _refuse(f"{kind} pairs", "Labels go apart: [picture for picture, label in pairs].")
+    if isinstance(first, np.ndarray) and first.ndim == 1:
+        _refuse(f"{kind} 1-D arrays", "Flattened pictures in rows need np.stack(rows) and Unflatten((height, width)) first.")
+    if _is_batch(first):
+        _refuse(
+            f"{kind} batches (the first is of type {type(first).__name__} and length {len(first)})",
+            "Give one of them, X[0]; a pair (train, test) or (pictures, labels) is unpacked: train, test = X.",
+        )
+
+
+def _is_column(X: Any) -> bool:
+    return not isinstance(X, np.ndarray) or X.dtype.kind == "O"
+
+
+def _is_batch(item: Any) -> bool:
+    if isinstance(item, np.ndarray):
+        return item.ndim == 4 or (item.ndim == 3 and item.shape[2] not in (1, 3, 4) and item.shape[0] not in (1, 3, 4))
+    return isinstance(item, (Images, list, tuple)) or getattr(item, "holds_images", False)
 
 
 def _as_list(X: Any) -> Sequence:
     """A column of a table by position; a sequence as it is."""
-    if hasattr(X, "to_list"):
-        return X.to_list()
-    if hasattr(X, "tolist") and hasattr(X, "dtype") and not hasattr(X, "__array_namespace__"):
-        return X.tolist()
+    for name in ("to_list", "tolist"):
+        if hasattr(X, name) and not isinstance(X, np.ndarray):
+            return getattr(X, name)()
     return X
-
-
-def _pandas_index(X: Any) -> Any:
-    return X.index if hasattr(X, "iloc") else None
 
 
 def _refuse(given: str, way_out: str) -> NoReturn:

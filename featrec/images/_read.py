@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import threading
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from featrec.exceptions import (
     EmptyImageError,
@@ -20,10 +23,28 @@ from featrec.exceptions import (
     UnreadableImageError,
     UnsupportedImageError,
 )
+from featrec.images._convert import check_float, on_white, picture_of_array
 
 __all__ = ["read_image"]
 
 MAX_PIXELS = 100_000_000
+
+# Formats whose decoders work on the bytes alone. Pillow knows more, among them EPS, which starts another program.
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
+
+# How a file begins whose header is there, if not its end.
+BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP")
+
+# Places in the header of a PNG, and what may stand there.
+PNG_DEPTH, PNG_KIND = 24, 25
+PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
+
+# Tags of TIFF and EXIF.
+BITS_PER_SAMPLE = 258
+ORIENTATION = 274
+
+# Two threads that load one lazily opened PIL image at once get in each other's way; files are read without it.
+_LOADING = threading.Lock()
 
 
 def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -32,20 +53,28 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Parameters
     ----------
     source : path, bytes, array or PIL image
-        Of a file the first frame is taken, turned as its EXIF orientation says. Arrays are (h, w), (h, w, 1), (h, w, 3)
-        or (h, w, 4); uint8 means value/255, uint16 value/65535, bool 0 and 1, and floats lie in [0, 1].
+        Of a file the first frame is taken, turned as its EXIF orientation says; of a PIL image the frame it stands at. Arrays
+        are (h, w), (h, w, 1), (h, w, 3) or (h, w, 4); uint8 means value/255, uint16 value/65535, bool 0 and 1, and floats
+        lie in [0, 1].
     max_pixels : int, default=100_000_000
-        Refused by the header, before anything is decoded, when it has more.
+        Of a file or a PIL image. One that has more is refused by its header, before anything is decoded.
 
     Returns
     -------
-    image : array of shape (h, w) or (h, w, 3)
-        RGB. uint8, or uint16 for 16-bit pictures, or the float type of a float picture. Transparency is laid on white.
+    image : contiguous array of shape (h, w) or (h, w, 3)
+        RGB. uint8, or uint16 for 16-bit pictures, or the float type of a float picture. Transparency is laid on white. An
+        array that has this form already is returned itself, not a copy.
 
     Raises
     ------
     ImageError
         One of its kinds (see :mod:`featrec.exceptions`), which says what was found and the way out.
+
+    Notes
+    -----
+    Files may be JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI; pictures of any other format can be
+    opened with Pillow and given as PIL images. PNG and TIFF with 16-bit colours keep their 16 bits, unless they come as
+    PIL images, which have 8 bits a channel. 32-bit integers are taken for 16-bit values, and refused where they are larger.
 
     Examples
     --------
@@ -54,73 +83,123 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     >>> read_image(np.ones((4, 6, 3), bool)).dtype
     dtype('uint8')
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _from_pillow(source, max_pixels)
+        _check_pixels(source, max_pixels)
+        with _LOADING:
+            source.load()
+        return _of_pillow(source)
     if isinstance(source, (str, os.PathLike)):
-        return _from_bytes(_file_bytes(Path(source)), max_pixels, os.fspath(source))
+        path = os.fsdecode(source)
+        return _of_bytes(_file_bytes(path), max_pixels, path)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_bytes(bytes(source), max_pixels, None)
-    raise UnsupportedImageError(f"a picture is an array, a path, encoded bytes or a PIL image; got a {type(source).__name__}")
+        return _of_bytes(bytes(source), max_pixels, None)
+    if hasattr(source, "__array__"):
+        return picture_of_array(source if isinstance(source, np.ndarray) else np.asarray(source))
+    raise UnsupportedImageError(
+        f"a picture is an array, a path, encoded bytes or a PIL image; got a {type(source).__name__}. {_way_out(source)}"
+    )
 
 
-def _file_bytes(path: Path) -> bytes:
-    item = os.fspath(path)
+def _way_out(source: Any) -> str:
+    if source is None or source != source:
+        return "A missing value; drop it together with its label."
+    if isinstance(source, tuple):
+        return "If it is a pair (picture, label): [picture for picture, label in pairs]."
+    return "np.asarray makes an array of what holds pixels."
+
+
+def _file_bytes(path: str) -> bytes:
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
-        raise MissingImageError("there is no such file; check the path and the working directory", item=item) from None
+        rule = "a web address is not fetched; download it first" if "://" in path else "there is no such file"
+        raise MissingImageError(f"{rule}; check the path and the working directory", item=path) from None
     except IsADirectoryError:
-        raise UnreadableImageError("a folder, not a picture; featrec.datasets.ImageFolder reads folders", item=item) from None
+        raise UnreadableImageError("a folder, not a picture; featrec.datasets.ImageFolder reads folders", item=path) from None
     except (OSError, ValueError) as error:
-        raise UnreadableImageError(f"cannot be opened ({error})", item=item) from error
+        raise UnreadableImageError(f"cannot be opened ({error})", item=path) from error
 
 
-def _from_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
+def _of_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
     if not data:
         raise EmptyImageError("zero bytes; the file was perhaps not copied to its end", item=item)
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            return _from_pillow(picture, max_pixels)
+        with _opened(data) as picture:
+            _check_pixels(picture, max_pixels)
+            return _with_sixteen_bits(_of_pillow(picture), picture, data)
     except ImageError as error:
         raise error.at(None, item) from error.__cause__
-    except UnidentifiedImageError as error:
-        start = data[:8].hex(" ")
-        raise NotAnImageError(f"no known picture format; its first bytes are {start}", item=item) from error
+    except MemoryError:
+        raise
     except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(f"{error}; the limit is {max_pixels:,} pixels (max_pixels)", item=item) from error
+        raise TooManyPixelsError(f"{error}; Image.MAX_IMAGE_PIXELS of Pillow is the limit here", item=item) from error
     except Exception as error:
         raise TruncatedImageError(f"damaged or cut off ({error}); copy or save the file again", item=item) from error
 
 
-def _from_pillow(picture: Image.Image, max_pixels: int) -> np.ndarray:
+def _opened(data: bytes) -> Image.Image:
+    """The header read, nothing decoded.
+
+    ``Image.open`` has a pixel limit of its own, global, which warns below ours and refuses what `max_pixels` allows.
+    """
+    Image.preinit()
+    for name in FORMATS:
+        if name not in Image.OPEN:
+            Image.init()
+        factory, accept = Image.OPEN.get(name, (None, None))
+        if factory is None or (accept is not None and accept(data[:16]) is not True):
+            continue
+        try:
+            return factory(io.BytesIO(data), "")
+        except (SyntaxError, IndexError, TypeError, struct.error):
+            continue
+    if data.startswith(BEGINNINGS) or data[8:12] == b"WEBP":
+        raise TruncatedImageError(f"damaged or cut off after {len(data)} bytes; copy or save the file again")
+    raise NotAnImageError(f"no picture format that is taken; it begins with {data[:12]!r}. Taken are {', '.join(FORMATS)}.")
+
+
+def _of_pillow(picture: Image.Image) -> np.ndarray:
+    picture.load()
+    return _turned(_values(picture), _orientation(picture))
+
+
+def _check_pixels(picture: Image.Image, max_pixels: int) -> None:
     width, height = picture.size
-    _check_pixels(width, height, max_pixels)
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I;16N"):
-        return _turned(np.asarray(picture).astype(np.uint16), picture)
-    if picture.mode in ("I", "F"):
-        return _turned(_wide(np.asarray(picture), picture.format), picture)
-    picture = ImageOps.exif_transpose(picture)
-    return _eight_bit(picture)
+    if width < 1 or height < 1:
+        raise EmptyImageError(f"{height} rows and {width} columns; a picture has one of each at least")
+    if width * height > max_pixels:
+        raise TooManyPixelsError(
+            f"{width}×{height} = {width * height:,} pixels, more than the limit of {max_pixels:,}; "
+            "read_image(path, max_pixels=...) raises the limit, a smaller copy is the other way out"
+        )
 
 
-def _turned(image: np.ndarray, picture: Image.Image) -> np.ndarray:
-    """EXIF orientation for the modes that Pillow cannot transpose safely."""
-    orientation = picture.getexif().get(0x0112, 1)
-    if orientation in (5, 6, 7, 8):
-        image = image.T
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    return np.ascontiguousarray(image)
+def _values(picture: Image.Image) -> np.ndarray:
+    mode = picture.mode
+    if mode.startswith("I;16"):
+        return _sixteen_bit_gray(picture)
+    if mode == "I":
+        return _thirty_two_bit(np.asarray(picture), picture.format)
+    if mode == "F":
+        return np.array(check_float(np.asarray(picture)))
+    if mode in ("1", "L", "LA", "La"):
+        return on_white(np.asarray(picture.convert("LA"))) if picture.has_transparency_data else np.array(picture.convert("L"))
+    if mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"):
+        return (
+            on_white(np.asarray(picture.convert("RGBA"))) if picture.has_transparency_data else np.array(picture.convert("RGB"))
+        )
+    raise UnsupportedImageError(f"Pillow's mode {mode!r} is not taken; picture.convert('RGB') or another export makes it RGB")
 
 
-def _wide(values: np.ndarray, file_format: str | None) -> np.ndarray:
-    """32-bit integers that hold 16-bit values, and floats in [0, 1]."""
-    if values.dtype.kind == "f":
-        return _check_float(values)
+def _sixteen_bit_gray(picture: Image.Image) -> np.ndarray:
+    image = np.asarray(picture).astype(np.uint16)
+    transparent = picture.info.get("transparency")
+    if isinstance(transparent, int):
+        image[image == transparent] = 65535
+    return image
+
+
+def _thirty_two_bit(values: np.ndarray, file_format: str | None) -> np.ndarray:
     if values.min() < 0 or values.max() > 65535:
         raise UnsupportedImageError(
             f"32-bit {file_format or 'picture'} with values from {values.min()} to {values.max()}; "
@@ -129,56 +208,44 @@ def _wide(values: np.ndarray, file_format: str | None) -> np.ndarray:
     return values.astype(np.uint16)
 
 
-def _eight_bit(picture: Image.Image) -> np.ndarray:
-    if picture.mode in ("1", "L"):
-        return np.array(picture.convert("L"))
-    if picture.mode in ("LA", "La") and "transparency" not in picture.info:
-        return _on_white(np.array(picture.convert("LA")))
-    if picture.mode in ("RGBA", "RGBa", "PA") or "transparency" in picture.info:
-        return _on_white(np.array(picture.convert("RGBA")))
-    return np.array(picture.convert("RGB"))
+def _with_sixteen_bits(image: np.ndarray, picture: Image.Image, data: bytes) -> np.ndarray:
+    """Colours that Pillow cut to 8 bits, read again by cv2, which keeps 16; Pillow has seen to it that the file is whole."""
+    if not _has_sixteen_bit_colour(picture, data):
+        return image
+    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3:
+        return image
+    if values.shape[2] == 4:
+        values = on_white(cv2.cvtColor(values, cv2.COLOR_BGRA2RGBA))
+    else:
+        values = cv2.cvtColor(values, cv2.COLOR_BGR2RGB)
+    if picture.format == "TIFF":
+        return values  # turned by cv2 already
+    values = np.ascontiguousarray(values[..., 0]) if data[PNG_KIND] == PNG_GRAY_WITH_ALPHA else values
+    return _turned(values, _orientation(picture))
 
 
-def _on_white(image: np.ndarray) -> np.ndarray:
-    """Lay a picture whose last channel is alpha on white; the type is kept."""
-    top = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
-    alpha = image[..., -1:].astype(np.float64) / top
-    mixed = image[..., :-1] * alpha + top * (1.0 - alpha)
-    mixed = mixed if image.dtype.kind == "f" else np.rint(mixed)
-    return mixed.astype(image.dtype).squeeze(axis=2) if image.shape[2] == 2 else mixed.astype(image.dtype)
+def _has_sixteen_bit_colour(picture: Image.Image, data: bytes) -> bool:
+    if picture.format == "PNG":
+        return data[PNG_DEPTH] == 16 and data[PNG_KIND] in (PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA)
+    if picture.format == "TIFF" and picture.mode in ("RGB", "RGBA"):
+        return getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (8,))[0] == 16
+    return False
 
 
-def _from_array(image: np.ndarray, max_pixels: int) -> np.ndarray:
-    if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
-        raise UnsupportedImageError(f"an array (h, w) or (h, w, 3) is expected; got shape {image.shape}")
-    _check_pixels(image.shape[1], image.shape[0], max_pixels)
-    if image.dtype == bool:
-        image = image.astype(np.uint8) * np.uint8(255)
-    elif image.dtype.kind == "f":
-        image = _check_float(image)
-    elif image.dtype not in (np.uint8, np.uint16):
-        raise UnsupportedImageError(
-            f"{image.dtype} has no agreed range; uint8 (0-255), uint16 (0-65535), bool and floats in [0, 1] are taken. "
-            "image.astype(np.uint8) if its values are 0 to 255."
-        )
-    if image.ndim == 3 and image.shape[2] == 1:
-        return image[..., 0]
-    return _on_white(image) if image.ndim == 3 and image.shape[2] == 4 else image
+def _orientation(picture: Image.Image) -> int:
+    """What the EXIF data say, 1 where they are broken; read after loading, since PNG keeps them at its end."""
+    try:
+        return picture.getexif().get(ORIENTATION, 1)
+    except Exception:
+        return 1
 
 
-def _check_float(image: np.ndarray) -> np.ndarray:
-    low, high = image.min(), image.max()
-    if not (low >= 0.0 and high <= 1.0):
-        found = "NaN" if np.isnan(low) or np.isnan(high) else f"values from {low:g} to {high:g}"
-        raise UnsupportedImageError(f"a float picture lies in [0, 1]; found {found}. image / 255 if its values are 0 to 255.")
-    return image if image.dtype in (np.float32, np.float64) else image.astype(np.float32)
-
-
-def _check_pixels(width: int, height: int, max_pixels: int) -> None:
-    if width < 1 or height < 1:
-        raise EmptyImageError(f"{height} rows and {width} columns; a picture has one of each at least")
-    if width * height > max_pixels:
-        raise TooManyPixelsError(
-            f"{width}×{height} = {width * height:,} pixels, more than the limit of {max_pixels:,}; "
-            "read_image(path, max_pixels=...) raises the limit, a smaller copy is the other way out"
-        )
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import cv2
 import numpy as np
@@ -63,8 +64,9 @@ class Resize(Preprocessor):
         self._box()
 
     def _box(self) -> tuple[int, int]:
-        sides = (self.size, self.size) if isinstance(self.size, Integral) else tuple(self.size)
-        if len(sides) != 2 or not all(isinstance(side, Integral) and side > 0 for side in sides):
+        size: Any = self.size
+        sides = (size, size) if isinstance(size, Integral) else tuple(size)
+        if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
             raise InputError(f"Resize: size is a positive whole number or a pair (height, width) of them; got {self.size!r}")
         return int(sides[0]), int(sides[1])
 

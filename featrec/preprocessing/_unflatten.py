@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from featrec.base import Estimator, NoOutputContainer, real_number
 from featrec.exceptions import InputError
@@ -89,7 +89,11 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
     def _rows(self, X: Any, *, reset: bool) -> Rows:
         self._check_parameters()
         _refuse_pictures(X)
-        rows = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False, ensure_min_samples=0)
+        checks = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": int(reset)}
+        if reset or hasattr(self, "n_features_in_"):
+            rows = validate_data(self, X, reset=reset, **checks)
+        else:
+            rows = check_array(X, estimator=self, input_name="X", **checks)
         shape = _resolved(tuple(self.shape), rows.shape[1])
         return Rows(_checked(rows, self.max_value), shape, self.max_value)
 
@@ -99,7 +103,8 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         whole = all(isinstance(side, Integral) and (side > 0 or side == -1) for side in shape)
         if not whole or len(shape) not in (2, 3) or shape.count(-1) > 1 or shape[2:] not in ((), (3,)):
             raise InputError(
-                f"Unflatten: shape is (height, width) or (height, width, 3), one of height and width may be -1; got {self.shape!r}"
+                "Unflatten: shape is (height, width) or (height, width, 3), one of height and width may be -1; "
+                f"got {self.shape!r}"
             )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -193,10 +198,13 @@ def _refuse_missing(rows: np.ndarray) -> None:
 def _refuse_range(rows: np.ndarray, low: Any, high: Any, max_value: float | None) -> None:
     row = int(np.argmax((rows == (low if low < 0 else high)).any(axis=1)))
     if low < 0:
-        rule, way_out = "pixels are not negative", "Rows that were standardised are no pictures any more; give them unscaled."
+        rule = "Negative values in data, where pixels are 0 or more"
+        way_out = "Rows that were standardised are no pictures any more; give them unscaled."
     elif max_value is not None:
         rule, way_out = f"max_value={max_value:g} was said to be white", "Give the largest value that is possible."
     else:
         rule = "whole numbers lie in 0 to 255" if rows.dtype.kind in "iu" else "floats lie in [0, 1]"
         way_out = "Unflatten(shape, max_value=...) says what white is: 255 for bytes, 16 for scikit-learn's digits."
-    raise InputError(f"Unflatten: {rule}; row {row} of {rows.dtype} holds values from {low} to {high} among all rows. {way_out}")
+    raise InputError(
+        f"Unflatten: {rule}; row {row} of {rows.dtype} holds values from {low} to {high} among all rows. {way_out}"
+    )

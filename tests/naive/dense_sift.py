@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 
-def pixel_gradients(image):
+def pixel_gradients(image, arctangent=math.atan2):
     """Magnitude and angle of each pixel: central differences inside, one-sided ones on the border."""
     height, width = image.shape
     magnitudes, angles = np.zeros(image.shape), np.zeros(image.shape)
@@ -15,7 +15,7 @@ def pixel_gradients(image):
             above, below = max(y - 1, 0), min(y + 1, height - 1)
             dx = (image[y, right] - image[y, left]) / max(right - left, 1)
             dy = (image[below, x] - image[above, x]) / max(below - above, 1)
-            magnitudes[y, x], angles[y, x] = math.hypot(dx, dy), math.atan2(dy, dx)
+            magnitudes[y, x], angles[y, x] = math.hypot(dx, dy), arctangent(dy, dx)
     return magnitudes, angles
 
 
@@ -44,10 +44,10 @@ def cell(magnitudes, angles, y, x, bin_size):
     return histogram
 
 
-def dense_sift(image, step, bin_size, first, weights, contrast_threshold):
-    """Descriptors and their mean gradients, before the threshold, row by row."""
+def dense_sift(image, step, bin_size, first, weights, contrast_threshold, arctangent=math.atan2):
+    """Descriptors and their mean gradients, row by row."""
     height, width = image.shape
-    magnitudes, angles = pixel_gradients(np.asarray(image, float))
+    magnitudes, angles = pixel_gradients(np.asarray(image, float), arctangent)
     descriptors, contrasts = [], []
     for y in range(first, height - 3 * bin_size, step):
         for x in range(first, width - 3 * bin_size, step):

@@ -1,0 +1,70 @@
+"""Does memory grow with the number of images? A pipeline fitted and applied to few and to many, each in a fresh process.
+
+    python benchmarks/memory.py [FEW MANY]
+
+Images of 250×250 are made when they are asked for, so that they do not count. The peak is what the operating system saw.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+
+import numpy as np
+
+N_WORDS = 500
+SIZE = 250
+
+
+class Pictures:
+    """n pictures of smoothed noise, each made from its own seed."""
+
+    holds_images = True
+
+    def __init__(self, n: int):
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        coarse = np.random.default_rng(position).integers(0, 256, (SIZE // 5, SIZE // 5), dtype=np.uint8)
+        return np.kron(coarse, np.ones((5, 5), np.uint8))
+
+
+def measure(n: int) -> dict:
+    """Fit and apply in this process; megabytes."""
+    from sklearn.pipeline import make_pipeline
+
+    from featrec.descriptors import DenseSIFT
+    from featrec.encoders import BagOfWords
+
+    encoder = BagOfWords(N_WORDS, max_descriptors=50_000, random_state=0, n_jobs=2)
+    codes = make_pipeline(DenseSIFT(), encoder).fit_transform(Pictures(n))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"images": n, "peak_mb": round(peak, 1), "codes_mb": round(codes.nbytes / 2**20, 1)}
+
+
+def in_fresh_process(n: int) -> dict:
+    """The same, where nothing has been loaded before."""
+    done = subprocess.run([sys.executable, __file__, "--measure", str(n)], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def main(few: int = 500, many: int = 4000) -> float:
+    """Print both and return by how many megabytes the larger run is larger, codes aside."""
+    small, large = in_fresh_process(few), in_fresh_process(many)
+    growth = (large["peak_mb"] - large["codes_mb"]) - (small["peak_mb"] - small["codes_mb"])
+    for row in (small, large):
+        print(f"{row['images']:>6} images: peak {row['peak_mb']:.0f} MB, of which codes {row['codes_mb']:.0f} MB")
+    print(f"growth beyond the codes: {growth:.1f} MB")
+    return growth
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--measure"]:
+        print(json.dumps(measure(int(sys.argv[2]))))
+    else:
+        main(*map(int, sys.argv[1:3]))

@@ -1,0 +1,27 @@
+"""Look at the installation and say how to mend it."""
+
+from __future__ import annotations
+
+import argparse
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """This command has none."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print all findings; 1 where something needs mending."""
+    from featrec.cli._examinations import EXAMINATIONS
+
+    problems = 0
+    for title, examine in EXAMINATIONS.items():
+        print(title)
+        for finding in examine():
+            print(f"  {'ok' if finding.mend is None else '!!'}  {finding.text}")
+            if finding.mend is not None:
+                problems += 1
+                print(f"      mend: {finding.mend}")
+    print("healthy" if not problems else f"{problems} to mend; the lines after 'mend:' say how")
+    return 1 if problems else 0

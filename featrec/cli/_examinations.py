@@ -1,0 +1,220 @@
+"""What the doctor looks at. Nothing here needs an OpenCV, or anything else, that can be imported."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["EXAMINATIONS", "Finding"]
+
+DISTRIBUTIONS = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-image",
+    "numba",
+    "skops",
+    "joblib",
+    "pillow",
+    "threadpoolctl",
+)
+DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
+DATA_FOLDERS = {"mnist": "mnist", "fashion-mnist": "fashion-mnist", "cifar10": "cifar-10-batches-bin", "scene15": "scene15"}
+CONTRIB, HEADLESS = "opencv-contrib-python", "opencv-contrib-python-headless"
+PIP = f"{sys.executable} -m pip"
+
+
+class Finding(NamedTuple):
+    """One line of the doctor's; with a mend where something is wrong."""
+
+    text: str
+    mend: str | None = None
+
+
+def versions() -> Iterator[Finding]:
+    """Python, featrec and what it stands on."""
+    import featrec
+
+    system = f"{platform.system()} {platform.machine()}"
+    yield Finding(f"Python {platform.python_version()} on {system}, {sys.executable}")
+    yield Finding(f"featrec {featrec.__version__}, {Path(featrec.__file__).parent}")
+    least = _least_versions()
+    for name in DISTRIBUTIONS:
+        found = _version(name)
+        if found is None:
+            yield Finding(f"{name} is not installed", f"{PIP} install {name}")
+        elif _numbers(found) < _numbers(least.get(name, "0")):
+            yield Finding(f"{name} {found} is older than {least[name]}", f"{PIP} install --upgrade {name}")
+        else:
+            yield Finding(f"{name} {found}")
+
+
+def opencv() -> Iterator[Finding]:
+    """Which wheels brought cv2, whether it loads, and which detectors are in it."""
+    wheels = sorted(set(metadata.packages_distributions().get("cv2", [])))
+    yield _wheels(wheels)
+    try:
+        cv2 = importlib.import_module("cv2")
+    except Exception as error:
+        yield Finding(f"cv2 cannot be imported: {error}", _mend_import(str(error), wheels))
+        return
+    yield Finding(f"cv2 {cv2.__version__} loads")
+    for name in DETECTORS:
+        places = [place for place in ("cv2", "cv2.xfeatures2d") if _has_detector(cv2, place, name)]
+        mend = None if places else _replace(wheels, CONTRIB, None)
+        yield Finding(f"{name} is in {places[0]}" if places else f"{name} is missing from this OpenCV", mend)
+
+
+def threads() -> Iterator[Finding]:
+    """How many processors there are and how many threads each library would start."""
+    yield Finding(
+        f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
+    )
+    yield from _ask("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
+    yield from _ask("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
+    importlib.import_module("numpy")
+    yield from _ask("threadpoolctl", _blas)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        if name in os.environ:
+            yield Finding(f"{name}={os.environ[name]} is set")
+
+
+def caches() -> Iterator[Finding]:
+    """Where the compiled loops are kept between runs."""
+    import featrec
+
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    folder = Path(named) if named else Path(featrec.__file__).parent / "compiled"
+    place = "NUMBA_CACHE_DIR" if named else "beside the package"
+    if _is_writable(folder):
+        yield Finding(f"compiled loops are kept in {folder} ({place})")
+    elif not named and _is_writable(Path.home()):
+        yield Finding(f"{folder} is read-only; compiled loops are kept in the home folder")
+    else:
+        mend = "export NUMBA_CACHE_DIR=/a/folder/that/can/be/written"
+        yield Finding(f"{folder} ({place}) is read-only, so compiled loops cannot be kept", mend)
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        yield Finding("NUMBA_DISABLE_JIT is set, so the loops are not compiled", "unset NUMBA_DISABLE_JIT")
+
+
+def data() -> Iterator[Finding]:
+    """Which of the published data sets are at hand."""
+    named = os.environ.get("FEATREC_DATA")
+    if not named:
+        yield Finding("FEATREC_DATA is not set; digits, faces, shapes and textures need no files")
+    elif not Path(named).is_dir():
+        yield Finding(
+            f"FEATREC_DATA={named} is no folder", "export FEATREC_DATA=/the/folder/with/the/sets, or unset FEATREC_DATA"
+        )
+    else:
+        there = [name for name, folder in DATA_FOLDERS.items() if (Path(named) / folder).is_dir()]
+        missing = [f"{name} ({folder}/)" for name, folder in DATA_FOLDERS.items() if name not in there]
+        beside = f"; not there: {', '.join(missing)}" if missing else ""
+        yield Finding(f"FEATREC_DATA={named} holds {', '.join(there) or 'none of the sets'}{beside}")
+
+
+def extras() -> Iterator[Finding]:
+    """Which optional parts are installed; a missing one is no fault."""
+    for extra, needed in _extras().items():
+        missing = [name for name in needed if _version(name) is None]
+        state = f"not installed ({', '.join(missing)}): {PIP} install 'featrec[{extra}]'" if missing else "installed"
+        yield Finding(f"{extra}: {state}")
+
+
+EXAMINATIONS: dict[str, Callable[[], Iterator[Finding]]] = {
+    "versions": versions,
+    "OpenCV": opencv,
+    "threads": threads,
+    "caches": caches,
+    "data": data,
+    "extras": extras,
+}
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> list[int]:
+    """The leading numbers of a version, which is all that a lower bound needs."""
+    return [int(part) for part in re.findall(r"\d+", version.partition("rc")[0])]
+
+
+def _requirements() -> list[str]:
+    try:
+        return metadata.requires("featrec") or []
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _least_versions() -> dict[str, str]:
+    found = (re.match(r"([\w.-]+)[^;]*>=([\d.]+)", line) for line in _requirements() if "extra ==" not in line)
+    return {match[1]: match[2] for match in found if match}
+
+
+def _extras() -> dict[str, list[str]]:
+    """For each extra the packages that it brings; featrec's own, in 'all' and 'test', are left out."""
+    brought: dict[str, list[str]] = {}
+    for line in _requirements():
+        match = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", line)
+        if match and match[1] != "featrec":
+            brought.setdefault(match[2], []).append(match[1])
+    return brought
+
+
+def _wheels(wheels: list[str]) -> Finding:
+    if not wheels:
+        return Finding("no wheel brings cv2", f"{PIP} install {CONTRIB}")
+    brought = ", ".join(f"{wheel} {_version(wheel)}" for wheel in wheels)
+    if len(wheels) == 1:
+        return Finding(f"cv2 comes from {brought}")
+    kept = HEADLESS if all("headless" in wheel for wheel in wheels) else CONTRIB
+    return Finding(f"wheels lie over each other: {brought}", _replace(wheels, kept, None))
+
+
+def _mend_import(reason: str, wheels: list[str]) -> str:
+    """Where a library of the desktop is missing, the headless wheel of the same version does without."""
+    if re.search(r"lib\S+\.so", reason) and wheels:
+        return _replace(wheels, HEADLESS, _version(wheels[0])) + "  (or: apt install libgl1 libglib2.0-0)"
+    return _replace(wheels, CONTRIB, None)
+
+
+def _replace(wheels: list[str], wheel: str, version: str | None) -> str:
+    """The command that puts one wheel in the place of all that are there."""
+    remove = f"{PIP} uninstall -y {' '.join(wheels)} && " if wheels else ""
+    return f"{remove}{PIP} install --no-deps --force-reinstall {wheel}{f'=={version}' if version else ''}"
+
+
+def _has_detector(cv2: Any, place: str, name: str) -> bool:
+    module = cv2 if place == "cv2" else getattr(cv2, "xfeatures2d", None)
+    return hasattr(module, f"{name}_create")
+
+
+def _ask(module: str, question: Callable[[Any], str]) -> Iterator[Finding]:
+    """An answer of a library; nothing where it cannot be loaded, which has been said under its own title."""
+    try:
+        yield Finding(question(importlib.import_module(module)))
+    except Exception as error:
+        yield Finding(f"{module} cannot be asked: {error}")
+
+
+def _blas(threadpoolctl: Any) -> str:
+    pools = {(pool["internal_api"], pool["num_threads"]) for pool in threadpoolctl.threadpool_info()}
+    return "BLAS and OpenMP: " + (", ".join(f"{name} {n} threads" for name, n in sorted(pools)) or "none loaded")
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a file can be made there, now or once the folder has been made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)

@@ -1,0 +1,73 @@
+"""The folder that a command is given, as pictures to learn from and pictures to test on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featrec.exceptions import InputError
+
+if TYPE_CHECKING:
+    from featrec.datasets import ImageFolder
+
+__all__ = ["add_folder", "has_split", "read_split"]
+
+HELD_OUT = 0.2
+
+
+def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """DIR, and the ways to have test pictures where it has no folder of them."""
+    parser.add_argument(
+        "folder", metavar="DIR", type=Path, help="a folder for each class, or train/ and test/ with a folder for each class"
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--test", metavar="DIR", type=Path, help="test on the class folders in this one")
+    group.add_argument("--holdout", metavar="SHARE", type=_share, help=f"test on this share of each class ({HELD_OUT})")
+    return group
+
+
+def has_split(folder: Path) -> bool:
+    """Whether the folder brings its own test pictures."""
+    return (folder / "train").is_dir() and (folder / "test").is_dir()
+
+
+def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
+    """The pictures to learn from and those to test on, which are None for ``--holdout 0``."""
+    from featrec.datasets import ImageFolder
+
+    folder = arguments.folder
+    if has_split(folder):
+        if arguments.test is not None or arguments.holdout is not None:
+            raise InputError(
+                f"{folder} has its own train and test folders; leave --test and --holdout out, or give {folder / 'train'}"
+            )
+        return ImageFolder.split(folder)
+    pictures = ImageFolder(folder)
+    if arguments.test is not None:
+        return pictures, ImageFolder(arguments.test)
+    return _hold_out(pictures, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
+
+
+def _hold_out(pictures: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
+    """A share of each class, at least one picture; a class of one picture is learned from only."""
+    import numpy as np
+
+    if share == 0:
+        return pictures, None
+    random = np.random.default_rng(seed)
+    held_out: list[Any] = []
+    for name in pictures.classes:
+        rows = random.permutation(np.flatnonzero(pictures.labels == name))
+        held_out.extend(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
+    if not held_out:
+        raise InputError("no class has a second picture to test on; --holdout 0 learns from all and tests nothing")
+    rest = np.setdiff1d(np.arange(len(pictures)), held_out)
+    return pictures[rest], pictures[np.sort(held_out)]
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share < 1:
+        raise argparse.ArgumentTypeError(f"a share is at least 0 and less than 1, such as 0.2; got {text}")
+    return share

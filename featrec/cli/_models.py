@@ -1,0 +1,69 @@
+"""Models from what the command line says: a recipe's name, or the file of a network."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from featrec.cli._terminal import verbosity
+from featrec.exceptions import InputError
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network"]
+
+NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N]"
+NETWORK_OPTIONS = ("layer", "preprocessing", "size")
+
+
+def add_computing(parser: argparse.ArgumentParser) -> None:
+    """What decides how long it takes, and what is drawn."""
+    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of everything that is drawn (0)")
+
+
+def make_recipe(name: str, *, n_jobs: int, seed: int, verbose: int | None = None) -> Pipeline:
+    """The recipe with that name; drawn from `seed`, telling its progress on a terminal."""
+    if name == "cnn_svm":
+        raise InputError(f"cnn_svm needs the file of a network: --cnn {NETWORK_FORM}")
+    from featrec import recipes
+
+    return _seeded(recipes.make(name, n_jobs=n_jobs, verbose=verbosity() if verbose is None else verbose), seed)
+
+
+def make_network(text: str, *, n_jobs: int, seed: int) -> Pipeline:
+    """The recipe cnn_svm for ``FILE[,option=value]...``; a file that is not there is found out before any training."""
+    file, options = parse_network(text)
+    if not Path(file).is_file():
+        raise InputError(f"there is no file {file!r}; check the path, or write --cnn {NETWORK_FORM}")
+    from featrec import recipes
+
+    return _seeded(recipes.cnn_svm(file, **options, n_jobs=n_jobs, verbose=verbosity()), seed)
+
+
+def parse_network(text: str) -> tuple[str, dict[str, Any]]:
+    """The file and the options; a comma in the file's own name does no harm."""
+    file, options = text, {}
+    while "," in file:
+        rest, _, last = file.rpartition(",")
+        key, equals, value = last.partition("=")
+        if not equals:
+            break
+        if key not in NETWORK_OPTIONS:
+            raise InputError(f"--cnn has no option {key!r}; write {NETWORK_FORM}")
+        options[key] = _size(value) if key == "size" else value
+        file = rest
+    return file, options
+
+
+def _size(value: str) -> tuple[int, int]:
+    if not value.isdecimal():
+        raise InputError(f"the size of a network's input is a number of pixels, such as size=224; got {value!r}")
+    return int(value), int(value)
+
+
+def _seeded(model: Pipeline, seed: int) -> Pipeline:
+    drawn = [name for name in model.get_params() if name.endswith("random_state")]
+    return model.set_params(**dict.fromkeys(drawn, seed))

@@ -1,0 +1,55 @@
+"""Learn from a folder of pictures, test, and save the model."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from featrec.cli._folders import add_folder, read_split
+from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
+from featrec.cli._terminal import say
+from featrec.exceptions import InputError
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to learn from, what to learn and where it goes."""
+    add_folder(parser)
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists")
+    model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file to write")
+    parser.add_argument("--force", action="store_true", help="replace a model file that is there")
+    add_computing(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, report, save. What can be refused is refused before the training."""
+    from featrec.evaluation import evaluate
+    from featrec.persistence import save
+
+    out = arguments.out
+    _check_output(out, arguments.force)
+    make, what = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
+    model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed)
+    train, test = read_split(arguments)
+    say(f"fitting {what} on {len(train)} pictures of {len(train.classes)} classes")
+    start = time.perf_counter()
+    model.fit(train, train.labels)
+    print(f"fitted {what} on {len(train)} pictures in {time.perf_counter() - start:.1f} s")
+    if test is not None:
+        print(evaluate(model, test, test.labels))
+    save(model, out)
+    print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
+    return 0
+
+
+def _check_output(out: Path, force: bool) -> None:
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name the file to write, such as {out / 'model.featrec'}")
+    if out.exists() and not force:
+        raise InputError(f"{out} exists; --force replaces it")
+    if not out.parent.is_dir():
+        raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")

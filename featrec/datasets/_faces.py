@@ -1,0 +1,35 @@
+"""The set "faces": small patches of faces and of what is none, as scikit-image ships them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from featrec.datasets._dataset import Dataset
+from featrec.datasets._labeled import LabeledImages
+from featrec.datasets._shipped import shipped_file
+
+__all__ = ["load_faces"]
+
+N_FACES = 100
+
+DESCRIPTION = (
+    "100 faces and 100 patches of background, 25×25 gray pixels, drawn at random from Labeled Faces in the Wild and shipped by "
+    "scikit-image. The first 50 of each class are to train on, the last 50 to test on. Neither the people nor the photographs "
+    "are recorded, so a person or a photograph may occur in both halves. Most patches of background are flat or show the black "
+    "corner of a turned photograph, which makes the set easy."
+)
+CITATION = (
+    "G. B. Huang, M. Ramesh, T. Berg and E. Learned-Miller (2007). Labeled Faces in the Wild: A Database for Studying Face "
+    "Recognition in Unconstrained Environments. University of Massachusetts, Amherst, Technical Report 07-49."
+)
+LICENSE = "not stated; the photographs come from news sites and were collected for research"
+
+
+def load_faces() -> Dataset:
+    """The patches, split in the order in which they are shipped."""
+    values = np.load(shipped_file("lfw_subset.npy"), allow_pickle=False)
+    images = np.rint(values * 255).astype(np.uint8)
+    labels = np.where(np.arange(len(images)) < N_FACES, "face", "other")
+    pictures = LabeledImages(images, labels)
+    first_half = np.arange(len(images)) % N_FACES < N_FACES // 2
+    return Dataset("faces", pictures[first_half], pictures[~first_half], LICENSE, CITATION, DESCRIPTION)

@@ -1,0 +1,82 @@
+"""LabeledImages: pictures in memory with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from featrec.datasets._sequence import LabeledSequence
+from featrec.exceptions import InputError
+from featrec.images import read_image
+
+__all__ = ["LabeledImages"]
+
+
+class LabeledImages(LabeledSequence):
+    """Pictures held in memory, with a label each.
+
+    It is sliced like an array of shape (n,); a part is a view and copies no picture.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w) or (n, h, w, 3), or list of arrays
+        Taken as :func:`featrec.images.read_image` takes them, when asked for; uint8 stays uint8.
+    labels : sequence of str of length n
+        The class of each picture.
+    classes : sequence of str, optional
+        All classes; by default those that occur, sorted. Every label must be one of them.
+
+    Attributes
+    ----------
+    labels : array of str of shape (n,)
+    classes : list of str
+    shape : tuple
+        ``(n,)``.
+
+    Raises
+    ------
+    InputError
+        Where the numbers of pictures and labels differ, or a label is no class.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.datasets import LabeledImages
+    >>> pictures = LabeledImages(np.zeros((4, 8, 8), np.uint8), ["cat", "dog", "dog", "cat"])
+    >>> pictures[0].shape, pictures[1:3].labels.tolist()
+    ((8, 8), ['dog', 'dog'])
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        labels: Sequence[str] | np.ndarray,
+        classes: Sequence[str] | None = None,
+    ):
+        labels = np.asarray(labels, dtype=str)
+        if labels.shape != (len(images),):
+            raise InputError(f"one label for each picture is expected; got {len(images)} pictures and labels {labels.shape}")
+        found = np.unique(labels).tolist()
+        classes = found if classes is None else list(classes)
+        unknown = sorted(set(found) - set(classes))
+        if unknown:
+            raise InputError(f"the labels {unknown} are none of the classes {classes}; add them to classes")
+        super().__init__(images, labels, classes)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        pictures = list(self)
+        sizes = {picture.shape for picture in pictures}
+        if len(sizes) > 1:
+            raise InputError(
+                f"np.asarray needs pictures of one shape; these have {len(sizes)}, such as {sorted(sizes, key=str)[:2]}. "
+                "featrec.preprocessing.Resize makes them alike; or iterate."
+            )
+        return np.array(pictures, dtype=dtype)
+
+    def __repr__(self) -> str:
+        return f"LabeledImages({len(self)} pictures, {len(self.classes)} classes)"
+
+    def _picture(self, item: Any) -> np.ndarray:
+        return read_image(item)

@@ -1,0 +1,38 @@
+"""The checks of what load_dataset is asked for beside the name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from featrec.exceptions import InputError
+
+__all__ = ["seeded", "strength", "whole_number"]
+
+INTEGER = (int, np.integer)
+NUMBER = (float, np.floating, *INTEGER)
+
+
+def seeded(random_state: Any) -> int:
+    """A seed for each picture's own generator, from an int, None or a RandomState."""
+    if isinstance(random_state, INTEGER) and not isinstance(random_state, bool) and random_state >= 0:
+        return int(random_state)
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    raise InputError(f"random_state must be an integer from 0 up, a RandomState or None; got {random_state!r}")
+
+
+def whole_number(name: str, *, least: int = 1, **options: Any) -> None:
+    """Refuse what is no integer from `least` up."""
+    for option, value in options.items():
+        if not isinstance(value, INTEGER) or isinstance(value, bool) or value < least:
+            raise InputError(f"{option} of the data set {name!r} must be an integer from {least} up; got {value!r}")
+
+
+def strength(name: str, **options: Any) -> None:
+    """Refuse what is no number from 0 to 1."""
+    for option, value in options.items():
+        if not isinstance(value, NUMBER) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise InputError(f"{option} of the data set {name!r} must be a number from 0 (none) to 1; got {value!r}")

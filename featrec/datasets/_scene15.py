@@ -1,0 +1,28 @@
+"""The set "scene15": fifteen kinds of places, as folders of gray photographs."""
+
+from __future__ import annotations
+
+import os
+
+from featrec.datasets._dataset import Dataset
+from featrec.datasets._folder import ImageFolder
+from featrec.datasets._home import dataset_folder
+
+__all__ = ["load_scene15"]
+
+
+def load_scene15(*, data_home: str | os.PathLike | None = None) -> Dataset:
+    """Photographs of places, in the split of the folder."""
+    homepage = "https://doi.org/10.6084/m9.figshare.7007177 (one folder for each class; the split is drawn from them)"
+    folder = dataset_folder("scene15", "scene15", ["train", "test"], homepage, data_home)
+    train, test = ImageFolder.split(folder)
+    return Dataset(
+        "scene15",
+        train,
+        test,
+        "not stated; collected for research",
+        "S. Lazebnik, C. Schmid and J. Ponce (2006). Beyond Bags of Features: Spatial Pyramid Matching for Recognizing Natural "
+        "Scene Categories. CVPR. After A. Oliva and A. Torralba (2001) and L. Fei-Fei and P. Perona (2005).",
+        "4,485 gray photographs of fifteen kinds of places, about 250×250 pixels, sizes differ; 100 of each class to train on, "
+        "the rest to test on. Some photographs occur twice.",
+    )

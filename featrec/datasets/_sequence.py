@@ -1,0 +1,86 @@
+"""What every sequence of labelled pictures shares, wherever its pictures are kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from featrec.lazy import resolve_key
+
+__all__ = ["LabeledSequence"]
+
+
+class LabeledSequence:
+    """Pictures with labels, indexed and sliced like an array of shape (n,).
+
+    A part is a view: it shares the store and knows its rows. A subclass says how one stored item becomes a picture.
+
+    Parameters
+    ----------
+    store : array or list
+        One item for each picture, at least.
+    labels : array of str of shape (n,)
+    classes : list of str
+        All classes of the set; a part keeps them.
+    """
+
+    holds_images = True
+
+    def __init__(self, store: np.ndarray | Sequence, labels: np.ndarray, classes: Sequence[str]):
+        self._store = store
+        self._rows = np.arange(len(labels))
+        self.labels = labels
+        self.classes = list(classes)
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (len(self._rows),)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        found = resolve_key(key, len(self))
+        if isinstance(found, int):
+            return self._picture(self._store[self._rows[found]])
+        return self.take(found)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[position] for position in range(len(self)))
+
+    def __getstate__(self) -> dict:
+        """A part that goes to another process takes only its own items along."""
+        state = self.__dict__.copy()
+        if len(self._rows) != len(self._store):
+            state |= {"_store": _chosen(self._store, self._rows), "_rows": np.arange(len(self._rows))}
+        return state
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The pictures at some positions, as a view.
+
+        Parameters
+        ----------
+        rows : array of int
+            Positions in this sequence.
+
+        Returns
+        -------
+        sequence
+            Of the same kind; nothing is decoded or copied.
+        """
+        part = copy.copy(self)
+        part._rows = self._rows[rows]
+        part.labels = self.labels[rows]
+        return part
+
+    def _picture(self, item: Any) -> np.ndarray:
+        raise NotImplementedError
+
+
+def _chosen(store: np.ndarray | Sequence, rows: np.ndarray) -> np.ndarray | Sequence:
+    if isinstance(store, np.ndarray):
+        return store[rows]
+    return [store[row] for row in rows]

@@ -1,0 +1,120 @@
+"""ORB key points and binary descriptors, from OpenCV."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import cv2
+import numpy as np
+
+from featrec.bag import Bag
+from featrec.base import Interval, StrOptions, positive_integer, real_number
+from featrec.descriptors._keypoints import describe_keypoints
+from featrec.images import LocalExtractor
+
+__all__ = ["ORB"]
+
+BYTES = 32
+SCORES = {"harris": cv2.ORB_HARRIS_SCORE, "fast": cv2.ORB_FAST_SCORE}
+
+
+class ORB(LocalExtractor):
+    """ORB descriptors at the corners that its detector finds: 256 bits each, much quicker than SIFT.
+
+    Bits are compared by how many differ, so Bags carry the metric "hamming" and vocabularies for numbers refuse them.
+    Corners nearer to the border than `edge_threshold` are not used: a picture of at most twice that in width or height gives
+    an empty Bag, as a flat one does. For small pictures lower `edge_threshold` and `patch_size` together.
+
+    Parameters
+    ----------
+    n_features : int, default=500
+        How many of the best key points are kept.
+    scale_factor : float, default=1.2
+        Ratio of one level of the image pyramid to the next, over 1.
+    n_levels : int, default=8
+        Levels of the pyramid. Levels that would have no pixel are left out.
+    edge_threshold : int, default=31
+        Pixels along the border where nothing is detected.
+    first_level : int, default=0
+        The level that holds the picture itself; those before it hold it enlarged.
+    score_type : {"harris", "fast"}, default="harris"
+        What ranks the key points.
+    patch_size : int, default=31
+        Side of the square that a descriptor looks at, in pixels of its level.
+    fast_threshold : int, default=20
+        Least difference of gray between a corner and its surroundings.
+
+    Notes
+    -----
+    The numbers are those of ``cv2.ORB_create(...).detectAndCompute`` on the picture in 8-bit gray: 32 bytes for each key
+    point. OpenCV's ``WTA_K`` stays at 2: with 3 and 4, pairs of bits form one answer, and the number of differing bits
+    no longer measures how far two descriptors are apart. A frame's scale is the ``size`` of OpenCV's key point, the side of
+    the square in pixels of the picture. An OpenCV detector cannot be pickled, so one is built for each picture.
+
+    References
+    ----------
+    .. [1] E. Rublee, V. Rabaud, K. Konolige and G. Bradski, "ORB: an efficient alternative to SIFT or SURF", ICCV 2011.
+
+    Examples
+    --------
+    >>> from skimage.data import camera
+    >>> from featrec.descriptors import ORB
+    >>> ORB(n_features=200).extract(camera())
+    Bag(200 descriptors of 32 uint8, frames, image 512×512, hamming)
+    """
+
+    _parameter_constraints = {
+        "n_features": [positive_integer()],
+        "scale_factor": [real_number(1, closed="neither")],
+        "n_levels": [positive_integer()],
+        "edge_threshold": [positive_integer(0)],
+        "first_level": [positive_integer(0)],
+        "score_type": [StrOptions(set(SCORES))],
+        "patch_size": [positive_integer(2)],
+        "fast_threshold": [Interval(Integral, 0, 255, closed="both")],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_features: int = 500,
+        scale_factor: float = 1.2,
+        n_levels: int = 8,
+        edge_threshold: int = 31,
+        first_level: int = 0,
+        score_type: str = "harris",
+        patch_size: int = 31,
+        fast_threshold: int = 20,
+    ):
+        self.n_features = n_features
+        self.scale_factor = scale_factor
+        self.n_levels = n_levels
+        self.edge_threshold = edge_threshold
+        self.first_level = first_level
+        self.score_type = score_type
+        self.patch_size = patch_size
+        self.fast_threshold = fast_threshold
+
+    def _describe(self, image: np.ndarray) -> Bag:
+        detector = cv2.ORB.create(
+            nfeatures=self.n_features,
+            scaleFactor=self.scale_factor,
+            nlevels=self._levels(min(image.shape[:2])),
+            edgeThreshold=self.edge_threshold,
+            firstLevel=self.first_level,
+            WTA_K=2,
+            scoreType=SCORES[self.score_type],
+            patchSize=self.patch_size,
+            fastThreshold=self.fast_threshold,
+        )
+        return describe_keypoints(detector, image, np.empty((0, BYTES), np.uint8), "hamming")
+
+    def _dimension(self) -> int:
+        return BYTES
+
+    def _levels(self, side: int) -> int:
+        """OpenCV fails on a level whose shorter side rounds to no pixel."""
+        levels = 1
+        while levels < self.n_levels and round(side / self.scale_factor ** (levels - self.first_level)) >= 1:
+            levels += 1
+        return levels

@@ -1,0 +1,69 @@
+"""The checks of labels, and rows of anything that holds pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from featrec.exceptions import InputError
+
+__all__ = ["all_classes", "as_labels", "count_items", "take"]
+
+
+def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
+    """Strings or whole numbers, one for each of `n` pictures."""
+    found = np.asarray(labels)
+    if found.ndim != 1:
+        raise InputError(f"{what} must have one label a picture, shape ({n},); got shape {found.shape}")
+    if len(found) != n:
+        raise InputError(f"{what} has {len(found)} labels for {n} pictures; both must be equal and in the same order")
+    if found.dtype.kind == "O":
+        found = _from_objects(found, what)
+    if found.dtype.kind == "f" and np.array_equal(found, np.rint(found)):
+        found = found.astype(np.int64)
+    if found.dtype.kind not in "USTiub":
+        raise InputError(
+            f"{what} must be strings or whole numbers, none missing; got {found.dtype} such as {found[:1].tolist()}"
+        )
+    return found
+
+
+def _from_objects(found: np.ndarray, what: str) -> np.ndarray:
+    kinds = {type(label) for label in found}
+    if all(issubclass(kind, str) for kind in kinds):
+        return found.astype(str)
+    if all(issubclass(kind, (int, np.integer)) for kind in kinds):
+        return found.astype(np.int64)
+    names = sorted(kind.__name__ for kind in kinds)
+    raise InputError(f"{what} must be all strings or all whole numbers, none missing; got {', '.join(names)}")
+
+
+def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:
+    """Every label once, sorted."""
+    parts = [np.unique(part) for part in labels if len(part)]
+    text = {part.dtype.kind in "UST" for part in parts}
+    if len(text) > 1:
+        shown = ", ".join(repr(part[0].item()) for part in parts)
+        raise InputError(f"some labels are strings and some are numbers ({shown}); use the kind that the model was fitted with")
+    return np.unique(np.concatenate(parts))
+
+
+def count_items(X: Any) -> int:
+    """How many pictures (rows) a batch has."""
+    shape = getattr(X, "shape", None)
+    if shape:
+        return int(shape[0])
+    if not hasattr(X, "__len__"):
+        raise InputError(f"a batch of pictures with a length is expected; got {type(X).__name__}. list(pictures) has one.")
+    return len(X)
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """Some of the pictures, in whatever holds them."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if isinstance(X, (list, tuple)):
+        return [X[row] for row in rows]
+    return X[rows]

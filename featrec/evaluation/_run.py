@@ -1,0 +1,96 @@
+"""One model of a comparison: fitted and asked, timed and weighed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from featrec.evaluation._evaluate import timed_predictions
+from featrec.evaluation._folds import Part
+from featrec.evaluation._labels import as_labels, take
+from featrec.exceptions import FeatrecError
+from featrec.persistence import model_bytes
+
+__all__ = ["Run", "is_network", "run_model"]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What running a model gave; see ModelResult."""
+
+    y_pred: np.ndarray
+    fit_seconds: float | None = None
+    predict_seconds: float | None = None
+    width: int | None = None
+    n_bytes: int | None = None
+
+
+def run_model(name: str, model: Any, parts: list[Part], n: int) -> Run:
+    """Fit a model on each part and predict; predictions from elsewhere are only checked."""
+    if not hasattr(model, "predict"):
+        return Run(as_labels(model, n, what=f"the array of predictions {name!r}"))
+    fit_seconds, predict_seconds = [], 0.0
+    predictions: list[np.ndarray] = []
+    for part in parts:
+        with _naming(f"while fitting the model {name!r}"):
+            start = time.perf_counter()
+            fitted = clone(model).fit(part.X_fit, part.y_fit)
+            fit_seconds.append(time.perf_counter() - start)
+        with _naming(f"while asking the model {name!r}"):
+            predicted, seconds = timed_predictions(fitted, part.X_judge)
+        predictions.append(as_labels(predicted, len(part.rows), what=f"what the model {name!r} predicts"))
+        predict_seconds += seconds
+    y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.rows for part in parts]))]
+    frozen = isinstance(model, FrozenEstimator)
+    width = _width(fitted, take(parts[-1].X_judge, np.arange(1)))
+    return Run(y_pred, None if frozen else float(np.mean(fit_seconds)), predict_seconds, width, _size(fitted))
+
+
+def is_network(model: Any) -> bool:
+    """Whether a step of the model, at any depth, is called CNNFeatures."""
+    steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
+    return any(type(step).__name__ == "CNNFeatures" for step in (model, *steps))
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        error.add_note(what)
+        raise
+
+
+def _width(model: Any, one_image: Any) -> int | None:
+    """The columns that the final classifier sees."""
+    if isinstance(model, FrozenEstimator):
+        return _width(model.estimator, one_image)
+    if hasattr(model, "best_estimator_"):
+        return _width(model.best_estimator_, one_image)
+    if not isinstance(model, Pipeline):
+        return _columns(model)
+    found = _columns(model[-1])
+    if found is not None or len(model) < 2:
+        return found
+    codes = model[:-1].transform(one_image)
+    return int(codes.shape[1]) if len(getattr(codes, "shape", ())) == 2 else None
+
+
+def _columns(model: Any) -> int | None:
+    found = getattr(model, "n_features_in_", None)
+    return None if found is None else int(found)
+
+
+def _size(model: Any) -> int | None:
+    try:
+        return model_bytes(model)
+    except FeatrecError:
+        return None

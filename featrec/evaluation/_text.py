@@ -1,0 +1,104 @@
+"""How numbers and tables read, in a terminal, in Markdown and in a notebook."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featrec.exceptions import MissingExtraError
+
+__all__ = ["Table", "as_json", "data_size", "frame", "keep", "number", "p_value", "percent", "percent_range"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A header and rows of text; the first column stands left, the others right."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def plain(self) -> str:
+        """Aligned columns."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
+        return "\n".join(
+            "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines
+        )
+
+    def markdown(self) -> str:
+        """A table of GitHub's Markdown."""
+        rule = [":---", *["---:"] * (len(self.header) - 1)]
+        escaped = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
+        return "\n".join(f"| {' | '.join(line)} |" for line in [self.header, rule, *escaped])
+
+    def html(self) -> str:
+        """A table for a notebook."""
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header)
+        body = "".join(
+            f"<tr><th>{html.escape(row[0])}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row[1:])}</tr>"
+            for row in self.rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def percent(share: float) -> str:
+    """``84.2``."""
+    return f"{100 * share:.1f}"
+
+
+def percent_range(interval: tuple[float, float]) -> str:
+    """``81.0 to 86.9``."""
+    return f"{percent(interval[0])} to {percent(interval[1])}"
+
+
+def p_value(p: float) -> str:
+    """``p = 0.012``, or ``p < 0.001``."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def number(value: float | None) -> str:
+    """Three figures; a dash for what is not known."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:#.3g}"
+
+
+def data_size(n_bytes: int | None) -> str:
+    """``1.3 MB``."""
+    if n_bytes is None:
+        return "–"
+    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:,.1f} kB"
+
+
+def as_json(value: Any) -> str:
+    """Arrays become lists."""
+
+    def plain(item: Any) -> Any:
+        return item.tolist() if isinstance(item, (np.ndarray, np.generic)) else vars(item)
+
+    return json.dumps(value, default=plain, indent=1, ensure_ascii=False)
+
+
+def keep(text: str, path: str | os.PathLike | None) -> str:
+    """Write the text where a path is given, and return it."""
+    if path is not None:
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def frame(columns: dict[str, Any], *, index: Any = None) -> Any:
+    """A pandas DataFrame, where pandas is installed."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtraError("to_frame needs pandas, which is not installed: pip install pandas") from error
+    return pandas.DataFrame(columns, index=index)

@@ -1,0 +1,172 @@
+"""The container: a zip with a JSON header, the schema and the arrays; checked before any of it is interpreted."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from featrec.exceptions import ModelFileError
+
+__all__ = ["MAX_BYTES", "pack", "plain_zip", "unpack"]
+
+FORMAT = 1
+HEADER = "featrec.json"
+SCHEMA = "schema.json"
+MAX_BYTES = 4 * 2**30
+
+# Deflate shrinks at most 1,032 fold. Only what is large and shrinks more than this is suspicious; save stores it as it is.
+MAX_RATIO = 200
+ALWAYS_SMALL_ENOUGH = 64 * 2**20
+MAX_MEMBERS = 1_000_000
+MAX_HEADER = 2**20
+MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
+SAME_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def pack(facts: dict[str, Any], members: Mapping[str, bytes]) -> bytes:
+    """Write the members, deflated, behind a header that holds the facts and a hash of everything.
+
+    The same content gives the same bytes: names are sorted and all dates are equal.
+    """
+    facts = {"format": FORMAT, **facts}
+    header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in [(HEADER, header), *sorted(members.items())]:
+            archive.writestr(_entry(name, zipfile.ZIP_DEFLATED), content)
+            if _too_dense(archive.getinfo(name)):
+                return plain_zip({HEADER: header, **members})
+    return buffer.getvalue()
+
+
+def plain_zip(members: Mapping[str, bytes]) -> bytes:
+    """A zip of the members as they are."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(_entry(name, zipfile.ZIP_STORED), content)
+    return buffer.getvalue()
+
+
+def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Header and members of a model file, once names, sizes, header and hash have been found in order."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _check_directory(archive.infolist(), max_bytes)
+            members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise ModelFileError(f"damaged, cut off or no model file ({error}); copy it again or save the model again") from error
+    facts = _read_header(members.pop(HEADER))
+    if facts.pop("sha256", None) != _content_hash(facts, members):
+        raise ModelFileError(
+            "its content does not match its hash: it was damaged or edited; copy it again or save the model again"
+        )
+    for name, content in members.items():
+        _check_array_size(name, content, max_bytes)
+    return facts, members
+
+
+def _entry(name: str, compression: int) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, SAME_DATE)
+    entry.compress_type = compression
+    return entry
+
+
+def _content_hash(facts: Mapping[str, Any], members: Mapping[str, bytes]) -> str:
+    """sha256 over the header's facts as sorted JSON, then name, length and content of each member in the names' order."""
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, content in sorted(members.items()):
+        digest.update(f"\0{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _too_dense(entry: zipfile.ZipInfo) -> bool:
+    return entry.file_size > ALWAYS_SMALL_ENOUGH and entry.file_size > MAX_RATIO * entry.compress_size
+
+
+def _check_directory(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
+    names = [entry.filename for entry in entries]
+    if len(names) > MAX_MEMBERS:
+        raise ModelFileError(f"{len(names):,} members, more than the limit of {MAX_MEMBERS:,}; no model needs so many")
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        raise ModelFileError(f"the member {twice[0]!r} stands in it twice; save writes each once. Get the file from its author")
+    for entry in entries:
+        _check_entry(entry)
+    for name in (HEADER, SCHEMA):
+        if name not in names:
+            raise ModelFileError(f"no member {name!r}: not a file of featrec.persistence.save; save the model with it")
+    total = sum(entry.file_size for entry in entries)
+    if total > max_bytes:
+        raise ModelFileError(
+            f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}; load(path, max_bytes=...) raises it"
+        )
+
+
+def _check_entry(entry: zipfile.ZipInfo) -> None:
+    if not MEMBER_NAME.fullmatch(entry.filename):
+        raise ModelFileError(f"the member name {entry.filename!r} is none that save writes; get the file from its author")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 1:
+        raise ModelFileError(f"the member {entry.filename!r} is packed in a way that save does not use; save the model again")
+    if _too_dense(entry):
+        raise ModelFileError(
+            f"the member {entry.filename!r} unpacks {entry.compress_size:,} bytes to {entry.file_size:,}, more than "
+            f"{MAX_RATIO} fold; save writes no such member. Get the file from its author"
+        )
+    if entry.filename == HEADER and entry.file_size > MAX_HEADER:
+        raise ModelFileError(
+            f"its header has {entry.file_size:,} bytes, over the limit of {MAX_HEADER:,}; save the model again"
+        )
+
+
+def _read_header(content: bytes) -> dict[str, Any]:
+    try:
+        facts = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"its header is no JSON ({error}); save the model again") from error
+    if not isinstance(facts, dict) or type(facts.get("format")) is not int or not isinstance(facts.get("versions"), dict):
+        raise ModelFileError("its header lacks the format's number or the versions; save the model again")
+    if facts["format"] != FORMAT:
+        raise ModelFileError(
+            f"it is written in format {facts['format']}; this version reads format {FORMAT}. "
+            f"The header names featrec {facts['versions'].get('featrec')} as its writer: install that version"
+        )
+    return facts
+
+
+def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
+    """numpy reserves what an array's header announces, and a sparse matrix is a zip of its own."""
+    try:
+        if name.endswith(".npz"):
+            with zipfile.ZipFile(io.BytesIO(content)) as inner:
+                announced, held = sum(entry.file_size for entry in inner.infolist()), max_bytes
+        elif name.endswith(".npy"):
+            announced, held = _announced_bytes(content)
+        else:
+            return
+    except Exception as error:
+        raise ModelFileError(f"the member {name!r} is no array ({error}); save the model again") from error
+    if announced > held:
+        raise ModelFileError(
+            f"the array {name!r} announces {announced:,} bytes where {held:,} are possible; save the model again"
+        )
+
+
+def _announced_bytes(content: bytes) -> tuple[int, int]:
+    stream = io.BytesIO(content)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
+    announced = dtype.itemsize
+    for length in shape:
+        announced *= length
+    return announced, len(content) - stream.tell()

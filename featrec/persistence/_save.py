@@ -1,0 +1,156 @@
+"""Write a model into one file that executes nothing when it is read."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+from featrec.exceptions import InputError
+from featrec.persistence._archive import SCHEMA, pack
+from featrec.persistence._names import public_module
+from featrec.persistence._schema import LOADERS, full_name, make_tree, nodes
+from featrec.persistence._versions import installed_versions
+
+__all__ = ["model_bytes", "save"]
+
+
+def save(model: BaseEstimator, path: str | os.PathLike) -> None:
+    """Write a model into one file, which :func:`load` reads without executing anything.
+
+    The file is a deflated zip: a JSON header (versions, public names of the classes, labels, a hash of everything), the
+    model's structure as JSON and its arrays. It appears complete or not at all, and the same model gives the same bytes.
+
+    Parameters
+    ----------
+    model : estimator
+        Any scikit-learn estimator, fitted or not: featrec's, scikit-learn's, or your own classes, which :func:`load`
+        then has to be told to trust.
+    path : path
+        An existing file is replaced.
+
+    Raises
+    ------
+    InputError
+        Where `model` is no estimator, or holds what a model file cannot: a lambda, an open file, a bound method.
+
+    Notes
+    -----
+    Parameters are written as they are, so a parameter that names a file is in the model file too. Objects that share a part
+    each get their own copy of it when loaded.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from sklearn.svm import LinearSVC
+    >>> from featrec.persistence import load, save
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "model.featrec"
+    >>> save(LinearSVC(C=3.0).fit([[0.0], [1.0]], ["cat", "dog"]), path)
+    >>> load(path).predict([[0.9]])
+    array(['dog'], dtype='<U3')
+    """
+    data = _dump(model)
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, _file_mode())
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def model_bytes(model: BaseEstimator) -> int:
+    """The size of the file that :func:`save` would write.
+
+    Parameters
+    ----------
+    model : estimator
+
+    Returns
+    -------
+    n_bytes : int
+    """
+    return len(_dump(model))
+
+
+def _file_mode() -> int:
+    """What open() would have given; mkstemp's files are for their owner only."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _dump(model: Any) -> bytes:
+    if not isinstance(model, BaseEstimator):
+        raise InputError(
+            f"a scikit-learn estimator is expected; got {model if isinstance(model, type) else type(model).__name__}. "
+            "Several models are saved one by one; results have to_json."
+        )
+    from skops.io import dumps
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(dumps(model))) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+    except Exception as error:
+        raise InputError(
+            f"{type(model).__name__} holds what a model file cannot ({error}); arrays, numbers, strings, estimators "
+            "and functions of a module can be saved"
+        ) from error
+    schema = json.loads(members.pop(SCHEMA))
+    make_tree(schema)
+    members = _publish(schema, members)
+    members[SCHEMA] = json.dumps(schema, separators=(",", ":")).encode()
+    return pack(_facts(model, schema), members)
+
+
+def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
+    """Write public names into the schema and count the members; skops names them by addresses in memory."""
+    renamed: dict[str, str] = {}
+    for node in nodes(schema):
+        if node["__loader__"] not in LOADERS or not str(node["__class__"]).isidentifier():
+            raise InputError(
+                f"{full_name(node)} cannot be saved: lambdas, bound methods, partials and operators have no name in a module. "
+                "Write a function or a class at the top of a module"
+            )
+        if str(node["__module__"]).split(".")[0] == "featrec":
+            node["__module__"] = public_module(node["__module__"], node["__class__"])
+        if isinstance(node.get("file"), str):
+            suffix = node["file"].rpartition(".")[2]
+            node["file"] = renamed.setdefault(node["file"], f"array-{len(renamed)}.{suffix}")
+    return {new: _without_padding(new, members[old]) for old, new in renamed.items()}
+
+
+def _without_padding(name: str, content: bytes) -> bytes:
+    """A record's gaps hold whatever was in memory before, which belongs in no file."""
+    if not name.endswith(".npy"):
+        return content
+    array = np.load(io.BytesIO(content), allow_pickle=False)
+    names = array.dtype.names
+    if not names or array.dtype.itemsize == sum(array.dtype[field].itemsize for field in names):
+        return content
+    clean, buffer = np.zeros_like(array), io.BytesIO()
+    for field in names:
+        clean[field] = array[field]
+    np.save(buffer, clean, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _facts(model: BaseEstimator, schema: Any) -> dict[str, Any]:
+    objects = {full_name(node) for node in nodes(schema) if node["__loader__"] == "ObjectNode"}
+    classes = getattr(model, "classes_", None)
+    return {
+        "versions": installed_versions(),
+        "objects": sorted(name for name in objects if "._" not in name or not name.startswith("sklearn.")),
+        "model": full_name(schema),
+        "classes": classes.tolist() if isinstance(classes, np.ndarray) and classes.dtype.kind in "USOiub" else None,
+    }

@@ -1,0 +1,77 @@
+"""The histograms of HOG's cells as strokes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featrec.descriptors import HOG
+from featrec.images import read_image
+from featrec.plotting._canvas import INK, axes_for, bare
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["plot_hog"]
+
+# What is longer than this share of all strokes is drawn at full length, so that one sharp edge does not hide the others.
+FULL_LENGTH = 99
+
+
+def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> Axes:
+    """Draw each cell of HOG as a star of strokes, one for each orientation, bright and long where gradients are.
+
+    A stroke is perpendicular to its gradients, as is the custom: it runs along the edge that they cross, and the figure
+    looks like a drawing of the image.
+
+    Parameters
+    ----------
+    image : array, path, encoded bytes or PIL image
+    hog : HOG, optional
+        Its cells and orientations; None takes the defaults. Blocks are not drawn.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> from skimage.data import camera
+    >>> from featrec.plotting import plot_hog
+    >>> plot_hog(camera()[::4, ::4]).get_title()
+    '16×16 cells of 8×8 pixels, 9 orientations'
+    """
+    hog = HOG() if hog is None else hog
+    image = read_image(image)
+    cells = hog.cells(image)
+    height, width = hog.pixels_per_cell
+    rows, columns, orientations = cells.shape
+    ax = axes_for(ax, 5.0, max(2.0, 5.0 * image.shape[0] / image.shape[1] + 0.3))
+    ax.set_facecolor(INK)
+    _draw_strokes(ax, cells, height, width)
+    bare(ax)
+    ax.set_aspect("equal")
+    ax.set_xlim(-0.5, columns * width - 0.5)
+    ax.set_ylim(rows * height - 0.5, -0.5)
+    ax.set_title(f"{rows}×{columns} cells of {height}×{width} pixels, {orientations} orientations", fontsize=10, color=INK)
+    return ax
+
+
+def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int) -> None:
+    from matplotlib.collections import LineCollection
+
+    longest = np.percentile(cells, FULL_LENGTH) if cells.size else 0.0
+    share = np.clip(cells / (longest or 1.0), 0, 1)
+    row, column, orientation = np.nonzero(share > 0.02)
+    share = share[row, column, orientation]
+    order = np.argsort(share)
+    row, column, orientation, share = row[order], column[order], orientation[order], share[order]
+    gradient = np.pi * (orientation + 0.5) / cells.shape[2]
+    middle = np.stack([width * (column + 0.5) - 0.5, height * (row + 0.5) - 0.5], axis=1)
+    along = np.stack([-np.sin(gradient), np.cos(gradient)], axis=1)
+    half = along * (0.48 * min(height, width) * np.sqrt(share))[:, None]
+    strokes = np.stack([middle - half, middle + half], axis=1)
+    ax.add_collection(LineCollection(list(strokes), colors="white", alpha=share**0.7, linewidths=1.3, capstyle="round"))

@@ -1,0 +1,121 @@
+"""Where the descriptors of one image lie."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featrec.bag import Bag
+from featrec.exceptions import InputError
+from featrec.images import read_image
+from featrec.plotting._canvas import INK, PALETTE, axes_for, show_image
+from featrec.plotting._lattice import Lattice, lattices_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["frames_on", "plot_keypoints"]
+
+ORANGE = PALETTE[0]
+
+
+def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | None = None) -> Axes:
+    """Draw the frames of a bag on its image.
+
+    A key point is a circle of its diameter with a line in its direction. A dense extractor's lattice is drawn as dots at
+    the centres, with one square of each size in the middle.
+
+    Parameters
+    ----------
+    image : array, path, encoded bytes or PIL image
+        The one that the extractor saw.
+    bag : Bag
+        With frames, such as ``SIFT().extract(image)``.
+    max_frames : int, default=500
+        Of more, evenly spread ones are drawn, and the title says how many.
+    ax : matplotlib Axes, optional
+        Where to draw; None makes a figure.
+
+    Returns
+    -------
+    matplotlib Axes
+
+    Examples
+    --------
+    >>> from skimage.data import camera
+    >>> from featrec.descriptors import SIFT
+    >>> from featrec.plotting import plot_keypoints
+    >>> plot_keypoints(camera(), SIFT(n_features=100).extract(camera())).get_title()
+    '100 key points'
+    """
+    image = read_image(image)
+    frames = frames_on(image, bag)
+    height, width = image.shape[:2]
+    ax = axes_for(ax, 5.0, max(2.0, 5.0 * height / width + 0.4))
+    show_image(ax, image)
+    lattices = lattices_of(frames)
+    title = _draw_lattices(ax, lattices, max_frames) if lattices else _draw_keypoints(ax, frames, max_frames)
+    ax.set_title(title, fontsize=10, color=INK)
+    ax.set_xlim(-0.5, width - 0.5)
+    ax.set_ylim(height - 0.5, -0.5)
+    return ax
+
+
+def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
+    """The frames of a bag, if it has any and comes from an image of this size."""
+    if bag.frames is None:
+        raise InputError(f"the bag has no frames, so its descriptors have no place in the image; got {bag!r}")
+    if bag.size is not None and tuple(bag.size) != image.shape[:2]:
+        raise InputError(
+            f"the bag comes from an image of {bag.size[0]}×{bag.size[1]} pixels; got one of {image.shape[0]}×{image.shape[1]}. "
+            "Give the image that the extractor saw, after Resize."
+        )
+    return bag.frames
+
+
+def _draw_keypoints(ax: Axes, frames: np.ndarray, max_frames: int) -> str:
+    from matplotlib.collections import EllipseCollection, LineCollection
+
+    shown = _evenly(frames, max_frames)
+    x, y, diameter, angle = shown.T
+    circles = {"widths": diameter, "heights": diameter, "angles": 0, "units": "xy", "offsets": shown[:, :2]}
+    for color, width in ((INK, 2.4), (ORANGE, 1.1)):
+        ax.add_collection(
+            EllipseCollection(**circles, offset_transform=ax.transData, facecolors="none", edgecolors=color, linewidths=width)
+        )
+    turn = np.deg2rad(angle)
+    ends = np.stack([x + diameter / 2 * np.cos(turn), y + diameter / 2 * np.sin(turn)], axis=1)
+    lines = np.stack([shown[:, :2], ends], axis=1)[angle >= 0]
+    ax.add_collection(LineCollection(lines, colors=ORANGE, linewidths=1.1))
+    return _count(len(frames), len(shown), "key point")
+
+
+def _draw_lattices(ax: Axes, lattices: list[Lattice], max_frames: int) -> str:
+    from matplotlib.patches import Rectangle
+
+    finest = lattices[0]
+    every = max(1, math.ceil(math.sqrt(finest.places.size / max_frames)))
+    x, y = np.meshgrid(finest.xs[every // 2 :: every], finest.ys[every // 2 :: every])
+    ax.scatter(x, y, s=7, c=ORANGE, edgecolors=INK, linewidths=0.4)
+    middle_x, middle_y = finest.xs[len(finest.xs) // 2], finest.ys[len(finest.ys) // 2]
+    for lattice in lattices:
+        side = lattice.diameter
+        corner = (middle_x - side / 2, middle_y - side / 2)
+        ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=1.2))
+    total = sum(lattice.places.size for lattice in lattices)
+    sizes = ", ".join(f"{lattice.diameter:g}" for lattice in lattices)
+    shown = "" if every == 1 else f"\none centre in {every * every} is shown"
+    return f"{total:,} descriptors on a lattice, {sizes} pixels wide{shown}"
+
+
+def _evenly(frames: np.ndarray, most: int) -> np.ndarray:
+    if len(frames) <= most:
+        return frames
+    return frames[np.linspace(0, len(frames) - 1, most).astype(int)]
+
+
+def _count(total: int, shown: int, noun: str) -> str:
+    nouns = noun if total == 1 else f"{noun}s"
+    return f"{total:,} {nouns}" if shown == total else f"{total:,} {nouns}, {shown:,} of them shown"

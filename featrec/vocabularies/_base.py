@@ -1,0 +1,129 @@
+"""What all vocabularies share: a sample of descriptors in, the nearest word out."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from featrec.bag import Bag
+from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_bags, positive_integer, sample_descriptors
+from featrec.exceptions import InputError, MetricError
+from featrec.lazy import Bags, Images
+from featrec.vocabularies._words import nearest_word
+
+OTHER = {"euclidean": "BinaryVocabulary", "hamming": "KMeansVocabulary"}
+HOLDS = {"euclidean": "numbers", "hamming": "packed bits"}
+
+
+class Vocabulary(Estimator):
+    """Learns words from descriptors.
+
+    A subclass names its ``metric`` and writes ``_learn(descriptors, random)`` and ``_check_array(X)``.
+    """
+
+    metric: ClassVar[str]
+    _parameter_constraints = {
+        "n_words": [positive_integer()],
+        "max_iter": [positive_integer()],
+        "max_descriptors": [positive_integer()],
+        **RANDOM_STATE,
+        **JOBS,
+        **VERBOSE,
+    }
+
+    n_words: int
+    max_descriptors: int
+    random_state: Any
+    n_jobs: int | None
+    verbose: int
+    words_: np.ndarray
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the words.
+
+        Parameters
+        ----------
+        X : Bags, list of Bag, or array of shape (n, d)
+            Of bags at most `max_descriptors` are drawn; an array is taken whole.
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        random = check_random_state(self.random_state)
+        descriptors = self._sample(X, random) if _holds_bags(X) else self._check_array(X)
+        self._check_enough(len(descriptors))
+        self.n_features_in_ = descriptors.shape[1]
+        self._learn(descriptors, random)
+        return self
+
+    def nearest(self, descriptors: Any) -> np.ndarray:
+        """Find each descriptor's nearest word.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, d), or Bag
+
+        Returns
+        -------
+        words : array of shape (n,), int32
+            Rows of ``words_``; of equally near words the first.
+        """
+        check_is_fitted(self, "words_")
+        if isinstance(descriptors, Bag):
+            self._check_metric(descriptors)
+            descriptors = descriptors.descriptors
+        return nearest_word(descriptors, self.words_, self.metric)
+
+    def _sample(self, X: Any, random: np.random.RandomState) -> np.ndarray:
+        bags = check_bags(X, stage=f"{type(self).__name__}.fit")
+        sample = sample_descriptors(bags, self.max_descriptors, random, n_jobs=self.n_jobs, verbose=self.verbose)
+        refuse_empty(sample, len(bags), f"{type(self).__name__}.fit")
+        self._check_metric(sample)
+        return sample.descriptors
+
+    def _check_metric(self, bag: Bag) -> None:
+        if bag.metric != self.metric:
+            raise MetricError(
+                f"{type(self).__name__} takes {HOLDS[self.metric]} ({self.metric}); got {HOLDS[bag.metric]} ({bag.metric}). "
+                f"Use {OTHER[self.metric]}, or give an encoder the number of words: it follows the descriptors."
+            )
+
+    def _check_enough(self, n: int) -> None:
+        if n < self.n_words:
+            raise InputError(
+                f"{type(self).__name__}: {self.n_words} words cannot be learned from {n} descriptors (n_samples={n}). "
+                "Lower n_words, raise max_descriptors, or give more images."
+            )
+
+    def _check_array(self, X: Any) -> np.ndarray:
+        raise NotImplementedError
+
+    def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
+        raise NotImplementedError
+
+
+def refuse_empty(sample: Bag, n_images: int, stage: str) -> None:
+    """Nothing can be learned from images without descriptors."""
+    if not len(sample.descriptors):
+        raise InputError(
+            f"{stage}: nothing but empty bags; none of the {n_images} images gave a descriptor. "
+            "They may be flat or too small for the extractor; dense features (DenseSIFT) need no keypoints."
+        )
+
+
+def _holds_bags(X: Any) -> bool:
+    """Whether `X` is to be checked as bags: they are, or they are pictures or arrays that an error should explain."""
+    if isinstance(X, (Bags, Bag, Images)):
+        return True
+    if isinstance(X, np.ndarray) and X.dtype != object:
+        return False
+    if not isinstance(X, (list, tuple, np.ndarray)):
+        return False
+    first = X[0] if len(X) else Bag(np.empty((0, 0)))
+    return isinstance(first, Bag) or (isinstance(first, np.ndarray) and first.ndim > 1)

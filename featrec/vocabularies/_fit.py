@@ -1,0 +1,96 @@
+"""A number of words, or any vocabulary, to a fitted one: what the encoders' `vocabulary` parameter means."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from featrec.base import sample_descriptors
+from featrec.exceptions import InputError, MetricError
+from featrec.lazy import Bags
+from featrec.vocabularies._base import Vocabulary, refuse_empty
+from featrec.vocabularies._binary import BinaryVocabulary
+from featrec.vocabularies._kmeans import KMeansVocabulary
+
+
+def make_vocabulary(
+    vocabulary: Any, metric: str, *, max_descriptors: int = 100_000, random_state: Any = None, n_jobs: int | None = None
+) -> Any:
+    """A number of words as an unfitted vocabulary of the kind that the metric asks for; an estimator as it is."""
+    if not isinstance(vocabulary, Integral):
+        return vocabulary
+    kind = BinaryVocabulary if metric == "hamming" else KMeansVocabulary
+    return kind(int(vocabulary), max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
+
+
+def fit_vocabulary(
+    vocabulary: Any,
+    bags: Bags,
+    *,
+    max_descriptors: int = 100_000,
+    random_state: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Any:
+    """Learn a vocabulary from bags; the one that is given stays as it is.
+
+    Parameters
+    ----------
+    vocabulary : int or estimator
+        A number of words; one of our vocabularies, which draws its own sample; any other estimator, such as
+        scikit-learn's KMeans, which is fitted on an array of descriptors, float32; or a FrozenEstimator, used as it is.
+    bags : Bags
+    max_descriptors : int, default=100_000
+        The size of the sample, unless the vocabulary draws its own.
+    random_state : int, RandomState or None, default=None
+        For the sample, and for the words where `vocabulary` is an int.
+    n_jobs, verbose : int
+        For reading the sample, and for learning where `vocabulary` is an int.
+
+    Returns
+    -------
+    vocabulary : fitted estimator
+    """
+    if isinstance(vocabulary, FrozenEstimator):
+        check_is_fitted(vocabulary.estimator)
+        return vocabulary
+    if isinstance(vocabulary, Integral):
+        metric = _metric_of(bags)
+        made = make_vocabulary(vocabulary, metric, max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
+        return made.set_params(verbose=verbose).fit(bags, None)
+    if isinstance(vocabulary, Vocabulary):
+        return clone(vocabulary).fit(bags, None)
+    sample = sample_descriptors(bags, max_descriptors, random_state, n_jobs=n_jobs, verbose=verbose)
+    name = type(vocabulary).__name__
+    refuse_empty(sample, len(bags), f"{name}.fit")
+    if sample.metric == "hamming":
+        raise MetricError(
+            f"{name} would take packed bits (hamming) for numbers. Use BinaryVocabulary, or give the number of words."
+        )
+    _check_enough(vocabulary, len(sample.descriptors))
+    return clone(vocabulary).fit(sample.descriptors.astype(np.float32, copy=False))
+
+
+def _metric_of(bags: Bags) -> str:
+    """The metric of the first image that has descriptors."""
+    metric = "euclidean"
+    for bag in bags:
+        metric = bag.metric
+        if len(bag.descriptors):
+            break
+    return metric
+
+
+def _check_enough(vocabulary: Any, n: int) -> None:
+    for name in ("n_clusters", "n_components"):
+        wanted = vocabulary.get_params().get(name)
+        if isinstance(wanted, Integral) and n < int(wanted):
+            raise InputError(
+                f"{type(vocabulary).__name__}: {wanted} words cannot be learned from {n} descriptors. "
+                f"Lower {name}, raise max_descriptors, or give more images."
+            )

@@ -1,0 +1,113 @@
+"""The words of any vocabulary, ours or scikit-learn's, and which of them is nearest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from featrec.compiled._hamming import nearest_hamming
+from featrec.compiled._kmeans import nearest_euclidean
+from featrec.exceptions import InputError, MetricError
+from featrec.parallel import one_inner_thread
+
+# The Hamming search takes four blocks of 64 bits at a time.
+BLOCK_BYTES = 32
+
+
+def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
+    """The words of a fitted vocabulary and how they are compared.
+
+    Parameters
+    ----------
+    vocabulary : estimator
+        One of ours, or scikit-learn's with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans); also inside
+        FrozenEstimator.
+
+    Returns
+    -------
+    words : array of shape (n_words, d)
+        float32, or uint8 packed bits.
+    metric : {"euclidean", "hamming"}
+
+    Raises
+    ------
+    InputError
+        Where it has no words.
+    sklearn.exceptions.NotFittedError
+        Where it has not been fitted.
+    """
+    if isinstance(vocabulary, FrozenEstimator):
+        vocabulary = vocabulary.estimator
+    if hasattr(vocabulary, "words_"):
+        return vocabulary.words_, vocabulary.metric
+    if hasattr(vocabulary, "cluster_centers_"):
+        return np.ascontiguousarray(vocabulary.cluster_centers_, dtype=np.float32), "euclidean"
+    check_is_fitted(vocabulary)
+    raise InputError(
+        f"{type(vocabulary).__name__} has no words: neither words_ nor cluster_centers_ after fit. "
+        "KMeansVocabulary, BinaryVocabulary and scikit-learn's KMeans and MiniBatchKMeans have."
+    )
+
+
+def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray:
+    """The index of each descriptor's nearest word; of equally near words the first.
+
+    Parameters
+    ----------
+    descriptors : array of shape (n, d)
+    words : array of shape (n_words, d)
+    metric : {"euclidean", "hamming"}
+
+    Returns
+    -------
+    words : array of shape (n,), int32
+
+    Raises
+    ------
+    InputError
+        Where the widths differ, or packed bits are no uint8.
+
+    Notes
+    -----
+    One thread, whatever BLAS is set to: images are what `n_jobs` spreads over threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.vocabularies import nearest_word
+    >>> nearest_word([[0.9, 0.0], [0.1, 0.2]], np.eye(2, dtype=np.float32), "euclidean")
+    array([0, 1], dtype=int32)
+    """
+    descriptors = np.asarray(descriptors)
+    if descriptors.ndim != 2 or descriptors.shape[1] != words.shape[1]:
+        raise InputError(
+            f"descriptors of shape (n, {words.shape[1]}) are expected, like the words; got {descriptors.shape}. "
+            "Use the extractor, with the parameters, that the vocabulary was fitted on."
+        )
+    nearest = np.empty(len(descriptors), np.int32)
+    if metric == "hamming":
+        nearest_hamming(packed_blocks(descriptors), packed_blocks(words), nearest, np.empty_like(nearest))
+        return nearest
+    points = np.ascontiguousarray(descriptors, dtype=np.float32)
+    words = np.ascontiguousarray(words, dtype=np.float32)
+    with one_inner_thread():
+        nearest_euclidean(points, words, half_norms(words), nearest)
+    return nearest
+
+
+def half_norms(rows: np.ndarray) -> np.ndarray:
+    """Half the squared length of each row, float32."""
+    return (0.5 * np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
+
+
+def packed_blocks(packed: np.ndarray) -> np.ndarray:
+    """Packed bits as rows of uint64, filled up with zeros, which differ from no zeros."""
+    if packed.dtype != np.uint8:
+        raise MetricError(f"packed bits are uint8; got {packed.dtype}. np.packbits(bits, axis=1) packs them.")
+    n, n_bytes = packed.shape
+    padded = np.zeros((n, -(-n_bytes // BLOCK_BYTES) * BLOCK_BYTES), np.uint8)
+    padded[:, :n_bytes] = packed
+    return padded.view(np.uint64)

@@ -1,0 +1,14 @@
+import pytest
+
+from benchmarks import memory
+
+
+def test_memory_does_not_grow_with_the_number_of_images(capsys):
+    growth = memory.main(20, 60)
+    assert "growth beyond the codes" in capsys.readouterr().out
+    assert growth < 60
+
+
+@pytest.mark.slow
+def test_memory_is_flat_from_500_to_4000_images():
+    assert memory.main() < 60

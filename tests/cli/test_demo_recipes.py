@@ -1,0 +1,44 @@
+"""What somebody sees first: the demo, and the list of recipes."""
+
+import pytest
+
+from featrec import datasets, recipes
+from featrec.cli import _demo, main
+
+
+def test_recipes_are_listed_with_their_use(capsys):
+    assert main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == recipes.names()
+    assert all(line.endswith(recipes.describe(line.split()[0])) for line in lines)
+
+
+def test_the_demo_shows_features_and_classifiers_of_every_kind():
+    parts = " ".join(repr(recipes.make(name)) for name in _demo.RECIPES)
+    for part in ("DenseSIFT", "ORB", "HOG", "ColorHistogram", "TinyImage", "SVC", "KNeighbors", "RandomForest"):
+        assert part in parts
+
+
+def test_the_demo_prints_a_table_and_the_next_command(capsys, monkeypatch):
+    load, seeds = datasets.load_dataset, []
+
+    def few(name, *, random_state):
+        seeds.append((name, random_state))
+        return load(name, n_train=24, n_test=16, random_state=random_state)
+
+    monkeypatch.setattr(datasets, "load_dataset", few)
+    monkeypatch.setattr(_demo, "RECIPES", ("tiny_knn", "color_forest"))
+    assert main(["demo", "--seed", "3"]) == 0
+    captured = capsys.readouterr()
+    assert seeds == [("shapes", 3)]
+    assert captured.out.count("color_forest") >= 2
+    assert "color_forest makes" in captured.out or "tiny_knn makes" in captured.out
+    assert "featrec compare DIR" in captured.out
+    assert captured.err == ""
+
+
+@pytest.mark.slow
+def test_the_demo_ends(capsys):
+    assert main(["demo"]) == 0
+    table = capsys.readouterr().out
+    assert all(name in table for name in _demo.RECIPES)

@@ -1,0 +1,162 @@
+"""The doctor's findings, in health and in every sickness that it has a mend for."""
+
+import importlib
+import subprocess
+import sys
+from importlib import metadata
+from types import SimpleNamespace
+
+import pytest
+
+from featrec.cli import _examinations, main
+
+
+def found(examination) -> dict[str, str | None]:
+    return {finding.text: finding.mend for finding in examination()}
+
+
+@pytest.fixture
+def wheels(monkeypatch):
+    """The distributions that brought cv2."""
+
+    def install(*names):
+        monkeypatch.setattr(metadata, "packages_distributions", lambda: {"cv2": list(names)})
+        monkeypatch.setattr(_examinations, "_version", lambda name: "5.0.0.93")
+
+    return install
+
+
+@pytest.fixture
+def cv2(monkeypatch):
+    """What importing cv2 gives; an exception is raised."""
+
+    def install(module):
+        def import_module(name):
+            if isinstance(module, Exception):
+                raise module
+            return module
+
+        monkeypatch.setattr(_examinations, "importlib", SimpleNamespace(import_module=import_module))
+
+    return install
+
+
+def test_the_exit_code_says_whether_something_is_to_be_mended(monkeypatch, capsys):
+    monkeypatch.setattr(_examinations, "EXAMINATIONS", {"heart": lambda: [_examinations.Finding("beats")]})
+    assert main(["doctor"]) == 0
+    assert capsys.readouterr().out == "heart\n  ok  beats\nhealthy\n"
+    monkeypatch.setattr(_examinations, "EXAMINATIONS", {"heart": lambda: [_examinations.Finding("stands still", "press")]})
+    assert main(["doctor"]) == 1
+    assert "  !!  stands still\n      mend: press\n1 to mend" in capsys.readouterr().out
+
+
+def test_every_examination_finds_something():
+    for title, examine in _examinations.EXAMINATIONS.items():
+        if title != "extras" or metadata.requires("featrec"):
+            assert list(examine()), title
+
+
+def test_it_works_where_cv2_cannot_be_imported():
+    code = "import sys; sys.modules['cv2'] = None; from featrec.cli import main; sys.exit(main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    assert "!!  cv2 cannot be imported" in done.stdout
+    assert "extras" in done.stdout
+
+
+def test_a_missing_library_is_mended_with_the_headless_wheel_of_the_same_version(wheels, cv2):
+    wheels("opencv-contrib-python")
+    cv2(ImportError("libGL.so.1: cannot open shared object file: No such file or directory"))
+    (mend,) = filter(None, found(_examinations.opencv).values())
+    assert "uninstall -y opencv-contrib-python && " in mend
+    assert "--force-reinstall opencv-contrib-python-headless==5.0.0.93" in mend
+
+
+def test_no_opencv_is_mended_with_the_contributed_one(wheels, cv2):
+    wheels()
+    cv2(ModuleNotFoundError("No module named 'cv2'"))
+    for mend in found(_examinations.opencv).values():
+        assert mend.endswith("opencv-contrib-python")
+        assert "uninstall" not in mend
+
+
+def test_wheels_over_each_other_are_all_removed_first(wheels, cv2):
+    wheels("opencv-python", "opencv-contrib-python", "opencv-python")
+    cv2(importlib.import_module("cv2"))
+    (mend,) = filter(None, found(_examinations.opencv).values())
+    assert "uninstall -y opencv-contrib-python opencv-python && " in mend
+    assert mend.endswith("--force-reinstall opencv-contrib-python")
+
+
+def test_two_headless_wheels_become_a_headless_one(wheels, cv2):
+    wheels("opencv-python-headless", "opencv-contrib-python-headless")
+    cv2(importlib.import_module("cv2"))
+    (mend,) = filter(None, found(_examinations.opencv).values())
+    assert mend.endswith("--force-reinstall opencv-contrib-python-headless")
+
+
+@pytest.mark.parametrize("place", ["cv2", "cv2.xfeatures2d"])
+def test_detectors_are_found_in_both_places(wheels, cv2, place):
+    wheels("opencv-contrib-python")
+    detectors = {f"{name}_create": None for name in _examinations.DETECTORS}
+    module = SimpleNamespace(__version__="5.0.0", **(detectors if place == "cv2" else {}))
+    if place == "cv2.xfeatures2d":
+        module.xfeatures2d = SimpleNamespace(**detectors)
+    cv2(module)
+    assert f"SIFT is in {place}" in found(_examinations.opencv)
+    assert not any(found(_examinations.opencv).values())
+
+
+def test_a_missing_detector_is_mended_with_the_contributed_wheel(wheels, cv2):
+    wheels("opencv-python")
+    cv2(SimpleNamespace(__version__="5.0.0", SIFT_create=None, ORB_create=None))
+    findings = found(_examinations.opencv)
+    assert findings["SIFT is in cv2"] is None
+    assert findings["AKAZE is missing from this OpenCV"].endswith("opencv-contrib-python")
+
+
+def test_missing_and_old_packages_are_named(monkeypatch):
+    installed = {"numpy": "1.9.3", "skops": None}
+    monkeypatch.setattr(_examinations, "_version", lambda name: installed.get(name, "999.0"))
+    monkeypatch.setattr(_examinations, "_requirements", lambda: ["numpy>=1.26", "skops>=0.11", 'pooch>=1.8; extra == "data"'])
+    findings = found(_examinations.versions)
+    assert findings["numpy 1.9.3 is older than 1.26"].endswith("pip install --upgrade numpy")
+    assert findings["skops is not installed"].endswith("pip install skops")
+    assert len(list(filter(None, findings.values()))) == 2
+
+
+def test_extras_are_read_from_the_requirements(monkeypatch):
+    lines = ["numpy>=1.26", 'featrec[plot]; extra == "test"', 'pytest>=8; extra == "test"', "torch>=2.3; extra == 'torch'"]
+    monkeypatch.setattr(_examinations, "_requirements", lambda: lines)
+    monkeypatch.setattr(_examinations, "_version", lambda name: None if name == "torch" else "9")
+    installed, missing = found(_examinations.extras)
+    assert installed == "test: installed"
+    assert missing.startswith("torch: not installed (torch): ")
+    assert missing.endswith("pip install 'featrec[torch]'")
+
+
+def test_a_cache_that_cannot_be_written_is_mended(monkeypatch):
+    monkeypatch.setattr(_examinations, "_is_writable", lambda folder: False)
+    (mend,) = filter(None, found(_examinations.caches).values())
+    assert mend.startswith("export NUMBA_CACHE_DIR=")
+
+
+def test_a_cache_folder_that_is_not_there_yet_can_be_made(monkeypatch, tmp_path):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "not" / "yet"))
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    (text,) = found(_examinations.caches)
+    assert text.endswith("(NUMBA_CACHE_DIR)")
+
+
+def test_data_sets_at_hand_are_listed(monkeypatch, tmp_path):
+    (tmp_path / "mnist").mkdir()
+    monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
+    (text,) = found(_examinations.data)
+    assert text.startswith(f"FEATREC_DATA={tmp_path} holds mnist; not there: fashion-mnist (fashion-mnist/), cifar10 (")
+    monkeypatch.setenv("FEATREC_DATA", str(tmp_path / "nowhere"))
+    (mend,) = found(_examinations.data).values()
+    assert mend.startswith("export FEATREC_DATA=")
+    monkeypatch.delenv("FEATREC_DATA")
+    (text,) = found(_examinations.data)
+    assert text.startswith("FEATREC_DATA is not set")

@@ -1,0 +1,100 @@
+"""From words to a subcommand, and from an error to one line."""
+
+import subprocess
+import sys
+import warnings
+from types import SimpleNamespace
+
+import pytest
+
+from featrec.cli import _main, main
+from featrec.exceptions import EmptyBagWarning, InputError
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """A subcommand `try` that does what the test wants."""
+
+    def install(action):
+        module = SimpleNamespace(__doc__="Try.", add_arguments=lambda parser: None, run=lambda arguments: action())
+        monkeypatch.setitem(_main.COMMANDS, "try", module)
+
+    return install
+
+
+def raising(error):
+    def action():
+        raise error
+
+    return action
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 0
+    assert "featrec demo" in capsys.readouterr().out
+
+
+def test_the_exit_code_is_that_of_the_command(command):
+    command(lambda: 1)
+    assert main(["try"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (InputError("no picture;\ntake another"), "featrec: error: no picture; take another\n"),
+        (FileNotFoundError(2, "No such file or directory", "a.png"), "featrec: error: No such file or directory: 'a.png'\n"),
+        (OSError("disk full"), "featrec: error: disk full\n"),
+        (KeyError("x"), "featrec: error: KeyError: 'x' (--debug shows where)\n"),
+        (KeyboardInterrupt(), "featrec: error: interrupted; what was announced as saved is there\n"),
+    ],
+)
+def test_an_error_is_one_line_on_the_error_stream(command, capsys, error, line):
+    command(raising(error))
+    assert main(["try"]) == 2
+    captured = capsys.readouterr()
+    assert captured.err == line
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("words", [["--debug", "try"], ["try", "--debug"]])
+def test_debug_shows_where(command, words):
+    command(raising(InputError("no picture")))
+    with pytest.raises(InputError, match="no picture"):
+        main(words)
+
+
+@pytest.mark.parametrize("words", [["nonsense"], ["train", "folder"], ["demo", "--seed", "x"]])
+def test_wrong_words_are_one_line_with_the_way_out(capsys, words):
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    error = capsys.readouterr().err
+    assert error.startswith("featrec: error: ")
+    assert error.endswith("--help says more)\n")
+    assert error.count("\n") == 1
+
+
+def test_a_warning_is_one_line(command, capsys):
+    def action():
+        warnings.simplefilter("always")
+        warnings.warn("3 images gave\nno descriptors", EmptyBagWarning, stacklevel=1)
+        return 0
+
+    command(action)
+    assert main(["try"]) == 0
+    assert capsys.readouterr().err == "featrec: warning: 3 images gave no descriptors\n"
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    code = "from featrec.cli import main, _main; _main.COMMANDS['demo'].run = lambda _: print('x' * 99999) or 0; main(['demo'])"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    errors = process.stderr.read()
+    process.stderr.close()
+    process.wait()
+    assert errors == b""
+
+
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "featrec", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("featrec ")

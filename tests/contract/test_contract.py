@@ -1,0 +1,207 @@
+"""One suite over every public estimator; a new one is found by itself and cannot escape."""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from featrec.persistence import load, save
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from tests.tiny_network import write_tiny_network
+
+from featrec.lazy import Bags, Images
+from featrec.testing import _pictures, _random_bags, check_encoder, check_extractor
+from tests.contract.estimators import kind, make, public_estimators
+
+ALL = public_estimators()
+CLASSES = [pytest.param(cls, id=name) for name, cls in sorted(ALL.items())]
+KINDS = {"extractor", "preprocessor", "encoder", "vocabulary", "codes"}
+
+
+def of_kind(*kinds):
+    return [param for param in CLASSES if kind(param.values[0]) in kinds]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "tiny.onnx"
+    write_tiny_network(path)
+    return path
+
+
+def binary_bags():
+    random = np.random.default_rng(0)
+    from featrec import Bag
+
+    return [Bag(random.integers(0, 256, (n, 32), dtype=np.uint8), metric="hamming") for n in (9, 14, 3, 20)]
+
+
+def material(cls):
+    """What an estimator of this class is fitted on and applied to."""
+    if cls.__name__ == "Unflatten":
+        return np.random.default_rng(0).integers(0, 256, (6, 64), dtype=np.uint8)
+    if cls.__name__ == "BinaryVocabulary":
+        return binary_bags()
+    return {
+        "extractor": _pictures,
+        "preprocessor": _pictures,
+        "encoder": _random_bags,
+        "vocabulary": _random_bags,
+        "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
+    }[kind(cls)]()
+
+
+def numbers(result):
+    """A result as a list of arrays."""
+    if isinstance(result, Bags):
+        return [bag.descriptors for bag in result]
+    if isinstance(result, Images):
+        return list(result)
+    return [np.asarray(result)]
+
+
+def outcome(estimator, X):
+    """What a fitted estimator says of X, whatever its kind."""
+    if hasattr(estimator, "transform"):
+        return numbers(estimator.transform(X))
+    descriptors = X[0].descriptors
+    return [estimator.words_, estimator.nearest(descriptors)]
+
+
+def equal(first, second):
+    return len(first) == len(second) and all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_walk_finds_the_public_names():
+    expected = {"SIFT", "ORB", "DenseSIFT", "HOG", "ColorHistogram", "TinyImage", "CNNFeatures", "BagOfWords", "SpatialPyramid"}
+    assert expected | {"KMeansVocabulary", "BinaryVocabulary", "HistogramKernel", "Resize", "Grayscale", "Unflatten"} <= set(
+        ALL
+    )
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_every_estimator_has_a_known_kind(cls):
+    assert kind(cls) in KINDS, "a new kind of estimator needs a place in this suite"
+
+
+@pytest.mark.parametrize("cls", of_kind("extractor"))
+def test_extractors_pass_the_public_checks(cls, network):
+    check_extractor(make(cls, network))
+
+
+@pytest.mark.parametrize("cls", of_kind("encoder"))
+def test_encoders_pass_the_public_checks(cls, network):
+    check_encoder(make(cls, network))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_only_the_first_argument_is_positional_and_init_only_stores(cls, network):
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters[1:])
+    estimator = make(cls, network)
+    assert set(vars(estimator)) == set(estimator.get_params(deep=False))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_parameters_are_declared_and_documented(cls):
+    names = set(inspect.signature(cls.__init__).parameters) - {"self"}
+    assert names <= set(cls._parameter_constraints), "each parameter needs a constraint"
+    documentation = inspect.getdoc(cls)
+    assert all(f"{name} :" in documentation or f", {name}" in documentation for name in names)
+    assert "Examples\n" in documentation
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_clone_and_repr(cls, network):
+    estimator = make(cls, network)
+    assert repr(clone(estimator)) == repr(estimator)
+    assert cls.__name__ in repr(estimator)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_fit_returns_self_and_keeps_parameters(cls, network):
+    estimator = make(cls, network)
+    before = estimator.get_params(deep=False)
+    assert estimator.fit(material(cls)) is estimator
+    after = estimator.get_params(deep=False)
+    assert all(after[name] is value for name, value in before.items())
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_pickle_and_model_file_give_the_same_numbers(cls, network, tmp_path):
+    X = material(cls)
+    estimator = make(cls, network).fit(X)
+    expected = outcome(estimator, X)
+    assert equal(outcome(pickle.loads(pickle.dumps(estimator)), X), expected)
+    save(estimator, tmp_path / "model.featrec")
+    assert equal(outcome(load(tmp_path / "model.featrec"), X), expected)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_two_fits_agree_whatever_n_jobs(cls, network):
+    X = material(cls)
+    first = make(cls, network)
+    second = clone(first)
+    jobs = [name for name in second.get_params() if name.rpartition("__")[2] == "n_jobs"]
+    second.set_params(**dict.fromkeys(jobs, 2))
+    assert equal(outcome(first.fit(X), X), outcome(second.fit(X), X))
+
+
+@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes"))
+def test_before_fit_it_says_so(cls, network):
+    X = material(cls)
+    estimator = make(cls, network)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        estimator.transform(X) if hasattr(estimator, "transform") else estimator.nearest(X[0].descriptors)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_wrong_parameter_is_refused_before_work(cls, network):
+    for name in ("step", "n_words", "bins", "orientations", "n_jobs", "levels", "n_features", "verbose"):
+        if name in make(cls, network).get_params(deep=False):
+            estimator = make(cls, network).set_params(**{name: "wrong"})
+            with pytest.raises(ValueError, match=name):
+                estimator.fit(material(cls))
+
+
+@pytest.mark.parametrize("cls", [c for c in of_kind("extractor", "preprocessor") if c.id != "Unflatten"])
+def test_one_picture_is_refused_with_the_way_out(cls, network):
+    with pytest.raises(ValueError, match=r"\[picture\]"):
+        make(cls, network).fit(np.zeros((20, 20), np.uint8))
+
+
+@pytest.mark.parametrize("cls", of_kind("encoder"))
+def test_nothing_but_empty_bags_is_an_error_that_says_so(cls, network):
+    from featrec import Bag
+
+    with pytest.raises(ValueError, match="empty"):
+        make(cls, network).fit([Bag(np.empty((0, 8), np.float32))] * 3)
+
+
+@pytest.mark.parametrize("cls", of_kind("extractor", "encoder"))
+def test_pandas_frames_keep_names(cls, network):
+    X = material(cls)
+    estimator = make(cls, network).set_output(transform="pandas")
+    result = estimator.fit_transform(X)
+    if isinstance(result, Bags):
+        assert len(estimator.get_feature_names_out()) == result[0].descriptors.shape[1]
+        return
+    assert list(result.columns) == list(estimator.get_feature_names_out())
+    assert result.columns[0].startswith(cls.__name__.lower())
+
+
+def two_dimensional():
+    return [cls(n_words=3, random_state=0) if name == "KMeansVocabulary" else cls() for name, cls in sorted(ALL.items())
+            if name in {"KMeansVocabulary", "HistogramKernel"}]  # fmt: skip
+
+
+@parametrize_with_checks(two_dimensional())
+def test_scikit_learn_checks_everything_that_takes_a_matrix(estimator, check):
+    check(estimator)
+
+
+def test_what_takes_a_matrix_is_put_through_scikit_learn():
+    takes_matrix = {name for name, cls in ALL.items() if kind(cls) in {"vocabulary", "codes"}}
+    assert takes_matrix - {"BinaryVocabulary"} == {type(e).__name__ for e in two_dimensional()}

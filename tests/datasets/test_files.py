@@ -1,0 +1,118 @@
+"""The published file formats, on files written here."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from featrec.datasets import load_dataset
+from featrec.datasets._cifar10 import NAMES, TEST, TRAIN
+from featrec.datasets._idx import read_idx
+from featrec.datasets._mnist import FASHION
+from featrec.exceptions import DatasetError
+
+
+def idx(values: np.ndarray, kind: int = 8) -> bytes:
+    return struct.pack(f">BBBB{values.ndim}I", 0, 0, kind, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
+
+
+def put_idx(folder, name: str, values: np.ndarray):
+    path = folder / name
+    path.write_bytes(gzip.compress(idx(values)))
+    return path
+
+
+@pytest.fixture
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (7, 28, 28)).astype(np.uint8)
+
+
+@pytest.fixture
+def fashion(tmp_path, pixels):
+    folder = tmp_path / "fashion-mnist"
+    folder.mkdir()
+    for part, n in (("train", 7), ("t10k", 3)):
+        put_idx(folder, f"{part}-images-idx3-ubyte.gz", pixels[:n])
+        put_idx(folder, f"{part}-labels-idx1-ubyte.gz", np.arange(n))
+    return folder
+
+
+def test_idx(tmp_path, pixels):
+    assert np.array_equal(read_idx(put_idx(tmp_path, "images", pixels), 3), pixels)
+    assert read_idx(put_idx(tmp_path, "none", pixels[:0]), 3).shape == (0, 28, 28)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        (idx(np.zeros((2, 3, 3)), kind=13), "starts with 00 00 0d 03; unsigned bytes of 3 axes start with 00 00 08 03"),
+        (idx(np.zeros(5)), "starts with 00 00 08 01"),
+        (idx(np.zeros((2, 3, 3)))[:-1], r"announces 18 values \(2, 3, 3\); 17 follow"),
+        (idx(np.zeros((2, 3, 3))) + b"\0", "announces 18 values .* 19 follow"),
+        (idx(np.zeros((2, 3, 3)))[:9], "header ends after 9 bytes of 16"),
+        (b"", "starts with ; unsigned"),
+    ],
+)
+def test_damaged_idx(tmp_path, content, message):
+    path = tmp_path / "images.gz"
+    path.write_bytes(gzip.compress(content))
+    with pytest.raises(DatasetError, match=f"no sound IDX file: .*{message}.*Copy or download"):
+        read_idx(path, 3)
+
+
+@pytest.mark.parametrize("cut", [lambda data: data[:40], lambda data: b"no gzip", lambda data: data[:20] + b"\xff" + data[21:]])
+def test_damaged_gzip(tmp_path, pixels, cut):
+    path = put_idx(tmp_path, "images.gz", pixels)
+    path.write_bytes(cut(path.read_bytes()))
+    with pytest.raises(DatasetError, match="cannot be unpacked"):
+        read_idx(path, 3)
+
+
+def test_fashion_mnist(fashion, pixels):
+    train, test = load_dataset("fashion-mnist", data_home=fashion.parent)
+    assert np.array_equal(np.asarray(train), pixels)
+    assert train.labels.tolist() == FASHION[:7]
+    assert len(test) == 3
+    assert test.classes == FASHION
+
+
+@pytest.mark.parametrize("targets", [np.arange(6), np.array([0, 1, 2, 3, 4, 5, 10])], ids=["too few", "too large"])
+def test_labels_that_do_not_belong_to_the_pictures(fashion, targets):
+    put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
+    with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 pictures, {len(targets)} labels"):
+        load_dataset("fashion-mnist", data_home=fashion.parent)
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """Each file holds one picture of each of two classes; red counts the file, green the row, blue the column."""
+    folder = tmp_path / "cifar-10-batches-bin"
+    folder.mkdir()
+    (folder / NAMES).write_text("plane\ncar\n\n")
+    rows, columns = np.mgrid[:32, :32]
+    for number, file in enumerate([*TRAIN, *TEST]):
+        planes = np.stack([np.full((32, 32), number), rows, columns]).astype(np.uint8).tobytes()
+        (folder / file).write_bytes(b"\0" + planes + b"\1" + planes)
+    return folder
+
+
+def test_cifar10(cifar):
+    train, test = load_dataset("cifar10", data_home=cifar.parent)
+    assert train.labels.tolist() == ["plane", "car"] * 5
+    assert train[2][4, 9].tolist() == [1, 4, 9]
+    assert test[1][0, 31].tolist() == [5, 0, 31]
+    assert train.classes == ["plane", "car"]
+
+
+def test_damaged_cifar10(cifar):
+    path = cifar / TRAIN[3]
+    content = path.read_bytes()
+    path.write_bytes(content[:-1])
+    with pytest.raises(DatasetError, match=r"data_batch_4.bin' has 6,145 bytes, which is no multiple of a record's 3,073"):
+        load_dataset("cifar10", data_home=cifar.parent)
+    path.write_bytes(b"\7" + content[1:])
+    with pytest.raises(DatasetError, match="labels up to 7, and batches.meta.txt names 2 classes"):
+        load_dataset("cifar10", data_home=cifar.parent)

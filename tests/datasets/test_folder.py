@@ -1,0 +1,205 @@
+"""ImageFolder: what it takes, in which order, how it is sliced, and what it refuses."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing
+
+from featrec.datasets import ImageFolder
+from featrec.exceptions import DatasetError, InputError, NotAnImageError
+from featrec.images import check_images
+
+
+def put(root: Path, *names: str) -> Path:
+    """Write pictures whose values are their numbers in the list, in the order given."""
+    for value, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 6), value, np.uint8)).save(path)
+    return root
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return ImageFolder(put(tmp_path, "b/2.png", "b/1.png", "a/deep/er/0.png", "a/z.png", "a/B.PNG"))
+
+
+def relative(folder: ImageFolder) -> list[str]:
+    return [Path(path).relative_to(folder.path).as_posix() for path in folder.paths]
+
+
+def test_pictures_are_sorted_by_class_and_path_whatever_order_they_were_written_in(folder):
+    assert relative(folder) == ["a/B.PNG", "a/deep/er/0.png", "a/z.png", "b/1.png", "b/2.png"]
+    assert folder.labels.tolist() == ["a", "a", "a", "b", "b"]
+    assert folder.classes == ["a", "b"]
+    assert len(folder) == 5
+    assert folder.shape == (5,)
+
+
+def test_a_picture_is_decoded(folder):
+    assert folder[0].tolist() == np.full((4, 6), 4).tolist()
+    assert folder[-1].max() == 0
+    assert [int(picture[0, 0]) for picture in folder] == [4, 2, 3, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        slice(1, 4),
+        slice(None, None, -2),
+        [3, 0, 0],
+        np.array([True, False, False, True, True]),
+        [False, True, False, True, False],
+        (np.array([2, 1]), ...),
+        [],
+    ],
+    ids=str,
+)
+def test_a_part_holds_what_an_array_would(folder, key):
+    rows = np.arange(5)[key]
+    part = folder[key]
+    assert part.shape == (len(rows),)
+    assert part.paths == [folder.paths[row] for row in rows]
+    assert part.labels.tolist() == folder.labels[rows].tolist()
+    assert part.classes == folder.classes
+    assert [part.name(position) for position in range(len(part))] == part.paths
+
+
+def test_a_part_of_a_part(folder):
+    assert folder[1:][[0, 3]].paths == [folder.paths[1], folder.paths[4]]
+
+
+@pytest.mark.parametrize("position", [5, -6])
+def test_a_position_beyond_the_end(folder, position):
+    with pytest.raises(IndexError, match="out of range for 5 items"):
+        folder[position]
+
+
+def test_nothing_is_decoded_by_splitting(folder):
+    for path in folder.paths:
+        Path(path).write_bytes(b"no picture")
+    train, test, train_labels, test_labels = train_test_split(folder, folder.labels, test_size=2, random_state=0)
+    assert train.labels.tolist() == train_labels.tolist()
+    assert test.labels.tolist() == test_labels.tolist()
+    assert sorted(train.paths + test.paths) == sorted(folder.paths)
+    assert _safe_indexing(folder, [4, 1]).paths == [folder.paths[4], folder.paths[1]]
+
+
+def test_a_broken_picture_is_named(folder):
+    Path(folder.paths[2]).write_bytes(b"no picture")
+    with pytest.raises(NotAnImageError, match=r"image 1 \('.*z\.png'\)"):
+        list(check_images(folder[1:]))
+    with pytest.raises(NotAnImageError, match=r"z\.png"):
+        folder[2]
+
+
+def test_a_pickled_part_takes_only_its_own_paths_along(folder):
+    state = pickle.dumps(folder[3:])
+    assert b"B.PNG" not in state
+    copy = pickle.loads(state)
+    assert copy.paths == folder.paths[3:]
+    assert copy.labels.tolist() == ["b", "b"]
+    assert copy[0].tolist() == folder[3].tolist()
+    assert copy[[1]].paths == folder.paths[4:]
+
+
+def test_it_is_a_batch_of_pictures(folder):
+    images = check_images(folder)
+    assert images.name(1) == folder.paths[1]
+    assert images[2:][0].tolist() == folder[2].tolist()
+    copy = pickle.loads(pickle.dumps(images[2:4]))
+    assert [picture.tolist() for picture in copy] == [folder[2].tolist(), folder[3].tolist()]
+    assert copy.name(0) == folder.paths[2]
+
+
+def test_it_is_no_array(folder):
+    with pytest.raises(InputError, match=r"read picture by picture and is no array.*folder\.paths"):
+        np.asarray(folder)
+    with pytest.raises(InputError, match="no array"):
+        pd.Series(folder)
+
+
+def test_what_is_skipped(tmp_path):
+    put(tmp_path, "a/1.png", "a/.hidden.png", "a/.cache/2.png", ".git/3.png", "loose.png")
+    (tmp_path / "a" / "notes.txt").write_text("")
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "a")
+    folder = ImageFolder(tmp_path)
+    assert relative(folder) == ["a/1.png"]
+    skipped = {Path(path).relative_to(tmp_path).as_posix() for path in folder.skipped}
+    assert skipped == {"a/.hidden.png", "a/.cache", ".git", "loose.png", "a/notes.txt", "a/link"}
+
+
+def test_names_in_any_script(tmp_path):
+    folder = ImageFolder(put(tmp_path, "кошка/ä é.png", "犬/1.png"))
+    assert folder.classes == ["кошка", "犬"]
+    assert folder[0].shape == (4, 6)
+    assert pickle.loads(pickle.dumps(folder)).labels.tolist() == ["кошка", "犬"]
+
+
+def test_the_number_of_pictures_is_told(folder):
+    assert repr(folder).startswith("ImageFolder(5 pictures, 2 classes, '")
+    assert repr(folder[:2]).startswith("ImageFolder(2 pictures, 2 classes")
+
+
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        ([], "holds no class folders. A folder of pictures is laid out as class/picture.jpg"),
+        (["1.png", "2.jpg"], "holds no class folders; 2 pictures lie in it directly"),
+        (["train/a/1.png", "test/a/1.png"], r"\['test', 'train'\], which are no classes.*ImageFolder.split\(path\) reads them"),
+    ],
+)
+def test_folders_without_classes(tmp_path, names, message):
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(put(tmp_path, *names))
+
+
+def test_a_class_without_pictures(tmp_path):
+    put(tmp_path, "a/1.png")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' hold no picture .*Remove them"):
+        ImageFolder(tmp_path)
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(DatasetError, match="there is no folder '.*nowhere'; check the path"):
+        ImageFolder(tmp_path / "nowhere")
+    put(tmp_path, "1.png")
+    with pytest.raises(DatasetError, match=r"1\.png' is a file\..*read_image"):
+        ImageFolder(tmp_path / "1.png")
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    assert ImageFolder(put(tmp_path, "train/1.png", "bus/1.png")).classes == ["bus", "train"]
+
+
+def test_split(tmp_path):
+    train, test = ImageFolder.split(put(tmp_path, "train/a/1.png", "train/b/2.png", "test/b/3.png"))
+    assert relative(train) == ["a/1.png", "b/2.png"]
+    assert test.labels.tolist() == ["b"]
+    assert test.classes == train.classes == ["a", "b"]
+
+
+def test_split_by_other_names(tmp_path):
+    _, test = ImageFolder.split(put(tmp_path, "train/a/1.png", "val/a/2.png"), test="val")
+    assert len(test) == 1
+
+
+def test_split_with_classes_that_nothing_was_learned_of(tmp_path):
+    put(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/3.png", "test/B/4.png")
+    with pytest.raises(DatasetError, match=r"has the classes \['B'\] \(and lacks \['b'\]\).*Rename them alike"):
+        ImageFolder.split(tmp_path)
+
+
+def test_split_of_a_folder_without_halves(tmp_path):
+    with pytest.raises(DatasetError, match=r"no folder 'test'; it has \['train', 'val'\].*test=\.\.\."):
+        ImageFolder.split(put(tmp_path, "train/a/1.png", "val/a/2.png"))
+    with pytest.raises(DatasetError, match="there is no folder"):
+        ImageFolder.split(tmp_path / "nowhere")

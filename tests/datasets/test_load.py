@@ -1,0 +1,120 @@
+"""load_dataset: names, options, and what every set promises."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from featrec.datasets import Dataset, dataset_names, load_dataset
+from featrec.exceptions import DatasetError, InputError
+
+SMALL = {"digits": {}, "faces": {}, "shapes": {"n_train": 16, "n_test": 8}, "textures": {"n_train": 3, "n_test": 2}}
+LARGE = ("cifar10", "fashion-mnist", "mnist", "scene15")
+SIZES = {
+    "cifar10": (50000, 10000, (32, 32, 3)),
+    "digits": (1198, 599, (8, 8)),
+    "faces": (100, 100, (25, 25)),
+    "fashion-mnist": (60000, 10000, (28, 28)),
+    "mnist": (60000, 10000, (28, 28)),
+    "scene15": (1500, 2985, None),
+    "shapes": (16, 8, (96, 96, 3)),
+    "textures": (24, 16, (64, 64)),
+}
+
+
+@pytest.fixture(params=[*SMALL, *(pytest.param(name, marks=pytest.mark.data) for name in LARGE)])
+def dataset(request) -> Dataset:
+    if request.param in LARGE and not os.environ.get("FEATREC_DATA"):
+        pytest.skip("FEATREC_DATA is not set")
+    return load_dataset(request.param, **SMALL.get(request.param, {}))
+
+
+def test_every_name_is_tried_here():
+    assert dataset_names() == sorted([*SMALL, *LARGE]) == sorted(SIZES)
+
+
+def test_what_every_set_promises(dataset):
+    n_train, n_test, shape = SIZES[dataset.name]
+    train, test = dataset
+    assert (len(dataset), len(train), len(test)) == (2, n_train, n_test)
+    assert dataset[0] is train
+    assert dataset[-1] is test
+    assert dataset.classes == train.classes == test.classes
+    for half in dataset:
+        assert half.labels.dtype.kind == "U"
+        assert set(half.labels) == set(dataset.classes)
+        assert half[0].dtype == np.uint8
+        assert half[0].shape == shape or shape is None
+    assert dataset.license
+    assert dataset.citation
+    assert dataset.description
+
+
+def test_each_half_can_be_sent_to_another_process(dataset):
+    part = pickle.loads(pickle.dumps(dataset.test[2:4]))
+    assert part[1].tolist() == dataset.test[3].tolist()
+    assert part.labels.tolist() == dataset.test.labels[2:4].tolist()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_same_call_gives_the_same_pictures(name):
+    for first, second in zip(load_dataset(name, **SMALL[name]), load_dataset(name, **SMALL[name]), strict=True):
+        assert np.array_equal(np.asarray(first), np.asarray(second))
+        assert first.labels.tolist() == second.labels.tolist()
+
+
+@pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
+def test_another_seed_gives_other_pictures(name):
+    first, second = (load_dataset(name, **SMALL[name], random_state=seed).train for seed in (0, 1))
+    assert not np.array_equal(np.asarray(first), np.asarray(second))
+
+
+@pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
+def test_a_seed_that_is_none(name):
+    with pytest.raises(InputError, match="random_state must be an integer from 0 up, a RandomState or None; got -1"):
+        load_dataset(name, random_state=-1)
+
+
+@pytest.mark.parametrize("random_state", [None, np.random.RandomState(3)], ids=["None", "RandomState"])
+def test_a_seed_drawn_elsewhere(random_state):
+    first, second = (load_dataset("textures", n_train=1, n_test=1, random_state=random_state).train for _ in range(2))
+    assert not np.array_equal(np.asarray(first), np.asarray(second))
+
+
+def test_how_it_reads():
+    assert repr(load_dataset("faces")) == "Dataset('faces': 100 + 100 pictures, 2 classes)"
+
+
+def test_an_unknown_name():
+    with pytest.raises(
+        DatasetError, match=r"no data set 'Digit'; did you mean 'digits'\? The names are cifar10, .*ImageFolder"
+    ):
+        load_dataset("Digit")
+    with pytest.raises(DatasetError, match=r"no data set 'quux'\. The names are"):
+        load_dataset("quux")
+    with pytest.raises(DatasetError, match=r"no data set \['digits'\]"):
+        load_dataset(["digits"])
+
+
+def test_an_unknown_option():
+    with pytest.raises(InputError, match="'textures' has no option colour; it takes n_train, n_test, random_state"):
+        load_dataset("textures", colour=1)
+    with pytest.raises(InputError, match="'faces' has no option seed; it takes none"):
+        load_dataset("faces", seed=1)
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_set_that_is_not_there(name, monkeypatch, tmp_path):
+    monkeypatch.delenv("FEATREC_DATA", raising=False)
+    with pytest.raises(
+        DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=... names; neither is set; expected: .*https://"
+    ):
+        load_dataset(name)
+    with pytest.raises(DatasetError, match=rf"{name}' is not complete in '{tmp_path}.*: no .*expected: .*https://"):
+        load_dataset(name, data_home=tmp_path)
+    monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
+    with pytest.raises(DatasetError, match=f"is not complete in '{tmp_path}"):
+        load_dataset(name)

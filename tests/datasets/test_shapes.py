@@ -1,0 +1,106 @@
+"""The generated set: its options do what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from featrec.datasets import load_dataset
+from featrec.exceptions import InputError
+
+CALM = dict.fromkeys(("texture", "rotation", "scale", "light", "clutter", "noise", "color"), 0.0)
+
+
+def shapes(n: int = 16, **options) -> np.ndarray:
+    return np.asarray(load_dataset("shapes", n_train=n, n_test=1, **options).train)
+
+
+def test_the_kinds_take_turns():
+    train, _ = load_dataset("shapes", n_train=19, n_test=1)
+    assert train.labels.tolist() == np.resize(train.classes, 19).tolist()
+    assert len(train.classes) == 8
+
+
+def test_a_picture_does_not_depend_on_how_many_there_are():
+    assert np.array_equal(shapes(5), shapes(16)[:5])
+
+
+def test_the_halves_differ():
+    train, test = load_dataset("shapes", n_train=8, n_test=8)
+    assert not any(np.array_equal(first, second) for first, second in zip(train, test, strict=True))
+
+
+@pytest.mark.parametrize("size", [32, 96, 130])
+def test_sizes(size):
+    assert shapes(2, size=size).shape == (2, size, size, 3)
+
+
+def test_a_larger_picture_shows_the_same_scene():
+    options = CALM | {"scale": 1.0, "rotation": 1.0, "light": 1.0}
+    small, large = (shapes(size=size, **options).astype(float) for size in (48, 96))
+    shrunk = large.reshape(16, 48, 2, 48, 2, 3).mean(axis=(2, 4))
+    assert np.abs(shrunk - small).mean() < 1.5
+
+
+def test_without_nuisance_a_picture_has_few_tones():
+    for picture in shapes(**CALM):
+        tones, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+        assert len(tones) > 1
+        assert np.sort(counts)[-2:].sum() > 0.7 * counts.sum()
+
+
+def test_without_nuisance_all_objects_of_a_kind_cover_the_same_pixels():
+    pictures = shapes(16, **CALM)
+    covered = [(picture != picture[0, 0]).any(axis=2) for picture in pictures]
+    for kind in range(8):
+        assert np.array_equal(covered[kind], covered[kind + 8])
+    assert all(covered[first].tolist() != covered[second].tolist() for first in range(8) for second in range(first))
+
+
+@pytest.mark.parametrize("name", [name for name in CALM if name != "color"])
+def test_each_strength_changes_more_as_it_grows(name):
+    calm = shapes(**CALM).astype(float)
+    weak, strong = (np.abs(shapes(**CALM | {name: value}) - calm).mean() for value in (0.2, 1.0))
+    assert 0 < weak < strong
+
+
+def test_noise_has_the_deviation_that_is_stated():
+    difference = shapes(**CALM | {"noise": 0.2}).astype(float) - shapes(**CALM)
+    assert np.median(np.abs(difference)) / 0.6745 == pytest.approx(0.2 * 0.25 * 255, rel=0.1)
+
+
+def test_light_leaves_a_fifth_at_least():
+    ratio = shapes(**CALM | {"light": 1.0}) / np.maximum(shapes(**CALM), 1.0)
+    dark = np.quantile(ratio, 0.001)
+    assert 0.15 < dark < 0.6
+
+
+def mean_color(pictures: np.ndarray) -> np.ndarray:
+    """Chroma of the middle of a picture, where the object is."""
+    middle = pictures[:, 40:56, 40:56].reshape(len(pictures), -1, 3).mean(axis=1)
+    return middle - middle.mean(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("color, least, most", [(0.0, 0.0, 0.3), (1.0, 0.8, 1.0)])
+def test_the_hue_tells_the_kind_as_far_as_asked(color, least, most):
+    train, test = load_dataset("shapes", n_train=160, n_test=80, size=96, **CALM | {"color": color})
+    solid = [np.isin(half.labels, ["arrow", "cross", "heart", "leaf", "star"]) for half in (train, test)]
+    features = [mean_color(np.asarray(half[rows])) for half, rows in zip((train, test), solid, strict=True)]
+    model = RandomForestClassifier(50, random_state=0).fit(features[0], train.labels[solid[0]])
+    assert least <= model.score(features[1], test.labels[solid[1]]) <= most
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"noise": 1.5}, r"noise of the data set 'shapes' must be a number from 0 \(none\) to 1; got 1.5"),
+        ({"clutter": "much"}, "clutter .* must be a number .*got 'much'"),
+        ({"light": float("nan")}, "light .* must be a number .*got nan"),
+        ({"size": 8}, "size of the data set 'shapes' must be an integer from 16 up; got 8"),
+        ({"n_test": 2.0}, "n_test .* must be an integer from 1 up; got 2.0"),
+    ],
+)
+def test_options_out_of_range(options, message):
+    with pytest.raises(InputError, match=message):
+        load_dataset("shapes", **options)

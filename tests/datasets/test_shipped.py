@@ -1,0 +1,75 @@
+"""The sets that scikit-learn and scikit-image ship."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import data
+from sklearn import datasets
+
+from featrec.datasets import _shipped, load_dataset
+from featrec.datasets._textures import CROP, FILES, GAP
+from featrec.exceptions import DatasetError, InputError
+from featrec.images import as_gray, read_image
+
+
+def found_at(picture: np.ndarray, crop: np.ndarray) -> list[tuple[int, int]]:
+    """Where a crop lies in a picture."""
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (4, 4))
+    candidates = np.argwhere((windows == crop[:4, :4]).all(axis=(2, 3)))
+    return [(y, x) for y, x in candidates.tolist() if np.array_equal(picture[y : y + CROP, x : x + CROP], crop)]
+
+
+def test_digits_are_the_shipped_ones_each_once():
+    shipped = datasets.load_digits()
+    train, test = load_dataset("digits")
+    assert np.asarray(train).max() == 255
+    ours = np.concatenate([np.rint(np.asarray(half) * (16 / 255)) for half in (train, test)]).reshape(-1, 64)
+    labels = np.concatenate([train.labels, test.labels]).astype(int)
+    order, expected = (np.lexsort(np.column_stack([*rows.T])[:, ::-1].T) for rows in (ours, shipped.data))
+    assert np.array_equal(ours[order], shipped.data[expected])
+    assert np.array_equal(labels[order], shipped.target[expected])
+
+
+def test_digits_are_split_alike_in_every_class():
+    train, test = load_dataset("digits")
+    for name in train.classes:
+        share = np.mean(train.labels == name) / np.mean(test.labels == name)
+        assert 0.97 < share < 1.03
+
+
+def test_faces_keep_their_order_and_no_patch_is_in_both_halves():
+    shipped = data.lfw_subset()
+    train, test = load_dataset("faces")
+    assert train.labels.tolist() == test.labels.tolist() == ["face"] * 50 + ["other"] * 50
+    blocks = np.concatenate([np.asarray(train)[:50], np.asarray(test)[:50], np.asarray(train)[50:], np.asarray(test)[50:]])
+    assert np.abs(blocks / 255 - shipped).max() <= 0.5 / 255 + 1e-9
+    assert not {picture.tobytes() for picture in train} & {picture.tobytes() for picture in test}
+
+
+def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
+    train, test = load_dataset("textures", n_train=6, n_test=6)
+    for name, file in FILES.items():
+        picture = as_gray(read_image(_shipped.shipped_file(file)))
+        middle = picture.shape[1] / 2
+        for crop in train[train.labels == name]:
+            places = found_at(picture, crop)
+            assert places
+            assert max(x for _, x in places) + CROP <= middle - GAP / 2 + 1
+        for crop in test[test.labels == name]:
+            places = found_at(picture, crop)
+            assert places
+            assert min(x for _, x in places) >= middle + GAP / 2 - 1
+
+
+def test_as_many_crops_as_asked_for():
+    train, test = load_dataset("textures", n_train=2, n_test=1)
+    assert train.labels.tolist() == np.repeat(sorted(FILES), 2).tolist()
+    assert test.labels.tolist() == sorted(FILES)
+    with pytest.raises(InputError, match="n_train of the data set 'textures' must be an integer from 1 up; got 0"):
+        load_dataset("textures", n_train=0)
+
+
+def test_a_file_that_scikit_image_does_not_ship():
+    with pytest.raises(DatasetError, match=r"does not ship skin\.jpg here .*pip install"):
+        _shipped.shipped_file("skin.jpg")

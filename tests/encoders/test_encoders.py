@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.frozen import FrozenEstimator
+
+from featrec import Bag
+from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.exceptions import EmptyBagWarning, InputError, MetricError
+from featrec.lazy import Bags
+from featrec.vocabularies import KMeansVocabulary
+from tests.naive import encoders as naive
+
+GRIDS = [[(1, 1)], [(1, 1), (2, 2)], [(1, 1), (2, 2), (4, 4)], [(1, 1), (3, 1)], [(2, 3), (3, 2)]]
+
+
+def bag(random, n, size=(40, 60), d=6):
+    frames = np.column_stack([random.integers(0, size[1], n), random.integers(0, size[0], n), np.full(n, 4), np.full(n, -1)])
+    return Bag(random.normal(size=(n, d)), frames, size)
+
+
+@pytest.fixture
+def bags(rng):
+    return [bag(rng, n) for n in (40, 25, 60, 31)]
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "hellinger", None])
+def test_bag_of_words_is_the_naive_count(bags, norm):
+    encoder = BagOfWords(7, norm=norm, random_state=0).fit(bags)
+    expected = [naive.bag_of_words(b.descriptors, encoder.vocabulary_.words_, norm) for b in bags]
+    assert_allclose(encoder.transform(bags), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("grids", GRIDS, ids=str)
+def test_the_pyramid_is_the_naive_one(bags, grids):
+    pyramid = SpatialPyramid(BagOfWords(5, random_state=0), levels=grids).fit(bags)
+    words = pyramid.encoder_.vocabulary_.words_
+    encode = lambda x: naive.bag_of_words(x, words, "l1")  # noqa: E731
+    expected = [naive.spatial_pyramid(b.descriptors, b.frames, b.size, grids, encode, 5) for b in bags]
+    assert_allclose(pyramid.transform(bags), expected, atol=1e-6)
+
+
+def test_three_levels_are_the_papers_grids(bags):
+    by_number = SpatialPyramid(BagOfWords(4, random_state=0), levels=3).fit_transform(bags)
+    by_grids = SpatialPyramid(BagOfWords(4, random_state=0), levels=[(1, 1), (2, 2), (4, 4)]).fit_transform(bags)
+    assert_allclose(by_number, by_grids)
+    assert by_number.shape == (4, 4 * 21)
+
+
+def test_descriptors_on_the_border_of_two_regions_go_to_the_later_one():
+    frames = np.array([[1.5, 0, 4, -1], [1.49, 0, 4, -1]])
+    one = Bag(np.eye(2), frames, (4, 4))
+    code = SpatialPyramid(BagOfWords(2, norm=None, random_state=0), levels=[(1, 2)]).fit_transform([one])[0]
+    assert code[:2].sum() == code[2:].sum() == 1
+
+
+def test_idf_is_scikit_learns_and_learned_in_the_pass_of_the_codes(bags):
+    from sklearn.feature_extraction.text import TfidfTransformer
+
+    counts = BagOfWords(9, norm=None, random_state=0).fit_transform(bags)
+    encoder = BagOfWords(9, norm="l2", use_idf=True, random_state=0)
+    expected = TfidfTransformer(norm="l2").fit_transform(counts).toarray()
+    assert_allclose(encoder.fit_transform(bags), expected, atol=1e-5)
+    assert_allclose(encoder.fit(bags).transform(bags), expected, atol=1e-5)
+
+
+def test_idf_of_a_pyramid_counts_images_not_regions(bags):
+    plain = BagOfWords(6, use_idf=True, random_state=0).fit(bags)
+    pyramid = SpatialPyramid(BagOfWords(6, use_idf=True, random_state=0), levels=2).fit(bags)
+    assert_allclose(pyramid.encoder_.idf_, plain.idf_)
+
+
+def test_each_image_is_computed_once_for_the_sample_and_once_for_the_codes(bags):
+    reads = []
+    lazy = Bags(bags).then(lambda b: reads.append(1) or b)
+    BagOfWords(5, random_state=0).fit_transform(lazy)
+    assert len(reads) == 2 * len(bags)
+    reads.clear()
+    BagOfWords(5, use_idf=True, random_state=0).fit_transform(lazy)
+    assert len(reads) == 2 * len(bags)
+
+
+@pytest.mark.parametrize("vocabulary", [KMeans(5, n_init=1), MiniBatchKMeans(5, n_init=1), KMeansVocabulary(5)])
+def test_a_vocabulary_estimator_takes_the_place_of_a_number(bags, vocabulary):
+    vocabulary.set_params(random_state=0)
+    encoder = BagOfWords(vocabulary).fit(bags)
+    words = getattr(encoder.vocabulary_, "words_", getattr(encoder.vocabulary_, "cluster_centers_", None))
+    expected = [naive.bag_of_words(b.descriptors, words, "l1") for b in bags]
+    assert_allclose(encoder.transform(bags), expected, atol=1e-6)
+    assert not hasattr(vocabulary, "words_")
+    assert not hasattr(vocabulary, "cluster_centers_")
+
+
+def test_a_frozen_vocabulary_is_used_as_it_is(bags):
+    vocabulary = KMeansVocabulary(5, random_state=3).fit(bags[:2])
+    encoder = BagOfWords(FrozenEstimator(vocabulary)).fit(bags)
+    expected = [naive.bag_of_words(b.descriptors, vocabulary.words_, "l1") for b in bags]
+    assert_allclose(encoder.transform(bags), expected, atol=1e-6)
+
+
+def test_a_frozen_encoder_in_a_pyramid_learns_nothing_new(bags):
+    encoder = BagOfWords(5, use_idf=True, random_state=0).fit(bags[:2])
+    before = encoder.idf_.copy()
+    pyramid = SpatialPyramid(FrozenEstimator(encoder), levels=2).fit(bags)
+    assert pyramid.encoder_ is encoder
+    assert_allclose(encoder.idf_, before)
+    assert pyramid.transform(bags).shape == (4, 25)
+
+
+def test_empty_bags_are_zero_rows_and_one_warning_that_counts_them(bags):
+    encoder = SpatialPyramid(BagOfWords(4, use_idf=True, random_state=0), levels=2).fit(bags)
+    empty = Bag(np.empty((0, 6)), np.empty((0, 4)), (10, 10))
+    with pytest.warns(EmptyBagWarning, match="2 of 3 images gave no descriptors") as caught:
+        codes = encoder.transform([empty, bags[0], empty])
+    assert len(caught) == 1
+    assert not codes[[0, 2]].any()
+    assert codes[1].any()
+
+
+def test_fewer_descriptors_than_words_names_both_numbers(bags):
+    with pytest.raises(InputError, match=r"156.*1000|1000.*156"):
+        BagOfWords(1000).fit(bags)
+
+
+def test_the_wrong_metric_is_refused_by_name(bags, rng):
+    encoder = BagOfWords(4, random_state=0).fit(bags)
+    with pytest.raises(MetricError, match="hamming descriptors meet a vocabulary of euclidean words"):
+        encoder.transform([Bag(rng.integers(0, 256, (5, 6), dtype=np.uint8), metric="hamming")])
+
+
+def test_descriptors_of_another_width_are_refused_naming_the_image(bags):
+    encoder = BagOfWords(4, random_state=0).fit(bags)
+    with pytest.raises(InputError, match=r"image 1: descriptors of 3 numbers meet a vocabulary of 6"):
+        encoder.transform([bags[0], Bag(np.ones((2, 3)))])
+
+
+def test_a_pyramid_refuses_bags_without_places(bags):
+    pyramid = SpatialPyramid(BagOfWords(4, random_state=0))
+    with pytest.raises(InputError, match="image 0: a spatial pyramid needs to know where descriptors lie"):
+        pyramid.fit_transform([Bag(b.descriptors) for b in bags])
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    (np.zeros((3, 8, 8)), "item 0 is an array of shape"),
+    (["a.jpg"], "item 0 is a str"),
+    (Bag(np.ones((2, 3))), r"Write \[bag\]"),
+    ("a.jpg", "got str"),
+])  # fmt: skip
+def test_what_is_no_bags_is_refused_with_the_way_out(given, message):
+    with pytest.raises(InputError, match=message):
+        BagOfWords(2).fit(given)
+
+
+@pytest.mark.parametrize("levels", [[(1, 0)], [(1,)], [1, 2], []])
+def test_levels_that_are_no_grids_are_refused(bags, levels):
+    with pytest.raises(InputError, match="levels holds"):
+        SpatialPyramid(BagOfWords(4), levels=levels).fit(bags)
+
+
+def test_a_pyramid_takes_encoders_only(bags):
+    with pytest.raises(InputError, match="SpatialPyramid takes an encoder"):
+        SpatialPyramid(KMeansVocabularyWithTransform()).fit(bags)
+
+
+class KMeansVocabularyWithTransform(KMeansVocabulary):
+    def transform(self, X):
+        return X
+
+
+def test_binary_words_count_the_nearest_in_hamming_space(rng):
+    bits = [Bag(rng.integers(0, 256, (n, 4), dtype=np.uint8), metric="hamming") for n in (20, 30)]
+    encoder = BagOfWords(6, norm=None, random_state=0).fit(bits)
+    words = encoder.vocabulary_.words_
+    for row, one in zip(encoder.transform(bits), bits, strict=True):
+        distances = np.unpackbits(one.descriptors[:, None] ^ words[None], axis=2).sum(axis=2)
+        assert_allclose(row, np.bincount(distances.argmin(axis=1), minlength=6))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_word_and_few_descriptors(n, rng):
+    one = bag(rng, n)
+    assert_allclose(BagOfWords(1).fit_transform([one]), [[1.0]])

@@ -1,0 +1,298 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from scipy import sparse
+
+from featrec import Bag, Bags, Images
+from featrec.exceptions import EmptyImageError, InputError, MissingImageError, UnsupportedImageError
+from featrec.images import check_images
+
+
+@pytest.fixture
+def files(tmp_path, rng):
+    """Paths of five gray pictures; the first pixel of the i-th is i."""
+    paths = []
+    for position in range(5):
+        image = rng.integers(0, 256, (6 + position, 8), dtype=np.uint8)
+        image[0, 0] = position
+        paths.append(str(tmp_path / f"{position}.png"))
+        Image.fromarray(image).save(paths[-1])
+    return paths
+
+
+def order(images):
+    return [int(image[0, 0]) for image in images]
+
+
+class Column:
+    """Decodes an item when it is asked for, as the columns of a data set do; knows nothing else."""
+
+    def __init__(self, paths):
+        self.paths, self.reads = paths, 0
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, position):
+        self.reads += 1
+        return Image.open(self.paths[position])
+
+
+class Folder(Column):
+    """Says that it holds pictures, as an ImageFolder does."""
+
+    holds_images = True
+    labels = ("a",) * 5
+
+    @property
+    def shape(self):
+        return (len(self),)
+
+    def __getitem__(self, position):
+        self.reads += 1
+        return np.asarray(Image.open(self.paths[position]))
+
+    def name(self, position):
+        return self.paths[position]
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("pictures of different sizes are no array")
+
+
+# What is taken.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *[list, tuple, np.array, lambda p: np.array(p, dtype=object), lambda p: np.array(p, dtype=np.dtypes.StringDType())],
+        *[pd.Series, pd.Index, pd.Categorical, lambda p: pd.Series(p).array, Column, Folder],
+        *[lambda p: [Path(path) for path in p], lambda p: pd.Series([Path(path).read_bytes() for path in p])],
+        lambda p: [Path(path).read_bytes() for path in p],
+        *[lambda p: [Image.open(path) for path in p], lambda p: [np.asarray(Image.open(path)) for path in p]],
+    ],
+)
+def test_sequences_of_all_kinds(files, make):
+    images = check_images(make(files))
+    assert isinstance(images, Images)
+    assert images.shape == (5,)
+    assert order(images) == [0, 1, 2, 3, 4]
+    assert order(images[[4, 1]]) == [4, 1]
+
+
+def test_kinds_may_mix(files):
+    with Image.open(files[1]) as picture:
+        mixed = [files[0], picture, Path(files[2]), Path(files[3]).read_bytes(), np.full((2, 2, 3), 4, np.uint8)]
+        assert [image.flat[0] for image in check_images(mixed)] == [0, 1, 2, 3, 4]
+
+
+def test_images_are_returned_themselves(ragged):
+    images = check_images(ragged)
+    assert check_images(images) is images
+
+
+@pytest.mark.parametrize("shape", [(5, 8, 9), (5, 8, 9, 1), (5, 8, 9, 3), (5, 8, 9, 4), (5, 8, 1), (1, 8, 9)])
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.float32, np.float64])
+def test_one_array(shape, dtype):
+    images = check_images(np.ones(shape, dtype))
+    assert len(images) == shape[0]
+    assert images[0].shape == (shape[1:3] if len(shape) == 3 or shape[3] == 1 else (*shape[1:3], 3))
+
+
+def test_another_librarys_array():
+    class Tensor:
+        """Has what a tensor has, and is no array of numpy's."""
+
+        def __init__(self, shape):
+            self.values = np.ones(shape, np.float32)
+            self.shape, self.ndim, self.dtype = shape, len(shape), "float32"
+
+        def __len__(self):
+            return len(self.values)
+
+        def __getitem__(self, key):
+            return self.values[key]
+
+        def __array__(self, dtype=None, copy=None):
+            return self.values
+
+        def tolist(self):
+            raise AssertionError("lists of numbers are not wanted")
+
+    assert check_images(Tensor((2, 8, 9, 3)))[1].shape == (8, 9, 3)
+    with pytest.raises(
+        InputError, match=r"got an array of shape \(2, 3, 8, 9\)\. Channels come last: X\.transpose\(0, 2, 3, 1\)"
+    ):
+        check_images(Tensor((2, 3, 8, 9)))
+
+
+@pytest.mark.parametrize(
+    "nothing", [[], (), np.empty((0, 8, 8)), np.empty((0, 8, 8, 3)), np.array([]), np.array([], dtype=object)]
+)
+def test_no_pictures_are_a_batch(nothing):
+    assert check_images(nothing).shape == (0,)
+    assert check_images(pd.Series(nothing, dtype=object) if np.ndim(nothing) == 1 else nothing).shape == (0,)
+
+
+def test_shuffled_index_is_kept(files):
+    column = pd.Series(files, index=list("abcde")).sample(frac=1, random_state=3)
+    images = check_images(column)
+    assert list(images.index) == list(column.index)
+    assert order(images) == ["abcde".index(name) for name in column.index]
+
+
+def test_a_filtered_column_is_read_by_position(files):
+    column = pd.Series(files, index=[10, 20, 30, 40, 50])
+    images = check_images(column[column.index > 20])
+    assert order(images) == [2, 3, 4]
+    assert list(images[1:].index) == [40, 50]
+
+
+def test_nothing_is_decoded_by_the_check(files):
+    for kind in (Column, Folder):
+        source = kind(files)
+        images = check_images(source)
+        assert images[[3, 1]].shape == (2,)
+        assert source.reads == 0
+        assert order(images[[3, 1]]) == [3, 1]
+        assert source.reads == 2
+    missing = check_images(["no.png", "such.png"])
+    assert len(missing) == 2
+
+
+# One picture where a batch is expected.
+
+
+@pytest.mark.parametrize(
+    "one, kind",
+    [
+        ("cat.jpg", "str"),
+        (np.str_("cat.jpg"), "str_"),
+        (b"\xff\xd8", "bytes"),
+        (bytearray(b"\xff\xd8"), "bytearray"),
+        (memoryview(b"\xff\xd8"), "memoryview"),
+        (Path("cat.jpg"), r"\w*Path"),
+        (Image.new("L", (4, 4)), "Image"),
+    ],
+)
+def test_one_picture_is_refused(one, kind):
+    with pytest.raises(
+        InputError, match=rf"a batch of pictures is expected: .*; got one picture \({kind}\)\. Put it into a list: \[pict"
+    ):
+        check_images(one)
+
+
+NO_BATCH = {
+    "a gray picture or rows": (
+        np.zeros((8, 9)),
+        r"a 2-D array of shape \(8, 9\)\. One gray picture is given as \[picture\]; .*Unflatten\(",
+    ),
+    "a colour picture": (
+        np.zeros((8, 9, 3)),
+        r"shape \(8, 9, 3\)\. If it is one colour picture, write \[picture\]; .* X\[\.\.\., None\]",
+    ),
+    "a picture with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. If it is one colour picture"),
+    "channels first": (np.zeros((5, 3, 8, 9)), r"shape \(5, 3, 8, 9\)\. Channels come last: X\.transpose\(0, 2, 3, 1\)"),
+    "two channels": (np.zeros((5, 8, 9, 2)), r"shape \(5, 8, 9, 2\)\. Channels come last, 1 or 3"),
+    "one row": (np.zeros(5), r"shape \(5,\)\. A batch is \(n, height, width\)"),
+    "a number": (np.array(5.0), r"shape \(\)\. A batch is"),
+    "five axes": (np.zeros((1, 2, 8, 9, 3)), r"shape \(1, 2, 8, 9, 3\)\. A batch is"),
+    "int64": (np.zeros((5, 8, 9), np.int64), r"int64 has no agreed range.*image\.astype\(np\.uint8\)"),
+    "complex": (np.zeros((5, 8, 9), complex), r"complex128 has no agreed range"),
+    "2-D paths": (np.array([["a.png"], ["b.png"]]), r"an array of <U5 of shape \(2, 1\)\. Give a 1-D array or a list"),
+    "2-D objects": (np.zeros((2, 2), object), r"an array of object of shape \(2, 2\)"),
+    "records": (np.zeros(3, [("path", "U9")]), r"an array of \[\('path', '<U9'\)\]"),
+    "fixed bytes": (np.array([b"ab\0"]), r"an array of \|S3\. numpy cuts zeros off the end of bytes; give a list"),
+    "a dict": ({"a": "a.png"}, r"got a dict\. Give a list; list\(paths\.values\(\)\)"),
+    "a set": ({"a.png"}, r"got a set\. Give a list; .*sorted\(paths\)"),
+    "a frozen set": (frozenset(["a.png"]), r"got a frozenset\."),
+    "keys": ({"a.png": 1}.keys(), r"got a dict_keys\."),
+    "values": (
+        {"a": "a.png"}.values(),
+        r"got a dict_values\. Several passes are made over the pictures; list\(pictures\) holds them",
+    ),
+    "a generator": ((name for name in ["a.png"]), r"got a generator\. Several passes"),
+    "a map": (map(str, []), r"got a map\. Several passes"),
+    "nothing": (None, r"got a NoneType\."),
+    "an int": (7, r"got a int\."),
+    "a table": (
+        pd.DataFrame({"path": ["a.png"]}),
+        r'got a table\. Give its column of paths or pictures, table\["path"\]; .*Unflatten',
+    ),
+    "sparse rows": (sparse.csr_array((2, 784)), r"got a sparse matrix of shape \(2, 784\)\. .*Unflatten\("),
+    "a bag": (Bag(np.zeros((2, 3))), r"got a Bag\. The pictures have been described already; give it to an encoder"),
+    "bags": (Bags([]), r"got a Bags\. The pictures have been described already"),
+    "a list of bags": ([Bag(np.zeros((2, 3)))], r"got a list of Bag\. The pictures have been described already"),
+    "numbers": ([1, 2, 3], r"got a list of numbers\. A picture is an array \(h, w\)"),
+    "floats": ((0.5, 0.25), r"got a tuple of numbers\."),
+    "a range": (range(3), r"got a range of numbers\."),
+    "numbers as objects": (np.array([1, 2], object), r"got a ndarray of numbers\."),
+    "lists": ([[1, 2], [3, 4]], r"got a list of batches \(the first is of type list and length 2\)\. Give one of them, X\[0\]"),
+    "rows in a list": ([np.zeros(784)], r"got a list of 1-D arrays\. .*np\.stack\(rows\) and Unflatten"),
+    "pairs": ([(np.zeros((8, 8)), "cat")], r"got a list of pairs\. Labels go apart: \[picture for picture, label in pairs\]"),
+    "pictures and labels": (
+        (np.zeros((9, 8, 8)), np.zeros(9)),
+        r"tuple of batches \(the first is of type ndarray and length 9\)\. .*unpacked",
+    ),
+    "colour and labels": ((np.zeros((9, 8, 8, 3)), np.zeros(9)), r"tuple of batches"),
+    "list and labels": ((["a.png", "b.png"], ["cat", "dog"]), r"tuple of batches \(the first is of type list and length 2\)"),
+    "a data set's pair": ((Folder(["a"]), Folder(["b"])), r"tuple of batches \(the first is of type Folder .* train, test = X"),
+    "a pair of Images": ((Images([]), Images([])), r"tuple of batches \(the first is of type Images"),
+}
+
+
+@pytest.mark.parametrize("given, message", NO_BATCH.values(), ids=NO_BATCH)
+def test_no_batch_is_refused(given, message):
+    with pytest.raises(InputError, match=message):
+        check_images(given)
+
+
+# One bad item.
+
+
+def test_bad_items_are_named_when_they_are_asked_for(files, tmp_path):
+    (tmp_path / "void.png").touch()
+    images = check_images([files[0], str(tmp_path / "void.png"), "missing.png", None, np.zeros((2, 2), int), np.zeros((0, 3))])
+    assert images[0].shape == (6, 8)
+    with pytest.raises(EmptyImageError, match=r"^image 1 \('.*void\.png'\): zero bytes"):
+        images[1]
+    with pytest.raises(MissingImageError, match=r"^image 2 \('missing\.png'\): there is no such file") as caught:
+        images[2]
+    assert (caught.value.position, caught.value.item) == (2, "missing.png")
+    with pytest.raises(UnsupportedImageError, match=r"^image 3: a picture is .* got a NoneType\. A missing value"):
+        images[3]
+    with pytest.raises(UnsupportedImageError, match=r"^image 4: int64 has no agreed range"):
+        images[4]
+    with pytest.raises(EmptyImageError, match=r"^image 5: 0 rows and 3 columns"):
+        images[5]
+
+
+def test_a_missing_value_in_a_column():
+    images = check_images(pd.Series([np.nan, "cat.png"], dtype=object))
+    with pytest.raises(
+        UnsupportedImageError, match=r"image 0: .* got a float\. A missing value; drop it together with its label"
+    ):
+        images[0]
+
+
+def test_place_in_the_whole_batch_survives_slicing_and_pickling():
+    images = check_images([np.zeros((2, 2))] * 4 + ["missing.png"])[::-1][:3]
+    for part in (images, pickle.loads(pickle.dumps(images))):
+        with pytest.raises(MissingImageError, match=r"^image 4 \('missing\.png'\)"):
+            part[0]
+
+
+def test_a_path_like_item_is_named():
+    images = check_images([Path("missing.png")])
+    assert images.name(0) == "missing.png"
+    assert check_images([np.zeros((2, 2))]).name(0) is None
+
+
+def test_a_part_takes_only_its_own_items_along():
+    for items in ([np.zeros((100, 100))] + [np.zeros((2, 2))] * 5, np.zeros((6, 100, 100))):
+        images = check_images(items)
+        assert len(pickle.dumps(images[5:])) < len(pickle.dumps(images)) / 4

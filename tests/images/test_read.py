@@ -1,0 +1,511 @@
+"""Files are written here by Pillow, tifffile or cv2 and compared with the pixels that went in, or with another decoder."""
+
+import io
+import os
+import pickle
+import struct
+import threading
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from featrec.exceptions import (
+    EmptyImageError,
+    ImageError,
+    MissingImageError,
+    NotAnImageError,
+    TooManyPixelsError,
+    TruncatedImageError,
+    UnreadableImageError,
+    UnsupportedImageError,
+)
+from featrec.images import as_rgb, read_image
+
+tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
+
+
+def encoded(picture, kind="PNG", **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.fixture
+def colour(rng):
+    return rng.integers(0, 256, (12, 17, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def gray(rng):
+    return rng.integers(0, 256, (12, 17), dtype=np.uint8)
+
+
+# Where a picture comes from.
+
+
+def test_every_kind_of_source(tmp_path, colour):
+    path = tmp_path / "colour.png"
+    Image.fromarray(colour).save(path)
+    data = path.read_bytes()
+    for source in (path, str(path), data, bytearray(data), memoryview(data), np.str_(path), Image.fromarray(colour), colour):
+        np.testing.assert_array_equal(read_image(source), colour)
+
+
+def test_anything_that_gives_an_array(colour):
+    class Tensor:
+        def __array__(self, dtype=None, copy=None):
+            return colour
+
+    np.testing.assert_array_equal(read_image(Tensor()), colour)
+
+
+@pytest.mark.parametrize(
+    "source, message",
+    [
+        (None, "got a NoneType. A missing value; drop it together with its label"),
+        (float("nan"), "got a float. A missing value"),
+        (7, "got a int"),
+        ((1, 2), r"got a tuple. If it is a pair \(picture, label\): \[picture for picture, label in pairs\]"),
+        ([[1, 2]], "got a list. np.asarray makes an array"),
+    ],
+)
+def test_no_picture(source, message):
+    with pytest.raises(UnsupportedImageError, match=message):
+        read_image(source)
+
+
+# The same pixels as other decoders.
+
+
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "WEBP", "JPEG2000", "SGI", "QOI"])
+def test_lossless_formats(gray, colour, kind):
+    options = {"lossless": True} if kind == "WEBP" else {"irreversible": False} if kind == "JPEG2000" else {}
+    if kind != "GIF":
+        np.testing.assert_array_equal(read_image(encoded(Image.fromarray(colour), kind, **options)), colour)
+    if kind not in ("WEBP", "QOI"):
+        found = read_image(encoded(Image.fromarray(gray), kind, **options))
+        np.testing.assert_array_equal(found, as_rgb(gray) if kind == "GIF" else gray)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("shape", [(64, 48), (64, 48, 3)])
+def test_jpeg_equals_cv2(rng, shape, progressive):
+    smooth = cv2.GaussianBlur(rng.integers(0, 256, shape, dtype=np.uint8), (0, 0), 3)
+    data = encoded(Image.fromarray(smooth), "JPEG", quality=90, progressive=progressive)
+    by_hand = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    by_hand = by_hand[..., ::-1] if by_hand.ndim == 3 else by_hand
+    assert read_image(data).shape == shape
+    np.testing.assert_allclose(read_image(data), by_hand, atol=2)  # two builds of the JPEG library may round differently
+
+
+def test_colour_is_rgb():
+    red = encoded(Image.new("RGB", (3, 3), "red"))
+    assert read_image(red)[0, 0].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "png16", "tiff16", "rgb png16", "rgb tiff16"])
+def test_orientation(rng, orientation, kind):
+    exif = Image.Exif()
+    exif[274] = orientation
+    depth = np.uint16 if "16" in kind else np.uint8
+    image = rng.integers(0, np.iinfo(depth).max, (16, 24, 3) if "16" not in kind or "rgb" in kind else (16, 24)).astype(depth)
+    if kind == "rgb png16":
+        data = _png_with_exif(cv2.imencode(".png", image[..., ::-1])[1].tobytes(), exif)
+    elif "tiff16" in kind:
+        data = _tiff(image, orientation)
+    else:
+        kind = "PNG" if kind == "png16" else kind
+        options = {"lossless": True} if kind == "WEBP" else {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+        data = encoded(Image.fromarray(image), kind, exif=exif, **options)
+    found = read_image(data)
+    turned = [
+        image,
+        image[:, ::-1],
+        image[::-1, ::-1],
+        image[::-1],
+        image.swapaxes(0, 1),
+        image.swapaxes(0, 1)[:, ::-1],
+        image[::-1, ::-1].swapaxes(0, 1),
+        image[:, ::-1].swapaxes(0, 1),
+    ][orientation - 1]
+    assert found.shape == turned.shape
+    assert found.flags.c_contiguous
+    assert found.dtype == depth
+    if kind == "JPEG":
+        by_pillow = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
+        np.testing.assert_array_equal(found, by_pillow)
+        assert np.abs(found.astype(int) - turned).mean() < 12
+    else:
+        np.testing.assert_array_equal(found, turned)
+
+
+def _png_with_exif(data, exif):
+    content = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return data[:33] + chunk + data[33:]
+
+
+def _tiff(image, orientation=1, **options):
+    file = io.BytesIO()
+    kind = "rgb" if image.ndim == 3 else "minisblack"
+    tifffile.imwrite(file, image, photometric=kind, extratags=[(274, "H", 1, orientation, True)], **options)
+    return file.getvalue()
+
+
+def test_broken_exif_is_no_reason_to_refuse(colour):
+    data = encoded(Image.fromarray(colour), "PNG", exif=b"Exif\0\0not a TIFF header at all")
+    np.testing.assert_array_equal(read_image(data), colour)
+
+
+# Depths and modes.
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_sixteen_bit_gray(rng, byteorder):
+    image = rng.integers(0, 65536, (9, 11)).astype(np.uint16)
+    for data in (encoded(Image.fromarray(image)), _tiff(image.astype(byteorder + "u2"), byteorder=byteorder)):
+        found = read_image(data)
+        assert found.dtype == np.uint16
+        np.testing.assert_array_equal(found, image)
+        np.testing.assert_array_equal(read_image(Image.open(io.BytesIO(data))), image)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_sixteen_bit_colour(rng, byteorder):
+    image = rng.integers(0, 65536, (9, 11, 3)).astype(np.uint16)
+    png = cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+    for data in (png, _tiff(image.astype(byteorder + "u2"), byteorder=byteorder)):
+        np.testing.assert_array_equal(read_image(data), image)
+        in_eight_bits = read_image(Image.open(io.BytesIO(data)))
+        np.testing.assert_allclose(in_eight_bits, image / 257, atol=1)
+
+
+def test_sixteen_bit_transparency(rng):
+    image = rng.integers(0, 65536, (9, 11, 4)).astype(np.uint16)
+    data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))[1].tobytes()
+    share = image[..., 3:] / 65535
+    np.testing.assert_allclose(read_image(data), image[..., :3] * share + 65535 * (1 - share), atol=0.5001)
+
+
+def test_sixteen_bit_gray_with_transparency():
+    values = np.array([[[65535, 0], [0, 65535], [0x1234, 65535]]], dtype=">u2")
+    found = read_image(_png(values, 16, 4))
+    assert found.tolist() == [[65535, 0, 0x1234]]
+    assert found.dtype == np.uint16
+
+
+def test_sixteen_bit_gray_with_one_transparent_value():
+    values = np.array([[[5], [0x1234]]], dtype=">u2")
+    assert read_image(_png(values, 16, 0, trns=struct.pack(">H", 5))).tolist() == [[65535, 0x1234]]
+
+
+def _png(values, depth, kind, trns=None):
+    """A PNG written by hand, for what Pillow does not write."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    height, width = values.shape[:2]
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
+    lines = b"".join(b"\0" + line.tobytes() for line in values)
+    transparent = b"" if trns is None else chunk(b"tRNS", trns)
+    parts = chunk(b"IHDR", header) + transparent + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_transparency_is_laid_on_white(rng, kind):
+    image = rng.integers(0, 256, (9, 11, 4), dtype=np.uint8)
+    image[0] = 255, 0, 0, 0
+    image[1, :, 3] = 255
+    data = encoded(Image.fromarray(image), kind, **({"lossless": True, "exact": True} if kind == "WEBP" else {}))
+    white = Image.new("RGBA", (11, 9), "white")
+    white.alpha_composite(Image.fromarray(image))
+    found = read_image(data)
+    np.testing.assert_allclose(found, np.asarray(white)[..., :3], atol=1)
+    assert (found[0] == 255).all()
+    np.testing.assert_array_equal(found[1], image[1, :, :3])
+
+
+def test_gray_with_transparency(rng):
+    image = rng.integers(0, 256, (9, 11, 2), dtype=np.uint8)
+    found = read_image(encoded(Image.fromarray(image, "LA")))
+    share = image[..., 1] / 255
+    np.testing.assert_allclose(found, image[..., 0] * share + 255 * (1 - share), atol=0.5001)
+
+
+def test_one_transparent_gray(gray):
+    gray[gray == 9] = 8
+    gray[2, 3] = 9
+    found = read_image(encoded(Image.fromarray(gray), transparency=9))
+    assert found.shape == gray.shape
+    gray[2, 3] = 255
+    np.testing.assert_array_equal(found, gray)
+
+
+def test_one_transparent_colour(colour):
+    colour[2, 3] = 1, 2, 3
+    found = read_image(encoded(Image.fromarray(colour), transparency=(1, 2, 3)))
+    colour[(colour == (1, 2, 3)).all(axis=2)] = 255
+    np.testing.assert_array_equal(found, colour)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_palette(kind):
+    picture = Image.new("P", (4, 2))
+    picture.putpalette([10, 20, 30, 40, 50, 60] + [0] * 12)
+    picture.putpixel((1, 0), 1)
+    for options in ({}, {"transparency": 1}):
+        found = read_image(encoded(picture, kind, **options))
+        assert found[0, 0].tolist() == [10, 20, 30]
+        assert found[0, 1].tolist() == ([255] * 3 if options else [40, 50, 60])
+
+
+def test_palette_with_alpha_by_entry():
+    picture = Image.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.putpixel((1, 0), 1)
+    found = read_image(encoded(picture, transparency=bytes([255, 51])))
+    assert found[0].tolist() == [[10, 20, 30], [212, 214, 216]]  # 255 - 0.2 * (255 - value)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"])
+def test_pillow_modes(mode):
+    white = Image.new("RGB", (5, 4), "white")
+    picture = (
+        white.convert("RGBA").convert(mode) if mode == "RGBa" else white.convert("LA").convert(mode) if mode == "La" else None
+    )
+    picture = picture or white.convert(mode)
+    found = read_image(picture)
+    assert found.dtype == np.uint8
+    assert found.shape == ((4, 5) if mode in ("1", "L", "LA", "La") else (4, 5, 3))
+    np.testing.assert_allclose(found, 255, atol=1)
+
+
+def test_a_mode_that_is_not_taken():
+    with pytest.raises(UnsupportedImageError, match="Pillow's mode 'LAB' is not taken"):
+        read_image(Image.new("LAB", (3, 3)))
+
+
+def test_cmyk_jpeg(colour):
+    smooth = cv2.GaussianBlur(colour, (0, 0), 4)
+    data = encoded(Image.fromarray(smooth).convert("CMYK"), "JPEG", quality=95)
+    found = read_image(data)
+    assert found.shape == smooth.shape
+    assert np.abs(found.astype(int) - smooth).mean() < 8
+
+
+def test_one_bit():
+    picture = Image.new("1", (9, 2))
+    picture.putpixel((8, 1), 1)
+    for kind in ("PNG", "TIFF", "PPM"):
+        found = read_image(encoded(picture, kind))
+        assert found.dtype == np.uint8
+        assert (found[1, 8], found.sum()) == (255, 255)
+
+
+def test_float_tiff(rng):
+    image = rng.random((6, 7)).astype(np.float32)
+    found = read_image(_tiff(image))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, image)
+    with pytest.raises(UnsupportedImageError, match=r"float picture lies in \[0, 1\]; found values from .* to 9"):
+        read_image(_tiff(image * 0 + 9))
+
+
+def test_wide_integers():
+    image = np.array([[0, 65535]], np.int32)
+    assert read_image(_tiff(image)).dtype == np.uint16
+    np.testing.assert_array_equal(read_image(_tiff(image)), image)
+    for value in (-1, 65536):
+        with pytest.raises(UnsupportedImageError, match=r"32-bit TIFF with values from .*16 bits .* are taken. Scale it first"):
+            read_image(_tiff(image * 0 + value))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_first_frame(kind):
+    frames = [Image.new("RGB", (6, 5), name) for name in ("red", "lime", "blue")]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert read_image(data)[2, 2].tolist() == [255, 0, 0]
+
+
+def test_pillow_image_stays_open_and_where_it_stands(tmp_path):
+    path = tmp_path / "frames.gif"
+    frames = [Image.new("RGB", (6, 5), name) for name in ("red", "lime")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with Image.open(path) as picture:
+        picture.seek(1)
+        assert read_image(picture)[2, 2].tolist() == [0, 255, 0]
+        assert picture.tell() == 1
+        picture.seek(0)
+        assert read_image(picture)[2, 2].tolist() == [255, 0, 0]
+
+
+def test_pillow_image_is_left_untouched(colour):
+    exif = Image.Exif()
+    exif[274] = 6
+    with Image.open(io.BytesIO(encoded(Image.fromarray(colour), exif=exif))) as picture:
+        assert read_image(picture).shape == (17, 12, 3)
+        assert picture.size == (17, 12)
+        assert picture.getexif()[274] == 6
+        np.testing.assert_array_equal(np.asarray(picture), colour)
+
+
+def test_result_of_a_pillow_image_is_its_own():
+    picture = Image.new("L", (3, 3))
+    read_image(picture)[:] = 9
+    assert picture.getpixel((0, 0)) == 0
+
+
+def test_one_pillow_image_in_many_threads(rng):
+    image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    picture = Image.open(io.BytesIO(encoded(Image.fromarray(image))))
+    found, start = [], threading.Barrier(8)
+
+    def read():
+        start.wait()
+        found.append(read_image(picture))
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert all(np.array_equal(one, image) for one in found)
+
+
+# The limit.
+
+
+def _bomb(width, height):
+    """A PNG whose header announces more than its data could ever hold."""
+    start = _png(np.zeros((1, 1), np.uint8), 8, 0)
+    header = struct.pack(">4sIIBBBBB", b"IHDR", width, height, 8, 0, 0, 0, 0)
+    return start[:12] + header + struct.pack(">I", zlib.crc32(header)) + start[33:]
+
+
+def test_the_limit_counts_before_anything_is_decoded():
+    with pytest.raises(
+        TooManyPixelsError, match=r"60000×60000 = 3,600,000,000 pixels, more than the limit of 100,000,000; read_image"
+    ):
+        read_image(_bomb(60000, 60000))
+    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+        read_image(_bomb(4000, 4000))
+
+
+def test_the_limit_is_ours_alone(monkeypatch, gray):
+    """Pillow's own limit is global; it neither warns nor refuses here."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    data = encoded(Image.fromarray(gray))
+    np.testing.assert_array_equal(read_image(data), gray)
+    with pytest.raises(TooManyPixelsError, match="17×12 = 204 pixels, more than the limit of 203"):
+        read_image(data, max_pixels=203)
+    assert read_image(data, max_pixels=204).shape == (12, 17)
+
+
+def test_the_limit_counts_for_pillow_images_not_for_arrays(gray):
+    with pytest.raises(TooManyPixelsError, match="more than the limit of 100"):
+        read_image(Image.fromarray(gray), max_pixels=100)
+    assert read_image(gray, max_pixels=100) is gray
+
+
+# Files that are no pictures.
+
+
+def test_missing(tmp_path):
+    with pytest.raises(MissingImageError, match=r"nothing\.png': there is no such file; check the path") as caught:
+        read_image(tmp_path / "nothing.png")
+    assert isinstance(caught.value, FileNotFoundError)
+    assert caught.value.item == os.fspath(tmp_path / "nothing.png")
+    with pytest.raises(MissingImageError, match="a web address is not fetched; download it first"):
+        read_image("https://example.org/cat.jpg")
+
+
+def test_folder(tmp_path):
+    with pytest.raises(UnreadableImageError, match=r"a folder, not a picture; featrec\.datasets\.ImageFolder reads folders"):
+        read_image(tmp_path)
+
+
+def test_no_path_at_all(tmp_path):
+    (tmp_path / "file").write_bytes(b"x")
+    for path in (tmp_path / "file" / "cat.jpg", "cat\0.jpg"):
+        with pytest.raises(UnreadableImageError, match="cannot be opened"):
+            read_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_permission(tmp_path, gray):
+    path = tmp_path / "secret.png"
+    Image.fromarray(gray).save(path)
+    path.chmod(0)
+    with pytest.raises(UnreadableImageError, match=r"cannot be opened .*Permission"):
+        read_image(path)
+
+
+def test_zero_bytes(tmp_path):
+    path = tmp_path / "empty.jpg"
+    path.touch()
+    with pytest.raises(EmptyImageError, match=r"empty\.jpg': zero bytes; the file was perhaps not copied to its end"):
+        read_image(path)
+    with pytest.raises(EmptyImageError, match=r"^zero bytes"):
+        read_image(b"")
+
+
+@pytest.mark.parametrize("text", [b"<!DOCTYPE html><html>", b"hello", b"%PDF-1.4", b"RIFF\0\0\0\0WAVEfmt ", b"\0" * 100])
+def test_something_else(tmp_path, text):
+    path = tmp_path / "text.jpg"
+    path.write_bytes(text)
+    with pytest.raises(
+        NotAnImageError, match=r"text\.jpg': no picture format that is taken; it begins with b'.*Taken are JPEG, PNG"
+    ):
+        read_image(path)
+
+
+def test_formats_that_start_programs_are_not_taken():
+    with pytest.raises(NotAnImageError, match="begins with b'%!PS-Adobe-3"):
+        read_image(encoded(Image.new("L", (4, 4)), "EPS"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
+def test_cut_off(tmp_path, rng, kind, share):
+    data = encoded(Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)), kind)
+    path = tmp_path / "half"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(ImageError, match=r"half': (damaged or cut off|no picture format)") as caught:
+        read_image(path)
+    assert isinstance(caught.value, (TruncatedImageError, NotAnImageError))
+
+
+def test_cut_off_sixteen_bits(rng):
+    data = cv2.imencode(".png", rng.integers(0, 65536, (40, 40, 3)).astype(np.uint16))[1].tobytes()
+    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+        read_image(data[: len(data) // 2])
+
+
+def test_noise_never_gives_anything_but_our_errors(rng):
+    for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM"):
+        data = bytearray(encoded(Image.fromarray(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8)), kind))
+        for position in range(0, len(data), 7):
+            broken = data.copy()
+            broken[position] ^= 0xFF
+            try:
+                image = read_image(broken, max_pixels=1_000_000)
+            except ImageError:
+                continue
+            assert image.dtype in (np.uint8, np.uint16)
+
+
+def test_errors_travel(tmp_path):
+    with pytest.raises(MissingImageError, match="there is no such file") as caught:
+        read_image(tmp_path / "nothing.png")
+    again = pickle.loads(pickle.dumps(caught.value.at(3, None)))
+    assert type(again) is MissingImageError
+    assert str(again).startswith(f"image 3 ('{Path(tmp_path, 'nothing.png')}'): there is no such file")

@@ -1,0 +1,30 @@
+"""k-means as it is written down: one point at a time."""
+
+import numpy as np
+
+
+def nearest_euclidean(points, words, half_norms, nearest):
+    for i, x in enumerate(points):
+        nearest[i] = np.argmin([((x - w) ** 2).sum() for w in words])
+
+
+def lloyd_round(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
+    sums[:], counts[:] = 0, 0
+    nearest_euclidean(points, words, half_norms, nearest)
+    for i, x in enumerate(points):
+        distances[i] = ((x - words[nearest[i]]) ** 2).sum()
+        sums[nearest[i]] += x
+        counts[nearest[i]] += 1
+
+
+def seed_euclidean(points, half_point_norms, first, draws, chosen):
+    def gaps_with(new):
+        return np.array([min(gap, ((x - points[new]) ** 2).sum()) for x, gap in zip(points, gaps, strict=True)])
+
+    gaps = np.full(len(points), np.inf)
+    gaps = gaps_with(first)
+    chosen[0] = first
+    for step, row in enumerate(draws, 1):
+        candidates = [np.searchsorted(np.cumsum(gaps), u * gaps.sum(), "right") for u in row]
+        chosen[step] = min(candidates, key=lambda candidate: gaps_with(candidate).sum())
+        gaps = gaps_with(chosen[step])

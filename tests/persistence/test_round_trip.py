@@ -1,0 +1,307 @@
+"""What is saved comes back the same, in this process and in a fresh one."""
+
+import inspect
+import io
+import json
+import os
+import stat
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import Birch
+from sklearn.datasets import load_digits
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    IsolationForest,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import FeatureUnion, make_pipeline, make_union
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC, LinearSVC, NuSVC
+from sklearn.tree import DecisionTreeClassifier
+
+from featrec import descriptors, encoders, pairwise, persistence, preprocessing, vocabularies
+from featrec.exceptions import InputError, ModelFileError, VersionWarning
+from featrec.persistence import _archive, load, model_bytes, save
+
+DIGITS = load_digits()
+CODES = DIGITS.data[:200]
+NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
+LABELS = NAMES[DIGITS.target[:200]]
+
+MODELS = [
+    LinearSVC(random_state=0),
+    SVC(),
+    SVC(kernel=pairwise.HistogramKernel()),
+    SVC(kernel=pairwise.intersection_kernel),
+    NuSVC(nu=0.05),
+    RandomForestClassifier(5, random_state=0),
+    ExtraTreesClassifier(5, random_state=0),
+    DecisionTreeClassifier(random_state=0),
+    GradientBoostingClassifier(n_estimators=2, max_depth=2, random_state=0),
+    HistGradientBoostingClassifier(max_iter=2, max_leaf_nodes=3, random_state=0),
+    AdaBoostClassifier(n_estimators=3, random_state=0),
+    IsolationForest(n_estimators=3, max_features=0.5, random_state=0),
+    KNeighborsClassifier(algorithm="brute"),
+    KNeighborsClassifier(algorithm="kd_tree"),
+    KNeighborsClassifier(algorithm="ball_tree", metric="manhattan"),
+    KNeighborsClassifier(algorithm="ball_tree", metric="chebyshev", leaf_size=7),
+    CalibratedClassifierCV(LinearSVC(random_state=0), cv=2),
+    CalibratedClassifierCV(LinearSVC(random_state=0), cv=2, method="isotonic"),
+    CalibratedClassifierCV(RandomForestClassifier(3, random_state=0), cv=2),
+    GaussianNB(),
+    SGDClassifier(random_state=0),
+    MLPClassifier(4, max_iter=3, random_state=0),
+    make_pipeline(StandardScaler(), LogisticRegression(max_iter=30)),
+    make_pipeline(make_union(StandardScaler(), FunctionTransformer(np.sqrt)), LinearSVC(random_state=0)),
+    VotingClassifier([("a", GaussianNB()), ("b", DecisionTreeClassifier(random_state=0))]),
+    StackingClassifier([("a", GaussianNB()), ("b", DecisionTreeClassifier(random_state=0))], RandomForestClassifier(3), cv=2),
+    GridSearchCV(GaussianNB(), {"var_smoothing": [1e-9, 1e-3]}, cv=2),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model).split("\n")[0][:60])
+def test_scikit_learn_models_answer_the_same_after_a_round_trip(model, tmp_path):
+    fitted = clone(model).fit(CODES, LABELS)
+    save(fitted, tmp_path / "model")
+    assert model_bytes(fitted) == os.path.getsize(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert type(loaded) is type(fitted)
+    assert np.array_equal(loaded.predict(CODES), fitted.predict(CODES))
+
+
+def test_a_precomputed_kernel_and_a_frozen_model(tmp_path):
+    kernel = pairwise.intersection_kernel(CODES, CODES)
+    fitted = FrozenEstimator(SVC(kernel="precomputed").fit(kernel, LABELS))
+    save(fitted, tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").predict(kernel), fitted.predict(kernel))
+
+
+def _stage_estimators():
+    for stage in (preprocessing, descriptors, vocabularies, encoders, pairwise):
+        for name in stage.__all__:
+            found = getattr(stage, name)
+            if inspect.isclass(found) and issubclass(found, BaseEstimator) and found is not vocabularies.Vocabulary:
+                yield pytest.param(found, id=name)
+
+
+def _pictures():
+    random = np.random.default_rng(3)
+    return [np.kron(random.integers(0, 256, (8, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8) for _ in range(6)]
+
+
+@pytest.mark.parametrize("kind", list(_stage_estimators()))
+def test_every_estimator_of_the_stages_comes_back(kind, tmp_path):
+    given, model = _example(kind)
+    model.fit(given)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert str(loaded) == str(model)
+    for before, after in zip(_answers(model, given), _answers(loaded, given), strict=True):
+        assert np.array_equal(before, after)
+
+
+def _example(kind):
+    """Input and an unfitted estimator, for each kind of stage."""
+    if kind is descriptors.CNNFeatures:
+        pytest.skip("needs a network's file; tests of CNNFeatures cover it")
+    if kind.__module__.startswith("featrec.pairwise"):
+        return CODES, kind()
+    if kind is preprocessing.Unflatten:
+        return CODES / 16, kind((8, 8))
+    if kind is preprocessing.Resize:
+        return _pictures(), kind((16, 16))
+    packed = kind is vocabularies.BinaryVocabulary
+    bags = (descriptors.ORB(edge_threshold=8) if packed else descriptors.SIFT()).transform(_pictures())
+    if kind is encoders.SpatialPyramid:
+        return bags, kind(encoders.BagOfWords(4, random_state=0))
+    if kind.__module__.startswith(("featrec.encoders", "featrec.vocabularies")):
+        return bags, kind(4, random_state=0)
+    return _pictures(), kind()
+
+
+def _answers(model, given):
+    if hasattr(model, "nearest"):
+        return [model.nearest(given[0].descriptors), model.words_]
+    answers = model.transform(given)
+    return [getattr(answer, "descriptors", answer) for answer in answers]
+
+
+def _bag_of_words():
+    words = encoders.BagOfWords(8, random_state=0)
+    pictures = [np.pad(image.astype(np.uint8) * 15, 12) for image in DIGITS.images[:60]]
+    model = make_pipeline(descriptors.DenseSIFT(), words, SVC(kernel=pairwise.HistogramKernel()))
+    return pictures, model.fit(pictures, LABELS[:60])
+
+
+def test_a_fresh_process_needs_no_import_but_load(tmp_path):
+    pictures, model = _bag_of_words()
+    save(model, tmp_path / "model")
+    np.save(tmp_path / "pictures.npy", pictures)
+    code = (
+        "import sys, numpy as np; from featrec.persistence import load; print(*load(sys.argv[1]).predict(np.load(sys.argv[2])))"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "model", tmp_path / "pictures.npy"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert not answer.stderr
+    assert answer.stdout.split() == model.predict(pictures).tolist()
+
+
+def test_the_file_has_public_names_and_nothing_of_this_machine(tmp_path):
+    _, model = _bag_of_words()
+    save(model, tmp_path / "model")
+    with zipfile.ZipFile(tmp_path / "model") as archive:
+        header, schema = json.loads(archive.read("featrec.json")), archive.read("schema.json").decode()
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    assert '"__module__":"featrec.encoders"' in schema
+    assert "featrec.encoders._" not in schema
+    assert str(tmp_path) not in schema + json.dumps(header)
+    assert "featrec.encoders.BagOfWords" in header["objects"]
+    assert header["classes"] == model.classes_.tolist()
+    assert set(header["versions"]) == {"featrec", "numpy", "scikit-learn", "opencv", "skops", "python"}
+
+
+def test_one_model_gives_the_same_bytes_twice(tmp_path):
+    model = RandomForestClassifier(3, random_state=0).fit(CODES, LABELS)
+    save(model, tmp_path / "first")
+    save(load(tmp_path / "first"), tmp_path / "second")
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "second").read_bytes()
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    save(GaussianNB().fit(CODES, LABELS), tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        save(GaussianNB(var_smoothing=1.0).fit(CODES, LABELS), tmp_path / "model")
+    assert (tmp_path / "model").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
+def test_the_file_has_the_usual_mode(tmp_path):
+    save(GaussianNB(), tmp_path / "model")
+    (tmp_path / "plain").touch()
+    modes = {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("model", "plain")}
+    assert len(modes) == 1
+
+
+@pytest.mark.parametrize("model", [{"a": GaussianNB()}, GaussianNB, [GaussianNB()], None], ids=str)
+def test_what_is_no_estimator_is_not_saved(model, tmp_path):
+    with pytest.raises(InputError, match="a scikit-learn estimator is expected; got"):
+        save(model, tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lambda_is_not_saved(tmp_path):
+    with pytest.raises(InputError, match="cannot be saved: lambdas"):
+        save(FunctionTransformer(lambda x: x), tmp_path / "model")
+
+
+def test_a_bound_method_is_not_saved(tmp_path):
+    with pytest.raises(InputError, match="cannot be saved: lambdas, bound methods"):
+        save(FunctionTransformer(StandardScaler().fit_transform), tmp_path / "model")
+
+
+def test_what_skops_cannot_write_is_named(tmp_path):
+    with pytest.raises(InputError, match="Birch holds what a model file cannot"):
+        save(Birch(), tmp_path / "model")
+
+
+class Doubler(TransformerMixin, ClassifierMixin, BaseEstimator):
+    """A class that featrec does not know."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return 2 * X
+
+
+@pytest.fixture
+def own_class(monkeypatch):
+    """Doubler as if it came from a user's package."""
+    module = type(sys)("own_package")
+    module.Doubler = Doubler
+    monkeypatch.setitem(sys.modules, "own_package", module)
+    monkeypatch.setattr(Doubler, "__module__", "own_package")
+
+
+@pytest.mark.usefixtures("own_class")
+@pytest.mark.parametrize("trusted", [["own_package.Doubler"], [Doubler]], ids=["name", "class"])
+def test_a_users_class_is_loaded_when_it_is_trusted(trusted, tmp_path):
+    model = FeatureUnion([("own", Doubler())])
+    save(model, tmp_path / "model")
+    with pytest.raises(ModelFileError, match=r"not trusted: own_package\.Doubler.*load\(path, trusted=\['own_package"):
+        load(tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model", trusted=trusted).fit_transform(CODES), 2 * CODES)
+
+
+def test_a_private_class_of_featrec_is_not_saved(tmp_path):
+    class Inside(descriptors.TinyImage):
+        __module__ = "featrec.descriptors._inside"
+
+    with pytest.raises(InputError, match=r"_inside\.Inside is no public class of a stage"):
+        save(Inside(), tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("package", "written", "warns"),
+    [("featrec", "9.1.0", True), ("scikit-learn", "0.24.2", True), ("opencv", "3.4", True), ("numpy", "1.0", False)],
+)
+def test_other_versions_are_told(package, written, warns, tmp_path):
+    save(GaussianNB().fit(CODES, LABELS), tmp_path / "model")
+    facts, members = _archive.unpack((tmp_path / "model").read_bytes())
+    facts["versions"][package] = written
+    (tmp_path / "model").write_bytes(_archive.pack(facts, members))
+    if warns:
+        with pytest.warns(VersionWarning, match=f"written with {package} {written} "):
+            load(tmp_path / "model")
+    else:
+        load(tmp_path / "model")
+
+
+def test_another_patch_release_of_scikit_learn_is_silent(tmp_path):
+    save(GaussianNB().fit(CODES, LABELS), tmp_path / "model")
+    facts, members = _archive.unpack((tmp_path / "model").read_bytes())
+    major, minor, *_ = facts["versions"]["scikit-learn"].split(".")
+    facts["versions"]["scikit-learn"] = f"{major}.{minor}.99"
+    schema = json.loads(members["schema.json"])
+    schema["content"]["content"]["_sklearn_version"]["content"] = f'"{major}.{minor}.99"'
+    members["schema.json"] = json.dumps(schema).encode()
+    (tmp_path / "model").write_bytes(_archive.pack(facts, members))
+    assert np.array_equal(load(tmp_path / "model").classes_, np.unique(LABELS))
+
+
+def test_large_zeros_are_stored_so_that_load_takes_them(monkeypatch, tmp_path):
+    monkeypatch.setattr(_archive, "ALWAYS_SMALL_ENOUGH", 10_000)
+    model = NearestCentroid().fit(np.zeros((20, 5_000)) + np.eye(20, 5_000)[:, :1], ["a", "b"] * 10)
+    save(model, tmp_path / "model")
+    with zipfile.ZipFile(io.BytesIO((tmp_path / "model").read_bytes())) as archive:
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+    assert np.array_equal(load(tmp_path / "model").centroids_, model.centroids_)
+
+
+def test_the_public_names_are_these():
+    assert persistence.__all__ == ["load", "model_bytes", "save"]

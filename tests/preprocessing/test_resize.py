@@ -1,0 +1,199 @@
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.base import clone
+
+from featrec.exceptions import InputError, TruncatedImageError
+from featrec.preprocessing import Grayscale, Resize
+
+DTYPES = [np.uint8, np.uint16, np.float32, np.float64]
+SIDE = st.integers(1, 60)
+
+
+def picture(rng, shape, dtype):
+    values = rng.random(shape)
+    return values.astype(dtype) if np.dtype(dtype).kind == "f" else (values * np.iinfo(dtype).max).astype(dtype)
+
+
+def area_weights(found, wanted):
+    """Row i: how much of each source pixel lies in target pixel i, as a share of the target pixel."""
+    weights = np.zeros((wanted, found))
+    step = found / wanted
+    for i in range(wanted):
+        for j in range(found):
+            weights[i, j] = max(0.0, min((i + 1) * step, j + 1) - max(i * step, j)) / step
+    return weights
+
+
+def linear_weights(found, wanted):
+    """Row i: the two source pixels beside the centre of target pixel i; the border is repeated."""
+    weights = np.zeros((wanted, found))
+    for i in range(wanted):
+        centre = min(max((i + 0.5) * found / wanted - 0.5, 0.0), found - 1.0)
+        left = min(int(centre), found - 1)
+        right = min(left + 1, found - 1)
+        weights[i, left] += 1 - (centre - left)
+        weights[i, right] += centre - left
+    return weights
+
+
+def weights(found, wanted):
+    return area_weights(found, wanted) if wanted <= found else linear_weights(found, wanted)
+
+
+def by_hand(image, size):
+    rows, columns = weights(image.shape[0], size[0]), weights(image.shape[1], size[1])
+    return np.einsum("ih,hw...,jw->ij...", rows, image.astype(np.float64), columns)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(31, 44), (31, 44, 3)])
+@pytest.mark.parametrize("size", [(13, 20), (50, 60), (13, 60), (50, 20), (31, 20), (1, 1)])
+def test_values_agree_with_plain_weights(rng, dtype, shape, size):
+    image = picture(rng, shape, dtype)
+    resized = Resize(size).apply(image)
+    assert resized.dtype == dtype
+    assert resized.shape == (*size, *shape[2:])
+    if np.dtype(dtype).kind == "f":
+        np.testing.assert_allclose(resized, by_hand(image, size), atol=1e-5)
+        assert resized.min() >= 0
+        assert resized.max() <= 1
+    else:
+        # Whole numbers are rounded once for each direction, and cv2 weighs the lines of uint8 in steps of 1/2048.
+        np.testing.assert_allclose(resized, by_hand(image, size), atol=1.6)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
+def test_half_the_size_is_the_mean_of_blocks(rng, shape):
+    image = rng.random(shape)
+    blocks = image.reshape(10, 2, 15, 2, *shape[2:]).mean(axis=(1, 3))
+    np.testing.assert_allclose(Resize((10, 15)).apply(image), blocks, atol=1e-12)
+
+
+def test_equals_cv2_by_hand(rng):
+    image = picture(rng, (40, 60, 3), np.uint8)
+    np.testing.assert_array_equal(Resize((17, 23)).apply(image), cv2.resize(image, (23, 17), interpolation=cv2.INTER_AREA))
+    np.testing.assert_array_equal(Resize((70, 90)).apply(image), cv2.resize(image, (90, 70), interpolation=cv2.INTER_LINEAR))
+
+
+def test_fine_stripes_do_not_alias():
+    stripes = np.tile(np.array([0, 255], np.uint8), (90, 45))
+    assert np.ptp(Resize((30, 30)).apply(stripes).astype(int)) <= 86  # three pixels hold one or two white ones
+    assert np.ptp(Resize((9, 9)).apply(stripes)) == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(height=SIDE, width=SIDE, rows=SIDE, columns=SIDE)
+@settings(max_examples=30, deadline=None)
+def test_white_floats_stay_within_one(dtype, height, width, rows, columns):
+    white = Resize((rows, columns)).apply(np.ones((height, width), dtype))
+    assert 1 - 1e-6 < white.min() <= white.max() <= 1
+
+
+@given(height=SIDE, width=SIDE, rows=SIDE, columns=SIDE)
+@settings(max_examples=150, deadline=None)
+def test_shapes_of_every_mode(height, width, rows, columns):
+    image = np.zeros((height, width), np.uint8)
+    for mode in ("stretch", "crop", "pad"):
+        assert Resize((rows, columns), mode=mode).apply(image).shape == (rows, columns)
+    fitted = Resize((rows, columns), mode="fit").apply(image).shape
+    assert fitted[0] <= rows
+    assert fitted[1] <= columns
+    assert fitted[0] == rows or fitted[1] == columns
+    # The other side is the exact one, rounded, and one pixel at least.
+    scale = min(rows / height, columns / width)
+    assert abs(fitted[0] - max(1, height * scale)) <= 0.5 + 1e-9
+    assert abs(fitted[1] - max(1, width * scale)) <= 0.5 + 1e-9
+
+
+def test_fit_is_stretch_to_the_fitting_size(rng):
+    image = picture(rng, (60, 80), np.uint8)
+    np.testing.assert_array_equal(Resize(40, mode="fit").apply(image), Resize((30, 40)).apply(image))
+
+
+def test_crop_takes_the_centre(rng):
+    image = picture(rng, (20, 50), np.uint8)
+    np.testing.assert_array_equal(Resize(20, mode="crop").apply(image), image[:, 15:35])
+    np.testing.assert_array_equal(Resize(10, mode="crop").apply(image), Resize((10, 25)).apply(image)[:, 7:17])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_pad_centres_and_repeats_the_edge(rng, dtype):
+    image = picture(rng, (20, 10, 3), dtype)
+    padded = Resize(20, mode="pad").apply(image)
+    assert padded.dtype == dtype
+    np.testing.assert_array_equal(padded[:, 5:15], image)
+    np.testing.assert_array_equal(padded[:, :5], np.repeat(image[:, :1], 5, axis=1))
+    np.testing.assert_array_equal(padded[:, 15:], np.repeat(image[:, -1:], 5, axis=1))
+
+
+@pytest.mark.parametrize("dtype, white", [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1), (np.float64, 1)])
+def test_pad_with_white(dtype, white):
+    padded = Resize((4, 9), mode="pad", fill=1).apply(np.zeros((4, 4), dtype))
+    assert padded.dtype == dtype
+    assert (padded == white).sum() == 4 * 5
+    assert (padded[:, 2:6] == 0).all()
+
+
+def test_pad_with_gray():
+    assert Resize((1, 3), mode="pad", fill=0.5).apply(np.zeros((1, 1), np.uint8)).tolist() == [[128, 0, 128]]
+
+
+@pytest.mark.parametrize("mode", ["stretch", "fit", "crop", "pad"])
+def test_the_size_asked_for_is_returned_itself(rng, mode):
+    image = picture(rng, (20, 30, 3), np.uint8)
+    assert np.shares_memory(Resize((20, 30), mode=mode).apply(image), image)
+
+
+@pytest.mark.parametrize("mode", ["stretch", "fit", "crop", "pad"])
+def test_input_is_left_untouched(rng, mode):
+    image = picture(rng, (21, 34), np.float32)
+    before = image.copy()
+    image.setflags(write=False)
+    Resize((10, 50), mode=mode).apply(image)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
+def test_batch_becomes_an_array(ragged, mode):
+    images = Resize(16, mode=mode).fit_transform(Grayscale().transform(ragged))
+    assert images.shape == (6,)
+    assert np.asarray(images).shape == (6, 16, 16)
+    assert np.asarray(pickle.loads(pickle.dumps(images))).shape == (6, 16, 16)
+
+
+def test_empty_batch():
+    assert Resize(8).transform([]).shape == (0,)
+
+
+def test_changed_parameters_count_from_then_on(ragged):
+    resize = Resize(8)
+    before = resize.transform(ragged)
+    after = resize.set_params(size=(4, 6)).transform(ragged)
+    assert before[0].shape == (8, 8)
+    assert after[0].shape == (4, 6)
+    assert clone(resize).get_params() == {"size": (4, 6), "mode": "stretch", "fill": "edge"}
+
+
+def test_error_names_the_picture(tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 9)
+    images = Resize(8).transform([np.zeros((4, 4), np.uint8), str(bad)])
+    with pytest.raises(TruncatedImageError, match=r"image 1 \('.*bad.png'\)"):
+        images[1]
+
+
+@pytest.mark.parametrize("size", [(4,), (4, 5, 3), (4, 0), (4.0, 5), ()])
+def test_size_is_refused(size):
+    with pytest.raises(InputError, match=r"Resize: size is a positive whole number or a pair \(height, width\)"):
+        Resize(size).transform([])
+
+
+@pytest.mark.parametrize("parameters", [{"size": 0}, {"size": 4.5}, {"mode": "zoom"}, {"fill": 255}, {"fill": "black"}])
+def test_parameters_are_refused(parameters):
+    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of Resize"):
+        Resize(**{"size": 8, **parameters}).fit([])

@@ -1,0 +1,254 @@
+import os
+import threading
+import time
+
+import cv2
+import joblib
+import numpy as np
+import pytest
+import scipy.linalg  # noqa: F401  its BLAS is one of those that are held to one thread
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from featrec.exceptions import InputError
+from featrec.parallel import map_batches, one_inner_thread, worker_count
+
+
+def double(batch):
+    return [2 * item for item in batch]
+
+
+def workers_inside(batch):
+    return worker_count(None), worker_count(4), worker_count(-1)
+
+
+def inner_threads(batch):
+    return cv2.getNumThreads(), tuple(blas_threads())
+
+
+def nested_threads(batch):
+    """Where a map inside a map runs."""
+    here = threading.get_ident()
+    return all(thread == here for thread in map_batches(lambda part: threading.get_ident(), [1, 2, 3], n_jobs=2, batch_size=1))
+
+
+def process(batch):
+    return os.getpid()
+
+
+def blas_threads():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_threads_each():
+    """A machine where both have more than one thread to give up; put back as it was."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    with threadpool_limits(2, user_api="blas"):
+        assert set(blas_threads()) == {2}
+        yield
+        assert cv2.getNumThreads() == 2
+        assert set(blas_threads()) == {2}
+    cv2.setNumThreads(before)
+
+
+# How many workers.
+
+
+def test_worker_count():
+    assert worker_count() == worker_count(None) == worker_count(1) == 1
+    assert worker_count(3) == 3
+    assert worker_count(-1) == joblib.cpu_count()
+    assert worker_count(-2) == max(1, joblib.cpu_count() - 1)
+    assert worker_count(-1000) == 1
+
+
+def test_the_context_decides_for_none():
+    with joblib.parallel_config(n_jobs=3):
+        assert worker_count(None) == 3
+        assert worker_count(2) == 2
+    with joblib.parallel_config("loky", n_jobs=-1):
+        assert worker_count(None) == joblib.cpu_count()
+    assert worker_count(None) == 1
+
+
+def test_zero_workers_are_refused():
+    for call in (lambda: worker_count(0), lambda: map_batches(double, [1], n_jobs=0)):
+        with pytest.raises(InputError, match="n_jobs=0 asks for no workers; use None or 1 for one, -1 for all processors"):
+            call()
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_worker_starts_no_others(backend):
+    found = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(workers_inside)(None) for _ in range(2))
+    assert found == [(1, 1, 1)] * 2
+    with joblib.parallel_config(backend):
+        assert map_batches(workers_inside, [1, 2], n_jobs=2, batch_size=1) == [(1, 1, 1)] * 2
+
+
+def test_a_map_in_a_map_stays_in_its_thread():
+    assert map_batches(nested_threads, [1, 2], n_jobs=2, batch_size=1) == [True, True]
+
+
+# Order and batches.
+
+
+@given(n=st.integers(0, 200), n_jobs=st.sampled_from([None, 1, 2, 3]), batch_size=st.sampled_from([None, 1, 7, 64]))
+@settings(max_examples=30, deadline=None)
+def test_all_items_in_order(n, n_jobs, batch_size):
+    parts = map_batches(double, list(range(n)), n_jobs=n_jobs, batch_size=batch_size)
+    assert [item for part in parts for item in part] == list(range(0, 2 * n, 2))
+    assert all(1 <= len(part) <= (batch_size or 32) for part in parts)
+    if batch_size:
+        assert len(parts) == -(-n // batch_size)
+
+
+def test_order_does_not_depend_on_who_is_first():
+    def slow_first(batch):
+        time.sleep(0.05 if batch[0] == 0 else 0)
+        return batch[0]
+
+    assert map_batches(slow_first, list(range(8)), n_jobs=2, batch_size=1) == list(range(8))
+
+
+@pytest.mark.parametrize("context", [{"n_jobs": 2}, {"backend": "threading", "n_jobs": 2}, {"backend": "loky", "n_jobs": 2}])
+def test_contexts(context):
+    with joblib.parallel_config(**context):
+        parts = map_batches(double, list(range(50)))
+    assert [item for part in parts for item in part] == list(range(0, 100, 2))
+
+
+def test_threads_unless_the_context_names_processes():
+    assert set(map_batches(process, list(range(8)), n_jobs=2, batch_size=1)) == {os.getpid()}
+    with joblib.parallel_config("loky"):
+        assert os.getpid() not in map_batches(process, list(range(8)), n_jobs=2, batch_size=1)
+
+
+def test_the_first_error_comes_out_as_it_is():
+    def fail(batch):
+        if batch[0] == 5:
+            raise KeyError("five")
+        return batch
+
+    for n_jobs in (1, 2):
+        with pytest.raises(KeyError, match="five"):
+            map_batches(fail, list(range(8)), n_jobs=n_jobs, batch_size=1)
+
+
+# Progress.
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs):
+    map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8, verbose=1, label="pictures")
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = err.splitlines()
+    assert 2 <= len(lines) <= 10
+    assert lines[-1].strip().startswith("64 of 64 pictures, ")
+    map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_of_nothing(capsys):
+    assert map_batches(double, [], verbose=1) == []
+    assert capsys.readouterr() == ("", "")
+
+
+# The guard.
+
+
+def test_one_inner_thread_while_several_workers_run(two_threads_each):
+    for threads, blas in map_batches(inner_threads, list(range(8)), n_jobs=2, batch_size=1):
+        assert threads == 1
+        assert set(blas) == {1}
+
+
+def test_one_worker_keeps_its_inner_threads(two_threads_each):
+    (threads, blas), *_ = map_batches(inner_threads, [1], n_jobs=1)
+    assert threads == 2
+    assert set(blas) == {2}
+
+
+def test_limits_come_back_when_the_last_one_leaves(two_threads_each):
+    first, second = one_inner_thread(), one_inner_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert cv2.getNumThreads() == 1
+    assert set(blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert cv2.getNumThreads() == 2
+    assert set(blas_threads()) == {2}
+
+
+def test_whoever_leaves_last_restores(two_threads_each):
+    """threadpoolctl lets no other living thread change what one thread has set, unless it is told to."""
+    turn = [threading.Event() for _ in range(3)]
+
+    def first():
+        with one_inner_thread():
+            turn[0].set()
+            turn[1].wait()
+        turn[2].wait()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    turn[0].wait()
+    with one_inner_thread():
+        assert set(blas_threads()) == {1}
+        turn[1].set()
+        time.sleep(0.01)
+    assert set(blas_threads()) == {2}
+    assert cv2.getNumThreads() == 2
+    turn[2].set()
+    thread.join()
+
+
+def test_limits_come_back_after_an_error(two_threads_each):
+    def fail(batch):
+        raise RuntimeError("no more")
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="no more"):
+            map_batches(fail, list(range(20)), n_jobs=2, batch_size=1)
+        until = time.monotonic() + 5
+        while cv2.getNumThreads() == 1 and time.monotonic() < until:
+            time.sleep(0.01)  # the other worker may still be at its last batch
+        assert cv2.getNumThreads() == 2
+
+
+def test_overlapping_threads(two_threads_each):
+    """Saving and restoring by each thread for itself would leave one thread for good."""
+    seen = []
+
+    def work(seed):
+        random = np.random.default_rng(seed)
+        for _ in range(60):
+            with one_inner_thread():
+                time.sleep(random.random() / 2000)
+                seen.append(cv2.getNumThreads())
+            time.sleep(random.random() / 2000)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(seen) == {1}
+
+
+def test_overlapping_maps(two_threads_each):
+    results = []
+
+    def work():
+        results.append(map_batches(lambda batch: cv2.getNumThreads(), list(range(30)), n_jobs=2, batch_size=1))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [[1] * 30] * 3

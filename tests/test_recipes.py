@@ -1,0 +1,111 @@
+"""What must work for every recipe, because it works for every scikit-learn pipeline."""
+
+import pickle
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.svm import LinearSVC
+
+from featrec import recipes
+from featrec.datasets import load_dataset
+from featrec.descriptors import HOG
+from featrec.exceptions import EmptyBagWarning, InputError
+from featrec.persistence import load, save
+from featrec.preprocessing import Resize
+from tests.tiny_network import write_tiny_network
+
+SMALL = {"bovw_svm": {"n_words": 8}, "orb_knn": {"n_words": 8}, "color_forest": {"n_estimators": 10}}
+
+
+@pytest.fixture(scope="module")
+def shapes():
+    train, test = load_dataset("shapes", n_train=48, n_test=16, random_state=0)
+    return [np.asarray(image) for image in train], np.asarray(train.labels), [np.asarray(image) for image in test]
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "tiny.onnx"
+    write_tiny_network(path)
+    return path
+
+
+@pytest.fixture(params=recipes.names())
+def recipe(request, network):
+    options = SMALL.get(request.param, {})
+    if request.param == "cnn_svm":
+        options = {"model": network, "preprocessing": "tf", "size": 32}
+    return recipes.make(request.param, **options)
+
+
+def test_each_recipe_fits_predicts_clones_and_pickles(recipe, shapes):
+    images, labels, unseen = shapes
+    model = clone(recipe).fit(images, labels)
+    predicted = model.predict(unseen)
+    assert set(predicted) <= set(labels)
+    assert (pickle.loads(pickle.dumps(model)).predict(unseen) == predicted).all()
+    assert (clone(recipe).fit(images, labels).predict(unseen) == predicted).all()
+
+
+def test_each_recipe_survives_its_model_file(recipe, shapes, tmp_path):
+    images, labels, unseen = shapes
+    model = clone(recipe).fit(images, labels)
+    save(model, tmp_path / "model.featrec")
+    assert (load(tmp_path / "model.featrec").predict(unseen) == model.predict(unseen)).all()
+
+
+def test_each_recipe_stands_beside_hog_in_a_union(recipe, shapes):
+    images, labels, unseen = shapes
+    union = FeatureUnion([("recipe", clone(recipe)[:-1]), ("hog", make_pipeline(Resize((32, 32)), HOG()))])
+    model = make_pipeline(union, LinearSVC(random_state=0)).fit(images, labels)
+    width = clone(recipe)[:-1].fit(images).transform(unseen).shape[1]
+    assert union.fit(images).transform(unseen).shape == (16, width + union.transformer_list[1][1][-1].n_features_out_)
+    assert len(model.predict(unseen)) == 16
+
+
+def test_each_recipe_can_be_calibrated(recipe, shapes):
+    images, labels, unseen = shapes
+    model = CalibratedClassifierCV(clone(recipe), cv=2, ensemble=False).fit(images, labels)
+    probabilities = model.predict_proba(unseen)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_each_recipe_names_its_features_and_keeps_a_shuffled_index(recipe, shapes):
+    images, _, _ = shapes
+    features = clone(recipe)[:-1].set_output(transform="pandas")
+    column = pd.Series(images, index=[f"picture {i}" for i in range(48)]).sample(frac=1, random_state=0)
+    frame = features.fit_transform(column)
+    assert list(frame.columns) == list(features.get_feature_names_out())
+    assert list(frame.index) == list(column.index)
+    again = features.transform(column.iloc[::-1])
+    assert list(again.index) == list(column.index[::-1])
+
+
+def test_hard_pictures_go_through_every_recipe_with_one_warning(recipe, shapes):
+    images, labels, unseen = shapes
+    model = clone(recipe).fit(images, labels)
+    hard = [np.full((96, 96), 128, np.uint8), np.zeros((1, 1), np.uint8), np.tile(np.arange(96, dtype=np.uint8), (96, 1))]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        codes = np.asarray(model[:-1].transform([*hard, unseen[0]]))
+        assert len(model.predict([*hard, unseen[0]])) == 4
+    assert np.isfinite(codes).all()
+    told = [str(w.message) for w in caught]
+    assert all(issubclass(w.category, EmptyBagWarning) for w in caught), told
+    takes_bags = any(name in {"bagofwords", "spatialpyramid"} for name, _ in model.steps)
+    assert len(told) == (2 if takes_bags else 0), "one warning for transform and one for predict"
+    empty = int((~codes.any(axis=1)).sum())
+    assert all(f"{empty} of 4 images" in message for message in told)
+
+
+def test_names_describe_and_make():
+    assert recipes.names() == ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm", "cnn_svm"]
+    assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
+    assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
+    with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; there are .* Did you mean 'bovw_svm'"):
+        recipes.make("bow_svm")

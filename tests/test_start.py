@@ -1,0 +1,165 @@
+"""The decisions of start.py; what it does with them is tried by .ci/run, which runs the README's commands."""
+
+import ast
+import importlib.util
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+if not (ROOT / "start.py").exists():
+    pytest.skip("start.py is part of the repository, not of the package", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def start() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("start", ROOT / "start.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_oldest_python_is_that_of_the_package(start):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={'.'.join(map(str, start.OLDEST_PYTHON))}"
+
+
+def test_an_old_python_can_parse_it_and_reads_only_its_own_library():
+    tree = ast.parse((ROOT / "start.py").read_text(), feature_version=(3, 8))
+    imported = {name.name.partition(".")[0] for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
+    assert imported <= sys.stdlib_module_names
+
+
+def test_an_old_python_is_told_in_one_line(start, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "version_info", (3, 8, 18))
+    assert start.main(["demo"]) == 2
+    told = capsys.readouterr().err
+    assert re.fullmatch(r"start\.py: error: this is Python .* run start\.py with Python 3\.11 or newer\n", told)
+
+
+def test_the_headless_wheel_stands_in_for_the_declared_one(start):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert any(re.match(rf"{start.CONTRIB}\W", requirement) for requirement in project["dependencies"])
+
+
+def test_commands(start):
+    assert start.decide_command(["test", "-x"]) == ({"test"}, ["-m", "pytest", "-x"])
+    assert start.decide_command(["demo", "--seed", "3"]) == (set(), ["-m", "featrec", "demo", "--seed", "3"])
+
+
+@pytest.mark.parametrize(
+    ("recorded", "extras", "complete"),
+    [
+        ([], set(), False),
+        (["digest"], set(), True),
+        (["digest"], {"test"}, False),
+        (["digest", "test"], {"test"}, True),
+        (["digest", "test"], set(), True),
+        (["another", "test"], {"test"}, False),
+    ],
+)
+def test_what_is_installed_is_not_installed_again(start, recorded, extras, complete):
+    assert start.is_complete(recorded, "digest", extras) is complete
+
+
+def test_a_failed_installation_is_not_taken_for_a_complete_one(start, monkeypatch, tmp_path):
+    def fail(command, problem):
+        raise start.SetupError(problem)
+
+    stamp = tmp_path / "stamp"
+    stamp.write_text("another test")
+    monkeypatch.setattr(start, "STAMP", stamp)
+    monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
+    monkeypatch.setattr(start, "call", fail)
+    with pytest.raises(start.SetupError, match="the installation failed"):
+        start.set_up(set())
+    assert not stamp.exists()
+
+
+def test_extras_that_were_installed_stay_installed(start, monkeypatch, tmp_path):
+    commands = []
+    stamp = tmp_path / "stamp"
+    stamp.write_text("another test")
+    monkeypatch.setattr(start, "STAMP", stamp)
+    monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
+    monkeypatch.setattr(start, "mend_opencv", commands.append)
+    monkeypatch.setattr(start, "call", lambda command, problem: commands.append(command))
+    start.set_up(set())
+    assert commands[0][-2:] == ["--editable", ".[test]"]
+    assert commands[1] == ["pip"]
+    assert stamp.read_text().split()[1:] == ["test"]
+
+
+def test_an_environment_gets_its_pip_from_where_there_is_one(start):
+    assert start.decide_venv(True, True) == []
+    assert start.decide_venv(True, None) == []
+    assert start.decide_venv(None, True) == ["--without-pip"]
+    with pytest.raises(start.SetupError, match="apt install python3-venv"):
+        start.decide_venv(None, None)
+
+
+@pytest.mark.parametrize(
+    ("problem", "library"),
+    [
+        ("ImportError: libGL.so.1: cannot open shared object file: No such file or directory", "libGL.so.1"),
+        ("ImportError: /usr/lib/libGL.so.1: file too short", "/usr/lib/libGL.so.1"),
+        ("ModuleNotFoundError: No module named 'cv2'", None),
+        ("ImportError: numpy.core.multiarray failed to import", None),
+        (None, None),
+    ],
+)
+def test_a_missing_library_is_told_from_other_problems(start, problem, library):
+    assert start.missing_library(problem) == library
+
+
+class Steps:
+    """Stands for what start.py runs: an OpenCV whose problems come one after another."""
+
+    def __init__(self, start, monkeypatch, problems):
+        self.commands = []
+        monkeypatch.setattr(start, "opencv_problem", lambda: problems.pop(0))
+        done = subprocess.CompletedProcess([], 0, stdout="5.0.0.93\n")
+        monkeypatch.setattr(start, "child", lambda code: done)
+        monkeypatch.setattr(start, "call", lambda command, problem: self.commands.append(command))
+
+
+def test_a_working_opencv_is_left_alone(start, monkeypatch):
+    steps = Steps(start, monkeypatch, [None])
+    start.mend_opencv(["pip"])
+    assert steps.commands == []
+
+
+def test_the_headless_wheel_of_the_same_version_is_put_in_its_place(start, monkeypatch, capsys):
+    steps = Steps(start, monkeypatch, ["ImportError: libGL.so.1: cannot open shared object file", None])
+    start.mend_opencv(["pip"])
+    removal, installation = steps.commands
+    assert removal[:2] == ["pip", "uninstall"]
+    assert removal[-1] == "opencv-contrib-python"
+    assert {"--no-deps", "--force-reinstall", "opencv-contrib-python-headless==5.0.0.93"} <= set(installation)
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "problems",
+    [["ImportError: libGL.so.1: file too short", "ImportError: libgthread-2.0.so.0: no"], ["ImportError: numpy is too old"]],
+)
+def test_what_cannot_be_mended_is_reported(start, monkeypatch, problems):
+    Steps(start, monkeypatch, problems[:])
+    with pytest.raises(start.SetupError, match=re.escape(problems[-1])):
+        start.mend_opencv(["pip"])
+
+
+def test_the_exit_code_passes_through(start, monkeypatch):
+    monkeypatch.setattr(start, "PYTHON", Path(sys.executable))
+    assert start.run(["-c", "raise SystemExit(7)"]) == 7
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to pass on")
+def test_a_command_that_a_signal_ends_gives_the_code_of_a_shell(start, monkeypatch):
+    monkeypatch.setattr(start, "PYTHON", Path(sys.executable))
+    assert start.run(["-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"]) == 128 + 15

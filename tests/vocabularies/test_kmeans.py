@@ -1,0 +1,134 @@
+"""KMeansVocabulary against scikit-learn, its loops against their plain twins."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from featrec import Bag
+from featrec.compiled import _kmeans
+from featrec.exceptions import InputError, MetricError
+from featrec.vocabularies import KMeansVocabulary
+from featrec.vocabularies._kmeans import Lloyd, seeding_draws
+from featrec.vocabularies._words import half_norms
+from tests.naive import kmeans as naive
+
+
+@parametrize_with_checks([KMeansVocabulary(3, max_iter=5)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def clusters(rng, n, d, k, spread=0.2):
+    return (rng.normal(size=(k, d))[rng.integers(k, size=n)] + spread * rng.normal(size=(n, d))).astype(np.float32)
+
+
+@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (300, 4, 3)])
+def test_a_round_is_its_naive_twin(rng, n, k, d):
+    points, words = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(k, d)).astype(np.float32)
+    results = []
+    for loop in (_kmeans.lloyd_round, naive.lloyd_round):
+        out = np.empty(n, np.int32), np.empty(n, np.float32), np.empty((k, d)), np.empty(k, np.int64)
+        loop(points, words, half_norms(words), half_norms(points), *out)
+        results.append(out)
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("n, k", [(1, 1), (30, 1), (40, 7)])
+def test_the_start_is_its_naive_twin(rng, n, k):
+    points = rng.normal(size=(n, 4)).astype(np.float32)
+    first, draws = seeding_draws(n, k, np.random.RandomState(0))
+    found, expected = np.empty((2, k), np.int64)
+    _kmeans.seed_euclidean(points, half_norms(points), first, draws, found)
+    naive.seed_euclidean(points, half_norms(points), first, draws, expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_lloyd_reaches_scikit_learns_inertia_from_the_same_start(rng, offset):
+    X = clusters(rng, 3000, 16, 30) + np.float32(offset)
+    start = X[:25]
+    theirs = KMeans(25, init=start, n_init=1, max_iter=300, tol=0, algorithm="lloyd").fit(X.astype(np.float64))
+    mean = X.mean(axis=0)
+    ours = Lloyd(X - mean, 300, 0.0, None).run(start - mean)
+    assert ours.inertia == pytest.approx(theirs.inertia_, rel=1e-3)
+
+
+def test_fit_is_as_good_as_scikit_learns(rng):
+    X = clusters(rng, 3000, 8, 40)
+    ours = [KMeansVocabulary(30, random_state=seed).fit(X).inertia_ for seed in range(5)]
+    theirs = [KMeans(30, n_init=1, max_iter=20, random_state=seed).fit(X).inertia_ for seed in range(5)]
+    assert np.mean(ours) < 1.05 * np.mean(theirs)
+
+
+def test_inertia_and_nearest_speak_of_the_words(rng):
+    X = clusters(rng, 500, 6, 10)
+    for max_iter in (1, 100):
+        vocabulary = KMeansVocabulary(9, max_iter=max_iter, random_state=0).fit(X)
+        apart = ((X - vocabulary.words_[vocabulary.nearest(X)]) ** 2).sum()
+        assert vocabulary.inertia_ == pytest.approx(apart, rel=1e-4)
+        assert 1 <= vocabulary.n_iter_ <= max_iter
+        assert vocabulary.words_.dtype == np.float32
+
+
+def test_more_starts_are_no_worse(rng):
+    X = clusters(rng, 400, 4, 20)
+    one, many = (KMeansVocabulary(20, n_init=n, random_state=3).fit(X).inertia_ for n in (1, 6))
+    assert many <= one
+
+
+def test_the_words_do_not_depend_on_threads(rng):
+    bags = [Bag(clusters(rng, 900, 8, 20)) for _ in range(12)]
+    one, two = (KMeansVocabulary(20, max_descriptors=9000, random_state=1, n_jobs=n).fit(bags) for n in (1, 2))
+    np.testing.assert_array_equal(one.words_, two.words_)
+    assert one.inertia_ == two.inertia_
+
+
+def test_a_word_without_members_moves_to_the_farthest_point():
+    X = np.array([[0.0], [0.1], [0.2], [50.0], [9.0]], np.float32)
+    run = Lloyd(X, 20, 0.0, None).run(np.array([[0.1], [-100.0], [-200.0]], np.float32))
+    np.testing.assert_allclose(np.sort(run.words.ravel()), [0.1, 9.0, 50.0], rtol=1e-6)
+    assert run.empty == 0
+
+
+def test_fewer_distinct_descriptors_than_words_warn():
+    X = np.repeat(np.array([[0.0, 1.0], [5.0, 5.0]], np.float32), 10, axis=0)
+    with pytest.warns(ConvergenceWarning, match="2 of 4 words have no member"):
+        vocabulary = KMeansVocabulary(4, random_state=0).fit(X)
+    assert vocabulary.inertia_ == pytest.approx(0.0, abs=1e-9)
+    assert np.isfinite(vocabulary.words_).all()
+
+
+def test_bytes_are_taken_as_numbers(rng):
+    X = rng.integers(0, 256, (200, 8), np.uint8)
+    from_bytes, from_floats = (KMeansVocabulary(5, random_state=0).fit([Bag(x)]) for x in (X, X.astype(np.float32)))
+    np.testing.assert_array_equal(from_bytes.words_, from_floats.words_)
+    assert from_bytes.nearest(Bag(X)).dtype == np.int32
+
+
+def test_as_many_words_as_descriptors(rng):
+    X = rng.normal(size=(6, 3)).astype(np.float32)
+    vocabulary = KMeansVocabulary(6, random_state=0).fit(X)
+    assert sorted(vocabulary.nearest(X)) == list(range(6))
+
+
+def test_refusals_name_the_way_out(rng):
+    bag = Bag(rng.random((4, 2)))
+    with pytest.raises(InputError, match=r"9 words cannot be learned from 4 descriptors.*Lower n_words"):
+        KMeansVocabulary(9).fit([bag])
+    with pytest.raises(MetricError, match=r"packed bits \(hamming\).*BinaryVocabulary"):
+        KMeansVocabulary(2).fit([Bag(np.zeros((4, 2), np.uint8), metric="hamming")])
+    with pytest.raises(InputError, match=r"nothing but empty bags.*none of the 3 images"):
+        KMeansVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
+    with pytest.raises(InputError, match=r"takes Bags; item 0 is an array of shape \(4, 2\)"):
+        KMeansVocabulary(2).fit([np.zeros((4, 2)), np.zeros((3, 2))])
+    with pytest.raises(InputError, match=r"got one Bag\. Write \[bag\]"):
+        KMeansVocabulary(2).fit(bag)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        KMeansVocabulary(2).nearest(bag)
+    with pytest.raises(MetricError, match="KMeansVocabulary takes numbers"):
+        KMeansVocabulary(2).fit([bag]).nearest(Bag(np.zeros((4, 2), np.uint8), metric="hamming"))
+    with pytest.raises(ValueError, match="'n_words' parameter"):
+        KMeansVocabulary(0).fit([bag])
