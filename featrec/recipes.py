@@ -18,7 +18,7 @@ from typing import Any
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import Normalizer
 from sklearn.svm import SVC, LinearSVC
 
 from featrec.descriptors import HOG, ORB, CNNFeatures, ColorHistogram, DenseSIFT, TinyImage
@@ -86,7 +86,7 @@ def cnn_svm(
     layer: str | None = None,
     preprocessing: Any = None,
     size: Any = None,
-    C: float = 0.01,
+    C: float = 1.0,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -94,7 +94,7 @@ def cnn_svm(
     """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM."""
     return make_pipeline(
         CNNFeatures(model, layer=layer, preprocessing=preprocessing, size=size, n_jobs=n_jobs, verbose=verbose),
-        StandardScaler(),
+        Normalizer(),
         LinearSVC(C=C, random_state=random_state),
     )
 

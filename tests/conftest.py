@@ -2,6 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure, and the same examples are drawn in every run.
+settings.register_profile("featrec", deadline=None, derandomize=True)
+settings.load_profile("featrec")
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_map_in_a_map_stays_in_its_thread():
 
 
 @given(n=st.integers(0, 200), n_jobs=st.sampled_from([None, 1, 2, 3]), batch_size=st.sampled_from([None, 1, 7, 64]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_all_items_in_order(n, n_jobs, batch_size):
     parts = map_batches(double, list(range(n)), n_jobs=n_jobs, batch_size=batch_size)
     assert [item for part in parts for item in part] == list(range(0, 2 * n, 2))
@@ -215,7 +215,7 @@ def test_limits_come_back_after_an_error(two_threads_each):
         with pytest.raises(RuntimeError, match="no more"):
             map_batches(fail, list(range(20)), n_jobs=2, batch_size=1)
         until = time.monotonic() + 5
-        while cv2.getNumThreads() == 1 and time.monotonic() < until:
+        while (cv2.getNumThreads() == 1 or 1 in blas_threads()) and time.monotonic() < until:
             time.sleep(0.01)  # the other worker may still be at its last batch
         assert cv2.getNumThreads() == 2
 

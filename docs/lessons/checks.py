@@ -131,7 +131,8 @@ def _counts(words: np.ndarray, k: int) -> np.ndarray:
 
 
 def _presence(words: np.ndarray, k: int) -> np.ndarray:
-    """Only whether a word occurs, not how often: repeated words count once. counts[words] += 1 does that; np.bincount counts."""
+    """Only whether a word occurs, not how often: repeated words count once. counts[words] += 1 does that, and np.bincount
+    does not."""
     return np.bincount(words, minlength=k) > 0
 
 

@@ -70,7 +70,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         One of :func:`dataset_names`.
     **options
         See the table. The strengths of "shapes" lie in [0, 1]: `texture=0.5` of object and ground, `rotation=0.25` (1 is any
-        angle, and a tilt that shortens one axis by up to 40 %), `scale=0.35` (1 is down to 40 % of the full size, and the
+        angle, and a tilt that shortens one axis by up to 40 %), `scale=0.4` (1 is down to 40 % of the full size, and the
         place varies in the room that is left), `light=0.5` (1 is a slope down to a fifth), `clutter=0.5` (1 is 14 pieces on
         average behind the object, and a third as many in front), `noise=0.5` (1 is a standard deviation of a quarter of the
         range, in each channel), and `color=0.25` (0: the hue tells nothing of the kind, 1: all).
@@ -96,7 +96,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> load_dataset("shapes", n_train=16, n_test=8, noise=0)
     Dataset('shapes': 16 + 8 pictures, 8 classes)
     """
-    if name not in LOADERS:
+    if not isinstance(name, str) or name not in LOADERS:
         near = difflib.get_close_matches(str(name).lower(), LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise DatasetError(

@@ -91,7 +91,7 @@ def _pose(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Coordinates as the object sees them, and its radius as a share of the picture's side."""
     radius = 0.46 * (1.0 - 0.6 * difficulty.scale * random.random())
-    room = 0.48 - radius
+    room = 0.46 - radius
     x = x - np.float32(random.uniform(-room, room))
     y = y - np.float32(random.uniform(-room, room))
     x, y = _turned(x, y, np.pi * difficulty.rotation * random.uniform(-1, 1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -71,7 +70,8 @@ class LabeledSequence:
         sequence
             Of the same kind; nothing is decoded or copied.
         """
-        part = copy.copy(self)
+        part = type(self).__new__(type(self))
+        part.__dict__.update(self.__dict__)
         part._rows = self._rows[rows]
         part.labels = self.labels[rows]
         return part

@@ -30,7 +30,7 @@ def load_shapes(
     size: int = 96,
     texture: float = 0.5,
     rotation: float = 0.25,
-    scale: float = 0.35,
+    scale: float = 0.4,
     light: float = 0.5,
     clutter: float = 0.5,
     noise: float = 0.5,

@@ -42,7 +42,7 @@ class CNNFeatures(GlobalExtractor):
         0 to 255. A name stands for one of the usual three: "torch" is RGB with ImageNet's mean and deviation, "tf" RGB from
         -1 to 1, "caffe" BGR minus (104, 117, 123). None reads the same keys, and `layer` if it is there, from a JSON file
         beside the model: ``net.json`` for ``net.onnx``.
-    size : tuple of (height, width), optional
+    size : int or tuple of (height, width), optional
         Takes the declared one's place; None takes the declared one, else what the ONNX file fixes.
     crop : bool, optional
         True takes the largest middle part of the size's proportions, False stretches the picture. Takes the declared one's
@@ -85,7 +85,7 @@ class CNNFeatures(GlobalExtractor):
         "model": [str, bytes, os.PathLike],
         "layer": [str, None],
         "preprocessing": [StrOptions(set(CONVENTIONS)), dict, None],
-        "size": [tuple, list, None],
+        "size": [positive_integer(), tuple, list, None],
         "crop": ["boolean", None],
         "batch_size": [positive_integer()],
     }
@@ -96,7 +96,7 @@ class CNNFeatures(GlobalExtractor):
         *,
         layer: str | None = None,
         preprocessing: str | Mapping[str, Any] | None = None,
-        size: tuple[int, int] | None = None,
+        size: int | tuple[int, int] | None = None,
         crop: bool | None = None,
         batch_size: int = 1,
         n_jobs: int | None = None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from featrec.base import StrOptions, positive_integer
@@ -83,7 +81,7 @@ class ColorHistogram(GlobalExtractor):
         self._three_bins()
 
     def _three_bins(self) -> tuple[int, ...]:
-        return check_sizes("bins", self.bins if isinstance(self.bins, Sequence) else (self.bins,) * 3, 3)
+        return check_sizes("bins", self.bins, 3)
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
         bins = self._three_bins()

@@ -10,9 +10,10 @@ from featrec.exceptions import InputError
 __all__ = ["check_sizes"]
 
 
-def check_sizes(name: str, sizes: Sequence[int], length: int) -> tuple[int, ...]:
-    """The parameter as a tuple of `length` positive integers."""
-    counts = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in sizes)
-    if len(sizes) != length or not counts:
-        raise InputError(f"{name} must be {length} positive integers; got {sizes!r}")
-    return tuple(int(size) for size in sizes)
+def check_sizes(name: str, sizes: int | Sequence[int], length: int) -> tuple[int, ...]:
+    """The parameter as a tuple of `length` positive integers; one integer stands for all of them."""
+    each = (sizes,) * length if isinstance(sizes, (int, Integral)) else sizes
+    counts = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in each)
+    if len(each) != length or not counts:
+        raise InputError(f"{name} must be {length} positive integers, or one that stands for all; got {sizes!r}")
+    return tuple(int(size) for size in each)

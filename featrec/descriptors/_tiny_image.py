@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from featrec.base import positive_integer
 from featrec.descriptors._sizes import check_sizes
 from featrec.images import GlobalExtractor, as_float, as_gray, as_rgb
 
@@ -21,7 +22,7 @@ class TinyImage(GlobalExtractor):
 
     Parameters
     ----------
-    size : tuple of (rows, columns), default=(16, 16)
+    size : int or tuple of (rows, columns), default=(16, 16)
     color : bool, default=False
         Keep three channels; otherwise the luma is taken.
     normalize : bool, default=True
@@ -58,7 +59,7 @@ class TinyImage(GlobalExtractor):
 
     _parameter_constraints = {
         **GlobalExtractor._parameter_constraints,
-        "size": [tuple, list],
+        "size": [positive_integer(), tuple, list],
         "color": ["boolean"],
         "normalize": ["boolean"],
     }
@@ -66,7 +67,7 @@ class TinyImage(GlobalExtractor):
     def __init__(
         self,
         *,
-        size: tuple[int, int] = (16, 16),
+        size: int | tuple[int, int] = (16, 16),
         color: bool = False,
         normalize: bool = True,
         n_jobs: int | None = None,
@@ -84,7 +85,11 @@ class TinyImage(GlobalExtractor):
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
         values = as_float(image)
-        row = _shrunk(as_rgb(values) if self.color else as_gray(values), *self.size).astype(np.float64).ravel()
+        row = (
+            _shrunk(as_rgb(values) if self.color else as_gray(values), *check_sizes("size", self.size, 2))
+            .astype(np.float64)
+            .ravel()
+        )
         if not self.normalize:
             return row
         row -= row.mean()

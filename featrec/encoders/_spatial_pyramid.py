@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Any
 
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
@@ -86,11 +87,12 @@ class SpatialPyramid(BagsTransformer):
         return self.encoder_._needs_every_image() and not isinstance(self.encoder, FrozenEstimator)
 
     def _layout(self) -> PyramidLayout:
-        if isinstance(self.levels, Integral):
-            return PyramidLayout([(2**level, 2**level) for level in range(int(self.levels))])
-        grids = [tuple(grid) if isinstance(grid, Sequence) else (grid,) for grid in self.levels]
+        levels: Any = self.levels
+        if isinstance(levels, Integral):
+            return PyramidLayout([(2**level, 2**level) for level in range(int(levels))])
+        grids = [tuple(grid) if isinstance(grid, Sequence) else (grid,) for grid in levels]
         for grid in grids:
-            if len(grid) != 2 or not all(isinstance(n, Integral) and n > 0 for n in grid):
+            if len(grid) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in grid):
                 raise InputError(f"levels holds pairs of (rows, columns), each 1 or more; got {grid!r} in {self.levels!r}")
         if not grids:
             raise InputError("levels holds one pair of (rows, columns) at least; got none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -80,7 +81,12 @@ def _width(model: Any, one_image: Any) -> int | None:
     found = _columns(model[-1])
     if found is not None or len(model) < 2:
         return found
-    codes = model[:-1].transform(one_image)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            codes = model[:-1].transform(one_image)
+    except Exception:  # a missing figure must not cost the comparison, which has been computed by now
+        return None
     return int(codes.shape[1]) if len(getattr(codes, "shape", ())) == 2 else None
 
 

@@ -192,7 +192,7 @@ class GlobalExtractor(CodesOutput, ImageTransformer):
         return np.stack(rows)
 
     def _check_widths(self, parts: list[np.ndarray], images: Images) -> None:
-        width = getattr(self, "n_features_out_", parts[0].shape[1])
+        width = self.n_features_out_ if hasattr(self, "n_features_out_") else parts[0].shape[1]
         first = 0
         for part in parts:
             if part.shape[1] != width:

@@ -91,6 +91,8 @@ def _refuse_what_is_no_batch(X: Any) -> None:
         _refuse(
             "a table", 'Give its column of paths or pictures, table["path"]; flattened pictures in rows need Unflatten first.'
         )
+    if hasattr(X, "train") and hasattr(X, "test"):
+        _refuse(f"a whole data set ({type(X).__name__})", "Give one of its parts: train, test = X.")
     if hasattr(X, "tocsr"):
         _refuse(f"a sparse matrix of shape {X.shape}", "Flattened pictures in rows need Unflatten((height, width)) first.")
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):

@@ -183,12 +183,15 @@ def _values(picture: Image.Image) -> np.ndarray:
     if mode == "F":
         return np.array(check_float(np.asarray(picture)))
     if mode in ("1", "L", "LA", "La"):
-        return on_white(np.asarray(picture.convert("LA"))) if picture.has_transparency_data else np.array(picture.convert("L"))
+        return _eight_bit(picture, "LA" if picture.has_transparency_data else "L")
     if mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"):
-        return (
-            on_white(np.asarray(picture.convert("RGBA"))) if picture.has_transparency_data else np.array(picture.convert("RGB"))
-        )
+        return _eight_bit(picture, "RGBA" if picture.has_transparency_data else "RGB")
     raise UnsupportedImageError(f"Pillow's mode {mode!r} is not taken; picture.convert('RGB') or another export makes it RGB")
+
+
+def _eight_bit(picture: Image.Image, mode: str) -> np.ndarray:
+    image = np.array(picture if picture.mode == mode else picture.convert(mode))
+    return on_white(image) if mode.endswith("A") else image
 
 
 def _sixteen_bit_gray(picture: Image.Image) -> np.ndarray:

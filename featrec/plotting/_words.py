@@ -20,6 +20,7 @@ __all__ = ["plot_words"]
 
 PATCH = 36
 GAP = 3
+FLAT = 12
 
 
 class Found(NamedTuple):
@@ -37,6 +38,7 @@ def plot_words(
     n_words: int = 16,
     n_patches: int = 8,
     extent: float = 1.0,
+    stretch: bool = False,
     random_state: Any = 0,
 ) -> Figure:
     """Show some words of a vocabulary, each by the patches whose descriptors are nearest to it.
@@ -58,6 +60,8 @@ def plot_words(
         For each word.
     extent : float, default=1.0
         Side of a patch in diameters of its frame. 1 is all that a DenseSIFT descriptor covers; one of SIFT covers 6.
+    stretch : bool, default=False
+        Show each patch at full contrast, as descriptors that are divided by their length see it.
     random_state : int, RandomState or None, default=0
         For the draw of the words.
 
@@ -75,7 +79,7 @@ def plot_words(
     rows = _nearest_patches(words[chosen], metric, described(extractor, images), len(images), n_patches, extent)
     figure = new_figure(0.5 * n_patches + 0.9, 0.5 * len(chosen) + 0.35)
     ax = figure.add_subplot()
-    ax.imshow(_mosaic(rows, n_patches))
+    ax.imshow(_mosaic(rows, n_patches, stretch=stretch))
     bare(ax)
     ax.set_yticks((PATCH + GAP) * np.arange(len(chosen)) + PATCH / 2, [f"word {word}" for word in chosen], fontsize=8)
     ax.tick_params(length=0, colors=INK)
@@ -148,11 +152,19 @@ def _between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) ->
     return np.rint((1 - below) * upper + below * lower).astype(np.uint8)
 
 
-def _mosaic(rows: list[list[Found]], n_columns: int) -> np.ndarray:
+def _mosaic(rows: list[list[Found]], n_columns: int, *, stretch: bool) -> np.ndarray:
     """All patches in one white picture."""
     pitch = PATCH + GAP
     mosaic = np.full((len(rows) * pitch - GAP, n_columns * pitch - GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
         for j, found in enumerate(row):
-            mosaic[i * pitch : i * pitch + PATCH, j * pitch : j * pitch + PATCH] = found.patch
+            patch = _stretched(found.patch) if stretch else found.patch
+            mosaic[i * pitch : i * pitch + PATCH, j * pitch : j * pitch + PATCH] = patch
     return mosaic
+
+
+def _stretched(patch: np.ndarray) -> np.ndarray:
+    """From black to white; a flat patch becomes medium gray with what little it has."""
+    low, high = int(patch.min()), int(patch.max())
+    gain = 255 / max(high - low, FLAT)
+    return np.rint(127.5 + gain * (patch - (low + high) / 2)).astype(np.uint8)

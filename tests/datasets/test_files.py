@@ -114,5 +114,5 @@ def test_damaged_cifar10(cifar):
     with pytest.raises(DatasetError, match=r"data_batch_4.bin' has 6,145 bytes, which is no multiple of a record's 3,073"):
         load_dataset("cifar10", data_home=cifar.parent)
     path.write_bytes(b"\7" + content[1:])
-    with pytest.raises(DatasetError, match="labels up to 7, and batches.meta.txt names 2 classes"):
+    with pytest.raises(DatasetError, match=r"labels up to 7, and batches\.meta\.txt names 2 classes"):
         load_dataset("cifar10", data_home=cifar.parent)

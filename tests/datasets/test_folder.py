@@ -169,7 +169,7 @@ def test_a_class_without_pictures(tmp_path):
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(DatasetError, match="there is no folder '.*nowhere'; check the path"):
+    with pytest.raises(DatasetError, match=r"there is no folder '.*nowhere'; check the path"):
         ImageFolder(tmp_path / "nowhere")
     put(tmp_path, "1.png")
     with pytest.raises(DatasetError, match=r"1\.png' is a file\..*read_image"):

@@ -14,10 +14,10 @@ from featrec.images import as_gray, read_image
 
 
 def found_at(picture: np.ndarray, crop: np.ndarray) -> list[tuple[int, int]]:
-    """Where a crop lies in a picture."""
-    windows = np.lib.stride_tricks.sliding_window_view(picture, (4, 4))
-    candidates = np.argwhere((windows == crop[:4, :4]).all(axis=(2, 3)))
-    return [(y, x) for y, x in candidates.tolist() if np.array_equal(picture[y : y + CROP, x : x + CROP], crop)]
+    """Rows and columns at which a crop lies in a picture."""
+    wanted = np.argwhere((picture == crop[0, 0])[: 1 - CROP, : 1 - CROP]).tolist()
+    wanted = [(y, x) for y, x in wanted if picture[y, x : x + CROP].tobytes() == crop[0].tobytes()]
+    return [(y, x) for y, x in wanted if np.array_equal(picture[y : y + CROP, x : x + CROP], crop)]
 
 
 def test_digits_are_the_shipped_ones_each_once():
@@ -48,7 +48,7 @@ def test_faces_keep_their_order_and_no_patch_is_in_both_halves():
 
 
 def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
-    train, test = load_dataset("textures", n_train=6, n_test=6)
+    train, test = load_dataset("textures", n_train=4, n_test=4)
     for name, file in FILES.items():
         picture = as_gray(read_image(_shipped.shipped_file(file)))
         middle = picture.shape[1] / 2

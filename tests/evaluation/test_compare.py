@@ -159,10 +159,20 @@ class NoColumns(TransformerMixin, BaseEstimator):
     """Pictures to three numbers, telling nobody how many."""
 
     def fit(self, X, y=None):
+        self.fitted_ = True
         return self
 
     def transform(self, X):
         return np.array([[image.mean(), image.min(), image.max()] for image in X])
+
+
+class RefusesOne(NoColumns):
+    """Cannot take a single picture."""
+
+    def transform(self, X):
+        if len(X) == 1:
+            raise ValueError("too few")
+        return super().transform(X)
 
 
 class Nearest(ClassifierMixin, BaseEstimator):
@@ -183,8 +193,10 @@ class CNNFeatures(NoColumns):
 def test_the_width_is_asked_of_one_image_where_nobody_tells():
     pictures = [np.zeros((8, 8)), np.ones((5, 5))] * 10
     models = {"asked": make_pipeline(NoColumns(), Nearest()), "unknown": Nearest()}
+    models["refuses"] = make_pipeline(RefusesOne(), Nearest())
     comparison = compare(models, pictures, [0, 1] * 10, test=(pictures, [0, 1] * 10))
     assert comparison["asked"].width == 3
+    assert comparison["refuses"].width is None
     assert comparison["unknown"].width is None
 
 

@@ -174,7 +174,7 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without_pandas)
-    with pytest.raises(MissingExtraError, match="to_frame needs pandas.*pip install pandas"):
+    with pytest.raises(MissingExtraError, match=r"to_frame needs pandas.*pip install pandas"):
         report.to_frame()
 
 

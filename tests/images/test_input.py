@@ -8,6 +8,7 @@ from PIL import Image
 from scipy import sparse
 
 from featrec import Bag, Bags, Images
+from featrec.datasets import load_dataset
 from featrec.exceptions import EmptyImageError, InputError, MissingImageError, UnsupportedImageError
 from featrec.images import check_images
 
@@ -269,6 +270,13 @@ def test_bad_items_are_named_when_they_are_asked_for(files, tmp_path):
         images[4]
     with pytest.raises(EmptyImageError, match=r"^image 5: 0 rows and 3 columns"):
         images[5]
+
+
+def test_a_whole_data_set_is_refused():
+    whole = load_dataset("digits")
+    with pytest.raises(InputError, match=r"got a whole data set \(Dataset\)\. Give one of its parts: train, test = X"):
+        check_images(whole)
+    assert check_images(whole[0])[0].shape == (8, 8)
 
 
 def test_a_missing_value_in_a_column():

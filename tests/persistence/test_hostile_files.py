@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 import subprocess
 import sys
@@ -36,12 +37,12 @@ def saved(model, path):
     return path.read_bytes()
 
 
-def refused(path, data, match, **options):
-    """Write the bytes and see that load names the path and the rule."""
+def refusal(path, data, **options):
+    """Write the bytes and give the error that load raises, which names the path."""
     path.write_bytes(data)
-    with pytest.raises(ModelFileError, match=match) as caught:
+    with pytest.raises(ModelFileError, match=re.escape(str(path))) as caught:
         load(path, **options)
-    assert str(path) in str(caught.value)
+    return str(caught.value)
 
 
 def repack(data, edit):
@@ -69,7 +70,7 @@ def edit_array(members, node, change):
 def test_a_cut_file_is_refused_wherever_it_is_cut(path):
     data = saved(GaussianNB().fit(X, Y), path)
     for end in [0, 1, 30, len(data) // 2, len(data) - 1]:
-        refused(path, data[:end], "damaged, cut off or no model file")
+        assert re.search("damaged, cut off or no model file", refusal(path, data[:end]))
 
 
 def test_a_flipped_bit_is_refused_or_harmless(path):
@@ -93,7 +94,7 @@ def test_a_flipped_bit_is_refused_or_harmless(path):
 
 @pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + bytes(100)], ids=["empty", "text", "zeros"])
 def test_what_is_no_zip_is_refused(data, path):
-    refused(path, data, "damaged, cut off or no model file")
+    assert re.search("damaged, cut off or no model file", refusal(path, data))
 
 
 def test_a_missing_file_is_pythons_own_error(path):
@@ -104,13 +105,13 @@ def test_a_missing_file_is_pythons_own_error(path):
 def test_a_pickle_is_refused(path):
     import pickle
 
-    refused(path, pickle.dumps(GaussianNB()), "no model file")
+    assert re.search("no model file", refusal(path, pickle.dumps(GaussianNB())))
 
 
 def test_a_plain_skops_file_is_refused(path):
     from skops.io import dumps
 
-    refused(path, dumps(Resize((8, 8))), r"no member 'featrec.json': not a file of featrec.persistence.save")
+    assert re.search(r"no member 'featrec.json': not a file of featrec.persistence.save", refusal(path, dumps(Resize((8, 8)))))
 
 
 def zip_of(*entries):
@@ -123,22 +124,23 @@ def zip_of(*entries):
 
 @pytest.mark.parametrize("name", ["../evil.npy", "/etc/passwd", "a/b.npy", "array-0.exe", "C:\\x.npy", ".npy"])
 def test_strange_member_names_are_refused(name, path):
-    refused(
-        path, zip_of(("featrec.json", "{}"), ("schema.json", "{}"), (name, "x")), "the member name .* is none that save writes"
+    assert re.search(
+        "the member name .* is none that save writes",
+        refusal(path, zip_of(("featrec.json", "{}"), ("schema.json", "{}"), (name, "x"))),
     )
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
 def test_a_member_that_stands_twice_is_refused(path):
     data = zip_of(("featrec.json", "{}"), ("schema.json", "{}"), ("schema.json", "{ }"))
-    refused(path, data, "'schema.json' stands in it twice")
+    assert re.search("'schema.json' stands in it twice", refusal(path, data))
 
 
 def test_another_packing_is_refused(path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("featrec.json", "{}")
-    refused(path, buffer.getvalue(), "packed in a way that save does not use")
+    assert re.search("packed in a way that save does not use", refusal(path, buffer.getvalue()))
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(path):
@@ -147,14 +149,14 @@ def test_a_bomb_is_refused_before_it_is_unpacked(path):
         archive.writestr("featrec.json", "{}")
         archive.writestr("schema.json", "{}")
         archive.writestr("array-0.npy", bytes(80 * 2**20))
-    refused(path, buffer.getvalue(), "bytes to 83,886,080, more than 200 fold")
+    assert re.search("bytes to 83,886,080, more than 200 fold", refusal(path, buffer.getvalue()))
 
 
 def test_the_limit_on_bytes_holds_and_can_be_raised(path):
     model = GaussianNB().fit(X, Y)
     data = saved(model, path)
-    refused(path, data, r"larger than the limit of 1,000 bytes; load\(path, max_bytes", max_bytes=1_000)
-    refused(path, data, r"unpacks to [\d,]+ bytes, over the limit", max_bytes=len(data) + 1)
+    assert re.search(r"larger than the limit of 1,000 bytes; load\(path, max_bytes", refusal(path, data, max_bytes=1_000))
+    assert re.search(r"unpacks to [\d,]+ bytes, over the limit", refusal(path, data, max_bytes=len(data) + 1))
     path.write_bytes(data)
     assert np.array_equal(load(path, max_bytes=10**6).predict(X), model.predict(X))
 
@@ -164,7 +166,9 @@ def test_one_array_used_again_and_again_counts_each_time(path):
         theta = schema["content"]["content"]["theta_"]
         schema["content"]["content"]["extra"] = {**_list(), "content": [theta] * 2_000}
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), refer_often), "arrays unfold to", max_bytes=2**20)
+    assert re.search(
+        "arrays unfold to", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), refer_often), max_bytes=2**20)
+    )
 
 
 def _list():
@@ -177,7 +181,9 @@ def test_an_array_that_announces_more_than_it_holds_is_refused(path):
         np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)})
         members["array-0.npy"] = buffer.getvalue()
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), announce), "announces 800,000,000,000,000 bytes")
+    assert re.search(
+        "announces 800,000,000,000,000 bytes", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), announce))
+    )
 
 
 def test_a_pickled_array_is_refused(path):
@@ -186,7 +192,9 @@ def test_a_pickled_array_is_refused(path):
         np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
         members["array-0.npy"] = buffer.getvalue() + bytes(100)
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), pickled), "do not fit together .*allow_pickle=False")
+    assert re.search(
+        "do not fit together .*allow_pickle=False", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), pickled))
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +211,7 @@ def test_a_pickled_array_is_refused(path):
     ids=["text", "nested", "list", "bool", "no versions", "unknown format", "no hash"],
 )
 def test_a_bad_header_is_refused(header, match, path):
-    refused(path, zip_of(("featrec.json", header), ("schema.json", "{}")), match)
+    assert re.search(match, refusal(path, zip_of(("featrec.json", header), ("schema.json", "{}"))))
 
 
 def test_an_edited_member_does_not_match_the_hash(path):
@@ -211,7 +219,7 @@ def test_an_edited_member_does_not_match_the_hash(path):
     with zipfile.ZipFile(path) as archive:
         header = archive.read("featrec.json")
     members["schema.json"] += b" "
-    refused(path, _archive.plain_zip({"featrec.json": header, **members}), "does not match its hash")
+    assert re.search("does not match its hash", refusal(path, _archive.plain_zip({"featrec.json": header, **members})))
 
 
 def test_code_is_named_and_not_executed(path, tmp_path):
@@ -222,7 +230,7 @@ def test_code_is_named_and_not_executed(path, tmp_path):
             "__loader__": "FunctionNode",
         }
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), call_system), r"not trusted: os\.system")
+    assert re.search(r"not trusted: os\.system", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), call_system)))
 
 
 @pytest.mark.parametrize("loader", ["MethodNode", "PartialNode", "OperatorFuncNode", "CachedNode", "NoSuchNode"])
@@ -230,7 +238,9 @@ def test_calls_and_references_are_no_part_of_a_model(loader, path):
     def store(schema, members):
         schema["content"]["content"]["var_smoothing"]["__loader__"] = loader
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), store), f"stored as a {loader}, which save does not write")
+    assert re.search(
+        f"stored as a {loader}, which save does not write", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), store))
+    )
 
 
 @pytest.mark.parametrize("loader", ["LossNode", "ConstructorFromReduceNode", "TypeNode"])
@@ -239,7 +249,7 @@ def test_a_known_class_is_built_in_one_way_only(loader, path):
         find(schema, "sklearn.neighbors._kd_tree.KDTree")["__loader__"] = loader
 
     data = saved(KNeighborsClassifier(algorithm="kd_tree").fit(X, Y), path)
-    refused(path, repack(data, store), f"KDTree is stored as a {loader}")
+    assert re.search(f"KDTree is stored as a {loader}", refusal(path, repack(data, store)))
 
 
 @pytest.mark.parametrize(
@@ -251,20 +261,20 @@ def test_only_exported_names_of_featrec_are_known(module, name, path):
         schema["__module__"], schema["__class__"] = module, name
 
     data = repack(saved(Resize((8, 8)), path), rename)
-    refused(path, data, f"names {module}.{name}, which this version of featrec does not export")
+    assert re.search(f"names {module}.{name}, which this version of featrec does not export", refusal(path, data))
 
 
 def test_an_older_protocol_with_its_weaker_readers_is_refused(path):
     def older(schema, members):
         schema["protocol"] = 0
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), older), "not of skops' protocol 2")
+    assert re.search("not of skops' protocol 2", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), older)))
 
 
 @pytest.mark.parametrize("schema", [b"{", b"[]", b"{}", b'{"protocol": 2, "__loader__": "ObjectNode"}', b"[" * 100_000])
 def test_a_schema_that_is_none_is_refused(schema, path):
     facts, members = _archive.unpack(saved(GaussianNB().fit(X, Y), path))
-    refused(path, _archive.pack(facts, {**members, "schema.json": schema}), "its schema is n")
+    assert re.search("its schema is n", refusal(path, _archive.pack(facts, {**members, "schema.json": schema})))
 
 
 def test_a_model_that_contains_itself_cannot_be_written_down(path):
@@ -272,7 +282,7 @@ def test_a_model_that_contains_itself_cannot_be_written_down(path):
         schema["__id__"] = 5
         schema["content"]["content"]["var_smoothing"] = {**_list(), "__loader__": "ObjectNode", "__id__": 5}
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), loop), r"not trusted: builtins\.list")
+    assert re.search(r"not trusted: builtins\.list", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), loop)))
 
 
 def test_deep_nesting_ends_in_an_error(path):
@@ -285,7 +295,9 @@ def test_deep_nesting_ends_in_an_error(path):
     data = repack(saved(GaussianNB().fit(X, Y), path), nest)
     facts, members = _archive.unpack(data)
     deep = members["schema.json"].replace(b'"content": []', b'"content": [' + b"[" * 50_000 + b"]" * 50_000 + b"]")
-    refused(path, _archive.pack(facts, {**members, "schema.json": deep}), "its schema is none that save writes")
+    assert re.search(
+        "its schema is none that save writes", refusal(path, _archive.pack(facts, {**members, "schema.json": deep}))
+    )
 
 
 def test_what_is_no_estimator_is_not_returned(path):
@@ -294,7 +306,7 @@ def test_what_is_no_estimator_is_not_returned(path):
         schema.clear()
         schema.update({**_list(), "content": [], "protocol": protocol})
 
-    refused(path, repack(saved(GaussianNB().fit(X, Y), path), replace), "holds a list, no estimator")
+    assert re.search("holds a list, no estimator", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), replace)))
 
 
 def _tree_edits():
@@ -338,7 +350,7 @@ def _tree_edits():
 @pytest.mark.parametrize(("edit", "match"), _tree_edits())
 def test_an_edited_tree_is_refused(edit, match, path):
     data = saved(DecisionTreeClassifier(random_state=0).fit(X, Y), path)
-    refused(path, repack(data, edit), match)
+    assert re.search(match, refusal(path, repack(data, edit)))
 
 
 def test_a_forest_whose_trees_look_further_than_its_input_is_refused(path):
@@ -350,7 +362,7 @@ def test_a_forest_whose_trees_look_further_than_its_input_is_refused(path):
                 tree["content"]["content"]["n_features_in_"]["content"] = "4000"
 
     data = saved(RandomForestClassifier(2, random_state=0).fit(X, Y), path)
-    refused(path, repack(data, widen), r"hands on \[64, 64\] features and its trees take \[4000, 4000\]")
+    assert re.search(r"hands on \[64, 64\] features and its trees take \[4000, 4000\]", refusal(path, repack(data, widen)))
 
 
 def test_edited_gradient_trees_are_refused(path):
@@ -364,9 +376,9 @@ def test_edited_gradient_trees_are_refused(path):
         name_of_class = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
         return lambda schema, members: edit_array(members, find(schema, name_of_class)["content"]["content"]["nodes"], change)
 
-    refused(path, repack(data, edit("left", 10**6)), "a child is")
-    refused(path, repack(data, edit("right", 0)), "a child comes before its parent")
-    refused(path, repack(data, edit("feature_idx", 64)), "a split's feature is")
+    assert re.search("a child is", refusal(path, repack(data, edit("left", 10**6))))
+    assert re.search("a child comes before its parent", refusal(path, repack(data, edit("right", 0))))
+    assert re.search("a split's feature is", refusal(path, repack(data, edit("feature_idx", 64))))
 
 
 def _neighbour_edits():
@@ -403,7 +415,7 @@ def _neighbour_edits():
 def test_an_edited_neighbour_structure_is_refused(edit, match, algorithm, path):
     name = {"kd_tree": "sklearn.neighbors._kd_tree.KDTree", "ball_tree": "sklearn.neighbors._ball_tree.BallTree"}[algorithm]
     data = saved(KNeighborsClassifier(algorithm=algorithm).fit(X, Y), path)
-    refused(path, repack(data, lambda schema, members: edit(schema, members, name)), match)
+    assert re.search(match, refusal(path, repack(data, lambda schema, members: edit(schema, members, name))))
 
 
 @pytest.mark.parametrize(
@@ -423,7 +435,7 @@ def test_an_edited_support_vector_machine_is_refused(field, change, match, path)
     def edit(schema, members):
         edit_array(members, schema["content"]["content"][field], change)
 
-    refused(path, repack(saved(SVC().fit(X, Y), path), edit), match)
+    assert re.search(match, refusal(path, repack(saved(SVC().fit(X, Y), path), edit)))
 
 
 def test_an_edited_sparse_matrix_is_refused(path):
@@ -444,7 +456,7 @@ def test_an_edited_sparse_matrix_is_refused(path):
         }
 
     data = saved(OneHotEncoder().fit(Y[:, None]), path)
-    refused(path, repack(data, edit), "an index is 1000 or 1002, outside 0 to 2")
+    assert re.search("an index is 1000 or 1002, outside 0 to 2", refusal(path, repack(data, edit)))
 
 
 def test_skops_and_its_tools_read_the_inside(path):
@@ -460,7 +472,7 @@ def test_an_edited_directory_size_does_not_unpack_more(path):
     data = bytearray(saved(GaussianNB().fit(X, Y), path))
     start = data.index(b"PK\x01\x02")
     data[start + 24 : start + 28] = struct.pack("<I", 3)
-    refused(path, bytes(data), "damaged, cut off or no model file|header is no JSON")
+    assert re.search("damaged, cut off or no model file|header is no JSON", refusal(path, bytes(data)))
 
 
 def test_nothing_of_the_file_is_imported_before_it_is_trusted(path, tmp_path):

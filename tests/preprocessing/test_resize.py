@@ -88,14 +88,14 @@ def test_fine_stripes_do_not_alias():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @given(height=SIDE, width=SIDE, rows=SIDE, columns=SIDE)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_white_floats_stay_within_one(dtype, height, width, rows, columns):
     white = Resize((rows, columns)).apply(np.ones((height, width), dtype))
     assert 1 - 1e-6 < white.min() <= white.max() <= 1
 
 
 @given(height=SIDE, width=SIDE, rows=SIDE, columns=SIDE)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_shapes_of_every_mode(height, width, rows, columns):
     image = np.zeros((height, width), np.uint8)
     for mode in ("stretch", "crop", "pad"):
