@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Set featrec up in a virtual environment of its own and run it; one line in a fresh clone.
 
     python3 start.py demo      install featrec, then run `featrec demo`; any other featrec command works the same way

@@ -127,8 +127,8 @@ figures.keep(plot_words(vocabulary, train, extractor, n_words=12, n_patches=10, 
 
 # %% [markdown]
 # Each row is a word, shown by the patches whose descriptors are nearest to it, at full contrast. Patches in a row look
-# alike, and some come from different surfaces: a word is not a class, as a letter is not a language. (Some words stand for noise;
-# the night sky has much of it.)
+# alike, and some come from different surfaces: a word is not a class, as a letter is not a language. (Some words stand for
+# noise; the night sky has much of it.)
 #
 # ## 4. Counting words
 #

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 
 __all__ = ["add_arguments", "run"]
 
@@ -22,6 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"  {'ok' if finding.mend is None else '!!'}  {finding.text}")
             if finding.mend is not None:
                 problems += 1
-                print(f"      mend: {finding.mend}")
+                print(textwrap.indent(f"mend: {finding.mend}", " " * 6))
     print("healthy" if not problems else f"{problems} to mend; the lines after 'mend:' say how")
     return 1 if problems else 0

@@ -77,9 +77,9 @@ def threads() -> Iterator[Finding]:
     yield Finding(
         f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
     )
-    yield from _ask("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
+    if "cv2" in sys.modules:  # where it cannot be imported, that has been said already
+        yield from _ask("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
     yield from _ask("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
-    importlib.import_module("numpy")
     yield from _ask("threadpoolctl", _blas)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         if name in os.environ:
@@ -185,7 +185,7 @@ def _wheels(wheels: list[str]) -> Finding:
 def _mend_import(reason: str, wheels: list[str]) -> str:
     """Where a library of the desktop is missing, the headless wheel of the same version does without."""
     if re.search(r"lib\S+\.so", reason) and wheels:
-        return _replace(wheels, HEADLESS, _version(wheels[0])) + "  (or: apt install libgl1 libglib2.0-0)"
+        return _replace(wheels, HEADLESS, _version(wheels[0])) + "\nor:   apt install libgl1 libglib2.0-0"
     return _replace(wheels, CONTRIB, None)
 
 
@@ -201,11 +201,11 @@ def _has_detector(cv2: Any, place: str, name: str) -> bool:
 
 
 def _ask(module: str, question: Callable[[Any], str]) -> Iterator[Finding]:
-    """An answer of a library; nothing where it cannot be loaded, which has been said under its own title."""
+    """An answer of a library; importing it is the test of its installation."""
     try:
         yield Finding(question(importlib.import_module(module)))
     except Exception as error:
-        yield Finding(f"{module} cannot be asked: {error}")
+        yield Finding(f"{module} cannot be imported: {error}", f"{PIP} install --force-reinstall {module}")
 
 
 def _blas(threadpoolctl: Any) -> str:

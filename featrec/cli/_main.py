@@ -103,6 +103,8 @@ def _one_line(error: Exception) -> str:
     message = " ".join(str(error).split())
     if isinstance(error, FeatrecError):
         return message
+    if isinstance(error, ImportError):
+        return f"{message}; 'featrec doctor' says how to mend it"
     if isinstance(error, OSError):
         return message.partition("] ")[2] or message
     return f"{type(error).__name__}: {message} (--debug shows where)"

@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from featrec.exceptions import InputError
 from featrec.persistence._archive import SCHEMA, pack
 from featrec.persistence._names import public_module
-from featrec.persistence._schema import LOADERS, full_name, make_tree, nodes
+from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value
 from featrec.persistence._versions import installed_versions
 
 __all__ = ["model_bytes", "save"]
@@ -117,6 +117,7 @@ def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
     """Write public names into the schema and count the members; skops names them by addresses in memory."""
     renamed: dict[str, str] = {}
     for node in nodes(schema):
+        _write_path_as_text(node)
         if node["__loader__"] not in LOADERS or not str(node["__class__"]).isidentifier():
             raise InputError(
                 f"{full_name(node)} cannot be saved: lambdas, bound methods, partials and operators have no name in a module. "
@@ -128,6 +129,14 @@ def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
             suffix = node["file"].rpartition(".")[2]
             node["file"] = renamed.setdefault(node["file"], f"array-{len(renamed)}.{suffix}")
     return {new: _without_padding(new, members[old]) for old, new in renamed.items()}
+
+
+def _write_path_as_text(node: Node) -> None:
+    """A path of this system is no class on another one; whoever takes a path takes its text."""
+    if node["__loader__"] == "ConstructorFromReduceNode" and str(node["__module__"]).split(".")[0] == "pathlib":
+        text = os.fspath(PurePath(*plain_value(node["content"], {})))
+        node.clear()
+        node.update(__loader__="JsonNode", __module__="builtins", __class__="str", content=json.dumps(text), is_json=True)
 
 
 def _without_padding(name: str, content: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,12 +19,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_word_histogram", "draw_word_map", "plot_word_map", "word_colors"]
+__all__ = ["plot_word_map"]
 
 OTHER = "#c9ced6"
 
 
-def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8) -> Figure:
+def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8, axes: Sequence[Axes] | None = None) -> Figure:
     """Show an image, the word of each of its descriptors as a colour, and the histogram of the words.
 
     The words that are commonest in the image have a colour each, the same in the map and in the histogram; all others are
@@ -37,6 +38,8 @@ def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8
         Learned with this extractor.
     n_colors : int, default=8
         How many words have a colour, at most 10.
+    axes : sequence of three matplotlib Axes, optional
+        Where to draw the image, the map and the histogram; None makes a figure.
 
     Returns
     -------
@@ -47,17 +50,23 @@ def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8
     words, metric = fitted_words(encoder)
     picture, bag = next(described(extractor, [image]))
     assigned = _assigned(bag, words, metric)
-    colors = word_colors(assigned, len(words), n_colors)
-    height = float(np.clip(3.4 * picture.shape[0] / picture.shape[1], 2.2, 5.0))
-    figure = new_figure(12.0, height + 0.5)
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.3))
+    colors = _word_colors(assigned, len(words), n_colors)
+    left, middle, right = _three_axes(picture) if axes is None else axes
     show_image(left, picture)
     left.set_title("image", fontsize=10, color=INK)
-    draw_word_map(middle, picture, bag, assigned, colors)
+    _draw_word_map(middle, picture, bag, assigned, colors)
     middle.set_title(f"the words of its {len(bag.descriptors):,} descriptors", fontsize=10, color=INK)
-    draw_word_histogram(right, assigned, colors)
+    _draw_word_histogram(right, assigned, colors)
     right.set_title("its bag of words", fontsize=10, color=INK)
+    figure = left.figure.figure
+    if figure is None:
+        raise InputError("the axes stand in no figure; plt.subplots(1, 3) makes three that do")
     return figure
+
+
+def _three_axes(picture: np.ndarray) -> Sequence[Axes]:
+    height = float(np.clip(3.4 * picture.shape[0] / picture.shape[1], 2.2, 5.0))
+    return new_figure(12.0, height + 0.5).subplots(1, 3, width_ratios=(1, 1, 1.3))
 
 
 def _assigned(bag: Bag, words: np.ndarray, metric: str) -> np.ndarray:
@@ -67,7 +76,7 @@ def _assigned(bag: Bag, words: np.ndarray, metric: str) -> np.ndarray:
     return nearest_word(bag.descriptors, words, metric)
 
 
-def word_colors(assigned: np.ndarray, n_words: int, n_colors: int) -> np.ndarray:
+def _word_colors(assigned: np.ndarray, n_words: int, n_colors: int) -> np.ndarray:
     """A colour for each word: the commonest have one each, the others share gray."""
     counts = np.bincount(assigned, minlength=n_words)
     commonest = np.argsort(-counts, kind="stable")[:n_colors]
@@ -76,7 +85,7 @@ def word_colors(assigned: np.ndarray, n_words: int, n_colors: int) -> np.ndarray
     return colors
 
 
-def draw_word_map(ax: Axes, image: np.ndarray, bag: Bag, assigned: np.ndarray, colors: np.ndarray) -> None:
+def _draw_word_map(ax: Axes, image: np.ndarray, bag: Bag, assigned: np.ndarray, colors: np.ndarray) -> None:
     """The word of each descriptor as a colour on the faded image."""
     frames = frames_on(image, bag)
     show_image(ax, image, opacity=0.45)
@@ -127,7 +136,7 @@ def _fill_circles(ax: Axes, frames: np.ndarray, assigned: np.ndarray, colors: np
         ax.add_collection(circles)
 
 
-def draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> None:
+def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> None:
     """Which share of the descriptors each word has."""
     shares = np.bincount(assigned, minlength=len(colors)) / max(1, len(assigned))
     gray = colors == OTHER

@@ -1,6 +1,5 @@
 """Which words the bags use: vocabularies learned from a sample of descriptors."""
 
-from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._fit import fit_vocabulary, make_vocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
@@ -9,7 +8,6 @@ from featrec.vocabularies._words import nearest_word, words_of
 __all__ = [
     "BinaryVocabulary",
     "KMeansVocabulary",
-    "Vocabulary",
     "fit_vocabulary",
     "make_vocabulary",
     "nearest_word",

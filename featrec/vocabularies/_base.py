@@ -56,11 +56,11 @@ class Vocabulary(Estimator):
         """
         self._check_parameters()
         random = check_random_state(self.random_state)
-        descriptors = self._sample(X, random) if _holds_bags(X) else self._check_array(X)
-        self._check_enough(len(descriptors))
-        self.n_features_in_ = descriptors.shape[1]
-        self._learn(descriptors, random)
-        return self
+        if not _holds_bags(X):
+            return self._fit_descriptors(self._check_array(X), random)
+        bags = check_bags(X, stage=f"{type(self).__name__}.fit")
+        sample = sample_descriptors(bags, self.max_descriptors, random, n_jobs=self.n_jobs, verbose=self.verbose)
+        return self._fit_sample(sample, len(bags), random)
 
     def nearest(self, descriptors: Any) -> np.ndarray:
         """Find each descriptor's nearest word.
@@ -80,12 +80,17 @@ class Vocabulary(Estimator):
             descriptors = descriptors.descriptors
         return nearest_word(descriptors, self.words_, self.metric)
 
-    def _sample(self, X: Any, random: np.random.RandomState) -> np.ndarray:
-        bags = check_bags(X, stage=f"{type(self).__name__}.fit")
-        sample = sample_descriptors(bags, self.max_descriptors, random, n_jobs=self.n_jobs, verbose=self.verbose)
-        refuse_empty(sample, len(bags), f"{type(self).__name__}.fit")
+    def _fit_sample(self, sample: Bag, n_images: int, random: np.random.RandomState) -> Self:
+        """Learn from what was drawn of so many images, going on with the random numbers that drew it."""
+        refuse_empty(sample, n_images, f"{type(self).__name__}.fit")
         self._check_metric(sample)
-        return sample.descriptors
+        return self._fit_descriptors(sample.descriptors, random)
+
+    def _fit_descriptors(self, descriptors: np.ndarray, random: np.random.RandomState) -> Self:
+        self._check_enough(len(descriptors))
+        self.n_features_in_ = descriptors.shape[1]
+        self._learn(descriptors, random)
+        return self
 
     def _check_metric(self, bag: Bag) -> None:
         if bag.metric != self.metric:

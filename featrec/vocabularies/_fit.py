@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.base import sample_descriptors
@@ -59,13 +60,16 @@ def fit_vocabulary(
     if isinstance(vocabulary, FrozenEstimator):
         check_is_fitted(vocabulary.estimator)
         return vocabulary
-    if isinstance(vocabulary, Integral):
-        metric = _metric_of(bags)
-        made = make_vocabulary(vocabulary, metric, max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
-        return made.set_params(verbose=verbose).fit(bags, None)
     if isinstance(vocabulary, Vocabulary):
         return clone(vocabulary).fit(bags, None)
-    sample = sample_descriptors(bags, max_descriptors, random_state, n_jobs=n_jobs, verbose=verbose)
+    random = check_random_state(random_state)
+    sample = sample_descriptors(bags, max_descriptors, random, n_jobs=n_jobs, verbose=verbose)
+    if isinstance(vocabulary, Integral):
+        # The kind follows the sample, and learns from the same: no image is read twice to find out.
+        made = make_vocabulary(
+            vocabulary, sample.metric, max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs
+        )
+        return made._fit_sample(sample, len(bags), random)
     name = type(vocabulary).__name__
     refuse_empty(sample, len(bags), f"{name}.fit")
     if sample.metric == "hamming":
@@ -74,16 +78,6 @@ def fit_vocabulary(
         )
     _check_enough(vocabulary, len(sample.descriptors))
     return clone(vocabulary).fit(sample.descriptors.astype(np.float32, copy=False))
-
-
-def _metric_of(bags: Bags) -> str:
-    """The metric of the first image that has descriptors."""
-    metric = "euclidean"
-    for bag in bags:
-        metric = bag.metric
-        if len(bag.descriptors):
-            break
-    return metric
 
 
 def _check_enough(vocabulary: Any, n: int) -> None:

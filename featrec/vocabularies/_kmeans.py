@@ -228,5 +228,5 @@ def warn_of_few_distinct(n_words: int, empty: int) -> None:
         f"{empty} of {n_words} words have no member: there are fewer distinct descriptors than words. Lower n_words, "
         "or give pictures that differ more.",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

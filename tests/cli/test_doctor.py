@@ -160,3 +160,9 @@ def test_data_sets_at_hand_are_listed(monkeypatch, tmp_path):
     monkeypatch.delenv("FEATREC_DATA")
     (text,) = found(_examinations.data)
     assert text.startswith("FEATREC_DATA is not set")
+
+
+def test_a_library_that_cannot_be_imported_is_mended(cv2):
+    cv2(ImportError("numba needs NumPy 2.4 or less"))
+    findings = found(_examinations.threads)
+    assert findings["numba cannot be imported: numba needs NumPy 2.4 or less"].endswith("--force-reinstall numba")

@@ -45,6 +45,7 @@ def test_the_exit_code_is_that_of_the_command(command):
         (InputError("no picture;\ntake another"), "featrec: error: no picture; take another\n"),
         (FileNotFoundError(2, "No such file or directory", "a.png"), "featrec: error: No such file or directory: 'a.png'\n"),
         (OSError("disk full"), "featrec: error: disk full\n"),
+        (ImportError("libGL.so.1: no"), "featrec: error: libGL.so.1: no; 'featrec doctor' says how to mend it\n"),
         (KeyError("x"), "featrec: error: KeyError: 'x' (--debug shows where)\n"),
         (KeyboardInterrupt(), "featrec: error: interrupted; what was announced as saved is there\n"),
     ],

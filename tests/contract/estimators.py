@@ -13,14 +13,15 @@ from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
 from featrec.preprocessing import Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary
 
-BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer"}
+BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
+NO_STAGES = {"featrec.base", "featrec.cli", "featrec.serve", "featrec.__main__"}
 
 
 def public_estimators():
     """All concrete estimators that any public module exports."""
     found = {}
     for info in pkgutil.iter_modules(featrec.__path__, "featrec."):
-        if info.name in {"featrec.cli", "featrec.serve", "featrec.__main__"}:
+        if info.name in NO_STAGES:
             continue
         module = importlib.import_module(info.name)
         for name in getattr(module, "__all__", []):
@@ -55,4 +56,5 @@ def kind(cls):
         if issubclass(cls, base):
             return name
     module = cls.__module__.split(".")[1]
-    return {"encoders": "encoder", "vocabularies": "vocabulary", "pairwise": "codes"}.get(module, module)
+    kinds = {"encoders": "encoder", "vocabularies": "vocabulary", "pairwise": "codes", "preprocessing": "preprocessor"}
+    return kinds.get(module, module)

@@ -98,7 +98,7 @@ def test_encoders_pass_the_public_checks(cls, network):
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_only_the_first_argument_is_positional_and_init_only_stores(cls, network):
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+    parameters = list(inspect.signature(cls).parameters.values())
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters[1:])
     estimator = make(cls, network)
     assert set(vars(estimator)) == set(estimator.get_params(deep=False))
@@ -106,7 +106,7 @@ def test_only_the_first_argument_is_positional_and_init_only_stores(cls, network
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_parameters_are_declared_and_documented(cls):
-    names = set(inspect.signature(cls.__init__).parameters) - {"self"}
+    names = set(inspect.signature(cls).parameters)
     assert names <= set(cls._parameter_constraints), "each parameter needs a constraint"
     documentation = inspect.getdoc(cls)
     assert all(f"{name} :" in documentation or f", {name}" in documentation for name in names)
