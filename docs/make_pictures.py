@@ -5,6 +5,7 @@ They are the library's own work: a model is fitted on the set "shapes", and one 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,69 +13,76 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
-from sklearn.pipeline import Pipeline
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import SVC
 
-from featrec import recipes
 from featrec.datasets import load_dataset
+from featrec.descriptors import DenseSIFT
+from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.evaluation import Report, evaluate
+from featrec.pairwise import HistogramKernel
 from featrec.plotting import plot_confusion_matrix, plot_keypoints, plot_word_map
 
 PICTURES = Path(__file__).parent / "pictures"
 INK = "#2b2f36"
-FOLLOWED = 4
+FOLLOWED = 14
 PIXELS = 1600
+WIDTH = 0.178
+LEFTS = (0.006, 0.194, 0.382, 0.586, 0.816)
 
 
 def overview(model: Pipeline, picture: np.ndarray, report: Report) -> Figure:
     """One picture on its way from pixels to a label, and how often the model is right."""
     extractor, encoder = model[0], model[1]
-    figure = Figure(figsize=(16, 3.9), dpi=PIXELS / 16)
+    figure = Figure(figsize=(16, 4.2), dpi=PIXELS / 16)
     FigureCanvasAgg(figure)
-    lefts, widths = (0.008, 0.198, 0.388, 0.602, 0.838), (0.168, 0.168, 0.168, 0.168, 0.160)
-    panels = [figure.add_axes((left, 0.17, width, 0.69)) for left, width in zip(lefts, widths, strict=True)]
-    plot_word_map(picture, extractor.set_params(step=2), encoder, axes=[panels[0], panels[2], panels[3]])
-    plot_keypoints(picture, extractor.set_params(step=4).extract(picture), ax=panels[1])
+    panels = [figure.add_axes((left, 0.16, WIDTH, 0.68)) for left in LEFTS]
+    finer = clone(extractor).set_params(step=3)
+    plot_keypoints(picture, extractor.extract(picture), ax=panels[1])
+    plot_word_map(picture, finer, encoder, n_colors=10, axes=[panels[0], panels[2], panels[3]])
     plot_confusion_matrix(report.confusion, report.classes, ax=panels[4])
-    panels[3].set_ylabel("")
-    panels[3].set_xlabel("")
-    panels[4].set_xlabel("")
-    panels[4].set_ylabel("")
+    panels[4].set_xticks([])
     label = model.predict([picture])[0]
     captions = [
-        ("a picture", "of any size"),
-        ("DenseSIFT", "descriptors on a lattice"),
-        ("KMeansVocabulary", "the word of each place"),
-        ("BagOfWords, SpatialPyramid", "how often each word occurs, in %"),
-        (f"SVC → '{label}'", f"{report.accuracy:.0%} of {report.n} test pictures right"),
+        ("a picture", "of any size and kind"),
+        ("DenseSIFT", "what is where, without colour and light"),
+        ("vocabulary", "which of 60 words that is"),
+        ("BagOfWords", "how often each word occurs, in %"),
+        (f"SVC: “{label}”", f"{report.accuracy:.0%} of {report.n} test pictures right"),
     ]
     for ax, (title, subtitle) in zip(panels, captions, strict=True):
+        ax.set(title="", xlabel="", ylabel="")
         _caption(ax, title, subtitle)
-    for ax, following in zip(panels, panels[1:], strict=False):
-        _arrow(figure, ax, following)
+    for ax, following in pairwise(panels):
+        _arrow(ax, following)
     return figure
 
 
 def _caption(ax: Axes, title: str, subtitle: str) -> None:
-    ax.set_title("")
-    place = ax.get_position()
-    middle = (place.x0 + place.x1) / 2
-    ax.figure.text(middle, 0.935, title, ha="center", va="center", fontsize=13, color=INK, weight="bold")
-    ax.figure.text(middle, 0.06, subtitle, ha="center", va="center", fontsize=11, color=INK)
+    middle = _middle(ax)
+    ax.figure.text(middle, 0.92, title, ha="center", va="center", fontsize=15, color=INK, weight="bold")
+    ax.figure.text(middle, 0.05, subtitle, ha="center", va="center", fontsize=11, color=INK)
 
 
-def _arrow(figure: Figure, ax: Axes, following: Axes) -> None:
-    """Between the titles, where nothing else stands."""
-    start = (ax.get_position().x0 + ax.get_position().x1) / 2 + 0.066
-    end = (following.get_position().x0 + following.get_position().x1) / 2 - 0.066
-    figure.add_artist(
-        FancyArrowPatch((start, 0.935), (end, 0.935), arrowstyle="-|>", mutation_scale=14, color="#8a919c", linewidth=1.5)
-    )
+def _arrow(ax: Axes, following: Axes) -> None:
+    """Between two titles."""
+    ends = (_middle(ax) + 0.062, 0.92), (_middle(following) - 0.062, 0.92)
+    arrow = FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=16, color="#8a919c", linewidth=1.8)
+    ax.figure.add_artist(arrow)
+
+
+def _middle(ax: Axes) -> float:
+    return (ax.get_position().x0 + ax.get_position().x1) / 2
 
 
 def main() -> None:
     """Write every picture."""
-    train, test = load_dataset("shapes")
-    model = recipes.bovw_svm(n_words=100, n_jobs=2).fit(train, train.labels)
+    train, test = load_dataset("shapes", size=192)
+    words = BagOfWords(60, random_state=0, n_jobs=-1)
+    kernel = HistogramKernel("intersection", n_jobs=-1)
+    model = make_pipeline(DenseSIFT(step=8, bin_sizes=16), SpatialPyramid(words), SVC(kernel=kernel))
+    model.fit(train, train.labels)
     report = evaluate(model, test, test.labels)
     PICTURES.mkdir(exist_ok=True)
     overview(model, test[FOLLOWED], report).savefig(PICTURES / "overview.png", facecolor="white")

@@ -6,6 +6,7 @@ import importlib
 import os
 import platform
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -28,7 +29,7 @@ DISTRIBUTIONS = (
 DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
 DATA_FOLDERS = {"mnist": "mnist", "fashion-mnist": "fashion-mnist", "cifar10": "cifar-10-batches-bin", "scene15": "scene15"}
 CONTRIB, HEADLESS = "opencv-contrib-python", "opencv-contrib-python-headless"
-PIP = f"{sys.executable} -m pip"
+PIP = f"{shlex.quote(sys.executable)} -m pip"
 
 
 class Finding(NamedTuple):

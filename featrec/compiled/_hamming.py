@@ -25,7 +25,7 @@ def popcount(bits):
 
 @overload(popcount, inline="always")
 def _compiled_popcount(bits):
-    return lambda bits: _count_ones(bits)
+    return lambda bits: _count_ones(bits)  # type: ignore[call-arg]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

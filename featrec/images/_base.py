@@ -72,6 +72,10 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         self._check_parameters()
         return self._change(read_image(image))
 
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """One name, since what comes out is pictures still; a Pipeline asks every step."""
+        return np.array(["image"], dtype=object)
+
     def _change(self, image: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 

@@ -98,6 +98,37 @@ def _check_forest(node: Node, members: Members) -> None:
         _refuse(node, f"it hands on {expected[:3]} features and its trees take {widths[:3]}")
 
 
+def _check_additive_trees(node: Node, members: Members) -> None:
+    """Each column of trees adds to a column of the first guess without looking whether there is one."""
+    fields = plain_fields(node)
+    if "estimators_" not in fields:
+        return
+    _check_forest(node, members)
+    widths = {len(row) for row in plain_value(fields["estimators_"], members)}
+    (width,) = _fields(node, members, "n_trees_per_iteration_")
+    if widths != {width}:
+        _refuse(node, f"{width} trees an iteration are announced, {sorted(widths)} stored")
+    multiclass = fields["_loss"]["__class__"] == "HalfMultinomialLoss"
+    if multiclass != (width > 1) or "is_multiclass" in plain_fields(fields["_loss"]):
+        _refuse(node, f"{width} trees an iteration do not suit a {fields['_loss']['__class__']}")
+    first = plain_value(fields["init_"], members)
+    if first != "zero" and _columns_of_first_guess(first, members) != (width if multiclass else None):
+        _refuse(node, f"its first guess, by a {full_name(first)}, has not {width} columns")
+
+
+def _columns_of_first_guess(node: Node, members: Members) -> int | None:
+    """None for a single column; only the estimators that scikit-learn takes by default are known here."""
+    if full_name(node) == "sklearn.dummy.DummyRegressor":
+        constant, n_outputs = _fields(node, members, "constant_", "n_outputs_")
+        return None if (constant.shape, n_outputs) == ((1, 1), 1) else -1
+    if full_name(node) != "sklearn.dummy.DummyClassifier":
+        return -1
+    shares, strategy, n_outputs = _fields(node, members, "class_prior_", "_strategy", "n_outputs_")
+    if strategy != "prior" or n_outputs != 1 or shares.ndim != 1:
+        return -1
+    return len(shares) if len(shares) > 2 else None
+
+
 def _check_gradient_trees(node: Node, members: Members) -> None:
     table, bitsets = _fields(node, members, "nodes", "raw_left_cat_bitsets")
     inner = table["is_leaf"] == 0
@@ -178,7 +209,7 @@ CHECKS: dict[str, Callable[[Node, Members], None]] = {
     "sklearn.tree._tree.Tree": _check_tree,
     "sklearn.tree._classes": _check_decision_tree,
     "sklearn.ensemble._forest": _check_forest,
-    "sklearn.ensemble._gb": _check_forest,
+    "sklearn.ensemble._gb": _check_additive_trees,
     "sklearn.ensemble._iforest": _check_forest,
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _check_gradient_trees,
     "sklearn.ensemble._hist_gradient_boosting.gradient_boosting": _check_gradient_boosting,

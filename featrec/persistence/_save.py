@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 
 from featrec.exceptions import InputError
 from featrec.persistence._archive import SCHEMA, pack
-from featrec.persistence._names import public_module
+from featrec.persistence._names import INTERNALS, public_module
 from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value
 from featrec.persistence._versions import installed_versions
 
@@ -159,7 +159,12 @@ def _facts(model: BaseEstimator, schema: Any) -> dict[str, Any]:
     classes = getattr(model, "classes_", None)
     return {
         "versions": installed_versions(),
-        "objects": sorted(name for name in objects if "._" not in name or not name.startswith("sklearn.")),
-        "model": full_name(schema),
+        "model": _public_name(full_name(schema)),
+        "objects": sorted(_public_name(name) for name in objects - INTERNALS.keys()),
         "classes": classes.tolist() if isinstance(classes, np.ndarray) and classes.dtype.kind in "USOiub" else None,
     }
+
+
+def _public_name(name: str) -> str:
+    """``sklearn.svm.SVC`` for ``sklearn.svm._classes.SVC``, for a reader of the header."""
+    return ".".join(part for part in name.split(".") if not part.startswith("_"))

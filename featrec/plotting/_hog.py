@@ -74,4 +74,5 @@ def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int) -> None:
     along = np.stack([-np.sin(gradient), np.cos(gradient)], axis=1)
     half = along * (0.48 * min(height, width) * np.sqrt(share))[:, None]
     strokes = np.stack([middle - half, middle + half], axis=1)
-    ax.add_collection(LineCollection(list(strokes), colors="white", alpha=share**0.7, linewidths=1.3, capstyle="round"))
+    white = np.column_stack([np.ones((len(share), 3)), share**0.7])
+    ax.add_collection(LineCollection(list(strokes), colors=white, linewidths=1.3, capstyle="round"))

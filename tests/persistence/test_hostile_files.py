@@ -11,7 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.preprocessing import OneHotEncoder
@@ -379,6 +379,29 @@ def test_edited_gradient_trees_are_refused(path):
     assert re.search("a child is", refusal(path, repack(data, edit("left", 10**6))))
     assert re.search("a child comes before its parent", refusal(path, repack(data, edit("right", 0))))
     assert re.search("a split's feature is", refusal(path, repack(data, edit("feature_idx", 64))))
+
+
+def test_an_edited_first_guess_of_gradient_boosting_is_refused(path):
+    """Trees that add to columns that are not there corrupt the memory."""
+    data = saved(GradientBoostingClassifier(n_estimators=1, max_depth=1).fit(X, Y), path)
+
+    def narrow(schema, members):
+        guess = find(schema, "sklearn.dummy.DummyClassifier")["content"]["content"]
+        edit_array(members, guess["class_prior_"], lambda shares: shares[:1])
+
+    def announce(schema, members):
+        schema["content"]["content"]["n_trees_per_iteration_"]["content"] = "1"
+
+    def relabel(schema, members):
+        schema["content"]["content"]["_loss"]["__class__"] = "HalfBinomialLoss"
+
+    def other(schema, members):
+        find(schema, "sklearn.dummy.DummyClassifier")["__class__"] = "DummyRegressor"
+
+    assert "has not 3 columns" in refusal(path, repack(data, narrow))
+    assert "1 trees an iteration are announced, [3] stored" in refusal(path, repack(data, announce))
+    assert "do not suit a HalfBinomialLoss" in refusal(path, repack(data, relabel))
+    assert "DummyRegressor lacks what it needs" in refusal(path, repack(data, other))
 
 
 def _neighbour_edits():

@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     AdaBoostClassifier,
     ExtraTreesClassifier,
     GradientBoostingClassifier,
+    GradientBoostingRegressor,
     HistGradientBoostingClassifier,
     IsolationForest,
     RandomForestClassifier,
@@ -94,6 +95,14 @@ def test_a_precomputed_kernel_and_a_frozen_model(tmp_path):
     fitted = FrozenEstimator(SVC(kernel="precomputed").fit(kernel, LABELS))
     save(fitted, tmp_path / "model")
     assert np.array_equal(load(tmp_path / "model").predict(kernel), fitted.predict(kernel))
+
+
+@pytest.mark.parametrize("init", [None, "zero"])
+@pytest.mark.parametrize("kind", [GradientBoostingClassifier, GradientBoostingRegressor])
+def test_gradient_boosting_of_two_classes_and_of_numbers(kind, init, tmp_path):
+    fitted = kind(n_estimators=2, max_depth=2, init=init).fit(CODES, DIGITS.target[:200] > 4)
+    save(fitted, tmp_path / "model")
+    assert np.array_equal(load(tmp_path / "model").predict(CODES), fitted.predict(CODES))
 
 
 def _stage_estimators():
@@ -192,7 +201,8 @@ def test_the_file_has_public_names_and_nothing_of_this_machine(tmp_path):
     assert '"__module__":"featrec.encoders"' in schema
     assert "featrec.encoders._" not in schema
     assert str(tmp_path) not in schema + json.dumps(header)
-    assert "featrec.encoders.BagOfWords" in header["objects"]
+    assert header["model"] == "sklearn.pipeline.Pipeline"
+    assert {"featrec.encoders.BagOfWords", "featrec.pairwise.HistogramKernel", "sklearn.svm.SVC"} < set(header["objects"])
     assert header["classes"] == model.classes_.tolist()
     assert set(header["versions"]) == {"featrec", "numpy", "scikit-learn", "opencv", "skops", "python"}
 

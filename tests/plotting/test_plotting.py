@@ -1,0 +1,260 @@
+"""The figures: what is drawn agrees with the numbers, nothing global is touched, what cannot be drawn is refused by name."""
+
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+
+from featrec import Bag
+from featrec.descriptors import HOG, ORB, SIFT, DenseSIFT, TinyImage
+from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.exceptions import InputError, MetricError, MissingExtraError
+from featrec.plotting import plot_hog, plot_keypoints, plot_word_map, plot_words
+from featrec.preprocessing import Resize
+from featrec.vocabularies import nearest_word
+
+mpl.use("Agg")
+
+
+def drawn(figure_or_axes):
+    """Draw everything; what cannot be drawn fails here."""
+    figure = getattr(figure_or_axes, "figure", figure_or_axes)
+    figure.canvas.draw()
+    return figure_or_axes
+
+
+@pytest.fixture
+def axes():
+    return Figure().add_subplot()
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (6, 16, 20, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(coarse, 5, axis=1), 5, axis=2)
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return DenseSIFT(step=4, bin_sizes=(3, 4))
+
+
+@pytest.fixture(scope="module")
+def encoder(pictures, extractor):
+    return BagOfWords(12, random_state=0).fit(extractor.transform(pictures))
+
+
+def test_keypoints_are_circles_of_their_diameter_with_a_line_in_their_direction(axes):
+    frames = np.array([[10, 20, 8, 90], [30, 5, 4, -1]], np.float32)
+    drawn(plot_keypoints(np.zeros((40, 50)), Bag(np.zeros((2, 4)), frames, (40, 50)), ax=axes))
+    circles, over, lines = axes.collections
+    for collection in (circles, over):
+        np.testing.assert_allclose(collection.get_offsets(), frames[:, :2])
+        np.testing.assert_allclose(collection.get_widths(), [8, 4])
+    (line,) = lines.get_segments()
+    np.testing.assert_allclose(line, [[10, 20], [10, 24]], atol=1e-5)
+    assert axes.get_title() == "2 key points"
+
+
+def test_many_keypoints_are_thinned_and_the_title_says_so(axes):
+    random = np.random.default_rng(0)
+    frames = np.column_stack([random.uniform(0, 50, (700, 2)), np.full(700, 5), random.uniform(0, 360, 700)])
+    drawn(plot_keypoints(np.zeros((50, 50)), Bag(np.zeros((700, 4)), frames), max_frames=100, ax=axes))
+    assert len(axes.collections[0].get_offsets()) == 100
+    assert axes.get_title() == "700 key points, 100 of them shown"
+
+
+def test_a_lattice_is_dots_with_one_square_a_size(axes, pictures, extractor):
+    bag = extractor.extract(pictures[0])
+    drawn(plot_keypoints(pictures[0], bag, ax=axes))
+    assert sorted(patch.get_width() for patch in axes.patches) == [12, 16]
+    smallest = bag.frames[bag.frames[:, 2] == 12]
+    shown = np.asarray(axes.collections[0].get_offsets())
+    np.testing.assert_allclose(shown[np.lexsort(shown.T)], smallest[:, :2][np.lexsort(smallest[:, :2].T)])
+    assert axes.get_title() == f"{len(bag.descriptors)} descriptors on a lattice, 12, 16 pixels wide"
+
+
+def test_a_fine_lattice_is_thinned_to_a_coarser_one(axes):
+    image = np.zeros((100, 120), np.uint8)
+    bag = DenseSIFT(step=2, bin_sizes=3).extract(image)
+    drawn(plot_keypoints(image, bag, max_frames=200, ax=axes))
+    shown = np.asarray(axes.collections[0].get_offsets())
+    assert 50 < len(shown) <= 200
+    assert len(np.unique(np.diff(np.unique(shown[:, 0])))) == 1
+    assert "one centre in" in axes.get_title()
+
+
+def test_upright_frames_that_are_no_lattice_are_circles(axes):
+    frames = np.array([[10, 20, 8, -1], [30, 5, 8, -1]], np.float32)
+    drawn(plot_keypoints(np.zeros((40, 50)), Bag(np.zeros((2, 4)), frames), ax=axes))
+    assert axes.get_title() == "2 key points"
+
+
+def test_an_image_without_keypoints_is_shown_as_it_is(axes):
+    flat = np.zeros((40, 50), np.uint8)
+    drawn(plot_keypoints(flat, SIFT().extract(flat), ax=axes))
+    assert axes.get_title() == "0 key points"
+
+
+def test_keypoints_need_frames_of_this_image():
+    image = np.zeros((40, 50))
+    with pytest.raises(InputError, match="the bag has no frames"):
+        plot_keypoints(image, Bag(np.zeros((2, 4))))
+    with pytest.raises(InputError, match=r"image of 20×25 pixels; got one of 40×50.*after Resize"):
+        plot_keypoints(image, Bag(np.zeros((1, 4)), np.zeros((1, 4)), (20, 25)))
+
+
+@pytest.mark.parametrize("across", [True, False], ids=["gradient along x", "gradient along y"])
+def test_hog_strokes_run_along_the_edge(axes, across):
+    ramp = np.tile(np.linspace(0, 1, 32), (32, 1))
+    drawn(plot_hog(ramp if across else ramp.T, HOG(orientations=9), ax=axes))
+    strokes = np.array(axes.collections[0].get_segments())
+    spread = np.abs(strokes[:, 1] - strokes[:, 0]).mean(axis=0)
+    along, beside = (spread[1], spread[0]) if across else (spread[0], spread[1])
+    assert along > 4 * beside
+    assert strokes.min() >= -0.5
+    assert strokes.max() <= 31.5
+
+
+def test_hog_of_a_flat_image_has_no_strokes(axes):
+    drawn(plot_hog(np.full((32, 40), 0.5), ax=axes))
+    assert not axes.collections[0].get_segments()
+    assert axes.get_title() == "4×5 cells of 8×8 pixels, 9 orientations"
+
+
+def test_words_show_the_patches_nearest_to_them(pictures, extractor, encoder):
+    figure = drawn(plot_words(encoder, pictures, extractor, n_words=3, n_patches=4, random_state=1))
+    (ax,) = figure.axes
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    mosaic = np.asarray(ax.images[0].get_array())
+    assert mosaic.shape == (3 * 39 - 3, 4 * 39 - 3, 3)
+    word = int(names[0].removeprefix("word "))
+    best = min(
+        (np.linalg.norm(bag.descriptors - encoder.vocabulary_.words_[word], axis=1).min(), position)
+        for position, bag in enumerate(extractor.transform(pictures))
+    )
+    bag = extractor.extract(pictures[best[1]])
+    x, y, side, _ = bag.frames[np.linalg.norm(bag.descriptors - encoder.vocabulary_.words_[word], axis=1).argmin()]
+    middle = pictures[best[1]][round(float(y)), round(float(x))].astype(int)
+    around = pictures[best[1]][int(y - side / 2) : int(y + side / 2) + 1, int(x - side / 2) : int(x + side / 2) + 1]
+    patch = mosaic[:36, :36]
+    assert np.abs(patch.mean(axis=(0, 1)) - around.mean(axis=(0, 1))).max() < 20
+    assert np.abs(patch[17:19, 17:19].mean(axis=(0, 1)) - middle).max() < 80
+
+
+def test_words_are_the_same_for_a_vocabulary_an_encoder_and_a_pyramid(pictures, extractor, encoder):
+    pyramid = SpatialPyramid(BagOfWords(12, random_state=0), levels=2).fit(extractor.transform(pictures))
+    shown = [
+        np.asarray(plot_words(model, pictures, extractor, n_words=3).axes[0].images[0].get_array())
+        for model in (encoder, encoder.vocabulary_, pyramid)
+    ]
+    np.testing.assert_array_equal(shown[0], shown[1])
+    np.testing.assert_array_equal(shown[0], shown[2])
+
+
+def test_words_of_packed_bits_and_turned_frames():
+    random = np.random.default_rng(0)
+    images = np.kron(random.integers(0, 256, (3, 24, 24), dtype=np.uint8), np.ones((1, 8, 8), np.uint8))
+    orb = ORB(edge_threshold=15)
+    encoder = BagOfWords(4, random_state=0).fit(orb.transform(images))
+    drawn(plot_words(encoder, images, orb, n_words=9, stretch=True))
+    drawn(plot_word_map(images[0], orb, encoder))
+
+
+def test_patches_are_turned_upright():
+    from featrec.plotting._words import _cut
+
+    image = np.zeros((41, 41), np.uint8)
+    image[20:, :] = 200
+    upright = _cut(image, np.array([20, 20, 20, 90]), 1.0)
+    assert upright[:, :17].max() == 0 or upright[:, :17].min() == 200
+    assert upright[:, 19:].mean() == pytest.approx(200, abs=1)
+
+
+def test_stretched_patches_use_the_whole_range():
+    from featrec.plotting._words import _stretched
+
+    faint = np.full((4, 4, 3), 100, np.uint8)
+    faint[:2] = 120
+    assert set(np.unique(_stretched(faint))) == {0, 255}
+    flat = _stretched(np.full((4, 4, 3), 9, np.uint8))
+    assert (flat == 128).all()
+
+
+def test_word_map_counts_what_the_encoder_counts(pictures, extractor, encoder):
+    figure = drawn(plot_word_map(pictures[0], extractor, encoder, n_colors=3))
+    image, chart, histogram = figure.axes
+    code = encoder.transform(extractor.transform(pictures[:1]))[0]
+    heights = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in histogram.patches}
+    np.testing.assert_allclose([heights[word] for word in range(12)], 100 * code, rtol=1e-5)
+    colored = {bar.get_facecolor() for bar in histogram.patches}
+    assert len(colored) == 4
+    cells = np.asarray(chart.images[1].get_array())
+    bag = extractor.extract(pictures[0])
+    smallest = bag.descriptors[bag.frames[:, 2] == 12]
+    words = nearest_word(smallest, encoder.vocabulary_.words_, "euclidean")
+    commonest = np.argsort(-code, kind="stable")[0]
+    first = cells.reshape(-1, 4)[words == commonest]
+    assert len(np.unique(first, axis=0)) == 1
+    assert not image.get_xticks().size
+
+
+def test_word_map_of_a_pyramid_of_a_pipeline_and_on_given_axes(pictures, extractor):
+    chain = make_pipeline(Resize((60, 60)), extractor)
+    pyramid = SpatialPyramid(BagOfWords(5, random_state=0), levels=2).fit(chain.fit_transform(pictures))
+    given = Figure().subplots(1, 3)
+    figure = drawn(plot_word_map(pictures[0], chain, pyramid, axes=given))
+    assert figure is given[0].figure
+    assert given[0].images[0].get_array().shape[:2] == (60, 60)
+
+
+def test_word_map_of_an_image_without_descriptors(encoder, extractor):
+    figure = drawn(plot_word_map(np.zeros((8, 8)), extractor, encoder))
+    assert figure.axes[1].get_title() == "the words of its 0 descriptors"
+    assert max(bar.get_height() for bar in figure.axes[2].patches) == 0
+
+
+def test_word_figures_refuse_what_does_not_fit(pictures, extractor, encoder):
+    with pytest.raises(InputError, match=r"n_colors is 1 to 10.*got 11"):
+        plot_word_map(pictures[0], extractor, encoder, n_colors=11)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        plot_word_map(pictures[0], extractor, BagOfWords(5))
+    with pytest.raises(InputError, match=r"extractor of local features is expected.*TinyImage"):
+        plot_words(encoder, pictures, TinyImage())
+    with pytest.raises(MetricError, match="hamming descriptors meet euclidean words"):
+        plot_words(encoder, np.kron(pictures, np.ones((1, 3, 3, 1), np.uint8)), ORB(edge_threshold=15))
+    with pytest.raises(InputError, match=r"descriptors of 128 numbers meet words of 4"):
+        plot_words(BagOfWords(2, random_state=0).fit([Bag(np.eye(4))]), pictures, extractor)
+
+
+def test_functions_leave_settings_and_pyplot_alone():
+    code = (
+        "import sys, numpy as np, featrec.plotting, matplotlib as mpl;"
+        "from featrec.descriptors import DenseSIFT;"
+        "before = dict(mpl.rcParams); image = np.random.default_rng(0).random((40, 40));"
+        "ax = featrec.plotting.plot_keypoints(image, DenseSIFT().extract(image));"
+        "featrec.plotting.plot_hog(image); ax.figure.canvas.draw();"
+        "assert dict(mpl.rcParams) == before; assert 'matplotlib.pyplot' not in sys.modules;"
+        "import matplotlib.pyplot as plt; plt.switch_backend('agg');"
+        "ax = featrec.plotting.plot_hog(image); assert plt.get_fignums() == [ax.figure.number]"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_matplotlib_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "featrec\[plot\]"'):
+        plot_hog(np.zeros((40, 40)))
+
+
+def test_importing_the_figures_does_not_import_matplotlib():
+    code = "import featrec.plotting, sys; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
