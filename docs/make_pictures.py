@@ -5,6 +5,7 @@ They are the library's own work: a model is fitted on the set "shapes", and one 
 
 from __future__ import annotations
 
+import io
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
+from PIL import Image
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.svm import SVC
@@ -28,6 +30,7 @@ PICTURES = Path(__file__).parent / "pictures"
 INK = "#2b2f36"
 FOLLOWED = 14
 PIXELS = 1600
+COLORS = 256
 WIDTH = 0.178
 LEFTS = (0.006, 0.194, 0.382, 0.586, 0.816)
 
@@ -46,8 +49,8 @@ def overview(model: Pipeline, picture: np.ndarray, report: Report) -> Figure:
     label = model.predict([picture])[0]
     captions = [
         ("a picture", "of any size and kind"),
-        ("DenseSIFT", "what is where, without colour and light"),
-        ("vocabulary", "which of 60 words that is"),
+        ("DenseSIFT", "the gradients around each point"),
+        ("vocabulary", "which of 60 words each one is"),
         ("BagOfWords", "how often each word occurs, in %"),
         (f"SVC: “{label}”", f"{report.accuracy:.0%} of {report.n} test pictures right"),
     ]
@@ -76,6 +79,14 @@ def _middle(ax: Axes) -> float:
     return (ax.get_position().x0 + ax.get_position().x1) / 2
 
 
+def _save(figure: Figure, name: str) -> None:
+    """As a PNG of so few colours that a page loads it at once."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor="white")
+    picture = Image.open(buffer).convert("RGB").quantize(COLORS, dither=Image.Dither.NONE)
+    picture.save(PICTURES / f"{name}.png", optimize=True)
+
+
 def main() -> None:
     """Write every picture."""
     train, test = load_dataset("shapes", size=192)
@@ -85,7 +96,7 @@ def main() -> None:
     model.fit(train, train.labels)
     report = evaluate(model, test, test.labels)
     PICTURES.mkdir(exist_ok=True)
-    overview(model, test[FOLLOWED], report).savefig(PICTURES / "overview.png", facecolor="white")
+    _save(overview(model, test[FOLLOWED], report), "overview")
 
 
 if __name__ == "__main__":

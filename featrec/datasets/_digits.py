@@ -13,7 +13,8 @@ __all__ = ["load_digits"]
 DESCRIPTION = (
     "1,797 handwritten digits of 8×8 pixels, the test part of a set of the UCI repository, as scikit-learn ships them; the "
     "original counts from 0 to 16 are spread over 0 to 255. Two thirds of each class are drawn to train on, the rest is to "
-    "test on. Who wrote which digit is not recorded, so that both halves hold digits of the same hands."
+    "test on. Who wrote which digit is not recorded, so that both halves hold digits of the same hands. The "
+    "pictures are too small for keypoints and for dense SIFT."
 )
 CITATION = (
     "E. Alpaydin and C. Kaynak (1998). Optical Recognition of Handwritten Digits. UCI Machine Learning Repository. "

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
+from featrec import recipes
 from featrec.datasets import load_dataset
 from featrec.datasets._outlines import MARKS, OUTLINES
 from featrec.exceptions import InputError
@@ -110,3 +111,14 @@ def test_the_hue_tells_the_kind_as_far_as_asked(color, least, most):
 def test_options_out_of_range(options, message):
     with pytest.raises(InputError, match=message):
         load_dataset("shapes", **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_recipe_solves_it_and_recipes_differ(seed):
+    train, test = load_dataset("shapes", random_state=seed)
+    models = [recipes.make(name) for name in ("tiny_knn", "color_forest", "hog_svm", "bovw_svm")]
+    scores = [model.fit(train, train.labels).score(test, test.labels) for model in models]
+    assert 0.85 <= max(scores) <= 0.97
+    assert max(scores) - min(scores) >= 0.1
+    assert min(scores) > 1 / 8

@@ -401,7 +401,7 @@ def test_an_edited_first_guess_of_gradient_boosting_is_refused(path):
     assert "has not 3 columns" in refusal(path, repack(data, narrow))
     assert "1 trees an iteration are announced, [3] stored" in refusal(path, repack(data, announce))
     assert "do not suit a HalfBinomialLoss" in refusal(path, repack(data, relabel))
-    assert "DummyRegressor lacks what it needs" in refusal(path, repack(data, other))
+    assert "GradientBoostingClassifier lacks what it needs" in refusal(path, repack(data, other))
 
 
 def _neighbour_edits():
