@@ -51,7 +51,7 @@ def overview(model: Pipeline, picture: np.ndarray, report: Report) -> Figure:
         ("a picture", "of any size and kind"),
         ("DenseSIFT", "the gradients around each point"),
         ("vocabulary", "which of 60 words each one is"),
-        ("BagOfWords", "how often each word occurs, in %"),
+        ("BagOfWords", "% of each word; a pyramid adds where"),
         (f"SVC: “{label}”", f"{report.accuracy:.0%} of {report.n} test pictures right"),
     ]
     for ax, (title, subtitle) in zip(panels, captions, strict=True):

@@ -224,7 +224,7 @@ def warn_of_empty_bags(count: int, total: int, stage: str) -> None:
 
         warnings.warn(
             f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. "
-            "They may be flat or too small for the extractor; dense features (DenseSIFT) need no keypoints.",
+            "They may be flat, or too small for the extractor: Resize first; DenseSIFT needs no keypoints.",
             EmptyBagWarning,
             stacklevel=3,
         )

@@ -35,6 +35,7 @@ class Sliceable(Protocol):
 
 LARGEST_BATCH = 32
 BATCHES_PER_WORKER = 4
+PATIENCE = 2.0  # seconds before progress is worth a line
 
 
 def worker_count(n_jobs: int | None = None) -> int:
@@ -174,7 +175,7 @@ def _controller(scipy_loaded: bool) -> ThreadpoolController:
 
 
 class _Progress:
-    """A line on the standard error for each tenth of the work."""
+    """A line on the standard error for each tenth of the work, once it has taken a while."""
 
     def __init__(self, total: int, label: str):
         self.total, self.label, self.told = total, label, 0
@@ -183,7 +184,7 @@ class _Progress:
     def reached(self, done: int) -> None:
         done = min(done, self.total)
         tenth = 10 * done // max(1, self.total)
-        if tenth > self.told:
+        seconds = time.perf_counter() - self.start
+        if tenth > self.told and seconds > PATIENCE:
             self.told = tenth
-            seconds = time.perf_counter() - self.start
             sys.stderr.write(f"{done:>7} of {self.total} {self.label}, {seconds:.1f} s\n")

@@ -72,9 +72,9 @@ def bovw_svm(
     *, n_words: int = 400, levels: Any = 3, C: float = 1.0, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0
 ) -> Pipeline:
     """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM."""
-    words = BagOfWords(n_words, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+    words = BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose)
     return make_pipeline(
-        DenseSIFT(step=4, bin_sizes=(4, 8)),
+        DenseSIFT(step=6, bin_sizes=(4, 8)),
         SpatialPyramid(words, levels=levels),
         SVC(kernel=HistogramKernel("intersection", n_jobs=n_jobs), C=C),
     )

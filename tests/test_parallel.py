@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from featrec import parallel
 from featrec.exceptions import InputError
 from featrec.parallel import map_batches, one_inner_thread, worker_count
 
@@ -141,7 +142,8 @@ def test_the_first_error_comes_out_as_it_is():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs):
+def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs, monkeypatch):
+    monkeypatch.setattr(parallel, "PATIENCE", 0.0)
     map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8, verbose=1, label="pictures")
     out, err = capsys.readouterr()
     assert out == ""
@@ -149,6 +151,11 @@ def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs):
     assert 2 <= len(lines) <= 10
     assert lines[-1].strip().startswith("64 of 64 pictures, ")
     map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_quick_work_is_not_told_of(capsys):
+    map_batches(double, list(range(64)), verbose=1)
     assert capsys.readouterr() == ("", "")
 
 

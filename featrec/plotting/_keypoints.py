@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["frames_on", "plot_keypoints"]
 
 ORANGE = PALETTE[0]
+LINE = 1.1
 
 
 def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | None = None) -> Axes:
@@ -45,10 +46,11 @@ def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | No
     Examples
     --------
     >>> from skimage.data import camera
-    >>> from featrec.descriptors import SIFT
+    >>> from featrec.descriptors import DenseSIFT
     >>> from featrec.plotting import plot_keypoints
-    >>> plot_keypoints(camera(), SIFT(n_features=100).extract(camera())).get_title()
-    '100 key points'
+    >>> image = camera()[::4, ::4]
+    >>> plot_keypoints(image, DenseSIFT(step=8, bin_sizes=(4, 6)).extract(image)).get_title()
+    '421 descriptors on a lattice, 16, 24 pixels wide'
     """
     image = read_image(image)
     frames = frames_on(image, bag)
@@ -80,16 +82,25 @@ def _draw_keypoints(ax: Axes, frames: np.ndarray, max_frames: int) -> str:
 
     shown = _evenly(frames, max_frames)
     x, y, diameter, angle = shown.T
+    width = LINE / max(1.0, _layers(ax, diameter)) ** 0.6
     circles = {"widths": diameter, "heights": diameter, "angles": 0, "units": "xy", "offsets": shown[:, :2]}
-    for color, width in ((INK, 2.4), (ORANGE, 1.1)):
+    for color, strength in ((INK, 2.2 * width), (ORANGE, width)):
         ax.add_collection(
-            EllipseCollection(**circles, offset_transform=ax.transData, facecolors="none", edgecolors=color, linewidths=width)
+            EllipseCollection(
+                **circles, offset_transform=ax.transData, facecolors="none", edgecolors=color, linewidths=strength
+            )
         )
     turn = np.deg2rad(angle)
     ends = np.stack([x + diameter / 2 * np.cos(turn), y + diameter / 2 * np.sin(turn)], axis=1)
     lines = np.stack([shown[:, :2], ends], axis=1)[angle >= 0]
-    ax.add_collection(LineCollection(lines, colors=ORANGE, linewidths=1.1))
+    ax.add_collection(LineCollection(lines, colors=ORANGE, linewidths=width))
     return _count(len(frames), len(shown), "key point")
+
+
+def _layers(ax: Axes, diameter: np.ndarray) -> float:
+    """How often the circles, laid side by side, would cover the image: the more, the thinner they are drawn."""
+    height, width = ax.images[-1].get_size()
+    return float((diameter**2).sum() / (height * width))
 
 
 def _draw_lattices(ax: Axes, lattices: list[Lattice], max_frames: int) -> str:

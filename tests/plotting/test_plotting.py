@@ -173,8 +173,8 @@ def test_patches_are_turned_upright():
     image = np.zeros((41, 41), np.uint8)
     image[20:, :] = 200
     upright = _cut(image, np.array([20, 20, 20, 90]), 1.0)
-    assert upright[:, :17].max() == 0 or upright[:, :17].min() == 200
-    assert upright[:, 19:].mean() == pytest.approx(200, abs=1)
+    assert upright[:, :16].max() == 0
+    assert upright[:, 19:].min() == 200
 
 
 def test_stretched_patches_use_the_whole_range():
@@ -237,10 +237,11 @@ def test_functions_leave_settings_and_pyplot_alone():
     code = (
         "import sys, numpy as np, featrec.plotting, matplotlib as mpl;"
         "from featrec.descriptors import DenseSIFT;"
-        "before = dict(mpl.rcParams); image = np.random.default_rng(0).random((40, 40));"
+        "settings = lambda: {name: mpl.rcParams[name] for name in mpl.rcParams if name != 'backend'};"
+        "before = settings(); image = np.random.default_rng(0).random((40, 40));"
         "ax = featrec.plotting.plot_keypoints(image, DenseSIFT().extract(image));"
         "featrec.plotting.plot_hog(image); ax.figure.canvas.draw();"
-        "assert dict(mpl.rcParams) == before; assert 'matplotlib.pyplot' not in sys.modules;"
+        "assert settings() == before; assert 'matplotlib.pyplot' not in sys.modules;"
         "import matplotlib.pyplot as plt; plt.switch_backend('agg');"
         "ax = featrec.plotting.plot_hog(image); assert plt.get_fignums() == [ax.figure.number]"
     )

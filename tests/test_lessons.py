@@ -1,0 +1,113 @@
+"""The lessons run from top to bottom, and their checks name the mistakes they know."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+LESSONS = Path(__file__).resolve().parent.parent / "docs" / "lessons"
+
+
+@pytest.fixture(scope="module")
+def checks():
+    sys.path.insert(0, str(LESSONS))
+    try:
+        import checks
+
+        yield checks
+    finally:
+        sys.path.remove(str(LESSONS))
+        sys.modules.pop("checks", None)
+
+
+@pytest.fixture(scope="module")
+def visual_words(tmp_path_factory):
+    """What the lesson prints, and the folder it ran in; as a script of its own, with warnings as errors."""
+    folder = tmp_path_factory.mktemp("lesson")
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    command = [sys.executable, "-W", "error", str(LESSONS / "visual_words.py"), str(folder / "figures")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), folder
+
+
+def test_visual_words_makes_its_figures_and_nothing_else(visual_words):
+    _, folder = visual_words
+    assert list(folder.iterdir()) == [folder / "figures"]
+    figures = sorted((folder / "figures").iterdir())
+    assert [path.name.split("_")[0] for path in figures] == ["1", "2", "3", "4", "4", "5", "5", "6"]
+    assert all(path.stat().st_size > 5_000 for path in figures)
+
+
+def test_visual_words_shows_the_check_and_ends_with_a_solution(visual_words):
+    told, _ = visual_words
+    assert sum(line.startswith("Not written yet") for line in told) == 2
+    assert sum(line.startswith("Wrong bins: np.histogram") for line in told) == 1
+    assert sum(line.startswith("Right: ") for line in told) == 2
+    assert told[-1] == "the same: True"
+
+
+def test_what_visual_words_says_is_so(visual_words):
+    told = "\n".join(visual_words[0])
+    assert "descriptors differ by 0 at most" in told
+    bag, pyramid = (tuple(map(int, pair)) for pair in re.findall(r"shuffled (\d+)%, another photograph (\d+)%", told))
+    assert bag[0] > 70
+    assert bag[0] - bag[1] > pyramid[0] - pyramid[1] > 0
+    assert float(re.search(r"([\d.]+)% of 320 pictures right", told)[1]) > 80
+
+
+def mistakes(checks):
+    for check, names in ((checks.check_assign_words, "ASSIGNMENT_MISTAKES"), (checks.check_bag, "BAG_MISTAKES")):
+        yield from ((check, mistake) for mistake in getattr(checks, names))
+
+
+def test_checks_name_every_mistake_they_know(checks):
+    found = list(mistakes(checks))
+    assert len(found) >= 15
+    for check, mistake in found:
+        assert check(mistake) == " ".join(mistake.__doc__.split())
+
+
+def test_checks_name_a_mistake_that_was_normalised_too(checks):
+    assert checks.check_bag(lambda words, k: np.histogram(words, bins=k)[0] / len(words)).startswith("Wrong bins")
+    assert checks.check_bag(lambda words, k: np.bincount(words) / len(words)).startswith("Too short")
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (lambda descriptors, words: ((descriptors[:, None] - words) ** 2).sum(axis=2).argmin(axis=1), "Bytes wrap round"),
+        (lambda descriptors, words: ((descriptors - words) ** 2).sum(axis=1), r"It stops with ValueError.*shape \(n, k, d\)"),
+        (lambda descriptors, words: None, "Not written yet"),
+        (lambda descriptors, words: np.random.default_rng().integers(0, 9, 40), "something in it is random"),
+        (lambda descriptors, words: np.zeros((40, 9)), r"Of the wrong shape: \(40, 9\) where \(40,\)"),
+        (lambda descriptors, words: np.zeros(40), "none of the usual mistakes"),
+    ],
+)
+def test_the_check_of_assignments(checks, answer, named):
+    assert re.search(named, checks.check_assign_words(answer))
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        (lambda words, k: np.bincount(words, minlength=k) / len(words), "gives NaN: 0 / 0"),
+        (lambda words, k: np.bincount(words, minlength=k) / words.size if words.size else None, "is all zeros"),
+        (lambda words, k: np.bincount(words, minlength=k) / max(1, len(words)), "Right"),
+        (lambda words, k: np.histogram(words, bins=k, range=(0, k))[0] / max(1, len(words)), "Right"),
+    ],
+)
+def test_the_check_of_bags(checks, answer, named):
+    assert named in checks.check_bag(answer)
+
+
+def test_checks_leave_the_arguments_alone(checks):
+    def greedy(descriptors, words):
+        descriptors[:] = 0
+        return np.zeros(len(descriptors))
+
+    assert "none of the usual mistakes" in checks.check_assign_words(greedy)
