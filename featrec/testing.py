@@ -47,13 +47,9 @@ def check_extractor(extractor: BaseEstimator) -> None:
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from featrec.images import GlobalExtractor, as_float
+    >>> from featrec.descriptors import ColorHistogram
     >>> from featrec.testing import check_extractor
-    >>> class Brightness(GlobalExtractor):
-    ...     def _describe(self, image):
-    ...         return [as_float(image).mean()]
-    >>> check_extractor(Brightness())
+    >>> check_extractor(ColorHistogram(bins=4))
     """
     for check in (
         _check_clone,

@@ -130,7 +130,8 @@ def test_mixed_bags_are_refused():
         sample_descriptors(Bags([numbers, Bag(np.zeros((4, 5)))]), 100)
 
 
-def test_progress_of_a_sample(capsys):
+def test_progress_of_a_sample(capsys, monkeypatch):
+    monkeypatch.setattr("featrec.parallel.PATIENCE", 0.0)
     sample_descriptors(Bags(Described([10] * 50)), 100, verbose=1)
     assert "images sampled" in capsys.readouterr().err
 

@@ -5,15 +5,15 @@ import pickle
 
 import numpy as np
 import pytest
-from featrec.persistence import load, save
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from tests.tiny_network import write_tiny_network
 
 from featrec.lazy import Bags, Images
+from featrec.persistence import load, save
 from featrec.testing import _pictures, _random_bags, check_encoder, check_extractor
 from tests.contract.estimators import kind, make, public_estimators
+from tests.tiny_network import write_tiny_network
 
 ALL = public_estimators()
 CLASSES = [pytest.param(cls, id=name) for name, cls in sorted(ALL.items())]

@@ -154,7 +154,7 @@ def test_pictures_of_unequal_sizes_are_refused():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell must be 2 positive integers; got \(8, 0\)"),
+        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell must be 2 positive integers, or one that stands for all; got \(8, 0\)"),
         ({"cells_per_block": (2, 2, 2)}, "cells_per_block must be 2 positive integers"),
         ({"block_norm": "l2"}, "'block_norm' parameter of HOG must be a str among"),
         ({"orientations": 0}, "'orientations' parameter of HOG must be an int"),

@@ -1,0 +1,166 @@
+"""The public checks pass what is right and name what is broken."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featrec.descriptors import ColorHistogram, TinyImage
+from featrec.encoders import BagOfWords
+from featrec.images import GlobalExtractor, as_float, as_gray
+from featrec.testing import check_encoder, check_extractor
+
+HOW_TO = Path(__file__).resolve().parent.parent / "docs" / "how_to" / "color_moments.py"
+
+
+def test_the_how_tos_extractor_passes():
+    spec = importlib.util.spec_from_file_location("color_moments", HOW_TO)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["color_moments"] = module
+    spec.loader.exec_module(module)
+    check_extractor(module.ColorMoments())
+    check_extractor(module.ColorMoments(skew=False, n_jobs=2))
+
+
+class Mean(GlobalExtractor):
+    def _describe(self, image):
+        return [as_float(image).mean()]
+
+
+def test_a_minimal_extractor_passes():
+    check_extractor(Mean())
+
+
+class KeepsPictures(GlobalExtractor):
+    def __init__(self, *, level=0.5):
+        self.level = level
+
+    def fit(self, X, y=None):
+        self.level = 0.1
+        return super().fit(X, y)
+
+    def _describe(self, image):
+        return [as_float(image).mean() * self.level]
+
+
+class Unpicklable(Mean):
+    def fit(self, X, y=None):
+        self.learned_ = lambda: None
+        return super().fit(X, y)
+
+
+class Random(GlobalExtractor):
+    def _describe(self, image):
+        return np.random.default_rng().random(3)
+
+
+class Batchwise(GlobalExtractor):
+    def _describe_batch(self, images):
+        means = np.array([[as_float(image).mean()] for image in images])
+        return means / means.max()
+
+
+class Writes(GlobalExtractor):
+    def _describe(self, image):
+        image[0, 0] = 0
+        return [as_float(image).mean()]
+
+
+class RawValues(GlobalExtractor):
+    def _describe(self, image):
+        return [np.float64(image.mean())]
+
+
+class RedOnly(GlobalExtractor):
+    def _describe(self, image):
+        values = as_float(image)
+        return [values.sum()]
+
+
+class DividesByZero(GlobalExtractor):
+    def _describe(self, image):
+        values = as_float(as_gray(image)).astype(float)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return [values.mean() / values.std()]
+
+
+class SharedScratch(GlobalExtractor):
+    def _describe(self, image):
+        self.scratch = []
+        for row in as_float(as_gray(image)):
+            self.scratch.append(row.mean())
+            sum(range(2000))
+        return [float(np.mean(self.scratch)), float(len(self.scratch))]
+
+
+class TooManyNames(Mean):
+    def get_feature_names_out(self, input_features=None):
+        return np.array(["a", "b"], dtype=object)
+
+
+BROKEN = [
+    (KeepsPictures, "fit changes parameters"),
+    (Unpicklable, "pickle"),
+    (Random, "a pickled copy gives other numbers|two runs give different numbers"),
+    (Batchwise, "depend on its neighbours"),
+    (Writes, "read-only"),
+    (RawValues, "uint8, uint16 and float copies of one picture differ"),
+    (RedOnly, "a gray picture differs from its RGB copy"),
+    (DividesByZero, "gives NaN"),
+    (SharedScratch, "two threads at once"),
+    (TooManyNames, "2 names for 1 numbers"),
+]
+
+
+@pytest.mark.parametrize("extractor, message", BROKEN, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_extractor_is_named(extractor, message):
+    with pytest.raises((AssertionError, AttributeError), match=message):
+        check_extractor(extractor())
+
+
+class Forgetful(BagOfWords):
+    def fit(self, X, y=None):
+        return super().fit(X[:5])
+
+    def fit_transform(self, X, y=None):
+        return super().fit_transform(X)
+
+
+class Remembers(BagOfWords):
+    def fit(self, X, y=None):
+        before = getattr(self, "vocabulary_", None)
+        super().fit(X)
+        self.vocabulary_ = before or self.vocabulary_
+        return self
+
+
+class AddsOne(BagOfWords):
+    def transform(self, X):
+        return super().transform(X) + np.float32(1)
+
+
+class Doubles(BagOfWords):
+    def transform(self, X):
+        return super().transform(X).astype(np.float64)
+
+
+BROKEN_ENCODERS = [
+    (Forgetful, "fit_transform differs from fit and transform"),
+    (Remembers, "a second fit remembers the first"),
+    (AddsOne, "an empty Bag does not give a row of zeros|fit_transform differs"),
+    (Doubles, "does not give a float32 array"),
+]
+
+
+@pytest.mark.parametrize("encoder, message", BROKEN_ENCODERS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_broken_encoder_is_named(encoder, message):
+    with pytest.raises(AssertionError, match=message):
+        check_encoder(encoder(4, random_state=0))
+
+
+def test_ours_pass():
+    check_extractor(ColorHistogram(bins=3))
+    check_extractor(TinyImage(size=8, color=True))
+    check_encoder(BagOfWords(3, use_idf=True, random_state=0))
