@@ -2,9 +2,10 @@
 
     python docs/how_to/color_moments.py
 
-A class that gives one row of numbers for a picture is a ``GlobalExtractor`` and writes ``_describe(image) -> vector``; one that
-gives local features is a ``LocalExtractor`` and writes ``_describe(image) -> Bag`` and ``_dimension()``. The base class brings the check of the
-input, threads, names, tables and errors that name the picture. ``check_extractor`` says what is still wrong, and why it matters.
+A class that gives one row of numbers for a picture is a ``GlobalExtractor`` and writes ``_describe(image) -> vector``; one
+that gives local features is a ``LocalExtractor`` and writes ``_describe(image) -> Bag`` and ``_dimension()``. The base class
+brings the check of the input, threads, names, tables and errors that name the picture. ``check_extractor`` says what is still
+wrong, and why it matters.
 
 Stricker and Orengo, "Similarity of color images", 1995.
 """
