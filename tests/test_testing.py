@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,7 @@ class SharedScratch(GlobalExtractor):
         self.scratch = []
         for row in as_float(as_gray(image)):
             self.scratch.append(row.mean())
-            sum(range(2000))
+            time.sleep(1e-4)
         return [float(np.mean(self.scratch)), float(len(self.scratch))]
 
 

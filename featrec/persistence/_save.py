@@ -147,7 +147,7 @@ def _without_padding(name: str, content: bytes) -> bytes:
     names = array.dtype.names
     if not names or array.dtype.itemsize == sum(array.dtype[field].itemsize for field in names):
         return content
-    clean, buffer = np.zeros_like(array), io.BytesIO()
+    clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like leaves the gaps as they were
     for field in names:
         clean[field] = array[field]
     np.save(buffer, clean, allow_pickle=False)
