@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, Self
@@ -14,12 +15,13 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
-from featrec.exceptions import EmptyBagWarning, InputError, MetricError
+from featrec.exceptions import EmptyBagWarning, FailedImageWarning, InputError, MetricError
 from featrec.lazy import Bags, Images
 from featrec.parallel import map_batches
 
 __all__ = [
     "JOBS",
+    "ON_ERROR",
     "RANDOM_STATE",
     "VERBOSE",
     "CodesOutput",
@@ -37,11 +39,13 @@ __all__ = [
     "real_number",
     "sample_descriptors",
     "warn_of_empty_bags",
+    "warn_of_failures",
 ]
 
 JOBS = {"n_jobs": [None, Integral]}
 VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
+ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
 # An image gives at least this many descriptors to a sample, if it has them; a sample of 100,000 then reads 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
@@ -217,14 +221,26 @@ def check_alike(bags: Sequence[Bag]) -> None:
         raise InputError(f"descriptors must have one width; these have {sorted(width for _, width in kinds)}")
 
 
-def warn_of_empty_bags(count: int, total: int, stage: str) -> None:
+def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0) -> None:
     """One warning for a batch, with the count."""
-    if count:
-        import warnings
-
+    if failed:
+        others = f", and {count - failed} gave no descriptors" if count > failed else ""
+        warn_of_failures(failed, total, stage, others)
+    elif count:
         warnings.warn(
             f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. "
             "They may be flat, or too small for the extractor: Resize first; DenseSIFT needs no keypoints.",
             EmptyBagWarning,
             stacklevel=3,
+        )
+
+
+def warn_of_failures(failed: int, total: int, stage: str, others: str = "") -> None:
+    """One warning for a batch some of whose pictures could not be used."""
+    if failed:
+        warnings.warn(
+            f"{stage}: {failed} of {total} images could not be used{others}; their codes are zero. "
+            "failures_ of the extractor lists them with the reasons.",
+            FailedImageWarning,
+            stacklevel=4,
         )

@@ -19,6 +19,7 @@ Every error is also the built-in that a user would catch, and names the item, th
 
     FeatrecWarning (UserWarning)
     ├── EmptyBagWarning                         images without descriptors became zero rows
+    │   └── FailedImageWarning                  some of them because they could not be read (on_error="empty")
     └── VersionWarning                          a model was saved with other versions
 """
 
@@ -30,6 +31,7 @@ __all__ = [
     "DatasetError",
     "EmptyBagWarning",
     "EmptyImageError",
+    "FailedImageWarning",
     "FeatrecError",
     "FeatrecWarning",
     "ImageError",
@@ -143,6 +145,10 @@ class FeatrecWarning(UserWarning):
 
 class EmptyBagWarning(FeatrecWarning):
     """Some images gave no descriptors, so their codes are zero."""
+
+
+class FailedImageWarning(EmptyBagWarning):
+    """Some pictures could not be used, so their codes are zero; ``on_error="empty"`` asked to go on."""
 
 
 class VersionWarning(FeatrecWarning):

@@ -5,8 +5,9 @@ scikit-learn slices, splits and indexes them like arrays of shape ``(n,)`` witho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ from featrec.bag import Bag
 from featrec.exceptions import ImageError, InputError
 from featrec.parallel import map_batches
 
-__all__ = ["Bags", "Images", "resolve_key"]
+__all__ = ["Bags", "Failure", "Failures", "Images", "resolve_key"]
 
 
 def resolve_key(key: Any, n: int) -> int | np.ndarray:
@@ -39,6 +40,35 @@ def resolve_key(key: Any, n: int) -> int | np.ndarray:
             raise IndexError(f"a sequence of {n} items has one axis; got a key of shape {key.shape}")
         key = key if key.size else key.astype(int)
     return np.arange(n)[key]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A picture that could not be used: its place in the batch, its path where it has one, and the reason."""
+
+    index: int | None
+    item: str | None
+    reason: str
+
+
+class Failures(Sequence):
+    """The pictures of one batch that could not be used, in the order of the batch; it grows while lazy Bags are computed."""
+
+    def __init__(self, failures: Iterable[Failure] = ()):
+        self._by_place = {(failure.index, failure.item): failure for failure in failures}
+
+    def note(self, failures: Iterable[Failure]) -> None:
+        """Add some; one that is known already is not counted twice."""
+        self._by_place.update({(failure.index, failure.item): failure for failure in failures})
+
+    def __len__(self) -> int:
+        return len(self._by_place)
+
+    def __getitem__(self, key: Any) -> Any:
+        return sorted(self._by_place.values(), key=lambda failure: (failure.index or 0, failure.item or ""))[key]
+
+    def __repr__(self) -> str:
+        return f"Failures({list(self)})"
 
 
 class Source(Protocol):
@@ -155,8 +185,13 @@ class Images(_Lazy):
         """The same pictures with one more step."""
         return Images(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
 
-    def described(self, step: Callable[[np.ndarray], Bag]) -> Bags:
-        """The Bags that `step` makes of the pictures."""
+    def described(
+        self, step: Callable[[np.ndarray], Bag], *, instead: Bag | None = None, failures: Failures | None = None
+    ) -> Bags:
+        """The Bags that `step` makes of the pictures; `instead` stands for a picture that cannot be used, if given."""
+        if instead is not None:
+            source = Forgiving(self, step, instead, Failures() if failures is None else failures)
+            return Bags(source, index=self.index, names=self._positions)
         return Bags(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
 
     def compute(self, n_jobs: int | None = None) -> Images:
@@ -176,6 +211,33 @@ class Images(_Lazy):
         return np.array(pictures, dtype=dtype)
 
 
+class Forgiving:
+    """A source of Bags that notes pictures which cannot be used, and gives an empty Bag in their place."""
+
+    def __init__(self, images: Images, step: Callable[[np.ndarray], Bag], instead: Bag, failures: Failures):
+        self.images, self.step, self.instead, self.failures = images, step, instead, failures
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> Bag:
+        try:
+            image = self.images[position]
+            with self.images.naming(position):
+                return self.step(image)
+        except ImageError as error:
+            self.failures.note([Failure(error.position, error.item, error.reason)])
+            return self.instead
+
+    def name(self, position: int) -> str | None:
+        """The path of a picture, where it has one."""
+        return self.images.name(position)
+
+    def take(self, rows: np.ndarray) -> Forgiving:
+        """Some of them; what fails among them is noted in the same list."""
+        return Forgiving(self.images[rows], self.step, self.instead, self.failures)
+
+
 class Bags(_Lazy):
     """A lazy sequence of Bag; a Bag is computed when it is asked for and forgotten afterwards.
 
@@ -187,6 +249,16 @@ class Bags(_Lazy):
     >>> bags.shape, bags[0].descriptors.shape
     ((1,), (0, 32))
     """
+
+    @property
+    def failures(self) -> Failures:
+        """The pictures that could not be used, of those computed so far, where the extractor was told to go on."""
+        return self.source.failures if isinstance(self.source, Forgiving) else Failures()
+
+    def own_failures(self) -> list[Failure]:
+        """Those of its failures that are among these bags; a slice shares the list of the whole."""
+        own = set(self._positions.tolist())
+        return [failure for failure in self.failures if failure.index in own]
 
     def then(self, step: Callable[[Bag], Bag]) -> Bags:
         """The same bags with one more step."""

@@ -1,5 +1,8 @@
 """Whole classifiers by name: plain scikit-learn Pipelines to fit, take apart and change.
 
+All take ``probability="calibrated"``, which makes ``predict_proba`` mean what it says (five folds of the training codes are
+kept for it), and ``on_error="empty"``, which goes on where a picture cannot be read (see the extractors).
+
 Examples
 --------
 >>> from featrec import recipes
@@ -15,6 +18,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -31,52 +35,89 @@ __all__ = ["bovw_svm", "cnn_svm", "color_forest", "describe", "hog_svm", "make",
 
 
 def tiny_knn(
-    *, size: tuple[int, int] = (16, 16), n_neighbors: int = 1, n_jobs: int | None = None, verbose: int = 0
+    *,
+    size: int | tuple[int, int] = (16, 16),
+    n_neighbors: int = 1,
+    probability: str | None = None,
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> Pipeline:
     """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else."""
     return make_pipeline(
-        TinyImage(size=size, n_jobs=n_jobs, verbose=verbose),
-        KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs),
+        TinyImage(size=size, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        _classifier(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs), probability),
     )
 
 
-def color_forest(*, n_estimators: int = 300, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0) -> Pipeline:
+def color_forest(
+    *,
+    n_estimators: int = 300,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
     """Where colour tells the classes apart and shape does not: a colour histogram and a random forest."""
     return make_pipeline(
-        ColorHistogram(space="hsv", n_jobs=n_jobs, verbose=verbose),
-        RandomForestClassifier(n_estimators=n_estimators, random_state=random_state, n_jobs=n_jobs),
+        ColorHistogram(space="hsv", on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        _classifier(RandomForestClassifier(n_estimators, random_state=random_state, n_jobs=n_jobs), probability),
     )
 
 
-def hog_svm(*, size: tuple[int, int] = (64, 64), C: float = 10.0, n_jobs: int | None = None, verbose: int = 0) -> Pipeline:
+def hog_svm(
+    *,
+    size: int | tuple[int, int] = (64, 64),
+    C: float = 10.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
     """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM."""
     return make_pipeline(
         Resize(size),
-        HOG(cells_per_block=(2, 2), n_jobs=n_jobs, verbose=verbose),
-        SVC(C=C, gamma="scale"),
+        HOG(cells_per_block=(2, 2), on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        _classifier(SVC(C=C, gamma="scale"), probability),
     )
 
 
 def orb_knn(
-    *, n_words: int = 200, n_neighbors: int = 9, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0
+    *,
+    n_words: int = 200,
+    n_neighbors: int = 9,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> Pipeline:
     """The fastest of the keypoint models, for textured pictures of 100 pixels and more: ORB, binary words, neighbours."""
     return make_pipeline(
-        ORB(edge_threshold=15, fast_threshold=7),
+        ORB(edge_threshold=15, fast_threshold=7, on_error=on_error),
         BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose),
-        KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs),
+        _classifier(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs), probability),
     )
 
 
 def bovw_svm(
-    *, n_words: int = 400, levels: Any = 3, C: float = 1.0, random_state: Any = 0, n_jobs: int | None = None, verbose: int = 0
+    *,
+    n_words: int = 400,
+    levels: Any = 3,
+    C: float = 1.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
 ) -> Pipeline:
     """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM."""
     words = BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose)
     return make_pipeline(
-        DenseSIFT(step=6, bin_sizes=(4, 8)),
+        DenseSIFT(step=6, bin_sizes=(4, 8), on_error=on_error),
         SpatialPyramid(words, levels=levels),
-        SVC(kernel=HistogramKernel("intersection", n_jobs=n_jobs), C=C),
+        _classifier(SVC(kernel=HistogramKernel("intersection", n_jobs=n_jobs), C=C), probability),
     )
 
 
@@ -85,18 +126,30 @@ def cnn_svm(
     *,
     layer: str | None = None,
     preprocessing: Any = None,
-    size: Any = None,
+    size: int | tuple[int, int] | None = None,
     C: float = 1.0,
+    probability: str | None = None,
+    on_error: str = "raise",
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
     """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM."""
+    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size}
     return make_pipeline(
-        CNNFeatures(model, layer=layer, preprocessing=preprocessing, size=size, n_jobs=n_jobs, verbose=verbose),
+        CNNFeatures(model, **prepared, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
         Normalizer(),
-        LinearSVC(C=C, random_state=random_state),
+        _classifier(LinearSVC(C=C, random_state=random_state), probability),
     )
+
+
+def _classifier(classifier: Any, probability: str | None) -> Any:
+    """The classifier itself, or one whose probabilities are fitted on five folds of the training codes."""
+    if probability is None:
+        return classifier
+    if probability != "calibrated":
+        raise InputError(f'probability is "calibrated" or None; got {probability!r}')
+    return CalibratedClassifierCV(classifier, ensemble=False)
 
 
 _RECIPES = {recipe.__name__: recipe for recipe in (tiny_knn, color_forest, hog_svm, orb_knn, bovw_svm, cnn_svm)}

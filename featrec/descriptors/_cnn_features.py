@@ -49,6 +49,9 @@ class CNNFeatures(GlobalExtractor):
         place; True where nothing is declared.
     batch_size : int, default=1
         Pictures that go through the network at once.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        that counts them and ``failures_`` that lists them.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -99,6 +102,7 @@ class CNNFeatures(GlobalExtractor):
         size: int | tuple[int, int] | None = None,
         crop: bool | None = None,
         batch_size: int = 1,
+        on_error: str = "raise",
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -108,6 +112,7 @@ class CNNFeatures(GlobalExtractor):
         self.size = size
         self.crop = crop
         self.batch_size = batch_size
+        self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
 

@@ -28,6 +28,9 @@ class ColorHistogram(GlobalExtractor):
     space : {"rgb", "hsv", "lab"}, default="rgb"
         "rgb": three channels from 0 to 1. "hsv": hue over the full turn from red to red, saturation, value.
         "lab": CIE L*a*b* of sRGB in daylight (D65, 2°), L from 0 to 100, a and b from -128 to 127.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        that counts them and ``failures_`` that lists them.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -68,11 +71,13 @@ class ColorHistogram(GlobalExtractor):
         *,
         bins: int | tuple[int, int, int] = (8, 8, 8),
         space: str = "rgb",
+        on_error: str = "raise",
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.bins = bins
         self.space = space
+        self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
 

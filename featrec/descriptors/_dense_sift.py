@@ -46,6 +46,9 @@ class DenseSIFT(LocalExtractor):
         frame stays.
     window_size : float, default=1.5
         Deviation, in bins, of the Gaussian that gives the inner bins more weight than the outer ones.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        that counts them and ``failures_`` that lists them.
 
     Notes
     -----
@@ -76,6 +79,7 @@ class DenseSIFT(LocalExtractor):
     """
 
     _parameter_constraints = {
+        **LocalExtractor._parameter_constraints,
         "step": [positive_integer()],
         "bin_sizes": [positive_integer(), "array-like"],
         "magnif": [real_number(0, closed="neither"), None],
@@ -91,12 +95,14 @@ class DenseSIFT(LocalExtractor):
         magnif: float | None = 6,
         contrast_threshold: float = 0.005,
         window_size: float = 1.5,
+        on_error: str = "raise",
     ):
         self.step = step
         self.bin_sizes = bin_sizes
         self.magnif = magnif
         self.contrast_threshold = contrast_threshold
         self.window_size = window_size
+        self.on_error = on_error
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -34,6 +34,9 @@ class HOG(GlobalExtractor):
         L2-Hys is L2, cut at 0.2, then L2 again.
     transform_sqrt : bool, default=False
         Take the square root of the values first, which evens out light and shadow.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        that counts them and ``failures_`` that lists them.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -83,6 +86,7 @@ class HOG(GlobalExtractor):
         cells_per_block: tuple[int, int] = (3, 3),
         block_norm: str = "L2-Hys",
         transform_sqrt: bool = False,
+        on_error: str = "raise",
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -91,6 +95,7 @@ class HOG(GlobalExtractor):
         self.cells_per_block = cells_per_block
         self.block_norm = block_norm
         self.transform_sqrt = transform_sqrt
+        self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
 

@@ -43,6 +43,9 @@ class ORB(LocalExtractor):
         Side of the square that a descriptor looks at, in pixels of its level.
     fast_threshold : int, default=20
         Least difference of gray between a corner and its surroundings.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        that counts them and ``failures_`` that lists them.
 
     Notes
     -----
@@ -63,7 +66,9 @@ class ORB(LocalExtractor):
     Bag(200 descriptors of 32 uint8, frames, image 512×512, hamming)
     """
 
+    metric = "hamming"
     _parameter_constraints = {
+        **LocalExtractor._parameter_constraints,
         "n_features": [positive_integer()],
         "scale_factor": [real_number(1, closed="neither")],
         "n_levels": [positive_integer()],
@@ -85,6 +90,7 @@ class ORB(LocalExtractor):
         score_type: str = "harris",
         patch_size: int = 31,
         fast_threshold: int = 20,
+        on_error: str = "raise",
     ):
         self.n_features = n_features
         self.scale_factor = scale_factor
@@ -94,6 +100,7 @@ class ORB(LocalExtractor):
         self.score_type = score_type
         self.patch_size = patch_size
         self.fast_threshold = fast_threshold
+        self.on_error = on_error
 
     def _describe(self, image: np.ndarray) -> Bag:
         detector = cv2.ORB.create(

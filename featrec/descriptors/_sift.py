@@ -34,6 +34,9 @@ class SIFT(LocalExtractor):
         Blobs whose principal curvatures have a larger ratio lie on an edge and are dropped; more keeps more of them.
     sigma : float, default=1.6
         Deviation of the Gaussian that smooths the first layer.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        that counts them and ``failures_`` that lists them.
 
     Notes
     -----
@@ -55,6 +58,7 @@ class SIFT(LocalExtractor):
     """
 
     _parameter_constraints = {
+        **LocalExtractor._parameter_constraints,
         "n_features": [positive_integer(0)],
         "n_octave_layers": [positive_integer()],
         "contrast_threshold": [real_number(0, closed="left")],
@@ -70,12 +74,14 @@ class SIFT(LocalExtractor):
         contrast_threshold: float = 0.04,
         edge_threshold: float = 10,
         sigma: float = 1.6,
+        on_error: str = "raise",
     ):
         self.n_features = n_features
         self.n_octave_layers = n_octave_layers
         self.contrast_threshold = contrast_threshold
         self.edge_threshold = edge_threshold
         self.sigma = sigma
+        self.on_error = on_error
 
     def _describe(self, image: np.ndarray) -> Bag:
         detector = cv2.SIFT.create(

@@ -28,6 +28,9 @@ class TinyImage(GlobalExtractor):
     normalize : bool, default=True
         Subtract the mean of the row and divide it by its length, which takes out brightness and contrast. Otherwise the
         values lie in [0, 1].
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        that counts them and ``failures_`` that lists them.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -70,12 +73,14 @@ class TinyImage(GlobalExtractor):
         size: int | tuple[int, int] = (16, 16),
         color: bool = False,
         normalize: bool = True,
+        on_error: str = "raise",
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.size = size
         self.color = color
         self.normalize = normalize
+        self.on_error = on_error
         self.n_jobs = n_jobs
         self.verbose = verbose
 

@@ -21,7 +21,7 @@ from featrec.base import (
 )
 from featrec.encoders._layout import PyramidLayout, WholeImage
 from featrec.exceptions import ImageError, InputError, MetricError
-from featrec.lazy import Bags
+from featrec.lazy import Bags, Failure
 from featrec.parallel import map_batches
 from featrec.vocabularies import fit_vocabulary
 
@@ -34,6 +34,15 @@ class Pooled(NamedTuple):
     regions: np.ndarray  # (n_images, n_regions, width)
     counts: np.ndarray  # (n_images, n_regions)
     tally: np.ndarray | None  # summed over the images
+    failures: list[Failure]
+
+
+class Finished(NamedTuple):
+    """The codes of a batch, how many of its images had no descriptors, and which could not be used."""
+
+    codes: np.ndarray
+    empty: int
+    failures: list[Failure]
 
 
 class BagsTransformer(CodesOutput, Transformer):
@@ -142,7 +151,7 @@ class BagsTransformer(CodesOutput, Transformer):
             regions[i], counts[i] = layout.merge(pooled, in_cells, encoder.pooling)
             if with_tally:
                 tally = encoder._tally(pooled) + (0 if tally is None else tally)
-        return Pooled(regions, counts, tally)
+        return Pooled(regions, counts, tally, list(bags.failures))
 
     def _pooled_and_tallied(self, bags: Bags) -> Pooled:
         return self._pooled(bags, with_tally=True)
@@ -150,11 +159,10 @@ class BagsTransformer(CodesOutput, Transformer):
     def _tallies(self, bags: Bags) -> np.ndarray | None:
         return self._pooled(bags, with_tally=True).tally
 
-    def _codes(self, bags: Bags) -> tuple[np.ndarray, int]:
+    def _codes(self, bags: Bags) -> Finished:
         return self._finished(self._pooled(bags))
 
-    def _finished(self, batch: Pooled) -> tuple[np.ndarray, int]:
-        """The codes of a batch, and how many of its images had no descriptors."""
+    def _finished(self, batch: Pooled) -> Finished:
         encoder = self._encoder()
         n_images, n_regions, width = batch.regions.shape
         counts = batch.counts.reshape(-1)
@@ -162,12 +170,15 @@ class BagsTransformer(CodesOutput, Transformer):
         codes[counts == 0] = 0
         codes *= np.float32(self._layout().scale)
         empty = int((batch.counts.sum(axis=1) == 0).sum())
-        return codes.reshape(n_images, n_regions * width), empty
+        return Finished(codes.reshape(n_images, n_regions * width), empty, batch.failures)
 
-    def _gather(self, parts: list[tuple[np.ndarray, int]], bags: Bags) -> Any:
-        empty = np.empty((0, self._code_width()), np.float32)
-        codes = np.concatenate([empty, *(codes for codes, _ in parts)])
-        warn_of_empty_bags(sum(count for _, count in parts), len(bags), type(self).__name__)
+    def _gather(self, parts: list[Finished], bags: Bags) -> Any:
+        none = np.empty((0, self._code_width()), np.float32)
+        codes = np.concatenate([none, *(part.codes for part in parts)])
+        # A worker in another process noted its failures there; those of a thread are known already.
+        bags.failures.note(failure for part in parts for failure in part.failures)
+        failed = len(bags.own_failures())
+        warn_of_empty_bags(sum(part.empty for part in parts), len(bags), type(self).__name__, failed)
         return self._with_index(codes, bags.index)
 
 

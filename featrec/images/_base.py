@@ -8,11 +8,21 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from featrec.bag import Bag
-from featrec.base import JOBS, VERBOSE, CodesOutput, NoOutputContainer, Tags, Transformer, check_is_fitted
+from featrec.base import (
+    JOBS,
+    ON_ERROR,
+    VERBOSE,
+    CodesOutput,
+    NoOutputContainer,
+    Tags,
+    Transformer,
+    check_is_fitted,
+    warn_of_failures,
+)
 from featrec.exceptions import ImageError, InputError
 from featrec.images._input import check_images
 from featrec.images._read import read_image
-from featrec.lazy import Bags, Images
+from featrec.lazy import Bags, Failure, Failures, Images
 from featrec.parallel import map_batches
 
 __all__ = ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
@@ -80,8 +90,26 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         raise NotImplementedError
 
 
-class LocalExtractor(NoOutputContainer, ImageTransformer):
-    """Pictures to Bags. A subclass writes ``_describe(image) -> Bag`` and ``_dimension() -> int``."""
+class Extractor(ImageTransformer):
+    """What all extractors share: the policy for pictures that cannot be used."""
+
+    on_error: str = "raise"
+    failures_: Failures
+
+    def __getstate__(self) -> dict:
+        """The list of failures belongs to the last batch, not to the model."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "failures_"}
+
+
+class LocalExtractor(NoOutputContainer, Extractor):
+    """Pictures to Bags. A subclass writes ``_describe(image) -> Bag`` and ``_dimension() -> int``.
+
+    One whose descriptors are packed bits sets ``metric = "hamming"``.
+    """
+
+    _parameter_constraints = {**ON_ERROR}
+    metric: ClassVar[str] = "euclidean"
 
     def transform(self, X: Any) -> Bags:
         """Describe pictures lazily: a Bag is computed when it is asked for.
@@ -95,7 +123,11 @@ class LocalExtractor(NoOutputContainer, ImageTransformer):
         Bags
         """
         self._check_parameters()
-        return check_images(X).described(copy.copy(self)._describe)
+        images, describe = check_images(X), copy.copy(self)._describe
+        self.failures_ = Failures()
+        if self.on_error == "raise":
+            return images.described(describe)
+        return images.described(describe, instead=self._nothing(), failures=self.failures_)
 
     def extract(self, image: Any) -> Bag:
         """Describe one picture: an array, a path, encoded bytes or a PIL image."""
@@ -107,6 +139,11 @@ class LocalExtractor(NoOutputContainer, ImageTransformer):
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(self._dimension())], dtype=object)
 
+    def _nothing(self) -> Bag:
+        """The Bag of a picture without descriptors."""
+        kind = np.uint8 if self.metric == "hamming" else np.float32
+        return Bag(np.empty((0, self._dimension()), kind), np.empty((0, 4), np.float32), metric=self.metric)
+
     def _describe(self, image: np.ndarray) -> Bag:
         raise NotImplementedError
 
@@ -114,21 +151,21 @@ class LocalExtractor(NoOutputContainer, ImageTransformer):
         raise NotImplementedError
 
 
-class GlobalExtractor(CodesOutput, ImageTransformer):
+class GlobalExtractor(CodesOutput, Extractor):
     """Pictures to one row of numbers each.
 
     A subclass writes ``_describe(image) -> vector``, or ``_describe_batch(images) -> rows`` where many at once pay off;
     ``_way_out`` tells a user whose pictures give rows of different lengths what to do.
     """
 
-    _parameter_constraints = {**JOBS, **VERBOSE}
+    _parameter_constraints = {**JOBS, **VERBOSE, **ON_ERROR}
     _way_out: ClassVar[str] = "Put Resize((height, width)) before it."
     n_features_out_: int
     n_jobs: int | None = None
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the first picture to learn the length of a row.
+        """Read the first picture to learn the length of a row; with ``on_error="empty"`` the first that can be read.
 
         Parameters
         ----------
@@ -143,7 +180,7 @@ class GlobalExtractor(CodesOutput, ImageTransformer):
         images = check_images(X)
         if not len(images):
             raise InputError(f"{type(self).__name__}.fit needs one picture at least, to learn the length of a code; got none")
-        self.n_features_out_ = self._rows(images[:1]).shape[1]
+        self.n_features_out_ = self._first_length(images)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -162,9 +199,14 @@ class GlobalExtractor(CodesOutput, ImageTransformer):
         if not len(images):
             check_is_fitted(self, "n_features_out_", msg="An empty batch has no known width before fit of %(name)s.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
-        parts = map_batches(self._rows, images, n_jobs=self.n_jobs, verbose=self.verbose)
-        self._check_widths(parts, images)
-        return self._with_index(np.concatenate(parts), images.index)
+        parts = map_batches(self._part, images, n_jobs=self.n_jobs, verbose=self.verbose)
+        self.failures_ = Failures(failure for _, failures in parts for failure in failures)
+        rows = [row for part, _ in parts for row in part]
+        codes = np.zeros((len(rows), self._common_length(rows, images)), np.float32)
+        for code, row in zip(codes, rows, strict=True):
+            code[:] = 0 if row is None else row
+        warn_of_failures(len(self.failures_), len(images), type(self).__name__)
+        return self._with_index(codes, images.index)
 
     def extract(self, image: Any) -> np.ndarray:
         """Describe one picture: an array, a path, encoded bytes or a PIL image."""
@@ -195,14 +237,43 @@ class GlobalExtractor(CodesOutput, ImageTransformer):
             rows.append(row)
         return np.stack(rows)
 
-    def _check_widths(self, parts: list[np.ndarray], images: Images) -> None:
-        width = self.n_features_out_ if hasattr(self, "n_features_out_") else parts[0].shape[1]
-        first = 0
-        for part in parts:
-            if part.shape[1] != width:
-                with images.naming(first):
-                    raise self._unequal(part.shape[1], width)
-            first += len(part)
+    def _part(self, images: Images) -> tuple[list[np.ndarray | None], list[Failure]]:
+        """The rows of a batch, None for pictures that cannot be used, and the reasons."""
+        if self.on_error == "raise":
+            return list(self._rows(images)), []
+        rows: list[np.ndarray | None] = []
+        failures = []
+        for position in range(len(images)):
+            try:
+                rows.append(self._rows(images[position : position + 1])[0])
+            except ImageError as error:
+                rows.append(None)
+                failures.append(Failure(error.position, error.item, error.reason))
+        return rows, failures
+
+    def _first_length(self, images: Images) -> int:
+        first: ImageError | None = None
+        for position in range(len(images)):
+            try:
+                return self._rows(images[position : position + 1]).shape[1]
+            except ImageError as error:
+                if self.on_error == "raise":
+                    raise
+                first = first or error
+        raise InputError(f"none of the {len(images)} pictures can be used; the first: {first}") from first
+
+    def _common_length(self, rows: list[np.ndarray | None], images: Images) -> int:
+        """The length of all rows: the fitted one, or before fit that of the first."""
+        expected = getattr(self, "n_features_out_", None)
+        for position, row in enumerate(rows):
+            if row is None:
+                continue
+            if expected is None:
+                expected = len(row)
+            if len(row) != expected:
+                with images.naming(position):
+                    raise self._unequal(len(row), expected)
+        return expected or 0
 
     def _unequal(self, length: int, expected: int) -> ImageError:
         name = type(self).__name__
