@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from featrec.cli._failures import going_on
 from featrec.cli._folders import add_folder, has_split, read_split
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_network
 from featrec.cli._terminal import verbosity
@@ -28,21 +29,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fit all, judge all, print one table."""
+    """Fit all, judge all, print one table; 1 where pictures were left out."""
     from featrec.evaluation import compare
 
     for out in filter(None, (arguments.json, arguments.markdown)):
         if not out.parent.is_dir():
             raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
     models = _models(arguments)
-    train, judged = _pictures(arguments)
-    comparison = compare(models, train, train.labels, **judged, verbose=verbosity())
+    folders = _pictures(arguments)
+
+    def judge(train: Any, test: Any = None) -> Any:
+        where = {"cv": arguments.cv} if test is None else {"test": (test, test.labels)}
+        return compare(models, train, train.labels, **where, verbose=verbosity())
+
+    comparison, failed = going_on(judge, *folders, n_jobs=arguments.n_jobs)
     print(comparison)
     if arguments.json:
         comparison.to_json(arguments.json)
     if arguments.markdown:
         comparison.to_markdown(arguments.markdown)
-    return 0
+    return 1 if failed else 0
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -59,16 +65,16 @@ def _models(arguments: argparse.Namespace) -> dict[str, Any]:
     return models
 
 
-def _pictures(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """The pictures to learn from, and how the models are judged."""
+def _pictures(arguments: argparse.Namespace) -> tuple[Any, ...]:
+    """The pictures to learn from and those to test on; with --cv only the former."""
     if arguments.cv is not None:
         from featrec.datasets import ImageFolder
 
         if has_split(arguments.folder):
             folder = arguments.folder
             raise InputError(f"{folder} has its own test folder; leave --cv out, or give {folder / 'train'}")
-        return ImageFolder(arguments.folder), {"cv": arguments.cv}
+        return (ImageFolder(arguments.folder),)
     train, test = read_split(arguments)
     if test is None:
         raise InputError("a comparison needs pictures to test on; --holdout must be more than 0")
-    return train, {"test": (test, test.labels)}
+    return train, test

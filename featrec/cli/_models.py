@@ -24,23 +24,23 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N", type=int, default=0, help="of everything that is drawn (0)")
 
 
-def make_recipe(name: str, *, n_jobs: int, seed: int, verbose: int | None = None) -> Pipeline:
+def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
     """The recipe with that name; drawn from `seed`, telling its progress on a terminal."""
     if name == "cnn_svm":
         raise InputError(f"cnn_svm needs the file of a network: --cnn {NETWORK_FORM}")
     from featrec import recipes
 
-    return _seeded(recipes.make(name, n_jobs=n_jobs, verbose=verbosity() if verbose is None else verbose), seed)
+    return _seeded(recipes.make(name, verbose=verbosity() if verbose is None else verbose, **options), seed)
 
 
-def make_network(text: str, *, n_jobs: int, seed: int) -> Pipeline:
+def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:
     """The recipe cnn_svm for ``FILE[,option=value]...``; a file that is not there is found out before any training."""
-    file, options = parse_network(text)
+    file, declared = parse_network(text)
     if not Path(file).is_file():
         raise InputError(f"there is no file {file!r}; check the path, or write --cnn {NETWORK_FORM}")
     from featrec import recipes
 
-    return _seeded(recipes.cnn_svm(file, **options, n_jobs=n_jobs, verbose=verbosity()), seed)
+    return _seeded(recipes.cnn_svm(file, **declared, **options, verbose=verbosity()), seed)
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:

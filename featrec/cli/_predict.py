@@ -9,22 +9,27 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from featrec.exceptions import ImageError
+from featrec.cli._failures import report
+from featrec.exceptions import ImageError, InputError
 
 __all__ = ["add_arguments", "run"]
 
 BATCH = 64
 TOP = 5
+UNSURE = "?"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the pictures and the form of the answer."""
     parser.add_argument("model", metavar="MODEL", help="a file that 'featrec train' has written")
     parser.add_argument("files", metavar="FILE", nargs="+", help="pictures; - reads their paths from the standard input")
+    parser.add_argument("--json", action="store_true", help=f"JSON lines with path, label and the {TOP} highest scores")
+    parser.add_argument("--top", metavar="K", type=_count, help="give the K likeliest labels with their scores")
     parser.add_argument(
-        "--json",
-        action="store_true",
-        help=f"JSON lines with path, label and the {TOP} highest scores, where the model has them",
+        "--min-confidence",
+        metavar="P",
+        type=_probability,
+        help="give no label where the probability is less; needs a model with probabilities",
     )
 
 
@@ -33,19 +38,40 @@ def run(arguments: argparse.Namespace) -> int:
     from featrec.persistence import load
 
     model = load(arguments.model)
+    _check_confidence(model, arguments)
     paths = _paths(arguments.files)
+    top = arguments.top or (TOP if arguments.json else int(arguments.min_confidence is not None))
     failures = 0
     while batch := list(islice(paths, BATCH)):
-        for path, answer in _answer(model, batch, scored=arguments.json):
+        for path, answer in _answer(model, batch, top):
             if isinstance(answer, ImageError):
                 failures += 1
-                sys.stdout.flush()
-                sys.stderr.write(f"featrec: error: {answer}\n")
+                report([answer])
             else:
-                print(
-                    json.dumps({"path": path, **answer}, ensure_ascii=False) if arguments.json else f"{path}\t{answer['label']}"
-                )
+                _doubt(answer, arguments.min_confidence)
+                print(_line(path, answer, arguments))
     return 1 if failures else 0
+
+
+def _check_confidence(model: Any, arguments: argparse.Namespace) -> None:
+    if arguments.min_confidence is not None and not hasattr(model, "predict_proba"):
+        raise InputError(
+            f"{arguments.model} gives no probabilities, which --min-confidence asks for; train it with --probability calibrated"
+        )
+
+
+def _doubt(answer: dict[str, Any], least: float | None) -> None:
+    """Take the label back where its probability is too small."""
+    if least is not None and max(answer["scores"].values()) < least:
+        answer["label"] = None
+
+
+def _line(path: str, answer: dict[str, Any], arguments: argparse.Namespace) -> str:
+    if arguments.json:
+        return json.dumps({"path": path, **answer}, ensure_ascii=False)
+    label = UNSURE if answer["label"] is None else str(answer["label"])
+    scores = [f"{name} {score:.3f}" for name, score in answer.get("scores", {}).items()] if arguments.top else []
+    return "\t".join([path, label, *scores])
 
 
 def _paths(files: Iterable[str]) -> Iterator[str]:
@@ -56,7 +82,7 @@ def _paths(files: Iterable[str]) -> Iterator[str]:
             yield file
 
 
-def _answer(model: Any, paths: list[str], *, scored: bool) -> list[tuple[str, dict[str, Any] | ImageError]]:
+def _answer(model: Any, paths: list[str], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
     """The answer to each path, in order; an error where its picture cannot be used."""
     from featrec.images import read_image
 
@@ -68,23 +94,21 @@ def _answer(model: Any, paths: list[str], *, scored: bool) -> list[tuple[str, di
         except ImageError as error:
             answers[position] = error
     try:
-        answers.update(zip(pictures, _predict(model, list(pictures.values()), scored=scored), strict=True))
+        answers.update(zip(pictures, _predict(model, list(pictures.values()), top), strict=True))
     except ImageError:
-        answers.update(
-            {position: _predict_one(model, paths[position], picture, scored) for position, picture in pictures.items()}
-        )
+        answers.update({position: _predict_one(model, paths[position], picture, top) for position, picture in pictures.items()})
     return [(path, answers[position]) for position, path in enumerate(paths)]
 
 
-def _predict_one(model: Any, path: str, picture: Any, scored: bool) -> dict[str, Any] | ImageError:
+def _predict_one(model: Any, path: str, picture: Any, top: int) -> dict[str, Any] | ImageError:
     """Where one of several pictures is refused, each is asked about by itself."""
     try:
-        return _predict(model, [picture], scored=scored)[0]
+        return _predict(model, [picture], top)[0]
     except ImageError as error:
         return ImageError(error.reason, item=path)
 
 
-def _predict(model: Any, pictures: list, *, scored: bool) -> list[dict[str, Any]]:
+def _predict(model: Any, pictures: list, top: int) -> list[dict[str, Any]]:
     """A label for each picture, and its scores; the pictures are described once for both."""
     from sklearn.pipeline import Pipeline
 
@@ -93,13 +117,13 @@ def _predict(model: Any, pictures: list, *, scored: bool) -> list[dict[str, Any]
     if isinstance(model, Pipeline) and len(model) > 1:
         model, pictures = model[-1], model[:-1].transform(pictures)
     answers = [{"label": _plain(label)} for label in model.predict(pictures)]
-    if scored:
-        for answer, scores in zip(answers, _scores(model, pictures), strict=False):
+    if top:
+        for answer, scores in zip(answers, _scores(model, pictures, top), strict=False):
             answer["scores"] = scores
     return answers
 
 
-def _scores(model: Any, pictures: Any) -> list[dict[Any, float]]:
+def _scores(model: Any, pictures: Any, top: int) -> list[dict[Any, float]]:
     """The highest probabilities or decision values of each picture, by class; none where the model has neither."""
     import numpy as np
 
@@ -111,7 +135,7 @@ def _scores(model: Any, pictures: Any) -> list[dict[Any, float]]:
         values = np.column_stack([-values, values])
     if values.shape[1] != len(model.classes_):
         return []
-    best = np.argsort(-values, axis=1, kind="stable")[:, :TOP]
+    best = np.argsort(-values, axis=1, kind="stable")[:, :top]
     return [
         {_plain(model.classes_[column]): float(row[column]) for column in columns}
         for row, columns in zip(values, best, strict=True)
@@ -121,3 +145,16 @@ def _scores(model: Any, pictures: Any) -> list[dict[Any, float]]:
 def _plain(label: Any) -> Any:
     """A label as Python's own type, which JSON can write."""
     return label.item() if hasattr(label, "item") else label
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number of labels is 1 or more; got {text}")
+    return int(text)
+
+
+def _probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"a probability lies between 0 and 1; got {text}")
+    return value

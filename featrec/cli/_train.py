@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from pathlib import Path
 
+from featrec.cli._failures import going_on
 from featrec.cli._folders import add_folder, read_split
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
 from featrec.cli._terminal import say
-from featrec.exceptions import InputError
+from featrec.exceptions import ImageError, InputError
 
 __all__ = ["add_arguments", "run"]
 
@@ -20,30 +22,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists")
     model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
+    parser.add_argument(
+        "--probability", choices=["calibrated"], help="fit probabilities, which 'featrec predict --min-confidence' asks for"
+    )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file to write")
     parser.add_argument("--force", action="store_true", help="replace a model file that is there")
     add_computing(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, report, save. What can be refused is refused before the training."""
+    """Train, report, save; 1 where pictures were left out. What can be refused is refused before the training."""
     from featrec.evaluation import evaluate
     from featrec.persistence import save
 
     out = arguments.out
     _check_output(out, arguments.force)
     make, what = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
-    model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed)
+    model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability)
     train, test = read_split(arguments)
     say(f"fitting {what} on {len(train)} pictures of {len(train.classes)} classes")
     start = time.perf_counter()
-    model.fit(train, train.labels)
-    print(f"fitted {what} on {len(train)} pictures in {time.perf_counter() - start:.1f} s")
+    _, failed = going_on(lambda pictures: model.fit(pictures, pictures.labels), train, n_jobs=arguments.n_jobs)
+    print(f"fitted {what} on {len(train) - len(failed)} pictures in {time.perf_counter() - start:.1f} s")
     if test is not None:
-        print(evaluate(model, test, test.labels))
+        report, unread = going_on(lambda pictures: evaluate(model, pictures, pictures.labels), test, n_jobs=arguments.n_jobs)
+        failed += unread
+        print(report)
     save(model, out)
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
-    return 0
+    return _told(failed, len(train) + (0 if test is None else len(test)))
+
+
+def _told(failed: list[ImageError], total: int) -> int:
+    """The exit code, which says whether pictures were left out."""
+    if failed:
+        sys.stderr.write(f"featrec: {len(failed)} of {total} pictures could not be read and were left out\n")
+    return 1 if failed else 0
 
 
 def _check_output(out: Path, force: bool) -> None:
