@@ -9,20 +9,31 @@ import numpy as np
 import pytest
 
 from featrec.descriptors import ColorHistogram, TinyImage
-from featrec.encoders import BagOfWords
+from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.images import GlobalExtractor, as_float, as_gray
 from featrec.testing import check_encoder, check_extractor
 
-HOW_TO = Path(__file__).resolve().parent.parent / "docs" / "how_to" / "color_moments.py"
+HOW_TO = Path(__file__).resolve().parent.parent / "docs" / "how_to"
+
+
+def load_page(name):
+    spec = importlib.util.spec_from_file_location(name, HOW_TO / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_the_how_tos_extractor_passes():
-    spec = importlib.util.spec_from_file_location("color_moments", HOW_TO)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["color_moments"] = module
-    spec.loader.exec_module(module)
-    check_extractor(module.ColorMoments())
-    check_extractor(module.ColorMoments(skew=False, n_jobs=2))
+    page = load_page("color_moments")
+    check_extractor(page.ColorMoments())
+    check_extractor(page.ColorMoments(skew=False, n_jobs=2))
+
+
+def test_the_how_tos_encoder_passes_alone_and_in_a_pyramid():
+    page = load_page("word_presence")
+    check_encoder(page.WordPresence(5, random_state=0))
+    check_encoder(SpatialPyramid(page.WordPresence(5, random_state=0), levels=3))
 
 
 class Mean(GlobalExtractor):
