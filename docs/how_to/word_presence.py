@@ -4,9 +4,9 @@
 
 An encoder is three methods. ``_pool`` puts one image's descriptors into cells and assigns each descriptor once; ``_finish``
 normalises rows; ``_width`` says how long a row is. ``pooling`` says whether the cells of a region are added up or whether the
-largest counts. The base class does the rest: it learns the vocabulary, goes over the images in threads, gives empty Bags rows of
-zeros with one warning and names columns, and any ``SpatialPyramid`` can be put around it. ``check_encoder`` says what is still
-wrong, and why it matters.
+largest counts. The base class does the rest: it learns the vocabulary, goes over the images in threads, gives empty Bags rows
+of zeros with one warning and names columns, and any ``SpatialPyramid`` can be put around it. ``check_encoder`` says what is
+still wrong, and why it matters.
 """
 
 from __future__ import annotations
