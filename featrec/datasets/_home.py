@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
-from featrec.exceptions import DatasetError
+from featrec.datasets._download import fetch
+from featrec.datasets._options import flag
+from featrec.datasets._published import PublishedSet
+from featrec.exceptions import DatasetError, InputError
 
 __all__ = ["dataset_folder"]
 
 VARIABLE = "FEATREC_DATA"
 
 
-def dataset_folder(name: str, folder: str, content: Sequence[str], homepage: str, data_home: str | os.PathLike | None) -> Path:
-    """The folder of a data set, once everything it must contain is there."""
-    expected = f"expected: {folder}/ with {', '.join(content)}. They are published at {homepage}."
+def dataset_folder(published: PublishedSet, data_home: str | os.PathLike | None, download: bool) -> Path:
+    """The folder of a data set, once everything it must contain is there.
+
+    `data_home` goes before ``FEATREC_DATA``. There is no third place: hundreds of megabytes are not put where nobody looks.
+    What is there is never overwritten, so that a set of one's own in the published layout stays as it is.
+    """
+    flag(published.name, download=download)
+    home = _home(published, data_home)
+    missing = published.missing(home)
+    if missing and download and published.sources:
+        fetch(published, home)
+        missing = published.missing(home)
+    root = home / published.folder
+    if missing:
+        raise DatasetError(
+            f"the data set {published.name!r} is not complete in {os.fspath(root)!r}: no {', '.join(missing)}; "
+            f"{published.expected} {published.offer}"
+        )
+    return root
+
+
+def _home(published: PublishedSet, data_home: str | os.PathLike | None) -> Path:
     home = data_home if data_home is not None else os.environ.get(VARIABLE)
     if not home:
         raise DatasetError(
-            f"the data set {name!r} is read from the folder that the environment variable {VARIABLE} or data_home=... names; "
-            f"neither is set; {expected}"
+            f"the data set {published.name!r} is read from the folder that the environment variable {VARIABLE} or "
+            f"data_home=... names; neither is set; {published.expected} {published.offer}"
         )
-    root = Path(home) / folder
-    missing = [part for part in content if not (root / part).exists()]
-    if missing:
-        raise DatasetError(f"the data set {name!r} is not complete in {os.fspath(root)!r}: no {', '.join(missing)}; {expected}")
-    return root
+    if not isinstance(home, (str, os.PathLike)):
+        raise InputError(f"data_home of the data set {published.name!r} must be a path or None; got {home!r}")
+    return Path(home).expanduser()

@@ -7,7 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from featrec.datasets._cifar10 import load_cifar10
+from featrec.datasets._caltech101 import load_caltech101
+from featrec.datasets._cifar import load_cifar10, load_cifar100
 from featrec.datasets._dataset import Dataset
 from featrec.datasets._digits import load_digits
 from featrec.datasets._faces import load_faces
@@ -20,7 +21,9 @@ from featrec.exceptions import DatasetError, InputError
 __all__ = ["dataset_names", "load_dataset"]
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
+    "caltech101": load_caltech101,
     "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
     "digits": load_digits,
     "faces": load_faces,
     "fashion-mnist": load_fashion_mnist,
@@ -38,13 +41,13 @@ def dataset_names() -> list[str]:
     --------
     >>> from featrec.datasets import dataset_names
     >>> dataset_names()
-    ['cifar10', 'digits', 'faces', 'fashion-mnist', 'mnist', 'scene15', 'shapes', 'textures']
+    ['caltech101', 'cifar10', 'cifar100', 'digits', 'faces', 'fashion-mnist', 'mnist', 'scene15', 'shapes', 'textures']
     """
     return sorted(LOADERS)
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """Load a data set by name: ``train, test = load_dataset("digits")``. Nothing is downloaded.
+    """Load a data set by name: ``train, test = load_dataset("digits")``. Nothing is downloaded unasked.
 
     ================= ================================================ =====================================================
     name              pictures                                         options
@@ -55,14 +58,22 @@ def load_dataset(name: str, **options: Any) -> Dataset:
                       scikit-image; disjoint regions                   `random_state=0`
     ``shapes``        eight kinds of objects, generated, colour        `n_train=600`, `n_test=400`, `size=96`,
                                                                        `random_state=0` and the strengths below
-    ``mnist``         handwritten digits, 28×28 gray                   `data_home=None`
-    ``fashion-mnist`` pieces of clothing, 28×28 gray                   `data_home=None`
-    ``cifar10``       animals and vehicles, 32×32 colour               `data_home=None`
-    ``scene15``       photographs of fifteen kinds of places, gray     `data_home=None`
+    ``mnist``         handwritten digits, 28×28 gray                   `data_home=None`, `download=False`
+    ``fashion-mnist`` pieces of clothing, 28×28 gray                   `data_home=None`, `download=False`
+    ``cifar10``       animals and vehicles, 32×32 colour               `data_home=None`, `download=False`
+    ``cifar100``      a hundred kinds of things, 32×32 colour          `labels="fine"` or `"coarse"` (twenty groups),
+                                                                       `data_home=None`, `download=False`
+    ``caltech101``    photographs of 101 kinds of things, of any size  `n_train=30` of each class, `n_test=50` at most of the
+                                                                       rest or None (all), `background=False` (True: with
+                                                                       the class of clutter), `random_state=0`,
+                                                                       `data_home=None`, `download=False`
+    ``scene15``       photographs of fifteen kinds of places, gray     `data_home=None`, `download=False`
     ================= ================================================ =====================================================
 
-    The last four are read from the folder that `data_home` or the environment variable ``FEATREC_DATA`` names, in the layout
-    in which they are published.
+    The last six are read from the folder that `data_home` or else the environment variable ``FEATREC_DATA`` names, in the
+    layout in which they are published. ``download=True`` fetches into it what is missing (extra ``data``): each file must
+    have the SHA-256 that tensorflow-datasets publishes, a transfer that was cut off is resumed, and nothing that lies there
+    is overwritten. No checksum of ``scene15`` could be confirmed, so it is not fetched; its error says what to put where.
 
     Parameters
     ----------
@@ -83,7 +94,10 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     Raises
     ------
     DatasetError
-        Where the name is unknown, or the set's files are not there or damaged; the message says what is expected where.
+        Where the name is unknown, or the set's files are not there, damaged or not to be fetched; the message says what is
+        expected where.
+    MissingExtraError
+        Where ``download=True`` has something to fetch and pooch is not installed.
     InputError
         Where an option is unknown or out of its range.
 
@@ -103,7 +117,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
             f"there is no data set {name!r}{hint or '.'} The names are {', '.join(dataset_names())}; "
             "featrec.datasets.ImageFolder reads a folder of your own."
         )
-    known = list(inspect.signature(LOADERS[name]).parameters)
+    known = [option for option in inspect.signature(LOADERS[name]).parameters if not option.startswith("_")]
     unknown = sorted(set(options) - set(known))
     if unknown:
         offered = f"it takes {', '.join(known)}" if known else "it takes none"

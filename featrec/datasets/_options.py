@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from featrec.exceptions import InputError
 
-__all__ = ["seeded", "strength", "whole_number"]
+__all__ = ["flag", "one_of", "seeded", "strength", "whole_number"]
 
 INTEGER = (int, np.integer)
 NUMBER = (float, np.floating, *INTEGER)
@@ -36,3 +37,17 @@ def strength(name: str, **options: Any) -> None:
     for option, value in options.items():
         if not isinstance(value, NUMBER) or isinstance(value, bool) or not 0 <= value <= 1:
             raise InputError(f"{option} of the data set {name!r} must be a number from 0 (none) to 1; got {value!r}")
+
+
+def flag(name: str, **options: Any) -> None:
+    """Refuse what is neither True nor False."""
+    for option, value in options.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise InputError(f"{option} of the data set {name!r} must be True or False; got {value!r}")
+
+
+def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
+    """Refuse what is none of some words."""
+    for option, value in options.items():
+        if not isinstance(value, str) or value not in choices:
+            raise InputError(f"{option} of the data set {name!r} must be {' or '.join(map(repr, choices))}; got {value!r}")

@@ -7,14 +7,24 @@ import os
 from featrec.datasets._dataset import Dataset
 from featrec.datasets._folder import ImageFolder
 from featrec.datasets._home import dataset_folder
+from featrec.datasets._published import PublishedSet
 
 __all__ = ["load_scene15"]
 
+# Neither torchvision nor tensorflow-datasets knows a checksum, and none was found at a place that can be cited.
+SCENE15 = PublishedSet(
+    "scene15",
+    "scene15",
+    ("train", "test"),
+    "https://doi.org/10.6084/m9.figshare.7007177 (one folder for each class; the split is drawn from them)",
+)
 
-def load_scene15(*, data_home: str | os.PathLike | None = None) -> Dataset:
+
+def load_scene15(
+    *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = SCENE15
+) -> Dataset:
     """Photographs of places, in the split of the folder."""
-    homepage = "https://doi.org/10.6084/m9.figshare.7007177 (one folder for each class; the split is drawn from them)"
-    folder = dataset_folder("scene15", "scene15", ["train", "test"], homepage, data_home)
+    folder = dataset_folder(_published, data_home, download)
     train, test = ImageFolder.split(folder)
     return Dataset(
         "scene15",

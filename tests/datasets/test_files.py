@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from featrec.datasets import load_dataset
-from featrec.datasets._cifar10 import NAMES, TEST, TRAIN
+from featrec.datasets._cifar import NAMES, TEST, TRAIN
 from featrec.datasets._idx import read_idx
 from featrec.datasets._mnist import FASHION
-from featrec.exceptions import DatasetError
+from featrec.exceptions import DatasetError, InputError
 
 
 def idx(values: np.ndarray, kind: int = 8) -> bytes:
@@ -116,3 +116,44 @@ def test_damaged_cifar10(cifar):
     path.write_bytes(b"\7" + content[1:])
     with pytest.raises(DatasetError, match=r"labels up to 7, and batches\.meta\.txt names 2 classes"):
         load_dataset("cifar10", data_home=cifar.parent)
+
+
+@pytest.fixture
+def cifar100(tmp_path):
+    """Two pictures to train on and one to test on: a coarse label, a fine label, and the channels."""
+    folder = tmp_path / "cifar-100-binary"
+    folder.mkdir()
+    (folder / "coarse_label_names.txt").write_text("fish\nflowers\n")
+    (folder / "fine_label_names.txt").write_text("orchid\nshark\ntrout\n")
+    rows, columns = np.mgrid[:32, :32]
+    planes = np.stack([np.full((32, 32), 9), rows, columns]).astype(np.uint8).tobytes()
+    (folder / "train.bin").write_bytes(b"\0\1" + planes + b"\1\0" + planes)
+    (folder / "test.bin").write_bytes(b"\0\2" + planes)
+    return folder
+
+
+def test_cifar100(cifar100):
+    train, test = load_dataset("cifar100", data_home=cifar100.parent)
+    assert train.labels.tolist() == ["shark", "orchid"]
+    assert test.labels.tolist() == ["trout"]
+    assert train[1][4, 31].tolist() == [9, 4, 31]
+    assert train.classes == test.classes == ["orchid", "shark", "trout"]
+
+
+def test_the_groups_of_cifar100(cifar100):
+    train, test = load_dataset("cifar100", data_home=cifar100.parent, labels="coarse")
+    assert train.labels.tolist() == ["fish", "flowers"]
+    assert test.labels.tolist() == ["fish"]
+    assert train.classes == ["fish", "flowers"]
+    with pytest.raises(InputError, match="labels of the data set 'cifar100' must be 'coarse' or 'fine'; got 'both'"):
+        load_dataset("cifar100", data_home=cifar100.parent, labels="both")
+
+
+def test_damaged_cifar100(cifar100):
+    content = (cifar100 / "test.bin").read_bytes()
+    (cifar100 / "test.bin").write_bytes(content[1:])
+    with pytest.raises(DatasetError, match=r"test.bin' has 3,073 bytes, which is no multiple of a record's 3,074"):
+        load_dataset("cifar100", data_home=cifar100.parent)
+    (cifar100 / "test.bin").write_bytes(b"\0\3" + content[2:])
+    with pytest.raises(DatasetError, match=r"labels up to 3, and fine_label_names\.txt names 3 classes"):
+        load_dataset("cifar100", data_home=cifar100.parent)

@@ -1,0 +1,90 @@
+"""The set "caltech101": photographs of 101 kinds of things, with the split that the literature draws from them."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import numpy as np
+
+from featrec.datasets._dataset import Dataset
+from featrec.datasets._folder import ImageFolder
+from featrec.datasets._home import dataset_folder
+from featrec.datasets._options import flag, seeded, whole_number
+from featrec.datasets._published import PublishedFile, PublishedSet
+from featrec.exceptions import InputError
+
+__all__ = ["load_caltech101"]
+
+PICTURES = "101_ObjectCategories"
+BACKGROUND = "BACKGROUND_Google"
+
+# Address, size and SHA-256: tensorflow/datasets, tensorflow_datasets/datasets/caltech101/checksums.tsv; the tar file inside:
+# caltech101_dataset_builder.py beside it.
+CALTECH101 = PublishedSet(
+    "caltech101",
+    "caltech-101",
+    (PICTURES,),
+    "https://doi.org/10.22002/D1.20086 (caltech-101.zip, and 101_ObjectCategories.tar.gz inside it)",
+    archive=PublishedFile(
+        "caltech-101.zip",
+        ("https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip?download=1",),
+        137_414_764,
+        "sha256:331234750fc7f77520e50d9565e8b6907b03565e30320da1401130db08c61f91",
+    ),
+    inner="caltech-101/101_ObjectCategories.tar.gz",
+)
+# Two public lists of data sets quote the licence from the record; the record itself was not seen.
+LICENSE = "CC BY 4.0, as the CaltechDATA record (doi:10.22002/D1.20086) is quoted"
+CITATION = (
+    "L. Fei-Fei, R. Fergus and P. Perona (2004). Learning generative visual models from few training examples: an incremental "
+    "Bayesian approach tested on 101 object categories. CVPR Workshop on Generative-Model Based Vision."
+)
+DESCRIPTION = (
+    "Photographs and drawings of 101 kinds of things, about 300×200 pixels, sizes differ, mostly colour; about 40 to 800 of "
+    "each class. {n_train} of each class are drawn to train on, and {n_test} of the rest to test on{background}. The classes "
+    "differ in size, so the literature reports the mean of the classes' accuracies, over several draws (random_state)."
+)
+
+
+def load_caltech101(
+    *,
+    n_train: int = 30,
+    n_test: int | None = 50,
+    background: bool = False,
+    random_state: int = 0,
+    data_home: str | os.PathLike | None = None,
+    download: bool = False,
+    _published: PublishedSet = CALTECH101,
+) -> Dataset:
+    """The things, split by the seed: so many of each class to train on, and at most so many of its rest to test on."""
+    whole_number("caltech101", n_train=n_train)
+    if n_test is not None:
+        whole_number("caltech101", n_test=n_test)
+    flag("caltech101", background=background)
+    seed = seeded(random_state)
+    pictures = ImageFolder(dataset_folder(_published, data_home, download) / PICTURES)
+    classes = [name for name in pictures.classes if background or name != BACKGROUND]
+    train, test = zip(*(_drawn(pictures, name, n_train, n_test, seed) for name in classes), strict=True)
+    halves = [pictures[np.concatenate(rows)] for rows in (train, test)]
+    for half in halves:
+        half.classes = classes
+    told = DESCRIPTION.format(
+        n_train=n_train,
+        n_test="all" if n_test is None else f"at most {n_test}",
+        background="; the class of clutter is among them" if background else "",
+    )
+    return Dataset("caltech101", halves[0], halves[1], LICENSE, CITATION, told)
+
+
+def _drawn(pictures: ImageFolder, name: str, n_train: int, n_test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of one class. They depend on the seed and the class alone, and fewer to train on are a part of more."""
+    rows = np.flatnonzero(pictures.labels == name)
+    if len(rows) <= n_train:
+        raise InputError(
+            f"n_train of the data set 'caltech101' is {n_train}, and the class {name!r} has {len(rows)} pictures, of which at "
+            f"least one is to test on; use n_train={len(rows) - 1} or less"
+        )
+    order = np.random.default_rng((seed, zlib.crc32(name.encode()))).permutation(rows)
+    rest = order[n_train:]
+    return np.sort(order[:n_train]), np.sort(rest if n_test is None else rest[-n_test:])

@@ -1,0 +1,16 @@
+"""A server of this machine for the tests of downloads; none of them touches the outside."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.datasets.local_site import LocalSite
+
+
+@pytest.fixture
+def site(monkeypatch):
+    pytest.importorskip("pooch", reason='pip install "featrec[data]" brings pooch')
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
+    with LocalSite({}) as running:
+        yield running

@@ -1,0 +1,119 @@
+"""Where a large set is looked for, what is said where it is not there, and what is known of each published set."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from featrec.datasets import load_dataset
+from featrec.datasets._caltech101 import CALTECH101
+from featrec.datasets._cifar import CIFAR10, CIFAR100
+from featrec.datasets._home import dataset_folder
+from featrec.datasets._mnist import FASHION_MNIST, MNIST, load_mnist
+from featrec.datasets._published import PublishedFile, PublishedSet
+from featrec.datasets._scene15 import SCENE15
+from featrec.exceptions import DatasetError, InputError
+from tests.datasets.test_files import put_idx
+
+SETS = (CALTECH101, CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SCENE15)
+PLAIN = PublishedSet("tiny", "tiny-set", ("a.bin",), "https://example.org/tiny")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.delenv("FEATREC_DATA", raising=False)
+    for name in ("one", "two"):
+        (tmp_path / name / "tiny-set").mkdir(parents=True)
+        (tmp_path / name / "tiny-set" / "a.bin").write_bytes(b"")
+    return tmp_path
+
+
+def test_data_home_goes_before_the_variable(home, monkeypatch):
+    monkeypatch.setenv("FEATREC_DATA", str(home / "one"))
+    assert dataset_folder(PLAIN, None, False) == home / "one" / "tiny-set"
+    assert dataset_folder(PLAIN, home / "two", False) == home / "two" / "tiny-set"
+    assert dataset_folder(PLAIN, str(home / "two"), False) == home / "two" / "tiny-set"
+
+
+def test_a_tilde_is_the_home_of_the_user(home, monkeypatch):
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    assert dataset_folder(PLAIN, "~/one", False) == home / "one" / "tiny-set"
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_without_a_folder_nothing_is_fetched(home, download):
+    with pytest.raises(DatasetError, match=r"FEATREC_DATA or data_home=\.\.\. names; neither is set; expected: mnist/"):
+        load_dataset("mnist", download=download)
+
+
+def test_what_can_be_fetched_is_offered(home):
+    with pytest.raises(
+        DatasetError,
+        match=r"no train-images.*; expected: .* load_dataset\('mnist', data_home=.*, download=True\) fetches it \(12 MB\)",
+    ):
+        load_dataset("mnist", data_home=home)
+    assert not (home / "mnist").exists()
+
+
+@pytest.mark.parametrize("download", [False, True])
+def test_what_cannot_be_confirmed_is_not_offered(home, download):
+    with pytest.raises(
+        DatasetError, match=r"no train, test; expected: scene15/.* It is not offered for download: no checksum of"
+    ):
+        load_dataset("scene15", data_home=home, download=download)
+    assert not (home / "scene15").exists()
+
+
+def test_download_must_be_yes_or_no():
+    with pytest.raises(InputError, match="download of the data set 'mnist' must be True or False; got 'yes'"):
+        load_dataset("mnist", download="yes")
+
+
+def test_data_home_must_be_a_path():
+    with pytest.raises(InputError, match="data_home of the data set 'mnist' must be a path or None; got 5"):
+        load_dataset("mnist", data_home=5)
+
+
+def test_a_set_is_fetched_and_loaded(site, tmp_path, rng):
+    """From the empty folder to pictures; the second call asks for nothing."""
+    kinds = {"images-idx3": rng.integers(0, 256, (5, 28, 28)), "labels-idx1": rng.integers(0, 10, 5)}
+    files = []
+    for name in MNIST.content:
+        path = put_idx(tmp_path, name, kinds[name.split("-", 1)[1].removesuffix("-ubyte.gz")])
+        site.files[name] = path.read_bytes()
+        checksum = f"sha256:{hashlib.sha256(site.files[name]).hexdigest()}"
+        files.append(PublishedFile(name, (site.address + name,), len(site.files[name]), checksum))
+    small = PublishedSet("mnist", "mnist", MNIST.content, MNIST.homepage, tuple(files))
+    for _ in range(2):
+        train, test = load_mnist(data_home=tmp_path / "home", download=True, _published=small)
+        assert train[4].tolist() == test[4].tolist() == kinds["images-idx3"][4].tolist()
+        assert train.labels.tolist() == kinds["labels-idx1"].astype(str).tolist()
+    assert len(site.requests) == 4
+
+
+@pytest.mark.parametrize("published", SETS, ids=lambda published: published.name)
+def test_what_is_known_of_a_published_set(published):
+    assert published.homepage.startswith("https://")
+    assert bool(published.sources) == (published is not SCENE15)
+    assert {file.name for file in published.files} <= set(published.content)
+    assert published.archive or len(published.files) in (0, len(published.content))
+    for file in published.sources:
+        assert re.fullmatch(r"sha256:[0-9a-f]{64}", file.checksum)
+        assert all(f"/{file.name}" in url and url.startswith("http") for url in file.urls)
+        assert file.size > 4_000
+    assert len({file.checksum for each in SETS for file in each.sources}) == 11
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("published", [MNIST, FASHION_MNIST], ids=lambda published: published.name)
+def test_the_checksums_are_those_of_the_files_at_hand(published):
+    if not os.environ.get("FEATREC_DATA"):
+        pytest.skip("FEATREC_DATA is not set")
+    for file in published.files:
+        content = (Path(os.environ["FEATREC_DATA"]) / published.folder / file.name).read_bytes()
+        assert (len(content), f"sha256:{hashlib.sha256(content).hexdigest()}") == (file.size, file.checksum)

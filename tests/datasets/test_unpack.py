@@ -1,0 +1,150 @@
+"""Archives of published sets: unpacked in one step, and only what belongs to the set."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from featrec.datasets._download import fetch
+from featrec.datasets._home import dataset_folder
+from featrec.datasets._published import PublishedSet
+from featrec.exceptions import DatasetError
+from tests.datasets.test_download import published_file
+
+CONTENT = ("names.txt", "pictures")
+
+
+def tar(members: dict[str, bytes | str]) -> bytes:
+    """A .tar.gz of files (bytes) and links (str)."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w:gz") as file:
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                member.type, member.linkname = tarfile.SYMTYPE, content
+                file.addfile(member)
+            else:
+                member.size = len(content)
+                file.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def zipped(name: str, content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as file:
+        file.writestr(name, content)
+    return stream.getvalue()
+
+
+WHOLE = tar({"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", "tiny/pictures/b/2.bin": b"two"})
+
+
+def put(site, content: bytes, name: str = "tiny.tar.gz", inner: str | None = None) -> PublishedSet:
+    site.files[name] = content
+    archive = published_file(name, content, site.address)
+    return PublishedSet("tiny", "tiny", CONTENT, "https://example.org", archive=archive, inner=inner)
+
+
+def there(home) -> dict[str, bytes]:
+    return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+
+
+EXPECTED = {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", "tiny/pictures/b/2.bin": b"two", ".tiny.lock": b""}
+
+
+def test_a_tar_file(site, tmp_path):
+    assert dataset_folder(put(site, WHOLE), tmp_path, True) == tmp_path / "tiny"
+    assert there(tmp_path) == EXPECTED
+
+
+def test_a_tar_file_in_a_zip_file(site, tmp_path):
+    inside = tar({"names.txt": b"a b", "pictures/a/1.bin": b"one", "pictures/b/2.bin": b"two"})
+    fetch(put(site, zipped("tiny/content.tar.gz", inside), "tiny.zip", "tiny/content.tar.gz"), tmp_path)
+    assert there(tmp_path) == EXPECTED
+
+
+def test_only_what_belongs_to_the_set_is_written(site, tmp_path):
+    content = tar(
+        {
+            "tiny/names.txt": b"a b",
+            "tiny/readme": b"not asked for",
+            "tiny/pictures/a/1.bin": b"one",
+            "tiny/pictures/link": "../../outside",
+            "../up": b"out",
+            "tiny/../../up": b"out",
+            "tiny/pictures/../../../up": b"out",
+            "/pictures": b"out",
+            "tiny": "elsewhere",
+        }
+    )
+    home = tmp_path / "home"
+    fetch(put(site, content), home)
+    assert there(home) == {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", ".tiny.lock": b""}
+    assert list(tmp_path.iterdir()) == [home]
+
+
+def test_what_is_there_stays_as_it_is(site, tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "names.txt").write_bytes(b"mine")
+    fetch(put(site, WHOLE), tmp_path)
+    assert there(tmp_path) == EXPECTED | {"tiny/names.txt": b"mine"}
+
+
+def test_a_whole_set_asks_for_nothing(site, tmp_path):
+    tiny = put(site, WHOLE)
+    fetch(tiny, tmp_path)
+    fetch(tiny, tmp_path)
+    assert len(site.requests) == 1
+
+
+def test_an_archive_that_lies_there_is_used_and_left(site, tmp_path):
+    (tmp_path / "tiny.tar.gz").write_bytes(WHOLE)
+    fetch(put(site, WHOLE), tmp_path)
+    assert there(tmp_path) == EXPECTED | {"tiny.tar.gz": WHOLE}
+    assert site.requests == []
+
+
+def test_another_archive_of_the_same_name_is_not_overwritten(site, tmp_path):
+    (tmp_path / "tiny.tar.gz").write_bytes(b"mine")
+    with pytest.raises(DatasetError, match=r"tiny.tar.gz' is not the published file .*Move it away"):
+        fetch(put(site, WHOLE), tmp_path)
+    assert (tmp_path / "tiny.tar.gz").read_bytes() == b"mine"
+
+
+def test_an_archive_that_was_cut_off(site, tmp_path):
+    site.deeds = [("cut", 50), ("cut", 0)]
+    tiny = put(site, WHOLE)
+    with pytest.raises(DatasetError, match="after 50 of"):
+        fetch(tiny, tmp_path)
+    assert there(tmp_path) == {"tiny.tar.gz.part": WHOLE[:50], ".tiny.lock": b""}
+    fetch(tiny, tmp_path)
+    assert there(tmp_path) == EXPECTED
+
+
+@pytest.mark.parametrize(
+    "content, inner",
+    [
+        (b"no archive at all", None),
+        (tar({"tiny/names.txt": bytes(range(256)) * 9})[:200], None),
+        (b"no archive at all", "tiny/content.tar.gz"),
+        (zipped("tiny/other.tar.gz", WHOLE), "tiny/content.tar.gz"),
+    ],
+    ids=["no tar", "half a tar", "no zip", "no such member"],
+)
+def test_an_archive_that_cannot_be_unpacked(site, tmp_path, content, inner):
+    with pytest.raises(
+        DatasetError, match=r"cannot be unpacked .*, though its checksum is right; expected: tiny/ with names.txt"
+    ):
+        fetch(put(site, content, "tiny.bin", inner), tmp_path)
+    assert [path for path in there(tmp_path) if path.startswith("tiny/")] == []
+    assert {path.name for path in tmp_path.iterdir()} == {"tiny.bin", ".tiny.lock"}
+
+
+def test_an_archive_that_lacks_a_part(site, tmp_path):
+    lacking = replace(put(site, WHOLE), content=(*CONTENT, "more.txt"))
+    with pytest.raises(DatasetError, match=r"not complete in '.*tiny': no more.txt"):
+        dataset_folder(lacking, tmp_path, True)
