@@ -27,7 +27,15 @@ DISTRIBUTIONS = (
     "threadpoolctl",
 )
 DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
-DATA_FOLDERS = {"mnist": "mnist", "fashion-mnist": "fashion-mnist", "cifar10": "cifar-10-batches-bin", "scene15": "scene15"}
+# A file or folder of each set that is there when the set is whole; an interrupted download leaves others.
+DATA_SIGNS = {
+    "mnist": "mnist/t10k-labels-idx1-ubyte.gz",
+    "fashion-mnist": "fashion-mnist/t10k-labels-idx1-ubyte.gz",
+    "cifar10": "cifar-10-batches-bin/test_batch.bin",
+    "cifar100": "cifar-100-binary/test.bin",
+    "caltech101": "caltech-101/101_ObjectCategories",
+    "scene15": "scene15/test",
+}
 CONTRIB, HEADLESS = "opencv-contrib-python", "opencv-contrib-python-headless"
 PIP = f"{shlex.quote(sys.executable)} -m pip"
 
@@ -115,8 +123,8 @@ def data() -> Iterator[Finding]:
             f"FEATREC_DATA={named} is no folder", "export FEATREC_DATA=/the/folder/with/the/sets, or unset FEATREC_DATA"
         )
     else:
-        there = [name for name, folder in DATA_FOLDERS.items() if (Path(named) / folder).is_dir()]
-        missing = [f"{name} ({folder}/)" for name, folder in DATA_FOLDERS.items() if name not in there]
+        there = [name for name, sign in DATA_SIGNS.items() if (Path(named) / sign).exists()]
+        missing = [f"{name} ({sign})" for name, sign in DATA_SIGNS.items() if name not in there]
         beside = f"; not there: {', '.join(missing)}" if missing else ""
         yield Finding(f"FEATREC_DATA={named} holds {', '.join(there) or 'none of the sets'}{beside}")
 
