@@ -57,9 +57,13 @@ def test_descriptors_on_the_border_of_two_regions_go_to_the_later_one():
 def test_idf_is_scikit_learns_and_learned_in_the_pass_of_the_codes(bags):
     from sklearn.feature_extraction.text import TfidfTransformer
 
+    bags = [*bags, *(Bag(b.descriptors[:3], b.frames[:3], b.size) for b in bags)]
     counts = BagOfWords(9, norm=None, random_state=0).fit_transform(bags)
+    assert (counts == 0).any(axis=0).any(), "some words must be missing somewhere, or idf is one number"
     encoder = BagOfWords(9, norm="l2", use_idf=True, random_state=0)
-    expected = TfidfTransformer(norm="l2").fit_transform(counts).toarray()
+    tfidf = TfidfTransformer(norm="l2").fit(counts)
+    expected = tfidf.transform(counts).toarray()
+    assert_allclose(encoder.fit(bags).idf_, tfidf.idf_, atol=1e-6)
     assert_allclose(encoder.fit_transform(bags), expected, atol=1e-5)
     assert_allclose(encoder.fit(bags).transform(bags), expected, atol=1e-5)
 
@@ -180,3 +184,18 @@ def test_binary_words_count_the_nearest_in_hamming_space(rng):
 def test_one_word_and_few_descriptors(n, rng):
     one = bag(rng, n)
     assert_allclose(BagOfWords(1).fit_transform([one]), [[1.0]])
+
+
+class NeverZero(BagOfWords):
+    """What an encoder does that centres its rows: nothing becomes something."""
+
+    def _finish(self, pooled, counts):
+        return super()._finish(pooled, counts) + np.float32(1)
+
+
+def test_regions_without_descriptors_stay_zero_whatever_an_encoder_does(rng):
+    full = bag(rng, 30)
+    left = Bag(full.descriptors, np.column_stack([full.frames[:, 0] / 2.1, full.frames[:, 1:]]), full.size)
+    code = SpatialPyramid(NeverZero(3, random_state=0), levels=[(1, 2)]).fit_transform([left])[0]
+    assert code[:3].all()
+    assert not code[3:].any()
