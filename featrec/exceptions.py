@@ -6,6 +6,7 @@ Every error is also the built-in that a user would catch, and names the item, th
     ├── InputError (ValueError)                 what was given is no batch of pictures, no bags, no labels
     │   ├── ImageError                          one picture of the batch
     │   │   ├── MissingImageError (FileNotFoundError)
+    │   │   ├── ChangedImageError               not the file that was listed
     │   │   ├── UnreadableImageError (OSError)  permissions, a folder, a broken device
     │   │   ├── EmptyImageError                 zero bytes, zero rows or columns
     │   │   ├── TruncatedImageError             the file ends too early
@@ -28,6 +29,7 @@ from __future__ import annotations
 from typing import Self
 
 __all__ = [
+    "ChangedImageError",
     "DatasetError",
     "EmptyBagWarning",
     "EmptyImageError",
@@ -97,6 +99,10 @@ def _rebuild(kind: type[ImageError], reason: str, position: int | None, item: st
 
 class MissingImageError(ImageError, FileNotFoundError):
     """There is no file at the path."""
+
+
+class ChangedImageError(ImageError):
+    """The file is another than when its folder or archive was listed."""
 
 
 class UnreadableImageError(ImageError, OSError):

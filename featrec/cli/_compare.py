@@ -71,8 +71,7 @@ def _pictures(arguments: argparse.Namespace) -> tuple[Any, ...]:
         from featrec.datasets import ImageFolder
 
         if has_split(arguments.folder):
-            folder = arguments.folder
-            raise InputError(f"{folder} has its own test folder; leave --cv out, or give {folder / 'train'}")
+            raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
         return (ImageFolder(arguments.folder),)
     train, test = read_split(arguments)
     if test is None:

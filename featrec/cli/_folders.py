@@ -19,7 +19,11 @@ HELD_OUT = 0.2
 def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
     """DIR, and the ways to have test pictures where it has no folder of them."""
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="a folder for each class, or train/ and test/ with a folder for each class"
+        "folder",
+        metavar="DIR",
+        type=Path,
+        help="a folder for each class, or train/ and test/ with a folder for each class; also as .zip, .tar or .tar.gz, "
+        "or a .csv with the columns path and label",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--test", metavar="DIR", type=Path, help="test on the class folders in this one")
@@ -28,8 +32,10 @@ def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
 
 
 def has_split(folder: Path) -> bool:
-    """Whether the folder brings its own test pictures."""
-    return (folder / "train").is_dir() and (folder / "test").is_dir()
+    """Whether the folder or archive brings its own test pictures."""
+    from featrec.datasets import ImageFolder
+
+    return ImageFolder.is_split(folder)
 
 
 def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
@@ -40,7 +46,7 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
     if has_split(folder):
         if arguments.test is not None or arguments.holdout is not None:
             raise InputError(
-                f"{folder} has its own train and test folders; leave --test and --holdout out, or give {folder / 'train'}"
+                f"{folder} has its own train and test folders; leave --test and --holdout out, or give the train folder alone"
             )
         return ImageFolder.split(folder)
     pictures = ImageFolder(folder)

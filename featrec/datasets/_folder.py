@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
+from featrec.datasets._manifest import is_manifest, read_manifest
+from featrec.datasets._place import half_trees, is_archive, tree_of
 from featrec.datasets._sequence import LabeledSequence
+from featrec.datasets._tree import Tree
 from featrec.exceptions import DatasetError, InputError
-from featrec.images import read_image
 
 __all__ = ["ImageFolder"]
-
-SUFFIXES = (
-    *(".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
-SPLIT_NAMES = {"train", "test", "val", "valid", "validation"}
-LAYOUT = "A folder of pictures is laid out as class/picture.jpg"
 
 
 class ImageFolder(LabeledSequence):
     """Pictures in folders, one folder for each class; a picture is decoded when it is asked for.
 
-    It is sliced like an array of shape (n,); a part is a view. Below a class folder pictures may lie at any depth. Hidden
-    files and folders, files without a picture's suffix, files beside the class folders and links to folders inside them are
-    skipped.
+    The folders may lie in an archive (.zip, .tar, .tar.gz, .tgz), which is not unpacked, and a manifest (.csv) may name
+    pictures and labels instead. It is sliced like an array of shape (n,); a part is a view.
+
+    Below a class folder pictures may lie at any depth; the folder at the top is the class. Hidden files and folders, files
+    without a picture's suffix, files beside the class folders and links to folders inside them are skipped.
+
+    A picture must be the one that was listed: reading one that is gone, or whose size or time of writing is another, is an
+    error that says so.
 
     Parameters
     ----------
     path : str or path
-        The folder that holds the class folders.
+        The folder or archive that holds the class folders, or a manifest with the columns ``path`` and ``label``
+        (:meth:`from_manifest` takes other names).
 
     Attributes
     ----------
@@ -41,7 +41,10 @@ class ImageFolder(LabeledSequence):
     classes : list of str
         The names of the class folders, sorted; a part keeps them all.
     paths : list of str
-        In the order of the pictures, which is sorted by class and then by path, whatever the file system's order.
+        In the order of the pictures, which is sorted by class and then by path, whatever the file system's order; of a
+        manifest the order of its rows. In an archive, the archive's path goes before.
+    metadata : dict of arrays of str of shape (n,)
+        The further columns of a manifest.
     skipped : list of str
         Paths of what was not taken.
     shape : tuple
@@ -50,7 +53,23 @@ class ImageFolder(LabeledSequence):
     Raises
     ------
     DatasetError
-        Where there is no such folder, it is a file, it has no class folders, or a class folder holds no picture.
+        Where there is no such folder, it cannot be listed, it has no class folders, or a class folder holds no picture; two
+        class folders have names that look the same; an archive is damaged, encrypted, unpacks to far more than it should, or
+        has names that lead out of it or stand in it twice; a row of a manifest is wrong.
+
+    Notes
+    -----
+    Names that differ only in case are different names. Labels are in the composed form of Unicode (NFC), so that a name means
+    the same wherever its folder was packed.
+
+    One folder around all the class folders of an archive is not taken for a class. Of archives, links, devices and archives
+    inside are skipped. Each picture is read from where it lies and checked: in a .zip against its checksum, in a .tar.gz with
+    the whole when it is listed; a .tar has checksums of its headers only.
+
+    A .tar.gz is unpacked once, in pieces, while it is listed. Marks are kept on the way, 20 MB at most, from which reading
+    goes on later, so that a picture costs a quarter of a megabyte of unpacking at most before its own, and more in archives
+    of more than 128 MB unpacked. A process that such an archive is sent to makes its own marks. Where that is too slow, a
+    .zip or .tar is not.
 
     Examples
     --------
@@ -69,27 +88,69 @@ class ImageFolder(LabeledSequence):
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = os.fspath(path)
-        self.skipped: list[str] = []
-        root = _checked_root(Path(path))
-        paths: list[str] = []
-        labels: list[str] = []
-        classes = _class_folders(root, self.skipped)
-        for folder in classes:
-            found = _pictures(folder, self.skipped)
-            paths += found
-            labels += [folder.name] * len(found)
-        _refuse_empty_classes(root, classes, labels)
-        super().__init__(paths, np.array(labels, dtype=str), [folder.name for folder in classes])
+        name = os.fsdecode(path)
+        if is_manifest(name):
+            self._hold_manifest(name, "path", "label", None)
+        else:
+            self._hold_tree(name, tree_of(name))
+
+    @classmethod
+    def from_manifest(
+        cls, manifest: str | os.PathLike, *, path: str = "path", label: str = "label", root: str | os.PathLike | None = None
+    ) -> Self:
+        """The pictures that a CSV names, with their labels.
+
+        Parameters
+        ----------
+        manifest : str or path
+            A CSV in UTF-8 with a header; commas, semicolons or tabs divide its cells.
+        path, label : str, default="path", "label"
+            The columns of the pictures' paths and of their labels.
+        root : str or path, optional
+            The folder that relative paths start at, and that all pictures lie below; the manifest's folder by default.
+
+        Returns
+        -------
+        folder : ImageFolder
+            In the order of the rows. All further columns are its ``metadata``.
+
+        Raises
+        ------
+        DatasetError
+            Which names line, column, value and way out: where a column is missing, a cell empty, a picture missing, named
+            twice or not below the root, or the file no CSV.
+
+        Examples
+        --------
+        A part by a column, and groups for a comparison that keeps each person on one side:
+
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> from featrec.datasets import ImageFolder
+        >>> with TemporaryDirectory() as root:
+        ...     for name in ("1.png", "2.png"):
+        ...         Image.new("L", (6, 4)).save(Path(root, name))
+        ...     table = Path(root, "pictures.csv")
+        ...     _ = table.write_text("path,label,person\\n1.png,smile,Ada\\n2.png,frown,Alan\\n")
+        ...     folder = ImageFolder.from_manifest(table)
+        >>> folder.labels.tolist(), folder.column("person").tolist()
+        (['smile', 'frown'], ['Ada', 'Alan'])
+        >>> folder[folder.column("person") == "Ada"].labels.tolist()
+        ['smile']
+        """
+        folder = cls.__new__(cls)
+        folder._hold_manifest(os.fsdecode(manifest), path, label, None if root is None else os.fsdecode(root))
+        return folder
 
     @classmethod
     def split(cls, path: str | os.PathLike, *, train: str = "train", test: str = "test") -> tuple[Self, Self]:
-        """The two halves of a folder that holds a training and a test folder, each with class folders.
+        """The two halves of a folder or archive that holds a training and a test folder, each with class folders.
 
         Parameters
         ----------
         path : str or path
-            The folder that holds both.
+            The folder or archive that holds both.
         train, test : str, default="train", "test"
             Their names.
 
@@ -103,32 +164,95 @@ class ImageFolder(LabeledSequence):
         DatasetError
             Where one of the two is missing, or the test folder has classes that the training folder has not.
         """
-        root = _checked_root(Path(path))
-        missing = [name for name in (train, test) if not (root / name).is_dir()]
-        if missing:
-            raise DatasetError(
-                f"{os.fspath(root)!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {_listed(root)}. "
-                "Name the two folders (train=..., test=...); one folder of classes is read by ImageFolder(path)."
-            )
-        halves = cls(root / train), cls(root / test)
-        unknown = sorted(set(halves[1].classes) - set(halves[0].classes))
-        if unknown:
-            lacking = sorted(set(halves[0].classes) - set(halves[1].classes))
-            beside = f" (and lacks {lacking})" if lacking else ""
-            raise DatasetError(
-                f"{os.fspath(root / test)!r} has the classes {unknown}{beside}, which {os.fspath(root / train)!r} has not; "
-                "nothing can be learned about them. Rename them alike, or take them out."
-            )
+        name = os.fsdecode(path)
+        halves = cls.__new__(cls), cls.__new__(cls)
+        for half, tree in zip(halves, half_trees(name, (train, test)), strict=True):
+            half._hold_tree(tree.place, tree)
+        _refuse_unknown_classes(*halves)
         halves[1].classes = list(halves[0].classes)
         return halves
 
+    @staticmethod
+    def is_split(path: str | os.PathLike, *, train: str = "train", test: str = "test") -> bool:
+        """Whether `split` would find both halves in a folder or an archive.
+
+        Parameters
+        ----------
+        path : str or path
+        train, test : str, default="train", "test"
+
+        Returns
+        -------
+        bool
+        """
+        name = os.fsdecode(path)
+        if os.path.isdir(name):
+            return all(os.path.isdir(os.path.join(name, half)) for half in (train, test))
+        return is_archive(name) and {train, test} <= set(tree_of(name).top_folders())
+
+    def _hold_tree(self, path: str, tree: Tree) -> None:
+        pictures, labels, classes = tree.by_class()
+        self._hold(path, pictures, labels, classes, tree.skipped, {})
+
+    def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None) -> None:
+        pictures, labels, columns = read_manifest(manifest, path, label, root)
+        self._hold(manifest, pictures, labels, sorted(set(labels)), [], columns)
+
+    def _hold(
+        self,
+        path: str,
+        pictures: list,
+        labels: list[str],
+        classes: list[str],
+        skipped: list[str],
+        columns: dict[str, np.ndarray],
+    ) -> None:
+        super().__init__(pictures, np.array(labels, dtype=str), classes)
+        self.path = path
+        self.skipped = skipped
+        self._columns = columns
+
     @property
     def paths(self) -> list[str]:
-        return [self._store[row] for row in self._rows.tolist()]
+        return [self._store[row].path for row in self._rows.tolist()]
+
+    @property
+    def metadata(self) -> dict[str, np.ndarray]:
+        return {name: values[self._rows] for name, values in self._columns.items()}
+
+    def column(self, name: str) -> np.ndarray:
+        """One further column of the manifest, for ``groups`` in a comparison or to choose a part.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        values : array of str of shape (n,)
+            An empty cell is an empty string.
+
+        Raises
+        ------
+        InputError
+            Where there is no such column.
+        """
+        if name in self._columns:
+            return self._columns[name][self._rows]
+        raise InputError(
+            f"{self.path!r} has no further column {name!r}; it has {sorted(self._columns)}. "
+            "Columns come from a manifest: ImageFolder.from_manifest(csv)."
+        )
 
     def name(self, position: int) -> str:
         """The path of a picture."""
-        return self._store[int(self._rows[position])]
+        return self._store[int(self._rows[position])].path
+
+    def __getstate__(self) -> dict:
+        state = super().__getstate__()
+        if state["_store"] is not self._store:
+            state["_columns"] = self.metadata
+        return state
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
@@ -140,64 +264,15 @@ class ImageFolder(LabeledSequence):
         return f"ImageFolder({len(self)} pictures, {len(self.classes)} classes, {self.path!r})"
 
     def _picture(self, item: Any) -> np.ndarray:
-        return read_image(item)
+        return item.read()
 
 
-def _checked_root(root: Path) -> Path:
-    if not root.exists():
-        raise DatasetError(f"there is no folder {os.fspath(root)!r}; check the path and the working directory ({os.getcwd()})")
-    if not root.is_dir():
-        raise DatasetError(f"{os.fspath(root)!r} is a file. {LAYOUT}; one picture is read by featrec.images.read_image.")
-    return root
-
-
-def _class_folders(root: Path, skipped: list[str]) -> list[Path]:
-    """The folders that are not hidden, sorted by name."""
-    folders = []
-    for entry in sorted(root.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir() and not entry.name.startswith("."):
-            folders.append(entry)
-        else:
-            skipped.append(os.fspath(entry))
-    names = {folder.name for folder in folders}
-    if not folders:
-        loose = sum(Path(path).suffix.lower() in SUFFIXES for path in skipped)
-        beside = f"; {loose} pictures lie in it directly" if loose else ""
-        raise DatasetError(f"{os.fspath(root)!r} holds no class folders{beside}. {LAYOUT}.")
-    if "train" in names and len(names) > 1 and names <= SPLIT_NAMES:
+def _refuse_unknown_classes(train: ImageFolder, test: ImageFolder) -> None:
+    unknown = sorted(set(test.classes) - set(train.classes))
+    if unknown:
+        lacking = sorted(set(train.classes) - set(test.classes))
+        beside = f" (and lacks {lacking})" if lacking else ""
         raise DatasetError(
-            f"{os.fspath(root)!r} holds {sorted(names)}, which are no classes but parts of a split: "
-            "train, test = ImageFolder.split(path) reads them."
+            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} has not; "
+            "nothing can be learned about them. Rename them alike, or take them out."
         )
-    return folders
-
-
-def _pictures(folder: Path, skipped: list[str]) -> list[str]:
-    """The pictures below a class folder, sorted by path."""
-    found: list[Path] = []
-    for place, folders, files in os.walk(folder):
-        hidden = [name for name in folders if name.startswith(".") or os.path.islink(os.path.join(place, name))]
-        folders[:] = sorted(set(folders) - set(hidden))
-        skipped += [os.path.join(place, name) for name in sorted(hidden)]
-        for name in sorted(files):
-            path = Path(place, name)
-            if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
-                skipped.append(os.fspath(path))
-            else:
-                found.append(path)
-    return [os.fspath(path) for path in sorted(found, key=lambda path: path.parts)]
-
-
-def _refuse_empty_classes(root: Path, classes: list[Path], labels: list[str]) -> None:
-    empty = [folder.name for folder in classes if folder.name not in set(labels)]
-    if empty:
-        raise DatasetError(
-            f"the class folders {empty} of {os.fspath(root)!r} hold no picture ({', '.join(SUFFIXES)}). "
-            "Remove them, or put pictures in."
-        )
-
-
-def _listed(root: Path) -> list[str]:
-    """A few names, for a message."""
-    names = sorted(entry.name for entry in root.iterdir() if not entry.name.startswith("."))
-    return names if len(names) <= 8 else [*names[:8], "..."]

@@ -94,6 +94,7 @@ def test_nothing_is_decoded_by_splitting(folder):
 
 def test_a_broken_picture_is_named(folder):
     Path(folder.paths[2]).write_bytes(b"no picture")
+    folder = ImageFolder(folder.path)
     with pytest.raises(NotAnImageError, match=r"image 1 \('.*z\.png'\)"):
         list(check_images(folder[1:]))
     with pytest.raises(NotAnImageError, match=r"z\.png"):

@@ -1,0 +1,181 @@
+"""A manifest: a CSV that names pictures and their labels, instead of folders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from featrec.datasets._file import FilePicture, Stamp
+from featrec.exceptions import DatasetError
+
+__all__ = ["MANIFESTS", "Manifest", "is_manifest", "read_manifest"]
+
+MANIFESTS = (".csv", ".tsv")
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+
+
+class Manifest(NamedTuple):
+    """What a manifest says, in the order of its rows."""
+
+    pictures: list[FilePicture]
+    labels: list[str]
+    columns: dict[str, np.ndarray]
+
+
+class _Row(NamedTuple):
+    line: int
+    cells: dict[str, str]
+
+
+def is_manifest(path: str) -> bool:
+    return os.path.isfile(path) and path.lower().endswith(MANIFESTS)
+
+
+def read_manifest(manifest: str, path: str, label: str, root: str | None) -> Manifest:
+    """Read and check all of it; pictures are looked for and not opened."""
+    base = os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(manifest)))
+    rows = list(_rows(manifest, path, label))
+    if not rows:
+        raise DatasetError(f"the manifest {manifest!r} has a header and no rows; each row names a picture and its label.")
+    labels = [_label(manifest, row, label) for row in rows]
+    places = [_place(manifest, row, path, base) for row in rows]
+    _refuse_twice(manifest, rows, places, path)
+    pictures = _pictures(manifest, rows, places, path, base)
+    further = [name for name in rows[0].cells if name not in (path, label)]
+    columns = {name: np.array([row.cells[name] for row in rows], dtype=str) for name in further}
+    return Manifest(pictures, labels, columns)
+
+
+def _rows(manifest: str, path: str, label: str) -> Iterator[_Row]:
+    text = _text(manifest)
+    delimiter, header = _header(manifest, text, path, label)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    line = 1
+    try:
+        next(reader)
+        while True:
+            line = reader.line_num + 1
+            cells = next(reader, None)
+            if cells is None:
+                return
+            if not cells:
+                continue
+            if len(cells) != len(header):
+                raise DatasetError(
+                    f"line {line} of the manifest {manifest!r} has {len(cells)} cells, the header has {len(header)}; "
+                    f"cells are divided by {DELIMITERS[delimiter]}, and a cell with one in it stands in double quotes."
+                )
+            yield _Row(line, dict(zip(header, cells, strict=True)))
+    except csv.Error as error:
+        raise DatasetError(
+            f"line {line} of the manifest {manifest!r} is no CSV ({error}); look for a double quote that is not closed."
+        ) from error
+
+
+def _text(manifest: str) -> str:
+    try:
+        with open(manifest, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise DatasetError(f"the manifest {manifest!r} cannot be read ({error.strerror}); check the path") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DatasetError(
+            f"line {line} of the manifest {manifest!r} is no UTF-8 (byte {data[error.start]:#04x}); save it as 'CSV UTF-8'."
+        ) from None
+
+
+def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[str]]:
+    """The delimiter under which both columns are there, and the names of all."""
+    headers = {delimiter: _first_cells(text, delimiter) for delimiter in DELIMITERS}
+    for delimiter, header in headers.items():
+        if path in header and label in header:
+            _refuse_same_columns(manifest, header)
+            return delimiter, header
+    names = max(headers.values(), key=len)
+    missing = [name for name in (path, label) if name not in names]
+    raise DatasetError(
+        f"the manifest {manifest!r} has no column {' and no column '.join(map(repr, missing))} in its first line; "
+        f'it has {names}. Name them: ImageFolder.from_manifest(file, path="...", label="...").'
+    )
+
+
+def _first_cells(text: str, delimiter: str) -> list[str]:
+    first = re.split("[\r\n]", text, maxsplit=1)[0]
+    try:
+        return [cell.strip() for cell in next(csv.reader([first], delimiter=delimiter, skipinitialspace=True), [])]
+    except csv.Error:
+        return []
+
+
+def _refuse_same_columns(manifest: str, header: list[str]) -> None:
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise DatasetError(f"the manifest {manifest!r} has two columns of one name, {twice}; rename one.")
+
+
+def _label(manifest: str, row: _Row, label: str) -> str:
+    """Composed, as the names of class folders are."""
+    text = unicodedata.normalize("NFC", row.cells[label].strip())
+    if not text:
+        _refuse(manifest, row, label, "is empty; give the picture's label, or take the row out")
+    return text
+
+
+def _place(manifest: str, row: _Row, path: str, base: str) -> str:
+    """Where the picture lies, which is below the root, whatever a stranger's manifest says."""
+    text = row.cells[path]
+    if not text.strip():
+        _refuse(manifest, row, path, "is empty; give the picture's path, or take the row out")
+    if "\0" in text:
+        _refuse(manifest, row, path, "has a zero byte in it")
+    place = os.path.normpath(os.path.join(base, text))
+    if not place.startswith(os.path.join(base, "")):
+        _refuse(manifest, row, path, f"leads out of {base!r}; root=... names a folder that all pictures lie below")
+    return place
+
+
+def _refuse_twice(manifest: str, rows: list[_Row], places: list[str], path: str) -> None:
+    first: dict[str, int] = {}
+    for row, place in zip(rows, places, strict=True):
+        if place in first:
+            _refuse(manifest, row, path, f"stands in line {first[place]} already; keep one of the two")
+        first[place] = row.line
+
+
+def _pictures(manifest: str, rows: list[_Row], places: list[str], path: str, base: str) -> list[FilePicture]:
+    pictures = []
+    missing = []
+    for row, place in zip(rows, places, strict=True):
+        try:
+            found = os.stat(place)
+        except OSError:
+            missing.append(row)
+            continue
+        if not stat.S_ISREG(found.st_mode):
+            _refuse(manifest, row, path, "is no file; a row names one picture")
+        pictures.append(FilePicture(place, Stamp.of(found)))
+    if missing:
+        others = f" (and of {len(missing) - 1} more rows)" if len(missing) > 1 else ""
+        hint = " or write '/' between the parts" if "\\" in missing[0].cells[path] else ""
+        _refuse(
+            manifest,
+            missing[0],
+            path,
+            f"names no file{others}; paths start at {base!r}. Correct them or root=...,{hint} or take the rows out",
+        )
+    return pictures
+
+
+def _refuse(manifest: str, row: _Row, column: str, reason: str) -> NoReturn:
+    raise DatasetError(f"line {row.line} of the manifest {manifest!r}: {column} {row.cells[column]!r} {reason}.")

@@ -1,0 +1,81 @@
+"""Where class folders lie: in a folder or in an archive."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NoReturn
+
+from featrec.datasets._archive import Archive, archive_kind, archive_tree
+from featrec.datasets._manifest import MANIFESTS
+from featrec.datasets._tar import Tar, TarGz
+from featrec.datasets._tree import LAYOUT, Tree, folder_tree, is_hidden
+from featrec.datasets._zip import Zip
+from featrec.exceptions import DatasetError
+
+__all__ = ["half_trees", "is_archive", "tree_of"]
+
+OTHER_ARCHIVES = (".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
+
+
+def is_archive(path: str) -> bool:
+    return os.path.isfile(path) and archive_kind(path) is not None
+
+
+def tree_of(path: str) -> Tree:
+    """What lies in a folder or an archive."""
+    if os.path.isfile(path):
+        return archive_tree(_archive(path))
+    return folder_tree(Path(_checked_root(path)))
+
+
+def _archive(path: str) -> Archive:
+    kind = archive_kind(path)
+    if kind is None:
+        _refuse_file(path)
+    return {"zip": Zip, "tar": Tar, "tar.gz": TarGz}[kind](path)
+
+
+def _refuse_file(path: str) -> NoReturn:
+    if path.lower().endswith(OTHER_ARCHIVES):
+        raise DatasetError(
+            f"{path!r} is an archive of a kind that is not read; .zip, .tar and .tar.gz are. Unpack it, or pack it again."
+        )
+    if path.lower().endswith(MANIFESTS):
+        raise DatasetError(
+            f"{path!r} is a manifest, which has no folders; with a column that says so, "
+            'train = pictures[pictures.column("split") == "train"].'
+        )
+    raise DatasetError(
+        f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; a manifest ends in .csv; "
+        "one picture is read by featrec.images.read_image."
+    )
+
+
+def _checked_root(path: str) -> str:
+    if not os.path.exists(path):
+        raise DatasetError(f"there is no folder {path!r}; check the path and the working directory ({os.getcwd()})")
+    if not os.path.isdir(path):
+        _refuse_file(path)
+    return path
+
+
+def half_trees(path: str, names: tuple[str, str]) -> list[Tree]:
+    if os.path.isfile(path):
+        whole = tree_of(path)
+        _refuse_missing_halves(path, names, whole.top_folders())
+        return [whole.below(name) for name in names]
+    root = Path(_checked_root(path))
+    _refuse_missing_halves(path, names, [entry.name for entry in root.iterdir()], root)
+    return [folder_tree(root / name) for name in names]
+
+
+def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str], root: Path | None = None) -> None:
+    missing = [name for name in names if name not in present or (root is not None and not (root / name).is_dir())]
+    if missing:
+        shown = sorted(name for name in present if not is_hidden(name))
+        shown = shown if len(shown) <= 8 else [*shown[:8], "..."]
+        raise DatasetError(
+            f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
+            "Name the two folders (train=..., test=...); one folder of classes is read by ImageFolder(path)."
+        )

@@ -1,0 +1,172 @@
+"""Tar and TarGz: a .tar by the positions of its members, and the same behind gzip."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from featrec.datasets._archive import MAX_MEMBERS, Archive, Damaged, Member, exactly
+from featrec.datasets._gzip import Forward, Marks
+
+__all__ = ["Tar", "TarGz"]
+
+BLOCK = 512
+NAME, SIZE, CHECKSUM, MAGIC, PREFIX = slice(0, 100), slice(124, 136), slice(148, 156), slice(257, 263), slice(345, 500)
+KIND = 156
+FILES, FOLDER, LINKS_AND_DEVICES, SPARSE = b"0\0 7", b"5", b"12346", b"S"
+LONG_NAME, LONG_LINK, EXTENDED, EXTENDED_ALL = b"L", b"K", b"x", b"g"
+SPARSE_NOTE = "GNU.sparse"
+NOTES = b"path=", b"size=", b"GNU.sparse"
+NEWLINE = ord("\n")
+LONGEST_NOTE = 2**18  # bytes of a long name or of extended headers
+
+
+class Tar(Archive):
+    """A plain tar."""
+
+    def _members(self, file: BinaryIO) -> Iterator[Member]:
+        yield from _listed(_Plain(file, self.stamp.size))
+
+    def _bytes(self, file: BinaryIO, member: Member) -> bytes:
+        file.seek(member.start)
+        return exactly(file, member.size)
+
+
+class TarGz(Archive):
+    """A tar behind gzip, which has to be unpacked from its start.
+
+    Listing it does so once and keeps marks on the way, from which reading goes on later; they hold a few dozen kilobytes
+    each and become sparser as they become many. Another process makes its own when it first reads.
+    """
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self._marks = Marks(path)
+
+    def _members(self, file: BinaryIO) -> Iterator[Member]:
+        stream = self._marks.begin(file)
+        yield from _listed(stream)
+        stream.finish()
+        self._marks.complete = True
+
+    def _bytes(self, file: BinaryIO, member: Member) -> bytes:
+        stream = self._marks.forward(file, member.start)
+        stream.skip(member.start - stream.position)
+        return exactly(stream, member.size)
+
+
+class _Plain:
+    """A file that is read forward; what is skipped must be there."""
+
+    def __init__(self, file: BinaryIO, size: int):
+        self.file = file
+        self.size = size
+        self.position = 0
+
+    def read(self, n: int) -> bytes:
+        data = self.file.read(n)
+        self.position += len(data)
+        return data
+
+    def skip(self, n: int) -> None:
+        self.position += n
+        if self.position > self.size:
+            raise Damaged("is cut off; copy or download it again")
+        self.file.seek(self.position)
+
+
+def _listed(stream: _Plain | Forward) -> Iterator[Member]:
+    """The members up to the block of zeros that ends a tar."""
+    notes: dict[str, bytes] = {}
+    for count in range(4 * MAX_MEMBERS):
+        header = exactly(stream, BLOCK)
+        if not any(header):
+            return
+        _check(header, count, stream.position - BLOCK)
+        kind = header[KIND : KIND + 1]
+        size = _number(header[SIZE])
+        if kind in (LONG_NAME, LONG_LINK, EXTENDED, EXTENDED_ALL):
+            notes |= _noted(kind, _note(stream, size))
+            continue
+        member = _member(header, kind, size, notes, stream.position)
+        yield member
+        stream.skip(-(-member.size // BLOCK) * BLOCK if member.kind != "folder" else 0)
+        notes = {}
+    raise Damaged("has too many headers; split it")
+
+
+def _check(header: bytes, count: int, position: int) -> None:
+    announced = _number(header[CHECKSUM])
+    if sum(header) - sum(header[CHECKSUM]) + 8 * ord(" ") != announced:
+        if count == 0:
+            raise Damaged("is no tar: its beginning is none; copy or download it again")
+        raise Damaged(f"is damaged at byte {position}: the checksum of a header differs; copy or download it again")
+
+
+def _number(field: bytes) -> int:
+    """Octal digits, or bytes after a marked one."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0")
+    if digits.isdigit() and not set(digits) & set(b"89"):
+        return int(digits, 8)
+    if digits:
+        raise Damaged(f"is damaged: {field!r} is no number; copy or download it again")
+    return 0
+
+
+def _note(stream: _Plain | Forward, size: int) -> bytes:
+    if size > LONGEST_NOTE:
+        raise Damaged(f"announces a name or headers of {size:,} bytes, more than the limit of {LONGEST_NOTE:,}")
+    data = exactly(stream, size)
+    stream.skip(-size % BLOCK)
+    return data
+
+
+def _noted(kind: bytes, data: bytes) -> dict[str, bytes]:
+    """What a header before a member's own says of it; only what is needed is kept, since there may be many."""
+    if kind == LONG_NAME:
+        return {"path": data.split(b"\0")[0]}
+    if kind == LONG_LINK:
+        return {}
+    kept = {key[: len(SPARSE_NOTE)]: value for key, value in _records(data)}
+    if kind == EXTENDED_ALL and kept:
+        raise Damaged("gives one name or size to all its members; pack it again")
+    return kept
+
+
+def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """What matters among lines of ``length key=value``, the length counting itself."""
+    position = 0
+    while position < len(data) and data[position]:
+        space = data.find(b" ", position, position + 8)
+        digits = data[position:space] if space > 0 else b""
+        end = position + int(digits) if digits.isdigit() else 0
+        if end <= space + 1 or end > len(data) or data[end - 1] != NEWLINE:
+            raise Damaged("has damaged extended headers; copy or download it again")
+        if data.startswith(NOTES, space + 1, end):
+            key, _, value = data[space + 1 : end - 1].partition(b"=")
+            yield key.decode("utf-8", "replace"), value
+        position = end
+
+
+def _member(header: bytes, kind: bytes, size: int, notes: dict[str, bytes], position: int) -> Member:
+    raw = notes.get("path") or _short_name(header)
+    name = raw.decode("utf-8", "surrogateescape")
+    if kind == SPARSE or SPARSE_NOTE in notes:
+        raise Damaged(f"holds {name!r} with its gaps left out; pack it again without --sparse")
+    if "size" in notes:
+        if not notes["size"].isdigit() or len(notes["size"]) > 18:
+            raise Damaged(f"is damaged: {notes['size'][:20]!r} is no size of {name!r}; copy or download it again")
+        size = int(notes["size"])
+    if kind == FOLDER or (kind in FILES and name.endswith("/")):
+        return Member(name, "folder")
+    if kind in LINKS_AND_DEVICES:
+        return Member(name, "other")
+    return Member(name, "file" if kind in FILES else "other", position, size)
+
+
+def _short_name(header: bytes) -> bytes:
+    name = header[NAME].split(b"\0")[0]
+    prefix = header[PREFIX].split(b"\0")[0] if header[MAGIC] == b"ustar\0" else b""
+    return prefix + b"/" + name if prefix else name

@@ -1,0 +1,182 @@
+"""Zip: a .zip by its central directory, each member where it lies.
+
+The directory is read here rather than by ``zipfile``: that keeps a handle and a lock, parses the directory again in every
+process, and holds half a kilobyte for each member before any limit can be set.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import BinaryIO, NamedTuple
+
+from featrec.datasets._archive import Archive, Damaged, Member, exactly
+
+__all__ = ["Zip"]
+
+END = struct.Struct("<4s4H2IH")
+END_64 = struct.Struct("<4sQ2H2I4Q")
+LOCATOR = struct.Struct("<4sIQI")
+ENTRY = struct.Struct("<4s6H3I5H2I")
+HEADER = struct.Struct("<4s5H3I2H")
+
+LONGEST_COMMENT = 0xFFFF
+ELSEWHERE = 0xFFFFFFFF  # a number that stands in the 64-bit field
+MAX_DIRECTORY = 2**27
+STORED, DEFLATED = 0, 8
+ENCRYPTED = 0x2041
+UTF_8 = 0x800
+UNIX = 3
+
+
+class Zip(Archive):
+    """Members may be stored or deflated; encrypted ones and those of other methods are refused."""
+
+    def _members(self, file: BinaryIO) -> Iterator[Member]:
+        directory = _directory(file, self.stamp.size)
+        if directory.size > MAX_DIRECTORY:
+            raise Damaged(f"has a directory of {directory.size:,} bytes, more than the limit of {MAX_DIRECTORY:,}; split it")
+        file.seek(directory.start)
+        data = exactly(file, directory.size)
+        position, count, reach = 0, 0, []
+        while position < len(data):
+            member, position = _entry(data, position, directory.shift)
+            reach.append((member.start, member.start + HEADER.size + member.packed))
+            count += 1
+            yield member
+        if count & 0xFFFF != directory.members & 0xFFFF:
+            raise Damaged(f"announces {directory.members} members and lists {count}; copy or download it again")
+        _refuse_overlaps(reach, directory.start)
+
+    def _bytes(self, file: BinaryIO, member: Member) -> bytes:
+        file.seek(member.start)
+        header = HEADER.unpack(exactly(file, HEADER.size))
+        if header[0] != b"PK\3\4":
+            raise Damaged("has no picture where its directory says; copy or download it again")
+        file.seek(header[-2] + header[-1], os.SEEK_CUR)
+        data = exactly(file, member.packed)
+        if member.method == DEFLATED:
+            data = _inflated(data, member.size)
+        if len(data) != member.size or zlib.crc32(data) != member.checksum:
+            raise Damaged("is damaged here: length or checksum differ from its directory; copy or download it again")
+        return data
+
+
+class _Directory(NamedTuple):
+    start: int
+    size: int
+    members: int
+    shift: int  # of all positions, where something was put in front of the zip
+
+
+def _directory(file: BinaryIO, size: int) -> _Directory:
+    """Where the central directory lies."""
+    file.seek(max(0, size - END.size - LONGEST_COMMENT))
+    tail_start = file.tell()
+    tail = file.read(END.size + LONGEST_COMMENT)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < END.size:
+        raise Damaged("is no zip, or is cut off: the directory at its end is missing; copy or download it again")
+    _, disk, _, _, count, length, start, _ = END.unpack_from(tail, at)
+    end = tail_start + at
+    end, disk, count, length, start = _in_64_bits(file, end) or (end, disk, count, length, start)
+    if disk:
+        raise Damaged("is one part of several; join them")
+    shift = end - length - start
+    if shift < 0:
+        raise Damaged("is cut off or damaged: its directory does not fit in; copy or download it again")
+    return _Directory(end - length, length, count, shift)
+
+
+def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | None:
+    """What the larger record before the end of the directory says, where there is one."""
+    at = end - LOCATOR.size - END_64.size
+    if at < 0:
+        return None
+    file.seek(at)
+    record = END_64.unpack(exactly(file, END_64.size))
+    locator = LOCATOR.unpack(exactly(file, LOCATOR.size))
+    if record[0] != b"PK\6\6" or locator[0] != b"PK\6\7":
+        return None
+    return at, record[4], record[7], record[8], record[9]
+
+
+def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
+    """One member of the directory, and where the next begins."""
+    if len(data) - position < ENTRY.size:
+        raise Damaged("has a damaged directory; copy or download it again")
+    (mark, made_by, _, flags, method, _, _, checksum, packed, size, n_name, n_extra, n_comment, _, _, attributes, start) = (
+        ENTRY.unpack_from(data, position)
+    )
+    name_at = position + ENTRY.size
+    after = name_at + n_name + n_extra + n_comment
+    if mark != b"PK\1\2" or after > len(data):
+        raise Damaged("has a damaged directory; copy or download it again")
+    name = _name(data[name_at : name_at + n_name], flags)
+    extra = data[name_at + n_name : name_at + n_name + n_extra]
+    size, packed, start = _large([size, packed, start], extra)
+    kind = _kind(name, made_by >> 8, attributes)
+    if kind == "file":
+        _refuse_unreadable(name, flags, method, size, packed)
+    return Member(name, kind, start + shift, size, packed, method, checksum), after
+
+
+def _name(raw: bytes, flags: int) -> str:
+    """UTF-8, which many programs write without saying so; else the code page that the format prescribes."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape") if flags & UTF_8 else raw.decode("cp437")
+
+
+def _large(numbers: list[int], extra: bytes) -> list[int]:
+    """Sizes and position, from the 64-bit field for those that do not fit into 32 bits."""
+    if ELSEWHERE not in numbers:
+        return numbers
+    position = 0
+    while position + 4 <= len(extra):
+        field, length = struct.unpack_from("<2H", extra, position)
+        if field == 1:
+            count = numbers.count(ELSEWHERE)
+            if length < 8 * count or position + 4 + length > len(extra):
+                break
+            large = iter(struct.unpack_from(f"<{count}Q", extra, position + 4))
+            return [next(large) if number == ELSEWHERE else number for number in numbers]
+        position += 4 + length
+    raise Damaged("has a damaged directory: sizes over 4 GB are missing; copy or download it again")
+
+
+def _kind(name: str, system: int, attributes: int) -> str:
+    if name.endswith("/"):
+        return "folder"
+    mode = attributes >> 16 if system == UNIX else 0
+    return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "other"
+
+
+def _refuse_unreadable(name: str, flags: int, method: int, size: int, packed: int) -> None:
+    if flags & ENCRYPTED:
+        raise Damaged(f"is encrypted ({name!r} is); unpack it with its password")
+    if method not in (STORED, DEFLATED):
+        raise Damaged(f"packs {name!r} with method {method}; stored (0) and deflated (8) are read. Pack it again so.")
+    if method == STORED and size != packed:
+        raise Damaged(f"gives two lengths of the stored {name!r}, {packed} and {size}; copy or download it again")
+
+
+def _refuse_overlaps(reach: list[tuple[int, int]], directory: int) -> None:
+    """Members that share bytes are how a small zip unpacks to very much."""
+    for (_, end), (start, _) in pairwise([*sorted(reach), (directory, directory)]):
+        if end > start:
+            raise Damaged(f"has members that overlap, at byte {start}; it is damaged or made to harm")
+
+
+def _inflated(data: bytes, size: int) -> bytes:
+    """At most one byte more than announced."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        return inflater.decompress(data, size + 1)
+    except zlib.error as error:
+        raise Damaged(f"is damaged here ({error}); copy or download it again") from error

@@ -1,0 +1,359 @@
+"""Pictures in archives: read like folders; what the standard library packs is listed and read alike."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import pickle
+import random
+import tarfile
+import threading
+import tracemalloc
+import warnings
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from featrec.datasets import ImageFolder, _gzip
+from featrec.datasets._tar import Tar, TarGz
+from featrec.datasets._zip import Zip
+from featrec.exceptions import DatasetError, ImageError, MissingImageError, NotAnImageError
+from featrec.images import check_images
+
+NAMES = ("b/2.png", "b/1.png", "a/deep/er/0.png", "a/z.png", "a/Z.png", "犬/é.png")
+SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def picture(value: int) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(np.full((4, 6), value, np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
+def pack(path: Path, files: dict[str, bytes]) -> Path:
+    """An archive of the kind that its suffix says, made by the standard library."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that stand twice
+            for name, data in files.items():
+                archive.writestr(name, data)
+        return path
+    with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as archive:
+        for name, data in files.items():
+            add(archive, name, data)
+    return path
+
+
+def add(archive: tarfile.TarFile, name: str, data: bytes = b"", **attributes: object) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    for attribute, value in attributes.items():
+        setattr(member, attribute, value)
+    archive.addfile(member, io.BytesIO(data))
+
+
+def pictures(*names: str, below: str = "") -> dict[str, bytes]:
+    return {below + name: picture(value) for value, name in enumerate(names)}
+
+
+def relative(folder: ImageFolder) -> list[str]:
+    return [Path(path).relative_to(folder.path).as_posix() for path in folder.paths]
+
+
+@pytest.fixture(params=SUFFIXES)
+def suffix(request):
+    return request.param
+
+
+@pytest.fixture
+def archive(tmp_path, suffix):
+    return pack(tmp_path / f"pictures{suffix}", pictures(*NAMES))
+
+
+@pytest.mark.parametrize("below", ["", "./", "top/", "./top/"])
+def test_an_archive_reads_like_the_folder_that_was_packed(tmp_path, suffix, below):
+    files = pictures(*NAMES)
+    for name, data in files.items():
+        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(data)
+    unpacked = ImageFolder(tmp_path / "folder")
+    packed = ImageFolder(pack(tmp_path / f"x{suffix}", {below + name: data for name, data in files.items()}))
+    top = "top/" if "top" in below else ""
+    assert relative(packed) == [top + name for name in relative(unpacked)]
+    assert packed.labels.tolist() == unpacked.labels.tolist()
+    assert packed.classes == unpacked.classes
+    assert [picture.tolist() for picture in packed] == [picture.tolist() for picture in unpacked]
+    assert packed[[3, 1]].paths == [packed.paths[3], packed.paths[1]]
+    assert check_images(packed).name(2) == packed.paths[2]
+
+
+def test_nothing_is_written_beside_it(archive):
+    before = sorted(archive.parent.rglob("*"))
+    assert len([*ImageFolder(archive)]) == len(NAMES)
+    assert sorted(archive.parent.rglob("*")) == before
+
+
+def test_a_folder_around_the_classes_is_no_class_unless_pictures_lie_in_it(tmp_path, suffix):
+    assert ImageFolder(pack(tmp_path / f"1{suffix}", pictures("cat/1.png", "cat/more/2.png"))).classes == ["cat"]
+    assert ImageFolder(pack(tmp_path / f"2{suffix}", pictures("all/cat/1.png", "all/dog/2.png"))).classes == ["cat", "dog"]
+    readme = {"README.txt": b"", **pictures("all/cat/1.png", "all/dog/2.png")}
+    assert ImageFolder(pack(tmp_path / f"3{suffix}", readme)).classes == ["cat", "dog"]
+
+
+def test_what_is_skipped(tmp_path, suffix):
+    files = pictures("a/1.png", "a/.hidden.png", "a/.cache/2.png", "a/.cache/3.png", "__MACOSX/a/._1.png", "loose.png")
+    inner = pack(tmp_path / "inner.zip", pictures("a/1.png")).read_bytes()
+    path = pack(tmp_path / f"x{suffix}", files | {"a/notes.txt": b"", "a/inner.zip": inner})
+    folder = ImageFolder(path)
+    assert relative(folder) == ["a/1.png"]
+    skipped = sorted(Path(name).relative_to(path).as_posix() for name in folder.skipped)
+    assert skipped == ["__MACOSX", "a/.cache", "a/.hidden.png", "a/inner.zip", "a/notes.txt", "loose.png"]
+
+
+def test_an_empty_class(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.png", picture(1))
+        archive.writestr("b/", b"")
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*x\.zip' hold no picture"):
+        ImageFolder(path)
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        add(archive, "a/1.png", picture(1))
+        add(archive, "b", type=tarfile.DIRTYPE)
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*x\.tar' hold no picture"):
+        ImageFolder(tmp_path / "x.tar")
+
+
+@pytest.mark.parametrize("below", ["", "top/"])
+def test_split(tmp_path, suffix, below):
+    path = pack(tmp_path / f"x{suffix}", pictures("train/a/1.png", "train/b/2.png", "test/b/3.png", below=below))
+    assert ImageFolder.is_split(path)
+    assert not ImageFolder.is_split(path, test="val")
+    train, test = ImageFolder.split(path)
+    assert relative(train) == ["a/1.png", "b/2.png"]
+    assert test.labels.tolist() == ["b"]
+    assert test.classes == train.classes == ["a", "b"]
+    assert test[0].max() == 2
+    with pytest.raises(DatasetError, match=r"no folder 'val'; it has \['test', 'train'\]"):
+        ImageFolder.split(path, test="val")
+    with pytest.raises(DatasetError, match=r"parts of a split: train, test = ImageFolder\.split\(path\)"):
+        ImageFolder(path)
+
+
+def test_a_folder_with_an_archives_name_is_a_folder(tmp_path):
+    (tmp_path / "x.zip" / "a").mkdir(parents=True)
+    (tmp_path / "x.zip" / "a" / "1.png").write_bytes(picture(1))
+    assert len(ImageFolder(tmp_path / "x.zip")) == 1
+
+
+def test_a_gzipped_tar_that_is_called_tar(tmp_path):
+    path = pack(tmp_path / "x.tgz", pictures(*NAMES)).rename(tmp_path / "x.tar")
+    assert len([*ImageFolder(path)]) == len(NAMES)
+
+
+def test_it_holds_no_handle_and_goes_to_other_processes(archive):
+    folder = ImageFolder(archive)
+    expected = [picture.tolist() for picture in folder]
+    copy = pickle.loads(pickle.dumps(folder))
+    assert [picture.tolist() for picture in copy] == expected
+    part = pickle.dumps(folder[3:])
+    assert b"deep" not in part
+    assert [picture.tolist() for picture in pickle.loads(part)] == expected[3:]
+    open_files = Path("/proc/self/fd")
+    if open_files.exists():
+        assert str(archive) not in {os.readlink(file) for file in open_files.iterdir() if file.exists()}
+
+
+def test_threads_read_at_once(archive):
+    folder = pickle.loads(pickle.dumps(ImageFolder(archive)))  # without marks, so the threads meet where they are made
+    expected = [int(picture[0, 0]) for picture in ImageFolder(archive)]
+    rows = random.Random(0).choices(range(len(folder)), k=400)
+    start = threading.Barrier(4)
+
+    def read(part):
+        start.wait()
+        return [int(folder[row][0, 0]) for row in part]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(read, [rows[i::4] for i in range(4)]))
+    assert results == [[expected[row] for row in rows[i::4]] for i in range(4)]
+
+
+def test_a_broken_picture_is_named(tmp_path, suffix):
+    folder = ImageFolder(pack(tmp_path / f"x{suffix}", {"a/1.png": b"no picture", "a/2.png": b""}))
+    with pytest.raises(NotAnImageError, match=rf"^'.*x\{suffix}/a/1\.png': no picture format"):
+        folder[0]
+    with pytest.raises(ImageError, match=r"^image 1 \('.*/a/2\.png'\): zero bytes"):
+        check_images(folder)[1]
+
+
+def test_an_archive_that_is_gone_or_changed(archive):
+    folder = ImageFolder(archive)
+    data, time = archive.read_bytes(), archive.stat().st_mtime_ns
+    archive.write_bytes(data + b"\0")
+    with pytest.raises(
+        ImageError, match=r"^'.*/a/Z\.png': the archive changed after it was listed \(\d+ bytes then, \d+ now\)"
+    ):
+        folder[0]
+    archive.write_bytes(data)
+    os.utime(archive, ns=(time + 10**9, time + 10**9))
+    with pytest.raises(ImageError, match=r"the archive changed after it was listed .*written since"):
+        folder[0]
+    os.utime(archive, ns=(time, time))
+    assert folder[0].shape == (4, 6)
+    archive.unlink()
+    with pytest.raises(MissingImageError, match=r"^'.*/a/Z\.png': the archive is gone; it was there when it was listed"):
+        folder[0]
+
+
+PARTS = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=("Cs",)), min_size=1, max_size=80)
+COMMENTS = st.binary(max_size=30).filter(lambda comment: b"PK" not in comment)  # the library does not find its own end then
+FILES = st.dictionaries(st.lists(PARTS, min_size=1, max_size=4).map("/".join), st.binary(max_size=2000), max_size=6)
+
+
+@settings(max_examples=40)
+@given(FILES, st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]), st.booleans())
+def test_tar_agrees_with_the_standard_library(tmp_path_factory, files, form, zipped):
+    path = tmp_path_factory.mktemp("tar") / "x.tar"
+    with tarfile.open(path, "w:gz" if zipped else "w", format=form) as archive:
+        for name, data in files.items():
+            try:
+                add(archive, name, data)
+            except ValueError:  # too long for USTAR
+                continue
+    with tarfile.open(path) as archive:
+        expected = [(member.name, archive.extractfile(member).read()) for member in archive]
+    ours = (TarGz if zipped else Tar)(os.fspath(path))
+    found = list(ours.members())
+    assert [(member.name, ours.read(member, member.name)) for member in found] == expected
+    assert {member.kind for member in found} <= {"file"}
+
+
+@settings(max_examples=40)
+@given(FILES, st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]), st.binary(max_size=30), COMMENTS)
+def test_zip_agrees_with_the_standard_library(tmp_path_factory, files, method, before, comment):
+    path = tmp_path_factory.mktemp("zip") / "x.zip"
+    path.write_bytes(before)
+    with zipfile.ZipFile(path, "a", method) as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data, method)
+        archive.comment = comment
+    with zipfile.ZipFile(path) as archive:
+        expected = [(name, archive.read(name)) for name in archive.namelist()]
+    ours = Zip(os.fspath(path))
+    assert [(member.name, ours.read(member, member.name)) for member in ours.members()] == expected
+
+
+def test_a_zip_written_as_a_stream_with_64_bit_fields(tmp_path):
+    """Sizes stand behind the data then, and in 64 bits."""
+    path = tmp_path / "x.zip"
+    with open(path, "wb") as file, zipfile.ZipFile(Unseekable(file), "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("a/1.png", "w", force_zip64=True) as member:
+            member.write(picture(7))
+        archive.writestr("a/2.png", picture(8))
+    assert [int(picture[0, 0]) for picture in ImageFolder(path)] == [7, 8]
+
+
+def test_64_bit_fields_for_everything(tmp_path, monkeypatch):
+    """As in a zip of over 4 GB, written small: the library takes every number for too large for 32 bits."""
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
+    monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+    path = pack(tmp_path / "x.zip", pictures(*NAMES))
+    data = path.read_bytes()
+    assert data.count(b"PK\6\6") == data.count(b"PK\6\7") == 1
+    assert data.count(b"\xff" * 8) >= len(NAMES)  # both lengths of each member
+    assert [int(picture[0, 0]) for picture in ImageFolder(path)] == [4, 2, 3, 1, 0, 5]
+    path.write_bytes(b"something in front" + data)
+    assert [int(picture[0, 0]) for picture in ImageFolder(path)] == [4, 2, 3, 1, 0, 5]
+    start = data.index(b"PK\1\2")
+    for damaged in (
+        data[:start] + data[start:].replace(b"\1\0\x18\0", b"\1\0\1\0"),
+        data[:start] + data[start:].replace(b"\1\0\x18\0", b"\2\0\x18\0").replace(b"\1\0\x10\0", b"\2\0\x10\0"),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(DatasetError, match="sizes over 4 GB are missing"):
+            ImageFolder(path)
+    path.write_bytes(data.replace(b"PK\6\6", b"PK\6\5"))
+    with pytest.raises(DatasetError, match="has a damaged directory"):
+        ImageFolder(path)
+
+
+class Unseekable(io.RawIOBase):
+    def __init__(self, file):
+        self.file = file
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        return self.file.write(data)
+
+
+@pytest.mark.slow
+def test_more_members_than_16_bits_count(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(65_600):
+            archive.writestr(zipfile.ZipInfo(f"{number % 3}/{number}.png"), b"no picture")
+    folder = ImageFolder(path)
+    assert len(folder) == 65_600
+    with pytest.raises(NotAnImageError, match=r"2/65582\.png"):
+        folder[folder.paths.index(f"{path}/2/65582.png")]
+
+
+def test_names_without_the_mark_of_utf8(tmp_path):
+    """Programs write UTF-8 without saying so, or the code page of old."""
+    path = pack(tmp_path / "x.zip", pictures("kaefer/1.png"))
+    data = path.read_bytes()
+    for raw, name in ((b"k\xc3\xa4fer/1.png", "käfer"), (b"k\x84fers/1.png", "käfers")):
+        path.write_bytes(data.replace(b"kaefer/1.png", raw))
+        assert ImageFolder(path).classes == [name]
+
+
+def test_a_marked_stream_gives_every_part(tmp_path, monkeypatch, rng):
+    monkeypatch.setattr(_gzip, "FIRST_SPACING", 5_000)
+    monkeypatch.setattr(_gzip, "MOST_MARKS", 8)
+    monkeypatch.setattr(_gzip, "CHUNK", 1_000)
+    files = {f"a/{number}.png": rng.integers(0, 9, rng.integers(0, 9_000), dtype=np.uint8).tobytes() for number in range(60)}
+    path = pack(tmp_path / "x.tgz", files)
+    archive = TarGz(os.fspath(path))
+    members = list(archive.members())
+    marks = archive._marks._marks
+    assert 4 <= len(marks) <= 8
+    assert np.diff([mark.position for mark in marks]).min() > 5_000  # they became sparser
+    rng.shuffle(members)
+    for member in members:
+        assert archive.read(member, "x") == files[member.name]
+    copy = pickle.loads(pickle.dumps(archive))
+    assert copy._marks._marks == []
+    assert copy.read(members[0], "x") == files[members[0].name]
+
+
+def test_gzip_files_one_after_another(tmp_path, rng):
+    """As parallel gzip programs write them; zeros may fill the end."""
+    files = {f"a/{number}.png": rng.bytes(30_000) for number in range(9)}
+    tar = pack(tmp_path / "x.tar", files).read_bytes()
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(b"".join(gzip.compress(tar[at : at + 40_000]) for at in range(0, len(tar), 40_000)) + bytes(600))
+    archive = TarGz(os.fspath(path))
+    assert {member.name: archive.read(member, "x") for member in archive.members()} == files
+
+
+def test_reading_does_not_hold_the_archive(tmp_path, rng):
+    files = {f"a/{number}.png": rng.bytes(200_000) for number in range(50)}
+    path = pack(tmp_path / "x.tar.gz", files)
+    tracemalloc.start()
+    folder = ImageFolder(path)
+    for row in (40, 3, 25):
+        with pytest.raises(NotAnImageError):
+            folder[row]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4_000_000 < sum(map(len, files.values()))

@@ -1,0 +1,497 @@
+"""Archives that are damaged or made to harm: read, or refused by one of featrec's errors, soon and in little memory."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import struct
+import tarfile
+import time
+import tracemalloc
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featrec.datasets import ImageFolder, _archive, _tar, _zip
+from featrec.exceptions import DatasetError, ImageError, TruncatedImageError
+
+HEADER_SIZE = 30
+ENTRY_SIZES = 20  # where packed and unpacked length stand in a member of a zip's directory
+
+
+def picture(value: int = 1) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(np.full((4, 6), value, np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
+def put_zip(path: Path, *names: str, data: bytes | None = None, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of names that stand twice
+        for value, name in enumerate(names):
+            archive.writestr(name, picture(value) if data is None else data)
+    return path
+
+
+def tar_of(*members: tuple[str, bytes | None, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
+    """A tar of (name, bytes, kind)."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=form) as archive:
+        for name, data, kind in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, len(data or b""), "a/1.png"
+            archive.addfile(member, io.BytesIO(data or b""))
+    return file.getvalue()
+
+
+def put_tar(path: Path, *names: str) -> Path:
+    data = tar_of(*((name, picture(value), tarfile.REGTYPE) for value, name in enumerate(names)))
+    path.write_bytes(data if path.suffix == ".tar" else gzip.compress(data))
+    return path
+
+
+def put_any(path: Path, *names: str) -> Path:
+    return put_zip(path, *names) if path.suffix == ".zip" else put_tar(path, *names)
+
+
+def corrected(tar: bytes | bytearray) -> bytes:
+    """With right checksums in all the blocks that look like headers."""
+    data = bytearray(tar)
+    for at in range(0, len(data) - 511, 512):
+        if data[at + 257 : at + 262] == b"ustar":
+            data[at + 148 : at + 156] = b" " * 8
+            data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    return bytes(data)
+
+
+@pytest.fixture(params=["x.zip", "x.tar", "x.tar.gz"])
+def path(request, tmp_path):
+    return tmp_path / request.param
+
+
+@pytest.mark.parametrize(
+    "name, trick",
+    [
+        ("../evil.png", "leads upwards"),
+        ("a/../../evil.png", "leads upwards"),
+        ("a/..", "leads upwards"),
+        ("/etc/evil.png", "is absolute"),
+        ("//server/share/evil.png", "is absolute"),
+        ("C:/evil.png", "is absolute"),
+        ("c:evil.png", "is absolute"),
+        ("a\\..\\evil.png", "has a backslash"),
+        ("\\\\server\\evil.png", "has a backslash"),
+        ("../notes.txt", "leads upwards"),
+    ],
+)
+def test_names_that_lead_out(path, name, trick):
+    put_any(path, "a/1.png", name)
+    with pytest.raises(DatasetError, match=rf"in the archive '.*{path.name}' {trick}.*are refused\. Pack it again"):
+        ImageFolder(path)
+    with pytest.raises(DatasetError, match=trick):
+        ImageFolder.split(path)
+
+
+def test_a_zero_byte_in_a_name(tmp_path):
+    path = put_zip(tmp_path / "x.zip", "a/1_evil.png")
+    path.write_bytes(path.read_bytes().replace(b"1_evil", b"1\0evil"))
+    with pytest.raises(DatasetError, match="has a backslash or a zero byte in it"):
+        ImageFolder(path)
+
+
+@pytest.mark.parametrize("again", ["a/1.png", "./a/1.png", "a//1.png", "a/./1.png"])
+def test_two_pictures_of_one_name(path, again):
+    with pytest.raises(DatasetError, match=r"holds two pictures of one name, '.*1\.png'; which is meant cannot be told"):
+        ImageFolder(put_any(path, "a/1.png", "a/2.png", again))
+
+
+def test_names_that_look_the_same(path):
+    folder = ImageFolder(put_any(path, "a/caf\u00e9.png", "a/cafe\u0301.png"))
+    assert sorted(int(picture[0, 0]) for picture in folder) == [0, 1]
+    with pytest.raises(DatasetError, match="class folders that look the same"):
+        ImageFolder(put_any(path, "caf\u00e9/1.png", "cafe\u0301/1.png"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"V"])
+def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
+    (tmp_path / "x.tar").write_bytes(
+        tar_of(("a/1.png", picture(1), tarfile.REGTYPE), ("a/2.png", None, kind), ("a/3.png", picture(3), tarfile.REGTYPE))
+    )
+    folder = ImageFolder(tmp_path / "x.tar")
+    assert [int(picture[0, 0]) for picture in folder] == [1, 3]
+    assert folder.skipped == [str(tmp_path / "x.tar" / "a" / "2.png")]
+
+
+@pytest.mark.parametrize("mode", [0o120777, 0o020644, 0o060644, 0o010644, 0o140644])
+def test_links_and_devices_in_a_zip_are_skipped(tmp_path, mode):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/1.png", picture(1))
+        link = zipfile.ZipInfo("a/2.png")
+        link.create_system, link.external_attr = 3, mode << 16
+        archive.writestr(link, "/etc/passwd")
+    folder = ImageFolder(path)
+    assert len(folder) == 1
+    assert folder.skipped == [str(path / "a" / "2.png")]
+
+
+def test_a_sparse_file(tmp_path):
+    path = tmp_path / "x.tar"
+    path.write_bytes(tar_of(("a/1.png", picture(1), tarfile.GNUTYPE_SPARSE)))
+    with pytest.raises(DatasetError, match=r"holds 'a/1\.png' with its gaps left out; pack it again without --sparse"):
+        ImageFolder(path)
+    note = b"22 GNU.sparse.major=1\n"
+    path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+    with pytest.raises(DatasetError, match="gaps left out"):
+        ImageFolder(path)
+
+
+def test_an_encrypted_zip(tmp_path):
+    path = put_zip(tmp_path / "x.zip", "a/1.png", "a/2.png")
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"is encrypted \('a/2\.png' is\); unpack it with its password"):
+        ImageFolder(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_methods(tmp_path, method):
+    path = put_zip(tmp_path / "x.zip", "a/1.png", method=method)
+    with pytest.raises(DatasetError, match=rf"packs 'a/1\.png' with method {method}; stored \(0\) and deflated \(8\) are read"):
+        ImageFolder(path)
+
+
+def with_sizes(path: Path, *, packed: int | None = None, size: int | None = None) -> Path:
+    """Let the directory's only member announce other lengths."""
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\1\2") + ENTRY_SIZES
+    old = struct.unpack_from("<2I", data, at)
+    struct.pack_into("<2I", data, at, old[0] if packed is None else packed, old[1] if size is None else size)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_picture_over_the_limit(tmp_path):
+    path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png"), size=2**28 + 1)
+    with pytest.raises(DatasetError, match=r"the picture 'a/1\.png' .* has 268,435,457 bytes, more than the limit .*Unpack"):
+        ImageFolder(path)
+
+
+@pytest.mark.parametrize("announced", [0, 10, 9_999_999, 10_000_001])
+def test_a_header_that_lies_about_the_length(tmp_path, announced):
+    """No more is unpacked than was announced, and one byte."""
+    path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png", data=bytes(10_000_000)), size=announced)
+    folder = ImageFolder(path)
+    tracemalloc.start()
+    with pytest.raises(TruncatedImageError, match=r"^'.*/a/1\.png': the archive is damaged here: length or checksum differ"):
+        folder[0]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * announced + 200_000
+
+
+@pytest.mark.parametrize("packed", [2**27, 2**31])
+def test_a_header_that_announces_more_than_there_is(tmp_path, packed):
+    path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png"), packed=packed)
+    with pytest.raises(DatasetError, match=r"has members that overlap|more than the limit"):
+        ImageFolder(path)
+
+
+def test_members_that_share_their_bytes(tmp_path):
+    """A small zip that unpacks to very much, each member named apart."""
+    path = put_zip(tmp_path / "x.zip", "a/0000.png", data=bytes(100_000))
+    data = path.read_bytes()
+    start = data.index(b"PK\1\2")
+    end = data.index(b"PK\5\6")
+    entries = b"".join(data[start:end].replace(b"0000", b"%04d" % number) for number in range(500))
+    path.write_bytes(data[:start] + entries + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 500, 500, len(entries), start, 0))
+    assert len(zipfile.ZipFile(path).namelist()) == 500
+    with pytest.raises(DatasetError, match="has members that overlap, at byte 0; it is damaged or made to harm"):
+        ImageFolder(path)
+
+
+def test_a_zip_that_unpacks_to_far_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(_archive, "LEAST_BOMB", 2**20)
+    path = put_zip(tmp_path / "x.zip", *(f"a/{number}.png" for number in range(20)), data=bytes(100_000))
+    with pytest.raises(
+        DatasetError, match=r"unpacks [\d,]+ bytes to 2,000,000 or more, over 200 times as many.*If you trust it"
+    ):
+        ImageFolder(path)
+
+
+def test_a_gzip_bomb_is_left_while_it_is_unpacked(tmp_path):
+    """Ten gigabytes of zeros behind a header that announces them."""
+    member = tarfile.TarInfo("a/notes.txt")
+    member.size = 10**10
+    zeros = gzip.compress(bytes(10_000_000))
+    path = tmp_path / "x.tar.gz"
+    path.write_bytes(gzip.compress(member.tobuf()) + 1_000 * zeros)
+    tracemalloc.start()
+    start = time.perf_counter()
+    with pytest.raises(DatasetError, match=r"over 200 times as many, as archives do that are made to fill a memory"):
+        ImageFolder(path)
+    seconds = time.perf_counter() - start
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 100_000_000
+    assert seconds < 10
+
+
+def test_too_many_members(tmp_path, monkeypatch):
+    monkeypatch.setattr(_archive, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(_tar, "MAX_MEMBERS", 3)
+    for path in (put_zip(tmp_path / "x.zip", *"abcd"), put_tar(tmp_path / "x.tar", *"abcd")):
+        with pytest.raises(DatasetError, match="holds more than 3 members; split it"):
+            ImageFolder(path)
+    notes = [("x", b"8 a=bcd\n", tarfile.XHDTYPE)] * 20
+    (tmp_path / "x.tar").write_bytes(tar_of(*notes))
+    with pytest.raises(DatasetError, match="too many headers; split it"):
+        ImageFolder(tmp_path / "x.tar")
+    monkeypatch.setattr(_zip, "MAX_DIRECTORY", 100)
+    with pytest.raises(DatasetError, match=r"has a directory of \d+ bytes, more than the limit of 100; split it"):
+        ImageFolder(tmp_path / "x.zip")
+
+
+def test_notes_that_are_made_to_harm(tmp_path):
+    path = tmp_path / "x.tar"
+    path.write_bytes(tar_of(("x", b"6 a=b\n" * 43_000, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+    assert len(ImageFolder(path)) == 1
+    path.write_bytes(tar_of(("x", b"6 a=b\n" * 50_000, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+    with pytest.raises(DatasetError, match="announces a name or headers of 300,000 bytes, more than the limit"):
+        ImageFolder(path)
+    for note in (
+        b"-5 path=x\n",
+        b"0 path=x\n",
+        b"2 path=x\n",
+        b"99999 path=x\n",
+        b"path=x\n",
+        b"11 path=xyz",
+        b"\xff",
+    ):
+        path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+        with pytest.raises(DatasetError, match="has damaged extended headers"):
+            ImageFolder(path)
+    for note in (b"11 size=-1\n", b"32 size=99999999999999999999999\n", b"11 size=1e\n"):
+        path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+        with pytest.raises(DatasetError, match=r"is no size of 'a/1\.png'"):
+            ImageFolder(path)
+    path.write_bytes(tar_of(("x", b"16 path=a/2.png\n", tarfile.XGLTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+    with pytest.raises(DatasetError, match="gives one name or size to all its members"):
+        ImageFolder(path)
+
+
+@pytest.mark.parametrize("size", [b"\xff" * 12, b"\x80" + b"\x7f" * 11, b"77777777777\0", b"-0000000001\0", b"00000000009\0"])
+def test_a_tar_that_lies_about_a_length(tmp_path, size):
+    data = bytearray(tar_of(("a/1.png", picture(1), tarfile.REGTYPE)))
+    data[124:136] = size
+    for path, content in ((tmp_path / "x.tar", corrected(data)), (tmp_path / "x.tgz", gzip.compress(corrected(data)))):
+        path.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"is cut off|is no number|more than the limit"):
+            ImageFolder(path)
+
+
+def test_a_flipped_bit_in_a_zipped_picture_is_found_by_its_checksum(tmp_path):
+    path = put_zip(tmp_path / "x.zip", "a/1.png", method=zipfile.ZIP_STORED)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"IDAT") + 8] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(TruncatedImageError, match="the archive is damaged here: length or checksum differ"):
+        ImageFolder(path)[0]
+
+
+def test_a_damaged_deflated_picture(tmp_path):
+    path = put_zip(tmp_path / "x.zip", "a/1.png")
+    data = bytearray(path.read_bytes())
+    data[HEADER_SIZE + len("a/1.png")] = 0xFF  # a kind of block that there is not
+    path.write_bytes(data)
+    with pytest.raises(TruncatedImageError, match=r"the archive is damaged here .*invalid block type"):
+        ImageFolder(path)[0]
+
+
+def test_a_directory_that_contradicts_itself(tmp_path):
+    path = put_zip(tmp_path / "x.zip", "a/1.png", "a/2.png")
+    data = path.read_bytes()
+    end = data.index(b"PK\5\6")
+
+    def with_end(at: int, value: int, form: str = "<H") -> Path:
+        changed = bytearray(data)
+        struct.pack_into(form, changed, end + at, value)
+        path.write_bytes(changed)
+        return path
+
+    with pytest.raises(DatasetError, match="announces 7 members and lists 2; copy"):
+        ImageFolder(with_end(10, 7))
+    with pytest.raises(DatasetError, match="is one part of several; join them"):
+        ImageFolder(with_end(4, 1))
+    with pytest.raises(DatasetError, match="its directory does not fit in"):
+        ImageFolder(with_end(16, 2**31, "<I"))
+    with pytest.raises(DatasetError, match=r"has a damaged directory|has members that overlap"):
+        ImageFolder(with_end(12, 60, "<I"))
+    path.write_bytes(data.replace(b"PK\3\4", b"PK\3\3"))
+    with pytest.raises(TruncatedImageError, match=r"a/1\.png': the archive has no picture where its directory says"):
+        ImageFolder(path)[0]
+
+
+def test_every_truncation_is_noticed(path):
+    """A part of an archive is never taken for the whole: training on half a set in silence would be worse than an error."""
+    data = put_any(path, "a/1.png", "b/2.png").read_bytes()
+    if path.suffix == ".tar":
+        data = data[: -(-data.rindex(b"IEND") // 512) * 512 + 512]  # the padding behind the end may be missing
+    for length in range(0, len(data) - (511 if path.suffix == ".tar" else 0), 23):
+        path.write_bytes(data[:length])
+        with pytest.raises(DatasetError, match=r"cut off|is no zip|is no tar|damaged"):
+            ImageFolder(path)
+
+
+def test_an_archive_that_cannot_be_opened(path, monkeypatch):
+    folder = ImageFolder(put_any(path, "a/1.png"))
+
+    def broken(*arguments, **options):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("builtins.open", broken)
+    with pytest.raises(DatasetError, match=r"the archive '.*' cannot be read .*Input/output error"):
+        ImageFolder(path)
+    with pytest.raises(ImageError, match=r"a/1\.png': the archive cannot be read .*Input/output error"):
+        folder[0]
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"PK", b"PK\5\6", b"\x1f\x8b", b"\x1f\x8b\x08", b"text\n" * 300, bytes(100)])
+def test_what_is_no_archive(path, data):
+    path.write_bytes(data)
+    with pytest.raises(DatasetError, match=r"is no zip|cut off|is no tar|damaged"):
+        ImageFolder(path)
+
+
+def test_an_archive_without_anything(tmp_path):
+    put_zip(tmp_path / "x.zip")
+    put_tar(tmp_path / "x.tar")
+    for name in ("x.zip", "x.tar"):
+        with pytest.raises(DatasetError, match="holds no class folders"):
+            ImageFolder(tmp_path / name)
+
+
+# Damage at random.
+
+INTERESTING = (
+    b"\xff" * 4,
+    b"\0" * 4,
+    b"\xff" * 8,
+    b"\x7f\xff\xff\xff",
+    b"../",
+    b"PK\1\2",
+    b"PK\5\6",
+    b"\x80",
+    b"777777",
+    b" ",
+    b"S",
+)
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Cut, flipped, overwritten, moved; several times over."""
+    result = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(result)) if result else 0
+        match chance.randrange(7):
+            case 0:
+                del result[at:]
+            case 1 | 2:
+                for _ in range(chance.randint(1, 8)):
+                    result[chance.randrange(len(result))] ^= 1 << chance.randrange(8)
+            case 3:
+                part = chance.choice(INTERESTING)
+                result[at : at + len(part)] = part
+            case 4:
+                result[at : at + chance.randint(1, 600)] = chance.randbytes(chance.randint(0, 600))
+            case 5:
+                del result[at : at + chance.randint(1, 600)]
+            case 6:
+                result[at:at] = result[: chance.randint(1, 600)]
+        if not result:
+            break
+    return bytes(result)
+
+
+def originals(folder: Path) -> dict[str, bytes]:
+    """One of each kind, with long names, folders, links and extended headers in them."""
+    names = ("train/a/1.png", "train/b/" + "long/" * 40 + "2.png", "a/3.png", "é/4.png")
+    members = [(name, picture(value), tarfile.REGTYPE) for value, name in enumerate(names)]
+    members += [("a", None, tarfile.DIRTYPE), ("a/link.png", None, tarfile.SYMTYPE)]
+    gnu, pax = tar_of(*members), tar_of(*members, form=tarfile.PAX_FORMAT)
+    deflated = put_zip(folder / "1.zip", *names).read_bytes()
+    stored = put_zip(folder / "2.zip", *names, method=zipfile.ZIP_STORED).read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zipfile, "ZIP64_LIMIT", 10)
+        patch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
+        large = put_zip(folder / "3.zip", *names).read_bytes()
+    return {
+        "large.zip": large,
+        "deflated.zip": deflated,
+        "stored.zip": stored,
+        "gnu.tar": gnu,
+        "pax.tar": pax,
+        "gnu.tgz": gnu,
+        "pax.tgz": pax,
+    }
+
+
+def read_all(path: Path) -> str:
+    """What became of an archive; only featrec's errors are caught."""
+    try:
+        folder = ImageFolder(path)
+    except DatasetError:
+        return "refused"
+    outcome = "read"
+    for position in range(len(folder)):
+        try:
+            assert folder[position].ndim >= 2
+        except ImageError:
+            outcome = "read in part"
+    return outcome
+
+
+def run_damage(tmp_path: Path, count: int, seed: int) -> dict[str, int]:
+    chance = random.Random(seed)
+    outcomes: dict[str, int] = {}
+    for name, data in originals(tmp_path).items():
+        for number in range(count):
+            content = damaged(data, chance)
+            if ".t" in name and chance.random() < 0.7:
+                content = corrected(content)
+            if name.endswith("tgz"):
+                content = gzip.compress(content, 1)
+                content = damaged(content, chance) if chance.random() < 0.3 else content
+            path = tmp_path / f"{number}{name}"
+            path.write_bytes(content)
+            start = time.perf_counter()
+            try:
+                outcome = read_all(path)
+            except Exception as error:
+                raise AssertionError(f"number {number} of {name}, seed {seed}: {error!r}") from error
+            assert time.perf_counter() - start < 2
+            outcomes[outcome] = outcomes.get(outcome, 0) + 1
+            path.unlink()
+    return outcomes
+
+
+def test_damaged_archives(tmp_path):
+    outcomes = run_damage(tmp_path, 60, seed=20240229)
+    assert sum(outcomes.values()) == 420
+    assert min(outcomes.get(outcome, 0) for outcome in ("refused", "read", "read in part")) >= 5  # damage of all degrees
+
+
+@pytest.mark.slow
+def test_many_damaged_archives(tmp_path):
+    tracemalloc.start()
+    outcomes = run_damage(tmp_path, 500, seed=7)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sum(outcomes.values()) == 3_500
+    assert peak < 300_000_000

@@ -1,0 +1,266 @@
+"""ImageFolder and what the world does to folders: odd names, links, devices, and files that change under it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from featrec.datasets import ImageFolder
+from featrec.exceptions import DatasetError, ImageError, MissingImageError, UnreadableImageError
+from featrec.images import check_images
+
+COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
+
+
+def put(root: Path, *names: str) -> Path:
+    for value, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((4, 6), value, np.uint8)).save(path)
+    return root
+
+
+def relative(folder: ImageFolder, paths: list[str] | None = None) -> list[str]:
+    return [Path(path).relative_to(folder.path).as_posix() for path in (folder.paths if paths is None else paths)]
+
+
+def write_later(path: str, data: bytes) -> None:
+    """Write with another time than before, however coarse the clock of the file system is."""
+    time = os.stat(path).st_mtime_ns + 1_000_000_000 if os.path.exists(path) else None
+    Path(path).write_bytes(data)
+    if time is not None:
+        os.utime(path, ns=(time, time))
+
+
+def test_a_file_that_is_gone(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/1.png", "a/2.png"))
+    os.remove(folder.paths[1])
+    with pytest.raises(
+        MissingImageError, match=r"2\.png'.*the file is gone; it was there when it was listed.*ImageFolder again"
+    ):
+        folder[1]
+    with pytest.raises(MissingImageError, match=r"^image 1 \('.*2\.png'\): the file is gone"):
+        list(check_images(folder))
+    assert folder[0].shape == (4, 6)
+
+
+def test_a_file_of_another_size(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/1.png"))
+    Path(folder.paths[0]).write_bytes(b"0123456789")
+    with pytest.raises(
+        ImageError, match=r"1\.png'.*changed after it was listed \(\d+ bytes then, 10 now\); make the ImageFolder"
+    ):
+        folder[0]
+
+
+def test_a_file_of_the_same_size_written_again(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/1.png"))
+    copy = pickle.loads(pickle.dumps(folder))
+    data = Path(folder.paths[0]).read_bytes()
+    write_later(folder.paths[0], data)
+    for listed in (folder, copy):
+        with pytest.raises(ImageError, match=r"changed after it was listed .*bytes still, and written since"):
+            listed[0]
+    assert ImageFolder(tmp_path)[0].shape == (4, 6)
+
+
+def test_what_became_a_folder_or_a_pipe(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/1.png", "a/2.png"))
+    for path in folder.paths:
+        os.remove(path)
+    os.mkdir(folder.paths[0])
+    os.mkfifo(folder.paths[1])  # opening it would wait for ever
+    for position in (0, 1):
+        with pytest.raises(ImageError, match="it is no file any more"):
+            folder[position]
+
+
+def test_a_class_folder_that_became_a_file(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/1.png"))
+    (tmp_path / "a" / "1.png").unlink()
+    (tmp_path / "a").rmdir()
+    (tmp_path / "a").write_text("")
+    with pytest.raises(MissingImageError, match="the file is gone"):
+        folder[0]
+
+
+def test_an_error_of_the_device_is_no_missing_file(tmp_path, monkeypatch):
+    folder = ImageFolder(put(tmp_path, "a/1.png"))
+
+    def broken(path):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "stat", broken)
+    with pytest.raises(UnreadableImageError, match=r"1\.png'.*cannot be opened .*Input/output error"):
+        folder[0]
+
+
+def test_devices_and_pipes_are_skipped(tmp_path):
+    put(tmp_path, "a/1.png")
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    (tmp_path / "a" / "zero.png").symlink_to("/dev/zero")
+    folder = ImageFolder(tmp_path)
+    assert relative(folder) == ["a/1.png"]
+    assert relative(folder, folder.skipped) == ["a/pipe.png", "a/zero.png"]
+
+
+def test_a_link_to_a_picture_is_followed_and_a_broken_one_is_an_error_when_read(tmp_path):
+    put(tmp_path, "a/1.png")
+    (tmp_path / "a" / "2.png").symlink_to(tmp_path / "a" / "1.png")
+    (tmp_path / "a" / "3.png").symlink_to(tmp_path / "a" / "nowhere.png")
+    (tmp_path / "a" / "4.png").symlink_to(tmp_path / "a" / "4.png")
+    folder = ImageFolder(tmp_path)
+    assert relative(folder) == ["a/1.png", "a/2.png", "a/3.png", "a/4.png"]
+    assert folder[1].tolist() == folder[0].tolist()
+    for position in (2, 3):
+        with pytest.raises(MissingImageError, match=r"[34]\.png'.*a link to a file that is not there; remove it"):
+            folder[position]
+
+
+def test_links_that_go_round(tmp_path):
+    root = put(tmp_path / "root", "a/1.png", "a/b/2.png")
+    (root / "a" / "b" / "up").symlink_to(root)
+    (root / "round").symlink_to(root)
+    (root / "above").symlink_to(tmp_path)
+    (root / "itself").symlink_to(root / "itself")
+    folder = ImageFolder(root)
+    assert relative(folder) == ["a/1.png", "a/b/2.png"]
+    assert sorted(relative(folder, folder.skipped)) == ["a/b/up", "above", "itself", "round"]
+
+
+def test_a_class_folder_may_be_a_link(tmp_path):
+    put(tmp_path / "elsewhere", "1.png")
+    root = put(tmp_path / "root", "a/1.png")
+    (root / "b").symlink_to(tmp_path / "elsewhere")
+    assert ImageFolder(root).labels.tolist() == ["a", "b"]
+
+
+def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
+    put(tmp_path, "a/1.png", "a/secret/2.png")
+    listdir = os.listdir
+
+    def denied(path):
+        if Path(path).name == "secret":
+            raise PermissionError(13, "Permission denied", path)
+        return listdir(path)
+
+    monkeypatch.setattr(os, "listdir", denied)
+    with pytest.raises(DatasetError, match=r"secret' cannot be listed \(Permission denied\).*Make it readable, or move it out"):
+        ImageFolder(tmp_path)
+
+
+def test_names_that_differ_only_in_case_are_kept_apart(tmp_path):
+    put(tmp_path, "cat/A.png", "cat/a.png", "Cat/a.png")
+    if len(list(tmp_path.rglob("*.png"))) < 3:
+        pytest.skip("this file system does not tell them apart")
+    folder = ImageFolder(tmp_path)
+    assert folder.classes == ["Cat", "cat"]
+    assert relative(folder) == ["Cat/a.png", "cat/A.png", "cat/a.png"]
+    assert [int(picture[0, 0]) for picture in folder] == [2, 0, 1]
+
+
+def test_labels_are_composed_and_paths_as_they_are(tmp_path):
+    folder = ImageFolder(put(tmp_path, f"{DECOMPOSED}/{DECOMPOSED}.png"))
+    assert folder.classes == [COMPOSED]
+    assert folder.labels.tolist() == [COMPOSED]
+    assert relative(folder) == [f"{DECOMPOSED}/{DECOMPOSED}.png"]
+    assert folder[0].shape == (4, 6)
+
+
+def test_halves_that_were_packed_on_different_systems(tmp_path):
+    train, test = ImageFolder.split(put(tmp_path, f"train/{DECOMPOSED}/1.png", f"test/{COMPOSED}/1.png"))
+    assert train.classes == test.classes == [COMPOSED]
+
+
+def test_classes_that_look_the_same(tmp_path):
+    put(tmp_path, f"{COMPOSED}/1.png", f"{DECOMPOSED}/1.png")
+    with pytest.raises(DatasetError, match=r"look the same \('café'\).*'cafe\\u0301' and 'caf\\xe9'.*or rename it"):
+        ImageFolder(tmp_path)
+
+
+def test_a_class_whose_name_is_no_text(tmp_path):
+    os.mkdir(os.fsencode(tmp_path) + b"/caf\xe9")
+    put(tmp_path, os.fsdecode(b"caf\xe9/1.png"))
+    with pytest.raises(DatasetError, match=r"caf\\udce9' is no UTF-8, so it cannot become a label; rename it"):
+        ImageFolder(tmp_path)
+
+
+def test_a_picture_whose_name_is_no_text(tmp_path):
+    put(tmp_path, os.fsdecode(b"a/caf\xe9.png"))
+    folder = pickle.loads(pickle.dumps(ImageFolder(tmp_path)))
+    assert os.fsencode(folder.paths[0]).endswith(b"caf\xe9.png")
+    assert folder[0].shape == (4, 6)
+
+
+def test_bytes_are_a_path_too(tmp_path):
+    assert ImageFolder(os.fsencode(put(tmp_path, "a/1.png"))).path == str(tmp_path)
+
+
+def test_what_a_mac_leaves_behind_is_hidden(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/1.png", "__MACOSX/a/._1.png", "a/._1.png"))
+    assert folder.classes == ["a"]
+    assert sorted(relative(folder, folder.skipped)) == ["__MACOSX", "a/._1.png"]
+
+
+def test_deep_folders(tmp_path):
+    folder = ImageFolder(put(tmp_path, "a/" + "d/" * 60 + "1.png"))
+    assert folder.labels.tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("x.tar.bz2", r"of a kind that is not read; \.zip, \.tar and \.tar\.gz are"),
+        ("x.rar", "of a kind that is not read"),
+        ("x.txt", r"is a file\. A folder of pictures is laid out"),
+    ],
+)
+def test_files_that_are_no_archive(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"something")
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(tmp_path / name)
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder.split(tmp_path / name)
+    assert not ImageFolder.is_split(tmp_path / name)
+
+
+def test_is_split(tmp_path):
+    put(tmp_path, "train/a/1.png", "test/a/1.png")
+    assert ImageFolder.is_split(tmp_path)
+    assert not ImageFolder.is_split(tmp_path, test="val")
+    assert not ImageFolder.is_split(tmp_path / "train")
+    assert not ImageFolder.is_split(tmp_path / "nowhere")
+
+
+NAMES = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=("Cs",)), min_size=1, max_size=12)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=8, unique=True))
+def test_any_names(tmp_path_factory, names):
+    """Whatever the names, each picture is taken or listed as skipped, or the folder is refused; none gets lost."""
+    root = tmp_path_factory.mktemp("names")
+    written = set()
+    for place, name in names:
+        path = root / place / f"{name}.png"
+        if place in (".", ".."):
+            continue
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"P5 1 1 255 x")
+        written.add(os.fspath(path))
+    try:
+        folder = ImageFolder(root)
+    except DatasetError:
+        return
+    assert all(stat.S_ISREG(os.stat(path).st_mode) for path in folder.paths)
+    hidden = {path for path in written if any(path.startswith(skipped) for skipped in folder.skipped)}
+    assert set(folder.paths) | hidden == written
+    assert [folder[position].shape for position in range(len(folder))] == [(1, 1)] * len(folder)

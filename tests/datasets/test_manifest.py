@@ -1,0 +1,251 @@
+"""Manifests: which rows are read, which are refused, and by what words."""
+
+from __future__ import annotations
+
+import csv
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.model_selection import GroupKFold
+
+from featrec.datasets import ImageFolder
+from featrec.exceptions import DatasetError, ImageError, InputError, MissingImageError
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Pictures 0 to 4, each as bright as its number."""
+    (tmp_path / "pictures").mkdir()
+    for value in range(5):
+        Image.fromarray(np.full((4, 6), value, np.uint8)).save(tmp_path / "pictures" / f"{value}.png")
+    return tmp_path
+
+
+def write(root: Path, *lines: str, name: str = "table.csv", encoding: str = "utf-8", end: str = "\n") -> Path:
+    path = root / name
+    path.write_bytes(end.join([*lines, ""]).encode(encoding))
+    return path
+
+
+ROWS = (
+    "path,label,person",
+    "pictures/3.png,smile,Ada",
+    "pictures/1.png,frown,Alan",
+    "./pictures/2.png,smile,Ada",
+)
+
+
+def test_rows_in_their_order(root):
+    table = write(root, *ROWS)
+    for folder in (ImageFolder(table), ImageFolder.from_manifest(table), ImageFolder.from_manifest(os.fsencode(table))):
+        assert folder.labels.tolist() == ["smile", "frown", "smile"]
+        assert folder.classes == ["frown", "smile"]
+        assert [Path(path).relative_to(root).as_posix() for path in folder.paths] == [
+            "pictures/3.png",
+            "pictures/1.png",
+            "pictures/2.png",
+        ]
+        assert [int(picture[0, 0]) for picture in folder] == [3, 1, 2]
+        assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
+        assert list(folder.metadata) == ["person"]
+        assert folder.skipped == []
+        assert repr(folder).startswith("ImageFolder(3 pictures, 2 classes, '")
+
+
+def test_a_part_keeps_its_columns(root):
+    folder = ImageFolder(write(root, *ROWS))
+    part = folder[folder.column("person") == "Ada"]
+    assert part.column("person").tolist() == ["Ada", "Ada"]
+    assert part[[1]].metadata["person"].tolist() == ["Ada"]
+    copy = pickle.loads(pickle.dumps(folder[1:]))
+    assert copy.column("person").tolist() == ["Alan", "Ada"]
+    assert copy[[0]].column("person").tolist() == ["Alan"]
+    assert b"3.png" not in pickle.dumps(folder[1:])
+
+
+def test_a_column_groups_a_cross_validation(root):
+    folder = ImageFolder(write(root, *ROWS))
+    for train, test in GroupKFold(2).split(folder, folder.labels, folder.column("person")):
+        assert not set(folder[train].column("person")) & set(folder[test].column("person"))
+
+
+def test_an_unknown_column(root):
+    folder = ImageFolder(write(root, *ROWS))
+    with pytest.raises(InputError, match=r"has no further column 'Person'; it has \['person'\]"):
+        folder.column("Person")
+    folders = root / "folders"
+    (folders / "a").mkdir(parents=True)
+    (root / "pictures" / "1.png").rename(folders / "a" / "1.png")
+    assert ImageFolder(folders).metadata == {}
+    with pytest.raises(InputError, match=r"it has \[\]\. Columns come from a manifest: ImageFolder\.from_manifest"):
+        ImageFolder(folders).column("person")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_what_spreadsheets_write(root, delimiter, end, encoding):
+    lines = [
+        line.replace(",", delimiter) for line in ("label,Größe,path", "smile,5,pictures/3.png", "", 'frown,"6",pictures/1.png')
+    ]
+    folder = ImageFolder(write(root, *lines, encoding=encoding, end=end))
+    assert folder.labels.tolist() == ["smile", "frown"]
+    assert folder.column("Größe").tolist() == ["5", "6"]
+
+
+def test_a_quoted_cell_may_hold_anything(root):
+    folder = ImageFolder(
+        write(root, "path, label, note", 'pictures/3.png, smile, "a ""note"",', 'of two lines"', "pictures/1.png, x,")
+    )
+    assert folder.labels.tolist() == ["smile", "x"]
+    assert folder.column("note").tolist() == ['a "note",\nof two lines', ""]
+
+
+def test_other_names_of_columns(root):
+    table = write(root, "file,kind", "pictures/3.png,smile")
+    assert len(ImageFolder.from_manifest(table, path="file", label="kind")) == 1
+    with pytest.raises(
+        DatasetError, match=r"no column 'path' and no column 'label' in its first line; it has \['file', 'kind'\]\. Name them"
+    ):
+        ImageFolder(table)
+    with pytest.raises(DatasetError, match=r"no column 'label' in its first line"):
+        ImageFolder.from_manifest(table, path="file")
+
+
+def test_another_root(root):
+    table = write(root / "pictures", "path,label", "3.png,smile")
+    assert len(ImageFolder(table)) == 1
+    table = table.rename(root / "table.csv")
+    assert len(ImageFolder.from_manifest(table, root=root / "pictures")) == 1
+    with pytest.raises(
+        DatasetError, match=r"line 2 of the manifest '.*': path '3\.png' names no file; paths start at '.*'\. Correct"
+    ):
+        ImageFolder(table)
+
+
+def test_labels_are_composed_and_trimmed(root):
+    folder = ImageFolder(write(root, "path,label", "pictures/3.png,cafe\u0301", "pictures/1.png,caf\u00e9 "))
+    assert folder.classes == ["caf\u00e9"]
+
+
+@pytest.mark.parametrize(
+    "row, message",
+    [
+        ("pictures/1.png,", r"line 3 of the manifest '.*table\.csv': label '' is empty; give the picture's label"),
+        ("pictures/1.png,  ", r"line 3 .*: label '.*' is empty"),
+        (",smile", r"line 3 .*: path '' is empty; give the picture's path"),
+        ("pictures/3.png,smile", r"line 3 .*: path 'pictures/3\.png' stands in line 2 already; keep one of the two"),
+        ("pictures/../pictures/3.png,frown", r"line 3 .*: path '.*' stands in line 2 already"),
+        ("pictures/9.png,smile", r"line 3 .*: path 'pictures/9\.png' names no file; paths start at"),
+        ("pictures\\1.png,smile", r"line 3 .*names no file; .* or write '/' between the parts"),
+        ("pictures,smile", r"line 3 .*: path 'pictures' is no file; a row names one picture"),
+        (".,smile", r"line 3 .*: path '\.' leads out of"),
+        ("../secret.png,smile", r"line 3 .*: path '\.\./secret\.png' leads out of '.*'; root=\.\.\. names a folder"),
+        ("pictures/../../secret.png,smile", r"line 3 .*: path .* leads out of"),
+        ("/etc/passwd,smile", r"line 3 .*: path '/etc/passwd' leads out of"),
+        ("pictures/\0.png,smile", r"line 3 .*: path .* has a zero byte in it"),
+        ("pictures/1.png", r"line 3 of the manifest '.*' has 1 cells, the header has 2; cells are divided by commas"),
+        ("pictures/1.png,smile,1", "line 3 .* has 3 cells"),
+        ('pictures/1.png,"smile', r"line 3 of the manifest '.*' is no CSV .*double quote that is not closed"),
+        ('pictures/1.png,"smile"x', "line 3 .* is no CSV"),
+    ],
+)
+def test_rows_that_are_refused(root, row, message):
+    (root.parent / "secret.png").write_bytes((root / "pictures" / "1.png").read_bytes())
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(write(root, "path,label", "pictures/3.png,smile", row))
+
+
+def test_several_missing_pictures_are_counted(root):
+    with pytest.raises(DatasetError, match=r"line 3 .*'x\.png' names no file \(and of 1 more rows\)"):
+        ImageFolder(write(root, "path,label", "pictures/3.png,smile", "x.png,smile", "y.png,frown"))
+
+
+def test_absolute_paths_below_the_root(root):
+    table = write(root, "path,label", f"{root}/pictures/3.png,smile")
+    assert len(ImageFolder(table)) == 1
+    assert len(ImageFolder.from_manifest(table, root="/")) == 1
+    with pytest.raises(DatasetError, match="leads out of"):
+        ImageFolder.from_manifest(table, root=root / "other")
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (b"", r"has no column 'path' and no column 'label' in its first line; it has \[\]"),
+        (b"path,label\n", "has a header and no rows"),
+        (b"path,label,path\nx,y,z\n", r"has two columns of one name, \['path'\]; rename one"),
+        (b"path,label\nx.png,caf\xe9\n", r"line 2 of the manifest '.*' is no UTF-8 \(byte 0xe9\); save it as 'CSV UTF-8'"),
+        ("path,label\n".encode("utf-16"), "line 1 .* is no UTF-8"),
+        (b"path,label," + b"x" * 200_000 + b"\n", "has no column 'path'"),
+        (b"path,label\nx.png," + b"x" * 200_000 + b"\n", "line 2 .* is no CSV .*field larger"),
+    ],
+)
+def test_tables_that_are_refused(root, data, message):
+    (root / "table.csv").write_bytes(data)
+    with pytest.raises(DatasetError, match=message):
+        ImageFolder(root / "table.csv")
+
+
+def test_no_table(root):
+    with pytest.raises(DatasetError, match=r"the manifest '.*nowhere\.csv' cannot be read \(No such file"):
+        ImageFolder.from_manifest(root / "nowhere.csv")
+    with pytest.raises(DatasetError, match="there is no folder"):
+        ImageFolder(root / "nowhere.csv")
+    with pytest.raises(
+        DatasetError, match=r"is a manifest, which has no folders; .*pictures\.column\(\"split\"\) == \"train\""
+    ):
+        ImageFolder.split(write(root, *ROWS))
+    assert not ImageFolder.is_split(root / "table.csv")
+
+
+def test_a_picture_that_changed_or_is_gone(root):
+    folder = ImageFolder(write(root, *ROWS))
+    (root / "pictures" / "3.png").write_bytes(b"other")
+    (root / "pictures" / "1.png").unlink()
+    with pytest.raises(ImageError, match=r"3\.png': the file changed after it was listed"):
+        folder[0]
+    with pytest.raises(MissingImageError, match=r"1\.png': the file is gone; it was there when it was listed"):
+        folder[1]
+
+
+def test_names_that_differ_only_in_case(root):
+    (root / "pictures" / "A.PNG").write_bytes((root / "pictures" / "1.png").read_bytes())
+    (root / "pictures" / "a.png").write_bytes((root / "pictures" / "2.png").read_bytes())
+    folder = ImageFolder(write(root, "path,label", "pictures/A.PNG,x", "pictures/a.png,X"))
+    assert folder.classes == ["X", "x"]
+    assert [int(picture[0, 0]) for picture in folder] in ([1, 2], [2, 2])
+
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)
+LABELS = TEXT.filter(lambda text: text.strip())
+
+
+@settings(max_examples=60)
+@given(st.lists(st.tuples(LABELS, TEXT), min_size=1, max_size=5), st.sampled_from([",", ";", "\t"]))
+def test_what_the_csv_module_writes_is_read(tmp_path_factory, rows, delimiter):
+    root = tmp_path_factory.mktemp("manifest")
+    with open(root / "table.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+        writer.writerow(["path", "label", "note"])
+        for number, (label, note) in enumerate(rows):
+            (root / f"{number}.png").write_bytes(b"P5 1 1 255 x")
+            writer.writerow([f"{number}.png", label, note])
+    folder = ImageFolder(root / "table.csv")
+    assert len(folder) == len(rows)
+    assert folder.column("note").tolist() == [note for _, note in rows]
+
+
+@settings(max_examples=150)
+@given(st.one_of(st.binary(max_size=300), st.binary(max_size=200).map(lambda data: b"path,label\n" + data)))
+def test_any_bytes_are_read_or_refused(tmp_path_factory, data):
+    root = tmp_path_factory.mktemp("manifest")
+    (root / "table.csv").write_bytes(data)
+    with pytest.raises(DatasetError, match="manifest"):
+        ImageFolder(root / "table.csv")
