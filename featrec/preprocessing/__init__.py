@@ -1,7 +1,26 @@
-"""Pictures to pictures: rows to pictures, gray, one size. All are lazy: a picture is changed when it is asked for."""
+"""Pictures to pictures: rows to pictures, gray, one size, range, contrast, light, noise; and copies of them to learn from.
 
+All but Augmented are lazy: a picture is changed when it is asked for.
+"""
+
+from featrec.preprocessing._adjust_light import AdjustLight
+from featrec.preprocessing._augmented import Augmented
+from featrec.preprocessing._clahe import CLAHE
+from featrec.preprocessing._denoise import Denoise
 from featrec.preprocessing._grayscale import Grayscale
+from featrec.preprocessing._normalize_contrast import NormalizeContrast
+from featrec.preprocessing._rescale import Rescale
 from featrec.preprocessing._resize import Resize
 from featrec.preprocessing._unflatten import Unflatten
 
-__all__ = ["Grayscale", "Resize", "Unflatten"]
+__all__ = [
+    "CLAHE",
+    "AdjustLight",
+    "Augmented",
+    "Denoise",
+    "Grayscale",
+    "NormalizeContrast",
+    "Rescale",
+    "Resize",
+    "Unflatten",
+]

@@ -4,13 +4,15 @@ import importlib
 import inspect
 import pkgutil
 
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
 
 import featrec
-from featrec.descriptors import ORB, CNNFeatures, DenseSIFT
+from featrec.descriptors import ORB, CNNFeatures, DenseSIFT, TinyImage
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
-from featrec.preprocessing import Resize, Unflatten
+from featrec.preprocessing import Augmented, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
@@ -38,6 +40,15 @@ ARGUMENTS = {
     CNNFeatures: lambda network: {"model": network, "preprocessing": "tf", "size": 32},
     Resize: lambda network: {"size": (48, 40)},
     Unflatten: lambda network: {"shape": (8, 8)},
+    Augmented: lambda network: {
+        "model": make_pipeline(TinyImage(size=(4, 4)), GaussianNB()),
+        "flip": "both",
+        "rotate": 20,
+        "light": 0.2,
+        "copies": 2,
+        "views": 2,
+        "random_state": 0,
+    },
     KMeansVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     BinaryVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     ORB: lambda network: {"edge_threshold": 10, "patch_size": 15},
@@ -55,6 +66,8 @@ def kind(cls):
     for base, name in ((GlobalExtractor, "extractor"), (LocalExtractor, "extractor"), (Preprocessor, "preprocessor")):
         if issubclass(cls, base):
             return name
+    if issubclass(cls, ClassifierMixin):
+        return "classifier"
     module = cls.__module__.split(".")[1]
     kinds = {"encoders": "encoder", "vocabularies": "vocabulary", "pairwise": "codes", "preprocessing": "preprocessor"}
     return kinds.get(module, module)

@@ -17,7 +17,7 @@ from tests.tiny_network import write_tiny_network
 
 ALL = public_estimators()
 CLASSES = [pytest.param(cls, id=name) for name, cls in sorted(ALL.items())]
-KINDS = {"extractor", "preprocessor", "encoder", "vocabulary", "codes"}
+KINDS = {"extractor", "preprocessor", "encoder", "vocabulary", "codes", "classifier"}
 
 
 def of_kind(*kinds):
@@ -50,7 +50,13 @@ def material(cls):
         "encoder": _random_bags,
         "vocabulary": _random_bags,
         "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
+        "classifier": _pictures,
     }[kind(cls)]()
+
+
+def fitted(estimator, X):
+    """What fit returns; a classifier is given labels, two of them in turn."""
+    return estimator.fit(X, np.resize(["cat", "dog"], len(X))) if kind(type(estimator)) == "classifier" else estimator.fit(X)
 
 
 def numbers(result):
@@ -66,8 +72,9 @@ def outcome(estimator, X):
     """What a fitted estimator says of X, whatever its kind."""
     if hasattr(estimator, "transform"):
         return numbers(estimator.transform(X))
-    descriptors = X[0].descriptors
-    return [estimator.words_, estimator.nearest(descriptors)]
+    if kind(type(estimator)) == "classifier":
+        return [estimator.predict(X), estimator.predict_proba(X)]
+    return [estimator.nearest(X[0].descriptors), estimator.words_]
 
 
 def equal(first, second):
@@ -76,6 +83,7 @@ def equal(first, second):
 
 def test_the_walk_finds_the_public_names():
     expected = {"SIFT", "ORB", "DenseSIFT", "HOG", "ColorHistogram", "TinyImage", "CNNFeatures", "BagOfWords", "SpatialPyramid"}
+    expected |= {"Rescale", "CLAHE", "NormalizeContrast", "Denoise", "AdjustLight", "Augmented"}
     assert expected | {"KMeansVocabulary", "BinaryVocabulary", "HistogramKernel", "Resize", "Grayscale", "Unflatten"} <= set(
         ALL
     )
@@ -124,7 +132,7 @@ def test_clone_and_repr(cls, network):
 def test_fit_returns_self_and_keeps_parameters(cls, network):
     estimator = make(cls, network)
     before = estimator.get_params(deep=False)
-    assert estimator.fit(material(cls)) is estimator
+    assert fitted(estimator, material(cls)) is estimator
     after = estimator.get_params(deep=False)
     assert all(after[name] is value for name, value in before.items())
 
@@ -132,7 +140,7 @@ def test_fit_returns_self_and_keeps_parameters(cls, network):
 @pytest.mark.parametrize("cls", CLASSES)
 def test_pickle_and_model_file_give_the_same_numbers(cls, network, tmp_path):
     X = material(cls)
-    estimator = make(cls, network).fit(X)
+    estimator = fitted(make(cls, network), X)
     expected = outcome(estimator, X)
     assert equal(outcome(pickle.loads(pickle.dumps(estimator)), X), expected)
     save(estimator, tmp_path / "model.featrec")
@@ -146,30 +154,31 @@ def test_two_fits_agree_whatever_n_jobs(cls, network):
     second = clone(first)
     jobs = [name for name in second.get_params() if name.rpartition("__")[2] == "n_jobs"]
     second.set_params(**dict.fromkeys(jobs, 2))
-    assert equal(outcome(first.fit(X), X), outcome(second.fit(X), X))
+    assert equal(outcome(fitted(first, X), X), outcome(fitted(second, X), X))
 
 
-@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes"))
+@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", "classifier"))
 def test_before_fit_it_says_so(cls, network):
     X = material(cls)
     estimator = make(cls, network)
     with pytest.raises(NotFittedError, match="not fitted"):
-        estimator.transform(X) if hasattr(estimator, "transform") else estimator.nearest(X[0].descriptors)
+        outcome(estimator, X)
 
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_a_wrong_parameter_is_refused_before_work(cls, network):
-    for name in ("step", "n_words", "bins", "orientations", "n_jobs", "levels", "n_features", "verbose"):
+    names = ("step", "n_words", "bins", "orientations", "n_jobs", "levels", "n_features", "verbose", "copies", "gamma")
+    for name in names:
         if name in make(cls, network).get_params(deep=False):
             estimator = make(cls, network).set_params(**{name: "wrong"})
             with pytest.raises(ValueError, match=name):
-                estimator.fit(material(cls))
+                fitted(estimator, material(cls))
 
 
-@pytest.mark.parametrize("cls", [c for c in of_kind("extractor", "preprocessor") if c.id != "Unflatten"])
+@pytest.mark.parametrize("cls", [c for c in of_kind("extractor", "preprocessor", "classifier") if c.id != "Unflatten"])
 def test_one_picture_is_refused_with_the_way_out(cls, network):
     with pytest.raises(ValueError, match=r"\[picture\]"):
-        make(cls, network).fit(np.zeros((20, 20), np.uint8))
+        fitted(make(cls, network), np.zeros((20, 20), np.uint8))
 
 
 @pytest.mark.parametrize("cls", of_kind("encoder"))

@@ -1,0 +1,133 @@
+"""Changed copies of pictures, each made when it is asked for, from a seed of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from featrec.images import as_float
+from featrec.lazy import Images
+from featrec.preprocessing._tones import as_type
+
+__all__ = ["Copies", "RandomChange", "with_copies"]
+
+
+@dataclass(frozen=True)
+class RandomChange:
+    """The limits within which a copy differs from its picture; see Augmented, whose parameters they are."""
+
+    flip: str | None = None
+    rotate: float = 0.0
+    scale: float = 0.0
+    translate: float = 0.0
+    crop: float = 0.0
+    light: float = 0.0
+    color: float = 0.0
+    noise: float = 0.0
+
+    def __call__(self, image: np.ndarray, copy: int, random: np.random.Generator) -> np.ndarray:
+        """The changed copy of this number, from 1 on.
+
+        All numbers are drawn whatever the limits, so that one limit changes nothing about the others.
+        """
+        geometry, light = random.uniform(-1, 1, 8), random.uniform(-1, 1, 6)
+        image = self._flipped(image, copy)
+        if self.rotate or self.scale or self.translate or self.crop:
+            image = self._moved(image, geometry)
+        if self.light or self.color or self.noise:
+            image = self._relit(image, light, random)
+        return image
+
+    def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
+        """In turn and not drawn, so that one copy is enough to have each picture's mirror image."""
+        turn = {None: 0, "horizontal": copy % 2, "vertical": 2 * (copy % 2), "both": copy % 4}[self.flip]
+        image = image[:, ::-1] if turn & 1 else image
+        image = image[::-1] if turn & 2 else image
+        return np.ascontiguousarray(image)
+
+    def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Turned, scaled, shifted and cropped at once, so that pixels are interpolated once."""
+        size = np.array([image.shape[1], image.shape[0]], dtype=float)
+        angle = np.deg2rad(self.rotate) * drawn[0]
+        window = 1 - self.crop * np.abs(drawn[1:3])
+        shrink = (1 + self.scale) ** drawn[3]
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        matrix = turn @ np.diag(window) / shrink
+        centre = (size - 1) / 2
+        shift = self.translate * drawn[4:6] * size + (1 - window) * drawn[6:8] * centre
+        affine = np.column_stack([matrix, centre - matrix @ centre + shift])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        shape = (image.shape[1], image.shape[0])
+        moved = cv2.warpAffine(image, affine, shape, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        # A sum of weighted float32 ones can pass 1 by a rounding error.
+        return np.clip(moved, 0, 1) if moved.dtype.kind == "f" else moved
+
+    def _relit(self, image: np.ndarray, drawn: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        values = as_float(image)
+        gains = np.exp(self.color * drawn[:3]) if image.ndim == 3 else 1.0
+        gamma, contrast, brightness = np.exp(self.light * drawn[3]), np.exp(self.light * drawn[4]), self.light * drawn[5] / 2
+        values = (np.clip(values * gains, 0, 1) ** gamma - 0.5) * contrast + (0.5 + brightness)
+        if self.noise:
+            values = values + self.noise * random.standard_normal(values.shape, dtype=np.float32)
+        return as_type(values, image.dtype)
+
+
+class Copies:
+    """Pictures and their changed copies, one after another: the source behind lazy Images.
+
+    Parameters
+    ----------
+    images : Images
+    change : RandomChange
+    numbers : array of shape (n_items, 3)
+        Of each item the picture's position, the position that its seed has, and which copy it is; 0 is the picture itself.
+    seed : tuple of int
+    """
+
+    def __init__(self, images: Images, change: RandomChange, numbers: np.ndarray, seed: tuple[int, ...]):
+        self.images, self.change, self.numbers, self.seed = images, change, numbers, seed
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, position: Any) -> np.ndarray:
+        row, place, copy = (int(number) for number in self.numbers[position])
+        image = self.images[row]
+        return image if copy == 0 else self.change(image, copy, np.random.default_rng((*self.seed, place, copy)))
+
+    def name(self, position: int) -> str | None:
+        """The path of the picture that the item is a copy of."""
+        return self.images.name(int(self.numbers[position, 0]))
+
+    def take(self, rows: np.ndarray) -> Copies:
+        """Some of them, with no more pictures than they need and the same seeds."""
+        numbers = self.numbers[rows]
+        pictures, numbers[:, 0] = np.unique(numbers[:, 0], return_inverse=True)
+        return Copies(self.images[pictures], self.change, numbers, self.seed)
+
+
+def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
+    """Each picture followed by its copies; errors name the picture's place, not the copy's.
+
+    Parameters
+    ----------
+    images : Images
+    change : RandomChange
+    copies : int
+    seed : tuple of int
+    alike : bool, default=False
+        Whether copy k is changed in the same way for every picture, so that what is said of a picture does not depend on
+        its place in the batch. By default each picture has seeds of its own.
+
+    Returns
+    -------
+    Images
+        Of length ``len(images) * (1 + copies)``.
+    """
+    rows = np.repeat(np.arange(len(images)), 1 + copies)
+    places = np.zeros_like(rows) if alike else rows
+    numbers = np.column_stack([rows, places, np.tile(np.arange(1 + copies), len(images))])
+    return Images(Copies(images, change, numbers, seed), names=images._positions[rows])

@@ -1,0 +1,101 @@
+"""Denoise: median, bilateral filter, non-local means."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from skimage.filters import median
+from skimage.restoration import denoise_nl_means
+
+from featrec.base import StrOptions, positive_integer, real_number
+from featrec.exceptions import InputError
+from featrec.images import Preprocessor, as_float
+from featrec.preprocessing._tones import as_type
+
+__all__ = ["Denoise"]
+
+# Non-local means compares patches within a square of so many pixels to each side.
+REACH = 10
+SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
+# cv2's median takes windows up to here of all types but float64, and any of uint8.
+LARGEST_FAST_MEDIAN = 5
+
+
+class Denoise(Preprocessor):
+    """Take noise away and leave edges.
+
+    Parameters
+    ----------
+    method : {"median", "bilateral", "nlm"}, default="median"
+        What a pixel becomes:
+
+        - "median": the median of the window around it, each channel apart. Removes single wrong pixels (dust, hot pixels,
+          salt and pepper); thin lines go with them.
+        - "bilateral": a mean of its neighbours, in which those of another gray or colour weigh little.
+        - "nlm": a mean of those pixels up to 10 away whose surroundings look alike (non-local means). Keeps texture
+          best, and takes a hundred times as long as the bilateral filter.
+    size : int, optional
+        Odd. The side of the median's window (3 by default), of the bilateral filter's (5), or of the
+        surroundings that are compared (7).
+    strength : float, default=0.1
+        Where white is 1: how different a neighbour may be and still count, for "bilateral"; for "nlm" how different
+        surroundings may be, best a little less than the noise's standard deviation. Nothing to the median.
+
+    Notes
+    -----
+    The type is kept. Gray values of the bilateral filter and non-local means are computed in float32.
+
+    References
+    ----------
+    Tomasi and Manduchi, "Bilateral filtering for gray and color images", 1998.
+    Buades, Coll and Morel, "A non-local algorithm for image denoising", 2005.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.preprocessing import Denoise
+    >>> image = np.full((5, 5), 80, np.uint8)
+    >>> image[2, 2] = 255
+    >>> int(Denoise().apply(image).max())
+    80
+    """
+
+    _parameter_constraints = {
+        "method": [StrOptions(set(SIZES))],
+        "size": [positive_integer(), None],
+        "strength": [real_number(0, 1, closed="right")],
+    }
+
+    def __init__(self, method: str = "median", *, size: int | None = None, strength: float = 0.1):
+        self.method = method
+        self.size = size
+        self.strength = strength
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.size is not None and self.size % 2 == 0:
+            raise InputError(f"Denoise: size is odd, so that a window has a middle; got {self.size}")
+
+    def _change(self, image: np.ndarray) -> np.ndarray:
+        size = int(SIZES[self.method] if self.size is None else self.size)
+        if self.method == "median":
+            return _median(image, size)
+        values = as_float(image).astype(np.float32, copy=False)
+        smooth = self._bilateral(values, size) if self.method == "bilateral" else self._non_local(values, size)
+        return as_type(smooth, image.dtype)
+
+    def _bilateral(self, values: np.ndarray, size: int) -> np.ndarray:
+        return cv2.bilateralFilter(values, size, self.strength, size / 2)
+
+    def _non_local(self, values: np.ndarray, size: int) -> np.ndarray:
+        channels = -1 if values.ndim == 3 else None
+        smooth = denoise_nl_means(values, size, REACH, self.strength, channel_axis=channels)
+        return smooth.reshape(values.shape)  # scikit-image drops axes of length one
+
+
+def _median(image: np.ndarray, size: int) -> np.ndarray:
+    fast = image.dtype == np.uint8 or (size <= LARGEST_FAST_MEDIAN and image.dtype != np.float64)
+    if fast:
+        return cv2.medianBlur(image, size)
+    footprint = np.ones((size, size) + (1,) * (image.ndim - 2), bool)
+    return median(image, footprint, mode="nearest")

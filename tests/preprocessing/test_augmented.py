@@ -1,0 +1,357 @@
+import pickle
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, cross_val_predict, cross_val_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC, LinearSVC
+
+from featrec.datasets import load_dataset
+from featrec.descriptors import HOG, TinyImage
+from featrec.exceptions import FailedImageWarning, InputError
+from featrec.persistence import load, save
+from featrec.preprocessing import Augmented, Resize, Unflatten
+
+LIMITS = {"rotate": 10, "translate": 0.1, "light": 0.2, "noise": 0.02}
+
+
+def pixels(classifier):
+    return make_pipeline(TinyImage(size=(8, 8)), classifier)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    train, _ = load_dataset("digits")
+    return train[:120]
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Notes which pictures it has learned from and which it is asked about; a picture is known by its one gray value."""
+
+    runs = []
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.learned_ = [round(float(np.median(image))) for image in X]
+        self.labels_ = list(y)
+        return self
+
+    def predict(self, X):
+        Recorder.runs.append((self.learned_, [round(float(np.median(image))) for image in X]))
+        return np.full(len(X), self.classes_[0])
+
+
+def flat_pictures(n):
+    """Pictures of one gray value each: a turn, a shift or a flip leaves it, so that every copy can be told."""
+    return [np.full((6, 6), value, np.uint8) for value in range(n)]
+
+
+def crossings(runs, copies):
+    """How many copies lie on both sides of a fold, over all folds; each fold has learned from all its copies."""
+    for learned, asked in runs:
+        assert len(learned) + (1 + copies) * len(asked) == (1 + copies) * 100
+    return sum(len(set(learned) & set(asked)) for learned, asked in runs)
+
+
+def test_no_copy_crosses_a_fold():
+    pictures, labels = flat_pictures(100), np.tile(["a", "b"], 50)
+    Recorder.runs = []
+    model = Augmented(Recorder(), flip="both", rotate=20, scale=0.2, translate=0.1, crop=0.2, copies=4, random_state=0)
+    cross_val_score(model, pictures, labels, cv=StratifiedKFold(5, shuffle=True, random_state=0))
+    assert len(Recorder.runs) == 5
+    assert crossings(Recorder.runs, 4) == 0
+
+
+def test_the_count_finds_copies_made_beforehand():
+    """The usual mistake, so that the count above is known to count."""
+    pictures, labels = flat_pictures(100), np.tile(["a", "b"], 50)
+    Recorder.runs = []
+    beforehand = [picture[:, ::-1] for picture in pictures for _ in range(5)]
+    cross_val_score(Recorder(), beforehand, np.repeat(labels, 5), cv=StratifiedKFold(5, shuffle=True, random_state=0))
+    assert sum(len(set(learned) & set(asked)) for learned, asked in Recorder.runs) > 200
+
+
+def test_groups_go_with_their_pictures():
+    pictures, labels, groups = flat_pictures(100), np.tile(["a", "b"], 50), np.arange(100) // 10
+    Recorder.runs = []
+    cross_val_score(Augmented(Recorder(), flip="both"), pictures, labels, groups=groups, cv=GroupKFold(5))
+    assert crossings(Recorder.runs, 4) == 0
+    for learned, asked in Recorder.runs:
+        assert not set(groups[learned]) & set(groups[asked])
+
+
+def test_labels_go_with_the_copies():
+    model = Augmented(Recorder(), flip="both", copies=3).fit(flat_pictures(5), ["a", "b", "c", "a", "b"])
+    assert model.model_.learned_ == np.repeat(range(5), 4).tolist()
+    assert model.model_.labels_ == np.repeat(["a", "b", "c", "a", "b"], 4).tolist()
+    assert model.classes_.tolist() == ["a", "b", "c"]
+
+
+def test_without_copies_it_is_the_model(digits):
+    model = pixels(SVC()).fit(digits, digits.labels)
+    same = Augmented(pixels(SVC()), copies=0).fit(digits, digits.labels)
+    np.testing.assert_array_equal(same.decision_function(digits), model.decision_function(digits))
+    np.testing.assert_array_equal(same.predict(digits), model.predict(digits))
+
+
+def test_the_same_seed_gives_the_same_model_whatever_n_jobs(digits):
+    models = [
+        Augmented(make_pipeline(Resize(16), HOG(pixels_per_cell=(4, 4), n_jobs=jobs), LinearSVC(random_state=0)), **LIMITS,
+                  copies=2, random_state=seed).fit(digits, digits.labels)
+        for jobs, seed in ((None, 3), (2, 3), (1, 4))
+    ]  # fmt: skip
+    first, second, third = (model.decision_function(digits) for model in models)
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, third)
+
+
+def test_copies_help_where_test_pictures_are_moved(digits):
+    moved = [np.roll(image, 1, axis=1) for image in digits]
+    plain = pixels(KNeighborsClassifier(1)).fit(digits, digits.labels)
+    augmented = Augmented(pixels(KNeighborsClassifier(1)), translate=0.15, copies=10, random_state=0)
+    assert augmented.fit(digits, digits.labels).score(moved, digits.labels) > plain.score(moved, digits.labels) + 0.1
+
+
+CLASSIFIERS = {
+    "probabilities": (GaussianNB(), "predict_proba"),
+    "scores": (LinearSVC(random_state=0), "decision_function"),
+    "both": (LogisticRegression(max_iter=500), "predict_proba"),
+}
+
+
+@pytest.mark.parametrize("classifier, method", CLASSIFIERS.values(), ids=CLASSIFIERS)
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_views_are_averaged(digits, classifier, method, n_classes):
+    few = digits[np.isin(digits.labels, sorted(digits.classes)[:n_classes])]
+    model = Augmented(pixels(classifier), **LIMITS, copies=1, views=3, random_state=0).fit(few, few.labels)
+    seen = list(model._viewed(few))
+    values = getattr(model.model_, method)(seen)
+    by_hand = np.mean([values[view::4] for view in range(4)], axis=0)
+    np.testing.assert_allclose(getattr(model, method)(few), by_hand)
+    index = (by_hand > 0).astype(int) if by_hand.ndim == 1 else by_hand.argmax(axis=1)
+    np.testing.assert_array_equal(model.predict(few), model.classes_[index])
+    np.testing.assert_array_equal(seen[0], few[0])
+    assert not np.array_equal(seen[1], seen[2])
+
+
+class ByBrightness(ClassifierMixin, BaseEstimator):
+    """Has nothing but predict, so views vote."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.array(["dark" if np.mean(image) < 0.5 else "light" for image in X])
+
+
+def test_votes_are_counted_and_the_picture_decides_a_draw():
+    model = Augmented(ByBrightness(), light=0.5, views=3, random_state=1)
+    pictures = [np.full((4, 4), value) for value in np.linspace(0.3, 0.7, 41)]
+    model.fit(pictures, ["dark"] * 20 + ["light"] * 21)
+    assert not hasattr(model, "predict_proba")
+    assert not hasattr(model, "decision_function")
+    votes = model.model_.predict(model._viewed(pictures)).reshape(-1, 4)
+    light = (votes == "light").sum(axis=1)
+    assert (light == 2).any()
+    expected = np.where(light == 2, votes[:, 0], np.where(light > 2, "light", "dark"))
+    np.testing.assert_array_equal(model.predict(pictures), expected)
+
+
+def test_a_prediction_does_not_depend_on_its_batch(digits):
+    model = Augmented(pixels(GaussianNB()), **LIMITS, views=3, random_state=0).fit(digits, digits.labels)
+    together = model.predict_proba(digits[:10])
+    np.testing.assert_allclose(model.predict_proba(digits[:10][::-1]), together[::-1])
+    np.testing.assert_allclose(model.predict_proba(digits[7:8]), together[7:8])
+    np.testing.assert_array_equal(model.predict_proba(digits[:10]), together)
+
+
+def test_methods_are_those_of_the_model():
+    assert hasattr(Augmented(pixels(LogisticRegression())), "predict_proba")
+    assert not hasattr(Augmented(pixels(LinearSVC())), "predict_proba")
+    assert hasattr(Augmented(pixels(LinearSVC())), "decision_function")
+    assert not hasattr(Augmented(pixels(GaussianNB())), "decision_function")
+
+
+def test_it_is_a_classifier_and_says_when_it_is_not_fitted(digits):
+    model = Augmented(pixels(GaussianNB()))
+    assert is_classifier(model)
+    for method in (model.predict, model.predict_proba):
+        with pytest.raises(NotFittedError, match="Augmented instance is not fitted yet"):
+            method(digits)
+
+
+def test_grid_search_around_it(digits):
+    search = GridSearchCV(
+        Augmented(pixels(KNeighborsClassifier()), translate=0.1, random_state=0),
+        {"copies": [0, 3], "model__kneighborsclassifier__n_neighbors": [1, 3]},
+        cv=3,
+    ).fit(digits, digits.labels)
+    assert len(search.cv_results_["params"]) == 4
+    assert search.best_estimator_.classes_.tolist() == sorted(set(digits.labels))
+
+
+def test_calibration_around_it(digits):
+    model = Augmented(pixels(LinearSVC(random_state=0)), rotate=10, copies=2, random_state=0)
+    calibrated = CalibratedClassifierCV(model, cv=3, ensemble=False).fit(digits, digits.labels)
+    probabilities = calibrated.predict_proba(digits)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+
+
+FORMS = {
+    "list": list,
+    "array": np.asarray,
+    "column": lambda pictures: pd.Series(list(pictures)),
+    "set": lambda pictures: pictures,
+}
+
+
+@pytest.mark.parametrize("as_form", FORMS.values(), ids=FORMS)
+def test_every_form_of_pictures(digits, as_form):
+    model = Augmented(pixels(GaussianNB()), **LIMITS, copies=1, random_state=0)
+    X = as_form(digits)
+    labels = pd.Series(digits.labels) if isinstance(X, pd.Series) else digits.labels
+    expected = cross_val_predict(model, list(digits), digits.labels, cv=3)
+    np.testing.assert_array_equal(cross_val_predict(model, X, labels, cv=3), expected)
+
+
+def test_a_shuffled_table_index_is_no_trap(digits):
+    order = np.random.default_rng(0).permutation(len(digits))
+    table = pd.DataFrame({"picture": list(digits), "label": digits.labels}).iloc[order]
+    model = Augmented(pixels(KNeighborsClassifier(1)), translate=0.05, copies=1, random_state=0)
+    assert model.fit(table["picture"], table["label"]).score(table["picture"], table["label"]) == 1
+
+
+def test_rows_are_unflattened_before(digits):
+    rows = np.asarray([image.ravel() for image in digits])
+    model = make_pipeline(Unflatten(digits[0].shape), Augmented(pixels(GaussianNB()), copies=1, rotate=5, random_state=0))
+    direct = Augmented(pixels(GaussianNB()), copies=1, rotate=5, random_state=0).fit(digits, digits.labels)
+    np.testing.assert_array_equal(model.fit(rows, digits.labels).predict(rows), direct.predict(digits))
+
+
+def test_weights_are_repeated_for_the_copies(digits):
+    weights = np.where(digits.labels == digits.labels[0], 1.0, 0.0)
+    weights[:2] = 1.0
+    model = Augmented(pixels(GaussianNB()), rotate=5, copies=2, random_state=0)
+    model.fit(digits, digits.labels, gaussiannb__sample_weight=list(weights))
+    class_counts = model.model_[-1].class_count_
+    assert class_counts.sum() == 3 * weights.sum()
+
+
+@pytest.mark.parametrize("suffix", ["pickle", "file"])
+def test_round_trip(digits, tmp_path, suffix):
+    model = Augmented(pixels(GaussianNB()), **LIMITS, copies=1, views=2, random_state=0).fit(digits, digits.labels)
+    if suffix == "pickle":
+        again = pickle.loads(pickle.dumps(model))
+    else:
+        save(model, tmp_path / "model.featrec")
+        again = load(tmp_path / "model.featrec")
+    np.testing.assert_array_equal(again.predict_proba(digits), model.predict_proba(digits))
+    assert repr(again) == repr(model)
+
+
+def test_the_model_given_is_not_fitted(digits):
+    inner = pixels(GaussianNB())
+    Augmented(inner, copies=1).fit(digits, digits.labels)
+    assert not hasattr(inner[-1], "classes_")
+
+
+def test_no_seed_gives_other_copies_and_steady_views(digits):
+    model = Augmented(pixels(GaussianNB()), **LIMITS, copies=1, views=1)
+    first, second = (clone(model).fit(digits, digits.labels) for _ in range(2))
+    assert first.seed_ != second.seed_
+    np.testing.assert_array_equal(first.predict_proba(digits), first.predict_proba(digits))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [GridSearchCV(pixels(SVC()), {"svc__C": [1, 10]}), pixels(CalibratedClassifierCV(LinearSVC(), cv=3))],
+    ids=["search", "calibration"],
+)
+def test_folds_inside_are_refused(digits, inside):
+    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Put it around"):
+        Augmented(inside).fit(digits, digits.labels)
+
+
+def test_a_frozen_model_is_used_as_it_is_and_seen_from_several_views(digits):
+    fitted = pixels(GaussianNB()).fit(digits, digits.labels)
+    model = Augmented(FrozenEstimator(fitted), **LIMITS, views=2, random_state=0).fit(digits, digits.labels)
+    expected = fitted.predict_proba(model._viewed(digits)).reshape(120, 3, -1).mean(axis=1)
+    np.testing.assert_array_equal(model.predict_proba(digits), expected)
+
+
+def test_unequal_lengths_are_refused(digits):
+    with pytest.raises(InputError, match="Augmented: 120 pictures and 119 labels; each picture needs one"):
+        Augmented(pixels(GaussianNB())).fit(digits, digits.labels[:-1])
+
+
+def test_tables_of_labels_are_refused(digits):
+    with pytest.raises(InputError, match=r"labels are one for each picture, of shape \(n,\); got shape \(120, 2\)"):
+        Augmented(pixels(GaussianNB())).fit(digits, np.zeros((120, 2)))
+
+
+def test_one_picture_is_refused(digits):
+    with pytest.raises(InputError, match=r"one picture \(str\). Put it into a list"):
+        Augmented(pixels(GaussianNB())).fit("cat.png", ["cat"])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"flip": True},
+        {"rotate": 200},
+        {"scale": -1},
+        {"translate": 2},
+        {"crop": 1},
+        {"light": 2},
+        {"color": -0.1},
+        {"noise": 25},
+        {"copies": -1},
+        {"views": 0.5},
+        {"random_state": "a"},
+    ],
+    ids=str,
+)
+def test_parameters_are_refused(digits, parameters):
+    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of Augmented"):
+        Augmented(pixels(GaussianNB()), **parameters).fit(digits, digits.labels)
+
+
+class Drawn:
+    """Pictures made when they are asked for, so that they do not count."""
+
+    holds_images = True
+
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, position):
+        return np.random.default_rng(position).integers(0, 256, (100, 100, 3), dtype=np.uint8)
+
+
+def test_copies_are_not_held():
+    labels = np.resize(["a", "b"], 30)
+    Augmented(pixels(GaussianNB()), rotate=10, copies=1).fit(Drawn(), labels)
+    tracemalloc.start()
+    Augmented(pixels(GaussianNB()), rotate=10, copies=15).fit(Drawn(), labels)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30 * 16 * 100 * 100 * 3 / 3
+
+
+def test_a_picture_that_cannot_be_used_counts_once(digits):
+    pictures = [*digits[:9], b"no picture"]
+    model = make_pipeline(TinyImage(size=(8, 8), on_error="empty"), GaussianNB())
+    augmented = Augmented(model, rotate=10, copies=3, random_state=0)
+    with pytest.warns(FailedImageWarning, match="TinyImage: 1 of 40"):
+        augmented.fit(pictures, [*digits.labels[:9], "x"])
+    assert [failure.index for failure in augmented.model_[0].failures_] == [9]

@@ -1,0 +1,86 @@
+"""What holds for every step that changes values and nothing else."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from featrec.preprocessing import CLAHE, AdjustLight, Denoise, NormalizeContrast, Rescale
+
+STEPS = [
+    Rescale(),
+    Rescale(percentiles=(5, 95)),
+    Rescale(bits=16),
+    CLAHE(),
+    CLAHE(40.0, grid=(3, 5)),
+    NormalizeContrast(),
+    NormalizeContrast(window=0.1),
+    NormalizeContrast(0.5, window=1.0, floor=1e-6),
+    Denoise(),
+    Denoise(size=7),
+    Denoise("bilateral"),
+    Denoise("nlm", size=3),
+    AdjustLight(),
+    AdjustLight(0.5, contrast=3.0, brightness=-0.4),
+]
+SHAPES = [(1, 1), (1, 1, 3), (1, 9), (7, 1, 3), (2, 3), (23, 31), (23, 31, 3)]
+
+
+def picture(rng, shape, dtype):
+    values = rng.random(shape)
+    return values.astype(dtype) if np.dtype(dtype).kind == "f" else (values * 255).astype(dtype)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=repr)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_type_shape_and_range_are_kept(rng, step, dtype):
+    for shape in SHAPES:
+        image = picture(rng, shape, dtype)
+        before = image.copy()
+        image.setflags(write=False)
+        changed = step.apply(image)
+        assert changed.dtype == dtype
+        assert changed.shape == shape
+        assert changed.flags.c_contiguous
+        if np.dtype(dtype).kind == "f":
+            assert np.isfinite(changed).all()
+            assert 0 <= changed.min() <= changed.max() <= 1
+        np.testing.assert_array_equal(image, before)
+        np.testing.assert_array_equal(clone(step).apply(image), changed)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=repr)
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+def test_a_flat_picture_stays_flat(step, value):
+    for shape in [(12, 17), (12, 17, 3)]:
+        changed = step.apply(np.full(shape, value))
+        assert np.isfinite(changed).all()
+        assert np.ptp(changed) < 1e-6
+
+
+@pytest.mark.parametrize("step", [s for s in STEPS if not (isinstance(s, Denoise) and s.method == "nlm")], ids=repr)
+def test_gray_as_three_channels_is_changed_like_gray(rng, step):
+    gray = picture(rng, (23, 31), np.uint8)
+    changed = step.apply(np.repeat(gray[..., None], 3, axis=2))
+    tolerance = 60 if isinstance(step, Denoise) and step.method == "bilateral" else 1
+    for channel in range(3):
+        np.testing.assert_allclose(changed[..., channel].astype(int), step.apply(gray).astype(int), atol=tolerance)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=repr)
+def test_batches_are_lazy_and_travel(ragged, step):
+    images = step.fit_transform(ragged)
+    assert repr(images) == f"Images(6 of Pictures → {type(step).__name__})"
+    for image, again in zip(images, pickle.loads(pickle.dumps(images)), strict=True):
+        np.testing.assert_array_equal(image, again)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=repr)
+def test_types_of_the_same_picture_agree(rng, step):
+    """uint8, uint16 and floats of one picture give the same gray values, within the rounding of the coarsest."""
+    small = picture(rng, (24, 31), np.uint8)
+    wanted = step.apply(small) / 255
+    tolerance = 1.01 / 255
+    np.testing.assert_allclose(step.apply(small.astype(np.uint16) * 257) / 65535, wanted, atol=tolerance)
+    np.testing.assert_allclose(step.apply(small / 255), wanted, atol=tolerance)
