@@ -19,6 +19,7 @@ Every error is also the built-in that a user would catch, and names the item, th
     └── MissingExtraError (ImportError)         an optional package is not installed
 
     FeatrecWarning (UserWarning)
+    ├── DarkImageWarning                        a 16-bit picture is nearly black; white may be another value
     ├── EmptyBagWarning                         images without descriptors became zero rows
     │   └── FailedImageWarning                  some of them because they could not be read (on_error="empty")
     └── VersionWarning                          a model was saved with other versions
@@ -30,6 +31,7 @@ from typing import Self
 
 __all__ = [
     "ChangedImageError",
+    "DarkImageWarning",
     "DatasetError",
     "EmptyBagWarning",
     "EmptyImageError",
@@ -147,6 +149,10 @@ class MissingExtraError(FeatrecError, ImportError):
 
 class FeatrecWarning(UserWarning):
     """The root of featrec's warnings."""
+
+
+class DarkImageWarning(FeatrecWarning):
+    """A 16-bit picture is nearly black; perhaps its white is not 65535."""
 
 
 class EmptyBagWarning(FeatrecWarning):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -16,7 +17,17 @@ from featrec.bag import Bag
 from featrec.exceptions import ImageError, InputError
 from featrec.parallel import map_batches
 
-__all__ = ["Bags", "Failure", "Failures", "Images", "resolve_key"]
+__all__ = ["Bags", "Failure", "Failures", "Images", "place", "resolve_key"]
+
+
+# The item that is being computed, for warnings that name it: a lazy sequence and the position in it.
+_AT: ContextVar[tuple[_Lazy, int] | None] = ContextVar("at", default=None)
+
+
+def place() -> str:
+    """Where the picture that is being computed stands: its number and its path."""
+    found = _AT.get()
+    return "a picture" if found is None else found[0].place(found[1])
 
 
 def resolve_key(key: Any, n: int) -> int | np.ndarray:
@@ -145,15 +156,22 @@ class _Lazy:
 
     @contextmanager
     def naming(self, position: int) -> Iterator[None]:
-        """Errors raised inside name the item's place in the batch and its path."""
+        """Errors raised inside name the item's place in the batch and its path; :func:`place` gives it to warnings."""
+        token = _AT.set((self, position))
         try:
             yield
         except ImageError as error:
             raise error.at(int(self._positions[position]), self.name(position)) from error.__cause__
         except Exception as error:
-            where = self.name(position)
-            error.add_note(f"at image {self._positions[position]}" + (f" ({where!r})" if where else ""))
+            error.add_note(f"at {self.place(position)}")
             raise
+        finally:
+            _AT.reset(token)
+
+    def place(self, position: int) -> str:
+        """The number of an item in the batch, and its path where it has one."""
+        name = self.name(position)
+        return f"image {self._positions[position]}" + (f" ({name!r})" if name else "")
 
     def held(self, n_jobs: int | None = None, verbose: int = 0) -> list:
         """All items, computed."""

@@ -20,6 +20,7 @@ from featrec.base import (
     warn_of_failures,
 )
 from featrec.exceptions import ImageError, InputError
+from featrec.images._dark import DarkWatch
 from featrec.images._input import check_images
 from featrec.images._read import read_image
 from featrec.lazy import Bags, Failure, Failures, Images
@@ -123,7 +124,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
         Bags
         """
         self._check_parameters()
-        images, describe = check_images(X), copy.copy(self)._describe
+        images, describe = check_images(X), DarkWatch(copy.copy(self)._describe)
         self.failures_ = Failures()
         if self.on_error == "raise":
             return images.described(describe)
@@ -199,7 +200,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         if not len(images):
             check_is_fitted(self, "n_features_out_", msg="An empty batch has no known width before fit of %(name)s.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
-        parts = map_batches(self._part, images, n_jobs=self.n_jobs, verbose=self.verbose)
+        parts = map_batches(self._part, images.then(DarkWatch()), n_jobs=self.n_jobs, verbose=self.verbose)
         self.failures_ = Failures(failure for _, failures in parts for failure in failures)
         rows = [row for part, _ in parts for row in part]
         codes = np.zeros((len(rows), self._common_length(rows, images)), np.float32)
