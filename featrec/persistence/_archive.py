@@ -7,12 +7,13 @@ import io
 import json
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from featrec.exceptions import ModelFileError
+from featrec.exceptions import InputError, ModelFileError
 
 __all__ = ["MAX_BYTES", "pack", "plain_zip", "unpack"]
 
@@ -24,8 +25,11 @@ MAX_BYTES = 4 * 2**30
 # Deflate shrinks at most 1,032 fold. Only what is large and shrinks more than this is suspicious; save stores it as it is.
 MAX_RATIO = 200
 ALWAYS_SMALL_ENOUGH = 64 * 2**20
-MAX_MEMBERS = 1_000_000
-MAX_HEADER = 2**20
+MAX_MEMBERS = 100_000
+# The shape of an array without elements costs nothing here and memory where it is taken for a width.
+MOST_OF_NOTHING = 2**20
+# Text becomes twenty times as many bytes of objects.
+MAX_TEXT = {HEADER: 2**20, SCHEMA: 2**24}
 MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
 SAME_DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -35,6 +39,12 @@ def pack(facts: dict[str, Any], members: Mapping[str, bytes]) -> bytes:
 
     The same content gives the same bytes: names are sorted and all dates are equal.
     """
+    n_arrays, text = len(members) - 1, len(members.get(SCHEMA, b""))
+    if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
+        raise InputError(
+            f"{n_arrays:,} arrays, described in {text:,} bytes, are over the limits of a model file, {MAX_MEMBERS:,} and "
+            f"{MAX_TEXT[SCHEMA]:,}; a model of fewer trees or estimators fits"
+        )
     facts = {"format": FORMAT, **facts}
     header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()
     buffer = io.BytesIO()
@@ -58,7 +68,7 @@ def plain_zip(members: Mapping[str, bytes]) -> bytes:
 def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Header and members of a model file, once names, sizes, header and hash have been found in order."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with _open_zip(data) as archive:
             _check_directory(archive.infolist(), max_bytes)
             members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
     except ModelFileError:
@@ -73,6 +83,14 @@ def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dic
     for name, content in members.items():
         _check_array_size(name, content, max_bytes)
     return facts, members
+
+
+def _open_zip(data: bytes) -> zipfile.ZipFile:
+    """Members are counted before zipfile makes an object of each."""
+    n_members = data.count(b"PK\1\2")
+    if n_members > MAX_MEMBERS:
+        raise ModelFileError(f"{n_members:,} members, more than the limit of {MAX_MEMBERS:,}; no model needs so many")
+    return zipfile.ZipFile(io.BytesIO(data))
 
 
 def _entry(name: str, compression: int) -> zipfile.ZipInfo:
@@ -96,11 +114,9 @@ def _too_dense(entry: zipfile.ZipInfo) -> bool:
 
 def _check_directory(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
     names = [entry.filename for entry in entries]
-    if len(names) > MAX_MEMBERS:
-        raise ModelFileError(f"{len(names):,} members, more than the limit of {MAX_MEMBERS:,}; no model needs so many")
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        raise ModelFileError(f"the member {twice[0]!r} stands in it twice; save writes each once. Get the file from its author")
+    name, times = Counter(names).most_common(1)[0] if names else ("", 1)
+    if times > 1:
+        raise ModelFileError(f"the member {name!r} stands in it twice; save writes each once. Get the file from its author")
     for entry in entries:
         _check_entry(entry)
     for name in (HEADER, SCHEMA):
@@ -123,9 +139,10 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
             f"the member {entry.filename!r} unpacks {entry.compress_size:,} bytes to {entry.file_size:,}, more than "
             f"{MAX_RATIO} fold; save writes no such member. Get the file from its author"
         )
-    if entry.filename == HEADER and entry.file_size > MAX_HEADER:
+    limit = MAX_TEXT.get(entry.filename, entry.file_size)
+    if entry.file_size > limit:
         raise ModelFileError(
-            f"its header has {entry.file_size:,} bytes, over the limit of {MAX_HEADER:,}; save the model again"
+            f"{entry.filename!r} has {entry.file_size:,} bytes, over the limit of {limit:,}; no model needs so many"
         )
 
 
@@ -148,12 +165,17 @@ def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
     """numpy reserves what an array's header announces, and a sparse matrix is a zip of its own."""
     try:
         if name.endswith(".npz"):
-            with zipfile.ZipFile(io.BytesIO(content)) as inner:
+            with _open_zip(content) as inner:
                 announced, held = sum(entry.file_size for entry in inner.infolist()), max_bytes
+                if announced <= held:
+                    for entry in inner.infolist():
+                        _check_array_size(entry.filename, inner.read(entry), max_bytes)
         elif name.endswith(".npy"):
             announced, held = _announced_bytes(content)
         else:
             return
+    except ModelFileError:
+        raise
     except Exception as error:
         raise ModelFileError(f"the member {name!r} is no array ({error}); save the model again") from error
     if announced > held:
@@ -166,6 +188,10 @@ def _announced_bytes(content: bytes) -> tuple[int, int]:
     stream = io.BytesIO(content)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
+    if dtype.hasobject:
+        raise ValueError("it holds pickled objects, which are never read")
+    if 0 in shape and max(shape) > MOST_OF_NOTHING:
+        raise ValueError(f"it is empty and announces {max(shape):,} of something")
     announced = dtype.itemsize
     for length in shape:
         announced *= length

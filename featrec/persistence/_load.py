@@ -12,17 +12,19 @@ from typing import Any
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
-from featrec.exceptions import ModelFileError
+from featrec.exceptions import ModelFileError, VersionWarning
 from featrec.persistence._archive import MAX_BYTES, SCHEMA, plain_zip, unpack
+from featrec.persistence._attributes import check_attributes, check_keys
 from featrec.persistence._bounds import check_bounds
 from featrec.persistence._names import INTERNALS, private_module
-from featrec.persistence._schema import LOADERS, full_name, make_tree, nodes
-from featrec.persistence._versions import warn_of_versions
+from featrec.persistence._schema import LOADERS, check_depth, full_name, make_tree, nodes
+from featrec.persistence._versions import version_notice
 
 __all__ = ["load"]
 
 # Older protocols choose older, less strict readers, and all versions of skops that featrec takes write this one.
 PROTOCOL = 2
+LONGEST_REASON = 2000
 
 
 def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_bytes: int = MAX_BYTES) -> Any:
@@ -66,18 +68,27 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
         if Path(path).stat().st_size > max_bytes:
             raise ModelFileError(f"larger than the limit of {max_bytes:,} bytes; load(path, max_bytes=...) raises it")
         facts, members = unpack(Path(path).read_bytes(), max_bytes)
-        model = _rebuild(members, names, max_bytes)
+        notice = version_notice(facts["versions"])
+        model = _rebuild(members, names, max_bytes, notice)
     except ModelFileError as error:
-        raise ModelFileError(f"{place!r}: {error}") from error.__cause__
-    warn_of_versions(facts["versions"], str(place))
+        raise ModelFileError(f"{place!r}: {_printable(str(error))}") from error.__cause__
+    if notice:
+        warnings.warn(f"{place!r}: {notice}", VersionWarning, stacklevel=2)
     return model
 
 
-def _rebuild(members: dict[str, bytes], trusted: list[str], max_bytes: int) -> Any:
+def _printable(text: str) -> str:
+    """Names in a file may be of any length, and made to move a terminal's cursor."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:LONGEST_REASON])
+
+
+def _rebuild(members: dict[str, bytes], trusted: list[str], max_bytes: int, notice: str) -> Any:
     schema, names = _read_schema(members, max_bytes)
     check_bounds(schema, members)
     members[SCHEMA] = json.dumps(schema).encode()
     _refuse_untrusted(members, names, trusted)
+    _check_attributes(schema)
+    members[SCHEMA] = json.dumps(schema).encode()
     from skops.io import loads
 
     archive = plain_zip(members)
@@ -87,20 +98,34 @@ def _rebuild(members: dict[str, bytes], trusted: list[str], max_bytes: int) -> A
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             model = loads(archive, trusted=[*names, *INTERNALS, *trusted])
     except Exception as error:
-        raise ModelFileError(f"its parts do not fit together ({error}); save the model again") from error
+        why = f" It was {notice}" if notice else ""
+        raise ModelFileError(f"its parts do not fit together ({error!r}); save the model again.{why}") from error
     if not isinstance(model, BaseEstimator):
         raise ModelFileError(f"it holds a {type(model).__name__}, no estimator; only models are loaded")
     return model
+
+
+def _check_attributes(schema: Any) -> None:
+    try:
+        check_attributes(schema)
+    except ModelFileError:
+        raise
+    except Exception as error:
+        raise ModelFileError(f"its objects are none that save writes ({error!r}); save the model again") from error
 
 
 def _read_schema(members: dict[str, bytes], max_bytes: int) -> tuple[Any, list[str]]:
     """The schema as a tree with the names that lead to the classes, and those of featrec's classes among them."""
     try:
         schema = json.loads(members[SCHEMA])
+        check_depth(schema)
         make_tree(schema)
+        check_keys(schema)
         names = _translate(schema)
         referred = sum(len(members[node["file"]]) for node in nodes(schema) if "file" in node)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except ModelFileError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"its schema is none that save writes ({error!r}); save the model again") from error
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
         raise ModelFileError(f"its schema is not of skops' protocol {PROTOCOL}; save the model with this version")
@@ -115,14 +140,11 @@ def _translate(schema: Any) -> list[str]:
     names = []
     for node in nodes(schema):
         name = full_name(node)
-        if node["__loader__"] not in LOADERS or node["__loader__"] != INTERNALS.get(name, node["__loader__"]):
-            raise ModelFileError(
-                f"{name} is stored as a {node['__loader__']}, which save does not write; get it from its author"
-            )
+        loader = node["__loader__"]
+        if loader not in LOADERS or loader != INTERNALS.get(name, loader) or (loader, name) == ("NdArrayNode", "numpy.void"):
+            raise ModelFileError(f"{name} is stored as a {loader}, which save does not write; get it from its author")
         if str(node.get("__module__")).split(".")[0] == "featrec":
-            if node["__loader__"] not in ("ObjectNode", "FunctionNode"):
-                raise ModelFileError(f"{name} is stored as a {node['__loader__']}, which save does not write")
-            node["__module__"] = private_module(node["__module__"], node["__class__"])
+            node["__module__"] = private_module(node["__module__"], node["__class__"], loader)
             names.append(full_name(node))
     return names
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 from typing import Any
 
 from featrec.exceptions import InputError, ModelFileError
@@ -46,15 +47,18 @@ def public_module(module: str, name: str) -> str:
     return f"featrec.{stage}"
 
 
-def private_module(module: str, name: str) -> str:
-    """Where the class behind a public name lives."""
+def private_module(module: str, name: str, loader: str) -> str:
+    """Where the class or the function behind a public name lives."""
     stage = _stage(module)
     if stage is None or module != f"featrec.{stage}" or name not in _exports(stage):
         raise ModelFileError(
             f"it names {module}.{name}, which this version of featrec does not export; "
             "install the version named in the file's header"
         )
-    return _exports(stage)[name].__module__
+    found = _exports(stage)[name]
+    if loader != ("ObjectNode" if inspect.isclass(found) else "FunctionNode"):
+        raise ModelFileError(f"{module}.{name} is stored as a {loader}, which save does not write")
+    return found.__module__
 
 
 def _stage(module: str) -> str | None:

@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from featrec.exceptions import InputError
+from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence._archive import SCHEMA, pack
 from featrec.persistence._names import INTERNALS, public_module
 from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value
+from featrec.persistence._settings import check_settings, drop_locations
 from featrec.persistence._versions import installed_versions
 
 __all__ = ["model_bytes", "save"]
@@ -43,8 +44,9 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
 
     Notes
     -----
-    Parameters are written as they are, so a parameter that names a file is in the model file too. Objects that share a part
-    each get their own copy of it when loaded.
+    Where a pipeline caches (``memory``) is not written, and of a fitted ``CNNFeatures`` the network goes along while its
+    file's folder does not. Other parameters are written as they are, so one that names a file is in the model file too.
+    Objects that share a part each get their own copy of it when loaded.
 
     Examples
     --------
@@ -118,6 +120,8 @@ def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
     renamed: dict[str, str] = {}
     for node in nodes(schema):
         _write_path_as_text(node)
+    for node in nodes(schema):
+        drop_locations(node)
         if node["__loader__"] not in LOADERS or not str(node["__class__"]).isidentifier():
             raise InputError(
                 f"{full_name(node)} cannot be saved: lambdas, bound methods, partials and operators have no name in a module. "
@@ -128,7 +132,18 @@ def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
         if isinstance(node.get("file"), str):
             suffix = node["file"].rpartition(".")[2]
             node["file"] = renamed.setdefault(node["file"], f"array-{len(renamed)}.{suffix}")
-    return {new: _without_padding(new, members[old]) for old, new in renamed.items()}
+    arrays = {new: _without_padding(new, members[old]) for old, new in renamed.items()}
+    _refuse_large_settings(schema, arrays)
+    return arrays
+
+
+def _refuse_large_settings(schema: Any, arrays: dict[str, bytes]) -> None:
+    """What load would refuse is not written."""
+    try:
+        for node in nodes(schema):
+            check_settings(node, arrays)
+    except ModelFileError as error:
+        raise InputError(str(error)) from None
 
 
 def _write_path_as_text(node: Node) -> None:

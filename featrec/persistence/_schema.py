@@ -5,15 +5,32 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from featrec.exceptions import ModelFileError
 
-__all__ = ["LOADERS", "Node", "full_name", "make_tree", "nodes", "plain_fields", "plain_value"]
+__all__ = [
+    "LOADERS",
+    "Members",
+    "Node",
+    "check_depth",
+    "check_range",
+    "field_values",
+    "full_name",
+    "make_tree",
+    "nodes",
+    "plain_fields",
+    "plain_value",
+    "public_name",
+    "refuse",
+]
 
 Node = dict[str, Any]
+Members = Mapping[str, bytes]
+
+MAX_DEPTH = 250
 
 # Left out on purpose: calls of arbitrary methods, partials and operators, and references between nodes.
 LOADERS = frozenset(
@@ -61,9 +78,25 @@ def make_tree(root: Any) -> None:
         node.pop("__id__", None)
 
 
+def check_depth(root: Any) -> None:
+    """Refuse what would exhaust the stack of whoever walks it by calling himself."""
+    level, depth = [root], 0
+    while level:
+        if depth > MAX_DEPTH:
+            raise ModelFileError(f"its objects are nested more than {MAX_DEPTH} deep; no model is")
+        inner = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [child for items in inner for child in items if isinstance(child, (dict, list))]
+        depth += 1
+
+
 def full_name(node: Node) -> str:
     """Module and class."""
     return f"{node.get('__module__')}.{node.get('__class__')}"
+
+
+def public_name(node: Node) -> str:
+    """``featrec.encoders.BagOfWords``, wherever in the stage the class lives."""
+    return ".".join([*str(node.get("__module__")).split(".")[:2], str(node.get("__class__"))])
 
 
 def plain_fields(node: Node) -> dict[str, Node]:
@@ -82,7 +115,25 @@ def plain_value(node: Node, members: Mapping[str, bytes]) -> Any:
     if loader in ("ListNode", "TupleNode"):
         return [plain_value(item, members) for item in node["content"]]
     if loader == "NdArrayNode" and node["type"] == "numpy":
-        return np.load(io.BytesIO(members[node["file"]]), allow_pickle=False)
+        array = np.load(io.BytesIO(members[node["file"]]), allow_pickle=False)
+        return array.item() if array.ndim == 0 and array.dtype.kind in "biuf" else array
     if loader == "NdArrayNode":
         return [plain_value(item, members) for item in node["content"]]
     return node
+
+
+def field_values(node: Node, members: Members, *names: str) -> list[Any]:
+    """Attributes of an object as plain values."""
+    fields = plain_fields(node)
+    return [plain_value(fields[name], members) for name in names]
+
+
+def check_range(node: Node, indices: np.ndarray, limit: int, what: str) -> None:
+    """Refuse what points outside."""
+    if indices.size and (indices.min() < 0 or indices.max() >= limit):
+        refuse(node, f"{what} is {indices.min()} or {indices.max()}, outside 0 to {limit - 1}")
+
+
+def refuse(node: Node, what: str) -> NoReturn:
+    """Say which object holds what no fit gives."""
+    raise ModelFileError(f"{full_name(node)}: {what}. No fit gives this; the file was edited, get it from its author")

@@ -1,16 +1,16 @@
-"""Which versions wrote a model, and whether those installed will do."""
+"""Which versions wrote a model, and whether those installed will do: the table of docs/model_files.md."""
 
 from __future__ import annotations
 
 import platform
-import warnings
+import re
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
 import featrec
-from featrec.exceptions import VersionWarning
+from featrec.exceptions import ModelFileError
 
-__all__ = ["installed_versions", "warn_of_versions"]
+__all__ = ["installed_versions", "version_notice"]
 
 OPENCV_WHEELS = (
     "opencv-contrib-python",
@@ -18,8 +18,19 @@ OPENCV_WHEELS = (
     "opencv-python",
     "opencv-python-headless",
 )
-# How many parts of a version must agree. OpenCV's detectors change with its major version only.
-PARTS = {"featrec": 2, "scikit-learn": 2, "opencv": 1}
+
+
+class Agreement(NamedTuple):
+    """How many leading parts of two versions must agree."""
+
+    silent: int  # or a warning follows
+    needed: int  # or the file is refused
+
+
+# OpenCV's detectors change with its major version, scikit-learn's answers with the minor one and its attributes with the
+# major one. numpy, Python and skops are not asked: arrays, JSON and skops' protocol have numbers of their own.
+TABLE = {"featrec": Agreement(2, 0), "scikit-learn": Agreement(2, 1), "opencv": Agreement(1, 0)}
+VERSION = re.compile(r"\d+(\.\d+)+\S{0,40}")
 
 
 def installed_versions() -> dict[str, str | None]:
@@ -30,21 +41,23 @@ def installed_versions() -> dict[str, str | None]:
     return versions
 
 
-def warn_of_versions(written: dict[str, Any], path: str) -> None:
-    """One warning that names every version that differs too much."""
-    here = installed_versions()
-    others = [
-        f"{name} {written.get(name)} (installed: {here[name]})"
-        for name, parts in PARTS.items()
-        if _start(written.get(name), parts) != _start(here[name], parts)
-    ]
-    if others:
-        warnings.warn(
-            f"{path}: written with {', '.join(others)}. Its answers may differ; check them with evaluate, "
-            "or install the versions that wrote it.",
-            VersionWarning,
-            stacklevel=3,
-        )
+def version_notice(written: dict[str, Any]) -> str:
+    """What to warn of: every version that differs too much; nothing where none does. Refuses what cannot work."""
+    here, others = installed_versions(), []
+    for name, agreement in TABLE.items():
+        if _start(written.get(name), agreement.needed) != _start(here[name], agreement.needed):
+            raise ModelFileError(
+                f"written with {name} {_shown(written.get(name))}, which {here[name]} cannot read; install that version, or "
+                "fit and save the model again with this one"
+            )
+        if _start(written.get(name), agreement.silent) != _start(here[name], agreement.silent):
+            others.append(f"{name} {_shown(written.get(name))} (installed: {here[name]})")
+    if not others:
+        return ""
+    return (
+        f"written with {', '.join(others)}. Its answers may differ; check them with evaluate, or install the versions "
+        "that wrote it."
+    )
 
 
 def _version(name: str) -> str | None:
@@ -54,5 +67,12 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _start(text: Any, parts: int) -> list[str]:
-    return str(text).split(".")[:parts]
+def _start(found: Any, parts: int) -> list[str] | None:
+    """The leading parts; None for what is no version."""
+    if not parts:
+        return []
+    return found.split(".")[:parts] if isinstance(found, str) and VERSION.fullmatch(found) else None
+
+
+def _shown(found: Any) -> str:
+    return str(found)[:40]

@@ -1,0 +1,452 @@
+"""Model files, damaged or edited at random, and what happens when they are loaded and asked: run in a process of its own.
+
+``python -m tests.persistence.mutations START STOP FOLDER`` prints one line of JSON a file; the file's number says which kind of
+model it is made of and how. Nothing of pytest is in here: a crash, a hang or a run on the memory ends this process only.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import json
+import os
+import resource
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from featrec.exceptions import ModelFileError
+from featrec.persistence import _archive, load
+from featrec.persistence._schema import nodes
+from tests.data.make_model_fixtures import FOLDER, PREFIX, pictures, scores
+
+FAMILIES = ("bytes", "content")
+KINDS = ("linear", "kernel", "forest", "neighbours", "brute", "calibrated")
+GIGABYTE = 2**30
+SECONDS = 10
+
+Random = np.random.Generator
+
+# What would show that a file ran something: none of these happens in a load or a prediction.
+ALARMS = frozenset(
+    {"os.system", "os.exec", "os.fork", "os.posix_spawn", "os.remove", "os.mkdir", "pickle.find_class", "socket.connect"}
+    | {"subprocess.Popen", "shutil.rmtree", "webbrowser.open", "ctypes.dlopen"}
+)
+
+NUMBERS = ["0", "-1", "1", "2", "-7", "1000000007", "1" + "0" * 18, "-" + "9" * 30, "1" + "0" * 5000, "1e308", "0.5"]
+WORDS = ["NaN", "Infinity", "null", "true", "[]", "{}", "[[1, [2, [3]]]]", '""', '"precomputed"', '"linear"', '"auto"', '"rbf"']
+TEXTS = ['"brute"', '"kd_tree"', '"/etc/passwd"', '"../../x"', '"mean"', '"' + "a" * 10_000 + '"', "[1, 2", '"\\ud800"']
+NAMES = [
+    ("os", "system"),
+    ("builtins", "eval"),
+    ("builtins", "exec"),
+    ("subprocess", "Popen"),
+    ("numpy", "fromfile"),
+    ("numpy", "void"),
+    ("numpy", "memmap"),
+    ("operator", "methodcaller"),
+    ("functools", "partial"),
+    ("joblib.memory", "Memory"),
+    ("sklearn.svm._classes", "SVC"),
+    ("sklearn.svm._classes", "LinearSVC"),
+    ("sklearn.svm._classes", "OneClassSVM"),
+    ("sklearn.cluster._kmeans", "KMeans"),
+    ("sklearn.pipeline", "Pipeline"),
+    ("sklearn.tree._tree", "Tree"),
+    ("sklearn.tree._classes", "DecisionTreeClassifier"),
+    ("sklearn.tree._classes", "ExtraTreeRegressor"),
+    ("sklearn.neighbors._kd_tree", "KDTree"),
+    ("sklearn.neighbors._ball_tree", "BallTree"),
+    ("sklearn.neighbors._classification", "KNeighborsClassifier"),
+    ("sklearn.neighbors._classification", "RadiusNeighborsClassifier"),
+    ("sklearn.ensemble._forest", "RandomForestClassifier"),
+    ("sklearn.ensemble._forest", "RandomForestRegressor"),
+    ("sklearn.linear_model._logistic", "LogisticRegression"),
+    ("sklearn.preprocessing._function_transformer", "FunctionTransformer"),
+    ("featrec.encoders", "BagOfWords"),
+    ("featrec.encoders", "SpatialPyramid"),
+    ("featrec.descriptors", "CNNFeatures"),
+    ("featrec.descriptors", "SIFT"),
+    ("featrec.descriptors", "TinyImage"),
+    ("featrec.pairwise", "chi2_kernel"),
+    ("featrec.persistence", "load"),
+    ("featrec.encoders._base", "Encoder"),
+]
+LOADERS = ["ObjectNode", "DictNode", "ListNode", "TupleNode", "FunctionNode", "TypeNode", "JsonNode", "NdArrayNode", "TreeNode"]
+LOADERS += ["ConstructorFromReduceNode", "LossNode", "MethodNode", "PartialNode", "OperatorFuncNode", "SparseMatrixNode"]
+ATTRIBUTES = ["predict", "transform", "_pool", "_check_parameters", "_parameter_constraints", "__class__", "__dict__", "n_jobs"]
+ATTRIBUTES += ["n_features_in_", "classes_", "_y", "metric", "kernel", "memory", "levels", "size", "_sparse", "estimators_"]
+TYPES = ["<f4", "<f8", ">f8", "<i4", "<i8", ">i8", "u1", "?", "<c16", "<U4", "S3", "<f2", "V8", "M8[s]"]
+
+
+def kind_and_family(number: int) -> tuple[str, str]:
+    """What the file of this number is made of."""
+    return KINDS[number % len(KINDS)], FAMILIES[number // len(KINDS) % len(FAMILIES)]
+
+
+def mutate(data: bytes, family: str, random: Random) -> bytes:
+    """One damaged or edited file; the same for the same state of `random`."""
+    if family == "bytes":
+        return random.choice(np.array(BYTES, dtype=object))(data, random)
+    facts, members = _archive.unpack(data)
+    members = dict(members)
+    for _ in range(random.choice([1, 1, 1, 2, 3])):
+        random.choice(np.array(CONTENTS, dtype=object))(facts, members, random)
+    return _archive.pack(facts, members)
+
+
+# ---- Family "bytes": what happens to a file on its way. The hash stays as it was.
+
+
+def _flip_bits(data: bytes, random: Random) -> bytes:
+    changed = bytearray(data)
+    for place in random.integers(0, len(data), random.choice([1, 1, 2, 8, 64])):
+        changed[place] ^= 1 << random.integers(8)
+    return bytes(changed)
+
+
+def _overwrite(data: bytes, random: Random) -> bytes:
+    start, length = random.integers(len(data)), random.integers(1, 200)
+    filler = random.choice([b"\0" * length, b"\xff" * length, random.bytes(length)])
+    return data[:start] + filler + data[start + length :]
+
+
+def _cut(data: bytes, random: Random) -> bytes:
+    return data[: random.integers(len(data))]
+
+
+def _cut_front(data: bytes, random: Random) -> bytes:
+    return data[random.integers(1, len(data)) :]
+
+
+def _repeat_range(data: bytes, random: Random) -> bytes:
+    start, end = np.sort(random.integers(0, len(data) + 1, 2))
+    place = random.integers(len(data))
+    return data[:place] + data[start:end] + data[place:]
+
+
+def _drop_range(data: bytes, random: Random) -> bytes:
+    start = random.integers(len(data))
+    return data[:start] + data[start + random.integers(1, 300) :]
+
+
+def _append(data: bytes, random: Random) -> bytes:
+    return data + random.bytes(random.integers(1, 300))
+
+
+def _with_old_header(data: bytes, edit: Callable[[dict[str, bytes]], None]) -> bytes:
+    """Edit the members and leave the header, hash included, as it was."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    edit(members)
+    return _archive.plain_zip(members)
+
+
+def _swap_members(data: bytes, random: Random) -> bytes:
+    def edit(members: dict[str, bytes]) -> None:
+        one, other = random.choice(sorted(members), 2, replace=False)
+        members[one], members[other] = members[other], members[one]
+
+    return _with_old_header(data, edit)
+
+
+def _lose_member(data: bytes, random: Random) -> bytes:
+    return _with_old_header(data, lambda members: members.pop(str(random.choice(sorted(members)))))
+
+
+def _damage_member(data: bytes, random: Random) -> bytes:
+    def edit(members: dict[str, bytes]) -> None:
+        name = str(random.choice(sorted(members)))
+        members[name] = _flip_bits(members[name], random)
+
+    return _with_old_header(data, edit)
+
+
+BYTES = [_flip_bits, _flip_bits, _overwrite, _cut, _cut_front, _repeat_range, _drop_range, _append]
+BYTES += [_swap_members, _lose_member, _damage_member, _damage_member]
+
+
+# ---- Family "content": what an author can do, who writes a hash that suits.
+
+
+def _array_name(members: dict[str, bytes], random: Random) -> str:
+    return str(random.choice(sorted(name for name in members if name.endswith(".npy"))))
+
+
+def _edit_array(change: Callable[[np.ndarray, Random], np.ndarray]) -> Callable:
+    def edit(facts: dict, members: dict[str, bytes], random: Random) -> None:
+        name = _array_name(members, random)
+        try:
+            array = np.load(io.BytesIO(members[name]), allow_pickle=False)
+            buffer = io.BytesIO()
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                np.save(buffer, change(array, random), allow_pickle=False)
+            members[name] = buffer.getvalue()
+        except (ValueError, TypeError, IndexError, OverflowError, MemoryError):
+            members[name] = members[name][: random.integers(len(members[name]))]
+
+    return edit
+
+
+def _values(array: np.ndarray, random: Random) -> np.ndarray:
+    array = np.array(array)
+    target = array[str(random.choice(array.dtype.names))] if array.dtype.names else array
+    flat = target.reshape(-1) if not array.dtype.names else target
+    places = random.integers(0, len(flat), random.choice([1, 1, 3, len(flat)]))
+    if target.dtype.kind == "f":
+        flat[places] = random.choice([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e38, 1e-40])
+    elif target.dtype.kind in "iu":
+        limits = np.iinfo(target.dtype)
+        flat[places] = random.choice(np.array([0, 1, limits.max, limits.min, limits.max // 2, 7, 1000], dtype=object))
+        if random.random() < 0.5 and limits.min < 0:
+            flat[places] = -random.integers(1, 100)
+    else:
+        flat[places] = flat[::-1][places]
+    return array
+
+
+def _shape(array: np.ndarray, random: Random) -> np.ndarray:
+    choices = [
+        lambda: array[:-1],
+        lambda: array[1:],
+        lambda: array[..., :-1],
+        lambda: array[:0],
+        lambda: array.T,
+        lambda: array.reshape(-1),
+        lambda: array[None],
+        lambda: array[..., None],
+        lambda: np.concatenate([array, array]),
+        lambda: np.concatenate([array, array], axis=-1),
+        lambda: array.reshape(-1)[0],
+        lambda: np.resize(array, 100_000),
+        lambda: np.zeros(0, array.dtype),
+    ]
+    return choices[random.integers(len(choices))]()
+
+
+def _dtype(array: np.ndarray, random: Random) -> np.ndarray:
+    if random.random() < 0.2:
+        return np.asfortranarray(array)
+    if random.random() < 0.2:
+        return array.astype(array.dtype.newbyteorder(">"))
+    return array.astype(str(random.choice(TYPES)))
+
+
+def _shuffle(array: np.ndarray, random: Random) -> np.ndarray:
+    return random.permutation(array)
+
+
+def _announce(facts: dict, members: dict[str, bytes], random: Random) -> None:
+    buffer = io.BytesIO()
+    shape = [(10**12,), (2**62,), (-1,), (0, 10**15), (3,) * 40, (10**6, 10**6)][random.integers(6)]
+    descr = str(random.choice(["<f8", "<i4", "|O", "<U1000000", "|V2000000000"]))
+    np.lib.format.write_array_header_1_0(buffer, {"descr": descr, "fortran_order": False, "shape": shape})
+    members[_array_name(members, random)] = buffer.getvalue() + bytes(64)
+
+
+def _swap_arrays(facts: dict, members: dict[str, bytes], random: Random) -> None:
+    one, other = _array_name(members, random), _array_name(members, random)
+    members[one], members[other] = members[other], members[one]
+
+
+def _edit_schema(change: Callable[[list[dict], Random], None]) -> Callable:
+    def edit(facts: dict, members: dict[str, bytes], random: Random) -> None:
+        schema = json.loads(members["schema.json"])
+        try:
+            change(list(nodes(schema)), random)
+        except (KeyError, IndexError, ValueError, TypeError):
+            schema["protocol"] = 7
+        try:
+            members["schema.json"] = json.dumps(schema).encode("utf-8", "surrogatepass")
+        except (ValueError, RecursionError):
+            members["schema.json"] = b"[" * 10_000
+
+    return edit
+
+
+def _pick(found: list[dict], random: Random, loader: str | None = None) -> dict:
+    fitting = [node for node in found if loader in (None, node["__loader__"])]
+    return fitting[random.integers(len(fitting))]
+
+
+def _number(found: list[dict], random: Random) -> None:
+    texts = NUMBERS if random.random() < 0.6 else WORDS + TEXTS
+    _pick(found, random, "JsonNode")["content"] = texts[random.integers(len(texts))]
+
+
+def _name(found: list[dict], random: Random) -> None:
+    node = _pick(found, random, "ObjectNode" if random.random() < 0.7 else None)
+    node["__module__"], node["__class__"] = NAMES[random.integers(len(NAMES))]
+
+
+def _loader(found: list[dict], random: Random) -> None:
+    _pick(found, random)["__loader__"] = str(random.choice(LOADERS))
+
+
+def _lose_attribute(found: list[dict], random: Random) -> None:
+    node = _pick(found, random, "DictNode")
+    del node["content"][str(random.choice(sorted(node["content"])))]
+    _match_keys(node)
+
+
+def _match_keys(node: dict) -> None:
+    """As many types of keys as there are keys, so that it is the attribute that is judged."""
+    types = node["key_types"]["content"]
+    node["key_types"]["content"] = (types + types[-1:])[: len(node["content"])]
+
+
+def _add_attribute(found: list[dict], random: Random) -> None:
+    node = _pick(found, random, "DictNode")
+    node["content"][str(random.choice(ATTRIBUTES))] = json.loads(json.dumps(_pick(found, random)))
+    _match_keys(node)
+
+
+def _rename_attribute(found: list[dict], random: Random) -> None:
+    node = _pick(found, random, "DictNode")
+    node["content"][str(random.choice(ATTRIBUTES))] = node["content"].pop(str(random.choice(sorted(node["content"]))))
+    _match_keys(node)
+
+
+def _graft(found: list[dict], random: Random) -> None:
+    taken = json.loads(json.dumps(_pick(found, random)))
+    place = _pick(found[1:], random)
+    place.clear()
+    place.update(taken)
+
+
+def _new_function(found: list[dict], random: Random) -> None:
+    place = _pick(found[1:], random)
+    module, name = NAMES[random.integers(len(NAMES))]
+    place.clear()
+    place.update(__loader__="FunctionNode", __module__=module, __class__=name)
+
+
+def _nest(found: list[dict], random: Random) -> None:
+    place = _pick(found[1:], random)
+    inner = dict(place)
+    for _ in range(random.choice([1, 2, 50, 200])):
+        inner = {"__loader__": "ListNode", "__module__": "builtins", "__class__": "list", "content": [inner]}
+    place.clear()
+    place.update(inner)
+
+
+def _list(found: list[dict], random: Random) -> None:
+    node = _pick(found, random, "ListNode" if random.random() < 0.7 else "TupleNode")
+    items = node["content"]
+    node["content"] = [items * 3, items[:-1], [], items[::-1], items[:1]][random.integers(5)]
+
+
+def _reference(found: list[dict], random: Random) -> None:
+    files = [node for node in found if "file" in node]
+    node = files[random.integers(len(files))]
+    others = [other["file"] for other in files] + ["schema.json", "array-999.npy", "../x.npy", 7]
+    node["file"] = others[random.integers(len(others))]
+
+
+def _junk(found: list[dict], random: Random) -> None:
+    node = _pick(found, random)
+    values: list[Any] = [None, 7, "x", [], {}, [None], {"__loader__": "JsonNode"}, 1e300]
+    node[str(random.choice(sorted(node)))] = values[random.integers(len(values))]
+
+
+def _identity(found: list[dict], random: Random) -> None:
+    for node in found[:: random.integers(1, 5)]:
+        node["__id__"] = 5
+
+
+def _header(facts: dict, members: dict[str, bytes], random: Random) -> None:
+    values: list[Any] = [None, "", "99.9.9", "0.0.1", "x.y", 7, [], {}, "9" * 5000]
+    value = values[random.integers(len(values))]
+    if random.random() < 0.6:
+        facts["versions"][str(random.choice(sorted(facts["versions"])))] = value
+    else:
+        facts[str(random.choice([*sorted(facts), "other"]))] = value
+
+
+def _member(facts: dict, members: dict[str, bytes], random: Random) -> None:
+    name = str(random.choice(["../x.npy", "/etc/x.npy", "array-77.npy", "code.py", "array-78.bin", "pickle-0.bin"]))
+    members[name] = random.bytes(50)
+
+
+CONTENTS = [_edit_array(_values)] * 4 + [_edit_array(_shape)] * 4 + [_edit_array(_dtype)] * 2 + [_edit_array(_shuffle)]
+CONTENTS += [_edit_schema(_number)] * 6 + [_edit_schema(_graft)] * 2
+CONTENTS += [
+    _edit_schema(change)
+    for change in (_name, _loader, _lose_attribute, _add_attribute, _rename_attribute, _new_function, _nest, _list)
+]
+CONTENTS += [_edit_schema(_reference), _edit_schema(_junk), _edit_schema(_identity)]
+CONTENTS += [_announce, _swap_arrays, _header, _member]
+
+
+# ---- The process that tries them.
+
+
+def outcome(path: str, given: list, expected: tuple) -> tuple[str, str]:
+    """How a file fares: refused, same, changed, error (of the model, when asked), memory, or leak (a bare error of load)."""
+    try:
+        model = load(path)
+    except ModelFileError as error:
+        return ("memory" if "MemoryError" in repr(error.__cause__) else "refused"), str(error)
+    except BaseException as error:
+        return "leak", repr(error)
+    try:
+        labels = model.predict(given)
+        found = scores(model, given)
+        same = np.array_equal(labels, expected[0]) and np.array_equal(found, expected[1])
+    except MemoryError as error:
+        return "memory", repr(error)
+    except Exception as error:
+        return "error", repr(error)
+    return ("same" if same else "changed"), ""
+
+
+def _watch() -> None:
+    """From here on a forbidden event ends the process, and memory ends a gigabyte above what is in use."""
+
+    def hook(event: str, arguments: tuple) -> None:
+        if event in ALARMS and WATCHING:
+            os.write(2, f"executed {event} {arguments!r:.200}\n".encode())
+            os._exit(77)
+
+    sys.addaudithook(hook)
+    with open("/proc/self/statm", encoding="ascii") as file:
+        in_use = int(file.read().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + GIGABYTE, in_use + GIGABYTE))
+
+
+WATCHING: list[bool] = []
+
+
+def main(start: int, stop: int, folder: str) -> None:
+    """Try the files of these numbers."""
+    warnings.simplefilter("ignore")
+    given, path = pictures(), os.path.join(folder, f"{start}.featrec")
+    originals, expected = {}, {}
+    for kind in KINDS:
+        file = FOLDER / f"{PREFIX}_{kind}.featrec"
+        model = load(file)
+        originals[kind] = file.read_bytes()
+        expected[kind] = model.predict(given), scores(model, given)
+    _watch()
+    for number in range(start, stop):
+        kind, family = kind_and_family(number)
+        with open(path, "wb") as written:
+            written.write(mutate(originals[kind], family, np.random.default_rng(number)))
+        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        WATCHING.append(True)
+        found, detail = outcome(path, given, expected[kind])
+        WATCHING.clear()
+        faulthandler.cancel_dump_traceback_later()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        sys.stdout.write(json.dumps([number, found, detail[:300], peak]) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    faulthandler.enable()
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -1,0 +1,504 @@
+"""Hand-made attacks: what an author can write who knows the format and gives the file a hash that suits.
+
+Each is refused before anything of it is built, and the refusal names what it is about. A file called "ran" would show that
+something was executed.
+"""
+
+import io
+import json
+import pickle
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.naive_bayes import GaussianNB
+from sklearn.preprocessing import FunctionTransformer
+
+from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.exceptions import ModelFileError
+from featrec.pairwise import HistogramKernel
+from featrec.persistence import _archive, load, save
+from featrec.persistence._schema import full_name, nodes
+from featrec.preprocessing import Resize
+from tests.data.make_model_fixtures import FOLDER, PREFIX
+
+TREE = "sklearn.tree._tree.Tree"
+
+
+class Sentinel:
+    """What unpickling would execute."""
+
+    def __reduce__(self):
+        return open, ("ran", "w")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not (tmp_path / "ran").exists()
+
+
+def original(kind):
+    return (FOLDER / f"{PREFIX}_{kind}.featrec").read_bytes()
+
+
+def saved(model):
+    save(model, "model.featrec")
+    with open("model.featrec", "rb") as file:
+        return file.read()
+
+
+def edited(data, edit):
+    """The file after an edit of its schema and members, with a hash that suits."""
+    facts, members = _archive.unpack(data)
+    schema = json.loads(members["schema.json"])
+    edit(schema, members)
+    return _archive.pack(facts, {**members, "schema.json": json.dumps(schema).encode()})
+
+
+def refused(data, match):
+    with open("attack.featrec", "wb") as file:
+        file.write(data)
+    with pytest.raises(ModelFileError, match=match) as caught:
+        load("attack.featrec")
+    assert str(caught.value).startswith("'attack.featrec': ")
+
+
+def find(schema, name):
+    return next(node for node in nodes(schema) if full_name(node) == name)
+
+
+def fields(schema, name):
+    return find(schema, name)["content"]["content"]
+
+
+def plain(value):
+    content = value if isinstance(value, str) and value.startswith("raw:") else json.dumps(value)
+    return {
+        "__class__": "str",
+        "__module__": "builtins",
+        "__loader__": "JsonNode",
+        "content": content.removeprefix("raw:"),
+        "is_json": True,
+    }
+
+
+def function(module, name, loader="FunctionNode", **more):
+    return {"__class__": name, "__module__": module, "__loader__": loader, **more}
+
+
+def add(node, name, value):
+    node["content"]["content"][name] = value
+    node["content"]["key_types"]["content"].append(function("builtins", "str", "TypeNode"))
+
+
+def change_array(members, node, change):
+    buffer = io.BytesIO()
+    np.save(buffer, change(np.load(io.BytesIO(members[node["file"]]))))
+    members[node["file"]] = buffer.getvalue()
+
+
+def test_a_pickle_in_the_place_of_an_array():
+    def edit(schema, members):
+        buffer = io.BytesIO()
+        np.save(buffer, np.array([Sentinel()], dtype=object), allow_pickle=True)
+        members["array-0.npy"] = buffer.getvalue()
+
+    refused(edited(original("linear"), edit), r"the member 'array-0\.npy' is no array \(it holds pickled objects")
+
+
+def test_a_pickle_beside_the_model_and_a_pickle_alone():
+    def edit(schema, members):
+        members["model.pkl"] = pickle.dumps(Sentinel())
+
+    refused(edited(original("linear"), edit), r"the member name 'model\.pkl' is none that save writes")
+    refused(pickle.dumps(Sentinel()), "no model file")
+
+
+@pytest.mark.parametrize(("module", "name"), [("os", "system"), ("builtins", "exec"), ("subprocess", "Popen")])
+@pytest.mark.parametrize("loader", ["FunctionNode", "ObjectNode", "TypeNode"])
+def test_an_unknown_class_or_function(module, name, loader):
+    data = saved(FunctionTransformer(np.sqrt, kw_args={"command": "touch ran"}))
+
+    def edit(schema, members):
+        schema["content"]["content"]["func"] = function(module, name, loader)
+
+    refused(edited(data, edit), f"not trusted: {module}.{name}")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "loader"),
+    [
+        ("operator", "methodcaller", "OperatorFuncNode"),
+        ("functools", "partial", "PartialNode"),
+        ("sklearn.pipeline", "Pipeline", "MethodNode"),
+    ],
+)
+def test_a_call_in_the_place_of_a_function(module, name, loader):
+    data = saved(FunctionTransformer(np.sqrt))
+
+    def edit(schema, members):
+        arguments = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [plain("system")]}
+        schema["content"]["content"]["func"] = function(module, name, loader, attrs=arguments, content={})
+
+    refused(edited(data, edit), f"{module}.{name} is stored as a {loader}, which save does not write")
+
+
+def test_a_reduction_with_a_constructor_of_its_own():
+    data = saved(FunctionTransformer(np.sqrt))
+
+    def edit(schema, members):
+        arguments = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [plain("touch ran")]}
+        schema["content"]["content"]["func"] = function("os", "system", "ConstructorFromReduceNode", content=arguments)
+
+    refused(edited(data, edit), r"not trusted: os\.system")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("sklearn.svm._classes", "LinearSVC(); open('ran', 'w')"), ("os; open('ran', 'w')", "LinearSVC")]
+)
+def test_code_in_the_name_of_a_class(module, name):
+    def edit(schema, members):
+        find(schema, "sklearn.svm._classes.LinearSVC").update(__module__=module, __class__=name)
+
+    refused(edited(original("linear"), edit), f"not trusted: {re.escape(module)}.{re.escape(name)}")
+
+
+def test_a_name_that_would_fill_the_screen_or_move_its_cursor():
+    def edit(schema, members):
+        find(schema, "sklearn.svm._classes.LinearSVC")["__class__"] = "\x1b[2J" + "x" * 10**6
+
+    refused(edited(original("linear"), edit), r"not trusted: sklearn\.svm\._classes\.\?\[2Jx{100}[^\x1b]{0,2000}$")
+
+
+def test_an_edited_tree():
+    def edit(schema, members):
+        def feature(table):
+            table["feature"][0] = 10**9
+            return table
+
+        change_array(members, fields(schema, TREE)["nodes"], feature)
+
+    refused(edited(original("forest"), edit), r"sklearn\.tree\._tree\.Tree: a split's feature is \d+ or 1000000000, outside")
+
+
+def test_a_cyclic_tree():
+    def edit(schema, members):
+        def loop(table):
+            table["left_child"][0] = 0
+            return table
+
+        change_array(members, fields(schema, TREE)["nodes"], loop)
+
+    refused(edited(original("forest"), edit), r"Tree: a child comes before its parent, so a walk would not end")
+
+
+def test_a_forest_that_announces_more_classes_than_it_has():
+    def edit(schema, members):
+        fields(schema, "sklearn.ensemble._forest.RandomForestClassifier")["n_classes_"] = plain(10**9)
+
+    refused(edited(original("forest"), edit), r"RandomForestClassifier: \[1000000000\] classes are announced, \[3\] stored")
+
+
+@pytest.mark.parametrize("levels", ["1000000000", "12", "[[1, 1], [100000, 100000]]", "1" + "0" * 4000])
+def test_huge_levels(levels):
+    def edit(schema, members):
+        fields(schema, "featrec.encoders.SpatialPyramid")["levels"] = plain(f"raw:{levels}")
+
+    refused(edited(original("kernel"), edit), r"featrec\.encoders\.SpatialPyramid: levels=.* is over the limit")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "parameter", "value"),
+    [
+        ("linear", "featrec.preprocessing.Resize", "size", 10**6),
+        ("linear", "featrec.preprocessing.Resize", "size", [10**6, 10**6]),
+        ("linear", "featrec.descriptors.HOG", "orientations", 10**9),
+        ("neighbours", "featrec.descriptors.TinyImage", "size", 10**6),
+        ("forest", "featrec.descriptors.ColorHistogram", "bins", 10**3),
+        ("binary", "featrec.descriptors.ORB", "n_levels", 10**6),
+        ("binary", "featrec.descriptors.ORB", "n_features", 1e300),
+        ("kernel", "featrec.descriptors.DenseSIFT", "bin_sizes", 10**9),
+        ("forest", "sklearn.ensemble.RandomForestClassifier", "n_jobs", 10**9),
+        ("neighbours", "sklearn.neighbors.KNeighborsClassifier", "n_jobs", -(10**9)),
+        ("kernel", "featrec.encoders.BagOfWords", "n_jobs", float("nan")),
+    ],
+)
+def test_settings_that_ask_for_the_whole_machine(kind, name, parameter, value):
+    def edit(schema, members):
+        last = name.rpartition(".")[2]
+        found = next(node for node in nodes(schema) if node["__class__"] == last and node["__loader__"] == "ObjectNode")
+        found["content"]["content"][parameter] = plain(value)
+
+    refused(edited(original(kind), edit), rf"{name.split('.')[1]}\.\w+: {parameter}=.* is over the limit of [\d,]+")
+
+
+def test_a_smoothing_window_of_millions_and_a_list_without_end():
+    def smooth(schema, members):
+        fields(schema, "featrec.descriptors.DenseSIFT")["magnif"] = plain(1e-9)
+
+    refused(edited(original("kernel"), smooth), r"DenseSIFT: magnif=1e-09 is under the limit of 0\.01")
+
+    def repeat(schema, members):
+        fields(schema, "featrec.descriptors.DenseSIFT")["bin_sizes"] = plain([4] * 10**5)
+
+    refused(edited(original("kernel"), repeat), "DenseSIFT: the length of bin_sizes=100000 is over the limit of 64")
+
+
+@pytest.mark.parametrize("name", ["../../ran", "/tmp/ran", "C:\\ran", "array-0.npy/../../ran", "a\0b.npy"])
+def test_path_tricks_in_the_names_of_members(name):
+    _, members = _archive.unpack(original("linear"))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(original("linear"))) as archive:
+        header = archive.read("featrec.json")
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for member, content in {"featrec.json": header, **members}.items():
+            archive.writestr(member, content)
+        archive.writestr("array-99.npy", b"x")
+    data = buffer.getvalue().replace(b"array-99.npy", name.encode().ljust(12, b"x")[:12])
+    refused(data, "the member name '.*' is none that save writes|damaged")
+
+
+def test_path_tricks_in_a_reference():
+    def edit(schema, members):
+        next(node for node in nodes(schema) if "file" in node)["file"] = "/etc/passwd"
+
+    refused(edited(original("linear"), edit), "KeyError.*/etc/passwd")
+
+
+def test_a_bomb():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(original("linear"))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, content in {**members, "array-99.npy": bytes(2**27)}.items():
+            archive.writestr(name, content)
+    assert len(buffer.getvalue()) < 2**18
+    refused(buffer.getvalue(), r"'array-99\.npy' unpacks [\d,]+ bytes to 134,217,728, more than 200 fold")
+
+
+def test_more_members_than_a_model_has(monkeypatch):
+    monkeypatch.setattr(_archive, "MAX_MEMBERS", 5)
+    refused(original("forest"), r"\d+ members, more than the limit of 5; no model needs so many")
+    with pytest.raises(ValueError, match=r"6 arrays, described in [\d,]+ bytes, are over the limits of a model file, 5 and"):
+        saved(GaussianNB().fit(np.eye(4), [0, 0, 1, 1]))
+
+
+def test_text_that_becomes_more_objects_than_fit(monkeypatch):
+    facts, members = _archive.unpack(original("linear"))
+    members["schema.json"] += b" " * 2**24
+    monkeypatch.setitem(_archive.MAX_TEXT, "schema.json", 2**30)
+    data = _archive.pack(facts, members)
+    monkeypatch.undo()
+    refused(data, r"'schema\.json' has [\d,]+ bytes, over the limit of 16,777,216")
+
+
+def test_a_bomb_within_an_array_within_a_zip():
+    def edit(schema, members):
+        inner, header = io.BytesIO(), io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**13,)})
+        with zipfile.ZipFile(inner, "w") as archive:
+            archive.writestr("data.npy", header.getvalue())
+        members["array-99.npz"] = inner.getvalue()
+
+    refused(edited(original("linear"), edit), r"the array 'data\.npy' announces 80,000,000,000,000 bytes")
+
+
+def test_an_empty_array_of_great_width():
+    def edit(schema, members):
+        buffer = io.BytesIO()
+        np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (0, 10**15)})
+        members[fields(schema, "sklearn.svm._classes.LinearSVC")["coef_"]["file"]] = buffer.getvalue()
+
+    refused(edited(original("linear"), edit), r"'array-\d+\.npy' is no array \(it is empty and announces 1,000,000,000,000,000")
+
+
+def test_a_scalar_that_reserves_what_its_number_says():
+    def edit(schema, members):
+        node = next(node for node in nodes(schema) if full_name(node) == "numpy.ndarray")
+        change_array(members, node, lambda array: np.array(10**11))
+        node["__class__"] = "void"
+
+    refused(edited(original("linear"), edit), r"numpy\.void is stored as a NdArrayNode, which save does not write")
+
+
+def test_a_wrong_hash():
+    with zipfile.ZipFile(io.BytesIO(original("linear"))) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["schema.json"] = members["schema.json"].replace(b'"C"', b'"c"')
+    refused(_archive.plain_zip(members), "its content does not match its hash")
+
+
+def test_object_arrays_within_object_arrays():
+    def edit(schema, members):
+        inner = plain(1)
+        for _ in range(150):
+            shape = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [plain(1)]}
+            inner = function("numpy", "ndarray", "NdArrayNode", type="json", content=[inner], shape=shape)
+        add(find(schema, "sklearn.svm._classes.LinearSVC"), "extra", inner)
+
+    refused(edited(original("linear"), edit), "its objects are nested more than 250 deep")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        ("sklearn.svm._classes.SVC", "predict"),
+        ("featrec.encoders.SpatialPyramid", "_check_parameters"),
+        ("featrec.encoders.BagOfWords", "_parameter_constraints"),
+        ("featrec.pairwise.HistogramKernel", "__call__"),
+        ("sklearn.pipeline.Pipeline", "__class__"),
+        ("sklearn.pipeline.Pipeline", "__dict__"),
+    ],
+)
+def test_an_attribute_in_the_place_of_a_method(owner, name):
+    def edit(schema, members):
+        add(find(schema, owner), name, function("numpy", "sqrt"))
+
+    refused(edited(original("kernel"), edit), f"{owner.rpartition('.')[2]}: its attribute '{name}' takes the place of")
+
+
+def test_a_call_in_the_place_of_a_keys_type():
+    """skops builds a dictionary's keys by calling what stands for their types."""
+
+    def edit(schema, members):
+        schema["content"]["key_types"]["content"][0] = function("featrec.vocabularies", "words_of")
+
+    refused(edited(original("linear"), edit), "the keys of a dictionary have no plain types")
+
+
+@pytest.mark.parametrize("kind", ["string", "joblib"])
+def test_a_cache_location(kind):
+    """joblib's cache reads pickles from its folder when the pipeline is fitted again."""
+
+    def edit(schema, members):
+        content = {**find(schema, "sklearn.pipeline.Pipeline")["content"], "content": {}, "key_types": plain([])}
+        content["key_types"] = {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode", "content": []}
+        value = plain("/tmp/cache") if kind == "string" else function("joblib.memory", "Memory", "ObjectNode", content=content)
+        fields(schema, "sklearn.pipeline.Pipeline")["memory"] = value
+
+    refused(edited(original("linear"), edit), "Pipeline: memory names a place for a cache, which save never stores")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "change", "match"),
+    [
+        ("_y", lambda rows: rows + 10**6, "a class is 1000000 or 1000002, outside 0 to 2"),
+        ("_y", lambda rows: rows[:3], r"classes of shape \(3,\)"),
+        ("_y", lambda rows: rows - 5, "a class is -5 or -3"),
+        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 numbers do not suit"),
+        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 numbers do not suit"),
+    ],
+    ids=["classes outside", "fewer classes", "negative classes", "narrow rows", "fewer rows"],
+)
+@pytest.mark.parametrize("kind", ["brute", "neighbours"])
+def test_edited_neighbours(kind, attribute, change, match):
+    name = "sklearn.neighbors._classification.KNeighborsClassifier"
+
+    def edit(schema, members):
+        change_array(members, fields(schema, name)[attribute], change)
+
+    refused(edited(original(kind), edit), f"KNeighborsClassifier: {match}")
+
+
+def test_a_neighbour_tree_with_less_state_than_compiled_code_reads():
+    def edit(schema, members):
+        find(schema, "sklearn.neighbors._kd_tree.KDTree")["content"]["content"].pop()
+
+    refused(edited(original("neighbours"), edit), "KDTree: its state has 12 items, where 13 are expected")
+
+    def shorten(schema, members):
+        find(schema, "sklearn.metrics._dist_metrics.EuclideanDistance64")["content"]["content"].pop()
+
+    refused(edited(original("neighbours"), shorten), "EuclideanDistance64: its state has 2 items, where 3 are expected")
+
+
+def test_edited_centres_of_scikit_learns_k_means():
+    data = saved(KMeans(2, n_init=1, random_state=0).fit(np.eye(6)))
+
+    def narrow(schema, members):
+        change_array(members, schema["content"]["content"]["cluster_centers_"], lambda centres: centres[:, :2])
+
+    refused(edited(data, narrow), "KMeans: 2 centres of 2 numbers, where 6 are expected")
+
+    def threads(schema, members):
+        schema["content"]["content"]["_n_threads"] = plain(10**6)
+
+    refused(edited(data, threads), "KMeans: _n_threads=1000000, outside 1 to 256")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda words: words[:0], r"words of shape \(0, 128\)"),
+        (lambda words: words * np.nan, "finite rows"),
+        (lambda words: words[:, :64], "words of 64 numbers, where 128 are expected"),
+        (lambda words: words.astype(np.float64), "type float64"),
+        (lambda words: words[0], r"shape \(128,\)"),
+    ],
+    ids=["none", "no numbers", "narrow", "wide type", "flat"],
+)
+def test_edited_words(change, match):
+    def edit(schema, members):
+        change_array(members, fields(schema, "featrec.vocabularies.KMeansVocabulary")["words_"], change)
+
+    refused(edited(original("kernel"), edit), f"KMeansVocabulary: .*{match}")
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda codes: codes[:, :2], r"shape \(9, 2\)"),
+        (lambda codes: -codes - 1, "negative"),
+        (np.asfortranarray, "float32 rows"),
+    ],
+    ids=["narrow", "negative", "columns first"],
+)
+def test_edited_codes_of_a_histogram_kernel(change, match):
+    data = saved(HistogramKernel().fit(np.random.default_rng(0).random((9, 5))))
+
+    def edit(schema, members):
+        change_array(members, schema["content"]["content"]["codes_"], change)
+
+    refused(edited(data, edit), f"HistogramKernel: .*{match}")
+
+
+def test_a_pyramid_of_more_words_than_a_code_may_have():
+    def edit(schema, members):
+        fields(schema, "featrec.encoders.SpatialPyramid")["levels"] = plain(7)
+        words = fields(schema, "featrec.vocabularies.KMeansVocabulary")["words_"]
+        change_array(members, words, lambda array: np.resize(array, (1000, 128)))
+
+    refused(edited(original("kernel"), edit), "SpatialPyramid: 5461 regions of 1000 words, over the limit of 4,194,304")
+
+
+def test_what_would_not_be_loaded_is_not_saved():
+    with pytest.raises(ValueError, match=r"featrec\.preprocessing\.Resize: size=1000000 is over the limit"):
+        save(Resize(10**6), "model.featrec")
+    with pytest.raises(ValueError, match=r"featrec\.encoders\.SpatialPyramid: levels=9 is over the limit"):
+        save(SpatialPyramid(BagOfWords(7), levels=9), "model.featrec")
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Resize(np.int64(10**6)),
+        Resize((np.int32(10**6), 10**6)),
+        SpatialPyramid(BagOfWords(7), levels=np.int64(30)),
+        SpatialPyramid(BagOfWords(7), levels=np.array([[1, 1], [10**5, 10**5]])),
+        BagOfWords(7, n_jobs=np.int16(2000)),
+    ],
+    ids=str,
+)
+def test_numbers_of_numpy_are_numbers(model):
+    with pytest.raises(ValueError, match="is over the limit"):
+        saved(model)
+
+
+def test_settings_of_any_type_are_saved_as_they_are():
+    for model in (SpatialPyramid(BagOfWords(7), levels=None), Resize("large"), BagOfWords(7, n_jobs=np.int64(2))):
+        saved(model)
+        assert str(load("model.featrec")) == str(model)

@@ -1,0 +1,48 @@
+"""Files of the first format are read by every later version, and answer as they did."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+
+from featrec.exceptions import ModelFileError, VersionWarning
+from featrec.persistence import _archive, load
+from tests.data.make_model_fixtures import FOLDER, LABELS, PREFIX, models, pictures, scores
+
+ANSWERS = json.loads((FOLDER / f"{PREFIX}.json").read_text(encoding="utf-8"))
+
+
+def read(name):
+    """Load a file, whatever wrote it; another minor version of scikit-learn may not know its own older objects."""
+    path = FOLDER / f"{PREFIX}_{name}.featrec"
+    written = _archive.unpack(path.read_bytes())[0]["versions"]["scikit-learn"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", VersionWarning)
+            return load(path)
+    except ModelFileError:
+        if written.split(".")[:2] == sklearn.__version__.split(".")[:2]:
+            raise
+        pytest.skip(f"scikit-learn {sklearn.__version__} cannot read the objects of {written}")
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_a_file_of_the_first_format_answers_as_it_did(name):
+    model, given = read(name), pictures()
+    assert model.predict(given).tolist() == ANSWERS[name]["labels"]
+    assert scores(model, given) == pytest.approx(np.array(ANSWERS[name]["scores"]), abs=2e-3)
+
+
+def test_the_answers_are_no_coincidence():
+    assert sorted(ANSWERS) == sorted(models())
+    for name, answer in ANSWERS.items():
+        assert (np.array(answer["labels"]) == LABELS).mean() > 0.85, name
+
+
+def test_the_files_are_small_and_of_the_first_format():
+    for name in ANSWERS:
+        data = (FOLDER / f"{PREFIX}_{name}.featrec").read_bytes()
+        assert len(data) < 100_000
+        assert _archive.unpack(data)[0]["format"] == 1

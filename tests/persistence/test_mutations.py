@@ -1,0 +1,62 @@
+"""Model files damaged on their way or edited by their author: refused, or as good as the original; never worse."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("resource", reason="limits on a process are POSIX's")
+if not Path("/proc/self/statm").exists():
+    pytest.skip("how much memory is in use is read as Linux tells it", allow_module_level=True)
+
+from tests.persistence.mutations import GIGABYTE, KINDS, kind_and_family
+
+ROOT = Path(__file__).parents[2]
+
+# Damage must be noticed or do nothing. Who edits the content and writes a hash that suits has written another model: it may
+# answer otherwise, or fail with an error of Python's when asked, and nothing worse.
+ALLOWED = {"bytes": {"refused", "same"}, "content": {"refused", "same", "changed", "error"}}
+
+
+def outcomes(start, stop, folder):
+    """What each mutated file came to; a process that ends before its time is a crash or a hang of the file it was at."""
+    found = []
+    while start < stop:
+        command = [sys.executable, "-m", "tests.persistence.mutations", str(start), str(stop), str(folder)]
+        ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        lines = [json.loads(line) for line in ran.stdout.splitlines()]
+        found += lines
+        start += len(lines)
+        if ran.returncode:
+            worse = "executed" if ran.returncode == 77 else "hang" if "Timeout (" in ran.stderr else "crash"
+            found.append([start, worse, f"{ran.returncode}: {ran.stderr[:2000]}", 0])
+            start += 1
+    return found
+
+
+def check(start, stop, folder):
+    """Fail on what is not allowed, and count the rest."""
+    found = outcomes(start, stop, folder)
+    assert [number for number, *_ in found] == list(range(start, stop))
+    bad = [each[:3] for each in found if each[1] not in ALLOWED[kind_and_family(each[0])[1]]]
+    assert not bad, bad[:5]
+    peaks = [peak for *_, peak in found]
+    assert max(peaks) - min(peaks) < GIGABYTE
+    return Counter((*kind_and_family(number), outcome) for number, outcome, *_ in found)
+
+
+def test_a_few_mutated_files_of_each_kind(tmp_path):
+    counts = check(0, 96, tmp_path)
+    assert {kind for kind, family, outcome in counts if outcome == "refused" and family == "content"} == set(KINDS)
+    assert sum(count for (_, family, outcome), count in counts.items() if (family, outcome) == ("bytes", "refused")) > 35
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 6000, 1000))
+def test_a_thousand_mutated_files_of_each_kind(start, tmp_path):
+    counts = check(start, start + 1000, tmp_path)
+    for (kind, family, outcome), count in sorted(counts.items()):
+        sys.stdout.write(f"{kind} {family} {outcome} {count}\n")
