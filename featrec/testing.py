@@ -158,7 +158,10 @@ def _check_clone(extractor: Any) -> None:
 
 def _check_pickle(extractor: Any) -> None:
     extractor.fit(_pictures())
-    again = pickle.loads(pickle.dumps(extractor))
+    try:
+        again = pickle.loads(pickle.dumps(extractor))
+    except Exception as error:
+        raise AssertionError(f"it cannot be pickled ({error}); workers and saved models are pickled copies.") from error
     same = _alike(_items(again.transform(_pictures())), _items(extractor.transform(_pictures())))
     _require(same, "a pickled copy gives other numbers;", "workers and saved models are such copies.")
 

@@ -42,5 +42,5 @@ def forward(data: np.ndarray, digest: str, layer: str, values: np.ndarray) -> np
     except cv2.error as error:
         raise InputError(
             f"OpenCV {cv2.__version__} cannot run the network up to {layer!r}: {' '.join(str(error).split())} "
-            "Export it with another ONNX opset, or without the operations that are named here."
+            "Export it with a fixed input size, with another ONNX opset, or without the operations that are named here."
         ) from error

@@ -170,7 +170,7 @@ def _is_batch(item: Any) -> bool:
 
 def _as_list(X: Any) -> Sequence:
     """A column of a table by position; a sequence as it is."""
-    for name in ("to_list", "tolist"):
+    for name in ("tolist", "to_list"):
         if hasattr(X, name) and not isinstance(X, np.ndarray):
             return getattr(X, name)()
     return X

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
 import threading
 from pathlib import Path
@@ -23,17 +24,22 @@ from featrec.exceptions import (
     UnreadableImageError,
     UnsupportedImageError,
 )
-from featrec.images._convert import check_float, on_white, picture_of_array
+from featrec.images._convert import on_white, picture_of_array
+from featrec.images._jpeg import check_scans, decode_plain_jpeg
+from featrec.images._limits import MAX_PIXELS, check_gif, check_pixels
+from featrec.images._pillow import values_of_pillow
+from featrec.images._silence import pillow_silenced
 
 __all__ = ["read_image"]
-
-MAX_PIXELS = 100_000_000
 
 # Formats whose decoders work on the bytes alone. Pillow knows more, among them EPS, which starts another program.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
 
 # How a file begins whose header is there, if not its end.
 BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP")
+
+# What Pillow says of a file that is whole and of a kind that it does not know.
+NOT_TAKEN = re.compile("unknown pixel mode|unsupported BMP", re.IGNORECASE)
 
 # Places in the header of a PNG, and what may stand there.
 PNG_DEPTH, PNG_KIND = 24, 25
@@ -57,7 +63,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         are (h, w), (h, w, 1), (h, w, 3) or (h, w, 4); uint8 means value/255, uint16 value/65535, bool 0 and 1, and floats
         lie in [0, 1].
     max_pixels : int, default=100_000_000
-        Of a file or a PIL image. One that has more is refused by its header, before anything is decoded.
+        Of a file or a PIL image. One that has more is refused by its header, before anything is decoded. A file that unpacks
+        to more than 1,000 times its size may have a tenth of it, a BMP packed by run lengths a fiftieth.
 
     Returns
     -------
@@ -75,6 +82,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Files may be JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI; pictures of any other format can be
     opened with Pillow and given as PIL images. PNG and TIFF with 16-bit colours keep their 16 bits, unless they come as
     PIL images, which have 8 bits a channel. 32-bit integers are taken for 16-bit values, and refused where they are larger.
+    Pillow decodes, and cv2 the plain JPEG files, whose pixels are the same. Damage that leaves a file decodable, such as a
+    wrong byte in the middle of a JPEG, is not found.
 
     Examples
     --------
@@ -84,10 +93,11 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     dtype('uint8')
     """
     if isinstance(source, Image.Image):
-        _check_pixels(source, max_pixels)
-        with _LOADING:
-            source.load()
-        return _of_pillow(source)
+        check_pixels(source, max_pixels)
+        with pillow_silenced():
+            with _LOADING:
+                source.load()
+            return _of_pillow(source)
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         return _of_bytes(_file_bytes(path), max_pixels, path)
@@ -124,9 +134,11 @@ def _of_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
     if not data:
         raise EmptyImageError("zero bytes; the file was perhaps not copied to its end", item=item)
     try:
-        with _opened(data) as picture:
-            _check_pixels(picture, max_pixels)
-            return _with_sixteen_bits(_of_pillow(picture), picture, data)
+        if data.startswith(b"GIF8"):
+            check_gif(data, max_pixels)
+        with pillow_silenced(), _opened(data) as picture:
+            check_pixels(picture, max_pixels, len(data))
+            return _decoded(picture, data)
     except ImageError as error:
         raise error.at(None, item) from error.__cause__
     except MemoryError:
@@ -134,6 +146,8 @@ def _of_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
     except Image.DecompressionBombError as error:
         raise TooManyPixelsError(f"{error}; Image.MAX_IMAGE_PIXELS of Pillow is the limit here", item=item) from error
     except Exception as error:
+        if NOT_TAKEN.search(str(error)):
+            raise _not_taken("BMP", error).at(None, item) from error
         raise TruncatedImageError(f"damaged or cut off ({error}); copy or save the file again", item=item) from error
 
 
@@ -151,64 +165,30 @@ def _opened(data: bytes) -> Image.Image:
             continue
         try:
             return factory(io.BytesIO(data), "")
-        except (SyntaxError, IndexError, TypeError, struct.error):
-            continue
+        except (SyntaxError, IndexError, TypeError, struct.error) as error:
+            if NOT_TAKEN.search(str(error)):
+                raise _not_taken(name, error) from error
     if data.startswith(BEGINNINGS) or data[8:12] == b"WEBP":
         raise TruncatedImageError(f"damaged or cut off after {len(data)} bytes; copy or save the file again")
     raise NotAnImageError(f"no picture format that is taken; it begins with {data[:12]!r}. Taken are {', '.join(FORMATS)}.")
 
 
+def _not_taken(name: str, error: Exception) -> UnsupportedImageError:
+    return UnsupportedImageError(f"a kind of {name} that is not taken ({error}); save it as PNG or as an 8-bit {name}")
+
+
+def _decoded(picture: Image.Image, data: bytes) -> np.ndarray:
+    plain = decode_plain_jpeg(data, picture.mode) if picture.format == "JPEG" else None
+    if plain is not None:
+        return _turned(plain, _orientation(picture))
+    if picture.format in ("JPEG", "MPO"):
+        check_scans(data)
+    return _with_sixteen_bits(_of_pillow(picture), picture, data)
+
+
 def _of_pillow(picture: Image.Image) -> np.ndarray:
     picture.load()
-    return _turned(_values(picture), _orientation(picture))
-
-
-def _check_pixels(picture: Image.Image, max_pixels: int) -> None:
-    width, height = picture.size
-    if width < 1 or height < 1:
-        raise EmptyImageError(f"{height} rows and {width} columns; a picture has one of each at least")
-    if width * height > max_pixels:
-        raise TooManyPixelsError(
-            f"{width}×{height} = {width * height:,} pixels, more than the limit of {max_pixels:,}; "
-            "read_image(path, max_pixels=...) raises the limit, a smaller copy is the other way out"
-        )
-
-
-def _values(picture: Image.Image) -> np.ndarray:
-    mode = picture.mode
-    if mode.startswith("I;16"):
-        return _sixteen_bit_gray(picture)
-    if mode == "I":
-        return _thirty_two_bit(np.asarray(picture), picture.format)
-    if mode == "F":
-        return np.array(check_float(np.asarray(picture)))
-    if mode in ("1", "L", "LA", "La"):
-        return _eight_bit(picture, "LA" if picture.has_transparency_data else "L")
-    if mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"):
-        return _eight_bit(picture, "RGBA" if picture.has_transparency_data else "RGB")
-    raise UnsupportedImageError(f"Pillow's mode {mode!r} is not taken; picture.convert('RGB') or another export makes it RGB")
-
-
-def _eight_bit(picture: Image.Image, mode: str) -> np.ndarray:
-    image = np.array(picture if picture.mode == mode else picture.convert(mode))
-    return on_white(image) if mode.endswith("A") else image
-
-
-def _sixteen_bit_gray(picture: Image.Image) -> np.ndarray:
-    image = np.asarray(picture).astype(np.uint16)
-    transparent = picture.info.get("transparency")
-    if isinstance(transparent, int):
-        image[image == transparent] = 65535
-    return image
-
-
-def _thirty_two_bit(values: np.ndarray, file_format: str | None) -> np.ndarray:
-    if values.min() < 0 or values.max() > 65535:
-        raise UnsupportedImageError(
-            f"32-bit {file_format or 'picture'} with values from {values.min()} to {values.max()}; "
-            "16 bits (0 to 65535) or floats in [0, 1] are taken. Scale it first."
-        )
-    return values.astype(np.uint16)
+    return _turned(values_of_pillow(picture), _orientation(picture))
 
 
 def _with_sixteen_bits(image: np.ndarray, picture: Image.Image, data: bytes) -> np.ndarray:

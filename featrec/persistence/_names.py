@@ -33,6 +33,8 @@ INTERNALS = {
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer": "ObjectNode",
     "sklearn.tree._tree.Tree": "TreeNode",
     "sklearn.utils._bunch.Bunch": "DictNode",
+    "sklearn.utils._metadata_requests.MetadataRequest": "ObjectNode",
+    "sklearn.utils._metadata_requests.MethodMetadataRequest": "ObjectNode",
 }
 
 

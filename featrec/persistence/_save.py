@@ -165,7 +165,9 @@ def _without_padding(name: str, content: bytes) -> bytes:
     clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like leaves the gaps as they were
     for field in names:
         clean[field] = array[field]
-    np.save(buffer, clean, allow_pickle=False)
+    # np.save copies a record's fields and leaves its gaps to chance; the bytes themselves are copied whole.
+    np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(clean))
+    buffer.write(clean.tobytes())
     return buffer.getvalue()
 
 

@@ -84,7 +84,7 @@ def test_no_opencv_is_mended_with_the_contributed_one(wheels, cv2):
 def test_wheels_over_each_other_are_all_removed_first(wheels, cv2):
     wheels("opencv-python", "opencv-contrib-python", "opencv-python")
     cv2(importlib.import_module("cv2"))
-    (mend,) = filter(None, found(_examinations.opencv).values())
+    mend, *_ = filter(None, found(_examinations.opencv).values())
     assert "uninstall -y opencv-contrib-python opencv-python && " in mend
     assert mend.endswith("--force-reinstall opencv-contrib-python")
 
@@ -92,7 +92,7 @@ def test_wheels_over_each_other_are_all_removed_first(wheels, cv2):
 def test_two_headless_wheels_become_a_headless_one(wheels, cv2):
     wheels("opencv-python-headless", "opencv-contrib-python-headless")
     cv2(importlib.import_module("cv2"))
-    (mend,) = filter(None, found(_examinations.opencv).values())
+    mend, *_ = filter(None, found(_examinations.opencv).values())
     assert mend.endswith("--force-reinstall opencv-contrib-python-headless")
 
 

@@ -69,6 +69,7 @@ def test_a_long_strip_is_cut_before_it_grows(tiny):
     np.testing.assert_allclose(CNNFeatures(tiny).extract(strip), CNNFeatures(tiny).extract(strip[:, :1]), atol=1e-6)
 
 
+@pytest.mark.skipif(cv2.__version__ < "5", reason="OpenCV 4 cannot plan a matrix product over an input of free size")
 def test_a_free_size_is_declared_or_given(rng, tmp_path):
     free = write_tiny_network(tmp_path / "free.onnx", size=None, declared={**DECLARED, "size": [20, 24]})
     image = rng.random((40, 48, 3))
@@ -78,6 +79,13 @@ def test_a_free_size_is_declared_or_given(rng, tmp_path):
     np.testing.assert_allclose(given.transform([image])[0], expected, rtol=1e-4, atol=1e-4)
     with pytest.raises(InputError, match=r"pictures of any size, and preprocessing='tf' names none; give size="):
         CNNFeatures(free, preprocessing="tf").extract(image)
+
+
+@pytest.mark.skipif(cv2.__version__ >= "5", reason="OpenCV 5 runs it")
+def test_a_free_size_that_opencv_cannot_plan_is_told(rng, tmp_path):
+    free = write_tiny_network(tmp_path / "free.onnx", size=None, declared={**DECLARED, "size": [20, 24]})
+    with pytest.raises(InputError, match=r"OpenCV 4\..* cannot run .* 'feat': .*Export it with a fixed input size"):
+        CNNFeatures(free).extract(rng.random((40, 48, 3)))
 
 
 @pytest.mark.parametrize("batch", [None, 1, 4])

@@ -83,6 +83,8 @@ def test_no_picture(source, message):
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "WEBP", "JPEG2000", "SGI", "QOI"])
 def test_lossless_formats(gray, colour, kind):
+    if kind == "QOI" and "QOI" not in Image.SAVE:
+        pytest.skip("this Pillow reads QOI and cannot write it")
     options = {"lossless": True} if kind == "WEBP" else {"irreversible": False} if kind == "JPEG2000" else {}
     if kind != "GIF":
         np.testing.assert_array_equal(read_image(encoded(Image.fromarray(colour), kind, **options)), colour)
@@ -397,7 +399,7 @@ def test_the_limit_counts_before_anything_is_decoded():
     ):
         read_image(_bomb(60000, 60000))
     with pytest.raises(TruncatedImageError, match="damaged or cut off"):
-        read_image(_bomb(4000, 4000))
+        read_image(_bomb(3000, 3000))
 
 
 def test_the_limit_is_ours_alone(monkeypatch, gray):

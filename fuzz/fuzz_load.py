@@ -1,0 +1,98 @@
+"""Fuzz load: a model file in, a model or a ModelFileError out, within a second; what is loaded must also survive a predict.
+
+Run ``python fuzz/fuzz_load.py WORK fuzz/seeds/load -max_total_time=600``; see README.md beside this file.
+"""
+
+import json
+import random
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["featrec.persistence", "skops"]):
+    import skops.io  # noqa: F401  instrumented, since load imports it late
+
+    from featrec.exceptions import ModelFileError
+    from featrec.persistence import load
+
+import numpy as np
+
+from featrec.persistence._archive import pack, unpack
+
+LONGEST = 1.0
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 6, 6), dtype=np.uint8)
+FOLDER = tempfile.TemporaryDirectory()
+PATH = Path(FOLDER.name, "model")
+
+
+def one_input(data: bytes) -> None:
+    PATH.write_bytes(data)
+    start = time.thread_time()
+    try:
+        model = load(PATH)
+    except ModelFileError:
+        model = None
+    spent = time.thread_time() - start
+    assert spent < LONGEST, f"took {spent:.1f} s"
+    assert [path.name for path in Path(FOLDER.name).iterdir()] == ["model"], "wrote a file"
+    if model is not None:
+        predict(model)
+
+
+def predict(model) -> None:
+    """Numbers that nobody fitted may be refused by any Python error; they may not end the process."""
+    try:
+        model.predict(IMAGES)
+    except Exception:
+        return
+
+
+def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    """Mostly one member of the archive under a hash that is right again: behind a wrong one nothing is read."""
+    chance = random.Random(seed)
+    try:
+        facts, members = unpack(data)
+    except ModelFileError:
+        return atheris.Mutate(data, max_size)
+    if chance.random() < 0.1:
+        return atheris.Mutate(data, max_size)
+    name = chance.choice(sorted(members))
+    if name.endswith(".json") and chance.random() < 0.7:
+        members[name] = edited(members[name], chance)
+    else:
+        members[name] = atheris.Mutate(members[name], len(members[name]) + 64)
+    packed = pack({key: value for key, value in facts.items() if key != "format"}, members)
+    return packed if len(packed) <= max_size else data
+
+
+def edited(schema: bytes, chance: random.Random) -> bytes:
+    """One value of the JSON replaced by another of its values, or by a strange one."""
+    try:
+        tree = json.loads(schema)
+    except ValueError:
+        return schema
+    places = list(walk(tree))
+    if not places:
+        return schema
+    holder, key = chance.choice(places)
+    other, other_key = chance.choice(places)
+    strange = [0, -1, 2**31, 2**63, 1e308, "", None, True, [], {}, "a" * 100]
+    holder[key] = json.loads(json.dumps(other[other_key])) if chance.random() < 0.6 else chance.choice(strange)
+    return json.dumps(tree).encode()
+
+
+def walk(node):
+    pairs = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in list(pairs):
+        yield node, key
+        yield from walk(value)
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    atheris.Setup(sys.argv, one_input, custom_mutator=mutate)
+    atheris.Fuzz()

@@ -1,0 +1,66 @@
+"""Fuzz read_image: bytes in, a picture that keeps the contract or an error of ours out, within a second.
+
+Run ``python fuzz/fuzz_read_image.py WORK fuzz/seeds/read_image -max_total_time=600``; see README.md beside this file.
+"""
+
+import random
+import struct
+import sys
+import time
+import zlib
+
+import atheris
+
+with atheris.instrument_imports(include=["PIL", "featrec.images"]):
+    from PIL import Image
+
+    from featrec.exceptions import ImageError
+    from featrec.images import read_image
+
+    Image.init()
+
+# CPU seconds, since a busy machine is no fault of the input.
+LONGEST = 1.0
+
+
+def one_input(data: bytes) -> None:
+    start = time.thread_time()
+    try:
+        image = read_image(data)
+    except ImageError:
+        image = None
+    spent = time.thread_time() - start
+    assert spent < LONGEST, f"took {spent:.1f} s"
+    if image is not None:
+        check_picture(image)
+
+
+def check_picture(image) -> None:
+    assert image.dtype in ("uint8", "uint16", "float32", "float64"), image.dtype
+    assert image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3), image.shape
+    assert min(image.shape) >= 1
+    assert image.flags.c_contiguous
+    if image.dtype.kind == "f":
+        assert image.min() >= 0
+        assert image.max() <= 1
+
+
+def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+    """libFuzzer's mutation; in a PNG the checksums are mended as a rule, since behind a wrong one nothing is read."""
+    data = atheris.Mutate(data, max_size)
+    return mended(data)[:max_size] if data.startswith(b"\x89PNG") and random.Random(seed).random() < 0.9 else data
+
+
+def mended(data: bytes) -> bytes:
+    parts, position = [data[:8]], 8
+    while position + 12 <= len(data):
+        length = min(int.from_bytes(data[position : position + 4], "big"), len(data) - position - 12)
+        content = data[position + 4 : position + 8 + length]
+        parts.append(struct.pack(">I", length) + content + struct.pack(">I", zlib.crc32(content)))
+        position += 12 + length
+    return b"".join(parts) + data[position:]
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one_input, custom_mutator=mutate)
+    atheris.Fuzz()

@@ -1,0 +1,220 @@
+"""Damaged picture files, made from a seed; run as a program it reads them and prints what came of it as JSON."""
+
+import functools
+import hashlib
+import io
+import json
+import resource
+import struct
+import sys
+import time
+import zlib
+from collections import Counter
+from random import Random
+
+import numpy as np
+from PIL import Image
+
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+
+
+def encoded(picture, kind, **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+@functools.cache
+def whole(kind):
+    """Valid files of a format, in its usual variants."""
+    values = np.random.default_rng(7).integers(0, 256, (32, 27, 4), dtype=np.uint8)
+    colour = Image.fromarray(values[..., :3])
+    pictures = [(colour, {}), (colour.convert("L"), {})]
+    if kind == "JPEG":
+        pictures += [(colour, {"progressive": True}), (colour.convert("CMYK"), {}), (colour, {"restart_marker_blocks": 1})]
+    if kind in ("PNG", "WEBP", "TIFF"):
+        pictures += [(Image.fromarray(values), {})]
+    if kind in ("PNG", "TIFF", "BMP", "GIF"):
+        pictures += [(colour.quantize(16), {}), (colour.convert("1"), {})]
+    if kind in ("PNG", "TIFF"):
+        pictures += [(Image.fromarray(values[..., 0].astype(np.uint16) * 257), {})]
+    if kind in ("PNG", "WEBP", "GIF", "TIFF"):
+        pictures += [(colour, {"save_all": True, "append_images": [colour.rotate(90)]})]
+    if kind == "TIFF":
+        pictures += [(Image.fromarray(values[..., 0].astype(np.float32) / 255), {})]
+        pictures += [(colour, {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
+        pictures += [(colour.convert("1"), {"compression": "group4"})]
+    if kind == "WEBP":
+        pictures += [(colour, {"lossless": True})]
+    files = [encoded(picture, kind, **options) for picture, options in pictures]
+    wide = b"P5\n27 32\n65535\n" + values[..., 0].astype(">u2").tobytes()
+    return [*files, wide, b"P3\n# plain\n2 2\n255\n" + b"1 2 3 " * 4] if kind == "PPM" else files
+
+
+@functools.cache
+def bombs(kind):
+    """Small files that unpack to much: blank pictures below and above the limit for such, and what else a format offers."""
+    files = [_blank(kind, side) for side in (3100, 4000)]
+    if kind == "PNG":
+        picture = whole("PNG")[0]
+        zeros = zlib.compress(bytes(50_000_000))
+        for name, content in ((b"zTXt", b"a\0\0" + zeros), (b"iCCP", b"a\0\0" + zeros), (b"iTXt", b"a\0\1\0\0\0" + zeros)):
+            files.append(picture[:33] + chunk(name, content) + picture[33:])
+        files.append(picture[:33] + chunk(b"IDAT", zeros) + chunk(b"IEND", b""))
+    if kind == "BMP":
+        files += [_run_length_bmp(3100), _run_length_bmp(60_000)]
+    return files
+
+
+def _blank(kind, side):
+    if kind == "PPM":
+        return b"P6 %d %d 255\n" % (side, side)
+    if kind == "BMP":
+        return _run_length_bmp(side)
+    options = {"TIFF": {"compression": "tiff_adobe_deflate"}, "WEBP": {"lossless": True, "method": 0}}
+    return encoded(Image.new("L" if kind == "GIF" else "RGB", (side, side)), kind, **options.get(kind, {}))
+
+
+def _run_length_bmp(side):
+    lines = (b"\xff\x01" * (side // 255) + bytes([side % 255, 1]) + b"\0\0") * min(side, 3100) + b"\0\1"
+    start = 14 + 40 + 1024
+    header = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", start + len(lines), 0, 0, start, 40, side, side, 1, 8, 1, 0, 0, 0, 256, 0)
+    return header + bytes(1024) + lines
+
+
+def chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+# Ways to damage a file: each takes the bytes and a random generator.
+
+
+def cut(data, random):
+    return data[: random.randrange(len(data))]
+
+
+def flip_bits(data, random):
+    data = bytearray(data)
+    for _ in range(random.choice([1, 1, 2, 8, 64])):
+        data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+    return bytes(data)
+
+
+def flip_header_bits(data, random):
+    head = flip_bits(data[:120], random)
+    return head + data[120:]
+
+
+def zero_a_range(data, random):
+    first, length = random.randrange(len(data)), random.randrange(1, 200)
+    return data[:first] + bytes(len(data[first : first + length])) + data[first + length :]
+
+
+def overwrite(data, random):
+    first, length = random.randrange(len(data)), random.randrange(1, 40)
+    return data[:first] + random.randbytes(length) + data[first + length :]
+
+
+def drop_a_range(data, random):
+    first = random.randrange(len(data))
+    return data[:first] + data[first + random.randrange(1, 60) :]
+
+
+def repeat_a_range(data, random):
+    first = random.randrange(len(data))
+    return data[:first] + data[first : first + random.randrange(1, 60)] * 3 + data[first:]
+
+
+def wrong_type(data, random):
+    """The head of one format on the body of another, or something else altogether."""
+    other = random.choice(whole(random.choice(FORMATS)))
+    head = random.randrange(2, 64)
+    return random.choice([other[:head] + data[head:], data[:head] + other, b"<html>" + data, bytes(len(data)), b""])
+
+
+def lie(data, random):
+    """A header that announces other sizes than the file has, with a checksum that is right."""
+    number = random.choice([0, 1, 2, 255, 4000, 9999, 32767, 65535, random.randrange(65536)])
+    kind = next((name for name, start in STARTS.items() if data.startswith(start)), "PPM")
+    if kind == "PNG":
+        content = bytearray(data[16:29])
+        content[random.choice([0, 4]) :][:4] = struct.pack(">I", number)
+        place = random.choice([0, 4, 8])
+        content[place : place + 4] = struct.pack(">I", number) if place < 8 else random.randbytes(1) + content[9:12]
+        return data[:8] + chunk(b"IHDR", bytes(content)) + data[33:]
+    if kind == "PPM":
+        fields = data.split(b"\n", 3)
+        fields[random.randrange(min(3, len(fields)))] = b"%d %d" % (number, random.choice([number, 3, 70000]))
+        return b"\n".join(fields)
+    if kind == "TIFF":
+        start = int.from_bytes(data[4:8], "little")
+        entries = int.from_bytes(data[start : start + 2], "little")
+        place = start + 2 + 12 * random.randrange(max(1, entries)) + random.choice([0, 2, 4, 8])
+        return data[:place] + struct.pack("<H", number) + data[place + 2 :]
+    place = {
+        "JPEG": max(data.find(b"\xff\xc0"), data.find(b"\xff\xc2")) + random.choice([2, 5, 7]),
+        "GIF": random.choice([6, 8, data.find(b",") + random.choice([1, 3, 5, 7])]),
+        "BMP": random.choice([10, 14, 18, 20, 22, 24, 28, 30, 46]),
+        "WEBP": random.choice([4, 16, 20, 21, 23, 24, 26, 27, 28, 30]),
+    }[kind]
+    return data[:place] + struct.pack(">H" if kind == "JPEG" else "<H", number) + data[place + 2 :]
+
+
+def none(data, random):
+    return data
+
+
+STARTS = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG", "GIF": b"GIF8", "BMP": b"BM", "TIFF": b"II*\0", "WEBP": b"RIFF"}
+WAYS = (cut, flip_bits, flip_header_bits, zero_a_range, overwrite, drop_a_range, repeat_a_range, wrong_type, lie, lie)
+
+
+def damaged(kind, position):
+    """One damaged file and how it came about, the same whenever it is asked for."""
+    random = Random(f"{kind} {position}")
+    if position % 50 < len(bombs(kind)):
+        way = none if position < 50 else random.choice([none, flip_header_bits, lie])
+        return f"bomb {way.__name__}", way(bombs(kind)[position % 50], random)
+    way = WAYS[position % len(WAYS)]
+    return way.__name__, way(random.choice(whole(kind)), random)
+
+
+def outcome(data):
+    """What comes of reading, and the CPU seconds that it took; a busy machine is no fault of the file."""
+    from featrec.exceptions import ImageError
+    from featrec.images import read_image
+
+    start = time.thread_time()
+    try:
+        image = read_image(data)
+        name = "decoded" if image.dtype.kind in "uf" and image.ndim in (2, 3) and image.size else "broken contract"
+    except ImageError as error:
+        name = type(error).__name__
+        name = name if str(error) and len(str(error)) < 1000 else f"message of {name}"
+    except BaseException as error:
+        name = f"escaped: {error!r}"
+    return name, time.thread_time() - start
+
+
+def report(kind, count):
+    outcomes, slowest, escaped, digest = Counter(), (0.0, ""), [], hashlib.sha256()
+    for position in range(count):
+        way, data = damaged(kind, position)
+        digest.update(data)
+        name, seconds = outcome(data)
+        outcomes[name.split(":")[0]] += 1
+        slowest = max(slowest, (seconds, f"{position} {way}"))
+        if "escaped" in name or "broken" in name or "message" in name:
+            escaped.append(f"{position} {way}: {name}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "outcomes": outcomes,
+        "slowest": slowest,
+        "escaped": escaped,
+        "megabytes": peak // 1024,
+        "sha256": digest.hexdigest()[:16],
+    }
+
+
+if __name__ == "__main__":
+    reports = {kind: report(kind, int(sys.argv[1])) for kind in sys.argv[2:]}
+    sys.stdout.write(json.dumps(reports) + "\n")

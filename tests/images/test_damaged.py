@@ -1,0 +1,43 @@
+"""Damaged files of seven formats, read in a process of their own: a picture or an error of ours, soon and in little memory."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).with_name("damage.py")
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+LONGEST, LARGEST = 1.0, 500  # CPU seconds for a file, and megabytes for the process
+
+
+def read_damaged(count, *kinds):
+    """What came of so many damaged files of each format; every warning is an error there."""
+    command = [sys.executable, "-W", "error", str(PROGRAM), str(count), *kinds]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 + count * len(kinds), check=False)
+    assert done.returncode == 0, f"the process ended with {done.returncode}: {done.stderr[-2000:]}"
+    return json.loads(done.stdout)
+
+
+def check(report, count):
+    assert report["escaped"] == []
+    assert sum(report["outcomes"].values()) == count
+    assert report["slowest"][0] < LONGEST, report["slowest"]
+    assert report["megabytes"] < LARGEST
+    # Damage is not all of one sort: some files are still pictures, some are cut off, some are something else.
+    assert {"decoded", "TruncatedImageError", "NotAnImageError"} <= set(report["outcomes"])
+
+
+def test_some_damaged_files():
+    for report in read_damaged(60, *FORMATS).values():
+        check(report, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FORMATS)
+def test_two_thousand_damaged_files(kind, capsys):
+    report = read_damaged(2000, kind)[kind]
+    with capsys.disabled():
+        sys.stdout.write(f"\n{kind}: {report}\n")
+    check(report, 2000)

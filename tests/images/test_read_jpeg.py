@@ -1,0 +1,180 @@
+"""JPEG files that cv2 decodes: the pixels are Pillow's, bit by bit, and where that is not certain Pillow decodes."""
+
+import io
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image, ImageOps
+
+from featrec.exceptions import TruncatedImageError, UnsupportedImageError
+from featrec.images import _jpeg, read_image
+
+
+def encoded(picture, **options):
+    file = io.BytesIO()
+    picture.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def by_pillow(data):
+    with Image.open(io.BytesIO(data)) as picture:
+        return np.asarray(ImageOps.exif_transpose(picture))
+
+
+def plain(data):
+    """What the fast way gives, None where it is not taken."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return _jpeg.decode_plain_jpeg(data, picture.mode)
+
+
+@pytest.fixture
+def colour(rng):
+    return Image.fromarray(cv2.GaussianBlur(rng.integers(0, 256, (61, 83, 3), dtype=np.uint8), (0, 0), 1.5))
+
+
+@pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "cat", "text"])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("quality", [20, 75, 95])
+def test_pictures(name, subsampling, quality):
+    picture = Image.fromarray(getattr(skimage.data, name)()).resize((203, 151))
+    data = encoded(picture, quality=quality, subsampling=subsampling)
+    np.testing.assert_array_equal(plain(data), by_pillow(data))
+    np.testing.assert_array_equal(read_image(data), by_pillow(data))
+
+
+def test_sizes_around_a_block(rng):
+    for height, width in [(1, 1), (1, 40), (40, 1), (7, 9), (8, 16), (15, 17), (16, 16), (17, 33)]:
+        for shape in [(height, width), (height, width, 3)]:
+            image = Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8))
+            for subsampling in (0, 1, 2):
+                data = encoded(image, quality=60, subsampling=subsampling)
+                np.testing.assert_array_equal(plain(data), by_pillow(data))
+
+
+@pytest.mark.parametrize("sampling", ["411", "440"])
+def test_unusual_samplings(colour, sampling):
+    kind = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{sampling}")
+    data = cv2.imencode(".jpg", np.asarray(colour), [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, kind])[1].tobytes()
+    np.testing.assert_array_equal(plain(data), by_pillow(data))
+
+
+def test_restart_markers_comments_profiles_and_rgb(colour):
+    for options in (
+        {"restart_marker_blocks": 2},
+        {"comment": b"\xff\xd9 \xff\xda"},
+        {"icc_profile": bytes(300)},
+        {"keep_rgb": True},
+    ):
+        data = encoded(colour, **options)
+        np.testing.assert_array_equal(plain(data), by_pillow(data))
+
+
+def test_bytes_after_the_end(colour):
+    data = encoded(colour)
+    np.testing.assert_array_equal(plain(data + b"a film of the same moment \xff\xda\xff\xd9"), plain(data))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation(colour, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = encoded(colour, exif=exif)
+    assert plain(data).shape == (61, 83, 3)
+    np.testing.assert_array_equal(read_image(data), by_pillow(data))
+
+
+@pytest.mark.parametrize("cv2_has_rgb", [False, True])
+def test_with_and_without_the_newer_flag_of_cv2(colour, monkeypatch, cv2_has_rgb):
+    if cv2_has_rgb and not hasattr(cv2, "IMREAD_COLOR_RGB"):
+        pytest.skip("this OpenCV is older than 4.11")
+    monkeypatch.setattr(_jpeg, "COLOR_RGB", cv2.IMREAD_COLOR_RGB if cv2_has_rgb else None)
+    data = encoded(colour)
+    np.testing.assert_array_equal(plain(data), by_pillow(data))
+
+
+def test_what_is_left_to_pillow(colour):
+    data = encoded(colour)
+    frame = data.index(b"\xff\xc0")
+    halves = data.rindex(b"\xff\xda") + 60
+    uncertain = {
+        "progressive": encoded(colour, progressive=True),
+        "ink": encoded(colour.convert("CMYK")),
+        "cut off": data[:-2],
+        "a marker in the middle": data[:halves] + b"\xff\x33" + data[halves:],
+        "a segment that goes past the end": data[:4] + b"\xff\xff" + data[6:],
+        "12 bits": data[: frame + 4] + b"\x0c" + data[frame + 5 :],
+        "an unheard-of sampling": data[: frame + 11] + b"\x33" + data[frame + 12 :],
+        "no frame": data[:frame] + b"\xff\xfe" + data[frame + 2 :],
+    }
+    for what, content in uncertain.items():
+        mode = "CMYK" if what == "ink" else "RGB"
+        assert _jpeg.decode_plain_jpeg(content, mode) is None, what
+    for what in ("progressive", "ink"):
+        wanted = by_pillow(uncertain[what])
+        wanted = np.asarray(Image.fromarray(wanted, "CMYK").convert("RGB")) if what == "ink" else wanted
+        np.testing.assert_array_equal(read_image(uncertain[what]), wanted)
+
+
+def test_where_the_libraries_differ_pillow_decodes(colour, monkeypatch):
+    data = encoded(colour)
+    another = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) // 2
+    _jpeg._libraries_agree.cache_clear()
+    try:
+        monkeypatch.setattr(cv2, "imdecode", lambda *_: another)
+        assert plain(data) is None
+        np.testing.assert_array_equal(read_image(data), by_pillow(data))
+    finally:
+        _jpeg._libraries_agree.cache_clear()
+
+
+def test_where_cv2_fails_pillow_decides(colour, monkeypatch):
+    data = encoded(colour)
+    assert plain(data) is not None
+
+    def failing(*_):
+        raise cv2.error("no")
+
+    for answer in (failing, lambda *_: None):
+        monkeypatch.setattr(cv2, "imdecode", answer)
+        np.testing.assert_array_equal(read_image(data), by_pillow(data))
+
+
+@pytest.mark.parametrize("share", np.arange(0.05, 1, 0.05).tolist())
+def test_cut_off_is_an_error_still(colour, share):
+    data = encoded(colour, quality=90)
+    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+        read_image(data[: int(len(data) * share)])
+
+
+def test_very_many_scans():
+    data = encoded(Image.new("L", (300, 300)), progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    assert read_image(data[:last] + scan * 20 + data[-2:]).shape == (300, 300)
+    with pytest.raises(
+        UnsupportedImageError, match=r"a progressive JPEG of .* scans, more than the limit of 100; .*Save it again"
+    ):
+        read_image(data[:last] + scan * 200 + data[-2:])
+    assert read_image(data + scan * 200).shape == (300, 300)  # beyond the end they are no scans
+
+
+@pytest.mark.data
+def test_every_picture_of_scene15():
+    root = os.environ.get("FEATREC_DATA")
+    paths = sorted(Path(root, "scene15").rglob("*.jpg")) if root else []
+    if not paths:
+        pytest.skip("FEATREC_DATA names no folder with scene15")
+    taken = progressive = 0
+    for path in paths:
+        data = path.read_bytes()
+        found = plain(data)
+        taken += found is not None
+        progressive += b"\xff\xc2" in data[:2000]
+        np.testing.assert_array_equal(read_image(path), by_pillow(data))
+        assert found is None or np.array_equal(found, by_pillow(data))
+    assert taken > 3000
+    assert taken + progressive == len(paths)

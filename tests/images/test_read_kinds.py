@@ -1,0 +1,345 @@
+"""Kinds of files that cameras, scanners and browsers write, each compared with the pixels that went in or another decoder."""
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from featrec.exceptions import TooManyPixelsError, TruncatedImageError, UnsupportedImageError
+from featrec.images import _silence, read_image
+
+tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
+
+
+def encoded(picture, kind, **options):
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def tiff(image, **options):
+    file = io.BytesIO()
+    tifffile.imwrite(file, image, **options)
+    return file.getvalue()
+
+
+def chunk(name, content):
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+@pytest.fixture
+def colour(rng):
+    return rng.integers(0, 256, (13, 18, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def gray(rng):
+    return rng.integers(0, 256, (13, 18), dtype=np.uint8)
+
+
+# PNG
+
+
+PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_interlaced_png(rng, depth, channels):
+    kind = np.dtype(">u2" if depth == 16 else "u1")
+    image = rng.integers(0, 2**depth, (13, 18, channels)).astype(kind)
+    passes = [image[y::dy, x::dx] for y, x, dy, dx in PASSES]
+    lines = b"".join(b"\0" + line.tobytes() for part in passes for line in part)
+    header = struct.pack(">IIBBBBB", 18, 13, depth, {1: 0, 3: 2}[channels], 0, 0, 1)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    np.testing.assert_array_equal(read_image(data), image.squeeze())
+    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+        read_image(data[:-30])
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_gray_png_of_few_bits(depth):
+    image = np.arange(16, dtype=np.uint8).reshape(2, 8) % 2**depth
+    bits = np.unpackbits(image[..., None], axis=2)[..., -depth:].reshape(2, -1)
+    lines = b"".join(b"\0" + np.packbits(line).tobytes() for line in bits)
+    header = struct.pack(">IIBBBBB", 8, 2, depth, 0, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    np.testing.assert_array_equal(read_image(data), image * (255 // (2**depth - 1)))
+
+
+def test_text_bomb_in_a_png(gray):
+    data = encoded(Image.fromarray(gray), "PNG")
+    bomb = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7)))
+    with pytest.raises(TruncatedImageError, match=r"(?i)damaged or cut off .*decompressed data too large"):
+        read_image(data[:33] + bomb + data[33:])
+
+
+# JPEG
+
+
+def test_ink_jpeg_of_adobe_is_inverted(colour):
+    """Programs of Adobe store 255 minus the ink and mark it; cv2 knows that too."""
+    flat = np.zeros((16, 16, 4), np.uint8)
+    flat[:, :, 1] = 200  # magenta
+    data = encoded(Image.fromarray(flat, "CMYK"), "JPEG", quality=95)
+    assert b"Adobe" in data
+    red, green, blue = read_image(data)[8, 8].astype(int)
+    assert (red, blue) == pytest.approx((255, 255), abs=3)
+    assert green == pytest.approx(55, abs=3)
+    by_cv2 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[8, 8, ::-1].astype(int)
+    np.testing.assert_allclose((red, green, blue), by_cv2, atol=3)
+
+
+def test_ink_jpeg_without_the_mark_is_taken_like_one_with_it(colour):
+    """So do cv2 and Pillow: hardly a program writes ink that is not inverted."""
+    data = encoded(Image.fromarray(colour).convert("CMYK"), "JPEG", quality=95)
+    start = data.index(b"\xff\xee")
+    np.testing.assert_array_equal(read_image(data[:start] + data[start + 16 :]), read_image(data))
+
+
+def test_ink_jpeg_as_luma_and_chroma():
+    """The mark's last byte says that cyan, magenta and yellow were turned into luma and chroma."""
+    stored = np.zeros((16, 16, 4), np.uint8)
+    stored[:] = 100, 120, 140, 30
+    data = bytearray(encoded(Image.fromarray(stored, "CMYK"), "JPEG", quality=98))
+    data[data.index(b"Adobe") + 11] = 2
+    by_cv2 = cv2.imdecode(np.frombuffer(bytes(data), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert len(set(by_cv2[8, 8].tolist())) > 1
+    np.testing.assert_allclose(read_image(data), by_cv2, atol=3)
+
+
+# TIFF
+
+
+def test_colour_tiff_in_planes_tiles_and_strips(colour):
+    planes = tiff(np.ascontiguousarray(colour.transpose(2, 0, 1)), photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_image(planes), colour)
+    for options in ({"tile": (16, 16)}, {"rowsperstrip": 3}, {"byteorder": ">"}):
+        np.testing.assert_array_equal(read_image(tiff(colour, photometric="rgb", **options)), colour)
+
+
+def test_gray_tiff_with_white_as_zero(gray):
+    np.testing.assert_array_equal(read_image(tiff(gray, photometric="miniswhite")), 255 - gray)
+
+
+def test_tiff_of_several_pages_gives_the_first(gray):
+    np.testing.assert_array_equal(read_image(tiff(np.stack([gray, 255 - gray]), photometric="minisblack")), gray)
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
+def test_packed_tiff(colour, compression):
+    data = encoded(Image.fromarray(colour), "TIFF", compression=compression)
+    np.testing.assert_array_equal(read_image(data), colour)
+
+
+def test_fax(gray):
+    image = np.where(gray > 127, 255, 0).astype(np.uint8)
+    data = encoded(Image.fromarray(image).convert("1"), "TIFF", compression="group4")
+    np.testing.assert_array_equal(read_image(data), image)
+
+
+def test_tiff_with_tiles_that_nobody_can_hold(gray):
+    data = tiff(gray, tile=(16, 16))
+    for tag in (322, 323):
+        place = data.index(struct.pack("<HHI", tag, 4, 1))
+        data = data[: place + 8] + struct.pack("<I", 60000) + data[place + 12 :]
+    with pytest.raises(TruncatedImageError, match=r"damaged: its tiles have 60000×60000 pixels, the picture 18×13"):
+        read_image(data)
+
+
+def test_kinds_of_tiff_that_are_not_taken(rng):
+    for image in (rng.normal(size=(5, 6)), rng.normal(size=(5, 6, 2)), rng.integers(0, 9, (5, 6), dtype=np.int64)):
+        with pytest.raises(UnsupportedImageError, match=r"a kind of TIFF that is not taken \(unknown pixel mode\); save it as"):
+            read_image(tiff(image, photometric="minisblack", planarconfig="contig" if image.ndim == 3 else None))
+
+
+# BMP, GIF, PNM, WebP
+
+
+@pytest.mark.parametrize("mode", ["1", "P", "L", "RGB"])
+def test_bmp(colour, mode):
+    picture = Image.fromarray(colour).convert(mode)
+    wanted = picture.convert("L" if mode in "1L" else "RGB")
+    np.testing.assert_array_equal(read_image(encoded(picture, "BMP")), np.asarray(wanted))
+
+
+def test_bmp_with_an_unused_fourth_byte(colour):
+    opaque = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
+    np.testing.assert_array_equal(read_image(encoded(Image.fromarray(opaque), "BMP")), colour)
+
+
+def test_bmp_from_the_top_down(colour):
+    data = encoded(Image.fromarray(colour), "BMP")
+    upside_down = data[:22] + struct.pack("<i", -13) + data[26:]
+    np.testing.assert_array_equal(read_image(upside_down), colour[::-1])
+
+
+def test_bmp_packed_by_run_lengths():
+    """Pillow fills what a line lacks pixel by pixel, so a small file may take long."""
+    palette = bytes(value for entry in range(256) for value in (entry, entry, entry, 0))
+    lines = b"\x05\x07\0\0" + b"\1\6\0\0" + b"\0\1"
+    data = (
+        struct.pack("<2sIIIIiiHHIIiiII", b"BM", 1078 + len(lines), 0, 1078, 40, 5, 2, 1, 8, 1, 0, 0, 0, 256, 0)
+        + palette
+        + lines
+    )
+    assert read_image(data).tolist() == [[6, 0, 0, 0, 0], [7] * 5]
+    large = data[:18] + struct.pack("<ii", 2500, 1700) + data[26:]
+    with pytest.raises(
+        TooManyPixelsError, match=r"2500×1700 = 4,250,000 pixels, more than the limit of 2,000,000 for a BMP .* save it as PNG"
+    ):
+        read_image(large)
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_gif(gray, interlace):
+    data = encoded(Image.fromarray(gray), "GIF", interlace=interlace)
+    np.testing.assert_array_equal(read_image(data)[..., 0], gray)
+
+
+def test_gif_whose_first_frame_is_smaller_than_its_screen(gray):
+    data = encoded(Image.fromarray(gray), "GIF")
+    wider = data[:6] + struct.pack("<HH", 20, 15) + data[10:]
+    found = read_image(wider)
+    assert found.shape == (15, 20, 3)
+    np.testing.assert_array_equal(found[:13, :18, 0], gray)
+
+
+def test_gif_whose_first_frame_is_huge():
+    """Found by fuzzing: Pillow takes 4 bytes a pixel of the frame while it reads the header."""
+    control = b"!\xf9\4\x09\0\0\1\0"
+    for comment in (b"", b"!\xfe\3,,,\0", b"\0\0"):
+        for side, message in ((20000, r"400,000,000 pixels, more than the limit of 100,000,000"), (4000, "a bomb")):
+            frame = b"," + struct.pack("<4H", 0, 0, side, side) + b"\0\2\2\x4c\1\0;"
+            with pytest.raises(TooManyPixelsError, match=message):
+                read_image(b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0, 0, 0) + comment + control + frame)
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        (b"P1\n# a comment\n3 1\n0 1 0\n", [[255, 0, 255]]),
+        (b"P2\n3 1\n255\n0 7 255\n", [[0, 7, 255]]),
+        (b"P3\n1 1\n255\n1 2 3\n", [[[1, 2, 3]]]),
+        (b"P5\n3 1\n255\n\x00\x07\xff", [[0, 7, 255]]),
+        (b"P6\n1 1\n255\n\x01\x02\x03", [[[1, 2, 3]]]),
+        (b"P2\n3 1\n5\n0 1 5\n", [[0, 51, 255]]),
+        (b"P4\n3 1\n\x40", [[255, 0, 255]]),
+    ],
+)
+def test_pnm(text, wanted):
+    found = read_image(text)
+    assert found.dtype == np.uint8
+    assert found.tolist() == wanted
+
+
+def test_pnm_of_sixteen_bits(rng):
+    image = rng.integers(0, 65536, (5, 4)).astype(np.uint16)
+    found = read_image(b"P5 4 5 65535\n" + image.astype(">u2").tobytes())
+    assert found.dtype == np.uint16
+    np.testing.assert_array_equal(found, image)
+
+
+def test_webp(colour):
+    smooth = cv2.GaussianBlur(colour, (0, 0), 3)
+    data = encoded(Image.fromarray(smooth), "WEBP", quality=90)
+    by_cv2 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    np.testing.assert_allclose(read_image(data), by_cv2, atol=2)
+
+
+# What a file may unpack to.
+
+
+def test_a_blank_picture_may_be_large_but_not_very(monkeypatch):
+    blank = encoded(Image.new("1", (1000, 900)), "PNG")
+    assert len(blank) < 900
+    assert read_image(blank, max_pixels=9_000_000).shape == (900, 1000)
+    with pytest.raises(
+        TooManyPixelsError, match=r"1000×900 = 900,000 pixels in \d+ bytes, and more than the limit of 899,999 .* 1,000 times"
+    ):
+        read_image(blank, max_pixels=8_999_990)
+
+
+def test_drawings_may_be_large(rng):
+    image = np.full((1200, 1000), 255, np.uint8)
+    for row, column in rng.integers(0, 1000, (80, 2)):
+        image[row : row + 3] = 0
+        image[:, column : column + 2] = 0
+    data = encoded(Image.fromarray(image).convert("1"), "TIFF", compression="group4")
+    np.testing.assert_array_equal(read_image(data, max_pixels=1_200_000), image)
+
+
+def test_large_pictures_are_taken_out_of_pillow_in_parts(rng):
+    values = cv2.resize(rng.integers(0, 256, (20, 20, 4), dtype=np.uint8), (1300, 1100))
+    for mode in ("RGB", "RGBA", "L", "LA", "P"):
+        picture = Image.fromarray(values).convert("RGB").quantize(16) if mode == "P" else Image.fromarray(values).convert(mode)
+        white = Image.new("RGBA", picture.size, "white")
+        white.alpha_composite(picture.convert("RGBA"))
+        wanted = np.asarray(white.convert("L" if mode in ("L", "LA") else "RGB"))
+        found = read_image(encoded(picture, "PNG", compress_level=1))
+        assert found.shape == wanted.shape
+        np.testing.assert_allclose(found, wanted, atol=1)
+
+
+# Warnings of Pillow.
+
+
+def _with_broken_exif(colour):
+    """EXIF data that announce more than is there, of which Pillow warns."""
+    entry = struct.pack("<HHII", 271, 2, 1000, 500)
+    broken = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
+    return encoded(Image.fromarray(colour), "PNG", exif=broken)
+
+
+def test_pillow_warns_of_broken_exif(colour):
+    with (
+        Image.open(io.BytesIO(_with_broken_exif(colour))) as picture,
+        pytest.warns(UserWarning, match=r"Tag data larger than file|corrupt EXIF|Truncated File Read"),
+    ):
+        picture.getexif()
+
+
+def test_warnings_of_pillow_stay_inside(colour):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        np.testing.assert_array_equal(read_image(_with_broken_exif(colour)), colour)
+        read_image(_with_broken_exif(colour))
+        assert not caught
+        with Image.open(io.BytesIO(_with_broken_exif(colour))) as picture:
+            picture.getexif()
+        assert len(caught) == 1, "what Pillow warns of outside of read_image is not ours to hide"
+
+
+def test_other_warnings_and_other_threads_are_not_silenced():
+    inside, done = threading.Event(), threading.Event()
+
+    def reading():
+        with _silence.pillow_silenced():
+            inside.set()
+            done.wait(5)
+
+    thread = threading.Thread(target=reading)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        thread.start()
+        inside.wait(5)
+        warnings.warn_explicit("from another thread", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+        done.set()
+        thread.join()
+        with _silence.pillow_silenced():
+            warnings.warn_explicit("of something else", UserWarning, "x.py", 1, module="elsewhere")
+            warnings.warn_explicit("of Pillow", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+    assert [str(warning.message) for warning in caught] == ["from another thread", "of something else"]
+
+
+def test_the_filter_is_there_once(colour):
+    for _ in range(3):
+        warnings.simplefilter("error")
+        read_image(_with_broken_exif(colour))
+    assert warnings.filters.count(_silence._FILTER) == 1
