@@ -290,9 +290,9 @@ def test_more_members_than_a_model_has(monkeypatch):
 def test_text_that_becomes_more_objects_than_fit(monkeypatch):
     facts, members = _archive.unpack(original("linear"))
     members["schema.json"] += b" " * 2**24
-    monkeypatch.setitem(_archive.MAX_TEXT, "schema.json", 2**30)
-    data = _archive.pack(facts, members)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setitem(_archive.MAX_TEXT, "schema.json", 2**30)
+        data = _archive.pack(facts, members)
     refused(data, r"'schema\.json' has [\d,]+ bytes, over the limit of 16,777,216")
 
 
