@@ -65,7 +65,7 @@ def models() -> dict:
 
 def scores(model, given) -> np.ndarray:
     """What a model says beside the label."""
-    name = "predict_proba" if hasattr(model, "predict_proba") else "decision_function"
+    name = "decision_function" if hasattr(model, "decision_function") else "predict_proba"
     return getattr(model, name)(given)
 
 
