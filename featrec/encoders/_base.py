@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -23,7 +24,7 @@ from featrec.encoders._layout import PyramidLayout, WholeImage
 from featrec.exceptions import ImageError, InputError, MetricError
 from featrec.lazy import Bags, Failure
 from featrec.parallel import map_batches
-from featrec.vocabularies import fit_vocabulary
+from featrec.vocabularies import USUAL, fit_vocabulary
 
 __all__ = ["BagsTransformer", "Encoder"]
 
@@ -192,10 +193,13 @@ def _pool_cells(encoder: Encoder, layout: WholeImage | PyramidLayout, bag: Bag) 
 class Encoder(BagsTransformer):
     """Base of all encoders. A subclass writes ``_pool``, ``_finish`` and ``_width``, and says how cells are merged.
 
+    ``usual_vocabularies`` says which vocabulary a number of words means, by the descriptors' metric.
+
     What needs every image (idf) is additive: ``_tally`` of one image is summed and handed to ``_settle``.
     """
 
     pooling: ClassVar[str] = "sum"
+    usual_vocabularies: ClassVar[Mapping[str, type]] = USUAL
     _parameter_constraints = {
         "vocabulary": [positive_integer(), HasMethods("fit")],
         "max_descriptors": [positive_integer()],
@@ -241,6 +245,7 @@ class Encoder(BagsTransformer):
         self.vocabulary_ = fit_vocabulary(
             self.vocabulary,
             bags,
+            usual=self.usual_vocabularies,
             max_descriptors=self.max_descriptors,
             random_state=self.random_state,
             n_jobs=self.n_jobs,

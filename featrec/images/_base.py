@@ -142,8 +142,11 @@ class LocalExtractor(NoOutputContainer, Extractor):
 
     def _nothing(self) -> Bag:
         """The Bag of a picture without descriptors."""
-        kind = np.uint8 if self.metric == "hamming" else np.float32
-        return Bag(np.empty((0, self._dimension()), kind), np.empty((0, 4), np.float32), metric=self.metric)
+        return Bag(np.empty((0, self._dimension()), self._kind()), np.empty((0, 4), np.float32), metric=self.metric)
+
+    def _kind(self) -> type:
+        """The type of the descriptors' numbers."""
+        return np.uint8 if self.metric == "hamming" else np.float32
 
     def _describe(self, image: np.ndarray) -> Bag:
         raise NotImplementedError

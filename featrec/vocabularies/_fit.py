@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from numbers import Integral
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,20 +21,36 @@ from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 
 
+# What a number of words means, by the metric of the descriptors.
+USUAL: Mapping[str, type[Vocabulary]] = MappingProxyType({"euclidean": KMeansVocabulary, "hamming": BinaryVocabulary})
+
+
 def make_vocabulary(
-    vocabulary: Any, metric: str, *, max_descriptors: int = 100_000, random_state: Any = None, n_jobs: int | None = None
+    vocabulary: Any,
+    metric: str,
+    *,
+    usual: Mapping[str, type[Vocabulary]] = USUAL,
+    max_descriptors: int = 100_000,
+    random_state: Any = None,
+    n_jobs: int | None = None,
 ) -> Any:
     """A number of words as an unfitted vocabulary of the kind that the metric asks for; an estimator as it is."""
     if not isinstance(vocabulary, Integral):
         return vocabulary
-    kind = BinaryVocabulary if metric == "hamming" else KMeansVocabulary
-    return kind(int(vocabulary), max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
+    if metric not in usual:
+        raise MetricError(
+            f"{metric} descriptors (packed bits) have no mean and no variance, which this encoder needs; "
+            "BagOfWords takes them, and SIFT or DenseSIFT gives numbers."
+        )
+    # A vocabulary's first parameter is how many words it learns, whatever its name.
+    return usual[metric](int(vocabulary), max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
 
 
 def fit_vocabulary(
     vocabulary: Any,
     bags: Bags,
     *,
+    usual: Mapping[str, type[Vocabulary]] = USUAL,
     max_descriptors: int = 100_000,
     random_state: Any = None,
     n_jobs: int | None = None,
@@ -46,6 +64,8 @@ def fit_vocabulary(
         A number of words; one of our vocabularies, which draws its own sample; any other estimator, such as
         scikit-learn's KMeans, which is fitted on an array of descriptors, float32; or a FrozenEstimator, used as it is.
     bags : Bags
+    usual : mapping of metric to class
+        What a number of words means.
     max_descriptors : int, default=100_000
         The size of the sample, unless the vocabulary draws its own.
     random_state : int, RandomState or None, default=None
@@ -67,7 +87,12 @@ def fit_vocabulary(
     if isinstance(vocabulary, Integral):
         # The kind follows the sample, and learns from the same: no image is read twice to find out.
         made = make_vocabulary(
-            vocabulary, sample.metric, max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs
+            vocabulary,
+            sample.metric,
+            usual=usual,
+            max_descriptors=max_descriptors,
+            random_state=random_state,
+            n_jobs=n_jobs,
         )
         return made._fit_sample(sample, len(bags), random)
     name = type(vocabulary).__name__
