@@ -1,12 +1,12 @@
 """Which words the bags use: vocabularies learned from a sample of descriptors."""
 
 from featrec.vocabularies._binary import BinaryVocabulary
-from featrec.vocabularies._fit import USUAL, fit_vocabulary, make_vocabulary
+from featrec.vocabularies._fit import USUAL as USUAL
+from featrec.vocabularies._fit import fit_vocabulary, make_vocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 from featrec.vocabularies._words import nearest_word, words_of
 
 __all__ = [
-    "USUAL",
     "BinaryVocabulary",
     "KMeansVocabulary",
     "fit_vocabulary",
