@@ -20,7 +20,6 @@ from featrec.vocabularies._base import Vocabulary, refuse_empty
 from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 
-
 # What a number of words means, by the metric of the descriptors.
 USUAL: Mapping[str, type[Vocabulary]] = MappingProxyType({"euclidean": KMeansVocabulary, "hamming": BinaryVocabulary})
 
