@@ -1,0 +1,96 @@
+"""WideLinearSVC against scikit-learn's LinearSVC on the codes themselves."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification
+from sklearn.svm import LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from featrec.classifiers import WideLinearSVC
+from featrec.persistence import load, save
+
+
+def stated_departures(estimator):
+    reason = "codes and products are float32: a repeated row equals a doubled weight to 1e-4, the check wants 1e-7"
+    return {"check_sample_weight_equivalence_on_dense_data": reason}
+
+
+@parametrize_with_checks([WideLinearSVC()], expected_failed_checks=stated_departures)
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def wide(n_classes=4, n=60, d=400, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    codes = random.normal(size=(n, d)).astype(np.float32)
+    codes[:, :40] += 2 * random.normal(size=(n_classes, 40))[labels]
+    return codes / np.linalg.norm(codes, axis=1, keepdims=True), np.array([f"class {label}" for label in labels])
+
+
+def exact(**options):
+    return LinearSVC(dual=False, tol=1e-8, max_iter=5000, **options)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("C", [0.1, 10.0])
+@pytest.mark.parametrize("class_weight", [None, "balanced"])
+def test_the_same_solution_as_in_the_codes_themselves(n_classes, C, class_weight):
+    codes, labels = wide(n_classes)
+    codes, labels = codes[:50], labels[:50]
+    weights = np.random.default_rng(1).uniform(0.5, 2, len(codes))
+    ours = WideLinearSVC(C=C, class_weight=class_weight, tol=1e-8).fit(codes, labels, weights)
+    theirs = exact(C=C, class_weight=class_weight).fit(codes, labels, weights)
+    others, _ = wide(n_classes, n=30, seed=2)
+    assert ours.coef_.dtype == np.float32
+    np.testing.assert_allclose(ours.decision_function(others), theirs.decision_function(others), atol=2e-4)
+    np.testing.assert_array_equal(ours.predict(codes), theirs.predict(codes))
+
+
+def test_narrow_codes_are_given_to_scikit_learn_as_they_are():
+    codes, labels = make_classification(200, 20, n_informative=8, n_classes=3, random_state=0)
+    ours = WideLinearSVC(C=0.5).fit(codes, labels)
+    theirs = LinearSVC(C=0.5, dual=False).fit(codes.astype(np.float32), labels)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
+
+
+def test_copies_of_a_picture_and_empty_codes_do_no_harm():
+    codes, labels = wide()
+    codes = np.concatenate([codes, codes[:20], np.zeros((3, codes.shape[1]), np.float32)])
+    labels = np.concatenate([labels, labels[:20], labels[:3]])
+    model = WideLinearSVC(tol=1e-8).fit(codes, labels)
+    assert np.isfinite(model.coef_).all()
+    expected = exact().fit(codes, labels).decision_function(codes)
+    np.testing.assert_allclose(model.decision_function(codes), expected, atol=2e-3)
+
+
+def test_a_repeated_row_is_a_doubled_weight():
+    codes, labels = wide()
+    weights = 1.0 + (np.arange(len(codes)) < 20)
+    weighted = WideLinearSVC(tol=1e-8).fit(codes, labels, weights)
+    repeated = WideLinearSVC(tol=1e-8).fit(np.concatenate([codes, codes[:20]]), np.concatenate([labels, labels[:20]]))
+    np.testing.assert_allclose(weighted.decision_function(codes), repeated.decision_function(codes), atol=1e-4)
+
+
+def test_nothing_but_empty_codes():
+    codes, labels = np.zeros((6, 30), np.float32), np.repeat(["a", "b"], 3)
+    assert np.isfinite(WideLinearSVC().fit(codes, labels).decision_function(codes)).all()
+
+
+def test_threads_change_nothing():
+    codes, labels = wide(n=70, d=40_000)
+    one, two = (WideLinearSVC(n_jobs=n_jobs).fit(codes, labels) for n_jobs in (1, 2))
+    np.testing.assert_array_equal(one.coef_, two.coef_)
+
+
+def test_it_is_saved_and_loaded(tmp_path):
+    codes, labels = wide()
+    model = WideLinearSVC().fit(codes, labels)
+    save(model, tmp_path / "wide.featrec")
+    again = load(tmp_path / "wide.featrec")
+    np.testing.assert_array_equal(again.decision_function(codes), model.decision_function(codes))
+
+
+def test_two_classes_at_least():
+    with pytest.raises(ValueError, match="class"):
+        WideLinearSVC().fit(np.eye(5, 10), ["one"] * 5)
