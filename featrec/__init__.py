@@ -29,6 +29,7 @@ _STAGES = (
     "vocabularies",
     "encoders",
     "pairwise",
+    "classifiers",
     "evaluation",
     "recipes",
     "persistence",

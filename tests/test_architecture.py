@@ -38,7 +38,7 @@ TABLE = {
     "vocabularies": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
     "encoders": (ROOTS | {"compiled", "vocabularies"}, {"numpy", "sklearn"}),
     "pairwise": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
-    "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "sklearn"}),
+    "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "scipy", "sklearn"}),
     "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn"}),
     "explanation": (ROOTS | {"descriptors", "vocabularies", "encoders", "pairwise"}, {"numpy", "sklearn"}),
     "recipes": (ROOTS | STAGES - {"datasets", "evaluation"}, {"numpy", "sklearn"}),
