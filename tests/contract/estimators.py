@@ -66,8 +66,8 @@ def kind(cls):
     for base, name in ((GlobalExtractor, "extractor"), (LocalExtractor, "extractor"), (Preprocessor, "preprocessor")):
         if issubclass(cls, base):
             return name
-    if issubclass(cls, ClassifierMixin):
-        return "classifier"
     module = cls.__module__.split(".")[1]
+    if issubclass(cls, ClassifierMixin):
+        return "classifier of codes" if module == "classifiers" else "classifier"
     kinds = {"encoders": "encoder", "vocabularies": "vocabulary", "pairwise": "codes", "preprocessing": "preprocessor"}
     return kinds.get(module, module)

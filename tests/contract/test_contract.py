@@ -17,7 +17,7 @@ from tests.tiny_network import write_tiny_network
 
 ALL = public_estimators()
 CLASSES = [pytest.param(cls, id=name) for name, cls in sorted(ALL.items())]
-KINDS = {"extractor", "preprocessor", "encoder", "vocabulary", "codes", "classifier"}
+KINDS = {"extractor", "preprocessor", "encoder", "vocabulary", "codes", "classifier", "classifier of codes"}
 
 
 def of_kind(*kinds):
@@ -50,13 +50,15 @@ def material(cls):
         "encoder": _random_bags,
         "vocabulary": _random_bags,
         "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
+        "classifier of codes": lambda: np.random.default_rng(0).random((12, 17)).astype(np.float32),
         "classifier": _pictures,
     }[kind(cls)]()
 
 
 def fitted(estimator, X):
     """What fit returns; a classifier is given labels, two of them in turn."""
-    return estimator.fit(X, np.resize(["cat", "dog"], len(X))) if kind(type(estimator)) == "classifier" else estimator.fit(X)
+    labelled = kind(type(estimator)).startswith("classifier")
+    return estimator.fit(X, np.resize(["cat", "dog"], len(X))) if labelled else estimator.fit(X)
 
 
 def numbers(result):
@@ -74,6 +76,8 @@ def outcome(estimator, X):
         return numbers(estimator.transform(X))
     if kind(type(estimator)) == "classifier":
         return [estimator.predict(X), estimator.predict_proba(X)]
+    if kind(type(estimator)) == "classifier of codes":
+        return [estimator.predict(X), estimator.decision_function(X)]
     return [estimator.nearest(X[0].descriptors), estimator.words_]
 
 
@@ -157,7 +161,7 @@ def test_two_fits_agree_whatever_n_jobs(cls, network):
     assert equal(outcome(fitted(first, X), X), outcome(fitted(second, X), X))
 
 
-@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", "classifier"))
+@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", "classifier", "classifier of codes"))
 def test_before_fit_it_says_so(cls, network):
     X = material(cls)
     estimator = make(cls, network)
@@ -203,14 +207,21 @@ def test_pandas_frames_keep_names(cls, network):
 
 def two_dimensional():
     return [cls(n_words=3, random_state=0) if name == "KMeansVocabulary" else cls() for name, cls in sorted(ALL.items())
-            if name in {"KMeansVocabulary", "HistogramKernel"}]  # fmt: skip
+            if name in {"KMeansVocabulary", "HistogramKernel", "WideLinearSVC"}]  # fmt: skip
 
 
-@parametrize_with_checks(two_dimensional())
+def stated_departures(estimator):
+    if type(estimator).__name__ != "WideLinearSVC":
+        return {}
+    reason = "codes and products are float32: a repeated row equals a doubled weight to 1e-4, the check wants 1e-7"
+    return {"check_sample_weight_equivalence_on_dense_data": reason}
+
+
+@parametrize_with_checks(two_dimensional(), expected_failed_checks=stated_departures)
 def test_scikit_learn_checks_everything_that_takes_a_matrix(estimator, check):
     check(estimator)
 
 
 def test_what_takes_a_matrix_is_put_through_scikit_learn():
-    takes_matrix = {name for name, cls in ALL.items() if kind(cls) in {"vocabulary", "codes"}}
+    takes_matrix = {name for name, cls in ALL.items() if kind(cls) in {"vocabulary", "codes", "classifier of codes"}}
     assert takes_matrix - {"BinaryVocabulary"} == {type(e).__name__ for e in two_dimensional()}
