@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from featrec.exceptions import InputError
 
-__all__ = ["map_batches", "one_inner_thread", "worker_count"]
+__all__ = ["alone", "map_batches", "one_inner_thread", "worker_count"]
 
 Result = TypeVar("Result")
 
@@ -35,19 +35,62 @@ class Sliceable(Protocol):
 
 LARGEST_BATCH = 32
 BATCHES_PER_WORKER = 4
+# Packages that bring a BLAS or OpenMP library of their own.
+BRING_THREADS = ("scipy.linalg", "sklearn", "faiss", "torch", "onnxruntime", "lightgbm", "xgboost")
 PATIENCE = 2.0  # seconds before progress is worth a line
 
 
-def worker_count(n_jobs: int | None = None) -> int:
-    """How many workers `n_jobs` means here: the joblib context decides for None, and a worker starts no others."""
+def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> int:
+    """How many workers `n_jobs` means here: the joblib context decides for None, and a worker starts no others.
+
+    On a cluster it is all of its threads, for None and for any number but 1; with `shared_memory` they are threads here.
+    """
     backend, in_context = get_active_backend()
-    if (backend.nesting_level or 0) > 0:
+    if (backend.nesting_level or 0) > 0 or _ALONE.inside or _is_task_of_dask():
         return 1
     n_jobs = in_context if n_jobs is None else n_jobs
-    n_jobs = 1 if n_jobs is None else n_jobs
+    n_jobs = backend.default_n_jobs if n_jobs is None else n_jobs
     if n_jobs == 0:
         raise InputError("n_jobs=0 asks for no workers; use None or 1 for one, -1 for all processors")
-    return n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
+    if n_jobs == 1:
+        return 1
+    backend, _ = get_active_backend(**_hints(shared_memory))
+    count: int = backend.effective_n_jobs(n_jobs)
+    return count
+
+
+def _hints(shared_memory: bool) -> dict[str, str]:
+    """What joblib is asked for; a requirement it must keep, a preference only where the context names no backend."""
+    return {"prefer": "threads", "require": "sharedmem"} if shared_memory else {"prefer": "threads"}
+
+
+def _is_task_of_dask() -> bool:
+    """joblib tells no level of nesting inside a task of Dask."""
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    try:
+        distributed.get_worker()
+    except ValueError:
+        return False
+    return True
+
+
+class _Alone(threading.local):
+    inside = 0
+
+
+_ALONE = _Alone()
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Whatever this thread calls inside starts no workers, whatever its `n_jobs` says."""
+    _ALONE.inside += 1
+    try:
+        yield
+    finally:
+        _ALONE.inside -= 1
 
 
 def map_batches(
@@ -58,20 +101,23 @@ def map_batches(
     batch_size: int | None = None,
     verbose: int = 0,
     label: str = "images",
+    shared_memory: bool = False,
 ) -> list[Result]:
     """Apply `function` to consecutive slices of `items` and return its results in order.
 
     Threads are used, because cv2, BLAS and the compiled loops release the GIL, unless ``joblib.parallel_config`` names
-    another backend.
+    another backend. With `shared_memory` they are threads whatever it names: for a function that writes into arrays of its
+    caller, which would be lost in another process.
     """
-    workers = worker_count(n_jobs)
+    workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]
     progress = _Progress(len(items), label) if verbose else None
     if workers == 1 or len(batches) < 2:
         return [_tell(progress, function(items[batch]), batch) for batch in batches]
     tasks = (joblib.delayed(_guarded)(function, items[batch]) for batch in batches)
-    results = joblib.Parallel(n_jobs=workers, prefer="threads", return_as=_return_as())(tasks)
+    hints = _hints(shared_memory)
+    results = joblib.Parallel(n_jobs=workers, return_as=_return_as(hints), **hints)(tasks)
     return [_tell(progress, result, batch) for result, batch in zip(results, batches, strict=True)]
 
 
@@ -79,9 +125,9 @@ def _batch_size(n_items: int, workers: int) -> int:
     return max(1, min(LARGEST_BATCH, math.ceil(n_items / (workers * BATCHES_PER_WORKER))))
 
 
-def _return_as() -> str:
+def _return_as(hints: dict[str, str]) -> str:
     """Progress follows the work where the backend can hand over results one by one."""
-    backend, _ = get_active_backend(prefer="threads")
+    backend, _ = get_active_backend(**hints)
     return "generator" if getattr(backend, "supports_return_generator", False) else "list"
 
 
@@ -136,7 +182,7 @@ def one_inner_thread() -> Iterator[None]:
 
 
 def _limit_inner_threads() -> Callable[[], None]:
-    controller = _controller("scipy.linalg" in sys.modules)
+    controller = _controller(tuple(name in sys.modules for name in BRING_THREADS))
     with _owned_by_nobody(controller):
         limiter = controller.limit(limits=1)
     cv2 = sys.modules.get("cv2")
@@ -168,9 +214,9 @@ def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
         library.clear_controlling_thread(force=True)
 
 
-@lru_cache(maxsize=2)
-def _controller(scipy_loaded: bool) -> ThreadpoolController:
-    """Kept, since finding the libraries takes 2 ms; found again once SciPy has brought its own BLAS."""
+@lru_cache(maxsize=8)
+def _controller(loaded: tuple[bool, ...]) -> ThreadpoolController:
+    """Kept, since finding the libraries takes 2 ms; found again once another package has brought its own BLAS."""
     return ThreadpoolController()
 
 

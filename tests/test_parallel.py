@@ -1,6 +1,8 @@
+import ast
 import os
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import joblib
@@ -13,7 +15,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from featrec import parallel
 from featrec.exceptions import InputError
-from featrec.parallel import map_batches, one_inner_thread, worker_count
+from featrec.parallel import alone, map_batches, one_inner_thread, worker_count
+
+PACKAGE = Path(parallel.__file__).parent
 
 
 def double(batch):
@@ -38,10 +42,14 @@ def process(batch):
     return os.getpid()
 
 
+def thread(batch):
+    return threading.get_ident()
+
+
 def blas_threads():
-    """OpenCV's wheels before 4.11 bring a BLAS that was built without threads."""
+    """Not of OpenCV before 4.11, whose BLAS was built without threads, nor of one on OpenMP (faiss), which counts by thread."""
     blas = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    return [library["num_threads"] for library in blas if library["threading_layer"] != "disabled"]
+    return [library["num_threads"] for library in blas if library["threading_layer"] == "pthreads"]
 
 
 @pytest.fixture
@@ -91,6 +99,25 @@ def test_a_worker_starts_no_others(backend):
         assert map_batches(workers_inside, [1, 2], n_jobs=2, batch_size=1) == [(1, 1, 1)] * 2
 
 
+def test_alone_starts_no_workers():
+    with alone():
+        assert worker_count(4) == worker_count(-1) == 1
+        with alone():
+            pass
+        assert worker_count(4) == 1
+        assert set(map_batches(thread, list(range(8)), n_jobs=2, batch_size=1)) == {threading.get_ident()}
+    assert worker_count(4) == 4
+
+
+def test_only_the_thread_that_says_so_is_alone():
+    found = []
+    with alone():
+        other = threading.Thread(target=lambda: found.append(worker_count(4)))
+        other.start()
+        other.join()
+    assert found == [4]
+
+
 def test_a_map_in_a_map_stays_in_its_thread():
     assert map_batches(nested_threads, [1, 2], n_jobs=2, batch_size=1) == [True, True]
 
@@ -127,6 +154,38 @@ def test_threads_unless_the_context_names_processes():
     assert set(map_batches(process, list(range(8)), n_jobs=2, batch_size=1)) == {os.getpid()}
     with joblib.parallel_config("loky"):
         assert os.getpid() not in map_batches(process, list(range(8)), n_jobs=2, batch_size=1)
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading"])
+def test_what_writes_into_its_callers_arrays_gets_threads(backend):
+    squares = np.zeros(50)
+
+    def square(rows):
+        squares[rows.start : rows.stop] = np.square(rows)
+        return os.getpid()
+
+    with joblib.parallel_config(backend, n_jobs=2):
+        where = map_batches(square, range(50), batch_size=5, shared_memory=True)
+    assert set(where) == {os.getpid()}
+    assert (squares == np.arange(50.0) ** 2).all()
+
+
+def calls_of_map_batches():
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "map_batches":
+                yield path, node
+
+
+def test_whoever_maps_over_rows_of_its_own_arrays_says_that_they_are_shared():
+    """A function over a range writes into arrays of its caller, or carries them whole to every process."""
+    over_rows = 0
+    for path, call in calls_of_map_batches():
+        if ast.unparse(call.args[1]).startswith("range("):
+            over_rows += 1
+            shared = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}.get("shared_memory")
+            assert shared == "True", f"{path}, line {call.lineno}: map_batches(..., shared_memory=True)"
+    assert over_rows > 2
 
 
 def test_the_first_error_comes_out_as_it_is():
@@ -203,7 +262,7 @@ def test_whoever_leaves_last_restores(two_threads_each):
             turn[1].wait()
         turn[2].wait()
 
-    thread = threading.Thread(target=first)
+    thread = threading.Thread(target=first, daemon=True)
     thread.start()
     turn[0].wait()
     with one_inner_thread():
@@ -255,7 +314,7 @@ def test_overlapping_maps(two_threads_each):
     def work():
         results.append(map_batches(lambda batch: cv2.getNumThreads(), list(range(30)), n_jobs=2, batch_size=1))
 
-    threads = [threading.Thread(target=work) for _ in range(3)]
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -16,10 +16,19 @@ from featrec.datasets import load_dataset
 from featrec.descriptors import HOG
 from featrec.exceptions import EmptyBagWarning, InputError
 from featrec.persistence import load, save
-from featrec.preprocessing import Resize
+from featrec.preprocessing import Augmented, Resize
 from tests.tiny_network import write_tiny_network
 
-SMALL = {"bovw_svm": {"n_words": 8}, "orb_knn": {"n_words": 8}, "color_forest": {"n_estimators": 10}}
+DENSE = {"step": 8, "bin_sizes": (4, 6)}
+SMALL = {
+    "bovw_svm": {"n_words": 8},
+    "orb_knn": {"n_words": 8},
+    "color_forest": {"n_estimators": 10},
+    "phow_svm": {"n_words": 8, **DENSE},
+    "vlad_svm": {"n_words": 4, "n_components": 10, **DENSE},
+    "fisher_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
+    "fisher_lbp_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +106,49 @@ def test_hard_pictures_go_through_every_recipe_with_one_warning(recipe, shapes):
     assert np.isfinite(codes).all()
     told = [str(w.message) for w in caught]
     assert all(issubclass(w.category, EmptyBagWarning) for w in caught), told
-    takes_bags = any(name in {"bagofwords", "spatialpyramid"} for name, _ in model.steps)
+    encoders = {"bagofwords", "spatialpyramid"}
+    takes_bags = any(name.rpartition("__")[2] in encoders for name in model.get_params())
     assert len(told) == (2 if takes_bags else 0), "one warning for transform and one for predict"
-    empty = int((~codes.any(axis=1)).sum())
-    assert all(f"{empty} of 4 images" in message for message in told)
+    if "featureunion" not in dict(model.steps):
+        empty = int((~codes.any(axis=1)).sum())
+        assert all(f"{empty} of 4 images" in message for message in told)
+
+
+@pytest.mark.parametrize("name", ["vlad_svm", "fisher_svm", "fisher_lbp_svm"])
+def test_a_recipe_may_learn_from_mirrored_pictures(name, shapes, tmp_path):
+    images, labels, unseen = shapes
+    plain, mirrored = (recipes.make(name, **SMALL[name], mirror=mirror).fit(images, labels) for mirror in (False, True))
+    assert isinstance(mirrored, Augmented)
+    assert mirrored.model[-1].get_params() == plain[-1].get_params()
+    assert (plain.decision_function(unseen) != mirrored.decision_function(unseen)).any()
+    flipped = [np.ascontiguousarray(image[:, ::-1]) for image in images]
+    plain_score, mirrored_score = plain.score(flipped, labels), mirrored.score(flipped, labels)
+    assert plain_score < mirrored_score, "what it learned from it knows best"
+    save(mirrored, tmp_path / "model.featrec")
+    assert (load(tmp_path / "model.featrec").predict(unseen) == mirrored.predict(unseen)).all()
+
+
+def test_mirrored_and_calibrated(shapes):
+    images, labels, unseen = shapes
+    model = recipes.make("vlad_svm", **SMALL["vlad_svm"], mirror=True, probability="calibrated").fit(images, labels)
+    np.testing.assert_allclose(model.predict_proba(unseen).sum(axis=1), 1, atol=1e-6)
+
+
+def test_phow_takes_either_kernel_and_no_other(shapes):
+    images, labels, unseen = shapes
+    model = recipes.make("phow_svm", kernel="chi2", C=10.0, **SMALL["phow_svm"]).fit(images, labels)
+    assert model.score(images, labels) > 0.9
+    assert set(model.predict(unseen)) <= set(labels)
+    with pytest.raises(InputError, match=r'kernel of phow_svm is "intersection" or "chi2"; got \'rbf\''):
+        recipes.make("phow_svm", kernel="rbf")
 
 
 def test_names_describe_and_make():
-    assert recipes.names() == ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm", "cnn_svm"]
+    simple, strong = (
+        ["tiny_knn", "color_forest", "hog_svm", "orb_knn"],
+        ["phow_svm", "vlad_svm", "fisher_svm", "fisher_lbp_svm"],
+    )
+    assert recipes.names() == [*simple, "bovw_svm", *strong, "cnn_svm"]
     assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
     assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
     with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; there are .* Did you mean 'bovw_svm'"):

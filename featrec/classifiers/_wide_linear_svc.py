@@ -164,7 +164,7 @@ def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
             tile = codes[:, start : start + COLUMNS]
             block += tile[rows.start : rows.stop] @ tile[: rows.stop].T
 
-    map_batches(part, range(len(codes)), n_jobs=n_jobs, batch_size=ROWS)
+    map_batches(part, range(len(codes)), n_jobs=n_jobs, batch_size=ROWS, shared_memory=True)
     diagonal = products.diagonal()
     products[np.diag_indices(len(codes))] += RIDGE * max(diagonal.mean(), np.finfo(np.float32).tiny)
     return np.linalg.cholesky(products)
@@ -176,5 +176,5 @@ def _weighted_sums(shares: np.ndarray, codes: np.ndarray, n_jobs: int | None) ->
     def part(columns: range) -> None:
         sums[:, columns.start : columns.stop] = shares @ codes[:, columns.start : columns.stop]
 
-    map_batches(part, range(codes.shape[1]), n_jobs=n_jobs, batch_size=COLUMNS)
+    map_batches(part, range(codes.shape[1]), n_jobs=n_jobs, batch_size=COLUMNS, shared_memory=True)
     return sums

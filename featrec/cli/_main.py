@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import featrec
-from featrec.cli import _compare, _demo, _doctor, _predict, _recipes, _train
+from featrec.cli import _bench, _compare, _demo, _doctor, _encode, _predict, _recipes, _train
 from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
@@ -20,7 +20,9 @@ COMMANDS = {
     "recipes": _recipes,
     "train": _train,
     "predict": _predict,
+    "encode": _encode,
     "compare": _compare,
+    "bench": _bench,
     "doctor": _doctor,
 }
 FAILED = 2

@@ -7,6 +7,8 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
+from featrec.compiled._wide import wide_vectors
+
 POINTS = 512
 
 
@@ -29,33 +31,42 @@ def _compiled_popcount(bits):
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_in_tile(tile, words, columns, bits, keys):
-    m, blocks = tile.shape
-    for i in range(m):
-        for q in range(blocks):
-            columns[q, i] = tile[i, q]
-    keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
-    shift = np.uint64(32)
-    for j in range(words.shape[0]):
-        word = np.uint64(j)
-        bits[:] = word
-        last = blocks - 4
+def _compare_256_bits(words, columns, keys):
+    # Two words at a time: the points are loaded, and the keys loaded and stored, once for both.
+    wide_vectors()
+    k, shift = words.shape[0], np.uint64(32)
+    part0, part1, part2, part3 = columns[0], columns[1], columns[2], columns[3]
+    for j in range(0, k, 2):
+        other = min(j + 1, k - 1)
+        first, second = np.uint64(j), np.uint64(other)
+        a0, a1, a2, a3 = words[j, 0], words[j, 1], words[j, 2], words[j, 3]
+        b0, b1, b2, b3 = words[other, 0], words[other, 1], words[other, 2], words[other, 3]
+        for i in range(len(keys)):
+            x0, x1, x2, x3 = part0[i], part1[i], part2[i], part3[i]
+            a = (popcount(x0 ^ a0) + popcount(x1 ^ a1)) + (popcount(x2 ^ a2) + popcount(x3 ^ a3))
+            b = (popcount(x0 ^ b0) + popcount(x1 ^ b1)) + (popcount(x2 ^ b2) + popcount(x3 ^ b3))
+            keys[i] = min(keys[i], min((a << shift) | first, (b << shift) | second))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _compare(words, columns, here, there, keys):
+    wide_vectors()
+    k, blocks, shift = words.shape[0], words.shape[1], np.uint64(32)
+    for j in range(0, k, 2):
+        other = min(j + 1, k - 1)
+        first, second = np.uint64(j), np.uint64(other)
+        here[:] = np.uint64(0)
+        there[:] = np.uint64(0)
         for q in range(0, blocks, 4):
-            word0, word1, word2, word3 = words[j, q], words[j, q + 1], words[j, q + 2], words[j, q + 3]
+            a0, a1, a2, a3 = words[j, q], words[j, q + 1], words[j, q + 2], words[j, q + 3]
+            b0, b1, b2, b3 = words[other, q], words[other, q + 1], words[other, q + 2], words[other, q + 3]
             part0, part1, part2, part3 = columns[q], columns[q + 1], columns[q + 2], columns[q + 3]
-            if last == 0:
-                for i in range(m):
-                    low = popcount(part0[i] ^ word0) + popcount(part1[i] ^ word1)
-                    high = popcount(part2[i] ^ word2) + popcount(part3[i] ^ word3)
-                    keys[i] = min(keys[i], ((low + high) << shift) | word)
-            else:
-                for i in range(m):
-                    low = popcount(part0[i] ^ word0) + popcount(part1[i] ^ word1)
-                    high = popcount(part2[i] ^ word2) + popcount(part3[i] ^ word3)
-                    bits[i] += (low + high) << shift
-        if last:
-            for i in range(m):
-                keys[i] = min(keys[i], bits[i])
+            for i in range(len(keys)):
+                x0, x1, x2, x3 = part0[i], part1[i], part2[i], part3[i]
+                here[i] += (popcount(x0 ^ a0) + popcount(x1 ^ a1)) + (popcount(x2 ^ a2) + popcount(x3 ^ a3))
+                there[i] += (popcount(x0 ^ b0) + popcount(x1 ^ b1)) + (popcount(x2 ^ b2) + popcount(x3 ^ b3))
+        for i in range(len(keys)):
+            keys[i] = min(keys[i], min((here[i] << shift) | first, (there[i] << shift) | second))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -64,16 +75,23 @@ def nearest_hamming(points, words, nearest, distances):
 
     IN points (n, blocks), words (k, blocks) uint64, blocks a multiple of four; OUT nearest, distances (n,) int32.
     """
+    wide_vectors()
     n, blocks = points.shape
     room = np.empty(blocks * min(POINTS, n), np.uint64)
-    bits = np.empty(min(POINTS, n), np.uint64)
+    here, there = np.empty(min(POINTS, n), np.uint64), np.empty(min(POINTS, n), np.uint64)
     keys = np.empty(min(POINTS, n), np.uint64)
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     for start in range(0, n, POINTS):
-        stop = min(start + POINTS, n)
-        m = stop - start
+        m = min(POINTS, n - start)
         columns = room[: blocks * m].reshape(blocks, m)
-        _nearest_in_tile(points[start:stop], words, columns, bits[:m], keys[:m])
+        for i in range(m):
+            for q in range(blocks):
+                columns[q, i] = points[start + i, q]
+        keys[:m] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        if blocks == 4:
+            _compare_256_bits(words, columns, keys[:m])
+        else:
+            _compare(words, columns, here[:m], there[:m], keys[:m])
         for i in range(m):
             nearest[start + i] = np.int32(keys[i] & low)
             distances[start + i] = np.int32(keys[i] >> shift)

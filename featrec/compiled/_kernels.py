@@ -1,41 +1,68 @@
 """Sums over features of a function of two histograms, for all pairs of rows.
 
-The rows of `columns` are features and its lanes the second histograms: a row's features are taken eight at a time, so that
-the vector loop over the lanes loads and stores each sum once for eight terms.
+A tile of the second histograms is transposed, its features as rows and its histograms as lanes, and stays in the first-level
+cache. Of the first histograms only the entries above zero are looked at, eight at a time, so that the loop over the lanes
+loads and stores each sum once for eight terms.
 """
 
 import numpy as np
 from numba import njit
 
+from featrec.compiled._wide import wide_vectors
+
 LANES = 256
-FEATURES = 256
+FEATURES = 32
+# Multiplied by 2²⁹, entries between 1e-18 and 1 and their reciprocals leave room for products of four in float32.
+SCALE = np.float32(2.0**29)
+LEAST = np.float32(5e-10)
+# A difference that is smaller, relative to what it is taken from, is what float32 left: equal histograms are at no distance.
+ROUNDING = 2e-6
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _above_zero(X, first, places, entries, counts):
+    for i in range(X.shape[0]):
+        count = 0
+        for f in range(min(places.shape[1], X.shape[1] - first)):
+            entry = X[i, first + f]
+            places[i, count] = f
+            entries[i, count] = entry
+            count += entry > np.float32(0.0)
+        # Zeros fill the last eight; they add nothing.
+        while count % 8:
+            places[i, count] = 0
+            entries[i, count] = np.float32(0.0)
+            count += 1
+        counts[i] = count
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _columns(Y, first, columns):
-    features, lanes = columns.shape
-    for j in range(lanes):
-        for f in range(features):
+    for j in range(Y.shape[0]):
+        for f in range(min(columns.shape[0], Y.shape[1] - first)):
             columns[f, j] = Y[j, first + f]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_minima(x, columns, sums):
-    features, lanes = columns.shape
-    whole = features - features % 8
-    for f in range(0, whole, 8):
-        x0, x1, x2, x3 = x[f], x[f + 1], x[f + 2], x[f + 3]
-        x4, x5, x6, x7 = x[f + 4], x[f + 5], x[f + 6], x[f + 7]
-        if x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 == np.float32(0.0):
-            continue
-        block = columns[f : f + 8]
-        for j in range(lanes):
-            low = (min(x0, block[0, j]) + min(x1, block[1, j])) + (min(x2, block[2, j]) + min(x3, block[3, j]))
-            high = (min(x4, block[4, j]) + min(x5, block[5, j])) + (min(x6, block[6, j]) + min(x7, block[7, j]))
+def _reciprocals(values):
+    wide_vectors()
+    one = np.float32(1.0)
+    for row in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            values[row, j] = one / max(values[row, j] * SCALE, LEAST)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_minima(x, places, columns, sums):
+    wide_vectors()
+    for f in range(0, len(x), 8):
+        x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
+        y0, y1, y2, y3 = columns[places[f]], columns[places[f + 1]], columns[places[f + 2]], columns[places[f + 3]]
+        y4, y5, y6, y7 = columns[places[f + 4]], columns[places[f + 5]], columns[places[f + 6]], columns[places[f + 7]]
+        for j in range(len(sums)):
+            low = (min(x0, y0[j]) + min(x1, y1[j])) + (min(x2, y2[j]) + min(x3, y3[j]))
+            high = (min(x4, y4[j]) + min(x5, y5[j])) + (min(x6, y6[j]) + min(x7, y7[j]))
             sums[j] += low + high
-    for f in range(whole, features):
-        for j in range(lanes):
-            sums[j] += min(x[f], columns[f, j])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -44,59 +71,71 @@ def intersection(X, Y, skipped, sums):
 
     IN X (n, d), Y (m, d) float32, not negative, skipped how many of Y to leave out; OUT sums (n, m) float32.
     """
-    m, d = Y.shape
-    buffer = np.empty(min(LANES, m) * min(FEATURES, d), np.float32)
+    wide_vectors()
+    n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
+    places, entries = np.empty((n, FEATURES), np.int32), np.zeros((n, FEATURES), np.float32)
+    counts = np.empty(n, np.int64)
+    columns = np.empty((FEATURES, LANES), np.float32)
     sums[:, skipped:] = np.float32(0.0)
-    for start in range(skipped, m, LANES):
-        stop = min(start + LANES, m)
-        for first in range(0, d, FEATURES):
-            last = min(first + FEATURES, d)
-            columns = buffer[: (last - first) * (stop - start)].reshape(last - first, stop - start)
+    for first in range(0, d, FEATURES):
+        _above_zero(X, first, places, entries, counts)
+        for start in range(skipped, m, LANES):
+            stop = min(start + LANES, m)
             _columns(Y[start:stop], first, columns)
-            for i in range(X.shape[0]):
-                _add_minima(X[i, first:last], columns, sums[i, start:stop])
+            for i in range(n):
+                _add_minima(entries[i, : counts[i]], places[i], columns, sums[i, start:stop])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _add_chi2(x, columns, sums):
-    features, lanes = columns.shape
-    # Half of the terms' divisions: a/b + c/d = (ad + cb)/(bd). Two empty entries are 0/least², not 0/0.
-    least = np.float32(1e-16)
-    whole = features - features % 4
-    for f in range(0, whole, 4):
-        x0, x1, x2, x3 = x[f], x[f + 1], x[f + 2], x[f + 3]
-        block = columns[f : f + 4]
-        if x0 + x1 + x2 + x3 == np.float32(0.0):
-            for j in range(lanes):
-                sums[j] += (block[0, j] + block[1, j]) + (block[2, j] + block[3, j])
-            continue
-        for j in range(lanes):
-            y0, y1, y2, y3 = block[0, j], block[1, j], block[2, j], block[3, j]
-            s0, s1, s2, s3 = max(x0 + y0, least), max(x1 + y1, least), max(x2 + y2, least), max(x3 + y3, least)
-            d0, d1, d2, d3 = x0 - y0, x1 - y1, x2 - y2, x3 - y3
-            low = (d0 * d0 * s1 + d1 * d1 * s0) / (s0 * s1)
-            high = (d2 * d2 * s3 + d3 * d3 * s2) / (s2 * s3)
+def _add_harmonic(u, places, columns, sums):
+    # Four terms to a division: 1/a + 1/b + 1/c + 1/d = ((a + b)cd + (c + d)ab)/(ab·cd).
+    wide_vectors()
+    for f in range(0, len(u), 8):
+        u0, u1, u2, u3, u4, u5, u6, u7 = u[f], u[f + 1], u[f + 2], u[f + 3], u[f + 4], u[f + 5], u[f + 6], u[f + 7]
+        v0, v1, v2, v3 = columns[places[f]], columns[places[f + 1]], columns[places[f + 2]], columns[places[f + 3]]
+        v4, v5, v6, v7 = columns[places[f + 4]], columns[places[f + 5]], columns[places[f + 6]], columns[places[f + 7]]
+        for j in range(len(sums)):
+            a0, a1, a2, a3 = u0 + v0[j], u1 + v1[j], u2 + v2[j], u3 + v3[j]
+            a4, a5, a6, a7 = u4 + v4[j], u5 + v5[j], u6 + v6[j], u7 + v7[j]
+            p0, p1, p2, p3 = a0 * a1, a2 * a3, a4 * a5, a6 * a7
+            low = ((a0 + a1) * p1 + (a2 + a3) * p0) / (p0 * p1)
+            high = ((a4 + a5) * p3 + (a6 + a7) * p2) / (p2 * p3)
             sums[j] += low + high
-    for f in range(whole, features):
-        for j in range(lanes):
-            difference = x[f] - columns[f, j]
-            sums[j] += difference * difference / max(x[f] + columns[f, j], least)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def chi2(X, Y, skipped, sums):
     """The sum of (x - y)²/(x + y), none where both are zero.
 
+    (x - y)²/(x + y) is x + y - 4/(1/x + 1/y): an addition and a share of a division, and nothing where x is zero.
     IN X (n, d), Y (m, d) float32 in [0, 1], skipped how many of Y to leave out; OUT sums (n, m) float32.
     """
-    m, d = Y.shape
-    buffer = np.empty(min(LANES, m) * min(FEATURES, d), np.float32)
+    wide_vectors()
+    n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
+    places, entries = np.empty((n, FEATURES), np.int32), np.zeros((n, FEATURES), np.float32)
+    counts = np.empty(n, np.int64)
+    columns = np.empty((FEATURES, LANES), np.float32)
+    x_mass, y_mass = np.zeros(n, np.float64), np.zeros(m, np.float64)
+    columns[:] = np.float32(0.0)
     sums[:, skipped:] = np.float32(0.0)
-    for start in range(skipped, m, LANES):
-        stop = min(start + LANES, m)
-        for first in range(0, d, FEATURES):
-            last = min(first + FEATURES, d)
-            columns = buffer[: (last - first) * (stop - start)].reshape(last - first, stop - start)
+    for first in range(0, d, FEATURES):
+        _above_zero(X, first, places, entries, counts)
+        for i in range(n):
+            for f in range(counts[i]):
+                x_mass[i] += entries[i, f]
+        _reciprocals(entries)
+        for start in range(skipped, m, LANES):
+            stop = min(start + LANES, m)
             _columns(Y[start:stop], first, columns)
-            for i in range(X.shape[0]):
-                _add_chi2(X[i, first:last], columns, sums[i, start:stop])
+            for f in range(min(FEATURES, d - first)):
+                for j in range(stop - start):
+                    y_mass[start + j] += columns[f, j]
+            _reciprocals(columns)
+            for i in range(n):
+                _add_harmonic(entries[i, : counts[i]], places[i], columns, sums[i, start:stop])
+    four = 4.0 / np.float64(SCALE)
+    for i in range(n):
+        for j in range(skipped, m):
+            mass = x_mass[i] + y_mass[j]
+            rest = mass - four * sums[i, j]
+            sums[i, j] = np.float32(rest if rest > ROUNDING * mass else 0.0)

@@ -7,28 +7,61 @@ with the words as rows and the points as lanes, so that the search for the small
 import numpy as np
 from numba import njit
 
+from featrec.compiled._wide import wide_vectors
+
 POINTS = 256
-WORDS = 256
+WORDS = 1024
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _smallest_of_eight(products, half_norms, best, places):
+    # Which eight words the nearest is among; which of them is asked once a point and not once a product.
+    wide_vectors()
+    k, m = products.shape
+    best[:] = np.inf
+    places[:] = 0
+    whole = k - k % 8
+    for j in range(0, whole, 8):
+        rows = products[j : j + 8]
+        h0, h1, h2, h3 = half_norms[j], half_norms[j + 1], half_norms[j + 2], half_norms[j + 3]
+        h4, h5, h6, h7 = half_norms[j + 4], half_norms[j + 5], half_norms[j + 6], half_norms[j + 7]
+        place = np.int32(j)
+        for i in range(m):
+            low = min(min(h0 - rows[0, i], h1 - rows[1, i]), min(h2 - rows[2, i], h3 - rows[3, i]))
+            high = min(min(h4 - rows[4, i], h5 - rows[5, i]), min(h6 - rows[6, i], h7 - rows[7, i]))
+            value = min(low, high)
+            closer = value < best[i]
+            places[i] = place if closer else places[i]
+            best[i] = value if closer else best[i]
+    for j in range(whole, k):
+        half_norm, row, place = half_norms[j], products[j], np.int32(j)
+        for i in range(m):
+            value = half_norm - row[i]
+            closer = value < best[i]
+            places[i] = place if closer else places[i]
+            best[i] = value if closer else best[i]
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest):
+    wide_vectors()
     m, k = tile.shape[0], words.shape[0]
+    best, places = np.empty(m, np.float32), np.empty(m, np.int32)
     smallest[:] = np.inf
     nearest[:] = 0
     for start in range(0, k, WORDS):
         stop = min(start + WORDS, k)
         block = products[: (stop - start) * m].reshape(stop - start, m)
         np.dot(words[start:stop], tile.T, block)
-        for j in range(stop - start):
-            word = np.int32(start + j)
-            half_norm = half_norms[start + j]
-            row = block[j]
-            for i in range(m):
-                value = half_norm - row[i]
-                closer = value < smallest[i]
-                nearest[i] = word if closer else nearest[i]
-                smallest[i] = value if closer else smallest[i]
+        halves = half_norms[start:stop]
+        _smallest_of_eight(block, halves, best, places)
+        for i in range(m):
+            if best[i] < smallest[i]:
+                j = places[i]
+                while halves[j] - block[j, i] != best[i]:
+                    j += 1
+                smallest[i] = best[i]
+                nearest[i] = np.int32(start + j)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -37,6 +70,7 @@ def nearest_euclidean(points, words, half_norms, nearest):
 
     IN points (n, d), words (k, d), half_norms (k,) half the words' squared lengths, all float32; OUT nearest (n,) int32.
     """
+    wide_vectors()
     n, k = points.shape[0], words.shape[0]
     products = np.empty(min(WORDS, k) * min(POINTS, n), np.float32)
     smallest = np.empty(min(POINTS, n), np.float32)
@@ -53,6 +87,7 @@ def lloyd_round(points, words, half_norms, half_point_norms, nearest, distances,
     IN points (n, d), words (k, d), half_norms (k,), half_point_norms (n,), all float32;
     OUT nearest (n,) int32, distances (n,) float32 squared, sums (k, d) float64, counts (k,) int64.
     """
+    wide_vectors()
     n, d = points.shape
     k = words.shape[0]
     products = np.empty(min(WORDS, k) * min(POINTS, n), np.float32)
@@ -77,6 +112,7 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
     IN points (n, d) and half_point_norms (n,) float32, first the first word's place, draws (k - 1, candidates) in [0, 1);
     OUT chosen (k,) int64, the words' places among the points.
     """
+    wide_vectors()
     n, d = points.shape
     rounds, trials = draws.shape
     two, none = np.float32(2.0), np.float32(0.0)

@@ -1,11 +1,34 @@
-"""Pictures to local features (Bags) or to one row of numbers each (codes)."""
+"""Pictures to local features (Bags) or to one row of numbers each (codes); steps from Bags to Bags."""
 
+from featrec.descriptors._akaze import AKAZE
+from featrec.descriptors._append_position import AppendPosition
+from featrec.descriptors._bag_step import BagStep
+from featrec.descriptors._brisk import BRISK
 from featrec.descriptors._cnn_features import CNNFeatures
 from featrec.descriptors._color_histogram import ColorHistogram
 from featrec.descriptors._dense_sift import DenseSIFT
 from featrec.descriptors._hog import HOG
+from featrec.descriptors._lbp import LBP
 from featrec.descriptors._orb import ORB
+from featrec.descriptors._root_sift import RootSIFT
 from featrec.descriptors._sift import SIFT
 from featrec.descriptors._tiny_image import TinyImage
+from featrec.descriptors._whiten import Whiten
+from featrec.images import DescriptorCache as DescriptorCache  # it is at home there, and looked for here
 
-__all__ = ["HOG", "ORB", "SIFT", "CNNFeatures", "ColorHistogram", "DenseSIFT", "TinyImage"]
+__all__ = [
+    "AKAZE",
+    "BRISK",
+    "HOG",
+    "LBP",
+    "ORB",
+    "SIFT",
+    "AppendPosition",
+    "BagStep",
+    "CNNFeatures",
+    "ColorHistogram",
+    "DenseSIFT",
+    "RootSIFT",
+    "TinyImage",
+    "Whiten",
+]

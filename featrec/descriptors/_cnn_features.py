@@ -17,7 +17,7 @@ from featrec.descriptors._network import forward
 from featrec.descriptors._network_input import CONVENTIONS, NetworkInput
 from featrec.descriptors._onnx_graph import OnnxGraph, read_graph
 from featrec.exceptions import InputError
-from featrec.images import GlobalExtractor
+from featrec.images import DescriptorCache, GlobalExtractor
 
 __all__ = ["CNNFeatures"]
 
@@ -52,6 +52,9 @@ class CNNFeatures(GlobalExtractor):
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -103,6 +106,7 @@ class CNNFeatures(GlobalExtractor):
         crop: bool | None = None,
         batch_size: int = 1,
         on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -113,6 +117,7 @@ class CNNFeatures(GlobalExtractor):
         self.crop = crop
         self.batch_size = batch_size
         self.on_error = on_error
+        self.cache = cache
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -167,6 +172,12 @@ class CNNFeatures(GlobalExtractor):
         if not isinstance(declared, dict):
             raise InputError(f"{str(beside)!r} must hold one object with mean, scale and color_order; got {declared!r:.80}")
         return declared, repr(str(beside))
+
+    def _decides(self) -> dict[str, Any]:
+        """With the network's digest, not its place, and what a file beside it says of the input."""
+        reader = self if hasattr(self, "network_") else copy.copy(self)._read()
+        decided = super(CNNFeatures, reader)._decides()
+        return {name: value for name, value in decided.items() if name not in {"model", "network_"}}
 
     def _describe_batch(self, images: Sequence[np.ndarray]) -> np.ndarray:
         reader = self if hasattr(self, "network_") else copy.copy(self)._read()

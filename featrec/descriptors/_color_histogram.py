@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from featrec.base import StrOptions, positive_integer
 from featrec.descriptors._sizes import check_sizes
-from featrec.images import GlobalExtractor, as_float, as_rgb
+from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_rgb
 
 __all__ = ["ColorHistogram"]
 
@@ -31,6 +33,9 @@ class ColorHistogram(GlobalExtractor):
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -72,12 +77,14 @@ class ColorHistogram(GlobalExtractor):
         bins: int | tuple[int, int, int] = (8, 8, 8),
         space: str = "rgb",
         on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.bins = bins
         self.space = space
         self.on_error = on_error
+        self.cache = cache
         self.n_jobs = n_jobs
         self.verbose = verbose
 

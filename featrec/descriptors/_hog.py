@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from featrec.base import StrOptions, positive_integer
 from featrec.compiled._hog import L1, L1_SQRT, L2, L2_HYS, hog_blocks, hog_cells, hog_gradients
 from featrec.descriptors._sizes import check_sizes
 from featrec.exceptions import ImageError
-from featrec.images import GlobalExtractor, read_image
+from featrec.images import DescriptorCache, GlobalExtractor, read_image
 
 __all__ = ["HOG"]
 
@@ -37,6 +38,9 @@ class HOG(GlobalExtractor):
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -87,6 +91,7 @@ class HOG(GlobalExtractor):
         block_norm: str = "L2-Hys",
         transform_sqrt: bool = False,
         on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -96,6 +101,7 @@ class HOG(GlobalExtractor):
         self.block_norm = block_norm
         self.transform_sqrt = transform_sqrt
         self.on_error = on_error
+        self.cache = cache
         self.n_jobs = n_jobs
         self.verbose = verbose
 

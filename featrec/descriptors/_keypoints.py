@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 
 from featrec.bag import Bag
+from featrec.exceptions import MissingExtraError
 from featrec.images import as_gray, as_uint8
 
-__all__ = ["describe_keypoints"]
+__all__ = ["describe_keypoints", "home_of"]
+
+
+def home_of(name: str) -> Any:
+    """The module that makes the detector: cv2, or from OpenCV 5 on its contributed part."""
+    for home in (cv2, getattr(cv2, "xfeatures2d", None)):
+        if hasattr(home, f"{name}_create"):
+            return home
+    raise MissingExtraError(
+        f"{name} is not in the installed OpenCV {cv2.__version__}; from version 5 on only opencv-contrib-python brings it. "
+        "Uninstall opencv-python, then install opencv-contrib-python: `featrec doctor` gives the commands."
+    )
 
 
 def describe_keypoints(detector: Any, image: np.ndarray, empty: np.ndarray, metric: str) -> Bag:

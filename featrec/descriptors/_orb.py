@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, positive_integer, real_number
 from featrec.descriptors._keypoints import describe_keypoints
-from featrec.images import LocalExtractor
+from featrec.images import DescriptorCache, LocalExtractor
 
 __all__ = ["ORB"]
 
@@ -46,6 +47,9 @@ class ORB(LocalExtractor):
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
@@ -91,6 +95,7 @@ class ORB(LocalExtractor):
         patch_size: int = 31,
         fast_threshold: int = 20,
         on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
     ):
         self.n_features = n_features
         self.scale_factor = scale_factor
@@ -101,6 +106,7 @@ class ORB(LocalExtractor):
         self.patch_size = patch_size
         self.fast_threshold = fast_threshold
         self.on_error = on_error
+        self.cache = cache
 
     def _describe(self, image: np.ndarray) -> Bag:
         detector = cv2.ORB.create(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import positive_integer, real_number
 from featrec.descriptors._keypoints import describe_keypoints
-from featrec.images import LocalExtractor
+from featrec.images import DescriptorCache, LocalExtractor
 
 __all__ = ["SIFT"]
 
@@ -37,6 +39,9 @@ class SIFT(LocalExtractor):
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
@@ -75,6 +80,7 @@ class SIFT(LocalExtractor):
         edge_threshold: float = 10,
         sigma: float = 1.6,
         on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
     ):
         self.n_features = n_features
         self.n_octave_layers = n_octave_layers
@@ -82,6 +88,7 @@ class SIFT(LocalExtractor):
         self.edge_threshold = edge_threshold
         self.sigma = sigma
         self.on_error = on_error
+        self.cache = cache
 
     def _describe(self, image: np.ndarray) -> Bag:
         detector = cv2.SIFT.create(

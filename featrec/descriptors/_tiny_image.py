@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import cv2
 import numpy as np
 
 from featrec.base import positive_integer
 from featrec.descriptors._sizes import check_sizes
-from featrec.images import GlobalExtractor, as_float, as_gray, as_rgb
+from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, as_rgb
 
 __all__ = ["TinyImage"]
 
@@ -31,6 +33,9 @@ class TinyImage(GlobalExtractor):
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
     verbose : int, default=0
@@ -74,6 +79,7 @@ class TinyImage(GlobalExtractor):
         color: bool = False,
         normalize: bool = True,
         on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
@@ -81,6 +87,7 @@ class TinyImage(GlobalExtractor):
         self.color = color
         self.normalize = normalize
         self.on_error = on_error
+        self.cache = cache
         self.n_jobs = n_jobs
         self.verbose = verbose
 

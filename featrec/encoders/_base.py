@@ -32,7 +32,7 @@ __all__ = ["BagsTransformer", "Encoder"]
 class Pooled(NamedTuple):
     """A batch of images, pooled and not yet finished."""
 
-    regions: np.ndarray  # (n_images, n_regions, width)
+    regions: np.ndarray  # (n_images, n_regions, pooled width)
     counts: np.ndarray  # (n_images, n_regions)
     tally: np.ndarray | None  # summed over the images
     failures: list[Failure]
@@ -81,6 +81,7 @@ class BagsTransformer(CodesOutput, Transformer):
         """
         check_is_fitted(self)
         self._check_parameters()
+        self._encoder()._check_parameters()
         bags = check_bags(X, stage=type(self).__name__)
         return self._gather(self._over_batches(self._codes, bags), bags)
 
@@ -142,7 +143,7 @@ class BagsTransformer(CodesOutput, Transformer):
 
     def _pooled(self, bags: Bags, *, with_tally: bool = False) -> Pooled:
         encoder, layout = self._encoder(), self._layout()
-        regions = np.zeros((len(bags), layout.n_regions, encoder._width()), np.float32)
+        regions = np.zeros((len(bags), layout.n_regions, encoder._pooled_width()), np.float32)
         counts = np.zeros((len(bags), layout.n_regions), np.int64)
         tally: np.ndarray | None = None
         for i, bag in enumerate(bags):
@@ -165,13 +166,13 @@ class BagsTransformer(CodesOutput, Transformer):
 
     def _finished(self, batch: Pooled) -> Finished:
         encoder = self._encoder()
-        n_images, n_regions, width = batch.regions.shape
+        n_images, n_regions, pooled_width = batch.regions.shape
         counts = batch.counts.reshape(-1)
-        codes = encoder._finish(batch.regions.reshape(-1, width), counts)
+        codes = encoder._finish(batch.regions.reshape(-1, pooled_width), counts)
         codes[counts == 0] = 0
         codes *= np.float32(self._layout().scale)
         empty = int((batch.counts.sum(axis=1) == 0).sum())
-        return Finished(codes.reshape(n_images, n_regions * width), empty, batch.failures)
+        return Finished(codes.reshape(n_images, n_regions * encoder._width()), empty, batch.failures)
 
     def _gather(self, parts: list[Finished], bags: Bags) -> Any:
         none = np.empty((0, self._code_width()), np.float32)
@@ -186,7 +187,7 @@ class BagsTransformer(CodesOutput, Transformer):
 def _pool_cells(encoder: Encoder, layout: WholeImage | PyramidLayout, bag: Bag) -> tuple[np.ndarray, np.ndarray]:
     cells, n_cells = layout.cells(bag)
     if not len(bag.descriptors):
-        return np.zeros((n_cells, encoder._width()), np.float32), np.zeros(n_cells, np.int64)
+        return np.zeros((n_cells, encoder._pooled_width()), np.float32), np.zeros(n_cells, np.int64)
     return encoder._pool(bag.descriptors, cells, n_cells), np.bincount(cells, minlength=n_cells)
 
 
@@ -214,16 +215,20 @@ class Encoder(BagsTransformer):
     verbose: int
 
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
-        """Pool one image's descriptors by cell: an array (n_cells, width), not normalised."""
+        """Pool one image's descriptors by cell: an array (n_cells, pooled width), not normalised."""
         raise NotImplementedError
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Weight and normalise each row, which pooled `counts` descriptors."""
+        """Weight and normalise each row, which pooled `counts` descriptors: an array (rows, width)."""
         raise NotImplementedError
 
     def _width(self) -> int:
         """The length of one region's code."""
         raise NotImplementedError
+
+    def _pooled_width(self) -> int:
+        """The length of what one region is pooled to, where `_finish` needs more than the code's own columns."""
+        return self._width()
 
     def _descriptor_kind(self) -> tuple[int, str]:
         """The width and the metric of the descriptors that the vocabulary knows."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,9 +22,12 @@ from featrec.base import (
     warn_of_failures,
 )
 from featrec.exceptions import ImageError, InputError
+from featrec.images._cache import CACHE, DescriptorCache
+from featrec.images._content import estimator_state
 from featrec.images._dark import DarkWatch
 from featrec.images._input import check_images
 from featrec.images._read import read_image
+from featrec.images._recall import NEUTRAL, Recall, Recalled
 from featrec.lazy import Bags, Failure, Failures, Images
 from featrec.parallel import map_batches
 
@@ -92,10 +97,20 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
 
 
 class Extractor(ImageTransformer):
-    """What all extractors share: the policy for pictures that cannot be used."""
+    """What all extractors share: the policy for pictures that cannot be used, and the cache.
 
+    `algorithm` is part of a cached description's key: raise it in a class whose results change while its parameters do not.
+    """
+
+    _parameter_constraints = {**ON_ERROR, **CACHE}
+    algorithm: ClassVar[int] = 1
     on_error: str = "raise"
+    cache: str | os.PathLike | DescriptorCache | None = None
     failures_: Failures
+
+    def _decides(self) -> dict[str, Any]:
+        """What decides a description beside the picture and the class: parameters, and what fit has learned."""
+        return {name: value for name, value in estimator_state(self).items() if name not in NEUTRAL}
 
     def __getstate__(self) -> dict:
         """The list of failures belongs to the last batch, not to the model."""
@@ -109,7 +124,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
     One whose descriptors are packed bits sets ``metric = "hamming"``.
     """
 
-    _parameter_constraints = {**ON_ERROR}
+    _parameter_constraints = {**Extractor._parameter_constraints}
     metric: ClassVar[str] = "euclidean"
 
     def transform(self, X: Any) -> Bags:
@@ -124,7 +139,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
         Bags
         """
         self._check_parameters()
-        images, describe = check_images(X), DarkWatch(copy.copy(self)._describe)
+        images, describe = check_images(X), DarkWatch(Recalled(copy.copy(self)._describe, Recall(self)))
         self.failures_ = Failures()
         if self.on_error == "raise":
             return images.described(describe)
@@ -162,7 +177,7 @@ class GlobalExtractor(CodesOutput, Extractor):
     ``_way_out`` tells a user whose pictures give rows of different lengths what to do.
     """
 
-    _parameter_constraints = {**JOBS, **VERBOSE, **ON_ERROR}
+    _parameter_constraints = {**JOBS, **VERBOSE, **Extractor._parameter_constraints}
     _way_out: ClassVar[str] = "Put Resize((height, width)) before it."
     n_features_out_: int
     n_jobs: int | None = None
@@ -184,7 +199,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         images = check_images(X)
         if not len(images):
             raise InputError(f"{type(self).__name__}.fit needs one picture at least, to learn the length of a code; got none")
-        self.n_features_out_ = self._first_length(images)
+        self.n_features_out_ = self._first_length(images, Recall(self))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -203,7 +218,8 @@ class GlobalExtractor(CodesOutput, Extractor):
         if not len(images):
             check_is_fitted(self, "n_features_out_", msg="An empty batch has no known width before fit of %(name)s.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
-        parts = map_batches(self._part, images.then(DarkWatch()), n_jobs=self.n_jobs, verbose=self.verbose)
+        describe = partial(self._part, recall=Recall(self))
+        parts = map_batches(describe, images.then(DarkWatch()), n_jobs=self.n_jobs, verbose=self.verbose)
         self.failures_ = Failures(failure for _, failures in parts for failure in failures)
         rows = [row for part, _ in parts for row in part]
         codes = np.zeros((len(rows), self._common_length(rows, images)), np.float32)
@@ -229,37 +245,45 @@ class GlobalExtractor(CodesOutput, Extractor):
     def _describe_batch(self, images: list[np.ndarray]) -> np.ndarray:
         return np.stack([self._describe(image) for image in images])
 
-    def _rows(self, images: Images) -> np.ndarray:
-        if type(self)._describe_batch is not GlobalExtractor._describe_batch:
-            return np.asarray(self._describe_batch(list(images)), dtype=np.float32)
-        rows: list[np.ndarray] = []
-        for position, image in enumerate(images):
+    def _rows(self, images: Images, recall: Recall) -> list[np.ndarray]:
+        if type(self)._describe_batch is GlobalExtractor._describe_batch:
+            rows: list[np.ndarray] = []
+            for position, image in enumerate(images):
+                with images.naming(position):
+                    rows.append(recall.one(self._row, image))
+                    self._refuse_unequal(len(rows[0]), len(rows[-1]))
+            return rows
+        rows = recall.several(self._batch, list(images))
+        for position, row in enumerate(rows):
             with images.naming(position):
-                row = np.asarray(self._describe(image), dtype=np.float32).ravel()
-                if rows and len(row) != len(rows[0]):
-                    raise self._unequal(len(row), len(rows[0]))
-            rows.append(row)
-        return np.stack(rows)
+                self._refuse_unequal(len(rows[0]), len(row))
+        return rows
 
-    def _part(self, images: Images) -> tuple[list[np.ndarray | None], list[Failure]]:
+    def _row(self, image: np.ndarray) -> np.ndarray:
+        return np.asarray(self._describe(image), dtype=np.float32).ravel()
+
+    def _batch(self, images: list[np.ndarray]) -> list[np.ndarray]:
+        return list(np.asarray(self._describe_batch(images), dtype=np.float32))
+
+    def _part(self, images: Images, recall: Recall) -> tuple[list[np.ndarray | None], list[Failure]]:
         """The rows of a batch, None for pictures that cannot be used, and the reasons."""
         if self.on_error == "raise":
-            return list(self._rows(images)), []
+            return list(self._rows(images, recall)), []
         rows: list[np.ndarray | None] = []
         failures = []
         for position in range(len(images)):
             try:
-                rows.append(self._rows(images[position : position + 1])[0])
+                rows += self._rows(images[position : position + 1], recall)
             except ImageError as error:
                 rows.append(None)
                 failures.append(Failure(error.position, error.item, error.reason))
         return rows, failures
 
-    def _first_length(self, images: Images) -> int:
+    def _first_length(self, images: Images, recall: Recall) -> int:
         first: ImageError | None = None
         for position in range(len(images)):
             try:
-                return self._rows(images[position : position + 1]).shape[1]
+                return len(self._rows(images[position : position + 1], recall)[0])
             except ImageError as error:
                 if self.on_error == "raise":
                     raise
@@ -274,11 +298,12 @@ class GlobalExtractor(CodesOutput, Extractor):
                 continue
             if expected is None:
                 expected = len(row)
-            if len(row) != expected:
-                with images.naming(position):
-                    raise self._unequal(len(row), expected)
+            with images.naming(position):
+                self._refuse_unequal(expected, len(row))
         return expected or 0
 
-    def _unequal(self, length: int, expected: int) -> ImageError:
-        name = type(self).__name__
-        return ImageError(f"{name} gives {length} numbers, {expected} for those before; all must agree. {self._way_out}")
+    def _refuse_unequal(self, expected: int, length: int) -> None:
+        if length != expected:
+            raise ImageError(
+                f"{type(self).__name__} gives {length} numbers, {expected} for those before; all must agree. {self._way_out}"
+            )

@@ -54,7 +54,7 @@ def gram(loop: Callable[..., None], X: np.ndarray, Y: np.ndarray, n_jobs: int | 
     def part(rows: range) -> None:
         loop(X[rows.start : rows.stop], Y, rows.start if same else 0, sums[rows.start : rows.stop])
 
-    map_batches(part, range(len(X)), n_jobs=n_jobs, batch_size=ROWS)
+    map_batches(part, range(len(X)), n_jobs=n_jobs, batch_size=ROWS, shared_memory=True)
     if same:
         _mirror(sums)
     return sums

@@ -16,7 +16,8 @@ from sklearn.base import BaseEstimator
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence._archive import SCHEMA, pack
 from featrec.persistence._names import INTERNALS, public_module
-from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value
+from featrec.persistence._pyramid import PYRAMID_CHECKS
+from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value, public_name
 from featrec.persistence._settings import check_settings, drop_locations
 from featrec.persistence._versions import installed_versions
 
@@ -44,9 +45,9 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
 
     Notes
     -----
-    Where a pipeline caches (``memory``) is not written, and of a fitted ``CNNFeatures`` the network goes along while its
-    file's folder does not. Other parameters are written as they are, so one that names a file is in the model file too.
-    Objects that share a part each get their own copy of it when loaded.
+    Where a pipeline (``memory``) or an extractor (``cache``) caches is not written, and of a fitted ``CNNFeatures`` the
+    network goes along while its file's folder does not. Other parameters are written as they are, so one that names a file is
+    in the model file too. Objects that share a part each get their own copy of it when loaded.
 
     Examples
     --------
@@ -142,6 +143,8 @@ def _refuse_large_settings(schema: Any, arrays: dict[str, bytes]) -> None:
     try:
         for node in nodes(schema):
             check_settings(node, arrays)
+            if public_name(node) in PYRAMID_CHECKS:
+                PYRAMID_CHECKS[public_name(node)](node, arrays)
     except ModelFileError as error:
         raise InputError(str(error)) from None
 

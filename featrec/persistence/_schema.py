@@ -21,6 +21,7 @@ __all__ = [
     "full_name",
     "make_tree",
     "nodes",
+    "over",
     "plain_fields",
     "plain_value",
     "public_name",
@@ -132,6 +133,11 @@ def check_range(node: Node, indices: np.ndarray, limit: int, what: str) -> None:
     """Refuse what points outside."""
     if indices.size and (indices.min() < 0 or indices.max() >= limit):
         refuse(node, f"{what} is {indices.min()} or {indices.max()}, outside 0 to {limit - 1}")
+
+
+def over(node: Node, name: str, value: Any, most: float) -> NoReturn:
+    """Say which setting of which object asks for too much."""
+    raise ModelFileError(f"{public_name(node)}: {name}={value!r:.80} is over the limit of {most:,} for a model file")
 
 
 def refuse(node: Node, what: str) -> NoReturn:

@@ -21,10 +21,12 @@ HOLDS = {"euclidean": "numbers", "hamming": "packed bits"}
 class Vocabulary(Estimator):
     """Learns words from descriptors.
 
-    A subclass names its ``metric`` and writes ``_learn(descriptors, random)`` and ``_check_array(X)``.
+    A subclass names its ``metric`` and writes ``_learn(descriptors, random)`` and ``_check_array(X)``. Its first parameter,
+    ``size_parameter``, is how many words it learns.
     """
 
     metric: ClassVar[str]
+    size_parameter: ClassVar[str] = "n_words"
     _parameter_constraints = {
         "n_words": [positive_integer()],
         "max_iter": [positive_integer()],
@@ -74,11 +76,15 @@ class Vocabulary(Estimator):
         words : array of shape (n,), int32
             Rows of ``words_``; of equally near words the first.
         """
-        check_is_fitted(self, "words_")
-        if isinstance(descriptors, Bag):
-            self._check_metric(descriptors)
-            descriptors = descriptors.descriptors
-        return nearest_word(descriptors, self.words_, self.metric)
+        return nearest_word(self._to_compare(descriptors), self.words_, self.metric)
+
+    def _to_compare(self, descriptors: Any) -> Any:
+        """What `nearest` was given, out of its Bag, once there is something to compare it with."""
+        check_is_fitted(self)
+        if not isinstance(descriptors, Bag):
+            return descriptors
+        self._check_metric(descriptors)
+        return descriptors.descriptors
 
     def _fit_sample(self, sample: Bag, n_images: int, random: np.random.RandomState) -> Self:
         """Learn from what was drawn of so many images, going on with the random numbers that drew it."""
@@ -100,10 +106,12 @@ class Vocabulary(Estimator):
             )
 
     def _check_enough(self, n: int) -> None:
-        if n < self.n_words:
+        name = self.size_parameter
+        wanted = getattr(self, name)
+        if n < wanted:
             raise InputError(
-                f"{type(self).__name__}: {self.n_words} words cannot be learned from {n} descriptors (n_samples={n}). "
-                "Lower n_words, raise max_descriptors, or give more images."
+                f"{type(self).__name__}: {wanted} {name.removeprefix('n_')} cannot be learned from {n} descriptors "
+                f"(n_samples={n}). Lower {name}, raise max_descriptors, or give more images."
             )
 
     def _check_array(self, X: Any) -> np.ndarray:

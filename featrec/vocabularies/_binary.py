@@ -145,7 +145,7 @@ class _Majority:
             rows = slice(points.start, points.stop)
             nearest_hamming(self.blocks[rows], word_blocks, self.nearest[rows], self.distances[rows])
 
-        map_batches(part, range(len(self.blocks)), n_jobs=self.n_jobs, batch_size=PART)
+        map_batches(part, range(len(self.blocks)), n_jobs=self.n_jobs, batch_size=PART, shared_memory=True)
 
     def round(self, words: np.ndarray) -> np.ndarray:
         """Assign, then let the members vote on each bit."""

@@ -12,10 +12,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from featrec.base import positive_integer, real_number
+from featrec.compiled._dot_products import has_float_dot, lloyd_round_by_dot
 from featrec.compiled._kmeans import lloyd_round, seed_euclidean
 from featrec.parallel import map_batches, one_inner_thread
 from featrec.vocabularies._base import Vocabulary
-from featrec.vocabularies._words import half_norms
+from featrec.vocabularies._words import half_norms, whole_sixes
 
 # The start words are drawn from so many points a word: more cost time and win nothing that Lloyd's rounds do not.
 SEEDING_POINTS = 20
@@ -50,7 +51,8 @@ class KMeansVocabulary(Vocabulary):
 
     Attributes
     ----------
-    words_ : array of shape (n_words, d), float32
+    words_ : array of shape (n_words, d)
+        float32; of descriptors that are bytes (uint8) the rounded means, uint8, so that the nearest word is found by integers.
     inertia_ : float
         The sum of squared distances of the descriptors to their words.
     n_iter_ : int
@@ -62,7 +64,8 @@ class KMeansVocabulary(Vocabulary):
     -----
     k-means++ in its greedy variant, 2 + log(n_words) candidates for each word, draws the start words from 20 descriptors
     a word rather than from all. A word that loses all its members moves to the descriptor that is farthest from its own word.
-    Products are float32, sums float64, and the mean is taken off first, so that a common offset costs no precision.
+    Products are float32, sums float64, and the mean is taken off first, so that a common offset costs no precision. Bytes are
+    rounded once, after the last round; ``inertia_`` speaks of the rounded words.
 
     References
     ----------
@@ -118,15 +121,17 @@ class KMeansVocabulary(Vocabulary):
         return validate_data(self, X, dtype=(np.float32, np.float64, np.uint8))
 
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
-        mean = descriptors.mean(axis=0, dtype=np.float64)
+        mean = descriptors.mean(axis=0, dtype=np.float64).astype(np.float32)
         points = np.ascontiguousarray(descriptors - mean, dtype=np.float32)
         # BLAS adds up in another order with another number of threads; one, in each of our own, makes n_jobs invisible.
         with one_inner_thread():
             lloyd = Lloyd(points, self.max_iter, self.tol, self.n_jobs)
             runs = [lloyd.run(start_words(points, self.n_words, random)) for _ in range(self.n_init)]
-        best = min(runs, key=lambda run: run.inertia)
-        self.words_ = (best.words + mean).astype(np.float32)
-        self.inertia_ = best.inertia
+            best = min(runs, key=lambda run: run.inertia)
+            self.words_, self.inertia_ = best.words + mean, best.inertia
+            if descriptors.dtype == np.uint8:
+                self.words_ = np.rint(self.words_).astype(np.uint8)
+                self.inertia_ = lloyd.inertia(self.words_ - mean)
         self.n_iter_ = best.rounds
         if best.empty:
             warn_of_few_distinct(self.n_words, best.empty)
@@ -164,7 +169,7 @@ class Lloyd:
     def __init__(self, points: np.ndarray, max_iter: int, tol: float, n_jobs: int | None):
         self.points, self.max_iter, self.n_jobs = points, max_iter, n_jobs
         self.half_norms = half_norms(points)
-        self.least_move = tol * float(points.var(axis=0, dtype=np.float64).mean())
+        self.least_move = tol * _mean_variance(points, self.half_norms)
         self.nearest = np.full(len(points), -1, np.int32)
         self.distances = np.empty(len(points), np.float32)
 
@@ -186,23 +191,29 @@ class Lloyd:
         self._assign(words)
         return self._run(words, rounds)
 
+    def inertia(self, words: np.ndarray) -> float:
+        """The sum of squared distances to the nearest of these words."""
+        self._assign(words)
+        return float(self.distances.sum(dtype=np.float64))
+
     def _run(self, words: np.ndarray, rounds: int) -> Run:
         used = np.bincount(self.nearest, minlength=len(words)) > 0
         return Run(words, float(self.distances.sum(dtype=np.float64)), rounds, int((~used).sum()))
 
     def _assign(self, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         k, d = words.shape
+        lloyd, words = (lloyd_round_by_dot, whole_sixes(words)) if has_float_dot() else (lloyd_round, words)
         halves = half_norms(words)
 
         def part(points: range) -> tuple[np.ndarray, np.ndarray]:
             rows = slice(points.start, points.stop)
             sums, counts = np.empty((k, d), np.float64), np.empty(k, np.int64)
             nearest, distances = self.nearest[rows], self.distances[rows]
-            lloyd_round(self.points[rows], words, halves, self.half_norms[rows], nearest, distances, sums, counts)
+            lloyd(self.points[rows], words, halves, self.half_norms[rows], nearest, distances, sums, counts)
             return sums, counts
 
         size = max(LEAST_PART, 2 * k, -(-len(self.points) // PARTS))
-        parts = map_batches(part, range(len(self.points)), n_jobs=self.n_jobs, batch_size=size)
+        parts = map_batches(part, range(len(self.points)), n_jobs=self.n_jobs, batch_size=size, shared_memory=True)
         return np.sum([sums for sums, _ in parts], axis=0), np.sum([counts for _, counts in parts], axis=0)
 
     def _means(self, words: np.ndarray, sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -211,6 +222,12 @@ class Lloyd:
             counts[self.nearest[point]] -= 1
             sums[word], counts[word], self.nearest[point] = self.points[point], 1, word
         return np.where(counts[:, None] > 0, sums / np.maximum(counts, 1)[:, None], words).astype(np.float32)
+
+
+def _mean_variance(points: np.ndarray, halves: np.ndarray) -> float:
+    """Of the features, from the squared lengths: `var` would hold all points in float64."""
+    mean = points.mean(axis=0, dtype=np.float64)
+    return max(0.0, float(2 * halves.mean(dtype=np.float64) - mean @ mean)) / points.shape[1]
 
 
 def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]:

@@ -4,18 +4,21 @@ import importlib
 import inspect
 import pkgutil
 
+import cv2
+import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 import featrec
-from featrec.descriptors import ORB, CNNFeatures, DenseSIFT, TinyImage
-from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, TinyImage, Whiten
+from featrec.encoders import LLC, VLAD, BagOfWords, FisherVector, SoftBagOfWords, SpatialPyramid, TriangleCode
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
 from featrec.preprocessing import Augmented, Resize, Unflatten
-from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary
+from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
+BASES |= {"BagStep"}
 NO_STAGES = {"featrec.base", "featrec.cli", "featrec.serve", "featrec.__main__"}
 
 
@@ -36,6 +39,11 @@ def public_estimators():
 # What a class needs beyond its defaults, or smaller defaults where those would take long.
 ARGUMENTS = {
     BagOfWords: lambda network: {"vocabulary": 6, "random_state": 0},
+    FisherVector: lambda network: {"vocabulary": 3, "random_state": 0},
+    VLAD: lambda network: {"vocabulary": 4, "random_state": 0},
+    TriangleCode: lambda network: {"vocabulary": 6, "random_state": 0},
+    SoftBagOfWords: lambda network: {"vocabulary": 8, "random_state": 0},
+    LLC: lambda network: {"vocabulary": 8, "random_state": 0},
     SpatialPyramid: lambda network: {"encoder": BagOfWords(4, random_state=0), "levels": 2},
     CNNFeatures: lambda network: {"model": network, "preprocessing": "tf", "size": 32},
     Resize: lambda network: {"size": (48, 40)},
@@ -50,10 +58,21 @@ ARGUMENTS = {
         "random_state": 0,
     },
     KMeansVocabulary: lambda network: {"n_words": 5, "random_state": 0},
+    GaussianVocabulary: lambda network: {"n_components": 4, "random_state": 0},
     BinaryVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     ORB: lambda network: {"edge_threshold": 10, "patch_size": 15},
+    AKAZE: lambda network: {"threshold": 1e-4},
+    BRISK: lambda network: {"pattern_scale": 0.5},
+    Whiten: lambda network: {"n_components": 5, "random_state": 0},
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
 }
+
+
+def marks(name):
+    """AKAZE and BRISK are in the contributed modules of OpenCV 5, which a plain wheel lacks."""
+    homes = (cv2, getattr(cv2, "xfeatures2d", None))
+    lacking = name in {"AKAZE", "BRISK"} and not any(hasattr(home, f"{name}_create") for home in homes)
+    return [pytest.mark.skip(reason=f"this OpenCV has no {name}")] if lacking else []
 
 
 def make(cls, network):
@@ -63,7 +82,12 @@ def make(cls, network):
 
 def kind(cls):
     """The part that a class plays, which decides what it is put through."""
-    for base, name in ((GlobalExtractor, "extractor"), (LocalExtractor, "extractor"), (Preprocessor, "preprocessor")):
+    for base, name in (
+        (GlobalExtractor, "extractor"),
+        (LocalExtractor, "extractor"),
+        (Preprocessor, "preprocessor"),
+        (BagStep, "bag step"),
+    ):
         if issubclass(cls, base):
             return name
     module = cls.__module__.split(".")[1]

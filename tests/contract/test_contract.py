@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from featrec.lazy import Bags, Images
 from featrec.persistence import load, save
 from featrec.testing import _pictures, _random_bags, check_encoder, check_extractor
-from tests.contract.estimators import kind, make, public_estimators
+from tests.contract.estimators import kind, make, marks, public_estimators
 from tests.tiny_network import write_tiny_network
 
 ALL = public_estimators()
-CLASSES = [pytest.param(cls, id=name) for name, cls in sorted(ALL.items())]
-KINDS = {"extractor", "preprocessor", "encoder", "vocabulary", "codes", "classifier", "classifier of codes"}
+CLASSES = [pytest.param(cls, id=name, marks=marks(name)) for name, cls in sorted(ALL.items())]
+KINDS = {"extractor", "preprocessor", "bag step", "encoder", "vocabulary", "codes", "classifier", "classifier of codes"}
 
 
 def of_kind(*kinds):
@@ -38,6 +39,11 @@ def binary_bags():
     return [Bag(random.integers(0, 256, (n, 32), dtype=np.uint8), metric="hamming") for n in (9, 14, 3, 20)]
 
 
+def histograms():
+    """Bags without negative numbers, with frames."""
+    return [replace(bag, descriptors=abs(bag.descriptors)) for bag in _random_bags()]
+
+
 def material(cls):
     """What an estimator of this class is fitted on and applied to."""
     if cls.__name__ == "Unflatten":
@@ -49,6 +55,7 @@ def material(cls):
         "preprocessor": _pictures,
         "encoder": _random_bags,
         "vocabulary": _random_bags,
+        "bag step": histograms,
         "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
         "classifier of codes": lambda: np.random.default_rng(0).random((12, 17)).astype(np.float32),
         "classifier": _pictures,
@@ -78,7 +85,8 @@ def outcome(estimator, X):
         return [estimator.predict(X), estimator.predict_proba(X)]
     if kind(type(estimator)) == "classifier of codes":
         return [estimator.predict(X), estimator.decision_function(X)]
-    return [estimator.nearest(X[0].descriptors), estimator.words_]
+    learned = ("words_", "weights_", "means_", "covariances_")
+    return [estimator.nearest(X[0].descriptors), *(vars(estimator)[name] for name in learned if name in vars(estimator))]
 
 
 def equal(first, second):
@@ -161,7 +169,10 @@ def test_two_fits_agree_whatever_n_jobs(cls, network):
     assert equal(outcome(fitted(first, X), X), outcome(fitted(second, X), X))
 
 
-@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", "classifier", "classifier of codes"))
+LEARNING_STEPS = [param for param in of_kind("bag step") if param.values[0]().__sklearn_tags__().requires_fit]
+
+
+@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", "classifier", "classifier of codes") + LEARNING_STEPS)
 def test_before_fit_it_says_so(cls, network):
     X = material(cls)
     estimator = make(cls, network)
@@ -206,8 +217,9 @@ def test_pandas_frames_keep_names(cls, network):
 
 
 def two_dimensional():
-    return [cls(n_words=3, random_state=0) if name == "KMeansVocabulary" else cls() for name, cls in sorted(ALL.items())
-            if name in {"KMeansVocabulary", "HistogramKernel", "WideLinearSVC"}]  # fmt: skip
+    small = {"KMeansVocabulary": "n_words", "GaussianVocabulary": "n_components"}
+    return [cls(**{small[name]: 3, "random_state": 0} if name in small else {}) for name, cls in sorted(ALL.items())
+            if name in {*small, "HistogramKernel", "WideLinearSVC"}]  # fmt: skip
 
 
 def stated_departures(estimator):

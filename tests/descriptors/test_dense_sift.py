@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from skimage import data
+from skimage.color import rgb2hsv
 from sklearn.base import clone
 
 from featrec.compiled._dense_sift import dense_sift
@@ -15,9 +17,13 @@ from featrec.exceptions import InputError
 from tests.naive import dense_sift as naive
 
 REFERENCE = Path(__file__).parents[1] / "data" / "vlfeat_reference.npz"
-FLAT_CASES = [
-    (image, step, bin_size) for image in ("camera", "brick") for step, bin_size in ((4, 4), (3, 5), (6, 8))
-]  # step and bin size of VLFeat's figures with a flat window
+# Picture, step, bin size, window and window size of VLFeat's figures.
+CASES = [
+    (image, *case)
+    for image in ("camera", "brick")
+    for case in ((4, 4, "flat", 1.5), (3, 5, "flat", 1.5), (6, 8, "flat", 1.5), (6, 4, "gauss", 1.5), (7, 6, "gauss", 2.0))
+]
+WINDOWS = {"flat": "flat", "gauss": "gaussian"}
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +58,23 @@ def vlfeat_angle(dy, dx):
 
 
 class TestVLFeat:
-    @pytest.mark.parametrize(("image", "step", "bin_size"), FLAT_CASES)
-    def test_flat_window(self, vlfeat, image, step, bin_size):
-        key = f"dsift_{image}_step{step}_bin{bin_size}_flat_window1.5"
-        extractor = DenseSIFT(step=step, bin_sizes=bin_size, magnif=None, contrast_threshold=0)
-        bag = extractor.extract(vlfeat[image])
+    @pytest.mark.parametrize(("image", "step", "bin_size", "window", "window_size"), CASES)
+    def test_both_windows(self, vlfeat, image, step, bin_size, window, window_size):
+        key = f"dsift_{image}_step{step}_bin{bin_size}_{window}_window{window_size}"
+        given = {"step": step, "bin_sizes": bin_size, "window": WINDOWS[window], "window_size": window_size}
+        bag = DenseSIFT(**given, magnif=None, contrast_threshold=0).extract(vlfeat[image])
         np.testing.assert_array_equal(bag.frames[:, :2], vlfeat[key + "_xy_norm"][:, :2])
         assert correlation(bag.descriptors, vlfeat[key].astype(np.float32)) >= 0.9999
         np.testing.assert_allclose(bag.descriptors, vlfeat[key], atol=0.012)
+
+    @pytest.mark.parametrize(("image", "step", "bin_size", "window", "window_size"), CASES)
+    def test_mean_gradient(self, vlfeat, image, step, bin_size, window, window_size):
+        norms = vlfeat[f"dsift_{image}_step{step}_bin{bin_size}_{window}_window{window_size}_xy_norm"][:, 2]
+        threshold = float(np.median(norms))
+        given = {"step": step, "bin_sizes": bin_size, "window": WINDOWS[window], "window_size": window_size}
+        bag = DenseSIFT(**given, magnif=None, contrast_threshold=threshold).extract(vlfeat[image])
+        clear = np.abs(norms - threshold) > 1e-5 * threshold
+        np.testing.assert_array_equal(bag.descriptors.any(axis=1)[clear], (norms >= threshold)[clear])
 
     @pytest.mark.parametrize("image", ["camera", "brick"])
     def test_four_sizes_are_phow(self, vlfeat, image):
@@ -75,8 +90,8 @@ class TestVLFeat:
 
     def test_only_the_angle_is_approximated_there(self, vlfeat):
         image = vlfeat["brick"].astype(np.float32) / 255
-        weights = naive.window_weights(8, 1.5)
-        descriptors, contrasts = naive.dense_sift(image, 6, 8, 0, weights, 0, arctangent=vlfeat_angle)
+        profiles = naive.bin_profiles(8, 1.5, "flat")
+        descriptors, contrasts = naive.dense_sift([image], 6, 8, 0, profiles, [1], 0, arctangent=vlfeat_angle)
         key = "dsift_brick_step6_bin8_flat_window1.5"
         np.testing.assert_allclose(descriptors, vlfeat[key], atol=2e-4)
         np.testing.assert_allclose(contrasts, vlfeat[key + "_xy_norm"][:, 2], rtol=1e-5)
@@ -90,20 +105,87 @@ class TestVLFeat:
         assert 0 < np.count_nonzero(norms < threshold) < len(norms)
 
 
-class TestNaive:
-    @pytest.mark.parametrize(
-        ("shape", "step", "bin_size", "first"), [((14, 17), 2, 3, 1), ((9, 4), 1, 1, 0), ((13, 16), 3, 4, 0)]
+def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, out, deviation=0.0, storage=(1, np.inf, 0)):
+    """The compiled loop for one size, given what the plain twin takes: four profiles and no weights."""
+    filters = np.zeros((1, 4, -(-(2 * bin_size - 1) // 4) * 4), np.float32)
+    filters[0, :, : 2 * bin_size - 1] = profiles
+    radius = math.ceil(4 * deviation)
+    smoother = np.zeros((1, -(-(2 * radius + 1) // 4) * 4), np.float32)
+    gaussian = [math.exp(-0.5 * (u / (deviation or 1)) ** 2) for u in range(-radius, radius + 1)]
+    smoother[0, : 2 * radius + 1] = np.array(gaussian) / sum(gaussian)
+    dense_sift(
+        np.array(channels, np.float32),
+        step,
+        np.array([bin_size]),
+        np.array([first]),
+        np.array([radius]),
+        smoother,
+        filters,
+        np.ones((1, 4), np.float32),
+        np.array(shares, np.float32),
+        np.array([threshold * (3 * bin_size + 1) ** 2], np.float32),
+        np.array(storage, np.float32),
+        out,
     )
+    return out
+
+
+SHAPES = [((14, 17), 2, 3, 1), ((9, 4), 1, 1, 0), ((13, 16), 3, 4, 0)]  # of a picture; step, bin size and first
+
+
+class TestNaive:
+    @pytest.mark.parametrize(("shape", "step", "bin_size", "first"), SHAPES)
+    @pytest.mark.parametrize("window", ["flat", "gaussian"])
     @pytest.mark.parametrize("threshold", [0.0, 0.35])
-    def test_agrees(self, shape, step, bin_size, first, threshold):
+    def test_agrees(self, shape, step, bin_size, first, window, threshold):
         image = np.random.default_rng(3).random(shape, dtype=np.float32)
-        weights = np.array(naive.window_weights(bin_size, 1.5), np.float32)
-        expected, contrasts = naive.dense_sift(image, step, bin_size, first, weights, threshold)
-        descriptors = np.full((len(expected), 128), np.nan, np.float32)
-        dense_sift(image, step, bin_size, first, weights, threshold, descriptors)
+        profiles = naive.bin_profiles(bin_size, 1.5, window)
+        expected, contrasts = naive.dense_sift([image], step, bin_size, first, profiles, [1], threshold)
+        out = np.full(expected.shape, np.nan, np.float32)
         assert len(expected) > 0
         assert np.abs(contrasts - threshold).min() > 1e-6
-        np.testing.assert_allclose(descriptors, expected, atol=3e-5)
+        compiled([image], step, bin_size, first, profiles, [1], threshold, out=out)
+        np.testing.assert_allclose(out, expected, atol=5e-6)
+
+    @pytest.mark.parametrize("threshold", [0.0, 0.11])
+    def test_channels_and_smoothing(self, threshold):
+        channels = np.random.default_rng(4).random((3, 12, 13), dtype=np.float32) ** [[[1]], [[2]], [[4]]]
+        profiles, shares = naive.bin_profiles(3, 1.0, "gaussian"), (0.5, 0, 0.4)
+        smooth = [naive.smoothed(channel, 0.4) for channel in channels]
+        expected, contrasts = naive.dense_sift(smooth, 1, 3, 0, profiles, shares, threshold)
+        out = np.full(expected.shape, np.nan, np.float32)
+        assert threshold == 0 or 0 < np.count_nonzero(contrasts < threshold) < len(contrasts)
+        compiled(channels, 1, 3, 0, profiles, shares, threshold, out=out, deviation=0.4)
+        np.testing.assert_allclose(out, expected, atol=2e-5)
+
+    def test_bytes(self):
+        image = np.random.default_rng(5).random((13, 16), dtype=np.float32)
+        profiles = naive.bin_profiles(4, 1.5, "flat")
+        expected = naive.dense_sift([image], 2, 4, 0, profiles, [1], 0)[0]
+        out = compiled([image], 2, 4, 0, profiles, [1], 0, out=np.zeros(expected.shape, np.uint8), storage=(512, 255, 0.5))
+        clear = np.abs(512 * expected % 1 - 0.5) > 0.01
+        assert clear.mean() > 0.9
+        np.testing.assert_array_equal(out[clear], naive.as_bytes(expected)[clear])
+
+    @pytest.mark.parametrize(("step", "bin_sizes"), [(4, (4,)), (3, (4, 5)), (5, (2, 3)), (2, (4, 6)), (7, (1, 4))])
+    @pytest.mark.parametrize("window", ["flat", "gaussian"])
+    def test_extractor(self, step, bin_sizes, window):
+        picture = np.random.default_rng(6).random((19, 23), dtype=np.float32)
+        bag = DenseSIFT(step=step, bin_sizes=bin_sizes, magnif=5, window=window, contrast_threshold=0).extract(picture)
+        expected = []
+        for size in bin_sizes:
+            smooth, profiles = naive.smoothed(picture, size / 5), naive.bin_profiles(size, 1.5, window)
+            first = 3 * (max(bin_sizes) - size) // 2
+            expected.append(naive.dense_sift([smooth], step, size, first, profiles, [1], 0)[0])
+        np.testing.assert_allclose(bag.descriptors, np.concatenate(expected), atol=2e-5)
+
+    def test_smoothing_wider_than_the_picture(self):
+        picture = np.random.default_rng(9).random((7, 8), dtype=np.float32)
+        bag = DenseSIFT(step=1, bin_sizes=2, magnif=0.8, contrast_threshold=0).extract(picture)
+        profiles = naive.bin_profiles(2, 1.5, "flat")
+        expected = naive.dense_sift([naive.smoothed(picture, 2.5)], 1, 2, 0, profiles, [1], 0)[0]
+        assert bag.descriptors.shape == (2, 128)
+        np.testing.assert_allclose(bag.descriptors, expected, atol=1e-3)
 
     @pytest.mark.parametrize("angle", range(0, 360, 15))
     def test_every_direction(self, angle):
@@ -205,12 +287,108 @@ class TestInput:
         DenseSIFT(magnif=None).extract(image)
         np.testing.assert_array_equal(image, before)
 
-    def test_threads_give_the_same(self, picture):
-        extractor = DenseSIFT(step=3)
+    @pytest.mark.parametrize("given", [{}, {"color": "rgb", "window": "gaussian", "dtype": "uint8"}], ids=["plain", "all"])
+    def test_threads_give_the_same(self, picture, given):
+        extractor = DenseSIFT(step=3, **given)
         expected = extractor.extract(picture).descriptors
         with ThreadPoolExecutor(2) as pool:
             for bag in pool.map(extractor.extract, [picture] * 8):
                 np.testing.assert_array_equal(bag.descriptors, expected)
+
+
+@pytest.fixture
+def photograph():
+    small = data.astronaut()[100:190:2, 150:260:2]
+    return np.ascontiguousarray(small)
+
+
+class TestColour:
+    """VLFeat's three colour spaces: each channel's descriptors beside each other."""
+
+    @pytest.mark.parametrize("color", ["rgb", "opponent", "hsv"])
+    def test_a_channel_is_described_like_gray(self, photograph, color):
+        bag = DenseSIFT(step=6, bin_sizes=(3, 4), color=color, contrast_threshold=0).extract(photograph)
+        channels = self.channels(photograph / 255, color)
+        assert bag.descriptors.shape == (len(bag.frames), 384)
+        for c, channel in enumerate(channels):
+            low, high = channel.min(), channel.max()
+            gray = DenseSIFT(step=6, bin_sizes=(3, 4), contrast_threshold=0).extract((channel - low) / (high - low))
+            np.testing.assert_array_equal(bag.frames, gray.frames)
+            own = bag.descriptors[:, 128 * c : 128 * c + 128]
+            # Where a channel is nearly constant, rounding decides.
+            assert np.median(np.abs(own - gray.descriptors).max(axis=1)) < 1e-3, (color, c)
+
+    def channels(self, picture, color):
+        red, green, blue = np.moveaxis(picture, 2, 0)
+        if color == "rgb":
+            return red, green, blue
+        if color == "hsv":
+            return np.moveaxis(rgb2hsv(picture), 2, 0)
+        luma = 0.299 * red + 0.587 * green + 0.114 * blue
+        opponents = (red - green) / math.sqrt(2), (red + green - 2 * blue) / math.sqrt(6)
+        return luma, *(opponent + 0.01 * luma for opponent in opponents)
+
+    @pytest.mark.parametrize("color", ["rgb", "opponent", "hsv"])
+    def test_contrast_is_that_of_the_named_channels(self, photograph, color):
+        given = {"step": 3, "bin_sizes": 4, "magnif": None, "contrast_threshold": 0.04}
+        kept = DenseSIFT(color=color, **given).extract(photograph).descriptors.any(axis=1)
+        height, width = photograph.shape[:2]
+        shares = {"rgb": (1 / 3, 1 / 3, 1 / 3), "opponent": (1, 0, 0), "hsv": (0, 0, 1)}[color]
+        channels = [channel[:40, :40] for channel in self.channels(photograph / 255, color)]
+        kept = kept.reshape((height - 13) // 3 + 1, (width - 13) // 3 + 1)[:9, :9]
+        contrasts = naive.dense_sift(channels, 3, 4, 0, naive.bin_profiles(4, 1.5, "flat"), shares, 0)[1].reshape(10, 10)[
+            :9, :9
+        ]
+        clear = np.abs(contrasts - 0.04) > 1e-4
+        assert 0 < kept.sum() < kept.size
+        np.testing.assert_array_equal(kept[clear], (contrasts >= 0.04)[clear])
+
+    @pytest.mark.parametrize("color", ["rgb", "opponent", "hsv"])
+    def test_gray_is_three_equal_channels(self, picture, color):
+        extractor = DenseSIFT(step=6, bin_sizes=4, color=color)
+        three = extractor.extract(np.repeat(picture[..., None], 3, axis=2)).descriptors
+        np.testing.assert_array_equal(extractor.extract(picture).descriptors, three)
+        luma = DenseSIFT(step=6, bin_sizes=4).extract(picture).descriptors
+        described = {"rgb": (0, 1, 2), "opponent": (0, 1, 2), "hsv": (2,)}[color]
+        for c in range(3):
+            expected = luma if c in described else np.zeros_like(luma)
+            np.testing.assert_allclose(three[:, 128 * c : 128 * c + 128], expected, atol=2e-3)
+
+    def test_types_agree(self, photograph):
+        extractor = DenseSIFT(step=6, bin_sizes=4, color="opponent", contrast_threshold=0.02)
+        expected = extractor.extract(photograph).descriptors
+        np.testing.assert_allclose(extractor.extract(photograph / 255).descriptors, expected, atol=1e-3)
+
+    def test_nothing(self):
+        bag = DenseSIFT(color="hsv", dtype="uint8").extract(np.zeros((5, 5), np.uint8))
+        assert bag.descriptors.shape == (0, 384)
+        assert bag.descriptors.dtype == np.uint8
+        assert bag.frames.shape == (0, 4)
+
+
+class TestBytes:
+    @pytest.mark.parametrize("window", ["flat", "gaussian"])
+    def test_numbers_times_512(self, picture, window):
+        given = {"step": 3, "bin_sizes": (3, 5), "window": window, "contrast_threshold": 0.06}
+        numbers = DenseSIFT(**given).extract(picture)
+        held = DenseSIFT(dtype="uint8", **given).extract(picture)
+        assert held.descriptors.dtype == np.uint8
+        assert held.metric == "euclidean"
+        np.testing.assert_array_equal(held.frames, numbers.frames)
+        off = np.abs(held.descriptors - np.minimum(512 * numbers.descriptors, 255))
+        assert off.max() < 0.501
+        assert 0 < np.count_nonzero(~held.descriptors.any(axis=1)) < len(held.frames)
+
+    def test_full_numbers_are_cut(self):
+        stripe = np.zeros((20, 20), np.uint8)
+        stripe[:, 13:] = 255
+        assert DenseSIFT(bin_sizes=4, magnif=None, dtype="uint8").extract(stripe).descriptors.max() == 255
+
+    def test_unreadable_pictures_have_the_same_type(self):
+        extractor = DenseSIFT(dtype="uint8", color="rgb", on_error="empty")
+        bag = extractor.transform([b"no picture"])[0]
+        assert bag.descriptors.shape == (0, 384)
+        assert bag.descriptors.dtype == np.uint8
 
 
 class TestParameters:
@@ -234,7 +412,17 @@ class TestParameters:
             DenseSIFT(bin_sizes=bin_sizes).extract(picture)
 
     @pytest.mark.parametrize(
-        "wrong", [{"step": 0}, {"magnif": 0}, {"contrast_threshold": -1}, {"window_size": 0}, {"bin_sizes": "4"}]
+        "wrong",
+        [
+            {"step": 0},
+            {"magnif": 0},
+            {"contrast_threshold": -1},
+            {"window_size": 0},
+            {"bin_sizes": "4"},
+            {"color": "lab"},
+            {"window": "hann"},
+            {"dtype": "float64"},
+        ],
     )
     def test_wrong_values(self, picture, wrong):
         with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of DenseSIFT must be"):

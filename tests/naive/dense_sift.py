@@ -1,4 +1,4 @@
-"""Plain twin of dense SIFT with a flat window, from the definition."""
+"""Plain twin of dense SIFT, from the definition."""
 
 import math
 
@@ -19,24 +19,46 @@ def pixel_gradients(image, arctangent=math.atan2):
     return magnitudes, angles
 
 
-def window_weights(bin_size, window_size):
-    """The mean of a Gaussian of window_size bins, centred on the descriptor, over each of the four bins of a row."""
-    weights = []
+def smoothed(image, deviation):
+    """A Gaussian of four deviations to each side, along y and x; edges are repeated."""
+    radius = math.ceil(4 * deviation)
+    gaussian = [math.exp(-0.5 * (u / deviation) ** 2) for u in range(-radius, radius + 1)]
+    height, width = image.shape
+    out = np.zeros(image.shape)
+    for y in range(height):
+        for x in range(width):
+            for v in range(-radius, radius + 1):
+                for u in range(-radius, radius + 1):
+                    share = gaussian[v + radius] * gaussian[u + radius] / sum(gaussian) ** 2
+                    out[y, x] += share * image[min(max(y + v, 0), height - 1), min(max(x + u, 0), width - 1)]
+    return out
+
+
+def bin_profiles(bin_size, window_size, window):
+    """What a pixel counts in each of the four bins of a row, from 1 - bin_size to bin_size - 1 pixels off its centre.
+
+    The share falls linearly; the window is a Gaussian of window_size bins around the descriptor, or its mean over the bin.
+    """
+    profiles = []
     for b in range(4):
         centre = bin_size * (b - 1.5)
-        gaussians = [math.exp(-0.5 * ((centre + u) / (bin_size * window_size)) ** 2) for u in range(1 - bin_size, bin_size)]
-        weights.append(sum(gaussians) / len(gaussians))
-    return weights
+        pixels = range(1 - bin_size, bin_size)
+        gaussians = [math.exp(-0.5 * ((centre + u) / (bin_size * window_size)) ** 2) for u in pixels]
+        if window == "flat":
+            gaussians = [sum(gaussians) / len(gaussians)] * len(gaussians)
+        profiles.append([(1 - abs(u) / bin_size) * gaussian for u, gaussian in zip(pixels, gaussians, strict=True)])
+    return profiles
 
 
-def cell(magnitudes, angles, y, x, bin_size):
-    """Eight orientations of the bin centred on (y, x): shares fall linearly in y, x and angle; edges are repeated."""
+def cell(magnitudes, angles, y, x, profile_y, profile_x):
+    """Eight orientations of the bin centred on (y, x): shares fall linearly in angle; edges are repeated."""
     height, width = magnitudes.shape
+    reach = len(profile_y) // 2
     histogram = np.zeros(8)
-    for v in range(1 - bin_size, bin_size):
-        for u in range(1 - bin_size, bin_size):
+    for v in range(-reach, reach + 1):
+        for u in range(-reach, reach + 1):
             pixel = min(max(y + v, 0), height - 1), min(max(x + u, 0), width - 1)
-            share = magnitudes[pixel] * (1 - abs(v) / bin_size) * (1 - abs(u) / bin_size)
+            share = magnitudes[pixel] * profile_y[v + reach] * profile_x[u + reach]
             orientation = angles[pixel] / (2 * math.pi) * 8 % 8
             lower = int(orientation)
             histogram[lower % 8] += share * (1 - (orientation - lower))
@@ -44,22 +66,31 @@ def cell(magnitudes, angles, y, x, bin_size):
     return histogram
 
 
-def dense_sift(image, step, bin_size, first, weights, contrast_threshold, arctangent=math.atan2):
-    """Descriptors and their mean gradients, row by row."""
-    height, width = image.shape
-    magnitudes, angles = pixel_gradients(np.asarray(image, float), arctangent)
+def dense_sift(channels, step, bin_size, first, profiles, shares, contrast_threshold, arctangent=math.atan2):
+    """Descriptors and their mean gradients, row by row; `shares` are the channels' in the mean."""
+    height, width = channels[0].shape
+    gradients = [pixel_gradients(np.asarray(channel, float), arctangent) for channel in channels]
     descriptors, contrasts = [], []
     for y in range(first, height - 3 * bin_size, step):
         for x in range(first, width - 3 * bin_size, step):
-            cells = [
-                weights[by] * weights[bx] * cell(magnitudes, angles, y + by * bin_size, x + bx * bin_size, bin_size)
-                for by in range(4)
-                for bx in range(4)
-            ]
-            raw = np.concatenate(cells)
-            contrasts.append(raw.sum() / (3 * bin_size + 1) ** 2)
-            descriptors.append(normalized(raw) if contrasts[-1] >= contrast_threshold else np.zeros(128))
-    return np.array(descriptors).reshape(-1, 128), np.array(contrasts)
+            raw = []
+            for magnitudes, angles in gradients:
+                cells = [
+                    cell(magnitudes, angles, y + by * bin_size, x + bx * bin_size, profiles[by], profiles[bx])
+                    for by in range(4)
+                    for bx in range(4)
+                ]
+                raw.append(np.concatenate(cells))
+            sums = [channel.sum() * share for channel, share in zip(raw, shares, strict=True)]
+            contrasts.append(sum(sums) / (3 * bin_size + 1) ** 2)
+            kept = contrasts[-1] >= contrast_threshold
+            descriptors.append(np.concatenate([normalized(channel) if kept else np.zeros(128) for channel in raw]))
+    return np.array(descriptors).reshape(-1, 128 * len(channels)), np.array(contrasts)
+
+
+def as_bytes(descriptors):
+    """Times 512, rounded, at most 255."""
+    return np.minimum(np.floor(512 * descriptors + 0.5), 255).astype(np.uint8)
 
 
 def normalized(raw):

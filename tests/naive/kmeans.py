@@ -8,6 +8,21 @@ def nearest_euclidean(points, words, half_norms, nearest):
         nearest[i] = np.argmin([((x - w) ** 2).sum() for w in words])
 
 
+def nearest_by_dot(points, words, norms, farthest, nearest, distances):
+    nearest_euclidean(points.astype(float), words.astype(float), norms, nearest)
+    for i, x in enumerate(points.astype(float)):
+        distances[i] = ((x - words[nearest[i]]) ** 2).sum()
+
+
+def distances_less_shared(points, words, norms, values):
+    for j, w in enumerate(words):
+        for i, x in enumerate(points.T):
+            if points.dtype == np.float32:
+                values[j, i] = norms[j] - np.dot(w, x)
+            else:
+                values[j, i] = norms[j] - 2 * np.dot(w.copy().view(np.int8).astype(int), x.copy().view(np.uint8).astype(int))
+
+
 def lloyd_round(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
     sums[:], counts[:] = 0, 0
     nearest_euclidean(points, words, half_norms, nearest)
@@ -15,6 +30,10 @@ def lloyd_round(points, words, half_norms, half_point_norms, nearest, distances,
         distances[i] = ((x - words[nearest[i]]) ** 2).sum()
         sums[nearest[i]] += x
         counts[nearest[i]] += 1
+
+
+def lloyd_round_by_dot(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
+    lloyd_round(points, words, half_norms, half_point_norms, nearest, distances, sums, counts)
 
 
 def seed_euclidean(points, half_point_norms, first, draws, chosen):

@@ -30,6 +30,7 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
@@ -42,6 +43,7 @@ from sklearn.tree import DecisionTreeClassifier
 from featrec import descriptors, encoders, pairwise, persistence, preprocessing, vocabularies
 from featrec.exceptions import FeatrecWarning, InputError, ModelFileError
 from featrec.persistence import _archive, load, model_bytes, save
+from tests.contract.estimators import marks
 from tests.tiny_network import write_tiny_network
 
 DIGITS = load_digits()
@@ -110,9 +112,9 @@ def _stage_estimators():
     for stage in (preprocessing, descriptors, vocabularies, encoders, pairwise):
         for name in stage.__all__:
             found = getattr(stage, name)
-            abstract = found is getattr(encoders, "Encoder", None)
+            abstract = found in (encoders.Encoder, descriptors.BagStep)
             if inspect.isclass(found) and issubclass(found, BaseEstimator) and not abstract:
-                yield pytest.param(found, id=name)
+                yield pytest.param(found, id=name, marks=marks(name))
 
 
 def _pictures():
@@ -147,6 +149,8 @@ def _example(kind, folder):
     bags = (descriptors.ORB(edge_threshold=8) if packed else descriptors.SIFT()).transform(_pictures())
     if kind is encoders.SpatialPyramid:
         return bags, kind(encoders.BagOfWords(4, random_state=0))
+    if issubclass(kind, descriptors.BagStep):
+        return bags, kind()
     if kind.__module__.startswith(("featrec.encoders", "featrec.vocabularies")):
         return bags, kind(4, random_state=0)
     return _pictures(), kind()
@@ -154,7 +158,8 @@ def _example(kind, folder):
 
 def _answers(model, given):
     if hasattr(model, "nearest"):
-        return [model.nearest(given[0].descriptors), model.words_]
+        learned = [getattr(model, name) for name in ("words_", "weights_", "means_", "covariances_") if hasattr(model, name)]
+        return [model.nearest(given[0].descriptors), *learned]
     answers = model.transform(given) if hasattr(model, "transform") else model.predict_proba(given)
     return [getattr(answer, "descriptors", answer) for answer in answers]
 
@@ -239,6 +244,38 @@ def _bag_of_words():
     pictures = [np.pad(image.astype(np.uint8) * 15, 12) for image in DIGITS.images[:60]]
     model = make_pipeline(descriptors.DenseSIFT(), words, SVC(kernel=pairwise.HistogramKernel()))
     return pictures, model.fit(pictures, LABELS[:60])
+
+
+@pytest.mark.parametrize(
+    "encoder",
+    [
+        encoders.FisherVector(3, random_state=0),
+        encoders.FisherVector(GaussianMixture(3, covariance_type="diag", random_state=0), weight_gradients=True),
+        encoders.VLAD(4, random_state=0),
+        encoders.SpatialPyramid(encoders.FisherVector(3, random_state=0), levels=2),
+        encoders.SpatialPyramid(encoders.LLC(6, random_state=0), levels=[(1, 1), (3, 1)]),
+    ],
+    ids=lambda encoder: str(encoder)[:40],
+)
+def test_a_pipeline_of_bag_steps_predicts_the_same(encoder, tmp_path):
+    labels = [0, 1] * 3
+    steps = descriptors.SIFT(), descriptors.RootSIFT(), descriptors.Whiten(9, random_state=0)
+    model = make_pipeline(*steps, descriptors.AppendPosition(scale=True), encoder, LinearSVC(random_state=0))
+    model.fit(_pictures(), labels)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert np.array_equal(loaded.decision_function(_pictures()), model.decision_function(_pictures()))
+    assert list(loaded[:-2].get_feature_names_out()) == list(model[:-2].get_feature_names_out())
+
+
+def test_words_of_bytes_come_back_as_bytes(tmp_path):
+    extractor = descriptors.DenseSIFT(step=8, bin_sizes=4, dtype="uint8")
+    model = make_pipeline(extractor, encoders.BagOfWords(5, random_state=0), LinearSVC(random_state=0))
+    model.fit(_pictures(), [0, 1] * 3)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert loaded[1].vocabulary_.words_.dtype == np.uint8
+    assert np.array_equal(loaded.decision_function(_pictures()), model.decision_function(_pictures()))
 
 
 def test_a_fresh_process_needs_no_import_but_load(tmp_path):

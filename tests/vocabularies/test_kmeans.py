@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
+from numba import config
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
-from featrec.compiled import _kmeans
+from featrec.compiled import _dot_products, _kmeans
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import KMeansVocabulary
 from featrec.vocabularies._kmeans import Lloyd, seeding_draws
-from featrec.vocabularies._words import half_norms
+from featrec.vocabularies._words import half_norms, whole_sixes
 from tests.naive import kmeans as naive
 
 
@@ -25,15 +26,27 @@ def clusters(rng, n, d, k, spread=0.2):
 
 
 @pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (300, 4, 3)])
-def test_a_round_is_its_naive_twin(rng, n, k, d):
+@pytest.mark.parametrize("name", ["lloyd_round", "lloyd_round_by_dot"])
+def test_a_round_is_its_naive_twin(rng, name, n, k, d):
+    if name == "lloyd_round_by_dot" and not _dot_products.has_float_dot() and not config.DISABLE_JIT:
+        pytest.skip("the processor has no AVX-512: BLAS answers")
     points, words = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(k, d)).astype(np.float32)
+    given = whole_sixes(words) if name == "lloyd_round_by_dot" else words
+    ours = getattr(_kmeans, name, None) or getattr(_dot_products, name)
     results = []
-    for loop in (_kmeans.lloyd_round, naive.lloyd_round):
+    for loop, of in ((ours, given), (getattr(naive, name), words)):
         out = np.empty(n, np.int32), np.empty(n, np.float32), np.empty((k, d)), np.empty(k, np.int64)
-        loop(points, words, half_norms(words), half_norms(points), *out)
+        loop(points, of, half_norms(of), half_norms(points), *out)
         results.append(out)
     for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_lloyd_reaches_the_same_inertia_with_and_without_blas(rng, monkeypatch):
+    X = clusters(rng, 3000, 16, 30)
+    here = Lloyd(X, 50, 0.0, None).run(X[:25]).inertia
+    monkeypatch.setattr("featrec.vocabularies._kmeans.has_float_dot", lambda: False)
+    assert Lloyd(X, 50, 0.0, None).run(X[:25]).inertia == pytest.approx(here, rel=1e-3)
 
 
 @pytest.mark.parametrize("n, k", [(1, 1), (30, 1), (40, 7)])
@@ -101,11 +114,23 @@ def test_fewer_distinct_descriptors_than_words_warn():
     assert np.isfinite(vocabulary.words_).all()
 
 
-def test_bytes_are_taken_as_numbers(rng):
+def test_bytes_are_taken_as_numbers_and_their_means_rounded(rng):
     X = rng.integers(0, 256, (200, 8), np.uint8)
     from_bytes, from_floats = (KMeansVocabulary(5, random_state=0).fit([Bag(x)]) for x in (X, X.astype(np.float32)))
-    np.testing.assert_array_equal(from_bytes.words_, from_floats.words_)
-    assert from_bytes.nearest(Bag(X)).dtype == np.int32
+    assert from_bytes.words_.dtype == np.uint8
+    np.testing.assert_array_equal(from_bytes.words_, np.rint(from_floats.words_))
+    nearest = from_bytes.nearest(Bag(X))
+    apart = ((X.astype(float) - from_bytes.words_[nearest]) ** 2).sum()
+    assert from_bytes.inertia_ == pytest.approx(apart, rel=1e-5)
+    np.testing.assert_array_equal(nearest, from_bytes.nearest(X.astype(np.float32)))
+    assert KMeansVocabulary(5, random_state=0).fit(X).words_.dtype == np.uint8
+
+
+def test_words_of_bytes_stay_bytes_at_both_ends():
+    X = np.repeat(np.array([[0, 255], [255, 0]], np.uint8), 9, axis=0)
+    vocabulary = KMeansVocabulary(2, random_state=0).fit(X)
+    assert sorted(vocabulary.words_.tolist()) == [[0, 255], [255, 0]]
+    assert vocabulary.inertia_ == pytest.approx(0.0, abs=1e-3)
 
 
 def test_as_many_words_as_descriptors(rng):

@@ -1,0 +1,114 @@
+"""Tables in the documents, rendered from the results that are kept beside them.
+
+    python benchmarks/render.py             renew every table
+    python benchmarks/render.py --check     say which would change, and change nothing
+
+A table stands between two marks, the first of which says what it shows; the file lies in benchmarks/results::
+
+    <!-- table: bench scenes.jsonl split=random validation=no -->
+    <!-- end -->
+
+``end_to_end FILE`` takes no conditions, ``speed FILE`` may have ``topic=NAME``. ``bench FILE`` takes ``dataset``, ``split``,
+``recipe``, ``title`` (each a name) and ``validation`` (yes or no).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from benchmarks import end_to_end, speed  # noqa: E402  (the repository must be on the path first)
+from featrec.cli._bench_results import read_results  # noqa: E402
+from featrec.cli._bench_table import HEADER, markdown, summary, told  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results"
+DOCUMENTS = ("README.md", "docs/*.md", "docs/*/*.md")
+MARKED = re.compile(r"(<!-- table: (?P<what>[^\n]+?) -->\n).*?(<!-- end -->)", re.S)
+NOTHING = "*Not measured yet.*"
+
+
+def documents(root: Path = ROOT) -> list[Path]:
+    """Those with a table, sorted."""
+    found = [path for pattern in DOCUMENTS for path in root.glob(pattern)]
+    return sorted(path for path in found if MARKED.search(path.read_text(encoding="utf-8")))
+
+
+def rendered(text: str, results: Path = RESULTS) -> str:
+    """The same text with every table as its results have it."""
+    return MARKED.sub(lambda found: f"{found[1]}{table(found['what'], results)}\n{found[3]}", text)
+
+
+def table(what: str, results: Path = RESULTS) -> str:
+    """What a mark asks for; a file that is not there yet leaves a line that says so."""
+    kind, name, *conditions = what.split()
+    if kind not in KINDS:
+        raise ValueError(f"a table shows {', '.join(KINDS)}; got {what!r}")
+    wanted = dict(condition.split("=", 1) for condition in conditions)
+    path = results / name
+    return KINDS[kind](path, wanted) if path.exists() else NOTHING
+
+
+def _bench(path: Path, wanted: dict[str, str]) -> str:
+    rows = [row for row in read_results(path).values() if all(_meets(row, *condition) for condition in wanted.items())]
+    parts = [f"{place}:\n\n{markdown(HEADER, lines)}" for place, lines in summary(rows).items()]
+    return "\n\n".join([*parts, _measured_on(rows)]) if rows else NOTHING
+
+
+def _meets(row: dict[str, Any], name: str, value: str) -> bool:
+    if name == "validation":
+        return (row["split"]["validation"] is not None) == (value == "yes")
+    if name not in ("dataset", "recipe", "split", "title"):
+        raise ValueError(f"a table of bench takes dataset, recipe, split, title and validation; got {name!r}")
+    found: str = row["split"]["kind"] if name == "split" else row[name]
+    return found == value
+
+
+def _speed(path: Path, wanted: dict[str, str]) -> str:
+    rows = [row for row in _lines(path) if wanted.get("topic") in (None, row["topic"])]
+    return f"{speed.table(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
+
+
+def _end_to_end(path: Path, wanted: dict[str, str]) -> str:
+    rows = _lines(path)
+    return f"{end_to_end.table(rows)}\n\n{_measured_on(rows)}"
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def _measured_on(rows: Iterable[dict[str, Any]]) -> str:
+    return "\n".join(f"Measured on {line}" for line in sorted({told(row) for row in rows}))
+
+
+KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {"bench": _bench, "end_to_end": _end_to_end, "speed": _speed}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """1 where --check finds a document that differs from the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where something would change")
+    options = parser.parse_args(arguments)
+    changed = []
+    for path in documents():
+        text = path.read_text(encoding="utf-8")
+        new = rendered(text)
+        if new != text:
+            changed.append(path)
+            if not options.check:
+                path.write_text(new, encoding="utf-8")
+    print("\n".join(f"{path.relative_to(ROOT)} {'differs' if options.check else 'renewed'}" for path in changed) or "as it is")
+    return int(options.check and bool(changed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""Run recipes on data sets as a file says, each in a fresh process, and go on where it was stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import featrec
+from featrec.cli._bench_config import read_config
+from featrec.cli._bench_results import append, described, read_results
+from featrec.cli._bench_table import HEADER, aligned, markdown, summary, told
+from featrec.cli._stamp import stamp
+from featrec.exceptions import InputError
+
+__all__ = ["add_arguments", "run"]
+
+CELL = "from featrec.cli._bench_cell import main; main()"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to run, where the results go, and how they are shown."""
+    parser.add_argument(
+        "config", metavar="FILE", type=Path, help="a .toml with data sets and recipes, or a .jsonl with results to show"
+    )
+    parser.add_argument("--out", metavar="RESULTS", type=Path, help="where results are added, a line each (FILE as .jsonl)")
+    parser.add_argument(
+        "--only", metavar="TEXT", action="append", default=[], help="only what has this in its recipe's or data set's name"
+    )
+    parser.add_argument("--again", action="store_true", help="run what has a result already, too")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be run, and run nothing")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run what has no result yet, print the table; 1 where some failed, 2 where all did."""
+    if arguments.config.suffix == ".jsonl":
+        if not arguments.config.is_file():
+            raise InputError(f"there is no file {str(arguments.config)!r}; featrec bench CONFIG.toml writes one")
+        return _show(list(read_results(arguments.config).values()), arguments)
+    out = arguments.out or arguments.config.with_suffix(".jsonl")
+    if not out.parent.is_dir():
+        raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
+    cells = [_described(cell) for cell in read_config(arguments.config) if _wanted(cell, arguments.only)]
+    if not cells:
+        raise InputError(f"--only {' --only '.join(arguments.only)} leaves nothing of {arguments.config}")
+    done = read_results(out)
+    rest = [cell for cell in cells if arguments.again or "error" in done.get(cell["key"], {"error": "not run"})]
+    if arguments.dry_run:
+        print("\n".join(f"{_name(cell)}{'' if cell in rest else ': has a result'}" for cell in cells))
+        return 0
+    _check_data(rest)
+    failed = [cell for place, cell in enumerate(rest, start=1) if "error" in _run(cell, out, f"{place}/{len(rest)}")]
+    found = read_results(out)
+    _show([found[cell["key"]] for cell in cells], arguments)
+    return 0 if not failed else 1 if len(failed) < len(cells) else 2
+
+
+def _wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
+    return not only or any(text in name for text in only for name in (cell["title"], cell["recipe"], cell["dataset"]))
+
+
+def _described(cell: dict[str, Any]) -> dict[str, Any]:
+    """The cell with its model's parameters; what the recipe refuses is refused before anything runs."""
+    from featrec.cli._bench_cell import make_model
+
+    try:
+        model = make_model(cell)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the recipe {cell['recipe']!r} cannot be made with {cell['options']}: {error}") from error
+    return described(cell, model)
+
+
+def _check_data(cells: Iterable[dict[str, Any]]) -> None:
+    """A data set that is not there, or has no such option, is found out before the first cell."""
+    from featrec.cli._bench_cell import expanded
+    from featrec.datasets import load_dataset
+
+    seen = []
+    for cell in cells:
+        wanted = (cell["dataset"], cell["dataset_options"])
+        if wanted not in seen:
+            seen.append(wanted)
+            load_dataset(cell["dataset"], **expanded(cell["dataset_options"]))
+
+
+def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
+    """One cell in a process of its own, and its line in the file; what goes wrong there is a result, too."""
+    sys.stderr.write(f"[{progress}] {_name(cell)}: ")
+    sys.stderr.flush()
+    with tempfile.TemporaryDirectory() as folder:
+        found = _in_fresh_process(cell, Path(folder, "found.json"))
+    append(out, cell | found | stamp())
+    words = found.get("error") or f"{100 * found['accuracy']:.1f} %, {found['fit_seconds'] + found['predict_seconds']:.1f} s"
+    sys.stderr.write(words + "\n")
+    return found
+
+
+def _in_fresh_process(cell: dict[str, Any], result: Path) -> dict[str, Any]:
+    paths = [str(Path(featrec.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    done = subprocess.run(
+        [sys.executable, "-c", CELL, str(result)], input=json.dumps(cell), text=True, capture_output=True, env=environment
+    )
+    if result.exists():
+        found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+        return found
+    last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+    code = done.returncode
+    return {"error": f"the process ended by signal {-code}; memory may have run out" if code < 0 else f"exit {code}: {last}"}
+
+
+def _name(cell: dict[str, Any]) -> str:
+    split = cell["split"]
+    kind = f"{split['kind']} split" + (" for validation" if split["validation"] else "")
+    return f"{cell['dataset']}, {kind}, seed {cell['seed']}, {cell['title']}"
+
+
+def _show(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
+    for place, lines in summary(rows).items():
+        print(f"{place}\n\n{(markdown if arguments.markdown else aligned)(HEADER, lines)}\n")
+    failed = sorted({f"failed: {_name(row)}: {row['error']}" for row in rows if "error" in row})
+    print("\n".join([*failed, *sorted({told(row) for row in rows})]))
+    return 0

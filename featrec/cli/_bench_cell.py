@@ -1,0 +1,173 @@
+"""One cell of a benchmark: a recipe on a split, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featrec.cli._bench_splits import Pool, parts
+from featrec.cli._stamp import peak_megabytes
+from featrec.parallel import worker_count
+
+if TYPE_CHECKING:
+    from featrec.lazy import Images
+
+__all__ = ["main", "make_model", "run_cell"]
+
+WARM_UP = 2  # classes, and pictures of each, that a copy of the model sees before the clock starts
+
+
+def main() -> None:
+    """Read a cell from the standard input and write what came out to the file that the command line names."""
+    cell = json.load(sys.stdin)
+    try:
+        found = run_cell(cell)
+    except Exception as error:
+        notes = "; ".join(getattr(error, "__notes__", ()))
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        found = {"error": f"{text} ({notes})" if notes else text}
+    Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")
+
+
+def make_model(cell: Mapping[str, Any]) -> Any:
+    """The recipe of a cell, everything that is drawn from its seed; variables of the environment stand for paths."""
+    from featrec import recipes
+
+    model = recipes.make(cell["recipe"], n_jobs=cell["n_jobs"], **expanded(cell["options"]))
+    drawn = [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
+    return model.set_params(**dict.fromkeys(drawn, cell["seed"]))
+
+
+def expanded(value: Any) -> Any:
+    """The same with ``$NAME`` replaced in every text."""
+    if isinstance(value, str):
+        return os.path.expandvars(value)
+    if isinstance(value, dict):
+        return {name: expanded(item) for name, item in value.items()}
+    return [expanded(item) for item in value] if isinstance(value, list) else value
+
+
+def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Fit, ask, judge and weigh; every figure that the process itself can know."""
+    from featrec.datasets import load_dataset
+
+    pool = Pool(load_dataset(cell["dataset"], **expanded(cell["dataset_options"])))
+    train, test = parts(pool, cell["split"])
+    model = make_model(cell)
+    _warm_up(model, pool, train)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("default")
+        fitted = _timed(pool, lambda: _fit(model, pool.images(train), pool.labels[train]))
+        asked = _timed(pool, lambda: _predict(model, pool.images(test)))
+    _, fit_steps, fit_reading, fit_seconds = fitted
+    predicted, predict_steps, predict_reading, predict_seconds = asked
+    return {
+        "threads": worker_count(cell["n_jobs"]),
+        "n_train": len(train),
+        "n_test": len(test),
+        **_judged(pool.labels[test], np.asarray(predicted), np.unique(pool.labels)),
+        "fit_seconds": fit_seconds,
+        "fit_steps": fit_steps,
+        "predict_seconds": predict_seconds,
+        "predict_steps": predict_steps,
+        "reading_cpu_seconds": {"fit": fit_reading, "predict": predict_reading},
+        "images_per_second": round(len(test) / predict_seconds, 2),
+        "peak_mb": round(peak_megabytes(), 1),
+        "model_bytes": _weight(model),
+        "warnings": sorted({f"{warning.category.__name__}: {warning.message}" for warning in told}),
+    }
+
+
+def _timed(pool: Pool, work: Callable[[], tuple[Any, dict[str, float]]]) -> tuple[Any, dict[str, float], float, float]:
+    """What comes back, the seconds of the steps, those of the processor for reading, and all in all."""
+    pool.seconds = 0.0
+    start = time.perf_counter()
+    found, steps = work()
+    return found, steps, round(pool.seconds, 4), round(time.perf_counter() - start, 4)
+
+
+def _fit(model: Any, images: Images, labels: np.ndarray) -> tuple[Any, dict[str, float]]:
+    """What Pipeline.fit does without a cache, timed step by step; the time of a lazy step falls into the one that pulls."""
+    seconds: dict[str, float] = {}
+    codes: Any = images
+    *steps, (name, last) = _steps(model)
+    for step, transformer in steps:
+        start = time.perf_counter()
+        codes = transformer.fit_transform(codes, labels)
+        seconds[step] = round(time.perf_counter() - start, 4)
+    start = time.perf_counter()
+    last.fit(codes, labels)
+    seconds[name] = round(time.perf_counter() - start, 4)
+    return model, seconds
+
+
+def _predict(model: Any, images: Images) -> tuple[Any, dict[str, float]]:
+    seconds: dict[str, float] = {}
+    codes: Any = images
+    *steps, (name, last) = _steps(model)
+    for step, transformer in steps:
+        start = time.perf_counter()
+        codes = transformer.transform(codes)
+        seconds[step] = round(time.perf_counter() - start, 4)
+    start = time.perf_counter()
+    predicted = last.predict(codes)
+    seconds[name] = round(time.perf_counter() - start, 4)
+    return predicted, seconds
+
+
+def _steps(model: Any) -> list[tuple[str, Any]]:
+    """The steps of a Pipeline, those that do nothing left out; anything else is one step."""
+    if not hasattr(model, "steps"):
+        return [(type(model).__name__.lower(), model)]
+    return [(name, step) for name, step in model.steps if step is not None and step != "passthrough"]
+
+
+def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
+    """Load what the model compiles; what goes wrong with so few pictures either goes wrong later, too, or does not matter."""
+    from sklearn.base import clone
+
+    labels = pool.labels[train]
+    rows = np.concatenate([train[labels == name][:WARM_UP] for name in np.unique(labels)[:WARM_UP]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            clone(model).fit(pool.images(rows), pool.labels[rows]).predict(pool.images(rows[:1]))
+        except Exception:
+            return
+
+
+def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
+    """Accuracies, and label and prediction of each picture, the labels as runs of equal ones."""
+    from featrec.evaluation import compare
+
+    result = compare({"model": predicted}, labels, labels, test=(labels, labels)).results[0]
+    classes = np.union1d(known, predicted)
+    true = np.searchsorted(classes, labels)
+    starts = np.flatnonzero(np.diff(true, prepend=-1))
+    runs = np.column_stack([true[starts], np.diff(starts, append=len(true))])
+    return {
+        "accuracy": round(result.accuracy, 6),
+        "interval": [round(end, 6) for end in result.interval],
+        "balanced_accuracy": round(result.balanced_accuracy, 6),
+        "classes": classes.tolist(),
+        "labels": runs.tolist(),
+        "predicted": np.searchsorted(classes, predicted).tolist(),
+    }
+
+
+def _weight(model: Any) -> int | None:
+    from featrec.exceptions import FeatrecError
+    from featrec.persistence import model_bytes
+
+    try:
+        return model_bytes(model)
+    except FeatrecError:
+        return None

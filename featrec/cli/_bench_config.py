@@ -1,0 +1,161 @@
+"""A benchmark's TOML file as cells: data sets × recipes × seeds, refused by name where something is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import itertools
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from featrec.exceptions import InputError
+
+__all__ = ["cells_of", "read_config"]
+
+HELD_OUT = 0.3  # of each class, where validation = true
+FROM_SEEDS = ("n_jobs", "random_state", "verbose")
+
+
+def read_config(path: Path) -> list[dict[str, Any]]:
+    """The cells of a file, each with everything that decides its result."""
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no file {str(path)!r}; a configuration names [[dataset]] and [[recipe]]") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no TOML: {error}") from error
+    try:
+        return list(cells_of(config))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each data set's splits with each recipe."""
+    _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
+    n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
+    if n_jobs == 0:
+        raise InputError("n_jobs = 0 asks for no threads; 1 is one, -1 all processors")
+    splits = [split for table in _tables(config, "dataset") for split in _splits(table)]
+    recipes = [recipe for table in _tables(config, "recipe") for recipe in _recipes(table)]
+    for split in splits:
+        yield from (split | recipe | {"n_jobs": n_jobs} for recipe in recipes)
+
+
+def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    tables = config.get(name, [])
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"one [[{name}]] at least is needed, in double brackets")
+    for table in tables:
+        if not isinstance(table.get("name"), str):
+            raise InputError(
+                f'each [[{name}]] needs a name, such as name = "{"textures" if name == "dataset" else "bovw_svm"}"'
+            )
+    return tables
+
+
+def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """One for each seed. The standard split draws nothing, unless a part of it is asked for."""
+    where = f"the data set {table['name']!r}"
+    _known(table, ("n_test", "n_train", "name", "options", "seeds", "split", "validation"), where)
+    _check_dataset(table["name"])
+    kind = table.get("split", "standard")
+    if kind not in ("standard", "random"):
+        raise InputError(f'split of {where} is "standard", the one it brings, or "random"; got {kind!r}')
+    sizes = {name: _whole(table, name, where) for name in ("n_train", "n_test")}
+    if kind == "random" and sizes["n_train"] is None:
+        raise InputError(f"a random split of {where} needs n_train, the number of pictures of each class to learn from")
+    validation = _validation(table, where)
+    drawn = kind == "random" or validation is not None or any(size is not None for size in sizes.values())
+    for seed in _seeds(table, where):
+        split = {"kind": kind, **sizes, "validation": validation, "seed": seed if drawn else None}
+        yield {"dataset": table["name"], "dataset_options": _options(table, where), "split": split, "seed": seed}
+
+
+def _recipes(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """One for each point of the grid."""
+    where = f"the recipe {table['name']!r}"
+    _known(table, ("grid", "name", "options", "title"), where)
+    options, grid = _options(table, where), _options(table, where, "grid")
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values or name in options:
+            raise InputError(f"{name} in the grid of {where} is a list of values to try, and stands in the grid alone")
+    _check_recipe(table["name"], [*options, *grid])
+    title = table.get("title", table["name"])
+    for values in itertools.product(*grid.values()):
+        point = dict(zip(grid, values, strict=True))
+        told = ", ".join(f"{name}={value}" for name, value in point.items())
+        yield {"recipe": table["name"], "title": f"{title} {told}".rstrip(), "options": options | point}
+
+
+def _check_dataset(name: str) -> None:
+    """The options are refused by load_dataset, before the first cell runs; here nothing is drawn or read."""
+    from featrec.datasets import dataset_names
+
+    if name not in dataset_names():
+        raise InputError(f"there is no data set {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}")
+
+
+def _check_recipe(name: str, options: Iterable[str]) -> None:
+    from featrec import recipes
+
+    recipes.describe(name)  # refuses a name that there is not
+    parameters = inspect.signature(getattr(recipes, name)).parameters
+    known = [option for option in parameters if option not in FROM_SEEDS]
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return
+    for option in options:
+        if option in FROM_SEEDS:
+            raise InputError(f"{option} is no option here: seeds of the data set and n_jobs of the top level decide")
+        if option not in known:
+            raise InputError(f"the recipe {name!r} has no option {option!r}{_near(option, known)}; it takes {', '.join(known)}")
+    for option, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and option not in options:
+            raise InputError(f"the recipe {name!r} needs the option {option!r}")
+
+
+def _known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    keys = list(keys)
+    for key in table:
+        if key not in keys:
+            raise InputError(f"{where} has no key {key!r}{_near(key, keys)}; it takes {', '.join(keys)}")
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _options(table: Mapping[str, Any], where: str, name: str = "options") -> dict[str, Any]:
+    options = table.get(name, {})
+    if not isinstance(options, dict):
+        raise InputError(f"{name} of {where} is a table, such as {name} = {{ n_words = 200 }}; got {options!r}")
+    return options
+
+
+def _whole(table: Mapping[str, Any], name: str, where: str, *, default: int | None = None, least: int = 1) -> Any:
+    value = table.get(name, default)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise InputError(f"{name} of {where} is an integer from {least} up; got {value!r}")
+    return value
+
+
+def _validation(table: Mapping[str, Any], where: str) -> float | None:
+    value = table.get("validation", False)
+    if isinstance(value, bool):
+        return HELD_OUT if value else None
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise InputError(f"validation of {where} is true ({HELD_OUT}) or a share between 0 and 1; got {value!r}")
+    return value
+
+
+def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
+    """Five for random splits, one for the standard one, unless it is said."""
+    value = table.get("seeds", 5 if table.get("split") == "random" else 1)
+    seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+    fits = isinstance(seeds, list) and all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
+    if not fits or not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds of {where} is a number of them or a list of different integers from 0 up; got {value!r}")
+    return seeds

@@ -1,0 +1,138 @@
+"""Which pictures a cell of a benchmark learns from, and which it is judged on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featrec.datasets import Dataset
+from featrec.exceptions import InputError
+from featrec.lazy import Images
+
+__all__ = ["Pool", "parts"]
+
+
+class Pool:
+    """The training and the test half of a data set as one sequence, which counts the time that reading takes."""
+
+    def __init__(self, dataset: Dataset):
+        self.halves = tuple(dataset)
+        self.labels = np.concatenate([half.labels for half in self.halves])
+        self.seconds = 0.0
+        self._counting = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        half, position = self._place(position)
+        start = time.thread_time()
+        picture: np.ndarray = half[position]
+        with self._counting:
+            self.seconds += time.thread_time() - start
+        return picture
+
+    def __getstate__(self) -> dict:
+        return {name: value for name, value in self.__dict__.items() if name != "_counting"}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__ |= state | {"_counting": threading.Lock()}
+
+    def name(self, position: int) -> str | None:
+        """The path of a picture, where it has one."""
+        half, position = self._place(position)
+        return half.name(position) if hasattr(half, "name") else None
+
+    def images(self, rows: np.ndarray) -> Images:
+        """Some of the pictures, read when they are asked for."""
+        return Images(self)[rows]
+
+    def contents(self) -> list[bytes]:
+        """A digest of each file's bytes, or of the pixels where a picture is no file of its own; nothing is counted."""
+        return [self._digest(position) for position in range(len(self))]
+
+    def _digest(self, position: int) -> bytes:
+        name = self.name(position)
+        if name is not None and os.path.isfile(name):
+            return hashlib.sha256(Path(name).read_bytes()).digest()
+        half, position = self._place(position)
+        picture = half[position]
+        return hashlib.sha256(repr((picture.shape, picture.dtype.str)).encode() + picture.tobytes()).digest()
+
+    def _place(self, position: int) -> tuple[Any, int]:
+        first = len(self.halves[0])
+        return (self.halves[0], position) if position < first else (self.halves[1], position - first)
+
+
+def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the pool to learn from and those to judge on, both in the order of the pool.
+
+    Pictures with the same bytes stay on one side wherever a line is drawn here; the split that a data set brings is kept as
+    it is.
+    """
+    seed, labels = split["seed"], pool.labels
+    rows = np.arange(len(pool))
+    first = len(pool.halves[0])
+    train, test = rows[:first], rows[first:]
+    groups = np.unique(pool.contents(), return_inverse=True)[1] if _draws(split) else rows
+    if split["kind"] == "random":
+        chosen = _draw(groups, labels, _quota(labels, split["n_train"]), seed)
+        train, test = rows[chosen], rows[~chosen]
+    elif split["n_train"] is not None:
+        train = _few(train, labels, split["n_train"], seed)
+    if split["validation"]:
+        share = split["validation"]
+        quota = {name: n - max(1, round(share * n)) for name, n in Counter(labels[train].tolist()).items()}
+        chosen = _draw(groups[train], labels[train], quota, seed)
+        train, test = train[chosen], train[~chosen]
+    if split["n_test"] is not None:
+        test = _few(test, labels, split["n_test"], seed)
+    if not len(train) or not len(test):
+        raise InputError(
+            f"the split leaves {len(train)} pictures to learn from and {len(test)} to judge on; take smaller shares"
+        )
+    return train, test
+
+
+def _draws(split: Mapping[str, Any]) -> bool:
+    return split["kind"] == "random" or bool(split["validation"])
+
+
+def _quota(labels: np.ndarray, n_train: int) -> dict[str, int]:
+    smallest, n = min(Counter(labels.tolist()).items(), key=lambda pair: pair[1])
+    if n <= n_train:
+        raise InputError(f"n_train = {n_train} leaves nothing to judge on: the class {smallest!r} has {n} pictures")
+    return dict.fromkeys(labels.tolist(), n_train)
+
+
+def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed: int) -> np.ndarray:
+    """Whole groups in an order drawn by the seed, each taken where none of its classes gets too many.
+
+    A class stays short of its quota where nothing but copies that are too many is left.
+    """
+    order = np.argsort(groups, kind="stable")
+    _, starts = np.unique(groups[order], return_index=True)
+    members = np.split(order, starts[1:])
+    taken: Counter[str] = Counter()
+    chosen = np.zeros(len(labels), bool)
+    for group in np.random.default_rng(seed).permutation(len(members)):
+        wanted = Counter(labels[members[group]].tolist())
+        if all(taken[name] + n <= quota[name] for name, n in wanted.items()):
+            taken += wanted
+            chosen[members[group]] = True
+    return chosen
+
+
+def _few(rows: np.ndarray, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """At most n of each class."""
+    random = np.random.default_rng((seed, n))
+    found = [random.permutation(rows[labels[rows] == name])[:n] for name in np.unique(labels[rows])]
+    return np.sort(np.concatenate(found)) if found else rows

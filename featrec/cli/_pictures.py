@@ -1,0 +1,93 @@
+"""The pictures that a command is given, in any number: files, folders, archives and lists."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from featrec.exceptions import InputError
+
+__all__ = ["Pictures", "gather"]
+
+
+class Pictures:
+    """Pictures in files and in archives, in order, each decoded when it is asked for.
+
+    Parameters
+    ----------
+    items : list
+        The path of a file, or a picture in an archive, which has a ``path`` and can be read.
+    """
+
+    holds_images = True
+
+    def __init__(self, items: list[Any]):
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return Pictures(self.items[key])
+        from featrec.images import read_image
+
+        item = self.items[key]
+        return read_image(item) if isinstance(item, str) else item.read()
+
+    def take(self, rows: Iterable[int]) -> Pictures:
+        """Some of them."""
+        return Pictures([self.items[row] for row in rows])
+
+    def name(self, position: int) -> str:
+        """The path; in an archive the archive's goes before."""
+        item = self.items[position]
+        return item if isinstance(item, str) else item.path
+
+    def fingerprint(self) -> str:
+        """The same for the same paths in the same order, in archives that have not been written since."""
+        digest = hashlib.sha256()
+        for item in self.items:
+            text = item if isinstance(item, str) else f"{item.path}\0{item.archive.stamp}"
+            digest.update(text.encode("utf-8", "surrogateescape") + b"\0\0")
+        return digest.hexdigest()
+
+
+def gather(files: Iterable[str]) -> Pictures:
+    """What the words of a command line name, in their order; no picture is opened."""
+    pictures = Pictures([item for file in files for item in _items(file)])
+    if not len(pictures):
+        raise InputError(
+            "no picture was named; give files, folders, archives or manifests, or their paths on the standard input"
+        )
+    return pictures
+
+
+def _items(file: str) -> Iterator[Any]:
+    from featrec.datasets._manifest import is_manifest
+    from featrec.datasets._place import is_archive
+
+    if file == "-":
+        yield from filter(None, map(str.strip, sys.stdin))
+    elif is_manifest(file):
+        from featrec.datasets import ImageFolder
+
+        yield from ImageFolder(file).paths
+    elif os.path.isdir(file) or is_archive(file):
+        yield from _inside(file)
+    else:
+        yield file
+
+
+def _inside(place: str) -> list[Any]:
+    """All pictures in a folder or an archive, at any depth, sorted by the parts of their names."""
+    from featrec.datasets._place import tree_of
+
+    pictures = tree_of(place).pictures
+    if not pictures:
+        raise InputError(f"there is no picture in {place!r}")
+    found = [pictures[parts] for parts in sorted(pictures)]
+    return [picture if hasattr(picture, "archive") else picture.path for picture in found]

@@ -1,0 +1,220 @@
+"""Codes in which every word takes part: triangle codes and soft assignment, pooled by cell without an n×k matrix.
+
+Points are lanes. They are taken in the order of their cells, so that a tile holds few runs of one cell each, and all words'
+values for one tile of points stay in the second-level cache.
+"""
+
+import numpy as np
+from numba import njit
+
+ROOM = 320_000  # values of a tile, 1.2 MB
+POINTS = 192
+LANES = 16
+WORDS = 800
+# 32 ln 2: a weight under 2⁻³², which rounds to nothing beside the nearest word's, and not yet near the denormals.
+FAINTEST = 22.18
+
+
+# Sums may be reordered, or they would not be taken by lanes.
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _squared_lengths(rows, lengths):
+    for i in range(rows.shape[0]):
+        total = np.float32(0.0)
+        for f in range(rows.shape[1]):
+            total += rows[i, f] * rows[i, f]
+        lengths[i] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _order_by_cell(cells, n_cells, order):
+    """The points' places, cell after cell."""
+    starts = np.zeros(n_cells + 1, np.int64)
+    for i in range(cells.shape[0]):
+        starts[cells[i] + 1] += 1
+    for c in range(n_cells):
+        starts[c + 1] += starts[c]
+    for i in range(cells.shape[0]):
+        order[starts[cells[i]]] = i
+        starts[cells[i]] += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _tile_size(n, k):
+    """How many points go together: whole vectors, and tiles of like size."""
+    most = max(LANES, min(POINTS, ROOM // k // LANES * LANES))
+    tiles = max(1, -(-n // most))
+    return max(1, -(-n // (tiles * LANES))) * LANES
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _load(points, order, start, tile):
+    """Copy the next points to a tile, filled up with zeros."""
+    m = min(tile.shape[0], order.shape[0] - start)
+    for i in range(m):
+        place = order[start + i]
+        for f in range(tile.shape[1]):
+            tile[i, f] = points[place, f]
+    tile[m:] = 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _find_runs(cells, order, start, size, run_ends, run_cells):
+    """Where a tile's runs of points of one cell end; gives how many they are.
+
+    The ends are unsigned: a loop whose index might be negative is not taken by lanes.
+    """
+    runs = 0
+    for i in range(min(size, order.shape[0] - start)):
+        cell = cells[order[start + i]]
+        if i == 0 or cell != run_cells[runs - 1]:
+            run_cells[runs] = cell
+            runs += 1
+        run_ends[runs - 1] = i + 1
+    return runs
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
+    """Pool each word's distances from the tile before, and put those of this tile in their place.
+
+    The two have nothing to do with one another, but square roots take so long that the rest costs nothing beside them.
+    """
+    none, two = np.float32(0.0), np.float32(2.0)
+    for j in range(products.shape[0]):
+        row, old, length = products[j], values[j], word_lengths[j]
+        first = np.uint64(0)
+        for r in range(runs):
+            total, last = none, run_ends[r]
+            for i in range(first, last):
+                total += max(none, means[i] - old[i])
+                distance = np.sqrt(max(none, (lengths[i] + length) - two * row[i]))
+                old[i] = distance
+                sums[i] += distance
+            pooled[run_cells[r], j] += total
+            first = last
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
+    for j in range(values.shape[0]):
+        row, first = values[j], np.uint64(0)
+        for r in range(runs):
+            total, last = np.float32(0.0), run_ends[r]
+            for i in range(first, last):
+                total += max(np.float32(0.0), means[i] - row[i])
+            pooled[run_cells[r], j] += total
+            first = last
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def triangle_code(points, words, cells, pooled):
+    """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
+
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
+    """
+    n, d = points.shape
+    k = words.shape[0]
+    pooled[:] = 0
+    size = _tile_size(n, k)
+    order = np.empty(n, np.int64)
+    _order_by_cell(cells, pooled.shape[0], order)
+    word_lengths, lengths = np.empty(k, np.float32), np.empty(size, np.float32)
+    _squared_lengths(words, word_lengths)
+    tile, products = np.empty((size, d), np.float32), np.empty(min(WORDS, k) * size, np.float32)
+    # Before the first tile all distances and their means are zero, which adds nothing.
+    values, sums, means = np.zeros((k, size), np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32)
+    run_ends, run_cells = np.full(size, size, np.uint64), np.zeros(size, np.int64)
+    runs = 1
+    for start in range(0, n, size):
+        _load(points, order, start, tile)
+        _squared_lengths(tile, lengths)
+        sums[:] = 0
+        for first in range(0, k, WORDS):
+            last = min(first + WORDS, k)
+            block = products[: (last - first) * size].reshape(last - first, size)
+            np.dot(words[first:last], tile.T, block)
+            lengths_here, values_here, pooled_here = word_lengths[first:last], values[first:last], pooled[:, first:last]
+            _pool_and_measure(block, lengths_here, lengths, sums, values_here, means, run_ends, run_cells, runs, pooled_here)
+        for i in range(size):
+            means[i] = sums[i] / np.float32(k)
+        runs = _find_runs(cells, order, start, size, run_ends, run_cells)
+    _pool_activations(values, means, run_ends, run_cells, runs, pooled)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _half_distances(products, half_norms, values, smallest):
+    for j in range(products.shape[0]):
+        row, out, half_norm = products[j], values[j], half_norms[j]
+        for i in range(products.shape[1]):
+            value = half_norm - row[i]
+            out[i] = value
+            smallest[i] = min(smallest[i], value)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _weigh(values, smallest, scale, totals):
+    """exp((smallest - value) scale), as the 32nd power of exp of a 32nd, for which a short polynomial does."""
+    one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
+    c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
+    c5, c6 = np.float32(1 / 120), np.float32(1 / 720)
+    for j in range(values.shape[0]):
+        row = values[j]
+        for i in range(values.shape[1]):
+            exponent = (smallest[i] - row[i]) * scale
+            x = max(exponent, limit) * part
+            e = one + x * (one + x * (c2 + x * (c3 + x * (c4 + x * (c5 + x * c6)))))
+            e *= e
+            e *= e
+            e *= e
+            e *= e
+            e *= e
+            weight = e if exponent > limit else none
+            row[i] = weight
+            totals[i] += weight
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
+    for j in range(values.shape[0]):
+        row, first = values[j], np.uint64(0)
+        for r in range(runs):
+            total, last = np.float32(0.0), run_ends[r]
+            for i in range(first, last):
+                total += row[i] * shares[i]
+            pooled[run_cells[r], j] += total
+            first = last
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def soft_words(points, words, cells, scale, pooled):
+    """For each cell and word the sum over points of exp(-scale |x - w|²/2), divided by its sum over all words.
+
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
+    OUT pooled (n_cells, k) float32.
+    """
+    n, d = points.shape
+    k = words.shape[0]
+    pooled[:] = 0
+    size = _tile_size(n, k)
+    order = np.empty(n, np.int64)
+    _order_by_cell(cells, pooled.shape[0], order)
+    half_norms = np.empty(k, np.float32)
+    _squared_lengths(words, half_norms)
+    half_norms *= np.float32(0.5)
+    tile, products = np.empty((size, d), np.float32), np.empty(min(WORDS, k) * size, np.float32)
+    values, smallest, totals = np.empty((k, size), np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
+    run_ends, run_cells = np.empty(size, np.uint64), np.empty(size, np.int64)
+    for start in range(0, n, size):
+        _load(points, order, start, tile)
+        runs = _find_runs(cells, order, start, size, run_ends, run_cells)
+        smallest[:] = np.inf
+        totals[:] = 0
+        for first in range(0, k, WORDS):
+            last = min(first + WORDS, k)
+            block = products[: (last - first) * size].reshape(last - first, size)
+            np.dot(words[first:last], tile.T, block)
+            _half_distances(block, half_norms[first:last], values[first:last], smallest)
+        _weigh(values, smallest, scale, totals)
+        for i in range(size):
+            totals[i] = np.float32(1.0) / totals[i]
+        _pool_shares(values, totals, run_ends, run_cells, runs, pooled)

@@ -1,0 +1,189 @@
+"""The nearest word by dot products that never leave the registers: of bytes with VNNI, of float32 with AVX-512.
+
+Points are lanes, 64 to a block, and six words go at once, so that a block's sums stay in registers over all features. Bytes
+are taken four features to a lane, as VNNI multiplies them; it multiplies unsigned by signed bytes, so the words are taken less
+128: x·w = x·(w - 128) + 128 Σx, and the last term is the same for all words. The products of float32 take a sixth less time
+than those of OpenBLAS in tiles, whose packing is done anew for each tile; other processors have BLAS do them (`_kmeans`).
+"""
+
+import numpy as np
+from numba import config, njit, types
+from numba.core import cgutils
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic, overload
+
+from featrec.compiled._wide import wide_vectors
+
+LANES = 64
+WORDS_AT_ONCE = 6
+# As many distances to a block as stay in the second-level cache; a multiple of six.
+WORDS = 1020
+# |w|² - 2 x·(w - 128) fits into 32 bits.
+LARGEST_WIDTH = 16_000
+COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba fills its settings in at import
+
+
+def has_integer_dot():
+    """Whether numba compiles for a processor that multiplies bytes; it follows numba's settings, as the compiled code does."""
+    return COMPILED and _vector_lanes(cpu_target.target_context, types.uint32) > 0
+
+
+def has_float_dot():
+    """The same for float32 in vectors of 512 bits."""
+    return COMPILED and _vector_lanes(cpu_target.target_context, types.float32) > 0
+
+
+def _vector_lanes(context, kind):
+    """How many sums an instruction adds to: 16 with AVX-512, 8 with AVX-VNNI, 0 where there is none."""
+    features = context.codegen().magic_tuple()[2].split(",")
+    if kind == types.float32:
+        return 16 if "+avx512f" in features else 0
+    return 16 if "+avx512vnni" in features else 8 if "+avxvnni" in features else 0
+
+
+@intrinsic
+def _multiply_add(typing_context, points, words, norms, values):
+    def generate(context, builder, signature, arguments):
+        arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments, strict=True)]
+        groups = cgutils.unpack_tuple(builder, arrays[0].shape, 2)[0]
+        kind = signature.args[0].dtype
+        _emit(builder, kind, _vector_lanes(context, kind), groups, *(array.data for array in arrays))
+        return context.get_dummy_value()
+
+    return types.void(points, words, norms, values), generate
+
+
+def _emit(builder, kind, lanes, groups, points, words, norms, values):
+    """Write the block's code: 24 or 12 sums of so many lanes, held in registers over a loop over the features."""
+    from llvmlite import ir
+
+    index, place_type = ir.IntType(64), ir.IntType(32)
+    element = ir.FloatType() if kind == types.float32 else ir.IntType(32)
+    vector = ir.VectorType(element, lanes)
+    per_point = 4 if lanes == 16 else 2
+    # LLVM knows the instructions of AVX512-VNNI and AVX-VNNI under one name.
+    name = f"llvm.fma.v{lanes}f32" if kind == types.float32 else f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
+    instruction = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+    points, words, norms, values = (builder.bitcast(p, element.as_pointer()) for p in (points, words, norms, values))
+    none = ir.Constant(vector, [0] * lanes)
+
+    def place(pointer, offset):
+        return builder.gep(pointer, [offset if isinstance(offset, ir.Value) else ir.Constant(index, offset)])
+
+    def vector_at(pointer, offset):
+        return builder.bitcast(place(pointer, offset), vector.as_pointer())
+
+    def spread(value):
+        undefined = ir.Constant(vector, ir.Undefined)
+        first = builder.insert_element(undefined, value, ir.Constant(place_type, 0))
+        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(place_type, lanes), [0] * lanes))
+
+    def multiply_add(total, point, factor):
+        order = (point, factor, total) if kind == types.float32 else (total, point, factor)
+        return builder.call(instruction, order)
+
+    def less_what_is_shared(norm, total):
+        if kind == types.float32:
+            return builder.fsub(norm, total)
+        return builder.sub(norm, builder.shl(total, ir.Constant(vector, [1] * lanes)))
+
+    for start in range(0, LANES, lanes * per_point):
+        sums = [[cgutils.alloca_once(builder, vector) for _ in range(per_point)] for _ in range(WORDS_AT_ONCE)]
+        for totals in sums:
+            for total in totals:
+                builder.store(none, total)
+        with cgutils.for_range(builder, groups, intp=index) as loop:
+            row = builder.add(builder.mul(loop.index, ir.Constant(index, LANES)), ir.Constant(index, start))
+            loaded = [
+                builder.load(vector_at(points, builder.add(row, ir.Constant(index, v * lanes))), align=4)
+                for v in range(per_point)
+            ]
+            for r, totals in enumerate(sums):
+                place_in_word = builder.add(builder.mul(groups, ir.Constant(index, r)), loop.index)
+                factor = spread(builder.load(place(words, place_in_word)))
+                for total, point in zip(totals, loaded, strict=True):
+                    builder.store(multiply_add(builder.load(total), point, factor), total)
+        for r, totals in enumerate(sums):
+            norm = spread(builder.load(place(norms, r)))
+            for v, total in enumerate(totals):
+                target = vector_at(values, r * LANES + start + v * lanes)
+                builder.store(less_what_is_shared(norm, builder.load(total)), target, align=4)
+
+
+def distances_less_shared(points, words, norms, values):
+    """Distances, less what all words share, of a block of points to six words: |w|² - 2 x·(w - 128), or |w|²/2 - x·w."""
+    if points.dtype == np.float32:
+        values[:] = norms[:, None] - words @ points
+        return
+    lanes = np.ascontiguousarray(points.T).view(np.uint8).astype(np.int32)
+    values[:] = norms[:, None] - 2 * words.view(np.int8).astype(np.int32) @ lanes.T
+
+
+@overload(distances_less_shared, inline="always")
+def _compiled_distances(points, words, norms, values):
+    return lambda points, words, norms, values: _multiply_add(points, words, norms, values)  # type: ignore[call-arg]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def nearest_by_dot(points, words, norms, farthest, nearest, distances):
+    """The index of each point's nearest word; of equals the first.
+
+    IN points (n, d), words (k, d) and norms (k,), half the words' squared lengths, float32; or of bytes points (n, groups)
+    uint32, four bytes to a group, words (k, groups) int32 the same less 128, norms (k,) int32 the words' squared lengths before
+    128 is taken off; k a multiple of six, farthest the largest number of the norms' kind;
+    OUT nearest (n,) int32, distances (n,) of the norms' kind, less what all words share.
+    """
+    wide_vectors()
+    n, groups = points.shape
+    k = words.shape[0]
+    block = np.zeros((groups, LANES), points.dtype)
+    values = np.empty((min(k, WORDS), LANES), norms.dtype)
+    smallest, best = np.empty(LANES, norms.dtype), np.empty(LANES, norms.dtype)
+    places = np.zeros(LANES, np.int32)
+    nearest[:] = 0
+    for start in range(0, n, LANES):
+        m = min(LANES, n - start)
+        for i in range(m):
+            for g in range(groups):
+                block[g, i] = points[start + i, g]
+        smallest[:] = farthest
+        for first in range(0, k, WORDS):
+            best[:] = farthest
+            for j in range(0, min(WORDS, k - first), WORDS_AT_ONCE):
+                row, stop = values[j : j + WORDS_AT_ONCE], first + j + WORDS_AT_ONCE
+                distances_less_shared(block, words[first + j : stop], norms[first + j : stop], row)
+                place = np.int32(j)
+                for i in range(LANES):
+                    low = min(min(row[0, i], row[1, i]), row[2, i])
+                    value = min(low, min(min(row[3, i], row[4, i]), row[5, i]))
+                    closer = value < best[i]
+                    places[i] = place if closer else places[i]
+                    best[i] = value if closer else best[i]
+            for i in range(m):
+                if best[i] < smallest[i]:
+                    j = places[i]
+                    while values[j, i] != best[i]:
+                        j += 1
+                    smallest[i] = best[i]
+                    nearest[start + i] = np.int32(first + j)
+        for i in range(m):
+            distances[start + i] = smallest[i]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def lloyd_round_by_dot(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
+    """One round of k-means, as `lloyd_round` of `_kmeans`, without BLAS.
+
+    IN points (n, d), words (k, d), half_norms (k,), half_point_norms (n,), all float32, k a multiple of six of which the last
+    may be copies; OUT nearest (n,) int32, distances (n,) float32 squared, sums (words but copies, d) float64, counts int64.
+    """
+    two, none = np.float32(2.0), np.float32(0.0)
+    sums[:] = 0.0
+    counts[:] = 0
+    nearest_by_dot(points, words, half_norms, np.float32(np.inf), nearest, distances)
+    for i in range(points.shape[0]):
+        distances[i] = max(none, two * (distances[i] + half_point_norms[i]))
+        word = nearest[i]
+        counts[word] += 1
+        for f in range(points.shape[1]):
+            sums[word, f] += points[i, f]

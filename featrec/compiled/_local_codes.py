@@ -1,0 +1,191 @@
+"""Codes over a descriptor's few nearest words: localized soft assignment (sum) and LLC (maximum).
+
+|w|²/2 - x·w is compared, points are lanes, and each lane keeps its list of the nearest words, in order.
+"""
+
+import numpy as np
+from numba import njit
+
+POINTS = 256
+WORDS = 256
+LANES = 16
+
+
+# Sums may be reordered, or they would not be taken by lanes.
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _half_norms(rows, halves):
+    for i in range(rows.shape[0]):
+        total = np.float32(0.0)
+        for f in range(rows.shape[1]):
+            total += rows[i, f] * rows[i, f]
+        halves[i] = np.float32(0.5) * total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _load(points, start, tile):
+    """Copy the next points to a tile, filled up with zeros."""
+    m = min(tile.shape[0], points.shape[0] - start)
+    for i in range(m):
+        for f in range(tile.shape[1]):
+            tile[i, f] = points[start + i, f]
+    tile[m:] = 0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _insert(value, word, i, smallest, nearest):
+    """Put a word into a point's list, behind what is as near and came before; gives the list's last value."""
+    last = smallest.shape[1] - 1
+    place = last
+    while place > 0 and value < smallest[i, place - 1]:
+        smallest[i, place] = smallest[i, place - 1]
+        nearest[i, place] = nearest[i, place - 1]
+        place -= 1
+    smallest[i, place] = value
+    nearest[i, place] = word
+    return smallest[i, last]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest, farthest):
+    m, k = tile.shape[0], words.shape[0]
+    smallest[:] = np.inf
+    nearest[:] = 0
+    farthest[:] = np.inf
+    for start in range(0, k, WORDS):
+        stop = min(start + WORDS, k)
+        flat = products[: (stop - start) * m].reshape(stop - start, m)
+        np.dot(words[start:stop], tile.T, flat)
+        block = flat.reshape(stop - start, m // LANES, LANES)
+        for j in range(stop - start):
+            half_norm = half_norms[start + j]
+            for c in range(m // LANES):
+                closer = np.int32(0)
+                for i in range(LANES):
+                    closer += np.int32(half_norm - block[j, c, i] < farthest[c, i])
+                if closer:
+                    for i in range(LANES):
+                        value = half_norm - block[j, c, i]
+                        if value < farthest[c, i]:
+                            farthest[c, i] = _insert(value, start + j, c * LANES + i, smallest, nearest)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
+    """For each cell and word the sum over points of exp(-scale |x - w|²/2) divided by its sum over x's nearest words.
+
+    A word that is not among x's `n_neighbors` nearest gets nothing from x.
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
+    OUT pooled (n_cells, k) float32.
+    """
+    n, d = points.shape
+    k = words.shape[0]
+    pooled[:] = 0
+    size = -(-min(POINTS, n) // LANES) * LANES
+    half_norms = np.empty(k, np.float32)
+    _half_norms(words, half_norms)
+    tile, products = np.empty((size, d), np.float32), np.empty(min(WORDS, k) * size, np.float32)
+    smallest, nearest = np.empty((size, n_neighbors), np.float32), np.empty((size, n_neighbors), np.int32)
+    farthest = np.empty((size // LANES, LANES), np.float32)
+    weights = np.empty(n_neighbors, np.float32)
+    for start in range(0, n, size):
+        m = min(size, n - start)
+        _load(points, start, tile)
+        _nearest_in_tile(tile, words, half_norms, products, smallest, nearest, farthest)
+        for i in range(m):
+            total = np.float32(0.0)
+            for s in range(n_neighbors):
+                weights[s] = np.exp((smallest[i, 0] - smallest[i, s]) * scale)
+                total += weights[s]
+            for s in range(n_neighbors):
+                pooled[cells[start + i], nearest[i, s]] += weights[s] / total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _products_of_rows(rows, products):
+    for a in range(rows.shape[0]):
+        for b in range(a + 1):
+            total = np.float32(0.0)
+            for f in range(rows.shape[1]):
+                total += rows[a, f] * rows[b, f]
+            products[a, b] = total
+            products[b, a] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _solve_for_ones(matrix, solution):
+    """Solve matrix @ solution = ones by Cholesky's decomposition; the matrix, positive definite, is overwritten."""
+    s = matrix.shape[0]
+    for a in range(s):
+        for b in range(a + 1):
+            total = matrix[a, b]
+            for c in range(b):
+                total -= matrix[a, c] * matrix[b, c]
+            matrix[a, b] = np.sqrt(total) if a == b else total / matrix[b, b]
+    for a in range(s):
+        total = 1.0
+        for b in range(a):
+            total -= matrix[a, b] * solution[b]
+        solution[a] = total / matrix[a, a]
+    for a in range(s - 1, -1, -1):
+        total = solution[a]
+        for b in range(a + 1, s):
+            total -= matrix[b, a] * solution[b]
+        solution[a] = total / matrix[a, a]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _reconstruct(point, words, nearest, regularization, differences, matrix, solution):
+    """The weights, with sum one, by which a point's nearest words reconstruct it."""
+    s, d = differences.shape
+    for a in range(s):
+        word = words[nearest[a]]
+        for f in range(d):
+            differences[a, f] = word[f] - point[f]
+    _products_of_rows(differences, matrix)
+    trace = 0.0
+    for a in range(s):
+        trace += matrix[a, a]
+    # All nearest words are copies of the point: each has an equal part in it.
+    ridge = regularization * trace if trace > 0.0 else 1.0
+    for a in range(s):
+        matrix[a, a] += ridge
+    _solve_for_ones(matrix, solution)
+    solution /= solution.sum()
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def llc(points, words, cells, n_neighbors, regularization, pooled):
+    """For each cell and word the largest of the weights by which the points are reconstructed from their nearest words.
+
+    A point's weights solve (Z Zᵀ + regularization tr(Z Zᵀ) I) c = 1, Z its nearest words less itself, and are divided by
+    their sum; all other words have weight zero.
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
+    """
+    n, d = points.shape
+    k = words.shape[0]
+    size = -(-min(POINTS, n) // LANES) * LANES
+    half_norms = np.empty(k, np.float32)
+    _half_norms(words, half_norms)
+    tile, products = np.empty((size, d), np.float32), np.empty(min(WORDS, k) * size, np.float32)
+    smallest, nearest = np.empty((size, n_neighbors), np.float32), np.empty((size, n_neighbors), np.int32)
+    farthest = np.empty((size // LANES, LANES), np.float32)
+    differences = np.empty((n_neighbors, d), np.float32)
+    matrix, solution = np.empty((n_neighbors, n_neighbors), np.float64), np.empty(n_neighbors, np.float64)
+    in_cell, users = np.zeros(pooled.shape[0], np.int64), np.zeros(pooled.shape, np.int32)
+    pooled[:] = -np.inf
+    for start in range(0, n, size):
+        m = min(size, n - start)
+        _load(points, start, tile)
+        _nearest_in_tile(tile, words, half_norms, products, smallest, nearest, farthest)
+        for i in range(m):
+            cell = cells[start + i]
+            in_cell[cell] += 1
+            _reconstruct(tile[i], words, nearest[i], regularization, differences, matrix, solution)
+            for s in range(n_neighbors):
+                word = nearest[i, s]
+                users[cell, word] += 1
+                pooled[cell, word] = max(pooled[cell, word], np.float32(solution[s]))
+    for cell in range(pooled.shape[0]):
+        for j in range(k):
+            if users[cell, j] < in_cell[cell] or not in_cell[cell]:
+                pooled[cell, j] = max(pooled[cell, j], np.float32(0.0))

@@ -1,0 +1,227 @@
+"""LBP: which of the points around a pixel are no darker than it, counted over the picture or the cells of a grid."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+from featrec.base import StrOptions, positive_integer
+from featrec.compiled._lbp import count_patterns, lbp_patterns
+from featrec.exceptions import InputError
+from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray
+
+__all__ = ["LBP"]
+
+MOST_POINTS = 16
+# One as a whole number: the largest power of two that leaves room for the brightest pixel in 31 bits.
+ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 20, 1 << 14
+
+
+class LBP(GlobalExtractor):
+    """Local binary patterns: the texture around each pixel as a few bits, counted.
+
+    Each pixel is compared with points on a circle around it; the bits that say which of them are no darker are a pattern,
+    and the code is how often each pattern occurs, in each cell of one or more grids. Patterns do not change with brightness
+    or contrast. They are short of what dense SIFT tells of a scene, and a good companion to it.
+
+    Parameters
+    ----------
+    n_points : int or sequence of int, default=8
+        Points on the circle, at most 16; a sequence goes with `radius`, one for each.
+    radius : float or sequence of float, default=1
+        Of the circle in pixels. Several radii give several codes, one after the other.
+    method : {"default", "ror", "uniform", "nri_uniform"}, default="nri_uniform"
+        How patterns share bins, as scikit-image calls it. "default": each has its own, ``2 ** n_points``. "ror": turned
+        ones share one. "uniform": those with at most two changes around the circle by the number of their bits, all others
+        together, ``n_points + 2`` bins, turned ones together. "nri_uniform": those with at most two changes each its own,
+        all others together, ``n_points * (n_points - 1) + 3`` bins.
+    grids : sequence of (int, int), default=((1, 1),)
+        Rows and columns of the grids; patterns are counted in each cell of each of them.
+    norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
+        Of a cell's counts: "l1" gives shares, "l2" unit length, "hellinger" the square root of the shares, None counts.
+    on_error : {"raise", "empty"}, default="raise"
+        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        that counts them and ``failures_`` that lists them.
+    cache : path or DescriptorCache, optional
+        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        another run, is read there. See :class:`DescriptorCache`.
+    n_jobs : int, optional
+        Threads; None means what the joblib context says, else 1.
+    verbose : int, default=0
+        Above 0, progress is written to the standard error.
+
+    Attributes
+    ----------
+    n_features_out_ : int
+        The length of a code.
+
+    Notes
+    -----
+    Colour is turned to gray. Pixels whose circle does not lie in the picture are left out (scikit-image takes what is outside
+    for black); a picture or a cell without any gives zeros.
+
+    Points between pixels are interpolated with weights that are whole numbers and add up to a power of two, so that a flat
+    surface ties exactly and the codes are the same on every machine. For 8-bit pictures the weights are exact to 2**-21,
+    for 16-bit and float ones, which are taken as 16 bits, to 2**-15.
+
+    References
+    ----------
+    .. [1] T. Ojala, M. Pietikäinen and T. Mäenpää, "Multiresolution gray-scale and rotation invariant texture classification
+       with local binary patterns", IEEE Transactions on Pattern Analysis and Machine Intelligence 24, 2002.
+    .. [2] J. Wu and J. M. Rehg, "CENTRIST: a visual descriptor for scene categorization", IEEE Transactions on Pattern
+       Analysis and Machine Intelligence 33, 2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.descriptors import LBP
+    >>> picture = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+    >>> LBP(radius=(1, 2), grids=((1, 1), (2, 2))).extract(picture).shape
+    (590,)
+    """
+
+    _parameter_constraints = {
+        **GlobalExtractor._parameter_constraints,
+        "n_points": [positive_integer(), "array-like"],
+        "radius": [Real, "array-like"],
+        "method": [StrOptions({"default", "ror", "uniform", "nri_uniform"})],
+        "grids": ["array-like"],
+        "norm": [StrOptions({"l1", "l2", "hellinger"}), None],
+    }
+
+    def __init__(
+        self,
+        *,
+        n_points: int | Sequence[int] = 8,
+        radius: float | Sequence[float] = 1,
+        method: str = "nri_uniform",
+        grids: Sequence[tuple[int, int]] = ((1, 1),),
+        norm: str | None = "hellinger",
+        on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.n_points = n_points
+        self.radius = radius
+        self.method = method
+        self.grids = grids
+        self.norm = norm
+        self.on_error = on_error
+        self.cache = cache
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        self._circles()
+        self._grids()
+
+    def _circles(self) -> list[tuple[int, float]]:
+        """Number of points and radius of each circle."""
+        n_points: Any = self.n_points
+        radius: Any = self.radius
+        radii = [radius] if isinstance(radius, Real) else list(radius)
+        points = [n_points] * len(radii) if isinstance(n_points, Integral) else list(n_points)
+        if not radii or not all(isinstance(each, Real) and 0 < float(each) <= 100 for each in radii):
+            raise InputError(f"radius of LBP must be one or more numbers over 0 and up to 100; got {self.radius!r}")
+        if not all(isinstance(number, Integral) and 1 <= int(number) <= MOST_POINTS for number in points):
+            raise InputError(f"n_points of LBP must be whole numbers from 1 to {MOST_POINTS}; got {self.n_points!r}")
+        if len(points) != len(radii):
+            raise InputError(f"LBP: {len(points)} n_points and {len(radii)} radius; give one of each for each circle")
+        return [(int(number), float(each)) for number, each in zip(points, radii, strict=True)]
+
+    def _grids(self) -> list[tuple[int, int]]:
+        grids = [tuple(np.atleast_1d(grid).tolist()) for grid in self.grids]
+        if not grids or not all(len(grid) == 2 and all(isinstance(n, int) and n > 0 for n in grid) for grid in grids):
+            raise InputError(f"grids of LBP holds pairs of (rows, columns), each 1 or more; got {self.grids!r}")
+        return grids
+
+    def _describe(self, image: np.ndarray) -> np.ndarray:
+        gray, one = _whole_numbers(as_gray(image))
+        parts = [_counts(gray, one, *circle, self.method, grid) for circle in self._circles() for grid in self._grids()]
+        return np.concatenate([_normalized(part, self.norm).ravel() for part in parts])
+
+
+def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:
+    if gray.dtype == np.uint8:
+        return gray.astype(np.int32), ONE_FOR_8_BITS
+    if gray.dtype == np.uint16:
+        return gray.astype(np.int32), ONE_FOR_16_BITS
+    return np.rint(as_float(gray) * 65535).astype(np.int32), ONE_FOR_16_BITS
+
+
+def _counts(gray: np.ndarray, one: int, n_points: int, radius: float, method: str, grid: tuple[int, int]) -> np.ndarray:
+    """How often each bin occurs in each cell: (rows, columns, bins)."""
+    bins, n_bins = pattern_bins(n_points, method)
+    counts = np.zeros((*grid, n_bins), np.int32)
+    patterns = patterns_of(gray, one, n_points, radius)
+    if patterns.size:
+        margin = (gray.shape[0] - patterns.shape[0]) // 2
+        row_cells, column_cells = (
+            (np.arange(margin, length - margin) * cells) // length for length, cells in zip(gray.shape, grid, strict=True)
+        )
+        count_patterns(patterns, bins, row_cells, column_cells, counts)
+    return counts
+
+
+def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.ndarray:
+    """The pattern of each pixel whose circle lies in the picture."""
+    offsets, weights = _circle(n_points, radius, one)
+    margin = math.ceil(radius - 1e-5)
+    patterns = np.empty(tuple(max(0, length - 2 * margin) for length in gray.shape), np.int32)
+    if patterns.size:
+        lbp_patterns(gray, margin, offsets, weights, np.int32(one), patterns)
+    return patterns
+
+
+def _circle(n_points: int, radius: float, one: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the points lie, and what each of the four pixels around weighs."""
+    angles = 2 * np.pi * np.arange(n_points) / n_points
+    # As in scikit-image, what is off a pixel by a rounding error lies on it.
+    places = np.round(radius * np.stack([-np.sin(angles), np.cos(angles)], axis=1), 5)
+    offsets = np.floor(places).astype(np.int64)
+    down, right = (places - offsets).T
+    shares = np.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], axis=1)
+    weights = np.rint(shares * one).astype(np.int32)
+    largest = shares.argmax(axis=1)
+    weights[np.arange(n_points), largest] += (one - weights.sum(axis=1)).astype(np.int32)
+    return offsets, weights
+
+
+@lru_cache(maxsize=16)
+def pattern_bins(n_points: int, method: str) -> tuple[np.ndarray, int]:
+    """The bin of each pattern, and how many there are."""
+    patterns = np.arange(1 << n_points)
+    turned = np.stack([(patterns >> k) | ((patterns << (n_points - k)) & ((1 << n_points) - 1)) for k in range(n_points)])
+    bits = ((patterns[:, None] >> np.arange(n_points)) & 1).sum(axis=1)
+    changes = (((patterns ^ turned[1 % n_points])[:, None] >> np.arange(n_points)) & 1).sum(axis=1)
+    if method == "default":
+        keys = patterns
+    elif method == "ror":
+        keys = turned.min(axis=0)
+    elif method == "uniform":
+        keys = np.where(changes <= 2, bits, n_points + 1)
+    else:
+        keys = np.where(changes <= 2, patterns, 1 << n_points)
+    kinds, bins = np.unique(keys, return_inverse=True)
+    if method == "uniform":
+        kinds, bins = np.arange(n_points + 2), keys
+    bins = bins.astype(np.uint16)
+    bins.setflags(write=False)
+    return bins, len(kinds)
+
+
+def _normalized(counts: np.ndarray, norm: str | None) -> np.ndarray:
+    values: Any = counts.astype(np.float32)
+    if norm is None:
+        return values
+    length = np.linalg.norm(values, axis=2) if norm == "l2" else values.sum(axis=2)
+    values /= np.where(length > 0, length, 1)[..., None]
+    return np.sqrt(values) if norm == "hellinger" else values

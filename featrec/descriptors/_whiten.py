@@ -1,0 +1,265 @@
+"""Whiten: principal components of descriptors, each with the same variance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+
+from featrec.bag import Bag
+from featrec.base import (
+    JOBS,
+    RANDOM_STATE,
+    VERBOSE,
+    StrOptions,
+    Tags,
+    check_bags,
+    check_is_fitted,
+    positive_integer,
+    real_number,
+    sample_descriptors,
+)
+from featrec.descriptors._bag_step import BagStep
+from featrec.exceptions import InputError
+from featrec.parallel import one_inner_thread
+
+__all__ = ["Whiten"]
+
+ROWS_AT_ONCE = 8192
+# So many centred descriptors stay in the second-level cache until they are projected.
+ROWS_IN_CACHE = 2048
+# float32 keeps seven digits, so that a direction with a smaller share of the variance holds nothing but rounding errors.
+LEAST_SHARE = 1e-12
+
+
+class Whiten(BagStep):
+    """Turn descriptors to their principal components, fewer if wanted, and give each the same variance.
+
+    SIFT's neighbouring bins rise and fall together, and a few directions hold most of the variance. A Gaussian mixture with
+    diagonal covariances takes dimensions for uncorrelated, and k-means sees only the large ones; components suit both. 64 to
+    80 of SIFT's 128 dimensions are usual before a Fisher vector, and `renormalize` before VLAD.
+
+    `fit` fails where there are fewer descriptors than components, and on packed bits (ORB), which have no mean.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        How many dimensions are kept, those with the most variance; None keeps all.
+    whiten : bool or "zca", default=True
+        True divides each component by its deviation; False only turns, as ``sklearn.decomposition.PCA`` does by default; "zca"
+        divides and turns back, so that the results are as near to the descriptors as white ones can be, dimension by
+        dimension (of small pictures' patches they still look like patches). It keeps all dimensions.
+    regularization : float, default=0.01
+        Added to each variance before the division, as a part of the largest one: directions with hardly any variance are noise,
+        which this keeps small. VLFeat's convention; 0 gives every component a variance of 1, as scikit-learn does.
+    epsilon : float, default=0.0
+        Added to each variance too, as it is: the convention of the papers on small pictures.
+    renormalize : bool, default=False
+        Divide each result by its length.
+    max_descriptors : int, default=100_000
+        The size of the sample.
+    random_state : int, RandomState or None, default=None
+        For the sample.
+    n_jobs : int or None, default=None
+        Threads that read the sample; None means one, or what a joblib context says.
+    verbose : int, default=0
+        Report the progress of sampling.
+
+    Attributes
+    ----------
+    mean_ : array of shape (d,), float32
+    components_ : array of shape (n_components, d), float32
+        The directions with the most variance, most first, each of length 1. Of a direction and its opposite the one is taken
+        whose largest number is positive.
+    explained_variance_ : array of shape (n_components,)
+        The variance along each, in float64, without what is added to it.
+    projection_ : array of shape (n_out, d), float32
+        What a descriptor is multiplied by, once the mean is off.
+    n_features_in_ : int
+        The length of a descriptor.
+
+    Notes
+    -----
+    With ``regularization=0`` and ``epsilon=0`` these are scikit-learn's ``PCA(whiten=True)``; a direction without variance
+    gives zeros. Coates et al. and Thiry et al. whiten patches by "zca" with an `epsilon` on the scale of their pixels and
+    without `regularization`. Zero descriptors are descriptors: they come out where the mean lies on the other side.
+
+    References
+    ----------
+    .. [1] H. Jégou, O. Chum. Negative evidences and co-occurrences in image retrieval: the benefit of PCA and whitening. ECCV
+       2012.
+    .. [2] A. Coates, A. Ng, H. Lee. An analysis of single-layer networks in unsupervised feature learning. AISTATS 2011.
+    .. [3] L. Thiry, M. Arbel, E. Belilovsky, E. Oyallon. The unreasonable effectiveness of patches in deep convolutional
+       kernels methods. ICLR 2021.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.descriptors import DenseSIFT, Whiten
+    >>> train, test = load_dataset("textures")
+    >>> bags = DenseSIFT(step=8, bin_sizes=4).transform(train[::8])
+    >>> Whiten(80, random_state=0).fit_transform(bags)[0].descriptors.shape[1]
+    80
+    """
+
+    _parameter_constraints = {
+        "n_components": [positive_integer(), None],
+        "whiten": ["boolean", StrOptions({"zca"})],
+        "regularization": [real_number(0, closed="left")],
+        "epsilon": [real_number(0, closed="left")],
+        "renormalize": ["boolean"],
+        "max_descriptors": [positive_integer(2)],
+        **RANDOM_STATE,
+        **JOBS,
+        **VERBOSE,
+    }
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        *,
+        whiten: bool | str = True,
+        regularization: float = 0.01,
+        epsilon: float = 0.0,
+        renormalize: bool = False,
+        max_descriptors: int = 100_000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.n_components = n_components
+        self.whiten = whiten
+        self.regularization = regularization
+        self.epsilon = epsilon
+        self.renormalize = renormalize
+        self.max_descriptors = max_descriptors
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn mean and components from a sample of at most `max_descriptors`.
+
+        Parameters
+        ----------
+        X : Bags, list of Bag, or array of shape (n, d)
+        y : ignored
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        bags = check_bags([Bag(X)] if _is_matrix(X) else X, stage="Whiten.fit")
+        sample = sample_descriptors(bags, self.max_descriptors, self.random_state, n_jobs=self.n_jobs, verbose=self.verbose)
+        self._refuse_bits(sample)
+        self._check_enough(sample.descriptors, len(bags))
+        self._learn(sample.descriptors)
+        return self
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the components."""
+        check_is_fitted(self)
+        return np.array([f"whiten{i}" for i in range(len(self.projection_))], dtype=object)
+
+    def _learn(self, descriptors: np.ndarray) -> None:
+        with one_inner_thread():
+            mean, covariance = _moments(descriptors)
+            variances, components = _principal(covariance)
+        kept = slice(self.n_components)
+        scales = self._scales(variances)[kept, None]
+        components = components[kept]
+        projection = components.T @ (scales * components) if self.whiten == "zca" else scales * components
+        self.n_features_in_ = len(mean)
+        self.mean_ = mean.astype(np.float32)
+        self.components_ = components.astype(np.float32)
+        self.explained_variance_ = variances[kept].copy()
+        self.projection_ = projection.astype(np.float32)
+
+    def _scales(self, variances: np.ndarray) -> np.ndarray:
+        """What each component is multiplied by."""
+        if self.whiten is False:
+            return np.ones(len(variances))
+        raised = variances + self.regularization * variances[0] + self.epsilon
+        noise = raised <= LEAST_SHARE * variances[0]
+        return np.where(noise, 0, 1 / np.sqrt(np.where(noise, 1, raised)))
+
+    def _change(self, bag: Bag) -> Bag:
+        self._refuse_bits(bag)
+        n, width = bag.descriptors.shape
+        if n and width != self.n_features_in_:
+            raise InputError(
+                f"Whiten was fitted on descriptors of {self.n_features_in_} numbers; got {width}. "
+                "Use the extractor, with the parameters, that it was fitted on."
+            )
+        descriptors = np.empty((n, len(self.projection_)), np.float32)
+        # One thread: the results do not depend on how many BLAS has, and n_jobs spreads the images.
+        with one_inner_thread():
+            _project(bag.descriptors, self.mean_, self.projection_, descriptors)
+        if self.renormalize:
+            lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+            descriptors /= np.where(lengths > 0, lengths, 1)
+        return replace(bag, descriptors=descriptors)
+
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        if self.whiten == "zca" and self.n_components is not None:
+            raise InputError(
+                f'Whiten(whiten="zca") keeps all dimensions; got n_components={self.n_components}. Use n_components=None, or '
+                "whiten=True for fewer dimensions."
+            )
+
+    def _check_enough(self, descriptors: np.ndarray, n_images: int) -> None:
+        n, width = descriptors.shape
+        if not n:
+            raise InputError(
+                f"Whiten.fit: nothing but empty bags; none of the {n_images} images gave a descriptor. "
+                "They may be flat, or too small for the extractor: Resize first; DenseSIFT needs no keypoints."
+            )
+        wanted = self.n_components or 1
+        if wanted > width:
+            raise InputError(f"Whiten: descriptors of {width} numbers have no {wanted} components; ask for {width} or fewer")
+        if n < max(2, wanted):
+            raise InputError(
+                f"Whiten: {wanted} components cannot be learned from {n} descriptors. "
+                "Lower n_components, raise max_descriptors, or give more images."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "projection_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = True
+        return tags
+
+
+def _is_matrix(X: Any) -> bool:
+    return isinstance(X, np.ndarray) and X.ndim == 2 and X.dtype != object
+
+
+def _project(descriptors: np.ndarray, mean: np.ndarray, projection: np.ndarray, projected: np.ndarray) -> None:
+    centred = np.empty((min(ROWS_IN_CACHE, len(descriptors)), len(mean)), np.float32)
+    for start in range(0, len(descriptors), ROWS_IN_CACHE):
+        rows = descriptors[start : start + ROWS_IN_CACHE]
+        part = np.subtract(rows, mean, out=centred[: len(rows)])
+        np.matmul(part, projection.T, out=projected[start : start + ROWS_IN_CACHE])
+
+
+def _moments(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and covariance, summed in float64."""
+    mean = descriptors.mean(axis=0, dtype=np.float64)
+    products = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(descriptors), ROWS_AT_ONCE):
+        centred = descriptors[start : start + ROWS_AT_ONCE] - mean
+        products += centred.T @ centred
+    return mean, products / (len(descriptors) - 1)
+
+
+def _principal(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances, largest first, and their directions as rows."""
+    variances, directions = np.linalg.eigh(covariance)
+    variances, directions = np.maximum(variances[::-1], 0), directions[:, ::-1].T
+    largest = np.abs(directions).argmax(axis=1)
+    return variances, directions * np.sign(directions[np.arange(len(directions)), largest])[:, None]

@@ -1,0 +1,173 @@
+"""Values as a digest of their content: equal ones give the same in every process, others never do."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import types
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featrec.exceptions import InputError
+
+__all__ = ["content_digest", "estimator_state", "public_name"]
+
+# Classes of these change with the versions that are in every key; those of others are told apart by their code.
+LIBRARIES = {"builtins", "abc", "typing", "featrec", "sklearn", "numpy", "cv2", "PIL"}
+PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic)
+
+
+def content_digest(value: Any) -> str:
+    """A digest of what a value holds; of a function or a class its code; of an object what a pickle would store.
+
+    Raises
+    ------
+    InputError
+        For what cannot be pickled.
+    """
+    digest = _Digest()
+    digest.add(value)
+    return digest.hash.hexdigest()
+
+
+def estimator_state(estimator: Any) -> dict[str, Any]:
+    """Parameters and what fit has learned, which ends with an underscore; scikit-learn keeps notes of its own beside them."""
+    parameters = estimator.get_params(deep=False)
+    learned = {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
+    return parameters | learned
+
+
+def public_name(kind: type) -> str:
+    """``featrec.descriptors.SIFT``: a module of ours that is renamed changes nothing."""
+    module = kind.__module__
+    if module.split(".")[0] == "featrec":
+        module = ".".join(part for part in module.split(".") if not part.startswith("_"))
+    return f"{module}.{kind.__qualname__}"
+
+
+class _Digest:
+    """Feeds a hash; each part goes with its tag and its length, so that no two run together."""
+
+    def __init__(self) -> None:
+        self.hash = hashlib.sha256()
+        self.seen: dict[int, tuple[int, Any]] = {}  # holding the object keeps its id from being given to another
+
+    def part(self, tag: str, content: Any = b"") -> None:
+        content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        self.hash.update(f"{tag} {len(content)} ".encode())
+        self.hash.update(content)
+
+    def add(self, value: Any) -> None:
+        value = value.item() if isinstance(value, np.generic) and not isinstance(value, np.void) else value
+        if value is None or isinstance(value, (bool, int, float, complex, str)):
+            self.part(type(value).__name__, repr(value))
+        elif isinstance(value, bytes):
+            self.part("bytes", value)
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            self.part(f"array {value.dtype.str} {value.shape}", np.ascontiguousarray(value).tobytes())
+        elif isinstance(value, os.PathLike):
+            path = Path(value)
+            self.part("path", path.read_bytes() if path.is_file() else os.fspath(path))
+        elif isinstance(value, (tuple, list)):
+            self.each("sequence", value)
+        elif isinstance(value, (set, frozenset)):
+            self.each("set", sorted(content_digest(each) for each in value))
+        elif isinstance(value, Mapping) and not self.again(value):
+            pairs = sorted(((content_digest(key), each) for key, each in value.items()), key=lambda pair: pair[0])
+            self.each("mapping", pairs)
+        elif not self.again(value):
+            self.add_object(value)
+
+    def each(self, tag: str, values: Any) -> None:
+        self.part(tag, str(len(values)))
+        for value in values:
+            self.add(value)
+
+    def again(self, value: Any) -> bool:
+        """Whether this very object is in already: functions may name each other, and objects hold themselves."""
+        known = id(value) in self.seen
+        self.seen.setdefault(id(value), (len(self.seen), value))
+        if known:
+            self.part("again", str(self.seen[id(value)][0]))
+        return known
+
+    def add_object(self, value: Any) -> None:
+        value = getattr(value, "py_func", value)  # a compiled loop of numba's
+        if isinstance(value, types.FunctionType):
+            self.add_function(value)
+        elif isinstance(value, types.CodeType):
+            self.add_code(value)
+        elif isinstance(value, type):
+            self.add_class(value)
+        elif isinstance(value, types.ModuleType):
+            self.part("module", value.__name__)
+        elif hasattr(value, "get_params"):
+            self.each("estimator", (type(value), estimator_state(value)))
+        else:
+            self.each("object", _reduced(value))
+
+    def add_class(self, kind: type) -> None:
+        self.part("class", public_name(kind))
+        for base in kind.__mro__:
+            if base.__module__.split(".")[0] in LIBRARIES:
+                continue
+            self.part("defined", public_name(base))
+            for name, member in sorted(vars(base).items()):
+                member = _unwrapped(member)
+                if isinstance(member, types.FunctionType) or (isinstance(member, PLAIN) and not name.startswith("__")):
+                    self.part("member", name)
+                    self.add(member)
+
+    def add_function(self, function: types.FunctionType) -> None:
+        self.part("function", f"{function.__module__}.{function.__qualname__}")
+        if str(function.__module__).split(".")[0] in LIBRARIES:
+            return
+        self.add(function.__code__)
+        self.add((function.__defaults__, function.__kwdefaults__))
+        self.each("closure", [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)])
+        for name in sorted(_names(function.__code__) & function.__globals__.keys()):
+            found = function.__globals__[name]
+            if isinstance(found, PLAIN) or getattr(found, "__module__", None) == function.__module__:
+                self.part("global", name)
+                self.add(found)
+
+    def add_code(self, code: types.CodeType) -> None:
+        self.part("code", code.co_code)
+        self.add((code.co_names, code.co_varnames, code.co_consts))
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """All that a function and those inside it look up."""
+    return set(code.co_names).union(*(_names(each) for each in code.co_consts if isinstance(each, types.CodeType)))
+
+
+def _unwrapped(member: Any) -> Any:
+    if isinstance(member, property):
+        return member.fget
+    return getattr(member, "__func__", member)
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _reduced(value: Any) -> tuple:
+    """What a pickle stores of an object."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except TypeError as error:
+        raise InputError(
+            f"cache: a {type(value).__name__} among the parameters cannot be told from another by its content ({error}). "
+            "Give plain values, arrays, functions or estimators, or cache=None"
+        ) from error
+    if isinstance(reduced, str):
+        return type(value), reduced
+    make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+    return make, arguments, state, list(items or ()), list(pairs or ())

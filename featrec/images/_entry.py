@@ -1,0 +1,81 @@
+"""One description as a file: plain arrays and a checksum, nothing that is executed when it is read."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+
+from featrec.bag import Bag
+
+__all__ = ["Description", "pack", "unpack"]
+
+Description = Bag | np.ndarray
+
+MAGIC = b"featrec\x01"
+PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and all that follows it, the header's length
+CHECKED = 12  # where that begins
+ALIGNMENT = 64
+KINDS = ("<f4", "|u1")
+
+
+def pack(description: Description, key: str) -> list[Any] | None:
+    """The file's parts, in order; None for what would not come back as it was."""
+    if type(description) is Bag:
+        arrays = [description.descriptors] + ([] if description.frames is None else [description.frames])
+        size = None if description.size is None else [int(length) for length in description.size]
+        header: dict[str, Any] = {"metric": description.metric, "size": size}
+    elif isinstance(description, np.ndarray) and description.ndim == 1:
+        arrays, header = [description], {}
+    else:
+        return None
+    if any(array.dtype.str not in KINDS for array in arrays):
+        return None
+    header["arrays"] = [[array.dtype.str, list(array.shape)] for array in arrays]
+    text = json.dumps(header).encode()
+    parts: list[Any] = [text, _padding(PREAMBLE.size + len(text))]
+    for array in arrays:
+        parts += [np.ascontiguousarray(array).reshape(-1).view(np.uint8), _padding(array.nbytes)]
+    return [PREAMBLE.pack(MAGIC, _checksum(key, [struct.pack("<I", len(text)), *parts]), len(text)), *parts]
+
+
+def unpack(file: np.ndarray, key: str) -> Description | None:
+    """The description in the bytes of a file; None where they are not what :func:`pack` wrote for this key."""
+    if len(file) < PREAMBLE.size:
+        return None
+    magic, checksum, length = PREAMBLE.unpack(file[: PREAMBLE.size].tobytes())
+    if magic != MAGIC or checksum != _checksum(key, [file[CHECKED:]]):
+        return None
+    try:
+        return _rebuilt(json.loads(file[PREAMBLE.size :][:length].tobytes()), file, PREAMBLE.size + length)
+    except (KeyError, IndexError, TypeError, ValueError, RecursionError):
+        return None  # the checksum is right, so somebody meant it; it is no reason to fail
+
+
+def _rebuilt(header: dict[str, Any], file: np.ndarray, end: int) -> Description:
+    arrays = []
+    for kind, shape in header["arrays"]:
+        start = end + len(_padding(end))
+        if kind not in KINDS:
+            raise ValueError(kind)
+        end = start + int(np.prod(shape)) * np.dtype(kind).itemsize
+        arrays.append(file[start:end].view(kind).reshape(shape))
+    if "metric" not in header:
+        return arrays[0]
+    size = None if header["size"] is None else tuple(header["size"])
+    return Bag(arrays[0], arrays[1] if len(arrays) > 1 else None, size, header["metric"])
+
+
+def _padding(length: int) -> bytes:
+    return bytes(-length % ALIGNMENT)
+
+
+def _checksum(key: str, parts: list[Any]) -> int:
+    """With the key inside, a file under another's name is none. CRC-32 runs at several gigabytes a second."""
+    total = zlib.crc32(key.encode())
+    for part in parts:
+        total = zlib.crc32(part, total)
+    return total

@@ -1,0 +1,211 @@
+"""A folder of descriptions: what the extractors' cache reads and writes, from any number of threads and processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from featrec.exceptions import FeatrecWarning, InputError
+from featrec.images._entry import PREAMBLE, Description, pack, unpack
+
+__all__ = ["Store", "store_in"]
+
+# Backup programs leave out a folder with such a file, whose first line is fixed: https://bford.info/cachedir
+MARKER = "CACHEDIR.TAG"
+MARKER_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
+# Descriptions of pictures, kept by featrec.descriptors.DescriptorCache. This folder may be deleted at any time.
+"""
+ENTRY, PART = ".descriptors", ".part"
+OWN = re.compile(rf"[0-9a-f]{{2}}|{re.escape(MARKER)}|.*{re.escape(PART)}")
+PART_LIFE = 3600.0  # seconds after which the file of a writer that was killed is taken away
+# After so many bytes of its own, in parts of the limit, a process looks how full the folder is, and makes so much room.
+LOOK, ROOM = 1 / 16, 1 / 8
+
+
+class Store:
+    """The files of one folder. Nothing in it is trusted, and nothing that it has not written is deleted."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.hits = self.misses = 0
+        self._lock = threading.Lock()
+        self._trimming = threading.Lock()
+        self._grown = 0
+        self._told = False
+        self._prepared = False
+
+    def prepare(self) -> None:
+        """Make the folder, or see that it is one of ours."""
+        if self._prepared:
+            return
+        try:
+            if not self._is_marked():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._refuse_strangers()
+                self._write(self.folder / MARKER, [MARKER_TEXT.encode()])
+        except OSError as error:
+            raise InputError(
+                f"cache: the folder {str(self.folder)!r} cannot be made or opened ({error}). Give one that you may write to, "
+                "or cache=None"
+            ) from error
+        self._prepared = True
+
+    def count(self, hits: int, misses: int) -> None:
+        """Add what was found and what had to be described."""
+        with self._lock:
+            self.hits += hits
+            self.misses += misses
+
+    def read(self, key: str) -> Description | None:
+        """The description under a key; None where there is none that is whole."""
+        path = self._path(key)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                content = np.empty(size, np.uint8)
+                if size < PREAMBLE.size or file.readinto(content) != size:  # type: ignore[arg-type]
+                    return None
+        except OSError:
+            return None
+        found = unpack(content, key)
+        if found is not None:
+            self._touch(path)
+        return found
+
+    def write(self, key: str, description: Description, limit: int) -> None:
+        """Keep a description; where that fails, say so once and go on."""
+        parts = pack(description, key)
+        if parts is None:
+            return
+        size = sum(len(part) for part in parts)
+        if size > limit:
+            self._tell(f"a description has {size:,} bytes, which is over max_bytes={limit:,}")
+            return
+        self._look(key, size, limit)
+        path = self._path(key)
+        try:
+            self._write(path, parts)
+        except OSError as error:
+            # Windows refuses to replace a file that another process reads.
+            if not (isinstance(error, PermissionError) and path.exists()):
+                self._tell(str(error))
+
+    def entries(self) -> list[tuple[float, int, str]]:
+        """Last use, size and path of each file of ours."""
+        found = []
+        for entry in self._files():
+            try:
+                status = entry.stat()
+            except OSError:  # another process took it away
+                continue
+            if entry.name.endswith(ENTRY):
+                found.append((status.st_mtime, status.st_size, entry.path))
+            elif entry.name.endswith(PART) and time.time() - status.st_mtime > PART_LIFE:
+                _delete(entry.path)
+        return found
+
+    def trim(self, limit: int) -> None:
+        """Delete what was used longest ago until the rest has `limit` bytes at most."""
+        entries = self.entries()
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= limit:
+                break
+            _delete(path)
+            total -= size
+
+    def _look(self, key: str, size: int, limit: int) -> None:
+        """Make room before a file of `size` bytes comes, so rarely that it costs nothing.
+
+        Also by chance, with the key as the die: many processes that each write little would never look otherwise.
+        """
+        with self._lock:
+            self._grown += size
+            due = self._grown >= LOOK * limit or int(key[:8], 16) < 2**32 * (size / (LOOK * limit))
+        if due and self._trimming.acquire(blocking=False):
+            try:
+                self._grown = 0
+                if sum(each for _, each, _ in self.entries()) + size > limit * (1 - LOOK):
+                    self.trim(int(limit * (1 - ROOM)) - size)
+            finally:
+                self._trimming.release()
+
+    def _is_marked(self) -> bool:
+        try:
+            return (self.folder / MARKER).read_text(encoding="utf-8") == MARKER_TEXT
+        except (FileNotFoundError, UnicodeDecodeError):
+            return False
+
+    def _refuse_strangers(self) -> None:
+        strange = sorted(name for name in os.listdir(self.folder) if not OWN.fullmatch(name))
+        if strange or ((self.folder / MARKER).exists() and not self._is_marked()):
+            raise InputError(
+                f"cache: the folder {str(self.folder)!r} is not empty and no cache of featrec's; it holds "
+                f"{strange[0] if strange else MARKER!r}. Give a folder of its own, new or empty"
+            )
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}{ENTRY}"
+
+    def _files(self) -> Iterator[os.DirEntry]:
+        for number in range(256):
+            try:
+                with os.scandir(self.folder / f"{number:02x}") as entries:
+                    yield from entries
+            except OSError:
+                continue
+
+    def _write(self, path: Path, parts: list) -> None:
+        """Complete or not at all."""
+        temporary = path.with_name(f"{path.stem}.{secrets.token_hex(8)}{PART}")
+        try:
+            _fill(temporary, parts)
+            os.replace(temporary, path)
+        except BaseException:
+            _delete(temporary)
+            raise
+
+    def _touch(self, path: Path) -> None:
+        with suppress(OSError):  # a folder that may only be read
+            os.utime(path)
+
+    def _tell(self, reason: str) -> None:
+        with self._lock:
+            told, self._told = self._told, True
+        if not told:
+            warnings.warn(
+                f"the cache in {str(self.folder)!r} cannot keep more: {reason}. Pictures that are not in it are described each "
+                "time. Make room, or give another folder. Told once.",
+                FeatrecWarning,
+                stacklevel=2,
+            )
+
+
+_STORES: dict[Path, Store] = {}
+_STORES_LOCK = threading.Lock()
+
+
+def store_in(folder: Path) -> Store:
+    """This process's store for a folder; all extractors that name it share one."""
+    with _STORES_LOCK:
+        return _STORES.setdefault(folder, Store(folder))
+
+
+def _fill(path: Path, parts: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "xb") as file:
+        file.writelines(parts)
+
+
+def _delete(path: str | Path) -> None:
+    with suppress(OSError):  # gone already, or in use where that forbids it
+        os.unlink(path)

@@ -1,0 +1,284 @@
+"""featrec bench: what a file asks for is run once, kept, and shown."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from featrec.cli import _bench, _bench_cell, _bench_table, main
+from featrec.cli._bench_config import cells_of, read_config
+from featrec.cli._bench_results import append, portable, read_results
+from featrec.cli._bench_splits import Pool, parts
+from featrec.datasets import Dataset, LabeledImages, load_dataset
+from featrec.exceptions import InputError
+
+DATASET = '[[dataset]]\nname = "textures"\noptions = { n_train = 4, n_test = 3 }\n'
+RECIPE = '[[recipe]]\nname = "tiny_knn"\noptions = { size = 4 }\n'
+SPLIT = {"kind": "standard", "n_train": None, "n_test": None, "validation": None, "seed": None}
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "small.toml"
+    path.write_text(f"n_jobs = 1\n{DATASET}{RECIPE}", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Cells run in this process, which is faster; the names of those that ran."""
+    ran = []
+
+    def in_this_process(cell, result):
+        ran.append(cell["title"])
+        try:
+            return _bench_cell.run_cell(cell)
+        except Exception as error:
+            return {"error": f"{type(error).__name__}: {error}"}
+
+    monkeypatch.setattr(_bench, "_in_fresh_process", in_this_process)
+    return ran
+
+
+def bench(*words) -> int:
+    return main(["bench", *map(str, words)])
+
+
+def test_a_run_in_a_fresh_process_says_everything(config, capsys):
+    assert bench(config) == 0
+    captured = capsys.readouterr()
+    assert "[1/1] textures, standard split, seed 0, tiny_knn: " in captured.err
+    assert "textures, n_train=4, n_test=3, the standard split" in captured.out
+    (row,) = map(json.loads, config.with_suffix(".jsonl").read_text().splitlines())
+    assert row["n_train"], row["n_test"] == (32, 24)
+    assert row["interval"][0] < row["accuracy"] < row["interval"][1]
+    assert set(row["fit_steps"]) == set(row["predict_steps"]) == {"tinyimage", "kneighborsclassifier"}
+    assert sum(row["fit_steps"].values()) <= row["fit_seconds"] * 1.01 + 1e-3
+    assert row["images_per_second"] == pytest.approx(24 / row["predict_seconds"], rel=1e-2)
+    assert 20 < row["peak_mb"] < 5000
+    assert row["model_bytes"] > 1000
+    assert row["threads"] == row["n_jobs"] == 1
+    assert row["parameters"]["tinyimage__size"] == 4
+    assert {"python", "featrec", "numpy", "scikit-learn", "numba"} <= set(row["versions"])
+    assert row["machine"]["cores"] >= 1
+    assert {"commit", "dirty", "date"} <= set(row)
+    true = np.repeat(*np.array(row["labels"]).T)
+    assert np.mean(true == row["predicted"]) == pytest.approx(row["accuracy"], abs=1e-6)
+
+
+def test_what_has_a_result_is_not_run_again(config, here, capsys):
+    assert bench(config) == bench(config) == 0
+    assert here == ["tiny_knn"]
+    assert bench(config, "--again") == 0
+    assert here == ["tiny_knn"] * 2
+    assert len(config.with_suffix(".jsonl").read_text().splitlines()) == 2
+    capsys.readouterr()
+    assert bench(config.with_suffix(".jsonl")) == 0
+    assert capsys.readouterr().out.count("tiny_knn") == 1
+
+
+def test_another_parameter_seed_or_split_is_another_run(config, here):
+    bench(config)
+    text = config.read_text()
+    for changed in (text.replace("size = 4", "size = 5"), text + "\n", text.replace('"textures"', '"textures"\nseeds = [1]')):
+        config.write_text(changed, encoding="utf-8")
+        bench(config)
+    assert len(here) == 3
+    config.write_text(text.replace('"textures"', '"textures"\nsplit = "random"\nn_train = 2\nseeds = 2'), encoding="utf-8")
+    bench(config)
+    assert len(here) == 5
+
+
+def test_a_failure_is_kept_and_tried_again_and_the_others_run(config, here, capsys):
+    config.write_text(f'{DATASET}{RECIPE}grid = {{ n_neighbors = [99, 1] }}\ntitle = "neighbours"\n', encoding="utf-8")
+    assert bench(config) == 1
+    captured = capsys.readouterr()
+    assert "n_neighbors = 99" in captured.err
+    assert "failed: textures, standard split, seed 0, neighbours n_neighbors=99: ValueError" in captured.out
+    assert bench(config) == 1
+    assert here == ["neighbours n_neighbors=99", "neighbours n_neighbors=1", "neighbours n_neighbors=99"]
+
+
+def test_a_process_that_dies_is_a_failure(config, monkeypatch, capsys):
+    monkeypatch.setattr(_bench, "CELL", "import os; os.kill(os.getpid(), 9)")
+    assert bench(config) == 2
+    assert "ended by signal 9" in capsys.readouterr().err
+    monkeypatch.setattr(_bench, "CELL", "raise SystemExit('no reason')")
+    assert bench(config) == 2
+    assert "exit 1: no reason" in capsys.readouterr().err
+
+
+def test_only_and_dry_run(config, here, capsys):
+    config.write_text(
+        f'{DATASET}{RECIPE}[[recipe]]\nname = "color_forest"\noptions = {{ n_estimators = 5 }}\n', encoding="utf-8"
+    )
+    assert bench(config, "--dry-run") == 0
+    assert here == []
+    assert capsys.readouterr().out.splitlines() == [
+        "textures, standard split, seed 0, tiny_knn",
+        "textures, standard split, seed 0, color_forest",
+    ]
+    assert bench(config, "--only", "forest") == 0
+    assert here == ["color_forest"]
+    assert bench(config, "--only", "nothing") == 2
+    assert "--only nothing leaves nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"one \[\[dataset\]\] at least"),
+        (DATASET, r"one \[\[recipe\]\] at least"),
+        ("x = ", "is no TOML"),
+        (
+            f"jobs = 2\n{DATASET}{RECIPE}",
+            r"the top level has no key 'jobs' \(did you mean 'n_jobs'\?\); it takes dataset, n_jobs, recipe",
+        ),
+        (f"n_jobs = 0\n{DATASET}{RECIPE}", "asks for no threads"),
+        (f"{DATASET}sed = 3\n{RECIPE}", r"the data set 'textures' has no key 'sed' \(did you mean 'seeds'\?\)"),
+        (f"{DATASET}seeds = [1, 1]\n{RECIPE}", "a list of different integers"),
+        (f"{DATASET}seeds = 0\n{RECIPE}", "seeds of the data set 'textures'"),
+        (f'{DATASET}split = "mine"\n{RECIPE}', "split of the data set 'textures' is"),
+        (f'{DATASET}split = "random"\n{RECIPE}', "needs n_train"),
+        (f"{DATASET}n_train = true\n{RECIPE}", "n_train of the data set 'textures' is an integer from 1 up; got True"),
+        (f"{DATASET}validation = 2\n{RECIPE}", "validation of the data set 'textures' is true"),
+        (f'[[dataset]]\nname = "texture"\n{RECIPE}', r"there is no data set 'texture' \(did you mean 'textures'\?\)"),
+        (f"[[dataset]]\n{RECIPE}", r"each \[\[dataset\]\] needs a name"),
+        (f'{DATASET}[[recipe]]\nname = "tiny_kmm"\n', "there is no recipe 'tiny_kmm'"),
+        (f"{DATASET}{RECIPE}[recipe.optoins]\n", r"the recipe 'tiny_knn' has no key 'optoins' \(did you mean 'options'\?\)"),
+        (f'{DATASET}[[recipe]]\nname = "cnn_svm"\n', "the recipe 'cnn_svm' needs the option 'model'"),
+        (f"{DATASET}{RECIPE}grid = {{ sise = [1] }}\n", r"has no option 'sise' \(did you mean 'size'\?\)"),
+        (f"{DATASET}{RECIPE}grid = {{ size = [1] }}\n", "stands in the grid alone"),
+        (f"{DATASET}{RECIPE}grid = {{ n_neighbors = 3 }}\n", "a list of values to try"),
+        (f'{DATASET}[[recipe]]\nname = "bovw_svm"\noptions = {{ random_state = 1 }}\n', "random_state is no option here"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "wrong.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_config(path)
+
+
+def test_what_only_the_data_set_knows_is_refused_before_anything_runs(config, here, tmp_path, capsys):
+    config.write_text(DATASET.replace("n_test", "n_tests") + RECIPE, encoding="utf-8")
+    assert bench(config) == 2
+    assert "has no option n_tests" in capsys.readouterr().err
+    assert bench(tmp_path / "no.toml") == 2
+    assert "there is no file" in capsys.readouterr().err
+    assert bench(tmp_path / "no.jsonl") == 2
+    assert "featrec bench CONFIG.toml writes one" in capsys.readouterr().err
+    assert bench(config, "--out", tmp_path / "no" / "x.jsonl") == 2
+    assert "mkdir -p" in capsys.readouterr().err
+    assert here == []
+
+
+def test_a_validation_never_asks_about_a_test_picture():
+    pool = Pool(load_dataset("textures", n_train=10, n_test=5))
+    for seed in range(3):
+        train, held_out = parts(pool, SPLIT | {"validation": 0.3, "seed": seed})
+        assert max(train.max(), held_out.max()) < 80
+        assert Counter(pool.labels[held_out].tolist()) == dict.fromkeys(pool.halves[0].classes, 3)
+        assert not set(train) & set(held_out)
+
+
+def test_copies_of_a_picture_stay_on_one_side():
+    random = np.random.default_rng(0)
+    different = random.integers(0, 256, (30, 4, 4), dtype=np.uint8)
+    pictures = np.concatenate([different, different[:15]])
+    labels = np.resize(["a", "b", "c"], len(pictures))
+    pool = Pool(
+        Dataset("copies", LabeledImages(pictures[:20], labels[:20]), LabeledImages(pictures[20:], labels[20:]), "", "", "")
+    )
+    splits = [parts(pool, SPLIT | {"kind": "random", "n_train": 8, "seed": seed}) for seed in range(20)]
+    for train, test in splits:
+        assert set(Counter(pool.labels[train].tolist()).values()) <= {7, 8}
+        assert sorted([*train, *test]) == list(range(45))
+        assert not {pictures[row].tobytes() for row in train} & {pictures[row].tobytes() for row in test}
+    assert len({train.tobytes() for train, _ in splits}) == 20
+    again = parts(pool, SPLIT | {"kind": "random", "n_train": 8, "seed": 7})
+    assert np.array_equal(again[0], splits[7][0])
+
+
+def test_sizes_and_what_is_left():
+    pool = Pool(load_dataset("textures", n_train=6, n_test=5))
+    train, test = parts(pool, SPLIT | {"n_train": 2, "n_test": 3, "seed": 0})
+    assert (len(train), len(test)) == (16, 24)
+    assert train.max() < 48 <= test.min()
+    with pytest.raises(InputError, match="n_train = 11 leaves nothing to judge on: the class 'brick' has 11 pictures"):
+        parts(pool, SPLIT | {"kind": "random", "n_train": 11, "seed": 0})
+
+
+def test_steps_by_hand_are_the_pipeline(here):
+    (cell,) = cells_of({
+        "dataset": [{"name": "textures", "options": {"n_train": 5, "n_test": 4}}],
+        "recipe": [{"name": "bovw_svm", "options": {"n_words": 10, "levels": 2}}],
+    })  # fmt: skip
+    found = _bench_cell.run_cell(cell)
+    train, test = load_dataset("textures", n_train=5, n_test=4)
+    model = _bench_cell.make_model(cell).fit(train, train.labels)
+    assert np.array_equal(np.array(found["classes"])[found["predicted"]], model.predict(test))
+    assert found["reading_cpu_seconds"]["fit"] > 0
+
+
+def test_a_line_that_was_cut_off_is_run_again(config, here):
+    bench(config)
+    out = config.with_suffix(".jsonl")
+    whole = out.read_bytes()
+    out.write_bytes(whole[:-40])
+    bench(config)
+    assert len(here) == 2
+    assert out.read_bytes().startswith(whole[:-40] + b"\n{")
+    with pytest.raises(InputError, match=r"line 1 of .* is no result"):
+        read_results(out)
+
+
+def test_a_file_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"a": 1}\n{"key": "x"}\n')
+    with pytest.raises(InputError, match="line 1 of"):
+        read_results(path)
+
+
+def test_where_the_data_lie_is_not_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("FEATREC_DATA", "/somewhere/data/")
+    assert portable({"a": ["/somewhere/data/x.onnx"], "b": 1}) == {"a": ["$FEATREC_DATA/x.onnx"], "b": 1}
+    assert _bench_cell.expanded({"model": "$FEATREC_DATA/x.onnx", "size": [1]})["model"] == "/somewhere/data//x.onnx"
+    append(tmp_path / "r.jsonl", {"key": "k", "error": "no /somewhere/data/scene15"})
+    assert "somewhere" not in (tmp_path / "r.jsonl").read_text()
+
+
+def made_up(title, predicted, seed=0, kind="standard"):
+    """A row as a run leaves it."""
+    right = sum(value == place // 50 for place, value in enumerate(predicted)) / 100
+    return {
+        "dataset": "d", "dataset_options": {}, "split": SPLIT | {"kind": kind}, "recipe": title, "title": title, "seed": seed,
+        "n_jobs": 1, "parameters": {"svc__random_state": seed}, "classes": ["a", "b"], "labels": [[0, 50], [1, 50]],
+        "predicted": predicted, "accuracy": right, "interval": [right - 0.1, right + 0.1], "fit_seconds": 1234.5,
+        "images_per_second": 12.34, "peak_mb": 100.0, "model_bytes": None,
+    }  # fmt: skip
+
+
+def test_rows_are_compared_picture_by_picture():
+    below, above = [0] * 50 + [1] * 20 + [0] * 30, [0] * 50 + [1] * 50
+    ((first, second),) = _bench_table.summary([made_up("x", below), made_up("y", above)]).values()
+    assert first == ["x", "70.0 (60.0 to 80.0)", "–", "1,234", "12.3", "100", "–"]
+    assert second[:3] == ["y", "100.0 (90.0 to 110.0)", "+30.0, p < 0.001"]
+
+
+def test_seeds_become_mean_and_spread():
+    rows = [made_up(title, [0] * 50 + [1] * n + [0] * (50 - n), seed, "random") for title, seed, n in
+            [("x", 0, 10), ("x", 1, 20), ("y", 0, 30), ("y", 1, 20)]]  # fmt: skip
+    ((first, second),) = _bench_table.summary(rows).values()
+    assert first[1:3] == ["65.0 ± 7.1 (2 seeds)", "–"]
+    assert second[1:3] == ["75.0 ± 7.1 (2 seeds)", "+10.0"]
+
+
+@pytest.mark.parametrize("name", ["scenes.toml", "scenes_validation.toml"])
+def test_the_files_of_the_repository_are_right(name):
+    cells = read_config(Path(__file__).parents[2] / "benchmarks" / name)
+    for cell in cells:
+        _bench_cell.make_model(cell)
+    assert all((cell["split"]["validation"] is not None) == ("validation" in name) for cell in cells)

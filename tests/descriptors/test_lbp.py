@@ -1,0 +1,135 @@
+"""LBP against its naive twin and scikit-image's local_binary_pattern."""
+
+import numpy as np
+import pytest
+import skimage.data
+from skimage.feature import local_binary_pattern
+
+from featrec.compiled._lbp import count_patterns, lbp_patterns
+from featrec.descriptors import LBP
+from featrec.descriptors._lbp import ONE_FOR_8_BITS, _circle, pattern_bins, patterns_of
+from featrec.exceptions import InputError
+from tests.naive import lbp as naive
+
+CIRCLES = [(8, 1.0), (8, 2.0), (16, 2.0), (12, 1.5), (5, 3.0), (1, 1.0), (8, 0.5)]
+
+
+def picture(shape=(17, 23), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def interior(array, margin):
+    return array[margin : array.shape[0] - margin, margin : array.shape[1] - margin]
+
+
+@pytest.mark.parametrize("n_points, radius", CIRCLES)
+def test_patterns_equal_the_naive_twin(n_points, radius):
+    gray, margin = picture().astype(np.int32), int(np.ceil(radius))
+    offsets, weights = _circle(n_points, radius, ONE_FOR_8_BITS)
+    found = np.full((17 - 2 * margin, 23 - 2 * margin), -1, np.int32)
+    expected = found.copy()
+    lbp_patterns(gray, margin, offsets, weights, np.int32(ONE_FOR_8_BITS), found)
+    naive.lbp_patterns(gray, margin, offsets, weights, ONE_FOR_8_BITS, expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_counts_equal_the_naive_twin():
+    random = np.random.default_rng(0)
+    patterns = random.integers(0, 256, (9, 14)).astype(np.int32)
+    bins, n_bins = pattern_bins(8, "uniform")
+    rows, columns = np.sort(random.integers(0, 3, 9)), np.sort(random.integers(0, 2, 14))
+    found, expected = np.ones((3, 2, n_bins), np.int32), np.zeros((3, 2, n_bins), np.int32)
+    count_patterns(patterns, bins, rows, columns, found)
+    naive.count_patterns(patterns, bins, rows, columns, expected)
+    np.testing.assert_array_equal(found, expected)
+    assert found.sum() == 9 * 14
+
+
+@pytest.mark.parametrize("n_points, radius", CIRCLES)
+@pytest.mark.parametrize("name", ["camera", "brick", "coins"])
+def test_patterns_equal_scikit_images(n_points, radius, name):
+    image = getattr(skimage.data, name)()[:120, :150]
+    margin = int(np.ceil(radius))
+    expected = interior(local_binary_pattern(image, n_points, radius, "default"), margin).astype(np.int32)
+    found = patterns_of(image.astype(np.int32), ONE_FOR_8_BITS, n_points, radius)
+    # Where a point between pixels is as light as its centre, scikit-image's rounding errors decide.
+    ties = interior(_ties(image.astype(float), n_points, radius), margin)
+    assert (found == expected)[~ties].all()
+    assert (~ties).any()
+    assert (found != expected).mean() < 0.02
+
+
+def _ties(image, n_points, radius):
+    """Pixels with an interpolated point on their circle that is as light as they are, up to a rounding error."""
+    offsets, weights = _circle(n_points, radius, ONE_FOR_8_BITS)
+    height, width = image.shape
+    margin = int(np.ceil(radius)) + 1
+    padded = np.pad(image, margin, mode="edge")
+    tie = np.zeros(image.shape, bool)
+    for (dy, dx), shares in zip(offsets, weights / ONE_FOR_8_BITS, strict=True):
+        if shares.max() == 1:
+            continue
+        value = np.zeros(image.shape)
+        for share, (down, right) in zip(shares, [(0, 0), (0, 1), (1, 0), (1, 1)], strict=True):
+            top, left = margin + dy + down, margin + dx + right
+            value += share * padded[top : top + height, left : left + width]
+        tie |= np.abs(value - image) < 1e-3
+    return tie
+
+
+@pytest.mark.parametrize("method, n_bins", [("default", 256), ("ror", 36), ("uniform", 10), ("nri_uniform", 59)])
+def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
+    image = picture((60, 70))
+    theirs = interior(local_binary_pattern(image, 8, 1, method), 1)
+    patterns = patterns_of(image.astype(np.int32), ONE_FOR_8_BITS, 8, 1.0)
+    bins, n = pattern_bins(8, method)
+    assert n == n_bins
+    pairs = set(zip(bins[patterns].ravel().tolist(), theirs.ravel().tolist(), strict=True))
+    assert len(pairs) == len({mine for mine, _ in pairs}) == len({their for _, their in pairs})
+
+
+def test_the_code_is_the_histogram_of_each_cell():
+    image = picture((40, 60))
+    code = LBP(method="default", grids=((1, 1), (2, 3)), norm=None).extract(image)
+    patterns = patterns_of(image.astype(np.int32), ONE_FOR_8_BITS, 8, 1.0)
+    whole, cells = code[:256], code[256:].reshape(2, 3, 256)
+    np.testing.assert_array_equal(whole, np.bincount(patterns.ravel(), minlength=256))
+    np.testing.assert_array_equal(cells.sum(axis=(0, 1)), whole)
+    np.testing.assert_array_equal(cells[1, 2], np.bincount(patterns[19:, 39:].ravel(), minlength=256))
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "hellinger"])
+def test_norms(norm):
+    cells = LBP(grids=((2, 2),), norm=norm).extract(picture((40, 60))).reshape(4, 59)
+    sums = {"l1": cells.sum(axis=1), "l2": (cells**2).sum(axis=1), "hellinger": (cells**2).sum(axis=1)}[norm]
+    np.testing.assert_allclose(sums, 1, rtol=1e-5)
+
+
+def test_patterns_do_not_change_with_light():
+    image = picture((40, 60)) // 2
+    np.testing.assert_array_equal(LBP().extract(image), LBP().extract(image * 2))
+
+
+def test_a_flat_picture_has_one_pattern():
+    code = LBP(method="default", norm="l1", n_points=[8, 8], radius=[1, 2.3]).extract(np.full((20, 20), 77, np.uint8))
+    assert code[255] == code[511] == 1
+
+
+def test_a_picture_smaller_than_the_circle_gives_zeros():
+    assert not LBP(radius=3).extract(np.zeros((6, 40), np.uint8)).any()
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"radius": 0}, "radius of LBP must be"),
+        ({"radius": []}, "radius of LBP must be"),
+        ({"n_points": 17}, "whole numbers from 1 to 16"),
+        ({"n_points": [8, 8]}, "2 n_points and 1 radius"),
+        ({"grids": [(0, 1)]}, "grids of LBP holds pairs"),
+        ({"grids": [2]}, "grids of LBP holds pairs"),
+    ],
+)
+def test_wrong_parameters_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        LBP(**options).fit([picture()])

@@ -1,0 +1,214 @@
+"""Whiten against scikit-learn's PCA and the formula of each kind; what it learns depends on the sample and the seed only."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
+
+from featrec import Bag
+from featrec.descriptors import ORB, AppendPosition, DenseSIFT, RootSIFT, Whiten
+from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.exceptions import FailedImageWarning, InputError, MetricError
+
+
+@pytest.fixture
+def points(rng):
+    return (rng.normal(size=(500, 12)) @ rng.normal(size=(12, 12)) + 5).astype(np.float32)
+
+
+def as_bags(points):
+    return [Bag(part) for part in np.array_split(points, 7)]
+
+
+def all_of(bags):
+    return np.concatenate([bag.descriptors for bag in bags])
+
+
+@pytest.mark.parametrize("whiten", [True, False])
+@pytest.mark.parametrize("n_components", [None, 5, 1])
+def test_it_is_scikit_learns_pca(points, whiten, n_components):
+    step = Whiten(n_components, whiten=whiten, regularization=0, max_descriptors=10_000)
+    found = all_of(step.fit_transform(as_bags(points)))
+    pca = PCA(n_components, whiten=whiten).fit(points.astype(np.float64))
+    signs = np.sign((pca.components_ * step.components_).sum(axis=1))
+    np.testing.assert_allclose(step.components_, pca.components_ * signs[:, None], atol=1e-5)
+    np.testing.assert_allclose(step.explained_variance_, pca.explained_variance_, rtol=1e-5)
+    np.testing.assert_allclose(step.mean_, pca.mean_, rtol=1e-5)
+    np.testing.assert_allclose(found, pca.transform(points.astype(np.float64)) * signs, atol=2e-4)
+    assert found.dtype == np.float32
+
+
+def test_white_is_white(points):
+    found = all_of(Whiten(regularization=0).fit_transform(as_bags(points))).astype(np.float64)
+    np.testing.assert_allclose(np.cov(found.T), np.eye(12), atol=1e-4)
+
+
+def test_regularization_is_relative_and_epsilon_absolute(points):
+    """VLFeat adds a part of the largest variance, Coates and Ng a number."""
+    bags = as_bags(points)
+    turned = Whiten(whiten=False).fit(bags)
+    variances = turned.explained_variance_
+    for given, added in (({"regularization": 0.1}, 0.1 * variances[0]), ({"regularization": 0, "epsilon": 2.0}, 2.0)):
+        expected = all_of(turned.transform(bags)) / np.sqrt(variances + added)
+        np.testing.assert_allclose(all_of(Whiten(**given).fit_transform(bags)), expected, atol=1e-4)
+
+
+def test_zca_turns_back(points):
+    """W = U (D + epsilon)^-1/2 U^T of the covariance U D U^T."""
+    found = all_of(Whiten(whiten="zca", regularization=0, epsilon=0.1).fit_transform(as_bags(points)))
+    centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
+    u, d, _ = np.linalg.svd(np.cov(centred.T))
+    np.testing.assert_allclose(found, centred @ (u @ np.diag((d + 0.1) ** -0.5) @ u.T), atol=1e-4)
+    with pytest.raises(InputError, match="keeps all dimensions; got n_components=3"):
+        Whiten(3, whiten="zca").fit(as_bags(points))
+
+
+def test_of_a_direction_and_its_opposite_one_is_chosen(points):
+    components = Whiten().fit(as_bags(points)).components_
+    largest = np.abs(components).argmax(axis=1)
+    assert (components[np.arange(12), largest] > 0).all()
+
+
+def test_renormalized_results_have_length_one(points):
+    found = all_of(Whiten(4, renormalize=True).fit_transform(as_bags(points)))
+    plain = all_of(Whiten(4).fit_transform(as_bags(points)))
+    np.testing.assert_allclose(found, plain / np.linalg.norm(plain, axis=1, keepdims=True), atol=1e-6)
+
+
+@pytest.mark.parametrize("whiten", [True, False, "zca"])
+def test_directions_without_variance_give_zeros_and_no_noise(points, whiten):
+    flat = np.column_stack([points[:, :3], points[:, 0] - points[:, 1], np.full(500, 7)]).astype(np.float32)
+    step = Whiten(whiten=whiten, regularization=0, renormalize=True).fit([Bag(flat)])
+    found = step.apply(Bag(flat)).descriptors
+    assert np.isfinite(found).all()
+    assert np.abs(found[:, -1]).max() < 1e-6 if whiten != "zca" else np.abs(found[:, 4]).max() < 1e-6
+    same = Whiten(whiten=whiten).fit_transform([Bag(np.full((5, 3), 2))])[0].descriptors
+    np.testing.assert_array_equal(same, 0)
+
+
+def test_bytes_are_numbers(rng):
+    points = rng.integers(0, 256, (300, 8), dtype=np.uint8)
+    as_bytes, as_floats = (Whiten(4).fit([Bag(points.astype(kind))]) for kind in (np.uint8, np.float32))
+    np.testing.assert_array_equal(as_bytes.projection_, as_floats.projection_)
+    np.testing.assert_array_equal(*(step.apply(Bag(points)).descriptors for step in (as_bytes, as_floats)))
+
+
+def test_an_offset_costs_no_precision(points):
+    plain, moved = (all_of(Whiten(regularization=0).fit_transform(as_bags(points + offset))) for offset in (0, 1000))
+    np.testing.assert_allclose(np.abs(moved), np.abs(plain), atol=0.02)
+
+
+@pytest.mark.parametrize("n", [2047, 2048, 2049, 5000])
+def test_large_bags_are_projected_part_by_part(rng, n):
+    points = rng.normal(size=(n, 6)).astype(np.float32)
+    step = Whiten(3).fit(points)
+    expected = (points - step.mean_) @ step.projection_.T
+    np.testing.assert_allclose(step.apply(Bag(points)).descriptors, expected, atol=1e-5)
+
+
+def test_an_array_is_learned_from_as_bags_are(points):
+    np.testing.assert_allclose(Whiten().fit(points).projection_, Whiten().fit(as_bags(points)).projection_, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+def test_neither_threads_nor_repetition_change_it(points, n_jobs):
+    bags = as_bags(points) * 3
+    first = Whiten(5, max_descriptors=200, random_state=3).fit(bags)
+    second = Whiten(5, max_descriptors=200, random_state=3, n_jobs=n_jobs).fit(bags)
+    np.testing.assert_array_equal(first.projection_, second.projection_)
+    other = Whiten(5, max_descriptors=200, random_state=4).fit(bags)
+    assert not np.array_equal(first.projection_, other.projection_)
+
+
+def test_it_refits_afresh_and_its_bags_keep_what_they_were_made_with(points):
+    step = Whiten(5)
+    before = step.fit_transform([Bag(points)])
+    expected = before[0].descriptors
+    step.set_params(n_components=3).fit([Bag(points[:, ::-1])])
+    np.testing.assert_array_equal(before[0].descriptors, expected)
+    fresh = clone(step).fit([Bag(points[:, ::-1])])
+    np.testing.assert_array_equal(step.projection_, fresh.projection_)
+    assert step.projection_.shape == (3, 12)
+
+
+@pytest.mark.parametrize(
+    ("step", "given", "match"),
+    [
+        (Whiten(13), [Bag(np.eye(12))], "descriptors of 12 numbers have no 13 components; ask for 12 or fewer"),
+        (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Lower n_components"),
+        (Whiten(), [Bag(np.eye(12)[:1])], "cannot be learned from 1 descriptors"),
+        (Whiten(), [Bag(np.empty((0, 3)))] * 4, "nothing but empty bags; none of the 4 images gave a descriptor"),
+        (Whiten(), [], "nothing but empty bags; none of the 0 images"),
+    ],
+    ids=["wide", "few", "one", "empty", "none"],
+)
+def test_too_little_to_learn_from(step, given, match):
+    with pytest.raises(InputError, match=match):
+        step.fit(given)
+
+
+def test_packed_bits_are_refused_by_name(ragged):
+    bits = ORB(edge_threshold=5, patch_size=5).transform(ragged)
+    with pytest.raises(MetricError, match=r"Whiten takes numbers \(euclidean\); got packed bits \(hamming\)"):
+        Whiten().fit(bits)
+    with pytest.raises(MetricError, match=r"Whiten takes numbers"):
+        Whiten().fit([Bag(np.eye(5))]).apply(bits[0])
+
+
+def test_other_descriptors_than_in_fit_are_refused(points):
+    with pytest.raises(InputError, match=r"fitted on descriptors of 12 numbers; got 3\. Use the extractor"):
+        Whiten().fit(points).apply(Bag(np.eye(3)))
+
+
+def test_before_fit_it_says_so():
+    for use in (lambda step: step.transform([]), lambda step: step.get_feature_names_out()):
+        with pytest.raises(NotFittedError, match="not fitted"):
+            use(Whiten())
+
+
+def test_names():
+    step = Whiten(3).fit(np.eye(5))
+    assert list(step.get_feature_names_out(["a", "b"])) == ["whiten0", "whiten1", "whiten2"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"n_components": 0}, {"whiten": "pca"}, {"regularization": -1}, {"epsilon": np.inf}, {"max_descriptors": 1}],
+    ids=str,
+)
+def test_wrong_values(points, wrong):
+    with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of Whiten must be"):
+        Whiten(**wrong).fit(points)
+
+
+def pictures(rng, n=8):
+    """Two kinds that differ in direction."""
+    stripes = np.tile(np.repeat([40, 200], 4), 8)[:64]
+    kinds = [np.tile(stripes, (48, 1)), np.tile(stripes[:48, None], (1, 64))]
+    return [np.clip(kinds[i % 2] + rng.normal(0, 10, (48, 64)), 0, 255).astype(np.uint8) for i in range(n)]
+
+
+def test_a_pipeline_of_every_step(rng):
+    X, y = pictures(rng), ["across", "down"] * 4
+    encoder = SpatialPyramid(BagOfWords(5, random_state=0, n_jobs=2), levels=2)
+    steps = DenseSIFT(bin_sizes=4), RootSIFT(), Whiten(20, random_state=0), AppendPosition(scale=True)
+    model = make_pipeline(*steps, encoder, LinearSVC(random_state=0)).fit(X, y)
+    assert list(model.predict(pictures(rng, 4))) == ["across", "down"] * 2
+    names = model[:-2].get_feature_names_out()
+    assert len(names) == 23 == model[:-2].transform(X)[0].descriptors.shape[1]
+    assert list(names[19:]) == ["whiten19", "appendposition_x", "appendposition_y", "appendposition_scale"]
+
+
+def test_pictures_that_could_not_be_used_pass_through_as_empty_bags(rng, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    X = [*pictures(rng, 4), tmp_path / "broken.png", np.zeros((3, 3), np.uint8)]
+    steps = DenseSIFT(bin_sizes=4, on_error="empty"), RootSIFT(), Whiten(20), AppendPosition(scale=True)
+    bags = make_pipeline(*steps).fit_transform(X)
+    assert [bag.descriptors.shape[1] for bag in bags] == [23] * 6
+    assert [len(bag.descriptors) == 0 for bag in bags] == [False] * 4 + [True] * 2
+    with pytest.warns(FailedImageWarning, match="1 of 6 images could not be used, and 1 gave no descriptors"):
+        codes = make_pipeline(*steps, BagOfWords(4, random_state=0)).fit_transform(X)
+    assert not codes[4:].any()

@@ -1,0 +1,162 @@
+"""LLC against the paper's formula, by its naive twin and by scipy's constrained minimum."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from sklearn.cluster import KMeans
+from sklearn.frozen import FrozenEstimator
+from sklearn.neighbors import NearestNeighbors
+
+from featrec import Bag
+from featrec.compiled._local_codes import llc
+from featrec.encoders import LLC, SpatialPyramid
+from featrec.exceptions import MetricError
+from featrec.persistence import load, save
+from featrec.testing import check_encoder
+from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary
+from tests.naive import codes as naive
+
+
+def frozen(words):
+    vocabulary = KMeansVocabulary(len(words))
+    vocabulary.words_ = np.asarray(words, np.float32)
+    return FrozenEstimator(vocabulary)
+
+
+def bag(rng, n, d=6):
+    frames = np.column_stack([rng.uniform(0, 60, n), rng.uniform(0, 40, n), np.full(n, 4), np.full(n, -1)])
+    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
+
+
+def code_of(x, words, **parameters):
+    """What one descriptor is coded to, before it is normalised."""
+    return LLC(frozen(words), norm=None, **parameters).fit_transform([Bag([x])])[0]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+@pytest.mark.parametrize("n_neighbors", [1, 2, 4])
+@pytest.mark.parametrize("n, k, d, n_cells", [(1, 4, 1, 1), (2, 5, 5, 1), (40, 7, 6, 3), (35, 4, 3, 35)])
+def test_the_loop_is_its_naive_twin(rng, n, k, d, n_cells, n_neighbors, kind):
+    points, words = (rng.uniform(0, 255, (rows, d)).astype(kind) for rows in (n, k))
+    cells, words = rng.integers(n_cells, size=n), words.astype(np.float32)
+    found, expected = np.empty((2, n_cells, k), np.float32)
+    llc(points, words, cells, n_neighbors, 1e-2, found)
+    naive.llc(points, words, cells, n_neighbors, 1e-2, expected)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_several_tiles_of_points_and_words(rng):
+    points, words = rng.normal(size=(530, 5)).astype(np.float32), rng.normal(size=(600, 5)).astype(np.float32)
+    cells = np.arange(530)
+    found = np.empty((530, 600), np.float32)
+    llc(points, words, cells, 4, 1e-3, found)
+    near = NearestNeighbors(n_neighbors=4).fit(words).kneighbors(points, return_distance=False)
+    np.testing.assert_array_equal(np.sort(near, axis=1), [np.flatnonzero(row) for row in found])
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-4)
+    expected = np.empty_like(found[:20])
+    naive.llc(points[:20], words, cells[:20], 4, 1e-3, expected)
+    np.testing.assert_allclose(found[:20], expected, atol=1e-3)
+
+
+def test_the_weights_are_the_constrained_minimum(rng):
+    words, x = rng.normal(size=(3, 6)), rng.normal(size=6)
+    differences = words - x
+    ridge = 0.05 * (differences**2).sum()
+
+    def loss(c):
+        return ((x - c @ words) ** 2).sum() + ridge * (c**2).sum()
+
+    best = minimize(loss, np.ones(3) / 3, constraints={"type": "eq", "fun": lambda c: c.sum() - 1}, tol=1e-12)
+    np.testing.assert_allclose(code_of(x, words, regularization=0.05), best.x, atol=1e-4)
+
+
+def test_weights_sum_to_one_and_move_with_the_words(rng):
+    words, x = rng.normal(size=(8, 6)), rng.normal(size=6)
+    code = code_of(x, words, regularization=0.05)
+    assert code.sum() == pytest.approx(1, abs=1e-5)
+    np.testing.assert_allclose(code_of(x + 3, words + 3, regularization=0.05), code, atol=1e-4)
+    near = np.flatnonzero(code)
+    gram = words[near] @ words[near].T
+    ridge_only = np.linalg.solve(gram + 0.05 * np.trace(gram) * np.eye(len(near)), words[near] @ x)
+    assert np.abs(ridge_only - code[near]).max() > 0.05, "ridge regression without the constraint is another code"
+
+
+def test_a_descriptor_that_is_a_word_is_that_word_alone(rng):
+    words = rng.normal(size=(6, 4))
+    np.testing.assert_allclose(code_of(words[2], words, regularization=1e-8), np.eye(6)[2], atol=1e-4)
+
+
+def test_copies_of_the_descriptor_share_it_equally():
+    np.testing.assert_allclose(code_of([1.0, 2.0], [[1.0, 2.0]] * 3), np.full(3, 1 / 3), atol=1e-6)
+
+
+def test_the_maximum_is_over_all_descriptors_of_a_region():
+    words = [[0.0], [1.0], [9.0]]
+    plain = {"n_neighbors": 2, "norm": None, "regularization": 1e-9}
+    outside = LLC(frozen(words), **plain).fit_transform([Bag([[-1.0]])])[0]
+    np.testing.assert_allclose(outside, [2, -1, 0], atol=1e-4)
+    farther = LLC(frozen(words), **plain).fit_transform([Bag([[-1.0], [-2.0]])])[0]
+    np.testing.assert_allclose(farther, [3, -1, 0], atol=1e-4)
+    elsewhere = LLC(frozen(words), **plain).fit_transform([Bag([[-1.0], [9.0]])])[0]
+    np.testing.assert_allclose(elsewhere, [2, 0, 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("encoder", [LLC(9), LLC(3), SpatialPyramid(LLC(9), levels=2)])
+def test_what_every_encoder_is_held_to(encoder):
+    check_encoder(encoder)
+
+
+@pytest.mark.parametrize("norm", ["l2", None])
+def test_a_region_of_a_pyramid_is_an_image_of_its_own(rng, norm):
+    bags = [bag(rng, n) for n in (70, 300, 1, 2)]
+    pyramid = SpatialPyramid(LLC(7, n_neighbors=3, norm=norm, random_state=0), levels=[(1, 1), (2, 1)]).fit(bags)
+    for code, one in zip(pyramid.transform(bags), bags, strict=True):
+        top = (one.frames[:, 1] + 0.5) / 40 < 0.5
+        regions = [one.descriptors, one.descriptors[top], one.descriptors[~top]]
+        alone = [pyramid.encoder_.transform([Bag(x)])[0] if len(x) else np.zeros(7) for x in regions]
+        np.testing.assert_allclose(code, np.concatenate(alone) / np.sqrt(2), atol=1e-5)
+
+
+def test_one_word_is_all_there_is(rng):
+    np.testing.assert_allclose(LLC(1).fit_transform([bag(rng, 3)]), [[1.0]])
+
+
+def test_bytes_are_taken_as_numbers(rng):
+    points = rng.integers(0, 256, (60, 8), np.uint8)
+    encoder = LLC(9, random_state=0).fit([Bag(points)])
+    np.testing.assert_array_equal(encoder.transform([Bag(points)]), encoder.transform([Bag(points.astype(np.float32))]))
+
+
+def test_scikit_learns_k_means_is_a_vocabulary(rng):
+    one = bag(rng, 40)
+    encoder = LLC(KMeans(6, n_init=1, random_state=0), norm=None, regularization=0.01).fit([one])
+    expected = np.empty((1, 6))
+    naive.llc(one.descriptors, encoder.vocabulary_.cluster_centers_, np.zeros(40, int), 5, 0.01, expected)
+    np.testing.assert_allclose(encoder.transform([one]), expected, atol=1e-3)
+
+
+def test_read_only_descriptors_and_two_threads_at_once(rng):
+    one = bag(rng, 700)
+    one.descriptors.setflags(write=False)
+    encoder = LLC(16, random_state=0).fit([one])
+    expected = encoder.transform([one])
+    with ThreadPoolExecutor(2) as pool:
+        for code in pool.map(lambda _: encoder.transform([one]), range(8)):
+            np.testing.assert_array_equal(code, expected)
+
+
+def test_a_saved_encoder_gives_the_same_codes(rng, tmp_path):
+    bags = [bag(rng, 30), bag(rng, 20)]
+    encoder = LLC(9, random_state=0).fit(bags)
+    save(encoder, tmp_path / "llc.featrec")
+    np.testing.assert_array_equal(load(tmp_path / "llc.featrec").transform(bags), encoder.transform(bags))
+
+
+def test_packed_bits_are_refused(rng):
+    bits = [Bag(rng.integers(0, 256, (30, 4), dtype=np.uint8), metric="hamming")]
+    with pytest.raises(MetricError, match="hamming"):
+        LLC(4).fit(bits)
+    with pytest.raises(MetricError, match="LLC measures differences of numbers"):
+        LLC(BinaryVocabulary(4)).fit(bits)

@@ -1,0 +1,579 @@
+"""What is kept in a DescriptorCache, under which key, and what befalls it."""
+
+import errno
+import inspect
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import joblib
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+
+from featrec import Bag, descriptors
+from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, CNNFeatures, ColorHistogram, DenseSIFT, DescriptorCache, TinyImage
+from featrec.exceptions import FailedImageWarning, FeatrecWarning, InputError, ModelFileError
+from featrec.images import GlobalExtractor, LocalExtractor, _recall, _store
+from featrec.images._content import content_digest
+from featrec.images._entry import pack, unpack
+from featrec.persistence import _archive, load, save
+from tests.images import own_extractors
+from tests.images.own_extractors import COUNT, CachedMeans, Centred, Means, MeansAtOnce, Rows
+from tests.tiny_network import DECLARED, write_tiny_network
+
+
+@pytest.fixture(autouse=True)
+def _no_count():
+    COUNT.clear()
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return DescriptorCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def pictures(rng):
+    return [np.kron(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8)) for _ in range(5)]
+
+
+def same(first, second):
+    """The same numbers in the same types."""
+    if isinstance(first, Bag):
+        parts = [(first.descriptors, second.descriptors), (first.frames, second.frames)]
+        return (first.size, first.metric) == (second.size, second.metric) and all(same(a, b) for a, b in parts)
+    if first is None or second is None:
+        return first is second
+    return first.dtype == second.dtype and first.shape == second.shape and np.array_equal(first, second)
+
+
+def described(extractor, pictures):
+    """What the extractor says, and how many pictures it described for it."""
+    before = len(COUNT)
+    result = list(extractor.fit(pictures).transform(pictures))
+    return result, len(COUNT) - before
+
+
+def misses(extractor, pictures):
+    """How many of the pictures were not in the extractor's cache."""
+    before = extractor.cache.info().misses
+    list(extractor.transform(pictures))
+    return extractor.cache.info().misses - before
+
+
+def files(cache):
+    return sorted(path for path in cache.folder.rglob("*") if path.suffix == ".descriptors")
+
+
+EXTRACTORS = [SIFT(), DenseSIFT(), ORB(edge_threshold=5, patch_size=9), AKAZE(), BRISK()]
+EXTRACTORS += [HOG(), ColorHistogram(bins=3), TinyImage(color=True), Rows()]
+
+
+def test_every_extractor_takes_a_cache():
+    kinds = [getattr(descriptors, name) for name in descriptors.__all__]
+    extractors = [kind for kind in kinds if issubclass(kind, (LocalExtractor, GlobalExtractor))]
+    assert len(extractors) >= 9
+    assert all("cache" in inspect.signature(kind).parameters for kind in extractors)
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS, ids=lambda extractor: type(extractor).__name__)
+def test_what_comes_back_is_what_was_computed(extractor, pictures, cache):
+    expected = list(clone(extractor).fit(pictures).transform(pictures))
+    extractor = clone(extractor).set_params(cache=cache)
+    for hits in (0, 5):
+        before = cache.info().hits
+        found = list(extractor.fit(pictures).transform(pictures))
+        assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+        assert cache.info().hits - before >= hits
+    assert (cache.info().misses, cache.info().entries) == (5, 5)
+    assert cache.info().bytes == sum(path.stat().st_size for path in files(cache))
+
+
+BAGS = [
+    Bag(np.empty((0, 128), np.float32), np.empty((0, 4)), (3, 4)),
+    Bag(np.arange(6, dtype=np.uint8).reshape(3, 2), metric="hamming"),
+    Bag(np.asfortranarray(np.arange(8, dtype=np.float32).reshape(4, 2)), np.ones((4, 4)), (np.int64(9), 8)),
+    np.arange(5, dtype=np.float32),
+    np.empty(0, np.float32),
+]
+
+
+def file_of(description, key):
+    return np.frombuffer(b"".join(bytes(part) for part in pack(description, key)), np.uint8).copy()
+
+
+@pytest.mark.parametrize("description", BAGS, ids=range(len(BAGS)))
+def test_a_file_holds_all_of_a_description(description):
+    found = unpack(file_of(description, "key"), "key")
+    assert same(found, description)
+    assert (found.descriptors if isinstance(found, Bag) else found).flags.writeable
+
+
+@pytest.mark.parametrize("description", BAGS, ids=range(len(BAGS)))
+def test_no_damaged_file_is_taken_for_a_description(description, rng):
+    file = file_of(description, "key")
+    assert all(unpack(file[:length], "key") is None for length in range(len(file)))
+    assert unpack(np.append(file, np.uint8(0)), "key") is None
+    for position in range(len(file)):
+        flipped = file.copy()
+        flipped[position] ^= 1 << int(rng.integers(8))
+        assert unpack(flipped, "key") is None
+    assert unpack(file, "another key") is None
+
+
+def test_what_would_not_come_back_as_it_was_is_not_kept():
+    class Own(Bag):
+        pass
+
+    assert pack(Own(np.zeros((2, 2))), "key") is None
+    assert pack(np.zeros(3, np.float64), "key") is None
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "another's", "folder"])
+def test_a_damaged_entry_is_described_again_and_replaced(damage, pictures, cache):
+    extractor = SIFT(cache=cache)
+    expected = list(extractor.transform(pictures))
+    path, other = files(cache)[:2]
+    content = path.read_bytes()
+    if damage == "folder":
+        path.unlink()
+        path.mkdir()
+        with pytest.warns(FeatrecWarning, match="cannot keep more"):
+            found = list(extractor.transform(pictures))
+    else:
+        path.write_bytes(
+            {
+                "truncated": content[:-100],
+                "flipped": content[:200] + bytes([content[200] ^ 4]) + content[201:],
+                "empty": b"",
+                "foreign": b"something else entirely, from somebody",
+                "another's": other.read_bytes(),
+            }[damage]
+        )
+        found = list(extractor.transform(pictures))
+        assert path.read_bytes() == content
+    assert cache.info().misses == 6
+    assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_picture_is_known_by_what_the_extractor_sees(pictures, cache, tmp_path):
+    path = tmp_path / "a.png"
+    Image.fromarray(pictures[0]).save(path)
+    assert misses(SIFT(cache=cache), [path]) == 1
+    assert misses(SIFT(cache=cache), [pictures[0], np.asfortranarray(pictures[0]), path.read_bytes()]) == 0
+    path.rename(tmp_path / "b.png")
+    assert misses(SIFT(cache=cache), [tmp_path / "b.png"]) == 0
+    Image.fromarray(pictures[1]).save(tmp_path / "b.png")
+    assert misses(SIFT(cache=cache), [tmp_path / "b.png"]) == 1
+    assert misses(SIFT(cache=cache), [pictures[0].astype(np.uint16) * 257]) == 1
+    flat = np.zeros((4, 6), np.uint8)
+    assert misses(SIFT(cache=cache), [flat, flat.T]) == 2
+
+
+CHANGES = [("n_features", 7), ("n_octave_layers", 4), ("contrast_threshold", 0.03), ("edge_threshold", 11), ("sigma", 1.5)]
+
+
+@pytest.mark.parametrize("name, value", CHANGES)
+def test_each_parameter_counts(name, value, pictures, cache):
+    extractor = SIFT(cache=cache)
+    assert misses(extractor, pictures) == 5
+    assert misses(extractor.set_params(**{name: value}), pictures) == 5
+    assert misses(SIFT(cache=cache), pictures) == 0
+
+
+def test_what_changes_no_number_does_not_count(pictures, cache):
+    assert misses(TinyImage(cache=cache), pictures) == 5
+    fitted = TinyImage(cache=cache, n_jobs=2, verbose=1, on_error="empty").fit(pictures)
+    assert misses(fitted.set_output(transform="pandas"), pictures) == 0
+    assert misses(TinyImage(cache=DescriptorCache(cache.folder, max_bytes=10**6)), pictures) == 0
+    assert misses(pickle.loads(pickle.dumps(TinyImage(cache=cache))), pictures) == 0
+
+
+def test_two_kinds_of_extractors_share_a_folder(pictures, cache):
+    assert misses(ColorHistogram(cache=cache), pictures) == 5
+    assert misses(TinyImage(cache=cache), pictures) == 5
+    assert misses(ColorHistogram(cache=cache), pictures) == 0
+
+
+@pytest.mark.parametrize(
+    "owner, name", [(cv2, "__version__"), (np, "__version__"), (_recall, "__version__"), (SIFT, "algorithm")]
+)
+def test_versions_count(owner, name, pictures, cache, monkeypatch):
+    assert misses(SIFT(cache=cache), pictures) == 5
+    monkeypatch.setattr(owner, name, "9.9.9")
+    assert misses(SIFT(cache=cache), pictures) == 5
+    monkeypatch.undo()
+    assert misses(SIFT(cache=cache), pictures) == 0
+
+
+def test_an_extractor_without_the_parameter_works_as_before(pictures):
+    first, second = (described(Means(), pictures) for _ in range(2))
+    assert first[1] == second[1] == 6, "five pictures, and the first one in fit"
+
+
+@pytest.mark.parametrize("kind", [CachedMeans, MeansAtOnce, Rows])
+def test_ones_own_extractor_is_cached(kind, pictures, cache):
+    pictures[3][:] = 0
+    expected, _ = described(kind(), pictures)
+    for calls in (5, 0):
+        found, described_now = described(kind(cache), pictures)
+        assert described_now == calls
+        assert all(same(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_ones_own_code_counts(pictures, cache, monkeypatch):
+    """Who edits an extractor while its cache stands must not be given the old numbers."""
+    assert misses(CachedMeans(cache), pictures) == 5
+    monkeypatch.setattr(own_extractors, "FACTOR", 3.0)
+    assert misses(CachedMeans(cache), pictures) == 5
+    monkeypatch.setattr(own_extractors, "scaled", eval("lambda values: values * 4", vars(own_extractors)))
+    assert misses(CachedMeans(cache), pictures) == 5
+    monkeypatch.setattr(Means, "_describe", eval("lambda self, image: image.mean(axis=(0, 1))", vars(own_extractors)))
+    assert misses(CachedMeans(cache), pictures) == 5
+    monkeypatch.undo()
+    assert misses(CachedMeans(cache), pictures) == 0
+
+
+def test_what_fit_has_learned_counts(pictures, cache):
+    extractor = Centred(cache).fit(pictures)
+    assert misses(extractor, pictures) == 4
+    assert misses(extractor.fit(pictures[1:]), pictures) == 4
+    assert misses(Centred(cache).fit(pictures), pictures) == 0
+
+
+VALUES = [
+    None,
+    0,
+    False,
+    0.0,
+    "",
+    b"",
+    (),
+    {},
+    set(),
+    "0",
+    b"0",
+    (0,),
+    ((0,), 0),
+    (0, (0,)),
+    {0: 1},
+    {1: 0},
+    {0},
+    1,
+    1.0,
+    np.nan,
+]
+VALUES += [np.zeros(2), np.zeros((2, 1)), np.zeros(2, np.float32), np.ones(2), np.mean, np.std, len, CachedMeans, Means]
+VALUES += [CachedMeans(power=2), CachedMeans(power=3), np.random.RandomState(0), np.random.RandomState(1)]
+VALUES += [lambda x: x + 1, lambda x: x + 2, lambda x, y=1: x + y, lambda x, y=2: x + y]
+
+
+def test_different_values_have_different_digests():
+    digests = [content_digest(value) for value in VALUES]
+    assert len(set(digests)) == len(VALUES)
+    assert [content_digest(value) for value in VALUES] == digests
+
+
+def test_equal_values_have_one_digest(tmp_path):
+    pairs = [((1, 2), [1, 2]), (np.int64(3), 3), ({"a": 1, "b": 2}, {"b": 2, "a": 1}), (Means(2), clone(Means(2)))]
+    assert all(content_digest(a) == content_digest(b) for a, b in pairs)
+    (tmp_path / "a").write_bytes(b"content")
+    (tmp_path / "b").write_bytes(b"content")
+    assert content_digest(tmp_path / "a") == content_digest(tmp_path / "b") != content_digest(tmp_path / "c")
+
+
+def test_an_object_that_holds_itself_has_a_digest():
+    extractor = Means()
+    extractor.itself_ = {"a": [extractor]}
+    assert content_digest(extractor) != content_digest(Means())
+
+
+def test_what_has_no_content_is_refused_as_a_parameter(pictures, cache):
+    with pytest.raises(InputError, match="cache: a lock among the parameters cannot be told from another"):
+        CachedMeans(cache, power=threading.Lock()).fit(pictures)
+
+
+@pytest.fixture
+def network(tmp_path):
+    return write_tiny_network(tmp_path / "net.onnx")
+
+
+def test_only_the_new_pictures_of_a_batch_go_through_a_network(pictures, network, cache, monkeypatch):
+    batches = []
+    forward = CNNFeatures._forward
+
+    def counted(self, images):
+        batches.append(len(images))
+        return forward(self, images)
+
+    monkeypatch.setattr(CNNFeatures, "_forward", counted)
+    expected = CNNFeatures(network, batch_size=3).fit_transform(pictures)
+    features = CNNFeatures(network, batch_size=3, cache=cache).fit(pictures[1:2])
+    batches.clear()
+    assert same(features.transform(pictures), expected)
+    assert batches == [1, 2, 1], "of those in pairs, and the second picture is known from fit"
+    assert same(features.transform(pictures[::-1]), expected[::-1])
+    assert same(features.transform([pictures[4], *pictures]), expected[[4, 0, 1, 2, 3, 4]])
+    assert batches == [1, 2, 1], "of those in pairs, and the second picture is known from fit"
+
+
+def test_a_network_is_known_by_its_content(pictures, network, cache, tmp_path):
+    assert misses(CNNFeatures(network, cache=cache), pictures) == 5
+    assert misses(CNNFeatures(network, cache=cache, batch_size=2).fit(pictures), pictures) == 0
+    elsewhere = write_tiny_network(tmp_path / "other.onnx")
+    assert misses(CNNFeatures(elsewhere, cache=cache), pictures) == 0
+    assert misses(CNNFeatures(elsewhere, cache=cache, layer="logits"), pictures) == 5
+    write_tiny_network(elsewhere, declared=DECLARED | {"mean": 100})
+    assert misses(CNNFeatures(elsewhere, cache=cache), pictures) == 5
+    write_tiny_network(elsewhere, opset=14)
+    assert misses(CNNFeatures(elsewhere, cache=cache), pictures) == 5
+
+
+def test_pictures_that_fail_are_not_kept(pictures, cache):
+    pictures[2] = b"no picture"
+    extractor = TinyImage(cache=cache, on_error="empty").fit(pictures)
+    for _ in range(2):
+        with pytest.warns(FailedImageWarning, match="1 of 5"):
+            codes = extractor.transform(pictures)
+        assert not codes[2].any()
+    assert cache.info().entries == 4
+
+
+def test_unequal_rows_are_refused_with_and_without_hits(rng, cache):
+    pictures = [rng.random((32, 32)), rng.random((48, 48))]
+    extractor = HOG(cache=cache)
+    for picture in pictures:
+        extractor.fit([picture]).transform([picture])
+    with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
+        HOG(cache=cache).fit(pictures[:1]).transform(pictures)
+    with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
+        HOG(cache=cache).transform(pictures)
+
+
+@pytest.mark.parametrize("kind", [Rows, CachedMeans, MeansAtOnce])
+def test_two_threads_do_not_describe_one_picture_twice(kind, rng, cache):
+    pictures = [rng.integers(1, 256, (9, 9), dtype=np.uint8) for _ in range(40)]
+    expected = list(kind().fit(pictures).transform(pictures))
+    COUNT.clear()
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda number: list(kind(cache).transform(np.roll(pictures, number, axis=0))), range(8)))
+    assert len(COUNT) == 40
+    for number, found in enumerate(results):
+        order = np.roll(np.arange(40), number)
+        assert all(same(row, expected[position]) for row, position in zip(found, order, strict=True))
+
+
+def transform_all(extractor, pictures):
+    return [list(extractor.transform(pictures)) for _ in range(3)], extractor.cache.info()
+
+
+def test_two_processes_share_a_folder(pictures, cache):
+    expected = list(SIFT().transform(pictures))
+    jobs = (joblib.delayed(transform_all)(SIFT(cache=cache), pictures) for _ in range(4))
+    results = joblib.Parallel(n_jobs=2, backend="loky")(jobs)
+    for found, _ in results:
+        assert all(same(a, b) for each in found for a, b in zip(each, expected, strict=True))
+    assert cache.info().entries == 5
+    assert misses(SIFT(cache=cache), pictures) == 0
+    assert not list(cache.folder.rglob("*.part"))
+
+
+def test_lazy_bags_take_the_cache_to_another_process(pictures, cache):
+    bags = SIFT(cache=cache).transform(pictures)
+    with joblib.parallel_config("loky", n_jobs=2):
+        bags.compute()
+    assert cache.info().entries == 5
+    assert misses(SIFT(cache=cache), pictures) == 0
+
+
+@pytest.mark.slow
+def test_a_class_of_a_script_is_the_same_in_its_workers(cache, pictures, tmp_path):
+    """There it is a copy that was sent along, and its module is another."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import joblib, numpy as np, sys\n"
+        "from featrec.images import DescriptorCache, GlobalExtractor\n"
+        "LEVEL = 3\n"
+        "class Own(GlobalExtractor):\n"
+        "    def __init__(self, cache=None): self.cache = cache\n"
+        "    def _describe(self, image): return [image.mean() + LEVEL]\n"
+        "if __name__ == '__main__':\n"
+        "    pictures = np.random.default_rng(0).random((8, 5, 5))\n"
+        "    own = Own(DescriptorCache(sys.argv[1])).fit(pictures)\n"
+        "    with joblib.parallel_config('loky', n_jobs=2):\n"
+        "        own.transform(pictures)\n"
+        "    own.transform(pictures)\n"
+        "    print(own.cache.info().misses, own.cache.info().entries)\n"
+    )
+    command = [sys.executable, str(script), str(cache.folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() == ["1", "8"], done.stderr
+
+
+def test_the_cap_holds_and_what_was_used_last_stays(rng, tmp_path):
+    pictures = [rng.random((40, 40)) for _ in range(60)]
+    probe = DescriptorCache(tmp_path / "probe")
+    TinyImage(cache=probe).transform(pictures[:1])
+    cache = DescriptorCache(tmp_path / "cache", max_bytes=20 * probe.info().bytes)
+    extractor = TinyImage(cache=cache)
+    stranger = tmp_path / "cache" / "00" / "mine.txt"
+    for position, picture in enumerate(pictures):
+        extractor.transform([picture])
+        if position == 0:
+            stranger.parent.mkdir(exist_ok=True)
+            stranger.write_text("not yours")
+            os.utime(stranger, (0, 0))
+        assert cache.info().bytes <= cache.max_bytes
+        assert misses(extractor, pictures[:1]) == 0, "used all the time"
+        time.sleep(0.001)
+    assert cache.info().entries >= 15
+    assert misses(extractor, pictures[-10:]) == 0
+    assert misses(extractor, pictures[1:5]) == 4
+    cache.clear()
+    assert cache.info().entries == 0
+    assert stranger.read_text() == "not yours"
+
+
+def test_many_processes_that_write_little_make_room_too(rng, cache, monkeypatch):
+    """Each of them is below the share at which a process looks by itself."""
+    limit = 40 * 704
+    for _ in range(150):
+        monkeypatch.setattr(_store, "_STORES", {})
+        TinyImage(size=(8, 16), cache=DescriptorCache(cache.folder, max_bytes=limit)).transform([rng.random((20, 20))])
+    assert cache.info().bytes < 2 * limit
+
+
+def test_a_description_over_the_cap_is_not_kept(pictures, tmp_path):
+    cache = DescriptorCache(tmp_path / "cache", max_bytes=100)
+    with pytest.warns(FeatrecWarning, match=r"over max_bytes=100\. Pictures .* Told once") as caught:
+        TinyImage(cache=cache).transform(pictures)
+    assert len(caught) == 1
+    assert cache.info().entries == 0
+
+
+def test_what_a_killed_writer_leaves_goes_after_an_hour(pictures, cache):
+    TinyImage(cache=cache).transform(pictures)
+    old, young = (files(cache)[0].with_suffix(f".{name}.part") for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"half")
+    os.utime(old, (time.time() - 7200,) * 2)
+    cache.info()
+    assert young.exists()
+    assert not old.exists()
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_full_disk_is_told_once_and_the_work_goes_on(error, pictures, cache, monkeypatch):
+    expected = TinyImage().fit_transform(pictures)
+    TinyImage(cache=cache).transform(pictures[:2])
+
+    def full(path, parts):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"the first few")
+        raise OSError(error, "no room")
+
+    monkeypatch.setattr(_store, "_fill", full)
+    with pytest.warns(FeatrecWarning, match=r"the cache in '.*cache' cannot keep more: .*no room") as caught:
+        found = [TinyImage(cache=cache).transform(pictures) for _ in range(2)]
+    assert len(caught) == 1
+    assert all(same(each, expected) for each in found)
+    assert cache.info().entries == 2
+    assert not list(cache.folder.rglob("*.part"))
+
+
+def test_a_folder_that_is_deleted_in_between_is_made_again(pictures, cache):
+    extractor = TinyImage(cache=cache)
+    extractor.transform(pictures)
+    shutil.rmtree(cache.folder)
+    assert misses(extractor, pictures) == 5
+    assert misses(extractor, pictures) == 0
+
+
+def test_a_folder_of_something_else_is_refused(pictures, tmp_path):
+    (tmp_path / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"not empty and no cache of featrec's; it holds 'holiday.jpg'"):
+        TinyImage(cache=tmp_path).fit(pictures)
+    assert os.listdir(tmp_path) == ["holiday.jpg"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
+    with pytest.raises(InputError, match=r"it holds 'CACHEDIR.TAG'"):
+        SIFT(cache=tmp_path / "other").transform(pictures)
+
+
+def test_a_folder_that_cannot_be_made_is_named_at_the_start(pictures, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(InputError, match=r"cache: the folder '.*file.*' cannot be made or opened .* or cache=None"):
+            SIFT(cache=place).transform(pictures)
+
+
+@pytest.mark.parametrize("value", [3, True, b"folder", ["folder"]])
+def test_only_a_path_or_a_cache_is_taken(value, pictures):
+    with pytest.raises(ValueError, match="cache"):
+        TinyImage(cache=value).fit(pictures)
+
+
+@pytest.mark.parametrize("folder, match", [("", "folder"), (None, "folder"), (b"x", "folder")])
+def test_a_cache_needs_a_folder(folder, match):
+    with pytest.raises(InputError, match=match):
+        DescriptorCache(folder)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, True, None])
+def test_a_cache_needs_a_size(limit, tmp_path):
+    with pytest.raises(InputError, match="max_bytes"):
+        DescriptorCache(tmp_path, max_bytes=limit)
+
+
+def test_a_path_is_a_cache_with_the_defaults(pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    extractors = [TinyImage(cache=place) for place in ("here", tmp_path / "here", DescriptorCache("here"))]
+    for extractor in extractors:
+        extractor.transform(pictures)
+    info = DescriptorCache("here").info()
+    assert (info.misses, info.hits, info.entries) == (5, 10, 5)
+
+
+def test_clones_and_copies_are_the_same_cache(cache):
+    for copy in (clone(SIFT(cache=cache)).cache, pickle.loads(pickle.dumps(cache))):
+        assert copy == cache
+        assert hash(copy) == hash(cache)
+
+
+@pytest.mark.parametrize("kind", [str, os.fspath, DescriptorCache])
+def test_where_an_extractor_caches_is_not_stored(kind, pictures, tmp_path):
+    extractor = TinyImage(cache=kind(tmp_path / "secret")).fit(pictures)
+    save(extractor, tmp_path / "model.featrec")
+    loaded = load(tmp_path / "model.featrec")
+    assert loaded.cache is None
+    assert b"secret" not in (tmp_path / "model.featrec").read_bytes()
+    assert same(loaded.transform(pictures), extractor.transform(pictures))
+
+
+def test_a_model_file_that_names_a_cache_is_refused(tmp_path):
+    """It would write into a folder of its author's choice."""
+    save(TinyImage(), tmp_path / "model.featrec")
+    facts, members = _archive.unpack((tmp_path / "model.featrec").read_bytes())
+    schema = json.loads(members["schema.json"])
+    schema["content"]["content"]["cache"]["content"] = json.dumps(str(tmp_path / "cache"))
+    members = {**members, "schema.json": json.dumps(schema).encode()}
+    (tmp_path / "model.featrec").write_bytes(_archive.pack(facts, members))
+    with pytest.raises(ModelFileError, match="TinyImage: cache names a place for a cache, which save never stores"):
+        load(tmp_path / "model.featrec")
+
+
+def test_no_warning_where_all_is_well(pictures, cache):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            list(SIFT(cache=cache).transform(pictures))

@@ -1,0 +1,249 @@
+"""Edited vocabularies, mixtures, projections and pyramids are refused; those of the usual sizes come back."""
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.frozen import FrozenEstimator
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+
+from featrec import Bag
+from featrec.descriptors import AKAZE, BRISK, LBP, Whiten
+from featrec.encoders import LLC, VLAD, BagOfWords, FisherVector, SoftBagOfWords, SpatialPyramid, TriangleCode
+from featrec.persistence import load
+from featrec.vocabularies import GaussianVocabulary
+from tests.persistence.test_attacks import change_array, edited, fields, original, plain, refused, saved
+
+
+@pytest.fixture(autouse=True)
+def _a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
+def test_words_of_bytes_are_those_of_bytes():
+    """Words of descriptors of bytes are bytes; packed bits are never numbers."""
+
+    def to_bytes(schema, members):
+        words = fields(schema, "featrec.vocabularies.KMeansVocabulary")["words_"]
+        change_array(members, words, lambda words: (255 * words).clip(0, 255).astype(np.uint8))
+
+    with open("bytes.featrec", "wb") as file:
+        file.write(edited(original("kernel"), to_bytes))
+    assert load("bytes.featrec").named_steps["spatialpyramid"].encoder_.vocabulary_.words_.dtype == np.uint8
+
+    def to_numbers(schema, members):
+        words = fields(schema, "featrec.vocabularies.BinaryVocabulary")["words_"]
+        change_array(members, words, lambda words: words.astype(np.float32))
+
+    refused(edited(original("binary"), to_numbers), "BinaryVocabulary: .* type float32, where finite uint8 of shape")
+
+
+@pytest.fixture(params=["ours", "scikit-learn's", "scikit-learn's Bayesian"])
+def mixture(request):
+    points = np.random.default_rng(0).normal(size=(60, 4))
+    kinds = {
+        "ours": lambda: GaussianVocabulary(3, random_state=0),
+        "scikit-learn's": lambda: GaussianMixture(3, covariance_type="diag", random_state=0),
+        "scikit-learn's Bayesian": lambda: BayesianGaussianMixture(
+            n_components=3, covariance_type="diag", random_state=0, max_iter=500
+        ),
+    }
+    return kinds[request.param]().fit(points)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "change", "match"),
+    [
+        ("covariances_", lambda variances: -variances, r"a variance of -[\d.]+, where all are over 0"),
+        ("covariances_", lambda variances: variances * 0, r"a variance of 0\.0, where"),
+        ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* of shape \(3, 4\) are expected"),
+        ("covariances_", lambda variances: variances[:, :3], r"variances of shape \(3, 3\)"),
+        ("covariances_", lambda variances: variances * np.nan, "variances .* where finite float32 or float64"),
+        ("covariances_", lambda variances: variances.astype(np.int64), "variances .* type int64"),
+        ("means_", lambda means: means[:, :3], r"means of shape \(3, 3\) .* of shape \(n, 4\) are expected"),
+        ("means_", lambda means: means[:0], r"means of shape \(0, 4\)"),
+        ("means_", lambda means: means[0], r"means of shape \(4,\)"),
+        ("means_", lambda means: means + np.inf, "means .* where finite"),
+        (
+            "weights_",
+            lambda weights: np.resize(weights, 10**6),
+            r"weights of shape \(1000000,\) .* of shape \(3\) are expected",
+        ),
+        ("weights_", lambda weights: weights[:1], r"weights of shape \(1,\)"),
+        ("weights_", lambda weights: -weights, "weights that are negative"),
+        ("weights_", lambda weights: weights * 0, "weights that are negative, or all zero"),
+    ],
+)
+def test_edited_mixtures(mixture, attribute, change, match):
+    def edit(schema, members):
+        change_array(members, schema["content"]["content"][attribute], change)
+
+    refused(edited(saved(mixture), edit), f"{type(mixture).__name__}: {match}")
+
+
+def test_a_mixture_of_another_kind_is_left_to_scikit_learn():
+    model = GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(40, 3)))
+    saved(model)
+    assert np.array_equal(load("model.featrec").covariances_, model.covariances_)
+
+
+@pytest.mark.parametrize("whiten", [True, "zca"])
+@pytest.mark.parametrize(
+    ("attribute", "change", "match"),
+    [
+        ("projection_", lambda array: array[:, :3], r"a projection of shape \(6, 3\) .* of shape \(n, 6\) are expected"),
+        ("projection_", lambda array: array[:0], r"a projection of shape \(0, 6\)"),
+        ("projection_", lambda array: array * np.nan, "a projection .* where finite float32"),
+        ("projection_", lambda array: array.astype(np.complex64), "a projection .* type complex64"),
+        ("mean_", lambda array: array[:1], r"a mean of shape \(1,\)"),
+        ("mean_", lambda array: np.stack([array] * 1000), r"a mean of shape \(1000, 6\)"),
+        ("mean_", lambda array: array + np.inf, "a mean .* where finite float32"),
+        ("components_", lambda array: array[:, :2], r"components of shape \(6, 2\)"),
+        ("explained_variance_", lambda array: array[:2], r"variances of shape \(2,\)"),
+    ],
+)
+def test_edited_whitening(whiten, attribute, change, match):
+    model = Whiten(whiten=whiten).fit(np.random.default_rng(0).normal(size=(40, 6)))
+
+    def edit(schema, members):
+        change_array(members, schema["content"]["content"][attribute], change)
+
+    refused(edited(saved(model), edit), f"Whiten: {match}")
+
+
+@pytest.mark.parametrize(
+    ("model", "parameter", "value"),
+    [
+        (AKAZE(), "n_octaves", 10**9),
+        (AKAZE(), "n_octave_layers", 64),
+        (AKAZE(), "max_points", 10**9),
+        (BRISK(), "octaves", 10**9),
+        (BRISK(), "pattern_scale", 1e9),
+        (BRISK(), "pattern_scale", float("nan")),
+        (LLC(3), "n_neighbors", 10**6),
+        (SoftBagOfWords(3), "n_neighbors", 10**6),
+    ],
+    ids=str,
+)
+def test_settings_of_extractors_and_encoders_that_ask_for_too_much(model, parameter, value):
+    def edit(schema, members):
+        schema["content"]["content"][parameter] = plain(value)
+
+    refused(edited(saved(model), edit), rf"{type(model).__name__}: {parameter}=.* is over the limit of [\d,]+")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value"),
+    [
+        ("grids", [[10**5, 10**5]]),
+        ("grids", [[16, 16]] * 30),
+        ("grids", [[-(10**9), 10**9]]),
+        ("radius", [1] * 10**5),
+        ("n_points", [8] * 10**5),
+    ],
+)
+def test_more_patterns_than_are_worth_counting(parameter, value):
+    def edit(schema, members):
+        schema["content"]["content"]["method"] = plain("default")
+        schema["content"]["content"]["n_points"] = plain(16)
+        schema["content"]["content"][parameter] = plain(value)
+
+    refused(edited(saved(LBP()), edit), r"LBP: the number of counts=\d+ is over the limit of 4,194,304")
+
+
+def test_patterns_of_the_usual_numbers_come_back():
+    for model in (
+        LBP(n_points=[8, 12, 16], radius=[1, 2, 3], grids=[(1, 1), (2, 2), (4, 4)]),
+        LBP(n_points=16, radius=2, method="ror", grids=np.array([(4, 4)])),
+    ):
+        saved(model)
+        assert str(load("model.featrec")) == str(model)
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, "all", [5]], ids=str)
+@pytest.mark.parametrize("kind", [LLC, SoftBagOfWords])
+def test_a_list_of_neighbours_without_a_place(kind, value):
+    """The encoder inside a pyramid is asked to pool, and its parameters are not looked at again."""
+    bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)), np.ones((9, 4)), (5, 5))] * 2
+    data = saved(SpatialPyramid(kind(3, random_state=0), levels=1).fit(bags))
+
+    def edit(schema, members):
+        fields(schema, f"featrec.encoders.{kind.__name__}")["n_neighbors"] = plain(value)
+        schema["content"]["content"]["encoder_"]["content"]["content"]["n_neighbors"] = plain(value)
+
+    refused(edited(data, edit), f"{kind.__name__}: n_neighbors=.*, where a number over 0 is expected")
+
+
+def _pyramid(encoder, k, d, levels):
+    """A pyramid around an encoder of k words or components of length d, as large as it would be, learned from nothing."""
+    random = np.random.default_rng(0)
+    small = encoder.set_params(vocabulary=1, random_state=0).fit([Bag(random.random((2, d)))])
+    vocabulary = small.vocabulary_
+    vocabulary.n_features_in_ = d
+    for name in ("words_", "means_", "covariances_"):
+        if hasattr(vocabulary, name):
+            held = getattr(vocabulary, name)
+            setattr(vocabulary, name, random.random((k, d)).astype(held.dtype))
+    if hasattr(vocabulary, "weights_"):
+        vocabulary.weights_ = np.full(k, 1 / k)
+    pyramid = SpatialPyramid(FrozenEstimator(small), levels=levels)
+    pyramid.encoder_ = small
+    return pyramid
+
+
+@pytest.mark.parametrize(
+    ("encoder", "k", "d", "levels"),
+    [
+        (FisherVector(weight_gradients=True), 256, 160, 3),
+        (FisherVector(), 256, 80, [(1, 1), (2, 2), (3, 1), (4, 4)]),
+        (VLAD(), 256, 128, 3),
+        (VLAD(average=True), 64, 128, 4),
+        (BagOfWords(), 4096, 128, 4),
+        (LLC(), 4096, 128, 3),
+        (TriangleCode(), 4000, 108, [(2, 2)]),
+    ],
+    ids=str,
+)
+def test_pyramids_of_the_usual_sizes_come_back(encoder, k, d, levels):
+    pyramid = _pyramid(encoder, k, d, levels)
+    saved(pyramid)
+    assert load("model.featrec")._code_width() == pyramid._code_width() > 10_000
+
+
+@pytest.mark.parametrize(
+    ("encoder", "k", "d", "levels", "match"),
+    [
+        (FisherVector(), 256, 160, 5, "341 regions of 256 words, 82176 numbers each, over the limit of 4,194,304"),
+        (FisherVector(), 300, 256, 4, "85 regions of 300 words, 153900 numbers each"),
+        (VLAD(), 512, 128, 5, "341 regions of 512 words, 66048 numbers each"),
+        (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, 20000 numbers each, over the limit of"),
+        (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, 60000 numbers each"),
+    ],
+    ids=str,
+)
+def test_pyramids_that_would_fill_the_memory(encoder, k, d, levels, match):
+    """They are not saved; and one whose levels are edited is not loaded."""
+    pyramid = _pyramid(encoder, k, d, levels)
+    with pytest.raises(ValueError, match=match):
+        saved(pyramid)
+    pyramid.levels = 1
+
+    def edit(schema, members):
+        schema["content"]["content"]["levels"] = plain(levels)
+
+    refused(edited(saved(pyramid), edit), f"SpatialPyramid: {match}")
+
+
+def test_a_pyramid_over_scikit_learns_words_is_counted_too():
+    bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)))] * 2
+    pyramid = SpatialPyramid(BagOfWords(KMeans(2, n_init=1, random_state=0)), levels=1)
+    pyramid.encoder_ = clone(pyramid.encoder).fit(bags)
+    pyramid.levels = 7
+
+    def edit(schema, members):
+        vocabulary = fields(schema["content"]["content"]["encoder_"], "featrec.encoders.BagOfWords")["vocabulary_"]
+        centres = vocabulary["content"]["content"]["cluster_centers_"]
+        change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
+
+    refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, 1000 numbers each")

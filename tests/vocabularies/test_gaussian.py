@@ -1,0 +1,270 @@
+"""GaussianVocabulary against scikit-learn, its loops against their plain twins."""
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from featrec import Bag
+from featrec.compiled import _mixture
+from featrec.encoders import BagOfWords
+from featrec.exceptions import InputError, MetricError
+from featrec.persistence import load, save
+from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary, mixture_of
+from featrec.vocabularies._gaussian import Learning, Mixture, frame_of
+from tests.naive import mixture as naive
+
+
+@parametrize_with_checks([GaussianVocabulary(3, max_iter=5)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def clusters(rng, n, d, k, spread=0.2):
+    return (rng.normal(size=(k, d))[rng.integers(k, size=n)] + spread * rng.normal(size=(n, d))).astype(np.float32)
+
+
+def some_mixture(rng, k, d):
+    return Mixture(rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, d)), rng.uniform(0.2, 2.0, (k, d)))
+
+
+@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (530, 3, 2)])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
+def test_the_sums_are_their_naive_twin(rng, n, k, d, kind):
+    points = (rng.normal(size=(n, d)) if kind != np.uint8 else rng.integers(0, 4, (n, d))).astype(kind)
+    mixture = some_mixture(rng, k, d)
+    found, expected = np.empty((2, k, 2 * d + 1))
+    likelihood = _mixture.mixture_sums(points, *mixture, *frame_of(mixture), found)
+    plain = naive.mixture_sums(points, *mixture, *frame_of(mixture), expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * n)
+    assert likelihood == pytest.approx(plain, rel=1e-5, abs=1e-4)
+
+
+@pytest.mark.parametrize("n, k, d", [(0, 3, 2), (1, 1, 1), (60, 7, 5), (530, 4, 2)])
+def test_the_most_probable_component_is_its_naive_twin(rng, n, k, d):
+    points, mixture = rng.normal(size=(n, d)).astype(np.float32), some_mixture(rng, k, d)
+    found, expected = np.full((2, n), -1, np.int32)
+    _mixture.most_probable(points, *mixture, *frame_of(mixture), found)
+    naive.most_probable(points, *mixture, *frame_of(mixture), expected)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_powers_of_two_are_numpys():
+    x = np.linspace(-100, 0, 5001).astype(np.float32)
+    found = np.array([_mixture._exp2(value) for value in x])
+    np.testing.assert_allclose(found, np.exp2(x.astype(np.float64)), rtol=3e-7)
+
+
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_em_reaches_scikit_learns_mixture_from_the_same_start(rng, offset):
+    X = clusters(rng, 3000, 12, 30, 0.5) + np.float32(offset)
+    learning = Learning(X, 15, 0.0, 1e-9, None)
+    start = learning.start(20, np.random.RandomState(0))
+    ours = learning.run(start)
+    theirs = GaussianMixture(
+        20,
+        covariance_type="diag",
+        weights_init=start.weights,
+        means_init=start.means,
+        precisions_init=1 / start.variances,
+        max_iter=ours.rounds,
+        tol=1e-300,
+        reg_covar=0.0,
+    )
+    with pytest.warns(match="did not converge"):
+        theirs.fit(X.astype(np.float64))
+    assert theirs.n_iter_ == 15
+    assert ours.likelihood == pytest.approx(theirs.score(X.astype(np.float64)), abs=1e-5)
+    for found, expected in zip(ours.mixture, (theirs.weights_, theirs.means_, theirs.covariances_), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=2e-3, atol=2e-3)
+
+
+def as_theirs(vocabulary):
+    """scikit-learn's mixture with the same numbers."""
+    theirs = GaussianMixture(len(vocabulary.weights_), covariance_type="diag")
+    theirs.weights_, theirs.means_, theirs.covariances_ = mixture_of(vocabulary)
+    theirs.precisions_cholesky_ = 1 / np.sqrt(theirs.covariances_)
+    return theirs
+
+
+def test_likelihood_and_nearest_speak_of_the_mixture(rng):
+    X = clusters(rng, 800, 6, 10)
+    for max_iter in (1, 200):
+        vocabulary = GaussianVocabulary(9, max_iter=max_iter, random_state=0).fit(X)
+        theirs = as_theirs(vocabulary)
+        assert vocabulary.lower_bound_ == pytest.approx(theirs.score(X), abs=1e-4)
+        assert np.mean(vocabulary.nearest(X) == theirs.predict(X)) > 0.998
+        assert 1 <= vocabulary.n_iter_ <= max_iter
+        assert vocabulary.converged_ == (max_iter == 200)
+        assert vocabulary.weights_.sum() == pytest.approx(1)
+
+
+def test_fit_is_as_good_as_scikit_learns(rng):
+    X = clusters(rng, 3000, 8, 40)
+    ours = [GaussianVocabulary(30, random_state=seed).fit(X).lower_bound_ for seed in range(5)]
+    theirs = [GaussianMixture(30, covariance_type="diag", random_state=seed, max_iter=50).fit(X).score(X) for seed in range(5)]
+    assert np.mean(ours) > np.mean(theirs) - 0.2
+
+
+def test_more_starts_are_no_worse(rng):
+    X = clusters(rng, 400, 4, 20)
+    one, many = (GaussianVocabulary(20, n_init=n, random_state=3).fit(X).lower_bound_ for n in (1, 5))
+    assert many >= one
+
+
+def test_the_likelihood_never_falls_from_round_to_round(rng):
+    X = clusters(rng, 2000, 5, 12, 0.6)
+    bounds = [GaussianVocabulary(8, max_iter=n, tol=0.0, random_state=0).fit(X).lower_bound_ for n in range(1, 9)]
+    assert np.all(np.diff(bounds) > -1e-5)
+
+
+def test_the_mixture_does_not_depend_on_threads(rng):
+    bags = [Bag(clusters(rng, 900, 8, 20)) for _ in range(12)]
+    one, two = (GaussianVocabulary(20, max_descriptors=9000, random_state=1, n_jobs=n).fit(bags) for n in (1, 2))
+    for name in ("weights_", "means_", "covariances_"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    assert one.lower_bound_ == two.lower_bound_
+
+
+def test_a_component_that_nobody_needs_takes_half_of_the_heaviest(rng):
+    X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(40, 1, (500, 2)) * [1, 3]]).astype(np.float32)
+    learning = Learning(X, 100, 1e-6, 1e-4, None)
+    two = learning.run(Mixture(np.array([0.4, 0.6]), np.array([[0.0, 0.0], [40.0, 120.0]]), np.ones((2, 2))))
+    weights, means, variances = two.mixture
+    # A round that splits what fits well costs likelihood; the rounds go on all the same.
+    lost = Mixture(
+        np.append(weights, 1e-9), np.append(means, [[1e4, 1e4]], axis=0), np.append(variances, np.ones((1, 2)), axis=0)
+    )
+    run = learning.run(lost)
+    assert (run.mixture.weights * len(X) > 1).all()
+    assert np.abs(run.mixture.means).max() < 200
+    assert run.likelihood > two.likelihood + 1e-4
+
+
+def test_copies_of_a_few_descriptors_give_finite_numbers():
+    X = np.repeat(np.array([[0.0, 1.0], [5.0, 5.0]], np.float32), 10, axis=0)
+    vocabulary = GaussianVocabulary(4, random_state=0).fit(X)
+    assert all(np.isfinite(part).all() for part in mixture_of(vocabulary))
+    assert (vocabulary.covariances_ > 0).all()
+    assert np.isfinite(vocabulary.lower_bound_)
+    assert len(set(vocabulary.nearest(X[[0, 10]]))) == 2
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.zeros((5, 2)),
+        np.full((20, 3), 0.1),
+        np.c_[np.arange(20.0), np.full(20, 1e6)],
+        np.full((1, 2), 3.0),
+        np.eye(3) * 1e-40,
+    ],
+)
+def test_dimensions_without_variance_are_no_trouble(X):
+    vocabulary = GaussianVocabulary(1, random_state=0).fit(X)
+    np.testing.assert_allclose(vocabulary.means_[0], X.mean(axis=0), rtol=1e-6, atol=1e-38)
+    assert (vocabulary.covariances_ > 0).all()
+    assert np.isfinite(vocabulary.lower_bound_)
+
+
+def test_one_component_is_mean_and_variance(rng):
+    X = rng.gamma(2.0, size=(700, 4))
+    vocabulary = GaussianVocabulary(1).fit(X)
+    np.testing.assert_allclose(vocabulary.means_[0], X.mean(axis=0), rtol=1e-5)
+    np.testing.assert_allclose(vocabulary.covariances_[0], X.var(axis=0), rtol=1e-4)
+    assert vocabulary.weights_.tolist() == [1.0]
+
+
+def test_no_variance_goes_under_its_floor(rng):
+    X = np.concatenate([rng.normal(size=(300, 3)), np.zeros((200, 3))])
+    for floor in (1e-4, 1e-2):
+        vocabulary = GaussianVocabulary(2, min_variance=floor, random_state=0, max_iter=200).fit(X)
+        assert vocabulary.covariances_.min() == pytest.approx(floor * X.var(axis=0).min(), rel=0.2)
+        assert (vocabulary.covariances_ >= floor * X.var(axis=0) * (1 - 1e-9)).all()
+
+
+def test_bytes_are_taken_as_numbers(rng):
+    X = rng.integers(0, 256, (200, 8), np.uint8)
+    from_bytes, from_floats = (GaussianVocabulary(5, random_state=0).fit([Bag(x)]) for x in (X, X.astype(np.float32)))
+    np.testing.assert_allclose(from_bytes.means_, from_floats.means_, rtol=1e-5)
+    np.testing.assert_array_equal(from_bytes.nearest(Bag(X)), from_floats.nearest(X.astype(np.int64)))
+
+
+def test_nearest_takes_read_only_and_strided_arrays(rng):
+    X = clusters(rng, 300, 6, 4)
+    vocabulary = GaussianVocabulary(4, random_state=0).fit(X)
+    expected = vocabulary.nearest(X)
+    strided = np.asfortranarray(X)
+    strided.flags.writeable = False
+    np.testing.assert_array_equal(vocabulary.nearest(strided), expected)
+    np.testing.assert_array_equal(vocabulary.nearest(X[::2]), expected[::2])
+    np.testing.assert_array_equal(GaussianVocabulary(4, random_state=0).fit(strided).means_, vocabulary.means_)
+
+
+def test_as_many_components_as_descriptors(rng):
+    X = rng.normal(size=(6, 3)).astype(np.float32)
+    vocabulary = GaussianVocabulary(6, random_state=0).fit(X)
+    assert np.isfinite(vocabulary.means_).all()
+    assert np.isfinite(vocabulary.lower_bound_)
+
+
+def test_the_mixture_of_any_estimator(rng):
+    X = rng.random((60, 4))
+    ours = GaussianVocabulary(3, random_state=0).fit(X)
+    assert mixture_of(FrozenEstimator(ours)).means is not None
+    np.testing.assert_array_equal(mixture_of(ours).variances, ours.covariances_)
+    for theirs in (GaussianMixture, BayesianGaussianMixture):
+        fitted = theirs(n_components=2, covariance_type="diag", random_state=0, max_iter=500).fit(X.astype(np.float32))
+        np.testing.assert_allclose(mixture_of(fitted).weights, fitted.weights_)
+        assert mixture_of(fitted).means.dtype == np.float64
+
+
+def test_mixture_of_says_what_it_cannot_use(rng):
+    X = rng.random((30, 2))
+    with pytest.raises(InputError, match=r'GaussianMixture\(covariance_type="full"\).*only mixtures with.*="diag"'):
+        mixture_of(GaussianMixture(2).fit(X))
+    with pytest.raises(InputError, match=r'KMeans is no mixture.*GaussianMixture\(covariance_type="diag"\) have'):
+        mixture_of(KMeans(2, n_init=1).fit(X))
+    with pytest.raises(InputError, match="KMeansVocabulary is no mixture"):
+        mixture_of(KMeansVocabulary(2).fit(X))
+    with pytest.raises(NotFittedError, match="not fitted"):
+        mixture_of(GaussianVocabulary(2))
+
+
+def test_a_bag_of_words_says_that_a_mixture_has_none(rng):
+    with pytest.raises(InputError, match="GaussianVocabulary has no words"):
+        BagOfWords(GaussianVocabulary(2)).fit_transform([Bag(rng.random((30, 2)))])
+
+
+def test_refusals_name_the_way_out(rng):
+    bag = Bag(rng.random((4, 2)))
+    packed = Bag(np.zeros((4, 2), np.uint8), metric="hamming")
+    with pytest.raises(InputError, match=r"9 components cannot be learned from 4 descriptors.*Lower n_components"):
+        GaussianVocabulary(9).fit([bag])
+    with pytest.raises(MetricError, match=r"packed bits \(hamming\), which have no variance.*BinaryVocabulary"):
+        GaussianVocabulary(2).fit([packed])
+    with pytest.raises(InputError, match=r"nothing but empty bags.*none of the 3 images"):
+        GaussianVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
+    with pytest.raises(NotFittedError, match="not fitted"):
+        GaussianVocabulary(2).nearest(bag)
+    fitted = GaussianVocabulary(2).fit([bag])
+    with pytest.raises(MetricError, match="GaussianVocabulary takes numbers"):
+        fitted.nearest(packed)
+    with pytest.raises(InputError, match=r"\(n, 2\) are expected, like the means; got \(4, 3\)"):
+        fitted.nearest(np.zeros((4, 3)))
+    with pytest.raises(ValueError, match="'n_components' parameter"):
+        GaussianVocabulary(0).fit([bag])
+    with pytest.raises(ValueError, match="'min_variance' parameter"):
+        GaussianVocabulary(2, min_variance=0).fit([bag])
+
+
+def test_a_model_file_gives_the_same_components(rng, tmp_path):
+    X = clusters(rng, 200, 5, 4)
+    vocabulary = GaussianVocabulary(3, random_state=0).fit(X)
+    save(vocabulary, tmp_path / "mixture.featrec")
+    again = load(tmp_path / "mixture.featrec")
+    np.testing.assert_array_equal(again.covariances_, vocabulary.covariances_)
+    np.testing.assert_array_equal(again.nearest(X), vocabulary.nearest(X))
