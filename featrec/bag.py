@@ -61,6 +61,14 @@ class Bag:
         object.__setattr__(self, "descriptors", descriptors)
         object.__setattr__(self, "frames", _check_frames(self.frames, len(descriptors)))
 
+    @classmethod
+    def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
+        """A Bag of what our own loops made, which is finite and of the right shape; the check costs a fifth of dense SIFT."""
+        bag = object.__new__(cls)
+        for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
+            object.__setattr__(bag, name, value)
+        return bag
+
     def __repr__(self) -> str:
         n, width = self.descriptors.shape
         frames = "no frames" if self.frames is None else "frames"

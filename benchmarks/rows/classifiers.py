@@ -20,7 +20,7 @@ def rows(scale: float) -> Iterator[Row]:
     codes = (codes / np.linalg.norm(codes, axis=1, keepdims=True)).astype(np.float32)
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
-        np.testing.assert_allclose(ours, theirs, atol=2e-2)
+        np.testing.assert_allclose(ours, theirs, atol=5e-2)
 
     yield Row(
         work=f"linear SVM, {n:,} codes × {d:,}, 15 classes",

@@ -13,7 +13,11 @@ be reordered stand apart from quotients, since a quotient would be drawn into th
 from math import sqrt
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from featrec.compiled._wide import wide_vectors
 
 U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
@@ -121,6 +125,7 @@ def _own_columns(n, step, bin_size, first):
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _smooth(image, radius, smoother, smooth):
     """Filter along y and x; edges are repeated. Four rows at a time, since a sum in memory costs more than a product."""
+    wide_vectors()
     height, width = image.shape
     taps = (2 * radius + 4) // 4 * 4
     line = np.zeros(width + taps, np.float32)
@@ -176,12 +181,22 @@ def _fill_cells(image, bin_size, filters, marks, pixels, cells):
             i = U(marks[y, f])
             for g in range(n_filters):
                 _sum_columns(line, filters[g], taps, total)
-                for place in range(g, len(pixels), n_filters):
-                    k, x = U(8 * place), U(pixels[place])
-                    for t in range(U(4)):
-                        there = total[t * s + x]
-                        cells[i, k + t] = there
-                        cells[i, k + t + U(4)] = max(there - total[(t + U(4)) * s + x], ZERO)
+                _take_cells(total, s, pixels, g, n_filters, cells, i)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _take_cells(total, stride, pixels, first, every, cells, row):
+    """The cells of a row, from the sums around each of its pixels: what lies above zero, and the rest."""
+    one, two, three, four = stride, U(2) * stride, U(3) * stride, U(4) * stride
+    for i in range(four):
+        total[four + i] = max(total[i] - total[four + i], ZERO)
+    for place in range(first, len(pixels), every):
+        k, x = U(8 * place), U(pixels[place])
+        y = x + four
+        a, b, c, d = total[x], total[x + one], total[x + two], total[x + three]
+        e, f, g, h = total[y], total[y + one], total[y + two], total[y + three]
+        cells[row, k], cells[row, k + U(1)], cells[row, k + U(2)], cells[row, k + U(3)] = a, b, c, d
+        cells[row, k + U(4)], cells[row, k + U(5)], cells[row, k + U(6)], cells[row, k + U(7)] = e, f, g, h
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
@@ -191,6 +206,7 @@ def _fill_planes(image, y, pad, lines, planes):
     The nearest axis and the nearest diagonal are those two: which ones, comparisons tell. The planes are right and left, down
     right and up left, down and up, down left and up right. A loop over more arrays would not be vectorised.
     """
+    wide_vectors()
     height, width = image.shape
     above, row, below = U(max(y - 1, 0)), U(y), U(min(y + 1, height - 1))
     scale = HALF if below - above == U(2) else ONE
@@ -233,6 +249,7 @@ def _fill_planes(image, y, pad, lines, planes):
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _sum_rows(planes, y, bin_size, last, filter, taps, line):
     """The rows around y under a filter: first what lies above zero, then everything; their difference is the rest."""
+    wide_vectors()
     ring, length = planes.shape
     n = U(length)
     for u in range(0, taps, 4):
@@ -259,6 +276,7 @@ def _sum_rows(planes, y, bin_size, last, filter, taps, line):
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
 def _sum_columns(line, filter, taps, total):
     """Around each pixel of a row; what reaches from one plane into the next is never read."""
+    wide_vectors()
     n = U(len(total))
     for u in range(0, taps, 4):
         wa, wb, wc, wd = filter[u], filter[u + 1], filter[u + 2], filter[u + 3]
@@ -274,26 +292,114 @@ def _sum_columns(line, filter, taps, total):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _describe(cells, row_places, places, weights, shares, threshold, storage, descriptors):
     """Weigh each descriptor's cells, scale to length 1, cut at 0.2, scale again; zero where the sum is under the threshold."""
+    wide_vectors()
     n_channels, n_rows, n = len(cells), len(row_places), len(places)
     unit, most, half = storage[0], storage[1], storage[2]
     squares, sums = _cell_sums(cells)
-    cuts, scales = np.empty((n_channels, n), np.float32), np.empty((n_channels, n), np.float32)
-    contrasts = np.empty(n, np.float32)
+    cuts, contrasts = np.empty((n_channels, n), np.float32), np.empty(n, np.float32)
     bin_weights = np.empty((4, 32), np.float32)
     for by in range(4):
         for k in range(32):
             bin_weights[by, k] = weights[by] * weights[k // 8]
-    out = descriptors.reshape(n_rows * n, n_channels, 4, 32)
+    out = descriptors.reshape(n_rows * n * n_channels * 128)
     for i in range(n_rows):
         contrasts[:] = 0
         for c in range(n_channels):
             _descriptor_sums(squares[c], sums[c], row_places[i], places, weights, shares[c], cuts[c], contrasts)
-            _clipped_squares(cells[c], row_places[i], places, bin_weights, cuts[c], scales[c])
+        ra, rb, rc, rd = row_places[i, 0], row_places[i, 1], row_places[i, 2], row_places[i, 3]
         for c in range(n_channels):
             for j in range(n):
-                square = scales[c, j]
-                scales[c, j] = unit / np.float32(sqrt(square)) if contrasts[j] >= threshold and square > ZERO else ZERO
-            _write(cells[c], row_places[i], places, bin_weights, cuts[c], scales[c], most, half, i * n, c, out)
+                start = ((i * n + j) * n_channels + c) * 128
+                if contrasts[j] >= threshold:
+                    bins = (ra, rb, rc, rd, 8 * places[j])
+                    cut_and_scale(cells[c], bins, bin_weights, cuts[c, j], unit, most, half, out, start)
+                else:
+                    out[start : start + 128] = 0
+
+
+def cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
+    """One channel of a descriptor: weighed, cut, brought to the length `unit`, as it is stored."""
+    rows, first = bins[:4], bins[4]
+    values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
+    length = np.sqrt(np.float32((values * values).sum()))
+    scale = unit / length if length > 0 else ZERO
+    out[start : start + 128] = np.minimum(values * scale, most) + half
+
+
+@overload(cut_and_scale, inline="always")
+def _compiled_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
+    def call(cells, bins, weights, cut, unit, most, half, out, start):
+        _cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start)  # type: ignore[call-arg]
+
+    return call
+
+
+@intrinsic
+def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, out, start):
+    """All 128 numbers stay in registers between the two lengths; a loop for each costs twice as much."""
+
+    def generate(context, builder, signature, arguments):
+        cells, weights, out = (
+            context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 7)
+        )
+        bins = cgutils.unpack_tuple(builder, arguments[1], 5)
+        width = cgutils.unpack_tuple(builder, cells.shape, 2)[1]
+        bytes_out = signature.args[7].dtype == types.uint8
+        _emit(builder, (cells.data, width), bins, weights.data, arguments[3:7], (out.data, arguments[8]), bytes_out)
+        return context.get_dummy_value()
+
+    return types.void(cells, bins, weights, cut, unit, most, half, out, start), generate
+
+
+def _emit(builder, cells, bins, weights, numbers, out, bytes_out):
+    """Write the code: eight vectors of sixteen, which processors with shorter ones take in parts."""
+    from llvmlite import ir
+
+    lanes, single = 16, ir.FloatType()
+    vector, index = ir.VectorType(single, lanes), ir.IntType(64)
+    cut, unit, most, half = numbers
+
+    def vector_at(pointer, offset, kind):
+        return builder.bitcast(builder.gep(pointer, [offset]), ir.VectorType(kind, lanes).as_pointer())
+
+    def spread(value):
+        undefined = ir.Constant(vector, ir.Undefined)
+        first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
+
+    def least(left, right):
+        return builder.select(builder.fcmp_ordered("<", left, right), left, right)
+
+    cuts = spread(cut)
+    values = []
+    for place in range(8):
+        row, column = bins[place // 2], builder.add(bins[4], ir.Constant(index, 16 * (place % 2)))
+        offset = builder.add(builder.mul(row, cells[1]), column)
+        weight = builder.load(vector_at(weights, ir.Constant(index, 16 * place), single), align=4)
+        value = builder.fmul(weight, builder.load(vector_at(cells[0], offset, single), align=4))
+        values.append(least(value, cuts))
+    squares = [builder.fmul(value, value) for value in values]
+    while len(squares) > 1:
+        squares = [builder.fadd(left, right) for left, right in zip(squares[::2], squares[1::2], strict=True)]
+    total = squares[0]
+    for step in (8, 4, 2, 1):
+        order = [(lane + step) % lanes for lane in range(lanes)]
+        turned = builder.shuffle_vector(total, total, ir.Constant(ir.VectorType(ir.IntType(32), lanes), order))
+        total = builder.fadd(total, turned)
+    square = builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
+    root = cgutils.get_or_insert_function(builder.module, ir.FunctionType(single, [single]), "llvm.sqrt.f32")
+    quotient = builder.fdiv(unit, builder.call(root, [square]))
+    none = ir.Constant(single, 0.0)
+    scales = spread(builder.select(builder.fcmp_ordered(">", square, none), quotient, none))
+    for place, value in enumerate(values):
+        scaled = builder.fmul(value, scales)
+        offset = builder.add(out[1], ir.Constant(index, 16 * place))
+        kind = single
+        if bytes_out:
+            scaled = builder.fadd(least(scaled, spread(most)), spread(half))
+            whole = builder.fptosi(scaled, ir.VectorType(ir.IntType(32), lanes))
+            scaled, kind = builder.trunc(whole, ir.VectorType(ir.IntType(8), lanes)), ir.IntType(8)
+        builder.store(scaled, vector_at(out[0], offset, kind), align=1 if bytes_out else 4)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
@@ -330,30 +436,3 @@ def _descriptor_sums(squares, sums, rows, places, weights, share, cuts, contrast
         b, c, d = a + 1, a + 2, a + 3
         cuts[j] = CUT * np.float32(sqrt(va * square[a] + vb * square[b] + vc * square[c] + vd * square[d]))
         contrasts[j] += share * (wa * total[a] + wb * total[b] + wc * total[c] + wd * total[d])
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})
-def _clipped_squares(cells, rows, places, bin_weights, cuts, squares):
-    """The squared lengths of a row's descriptors after the cut."""
-    a, b, c, d = U(rows[0]), U(rows[1]), U(rows[2]), U(rows[3])
-    n = U(bin_weights.shape[1])
-    for j in range(len(places)):
-        p, cut = U(8 * places[j]), cuts[j]
-        square = ZERO
-        for k in range(n):
-            va, vb = min(bin_weights[U(0), k] * cells[a, p + k], cut), min(bin_weights[U(1), k] * cells[b, p + k], cut)
-            vc, vd = min(bin_weights[U(2), k] * cells[c, p + k], cut), min(bin_weights[U(3), k] * cells[d, p + k], cut)
-            square += va * va + vb * vb + (vc * vc + vd * vd)
-        squares[j] = square
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-def _write(cells, rows, places, bin_weights, cuts, scales, most, half, start, channel, descriptors):
-    """A row's descriptors."""
-    n, c = U(bin_weights.shape[1]), U(channel)
-    for j in range(len(places)):
-        i, p, cut, scale = U(start + j), U(8 * places[j]), cuts[j], scales[j]
-        for by in range(4):
-            b, y = U(by), U(rows[by])
-            for k in range(n):
-                descriptors[i, c, b, k] = min(min(bin_weights[b, k] * cells[y, p + k], cut) * scale, most) + half

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from numbers import Integral
 from typing import NamedTuple
@@ -147,12 +147,11 @@ class DenseSIFT(LocalExtractor):
 
     def _describe(self, image: np.ndarray) -> Bag:
         height, width = image.shape[:2]
-        lattices = list(self._lattices(height, width))
-        n = sum(len(lattice.xs) * len(lattice.ys) for lattice in lattices)
-        descriptors: np.ndarray = np.empty((n, self._dimension()), self._kind())
+        lattices, frames = _places(height, width, int(self.step), tuple(int(size) for size in self._sizes()))
+        descriptors: np.ndarray = np.empty((len(frames), self._dimension()), self._kind())
         if lattices:
             self._fill(image, lattices, descriptors)
-        return Bag(descriptors, _frames(lattices, n), (height, width))
+        return Bag._made(descriptors, frames, (height, width))
 
     def _fill(self, image: np.ndarray, lattices: list[_Lattice], descriptors: np.ndarray) -> None:
         """All sizes and channels in one call, so that threads meet but once."""
@@ -184,15 +183,6 @@ class DenseSIFT(LocalExtractor):
     def _sizes(self) -> list:
         return [self.bin_sizes] if isinstance(self.bin_sizes, (int, Integral)) else list(self.bin_sizes)
 
-    def _lattices(self, height: int, width: int) -> Iterator[_Lattice]:
-        """The lattices of those sizes that fit into the picture."""
-        sizes = [int(size) for size in self._sizes()]
-        for size in sizes:
-            first = 3 * (max(sizes) - size) // 2
-            xs, ys = (np.arange(first, length - 3 * size, self.step) + 1.5 * size for length in (width, height))
-            if len(xs) and len(ys):
-                yield _Lattice(size, first, xs, ys)
-
 
 class _Lattice(NamedTuple):
     """The descriptors of one size: `first` is where the first bin is centred, `xs` and `ys` where the descriptors are."""
@@ -203,8 +193,16 @@ class _Lattice(NamedTuple):
     ys: np.ndarray
 
 
-def _frames(lattices: list[_Lattice], n: int) -> np.ndarray:
-    frames = np.empty((n, 4), np.float32)
+@lru_cache(maxsize=32)
+def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple[list[_Lattice], np.ndarray]:
+    """The lattices of those sizes that fit into a picture, and the frames of all descriptors, read-only: bags share them."""
+    lattices = []
+    for size in sizes:
+        first = 3 * (max(sizes) - size) // 2
+        xs, ys = (np.arange(first, length - 3 * size, step) + 1.5 * size for length in (width, height))
+        if len(xs) and len(ys):
+            lattices.append(_Lattice(size, first, xs, ys))
+    frames = np.empty((sum(len(lattice.xs) * len(lattice.ys) for lattice in lattices), 4), np.float32)
     frames[:, 3] = NO_ANGLE
     start = 0
     for lattice in lattices:
@@ -212,7 +210,8 @@ def _frames(lattices: list[_Lattice], n: int) -> np.ndarray:
         own = frames[start:end].reshape(len(lattice.ys), len(lattice.xs), 4)
         own[..., 0], own[..., 1], own[..., 2] = lattice.xs, lattice.ys[:, None], BINS * lattice.bin_size
         start = end
-    return frames
+    frames.setflags(write=False)
+    return lattices, frames
 
 
 @lru_cache(maxsize=32)
