@@ -13,7 +13,7 @@ from featrec.classifiers import WideLinearSVC
 
 def rows(scale: float) -> Iterator[Row]:
     """A linear SVM on codes as wide as Fisher vectors."""
-    n, d = max(30, round(1500 * scale)), max(60, round(20_000 * scale))
+    n, d = max(30, round(450 * scale)), max(60, round(10_000 * scale))
     random = np.random.default_rng(0)
     labels = np.arange(n) % 15
     codes = random.normal(size=(n, d)) + 0.5 * random.normal(size=(15, d))[labels] * (np.arange(d) < d // 20)

@@ -13,10 +13,9 @@ be reordered stand apart from quotients, since a quotient would be drawn into th
 from math import sqrt
 
 import numpy as np
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba import njit
 
+from featrec.compiled._cut_and_scale import cut_and_scale
 from featrec.compiled._wide import wide_vectors
 
 U = np.uint64
@@ -315,91 +314,6 @@ def _describe(cells, row_places, places, weights, shares, threshold, storage, de
                     cut_and_scale(cells[c], bins, bin_weights, cuts[c, j], unit, most, half, out, start)
                 else:
                     out[start : start + 128] = 0
-
-
-def cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """One channel of a descriptor: weighed, cut, brought to the length `unit`, as it is stored."""
-    rows, first = bins[:4], bins[4]
-    values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
-    length = np.sqrt(np.float32((values * values).sum()))
-    scale = unit / length if length > 0 else ZERO
-    out[start : start + 128] = np.minimum(values * scale, most) + half
-
-
-@overload(cut_and_scale, inline="always")
-def _compiled_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    def call(cells, bins, weights, cut, unit, most, half, out, start):
-        _cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start)  # type: ignore[call-arg]
-
-    return call
-
-
-@intrinsic
-def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, out, start):
-    """All 128 numbers stay in registers between the two lengths; a loop for each costs twice as much."""
-
-    def generate(context, builder, signature, arguments):
-        cells, weights, out = (
-            context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 7)
-        )
-        bins = cgutils.unpack_tuple(builder, arguments[1], 5)
-        width = cgutils.unpack_tuple(builder, cells.shape, 2)[1]
-        bytes_out = signature.args[7].dtype == types.uint8
-        _emit(builder, (cells.data, width), bins, weights.data, arguments[3:7], (out.data, arguments[8]), bytes_out)
-        return context.get_dummy_value()
-
-    return types.void(cells, bins, weights, cut, unit, most, half, out, start), generate
-
-
-def _emit(builder, cells, bins, weights, numbers, out, bytes_out):
-    """Write the code: eight vectors of sixteen, which processors with shorter ones take in parts."""
-    from llvmlite import ir
-
-    lanes, single = 16, ir.FloatType()
-    vector, index = ir.VectorType(single, lanes), ir.IntType(64)
-    cut, unit, most, half = numbers
-
-    def vector_at(pointer, offset, kind):
-        return builder.bitcast(builder.gep(pointer, [offset]), ir.VectorType(kind, lanes).as_pointer())
-
-    def spread(value):
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes))
-
-    def least(left, right):
-        return builder.select(builder.fcmp_ordered("<", left, right), left, right)
-
-    cuts = spread(cut)
-    values = []
-    for place in range(8):
-        row, column = bins[place // 2], builder.add(bins[4], ir.Constant(index, 16 * (place % 2)))
-        offset = builder.add(builder.mul(row, cells[1]), column)
-        weight = builder.load(vector_at(weights, ir.Constant(index, 16 * place), single), align=4)
-        value = builder.fmul(weight, builder.load(vector_at(cells[0], offset, single), align=4))
-        values.append(least(value, cuts))
-    squares = [builder.fmul(value, value) for value in values]
-    while len(squares) > 1:
-        squares = [builder.fadd(left, right) for left, right in zip(squares[::2], squares[1::2], strict=True)]
-    total = squares[0]
-    for step in (8, 4, 2, 1):
-        order = [(lane + step) % lanes for lane in range(lanes)]
-        turned = builder.shuffle_vector(total, total, ir.Constant(ir.VectorType(ir.IntType(32), lanes), order))
-        total = builder.fadd(total, turned)
-    square = builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
-    root = cgutils.get_or_insert_function(builder.module, ir.FunctionType(single, [single]), "llvm.sqrt.f32")
-    quotient = builder.fdiv(unit, builder.call(root, [square]))
-    none = ir.Constant(single, 0.0)
-    scales = spread(builder.select(builder.fcmp_ordered(">", square, none), quotient, none))
-    for place, value in enumerate(values):
-        scaled = builder.fmul(value, scales)
-        offset = builder.add(out[1], ir.Constant(index, 16 * place))
-        kind = single
-        if bytes_out:
-            scaled = builder.fadd(least(scaled, spread(most)), spread(half))
-            whole = builder.fptosi(scaled, ir.VectorType(ir.IntType(32), lanes))
-            scaled, kind = builder.trunc(whole, ir.VectorType(ir.IntType(8), lanes)), ir.IntType(8)
-        builder.store(scaled, vector_at(out[0], offset, kind), align=1 if bytes_out else 4)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc"})

@@ -12,6 +12,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, overload
 
+from featrec.compiled._vectors import spread, vector_at
 from featrec.compiled._wide import wide_vectors
 
 LANES = 64
@@ -57,7 +58,7 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
     """Write the block's code: 24 or 12 sums of so many lanes, held in registers over a loop over the features."""
     from llvmlite import ir
 
-    index, place_type = ir.IntType(64), ir.IntType(32)
+    index = ir.IntType(64)
     element = ir.FloatType() if kind == types.float32 else ir.IntType(32)
     vector = ir.VectorType(element, lanes)
     per_point = 4 if lanes == 16 else 2
@@ -70,14 +71,6 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
     def place(pointer, offset):
         return builder.gep(pointer, [offset if isinstance(offset, ir.Value) else ir.Constant(index, offset)])
 
-    def vector_at(pointer, offset):
-        return builder.bitcast(place(pointer, offset), vector.as_pointer())
-
-    def spread(value):
-        undefined = ir.Constant(vector, ir.Undefined)
-        first = builder.insert_element(undefined, value, ir.Constant(place_type, 0))
-        return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(place_type, lanes), [0] * lanes))
-
     def multiply_add(total, point, factor):
         order = (point, factor, total) if kind == types.float32 else (total, point, factor)
         return builder.call(instruction, order)
@@ -87,6 +80,9 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
             return builder.fsub(norm, total)
         return builder.sub(norm, builder.shl(total, ir.Constant(vector, [1] * lanes)))
 
+    def numbers_at(pointer, offset):
+        return vector_at(builder, pointer, offset, element, lanes)
+
     for start in range(0, LANES, lanes * per_point):
         sums = [[cgutils.alloca_once(builder, vector) for _ in range(per_point)] for _ in range(WORDS_AT_ONCE)]
         for totals in sums:
@@ -95,18 +91,20 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
         with cgutils.for_range(builder, groups, intp=index) as loop:
             row = builder.add(builder.mul(loop.index, ir.Constant(index, LANES)), ir.Constant(index, start))
             loaded = [
-                builder.load(vector_at(points, builder.add(row, ir.Constant(index, v * lanes))), align=4)
+                builder.load(
+                    vector_at(builder, points, builder.add(row, ir.Constant(index, v * lanes)), element, lanes), align=4
+                )
                 for v in range(per_point)
             ]
             for r, totals in enumerate(sums):
                 place_in_word = builder.add(builder.mul(groups, ir.Constant(index, r)), loop.index)
-                factor = spread(builder.load(place(words, place_in_word)))
+                factor = spread(builder, builder.load(place(words, place_in_word)), lanes)
                 for total, point in zip(totals, loaded, strict=True):
                     builder.store(multiply_add(builder.load(total), point, factor), total)
         for r, totals in enumerate(sums):
-            norm = spread(builder.load(place(norms, r)))
+            norm = spread(builder, builder.load(place(norms, r)), lanes)
             for v, total in enumerate(totals):
-                target = vector_at(values, r * LANES + start + v * lanes)
+                target = numbers_at(values, ir.Constant(index, r * LANES + start + v * lanes))
                 builder.store(less_what_is_shared(norm, builder.load(total)), target, align=4)
 
 
