@@ -17,7 +17,7 @@ from featrec.descriptors import DenseSIFT
 from featrec.parallel import map_batches
 
 SEED = 0
-PICTURES = 64
+PICTURES = 200
 # Key points of OpenCV have a size of a sixth of the square: their bins are half as wide again as their size.
 SQUARE = 6
 
