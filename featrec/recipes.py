@@ -181,7 +181,7 @@ def vlad_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """Half the work of Fisher vectors and near them: whitened dense SIFT, residuals from few words, a linear SVM."""
+    """Less work than Fisher vectors and near them: whitened dense SIFT, residuals from few words, a linear SVM."""
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     steps = [
         DenseSIFT(step=step, bin_sizes=bin_sizes, on_error=on_error),
@@ -189,7 +189,7 @@ def vlad_svm(
         Whiten(n_components, renormalize=True, **options),
         SpatialPyramid(VLAD(n_words, power=0.5, **options), levels=levels),
     ]
-    return _linear(steps, C, mirror, probability, n_jobs)
+    return _linear(steps, C, mirror, probability, random_state, n_jobs)
 
 
 def fisher_svm(
@@ -207,10 +207,10 @@ def fisher_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """The strongest single description of scenes, textures and objects in any place: Fisher vectors and a linear SVM."""
+    """The strongest single description of scenes that is here: Fisher vectors of dense SIFT and a linear SVM."""
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     steps = _fisher_steps(n_components, step, bin_sizes, n_dimensions, levels, on_error, options)
-    return _linear(steps, C, mirror, probability, n_jobs)
+    return _linear(steps, C, mirror, probability, random_state, n_jobs)
 
 
 def fisher_lbp_svm(
@@ -235,7 +235,7 @@ def fisher_lbp_svm(
     patterns = LBP(method="default", grids=grids, on_error=on_error, n_jobs=n_jobs, verbose=verbose)
     parts = [("fisher", [*fisher, Normalizer(copy=False)]), ("lbp", [patterns, Normalizer(copy=False)])]
     union = FeatureUnion([(name, make_pipeline(*steps)) for name, steps in parts])
-    return _linear([union], C, mirror, probability, n_jobs)
+    return _linear([union], C, mirror, probability, random_state, n_jobs)
 
 
 def _fisher_steps(
@@ -272,12 +272,15 @@ def cnn_svm(
     )
 
 
-def _linear(steps: list, C: float, mirror: bool, probability: str | None, n_jobs: int | None) -> Pipeline | Augmented:
+def _linear(
+    steps: list, C: float, mirror: bool, probability: str | None, random_state: Any, n_jobs: int | None
+) -> Pipeline | Augmented:
     """The steps and a linear SVM for codes as wide as Fisher vectors; around it what learns from mirrored pictures, too."""
+    svm = WideLinearSVC(C=C, n_jobs=n_jobs)
     if not mirror:
-        return make_pipeline(*steps, _classifier(WideLinearSVC(C=C, n_jobs=n_jobs), probability))
-    model = Augmented(make_pipeline(*steps, WideLinearSVC(C=C, n_jobs=n_jobs)), flip="horizontal", copies=1, random_state=0)
-    return _classifier(model, probability)
+        return make_pipeline(*steps, _classifier(svm, probability))
+    mirrored = Augmented(make_pipeline(*steps, svm), flip="horizontal", copies=1, random_state=random_state)
+    return _classifier(mirrored, probability)
 
 
 def _classifier(classifier: Any, probability: str | None) -> Any:
