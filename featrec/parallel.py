@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
@@ -21,7 +21,7 @@ from threadpoolctl import ThreadpoolController
 
 from featrec.exceptions import InputError
 
-__all__ = ["alone", "map_batches", "one_inner_thread", "worker_count"]
+__all__ = ["alone", "each_batch", "map_batches", "one_inner_thread", "worker_count"]
 
 Result = TypeVar("Result")
 
@@ -109,16 +109,43 @@ def map_batches(
     another backend. With `shared_memory` they are threads whatever it names: for a function that writes into arrays of its
     caller, which would be lost in another process.
     """
+    return list(
+        each_batch(
+            function,
+            items,
+            n_jobs=n_jobs,
+            batch_size=batch_size,
+            verbose=verbose,
+            label=label,
+            shared_memory=shared_memory,
+        )
+    )
+
+
+def each_batch(
+    function: Callable[..., Result],
+    items: Sliceable,
+    *,
+    n_jobs: int | None = None,
+    batch_size: int | None = None,
+    verbose: int = 0,
+    label: str = "images",
+    shared_memory: bool = False,
+) -> Iterator[Result]:
+    """The same one after another, for results too large to be held twice."""
     workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]
     progress = _Progress(len(items), label) if verbose else None
-    if workers == 1 or len(batches) < 2:
-        return [_tell(progress, function(items[batch]), batch) for batch in batches]
-    tasks = (joblib.delayed(_guarded)(function, items[batch]) for batch in batches)
-    hints = _hints(shared_memory)
-    results = joblib.Parallel(n_jobs=workers, return_as=_return_as(hints), **hints)(tasks)
-    return [_tell(progress, result, batch) for result, batch in zip(results, batches, strict=True)]
+    results: Iterable[Result] = (function(items[batch]) for batch in batches)
+    if workers > 1 and len(batches) > 1:
+        tasks = (joblib.delayed(_guarded)(function, items[batch]) for batch in batches)
+        hints = _hints(shared_memory)
+        results = joblib.Parallel(n_jobs=workers, return_as=_return_as(hints), **hints)(tasks)
+    for batch, result in zip(batches, results, strict=True):
+        if progress is not None:
+            progress.reached(batch.stop)
+        yield result
 
 
 def _batch_size(n_items: int, workers: int) -> int:
@@ -134,12 +161,6 @@ def _return_as(hints: dict[str, str]) -> str:
 def _guarded(function: Callable[[Any], Result], batch: Any) -> Result:
     with one_inner_thread():
         return function(batch)
-
-
-def _tell(progress: _Progress | None, result: Result, batch: slice) -> Result:
-    if progress is not None:
-        progress.reached(batch.stop)
-    return result
 
 
 def _nothing_to_restore() -> None:

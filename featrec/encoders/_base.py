@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -23,7 +23,7 @@ from featrec.base import (
 from featrec.encoders._layout import PyramidLayout, WholeImage
 from featrec.exceptions import ImageError, InputError, MetricError
 from featrec.lazy import Bags, Failure
-from featrec.parallel import map_batches
+from featrec.parallel import each_batch
 from featrec.vocabularies import USUAL, fit_vocabulary
 
 __all__ = ["BagsTransformer", "Encoder"]
@@ -63,7 +63,7 @@ class BagsTransformer(CodesOutput, Transformer):
         """
         bags = self._learn(X)
         if self._needs_every_image():
-            tallies = self._over_batches(self._tallies, bags)
+            tallies = list(self._over_batches(self._tallies, bags))
             self._encoder()._settle(np.sum(tallies, axis=0), len(bags))
         return self
 
@@ -100,9 +100,9 @@ class BagsTransformer(CodesOutput, Transformer):
         bags = self._learn(X)
         if not self._needs_every_image():
             return self._gather(self._over_batches(self._codes, bags), bags)
-        batches = self._over_batches(self._pooled_and_tallied, bags)
+        batches = list(self._over_batches(self._pooled_and_tallied, bags))
         self._encoder()._settle(np.sum([batch.tally for batch in batches], axis=0), len(bags))
-        return self._gather([self._finished(batch) for batch in batches], bags)
+        return self._gather(map(self._finished, batches), bags)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Names of the code's columns."""
@@ -137,9 +137,9 @@ class BagsTransformer(CodesOutput, Transformer):
     def _code_width(self) -> int:
         return self._encoder()._width() * self._layout().n_regions
 
-    def _over_batches(self, function: Any, bags: Bags) -> list:
+    def _over_batches(self, function: Any, bags: Bags) -> Iterator:
         encoder = self._encoder()
-        return map_batches(function, bags, n_jobs=encoder.n_jobs, verbose=encoder.verbose, label="images encoded")
+        return each_batch(function, bags, n_jobs=encoder.n_jobs, verbose=encoder.verbose, label="images encoded")
 
     def _pooled(self, bags: Bags, *, with_tally: bool = False) -> Pooled:
         encoder, layout = self._encoder(), self._layout()
@@ -174,13 +174,17 @@ class BagsTransformer(CodesOutput, Transformer):
         empty = int((batch.counts.sum(axis=1) == 0).sum())
         return Finished(codes.reshape(n_images, n_regions * encoder._width()), empty, batch.failures)
 
-    def _gather(self, parts: list[Finished], bags: Bags) -> Any:
-        none = np.empty((0, self._code_width()), np.float32)
-        codes = np.concatenate([none, *(part.codes for part in parts)])
-        # A worker in another process noted its failures there; those of a thread are known already.
-        bags.failures.note(failure for part in parts for failure in part.failures)
-        failed = len(bags.own_failures())
-        warn_of_empty_bags(sum(part.empty for part in parts), len(bags), type(self).__name__, failed)
+    def _gather(self, parts: Iterable[Finished], bags: Bags) -> Any:
+        """Each batch's codes go to their place as it is done: wide codes are not held twice."""
+        codes = np.empty((len(bags), self._code_width()), np.float32)
+        done = empty = 0
+        for part in parts:
+            codes[done : done + len(part.codes)] = part.codes
+            done += len(part.codes)
+            empty += part.empty
+            # A worker in another process noted its failures there; those of a thread are known already.
+            bags.failures.note(part.failures)
+        warn_of_empty_bags(empty, len(bags), type(self).__name__, len(bags.own_failures()))
         return self._with_index(codes, bags.index)
 
 
