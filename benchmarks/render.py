@@ -9,7 +9,8 @@ A table stands between two marks, the first of which says what it shows; the fil
     <!-- end -->
 
 ``end_to_end FILE`` takes no conditions, ``speed FILE`` may have ``topic=NAME``. ``bench FILE`` takes ``dataset``, ``split``,
-``recipe``, ``title`` (each a name) and ``validation`` (yes or no).
+``recipe``, ``title`` (each a name) and ``validation`` (yes or no), and so do ``comparison FILE``, which adds sentences and what
+benchmarks/FILE.toml asks for and has no result yet, and ``few FILE``. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import end_to_end, speed  # noqa: E402  (the repository must be on the path first)
+from benchmarks import comparison, end_to_end, few_images, speed  # noqa: E402  (the repository must be on the path first)
 from featrec.cli._bench_results import read_results  # noqa: E402
 from featrec.cli._bench_table import HEADER, markdown, summary, told  # noqa: E402
 
@@ -57,8 +58,29 @@ def table(what: str, results: Path = RESULTS) -> str:
     return KINDS[kind](path, wanted) if path.exists() else NOTHING
 
 
+def _wanted(path: Path, wanted: dict[str, str]) -> list[dict[str, Any]]:
+    return [row for row in read_results(path).values() if all(_meets(row, *condition) for condition in wanted.items())]
+
+
+def _comparison(path: Path, wanted: dict[str, str]) -> str:
+    rows = _wanted(path, wanted)
+    config = ROOT / "benchmarks" / f"{path.stem}.toml"
+    return f"{comparison.comparison(rows, config)}\n\n{_measured_on(rows)}" if rows else NOTHING
+
+
+def _few(path: Path, wanted: dict[str, str]) -> str:
+    rows = _wanted(path, wanted)
+    return f"{few_images.table(rows)}\n\n{_measured_on(rows)}" if rows else NOTHING
+
+
+def _plot(path: Path, wanted: dict[str, str]) -> str:
+    """The figures are in the table; the picture is drawn by a script of its own."""
+    picture = ROOT / "docs" / "pictures" / f"{path.stem}.svg"
+    return f"![Accuracy against the number of training pictures](pictures/{picture.name})" if picture.exists() else NOTHING
+
+
 def _bench(path: Path, wanted: dict[str, str]) -> str:
-    rows = [row for row in read_results(path).values() if all(_meets(row, *condition) for condition in wanted.items())]
+    rows = _wanted(path, wanted)
     parts = [f"{place}:\n\n{markdown(HEADER, lines)}" for place, lines in summary(rows).items()]
     return "\n\n".join([*parts, _measured_on(rows)]) if rows else NOTHING
 
@@ -90,7 +112,14 @@ def _measured_on(rows: Iterable[dict[str, Any]]) -> str:
     return "\n".join(f"Measured on {line}" for line in sorted({told(row) for row in rows}))
 
 
-KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {"bench": _bench, "end_to_end": _end_to_end, "speed": _speed}
+KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
+    "bench": _bench,
+    "comparison": _comparison,
+    "end_to_end": _end_to_end,
+    "few": _few,
+    "plot": _plot,
+    "speed": _speed,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

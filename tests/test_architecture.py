@@ -41,7 +41,8 @@ TABLE = {
     "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "scipy", "sklearn"}),
     "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn"}),
     "explanation": (ROOTS | {"descriptors", "vocabularies", "encoders", "pairwise"}, {"numpy", "sklearn"}),
-    "recipes": (ROOTS | STAGES - {"datasets", "evaluation"}, {"numpy", "sklearn"}),
+    # What suggest returns is a result of evaluation.
+    "recipes": (ROOTS | STAGES - {"datasets"}, {"numpy", "sklearn"}),
     "persistence": (ROOTS | STAGES - {"datasets", "evaluation"}, {"numpy", "sklearn"}),
     "testing": (ROOTS | STAGES | {"recipes", "persistence"}, {"numpy", "sklearn"}),
     "plotting": (ROOTS | STAGES | {"recipes", "persistence"}, {"numpy", "sklearn"}),

@@ -58,13 +58,15 @@ def extractor(request):
 def count(extractor, monkeypatch):
     """How often each picture was described."""
     kind, counter = type(extractor()), Counter()
-    describe = kind._describe
+    method = "_describe_stack" if kind is HOG else "_describe"
+    describe = getattr(kind, method)
 
-    def counted(self, image):
-        counter[hashlib.sha256(np.ascontiguousarray(image)).digest()] += 1
-        return describe(self, image)
+    def counted(self, given):
+        for image in given if kind is HOG else [given]:
+            counter[hashlib.sha256(np.ascontiguousarray(image)).digest()] += 1
+        return describe(self, given)
 
-    monkeypatch.setattr(kind, "_describe", counted)
+    monkeypatch.setattr(kind, method, counted)
     return counter
 
 

@@ -44,6 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.config.is_file():
             raise InputError(f"there is no file {str(arguments.config)!r}; featrec bench CONFIG.toml writes one")
         return _show(list(read_results(arguments.config).values()), arguments)
+    if arguments.config.is_dir():
+        raise InputError(f"{arguments.config} is a folder; give a file of it, such as {arguments.config / 'bench.toml'}")
     out = arguments.out or arguments.config.with_suffix(".jsonl")
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")

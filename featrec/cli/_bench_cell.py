@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 import time
 import warnings
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featrec.cli._bench_answers import packed
 from featrec.cli._bench_splits import Pool, parts
 from featrec.cli._stamp import peak_megabytes
 from featrec.parallel import worker_count
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "make_model", "run_cell"]
 
+LARGE = 2**29  # bytes of a model
 WARM_UP = 2  # classes, and pictures of each, that a copy of the model sees before the clock starts
 
 
@@ -145,29 +148,40 @@ def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
 
 
 def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
-    """Accuracies, and label and prediction of each picture, the labels as runs of equal ones."""
+    """Accuracies, and label and prediction of each picture."""
     from featrec.evaluation import compare
 
     result = compare({"model": predicted}, labels, labels, test=(labels, labels)).results[0]
     classes = np.union1d(known, predicted)
-    true = np.searchsorted(classes, labels)
-    starts = np.flatnonzero(np.diff(true, prepend=-1))
-    runs = np.column_stack([true[starts], np.diff(starts, append=len(true))])
     return {
         "accuracy": round(result.accuracy, 6),
         "interval": [round(end, 6) for end in result.interval],
         "balanced_accuracy": round(result.balanced_accuracy, 6),
         "classes": classes.tolist(),
-        "labels": runs.tolist(),
-        "predicted": np.searchsorted(classes, predicted).tolist(),
+        "labels": packed(np.searchsorted(classes, labels)),
+        "predicted": packed(np.searchsorted(classes, predicted)),
     }
 
 
 def _weight(model: Any) -> int | None:
+    """The size of the model's file; of a model over `LARGE` that of its arrays, since the file would be made in memory."""
     from featrec.exceptions import FeatrecError
     from featrec.persistence import model_bytes
 
+    held = _held(model)
+    if held > LARGE:
+        return held
     try:
         return model_bytes(model)
     except FeatrecError:
         return None
+
+
+def _held(model: Any) -> int:
+    """The bytes of all arrays and the rest, counted without copying contiguous arrays."""
+    buffers: list[pickle.PickleBuffer] = []
+    try:
+        rest = pickle.dumps(model, protocol=5, buffer_callback=buffers.append)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return 0
+    return len(rest) + sum(buffer.raw().nbytes for buffer in buffers)

@@ -38,10 +38,13 @@ def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
         raise InputError("n_jobs = 0 asks for no threads; 1 is one, -1 all processors")
-    splits = [split for table in _tables(config, "dataset") for split in _splits(table)]
-    recipes = [recipe for table in _tables(config, "recipe") for recipe in _recipes(table)]
-    for split in splits:
-        yield from (split | recipe | {"n_jobs": n_jobs} for recipe in recipes)
+    splits = [list(_splits(table)) for table in _tables(config, "dataset")]
+    names = [table["name"] for table in config["dataset"]]
+    recipes = [(_sets(table, names), recipe) for table in _tables(config, "recipe") for recipe in _recipes(table)]
+    for place, split in (pair for drawn in splits for pair in enumerate(drawn)):
+        for sets, (recipe, runs) in recipes:
+            if split["dataset"] in sets and (runs is None or place < runs):
+                yield split | recipe | {"n_jobs": n_jobs}
 
 
 def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -74,10 +77,11 @@ def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"dataset": table["name"], "dataset_options": _options(table, where), "split": split, "seed": seed}
 
 
-def _recipes(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One for each point of the grid."""
+def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
+    """One for each point of the grid, and how many of a data set's seeds it is run with; None means all."""
     where = f"the recipe {table['name']!r}"
-    _known(table, ("grid", "name", "options", "title"), where)
+    _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
+    runs = _whole(table, "seeds", where)
     options, grid = _options(table, where), _options(table, where, "grid")
     for name, values in grid.items():
         if not isinstance(values, list) or not values or name in options:
@@ -87,7 +91,19 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for values in itertools.product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
         told = ", ".join(f"{name}={value}" for name, value in point.items())
-        yield {"recipe": table["name"], "title": f"{title} {told}".rstrip(), "options": options | point}
+        yield {"recipe": table["name"], "title": f"{title} {told}".rstrip(), "options": options | point}, runs
+
+
+def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
+    """The data sets that a recipe is run on: all, unless it names some."""
+    where = f"the recipe {table['name']!r}"
+    wanted = table.get("datasets", names)
+    if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):
+        raise InputError(f'datasets of {where} is a list of names, such as datasets = ["{names[0]}"]; got {wanted!r}')
+    for name in wanted:
+        if name not in names:
+            raise InputError(f"{where} asks for the data set {name!r}{_near(name, names)}; [[dataset]] has {', '.join(names)}")
+    return wanted
 
 
 def _check_dataset(name: str) -> None:

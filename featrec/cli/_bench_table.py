@@ -7,7 +7,9 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["aligned", "markdown", "place", "summary", "told"]
+from featrec.cli._bench_answers import answers
+
+__all__ = ["aligned", "markdown", "place", "summary", "told", "without_seed"]
 
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
@@ -17,7 +19,7 @@ def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
     """For each data set and split the lines of a table, recipes in the order of their first run."""
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
-        groups.setdefault(place(row), {}).setdefault(_without_seed(row), []).append(row)
+        groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
     found: dict[str, list[list[str]]] = {}
     for split, recipes in groups.items():
         above: Sequence[Mapping[str, Any]] = ()
@@ -60,7 +62,7 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines)
 
 
-def _without_seed(row: Mapping[str, Any]) -> str:
+def without_seed(row: Mapping[str, Any]) -> str:
     """What the runs of one line share."""
     parameters = {name: value for name, value in row["parameters"].items() if name.rpartition("__")[2] != "random_state"}
     return json.dumps([row["recipe"], row["title"], parameters, row["n_jobs"]], sort_keys=True)
@@ -94,7 +96,7 @@ def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]])
     """Points more than the row above on the same pictures, seed by seed; McNemar's exact p where there is one seed."""
     before = {run["seed"]: run for run in above}
     pairs = [(run, before[run["seed"]]) for run in runs if run["seed"] in before]
-    pairs = [(run, other) for run, other in pairs if run["labels"] == other["labels"]]
+    pairs = [(run, other) for run, other in pairs if answers(run)[0].tolist() == answers(other)[0].tolist()]
     if not pairs:
         return "–"
     gain = statistics.mean(100 * (run["accuracy"] - other["accuracy"]) for run, other in pairs)
@@ -103,12 +105,9 @@ def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]])
 
 def _mcnemar(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Labels and predictions as they were kept, judged side by side."""
-    import numpy as np
-
     from featrec.evaluation import compare
 
-    classes = [np.array(found["classes"]) for found in (run, other)]
-    true = np.repeat(classes[0][[label for label, _ in run["labels"]]], [n for _, n in run["labels"]])
-    predictions = {name: names[found["predicted"]] for name, names, found in zip("ab", classes, (run, other), strict=True)}
+    (true, first), (_, second) = answers(run), answers(other)
+    predictions = {"a": first, "b": second}
     p = compare(predictions, true, true, test=(true, true)).pair("a", "b").p
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

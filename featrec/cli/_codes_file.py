@@ -64,8 +64,9 @@ class CodesFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.width is None:
-            self.clear()  # nothing was begun
+        if not self.blocks:  # nothing that another run could go on from
+            self.part.unlink(missing_ok=True)
+            self.clear()
         self.journal.close()
 
     @property

@@ -185,6 +185,7 @@ def _steps_to_codes(model: Any, name: str) -> Any:
     """A pipeline without what predicts at its end."""
     from sklearn.pipeline import Pipeline
 
+    model = _inside(model)
     if isinstance(model, Pipeline) and hasattr(model[-1], "predict") and len(model) > 1:
         return model[:-1]
     if not hasattr(model, "transform"):
@@ -192,6 +193,19 @@ def _steps_to_codes(model: Any, name: str) -> Any:
             f"{name} holds a {type(model).__name__}, which makes no codes; a pipeline is expected, of steps that make codes "
             "with or without a classifier behind them"
         )
+    return model
+
+
+def _inside(model: Any) -> Any:
+    """The fitted pipeline in what learned from copies, or from folds for its probabilities."""
+    from sklearn.calibration import CalibratedClassifierCV
+
+    from featrec.preprocessing import Augmented
+
+    if isinstance(model, Augmented) and hasattr(model, "model_"):
+        return _inside(model.model_)
+    if isinstance(model, CalibratedClassifierCV) and len(getattr(model, "calibrated_classifiers_", ())) == 1:
+        return _inside(model.calibrated_classifiers_[0].estimator)
     return model
 
 

@@ -48,10 +48,13 @@ class Pictures:
         return item if isinstance(item, str) else item.path
 
     def fingerprint(self) -> str:
-        """The same for the same paths in the same order, in archives that have not been written since."""
+        """The same for the same files in the same order, in archives that have not been written since.
+
+        A relative path names another file in another working directory, and many folders hold a 0001.jpg.
+        """
         digest = hashlib.sha256()
         for item in self.items:
-            text = item if isinstance(item, str) else f"{item.path}\0{item.archive.stamp}"
+            text = os.path.abspath(item) if isinstance(item, str) else f"{item.path}\0{item.archive.stamp}"
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0\0")
         return digest.hexdigest()
 

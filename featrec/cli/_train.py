@@ -40,15 +40,18 @@ def run(arguments: argparse.Namespace) -> int:
     make, what = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
     model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability)
     train, test = read_split(arguments)
+    if len(train.classes) < 2:
+        raise InputError(f"{arguments.folder} holds one class, {train.classes[0]!r}; a classifier needs two or more")
     say(f"fitting {what} on {len(train)} pictures of {len(train.classes)} classes")
     start = time.perf_counter()
     _, failed = going_on(lambda pictures: model.fit(pictures, pictures.labels), train, n_jobs=arguments.n_jobs)
-    print(f"fitted {what} on {len(train) - len(failed)} pictures in {time.perf_counter() - start:.1f} s")
+    seconds = time.perf_counter() - start
+    save(model, out)  # before anything that may fail, or whose reader may be gone
+    print(f"fitted {what} on {len(train) - len(failed)} pictures in {seconds:.1f} s")
     if test is not None:
         report, unread = going_on(lambda pictures: evaluate(model, pictures, pictures.labels), test, n_jobs=arguments.n_jobs)
         failed += unread
         print(report)
-    save(model, out)
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
     return _told(failed, len(train) + (0 if test is None else len(test)))
 

@@ -10,6 +10,7 @@ from featrec.descriptors._dense_sift import DenseSIFT
 from featrec.descriptors._hog import HOG
 from featrec.descriptors._lbp import LBP
 from featrec.descriptors._orb import ORB
+from featrec.descriptors._patches import Patches
 from featrec.descriptors._root_sift import RootSIFT
 from featrec.descriptors._sift import SIFT
 from featrec.descriptors._tiny_image import TinyImage
@@ -28,6 +29,7 @@ __all__ = [
     "CNNFeatures",
     "ColorHistogram",
     "DenseSIFT",
+    "Patches",
     "RootSIFT",
     "TinyImage",
     "Whiten",

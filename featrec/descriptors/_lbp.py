@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,7 @@ __all__ = ["LBP"]
 
 MOST_POINTS = 16
 # One as a whole number: the largest power of two that leaves room for the brightest pixel in 31 bits.
-ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 20, 1 << 14
+ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
 
 class LBP(GlobalExtractor):
@@ -67,8 +67,8 @@ class LBP(GlobalExtractor):
     for black); a picture or a cell without any gives zeros.
 
     Points between pixels are interpolated with weights that are whole numbers and add up to a power of two, so that a flat
-    surface ties exactly and the codes are the same on every machine. For 8-bit pictures the weights are exact to 2**-21,
-    for 16-bit and float ones, which are taken as 16 bits, to 2**-15.
+    surface ties exactly and the codes are the same on every machine. For 8-bit pictures the weights are exact to 2**-24,
+    for 16-bit and float ones, which are taken as 16 bits, to 2**-16.
 
     References
     ----------
@@ -94,6 +94,7 @@ class LBP(GlobalExtractor):
         "grids": ["array-like"],
         "norm": [StrOptions({"l1", "l2", "hellinger"}), None],
     }
+    algorithm: ClassVar[int] = 2
 
     def __init__(
         self,
@@ -145,27 +146,28 @@ class LBP(GlobalExtractor):
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
         gray, one = _whole_numbers(as_gray(image))
-        parts = [_counts(gray, one, *circle, self.method, grid) for circle in self._circles() for grid in self._grids()]
+        parts = []
+        for n_points, radius in self._circles():
+            patterns, bins = patterns_of(gray, one, n_points, radius), pattern_bins(n_points, self.method)
+            parts += [_counts(patterns, gray.shape, *bins, grid) for grid in self._grids()]
         return np.concatenate([_normalized(part, self.norm).ravel() for part in parts])
 
 
 def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:
     if gray.dtype == np.uint8:
-        return gray.astype(np.int32), ONE_FOR_8_BITS
+        return gray, ONE_FOR_8_BITS
     if gray.dtype == np.uint16:
-        return gray.astype(np.int32), ONE_FOR_16_BITS
-    return np.rint(as_float(gray) * 65535).astype(np.int32), ONE_FOR_16_BITS
+        return gray, ONE_FOR_16_BITS
+    return np.rint(as_float(gray) * 65535).astype(np.uint16), ONE_FOR_16_BITS
 
 
-def _counts(gray: np.ndarray, one: int, n_points: int, radius: float, method: str, grid: tuple[int, int]) -> np.ndarray:
-    """How often each bin occurs in each cell: (rows, columns, bins)."""
-    bins, n_bins = pattern_bins(n_points, method)
+def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bins: int, grid: tuple[int, int]) -> np.ndarray:
+    """How often each bin occurs in each cell of a picture of that shape: (rows, columns, bins)."""
     counts = np.zeros((*grid, n_bins), np.int32)
-    patterns = patterns_of(gray, one, n_points, radius)
     if patterns.size:
-        margin = (gray.shape[0] - patterns.shape[0]) // 2
+        margin = (shape[0] - patterns.shape[0]) // 2
         row_cells, column_cells = (
-            (np.arange(margin, length - margin) * cells) // length for length, cells in zip(gray.shape, grid, strict=True)
+            (np.arange(margin, length - margin) * cells) // length for length, cells in zip(shape, grid, strict=True)
         )
         count_patterns(patterns, bins, row_cells, column_cells, counts)
     return counts
@@ -175,12 +177,14 @@ def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.
     """The pattern of each pixel whose circle lies in the picture."""
     offsets, weights = _circle(n_points, radius, one)
     margin = math.ceil(radius - 1e-5)
-    patterns = np.empty(tuple(max(0, length - 2 * margin) for length in gray.shape), np.int32)
+    shape = tuple(max(0, length - 2 * margin) for length in gray.shape)
+    patterns: np.ndarray = np.empty(shape, np.uint8 if n_points <= 8 else np.uint16)
     if patterns.size:
         lbp_patterns(gray, margin, offsets, weights, np.int32(one), patterns)
     return patterns
 
 
+@lru_cache(maxsize=32)
 def _circle(n_points: int, radius: float, one: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the points lie, and what each of the four pixels around weighs."""
     angles = 2 * np.pi * np.arange(n_points) / n_points

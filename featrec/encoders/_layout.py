@@ -12,6 +12,10 @@ from featrec.exceptions import ImageError
 
 __all__ = ["PyramidLayout", "WholeImage"]
 
+Span = tuple[Fraction, Fraction]
+# Overlaps and margins are taken as fractions with no larger denominator.
+FINEST = 10_000
+
 
 class WholeImage:
     """One region, which holds every descriptor."""
@@ -36,12 +40,18 @@ class PyramidLayout:
     Parameters
     ----------
     grids : sequence of (rows, columns)
+    overlap : float, default=0.0
+        The part of a region's side that it shares with the next one.
+    margin : float, default=0.0
+        The part of the picture's side, at each border, that lies in no region.
     """
 
-    def __init__(self, grids: Sequence[tuple[int, int]]):
-        self.row_edges = _inner_edges([rows for rows, _ in grids])
-        self.column_edges = _inner_edges([columns for _, columns in grids])
-        self.members = np.concatenate([self._members(rows, columns) for rows, columns in grids])
+    def __init__(self, grids: Sequence[tuple[int, int]], *, overlap: float = 0.0, margin: float = 0.0):
+        rows = [_spans(n, overlap, margin) for n, _ in grids]
+        columns = [_spans(n, overlap, margin) for _, n in grids]
+        self.row_edges, self.column_edges = _inner_edges(rows), _inner_edges(columns)
+        of_grids = [self._members(*spans) for spans in zip(rows, columns, strict=True)]
+        self.members = np.concatenate(of_grids)
         self.n_regions = len(self.members)
         self.scale = 1.0 / np.sqrt(len(grids))
 
@@ -67,20 +77,29 @@ class PyramidLayout:
         merged = np.stack([filled[cells].max(axis=0) for cells in self.members])
         return np.where(np.isfinite(merged), merged, 0).astype(pooled.dtype), self.members @ counts
 
-    def _members(self, rows: int, columns: int) -> np.ndarray:
+    def _members(self, rows: list[Span], columns: list[Span]) -> np.ndarray:
         """For each region of one grid, which cells lie in it."""
-        in_row = _region_of_cell(self.row_edges, rows)[None, :] == np.arange(rows)[:, None]
-        in_column = _region_of_cell(self.column_edges, columns)[None, :] == np.arange(columns)[:, None]
-        return np.einsum("ai,bj->abij", in_row, in_column).reshape(rows * columns, -1)
+        in_row, in_column = _cells_within(self.row_edges, rows), _cells_within(self.column_edges, columns)
+        return np.einsum("ai,bj->abij", in_row, in_column).reshape(len(rows) * len(columns), -1)
 
 
-def _inner_edges(divisions: list[int]) -> np.ndarray:
-    """Where a unit length is cut, by any of the divisions; fractions keep 1/2 and 2/4 one cut."""
-    cuts = {Fraction(i, n) for n in divisions for i in range(1, n)}
+def _spans(n: int, overlap: float, margin: float) -> list[Span]:
+    """Where each of n regions begins and ends on a side of unit length; fractions keep 1/2 and 2/4 one place."""
+    shared, outside = (Fraction(value).limit_denominator(FINEST) for value in (overlap, margin))
+    side = (1 - 2 * outside) / (n - (n - 1) * shared)
+    starts = [outside + i * side * (1 - shared) for i in range(n)]
+    return [(start, start + side) for start in starts]
+
+
+def _inner_edges(grids: list[list[Span]]) -> np.ndarray:
+    """Where a unit length is cut, by any region of any grid."""
+    cuts = {end for spans in grids for span in spans for end in span if 0 < end < 1}
     return np.array([float(cut) for cut in sorted(cuts)])
 
 
-def _region_of_cell(edges: np.ndarray, n: int) -> np.ndarray:
+def _cells_within(edges: np.ndarray, spans: list[Span]) -> np.ndarray:
+    """For each region which stretches between the edges lie in it."""
     borders = np.concatenate([[0.0], edges, [1.0]])
     middles = (borders[:-1] + borders[1:]) / 2
-    return np.floor(middles * n).astype(int)
+    starts, ends = np.array(spans, dtype=float).T[..., None]
+    return (starts < middles) & (middles < ends)

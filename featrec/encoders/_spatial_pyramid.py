@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from featrec.base import HasMethods, check_is_fitted, positive_integer
+from featrec.base import HasMethods, check_is_fitted, positive_integer, real_number
 from featrec.encoders._base import BagsTransformer, Encoder
 from featrec.encoders._layout import PyramidLayout
 from featrec.exceptions import InputError
@@ -30,6 +30,10 @@ class SpatialPyramid(BagsTransformer):
         Such as ``BagOfWords(400)``; a fitted one inside ``FrozenEstimator`` is used as it is.
     levels : int or sequence of (rows, columns), default=3
         3 is the paper's pyramid of 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` is the whole and three bands.
+    overlap : float, default=0.0
+        The part of a region's side that it shares with the next region of its grid: windows that overlap, and not tiles.
+    margin : float, default=0.0
+        The part of the picture's side, at each border, that belongs to no region; at most 0.49.
 
     Attributes
     ----------
@@ -61,11 +65,25 @@ class SpatialPyramid(BagsTransformer):
     _parameter_constraints = {
         "encoder": [HasMethods(["fit", "transform"])],
         "levels": [positive_integer(), "array-like"],
+        "overlap": [real_number(0.0, 1.0, closed="left")],
+        "margin": [real_number(0.0, 0.49)],
     }
+    # Models saved before there were any.
+    overlap: float = 0.0
+    margin: float = 0.0
 
-    def __init__(self, encoder: Encoder, *, levels: int | Sequence[tuple[int, int]] = 3):
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        levels: int | Sequence[tuple[int, int]] = 3,
+        overlap: float = 0.0,
+        margin: float = 0.0,
+    ):
         self.encoder = encoder
         self.levels = levels
+        self.overlap = overlap
+        self.margin = margin
 
     def _learn_from(self, bags: Bags) -> None:
         self._layout()
@@ -89,11 +107,11 @@ class SpatialPyramid(BagsTransformer):
     def _layout(self) -> PyramidLayout:
         levels: Any = self.levels
         if isinstance(levels, Integral):
-            return PyramidLayout([(2**level, 2**level) for level in range(int(levels))])
+            levels = [(2**level, 2**level) for level in range(int(levels))]
         grids = [tuple(grid) if isinstance(grid, Sequence) else (grid,) for grid in levels]
         for grid in grids:
             if len(grid) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in grid):
                 raise InputError(f"levels holds pairs of (rows, columns), each 1 or more; got {grid!r} in {self.levels!r}")
         if not grids:
             raise InputError("levels holds one pair of (rows, columns) at least; got none")
-        return PyramidLayout(grids)
+        return PyramidLayout(grids, overlap=self.overlap, margin=self.margin)

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from featrec.base import StrOptions
+from featrec.compiled._codes_by_dot import triangle_code_by_dot
 from featrec.compiled._dense_codes import triangle_code
+from featrec.compiled._dot_products import has_float_dot
 from featrec.encoders._numbers import EncoderOfNumbers, unit_length
 from featrec.parallel import one_inner_thread
 
@@ -89,6 +91,9 @@ class TriangleCode(EncoderOfNumbers):
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
         words = self._words()
         pooled = np.empty((n_cells, len(words)), np.float32)
+        if has_float_dot():
+            triangle_code_by_dot(descriptors, words, cells, pooled)
+            return pooled
         with one_inner_thread():
             triangle_code(descriptors, words, cells, pooled)
         return pooled

@@ -22,6 +22,8 @@ from featrec.persistence import model_bytes
 
 __all__ = ["Run", "is_network", "run_model"]
 
+NETWORKS = {"CNNFeatures", "LeNet5", "SmallResNet"}
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -56,9 +58,9 @@ def run_model(name: str, model: Any, parts: list[Part], n: int) -> Run:
 
 
 def is_network(model: Any) -> bool:
-    """Whether a step of the model, at any depth, is called CNNFeatures."""
+    """Whether a step of the model, at any depth, is called as featrec's networks are."""
     steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    return any(type(step).__name__ == "CNNFeatures" for step in (model, *steps))
+    return any(type(step).__name__ in NETWORKS for step in (model, *steps))
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -28,10 +29,16 @@ from featrec.images._dark import DarkWatch
 from featrec.images._input import check_images
 from featrec.images._read import read_image
 from featrec.images._recall import NEUTRAL, Recall, Recalled
+from featrec.images._stack import stacked
 from featrec.lazy import Bags, Failure, Failures, Images
-from featrec.parallel import map_batches
+from featrec.parallel import BATCHES_PER_WORKER, LARGEST_BATCH, each_batch, worker_count
 
 __all__ = ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
+
+# So many bytes are described in one batch where pictures are one array.
+BATCH_BYTES = 2**20
+# Rows of numbers, one a picture: a matrix, or a list where they came from several calls and may be of unequal lengths.
+Rows: TypeAlias = np.ndarray | list[np.ndarray]
 
 
 class ImageTransformer(Transformer):
@@ -173,7 +180,8 @@ class LocalExtractor(NoOutputContainer, Extractor):
 class GlobalExtractor(CodesOutput, Extractor):
     """Pictures to one row of numbers each.
 
-    A subclass writes ``_describe(image) -> vector``, or ``_describe_batch(images) -> rows`` where many at once pay off;
+    A subclass writes ``_describe(image) -> vector``, or where many at once pay off ``_describe_stack(images) -> rows``, which
+    is given pictures of one size and type as one array, or ``_describe_batch(images) -> rows``, which is given any;
     ``_way_out`` tells a user whose pictures give rows of different lengths what to do.
     """
 
@@ -219,12 +227,10 @@ class GlobalExtractor(CodesOutput, Extractor):
             check_is_fitted(self, "n_features_out_", msg="An empty batch has no known width before fit of %(name)s.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
         describe = partial(self._part, recall=Recall(self))
-        parts = map_batches(describe, images.then(DarkWatch()), n_jobs=self.n_jobs, verbose=self.verbose)
-        self.failures_ = Failures(failure for _, failures in parts for failure in failures)
-        rows = [row for part, _ in parts for row in part]
-        codes = np.zeros((len(rows), self._common_length(rows, images)), np.float32)
-        for code, row in zip(codes, rows, strict=True):
-            code[:] = 0 if row is None else row
+        images = images.then(DarkWatch())
+        size = self._batch_size(images)
+        parts = each_batch(describe, images, n_jobs=self.n_jobs, batch_size=size, verbose=self.verbose)
+        codes, self.failures_ = self._collected(parts, images)
         warn_of_failures(len(self.failures_), len(images), type(self).__name__)
         return self._with_index(codes, images.index)
 
@@ -240,44 +246,111 @@ class GlobalExtractor(CodesOutput, Extractor):
         return np.array([f"{prefix}{i}" for i in range(self.n_features_out_)], dtype=object)
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
+        return self._describe_stack(image[None])[0]
+
+    def _describe_stack(self, images: np.ndarray) -> np.ndarray:
         raise NotImplementedError
 
-    def _describe_batch(self, images: list[np.ndarray]) -> np.ndarray:
-        return np.stack([self._describe(image) for image in images])
+    def _describe_batch(self, images: Sequence[np.ndarray]) -> Rows:
+        if isinstance(images, np.ndarray):
+            return self._describe_stack(images)
+        if not self._has("_describe_stack"):
+            return np.stack([self._describe(image) for image in images])
+        alike: dict[tuple, list[int]] = {}
+        for position, image in enumerate(images):
+            alike.setdefault((image.shape, image.dtype), []).append(position)
+        rows: dict[int, np.ndarray] = {}
+        for positions in alike.values():
+            described = self._describe_stack(np.stack([images[position] for position in positions]))
+            rows |= zip(positions, described, strict=True)
+        return [rows[position] for position in range(len(images))]
 
-    def _rows(self, images: Images, recall: Recall) -> list[np.ndarray]:
-        if type(self)._describe_batch is GlobalExtractor._describe_batch:
+    def _batch_size(self, images: Images) -> int | None:
+        """None is the usual one; small pictures of one array are described so fast that its overhead would show."""
+        first = None if not self._has("_describe_stack") or self._has("_describe_batch") else stacked(images[:1])
+        if first is None:
+            return None
+        share = -(-len(images) // (BATCHES_PER_WORKER * worker_count(self.n_jobs)))
+        return max(1, min(share, max(LARGEST_BATCH, BATCH_BYTES // first.nbytes)))
+
+    def _has(self, method: str) -> bool:
+        """Whether a subclass writes it."""
+        return getattr(type(self), method) is not getattr(GlobalExtractor, method)
+
+    def _rows(self, images: Images, recall: Recall) -> Rows:
+        if not self._has("_describe_batch") and not self._has("_describe_stack"):
             rows: list[np.ndarray] = []
             for position, image in enumerate(images):
                 with images.naming(position):
                     rows.append(recall.one(self._row, image))
                     self._refuse_unequal(len(rows[0]), len(rows[-1]))
             return rows
-        rows = recall.several(self._batch, list(images))
-        for position, row in enumerate(rows):
+        together = self._described_together(images, recall)
+        for position, row in enumerate(together if isinstance(together, list) else ()):
             with images.naming(position):
-                self._refuse_unequal(len(rows[0]), len(row))
-        return rows
+                self._refuse_unequal(len(together[0]), len(row))
+        return together
+
+    def _described_together(self, images: Images, recall: Recall) -> Rows:
+        stack = None if self._has("_describe_batch") else stacked(images)
+        pictures: Any = list(images) if stack is None else stack
+        try:
+            return recall.several(self._batch, pictures)
+        except ImageError:
+            # Which of them it was shows when each is described by itself.
+            for position, picture in enumerate(pictures):
+                with images.naming(position):
+                    self._batch([picture])
+            raise
 
     def _row(self, image: np.ndarray) -> np.ndarray:
         return np.asarray(self._describe(image), dtype=np.float32).ravel()
 
-    def _batch(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        return list(np.asarray(self._describe_batch(images), dtype=np.float32))
+    def _batch(self, images: Sequence[np.ndarray]) -> Rows:
+        rows = self._describe_batch(images)
+        return [np.asarray(row, np.float32) for row in rows] if isinstance(rows, list) else np.asarray(rows, np.float32)
 
-    def _part(self, images: Images, recall: Recall) -> tuple[list[np.ndarray | None], list[Failure]]:
+    def _part(self, images: Images, recall: Recall) -> tuple[Rows | list[np.ndarray | None], list[Failure]]:
         """The rows of a batch, None for pictures that cannot be used, and the reasons."""
         if self.on_error == "raise":
-            return list(self._rows(images, recall)), []
+            return self._rows(images, recall), []
+        if self._has("_describe_stack"):
+            try:
+                return self._rows(images, recall), []
+            except ImageError:
+                pass  # one by one, to know which
         rows: list[np.ndarray | None] = []
         failures = []
         for position in range(len(images)):
             try:
-                rows += self._rows(images[position : position + 1], recall)
+                rows += list(self._rows(images[position : position + 1], recall))
             except ImageError as error:
                 rows.append(None)
                 failures.append(Failure(error.position, error.item, error.reason))
         return rows, failures
+
+    def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
+        """All rows, each batch's put to its place as it comes, so that they are not held twice; and all failures."""
+        codes = np.zeros((len(images), getattr(self, "n_features_out_", 0)), np.float32)
+        known = hasattr(self, "n_features_out_")
+        failures = Failures()
+        start = 0
+        for part, failed in parts:
+            failures.note(failed)
+            usable = [position for position in range(len(part)) if not failed or part[position] is not None]
+            if usable and not known:
+                codes, known = np.zeros((len(images), len(part[usable[0]])), np.float32), True
+            for position in usable[:1] if isinstance(part, np.ndarray) else usable:
+                if len(part[position]) != codes.shape[1]:
+                    with images.naming(start + position):
+                        self._refuse_unequal(codes.shape[1], len(part[position]))
+            if len(usable) == len(part):
+                codes[start : start + len(part)] = part
+            else:
+                for position in usable:
+                    codes[start + position] = part[position]
+            start += len(part)
+        return codes, failures
 
     def _first_length(self, images: Images, recall: Recall) -> int:
         first: ImageError | None = None
@@ -289,18 +362,6 @@ class GlobalExtractor(CodesOutput, Extractor):
                     raise
                 first = first or error
         raise InputError(f"none of the {len(images)} pictures can be used; the first: {first}") from first
-
-    def _common_length(self, rows: list[np.ndarray | None], images: Images) -> int:
-        """The length of all rows: the fitted one, or before fit that of the first."""
-        expected = getattr(self, "n_features_out_", None)
-        for position, row in enumerate(rows):
-            if row is None:
-                continue
-            if expected is None:
-                expected = len(row)
-            with images.naming(position):
-                self._refuse_unequal(expected, len(row))
-        return expected or 0
 
     def _refuse_unequal(self, expected: int, length: int) -> None:
         if length != expected:

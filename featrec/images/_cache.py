@@ -81,7 +81,10 @@ class DescriptorCache:
         if not isinstance(self.max_bytes, Integral) or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
             raise InputError(f"max_bytes of DescriptorCache must be a whole number, at least 1; got {self.max_bytes!r}")
         # A worker may stand in another folder.
-        object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
+        try:
+            object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
+        except RuntimeError as error:
+            raise InputError(f"folder of DescriptorCache: {self.folder!r} names nobody's home ({error})") from error
 
     def info(self) -> CacheInfo:
         """Count the files and what they were asked for.

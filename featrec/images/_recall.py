@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -55,7 +55,7 @@ class Recall:
             return describe(image)
         return self.several(lambda images: [describe(images[0])], [image])[0]
 
-    def several(self, describe: Callable[[list[np.ndarray]], list], images: list[np.ndarray]) -> list:
+    def several(self, describe: Callable[[Sequence[np.ndarray]], Any], images: Sequence[np.ndarray]) -> Any:
         """The descriptions of pictures, in their order; `describe` is given those that have none yet."""
         if self.cache is None:
             return describe(images)

@@ -41,7 +41,10 @@ def check_levels(node: Node, members: Members) -> Layout:
     levels = levels.tolist() if isinstance(levels, np.ndarray) else levels
     if not isinstance(levels, (int, list)):
         return Layout(0, 0)  # The pyramid refuses it when it is used.
-    layout = _quartered(levels) if isinstance(levels, int) else _of_grids(levels)
+    overlapping = any(plain_value(plain_fields(node).get(name, NOTHING), members) for name in ("overlap", "margin"))
+    if isinstance(levels, int) and overlapping:
+        levels = [[2**level, 2**level] for level in range(min(levels, 16))]
+    layout = _quartered(levels) if isinstance(levels, int) else _of_grids(levels, 2 if overlapping else 1)
     if layout.regions * layout.cells > MOST_MEMBERSHIPS:
         over(node, "levels", levels, MOST_MEMBERSHIPS)
     return layout
@@ -52,9 +55,10 @@ def _quartered(levels: int) -> Layout:
     return Layout(4 ** min(levels, 16) // 3, 4 ** (min(levels, 16) - 1)) if levels > 0 else Layout(0, 0)
 
 
-def _of_grids(levels: list) -> Layout:
+def _of_grids(levels: list, ends: int) -> Layout:
     pairs = [grid for grid in levels if isinstance(grid, list) and [type(number) for number in grid] == [int, int]]
-    cells = math.prod(1 + sum(abs(pair[axis]) for pair in pairs) for axis in (0, 1))
+    # A region has two ends of its own where regions overlap.
+    cells = math.prod(1 + ends * sum(abs(pair[axis]) for pair in pairs) for axis in (0, 1))
     return Layout(sum(abs(rows * columns) for rows, columns in pairs), cells)
 
 

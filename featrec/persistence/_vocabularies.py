@@ -74,6 +74,7 @@ VOCABULARY_CHECKS = {
     "featrec.vocabularies.BinaryVocabulary": _check_words,
     "featrec.vocabularies.GaussianVocabulary": _check_mixture,
     "featrec.vocabularies.KMeansVocabulary": _check_words,
+    "featrec.vocabularies.RandomVocabulary": _check_words,
     "sklearn.mixture.BayesianGaussianMixture": _check_mixture,
     "sklearn.mixture.GaussianMixture": _check_mixture,
 }

@@ -29,7 +29,7 @@ def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> A
     ----------
     image : array, path, encoded bytes or PIL image
     hog : HOG, optional
-        Its cells and orientations; None takes the defaults. Blocks are not drawn.
+        Its cells, of several sizes the first, and orientations; None takes the defaults. Blocks are not drawn.
     ax : matplotlib Axes, optional
         Where to draw; None makes a figure.
 
@@ -47,11 +47,11 @@ def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> A
     hog = HOG() if hog is None else hog
     image = read_image(image)
     cells = hog.cells(image)
-    height, width = hog.pixels_per_cell
+    height, width = np.reshape(hog.pixels_per_cell, (-1, 2))[0]
     rows, columns, orientations = cells.shape
     ax = axes_for(ax, 5.0, max(2.0, 5.0 * image.shape[0] / image.shape[1] + 0.3))
     ax.set_facecolor(INK)
-    _draw_strokes(ax, cells, height, width)
+    _draw_strokes(ax, cells, height, width, turn=2 * np.pi if hog.signed else np.pi)
     bare(ax)
     ax.set_aspect("equal")
     ax.set_xlim(-0.5, columns * width - 0.5)
@@ -60,7 +60,7 @@ def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> A
     return ax
 
 
-def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int) -> None:
+def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int, turn: float) -> None:
     from matplotlib.collections import LineCollection
 
     longest = np.percentile(cells, FULL_LENGTH) if cells.size else 0.0
@@ -69,7 +69,7 @@ def _draw_strokes(ax: Axes, cells: np.ndarray, height: int, width: int) -> None:
     share = share[row, column, orientation]
     order = np.argsort(share)
     row, column, orientation, share = row[order], column[order], orientation[order], share[order]
-    gradient = np.pi * (orientation + 0.5) / cells.shape[2]
+    gradient = turn * (orientation + 0.5) / cells.shape[2]
     middle = np.stack([width * (column + 0.5) - 0.5, height * (row + 0.5) - 0.5], axis=1)
     along = np.stack([-np.sin(gradient), np.cos(gradient)], axis=1)
     half = along * (0.48 * min(height, width) * np.sqrt(share))[:, None]

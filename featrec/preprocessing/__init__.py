@@ -1,4 +1,4 @@
-"""Pictures to pictures: rows to pictures, gray, one size, range, contrast, light, noise; and copies of them to learn from.
+"""Pictures to pictures: rows to pictures, gray, one size, range, contrast, light, noise, slant; and copies to learn from.
 
 All but Augmented are lazy: a picture is changed when it is asked for.
 """
@@ -7,6 +7,7 @@ from featrec.preprocessing._adjust_light import AdjustLight
 from featrec.preprocessing._augmented import Augmented
 from featrec.preprocessing._clahe import CLAHE
 from featrec.preprocessing._denoise import Denoise
+from featrec.preprocessing._deskew import Deskew
 from featrec.preprocessing._grayscale import Grayscale
 from featrec.preprocessing._normalize_contrast import NormalizeContrast
 from featrec.preprocessing._rescale import Rescale
@@ -18,6 +19,7 @@ __all__ = [
     "AdjustLight",
     "Augmented",
     "Denoise",
+    "Deskew",
     "Grayscale",
     "NormalizeContrast",
     "Rescale",

@@ -32,8 +32,9 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         store one channel after the other are not of this form: ``X.reshape(-1, 3, h, w).transpose(0, 2, 3, 1)`` makes
         pictures of them without this step.
     max_value : float, optional
-        The value of white: 255 for bytes kept as floats, 16 for scikit-learn's digits. The pictures then are float32,
-        the values divided by it.
+        The value of white: 255 for bytes kept as floats, as ``fetch_openml`` gives them, 16 for scikit-learn's digits. The
+        pictures then are float32, the values divided by it; but rows of nothing but whole numbers with 255 for white are
+        bytes, and become the same uint8 pictures that the bytes themselves would.
 
     Attributes
     ----------
@@ -95,7 +96,12 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         else:
             rows = check_array(X, estimator=self, input_name="X", **checks)
         shape = _resolved(tuple(self.shape), rows.shape[1])
-        return Rows(_checked(rows, self.max_value), shape, self.max_value)
+        rows = _checked(rows, self.max_value)
+        if self.max_value == 255:
+            as_bytes = rows.astype(np.uint8, copy=False)
+            if np.array_equal(as_bytes, rows):
+                return Rows(as_bytes, shape, None)
+        return Rows(rows, shape, self.max_value)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -78,7 +78,7 @@ def test_bench(tmp_path):
 
 
 def test_what_is_no_table_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="a table shows bench, end_to_end, speed; got 'figure x'"):
+    with pytest.raises(ValueError, match="a table shows bench, comparison, end_to_end, few, plot, speed; got 'figure x'"):
         render.table("figure x", tmp_path)
     (tmp_path / "b.jsonl").write_text('{"key": "1"}\n')
     with pytest.raises(ValueError, match="a table of bench takes dataset, recipe, split, title and validation; got 'color'"):

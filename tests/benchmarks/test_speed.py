@@ -31,7 +31,7 @@ def test_every_row_runs_and_agrees(topic):
 
 def test_ratio_and_target():
     yardstick = speed.Yardstick(0.01)
-    row = Row("sleep", "longer sleep", 2.0, lambda: time.sleep(0.01), lambda: time.sleep(0.03), lambda a, b: None, products=1e6)
+    row = Row("sleep", "longer sleep", 2.0, lambda: time.sleep(0.05), lambda: time.sleep(0.15), lambda a, b: None, products=1e6)
     found = speed.measure(row, yardstick, repeats=5, seconds=0)
     assert 2 < found["ratio"] < 4
     assert found["met"] is True

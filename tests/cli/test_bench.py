@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from featrec.cli import _bench, _bench_cell, _bench_table, main
+from featrec.cli._bench_answers import answers, packed
 from featrec.cli._bench_config import cells_of, read_config
 from featrec.cli._bench_results import append, portable, read_results
 from featrec.cli._bench_splits import Pool, parts
@@ -64,8 +65,22 @@ def test_a_run_in_a_fresh_process_says_everything(config, capsys):
     assert {"python", "featrec", "numpy", "scikit-learn", "numba"} <= set(row["versions"])
     assert row["machine"]["cores"] >= 1
     assert {"commit", "dirty", "date"} <= set(row)
-    true = np.repeat(*np.array(row["labels"]).T)
-    assert np.mean(true == row["predicted"]) == pytest.approx(row["accuracy"], abs=1e-6)
+    true, predicted = answers(row)
+    assert np.mean(true == predicted) == pytest.approx(row["accuracy"], abs=1e-6)
+
+
+def test_answers_are_kept_small_and_older_ones_are_read():
+    rng = np.random.default_rng(0)
+    true, predicted = rng.integers(0, 10, (2, 10_000))
+    row = {"classes": list("abcdefghij"), "labels": packed(true), "predicted": packed(predicted)}
+    assert len(row["labels"]) < 7000
+    names = np.array(row["classes"])
+    older = {"classes": ["x", "y"], "labels": [[1, 3], [0, 2]], "predicted": [1, 0, 1, 0, 0]}
+    for found, kept in zip(answers(row), (true, predicted), strict=True):
+        np.testing.assert_array_equal(found, names[kept])
+    assert [found.tolist() for found in answers(older)] == [["y", "y", "y", "x", "x"], ["y", "x", "y", "x", "x"]]
+    many = np.arange(400)
+    assert answers({"classes": many.tolist(), "labels": packed(many), "predicted": packed(many)})[0].tolist() == many.tolist()
 
 
 def test_what_has_a_result_is_not_run_again(config, here, capsys):
@@ -126,6 +141,45 @@ def test_only_and_dry_run(config, here, capsys):
     assert "--only nothing leaves nothing" in capsys.readouterr().err
 
 
+def test_a_large_model_is_weighed_without_its_file(monkeypatch, rng):
+    from sklearn.neighbors import KNeighborsClassifier
+
+    model = KNeighborsClassifier(algorithm="brute").fit(rng.random((50, 40)), np.arange(50) % 2)
+    small = _bench_cell._weight(model)
+    monkeypatch.setattr(_bench_cell, "LARGE", 10_000)
+    monkeypatch.setattr("featrec.persistence.model_bytes", lambda model: pytest.fail("the file was made"))
+    assert 50 * 40 * 8 < _bench_cell._weight(model) < 50 * 40 * 8 + 5000
+    assert small != _bench_cell._weight(model)
+
+
+def test_a_recipe_is_run_on_the_data_sets_that_it_names():
+    datasets = [{"name": "textures"}, {"name": "shapes"}]
+    recipes = [{"name": "color_forest", "datasets": ["shapes"]}, {"name": "tiny_knn"}]
+    cells = list(cells_of({"dataset": datasets, "recipe": recipes}))
+    found = [(cell["dataset"], cell["recipe"]) for cell in cells]
+    assert found == [("textures", "tiny_knn"), ("shapes", "color_forest"), ("shapes", "tiny_knn")]
+    assert all("datasets" not in cell for cell in cells)
+    for wrong, told in (
+        (["faces"], r"asks for the data set 'faces'.*\[\[dataset\]\] has textures, shapes"),
+        ("shapes", "is a list of names"),
+        ([], "is a list of names"),
+    ):
+        with pytest.raises(InputError, match=told):
+            list(cells_of({"dataset": datasets, "recipe": [{"name": "tiny_knn", "datasets": wrong}]}))
+
+
+def test_a_recipe_that_draws_nothing_needs_only_some_of_the_seeds():
+    datasets = [{"name": "textures", "seeds": 3}, {"name": "shapes", "seeds": [7, 8]}]
+    recipes = [{"name": "color_forest"}, {"name": "tiny_knn", "seeds": 1}]
+    cells = list(cells_of({"dataset": datasets, "recipe": recipes}))
+    counted = Counter((cell["dataset"], cell["recipe"]) for cell in cells)
+    assert [cell["seed"] for cell in cells if cell["recipe"] == "tiny_knn"] == [0, 7]
+    assert (counted["textures", "color_forest"], counted["shapes", "color_forest"]) == (3, 2)
+    assert all("seeds" not in cell for cell in cells)
+    with pytest.raises(InputError, match="seeds of the recipe 'tiny_knn' is an integer from 1 up; got 0"):
+        list(cells_of({"dataset": datasets, "recipe": [{"name": "tiny_knn", "seeds": 0}]}))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -160,6 +214,11 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         read_config(path)
+
+
+def test_a_folder_is_no_configuration(tmp_path, capsys):
+    assert main(["bench", str(tmp_path)]) == 2
+    assert "is a folder; give a file of it, such as" in capsys.readouterr().err
 
 
 def test_what_only_the_data_set_knows_is_refused_before_anything_runs(config, here, tmp_path, capsys):
@@ -219,7 +278,7 @@ def test_steps_by_hand_are_the_pipeline(here):
     found = _bench_cell.run_cell(cell)
     train, test = load_dataset("textures", n_train=5, n_test=4)
     model = _bench_cell.make_model(cell).fit(train, train.labels)
-    assert np.array_equal(np.array(found["classes"])[found["predicted"]], model.predict(test))
+    assert np.array_equal(answers(found)[1], model.predict(test))
     assert found["reading_cpu_seconds"]["fit"] > 0
 
 

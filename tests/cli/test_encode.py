@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from featrec import recipes
-from featrec.cli import _codes_file, main
+from featrec.cli import _codes_file, _encode, _journal, main
 from featrec.cli._codes_file import CodesFile
 from featrec.datasets import load_dataset
 from featrec.descriptors import SIFT, TinyImage
@@ -117,7 +118,7 @@ def rows_of(out):
         return list(csv.DictReader(file))
 
 
-def begun(place, out, blocks, monkeypatch, *words):
+def begun(place, out, blocks, monkeypatch, *words, pictures=None):
     """A run that ends after some blocks."""
     append, count = CodesFile.append, []
 
@@ -129,7 +130,7 @@ def begun(place, out, blocks, monkeypatch, *words):
 
     with monkeypatch.context() as patch:
         patch.setattr(CodesFile, "append", append_and_end)
-        model, pictures = place / "model.featrec", place / "pictures"
+        model, pictures = place / "model.featrec", pictures or place / "pictures"
         assert encode(model, pictures, "--out", out, "--save-every", BLOCK, *words) == 2
     assert not out.exists()
     return Path(f"{out}.part"), Path(f"{out}.journal")
@@ -205,6 +206,22 @@ def test_bad_pictures_are_named_and_their_rows_are_zero(place, out, capsys):
     assert not np.load(out)[[0, 41]].any()
 
 
+def test_a_model_that_goes_on_over_bad_pictures_names_them_too(place, out, capsys):
+    paths = paths_of(place / "pictures")[:4]
+    lenient = recipes.tiny_knn(on_error="empty").fit(paths, list("aabb"))
+    save(lenient, out.with_name("lenient.featrec"))
+    assert encode(out.with_name("lenient.featrec"), *paths, "none.png", "--out", out) == 1
+    captured = capsys.readouterr()
+    assert "1 of 5 pictures could not be used; their codes are zero" in captured.err
+    assert "nothing was found" not in captured.out
+    assert rows_of(out)[4]["error"].startswith("there is no such file")
+
+
+def test_blocks_are_whole_batches():
+    assert [_encode._block_size(most, 10) for most in (1, 16, 47, 1024)] == [16, 16, 32, 1024]
+    assert _encode._block_size(1024, _encode.BLOCK_BYTES) == 16
+
+
 def test_pictures_on_which_nothing_is_found_are_counted(out, capsys):
     shapes, _ = load_dataset("shapes", n_train=40, n_test=1)
     save(make_pipeline(SIFT(), BagOfWords(10, random_state=0)).fit(shapes), out.with_name("m.featrec"))
@@ -246,6 +263,12 @@ def test_no_usable_picture_and_no_picture_at_all(place, out, capsys, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
+def test_an_error_before_the_first_block_leaves_nothing(place, out, capsys):
+    assert encode(place / "model.featrec", place / "pictures", "--out", out, "--n-jobs", 0) == 2
+    assert_said(capsys, "n_jobs=0 asks for no workers")
+    assert list(out.parent.iterdir()) == []
+
+
 def test_models_without_codes(place, out, capsys):
     paths = paths_of(place / "pictures")
     save(make_pipeline(SIFT()).fit(paths), out.with_name("bags.featrec"))
@@ -254,6 +277,18 @@ def test_models_without_codes(place, out, capsys):
     save(LinearSVC().fit([[0.0], [1.0]], [0, 1]), out.with_name("svc.featrec"))
     assert encode(out.with_name("svc.featrec"), *paths, "--out", out) == 2
     assert_said(capsys, "holds a LinearSVC, which makes no codes; a pipeline is expected")
+
+
+@pytest.mark.parametrize("probability", [None, "calibrated"])
+def test_the_codes_of_a_model_that_learned_from_mirrored_copies(place, out, probability):
+    pictures = paths_of(place / "pictures")[:20]
+    labels = ["even", "odd"] * 10
+    options = {"n_words": 3, "bin_sizes": 4, "n_components": 8, "mirror": True, "probability": probability}
+    model = recipes.vlad_svm(**options).fit(pictures, labels)
+    save(model, out.with_name("mirrored.featrec"))
+    assert encode(out.with_name("mirrored.featrec"), *pictures, "--out", out) == 0
+    inner = model if probability is None else model.calibrated_classifiers_[0].estimator
+    assert np.array_equal(np.load(out), inner.model_[:-1].transform(pictures))
 
 
 def test_a_file_that_is_there_is_replaced_only_when_asked(place, out, capsys):
@@ -348,6 +383,31 @@ def test_what_is_torn_is_written_again(place, out, tmp_path, monkeypatch, damage
     assert out.read_bytes() == undisturbed(place, tmp_path)
 
 
+def test_what_was_done_after_a_tear_counts_too(place, out, tmp_path, monkeypatch, capsys):
+    part, journal = begun(place, out, 4, monkeypatch)
+    cut_part(part, journal)
+    begun(place, out, 2, monkeypatch)
+    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
+    assert "going on after 80 of 161 pictures" in capsys.readouterr().out
+    assert out.read_bytes() == undisturbed(place, tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted")
+def test_a_journal_that_is_deleted_before_it_is_locked_is_another_ones(tmp_path, monkeypatch):
+    path, locked, lock = tmp_path / "codes.npy.journal", [], _journal._lock
+
+    def lock_late(file):
+        if not locked:
+            path.unlink()
+        locked.append(file)
+        lock(file)
+
+    monkeypatch.setattr(_journal, "_lock", lock_late)
+    journal = _journal.Journal(path)
+    assert os.path.samestat(os.fstat(journal.file.fileno()), os.stat(path))
+    journal.close()
+
+
 def test_failures_before_and_after_the_end_of_a_run_are_told_once(place, out, tmp_path, monkeypatch, capsys):
     bad = [tmp_path / f"{i}.png" for i in range(2)]
     for path in bad:
@@ -401,6 +461,21 @@ def test_another_task_is_refused_by_name(place, out, monkeypatch, capsys):
     monkeypatch.undo()
     assert encode(place / "hog.featrec", place / "pictures", "--out", out, "--restart") == 0
     assert np.load(out, mmap_mode="r").shape == (161, 1764)
+
+
+def test_the_same_names_in_another_folder_are_another_list(place, out, tmp_path, monkeypatch, capsys):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for path in paths_of(place / "pictures")[:40]:
+            (tmp_path / name / Path(path).name).write_bytes(Path(path).read_bytes())
+    monkeypatch.chdir(tmp_path / "one")
+    begun(place, out, 1, monkeypatch, pictures=".")
+    monkeypatch.chdir(tmp_path / "two")
+    assert encode(place / "model.featrec", ".", "--out", out) == 2
+    assert_said(capsys, "since then the list of pictures has changed")
+    monkeypatch.chdir(tmp_path)
+    assert encode(place / "model.featrec", tmp_path / "one", "--out", out) == 0
+    assert "going on after 16 of 40 pictures" in capsys.readouterr().out
 
 
 def test_a_run_that_did_nothing_is_in_nobodys_way(place, out, monkeypatch):

@@ -49,6 +49,23 @@ def test_train_without_a_test_reports_nothing(folder, tmp_path, capsys):
     assert "precision" not in capsys.readouterr().out
 
 
+def test_one_class_is_nothing_to_learn(folder, tmp_path, capsys):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "dark").symlink_to(folder / "dark", target_is_directory=True)
+    assert run("train", tmp_path / "one", "--recipe", "fisher_svm", "--out", tmp_path / "m") == 2
+    assert "one holds one class, 'dark'; a classifier needs two or more" in capsys.readouterr().err
+
+
+def test_a_model_is_saved_before_it_is_judged(folder, tmp_path, capsys, monkeypatch):
+    def fail(*given):
+        raise OSError("the reader has gone")
+
+    monkeypatch.setattr("featrec.evaluation.evaluate", fail)
+    assert run("train", folder, "--recipe", "tiny_knn", "--out", tmp_path / "m", "--n-jobs", "1") == 2
+    assert run("predict", tmp_path / "m", folder / "dark" / "0.png") == 0
+    assert capsys.readouterr().out.endswith("dark\n")
+
+
 def test_train_refuses_before_it_trains(folder, model, tmp_path, capsys):
     before = model.read_bytes()
     refused = {

@@ -1,6 +1,7 @@
 """Every public estimator, found by walking the package, and how to make one of each."""
 
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 
@@ -11,14 +12,26 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 import featrec
-from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, TinyImage, Whiten
-from featrec.encoders import LLC, VLAD, BagOfWords, FisherVector, SoftBagOfWords, SpatialPyramid, TriangleCode
+from featrec.classifiers import KernelRidgeClassifier, LeNet5, SmallResNet
+from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, Patches, TinyImage, Whiten
+from featrec.encoders import (
+    LLC,
+    VLAD,
+    BagOfWords,
+    FisherVector,
+    SignCode,
+    SoftBagOfWords,
+    SpatialPyramid,
+    ThresholdCode,
+    TriangleCode,
+)
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
 from featrec.preprocessing import Augmented, Resize, Unflatten
-from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary
+from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
 BASES |= {"BagStep"}
+NETWORKS = {"LeNet5", "SmallResNet"}
 NO_STAGES = {"featrec.base", "featrec.cli", "featrec.serve", "featrec.__main__"}
 
 
@@ -42,6 +55,8 @@ ARGUMENTS = {
     FisherVector: lambda network: {"vocabulary": 3, "random_state": 0},
     VLAD: lambda network: {"vocabulary": 4, "random_state": 0},
     TriangleCode: lambda network: {"vocabulary": 6, "random_state": 0},
+    ThresholdCode: lambda network: {"vocabulary": 6, "random_state": 0},
+    SignCode: lambda network: {"vocabulary": 6, "random_state": 0},
     SoftBagOfWords: lambda network: {"vocabulary": 8, "random_state": 0},
     LLC: lambda network: {"vocabulary": 8, "random_state": 0},
     SpatialPyramid: lambda network: {"encoder": BagOfWords(4, random_state=0), "levels": 2},
@@ -58,18 +73,25 @@ ARGUMENTS = {
         "random_state": 0,
     },
     KMeansVocabulary: lambda network: {"n_words": 5, "random_state": 0},
+    RandomVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     GaussianVocabulary: lambda network: {"n_components": 4, "random_state": 0},
     BinaryVocabulary: lambda network: {"n_words": 5, "random_state": 0},
     ORB: lambda network: {"edge_threshold": 10, "patch_size": 15},
     AKAZE: lambda network: {"threshold": 1e-4},
     BRISK: lambda network: {"pattern_scale": 0.5},
     Whiten: lambda network: {"n_components": 5, "random_state": 0},
+    KernelRidgeClassifier: lambda network: {"random_state": 0},
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
+    LeNet5: lambda network: {"epochs": 2, "random_state": 0},
+    SmallResNet: lambda network: {"width": 2, "epochs": 2, "random_state": 0},
+    Patches: lambda network: {"size": 4, "stride": 4},
 }
 
 
 def marks(name):
-    """AKAZE and BRISK are in the contributed modules of OpenCV 5, which a plain wheel lacks."""
+    """AKAZE and BRISK are in the contributed modules of OpenCV 5, which a plain wheel lacks; networks need the extra torch."""
+    if name in NETWORKS and not all(map(importlib.util.find_spec, ("torch", "skorch"))):
+        return [pytest.mark.skip(reason="torch and skorch are not installed")]
     homes = (cv2, getattr(cv2, "xfeatures2d", None))
     lacking = name in {"AKAZE", "BRISK"} and not any(hasattr(home, f"{name}_create") for home in homes)
     return [pytest.mark.skip(reason=f"this OpenCV has no {name}")] if lacking else []
@@ -91,7 +113,15 @@ def kind(cls):
         if issubclass(cls, base):
             return name
     module = cls.__module__.split(".")[1]
+    if cls.__name__ in NETWORKS:
+        return "network"
     if issubclass(cls, ClassifierMixin):
         return "classifier of codes" if module == "classifiers" else "classifier"
-    kinds = {"encoders": "encoder", "vocabularies": "vocabulary", "pairwise": "codes", "preprocessing": "preprocessor"}
+    kinds = {
+        "encoders": "encoder",
+        "vocabularies": "vocabulary",
+        "pairwise": "codes",
+        "classifiers": "codes",
+        "preprocessing": "preprocessor",
+    }
     return kinds.get(module, module)

@@ -18,7 +18,8 @@ from tests.tiny_network import write_tiny_network
 
 ALL = public_estimators()
 CLASSES = [pytest.param(cls, id=name, marks=marks(name)) for name, cls in sorted(ALL.items())]
-KINDS = {"extractor", "preprocessor", "bag step", "encoder", "vocabulary", "codes", "classifier", "classifier of codes"}
+CLASSIFIERS = ("classifier", "classifier of codes", "network")
+KINDS = {"extractor", "preprocessor", "bag step", "encoder", "vocabulary", "codes", *CLASSIFIERS}
 
 
 def of_kind(*kinds):
@@ -59,12 +60,13 @@ def material(cls):
         "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
         "classifier of codes": lambda: np.random.default_rng(0).random((12, 17)).astype(np.float32),
         "classifier": _pictures,
+        "network": lambda: np.random.default_rng(0).integers(0, 256, (12, 16, 16), dtype=np.uint8),
     }[kind(cls)]()
 
 
 def fitted(estimator, X):
     """What fit returns; a classifier is given labels, two of them in turn."""
-    labelled = kind(type(estimator)).startswith("classifier")
+    labelled = kind(type(estimator)) in CLASSIFIERS
     return estimator.fit(X, np.resize(["cat", "dog"], len(X))) if labelled else estimator.fit(X)
 
 
@@ -81,7 +83,7 @@ def outcome(estimator, X):
     """What a fitted estimator says of X, whatever its kind."""
     if hasattr(estimator, "transform"):
         return numbers(estimator.transform(X))
-    if kind(type(estimator)) == "classifier":
+    if kind(type(estimator)) in {"classifier", "network"}:
         return [estimator.predict(X), estimator.predict_proba(X)]
     if kind(type(estimator)) == "classifier of codes":
         return [estimator.predict(X), estimator.decision_function(X)]
@@ -164,7 +166,8 @@ def test_two_fits_agree_whatever_n_jobs(cls, network):
     X = material(cls)
     first = make(cls, network)
     second = clone(first)
-    jobs = [name for name in second.get_params() if name.rpartition("__")[2] == "n_jobs"]
+    # torch adds in another order on other numbers of threads, which a network's docstring says.
+    jobs = [name for name in second.get_params() if name.rpartition("__")[2] == "n_jobs" and kind(cls) != "network"]
     second.set_params(**dict.fromkeys(jobs, 2))
     assert equal(outcome(fitted(first, X), X), outcome(fitted(second, X), X))
 
@@ -172,7 +175,7 @@ def test_two_fits_agree_whatever_n_jobs(cls, network):
 LEARNING_STEPS = [param for param in of_kind("bag step") if param.values[0]().__sklearn_tags__().requires_fit]
 
 
-@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", "classifier", "classifier of codes") + LEARNING_STEPS)
+@pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", *CLASSIFIERS) + LEARNING_STEPS)
 def test_before_fit_it_says_so(cls, network):
     X = material(cls)
     estimator = make(cls, network)
@@ -190,7 +193,9 @@ def test_a_wrong_parameter_is_refused_before_work(cls, network):
                 fitted(estimator, material(cls))
 
 
-@pytest.mark.parametrize("cls", [c for c in of_kind("extractor", "preprocessor", "classifier") if c.id != "Unflatten"])
+@pytest.mark.parametrize(
+    "cls", [c for c in of_kind("extractor", "preprocessor", "classifier", "network") if c.id != "Unflatten"]
+)
 def test_one_picture_is_refused_with_the_way_out(cls, network):
     with pytest.raises(ValueError, match=r"\[picture\]"):
         fitted(make(cls, network), np.zeros((20, 20), np.uint8))
@@ -217,12 +222,16 @@ def test_pandas_frames_keep_names(cls, network):
 
 
 def two_dimensional():
-    small = {"KMeansVocabulary": "n_words", "GaussianVocabulary": "n_components"}
+    small = {"KMeansVocabulary": "n_words", "RandomVocabulary": "n_words", "GaussianVocabulary": "n_components"}
+    others = {"HistogramKernel", "KernelRidgeClassifier", "WideLinearSVC", "WideRidge", "WideScaler"}
     return [cls(**{small[name]: 3, "random_state": 0} if name in small else {}) for name, cls in sorted(ALL.items())
-            if name in {*small, "HistogramKernel", "WideLinearSVC"}]  # fmt: skip
+            if name in {*small, *others}]  # fmt: skip
 
 
 def stated_departures(estimator):
+    if type(estimator).__name__ == "KernelRidgeClassifier":
+        reason = "kernel values are float32: scores of one row alone agree with those in a batch to 1e-4, the check wants 1e-7"
+        return {"check_methods_subset_invariance": reason}
     if type(estimator).__name__ != "WideLinearSVC":
         return {}
     reason = "codes and products are float32: a repeated row equals a doubled weight to 1e-4, the check wants 1e-7"

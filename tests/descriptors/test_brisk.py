@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from skimage.data import astronaut, camera
 from sklearn.base import clone
 
-from featrec.descriptors import BRISK, _keypoints
+from featrec.descriptors import BRISK, _brisk, _keypoints
 from featrec.exceptions import MissingExtraError
 
 HOME = cv2 if hasattr(cv2, "BRISK_create") else getattr(cv2, "xfeatures2d", None)
@@ -65,6 +66,19 @@ def test_a_kept_detector_answers_as_a_new_one_does(gray):
         bags = list(pool.map(lambda i: BRISK(thresh=30 + 30 * (i % 2)).extract(gray), range(8)))
     for i, bag in enumerate(bags):
         assert_equal(bag, expected[30 + 30 * (i % 2)])
+
+
+@needs_brisk
+def test_each_thread_has_a_detector_of_its_own():
+    barrier = Barrier(2)
+
+    def detector(_):
+        barrier.wait()
+        return _brisk._detector(30, 3, 1.0)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(detector, range(2))
+    assert first is not second
 
 
 @needs_brisk

@@ -10,7 +10,8 @@ from sklearn.base import clone
 
 from featrec.compiled import _hog as compiled
 from featrec.descriptors import HOG
-from featrec.exceptions import ImageError
+from featrec.descriptors._hog import _bins, _bins_of_axes, _bins_of_bytes
+from featrec.exceptions import FailedImageWarning, ImageError
 from tests.naive import hog as naive
 
 NORMS = ("L1", "L1-sqrt", "L2", "L2-Hys")
@@ -49,7 +50,105 @@ def test_blocks_of_other_shapes(rng, cells_per_block):
 def test_integers_are_scaled_first(rng, dtype, shape):
     top = np.iinfo(dtype).max
     image = rng.integers(0, top, shape, dtype=dtype, endpoint=True)
-    np.testing.assert_array_equal(HOG().extract(image), HOG().extract(image / top))
+    np.testing.assert_allclose(HOG().extract(image), HOG().extract(image / top), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("orientations", [6, 7, 8, 9, 12, 14, 24, 28])
+@pytest.mark.parametrize("shape", [(40, 47), (40, 47, 3)])
+@pytest.mark.parametrize("spread", [3, 256])
+def test_no_vote_of_an_8_bit_picture_goes_to_another_bin_than_scikit_images(rng, orientations, shape, spread):
+    """Few values make many gradients on the borders of bins. scikit-image does not scale, which its L1 norm shows least."""
+    image = rng.integers(0, spread, shape, dtype=np.uint8)
+    sizes = {"orientations": orientations, "pixels_per_cell": (5, 6), "cells_per_block": (1, 1)}
+    expected = feature.hog(image, channel_axis=-1 if len(shape) == 3 else None, block_norm="L1", **sizes)
+    found = HOG(**sizes).cells(image).reshape(-1, orientations)
+    shares = found / (found.sum(axis=1, keepdims=True) + 1e-5 / 255)
+    np.testing.assert_allclose(shares.ravel(), expected, rtol=0, atol=2e-7)
+
+
+@pytest.mark.parametrize("orientations", range(1, 33))
+def test_the_axes_are_where_scikit_image_has_them(orientations):
+    """A border that stands for an axis may lie a rounding error above it."""
+    image = np.zeros((24, 24))
+    image[4:20, 4:20] = 0.5
+    found = HOG(orientations=orientations, cells_per_block=(1, 1)).extract(image)
+    expected = feature.hog(image, orientations, cells_per_block=(1, 1))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
+    byte = HOG(orientations=orientations, cells_per_block=(1, 1)).extract((image * 254).astype(np.uint8))
+    np.testing.assert_allclose(byte, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(16, 20), (16, 20, 1), (16, 20, 3)])
+@pytest.mark.parametrize("transform_sqrt", [False, True])
+def test_a_picture_has_the_same_numbers_alone_and_in_a_batch(rng, dtype, shape, transform_sqrt):
+    """One array, a list, lists in which sizes of values mix, and parts of them on several threads."""
+    pictures = rng.random((70, *shape)).astype(dtype)
+    if np.dtype(dtype).kind == "u":
+        pictures = rng.integers(0, np.iinfo(dtype).max, (70, *shape), dtype=dtype, endpoint=True)
+    hog = HOG(orientations=8, pixels_per_cell=[(4, 4), (8, 5)], cells_per_block=(2, 2), transform_sqrt=transform_sqrt)
+    codes = hog.fit_transform(pictures)
+    assert codes.shape == (70, hog.n_features_out_)
+    np.testing.assert_array_equal(codes, [hog.extract(picture) for picture in pictures])
+    np.testing.assert_array_equal(codes, hog.transform(list(pictures)))
+    np.testing.assert_array_equal(codes[::-3], hog.set_params(n_jobs=2).transform(pictures[::-3]))
+    mixed = [*pictures[:5], np.zeros((16, 20), np.uint8), *pictures[5:9]]
+    np.testing.assert_array_equal(hog.transform(mixed), np.insert(codes[:9], 5, 0, axis=0))
+
+
+def test_a_float_picture_of_an_array_that_is_refused_is_named(rng):
+    pictures = rng.random((50, 24, 24))
+    pictures[41, 3, 3] = 1.5
+    with pytest.raises(ImageError, match=r"image 41: a float picture lies in \[0, 1\]; found values from .* to 1.5"):
+        HOG().fit_transform(pictures)
+    hog = HOG(on_error="empty").fit(pictures)
+    with pytest.warns(FailedImageWarning, match="1 of 50 images"):
+        codes = hog.transform(pictures)
+    assert list(np.flatnonzero(~codes.any(axis=1))) == [41]
+    assert [failure.index for failure in hog.failures_] == [41]
+    np.testing.assert_array_equal(np.delete(codes, 41, axis=0), HOG().fit_transform(np.delete(pictures, 41, axis=0)))
+
+
+def test_codes_of_several_sizes_of_cells_stand_one_after_another(rng):
+    image = rng.integers(0, 256, (28, 28), dtype=np.uint8)
+    sizes = [(4, 4), (7, 7), [14, 10]]
+    for picture in (image, image / 255):
+        each = [HOG(pixels_per_cell=size, cells_per_block=(2, 2)).extract(picture) for size in sizes]
+        np.testing.assert_array_equal(HOG(pixels_per_cell=sizes, cells_per_block=(2, 2)).extract(picture), np.concatenate(each))
+    assert HOG(pixels_per_cell=sizes).cells(image).shape == (7, 7, 9)
+    assert HOG(pixels_per_cell=sizes).cells(image, pixels_per_cell=(14, 10)).shape == (2, 2, 9)
+    assert HOG(pixels_per_cell=[(8, 8)]).cells(image, pixels_per_cell=(4, 4)).shape == (7, 7, 9)
+
+
+def test_the_largest_cells_must_have_room():
+    with pytest.raises(ImageError, match=r"HOG needs 20×21 pixels for one block of cells; got 24×20"):
+        HOG(pixels_per_cell=[(4, 4), (10, 5), (8, 7)], cells_per_block=(2, 3)).extract(np.zeros((24, 20)))
+
+
+@pytest.mark.parametrize("orientations", [8, 9, 10])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+def test_signed_directions_fold_onto_the_others(rng, orientations, dtype):
+    """Bins over a whole turn, the opposite ones added, are the bins over half a turn; a negative has them turned round."""
+    image = rng.integers(0, 256, (30, 41), dtype=np.uint8)
+    image = image if dtype == np.uint8 else image / 255
+    signed = HOG(orientations=2 * orientations, signed=True)
+    cells = signed.cells(image)
+    folded = cells[..., :orientations] + cells[..., orientations:]
+    np.testing.assert_allclose(folded, HOG(orientations=orientations).cells(image), atol=1e-6)
+    turned = signed.cells(image.max() - image)
+    if dtype == np.uint8:
+        np.testing.assert_allclose(turned, np.roll(cells, orientations, axis=2), atol=1e-6)
+
+
+@pytest.mark.parametrize(("turns", "bin_"), [(0, 0), (1, 3), (2, 6), (3, 9)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_signed_ramp_points_to_where_it_is_bright(turns, bin_, dtype):
+    """Turned clockwise, as y points down; 12 bins of 30 degrees."""
+    ramp = np.rot90(np.tile(np.arange(24, dtype=np.uint8), (24, 1)), -turns)
+    ramp = ramp if dtype == np.uint8 else ramp.astype(dtype) / 255
+    cells = HOG(orientations=12, signed=True).cells(ramp)
+    assert (cells[..., bin_] > 0).all()
+    assert np.count_nonzero(cells) == 9
 
 
 def test_cells_are_scikit_images_before_the_norm(rng):
@@ -68,57 +167,129 @@ def test_a_ramp_to_the_right_has_orientation_zero():
 
 
 def test_a_direction_rounded_to_half_a_turn_votes_for_the_first_bin():
-    dx, dy = np.ones((8, 8)), np.full((8, 8), -1e-30)
-    cells = np.empty((1, 1, 9))
-    compiled.hog_cells(dx, dy, np.arctan2(dy, dx), 8, 8, cells)
-    np.testing.assert_allclose(cells[0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 0])
+    dx, dy = np.array([1.0, 1.0, -1.0]), np.array([-1e-30, 1e-30, 1e-30])
+    assert list(_bins(dy, dx, 9, False)) == [0, 0, 0]
+    assert list(_bins(dy, dx, 9, True)) == [0, 0, 4]
+
+
+def test_gradients_too_short_for_float32_are_not_lost_on_the_way(rng):
+    image = 1e-42 * rng.random((24, 24))
+    cells = HOG().cells(image)
+    assert np.isfinite(cells).all()
+    assert cells.max() < 1e-41
 
 
 def test_a_flat_picture_is_zero():
     assert (HOG().extract(np.full((32, 32), 77, np.uint8)) == 0).all()
 
 
+SIZES = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 4)), min_size=1, max_size=3)
+BLOCKS = st.tuples(st.integers(1, 2), st.integers(1, 2))
+
+
+def width_of(shape, sizes, block, orientations):
+    counts = [(shape[0] // tall - block[0] + 1) * (shape[1] // wide - block[1] + 1) for tall, wide in sizes]
+    return sum(counts) * block[0] * block[1] * orientations
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
-    shape=st.tuples(st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3])),
-    cell=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    shape=st.tuples(st.integers(8, 13), st.integers(8, 13), st.sampled_from([1, 3])),
+    count=st.integers(0, 3),
+    sizes=SIZES,
+    block=BLOCKS,
     orientations=st.integers(1, 13),
+    norm=st.sampled_from(range(5)),
+    signed=st.booleans(),
+    top=st.sampled_from([2, 255]),
+)
+@settings(deadline=None, max_examples=60)
+def test_codes_of_bytes_are_those_of_the_naive_loops(seed, shape, count, sizes, block, orientations, norm, signed, top):
+    images = np.random.default_rng(seed).integers(0, top, (count, *shape), dtype=np.uint8, endpoint=True)
+    codes = np.full((2, count, width_of(shape, sizes, block, orientations)), np.nan, np.float32)
+    given_ = images, _bins_of_bytes(orientations, signed), orientations, np.array(sizes), *block, norm
+    compiled.hog_bytes(*given_, codes[0])
+    naive.hog_bytes(*given_, codes[1])
+    np.testing.assert_allclose(codes[0], codes[1], rtol=1e-5, atol=1e-6)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(0, 2), st.integers(1, 12), st.integers(1, 12), st.sampled_from([1, 3])),
+    dtype=st.sampled_from([np.float32, np.float64]),
     integer=st.booleans(),
 )
 @settings(deadline=None, max_examples=60)
-def test_gradients_and_cells_are_those_of_the_naive_loops(seed, shape, cell, orientations, integer):
+def test_gradients_are_those_of_the_naive_loops(seed, shape, dtype, integer):
     rng = np.random.default_rng(seed)
-    image = rng.integers(0, 5, shape) / 4 if integer else rng.random(shape)
-    ours, plain = np.empty((2, *shape[:2])), np.empty((2, *shape[:2]))
-    compiled.hog_gradients(image, *ours)
-    naive.hog_gradients(image, *plain)
+    images = (rng.integers(0, 5, shape) / 4 if integer else rng.random(shape)).astype(dtype)
+    ours, plain = np.full((2, 2, *shape[:3]), np.nan)
+    compiled.hog_gradients(images, *ours)
+    naive.hog_gradients(images.astype(float), *plain)
     np.testing.assert_array_equal(ours, plain)
-
-    angles = np.arctan2(plain[1], plain[0])
-    cells = np.full((2, shape[0] // cell[0], shape[1] // cell[1], orientations), np.nan)
-    compiled.hog_cells(*ours, angles, *cell, cells[0])
-    naive.hog_cells(*plain, angles, *cell, cells[1])
-    np.testing.assert_allclose(cells[0], cells[1], atol=1e-12)
 
 
 @given(
     seed=st.integers(0, 2**32 - 1),
-    shape=st.tuples(st.integers(1, 5), st.integers(1, 5), st.integers(1, 9)),
-    block=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    norm=st.sampled_from(range(4)),
+    orientations=st.integers(1, 40),
+    signed=st.booleans(),
+    kind=st.sampled_from(["integers", "floats", "axes"]),
 )
 @settings(deadline=None, max_examples=60)
-def test_blocks_are_those_of_the_naive_loops(seed, shape, block, norm):
-    cells = np.random.default_rng(seed).random(shape) * 0.2
-    count = max(0, shape[0] - block[0] + 1) * max(0, shape[1] - block[1] + 1)
-    codes = np.full((2, count, block[0] * block[1] * shape[2]), np.nan, np.float32)
-    compiled.hog_blocks(cells, *block, norm, codes[0])
-    naive.hog_blocks(cells, *block, norm, codes[1])
-    np.testing.assert_allclose(codes[0], codes[1], rtol=1e-5, atol=1e-7)
+def test_directions_are_those_of_the_naive_loops_but_for_doubts(seed, orientations, signed, kind):
+    rng = np.random.default_rng(seed)
+    dx, dy = rng.integers(-3, 4, (2, 50)) / 3.0 if kind == "integers" else rng.normal(size=(2, 50))
+    if kind == "axes":
+        dy[::2] = 0
+        dx[1::2] = 0
+    axes = _bins_of_axes(orientations, signed)
+    half_turn = orientations / 2 if signed else float(orientations)
+    bins, lengths, doubtful = np.full((2, 50), -1, np.int32), np.empty((2, 50), np.float32), np.empty((2, 50), np.int64)
+    ours = compiled.hog_directions(dx, dy, orientations, half_turn, axes, bins[0], lengths[0], doubtful[0])
+    plain = naive.hog_directions(dx, dy, orientations, half_turn, axes, bins[1], lengths[1], doubtful[1])
+    np.testing.assert_allclose(lengths[0], lengths[1], rtol=1e-6)
+    doubts = doubtful[0, :ours]
+    sure = np.setdiff1d(np.arange(50), np.union1d(doubts, doubtful[1, :plain]))
+    np.testing.assert_array_equal(bins[0, sure], bins[1, sure])
+    # What lies on a border to within float64's rounding is in doubt, whatever float32 makes of it.
+    turns = np.arctan2(dy, dx) / np.pi * half_turn
+    slanted = np.flatnonzero((abs(turns - np.rint(turns)) < 1e-12) & (dx != 0) & (dy != 0))
+    assert set(slanted) <= set(doubts)
+    assert len(doubts) <= max(10, 2 * plain) or kind == "integers"
+
+
+def test_few_directions_are_in_doubt(rng):
+    dx, dy = rng.normal(size=(2, 100_000))
+    bins, lengths, doubtful = np.empty(100_000, np.int32), np.empty(100_000, np.float32), np.empty(100_000, np.int64)
+    doubts = compiled.hog_directions(dx, dy, 9, 9.0, np.array([0, 4, 0, 4]), bins, lengths, doubtful)
+    assert doubts < 20
+    turns = np.arctan2(dy, dx) / np.pi * 9 % 9
+    sure = np.setdiff1d(np.arange(100_000), doubtful[:doubts])
+    np.testing.assert_array_equal(bins[sure], turns[sure].astype(int))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(8, 12), st.integers(8, 12)),
+    count=st.integers(0, 3),
+    sizes=SIZES,
+    block=BLOCKS,
+    orientations=st.integers(1, 9),
+    norm=st.sampled_from(range(5)),
+)
+@settings(deadline=None, max_examples=60)
+def test_codes_are_those_of_the_naive_loops(seed, shape, count, sizes, block, orientations, norm):
+    rng = np.random.default_rng(seed)
+    bins = rng.integers(0, orientations, (count, shape[0] * shape[1]), dtype=np.int32)
+    lengths = rng.random(bins.shape).astype(np.float32) * np.float32(0.2)
+    codes = np.full((2, count, width_of(shape, sizes, block, orientations)), np.nan, np.float32)
+    for loops, out in zip((compiled, naive), codes, strict=True):
+        loops.hog_codes(bins, lengths, *shape, orientations, np.array(sizes), *block, norm, out)
+    np.testing.assert_allclose(codes[0], codes[1], rtol=1e-5, atol=1e-6)
 
 
 def test_norms_are_numbered_alike_in_the_naive_loops():
-    assert (compiled.L1, compiled.L1_SQRT, compiled.L2, compiled.L2_HYS) == (0, 1, 2, 3)
+    assert (compiled.L1, compiled.L1_SQRT, compiled.L2, compiled.L2_HYS, compiled.NONE) == (0, 1, 2, 3, 4)
 
 
 def test_a_batch_is_a_float32_matrix_whatever_the_number_of_threads(rng):

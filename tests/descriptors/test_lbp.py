@@ -24,9 +24,9 @@ def interior(array, margin):
 
 @pytest.mark.parametrize("n_points, radius", CIRCLES)
 def test_patterns_equal_the_naive_twin(n_points, radius):
-    gray, margin = picture().astype(np.int32), int(np.ceil(radius))
+    gray, margin = picture(), int(np.ceil(radius))
     offsets, weights = _circle(n_points, radius, ONE_FOR_8_BITS)
-    found = np.full((17 - 2 * margin, 23 - 2 * margin), -1, np.int32)
+    found = np.full((17 - 2 * margin, 23 - 2 * margin), 9999, np.uint16)
     expected = found.copy()
     lbp_patterns(gray, margin, offsets, weights, np.int32(ONE_FOR_8_BITS), found)
     naive.lbp_patterns(gray, margin, offsets, weights, ONE_FOR_8_BITS, expected)
@@ -35,7 +35,7 @@ def test_patterns_equal_the_naive_twin(n_points, radius):
 
 def test_counts_equal_the_naive_twin():
     random = np.random.default_rng(0)
-    patterns = random.integers(0, 256, (9, 14)).astype(np.int32)
+    patterns = random.integers(0, 256, (9, 14)).astype(np.uint16)
     bins, n_bins = pattern_bins(8, "uniform")
     rows, columns = np.sort(random.integers(0, 3, 9)), np.sort(random.integers(0, 2, 14))
     found, expected = np.ones((3, 2, n_bins), np.int32), np.zeros((3, 2, n_bins), np.int32)
@@ -51,12 +51,41 @@ def test_patterns_equal_scikit_images(n_points, radius, name):
     image = getattr(skimage.data, name)()[:120, :150]
     margin = int(np.ceil(radius))
     expected = interior(local_binary_pattern(image, n_points, radius, "default"), margin).astype(np.int32)
-    found = patterns_of(image.astype(np.int32), ONE_FOR_8_BITS, n_points, radius)
+    found = patterns_of(image, ONE_FOR_8_BITS, n_points, radius)
     # Where a point between pixels is as light as its centre, scikit-image's rounding errors decide.
     ties = interior(_ties(image.astype(float), n_points, radius), margin)
     assert (found == expected)[~ties].all()
     assert (~ties).any()
     assert (found != expected).mean() < 0.02
+
+
+@pytest.mark.parametrize("radius", [1.0, 1.5, 2.0, 3.0])
+def test_no_pattern_of_noise_differs_from_scikit_images(radius):
+    """Weights of 20 bits get a pattern in a million wrong, which these pictures hold."""
+    margin = int(np.ceil(radius))
+    for image in np.random.default_rng(0).integers(0, 256, (10, 360, 480), dtype=np.uint8)[:4]:
+        expected = interior(local_binary_pattern(image, 8, radius), margin)
+        np.testing.assert_array_equal(patterns_of(image, ONE_FOR_8_BITS, 8, radius), expected)
+
+
+def test_several_grids_and_circles_are_the_single_ones_in_order():
+    image = picture((40, 60))
+    whole = LBP(n_points=(8, 16), radius=(1, 2), method="uniform", grids=((1, 1), (2, 2))).extract(image)
+    parts = [
+        LBP(n_points=n, radius=radius, method="uniform", grids=(grid,)).extract(image)
+        for n, radius in ((8, 1), (16, 2))
+        for grid in ((1, 1), (2, 2))
+    ]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+
+
+def test_the_brightest_16_bit_picture_does_not_overflow():
+    image = np.full((19, 19), 65535, np.uint16)
+    image[9, 9] = 65534
+    code = LBP(radius=1.5, method="default", norm=None).extract(image)
+    dark = LBP(radius=1.5, method="default", norm=None).extract(image - np.uint16(65000))
+    np.testing.assert_array_equal(code, dark)
+    assert code[255] > code.sum() / 2
 
 
 def _ties(image, n_points, radius):
@@ -81,7 +110,7 @@ def _ties(image, n_points, radius):
 def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
     image = picture((60, 70))
     theirs = interior(local_binary_pattern(image, 8, 1, method), 1)
-    patterns = patterns_of(image.astype(np.int32), ONE_FOR_8_BITS, 8, 1.0)
+    patterns = patterns_of(image, ONE_FOR_8_BITS, 8, 1.0)
     bins, n = pattern_bins(8, method)
     assert n == n_bins
     pairs = set(zip(bins[patterns].ravel().tolist(), theirs.ravel().tolist(), strict=True))
@@ -91,7 +120,7 @@ def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
 def test_the_code_is_the_histogram_of_each_cell():
     image = picture((40, 60))
     code = LBP(method="default", grids=((1, 1), (2, 3)), norm=None).extract(image)
-    patterns = patterns_of(image.astype(np.int32), ONE_FOR_8_BITS, 8, 1.0)
+    patterns = patterns_of(image, ONE_FOR_8_BITS, 8, 1.0)
     whole, cells = code[:256], code[256:].reshape(2, 3, 256)
     np.testing.assert_array_equal(whole, np.bincount(patterns.ravel(), minlength=256))
     np.testing.assert_array_equal(cells.sum(axis=(0, 1)), whole)

@@ -7,11 +7,15 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from featrec import Bag
+from featrec.compiled._whiten import project
 from featrec.descriptors import ORB, AppendPosition, DenseSIFT, RootSIFT, Whiten
+from featrec.descriptors._whiten import _rows_at_once
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.exceptions import FailedImageWarning, InputError, MetricError
+from tests.naive import whiten as naive
 
 
 @pytest.fixture
@@ -101,10 +105,34 @@ def test_an_offset_costs_no_precision(points):
     np.testing.assert_allclose(np.abs(moved), np.abs(plain), atol=0.02)
 
 
-@pytest.mark.parametrize("n", [2047, 2048, 2049, 5000])
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_projections_equal_the_naive_twin(rng, dtype):
+    points, mean = rng.integers(0, 256, (23, 5)).astype(dtype), rng.uniform(100, 150, 5).astype(np.float32)
+    projection = rng.normal(size=(5, 4)).astype(np.float32)
+    found, expected = np.full((23, 4), np.nan, np.float32), np.zeros((23, 4), np.float32)
+    project(points, mean, projection, 10, found)
+    naive.project(points, mean, projection, 10, expected)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("width, alone", [(108, True), (147, True), (148, False), (300, False)])
+def test_the_number_of_blas_threads_changes_nothing(rng, width, alone):
+    points = rng.normal(size=(500, width)).astype(np.float32)
+    step = Whiten(whiten="zca", epsilon=0.1, regularization=0).fit(points)
+    assert _rows_at_once(width, width)[1] is not alone
+    found = []
+    for n_threads in (1, 2, 3):
+        with threadpool_limits(n_threads):
+            found.append(step.apply(Bag(points)).descriptors)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    np.testing.assert_allclose(found[0], (points - step.mean_) @ step.projection_.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [0, 1, 79, 80, 81, 2049])
 def test_large_bags_are_projected_part_by_part(rng, n):
     points = rng.normal(size=(n, 6)).astype(np.float32)
-    step = Whiten(3).fit(points)
+    step = Whiten(3).fit(rng.normal(size=(50, 6)).astype(np.float32))
     expected = (points - step.mean_) @ step.projection_.T
     np.testing.assert_allclose(step.apply(Bag(points)).descriptors, expected, atol=1e-5)
 

@@ -75,6 +75,14 @@ def test_several_tiles_of_points_and_words(rng):
     np.testing.assert_allclose(residuals[1], expected, atol=1e-4)
 
 
+def test_of_equally_near_words_the_first_has_the_residuals(rng):
+    points, words = rng.normal(size=(20, 3)).astype(np.float32), np.ones((300, 3), np.float32)
+    residuals, counts = np.empty((1, 300, 3), np.float32), np.empty((1, 300), np.float32)
+    vlad(points, words, np.zeros(20, np.int64), residuals, counts)
+    assert counts[0, 0] == 20
+    assert not residuals[0, 1:].any()
+
+
 @pytest.mark.parametrize(
     "encoder", [VLAD(4), VLAD(4, average=True, power=0.5), SpatialPyramid(VLAD(3, average=True), levels=2)]
 )

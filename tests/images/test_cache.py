@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -23,7 +24,7 @@ from sklearn.base import clone
 from featrec import Bag, descriptors
 from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, CNNFeatures, ColorHistogram, DenseSIFT, DescriptorCache, TinyImage
 from featrec.exceptions import FailedImageWarning, FeatrecWarning, InputError, ModelFileError
-from featrec.images import GlobalExtractor, LocalExtractor, _recall, _store
+from featrec.images import GlobalExtractor, LocalExtractor, _entry, _recall, _store
 from featrec.images._content import content_digest
 from featrec.images._entry import pack, unpack
 from featrec.persistence import _archive, load, save
@@ -129,6 +130,15 @@ def test_no_damaged_file_is_taken_for_a_description(description, rng):
         flipped[position] ^= 1 << int(rng.integers(8))
         assert unpack(flipped, "key") is None
     assert unpack(file, "another key") is None
+
+
+def test_numbers_of_another_kind_are_no_description():
+    content = b"".join(map(bytes, pack(np.ones(4, np.float32), "key")))
+    for kind in (b"<i4", b"|O8"):
+        changed = content[_entry.CHECKED :].replace(b"<f4", kind)
+        preamble = struct.pack("<8sI", _entry.MAGIC, _entry._checksum("key", [changed]))
+        assert unpack(np.frombuffer(preamble + changed, np.uint8), "key") is None
+    assert unpack(np.frombuffer(content, np.uint8), "key") is not None
 
 
 def test_what_would_not_come_back_as_it_was_is_not_kept():
@@ -373,6 +383,22 @@ def test_two_threads_do_not_describe_one_picture_twice(kind, rng, cache):
         assert all(same(row, expected[position]) for row, position in zip(found, order, strict=True))
 
 
+def test_locks_are_taken_in_one_order(cache):
+    def take(keys):
+        with _recall._alone(cache.folder, keys):
+            pass
+
+    both, last = (threading.Thread(target=take, args=(keys,), daemon=True) for keys in (["b", "a"], ["b"]))
+    with _recall._alone(cache.folder, ["a"]):
+        both.start()
+        time.sleep(0.2)
+        last.start()
+        last.join(10)
+        assert not last.is_alive(), "who waits for a holds b"
+    both.join(10)
+    assert not both.is_alive()
+
+
 def transform_all(extractor, pictures):
     return [list(extractor.transform(pictures)) for _ in range(3)], extractor.cache.info()
 
@@ -523,7 +549,9 @@ def test_only_a_path_or_a_cache_is_taken(value, pictures):
         TinyImage(cache=value).fit(pictures)
 
 
-@pytest.mark.parametrize("folder, match", [("", "folder"), (None, "folder"), (b"x", "folder")])
+@pytest.mark.parametrize(
+    "folder, match", [("", "folder"), (None, "folder"), (b"x", "folder"), ("~nobody-has-it/x", "names nobody's home")]
+)
 def test_a_cache_needs_a_folder(folder, match):
     with pytest.raises(InputError, match=match):
         DescriptorCache(folder)

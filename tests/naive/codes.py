@@ -22,6 +22,26 @@ def triangle_code(points, words, cells, pooled):
         pooled[cell] += np.maximum(0, z.mean() - z)
 
 
+triangle_code_by_dot = triangle_code
+
+
+def threshold_code(points, words, cells, threshold, pooled):
+    pooled[:] = 0
+    for x, cell in zip(points.astype(float), cells, strict=True):
+        p = words.astype(float) @ x
+        pooled[cell] += np.maximum(0, np.concatenate([p, -p]) - threshold)
+
+
+threshold_code_by_dot = threshold_code
+
+
+def sign_code(points, words, cells, wanted, quantile, density, pooled):
+    pooled[:] = 0
+    for x, cell in zip(points.astype(float), cells, strict=True):
+        for side, z in enumerate((distances(x, words), distances(-x, words))):
+            pooled[cell, side * len(words) :][: len(words)] += z <= np.sort(z)[wanted - 1]
+
+
 def soft_words(points, words, cells, scale, pooled):
     soft_neighbors(points, words, cells, len(words), scale, pooled)
 

@@ -356,7 +356,7 @@ def test_object_arrays_within_object_arrays():
 )
 def test_an_attribute_in_the_place_of_a_method(owner, name):
     def edit(schema, members):
-        add(find(schema, owner), name, function("numpy", "sqrt"))
+        add(find(schema, owner), name, function("featrec.vocabularies", "words_of"))
 
     refused(edited(original("kernel"), edit), f"{owner.rpartition('.')[2]}: its attribute '{name}' takes the place of")
 

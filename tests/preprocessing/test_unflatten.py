@@ -59,13 +59,27 @@ def test_bool_is_black_and_white():
     assert image.dtype == np.uint8
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64, np.float32, np.float64])
-@pytest.mark.parametrize("top", [16, 255])
+@pytest.mark.parametrize("dtype", [np.uint16, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("top", [16, 254, 300])
 def test_max_value_is_white(dtype, top):
     rows = np.array([[0, 4, top, 8]], dtype=dtype)
     image = Unflatten((2, 2), max_value=top).transform(rows)[0]
     assert image.dtype == np.float32
     np.testing.assert_array_equal(image.ravel(), (np.array([0, 4, top, 8]) / top).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int64, np.float32, np.float64])
+def test_bytes_kept_as_other_numbers_are_the_pictures_of_the_bytes(rng, dtype):
+    rows = rng.integers(0, 2 if dtype is bool else 256, (5, 12)).astype(dtype)
+    images = np.asarray(Unflatten((3, 4), max_value=255).transform(rows))
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images.reshape(5, 12), rows)
+
+
+def test_one_value_between_bytes_makes_all_pictures_floats():
+    images = np.asarray(Unflatten((1, 2), max_value=255).transform(np.array([[0.0, 255.0], [127.5, 51.0]])))
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(images.ravel(), np.float32([0, 1, 0.5, 0.2]))
 
 
 @given(top=st.floats(1e-6, 1e6), share=st.floats(0, 1))

@@ -52,6 +52,13 @@ def test_the_most_probable_component_is_its_naive_twin(rng, n, k, d):
     np.testing.assert_array_equal(found, expected)
 
 
+def test_of_equally_probable_components_the_first_wins(rng):
+    mixture = Mixture(np.full(4, 0.25), np.zeros((4, 3)), np.ones((4, 3)))
+    found = np.full(9, -1, np.int32)
+    _mixture.most_probable(rng.normal(size=(9, 3)).astype(np.float32), *mixture, *frame_of(mixture), found)
+    assert not found.any()
+
+
 def test_powers_of_two_are_numpys():
     x = np.linspace(-100, 0, 5001).astype(np.float32)
     found = np.array([_mixture._exp2(value) for value in x])

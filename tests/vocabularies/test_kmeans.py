@@ -16,6 +16,17 @@ from featrec.vocabularies._words import half_norms, whole_sixes
 from tests.naive import kmeans as naive
 
 
+@pytest.mark.parametrize("name", ["lloyd_round", "lloyd_round_by_dot"])
+def test_no_distance_is_under_zero(rng, name):
+    if name == "lloyd_round_by_dot" and not _dot_products.has_float_dot() and not config.DISABLE_JIT:
+        pytest.skip("the processor has no AVX-512: BLAS answers")
+    words = (1000 + rng.normal(size=(60, 7))).astype(np.float32)
+    out = np.empty(60, np.int32), np.empty(60, np.float32), np.empty((60, 7)), np.empty(60, np.int64)
+    loop = getattr(_kmeans, name, None) or getattr(_dot_products, name)
+    loop(words, words, half_norms(words), half_norms(words), *out)
+    assert (out[1] >= 0).all()
+
+
 @parametrize_with_checks([KMeansVocabulary(3, max_iter=5)])
 def test_scikit_learns_checks(estimator, check):
     check(estimator)

@@ -137,6 +137,9 @@ def test_bytes_and_floats_meet_as_floats(rng):
 def test_bytes_too_wide_for_integers_are_compared_as_floats(rng):
     words = rng.integers(0, 2, (3, _dot_products.LARGEST_WIDTH + 1), np.uint8)
     assert nearest_word(words[::-1], words, "euclidean").tolist() == [2, 1, 0]
+    # The distance to the first word, less what all share, is over 2 ** 31.
+    words = np.array([[0] * 40_000, [200] * 40_000], np.uint8)
+    assert nearest_word(np.full((1, 40_000), 255, np.uint8), words, "euclidean").tolist() == [1]
 
 
 @pytest.mark.parametrize(

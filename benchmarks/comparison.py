@@ -1,0 +1,174 @@
+"""Recipes and networks side by side, as docs/comparison.md shows them: sentences made from the figures, then the table.
+
+A network under its published level is told as undertrained and supports no claim, for or against it.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import ttest_1samp
+
+from featrec.cli._bench_answers import answers
+from featrec.cli._bench_table import markdown, place, without_seed
+from featrec.evaluation._measures import mcnemar, wilson_interval
+
+HEADER = ("recipe", "accuracy, %", "against the best", "training, min", "images/s", "model, MB", "peak memory, MB")
+LEVELS = {("LeNet5", "mnist"): 0.989, ("SmallResNet", "cifar10"): 0.90}
+NETWORKS = ("CNNFeatures", "LeNet5", "SmallResNet")
+ALPHA = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """The runs of one recipe on one test set."""
+
+    title: str
+    runs: Sequence[Mapping[str, Any]]
+    network: bool
+    level: float | None
+    truth: np.ndarray
+    right: np.ndarray
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the runs."""
+        return float(self.right.mean())
+
+    @property
+    def undertrained(self) -> bool:
+        """Whether it is a network under its published level."""
+        return self.level is not None and self.accuracy < self.level
+
+
+def entry(runs: Sequence[Mapping[str, Any]]) -> Entry:
+    """For each picture the share of the runs that have it right."""
+    kinds = {value for name, value in runs[0]["parameters"].items() if isinstance(value, str)}
+    level = next((level for (kind, dataset), level in LEVELS.items() if kind in kinds and dataset == runs[0]["dataset"]), None)
+    answered = [answers(run) for run in runs]
+    right = np.mean([true == predicted for true, predicted in answered], axis=0)
+    return Entry(runs[0]["title"], runs, bool(kinds & set(NETWORKS)), level, answered[0][0], right)
+
+
+def comparison(rows: Iterable[Mapping[str, Any]], config: Path | None = None) -> str:
+    """Sentences and a table for each data set and split; `config` names what has not been measured yet."""
+    groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for row in rows:
+        groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
+    return "\n\n".join(
+        _part(where, list(found.values()), _titles(config, next(iter(found.values()))[0]["dataset"]))
+        for where, found in groups.items()
+    )
+
+
+def _part(where: str, found: Sequence[Sequence[Mapping[str, Any]]], wanted: Sequence[str]) -> str:
+    done = [[run for run in runs if "error" not in run] for runs in found]
+    entries = sorted((entry(runs) for runs in done if runs), key=lambda entry: -entry.accuracy)
+    failed = [runs[0]["title"] for runs, left in zip(found, done, strict=True) if not left]
+    missing = [title for title in wanted if title not in {runs[0]["title"] for runs in found}]
+    lines = [f"{where}:", " ".join(sentences(entries)), markdown(HEADER, [_line(one, entries) for one in entries])]
+    lines += [f"Failed: {', '.join(failed)}."] if failed else []
+    lines += [f"Not measured yet: {', '.join(missing)}."] if missing else []
+    return "\n\n".join(filter(None, lines))
+
+
+def sentences(entries: Sequence[Entry]) -> list[str]:
+    """What the figures say about networks; where one wins, that comes first."""
+    sound = [one for one in entries if not one.undertrained]
+    network = next((one for one in sound if one.network), None)
+    engineered = next((one for one in sound if not one.network), None)
+    said = []
+    if network is None:
+        said.append("No network at its level has been measured here, so nothing is claimed about networks.")
+    elif engineered is not None:
+        said.append(_lead(network, engineered))
+    for one in entries:
+        if one.undertrained and one.level is not None:
+            level = f"{_percent(one.accuracy)} % where {100 * one.level:.1f} % is its level"
+            said.append(f"{one.title} is undertrained ({level}); its row supports no claim.")
+    return said
+
+
+def _lead(network: Entry, engineered: Entry) -> str:
+    wins = network.accuracy > engineered.accuracy
+    first, second = (network, engineered) if wins else (engineered, network)
+    figures = f"{_percent(first.accuracy)} % against {_percent(second.accuracy)} %"
+    p = p_value(first, second)
+    if p is None:
+        return f"{first.title} has {figures} of {second.title}, on other pictures."
+    chance = f", which may be chance ({_p(p)})" if p > ALPHA else f" ({_p(p)})"
+    verb = "wins" if p <= ALPHA else "is ahead"
+    if wins:
+        return f"**The network {verb}:** {first.title} against {second.title}, the best engineered recipe, {figures}{chance}."
+    verb = "win" if p <= ALPHA else "are ahead"
+    return f"Engineered features {verb}: {first.title} against {second.title}, the best network, {figures}{chance}."
+
+
+def p_value(first: Entry, second: Entry) -> float | None:
+    """On the same pictures: McNemar's exact test for two runs, else a t test of the shares of runs that have each one right."""
+    if not np.array_equal(first.truth, second.truth):
+        return None
+    if len(first.runs) == len(second.runs) == 1:
+        return mcnemar(int((first.right > second.right).sum()), int((first.right < second.right).sum()))
+    difference = first.right - second.right
+    return float(ttest_1samp(difference, 0).pvalue) if difference.std() > 0 else 1.0
+
+
+def _line(one: Entry, entries: Sequence[Entry]) -> list[str]:
+    best = next((other for other in entries if not other.undertrained), None)
+    title = f"{one.title} (*undertrained*)" if one.undertrained else one.title
+    sizes = [run["model_bytes"] for run in one.runs if run["model_bytes"] is not None]
+    figures = [statistics.median(run[name] for run in one.runs) for name in ("fit_seconds", "images_per_second", "peak_mb")]
+    fit, rate, peak = _number(figures[0] / 60), _number(figures[1]), _number(figures[2])
+    return [
+        title,
+        _accuracy(one),
+        _against(one, best),
+        fit,
+        rate,
+        _number(statistics.median(sizes) / 1e6) if sizes else "–",
+        peak,
+    ]
+
+
+def _accuracy(one: Entry) -> str:
+    """With Wilson's interval for so many test pictures, and the deviation between seeds."""
+    n = len(one.right)
+    low, high = wilson_interval(round(one.accuracy * n), n, 0.95)
+    shown = f"{_percent(one.accuracy)} ({_percent(low)} to {_percent(high)})"
+    if len(one.runs) == 1:
+        return shown
+    deviation = statistics.stdev(100 * run["accuracy"] for run in one.runs)
+    return f"{shown}, ± {deviation:.2f} over {len(one.runs)} seeds"
+
+
+def _against(one: Entry, best: Entry | None) -> str:
+    if best is None or one is best:
+        return "–"
+    p = p_value(best, one)
+    return f"{100 * (one.accuracy - best.accuracy):+.2f}" + ("" if p is None else f", {_p(p)}")
+
+
+def _titles(config: Path | None, dataset: str) -> list[str]:
+    if config is None or not config.exists():
+        return []
+    recipes = tomllib.loads(config.read_text(encoding="utf-8"))["recipe"]
+    return [recipe.get("title", recipe["name"]) for recipe in recipes if dataset in recipe.get("datasets", [dataset])]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _p(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -1,0 +1,119 @@
+"""Accuracy against the number of training pictures, as a table and a plot.
+
+    python benchmarks/few_images.py            draw docs/pictures/few_images.svg from benchmarks/results/few_images.jsonl
+
+The picture keeps the figures that it shows, so that a test can tell whether it is the one of the results.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from featrec.cli._bench_results import read_results  # noqa: E402  (the repository must be on the path first)
+from featrec.cli._bench_table import markdown  # noqa: E402
+
+RESULTS = ROOT / "benchmarks" / "results" / "few_images.jsonl"
+PICTURE = ROOT / "docs" / "pictures" / "few_images.svg"
+KEPT = re.compile(r"figures: (\{.*?\}) end", re.S)
+CLAIM, PER_CLASS = 0.80, 100  # "100 pictures of each class already give 80 %"
+INK = "#2b2f36"
+Figures = dict[str, dict[int, list[float]]]
+
+
+def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
+    """The accuracies of the draws, by recipe and number of training pictures of each class."""
+    found: Figures = {}
+    for row in rows:
+        n = row["split"]["n_train"]
+        if "error" not in row and n is not None:
+            found.setdefault(row["title"], {}).setdefault(n, []).append(row["accuracy"])
+    return found
+
+
+def table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Mean and deviation over the draws, and what becomes of the claim."""
+    found = figures(rows)
+    numbers = sorted({n for by_number in found.values() for n in by_number})
+    header = ["accuracy, %, with so many pictures of each class", *map(str, numbers)]
+    lines = [[title, *(_cell(by_number.get(n, [])) for n in numbers)] for title, by_number in found.items()]
+    return "\n\n".join(filter(None, [markdown(header, lines), _claim(found)]))
+
+
+def _cell(shares: list[float]) -> str:
+    if not shares:
+        return "–"
+    mean = f"{100 * statistics.mean(shares):.1f}"
+    return f"{mean} (1 draw)" if len(shares) == 1 else f"{mean} ± {100 * statistics.stdev(shares):.1f} ({len(shares)} draws)"
+
+
+def _claim(found: Figures) -> str:
+    means = {title: statistics.mean(by_number[PER_CLASS]) for title, by_number in found.items() if PER_CLASS in by_number}
+    if not means:
+        return ""
+    best = max(means, key=lambda title: means[title])
+    reach = [title for title, mean in means.items() if mean >= CLAIM]
+    answer = f"{100 * CLAIM:g} % are reached by {', '.join(reach)}" if reach else f"none of these reaches {100 * CLAIM:g} %"
+    return f"With {PER_CLASS} pictures of each class {answer}; the best, {best}, has {100 * means[best]:.1f} %."
+
+
+def draw(found: Figures, path: Path = PICTURE) -> None:
+    """One line for each recipe, the draws as points; the same bytes for the same figures."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "featrec", "svg.fonttype": "path"}):
+        figure = Figure(figsize=(7, 4.4))
+        FigureCanvasSVG(figure)
+        axes = figure.subplots()
+        for title, by_number in found.items():
+            numbers = sorted(by_number)
+            means = [100 * statistics.mean(by_number[n]) for n in numbers]
+            (line,) = axes.plot(numbers, means, linewidth=1.8, label=title)
+            points = [(n, 100 * share) for n in numbers for share in by_number[n]]
+            axes.scatter(*zip(*points, strict=True), s=14, color=line.get_color(), linewidths=0)
+        axes.set_xscale("log")
+        numbers = sorted({n for by_number in found.values() for n in by_number})
+        axes.set_xticks(numbers, map(str, numbers))
+        axes.minorticks_off()
+        axes.set_xlabel("training pictures of each class", color=INK)
+        axes.set_ylabel("accuracy on all test pictures, %", color=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(axis="y", linewidth=0.4)
+        axes.legend(frameon=False)
+        description = f"figures: {json.dumps(found, sort_keys=True)} end"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, metadata={"Date": None, "Description": description}, bbox_inches="tight")
+
+
+def drawn(path: Path = PICTURE) -> Figures:
+    """The figures that a picture was drawn from."""
+    import html
+
+    kept = KEPT.search(html.unescape(path.read_text(encoding="utf-8")))
+    if kept is None:
+        raise ValueError(f"{path} keeps no figures; python benchmarks/few_images.py draws it")
+    return {title: {int(n): shares for n, shares in found.items()} for title, found in json.loads(kept[1]).items()}
+
+
+def main() -> None:
+    """Draw the picture from the results."""
+    found = figures(read_results(RESULTS).values())
+    if not found:
+        raise SystemExit(f"there are no results in {RESULTS.relative_to(ROOT)}: featrec bench benchmarks/few_images.toml")
+    draw(found)
+    print(PICTURE.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

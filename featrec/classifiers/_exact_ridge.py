@@ -1,0 +1,104 @@
+"""Kernel ridge regression on all rows: one triangle, one factor, several penalties."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featrec.classifiers._kernel_tiles import Kernel, Rows
+from featrec.classifiers._penalties import ROUGH, best, middle, solutions, stratified_order
+from featrec.classifiers._triangle import TILE, Triangle
+
+__all__ = ["Fit", "Task", "fit_exact", "held_out_rows", "leading_tiles", "tile_of"]
+
+MOST_HELD_OUT = 5000
+# Rows of tiles at least, where that makes no tile smaller than LEAST_TILE: with fewer, workers wait for one another.
+ROWS_OF_TILES = 8
+LEAST_TILE = 600
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned, and how."""
+
+    targets: np.ndarray
+    labels: np.ndarray
+    alphas: Sequence[float]
+    held_out: float | None
+    random_state: Any
+    n_jobs: int | None
+    verbose: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Weights of the rows that predict, the penalty, and each penalty's share of right answers on held-out rows."""
+
+    weights: np.ndarray
+    alpha: float
+    scores: np.ndarray | None
+
+
+def held_out_rows(n: int, share: float | None) -> int:
+    """A tenth unless said otherwise, and then no more than 5,000."""
+    wanted = min(MOST_HELD_OUT, round(n / 10)) if share is None else round(n * share)
+    return min(max(1, wanted), n - 1)
+
+
+def tile_of(n: int) -> int:
+    """Rows of a tile for so many rows in all."""
+    return min(TILE, max(LEAST_TILE, n // ROWS_OF_TILES))
+
+
+def leading_tiles(n: int, share: float | None) -> tuple[int, int]:
+    """How many tiles of which size hold all rows but the held-out ones, of which there may be a few more than wanted."""
+    rest = n - held_out_rows(n, share)
+    n_tiles = math.ceil(rest / tile_of(n))
+    return n_tiles, rest // n_tiles
+
+
+def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
+    """The held-out rows come last, so the factor's leading tiles are the factor of the others."""
+    if len(task.alphas) == 1:
+        triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task)
+        return Fit(triangle.solve(task.targets, n_jobs=task.n_jobs), task.alphas[0], None)
+    n_tiles, tile = leading_tiles(len(rows), task.held_out)
+    order = stratified_order(task.labels, task.random_state)
+    # Sorted, each part is read from one end of the codes to the other.
+    order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
+    triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task)
+    chosen, scores = _choose(triangle, n_tiles, order, task)
+
+    def solve(b: np.ndarray) -> np.ndarray:
+        return triangle.solve(b, n_jobs=task.n_jobs)
+
+    alpha = task.alphas[chosen]
+    weights = np.empty_like(task.targets)
+    (weights[order],) = solutions(solve, task.targets[order], middle(task.alphas), [alpha])
+    return Fit(weights, alpha, scores)
+
+
+def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task) -> Triangle:
+    def part(some: slice, others: slice, out: np.ndarray) -> None:
+        kernel.tile(rows, some, rows, others, out)
+
+    triangle.fill(part, n_jobs=task.n_jobs, verbose=task.verbose)
+    triangle.add_to_diagonal(middle(task.alphas))
+    triangle.cholesky(n_jobs=task.n_jobs, verbose=task.verbose)
+    return triangle
+
+
+def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
+    lead = triangle.leading(n_tiles)
+    seen, unseen = order[: lead.n], order[lead.n :]
+
+    def solve(b: np.ndarray) -> np.ndarray:
+        return lead.solve(b, n_jobs=task.n_jobs)
+
+    weights = solutions(solve, task.targets[seen], middle(task.alphas), task.alphas, ROUGH)
+    found = triangle.product_below(n_tiles, np.hstack(weights), n_jobs=task.n_jobs)
+    return best(np.split(found, len(weights), axis=1), task.targets[unseen], task.labels[unseen])

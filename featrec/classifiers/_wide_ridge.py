@@ -1,0 +1,336 @@
+"""WideRidge: a ridge classifier for codes so wide that their Gram matrix is the work."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import Tags
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from featrec.base import JOBS, VERBOSE, Estimator, positive_integer
+from featrec.classifiers._centred_codes import GRAM_ROWS, CentredCodes
+from featrec.classifiers._conjugate_gradients import conjugate_gradients
+from featrec.classifiers._memory import announce
+from featrec.classifiers._penalties import best, checked, middle
+from featrec.classifiers._shifted_factor import ShiftedFactor
+from featrec.classifiers._triangle import TILE, Triangle
+from featrec.exceptions import InputError
+from featrec.parallel import map_batches, worker_count
+
+__all__ = ["WideRidge"]
+
+# Equations up to which everything is done in float64: one tile.
+SMALL = TILE
+# Rows whose leverages are computed together, and of one product in predict.
+SAMPLES, ROWS = 512, 512
+# How exact 1 - leverage is at worst, relative to itself: the error of a row left out is that exact.
+PRECISION = 1e-3
+# Python with the libraries that are loaded, and what BLAS keeps for itself.
+BASE_BYTES = 350_000_000
+
+
+class WideRidge(ClassifierMixin, Estimator):
+    """A linear classifier by ridge regression on ±1 for each class, for 50,000 × 16,000 codes and wider ones.
+
+    What it finds is what scikit-learn's ``RidgeClassifier`` finds, in less memory: the codes are neither copied nor
+    converted, of the Gram matrix only the lower triangle is held, and its Cholesky factor is written over it, tile by tile,
+    since matrices of this size have crashed BLAS libraries in one call. The penalty is chosen by the errors on training rows
+    that are left out one at a time; no model is fitted again, and all penalties share one factor.
+
+    Where codes have more columns than rows, the n × n Gram matrix of the rows takes the place of the d × d one.
+    `fit` fails on NaN and infinity, on one class, and where the memory that it needs is more than the machine has.
+
+    Parameters
+    ----------
+    alphas : float or sequence of floats, default=(0.03, 0.1, 0.3, 1.0, 3.0)
+        Penalties to choose from, relative to the codes' mean squared distance from their mean: the same numbers do for codes
+        of any scale. For standardised codes of unit length they are scikit-learn's. The largest may be 256 times the smallest.
+    loo_samples : int or None, default=2000
+        Training rows that are left out for the choice, evenly spaced within each class; None: each in turn.
+    n_jobs : int or None, default=None
+        Threads; None means one, or what a joblib context says.
+    verbose : int, default=0
+        1 tells the memory before it is taken, and each step with its time.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+    coef_ : array of shape (1, n_features) or (n_classes, n_features), float32
+    intercept_ : array of shape (1,) or (n_classes,)
+    alpha_ : float
+        The one of `alphas` that was chosen.
+    penalty_ : float
+        What it comes to, and was added to the Gram matrix's diagonal: scikit-learn's ``alpha``.
+    loo_scores_ : array of shape (n_alphas,)
+        The share of rows that were right when they were left out, for each of `alphas`; NaN where there was only one.
+    n_features_in_ : int
+
+    Notes
+    -----
+    With h the leverage of a row, its residual when it is left out is its residual divided by 1 - h: exactly for the penalty
+    that was factored, the geometric middle of `alphas`. The leverages for the others come from a few Lanczos steps with the
+    same factor, which end when 1 - h is known to a thousandth of itself at worst. The penalty with the most right answers is
+    chosen, among equals the one with the least squared error. The weights are polished by conjugate gradients on the codes
+    themselves, so that they do not carry the factor's float32. Up to 2,400 equations all is done in float64.
+
+    References
+    ----------
+    R. M. Rifkin and R. A. Lippert, "Notes on Regularized Least Squares", MIT-CSAIL-TR-2007-025, 2007.
+    G. H. Golub and G. Meurant, "Matrices, Moments and Quadrature", in Numerical Analysis 1993.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.classifiers import WideRidge
+    >>> codes = np.random.default_rng(0).normal(size=(60, 40)).astype(np.float32)
+    >>> labels = np.where(codes[:, 0] > 0, "coast", "forest")
+    >>> model = WideRidge().fit(codes, labels)
+    >>> print(model.score(codes, labels))
+    1.0
+    """
+
+    _parameter_constraints = {
+        "alphas": ["array-like", float, int],
+        "loo_samples": [positive_integer(), None],
+        **JOBS,
+        **VERBOSE,
+    }
+
+    def __init__(
+        self,
+        *,
+        alphas: float | Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
+        loo_samples: int | None = 2000,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.alphas = alphas
+        self.loo_samples = loo_samples
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
+        """Bytes that a fit takes with everything: the codes in float32, the triangle, the work, Python itself.
+
+        Parameters
+        ----------
+        n_samples : int
+        n_features : int
+        n_classes : int, default=10
+
+        Returns
+        -------
+        n_bytes : int
+        """
+        n, n_alphas = min(n_samples, n_features), len(checked(self.alphas))
+        dtype = np.dtype(_dtype(n))
+        tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
+        filling = workers * dtype.itemsize * (2 * GRAM_ROWS * tile + tile * tile)
+        leaving_out = 6 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
+        weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
+        codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)
+        needed = codes_and_targets + Triangle.memory_needed(n, dtype=dtype) + max(filling, leaving_out) + weights
+        return int(needed + BASE_BYTES)
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn one weight for each column and class, and choose the penalty.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+        y : array-like of shape (n,)
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        alphas = checked(self.alphas)
+        codes, y = validate_data(self, X, y, dtype=np.float32, order="C")
+        check_classification_targets(y)
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(f"WideRidge needs at least two classes; all labels are one class, {self.classes_[0]!r}")
+        needed = self.memory_needed(codes.shape[0], codes.shape[1], len(self.classes_))
+        announce("WideRidge", needed, codes.nbytes, "use fewer words or a coarser grid, or fewer rows", self.verbose)
+        with self._told("the columns' means"):
+            system = _System.of(codes, _targets(labels, len(self.classes_)), self.n_jobs)
+        with self._told(f"the Gram matrix, {system.size:,} × {system.size:,}"):
+            triangle = system.gram(self.verbose)
+        with self._told("its Cholesky factor"):
+            factored = middle(alphas) * system.scale
+            triangle.add_to_diagonal(factored)
+            triangle.cholesky(n_jobs=self.n_jobs, verbose=self.verbose)
+        factor = ShiftedFactor(triangle, factored, [alpha * system.scale for alpha in alphas], self.n_jobs)
+        with self._told(f"weights for {len(alphas)} penalties"):
+            weights = factor.solutions(system.right)
+        with self._told("rows left out"):
+            chosen, self.loo_scores_ = self._choose(system, factor, weights, labels)
+        self.alpha_, self.penalty_ = alphas[chosen], factor.penalties[chosen]
+        with self._told("polished weights"):
+            self.coef_, self.intercept_ = system.model(triangle, self.penalty_, weights[chosen])
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """How far each code lies on the side of each class.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+
+        Returns
+        -------
+        scores : array of shape (n, n_classes), or (n,) for two classes
+        """
+        check_is_fitted(self)
+        codes = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+        scores = np.empty((len(codes), len(self.coef_)), np.float32)
+
+        def part(rows: range) -> None:
+            scores[rows.start : rows.stop] = codes[rows.start : rows.stop] @ self.coef_.T + self.intercept_
+
+        map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class of each code.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+
+        Returns
+        -------
+        labels : array of shape (n,)
+        """
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    def _choose(
+        self, system: _System, factor: ShiftedFactor, weights: np.ndarray, labels: np.ndarray
+    ) -> tuple[int, np.ndarray]:
+        if len(weights) == 1:
+            return 0, np.full(1, np.nan)
+        left_out = _spread(labels, self.loo_samples)
+        answers = [np.empty((len(left_out), weights.shape[2])) for _ in weights]
+        for start in range(0, len(left_out), SAMPLES):
+            some = slice(start, start + SAMPLES)
+            rows = left_out[some]
+            residuals = system.residuals(factor.penalties, weights, rows) / system.one_less_leverage(factor, rows)[..., None]
+            for answer, residual in zip(answers, residuals, strict=True):
+                answer[some] = system.targets[rows] - residual
+        return best(answers, system.targets[left_out], labels[left_out])
+
+    @contextmanager
+    def _told(self, step: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.verbose:
+            sys.stderr.write(f"{time.perf_counter() - start:>7.1f} s  {step}\n")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.no_validation = False
+        return tags
+
+
+@dataclass(frozen=True)
+class _System:
+    """The equations of one fit: between columns, or between rows where there are fewer of those."""
+
+    centred: CentredCodes
+    targets: np.ndarray
+    means: np.ndarray
+    right: np.ndarray
+    by_columns: bool
+    n_jobs: int | None
+
+    @classmethod
+    def of(cls, codes: np.ndarray, targets: np.ndarray, n_jobs: int | None) -> _System:
+        n, d = codes.shape
+        centred = CentredCodes(codes, _dtype(min(n, d)), n_jobs)
+        means = targets.mean(axis=0, dtype=np.float64)
+        right = targets - means
+        if d <= n:
+            right = centred.transposed_times(right)
+        return cls(centred, targets, means, right, d <= n, n_jobs)
+
+    @property
+    def size(self) -> int:
+        return len(self.right)
+
+    @property
+    def scale(self) -> float:
+        """What penalties are relative to: the mean squared distance from the mean; 1 where all codes are one."""
+        return self.centred.mean_squared_length or 1.0
+
+    def gram(self, verbose: int) -> Triangle:
+        triangle = Triangle(self.size, dtype=self.centred.dtype)
+        part = self.centred.gram_of_columns if self.by_columns else self.centred.gram_of_rows
+        triangle.fill(part, n_jobs=self.n_jobs, verbose=verbose)
+        return triangle
+
+    def one_less_leverage(self, factor: ShiftedFactor, rows: np.ndarray) -> np.ndarray:
+        """1 − leverage, with the intercept's 1/n, for each penalty and row."""
+        n, penalties = len(self.targets), np.asarray(factor.penalties)[:, None]
+        if self.by_columns:
+            constant, times, right = 1 - 1 / n, np.full_like(penalties, -1), self.centred.rows(rows).T
+        else:
+            constant, times, right = -1 / n, penalties, np.zeros((n, len(rows)), self.centred.dtype)
+            right[rows, np.arange(len(rows))] = 1
+
+        def left(forms: np.ndarray) -> np.ndarray:
+            return np.maximum(constant + times * forms, np.finfo(np.float32).eps)
+
+        def enough(forms: np.ndarray, bounds: np.ndarray) -> bool:
+            return bool(np.all(np.abs(times) * bounds <= PRECISION * left(forms)))
+
+        return left(factor.forms(right, enough))
+
+    def residuals(self, penalties: list[float], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Targets less what the models with these weights say of some of their training rows, for each penalty."""
+        if self.by_columns:
+            return self.targets[rows] - self.means - np.matmul(self.centred.rows(rows), weights)
+        return np.asarray(penalties)[:, None, None] * weights[:, rows]
+
+    def model(self, factor: Triangle, penalty: float, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Polished weights of the columns for each class, and the intercepts."""
+        centred = self.centred
+
+        def product(weights: np.ndarray) -> np.ndarray:
+            found = centred.squared_times(weights) if self.by_columns else centred.times(centred.transposed_times(weights))
+            return found + penalty * weights
+
+        weights = conjugate_gradients(product, lambda b: factor.solve(b, n_jobs=self.n_jobs), self.right, start)
+        if not self.by_columns:
+            weights = centred.transposed_times(weights)
+        intercepts = self.means - centred.means.astype(np.float64) @ weights
+        return np.ascontiguousarray(weights.T, dtype=np.float32), intercepts
+
+
+def _dtype(n: int) -> type:
+    return np.float64 if n <= SMALL else np.float32
+
+
+def _targets(labels: np.ndarray, n_classes: int) -> np.ndarray:
+    """1 for a row's class and −1 for the others; for two classes one column, 1 for the second."""
+    if n_classes == 2:
+        return (2 * labels[:, None] - 1).astype(np.float32)
+    return np.where(labels[:, None] == np.arange(n_classes), np.float32(1), np.float32(-1))
+
+
+def _spread(labels: np.ndarray, number: int | None) -> np.ndarray:
+    """Rows evenly spaced within each class, in order, or all of them."""
+    if number is None or number >= len(labels):
+        return np.arange(len(labels))
+    by_class = np.argsort(labels, kind="stable")
+    return np.sort(by_class[np.linspace(0, len(labels) - 1, number).round().astype(int)])

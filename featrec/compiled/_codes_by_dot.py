@@ -1,0 +1,285 @@
+"""Codes in which every word takes part, by dot products that never leave the registers: for processors with AVX-512.
+
+Words are lanes, 64 to a block, and six points go at once, so that a block's 24 sums stay in registers over all features. What
+a product gives to the code is added to the row of its point's cell straight from there: points are taken in any order, and
+no product is ever written down. Other processors have BLAS do the products (`_threshold_codes`).
+"""
+
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from featrec.compiled._vectors import spread, total, vector_at
+from featrec.compiled._wide import wide_vectors
+
+LANES = 16
+VECTORS = 4
+BLOCK = LANES * VECTORS
+POINTS_AT_ONCE = 6
+# Numbers of a tile of points, 512 KB: with the words they stay in the second-level cache.
+ROOM = 131_072
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _in_blocks(words, blocks):
+    """Words as columns, 64 to a block, filled up with zeros."""
+    k, d = words.shape
+    for b in range(blocks.shape[0]):
+        first = b * BLOCK
+        filled = min(BLOCK, k - first)
+        for f in range(d):
+            for j in range(filled):
+                blocks[b, f, j] = words[first + j, f]
+            for j in range(filled, BLOCK):
+                blocks[b, f, j] = np.float32(0.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _load(points, cells, start, tile, tile_cells):
+    """Copy the next points to a tile, filled up to six with zeros; gives how many it holds then."""
+    m = min(tile.shape[0], points.shape[0] - start)
+    for i in range(m):
+        tile_cells[i] = cells[start + i]
+        for f in range(tile.shape[1]):
+            tile[i, f] = points[start + i, f]
+    whole = -(-m // POINTS_AT_ONCE) * POINTS_AT_ONCE
+    tile[m:whole] = 0
+    tile_cells[m:whole] = 0
+    return whole
+
+
+def add_reach(points, words, cells, threshold, sums):
+    """Add what a block of words gets from each point to its cell's row: what is over the threshold, then what is under -it."""
+    for x, cell in zip(points, cells, strict=True):
+        products = x @ words
+        sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
+
+
+@intrinsic
+def _add_reach(typing_context, points, words, cells, threshold, sums):
+    def generate(context, builder, signature, arguments):
+        kinds = [signature.args[i] for i in (0, 1, 2, 4)]
+        held = [context.make_array(t)(context, builder, arguments[i]) for t, i in zip(kinds, (0, 1, 2, 4), strict=True)]
+        n, width = cgutils.unpack_tuple(builder, held[0].shape, 2)
+        _emit_reach(builder, n, width, [array.data for array in held], arguments[3])
+        return context.get_dummy_value()
+
+    return types.void(points, words, cells, threshold, sums), generate
+
+
+def _emit_reach(builder, n, width, data, threshold):
+    """Write the code: for each six points 24 products, and what is left of them added in its place."""
+    from llvmlite import ir
+
+    points, words, cells, sums = data
+    index, element = ir.IntType(64), ir.FloatType()
+    vector = ir.VectorType(element, LANES)
+    none = ir.Constant(vector, [0.0] * LANES)
+    limit = spread(builder, threshold, LANES)
+    start, step = ir.Constant(index, 0), ir.Constant(index, POINTS_AT_ONCE)
+    with cgutils.for_range_slice(builder, start, n, step, intp=index) as (first, _):
+        for r, products in enumerate(_emit_products(builder, first, width, points, words)):
+            cell = builder.load(builder.gep(cells, [builder.add(first, ir.Constant(index, r))]))
+            row = builder.mul(cell, ir.Constant(index, 2 * BLOCK))
+            for v, product in enumerate(products):
+                for side, value in enumerate((product, builder.fsub(none, product))):
+                    offset = builder.add(row, ir.Constant(index, side * BLOCK + v * LANES))
+                    place = vector_at(builder, sums, offset, element, LANES)
+                    beyond = builder.fsub(value, limit)
+                    beyond = builder.select(builder.fcmp_ordered(">", beyond, none), beyond, none)
+                    builder.store(builder.fadd(builder.load(place, align=4), beyond), place, align=4)
+
+
+def _emit_products(builder, first, width, points, words):
+    """Six rows of four vectors: the products of six points with 64 words, in registers."""
+    from llvmlite import ir
+
+    index, element = ir.IntType(64), ir.FloatType()
+    vector = ir.VectorType(element, LANES)
+    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{LANES}f32")
+    sums = [[cgutils.alloca_once(builder, vector) for _ in range(VECTORS)] for _ in range(POINTS_AT_ONCE)]
+    for place in (place for places in sums for place in places):
+        builder.store(ir.Constant(vector, [0.0] * LANES), place)
+    starts = [builder.mul(builder.add(first, ir.Constant(index, r)), width) for r in range(POINTS_AT_ONCE)]
+    with cgutils.for_range(builder, width, intp=index) as loop:
+        row = builder.mul(loop.index, ir.Constant(index, BLOCK))
+        loaded = [
+            builder.load(vector_at(builder, words, builder.add(row, ir.Constant(index, v * LANES)), element, LANES), align=4)
+            for v in range(VECTORS)
+        ]
+        for start, places in zip(starts, sums, strict=True):
+            factor = spread(builder, builder.load(builder.gep(points, [builder.add(start, loop.index)])), LANES)
+            for place, numbers in zip(places, loaded, strict=True):
+                builder.store(builder.call(fma, (numbers, factor, builder.load(place))), place)
+    return [[builder.load(place) for place in places] for places in sums]
+
+
+@overload(add_reach, inline="always")
+def _compiled_reach(points, words, cells, threshold, sums):
+    return lambda points, words, cells, threshold, sums: _add_reach(  # type: ignore[call-arg]
+        points, words, cells, threshold, sums
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def threshold_code_by_dot(points, words, cells, threshold, pooled):
+    """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
+
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
+    OUT pooled (n_cells, 2k) float32.
+    """
+    wide_vectors()
+    n, d = points.shape
+    k, n_cells = words.shape[0], pooled.shape[0]
+    n_blocks = -(-k // BLOCK)
+    blocks = np.empty((n_blocks, d, BLOCK), np.float32)
+    _in_blocks(words, blocks)
+    sums = np.zeros((n_blocks, n_cells, 2 * BLOCK), np.float32)
+    most = max(1, ROOM // max(1, d) // POINTS_AT_ONCE) * POINTS_AT_ONCE
+    size = min(most, -(-n // POINTS_AT_ONCE) * POINTS_AT_ONCE)
+    tile, tile_cells = np.empty((size, d), np.float32), np.empty(size, np.int64)
+    for start in range(0, n, max(1, size)):
+        m = _load(points, cells, start, tile, tile_cells)
+        for b in range(n_blocks):
+            add_reach(tile[:m], blocks[b], tile_cells[:m], threshold, sums[b])
+    for b in range(n_blocks):
+        first = b * BLOCK
+        for c in range(n_cells):
+            for j in range(min(BLOCK, k - first)):
+                pooled[c, first + j] = sums[b, c, j]
+                pooled[c, k + first + j] = sums[b, c, BLOCK + j]
+
+
+def add_distances(points, words, lengths, word_lengths, values, sums):
+    """The distances of points to a block of words, kept for each word and added to each point's sum."""
+    squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
+    values[:] = np.sqrt(np.maximum(0, squares))
+    sums += values.sum(axis=1)
+
+
+@intrinsic
+def _add_distances(typing_context, points, words, lengths, word_lengths, values, sums):
+    def generate(context, builder, signature, arguments):
+        held = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments, strict=True)]
+        n, width = cgutils.unpack_tuple(builder, held[0].shape, 2)
+        _emit_distances(builder, n, width, [array.data for array in held])
+        return context.get_dummy_value()
+
+    return types.void(points, words, lengths, word_lengths, values, sums), generate
+
+
+def _emit_distances(builder, n, width, data):
+    """Write the code: for each six points 24 distances, stored and added up."""
+    from llvmlite import ir
+
+    points, words, lengths, word_lengths, values, sums = data
+    index, element = ir.IntType(64), ir.FloatType()
+    vector = ir.VectorType(element, LANES)
+    two = ir.Constant(vector, [2.0] * LANES)
+    start, step = ir.Constant(index, 0), ir.Constant(index, POINTS_AT_ONCE)
+    with cgutils.for_range_slice(builder, start, n, step, intp=index) as (first, _):
+        for r, products in enumerate(_emit_products(builder, first, width, points, words)):
+            point = builder.add(first, ir.Constant(index, r))
+            length = spread(builder, builder.load(builder.gep(lengths, [point])), LANES)
+            distances = []
+            for v, product in enumerate(products):
+                offset = ir.Constant(index, v * LANES)
+                word_length = builder.load(vector_at(builder, word_lengths, offset, element, LANES), align=4)
+                square = builder.fsub(builder.fadd(length, word_length), builder.fmul(two, product))
+                distances.append(_square_root(builder, square))
+                place = builder.add(builder.mul(point, ir.Constant(index, BLOCK)), offset)
+                builder.store(distances[-1], vector_at(builder, values, place, element, LANES), align=4)
+            place = builder.gep(sums, [point])
+            builder.store(builder.fadd(builder.load(place), total(builder, distances)), place)
+
+
+def _square_root(builder, square):
+    """By the reciprocal root and one step of Newton's, within a few units of the last place; of what is under 1e-30 as of it.
+
+    The processor's own root takes as long as a third of the product.
+    """
+    from llvmlite import ir
+
+    vector, mask = square.type, ir.IntType(16)
+    root = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(vector, [vector, vector, mask]), "llvm.x86.avx512.rsqrt14.ps.512"
+    )
+    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{LANES}f32")
+    least, half = (ir.Constant(vector, [number] * LANES) for number in (float(np.float32(1e-30)), 0.5))
+    square = builder.select(builder.fcmp_ordered(">", square, least), square, least)
+    inverse = builder.call(root, (square, least, ir.Constant(mask, -1)))
+    guess = builder.fmul(square, inverse)
+    error = builder.call(fma, (builder.fneg(guess), builder.fmul(half, inverse), half))
+    return builder.call(fma, (guess, error, guess))
+
+
+@overload(add_distances, inline="always")
+def _compiled_distances(points, words, lengths, word_lengths, values, sums):
+    return lambda points, words, lengths, word_lengths, values, sums: _add_distances(  # type: ignore[call-arg]
+        points, words, lengths, word_lengths, values, sums
+    )
+
+
+# Sums may be reordered, or they would not be taken by lanes.
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _squared_lengths(rows, lengths):
+    for i in range(rows.shape[0]):
+        length = np.float32(0.0)
+        for f in range(rows.shape[1]):
+            length += rows[i, f] * rows[i, f]
+        lengths[i] = length
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _add_nearness(values, means, cells, sums):
+    """By how much each of a block of words is nearer than the mean, added to the row of the point's cell."""
+    wide_vectors()
+    none = np.float32(0.0)
+    for i in range(values.shape[0]):
+        row, mean = sums[cells[i]], means[i]
+        for j in range(BLOCK):
+            row[j] += max(none, mean - values[i, j])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def triangle_code_by_dot(points, words, cells, pooled):
+    """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
+
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
+    """
+    wide_vectors()
+    n, d = points.shape
+    k, n_cells = words.shape[0], pooled.shape[0]
+    n_blocks = -(-k // BLOCK)
+    blocks = np.empty((n_blocks, d, BLOCK), np.float32)
+    _in_blocks(words, blocks)
+    # Words that fill up the last block lie in no distance.
+    word_lengths = np.full(n_blocks * BLOCK, -np.inf, np.float32)
+    _squared_lengths(words, word_lengths[:k])
+    pools = np.zeros((n_blocks, n_cells, BLOCK), np.float32)
+    most = max(1, ROOM // max(d, n_blocks * BLOCK) // POINTS_AT_ONCE) * POINTS_AT_ONCE
+    size = max(1, min(most, -(-n // POINTS_AT_ONCE) * POINTS_AT_ONCE))
+    tile, tile_cells = np.empty((size, d), np.float32), np.empty(size, np.int64)
+    values, sums, lengths = (
+        np.empty((n_blocks, size, BLOCK), np.float32),
+        np.empty(size, np.float32),
+        np.empty(size, np.float32),
+    )
+    for start in range(0, n, size):
+        m = _load(points, cells, start, tile, tile_cells)
+        _squared_lengths(tile[:m], lengths)
+        sums[:] = 0
+        for b in range(n_blocks):
+            lengths_here = word_lengths[b * BLOCK : b * BLOCK + BLOCK]
+            add_distances(tile[:m], blocks[b], lengths[:m], lengths_here, values[b, :m], sums[:m])
+        for i in range(m):
+            sums[i] /= np.float32(k)
+        filled = min(m, n - start)
+        for b in range(n_blocks):
+            _add_nearness(values[b, :filled], sums, tile_cells, pools[b])
+    for b in range(n_blocks):
+        first = b * BLOCK
+        for c in range(n_cells):
+            for j in range(min(BLOCK, k - first)):
+                pooled[c, first + j] = pools[b, c, j]

@@ -1,0 +1,139 @@
+"""Codes that say which words are among the nearest to a descriptor, and which to its opposite, pooled by cell.
+
+Of a descriptor's distances no order is needed, only a border with so many of them below it. It is found by counting: a first
+guess as if distances were normal, then by interpolation, a few counts in all, each a loop over the words by lanes.
+"""
+
+import numpy as np
+from numba import njit
+
+from featrec.compiled._wide import wide_vectors
+
+ROOM = 160_000  # products of a tile, 640 KB
+POINTS = 192
+# So many counts by the slope of a normal distribution, before the least and the largest distance are looked up.
+GUESSES = 4
+# Interpolation may creep towards a border; every so many counts the interval is halved.
+HALVING = 4
+
+
+# Sums may be reordered, or they would not be taken by lanes.
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _half_squares(rows, halves):
+    for i in range(rows.shape[0]):
+        total = np.float32(0.0)
+        for f in range(rows.shape[1]):
+            total += rows[i, f] * rows[i, f]
+        halves[i] = np.float32(0.5) * total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _distances(products, half_squares, sign, values):
+    """Half the squared distances, less what all words share; gives their mean and deviation."""
+    wide_vectors()
+    total = squares = np.float32(0.0)
+    for j in range(products.shape[0]):
+        value = half_squares[j] - sign * products[j]
+        values[j] = value
+        total += value
+        squares += value * value
+    n = np.float32(products.shape[0])
+    mean = total / n
+    return mean, np.sqrt(max(np.float32(0.0), squares / n - mean * mean))
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _count(values, border):
+    wide_vectors()
+    one, none, total = np.float32(1.0), np.float32(0.0), np.float32(0.0)
+    for j in range(values.shape[0]):
+        total += one if values[j] <= border else none
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _extremes(values):
+    least = largest = values[0]
+    for value in values:
+        least, largest = min(least, value), max(largest, value)
+    return least, largest
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _border(values, wanted, guess, slope):
+    """A number with so many values at it or below; where values equal to the last of these are more, it is that value.
+
+    It lies in (low, high], which have fewer than wanted, and no fewer. Where no number lies between the two, there are ties.
+    """
+    low, high = np.float32(-np.inf), np.float32(np.inf)
+    below, reached, half = np.float32(0.0), np.float32(values.shape[0]), np.float32(0.5)
+    border, rounds = guess, 0
+    while True:
+        count = _count(values, border)
+        if count == wanted:
+            return border
+        if count < wanted:
+            low, below = border, count
+        else:
+            high, reached = border, count
+        rounds += 1
+        if not (np.isfinite(low) and np.isfinite(high)):
+            # A little farther than the slope says, to have one on either side.
+            border += (wanted - count) * slope * np.float32(1.2)
+            if rounds < GUESSES and low < border < high:
+                continue
+            least, largest = _extremes(values)
+            count = _count(values, least)
+            if count >= wanted:
+                return least
+            if not low >= least:
+                low, below = least, count
+            if not high <= largest:
+                high, reached = largest, np.float32(values.shape[0])
+        part = (wanted - below) / (reached - below)
+        border = low + (high - low) * part
+        if rounds % HALVING == 0 or not low < border < high:
+            border = half * low + half * high
+            if not low < border < high:
+                return high
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _add_nearest(values, border, pooled):
+    wide_vectors()
+    one, none = np.float32(1.0), np.float32(0.0)
+    for j in range(values.shape[0]):
+        pooled[j] += one if values[j] <= border else none
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def sign_code(points, words, cells, wanted, quantile, density, pooled):
+    """For each cell and word how many points have it among the wanted nearest, and behind them how many opposites of points.
+
+    Words as near as the last one of the wanted all count.
+
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, wanted int64 in 1 to k; quantile and density
+    float32, of the normal distribution where wanted / k lie below, a guess that changes no result;
+    OUT pooled (n_cells, 2k) float32.
+    """
+    n, d = points.shape
+    k = words.shape[0]
+    pooled[:] = 0
+    half_squares, values = np.empty(k, np.float32), np.empty(k, np.float32)
+    _half_squares(words, half_squares)
+    size = max(1, min(n, POINTS, ROOM // k))
+    tile, products = np.empty((size, d), np.float32), np.empty((size, k), np.float32)
+    for start in range(0, n, size):
+        m = min(size, n - start)
+        for i in range(m):
+            for f in range(d):
+                tile[i, f] = points[start + i, f]
+        np.dot(tile[:m], words.T, products[:m])
+        for i in range(m):
+            cell = cells[start + i]
+            for side in range(2):
+                sign = np.float32(1 - 2 * side)
+                mean, deviation = _distances(products[i], half_squares, sign, values)
+                slope = deviation / (density * np.float32(k))
+                border = _border(values, np.float32(wanted), mean + quantile * deviation, slope)
+                _add_nearest(values, border, pooled[cell, side * k : side * k + k])

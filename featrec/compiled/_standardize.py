@@ -1,0 +1,78 @@
+"""Powers, means and scales of wide matrices: one sweep that sums by columns, one that writes in place."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _powered(value, exponent):
+    size = np.abs(value)
+    if exponent == np.float32(0.5):
+        size = np.sqrt(size)
+    elif exponent != np.float32(1.0):
+        size = np.float32(size**exponent)
+    return size if value >= np.float32(0.0) else -size
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _power_row(row, exponent, powered):
+    if exponent == np.float32(0.5):
+        for j in range(len(row)):
+            powered[j] = _powered(row[j], np.float32(0.5))
+    elif exponent == np.float32(1.0):
+        powered[:] = row
+    else:
+        for j in range(len(row)):
+            powered[j] = _powered(row[j], exponent)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def column_sums(codes, first, exponent, origins, sums, squares):
+    """Sums and sums of squares of columns of powered codes, counted from an origin, so that a constant column has none.
+
+    IN codes (n, d) float32, of which the columns from `first` on are taken; exponent float32; origins (columns,) float64;
+    OUT sums, squares (columns,) float64.
+    """
+    width = len(origins)
+    powered = np.empty(width, np.float32)
+    sums[:] = 0.0
+    squares[:] = 0.0
+    for i in range(codes.shape[0]):
+        _power_row(codes[i, first : first + width], exponent, powered)
+        for j in range(width):
+            away = np.float64(powered[j]) - origins[j]
+            sums[j] += away
+            squares[j] += away * away
+
+
+# The sum of squares may be reordered, or it would not be taken by lanes.
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def _length(row):
+    total = 0.0
+    for j in range(len(row)):
+        total += np.float64(row[j]) * np.float64(row[j])
+    return np.sqrt(total)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def standardize(codes, exponent, means, factors, unit_length):
+    """The powered codes less the means, times the factors; then rows of length 1 if asked for, but for rows of zeros.
+
+    IN and OUT codes (n, d) float32; IN exponent float32; means, factors (d,) float32; unit_length bool.
+    """
+    for i in range(codes.shape[0]):
+        row = codes[i]
+        if exponent == np.float32(0.5):
+            for j in range(len(row)):
+                row[j] = (_powered(row[j], np.float32(0.5)) - means[j]) * factors[j]
+        elif exponent == np.float32(1.0):
+            for j in range(len(row)):
+                row[j] = (row[j] - means[j]) * factors[j]
+        else:
+            for j in range(len(row)):
+                row[j] = (_powered(row[j], exponent) - means[j]) * factors[j]
+        length = _length(row) if unit_length else 0.0
+        if length > 0.0:
+            shrink = np.float32(1.0 / length)
+            for j in range(len(row)):
+                row[j] *= shrink

@@ -1,0 +1,154 @@
+"""Models tried on the same folds of a few pictures, each for so many seconds."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from featrec.evaluation._evaluate import timed_predictions
+from featrec.evaluation._labels import as_labels
+from featrec.evaluation._measures import wilson_interval
+from featrec.evaluation._suggestion import Trial
+from featrec.exceptions import FeatrecError
+from featrec.lazy import Images
+
+__all__ = ["Folds", "left_out", "run_trial", "sorted_trials"]
+
+WARM_UP = 20  # pictures that a copy of the model sees before the clock starts, to load what is compiled
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Pictures with labels, and the rows to learn from and to judge on of each fold."""
+
+    images: Images
+    labels: np.ndarray
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+class OutOfTime(Exception):
+    """The time of a trial is up."""
+
+
+class Watched:
+    """Pictures until the time is up; then asking for one ends the trial, also in the middle of a fit."""
+
+    def __init__(self, images: Images, seconds: float):
+        self.images, self.until = images, time.perf_counter() + seconds
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        if time.perf_counter() > self.until:
+            raise OutOfTime
+        picture: np.ndarray = self.images[position]
+        return picture
+
+
+@dataclass
+class Progress:
+    """What the folds that are done have given."""
+
+    rows: list[np.ndarray] = field(default_factory=list)
+    y_pred: list[np.ndarray] = field(default_factory=list)
+    fit_seconds: list[float] = field(default_factory=list)
+    predict_seconds: float = 0.0
+
+
+def left_out(name: str, reason: str) -> Trial:
+    """The row of a model that was not tried."""
+    return _without_figures(name, "left out", reason)
+
+
+def run_trial(name: str, model: Any, folds: Folds, *, seconds: float, confidence: float, remark: str = "") -> Trial:
+    """Fit and ask the model fold by fold, as long as there is time; what goes wrong is the reason to leave it out."""
+    _warm_up(model, folds, seconds)
+    done, state = Progress(), "tried"
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        try:
+            _run(model, folds, seconds, done)
+        except OutOfTime:
+            state = "cut"
+            remark = f"{seconds:g} s were over with {len(done.rows)} of {len(folds.splits)} folds done; give it more seconds"
+        except Exception as error:  # one model that fails must not cost what is known of the others
+            return left_out(name, _reason(error))
+    if not done.rows:
+        return _without_figures(name, state, remark)
+    warning = _one_line(str(told[0].message)) if told else ""
+    return _with_figures(done, folds.labels, confidence, name=name, state=state, remark=remark, warning=warning)
+
+
+def _run(model: Any, folds: Folds, seconds: float, done: Progress) -> None:
+    watched = Watched(folds.images, seconds)
+    images = Images(watched)
+    for fit, judged in folds.splits:
+        if time.perf_counter() > watched.until:
+            raise OutOfTime
+        start = time.perf_counter()
+        fitted = clone(model).fit(images[fit], folds.labels[fit])
+        fit_seconds = time.perf_counter() - start
+        predicted, predict_seconds = timed_predictions(fitted, images[judged])
+        done.rows.append(judged)
+        done.y_pred.append(as_labels(predicted, len(judged), what="what the model predicts"))
+        done.fit_seconds.append(fit_seconds)
+        done.predict_seconds += predict_seconds
+
+
+def _without_figures(name: str, state: str, remark: str) -> Trial:
+    nothing = np.empty(0, int)
+    return Trial(name, state, None, None, None, None, 0, remark, "", nothing, nothing)
+
+
+def _with_figures(done: Progress, labels: np.ndarray, confidence: float, **words: str) -> Trial:
+    rows = np.concatenate(done.rows)
+    order = np.argsort(rows)
+    rows, y_pred = rows[order], np.concatenate(done.y_pred)[order]
+    right = int((y_pred == labels[rows]).sum())
+    return Trial(
+        accuracy=right / len(rows),
+        interval=wilson_interval(right, len(rows), confidence),
+        fit_seconds=float(np.mean(done.fit_seconds)),
+        seconds_per_image=done.predict_seconds / len(rows),
+        n_folds=len(done.rows),
+        rows=rows,
+        y_pred=y_pred,
+        **words,
+    )
+
+
+def _warm_up(model: Any, folds: Folds, seconds: float) -> None:
+    """What goes wrong with so few pictures either goes wrong later, too, or does not matter."""
+    fit = folds.splits[0][0]
+    _, first = np.unique(folds.labels[fit], return_index=True)
+    # The first picture of each of some classes, and some more.
+    rows = fit[np.union1d(first[: WARM_UP // 2], np.arange(min(WARM_UP // 2, len(fit))))]
+    images = Images(Watched(folds.images, seconds))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            clone(model).fit(images[rows], folds.labels[rows]).predict(images[rows[:1]])
+        except Exception:
+            return
+
+
+def _reason(error: Exception) -> str:
+    text = _one_line(str(error))
+    return text if isinstance(error, FeatrecError) else f"{type(error).__name__}: {text}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def sorted_trials(trials: Iterable[Trial]) -> list[Trial]:
+    """Those tried to the end, best first, then those that were cut, then those left out."""
+    states = ("tried", "cut", "left out")
+    return sorted(trials, key=lambda trial: (states.index(trial.state), -(trial.accuracy or 0), trial.fit_seconds or 0))

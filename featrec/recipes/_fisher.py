@@ -1,0 +1,111 @@
+"""Recipes of what descriptors differ by from words: VLAD and Fisher vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+from sklearn.preprocessing import Normalizer
+
+from featrec.classifiers import WideLinearSVC
+from featrec.descriptors import LBP, DenseSIFT, RootSIFT, Whiten
+from featrec.encoders import VLAD, FisherVector, SpatialPyramid
+from featrec.preprocessing import Augmented
+from featrec.recipes._parts import classifier_of
+
+__all__ = ["fisher_lbp_svm", "fisher_svm", "vlad_svm"]
+
+
+def vlad_svm(
+    *,
+    n_words: int = 64,
+    step: int = 6,
+    bin_sizes: Any = (4, 6, 8, 10, 12, 16),
+    n_components: int = 80,
+    levels: Any = 2,
+    mirror: bool = False,
+    C: float = 10.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline | Augmented:
+    """Less work than Fisher vectors and near them: whitened dense SIFT, residuals from few words, a linear SVM."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    steps = [
+        DenseSIFT(step=step, bin_sizes=bin_sizes, on_error=on_error),
+        RootSIFT(),
+        Whiten(n_components, renormalize=True, **options),
+        SpatialPyramid(VLAD(n_words, power=0.5, **options), levels=levels),
+    ]
+    return _linear(steps, C, mirror, probability, random_state, n_jobs)
+
+
+def fisher_svm(
+    *,
+    n_components: int = 256,
+    step: int = 6,
+    bin_sizes: Any = (4, 6, 8, 10, 12, 16),
+    n_dimensions: int = 80,
+    levels: Any = 2,
+    mirror: bool = False,
+    C: float = 10.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline | Augmented:
+    """The strongest single description of scenes that is here: Fisher vectors of dense SIFT and a linear SVM."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    steps = _fisher_steps(n_components, step, bin_sizes, n_dimensions, levels, on_error, options)
+    return _linear(steps, C, mirror, probability, random_state, n_jobs)
+
+
+def fisher_lbp_svm(
+    *,
+    n_components: int = 256,
+    step: int = 6,
+    bin_sizes: Any = (4, 6, 8, 10, 12, 16),
+    n_dimensions: int = 80,
+    levels: Any = 2,
+    mirror: bool = False,
+    C: float = 10.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline | Augmented:
+    """Scenes, where every point counts: Fisher vectors joined with local binary patterns in a pyramid, a linear SVM."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    fisher = _fisher_steps(n_components, step, bin_sizes, n_dimensions, levels, on_error, options)
+    grids = ((1, 1), (2, 2), (4, 4))
+    patterns = LBP(method="default", grids=grids, on_error=on_error, n_jobs=n_jobs, verbose=verbose)
+    parts = [("fisher", [*fisher, Normalizer(copy=False)]), ("lbp", [patterns, Normalizer(copy=False)])]
+    union = FeatureUnion([(name, make_pipeline(*steps)) for name, steps in parts])
+    return _linear([union], C, mirror, probability, random_state, n_jobs)
+
+
+def _fisher_steps(
+    n_components: int, step: int, bin_sizes: Any, n_dimensions: int, levels: Any, on_error: str, options: dict
+) -> list:
+    """Dense SIFT, its root, its principal components, and Fisher vectors in a pyramid."""
+    return [
+        DenseSIFT(step=step, bin_sizes=bin_sizes, on_error=on_error),
+        RootSIFT(),
+        Whiten(n_dimensions, whiten=False, **options),
+        SpatialPyramid(FisherVector(n_components, **options), levels=levels),
+    ]
+
+
+def _linear(
+    steps: list, C: float, mirror: bool, probability: str | None, random_state: Any, n_jobs: int | None
+) -> Pipeline | Augmented:
+    """The steps and a linear SVM for codes as wide as Fisher vectors; around it what learns from mirrored pictures, too."""
+    svm = WideLinearSVC(C=C, n_jobs=n_jobs)
+    if not mirror:
+        return make_pipeline(*steps, classifier_of(svm, probability))
+    mirrored = Augmented(make_pipeline(*steps, svm), flip="horizontal", copies=1, random_state=random_state)
+    return classifier_of(mirrored, probability)

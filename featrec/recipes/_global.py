@@ -1,0 +1,83 @@
+"""Recipes that describe a picture as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import SVC
+
+from featrec.classifiers import WideLinearSVC
+from featrec.descriptors import HOG, LBP, ColorHistogram, TinyImage
+from featrec.preprocessing import Resize
+from featrec.recipes._parts import classifier_of
+
+__all__ = ["color_forest", "hog_svm", "lbp_svm", "tiny_knn"]
+
+
+def tiny_knn(
+    *,
+    size: int | tuple[int, int] = (16, 16),
+    n_neighbors: int = 1,
+    probability: str | None = None,
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else."""
+    return make_pipeline(
+        TinyImage(size=size, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        classifier_of(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs), probability),
+    )
+
+
+def color_forest(
+    *,
+    n_estimators: int = 300,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Where colour tells the classes apart and shape does not: a colour histogram and a random forest."""
+    return make_pipeline(
+        ColorHistogram(space="hsv", on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        classifier_of(RandomForestClassifier(n_estimators, random_state=random_state, n_jobs=n_jobs), probability),
+    )
+
+
+def hog_svm(
+    *,
+    size: int | tuple[int, int] = (64, 64),
+    C: float = 10.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM."""
+    return make_pipeline(
+        Resize(size),
+        HOG(cells_per_block=(2, 2), on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        classifier_of(SVC(C=C, gamma="scale"), probability),
+    )
+
+
+def lbp_svm(
+    *,
+    grids: Any = ((1, 1), (2, 2), (4, 4)),
+    radius: Any = (1, 2),
+    C: float = 1.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Textures, materials and faces, in light that changes: local binary patterns in grids of cells, and a linear SVM."""
+    return make_pipeline(
+        LBP(radius=radius, grids=grids, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        classifier_of(WideLinearSVC(C=C, n_jobs=n_jobs), probability),
+    )

@@ -1,0 +1,71 @@
+"""Recipes with a network, for comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import Normalizer
+from sklearn.svm import LinearSVC
+
+from featrec.classifiers import LeNet5, SmallResNet
+from featrec.descriptors import CNNFeatures
+from featrec.preprocessing import Grayscale, Resize
+from featrec.recipes._parts import classifier_of
+
+__all__ = ["cnn_svm", "pixels_lenet5", "pixels_resnet"]
+
+
+def cnn_svm(
+    model: Any,
+    *,
+    layer: str | None = None,
+    preprocessing: Any = None,
+    size: int | tuple[int, int] | None = None,
+    C: float = 1.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM."""
+    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size}
+    return make_pipeline(
+        CNNFeatures(model, **prepared, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        Normalizer(),
+        classifier_of(LinearSVC(C=C, random_state=random_state), probability),
+    )
+
+
+def pixels_lenet5(
+    *,
+    size: int | tuple[int, int] = (28, 28),
+    epochs: int | None = None,
+    batch_size: int = 128,
+    probability: str | None = None,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Digits and other small gray pictures by the network of 1998, for comparison: LeNet-5, learned from pixels."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    network = LeNet5(epochs=epochs, batch_size=batch_size, **options)
+    return make_pipeline(Grayscale(), Resize(size), classifier_of(network, probability))
+
+
+def pixels_resnet(
+    *,
+    size: int | tuple[int, int] = (32, 32),
+    width: int = 32,
+    epochs: int | None = None,
+    batch_size: int = 256,
+    probability: str | None = None,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Thousands of small pictures of each class and time for them, for comparison: a small residual network from pixels."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    network = SmallResNet(width=width, epochs=epochs, batch_size=batch_size, **options)
+    return make_pipeline(Resize(size), classifier_of(network, probability))

@@ -1,0 +1,102 @@
+"""Recipes of whitened patches, for small pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
+
+from featrec.classifiers import KernelRidgeClassifier, WideRidge, WideScaler
+from featrec.descriptors import HOG, Patches, Whiten
+from featrec.encoders import SpatialPyramid, ThresholdCode, TriangleCode
+from featrec.exceptions import InputError
+from featrec.preprocessing import Deskew
+from featrec.recipes._parts import classifier_of
+
+__all__ = ["patches_kernel", "patches_ridge"]
+
+
+def patches_ridge(
+    *,
+    code: str = "threshold",
+    n_words: int = 1600,
+    size: int = 6,
+    contrast: float = 10.0,
+    epsilon: float = 0.02,
+    grid: int | tuple[int, int] = 3,
+    overlap: float = 1 / 3,
+    mirror: bool = True,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Tens of thousands of small pictures in minutes: codes of whitened patches, and a linear ridge classifier."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    steps = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, on_error, options)
+    return make_pipeline(*steps, classifier_of(WideRidge(n_jobs=n_jobs, verbose=verbose), probability))
+
+
+def patches_kernel(
+    *,
+    code: str = "threshold",
+    n_words: int = 1600,
+    size: int = 6,
+    contrast: float = 10.0,
+    epsilon: float = 0.02,
+    grid: int | tuple[int, int] = 3,
+    overlap: float = 1 / 3,
+    mirror: bool = True,
+    deskew: bool = False,
+    hog: Any = None,
+    gamma: float = 0.7,
+    alphas: Any = (0.01, 0.02, 0.05, 0.1),
+    landmarks: int | None = None,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Small pictures of any kind, the strongest here: codes of whitened patches, with HOG if wanted, and kernel ridge."""
+    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
+    steps: list = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, on_error, options)
+    if hog is not None:
+        shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), "on_error": on_error, "n_jobs": n_jobs}
+        unsigned, signed = HOG(orientations=9, **shared), HOG(orientations=16, signed=True, **shared)
+        gradients = [FeatureUnion([("unsigned", unsigned), ("signed", signed)]), _scaler(1.0, n_jobs)]
+        steps = [FeatureUnion([("patches", make_pipeline(*steps)), ("hog", make_pipeline(*gradients))])]
+    if deskew:
+        steps.insert(0, Deskew())
+    ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, landmarks=landmarks, **options)
+    return make_pipeline(*steps, classifier_of(ridge, probability))
+
+
+def _patches_steps(
+    code: str,
+    n_words: int,
+    size: int,
+    contrast: float,
+    epsilon: float,
+    grid: int | tuple[int, int],
+    overlap: float,
+    mirror: bool,
+    on_error: str,
+    options: dict[str, Any],
+) -> list:
+    """Patches, whitened, and their codes, summed in the cells of one grid, as rows of unit length."""
+    codes = {"threshold": ThresholdCode, "triangle": TriangleCode}
+    if code not in codes:
+        raise InputError(f'code is "threshold" or "triangle"; got {code!r}')
+    cells = (grid, grid) if isinstance(grid, int) else grid
+    return [
+        Patches(size, contrast=contrast, mirror=mirror, on_error=on_error),
+        Whiten(whiten="zca", regularization=0, epsilon=epsilon, **options),
+        SpatialPyramid(codes[code](n_words, **options), levels=[cells], overlap=overlap),
+        _scaler(0.5, options["n_jobs"]),
+    ]
+
+
+def _scaler(power: float, n_jobs: int | None) -> WideScaler:
+    return WideScaler(power=power, epsilon=0.1, unit_length=True, copy=False, n_jobs=n_jobs)

@@ -1,0 +1,180 @@
+"""What stands behind recipes.suggest: which pictures are drawn, which recipes apply, and in what order all are tried."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from featrec.evaluation import Suggestion, Trial
+from featrec.evaluation._evaluate import check_confidence
+from featrec.evaluation._labels import as_labels
+from featrec.evaluation._suggestion import suggested
+from featrec.evaluation._text import percent
+from featrec.evaluation._trials import Folds, left_out, run_trial, sorted_trials
+from featrec.exceptions import FeatrecError, InputError
+from featrec.images import check_images
+from featrec.lazy import Images
+from featrec.parallel import map_batches
+from featrec.recipes._names import RECIPES
+
+__all__ = ["suggest"]
+
+COLOUR_ALONE = ("ColorHistogram",)  # steps that see nothing but colour
+
+
+def suggest(
+    images: Any,
+    labels: Any,
+    *,
+    n_images: int = 300,
+    cv: int = 3,
+    seconds: float = 30.0,
+    recipes: Iterable[str] | Mapping[str, Any] | None = None,
+    confidence: float = 0.95,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Suggestion:
+    """Try the recipes on a few of the pictures, timed, on the same folds, and say which to take up first and why.
+
+    One that needs a network, sees colour alone where pictures are gray, or cannot be fitted to them is listed with the reason.
+
+    Parameters
+    ----------
+    images, labels : pictures in any form, and as many labels
+    n_images : int, default=300
+        How many to draw, each class by its share, but `cv` of each class at least.
+    cv : int, default=3
+        Stratified folds. A class of fewer pictures takes no part.
+    seconds : float, default=30
+        For each recipe; then it is cut where it asks for the next picture, and only whole folds are told.
+    recipes : list of names, or dict of name to options or model, optional
+        All by default. ``{"cnn_svm": {"model": "net.onnx"}}`` gives options; a model of your own may have any name.
+    confidence : float, default=0.95
+        Of the intervals, and 1 less the level at which a distance counts as more than noise.
+    random_state : int, default=0
+        Of the sample, the folds and the models.
+    n_jobs : int, optional
+    verbose : int, default=0
+        1 tells the progress on the standard error.
+
+    Returns
+    -------
+    Suggestion
+
+    Examples
+    --------
+    >>> from featrec import recipes
+    >>> from featrec.datasets import load_dataset
+    >>> train, _ = load_dataset("digits")
+    >>> found = recipes.suggest(train, train.labels, n_images=100, recipes=["tiny_knn", "color_forest", "hog_svm"])
+    >>> found["hog_svm"].state, found["color_forest"].state
+    ('tried', 'left out')
+    """
+    _check(n_images, cv, seconds, confidence)
+    candidates = _candidates(RECIPES, recipes)
+    given = check_images(images)
+    y = as_labels(labels, len(given), what="labels")
+    rows, too_small = sample(y, n_images, cv, random_state)
+    gray = _all_gray(given[rows], n_jobs)
+    splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
+    folds = Folds(given[rows], y[rows], splits)
+    computing = {"n_jobs": n_jobs, "random_state": random_state}
+    trials = []
+    for name, candidate in candidates.items():
+        model, remark = _made(name, RECIPES, candidate, gray, computing)
+        limits = {"seconds": seconds, "confidence": confidence}
+        trials.append(left_out(name, remark) if model is None else run_trial(name, model, folds, remark=remark, **limits))
+        _tell(verbose, trials[-1])
+    ranked = sorted_trials(trials)
+    first = suggested(ranked, folds.labels, 1 - confidence)
+    return Suggestion(tuple(ranked), first, len(y), rows, folds.labels, cv, too_small, confidence)
+
+
+def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
+    """Options or an estimator for each name."""
+    if isinstance(wanted, str):
+        raise InputError(f"recipes is a list of names, or a dict of name to options; write [{wanted!r}]")
+    names = known if wanted is None else wanted
+    found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in names}
+    if not found:
+        raise InputError("recipes names none; None tries all")
+    for name, candidate in found.items():
+        if isinstance(candidate, Mapping) and name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"there is no recipe {name!r}; there are {', '.join(known)}.{hint}")
+        if not isinstance(candidate, Mapping) and not hasattr(candidate, "fit"):
+            raise InputError(f"{name!r} in recipes has options, as a dict, or is a model; got {type(candidate).__name__}")
+    return found
+
+
+def _made(name: str, known: Mapping[str, Any], candidate: Any, gray: bool, computing: dict) -> tuple[Any, str]:
+    """The model and when to use it; or None, and why it does not apply."""
+    if not isinstance(candidate, Mapping):
+        return _colour(candidate, gray, "")
+    recipe = known[name]
+    parameters = inspect.signature(recipe).parameters
+    for parameter in parameters.values():
+        if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
+            return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}"
+    options = {option: value for option, value in computing.items() if option in parameters} | dict(candidate)
+    try:
+        model = recipe(**options)
+    except (FeatrecError, ImportError) as error:
+        return None, str(error)
+    return _colour(model, gray, (recipe.__doc__ or "").strip().splitlines()[0])
+
+
+def _colour(model: Any, gray: bool, remark: str) -> tuple[Any, str]:
+    steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
+    if gray and any(type(step).__name__ in COLOUR_ALONE for step in steps):
+        return None, "it tells pictures apart by their colours, and these are gray"
+    return model, remark
+
+
+def _tell(verbose: int, trial: Trial) -> None:
+    if verbose:
+        sys.stderr.write(f"{trial.name}: {trial.state if trial.accuracy is None else f'{percent(trial.accuracy)} %'}\n")
+
+
+def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
+    """About `n_images` places, each class with its share of them and with `least` at least; classes too small for that."""
+    classes, counts = np.unique(labels, return_counts=True)
+    enough = counts >= least
+    if enough.sum() < 2:
+        raise InputError(
+            f"two classes with {least} pictures or more, one for each fold, are needed; the largest two of {len(classes)} "
+            f"have {sorted(counts.tolist(), reverse=True)[:2]}. Give more pictures, or a smaller cv."
+        )
+    share = min(1.0, n_images / counts[enough].sum())
+    random = np.random.default_rng(random_state)
+    drawn = []
+    for name, count in zip(classes[enough], counts[enough], strict=True):
+        quota = min(count, max(least, round(share * count)))
+        drawn.append(random.permutation(np.flatnonzero(labels == name))[:quota])
+    return np.sort(np.concatenate(drawn)), tuple(classes[~enough].tolist())
+
+
+def _all_gray(images: Images, n_jobs: int | None) -> bool:
+    """Whether no picture has colour. Each is read once here, so that one which cannot be is named before anything is tried."""
+    return all(gray for batch in map_batches(_gray, images, n_jobs=n_jobs) for gray in batch)
+
+
+def _gray(images: Iterable[np.ndarray]) -> list[bool]:
+    return [image.ndim == 2 or bool((image == image[..., :1]).all()) for image in images]
+
+
+def _check(n_images: int, cv: int, seconds: float, confidence: float) -> None:
+    check_confidence(confidence)
+    for name, value, least in (("n_images", n_images, 1), ("cv", cv, 2)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+            raise InputError(f"{name} is an integer from {least} up; got {value!r}")
+    if not seconds > 0:
+        raise InputError(f"seconds is more than 0; got {seconds!r}")

@@ -1,0 +1,84 @@
+"""Recipes of visual words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import SVC
+
+from featrec.descriptors import ORB, DenseSIFT
+from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.exceptions import InputError
+from featrec.pairwise import HistogramKernel
+from featrec.recipes._parts import classifier_of
+
+__all__ = ["bovw_svm", "orb_knn", "phow_svm"]
+
+
+def orb_knn(
+    *,
+    n_words: int = 200,
+    n_neighbors: int = 9,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """The fastest of the keypoint models, for textured pictures of 100 pixels and more: ORB, binary words, neighbours."""
+    return make_pipeline(
+        ORB(edge_threshold=15, fast_threshold=7, on_error=on_error),
+        BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose),
+        classifier_of(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs), probability),
+    )
+
+
+def bovw_svm(
+    *,
+    n_words: int = 400,
+    levels: Any = 3,
+    C: float = 1.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM."""
+    words = BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+    return make_pipeline(
+        DenseSIFT(step=6, bin_sizes=(4, 8), on_error=on_error),
+        SpatialPyramid(words, levels=levels),
+        classifier_of(SVC(kernel=HistogramKernel("intersection", n_jobs=n_jobs), C=C), probability),
+    )
+
+
+def phow_svm(
+    *,
+    n_words: int = 600,
+    step: int = 4,
+    bin_sizes: Any = (4, 6, 8, 10),
+    levels: Any = 3,
+    kernel: str = "intersection",
+    C: float = 1.0,
+    probability: str | None = None,
+    on_error: str = "raise",
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """What stood for recognition before networks: dense SIFT at four sizes, words in a pyramid, a histogram kernel's SVM."""
+    if kernel not in {"intersection", "chi2"}:
+        raise InputError(f'kernel of phow_svm is "intersection" or "chi2"; got {kernel!r}')
+    norm = "hellinger" if kernel == "intersection" else "l1"
+    words = BagOfWords(n_words, norm=norm, random_state=random_state, n_jobs=n_jobs, verbose=verbose)
+    # As bytes, which integer products of the processor compare several times as fast as numbers.
+    descriptors = DenseSIFT(step=step, bin_sizes=bin_sizes, dtype="uint8", on_error=on_error)
+    steps = [descriptors, SpatialPyramid(words, levels=levels)]
+    if kernel == "intersection":
+        return make_pipeline(*steps, classifier_of(SVC(kernel=HistogramKernel(n_jobs=n_jobs), C=C), probability))
+    # How far apart codes are depends on words and levels; the kernel measures it on the training codes.
+    kernels = HistogramKernel("chi2", gamma="mean", n_jobs=n_jobs)
+    return make_pipeline(*steps, kernels, classifier_of(SVC(kernel="precomputed", C=C), probability))

@@ -1,0 +1,75 @@
+"""The table and the plot of accuracy against the number of training pictures are those of the results."""
+
+import json
+
+import pytest
+
+from benchmarks import few_images, render
+from featrec.cli._bench_results import read_results
+from tests.benchmarks.test_comparison import made
+
+
+def rows(**accuracies):
+    found = []
+    for title, by_number in accuracies.items():
+        for n, shares in by_number.items():
+            split = {"kind": "standard", "n_train": n, "n_test": None, "validation": None}
+            for seed, share in enumerate(shares):
+                changed = {"key": f"{title} {n} {seed}", "accuracy": share, "split": split | {"seed": seed}}
+                found.append(made(title, 0, seed=seed, **changed))
+    return found
+
+
+ROWS = rows(hog={10: [0.3, 0.4], 100: [0.6]}, net={10: [0.5, 0.5], 100: [0.7, 0.72]})
+
+
+def test_mean_and_deviation_of_the_draws():
+    lines = few_images.table(ROWS).splitlines()
+    assert lines[0] == "| accuracy, %, with so many pictures of each class | 10 | 100 |"
+    assert lines[2] == "| hog | 35.0 ± 7.1 (2 draws) | 60.0 (1 draw) |"
+    assert lines[3] == "| net | 50.0 ± 0.0 (2 draws) | 71.0 ± 1.4 (2 draws) |"
+
+
+@pytest.mark.parametrize(
+    ("best", "said"),
+    [
+        (0.7, "With 100 pictures of each class none of these reaches 80 %; the best, net, has 70.0 %."),
+        (0.85, "With 100 pictures of each class 80 % are reached by net; the best, net, has 85.0 %."),
+    ],
+)
+def test_what_becomes_of_the_claim(best, said):
+    assert few_images.table(rows(hog={100: [0.6]}, net={100: [best]})).endswith(said)
+
+
+def test_nothing_is_said_of_a_number_that_was_not_measured():
+    assert "With 100" not in few_images.table(rows(hog={10: [0.6]}))
+    assert "| hog | 60.0 (1 draw) | – |" in few_images.table(rows(hog={10: [0.6]}, net={500: [0.6]}))
+
+
+def test_a_failed_run_is_left_out():
+    assert few_images.figures([made("x", 0, error="no")]) == {}
+
+
+def test_the_picture_keeps_its_figures_and_is_the_same_again(tmp_path):
+    found = few_images.figures(ROWS)
+    few_images.draw(found, tmp_path / "one.svg")
+    few_images.draw(found, tmp_path / "two.svg")
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert few_images.drawn(tmp_path / "one.svg") == found
+    (tmp_path / "other.svg").write_text("<svg/>")
+    with pytest.raises(ValueError, match="keeps no figures"):
+        few_images.drawn(tmp_path / "other.svg")
+
+
+def test_the_picture_of_the_page_is_that_of_the_results():
+    """python benchmarks/few_images.py draws it."""
+    found = few_images.figures(read_results(few_images.RESULTS).values())
+    assert few_images.PICTURE.exists() == bool(found)
+    assert not found or few_images.drawn() == found
+
+
+def test_it_is_rendered(tmp_path):
+    (tmp_path / "few.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    assert "| hog | 35.0" in render.table("few few.jsonl", tmp_path)
+    assert render.table("few few.jsonl dataset=cifar10", tmp_path) == render.NOTHING
+    assert render.table("plot few.jsonl", tmp_path) == render.NOTHING

@@ -1,0 +1,282 @@
+"""KernelRidgeClassifier against scikit-learn's KernelRidge in float64."""
+
+import numpy as np
+import pytest
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics import pairwise_distances
+
+from featrec.classifiers import KernelRidgeClassifier
+from featrec.classifiers import _exact_ridge as exact
+from featrec.exceptions import FeatrecWarning, InputError
+from featrec.persistence import load, save
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of 64, so that small inputs have many."""
+    monkeypatch.setattr(exact, "LEAST_TILE", 64)
+    monkeypatch.setattr("featrec.classifiers._kernel_tiles.TILE", 64)
+    monkeypatch.setattr("featrec.classifiers._kernel_tiles.COLUMNS", 16)
+    monkeypatch.setattr("featrec.classifiers._landmark_ridge.TILE", 64)
+
+
+def material(n=300, d=40, n_classes=3, seed=0, spread=2.0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    centres = spread * random.normal(size=(n_classes, d)) / np.sqrt(d)
+    codes = random.normal(size=(n, d)) + 3 * centres[labels]
+    return codes.astype(np.float32), np.array(["coat", "shirt", "trouser", "boot", "bag"])[labels]
+
+
+def peer(X, y, alpha, kernel="rbf", gamma=0.5):
+    """Scores by scikit-learn with the same targets."""
+    X = X.astype(np.float64)
+    targets = 2.0 * (y[:, None] == np.unique(y)) - 1
+    mean = targets.mean(axis=0)
+    scale = gamma / (pairwise_distances(X) ** 2).mean()
+    model = KernelRidge(alpha=alpha, kernel=kernel, gamma=scale).fit(X, targets - mean)
+    return lambda Z: model.predict(Z.astype(np.float64)) + mean
+
+
+@pytest.mark.parametrize(("kernel", "alpha"), [("rbf", 0.03), ("rbf", 0.5), ("linear", 3.0), ("linear", 30.0)])
+def test_scores_are_those_of_scikit_learn(small_tiles, kernel, alpha):
+    X, y = material()
+    Z, _ = material(seed=1)
+    model = KernelRidgeClassifier(kernel=kernel, gamma=1.5, alphas=alpha).fit(X, y)
+    expected = peer(X, y, alpha, kernel, 1.5)(Z)
+    np.testing.assert_allclose(model.decision_function(Z), expected, atol=5e-4)
+    assert (model.predict(Z) == model.classes_[expected.argmax(axis=1)]).all()
+    assert model.alpha_ == alpha
+    assert model.held_out_scores_ is None
+
+
+@pytest.mark.parametrize("chosen", [0.02, 0.1, 0.6])
+def test_chosen_penalty_gives_the_scores_of_a_fit_with_it_alone(small_tiles, monkeypatch, chosen):
+    alphas = (0.02, 0.1, 0.6)
+    monkeypatch.setattr(exact, "best", lambda *found: (alphas.index(chosen), np.zeros(3)))
+    X, y = material()
+    Z, _ = material(seed=1)
+    model = KernelRidgeClassifier(alphas=alphas, random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.decision_function(Z), peer(X, y, chosen)(Z), atol=5e-4)
+
+
+def test_held_out_scores_are_those_of_fits_without_the_held_out_rows(small_tiles, monkeypatch):
+    X, y = material(n=500, spread=0.7)
+    seen = {}
+    choose = exact.best
+
+    def spy(scores, wanted, labels):
+        seen.update(scores=scores, labels=labels)
+        return choose(scores, wanted, labels)
+
+    orders = []
+    order_of = exact.stratified_order
+    monkeypatch.setattr(exact, "best", spy)
+    monkeypatch.setattr(exact, "stratified_order", lambda *args: orders.append(order_of(*args)) or orders[0])
+    alphas = (0.02, 0.1, 0.6)
+    model = KernelRidgeClassifier(alphas=alphas, random_state=3).fit(X, y)
+    n_tiles, tile = exact.leading_tiles(500, None)
+    train, held = np.sort(orders[0][: n_tiles * tile]), np.sort(orders[0][n_tiles * tile :])
+    assert 50 <= len(held) < 50 + n_tiles
+    np.testing.assert_array_equal(model.classes_[seen["labels"]], y[held])
+    targets = 2.0 * (y[:, None] == model.classes_) - 1 - model.intercept_
+    for alpha, found, share in zip(alphas, seen["scores"], model.held_out_scores_, strict=True):
+        ridge = KernelRidge(alpha=alpha, kernel="rbf", gamma=model.scale_).fit(X[train].astype(float), targets[train])
+        expected = ridge.predict(X[held].astype(float))
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+        assert share == pytest.approx(np.mean(expected.argmax(axis=1) == seen["labels"]), abs=0.021)
+    assert model.alpha_ == alphas[int(np.argmax(model.held_out_scores_))]
+
+
+def test_threads_give_the_same_model(small_tiles):
+    X, y = material()
+    first, second = (KernelRidgeClassifier(random_state=0, n_jobs=n_jobs).fit(X, y) for n_jobs in (1, 2))
+    np.testing.assert_allclose(first.dual_coef_, second.dual_coef_, atol=1e-4)
+    assert first.alpha_ == second.alpha_
+
+
+def test_mean_squared_distance_is_that_of_all_pairs():
+    X, y = material(n=150)
+    model = KernelRidgeClassifier(random_state=0).fit(X, y)
+    expected = (pairwise_distances(X.astype(np.float64)) ** 2).mean()
+    assert model.mean_squared_distance_ == pytest.approx(expected, rel=1e-5)
+
+
+def test_two_classes_have_one_score():
+    X, y = material(n_classes=2, n=80)
+    model = KernelRidgeClassifier(alphas=0.1).fit(X, y)
+    scores = model.decision_function(X)
+    assert scores.shape == (80,)
+    np.testing.assert_allclose(scores, peer(X, y, 0.1)(X)[:, 1], atol=1e-4)
+    np.testing.assert_array_equal(model.predict(X), model.classes_[(scores > 0).astype(int)])
+
+
+def test_copies_of_a_row_do_no_harm():
+    X, y = material(n=60)
+    X[10:30] = X[10]
+    y[10:30] = y[10]
+    model = KernelRidgeClassifier(random_state=0).fit(X, y)
+    assert np.isfinite(model.dual_coef_).all()
+    assert (model.predict(X[10:30]) == y[10]).all()
+
+
+def test_rows_that_are_all_one_predict_the_largest_class():
+    X, y = np.ones((20, 3), np.float32), np.array(["a"] * 13 + ["b"] * 7)
+    model = KernelRidgeClassifier(random_state=0).fit(X, y)
+    assert model.mean_squared_distance_ == 1.0
+    assert (model.predict(X) == "a").all()
+
+
+def test_float32_codes_are_kept_without_a_copy_and_left_as_they_are():
+    X, y = material(n=50)
+    before = X.copy()
+    X.setflags(write=False)
+    model = KernelRidgeClassifier(random_state=0).fit(X, y)
+    assert np.shares_memory(model.X_fit_, X)
+    np.testing.assert_array_equal(X, before)
+
+
+def test_float16_codes_take_half_and_predict_the_same(small_tiles):
+    X, y = material(n=400)
+    Z, _ = material(seed=1)
+    full = KernelRidgeClassifier(random_state=0, alphas=0.1).fit(X, y)
+    half = KernelRidgeClassifier(random_state=0, alphas=0.1, dtype="float16").fit(X, y)
+    assert half.X_fit_.nbytes * 2 == full.X_fit_.nbytes
+    np.testing.assert_allclose(half.decision_function(Z), full.decision_function(Z), atol=0.02)
+    given = KernelRidgeClassifier(random_state=0, alphas=0.1, dtype="float16").fit(X.astype(np.float16), y)
+    np.testing.assert_array_equal(given.decision_function(Z), half.decision_function(Z))
+
+
+def test_codes_too_large_for_float16_are_refused():
+    X, y = material(n=30)
+    with pytest.raises(InputError, match="codes are too large for float16; standardise them first"):
+        KernelRidgeClassifier(dtype="float16").fit(1e6 * X, y)
+
+
+def test_far_codes_predict_the_mean_of_the_targets():
+    X, y = material(n=90)
+    model = KernelRidgeClassifier(random_state=0).fit(X, y)
+    np.testing.assert_allclose(model.decision_function(X[:1] + 1e4), model.intercept_[None], atol=1e-6)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(InputError, match="all of y is the class coat; a classifier needs two classes or more"):
+        KernelRidgeClassifier().fit(np.eye(4), ["coat"] * 4)
+
+
+def test_numbers_that_are_none_are_refused():
+    X, y = material(n=30)
+    X[3, 4] = np.nan
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        KernelRidgeClassifier().fit(X, y)
+
+
+@pytest.mark.parametrize("alphas", [0.0, (), (0.1, -1.0), (0.1, np.inf), "few"])
+def test_penalties_are_above_zero(alphas):
+    X, y = material(n=30)
+    with pytest.raises(ValueError, match="alphas"):
+        KernelRidgeClassifier(alphas=alphas).fit(X, y)
+
+
+def test_a_matrix_without_enough_penalty_is_an_error_that_says_so():
+    X, y = material(n=60)
+    X[1] = X[0]
+    with pytest.raises(InputError, match=r"not positive definite at row \d+ of 60.*a larger penalty"):
+        KernelRidgeClassifier(alphas=1e-12).fit(X, y)
+
+
+def test_memory_is_told_before(capsys):
+    X, y = material(n=50)
+    model = KernelRidgeClassifier(random_state=0, verbose=1).fit(X, y)
+    expected = f"KernelRidgeClassifier for 50 codes: {model.memory_needed(50, 40, 3) / 1e9:.3g} GB of memory"
+    assert expected in capsys.readouterr().err
+
+
+def test_memory_of_the_issue():
+    model = KernelRidgeClassifier()
+    codes = 60_000 * 1000 * 4
+    assert 7.4e9 < model.memory_needed(60_000, 1000) - codes < 7.7e9
+    assert KernelRidgeClassifier(dtype="float16").memory_needed(60_000, 14_400) < model.memory_needed(60_000, 14_400) - 8e8
+    assert KernelRidgeClassifier(landmarks=8000).memory_needed(60_000, 1000) - codes < 1.6e9
+
+
+def test_more_memory_than_the_machine_has_is_refused(monkeypatch):
+    X, y = material(n=50)
+    monkeypatch.setattr("featrec.classifiers._memory._physical", lambda: 10_000)
+    with pytest.raises(InputError, match=r"needs .* GB of memory and this machine has 1e-05 GB; use landmarks=8000"):
+        KernelRidgeClassifier().fit(X, y)
+
+
+def test_more_memory_than_is_free_is_a_warning(monkeypatch):
+    X, y = material(n=50)
+    monkeypatch.setattr("featrec.classifiers._memory._available", lambda: 10_000)
+    with pytest.warns(FeatrecWarning, match=r"besides the codes and 1e-05 GB are free; use landmarks=8000"):
+        KernelRidgeClassifier().fit(X, y)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_landmarks_are_the_nystroem_approximation(small_tiles, kernel):
+    X, y = material(n=400, spread=0.7)
+    Z, _ = material(seed=1, spread=0.7)
+    model = KernelRidgeClassifier(kernel=kernel, gamma=2.0, landmarks=100, alphas=0.2, random_state=0).fit(X, y)
+    marks = model.X_fit_.astype(np.float64)
+
+    def values(A, B):
+        return np.exp(-model.scale_ * pairwise_distances(A, B) ** 2) if kernel == "rbf" else A @ B.T
+
+    across, among = values(X.astype(float), marks), values(marks, marks)
+    among += 1e-5 * among.diagonal().mean() * np.eye(len(marks))
+    targets = 2.0 * (y[:, None] == model.classes_) - 1 - model.intercept_
+    weights = np.linalg.solve(across.T @ across + 0.2 * among, across.T @ targets)
+    expected = values(Z.astype(float), marks) @ weights + model.intercept_
+    np.testing.assert_allclose(model.decision_function(Z), expected, atol=2e-3)
+    assert len(np.unique(marks, axis=0)) == 100
+
+
+def test_landmarks_choose_the_penalty_on_held_out_rows(small_tiles, monkeypatch):
+    X, y = material(n=400, spread=0.7)
+    alphas = (0.05, 0.2, 1.0)
+    chosen = KernelRidgeClassifier(landmarks=100, alphas=alphas, random_state=0).fit(X, y)
+    alone = KernelRidgeClassifier(landmarks=100, alphas=chosen.alpha_, random_state=0).fit(X, y)
+    np.testing.assert_allclose(chosen.decision_function(X), alone.decision_function(X), atol=2e-3)
+    assert chosen.held_out_scores_.shape == (3,)
+    assert chosen.alpha_ == alphas[int(np.argmax(chosen.held_out_scores_))]
+
+
+def test_as_many_landmarks_as_codes_are_the_exact_solution():
+    X, y = material(n=60)
+    exactly = KernelRidgeClassifier(random_state=0).fit(X, y)
+    marked = KernelRidgeClassifier(random_state=0, landmarks=60).fit(X, y)
+    np.testing.assert_array_equal(marked.dual_coef_, exactly.dual_coef_)
+
+
+def test_nearly_all_landmarks_are_nearly_the_exact_solution(small_tiles):
+    X, y = material(n=200)
+    Z, _ = material(seed=1)
+    exactly = KernelRidgeClassifier(alphas=0.1).fit(X, y).decision_function(Z)
+    marked = KernelRidgeClassifier(alphas=0.1, landmarks=199, random_state=0).fit(X, y).decision_function(Z)
+    np.testing.assert_allclose(marked, exactly, atol=0.05)
+
+
+@pytest.mark.parametrize("landmarks", [None, 25])
+def test_few_rows_of_a_rare_class(landmarks):
+    X, y = material(n=40)
+    y[:] = "coat"
+    y[:2], y[2] = "shirt", "boot"
+    X[:3] += 5
+    model = KernelRidgeClassifier(random_state=0, landmarks=landmarks).fit(X, y)
+    assert list(model.classes_) == ["boot", "coat", "shirt"]
+    assert model.decision_function(X).shape == (40, 3)
+
+
+def test_two_rows_are_enough():
+    model = KernelRidgeClassifier(random_state=0).fit(np.array([[0.0], [1.0]]), ["a", "b"])
+    assert list(model.predict([[-0.5], [1.5]])) == ["a", "b"]
+
+
+@pytest.mark.parametrize("arguments", [{"dtype": "float16"}, {"landmarks": 20}, {"kernel": "linear", "alphas": 5.0}])
+def test_model_file_gives_the_same_scores(arguments, tmp_path):
+    X, y = material(n=60)
+    model = KernelRidgeClassifier(random_state=0, **arguments).fit(X, y)
+    save(model, tmp_path / "model.featrec")
+    np.testing.assert_array_equal(load(tmp_path / "model.featrec").decision_function(X), model.decision_function(X))

@@ -1,0 +1,179 @@
+"""Patches against the naive twin, scikit-learn's extract_patches_2d and the formula."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.feature_extraction.image import extract_patches_2d
+from sklearn.pipeline import make_pipeline
+
+from featrec.compiled._patches import cut_patches
+from featrec.descriptors import DescriptorCache, Patches, Whiten
+from featrec.encoders import BagOfWords
+from featrec.exceptions import InputError, MissingImageError
+from tests.naive import patches as naive
+
+
+def picture(shape=(11, 14, 3), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def by_formula(image, size, contrast):
+    """scikit-learn cuts; the rest is a line each."""
+    patches = extract_patches_2d(image.astype(float), (size, size))
+    patches = patches.reshape(len(patches), -1)
+    deviations = patches - patches.mean(axis=1, keepdims=True)
+    return deviations / np.sqrt(patches.var(axis=1, ddof=1, keepdims=True) + contrast)
+
+
+@pytest.mark.parametrize("size, stride", [(1, 1), (3, 1), (4, 2), (3, 5), (9, 1), (2, 2)])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("contrast", [-1.0, 0.0, 10.0])
+def test_patches_equal_the_naive_twin(size, stride, channels, contrast):
+    pictures = picture((2, 9, 12 * channels))
+    pictures[1, :, : 6 * channels] = 77  # flat in part
+    n = 2 * ((9 - size) // stride + 1) * ((12 - size) // stride + 1)
+    found, expected = (np.full((n, size * size * channels), np.nan, np.float32) for _ in range(2))
+    cut_patches(pictures, size, channels, stride, 0.5, contrast, found)
+    naive.cut_patches(pictures, size, channels, stride, 0.5, contrast, expected)
+    np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (11, 30)])
+@pytest.mark.parametrize("contrast", [0.0, 10.0, 100.0])
+def test_a_descriptor_is_a_patch_of_scikit_learns_by_the_formula(shape, contrast):
+    image = picture(shape)
+    bag = Patches(6, contrast=contrast).fit([image]).extract(image)
+    np.testing.assert_allclose(bag.descriptors, by_formula(image, 6, contrast), atol=1e-5)
+
+
+def test_without_contrast_the_pixels_are_left_as_they_are():
+    image = picture((9, 10))
+    bag = Patches(4, contrast=None, color="gray").extract(image)
+    np.testing.assert_array_equal(bag.descriptors, extract_patches_2d(image, (4, 4)).reshape(-1, 16))
+
+
+@pytest.mark.parametrize("contrast", [None, 0.0, 10.0])
+@pytest.mark.parametrize("color", ["gray", "rgb"])
+def test_all_types_of_a_picture_give_the_same_patches(contrast, color):
+    image = picture((12, 12)) if color == "gray" else picture()
+    image[:7, :7] = 200
+    patches = Patches(5, contrast=contrast, color=color)
+    expected = patches.extract(image).descriptors
+    for same in (image.astype(np.uint16) * 257, image / 255, (image / 255).astype(np.float32)):
+        np.testing.assert_allclose(patches.extract(same).descriptors, expected, rtol=2e-6, atol=2e-6)
+
+
+def test_a_picture_of_bits_is_one_of_black_and_white():
+    bits = picture((8, 8)) > 99
+    patches = Patches(3, color="gray")
+    np.testing.assert_array_equal(patches.extract(bits).descriptors, patches.extract(bits * np.uint8(255)).descriptors)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("contrast", [0.0, 10.0])
+def test_flat_patches_are_zero(dtype, contrast):
+    image = np.zeros((20, 20), dtype)
+    image[0, 0] = np.finfo(dtype).max > 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
+    image[10:] += np.float32(0.3) if np.dtype(dtype).kind == "f" else dtype(50)
+    descriptors = Patches(4, contrast=contrast, color="gray").extract(image).descriptors.reshape(17, 17, 16)
+    assert not descriptors[10:].any()
+    assert not descriptors[1:6].any()
+    assert descriptors[0, 0].any()
+    assert np.isfinite(descriptors).all()
+
+
+def test_sums_stay_exact_in_the_largest_patch():
+    image = np.full((121, 120, 3), 65535, np.uint16)
+    image[::2] = 0
+    descriptors = Patches(120, color="rgb").extract(image).descriptors
+    np.testing.assert_allclose(np.abs(descriptors), 1, rtol=2e-3)
+    np.testing.assert_allclose(descriptors[0], -descriptors[1])
+
+
+def test_mirrored_patches_follow_those_of_the_picture():
+    image = picture()
+    plain = Patches(4, stride=3, color="rgb")
+    both = Patches(4, stride=3, color="rgb", mirror=True).extract(image)
+    parts = [plain.extract(image), plain.extract(np.ascontiguousarray(image[:, ::-1]))]
+    np.testing.assert_array_equal(both.descriptors, np.concatenate([part.descriptors for part in parts]))
+    np.testing.assert_array_equal(both.frames, np.concatenate([part.frames for part in parts]))
+
+
+def test_frames_are_centres_row_by_row():
+    bag = Patches(4, stride=3, color="gray").extract(picture((8, 11)))
+    expected = [[x + 1.5, y + 1.5, 4, -1] for y in (0, 3) for x in (0, 3, 6)]
+    np.testing.assert_array_equal(bag.frames, expected)
+    assert bag.size == (8, 11)
+    assert not bag.frames.flags.writeable
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_a_picture_smaller_than_a_patch_gives_an_empty_bag(mirror):
+    bag = Patches(6, color="rgb", mirror=mirror).extract(picture((5, 40, 3)))
+    assert bag.descriptors.shape == (0, 108)
+    assert bag.frames.shape == (0, 4)
+    assert bag.size == (5, 40)
+
+
+def test_colour_follows_the_first_picture():
+    gray, color = picture((8, 8)), picture((8, 8, 3))
+    assert Patches().fit([gray, color]).color_ == "gray"
+    assert Patches().fit([color, gray]).color_ == "rgb"
+    assert Patches(color="gray").fit([color]).color_ == "gray"
+    assert Patches(3).fit([color]).extract(gray).descriptors.shape[1] == 27
+    three = np.repeat(gray[..., None], 3, axis=2)
+    patches = Patches(3, color="rgb")
+    np.testing.assert_array_equal(patches.extract(gray).descriptors, patches.extract(three).descriptors)
+
+
+def test_unfitted_with_auto_it_says_what_fit_learns():
+    for ask in (lambda p: p.transform([picture()]), lambda p: p.extract(picture()), lambda p: p.get_feature_names_out()):
+        with pytest.raises(NotFittedError, match="learns in fit whether pictures have colour"):
+            ask(Patches())
+    assert len(Patches(3, color="rgb").get_feature_names_out()) == 27
+
+
+def test_the_first_picture_that_can_be_read_decides():
+    batch = ["nowhere.png", picture((8, 8))]
+    with pytest.raises(MissingImageError, match="nowhere"):
+        Patches().fit(batch)
+    patches = Patches(on_error="empty").fit(batch)
+    assert patches.color_ == "gray"
+    assert [len(bag.descriptors) for bag in patches.transform(batch)] == [0, 9]
+    with pytest.raises(InputError, match="none of the 1 pictures can be used"):
+        Patches(on_error="empty").fit(batch[:1])
+    with pytest.raises(InputError, match="needs one picture at least"):
+        Patches().fit([])
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"size": 0}, "'size' parameter of Patches"),
+        ({"size": 121}, "'size' parameter of Patches"),
+        ({"stride": 0}, "'stride' parameter of Patches"),
+        ({"contrast": -1}, "'contrast' parameter of Patches"),
+        ({"color": "hsv"}, "'color' parameter of Patches"),
+    ],
+)
+def test_parameters_out_of_range(options, message):
+    with pytest.raises(ValueError, match=message):
+        Patches(**options).fit([picture()])
+
+
+def test_auto_and_the_colour_that_it_found_share_a_cache(tmp_path):
+    image, cache = picture((8, 8, 3)), DescriptorCache(tmp_path / "cache")
+    first = Patches(cache=cache).fit([image]).transform([image])[0]
+    second = Patches(color="rgb", cache=cache).transform([image])[0]
+    np.testing.assert_array_equal(first.descriptors, second.descriptors)
+    assert (cache.info().misses, cache.info().hits) == (1, 1)
+
+
+def test_from_patch_to_code_in_a_pipeline():
+    pictures = picture((6, 16, 16, 3))
+    model = make_pipeline(
+        Patches(5, mirror=True), Whiten(whiten="zca", regularization=0, epsilon=0.1), BagOfWords(4, random_state=0)
+    )
+    codes = model.fit_transform(pictures)
+    np.testing.assert_array_equal(codes, model.transform(pictures / 255))
+    assert codes.shape == (6, 4)

@@ -1,0 +1,203 @@
+"""SignCode against the paper's formula, by its naive twin and by scikit-learn's neighbours."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.frozen import FrozenEstimator
+from sklearn.neighbors import NearestNeighbors
+
+from featrec import Bag
+from featrec.compiled._sign_codes import sign_code
+from featrec.encoders import SignCode, SpatialPyramid
+from featrec.encoders._sign_code import wanted_words
+from featrec.exceptions import InputError, MetricError
+from featrec.persistence import load, save
+from featrec.testing import check_encoder
+from featrec.vocabularies import BinaryVocabulary, RandomVocabulary
+from tests.naive import codes as naive
+
+
+def bag(rng, n, d=6):
+    frames = np.column_stack([rng.uniform(0, 60, n), rng.uniform(0, 40, n), np.full(n, 4), np.full(n, -1)])
+    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
+
+
+def votes(points, words, wanted):
+    """The neighbours that scikit-learn finds, as rows of ones and zeros."""
+    search = NearestNeighbors(n_neighbors=wanted).fit(words.astype(np.float64))
+    found = np.zeros((len(points), 2, len(words)))
+    for side, sign in enumerate((1, -1)):
+        near = search.kneighbors(sign * points.astype(np.float64), return_distance=False)
+        np.put_along_axis(found[:, side], near, 1, axis=1)
+    return found.reshape(len(points), -1)
+
+
+def both(points, words, cells, share, n_cells):
+    given = wanted_words(share, len(words))
+    found, expected = np.empty((2, n_cells, 2 * len(words)), np.float32)
+    sign_code(points, words.astype(np.float32), cells, *given, found)
+    naive.sign_code(points, words.astype(np.float32), cells, *given, expected)
+    return found, expected
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+@pytest.mark.parametrize("share", [1e-9, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("n, k, d, n_cells", [(1, 1, 1, 1), (2, 3, 5, 1), (40, 17, 6, 3), (35, 4, 3, 35), (0, 3, 2, 2)])
+def test_the_loop_is_its_naive_twin(rng, n, k, d, n_cells, share, kind):
+    points, words = rng.uniform(0, 255, (n, d)).astype(kind), rng.uniform(0, 255, (k, d)).astype(kind)
+    found, expected = both(points, words, rng.integers(n_cells, size=n), share, n_cells)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_words_as_near_as_the_last_one_all_count(rng, share):
+    """On whole numbers half of all distances are ties."""
+    points, words = rng.integers(-2, 3, (60, 3)).astype(np.float32), rng.integers(-2, 3, (80, 3)).astype(np.float32)
+    found, expected = both(points, words, np.arange(60), share, 60)
+    np.testing.assert_array_equal(found, expected)
+    assert (found[:, :80].sum(axis=1) > wanted_words(share, 80)[0]).any()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
+def test_all_words_alike(rng, share):
+    points, words = rng.normal(size=(9, 5)).astype(np.float32), np.full((30, 5), 0.1, np.float32)
+    found, expected = both(points, words, np.zeros(9, np.int64), share, 1)
+    np.testing.assert_array_equal(found, expected)
+    assert (found == 9).all()
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize("make", ["far", "two", "steep"])
+def test_distances_that_are_far_from_normal(rng, make, scale):
+    """A word a thousand times as far as others, two clusters far apart, distances over nine powers of ten."""
+    words = rng.normal(size=(300, 4))
+    if make == "far":
+        words[7] *= 1000
+    if make == "two":
+        words[150:] += 1e4
+    if make == "steep":
+        words *= 10 ** rng.uniform(-5, 4, (300, 1))
+    points = (scale * rng.normal(size=(20, 4))).astype(np.float32)
+    words = (scale * words).astype(np.float32)
+    for share in (0.003, 0.5, 0.51, 0.997):
+        wanted, *guess = wanted_words(share, 300)
+        found = np.empty((20, 600), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # of squares, which only a guess is made of
+            sign_code(points, words, np.arange(20), wanted, *guess, found)
+        # float32 orders distances that it cannot tell apart as it likes: as many votes, and no distance out of order.
+        for x, code in zip(points.astype(float), found, strict=True):
+            for sign, near in zip((1, -1), code.reshape(2, 300) > 0, strict=True):
+                z = (words.astype(float) ** 2).sum(axis=1) / 2 - sign * words.astype(float) @ x
+                assert near.sum() >= wanted
+                slack = 1e-6 * (abs(words.astype(float)) @ abs(x) + (words.astype(float) ** 2).sum(axis=1))
+                last = np.sort(z)[wanted - 1]
+                assert (z[near] <= last + slack[near] + slack.min()).all()
+                assert near[z < last - slack - slack[np.argsort(z)[wanted - 1]]].all()
+
+
+@pytest.mark.parametrize("n, k", [(191, 5), (193, 63), (400, 1700)])
+@pytest.mark.parametrize("n_cells", [1, 3])
+def test_several_tiles_of_points(rng, n, k, n_cells):
+    points, words = rng.normal(size=(n, 9)).astype(np.float32), rng.normal(size=(k, 9)).astype(np.float32)
+    cells = rng.integers(n_cells, size=n)
+    wanted, *guess = wanted_words(0.4, k)
+    found = np.empty((n_cells, 2 * k), np.float32)
+    sign_code(points, words, cells, wanted, *guess, found)
+    each = votes(points, words, wanted)
+    expected = np.stack([each[cells == cell].sum(axis=0) for cell in range(n_cells)])
+    assert found.sum() == expected.sum() == 2 * n * wanted
+    assert abs(found - expected).sum() <= 1e-5 * expected.sum()
+
+
+@pytest.mark.parametrize("norm", ["mean", "l2", "hellinger", None])
+def test_the_code_is_the_papers(rng, norm):
+    bags = [bag(rng, 40), bag(rng, 25)]
+    vocabulary = RandomVocabulary(10, unit_length=False, random_state=0)
+    encoder = SignCode(vocabulary, norm=norm).fit(bags)
+    for code, one in zip(encoder.transform(bags), bags, strict=True):
+        summed = votes(one.descriptors, encoder.vocabulary_.words_, 4).sum(axis=0)
+        expected = {
+            "mean": summed / len(one.descriptors),
+            "l2": summed / np.linalg.norm(summed),
+            "hellinger": np.sqrt(summed / summed.sum()),
+            None: summed,
+        }[norm]
+        np.testing.assert_allclose(code, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("share", "k", "wanted"), [(0.4, 10, 4), (1e-9, 10, 1), (1.0, 7, 7), (0.5, 1, 1), (0.29, 10, 3)])
+def test_a_share_is_whole_words(rng, share, k, wanted):
+    one = bag(rng, 20)
+    code = SignCode(k, share=share, norm=None, random_state=0).fit_transform([one])[0]
+    assert code[:k].sum() == code[k:].sum() == 20 * wanted
+
+
+@pytest.mark.parametrize("encoder", [SignCode(5), SpatialPyramid(SignCode(5, norm="l2"), levels=2)])
+def test_what_every_encoder_is_held_to(encoder):
+    check_encoder(encoder)
+
+
+def test_a_region_of_a_pyramid_is_an_image_of_its_own(rng):
+    bags = [bag(rng, n) for n in (70, 300, 1, 2)]
+    pyramid = SpatialPyramid(SignCode(5, random_state=0), levels=[(1, 1), (2, 1)]).fit(bags)
+    for code, one in zip(pyramid.transform(bags), bags, strict=True):
+        top = (one.frames[:, 1] + 0.5) / 40 < 0.5
+        regions = [one.descriptors, one.descriptors[top], one.descriptors[~top]]
+        alone = [pyramid.encoder_.transform([Bag(x)])[0] if len(x) else np.zeros(10) for x in regions]
+        np.testing.assert_allclose(code, np.concatenate(alone) / np.sqrt(2), atol=1e-6)
+
+
+def test_a_number_of_words_draws_them_at_random(rng):
+    bags = [bag(rng, 50) for _ in range(3)]
+    by_number = SignCode(8, random_state=4).fit(bags)
+    by_vocabulary = SignCode(RandomVocabulary(8, random_state=4)).fit(bags)
+    np.testing.assert_array_equal(by_number.transform(bags), by_vocabulary.transform(bags))
+    assert by_number.transform(bags).shape == (3, 16) == (3, len(by_number.get_feature_names_out()))
+
+
+def test_bytes_are_taken_as_numbers(rng):
+    points = rng.integers(0, 256, (60, 8), np.uint8)
+    vocabulary = RandomVocabulary(10, unit_length=False, random_state=0).fit(points)
+    encoder = SignCode(FrozenEstimator(vocabulary)).fit([Bag(points)])
+    expected = votes(points, vocabulary.words_, 4).mean(axis=0)
+    np.testing.assert_allclose(encoder.transform([Bag(points)])[0], expected, rtol=1e-5)
+    np.testing.assert_array_equal(encoder.transform([Bag(points)]), encoder.transform([Bag(points.astype(np.float32))]))
+
+
+def test_scikit_learns_k_means_is_a_vocabulary(rng):
+    bags = [bag(rng, 40)]
+    encoder = SignCode(MiniBatchKMeans(4, n_init=1, random_state=0)).fit(bags)
+    expected = votes(bags[0].descriptors, encoder.vocabulary_.cluster_centers_, 2).mean(axis=0)
+    np.testing.assert_allclose(encoder.transform(bags)[0], expected, rtol=1e-5)
+
+
+def test_read_only_descriptors_and_two_threads_at_once(rng):
+    one = bag(rng, 700)
+    one.descriptors.setflags(write=False)
+    encoder = SignCode(16, random_state=0).fit([one])
+    expected = encoder.transform([one])
+    with ThreadPoolExecutor(2) as pool:
+        for code in pool.map(lambda _: encoder.transform([one]), range(8)):
+            np.testing.assert_array_equal(code, expected)
+
+
+def test_a_saved_encoder_gives_the_same_codes(rng, tmp_path):
+    bags = [bag(rng, 30), bag(rng, 20)]
+    encoder = SignCode(5, random_state=0).fit(bags)
+    save(encoder, tmp_path / "sign.featrec")
+    np.testing.assert_array_equal(load(tmp_path / "sign.featrec").transform(bags), encoder.transform(bags))
+
+
+def test_refusals_name_the_way_out(rng):
+    bits = [Bag(rng.integers(0, 256, (30, 4), dtype=np.uint8), metric="hamming")]
+    with pytest.raises(MetricError, match="hamming"):
+        SignCode(4).fit(bits)
+    with pytest.raises(MetricError, match="SignCode measures differences of numbers"):
+        SignCode(BinaryVocabulary(4)).fit(bits)
+    with pytest.raises(InputError, match=r"40 words cannot be learned from 30 descriptors"):
+        SignCode(40).fit([bag(rng, 30)])
+    for share in (0, 1.1):
+        with pytest.raises(ValueError, match="share"):
+            SignCode(4, share=share).fit([bag(rng, 30)])

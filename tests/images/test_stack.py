@@ -1,0 +1,104 @@
+"""Pictures of one size described together, and those of one array without a step for each."""
+
+import numpy as np
+import pytest
+
+from featrec.exceptions import FailedImageWarning, ImageError
+from featrec.images import GlobalExtractor, check_images
+from featrec.images._dark import DarkWatch
+from featrec.images._stack import stacked
+from featrec.preprocessing import Resize
+
+
+class RowMeans(GlobalExtractor):
+    """Notes what it is given."""
+
+    def __init__(self, given=None, on_error="raise", n_jobs=None):
+        self.given, self.on_error, self.n_jobs = given, on_error, n_jobs
+
+    def _describe_stack(self, images):
+        if images.shape[1] < 3:
+            raise ImageError(f"needs 3 rows; got {images.shape[1]}")
+        if self.given is not None:
+            self.given.append(images.shape)
+        return images.reshape(len(images), images.shape[1], -1).mean(axis=2)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+@pytest.mark.parametrize("rows", [slice(None), slice(2, 7), slice(None, None, -2), [3, 3, 1], [6]])
+def test_a_stack_is_what_reading_one_by_one_gives(rng, shape, dtype, rows):
+    pictures = rng.integers(0, 2, (9, *shape)).astype(dtype)
+    images = check_images(pictures)[rows].then(DarkWatch())
+    stack = stacked(images)
+    assert stack.dtype == dtype
+    assert stack.flags.c_contiguous
+    np.testing.assert_array_equal(stack, np.stack(list(images)))
+
+
+@pytest.mark.parametrize(
+    "pictures",
+    [
+        np.zeros((3, 4, 5), np.uint16),
+        np.zeros((3, 4, 5), bool),
+        np.zeros((3, 4, 5), ">f4"),
+        np.zeros((3, 4, 5, 4), np.uint8),
+        np.full((3, 4, 5), np.nan),
+        np.full((3, 4, 5), 1.001),
+        np.zeros((3, 0, 5)),
+        list(np.zeros((3, 4, 5))),
+        np.ma.masked_equal(np.arange(60, dtype=np.uint8).reshape(3, 4, 5), 7),
+    ],
+    ids=["16 bits", "bool", "foreign", "alpha", "nan", "too bright", "empty", "list", "masked"],
+)
+def test_other_pictures_are_read_one_by_one(pictures):
+    assert stacked(check_images(pictures)) is None
+
+
+def test_a_step_before_is_done_for_each():
+    assert stacked(Resize(3).transform(np.zeros((3, 4, 5), np.uint8))) is None
+
+
+def test_an_array_is_described_in_few_calls_and_a_list_by_sizes(rng):
+    given = []
+    extractor = RowMeans(given)
+    pictures = rng.random((40, 3, 5))
+    codes = extractor.transform(pictures)
+    np.testing.assert_allclose(codes, pictures.mean(axis=2), rtol=1e-6)
+    assert sum(shape[0] for shape in given) == 40
+    assert len(given) <= 4
+    given.clear()
+    extractor._describe_batch([*pictures[:2], np.zeros((3, 5), np.uint8), pictures[2]])
+    assert given == [(3, 3, 5), (1, 3, 5)]
+
+
+def test_the_picture_that_is_refused_is_named_among_those_of_a_batch(rng):
+    pictures = [rng.random((3, 4)), rng.random((3, 5)), rng.random((2, 4)), rng.random((2, 4))]
+    with pytest.raises(ImageError, match="image 2: needs 3 rows; got 2"):
+        RowMeans().fit_transform(pictures)
+    extractor = RowMeans(on_error="empty").fit(pictures)
+    with pytest.warns(FailedImageWarning, match="2 of 4 images"):
+        codes = extractor.transform(pictures)
+    np.testing.assert_allclose(codes[:2], [picture.mean(axis=1) for picture in pictures[:2]], rtol=1e-6)
+    assert not codes[2:].any()
+    assert [failure.index for failure in extractor.failures_] == [2, 3]
+    with pytest.raises(ImageError, match=r"image 1: RowMeans gives 4 numbers, 3 for those before; all must agree"):
+        RowMeans(on_error="empty").transform([rng.random((3, 4)), rng.random((4, 4))])
+
+
+def test_before_fit_an_array_of_failures_has_no_width():
+    with pytest.warns(FailedImageWarning, match="2 of 2 images"):
+        assert RowMeans(on_error="empty").transform(np.zeros((2, 2, 2))).shape == (2, 0)
+
+
+def test_others_go_through_their_pictures_one_by_one():
+    class Mean(GlobalExtractor):
+        def _describe(self, image):
+            if image.max() > 0.5:
+                raise ImageError("too bright")
+            return [image.mean()]
+
+    pictures = np.zeros((5, 2, 2))
+    pictures[3] = 1
+    with pytest.raises(ImageError, match="image 3: too bright"):
+        Mean().transform(pictures)

@@ -1,0 +1,10 @@
+"""Descriptors less their mean, times a matrix, in plain loops."""
+
+import numpy as np
+
+
+def project(descriptors, mean, projection, n_rows, projected):
+    for i, j in np.ndindex(projected.shape):
+        projected[i, j] = sum(
+            (float(x) - float(m)) * float(p) for x, m, p in zip(descriptors[i], mean, projection[:, j], strict=True)
+        )

@@ -1,0 +1,135 @@
+"""Deskew against its naive twin, SciPy's affine transform and what a shear does."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import affine_transform
+
+from featrec.compiled._deskew import lean, shear
+from featrec.datasets import load_dataset
+from featrec.images import as_gray
+from featrec.preprocessing import Deskew
+from tests.naive import deskew as naive
+
+
+def blob(tilt, *, shape=(28, 28), center=(13.5, 13.5), white=1.0):
+    """A smooth stroke that leans by so many columns a row."""
+    y, x = np.indices(shape) - np.array(center)[:, None, None]
+    return white * np.exp(-(((x - tilt * y) / 2.0) ** 2) - (y / 6.0) ** 2)
+
+
+def skew_of(image):
+    found = np.empty(3)
+    lean(as_gray(image).astype(float), found)
+    return found[2]
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (7, 1), (9, 12)])
+def test_lean_equals_the_naive_twin(rng, shape):
+    mass, found, expected = rng.random(shape), np.full(3, np.nan), np.zeros(3)
+    lean(mass, found)
+    naive.lean(mass, expected)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    "skew, across, down", [(0, 0, 0), (0.4, -2.3, 0), (-1.7, 5.5, 1.25), (0.2, 0.5, -2.5), (0, 2, -3), (9, 0, 40)]
+)
+def test_shear_equals_the_naive_twin(rng, channels, skew, across, down):
+    picture = rng.random((8, 10, channels))
+    found, expected = np.full(picture.shape, np.nan), np.zeros(picture.shape)
+    shear(picture, skew, across, down, 0.3, found)
+    naive.shear(picture, skew, across, down, 0.3, expected)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("center", [False, True])
+def test_it_is_scipys_affine_transform_by_the_moments(center):
+    image = blob(0.6, center=(12, 15.3))
+    y, x = np.indices(image.shape)
+    mean_y, mean_x = (image * y).sum() / image.sum(), (image * x).sum() / image.sum()
+    skew = (image * (x - mean_x) * (y - mean_y)).sum() / (image * (y - mean_y) ** 2).sum()
+    matrix = np.array([[1, 0], [skew, 1]])
+    source = np.array([mean_y, mean_x])
+    offset = source - matrix @ ([13.5, 13.5] if center else source)
+    expected = affine_transform(image, matrix, offset, order=1, mode="grid-constant")
+    np.testing.assert_allclose(Deskew(center=center).apply(image), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("tilt", [-0.8, -0.2, 0.5])
+@pytest.mark.parametrize("background", ["dark", "light", "auto"])
+def test_a_leaning_stroke_stands_upright(tilt, background):
+    image = blob(tilt)
+    expected = blob(0.0)
+    if background == "light":
+        image, expected = 1 - image, 1 - expected
+    changed = Deskew(background=background).apply(image)
+    np.testing.assert_allclose(changed, expected, atol=0.06)  # of a narrow stroke interpolation takes off the top
+    mass = 1 - changed if background == "light" else changed
+    assert abs(skew_of(mass)) < 0.02
+
+
+def test_the_ground_is_found_at_the_rim():
+    image = blob(0.5)
+    np.testing.assert_array_equal(Deskew().apply(image), Deskew(background="dark").apply(image))
+    np.testing.assert_array_equal(Deskew().apply(1 - image), Deskew(background="light").apply(1 - image))
+    np.testing.assert_allclose(Deskew().apply(1 - image), 1 - Deskew().apply(image), atol=1e-12)
+
+
+def test_twice_is_once_but_for_interpolation():
+    train, _ = load_dataset("digits")
+    step = Deskew(background="dark")
+    for digit in train[:40]:
+        once = step.apply(np.pad(digit, 4).repeat(3, 0).repeat(3, 1).astype(np.uint8))
+        assert abs(skew_of(once)) < 0.05
+        assert np.abs(step.apply(once).astype(float) - once).mean() < 4
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_type_and_size_are_kept_and_types_agree(dtype, channels):
+    values = blob(0.4, shape=(20, 31), center=(10, 14))
+    values = np.stack([values, values**2, 0.5 * values], axis=-1) if channels else values
+    whole = np.rint(values * 255).astype(np.uint8)
+    image = {"u1": whole, "u2": whole.astype(np.uint16) * 257}.get(np.dtype(dtype).str[1:], (whole / 255).astype(dtype))
+    image.setflags(write=False)
+    changed = Deskew(center=True).apply(image)
+    assert changed.dtype == dtype
+    assert changed.shape == image.shape
+    white = 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
+    expected = Deskew(center=True).apply(whole / 255)
+    # The luma of 8 bits is rounded, from which the moments differ a little.
+    np.testing.assert_allclose(changed / white, expected, atol=0.006)
+
+
+def test_channels_are_sheared_by_the_lean_of_the_luma():
+    image = np.stack([blob(0.5), blob(-0.3), blob(0.1)], axis=-1)
+    changed = Deskew(background="dark").apply(image)
+    assert abs(skew_of(changed)) < 0.02
+    assert skew_of(changed[..., 0]) > 0.1 > -0.1 > skew_of(changed[..., 1])
+
+
+@pytest.mark.parametrize("value", [0, 1, 200, 255])
+@pytest.mark.parametrize("center", [False, True])
+def test_a_picture_of_one_value_comes_back(value, center):
+    image = np.full((9, 12), value, np.uint8)
+    np.testing.assert_array_equal(Deskew(center=center).apply(image), image)
+
+
+def test_a_single_row_is_centred_but_not_sheared():
+    image = np.zeros((9, 9), np.uint8)
+    image[2, 1:4] = 90
+    np.testing.assert_array_equal(Deskew().apply(image), image)
+    np.testing.assert_array_equal(Deskew(center=True).apply(image), np.roll(image, (2, 2), (0, 1)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1, 3), (2, 2)])
+def test_the_smallest_pictures(rng, shape):
+    changed = Deskew(center=True).apply(rng.random(shape))
+    assert changed.shape == shape
+    assert np.isfinite(changed).all()
+
+
+def test_parameters_out_of_range():
+    with pytest.raises(ValueError, match="'background' parameter of Deskew"):
+        Deskew(background="gray").fit([np.zeros((4, 4), np.uint8)])

@@ -1,0 +1,83 @@
+"""Small pictures come in many forms; the recipes for them give the same answer to all."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+from featrec import recipes
+from featrec.datasets import load_dataset
+from featrec.preprocessing import Unflatten
+
+SMALL = ("patches_ridge", "patches_kernel", "hog_svm", "lbp_svm", "pixels_lenet5", "pixels_resnet")
+QUICK = {
+    "patches_ridge": {"n_words": 40},
+    "patches_kernel": {"n_words": 40},
+    "pixels_lenet5": {"epochs": 60},
+    "pixels_resnet": {"width": 8, "epochs": 8},
+}
+N_TRAIN, N_TEST = 60, 30
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """Pictures of 28×28 bytes: the digits that ship, three times as large, with a margin."""
+    train, test = load_dataset("digits")
+    large = [
+        np.pad(np.kron(np.stack(list(part[:n])), np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
+        for part, n in ((train, N_TRAIN), (test, N_TEST))
+    ]
+    return large[0], np.asarray(train.labels[:N_TRAIN]), large[1]
+
+
+@pytest.fixture(params=[name for name in SMALL if name in recipes.names()])
+def recipe(request):
+    if request.param.startswith("pixels"):
+        pytest.importorskip("skorch", reason="networks need the extra torch")
+    return recipes.make(request.param, **QUICK.get(request.param, {}))
+
+
+def as_files(pictures, folder):
+    paths = [folder / f"{place:03}.png" for place in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        Image.fromarray(picture).save(path)
+    return [str(path) for path in paths]
+
+
+def as_frame(pictures, dtype):
+    """What fetch_openml gives: a column for each pixel, whole numbers from 0 to 255 as floats or integers."""
+    names = [f"pixel{place}" for place in range(1, 785)]
+    index = [f"row {place}" for place in range(len(pictures))][::-1]
+    return pd.DataFrame(pictures.reshape(len(pictures), -1).astype(dtype), columns=names, index=index)
+
+
+def test_every_form_gives_the_same_predictions(recipe, digits, tmp_path):
+    train, labels, test = digits
+    expected = clone(recipe).fit(train, labels).predict(test)
+    assert len(set(expected)) > 1
+    forms = {
+        "list": (list, None),
+        "with a channel": (lambda pictures: pictures[..., None], None),
+        "rows": (lambda pictures: pictures.reshape(len(pictures), -1), None),
+        "frame of floats": (lambda pictures: as_frame(pictures, np.float64), 255),
+        "frame of integers": (lambda pictures: as_frame(pictures, np.int64), None),
+    }
+    for form, (change, white) in forms.items():
+        flat = np.ndim(change(test)) == 2
+        model = make_pipeline(Unflatten((28, 28), max_value=white), clone(recipe)) if flat else clone(recipe)
+        assert (model.fit(change(train), labels).predict(change(test)) == expected).all(), form
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+    model = clone(recipe).fit(as_files(train, tmp_path / "train"), labels)
+    assert (model.predict(as_files(test, tmp_path / "test")) == expected).all(), "paths"
+
+
+def test_a_model_takes_other_forms_than_it_was_fitted_with(recipe, digits, tmp_path):
+    train, labels, test = digits
+    model = clone(recipe).fit(train, labels)
+    expected = model.predict(test)
+    assert (model.predict(as_files(test, tmp_path)) == expected).all()
+    frame = as_frame(test, np.float64)
+    assert (model.predict(Unflatten((28, 28), max_value=255).transform(frame)) == expected).all()

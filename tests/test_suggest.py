@@ -1,0 +1,241 @@
+"""recipes.suggest tries what applies, says why the rest does not, and which to take up first."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from featrec import recipes
+from featrec.cli import main
+from featrec.datasets import load_dataset
+from featrec.evaluation import Suggestion, Trial, _trials
+from featrec.evaluation._suggestion import suggested
+from featrec.exceptions import ImageError, InputError
+from featrec.recipes._suggest import sample
+
+QUICK = ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "cnn_svm"]
+
+
+@pytest.fixture(scope="module")
+def digits():
+    train, _ = load_dataset("digits")
+    return np.stack(list(train)), np.asarray(train.labels)
+
+
+@pytest.fixture(scope="module")
+def found(digits):
+    return recipes.suggest(*digits, n_images=100, recipes=QUICK)
+
+
+def test_what_applies_is_tried_and_the_rest_has_a_reason(found):
+    assert isinstance(found, Suggestion)
+    assert {trial.name: trial.state for trial in found.trials} == {
+        "tiny_knn": "tried", "hog_svm": "tried", "color_forest": "left out", "orb_knn": "left out", "cnn_svm": "left out",
+    }  # fmt: skip
+    assert "these are gray" in found["color_forest"].remark
+    assert "nothing but empty bags" in found["orb_knn"].remark
+    assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}"
+    assert found["hog_svm"].remark == recipes.describe("hog_svm")
+    assert found.first in {"tiny_knn", "hog_svm"}
+
+
+def test_the_figures_are_those_of_the_predictions(found, digits):
+    _, labels = digits
+    assert len(found.rows) == len(found.y_true) == len(set(found.rows.tolist()))
+    np.testing.assert_array_equal(labels[found.rows], found.y_true)
+    assert set(np.unique(found.y_true)) == set(np.unique(labels))
+    for trial in found.trials[:2]:
+        assert trial.n_folds == found.n_folds == 3
+        np.testing.assert_array_equal(trial.rows, np.arange(len(found.y_true)))
+        assert trial.accuracy == pytest.approx((trial.y_pred == found.y_true).mean())
+        assert trial.interval[0] < trial.accuracy < trial.interval[1]
+        assert trial.fit_seconds > 0
+        assert trial.seconds_per_image > 0
+    assert found.trials[0].accuracy >= found.trials[1].accuracy > 0.5
+
+
+def test_the_same_seed_gives_the_same_figures(found, digits):
+    again = recipes.suggest(*digits, n_images=100, recipes=["hog_svm"], n_jobs=2)
+    np.testing.assert_array_equal(again["hog_svm"].y_pred, found["hog_svm"].y_pred)
+    other = recipes.suggest(*digits, n_images=100, recipes=["tiny_knn"], random_state=1)
+    assert set(other.rows.tolist()) != set(found.rows.tolist())
+
+
+def test_it_is_a_table_and_sentences(found, tmp_path):
+    text = str(found)
+    assert text == repr(found)
+    assert "of 1,198 pictures, 10 classes, 3 folds; always guessing the largest class would be right for" in text
+    assert f"Try {found.first} first: " in text
+    assert "orb_knn, left out: " in text
+    assert "<th>remark</th>" in found._repr_html_()
+    frame = found.to_frame()
+    assert list(frame.index) == [trial.name for trial in found.trials]
+    assert frame.loc["hog_svm", "accuracy"] == found["hog_svm"].accuracy
+    assert frame.loc["hog_svm", "low"] == found["hog_svm"].interval[0]
+    assert np.isnan(frame.loc["orb_knn", "accuracy"])
+    read = json.loads(found.to_json(tmp_path / "found.json"))
+    assert read["first"] == found.first
+    assert read["trials"][0]["name"] == found.trials[0].name
+    assert "| orb_knn | – |" in found.to_markdown(tmp_path / "found.md")
+    with pytest.raises(KeyError, match="no trial 'nothing'; there are"):
+        found["nothing"]
+
+
+class Clock:
+    """Time that passes only where a test says so."""
+
+    now = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+
+CLOCK = Clock()
+
+
+class Slow(ClassifierMixin, BaseEstimator):
+    """Takes a second for each picture that it learns from."""
+
+    def fit(self, X, y):
+        for _ in X:
+            CLOCK.now += 1.0
+        self.answer_ = y[0]
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.answer_)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    monkeypatch.setattr(_trials, "time", CLOCK)
+
+
+def test_a_slow_recipe_is_cut_in_the_middle_of_its_fit(digits, clock):
+    before = CLOCK.now
+    found = recipes.suggest(*digits, n_images=60, seconds=10, recipes={"slow": Slow(), "tiny_knn": {}})
+    assert CLOCK.now - before == 22, "eleven pictures to warm up, and eleven in earnest"
+    assert found["slow"].state == "cut"
+    assert found["slow"].accuracy is None
+    assert found["slow"].remark == "10 s were over with 0 of 3 folds done; give it more seconds"
+    assert found.first == "tiny_knn"
+    assert "nothing else could be tried to the end" in str(found)
+
+
+def test_folds_that_are_done_are_told(digits, clock):
+    found = recipes.suggest(*digits, n_images=60, seconds=50, recipes={"slow": Slow()})
+    trial = found["slow"]
+    assert trial.state == "cut"
+    assert (trial.n_folds, trial.fit_seconds) == (1, 40.0)
+    assert len(trial.rows) == len(trial.y_pred) == 20
+    assert trial.accuracy == pytest.approx((trial.y_pred == found.y_true[trial.rows]).mean())
+    assert found.first is None
+    assert "nothing to suggest" in str(found)
+
+
+class Broken(Slow):
+    def fit(self, X, y):
+        raise ZeroDivisionError("by zero")
+
+
+def test_an_error_of_one_model_costs_nothing_of_the_others(digits):
+    found = recipes.suggest(*digits, n_images=60, recipes={"broken": Broken(), "tiny_knn": {"size": 8}})
+    assert found["broken"].remark == "ZeroDivisionError: by zero"
+    assert found.first == "tiny_knn"
+
+
+def test_a_picture_that_cannot_be_read_is_named_before_anything_is_tried(tmp_path):
+    for place in range(8):
+        Image.new("L", (20, 20), 30 * place).save(tmp_path / f"{place}.png")
+    (tmp_path / "5.png").write_bytes(b"no picture")
+    paths = [tmp_path / f"{place}.png" for place in range(8)]
+    with pytest.raises(ImageError, match=r"5\.png"):
+        recipes.suggest(paths, ["a", "b"] * 4, recipes=["tiny_knn"])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipes": ["hog_svn"]}, r"there is no recipe 'hog_svn'; .* Did you mean 'hog_svm'\?"),
+        ({"recipes": "hog_svm"}, r"write \['hog_svm'\]"),
+        ({"recipes": []}, "recipes names none; None tries all"),
+        ({"recipes": {"hog_svm": 3}}, "'hog_svm' in recipes has options, as a dict, or is a model; got int"),
+        ({"cv": 1}, "cv is an integer from 2 up; got 1"),
+        ({"n_images": 0.5}, "n_images is an integer from 1 up; got 0.5"),
+        ({"seconds": 0}, "seconds is more than 0; got 0"),
+        ({"confidence": 95}, "confidence lies between 0 and 1"),
+        ({"cv": 1000}, "two classes with 1000 pictures or more, one for each fold, are needed"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(digits, options, message):
+    with pytest.raises(InputError, match=message):
+        recipes.suggest(*digits, **options)
+
+
+def test_each_class_has_its_share_and_one_for_each_fold():
+    labels = np.array(["many"] * 900 + ["some"] * 90 + ["few"] * 5 + ["two"] * 2)
+    rows, too_small = sample(labels, 100, 3, 0)
+    names, counts = np.unique(labels[rows], return_counts=True)
+    assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == {"few": 3, "many": 90, "some": 9}
+    assert too_small == ("two",)
+    everything, _ = sample(labels, 10_000, 2, 0)
+    np.testing.assert_array_equal(everything, np.arange(len(labels)))
+
+
+def made(name, right, seconds, *, state="tried", rows=None, n=100):
+    """A trial with so many right, the first of its pictures."""
+    rows = np.arange(n) if rows is None else rows
+    y_pred = np.where(np.arange(len(rows)) < right, "a", "b")
+    return Trial(name, state, right / len(rows), (0.6, 0.9), seconds, 0.0, 3, "", "", rows, y_pred)
+
+
+def verdict(*trials):
+    y_true = np.array(["a"] * 99 + ["b"])
+    first = suggested(list(trials), y_true, 0.05)
+    return first, Suggestion(trials, first, 1000, np.arange(100), y_true, 3, (), 0.95).verdict()
+
+
+def test_within_the_noise_the_fastest_comes_first():
+    first, said = verdict(made("best", 90, 9.0), made("near", 88, 1.0), made("far", 60, 0.1))
+    assert first == "near"
+    assert "its 88.0 % are within the noise of the best, best with 90.0 % (McNemar p = 0.500)" in said[-1]
+    assert "1.00 s to fit where best takes 9.00 s" in said[-1]
+
+
+def test_beyond_the_noise_the_best_comes_first():
+    first, said = verdict(made("best", 90, 9.0), made("far", 60, 0.1))
+    assert first == "best"
+    assert said[-1] == "Try best first: it is the most accurate, and its lead over far is beyond chance (McNemar p < 0.001)."
+    first, said = verdict(made("best", 90, 0.5), made("near", 89, 1.0))
+    assert said[-1] == "Try best first: it is the most accurate, and the fastest of those within the noise (near)."
+
+
+def test_no_better_than_guessing_is_said_first():
+    _, said = verdict(made("best", 90, 9.0))
+    assert said[0] == "None is beyond chance better than always guessing the largest class (99.0 %)."
+
+
+def test_one_that_was_ahead_when_it_was_cut_is_told():
+    _, said = verdict(made("best", 70, 1.0), made("cut", 40, 30.0, state="cut", rows=np.arange(40, 80)))
+    assert said[-1].startswith("cut had 100.0 % against 75.0 % of best on the same pictures when it was cut")
+
+
+def test_the_command(tmp_path, capsys, rng):
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = (level + rng.integers(-20, 20, (24, 32, 3))).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+    out = tmp_path / "found.json"
+    words = ["suggest", str(tmp_path / "pictures"), "--recipes", "tiny_knn,color_forest", "--cv", "2", "--n-jobs", "1"]
+    assert main([*words, "--json", str(out), "--markdown", str(tmp_path / "found.md")]) == 0
+    printed = capsys.readouterr().out
+    assert "12 of 12 pictures, 2 classes, 2 folds" in printed
+    assert "Try " in printed
+    assert {trial["name"] for trial in json.loads(out.read_text())["trials"]} == {"tiny_knn", "color_forest"}
+    assert "| recipe | accuracy |" in (tmp_path / "found.md").read_text()
+    assert main([*words, "--json", str(tmp_path / "no" / "found.json")]) == 2
+    assert "mkdir -p" in capsys.readouterr().err

@@ -1,0 +1,114 @@
+"""RandomVocabulary: words are descriptors, none zero and no two alike."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from featrec import Bag
+from featrec.exceptions import InputError, MetricError
+from featrec.vocabularies import RandomVocabulary, words_of
+
+
+@parametrize_with_checks([RandomVocabulary(1), RandomVocabulary(3, unit_length=False)])
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+def rows(array):
+    return {tuple(row) for row in np.asarray(array).tolist()}
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+def test_words_are_descriptors(rng, kind):
+    X = rng.integers(1, 256, (50, 6)).astype(kind)
+    words = RandomVocabulary(20, unit_length=False, random_state=0).fit([Bag(X[:30]), Bag(X[30:])]).words_
+    assert words.dtype == kind
+    assert rows(words) <= rows(X)
+    assert len(rows(words)) == 20
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
+def test_words_of_unit_length_are_descriptors_divided_by_theirs(rng, kind):
+    X = rng.integers(1, 256, (40, 6)).astype(kind)
+    words = RandomVocabulary(20, random_state=0).fit(X).words_
+    assert words.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(words, axis=1), 1, rtol=1e-6)
+    cosines = words @ (X / np.linalg.norm(X.astype(float), axis=1, keepdims=True)).T
+    np.testing.assert_allclose(cosines.max(axis=1), 1, rtol=1e-6)
+    assert len(set(cosines.argmax(axis=1))) == 20
+
+
+def test_every_descriptor_has_the_same_chance(rng):
+    X = rng.normal(size=(10, 3)).astype(np.float32)
+    drawn = np.zeros(10)
+    for seed in range(400):
+        words = RandomVocabulary(3, unit_length=False, random_state=seed).fit(X).words_
+        drawn += (words[:, None] == X).all(axis=2).sum(axis=0)
+    # 120 each, with a deviation of 9.
+    assert drawn.sum() == 1200
+    assert abs(drawn - 120).max() < 45
+
+
+@pytest.mark.parametrize("unit_length", [True, False])
+def test_zeros_and_copies_are_left_out(rng, unit_length):
+    different = rng.normal(size=(7, 4)).astype(np.float32)
+    X = np.concatenate([np.repeat(different, 30, axis=0), np.zeros((500, 4), np.float32)])
+    words = RandomVocabulary(7, unit_length=unit_length, random_state=0).fit(X).words_
+    assert len(rows(words)) == 7
+    assert words.any(axis=1).all()
+    wanted = r"8 words cannot be drawn where only 7 differ and are not zero \(n_samples=710, n_features=4\)\. Lower n_words"
+    with pytest.raises(InputError, match=wanted):
+        RandomVocabulary(8, unit_length=unit_length, random_state=0).fit(X)
+
+
+def test_a_negative_zero_is_zero():
+    X = np.array([[0.0, -0.0], [1.0, -0.0], [1.0, 0.0], [-0.0, -0.0]], np.float32)
+    for unit_length in (True, False):
+        with pytest.raises(InputError, match="2 words cannot be drawn where only 1 differ"):
+            RandomVocabulary(2, unit_length=unit_length).fit(X)
+
+
+def test_multiples_are_copies_where_length_is_taken_off():
+    X = np.array([[1, 0], [2, 0], [0, 3]], np.uint8)
+    assert len(RandomVocabulary(3, unit_length=False).fit(X).words_) == 3
+    with pytest.raises(InputError, match="where only 2 differ"):
+        RandomVocabulary(3).fit(X)
+
+
+def test_the_words_do_not_depend_on_threads(rng):
+    bags = [Bag(rng.normal(size=(200, 8))) for _ in range(12)]
+    one, two = (RandomVocabulary(50, max_descriptors=600, random_state=1, n_jobs=n).fit(bags) for n in (1, 2))
+    np.testing.assert_array_equal(one.words_, two.words_)
+    other = RandomVocabulary(50, max_descriptors=600, random_state=2).fit(bags)
+    assert not np.array_equal(one.words_, other.words_)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.uint8])
+def test_nearest_and_words_of(rng, kind):
+    X = rng.integers(0, 256, (60, 5)).astype(kind)
+    vocabulary = RandomVocabulary(9, unit_length=False, random_state=0).fit(X)
+    apart = ((X[:, None].astype(float) - vocabulary.words_.astype(float)) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(vocabulary.nearest(Bag(X)), apart.argmin(axis=1))
+    words, metric = words_of(vocabulary)
+    assert words is vocabulary.words_
+    assert metric == "euclidean"
+
+
+def test_extremely_long_and_short_descriptors_have_directions():
+    X = np.array([[3e38, 0, 3e38], [0, 1e-44, 0]], np.float32)
+    words = RandomVocabulary(2, random_state=0).fit(X).words_
+    np.testing.assert_allclose(np.sort(np.linalg.norm(words, axis=1)), 1, rtol=1e-6)
+
+
+def test_refusals_name_the_way_out(rng):
+    with pytest.raises(InputError, match=r"9 words cannot be learned from 4 descriptors.*Lower n_words"):
+        RandomVocabulary(9).fit([Bag(rng.random((4, 2)))])
+    with pytest.raises(MetricError, match=r"packed bits \(hamming\).*BinaryVocabulary"):
+        RandomVocabulary(2).fit([Bag(np.ones((4, 2), np.uint8), metric="hamming")])
+    with pytest.raises(InputError, match=r"nothing but empty bags.*none of the 3 images"):
+        RandomVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
+    with pytest.raises(ValueError, match="unit_length"):
+        RandomVocabulary(2, unit_length="yes").fit([Bag(rng.random((4, 2)))])
+    with pytest.raises(NotFittedError, match="not fitted"):
+        RandomVocabulary(2).nearest(np.ones((1, 2), np.float32))
