@@ -12,7 +12,7 @@ from typing import Any
 
 from featrec.exceptions import InputError
 
-__all__ = ["cells_of", "read_config"]
+__all__ = ["cells_of", "check_recipe", "read_config"]
 
 HELD_OUT = 0.3  # of each class, where validation = true
 FROM_SEEDS = ("n_jobs", "random_state", "verbose")
@@ -86,7 +86,7 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | N
     for name, values in grid.items():
         if not isinstance(values, list) or not values or name in options:
             raise InputError(f"{name} in the grid of {where} is a list of values to try, and stands in the grid alone")
-    _check_recipe(table["name"], [*options, *grid])
+    check_recipe(table["name"], [*options, *grid])
     title = table.get("title", table["name"])
     for values in itertools.product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
@@ -114,7 +114,8 @@ def _check_dataset(name: str) -> None:
         raise InputError(f"there is no data set {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}")
 
 
-def _check_recipe(name: str, options: Iterable[str]) -> None:
+def check_recipe(name: str, options: Iterable[str]) -> None:
+    """Refuse an option that the recipe does not have, or that is not for the user to give here."""
     from featrec import recipes
 
     recipes.describe(name)  # refuses a name that there is not
@@ -124,7 +125,7 @@ def _check_recipe(name: str, options: Iterable[str]) -> None:
         return
     for option in options:
         if option in FROM_SEEDS:
-            raise InputError(f"{option} is no option here: seeds of the data set and n_jobs of the top level decide")
+            raise InputError(f"{option} is no option of {name!r} here; the seed and the number of threads are given apart")
         if option not in known:
             raise InputError(f"the recipe {name!r} has no option {option!r}{_near(option, known)}; it takes {', '.join(known)}")
     for option, parameter in parameters.items():

@@ -6,10 +6,11 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from featrec.cli._failures import going_on
 from featrec.cli._folders import add_folder, read_split
-from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
+from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_options
 from featrec.cli._terminal import say
 from featrec.exceptions import ImageError, InputError
 
@@ -22,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists")
     model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
+    told = "an option of the recipe, such as mirror=true; again for another"
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=told)
     parser.add_argument(
         "--probability", choices=["calibrated"], help="fit probabilities, which 'featrec predict --min-confidence' asks for"
     )
@@ -38,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out
     _check_output(out, arguments.force)
     make, what = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
-    model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability)
+    options = _options(arguments)
+    model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability, **options)
     train, test = read_split(arguments)
     if len(train.classes) < 2:
         raise InputError(f"{arguments.folder} holds one class, {train.classes[0]!r}; a classifier needs two or more")
@@ -54,6 +58,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(report)
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
     return _told(failed, len(train) + (0 if test is None else len(test)))
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
+    if arguments.options and not arguments.recipe:
+        raise InputError(f"--set is for recipes; a network's options stand behind its file: --cnn {NETWORK_FORM}")
+    if not arguments.options or arguments.recipe == "cnn_svm":
+        return {}
+    given = parse_options(arguments.recipe, arguments.options)
+    if "probability" in given:
+        raise InputError("probability is asked for with --probability calibrated")
+    return given
 
 
 def _told(failed: list[ImageError], total: int) -> int:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from featrec.cli import main
+from featrec.persistence import load
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,24 @@ def test_train_refuses_before_it_trains(folder, model, tmp_path, capsys):
         assert error.count("\n") == 1
     assert model.read_bytes() == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_train_takes_options_of_a_recipe(folder, tmp_path, capsys):
+    out = tmp_path / "m.featrec"
+    options = ["--set", "n_neighbors=3", "--set", "size=[8, 8]"]
+    assert main(["train", str(folder), "--recipe", "tiny_knn", "--out", str(out), *options]) == 0
+    fitted = load(out)
+    assert fitted[-1].n_neighbors == 3
+    assert list(fitted[0].size) == [8, 8]
+    for wrong, told in (
+        (["--set", "n_neighbours=3"], "has no option 'n_neighbours' (did you mean 'n_neighbors'?)"),
+        (["--set", "n_neighbors"], "--set takes NAME=VALUE"),
+        (["--set", "random_state=3"], "the seed and the number of threads are given apart"),
+        (["--set", "probability=calibrated"], "--probability calibrated"),
+    ):
+        capsys.readouterr()
+        assert main(["train", str(folder), "--recipe", "tiny_knn", "--out", str(tmp_path / "n.featrec"), *wrong]) == 2
+        assert told in capsys.readouterr().err
 
 
 def test_train_replaces_a_model_when_told(folder, tmp_path):

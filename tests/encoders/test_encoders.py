@@ -5,7 +5,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.frozen import FrozenEstimator
 
 from featrec import Bag
-from featrec.encoders import BagOfWords, SpatialPyramid
+from featrec.encoders import LLC, BagOfWords, SpatialPyramid
 from featrec.exceptions import EmptyBagWarning, InputError, MetricError
 from featrec.lazy import Bags
 from featrec.vocabularies import KMeansVocabulary
@@ -38,6 +38,23 @@ def test_the_pyramid_is_the_naive_one(bags, grids):
     encode = lambda x: naive.bag_of_words(x, words, "l1")  # noqa: E731
     expected = [naive.spatial_pyramid(b.descriptors, b.frames, b.size, grids, encode, 5) for b in bags]
     assert_allclose(pyramid.transform(bags), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("overlap", "margin"), [(0.3, 0.0), (0.0, 0.13), (0.55, 0.07), (0.9, 0.3)])
+@pytest.mark.parametrize("pooling", ["sum", "max"])
+def test_regions_that_overlap_and_a_margin(bags, overlap, margin, pooling):
+    grids = [(1, 1), (3, 2), (4, 4)]
+    inner = BagOfWords(5, norm="l1", random_state=0) if pooling == "sum" else LLC(9, norm=None, random_state=0)
+    pyramid = SpatialPyramid(inner, levels=grids, overlap=overlap, margin=margin).fit(bags)
+    encode = lambda x: pyramid.encoder_.transform([Bag(x)])[0]  # noqa: E731
+    width = pyramid.encoder_._width()
+    expected = [naive.spatial_pyramid(b.descriptors, b.frames, b.size, grids, encode, width, overlap, margin) for b in bags]
+    assert_allclose(pyramid.transform(bags), expected, atol=1e-6)
+
+
+def test_a_whole_region_of_overlap_is_refused(bags):
+    with pytest.raises(ValueError, match="'overlap' parameter of SpatialPyramid must be"):
+        SpatialPyramid(BagOfWords(4), overlap=1.0).fit(bags)
 
 
 def test_three_levels_are_the_papers_grids(bags):

@@ -15,8 +15,14 @@ def bag_of_words(descriptors, words, norm):
     return np.sqrt(shares) if norm == "hellinger" else shares
 
 
-def spatial_pyramid(descriptors, frames, size, grids, encode, width):
+def spatial_pyramid(descriptors, frames, size, grids, encode, width, overlap=0.0, margin=0.0):
     """Encode the descriptors of each region by themselves; empty regions are zero."""
+
+    def within(place, i, n):
+        side = (1 - 2 * margin) / (n - (n - 1) * overlap)
+        start = margin + i * side * (1 - overlap)
+        return start <= place < start + side
+
     height, wide = size
     code = []
     for rows, columns in grids:
@@ -25,7 +31,7 @@ def spatial_pyramid(descriptors, frames, size, grids, encode, width):
                 inside = [
                     i
                     for i, (x, y) in enumerate(frames[:, :2])
-                    if row <= (y + 0.5) / height * rows < row + 1 and column <= (x + 0.5) / wide * columns < column + 1
+                    if within((y + 0.5) / height, row, rows) and within((x + 0.5) / wide, column, columns)
                 ]
                 code.append(encode(descriptors[inside]) if inside else np.zeros(width))
     return np.concatenate(code) / np.sqrt(len(grids))
