@@ -51,7 +51,8 @@ def color_forest(
 
 def hog_svm(
     *,
-    size: int | tuple[int, int] = (64, 64),
+    size: int | tuple[int, int] | None = (64, 64),
+    pixels_per_cell: Any = (8, 8),
     C: float = 10.0,
     probability: str | None = None,
     on_error: str = "raise",
@@ -59,9 +60,10 @@ def hog_svm(
     verbose: int = 0,
 ) -> Pipeline:
     """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM."""
+    shared: dict[str, Any] = {"on_error": on_error, "n_jobs": n_jobs, "verbose": verbose}
     return make_pipeline(
-        Resize(size),
-        HOG(cells_per_block=(2, 2), on_error=on_error, n_jobs=n_jobs, verbose=verbose),
+        *([] if size is None else [Resize(size)]),
+        HOG(pixels_per_cell=pixels_per_cell, cells_per_block=(2, 2), **shared),
         classifier_of(SVC(C=C, gamma="scale"), probability),
     )
 
