@@ -23,6 +23,7 @@ HEADER = ("recipe", "accuracy, %", "against the best", "training, min", "images/
 LEVELS = {("LeNet5", "mnist"): 0.989, ("SmallResNet", "cifar10"): 0.90}
 NETWORKS = ("CNNFeatures", "LeNet5", "SmallResNet")
 ALPHA = 0.05
+WORTH_TELLING = 1.2  # times as fast or as small
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ def sentences(entries: Sequence[Entry]) -> list[str]:
     if network is None:
         said.append("No network at its level has been measured here, so nothing is claimed about networks.")
     elif engineered is not None:
-        said.append(_lead(network, engineered))
+        said += [_lead(network, engineered), *_costs(network, engineered)]
     for one in entries:
         if one.undertrained and one.level is not None:
             level = f"{_percent(one.accuracy)} % where {100 * one.level:.1f} % is its level"
@@ -102,12 +103,37 @@ def _lead(network: Entry, engineered: Entry) -> str:
     p = p_value(first, second)
     if p is None:
         return f"{first.title} has {figures} of {second.title}, on other pictures."
-    chance = f", which may be chance ({_p(p)})" if p > ALPHA else f" ({_p(p)})"
-    verb = "wins" if p <= ALPHA else "is ahead"
+    if p > ALPHA:
+        return f"**Neither is ahead beyond chance:** {first.title} against {second.title}, {figures} ({_p(p)})."
     if wins:
-        return f"**The network {verb}:** {first.title} against {second.title}, the best engineered recipe, {figures}{chance}."
-    verb = "win" if p <= ALPHA else "are ahead"
-    return f"Engineered features {verb}: {first.title} against {second.title}, the best network, {figures}{chance}."
+        return f"**The network wins:** {first.title} against {second.title}, the best engineered recipe, {figures} ({_p(p)})."
+    return f"Engineered features win: {first.title} against {second.title}, the best network, {figures} ({_p(p)})."
+
+
+def _costs(network: Entry, engineered: Entry) -> list[str]:
+    """What one of the two does with less, the network's part first."""
+    cheaper: dict[bool, list[str]] = {True: [], False: []}
+    for told, name, less in (
+        ("trains {} times as fast", "fit_seconds", True),
+        ("answers {} times as fast", "images_per_second", False),
+        ("is {} times smaller", "model_bytes", True),
+    ):
+        ours, theirs = (_median(one, name) for one in (engineered, network))
+        if ours and theirs:
+            ratio = ours / theirs if less else theirs / ours
+            if max(ratio, 1 / ratio) >= WORTH_TELLING:
+                cheaper[ratio > 1].append(told.format(_number(max(ratio, 1 / ratio))))
+    subjects = ((network, f"**The network {network.title}**"), (engineered, f"{engineered.title}"))
+    return [f"{told} {_and(cheaper[one.network])}." for one, told in subjects if cheaper[one.network]]
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _median(one: Entry, name: str) -> float | None:
+    found = [run[name] for run in one.runs if run[name] is not None]
+    return statistics.median(found) if found else None
 
 
 def p_value(first: Entry, second: Entry) -> float | None:
@@ -123,18 +149,11 @@ def p_value(first: Entry, second: Entry) -> float | None:
 def _line(one: Entry, entries: Sequence[Entry]) -> list[str]:
     best = next((other for other in entries if not other.undertrained), None)
     title = f"{one.title} (*undertrained*)" if one.undertrained else one.title
-    sizes = [run["model_bytes"] for run in one.runs if run["model_bytes"] is not None]
-    figures = [statistics.median(run[name] for run in one.runs) for name in ("fit_seconds", "images_per_second", "peak_mb")]
-    fit, rate, peak = _number(figures[0] / 60), _number(figures[1]), _number(figures[2])
-    return [
-        title,
-        _accuracy(one),
-        _against(one, best),
-        fit,
-        rate,
-        _number(statistics.median(sizes) / 1e6) if sizes else "–",
-        peak,
-    ]
+    shown = []
+    for name, unit in (("fit_seconds", 60), ("images_per_second", 1), ("model_bytes", 1e6), ("peak_mb", 1)):
+        found = _median(one, name)
+        shown.append("–" if found is None else _number(found / unit))
+    return [title, _accuracy(one), _against(one, best), *shown]
 
 
 def _accuracy(one: Entry) -> str:

@@ -1,4 +1,4 @@
-"""The recipes of small pictures, learned from a tenth of each set and judged on other training pictures: no test picture is asked.
+"""Small pictures: learned from a tenth of each set and judged on other training pictures, so that no test picture is asked.
 
 The figures on the whole sets take minutes each; they lie in benchmarks/results/small.jsonl.
 """

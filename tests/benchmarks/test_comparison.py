@@ -47,18 +47,26 @@ def test_where_the_network_wins_the_text_says_so_first():
         (
             905,
             900,
-            "Engineered features are ahead: hog against net, the best network, 90.50 % against 90.00 %, which may be chance",
+            "**Neither is ahead beyond chance:** hog against net, 90.50 % against 90.00 % (p = ",
         ),
         (950, 900, "Engineered features win: hog against net, the best network, 95.00 % against 90.00 % (p < 0.001)."),
         (
             900,
             902,
-            "**The network is ahead:** net against hog, the best engineered recipe, 90.20 % against 90.00 %, which may be",
+            "**Neither is ahead beyond chance:** net against hog, 90.20 % against 90.00 % (p = ",
         ),
     ],
 )
 def test_a_lead_within_chance_is_told_as_that(hog, net, said):
     assert said in comparison.comparison([made("hog", hog), made("net", net, step="CNNFeatures")])
+
+
+def test_what_the_network_does_with_less_is_told():
+    light = {"fit_seconds": 30.0, "images_per_second": 5.0, "model_bytes": 1000}
+    text = comparison.comparison([made("hog", 900), made("net", 900, step="CNNFeatures", **light)])
+    assert "**The network net** trains 3 times as fast and is 2,000 times smaller. hog answers 10 times as fast." in text
+    text = comparison.comparison([made("hog", 900), made("net", 900, step="CNNFeatures")])
+    assert "times" not in text
 
 
 @pytest.mark.parametrize(("step", "dataset", "level"), [("LeNet5", "mnist", 989), ("SmallResNet", "cifar10", 900)])
