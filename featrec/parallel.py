@@ -34,7 +34,7 @@ class Sliceable(Protocol):
 
 
 LARGEST_BATCH = 32
-BATCHES_PER_WORKER = 8
+BATCHES_PER_WORKER = 4
 # Packages that bring a BLAS or OpenMP library of their own.
 BRING_THREADS = ("scipy.linalg", "sklearn", "faiss", "torch", "onnxruntime", "lightgbm", "xgboost")
 PATIENCE = 2.0  # seconds before progress is worth a line
