@@ -150,6 +150,8 @@ class BagsTransformer(CodesOutput, Transformer):
             with bags.naming(i):
                 encoder._check_bag(bag)
                 pooled, in_cells = _pool_cells(encoder, layout, bag)
+                if not np.isfinite(pooled).all():
+                    raise ImageError("its descriptors are too large for a finite code; divide all descriptors by a constant")
             regions[i], counts[i] = layout.merge(pooled, in_cells, encoder.pooling)
             if with_tally:
                 tally = encoder._tally(pooled) + (0 if tally is None else tally)

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -5,8 +7,8 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.frozen import FrozenEstimator
 
 from featrec import Bag
-from featrec.encoders import LLC, BagOfWords, SpatialPyramid
-from featrec.exceptions import EmptyBagWarning, InputError, MetricError
+from featrec.encoders import LLC, BagOfWords, SoftBagOfWords, SpatialPyramid, TriangleCode
+from featrec.exceptions import EmptyBagWarning, ImageError, InputError, MetricError
 from featrec.lazy import Bags
 from featrec.vocabularies import KMeansVocabulary
 from tests.naive import encoders as naive
@@ -50,6 +52,21 @@ def test_regions_that_overlap_and_a_margin(bags, overlap, margin, pooling):
     width = pyramid.encoder_._width()
     expected = [naive.spatial_pyramid(b.descriptors, b.frames, b.size, grids, encode, width, overlap, margin) for b in bags]
     assert_allclose(pyramid.transform(bags), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [TriangleCode, SoftBagOfWords, LLC])
+def test_absurd_descriptors_give_a_finite_code_or_an_error(bags, kind):
+    """Which of the two depends on the loop that the processor allows."""
+    encoder = kind(5, random_state=0).fit(bags)
+
+    def told():
+        try:
+            return np.isfinite(encoder.transform([bags[0], Bag(np.full((3, 6), 1e25))])).all()
+        except ImageError as error:
+            return "image 1: its descriptors are too large for a finite code" in str(error)
+
+    with warnings.catch_warnings(action="ignore"):
+        assert told()
 
 
 def test_a_whole_region_of_overlap_is_refused(bags):
