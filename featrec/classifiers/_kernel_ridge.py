@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, StrOptions, positive_integer, real_number
+from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, positive_integer, real_number
+from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._exact_ridge import Task, fit_exact, leading_tiles, tile_of
 from featrec.classifiers._kernel_tiles import COLUMNS, Kernel, Rows, mean_squared_distance
 from featrec.classifiers._landmark_ridge import fit_landmarks
 from featrec.classifiers._memory import announce
 from featrec.classifiers._penalties import checked, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
-from featrec.exceptions import InputError
 from featrec.parallel import worker_count
 
 __all__ = ["KernelRidgeClassifier"]
@@ -27,7 +24,7 @@ OF_BLAS = 1 << 25
 WAY_OUT = "use landmarks=8000 or another number, dtype='float16', or fewer pictures"
 
 
-class KernelRidgeClassifier(ClassifierMixin, Estimator):
+class KernelRidgeClassifier(CodesClassifier):
     """Kernel ridge regression on labels, exact on tens of thousands of pictures, or in the span of some landmarks.
 
     One class has the target 1 and the others −1, and the squared error is least with a penalty on the solution's length.
@@ -125,6 +122,8 @@ class KernelRidgeClassifier(ClassifierMixin, Estimator):
         **RANDOM_STATE,
     }
 
+    code_types: ClassVar[Any] = [np.float32, np.float16]
+
     def __init__(
         self,
         *,
@@ -195,55 +194,19 @@ class KernelRidgeClassifier(ClassifierMixin, Estimator):
         """
         self._check_parameters()
         alphas = checked(self.alphas)
-        codes, y = validate_data(self, X, y, dtype=[np.float32, np.float16], order="C", ensure_min_samples=2)
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"all of y is the class {self.classes_[0]}; a classifier needs two classes or more")
+        codes, y = validate_data(self, X, y, dtype=self.code_types, order="C", ensure_min_samples=2)
+        labels = self._numbered(y)
         self._announce(codes)
-        targets = _targets(labels, len(self.classes_))
+        targets = signed(labels, len(self.classes_))
         self.intercept_ = targets.mean(axis=0, dtype=np.float64)
         targets -= self.intercept_.astype(np.float32)
         self._solve(codes, Task(targets, labels, alphas, self.held_out, self.random_state, self.n_jobs, self.verbose))
         return self
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """How far each code lies on the side of each class: about 1 where it belongs to it, −1 where not.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-
-        Returns
-        -------
-        scores : array of shape (n, n_classes), or (n,) for two classes
-        """
-        check_is_fitted(self)
-        codes = validate_data(self, X, dtype=[np.float32, np.float16], order="C", reset=False)
+    def _scores(self, codes: np.ndarray) -> np.ndarray:
         rows, _ = Rows.of(codes, self.n_jobs)
         kept = Rows(self.X_fit_, self.squared_lengths_)
-        scores = Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The class of each code.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-
-        Returns
-        -------
-        labels : array of shape (n,)
-        """
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.no_validation = False
-        return tags
+        return Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_
 
     def _is_exact(self, n_samples: int) -> bool:
         return self.landmarks is None or self.landmarks >= n_samples
@@ -273,10 +236,3 @@ class KernelRidgeClassifier(ClassifierMixin, Estimator):
 def _rounded(codes: np.ndarray, dtype: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         return codes.astype(dtype, copy=False)
-
-
-def _targets(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """1 for a row's class and -1 for the others; one column for two classes."""
-    if n_classes == 2:
-        return (2 * labels[:, None] - 1).astype(np.float32)
-    return (2 * (labels[:, None] == np.arange(n_classes)) - 1).astype(np.float32)

@@ -6,12 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from sklearn.base import ClassifierMixin
 from sklearn.svm import LinearSVC
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from featrec.base import JOBS, Estimator, StrOptions, positive_integer, real_number
+from featrec.base import JOBS, StrOptions, positive_integer, real_number
+from featrec.classifiers._codes_classifier import CodesClassifier
 from featrec.parallel import map_batches
 
 __all__ = ["WideLinearSVC"]
@@ -23,7 +22,7 @@ COLUMNS = 16384
 RIDGE = 1e-6
 
 
-class WideLinearSVC(ClassifierMixin, Estimator):
+class WideLinearSVC(CodesClassifier):
     """A linear SVM for Fisher vectors, VLAD and other codes of which one is longer than there are pictures to learn from.
 
     The solution is a weighted sum of the training codes, so all that the optimiser needs is how far they agree with each
@@ -117,41 +116,8 @@ class WideLinearSVC(ClassifierMixin, Estimator):
         self.classes_, self.intercept_, self.n_iter_ = svm.classes_, np.atleast_1d(svm.intercept_), int(svm.n_iter_)
         return self
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """How far each code lies on the side of each class.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-
-        Returns
-        -------
-        scores : array of shape (n, n_classes), or (n,) for two classes
-        """
-        check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float32, order="C", reset=False)
-        scores = codes @ self.coef_.T + self.intercept_
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The class of each code.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-
-        Returns
-        -------
-        labels : array of shape (n,)
-        """
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.no_validation = False
-        return tags
+    def _scores(self, codes: np.ndarray) -> np.ndarray:
+        return codes @ self.coef_.T + self.intercept_
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:

@@ -10,19 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from featrec.base import JOBS, VERBOSE, Estimator, positive_integer
+from featrec.base import JOBS, VERBOSE, positive_integer
 from featrec.classifiers._centred_codes import GRAM_ROWS, CentredCodes
+from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._conjugate_gradients import conjugate_gradients
 from featrec.classifiers._memory import announce
 from featrec.classifiers._penalties import best, checked, middle
 from featrec.classifiers._shifted_factor import ShiftedFactor
 from featrec.classifiers._triangle import TILE, Triangle
-from featrec.exceptions import InputError
 from featrec.parallel import map_batches, worker_count
 
 __all__ = ["WideRidge"]
@@ -37,7 +34,7 @@ PRECISION = 1e-3
 BASE_BYTES = 350_000_000
 
 
-class WideRidge(ClassifierMixin, Estimator):
+class WideRidge(CodesClassifier):
     """A linear classifier by ridge regression on ±1 for each class, for 50,000 × 16,000 codes and wider ones.
 
     What it finds is what scikit-learn's ``RidgeClassifier`` finds, in less memory: the codes are neither copied nor
@@ -155,14 +152,11 @@ class WideRidge(ClassifierMixin, Estimator):
         self._check_parameters()
         alphas = checked(self.alphas)
         codes, y = validate_data(self, X, y, dtype=np.float32, order="C")
-        check_classification_targets(y)
-        self.classes_, labels = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"WideRidge needs at least two classes; all labels are one class, {self.classes_[0]!r}")
+        labels = self._numbered(y)
         needed = self.memory_needed(codes.shape[0], codes.shape[1], len(self.classes_))
         announce("WideRidge", needed, codes.nbytes, "use fewer words or a coarser grid, or fewer rows", self.verbose)
         with self._told("the columns' means"):
-            system = _System.of(codes, _targets(labels, len(self.classes_)), self.n_jobs)
+            system = _System.of(codes, signed(labels, len(self.classes_)), self.n_jobs)
         with self._told(f"the Gram matrix, {system.size:,} × {system.size:,}"):
             triangle = system.gram(self.verbose)
         with self._told("its Cholesky factor"):
@@ -179,40 +173,14 @@ class WideRidge(ClassifierMixin, Estimator):
             self.coef_, self.intercept_ = system.model(triangle, self.penalty_, weights[chosen])
         return self
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """How far each code lies on the side of each class.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-
-        Returns
-        -------
-        scores : array of shape (n, n_classes), or (n,) for two classes
-        """
-        check_is_fitted(self)
-        codes = validate_data(self, X, dtype=np.float32, order="C", reset=False)
+    def _scores(self, codes: np.ndarray) -> np.ndarray:
         scores = np.empty((len(codes), len(self.coef_)), np.float32)
 
         def part(rows: range) -> None:
             scores[rows.start : rows.stop] = codes[rows.start : rows.stop] @ self.coef_.T + self.intercept_
 
         map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> np.ndarray:
-        """The class of each code.
-
-        Parameters
-        ----------
-        X : array of shape (n, n_features)
-
-        Returns
-        -------
-        labels : array of shape (n,)
-        """
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+        return scores
 
     def _choose(
         self, system: _System, factor: ShiftedFactor, weights: np.ndarray, labels: np.ndarray
@@ -235,12 +203,6 @@ class WideRidge(ClassifierMixin, Estimator):
         yield
         if self.verbose:
             sys.stderr.write(f"{time.perf_counter() - start:>7.1f} s  {step}\n")
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.no_validation = False
-        return tags
 
 
 @dataclass(frozen=True)
@@ -319,13 +281,6 @@ class _System:
 
 def _dtype(n: int) -> type:
     return np.float64 if n <= SMALL else np.float32
-
-
-def _targets(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """1 for a row's class and −1 for the others; for two classes one column, 1 for the second."""
-    if n_classes == 2:
-        return (2 * labels[:, None] - 1).astype(np.float32)
-    return np.where(labels[:, None] == np.arange(n_classes), np.float32(1), np.float32(-1))
 
 
 def _spread(labels: np.ndarray, number: int | None) -> np.ndarray:

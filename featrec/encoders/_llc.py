@@ -8,7 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._local_codes import llc
-from featrec.encoders._numbers import EncoderOfNumbers, unit_length
+from featrec.encoders._numbers import EncoderOfNumbers, scaled
 from featrec.parallel import one_inner_thread
 
 __all__ = ["LLC"]
@@ -106,4 +106,4 @@ class LLC(EncoderOfNumbers):
         return pooled
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        return unit_length(pooled) if self.norm == "l2" else pooled.copy()
+        return scaled(pooled, self.norm)

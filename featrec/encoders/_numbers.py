@@ -7,12 +7,13 @@ from types import MappingProxyType
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from featrec.base import StrOptions
 from featrec.encoders._base import Encoder
 from featrec.exceptions import MetricError
 from featrec.lazy import Bags
-from featrec.vocabularies import KMeansVocabulary, words_of
+from featrec.vocabularies import KMeansVocabulary, RandomVocabulary, words_of
 
-__all__ = ["EncoderOfNumbers", "unit_length"]
+__all__ = ["EncoderBothWays", "EncoderOfNumbers", "EncoderOfSums", "scaled", "unit_length"]
 
 
 class EncoderOfNumbers(Encoder):
@@ -39,6 +40,38 @@ class EncoderOfNumbers(Encoder):
     def _descriptor_kind(self) -> tuple[int, str]:
         words, metric = words_of(self.vocabulary_)
         return words.shape[1], metric
+
+
+class EncoderOfSums(EncoderOfNumbers):
+    """Base of the encoders whose columns are sums of what each descriptor gives, never less than 0."""
+
+    _parameter_constraints = {
+        **EncoderOfNumbers._parameter_constraints,
+        "norm": [StrOptions({"mean", "l2", "hellinger"}), None],
+    }
+    norm: str | None
+
+    def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        if self.norm == "mean":
+            return pooled / np.maximum(counts, 1).astype(np.float32)[:, None]
+        return scaled(pooled, self.norm)
+
+
+class EncoderBothWays(EncoderOfSums):
+    """Base of those with two columns a word, for it and for its opposite; a number of words draws them at random."""
+
+    usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
+
+    def _width(self) -> int:
+        return 2 * super()._width()
+
+
+def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
+    """Rows of unit length ("l2"), the square roots of their shares ("hellinger"), or a copy (None)."""
+    if norm == "l2":
+        return unit_length(sums)
+    # The square roots of the shares have unit length.
+    return unit_length(np.sqrt(sums)) if norm == "hellinger" else sums.copy()
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:

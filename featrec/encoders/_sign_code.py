@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from statistics import NormalDist
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from featrec.base import StrOptions, real_number
+from featrec.base import real_number
 from featrec.compiled._sign_codes import sign_code
-from featrec.encoders._numbers import EncoderOfNumbers, unit_length
+from featrec.encoders._numbers import EncoderBothWays
 from featrec.parallel import one_inner_thread
-from featrec.vocabularies import RandomVocabulary
 
 __all__ = ["SignCode"]
 
 
-class SignCode(EncoderOfNumbers):
+class SignCode(EncoderBothWays):
     """Let each descriptor vote for the share of the words nearest to it, and apart from them for those nearest to its opposite.
 
     Each vote counts one, however near the word is. Made for whitened patches. Packed bits (ORB) are refused.
@@ -71,11 +69,9 @@ class SignCode(EncoderOfNumbers):
     (40, 8.0)
     """
 
-    usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
     _parameter_constraints = {
-        **EncoderOfNumbers._parameter_constraints,
+        **EncoderBothWays._parameter_constraints,
         "share": [real_number(0, 1, closed="right")],
-        "norm": [StrOptions({"mean", "l2", "hellinger"}), None],
     }
 
     def __init__(
@@ -97,23 +93,12 @@ class SignCode(EncoderOfNumbers):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _width(self) -> int:
-        return 2 * super()._width()
-
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
         words = self._words()
         pooled = np.empty((n_cells, 2 * len(words)), np.float32)
         with one_inner_thread():
             sign_code(descriptors, words, cells, *wanted_words(self.share, len(words)), pooled)
         return pooled
-
-    def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        if self.norm == "mean":
-            return pooled / np.maximum(counts, 1).astype(np.float32)[:, None]
-        if self.norm == "l2":
-            return unit_length(pooled)
-        # The square roots of the shares have unit length.
-        return unit_length(np.sqrt(pooled)) if self.norm == "hellinger" else pooled.copy()
 
 
 def wanted_words(share: float, k: int) -> tuple[int, np.float32, np.float32]:

@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._dense_codes import soft_words
 from featrec.compiled._local_codes import soft_neighbors
-from featrec.encoders._numbers import EncoderOfNumbers, unit_length
+from featrec.encoders._numbers import EncoderOfNumbers, scaled
 from featrec.lazy import Bags
 from featrec.parallel import one_inner_thread
 
@@ -123,10 +123,7 @@ class SoftBagOfWords(EncoderOfNumbers):
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
         if self.norm == "l1":
             return pooled / np.maximum(pooled.sum(axis=1), np.float32(1e-30))[:, None]
-        if self.norm == "l2":
-            return unit_length(pooled)
-        # The square roots of the shares have unit length.
-        return unit_length(np.sqrt(pooled)) if self.norm == "hellinger" else pooled.copy()
+        return scaled(pooled, self.norm)
 
 
 def spacing(words: np.ndarray) -> float:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from featrec.base import StrOptions, real_number
+from featrec.base import real_number
 from featrec.compiled._codes_by_dot import threshold_code_by_dot
 from featrec.compiled._dot_products import has_float_dot
 from featrec.compiled._threshold_codes import threshold_code
-from featrec.encoders._numbers import EncoderOfNumbers, unit_length
+from featrec.encoders._numbers import EncoderBothWays
 from featrec.parallel import one_inner_thread
-from featrec.vocabularies import RandomVocabulary
 
 __all__ = ["ThresholdCode"]
 
 
-class ThresholdCode(EncoderOfNumbers):
+class ThresholdCode(EncoderBothWays):
     """Let each descriptor vote for the words that it points along, and apart from them for those that it points against.
 
     The vote is the product of descriptor and word less a threshold, where anything is left. Made for whitened patches and
@@ -74,11 +72,9 @@ class ThresholdCode(EncoderOfNumbers):
     (40, True)
     """
 
-    usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
     _parameter_constraints = {
-        **EncoderOfNumbers._parameter_constraints,
+        **EncoderBothWays._parameter_constraints,
         "threshold": [real_number(0, closed="left")],
-        "norm": [StrOptions({"mean", "l2", "hellinger"}), None],
     }
 
     def __init__(
@@ -100,9 +96,6 @@ class ThresholdCode(EncoderOfNumbers):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def _width(self) -> int:
-        return 2 * super()._width()
-
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
         words = self._words()
         pooled = np.empty((n_cells, 2 * len(words)), np.float32)
@@ -113,11 +106,3 @@ class ThresholdCode(EncoderOfNumbers):
         with one_inner_thread():
             threshold_code(descriptors, words, cells, threshold, pooled)
         return pooled
-
-    def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        if self.norm == "mean":
-            return pooled / np.maximum(counts, 1).astype(np.float32)[:, None]
-        if self.norm == "l2":
-            return unit_length(pooled)
-        # The square roots of the shares have unit length.
-        return unit_length(np.sqrt(pooled)) if self.norm == "hellinger" else pooled.copy()

@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from featrec.base import StrOptions
 from featrec.compiled._codes_by_dot import triangle_code_by_dot
 from featrec.compiled._dense_codes import triangle_code
 from featrec.compiled._dot_products import has_float_dot
-from featrec.encoders._numbers import EncoderOfNumbers, unit_length
+from featrec.encoders._numbers import EncoderOfSums
 from featrec.parallel import one_inner_thread
 
 __all__ = ["TriangleCode"]
 
 
-class TriangleCode(EncoderOfNumbers):
+class TriangleCode(EncoderOfSums):
     """Let each descriptor vote for all words that are nearer to it than its mean distance, by how much they are nearer.
 
     About half of the words get a vote, where a bag of words gives one; a linear classifier profits from that. Made for
@@ -66,11 +65,6 @@ class TriangleCode(EncoderOfNumbers):
     (20, True)
     """
 
-    _parameter_constraints = {
-        **EncoderOfNumbers._parameter_constraints,
-        "norm": [StrOptions({"mean", "l2", "hellinger"}), None],
-    }
-
     def __init__(
         self,
         vocabulary: Any = 1600,
@@ -97,11 +91,3 @@ class TriangleCode(EncoderOfNumbers):
         with one_inner_thread():
             triangle_code(descriptors, words, cells, pooled)
         return pooled
-
-    def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        if self.norm == "mean":
-            return pooled / np.maximum(counts, 1).astype(np.float32)[:, None]
-        if self.norm == "l2":
-            return unit_length(pooled)
-        # The square roots of the shares have unit length.
-        return unit_length(np.sqrt(pooled)) if self.norm == "hellinger" else pooled.copy()

@@ -1,23 +1,15 @@
 """TriangleCode against the paper's formula, by its naive twin and by scikit-learn's distances."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from numba import config
-from sklearn.cluster import MiniBatchKMeans
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import pairwise_distances
 
 from featrec import Bag
 from featrec.compiled._codes_by_dot import triangle_code_by_dot
 from featrec.compiled._dense_codes import triangle_code
 from featrec.compiled._dot_products import has_float_dot
-from featrec.encoders import SpatialPyramid, TriangleCode
-from featrec.exceptions import MetricError
-from featrec.persistence import load, save
-from featrec.testing import check_encoder
-from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary
+from featrec.encoders import TriangleCode
 from tests.naive import codes as naive
 
 
@@ -85,77 +77,5 @@ def test_codes_without_blas_and_with_it_are_alike(rng, monkeypatch):
     np.testing.assert_allclose(encoder.transform(bags), here, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("norm", ["mean", "l2", "hellinger", None])
-def test_the_code_is_the_papers(rng, norm):
-    bags = [bag(rng, 40), bag(rng, 25)]
-    encoder = TriangleCode(7, norm=norm, random_state=0).fit(bags)
-    for code, one in zip(encoder.transform(bags), bags, strict=True):
-        summed = activations(one.descriptors, encoder.vocabulary_.words_).sum(axis=0)
-        expected = {
-            "mean": summed / len(one.descriptors),
-            "l2": summed / np.linalg.norm(summed),
-            "hellinger": np.sqrt(summed / summed.sum()),
-            None: summed,
-        }[norm]
-        np.testing.assert_allclose(code, expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("encoder", [TriangleCode(5), SpatialPyramid(TriangleCode(5, norm="l2"), levels=2)])
-def test_what_every_encoder_is_held_to(encoder):
-    check_encoder(encoder)
-
-
-def test_a_region_of_a_pyramid_is_an_image_of_its_own(rng):
-    bags = [bag(rng, n) for n in (70, 300, 1, 2)]
-    pyramid = SpatialPyramid(TriangleCode(5, random_state=0), levels=[(1, 1), (2, 1)]).fit(bags)
-    for code, one in zip(pyramid.transform(bags), bags, strict=True):
-        top = (one.frames[:, 1] + 0.5) / 40 < 0.5
-        regions = [one.descriptors, one.descriptors[top], one.descriptors[~top]]
-        alone = [pyramid.encoder_.transform([Bag(x)])[0] if len(x) else np.zeros(5) for x in regions]
-        np.testing.assert_allclose(code, np.concatenate(alone) / np.sqrt(2), atol=1e-5)
-
-
 def test_one_word_is_never_nearer_than_the_mean(rng):
     assert not TriangleCode(1).fit_transform([bag(rng, 12)]).any()
-
-
-def test_bytes_are_taken_as_numbers(rng):
-    points = rng.integers(0, 256, (60, 8), np.uint8)
-    vocabulary = KMeansVocabulary(5, random_state=0).fit(points.astype(np.float32))
-    vocabulary.words_ = np.rint(vocabulary.words_).astype(np.uint8)
-    encoder = TriangleCode(FrozenEstimator(vocabulary)).fit([Bag(points)])
-    expected = activations(points, vocabulary.words_).mean(axis=0)
-    np.testing.assert_allclose(encoder.transform([Bag(points)])[0], expected, rtol=1e-4)
-    np.testing.assert_array_equal(encoder.transform([Bag(points)]), encoder.transform([Bag(points.astype(np.float32))]))
-
-
-def test_scikit_learns_k_means_is_a_vocabulary(rng):
-    bags = [bag(rng, 40)]
-    encoder = TriangleCode(MiniBatchKMeans(4, n_init=1, random_state=0)).fit(bags)
-    expected = activations(bags[0].descriptors, encoder.vocabulary_.cluster_centers_).mean(axis=0)
-    np.testing.assert_allclose(encoder.transform(bags)[0], expected, atol=1e-5)
-
-
-def test_read_only_descriptors_and_two_threads_at_once(rng):
-    one = bag(rng, 700)
-    one.descriptors.setflags(write=False)
-    encoder = TriangleCode(16, random_state=0).fit([one])
-    expected = encoder.transform([one])
-    with ThreadPoolExecutor(2) as pool:
-        for code in pool.map(lambda _: encoder.transform([one]), range(8)):
-            np.testing.assert_array_equal(code, expected)
-
-
-def test_a_saved_encoder_gives_the_same_codes(rng, tmp_path):
-    bags = [bag(rng, 30), bag(rng, 20)]
-    encoder = TriangleCode(5, random_state=0).fit(bags)
-    save(encoder, tmp_path / "triangle.featrec")
-    np.testing.assert_array_equal(load(tmp_path / "triangle.featrec").transform(bags), encoder.transform(bags))
-
-
-def test_packed_bits_are_refused(rng):
-    bits = [Bag(rng.integers(0, 256, (30, 4), dtype=np.uint8), metric="hamming")]
-    with pytest.raises(MetricError, match="hamming"):
-        TriangleCode(4).fit(bits)
-    with pytest.raises(MetricError, match="TriangleCode measures differences of numbers"):
-        TriangleCode(BinaryVocabulary(4)).fit(bits)

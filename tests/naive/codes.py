@@ -22,7 +22,8 @@ def triangle_code(points, words, cells, pooled):
         pooled[cell] += np.maximum(0, z.mean() - z)
 
 
-triangle_code_by_dot = triangle_code
+def triangle_code_by_dot(points, words, cells, pooled):
+    triangle_code(points, words, cells, pooled)
 
 
 def threshold_code(points, words, cells, threshold, pooled):
@@ -32,7 +33,8 @@ def threshold_code(points, words, cells, threshold, pooled):
         pooled[cell] += np.maximum(0, np.concatenate([p, -p]) - threshold)
 
 
-threshold_code_by_dot = threshold_code
+def threshold_code_by_dot(points, words, cells, threshold, pooled):
+    threshold_code(points, words, cells, threshold, pooled)
 
 
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
