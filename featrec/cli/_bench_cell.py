@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import sys
 import time
 import warnings
@@ -17,6 +18,7 @@ import numpy as np
 from featrec.cli._bench_answers import packed
 from featrec.cli._bench_splits import Pool, parts
 from featrec.cli._stamp import peak_megabytes
+from featrec.exceptions import InputError
 from featrec.parallel import worker_count
 
 if TYPE_CHECKING:
@@ -50,9 +52,12 @@ def make_model(cell: Mapping[str, Any]) -> Any:
 
 
 def expanded(value: Any) -> Any:
-    """The same with ``$NAME`` replaced in every text."""
+    """The same with ``$NAME`` replaced in every text; InputError where there is no such variable."""
     if isinstance(value, str):
-        return os.path.expandvars(value)
+        found = os.path.expandvars(value)
+        if unset := re.search(r"\$\{?[A-Za-z_]\w*", found):
+            raise InputError(f"{value!r} names a variable that is not set, {unset[0].lstrip('${')}; set it in the shell first")
+        return found
     if isinstance(value, dict):
         return {name: expanded(item) for name, item in value.items()}
     return [expanded(item) for item in value] if isinstance(value, list) else value

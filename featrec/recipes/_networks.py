@@ -22,6 +22,7 @@ def cnn_svm(
     layer: str | None = None,
     preprocessing: Any = None,
     size: int | tuple[int, int] | None = None,
+    cache: Any = None,
     C: float = 1.0,
     probability: str | None = None,
     on_error: str = "raise",
@@ -30,7 +31,7 @@ def cnn_svm(
     verbose: int = 0,
 ) -> Pipeline:
     """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM."""
-    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size}
+    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size, "cache": cache}
     return make_pipeline(
         CNNFeatures(model, **prepared, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
         Normalizer(),

@@ -309,6 +309,13 @@ def test_where_the_data_lie_is_not_told(monkeypatch, tmp_path):
     assert "somewhere" not in (tmp_path / "r.jsonl").read_text()
 
 
+def test_a_variable_that_is_not_set_is_named(monkeypatch):
+    monkeypatch.delenv("FEATREC_NOWHERE", raising=False)
+    for text in ("$FEATREC_NOWHERE/x.onnx", "${FEATREC_NOWHERE}/x.onnx"):
+        with pytest.raises(InputError, match="names a variable that is not set, FEATREC_NOWHERE; set it in the shell first"):
+            _bench_cell.expanded({"model": text})
+
+
 def made_up(title, predicted, seed=0, kind="standard"):
     """A row as a run leaves it."""
     right = sum(value == place // 50 for place, value in enumerate(predicted)) / 100
