@@ -3,6 +3,7 @@
 Run ``python fuzz/fuzz_load.py WORK fuzz/seeds/load -max_total_time=600``; see README.md beside this file.
 """
 
+import io
 import json
 import random
 import sys
@@ -55,7 +56,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     """Mostly one member of the archive under a hash that is right again: behind a wrong one nothing is read."""
     chance = random.Random(seed)
     try:
-        facts, members = unpack(data)
+        facts, members = unpack(io.BytesIO(data))
     except ModelFileError:
         return atheris.Mutate(data, max_size)
     if chance.random() < 0.1:
@@ -65,8 +66,9 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
         members[name] = edited(members[name], chance)
     else:
         members[name] = atheris.Mutate(members[name], len(members[name]) + 64)
-    packed = pack({key: value for key, value in facts.items() if key != "format"}, members)
-    return packed if len(packed) <= max_size else data
+    packed = io.BytesIO()
+    pack(packed, {key: value for key, value in facts.items() if key != "format"}, members)
+    return packed.getvalue() if packed.tell() <= max_size else data
 
 
 def edited(schema: bytes, chance: random.Random) -> bytes:

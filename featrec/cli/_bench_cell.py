@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import re
 import sys
 import time
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "make_model", "run_cell"]
 
-LARGE = 2**29  # bytes of a model
 WARM_UP = 2  # classes, and pictures of each, that a copy of the model sees before the clock starts
 
 
@@ -169,24 +167,11 @@ def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dic
 
 
 def _weight(model: Any) -> int | None:
-    """The size of the model's file; of a model over `LARGE` that of its arrays, since the file would be made in memory."""
+    """The size of the model's file; None for what has none."""
     from featrec.exceptions import FeatrecError
     from featrec.persistence import model_bytes
 
-    held = _held(model)
-    if held > LARGE:
-        return held
     try:
         return model_bytes(model)
     except FeatrecError:
         return None
-
-
-def _held(model: Any) -> int:
-    """The bytes of all arrays and the rest, counted without copying contiguous arrays."""
-    buffers: list[pickle.PickleBuffer] = []
-    try:
-        rest = pickle.dumps(model, protocol=5, buffer_callback=buffers.append)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        return 0
-    return len(rest) + sum(buffer.raw().nbytes for buffer in buffers)

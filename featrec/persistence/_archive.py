@@ -9,11 +9,12 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from featrec.exceptions import InputError, ModelFileError
+from featrec.persistence._large_arrays import Content, content_size, read_content, write_content, write_stored
 
 __all__ = ["MAX_BYTES", "pack", "plain_zip", "unpack"]
 
@@ -32,14 +33,17 @@ MOST_OF_NOTHING = 2**20
 MAX_TEXT = {HEADER: 2**20, SCHEMA: 2**24}
 MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
 SAME_DATE = (1980, 1, 1, 0, 0, 0)
+# Begins the entry of a member in the directory; searched for piece by piece.
+MARK = b"PK\1\2"
+PIECE = 2**24
 
 
-def pack(facts: dict[str, Any], members: Mapping[str, bytes]) -> bytes:
-    """Write the members, deflated, behind a header that holds the facts and a hash of everything.
+def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) -> None:
+    """Write the members, all but large arrays deflated, behind a header that holds the facts and a hash of everything.
 
     The same content gives the same bytes: names are sorted and all dates are equal.
     """
-    n_arrays, text = len(members) - 1, len(members.get(SCHEMA, b""))
+    n_arrays, text = len(members) - 1, content_size(members.get(SCHEMA, b""))
     if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
         raise InputError(
             f"{n_arrays:,} arrays, described in {text:,} bytes, are over the limits of a model file, {MAX_MEMBERS:,} and "
@@ -47,30 +51,45 @@ def pack(facts: dict[str, Any], members: Mapping[str, bytes]) -> bytes:
         )
     facts = {"format": FORMAT, **facts}
     header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in [(HEADER, header), *sorted(members.items())]:
-            archive.writestr(_entry(name, zipfile.ZIP_DEFLATED), content)
-            if _too_dense(archive.getinfo(name)):
-                return plain_zip({HEADER: header, **members})
-    return buffer.getvalue()
+    contents = {HEADER: header, **dict(sorted(members.items()))}
+    if not _write_deflated(file, contents):
+        file.seek(0)
+        file.truncate()
+        _write_plain(file, contents)
 
 
-def plain_zip(members: Mapping[str, bytes]) -> bytes:
+def plain_zip(members: Mapping[str, Content]) -> bytes:
     """A zip of the members as they are."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(_entry(name, zipfile.ZIP_STORED), content)
+    _write_plain(buffer, members)
     return buffer.getvalue()
 
 
-def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[str, bytes]]:
+def _write_deflated(file: BinaryIO, contents: Mapping[str, Content]) -> bool:
+    """False, and not to the end, where something shrinks so much that load would be suspicious."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            if isinstance(content, bytes):
+                archive.writestr(_entry(name, zipfile.ZIP_DEFLATED), content)
+            else:
+                write_stored(archive, _entry(name, zipfile.ZIP_STORED), content)
+            if _too_dense(archive.getinfo(name)):
+                return False
+    return True
+
+
+def _write_plain(file: BinaryIO, contents: Mapping[str, Content]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in contents.items():
+            write_stored(archive, _entry(name, zipfile.ZIP_STORED), content)
+
+
+def unpack(file: BinaryIO, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[str, Content]]:
     """Header and members of a model file, once names, sizes, header and hash have been found in order."""
     try:
-        with _open_zip(data) as archive:
+        with _open_zip(file) as archive:
             _check_directory(archive.infolist(), max_bytes)
-            members = {entry.filename: archive.read(entry) for entry in archive.infolist()}
+            members = {entry.filename: read_content(archive, entry) for entry in archive.infolist()}
     except ModelFileError:
         raise
     except Exception as error:
@@ -81,16 +100,20 @@ def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dic
             "its content does not match its hash: it was damaged or edited; copy it again or save the model again"
         )
     for name, content in members.items():
-        _check_array_size(name, content, max_bytes)
+        if isinstance(content, bytes):
+            _check_array_size(name, content, max_bytes)
     return facts, members
 
 
-def _open_zip(data: bytes) -> zipfile.ZipFile:
+def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
     """Members are counted before zipfile makes an object of each."""
-    n_members = data.count(b"PK\1\2")
+    n_members, last = 0, b""
+    while piece := file.read(PIECE):
+        n_members += (last + piece).count(MARK)
+        last = piece[1 - len(MARK) :]
     if n_members > MAX_MEMBERS:
         raise ModelFileError(f"{n_members:,} members, more than the limit of {MAX_MEMBERS:,}; no model needs so many")
-    return zipfile.ZipFile(io.BytesIO(data))
+    return zipfile.ZipFile(file)
 
 
 def _entry(name: str, compression: int) -> zipfile.ZipInfo:
@@ -99,13 +122,20 @@ def _entry(name: str, compression: int) -> zipfile.ZipInfo:
     return entry
 
 
-def _content_hash(facts: Mapping[str, Any], members: Mapping[str, bytes]) -> str:
+def _content_hash(facts: Mapping[str, Any], members: Mapping[str, Content]) -> str:
     """sha256 over the header's facts as sorted JSON, then name, length and content of each member in the names' order."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, content in sorted(members.items()):
-        digest.update(f"\0{name}\0{len(content)}\0".encode())
-        digest.update(content)
+        digest.update(f"\0{name}\0{content_size(content)}\0".encode())
+        write_content(_Hashed(digest), content)
     return digest.hexdigest()
+
+
+class _Hashed:
+    """A file that keeps nothing but its hash."""
+
+    def __init__(self, digest: Any):
+        self.write = digest.update
 
 
 def _too_dense(entry: zipfile.ZipInfo) -> bool:
@@ -146,7 +176,7 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
         )
 
 
-def _read_header(content: bytes) -> dict[str, Any]:
+def _read_header(content: Any) -> dict[str, Any]:
     try:
         facts = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -165,7 +195,7 @@ def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
     """numpy reserves what an array's header announces, and a sparse matrix is a zip of its own."""
     try:
         if name.endswith(".npz"):
-            with _open_zip(content) as inner:
+            with _open_zip(io.BytesIO(content)) as inner:
                 announced, held = sum(entry.file_size for entry in inner.infolist()), max_bytes
                 if announced <= held:
                     for entry in inner.infolist():

@@ -7,8 +7,9 @@ import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 
@@ -16,6 +17,7 @@ from featrec.exceptions import ModelFileError, VersionWarning
 from featrec.persistence._archive import MAX_BYTES, SCHEMA, plain_zip, unpack
 from featrec.persistence._attributes import check_attributes, check_keys
 from featrec.persistence._bounds import check_bounds
+from featrec.persistence._large_arrays import Content, content_size, place, stand_in
 from featrec.persistence._names import INTERNALS, private_module
 from featrec.persistence._schema import LOADERS, check_depth, full_name, make_tree, nodes
 from featrec.persistence._versions import version_notice
@@ -27,7 +29,7 @@ PROTOCOL = 2
 LONGEST_REASON = 2000
 
 
-def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_bytes: int = MAX_BYTES) -> Any:
+def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_bytes: int | None = None) -> Any:
     """Read a model that :func:`save` wrote. Nothing in the file is executed.
 
     Names, sizes and the hash are checked before anything is interpreted, the classes before anything is imported, and
@@ -39,8 +41,8 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
     trusted : iterable of str or type, default=()
         Classes and functions beyond featrec's and scikit-learn's that the model may consist of, such as
         ``"mypackage.MyExtractor"``. Their modules are imported.
-    max_bytes : int, default=4 GiB
-        The most that the file may unpack to.
+    max_bytes : int, optional
+        The most that the file may unpack to; 4 GiB more than it has, if nothing is said.
 
     Returns
     -------
@@ -65,11 +67,14 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
     place = os.fspath(path)
     names = [item if isinstance(item, str) else f"{item.__module__}.{item.__name__}" for item in trusted]
     try:
-        if Path(path).stat().st_size > max_bytes:
-            raise ModelFileError(f"larger than the limit of {max_bytes:,} bytes; load(path, max_bytes=...) raises it")
-        facts, members = unpack(Path(path).read_bytes(), max_bytes)
+        size = Path(path).stat().st_size
+        limit = size + MAX_BYTES if max_bytes is None else max_bytes
+        if size > limit:
+            raise ModelFileError(f"larger than the limit of {limit:,} bytes; load(path, max_bytes=...) raises it")
+        with open(path, "rb") as file:
+            facts, members = unpack(file, limit)
         notice = version_notice(facts["versions"])
-        model = _rebuild(members, names, max_bytes, notice)
+        model = _rebuild(members, names, limit, notice)
     except ModelFileError as error:
         raise ModelFileError(f"{place!r}: {_printable(str(error))}") from error.__cause__
     if notice:
@@ -82,27 +87,39 @@ def _printable(text: str) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in text[:LONGEST_REASON])
 
 
-def _rebuild(members: dict[str, bytes], trusted: list[str], max_bytes: int, notice: str) -> Any:
+def _rebuild(members: dict[str, Content], trusted: list[str], max_bytes: int, notice: str) -> Any:
     schema, names = _read_schema(members, max_bytes)
     check_bounds(schema, members)
     members[SCHEMA] = json.dumps(schema).encode()
     _refuse_untrusted(members, names, trusted)
     _check_attributes(schema)
     members[SCHEMA] = json.dumps(schema).encode()
-    from skops.io import loads
-
-    archive = plain_zip(members)
-    members.clear()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = loads(archive, trusted=[*names, *INTERNALS, *trusted])
+            model = _build(schema, members, [*names, *INTERNALS, *trusted])
     except Exception as error:
         why = f" It was {notice}" if notice else ""
         raise ModelFileError(f"its parts do not fit together ({error!r}); save the model again.{why}") from error
     if not isinstance(model, BaseEstimator):
         raise ModelFileError(f"it holds a {type(model).__name__}, no estimator; only models are loaded")
     return model
+
+
+def _build(schema: Any, members: dict[str, Content], trusted: list[str]) -> Any:
+    """The model, its large arrays put in afterwards, as they are."""
+    from skops.io import loads
+
+    small = {name: stand_in() for name, content in members.items() if not isinstance(content, bytes)}
+    if small:
+        arrays = {array.tobytes(): cast(np.ndarray, members[name]) for name, array in small.items()}
+        wanted = sum(node.get("file") in small for node in nodes(schema))
+        model = loads(plain_zip(members | small), trusted=trusted)
+        if place(model, arrays, wanted):
+            return model
+    archive = plain_zip(members)
+    members.clear()
+    return loads(archive, trusted=trusted)
 
 
 def _check_attributes(schema: Any) -> None:
@@ -114,15 +131,15 @@ def _check_attributes(schema: Any) -> None:
         raise ModelFileError(f"its objects are none that save writes ({error!r}); save the model again") from error
 
 
-def _read_schema(members: dict[str, bytes], max_bytes: int) -> tuple[Any, list[str]]:
+def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list[str]]:
     """The schema as a tree with the names that lead to the classes, and those of featrec's classes among them."""
     try:
-        schema = json.loads(members[SCHEMA])
+        schema = json.loads(cast(bytes, members[SCHEMA]))
         check_depth(schema)
         make_tree(schema)
         check_keys(schema)
         names = _translate(schema)
-        referred = sum(len(members[node["file"]]) for node in nodes(schema) if "file" in node)
+        referred = sum(content_size(members[node["file"]]) for node in nodes(schema) if "file" in node)
     except ModelFileError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -149,7 +166,7 @@ def _translate(schema: Any) -> list[str]:
     return names
 
 
-def _refuse_untrusted(members: dict[str, bytes], names: list[str], trusted: list[str]) -> None:
+def _refuse_untrusted(members: dict[str, Content], names: list[str], trusted: list[str]) -> None:
     """The classes are asked for without the arrays."""
     from skops.io import get_untrusted_types
 

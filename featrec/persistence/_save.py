@@ -8,13 +8,14 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence._archive import SCHEMA, pack
+from featrec.persistence._large_arrays import TOKEN_BYTES, Content, with_stand_ins
 from featrec.persistence._names import INTERNALS, public_module
 from featrec.persistence._pyramid import PYRAMID_CHECKS
 from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value, public_name
@@ -59,12 +60,12 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
     >>> load(path).predict([[0.9]])
     array(['dog'], dtype='<U3')
     """
-    data = _dump(model)
+    facts, members = _contents(model)
     target = Path(path)
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            pack(file, facts, members)
         os.chmod(temporary, _file_mode())
         os.replace(temporary, target)
     except BaseException:
@@ -83,7 +84,35 @@ def model_bytes(model: BaseEstimator) -> int:
     -------
     n_bytes : int
     """
-    return len(_dump(model))
+    counted = _Counted()
+    pack(cast(BinaryIO, counted), *_contents(model))
+    return counted.size
+
+
+class _Counted:
+    """A file that keeps nothing but its length."""
+
+    def __init__(self) -> None:
+        self.size = self.place = 0
+
+    def write(self, data: Any) -> int:
+        n_bytes = memoryview(data).nbytes
+        self.place += n_bytes
+        self.size = max(self.size, self.place)
+        return n_bytes
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        self.place = place + {os.SEEK_SET: 0, os.SEEK_CUR: self.place, os.SEEK_END: self.size}[whence]
+        return self.place
+
+    def truncate(self) -> None:
+        self.size = self.place
+
+    def flush(self) -> None:
+        """Nothing waits."""
 
 
 def _file_mode() -> int:
@@ -93,7 +122,8 @@ def _file_mode() -> int:
     return 0o666 & ~mask
 
 
-def _dump(model: Any) -> bytes:
+def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
+    """What the header tells, and the members."""
     if not isinstance(model, BaseEstimator):
         raise InputError(
             f"a scikit-learn estimator is expected; got {model if isinstance(model, type) else type(model).__name__}. "
@@ -101,8 +131,9 @@ def _dump(model: Any) -> bytes:
         )
     from skops.io import dumps
 
+    light, large = with_stand_ins(model)
     try:
-        with zipfile.ZipFile(io.BytesIO(dumps(model))) as archive:
+        with zipfile.ZipFile(io.BytesIO(dumps(light))) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
     except Exception as error:
         raise InputError(
@@ -111,12 +142,12 @@ def _dump(model: Any) -> bytes:
         ) from error
     schema = json.loads(members.pop(SCHEMA))
     make_tree(schema)
-    members = _publish(schema, members)
-    members[SCHEMA] = json.dumps(schema, separators=(",", ":")).encode()
-    return pack(_facts(model, schema), members)
+    contents = _publish(schema, {name: large.get(content[-TOKEN_BYTES:], content) for name, content in members.items()})
+    contents[SCHEMA] = json.dumps(schema, separators=(",", ":")).encode()
+    return _facts(model, schema), contents
 
 
-def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
+def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
     """Write public names into the schema and count the members; skops names them by addresses in memory."""
     renamed: dict[str, str] = {}
     for node in nodes(schema):
@@ -138,7 +169,7 @@ def _publish(schema: Any, members: dict[str, bytes]) -> dict[str, bytes]:
     return arrays
 
 
-def _refuse_large_settings(schema: Any, arrays: dict[str, bytes]) -> None:
+def _refuse_large_settings(schema: Any, arrays: dict[str, Content]) -> None:
     """What load would refuse is not written."""
     try:
         for node in nodes(schema):
@@ -157,9 +188,9 @@ def _write_path_as_text(node: Node) -> None:
         node.update(__loader__="JsonNode", __module__="builtins", __class__="str", content=json.dumps(text), is_json=True)
 
 
-def _without_padding(name: str, content: bytes) -> bytes:
+def _without_padding(name: str, content: Content) -> Content:
     """A record's gaps hold whatever was in memory before, which belongs in no file."""
-    if not name.endswith(".npy"):
+    if not isinstance(content, bytes) or not name.endswith(".npy"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
     names = array.dtype.names

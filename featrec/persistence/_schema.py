@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from featrec.exceptions import ModelFileError
+from featrec.persistence._large_arrays import Content
 
 __all__ = [
     "LOADERS",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 Node = dict[str, Any]
-Members = Mapping[str, bytes]
+Members = Mapping[str, Content]
 
 MAX_DEPTH = 250
 
@@ -108,7 +109,7 @@ def plain_fields(node: Node) -> dict[str, Node]:
     return content["content"]
 
 
-def plain_value(node: Node, members: Mapping[str, bytes]) -> Any:
+def plain_value(node: Node, members: Members) -> Any:
     """A node of numbers, strings, arrays, lists and tuples as Python values; any other as the node it is."""
     loader = node["__loader__"]
     if loader == "JsonNode":
@@ -116,7 +117,8 @@ def plain_value(node: Node, members: Mapping[str, bytes]) -> Any:
     if loader in ("ListNode", "TupleNode"):
         return [plain_value(item, members) for item in node["content"]]
     if loader == "NdArrayNode" and node["type"] == "numpy":
-        array = np.load(io.BytesIO(members[node["file"]]), allow_pickle=False)
+        content = members[node["file"]]
+        array = np.load(io.BytesIO(content), allow_pickle=False) if isinstance(content, bytes) else content
         return array.item() if array.ndim == 0 and array.dtype.kind in "biuf" else array
     if loader == "NdArrayNode":
         return [plain_value(item, members) for item in node["content"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from typing import cast
 
 import numpy as np
 
@@ -12,7 +13,7 @@ __all__ = ["SPARSE_CHECKS", "sparse_shape"]
 
 
 def _check_sparse(node: Node, members: Members) -> None:
-    with np.load(io.BytesIO(members[node["file"]]), allow_pickle=False) as held:
+    with np.load(io.BytesIO(cast(bytes, members[node["file"]])), allow_pickle=False) as held:
         kind, shape = held["format"].item().decode(), held["shape"].tolist()
         if kind not in ("csr", "csc"):
             refuse(node, f"a sparse matrix of the kind {kind!r}, which is not checked here")
@@ -27,7 +28,7 @@ def _check_sparse(node: Node, members: Members) -> None:
 
 def sparse_shape(node: Node, members: Members) -> tuple[int, int]:
     """Rows and columns."""
-    with np.load(io.BytesIO(members[node["file"]]), allow_pickle=False) as held:
+    with np.load(io.BytesIO(cast(bytes, members[node["file"]])), allow_pickle=False) as held:
         rows, columns = held["shape"].tolist()
     return rows, columns
 

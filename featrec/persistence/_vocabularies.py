@@ -49,6 +49,14 @@ def _check_projection(node: Node, members: Members) -> None:
         _check_rows(node, "variances", variances, components.shape[:1], DOUBLE)
 
 
+def _check_scaler(node: Node, members: Members) -> None:
+    """Means and factors are as many as a code has numbers, which the compiled loop counts."""
+    if "mean_" in plain_fields(node):
+        mean, variance, scale, width = field_values(node, members, "mean_", "var_", "scale_", "n_features_in_")
+        for what, array in (("means", mean), ("variances", variance), ("deviations", scale)):
+            _check_rows(node, what, array, (width,), DOUBLE)
+
+
 def _check_neighbors(node: Node, members: Members) -> None:
     """A list of the nearest words holds one at least."""
     fields = plain_fields(node)
@@ -68,6 +76,7 @@ def _check_rows(node: Node, what: str, array: Any, shape: tuple[Any, ...], *kind
 
 
 VOCABULARY_CHECKS = {
+    "featrec.classifiers.WideScaler": _check_scaler,
     "featrec.descriptors.Whiten": _check_projection,
     "featrec.encoders.LLC": _check_neighbors,
     "featrec.encoders.SoftBagOfWords": _check_neighbors,

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from featrec import recipes
 from featrec.cli import _bench, _bench_cell, _bench_table, main
 from featrec.cli._bench_answers import answers, packed
 from featrec.cli._bench_config import cells_of, read_config
@@ -141,15 +142,13 @@ def test_only_and_dry_run(config, here, capsys):
     assert "--only nothing leaves nothing" in capsys.readouterr().err
 
 
-def test_a_large_model_is_weighed_without_its_file(monkeypatch, rng):
-    from sklearn.neighbors import KNeighborsClassifier
+def test_a_model_weighs_what_its_file_does_and_what_has_none_nothing(tmp_path):
+    from featrec.persistence import save
 
-    model = KNeighborsClassifier(algorithm="brute").fit(rng.random((50, 40)), np.arange(50) % 2)
-    small = _bench_cell._weight(model)
-    monkeypatch.setattr(_bench_cell, "LARGE", 10_000)
-    monkeypatch.setattr("featrec.persistence.model_bytes", lambda model: pytest.fail("the file was made"))
-    assert 50 * 40 * 8 < _bench_cell._weight(model) < 50 * 40 * 8 + 5000
-    assert small != _bench_cell._weight(model)
+    model = recipes.tiny_knn()
+    save(model, tmp_path / "model")
+    assert _bench_cell._weight(model) == (tmp_path / "model").stat().st_size
+    assert _bench_cell._weight(object()) is None
 
 
 def test_a_recipe_is_run_on_the_data_sets_that_it_names():
@@ -342,8 +341,9 @@ def test_seeds_become_mean_and_spread():
     assert second[1:3] == ["75.0 ± 7.1 (2 seeds)", "+10.0"]
 
 
-@pytest.mark.parametrize("name", ["scenes.toml", "scenes_validation.toml"])
-def test_the_files_of_the_repository_are_right(name):
+@pytest.mark.parametrize("name", ["few_images.toml", "scenes.toml", "scenes_validation.toml", "small.toml"])
+def test_the_files_of_the_repository_are_right(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
     cells = read_config(Path(__file__).parents[2] / "benchmarks" / name)
     for cell in cells:
         _bench_cell.make_model(cell)

@@ -23,6 +23,7 @@ from featrec.exceptions import ModelFileError
 from featrec.persistence import _archive, load
 from featrec.persistence._schema import nodes
 from tests.data.make_model_fixtures import FOLDER, PREFIX, pictures, scores
+from tests.persistence.archives import packed, unpacked
 
 FAMILIES = ("bytes", "content")
 KINDS = ("linear", "kernel", "forest", "neighbours", "brute", "calibrated")
@@ -92,11 +93,11 @@ def mutate(data: bytes, family: str, random: Random) -> bytes:
     """One damaged or edited file; the same for the same state of `random`."""
     if family == "bytes":
         return random.choice(np.array(BYTES, dtype=object))(data, random)
-    facts, members = _archive.unpack(data)
+    facts, members = unpacked(data)
     members = dict(members)
     for _ in range(random.choice([1, 1, 1, 2, 3])):
         random.choice(np.array(CONTENTS, dtype=object))(facts, members, random)
-    return _archive.pack(facts, members)
+    return packed(facts, members)
 
 
 # ---- Family "bytes": what happens to a file on its way. The hash stays as it was.

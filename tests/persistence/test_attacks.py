@@ -23,6 +23,7 @@ from featrec.persistence import _archive, load, save
 from featrec.persistence._schema import full_name, nodes
 from featrec.preprocessing import Resize
 from tests.data.make_model_fixtures import FOLDER, PREFIX
+from tests.persistence.archives import packed, unpacked
 
 TREE = "sklearn.tree._tree.Tree"
 
@@ -53,10 +54,10 @@ def saved(model):
 
 def edited(data, edit):
     """The file after an edit of its schema and members, with a hash that suits."""
-    facts, members = _archive.unpack(data)
+    facts, members = unpacked(data)
     schema = json.loads(members["schema.json"])
     edit(schema, members)
-    return _archive.pack(facts, {**members, "schema.json": json.dumps(schema).encode()})
+    return packed(facts, {**members, "schema.json": json.dumps(schema).encode()})
 
 
 def refused(data, match):
@@ -250,7 +251,7 @@ def test_a_smoothing_window_of_millions_and_a_list_without_end():
 
 @pytest.mark.parametrize("name", ["../../ran", "/tmp/ran", "C:\\ran", "array-0.npy/../../ran", "a\0b.npy"])
 def test_path_tricks_in_the_names_of_members(name):
-    _, members = _archive.unpack(original("linear"))
+    _, members = unpacked(original("linear"))
     buffer = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(original("linear"))) as archive:
         header = archive.read("featrec.json")
@@ -288,11 +289,11 @@ def test_more_members_than_a_model_has(monkeypatch):
 
 
 def test_text_that_becomes_more_objects_than_fit(monkeypatch):
-    facts, members = _archive.unpack(original("linear"))
+    facts, members = unpacked(original("linear"))
     members["schema.json"] += b" " * 2**24
     with monkeypatch.context() as patch:
         patch.setitem(_archive.MAX_TEXT, "schema.json", 2**30)
-        data = _archive.pack(facts, members)
+        data = packed(facts, members)
     refused(data, r"'schema\.json' has [\d,]+ bytes, over the limit of 16,777,216")
 
 

@@ -8,8 +8,9 @@ import pytest
 import sklearn
 
 from featrec.exceptions import ModelFileError, VersionWarning
-from featrec.persistence import _archive, load
+from featrec.persistence import load
 from tests.data.make_model_fixtures import FOLDER, LABELS, PREFIX, models, pictures, scores
+from tests.persistence.archives import unpacked
 
 ANSWERS = json.loads((FOLDER / f"{PREFIX}.json").read_text(encoding="utf-8"))
 
@@ -17,7 +18,7 @@ ANSWERS = json.loads((FOLDER / f"{PREFIX}.json").read_text(encoding="utf-8"))
 def read(name):
     """Load a file, whatever wrote it; another minor version of scikit-learn may not know its own older objects."""
     path = FOLDER / f"{PREFIX}_{name}.featrec"
-    written = _archive.unpack(path.read_bytes())[0]["versions"]["scikit-learn"]
+    written = unpacked(path.read_bytes())[0]["versions"]["scikit-learn"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", VersionWarning)
@@ -45,4 +46,4 @@ def test_the_files_are_small_and_of_the_first_format():
     for name in ANSWERS:
         data = (FOLDER / f"{PREFIX}_{name}.featrec").read_bytes()
         assert len(data) < 100_000
-        assert _archive.unpack(data)[0]["format"] == 1
+        assert unpacked(data)[0]["format"] == 1

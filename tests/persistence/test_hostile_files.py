@@ -22,6 +22,7 @@ from featrec.exceptions import ModelFileError
 from featrec.persistence import _archive, load, save
 from featrec.persistence._schema import full_name, nodes
 from featrec.preprocessing import Resize
+from tests.persistence.archives import packed, unpacked
 
 X, Y = load_digits(n_class=3, return_X_y=True)
 X, Y = X[:90], Y[:90]
@@ -47,11 +48,11 @@ def refusal(path, data, **options):
 
 def repack(data, edit):
     """Edit the members and write them with a hash that suits, as an author could."""
-    facts, members = _archive.unpack(data)
+    facts, members = unpacked(data)
     schema = json.loads(members["schema.json"])
     edit(schema, members)
     members["schema.json"] = json.dumps(schema).encode()
-    return _archive.pack(facts, members)
+    return packed(facts, members)
 
 
 def find(schema, name):
@@ -222,7 +223,7 @@ def test_a_bad_header_is_refused(header, match, path):
 
 
 def test_an_edited_member_does_not_match_the_hash(path):
-    _, members = _archive.unpack(saved(GaussianNB().fit(X, Y), path))
+    _, members = unpacked(saved(GaussianNB().fit(X, Y), path))
     with zipfile.ZipFile(path) as archive:
         header = archive.read("featrec.json")
     members["schema.json"] += b" "
@@ -280,8 +281,8 @@ def test_an_older_protocol_with_its_weaker_readers_is_refused(path):
 
 @pytest.mark.parametrize("schema", [b"{", b"[]", b"{}", b'{"protocol": 2, "__loader__": "ObjectNode"}', b"[" * 100_000])
 def test_a_schema_that_is_none_is_refused(schema, path):
-    facts, members = _archive.unpack(saved(GaussianNB().fit(X, Y), path))
-    assert re.search("its schema is n", refusal(path, _archive.pack(facts, {**members, "schema.json": schema})))
+    facts, members = unpacked(saved(GaussianNB().fit(X, Y), path))
+    assert re.search("its schema is n", refusal(path, packed(facts, {**members, "schema.json": schema})))
 
 
 def test_a_model_that_contains_itself_cannot_be_written_down(path):
@@ -300,11 +301,9 @@ def test_deep_nesting_ends_in_an_error(path):
         add_attribute(schema, "extra", inner)
 
     data = repack(saved(GaussianNB().fit(X, Y), path), nest)
-    facts, members = _archive.unpack(data)
+    facts, members = unpacked(data)
     deep = members["schema.json"].replace(b'"content": []', b'"content": [' + b"[" * 50_000 + b"]" * 50_000 + b"]")
-    assert re.search(
-        "its schema is none that save writes", refusal(path, _archive.pack(facts, {**members, "schema.json": deep}))
-    )
+    assert re.search("its schema is none that save writes", refusal(path, packed(facts, {**members, "schema.json": deep})))
 
 
 def test_what_is_no_estimator_is_not_returned(path):

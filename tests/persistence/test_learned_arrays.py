@@ -8,6 +8,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from featrec import Bag
+from featrec.classifiers import WideScaler
 from featrec.descriptors import AKAZE, BRISK, LBP, Whiten
 from featrec.encoders import LLC, VLAD, BagOfWords, FisherVector, SoftBagOfWords, SpatialPyramid, TriangleCode
 from featrec.persistence import load
@@ -110,6 +111,25 @@ def test_edited_whitening(whiten, attribute, change, match):
         change_array(members, schema["content"]["content"][attribute], change)
 
     refused(edited(saved(model), edit), f"Whiten: {match}")
+
+
+@pytest.mark.parametrize(("attribute", "what"), [("mean_", "means"), ("var_", "variances"), ("scale_", "deviations")])
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda array: array[:2], r"of shape \(2,\)"),
+        (lambda array: np.resize(array, 10**5), r"of shape \(100000,\)"),
+        (lambda array: array + np.nan, "where finite float64"),
+        (lambda array: array.astype(np.float32), "type float32"),
+    ],
+)
+def test_edited_scalers(attribute, what, change, match):
+    model = WideScaler().fit(np.random.default_rng(0).normal(size=(40, 6)))
+
+    def edit(schema, members):
+        change_array(members, schema["content"]["content"][attribute], change)
+
+    refused(edited(saved(model), edit), f"WideScaler: {what} .*{match}")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sklearn
 
-from featrec.persistence import _archive
+from tests.persistence.archives import unpacked
 
 pytest.importorskip("resource", reason="limits on a process are POSIX's")
 if not Path("/proc/self/statm").exists():
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 # The models that are mutated were written by one scikit-learn; another minor version reads some parameters otherwise (an SVC of
 # 1.9 seems to have probabilities in 1.8), which is no fault of a mutation.
-WRITTEN_BY = _archive.unpack((ROOT / "tests/data/model_v1_linear.featrec").read_bytes())[0]["versions"]["scikit-learn"]
+WRITTEN_BY = unpacked((ROOT / "tests/data/model_v1_linear.featrec").read_bytes())[0]["versions"]["scikit-learn"]
 SAME_MINOR = sklearn.__version__.split(".")[:2] == WRITTEN_BY.split(".")[:2]
 pytestmark = pytest.mark.skipif(not SAME_MINOR, reason=f"the models were written by scikit-learn {WRITTEN_BY}")
 

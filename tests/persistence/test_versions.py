@@ -10,8 +10,9 @@ from sklearn.datasets import load_digits
 from sklearn.naive_bayes import GaussianNB
 
 from featrec.exceptions import ModelFileError, VersionWarning
-from featrec.persistence import _archive, load, save
+from featrec.persistence import load, save
 from featrec.persistence._versions import TABLE, installed_versions
+from tests.persistence.archives import packed, unpacked
 
 X, Y = load_digits(n_class=3, return_X_y=True)
 HERE = installed_versions()
@@ -30,9 +31,9 @@ def written_by(tmp_path):
     def write(**versions):
         path = tmp_path / "model.featrec"
         save(GaussianNB().fit(X, Y), path)
-        facts, members = _archive.unpack(path.read_bytes())
+        facts, members = unpacked(path.read_bytes())
         facts["versions"] |= {name.replace("_", "-"): version for name, version in versions.items()}
-        path.write_bytes(_archive.pack(facts, members))
+        path.write_bytes(packed(facts, members))
         return path
 
     return write
@@ -99,18 +100,18 @@ def test_a_long_version_is_cut(written_by):
 
 def test_a_newer_format_is_refused_with_the_way_out(written_by):
     path = written_by(featrec="3.1.4")
-    facts, members = _archive.unpack(path.read_bytes())
-    path.write_bytes(_archive.pack({**facts, "format": 2}, members))
+    facts, members = unpacked(path.read_bytes())
+    path.write_bytes(packed({**facts, "format": 2}, members))
     with pytest.raises(ModelFileError, match=r"format 2; this version reads format 1.*featrec 3\.1\.4.*install that version"):
         load(path)
 
 
 def test_what_does_not_fit_another_version_says_so(written_by):
     path = written_by(featrec="0.77.0")
-    facts, members = _archive.unpack(path.read_bytes())
+    facts, members = unpacked(path.read_bytes())
     schema = json.loads(members["schema.json"])
     schema["content"]["content"]["var_smoothing"]["content"] = "no json"
-    path.write_bytes(_archive.pack(facts, {**members, "schema.json": json.dumps(schema).encode()}))
+    path.write_bytes(packed(facts, {**members, "schema.json": json.dumps(schema).encode()}))
     with pytest.raises(ModelFileError, match=r"do not fit together.*It was written with featrec 0\.77\.0"):
         load(path)
 

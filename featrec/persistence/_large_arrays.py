@@ -1,0 +1,147 @@
+"""Large arrays: written and read piece by piece, and kept from skops, each of whose copies would take as much memory again."""
+
+from __future__ import annotations
+
+import copy
+import io
+import secrets
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+
+__all__ = [
+    "TOKEN_BYTES",
+    "Content",
+    "content_size",
+    "is_large",
+    "place",
+    "read_content",
+    "stand_in",
+    "with_stand_ins",
+    "write_content",
+    "write_stored",
+]
+
+Content = bytes | np.ndarray
+
+LARGE = 2**26  # bytes
+KINDS = "biuf"
+TOKEN_BYTES = 32
+# numpy's header of a plain array is no longer.
+LONGEST_HEADER = 1024
+
+
+def is_large(value: Any) -> bool:
+    """Whether it is an array of numbers that goes its own way."""
+    return type(value) is np.ndarray and value.dtype.kind in KINDS and value.nbytes >= LARGE
+
+
+def content_size(content: Content) -> int:
+    """The length of what :func:`write_content` writes."""
+    if isinstance(content, bytes):
+        return len(content)
+    return len(_header(np.lib.format.header_data_from_array_1_0(content))) + content.nbytes
+
+
+def write_content(file: Any, content: Content) -> None:
+    """Bytes as they are, an array as numpy.save writes it."""
+    if isinstance(content, bytes):
+        file.write(content)
+    else:
+        np.lib.format.write_array(file, content, allow_pickle=False)
+
+
+def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
+    """A large array of the form that :func:`write_content` gives as the array; anything else as its bytes."""
+    if entry.filename.endswith(".npy") and entry.compress_type == zipfile.ZIP_STORED and entry.file_size >= LARGE:
+        with archive.open(entry) as file:
+            plain = _is_plain(file.read(LONGEST_HEADER), entry.file_size)
+        if plain:
+            with archive.open(entry) as file:
+                array = np.lib.format.read_array(file, allow_pickle=False)
+                file.read()  # to the end, where the checksum is compared
+            return array
+    return archive.read(entry)
+
+
+def _is_plain(start: bytes, size: int) -> bool:
+    """Whether this header is the one that numpy writes here for an array of numbers that fills the rest."""
+    read = np.lib.format.read_array_header_1_0
+    try:
+        stream = io.BytesIO(start)
+        if np.lib.format.read_magic(stream) != (1, 0):
+            return False
+        shape, fortran_order, dtype = read(stream)
+    except ValueError:
+        return False
+    header = _header({"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": fortran_order, "shape": shape})
+    held = dtype.itemsize
+    for length in shape:
+        held *= length
+    return dtype.kind in KINDS and start.startswith(header) and held == size - len(header)
+
+
+def _header(facts: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, facts)
+    return stream.getvalue()
+
+
+def stand_in() -> np.ndarray:
+    """A small array that no other is like."""
+    return np.frombuffer(secrets.token_bytes(TOKEN_BYTES), np.uint8).copy()
+
+
+def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
+    """A copy of the model with small arrays in place of large ones, and these by the small ones' bytes.
+
+    The model itself where it has none, or cannot be copied.
+    """
+    large = {id(value): value for _, _, value in _held(model) if is_large(value)}
+    if not large:
+        return model, {}
+    small = {key: stand_in() for key in large}
+    try:
+        copied = copy.deepcopy(model, dict(small))
+    except Exception:
+        return model, {}
+    return copied, {small[key].tobytes(): value for key, value in large.items()}
+
+
+def place(model: Any, arrays: Mapping[bytes, np.ndarray], wanted: int) -> bool:
+    """Put arrays into a model where their stand-ins are; False, and nothing done, where these are not in `wanted` places."""
+    found = [(items, key, value.tobytes()) for items, key, value in _held(model) if _is_stand_in(value, arrays)]
+    if len(found) != wanted or any(isinstance(items, tuple) for items, _, _ in found):
+        return False
+    placed = set()
+    for items, key, token in found:
+        items[key] = arrays[token].copy(order="K") if token in placed else arrays[token]
+        placed.add(token)
+    return True
+
+
+def _is_stand_in(value: Any, arrays: Mapping[bytes, np.ndarray]) -> bool:
+    return type(value) is np.ndarray and value.shape == (TOKEN_BYTES,) and value.tobytes() in arrays
+
+
+def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
+    """What attributes, dicts, lists and tuples hold: the holder, the key and the value, each holder once."""
+    stack, seen = [root], {id(root)}
+    while stack:
+        holder = stack.pop()
+        items = holder if isinstance(holder, (dict, list, tuple)) else vars(holder)
+        for key, value in list(items.items()) if isinstance(items, dict) else enumerate(items):
+            yield items, key, value
+            if isinstance(value, (dict, list, tuple, BaseEstimator)) and id(value) not in seen:
+                seen.add(id(value))
+                stack.append(value)
+
+
+def write_stored(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
+    """Add a member as it is. zipfile must know its size before, since that decides the form of the entry."""
+    entry.file_size = content_size(content)
+    with archive.open(entry, "w") as file:
+        write_content(file, content)

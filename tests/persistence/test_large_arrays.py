@@ -1,0 +1,189 @@
+"""Large arrays go past skops: the same model comes back, in little more memory than it has itself."""
+
+import io
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+
+from featrec.classifiers import KernelRidgeClassifier, WideScaler
+from featrec.exceptions import ModelFileError
+from featrec.persistence import _large_arrays, load, model_bytes, save
+
+RNG = np.random.default_rng(0)
+CODES, LABELS = RNG.normal(size=(60, 40)).astype(np.float32), np.repeat(["coat", "shirt", "shoe"], 20)
+
+
+class Holder(BaseEstimator):
+    """Arrays in all the places where a model may have some."""
+
+    def __init__(self, first=None, rest=None):
+        self.first = first
+        self.rest = rest
+
+
+@pytest.fixture
+def small_is_large(monkeypatch):
+    monkeypatch.setattr(_large_arrays, "LARGE", 1000)
+
+
+def entries(path):
+    with zipfile.ZipFile(path) as archive:
+        return {entry.filename: entry for entry in archive.infolist()}
+
+
+def test_a_model_comes_back_with_its_large_arrays(small_is_large, tmp_path):
+    model = make_pipeline(WideScaler(), FrozenEstimator(KernelRidgeClassifier(random_state=0).fit(CODES, LABELS)))
+    model.fit(CODES, LABELS)
+    save(model, tmp_path / "model")
+    found = load(tmp_path / "model")
+    np.testing.assert_array_equal(found.predict(CODES), model.predict(CODES))
+    np.testing.assert_array_equal(found[1].estimator.X_fit_, CODES)
+    assert found[1].estimator.X_fit_.flags.writeable
+    kinds = {
+        entry.compress_type for name, entry in entries(tmp_path / "model").items() if entry.file_size == 128 + CODES.nbytes
+    }
+    assert kinds == {zipfile.ZIP_STORED}, "what hardly shrinks is not deflated"
+    assert model_bytes(model) == (tmp_path / "model").stat().st_size
+    np.testing.assert_array_equal(model[1].estimator.X_fit_, CODES)
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8", ">f4", "i2", "u1", "?"])
+@pytest.mark.parametrize("shape", [(4000,), (40, 100), (10, 20, 20), (1, 4000)])
+@pytest.mark.parametrize("layout", ["rows", "columns", "steps"])
+def test_every_kind_of_array_is_written_as_numpy_writes_it(small_is_large, tmp_path, kind, shape, layout):
+    array = RNG.integers(0, 2, shape).astype(kind)
+    array = {"rows": array, "columns": np.asfortranarray(array), "steps": np.repeat(array, 2, axis=-1)[..., ::2]}[layout]
+    save(Holder(array), tmp_path / "model")
+    found = load(tmp_path / "model", trusted=[Holder]).first
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype
+    expected, written = io.BytesIO(), io.BytesIO()
+    np.save(expected, array)
+    _large_arrays.write_content(written, array)
+    assert written.getvalue() == expected.getvalue()
+    assert _large_arrays.content_size(array) == len(expected.getvalue())
+
+
+def test_arrays_in_lists_dicts_and_tuples(small_is_large, tmp_path):
+    one, other = RNG.normal(size=(2, 30, 50))
+    model = Holder([one, {"a": other}], {"deep": [Holder(one + 1)], "small": np.arange(3)})
+    save(model, tmp_path / "model")
+    found = load(tmp_path / "model", trusted=[Holder])
+    np.testing.assert_array_equal(found.first[0], one)
+    np.testing.assert_array_equal(found.first[1]["a"], other)
+    np.testing.assert_array_equal(found.rest["deep"][0].first, one + 1)
+    save(Holder((one, other)), tmp_path / "tuple")
+    for array, expected in zip(load(tmp_path / "tuple", trusted=[Holder]).first, (one, other), strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_an_array_in_two_places_is_written_once_and_comes_back_as_two(small_is_large, tmp_path):
+    array = RNG.normal(size=(30, 50))
+    save(Holder(array, [array]), tmp_path / "model")
+    assert sum(entry.file_size > 1000 for name, entry in entries(tmp_path / "model").items() if name.endswith("npy")) == 1
+    found = load(tmp_path / "model", trusted=[Holder])
+    np.testing.assert_array_equal(found.first, array)
+    np.testing.assert_array_equal(found.rest[0], array)
+    assert not np.shares_memory(found.first, found.rest[0])
+
+
+def test_the_same_model_gives_the_same_bytes(small_is_large, tmp_path):
+    model = KernelRidgeClassifier(random_state=0).fit(CODES, LABELS)
+    for name in ("one", "two"):
+        save(model, tmp_path / name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_files_of_either_way_are_read_the_other_way(monkeypatch, tmp_path):
+    """What is large is a matter of the writer; deflated and stored arrays are the same."""
+    model = KernelRidgeClassifier(random_state=0).fit(CODES, LABELS)
+    for written, read in ((2**26, 1000), (1000, 2**26)):
+        monkeypatch.setattr(_large_arrays, "LARGE", written)
+        save(model, tmp_path / "model")
+        monkeypatch.setattr(_large_arrays, "LARGE", read)
+        np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
+
+
+def test_a_model_that_cannot_be_copied_goes_the_usual_way(small_is_large):
+    class Stubborn(GaussianNB):
+        __module__ = "tests.stubborn"
+
+        def __deepcopy__(self, memo):
+            raise RuntimeError("not me")
+
+    model = Holder(Stubborn().fit(CODES, LABELS), CODES)
+    light, large = _large_arrays.with_stand_ins(model)
+    assert light is model
+    assert not large
+
+
+def test_neighbours_are_checked_in_large_arrays_too(small_is_large, tmp_path):
+    model = KNeighborsClassifier(algorithm="brute").fit(CODES, LABELS)
+    save(model, tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
+    model._fit_X = CODES[:50]
+    save(model, tmp_path / "model")
+    with pytest.raises(ModelFileError, match="KNeighborsClassifier"):
+        load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("place", [0.3, 0.5, 0.7])
+def test_a_changed_byte_is_found(small_is_large, tmp_path, place):
+    save(KernelRidgeClassifier(random_state=0).fit(CODES, LABELS), tmp_path / "model")
+    data = bytearray((tmp_path / "model").read_bytes())
+    data[int(place * len(data))] ^= 255
+    (tmp_path / "model").write_bytes(data)
+    with pytest.raises(ModelFileError, match=r"damaged, cut off or no model file|does not match its hash"):
+        load(tmp_path / "model")
+
+
+def test_a_large_file_is_taken_and_a_limit_that_is_set_holds(monkeypatch, small_is_large, tmp_path):
+    monkeypatch.setattr("featrec.persistence._load.MAX_BYTES", 2**16)
+    codes = np.repeat(CODES, 20, axis=0)
+    model = KernelRidgeClassifier(random_state=0).fit(codes, np.repeat(LABELS, 20))
+    save(model, tmp_path / "model")
+    assert (tmp_path / "model").stat().st_size > 2**17
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
+    with pytest.raises(ModelFileError, match=r"larger than the limit of 2,000 bytes; load\(path, max_bytes=...\) raises it"):
+        load(tmp_path / "model", max_bytes=2000)
+
+
+MEMORY = """
+import sys
+import numpy as np
+from featrec.classifiers import KernelRidgeClassifier
+from featrec.persistence import load, model_bytes, save
+
+def peak():
+    return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))) / 1000
+
+codes = np.random.default_rng(0).normal(size=(100, 1000)).astype(np.float32)
+model = KernelRidgeClassifier().fit(codes, np.arange(100) % 3)
+save(model, sys.argv[1] + ".small")
+load(sys.argv[1] + ".small")
+if sys.argv[2] == "write":
+    before = peak()
+    model.X_fit_ = np.ones((100_000, 1000), np.float32)  # 400 MB
+    save(model, sys.argv[1])
+    assert model_bytes(model) > 4e8
+else:
+    before = peak()
+    assert load(sys.argv[1]).X_fit_.shape == (100_000, 1000)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_the_memory_for_a_large_model_is_that_of_the_model(tmp_path):
+    for step in ("write", "read"):
+        command = [sys.executable, "-c", MEMORY, str(tmp_path / "model"), step]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert float(done.stdout) < 480
