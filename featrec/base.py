@@ -229,7 +229,7 @@ def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0) -> N
     elif count:
         warnings.warn(
             f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. "
-            "They may be flat, or too small for the extractor: Resize first; DenseSIFT needs no keypoints.",
+            "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none).",
             EmptyBagWarning,
             stacklevel=3,
         )

@@ -82,8 +82,10 @@ def _task(model: str, pictures: Pictures) -> dict[str, Any]:
 
     import featrec
 
+    with open(model, "rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "the model": hashlib.sha256(Path(model).read_bytes()).hexdigest(),
+        "the model": content,
         "the list of pictures": pictures.fingerprint(),
         "what is installed": {module.__name__: module.__version__ for module in (featrec, cv2, numpy, sklearn)},
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from featrec.exceptions import InputError
 
-__all__ = ["Pictures", "gather"]
+__all__ = ["Pictures", "gather", "name_of", "named", "picture_of"]
 
 
 class Pictures:
@@ -33,10 +33,7 @@ class Pictures:
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
             return Pictures(self.items[key])
-        from featrec.images import read_image
-
-        item = self.items[key]
-        return read_image(item) if isinstance(item, str) else item.read()
+        return picture_of(self.items[key])
 
     def take(self, rows: Iterable[int]) -> Pictures:
         """Some of them."""
@@ -44,8 +41,7 @@ class Pictures:
 
     def name(self, position: int) -> str:
         """The path; in an archive the archive's goes before."""
-        item = self.items[position]
-        return item if isinstance(item, str) else item.path
+        return name_of(self.items[position])
 
     def fingerprint(self) -> str:
         """The same for the same files in the same order, in archives that have not been written since.
@@ -61,7 +57,7 @@ class Pictures:
 
 def gather(files: Iterable[str]) -> Pictures:
     """What the words of a command line name, in their order; no picture is opened."""
-    pictures = Pictures([item for file in files for item in _items(file)])
+    pictures = Pictures([item for file in files for item in named(file)])
     if not len(pictures):
         raise InputError(
             "no picture was named; give files, folders, archives or manifests, or their paths on the standard input"
@@ -69,7 +65,20 @@ def gather(files: Iterable[str]) -> Pictures:
     return pictures
 
 
-def _items(file: str) -> Iterator[Any]:
+def picture_of(item: Any) -> Any:
+    """The picture in a file or in an archive, decoded."""
+    from featrec.images import read_image
+
+    return read_image(item) if isinstance(item, str) else item.read()
+
+
+def name_of(item: Any) -> str:
+    """The path of a file, or of a picture in an archive, with the archive's before."""
+    return item if isinstance(item, str) else item.path
+
+
+def named(file: str) -> Iterator[Any]:
+    """What one word of a command line names: a picture, those of a folder, an archive or a list; - is a list that comes in."""
     from featrec.datasets._manifest import is_manifest
     from featrec.datasets._place import is_archive
 

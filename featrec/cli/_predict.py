@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from featrec.cli._failures import report
+from featrec.cli._pictures import name_of, named, picture_of
 from featrec.exceptions import ImageError, InputError
 
 __all__ = ["add_arguments", "run"]
@@ -22,7 +21,12 @@ UNSURE = "?"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The model, the pictures and the form of the answer."""
     parser.add_argument("model", metavar="MODEL", help="a file that 'featrec train' has written")
-    parser.add_argument("files", metavar="FILE", nargs="+", help="pictures; - reads their paths from the standard input")
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        help="pictures, folders, archives or manifests; - reads paths from the standard input",
+    )
     parser.add_argument("--json", action="store_true", help=f"JSON lines with path, label and the {TOP} highest scores")
     parser.add_argument("--top", metavar="K", type=_count, help="give the K likeliest labels with their scores")
     parser.add_argument(
@@ -39,10 +43,10 @@ def run(arguments: argparse.Namespace) -> int:
 
     model = load(arguments.model)
     _check_confidence(model, arguments)
-    paths = _paths(arguments.files)
+    items = (item for file in arguments.files for item in named(file))
     top = arguments.top or (TOP if arguments.json else int(arguments.min_confidence is not None))
     failures = 0
-    while batch := list(islice(paths, BATCH)):
+    while batch := list(islice(items, BATCH)):
         for path, answer in _answer(model, batch, top):
             if isinstance(answer, ImageError):
                 failures += 1
@@ -74,30 +78,21 @@ def _line(path: str, answer: dict[str, Any], arguments: argparse.Namespace) -> s
     return "\t".join([path, label, *scores])
 
 
-def _paths(files: Iterable[str]) -> Iterator[str]:
-    for file in files:
-        if file == "-":
-            yield from filter(None, map(str.strip, sys.stdin))
-        else:
-            yield file
-
-
-def _answer(model: Any, paths: list[str], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
-    """The answer to each path, in order; an error where its picture cannot be used."""
-    from featrec.images import read_image
-
+def _answer(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
+    """The answer to each picture, in order, with its path; an error where it cannot be used."""
     answers: dict[int, dict[str, Any] | ImageError] = {}
     pictures = {}
-    for position, path in enumerate(paths):
+    for position, item in enumerate(items):
         try:
-            pictures[position] = read_image(path)
+            pictures[position] = picture_of(item)
         except ImageError as error:
             answers[position] = error
     try:
         answers.update(zip(pictures, _predict(model, list(pictures.values()), top), strict=True))
     except ImageError:
-        answers.update({position: _predict_one(model, paths[position], picture, top) for position, picture in pictures.items()})
-    return [(path, answers[position]) for position, path in enumerate(paths)]
+        alone = {place: _predict_one(model, name_of(items[place]), picture, top) for place, picture in pictures.items()}
+        answers.update(alone)
+    return [(name_of(item), answers[position]) for position, item in enumerate(items)]
 
 
 def _predict_one(model: Any, path: str, picture: Any, top: int) -> dict[str, Any] | ImageError:

@@ -219,7 +219,7 @@ class Whiten(BagStep):
         if not n:
             raise InputError(
                 f"Whiten.fit: nothing but empty bags; none of the {n_images} images gave a descriptor. "
-                "They may be flat, or too small for the extractor: Resize first; DenseSIFT needs no keypoints."
+                "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none)."
             )
         wanted = self.n_components or 1
         if wanted > width:

@@ -67,6 +67,8 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
     place = os.fspath(path)
     names = [item if isinstance(item, str) else f"{item.__module__}.{item.__name__}" for item in trusted]
     try:
+        if os.path.isdir(path):
+            raise ModelFileError("a folder; a model is one file, which featrec.persistence.save or 'featrec train' wrote")
         size = Path(path).stat().st_size
         limit = size + MAX_BYTES if max_bytes is None else max_bytes
         if size > limit:

@@ -126,7 +126,7 @@ def refuse_empty(sample: Bag, n_images: int, stage: str) -> None:
     if not len(sample.descriptors):
         raise InputError(
             f"{stage}: nothing but empty bags; none of the {n_images} images gave a descriptor. "
-            "They may be flat, or too small for the extractor: Resize first; DenseSIFT needs no keypoints."
+            "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none)."
         )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -123,6 +124,22 @@ def test_predict_reads_paths_from_a_pipe(folder, model, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{file}\n\n{file}\n"))
     assert run("predict", model, "-") == 0
     assert capsys.readouterr().out == f"{file}\tdark\n" * 2
+
+
+def test_predict_takes_folders_and_archives(folder, model, tmp_path, capsys):
+    files = sorted(folder.rglob("*.png"))
+    assert run("predict", model, *files) == 0
+    expected = capsys.readouterr().out
+    assert run("predict", model, folder) == 0
+    assert capsys.readouterr().out == expected
+    archive = shutil.make_archive(str(tmp_path / "pictures"), "zip", folder)
+    assert run("predict", model, archive) == 0
+    assert capsys.readouterr().out.replace(archive, str(folder)) == expected
+
+
+def test_predict_says_that_a_folder_is_no_model(folder, capsys):
+    assert run("predict", folder, folder / "light" / "3.png") == 2
+    assert "a folder; a model is one file" in capsys.readouterr().err
 
 
 def test_predict_as_json_has_scores(folder, model, capsys):
