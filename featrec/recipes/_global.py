@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -11,7 +12,7 @@ from sklearn.svm import SVC
 
 from featrec.classifiers import WideLinearSVC
 from featrec.descriptors import HOG, LBP, ColorHistogram, TinyImage
-from featrec.preprocessing import Resize
+from featrec.preprocessing import Deskew, Resize
 from featrec.recipes._parts import classifier_of
 
 __all__ = ["color_forest", "hog_svm", "lbp_svm", "tiny_knn"]
@@ -53,17 +54,25 @@ def hog_svm(
     *,
     size: int | tuple[int, int] | None = (64, 64),
     pixels_per_cell: Any = (8, 8),
+    orientations: int = 9,
+    signed: bool = False,
+    deskew: bool = False,
+    n_components: int | None = None,
     C: float = 10.0,
     probability: str | None = None,
     on_error: str = "raise",
+    random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
     """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM."""
+    gradients: dict[str, Any] = {"orientations": orientations, "signed": signed, "pixels_per_cell": pixels_per_cell}
     shared: dict[str, Any] = {"on_error": on_error, "n_jobs": n_jobs, "verbose": verbose}
     return make_pipeline(
         *([] if size is None else [Resize(size)]),
-        HOG(pixels_per_cell=pixels_per_cell, cells_per_block=(2, 2), **shared),
+        *([Deskew()] if deskew else []),
+        HOG(**gradients, cells_per_block=(2, 2), **shared),
+        *([] if n_components is None else [PCA(n_components, random_state=random_state)]),
         classifier_of(SVC(C=C, gamma="scale"), probability),
     )
 
