@@ -44,15 +44,25 @@ class Pictures:
         return name_of(self.items[position])
 
     def fingerprint(self) -> str:
-        """The same for the same files in the same order, in archives that have not been written since.
+        """The same for the same files in the same order, where neither they nor archives have been written since.
 
         A relative path names another file in another working directory, and many folders hold a 0001.jpg.
         """
         digest = hashlib.sha256()
         for item in self.items:
-            text = os.path.abspath(item) if isinstance(item, str) else f"{item.path}\0{item.archive.stamp}"
+            text = f"{os.path.abspath(item)}\0{_stamp(item)}" if isinstance(item, str) else f"{item.path}\0{item.archive.stamp}"
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0\0")
         return digest.hexdigest()
+
+
+def _stamp(path: str) -> Any:
+    """What changes when a file is written; None for one that is not there, which fails when its turn comes."""
+    from featrec.datasets._file import Stamp
+
+    try:
+        return Stamp.of(os.stat(path))
+    except (OSError, ValueError):
+        return None
 
 
 def gather(files: Iterable[str]) -> Pictures:

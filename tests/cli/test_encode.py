@@ -478,6 +478,17 @@ def test_the_same_names_in_another_folder_are_another_list(place, out, tmp_path,
     assert "going on after 16 of 40 pictures" in capsys.readouterr().out
 
 
+def test_a_picture_that_was_written_since_makes_another_list(place, out, tmp_path, monkeypatch, capsys):
+    (tmp_path / "some").mkdir()
+    for path in paths_of(place / "pictures")[:40]:
+        (tmp_path / "some" / Path(path).name).write_bytes(Path(path).read_bytes())
+    begun(place, out, 1, monkeypatch, pictures=tmp_path / "some")
+    first = sorted((tmp_path / "some").iterdir())[0]
+    first.write_bytes(first.read_bytes() + b"\0")
+    assert encode(place / "model.featrec", tmp_path / "some", "--out", out) == 2
+    assert_said(capsys, "since then the list of pictures has changed")
+
+
 def test_a_run_that_did_nothing_is_in_nobodys_way(place, out, monkeypatch):
     begun(place, out, 0, monkeypatch)
     assert encode(place / "hog.featrec", place / "pictures", "--out", out) == 0
