@@ -15,7 +15,7 @@ from typing import Any
 import featrec
 from featrec.cli._bench_config import read_config
 from featrec.cli._bench_results import append, described, read_results
-from featrec.cli._bench_table import HEADER, aligned, markdown, summary, told
+from featrec.cli._bench_table import HEADER, aligned, markdown, place, summary, told
 from featrec.cli._stamp import stamp
 from featrec.exceptions import InputError
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("\n".join(f"{_name(cell)}{'' if cell in rest else ': has a result'}" for cell in cells))
         return 0
     _check_data(rest)
-    failed = [cell for place, cell in enumerate(rest, start=1) if "error" in _run(cell, out, f"{place}/{len(rest)}")]
+    failed = [cell for number, cell in enumerate(rest, start=1) if "error" in _run(cell, out, f"{number}/{len(rest)}")]
     found = read_results(out)
     _show([found[cell["key"]] for cell in cells], arguments)
     return 0 if not failed else 1 if len(failed) < len(cells) else 2
@@ -119,14 +119,12 @@ def _in_fresh_process(cell: dict[str, Any], result: Path) -> dict[str, Any]:
 
 
 def _name(cell: dict[str, Any]) -> str:
-    split = cell["split"]
-    kind = f"{split['kind']} split" + (" for validation" if split["validation"] else "")
-    return f"{cell['dataset']}, {kind}, seed {cell['seed']}, {cell['title']}"
+    return f"{place(cell)}, seed {cell['seed']}, {cell['title']}"
 
 
 def _show(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
-    for place, lines in summary(rows).items():
-        print(f"{place}\n\n{(markdown if arguments.markdown else aligned)(HEADER, lines)}\n")
+    for where, lines in summary(rows).items():
+        print(f"{where}\n\n{(markdown if arguments.markdown else aligned)(HEADER, lines)}\n")
     failed = sorted({f"failed: {_name(row)}: {row['error']}" for row in rows if "error" in row})
     print("\n".join([*failed, *sorted({told(row) for row in rows})]))
     return 0

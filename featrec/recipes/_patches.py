@@ -53,6 +53,7 @@ def patches_kernel(
     gamma: float = 0.7,
     alphas: Any = (0.01, 0.02, 0.05, 0.1),
     landmarks: int | None = None,
+    dtype: str = "float32",
     probability: str | None = None,
     on_error: str = "raise",
     random_state: Any = 0,
@@ -69,7 +70,7 @@ def patches_kernel(
         steps = [FeatureUnion([("patches", make_pipeline(*steps)), ("hog", make_pipeline(*gradients))])]
     if deskew:
         steps.insert(0, Deskew())
-    ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, landmarks=landmarks, **options)
+    ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, landmarks=landmarks, dtype=dtype, **options)
     return make_pipeline(*steps, classifier_of(ridge, probability))
 
 
