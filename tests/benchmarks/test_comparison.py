@@ -104,6 +104,12 @@ def test_seeds_are_averaged_and_tested_picture_by_picture():
     assert comparison.p_value(several, first) < 0.01
 
 
+def test_of_several_seeds_the_quickest_time_and_the_median_of_the_rest_are_told():
+    busy = {"fit_seconds": 600.0, "images_per_second": 9.0, "peak_mb": 320.0}
+    rows = [made("a", 900), made("a", 900, seed=1, **busy), made("a", 900, seed=2, **busy)]
+    assert comparison.comparison(rows).endswith("| – | 1.5 | 50 | 2 | 320 |")
+
+
 def test_what_failed_or_is_not_measured_is_named(tmp_path):
     config = tmp_path / "small.toml"
     config.write_text('[[recipe]]\nname = "hog"\n[[recipe]]\nname = "net"\ntitle = "The net"\n')

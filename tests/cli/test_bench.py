@@ -51,7 +51,7 @@ def bench(*words) -> int:
 def test_a_run_in_a_fresh_process_says_everything(config, capsys):
     assert bench(config) == 0
     captured = capsys.readouterr()
-    assert "[1/1] textures, the standard split, seed 0, tiny_knn: " in captured.err
+    assert "[1/1] textures, n_train=4, n_test=3, the standard split, seed 0, tiny_knn: " in captured.err
     assert "textures, n_train=4, n_test=3, the standard split" in captured.out
     (row,) = map(json.loads, config.with_suffix(".jsonl").read_text().splitlines())
     assert row["n_train"], row["n_test"] == (32, 24)
@@ -112,7 +112,7 @@ def test_a_failure_is_kept_and_tried_again_and_the_others_run(config, here, caps
     assert bench(config) == 1
     captured = capsys.readouterr()
     assert "n_neighbors = 99" in captured.err
-    assert "failed: textures, the standard split, seed 0, neighbours n_neighbors=99: ValueError" in captured.out
+    assert "failed: textures, n_train=4, n_test=3, the standard split, seed 0, neighbours n_neighbors=99: ValueError" in captured.out
     assert bench(config) == 1
     assert here == ["neighbours n_neighbors=99", "neighbours n_neighbors=1", "neighbours n_neighbors=99"]
 
@@ -133,8 +133,8 @@ def test_only_and_dry_run(config, here, capsys):
     assert bench(config, "--dry-run") == 0
     assert here == []
     assert capsys.readouterr().out.splitlines() == [
-        "textures, the standard split, seed 0, tiny_knn",
-        "textures, the standard split, seed 0, color_forest",
+        "textures, n_train=4, n_test=3, the standard split, seed 0, tiny_knn",
+        "textures, n_train=4, n_test=3, the standard split, seed 0, color_forest",
     ]
     assert bench(config, "--only", "forest") == 0
     assert here == ["color_forest"]
