@@ -202,7 +202,7 @@ def test_within_the_noise_the_fastest_comes_first():
     first, said = verdict(made("best", 90, 9.0), made("near", 88, 1.0), made("far", 60, 0.1))
     assert first == "near"
     assert "its 88.0 % are within the noise of the best, best with 90.0 % (McNemar p = 0.500)" in said[-1]
-    assert "1.00 s to fit where best takes 9.00 s" in said[-1]
+    assert "1.00 s to learn and to answer where best takes 9.00 s" in said[-1]
 
 
 def test_beyond_the_noise_the_best_comes_first():

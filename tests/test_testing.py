@@ -7,10 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
+from featrec import recipes
+from featrec.classifiers import KernelRidgeClassifier
 from featrec.descriptors import ColorHistogram, TinyImage
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.images import GlobalExtractor, as_float, as_gray
+from featrec.preprocessing import Unflatten
 from featrec.testing import check_encoder, check_extractor
 
 HOW_TO = Path(__file__).resolve().parent.parent / "docs" / "how_to"
@@ -34,6 +38,17 @@ def test_the_how_tos_encoder_passes_alone_and_in_a_pyramid():
     page = load_page("word_presence")
     check_encoder(page.WordPresence(5, random_state=0))
     check_encoder(SpatialPyramid(page.WordPresence(5, random_state=0), levels=3))
+
+
+def test_the_how_to_for_small_pictures():
+    page = load_page("small_pictures")
+    digits = load_digits()
+    rows, labels = digits.data[:240], digits.target[:240]
+    found = page.try_recipes(rows, labels, Unflatten((8, 8), max_value=16), n_images=90)
+    assert {trial.state for trial in found.trials} == {"tried"}
+    model = recipes.patches_kernel(n_words=50)
+    expected = KernelRidgeClassifier().memory_needed(1000, 50 * 2 * 9) / 1e9
+    assert page.memory(model, 1000) == pytest.approx(expected)
 
 
 class Mean(GlobalExtractor):

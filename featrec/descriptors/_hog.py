@@ -33,9 +33,9 @@ class HOG(GlobalExtractor):
     ----------
     orientations : int, default=9
         Bins over half a turn, or over a whole one where directions are signed.
-    pixels_per_cell : tuple of (rows, columns), or a sequence of such, default=(8, 8)
+    pixels_per_cell : tuple of (rows, columns), int for both, or a sequence of such tuples, default=(8, 8)
         Of several sizes the codes stand one after another; the gradients are computed once.
-    cells_per_block : tuple of (rows, columns), default=(3, 3)
+    cells_per_block : tuple of (rows, columns), or int for both, default=(3, 3)
         The same for all sizes of cells.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
         L2-Hys is L2, cut at 0.2, then L2 again.
@@ -93,8 +93,8 @@ class HOG(GlobalExtractor):
     _parameter_constraints = {
         **GlobalExtractor._parameter_constraints,
         "orientations": [positive_integer()],
-        "pixels_per_cell": [tuple, list],
-        "cells_per_block": [tuple, list],
+        "pixels_per_cell": [tuple, list, positive_integer()],
+        "cells_per_block": [tuple, list, positive_integer()],
         "block_norm": [StrOptions(set(NORMS))],
         "transform_sqrt": ["boolean"],
         "signed": ["boolean"],
@@ -106,8 +106,8 @@ class HOG(GlobalExtractor):
         self,
         *,
         orientations: int = 9,
-        pixels_per_cell: tuple[int, int] | Sequence[tuple[int, int]] = (8, 8),
-        cells_per_block: tuple[int, int] = (3, 3),
+        pixels_per_cell: int | tuple[int, int] | Sequence[tuple[int, int]] = (8, 8),
+        cells_per_block: int | tuple[int, int] = (3, 3),
         block_norm: str = "L2-Hys",
         transform_sqrt: bool = False,
         signed: bool = False,
@@ -157,7 +157,7 @@ class HOG(GlobalExtractor):
     def _sizes(self) -> list[tuple[int, ...]]:
         """The sizes of cells, in the order of their codes."""
         sizes: Any = self.pixels_per_cell
-        if len(sizes) and isinstance(sizes[0], (tuple, list)):
+        if isinstance(sizes, (tuple, list)) and len(sizes) and isinstance(sizes[0], (tuple, list)):
             return [check_sizes("each of pixels_per_cell", size, 2) for size in sizes]
         return [check_sizes("pixels_per_cell", sizes, 2)]
 
@@ -214,7 +214,8 @@ class HOG(GlobalExtractor):
         return np.ascontiguousarray(values)
 
     def _too_small(self, height: int, width: int, cell: list[int]) -> ImageError:
-        rows, columns = (each * block for each, block in zip(cell, self.cells_per_block, strict=True))
+        block = check_sizes("cells_per_block", self.cells_per_block, 2)
+        rows, columns = (each * times for each, times in zip(cell, block, strict=True))
         return ImageError(
             f"HOG needs {rows}×{columns} pixels for one block of cells; got {height}×{width}. "
             "Put Resize((height, width)) before it, or make pixels_per_cell or cells_per_block smaller."

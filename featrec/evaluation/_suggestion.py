@@ -192,7 +192,7 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
         return f"Try {first.name} first: nothing else could be tried to the end."
     if first is not best:
         p = p_value(_p(best, first, y_true))
-        takes = f"{number(first.fit_seconds)} s to fit where {best.name} takes {number(best.fit_seconds)} s"
+        takes = f"{number(_cost(first))} s to learn and to answer where {best.name} takes {number(_cost(best))} s"
         return (
             f"Try {first.name} first: its {percent(first.accuracy or 0)} % are within the noise of the best, "
             f"{best.name} with {percent(best.accuracy or 0)} % (McNemar {p}), and it is the fastest of these: {takes}."

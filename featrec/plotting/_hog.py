@@ -47,7 +47,7 @@ def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> A
     hog = HOG() if hog is None else hog
     image = read_image(image)
     cells = hog.cells(image)
-    height, width = np.reshape(hog.pixels_per_cell, (-1, 2))[0]
+    height, width = np.broadcast_to(np.ravel(hog.pixels_per_cell)[:2], 2)
     rows, columns, orientations = cells.shape
     ax = axes_for(ax, 5.0, max(2.0, 5.0 * image.shape[0] / image.shape[1] + 0.3))
     ax.set_facecolor(INK)

@@ -120,6 +120,14 @@ def test_codes_of_several_sizes_of_cells_stand_one_after_another(rng):
     assert HOG(pixels_per_cell=[(8, 8)]).cells(image, pixels_per_cell=(4, 4)).shape == (7, 7, 9)
 
 
+def test_one_integer_stands_for_rows_and_columns():
+    image = np.random.default_rng(0).integers(0, 256, (30, 28), np.uint8)
+    found = HOG(pixels_per_cell=5, cells_per_block=2).extract(image)
+    np.testing.assert_array_equal(found, HOG(pixels_per_cell=(5, 5), cells_per_block=(2, 2)).extract(image))
+    with pytest.raises(ImageError, match="HOG needs 40×40 pixels for one block of cells; got 30×28"):
+        HOG(pixels_per_cell=20, cells_per_block=2).extract(image)
+
+
 def test_the_largest_cells_must_have_room():
     with pytest.raises(ImageError, match=r"HOG needs 20×21 pixels for one block of cells; got 24×20"):
         HOG(pixels_per_cell=[(4, 4), (10, 5), (8, 7)], cells_per_block=(2, 3)).extract(np.zeros((24, 20)))
