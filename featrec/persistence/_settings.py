@@ -44,6 +44,8 @@ MOST_NUMBERS = 64
 MOST_JOBS = 1024
 MOST_NETWORK_INPUT = 2**27
 MOST_PATTERNS = 2**22
+# Of a code; room for those of a batch is made before they are computed.
+MOST_OUT = 2**22
 
 CACHES = {"memory", "cache"}
 NULL = {"__loader__": "JsonNode", "__module__": "builtins", "__class__": "str", "content": "null", "is_json": True}
@@ -61,6 +63,8 @@ def check_settings(node: Node, members: Members) -> None:
         n_jobs = plain_value(fields["n_jobs"], members)
         if isinstance(n_jobs, (int, float)) and not abs(n_jobs) <= MOST_JOBS:
             over(node, "n_jobs", n_jobs, MOST_JOBS)
+    if "n_features_out_" in fields and public_name(node).startswith("featrec."):
+        _check_size(node, "n_features_out_", plain_value(fields["n_features_out_"], members), 1, MOST_OUT)
     for name, (length, most) in SIZES.get(public_name(node), {}).items():
         if name in fields:
             _check_size(node, name, plain_value(fields[name], members), length, most)

@@ -406,11 +406,21 @@ def outcome(path: str, given: list, expected: tuple) -> tuple[str, str]:
     return ("same" if same else "changed"), ""
 
 
+def _harmless(event: str, arguments: tuple) -> bool:
+    """numba reads its own cache of a loop that is needed for the first time; threadpoolctl looks at what is loaded already."""
+    if event == "pickle.find_class":
+        return str(arguments[0]).startswith("numba.")
+    if event == "ctypes.dlopen":
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+            return str(arguments[0]) in file.read()
+    return False
+
+
 def _watch() -> None:
     """From here on a forbidden event ends the process, and memory ends a gigabyte above what is in use."""
 
     def hook(event: str, arguments: tuple) -> None:
-        if event in ALARMS and WATCHING:
+        if event in ALARMS and WATCHING and not _harmless(event, arguments):
             os.write(2, f"executed {event} {arguments!r:.200}\n".encode())
             os._exit(77)
 

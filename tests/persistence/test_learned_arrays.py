@@ -153,6 +153,15 @@ def test_settings_of_extractors_and_encoders_that_ask_for_too_much(model, parame
     refused(edited(saved(model), edit), rf"{type(model).__name__}: {parameter}=.* is over the limit of [\d,]+")
 
 
+def test_a_code_of_more_numbers_than_any_has(rng):
+    model = LBP().fit(rng.integers(0, 256, (2, 20, 20), np.uint8))
+
+    def edit(schema, members):
+        schema["content"]["content"]["n_features_out_"] = plain(10**9)
+
+    refused(edited(saved(model), edit), r"LBP: n_features_out_=1000000000 is over the limit of 4,194,304")
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
