@@ -10,7 +10,7 @@ from sklearn.utils.validation import validate_data
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, positive_integer, real_number
 from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._exact_ridge import Task, fit_exact, leading_tiles, tile_of
-from featrec.classifiers._kernel_tiles import COLUMNS, Kernel, Rows, mean_squared_distance
+from featrec.classifiers._kernel_tiles import COLUMNS, Kernel, Rows, far_origin, mean_squared_distance
 from featrec.classifiers._landmark_ridge import fit_landmarks
 from featrec.classifiers._memory import announce
 from featrec.classifiers._penalties import checked, stratified_order
@@ -21,7 +21,8 @@ __all__ = ["KernelRidgeClassifier"]
 
 # Bytes that a BLAS library takes for each thread, about.
 OF_BLAS = 1 << 25
-WAY_OUT = "use landmarks=8000 or another number, dtype='float16', or fewer pictures"
+# The part of the memory that codes must take for smaller ones to be worth a word.
+WORTH_HALVING = 0.1
 
 
 class KernelRidgeClassifier(CodesClassifier):
@@ -72,6 +73,8 @@ class KernelRidgeClassifier(CodesClassifier):
     mean_squared_distance_ : float
         Over all pairs of training codes, exactly.
     n_features_in_ : int
+    origin_ : array of shape (n_features,) or None
+        The codes' mean, from where distances are taken if the codes lie farther from 0 than from one another.
     scale_ : float or None
         `gamma` over `mean_squared_distance_`; None for the linear kernel.
     squared_lengths_ : array of shape (n_kept,)
@@ -204,8 +207,8 @@ class KernelRidgeClassifier(CodesClassifier):
         return self
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        rows, _ = Rows.of(codes, self.n_jobs)
-        kept = Rows(self.X_fit_, self.squared_lengths_)
+        rows, _ = Rows.of(codes, self.n_jobs, self.origin_)
+        kept = Rows(self.X_fit_, self.squared_lengths_, origin=self.origin_)
         return Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_
 
     def _is_exact(self, n_samples: int) -> bool:
@@ -215,16 +218,21 @@ class KernelRidgeClassifier(CodesClassifier):
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
         if self._is_exact(len(codes)) and codes.dtype != self.dtype:
             needed += codes.nbytes
-        announce(f"KernelRidgeClassifier for {len(codes):,} codes", needed, codes.nbytes, WAY_OUT, self.verbose)
+        halved = "dtype='float16', " if self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed else ""
+        way_out = f"use landmarks=8000 or another number, {halved}or fewer pictures"
+        announce(f"KernelRidgeClassifier for {len(codes):,} codes", needed, codes.nbytes, way_out, self.verbose)
 
     def _solve(self, codes: np.ndarray, task: Task) -> None:
-        if self._is_exact(len(codes)):
-            rows, total = Rows.of(_rounded(codes, self.dtype), self.n_jobs)
-            kept = rows
-        else:
-            rows, total = Rows.of(codes, self.n_jobs)
+        exact = self._is_exact(len(codes))
+        given = _rounded(codes, self.dtype) if exact else codes
+        rows, total = Rows.of(given, self.n_jobs)
+        self.origin_ = far_origin(rows, total) if self.kernel == "rbf" else None
+        if self.origin_ is not None:
+            rows, total = Rows.of(given, self.n_jobs, self.origin_)
+        kept = rows
+        if not exact:
             chosen = np.sort(stratified_order(task.labels, self.random_state)[: self.landmarks])
-            kept, _ = Rows.of(_rounded(codes[chosen], self.dtype), self.n_jobs)
+            kept, _ = Rows.of(_rounded(codes[chosen], self.dtype), self.n_jobs, self.origin_)
         self.mean_squared_distance_ = mean_squared_distance(rows, total)
         self.scale_ = self.gamma / self.mean_squared_distance_ if self.kernel == "rbf" else None
         kernel = Kernel(self.scale_)

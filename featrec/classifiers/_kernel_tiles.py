@@ -10,7 +10,7 @@ from featrec.classifiers._triangle import TILE
 from featrec.exceptions import InputError
 from featrec.parallel import each_batch, map_batches
 
-__all__ = ["Kernel", "Rows", "mean_squared_distance"]
+__all__ = ["Kernel", "Rows", "far_origin", "mean_squared_distance"]
 
 # Columns of one product; wider ones would make the pieces that are gathered or converted as large as the codes.
 COLUMNS = 2048
@@ -22,19 +22,23 @@ BATCH = 128
 
 
 class Rows:
-    """Codes in a given order, with their squared lengths; pieces are handed out as float32."""
+    """Codes in a given order, counted from an origin, with their squared lengths; pieces are handed out as float32."""
 
-    def __init__(self, codes: np.ndarray, squares: np.ndarray, order: np.ndarray | None = None):
-        self.codes, self.order = codes, order
+    def __init__(
+        self, codes: np.ndarray, squares: np.ndarray, order: np.ndarray | None = None, origin: np.ndarray | None = None
+    ):
+        self.codes, self.order, self.origin = codes, order, origin
         self.squares = squares if order is None else squares[order]
 
     @staticmethod
-    def of(codes: np.ndarray, n_jobs: int | None = None) -> tuple[Rows, np.ndarray]:
+    def of(codes: np.ndarray, n_jobs: int | None = None, origin: np.ndarray | None = None) -> tuple[Rows, np.ndarray]:
         """All rows in their own order, and their sum in float64."""
         squares, total = np.empty(len(codes), np.float32), np.zeros(codes.shape[1])
 
         def part(rows: range) -> tuple[range, np.ndarray, np.ndarray]:
             block = codes[rows.start : rows.stop].astype(np.float64)
+            if origin is not None:
+                block -= origin
             with np.errstate(invalid="ignore"):
                 return rows, np.einsum("ij,ij->i", block, block), block.sum(axis=0)
 
@@ -44,19 +48,29 @@ class Rows:
                 total += sums
         if not np.isfinite(squares).all():
             raise InputError(f"codes are too large for {codes.dtype}; standardise them first (WideScaler, StandardScaler)")
-        return Rows(codes, squares), total
+        return Rows(codes, squares, origin=origin), total
 
     def __len__(self) -> int:
         return len(self.squares)
 
     def reordered(self, order: np.ndarray) -> Rows:
         """The same codes in another order, or some of them."""
-        return Rows(self.codes, self.squares, order)
+        return Rows(self.codes, self.squares, order, self.origin)
 
     def piece(self, rows: slice, columns: slice) -> np.ndarray:
         """Some rows and columns as float32."""
         codes = self.codes[:, columns]
-        return (codes[rows] if self.order is None else codes[self.order[rows]]).astype(np.float32, copy=False)
+        found = (codes[rows] if self.order is None else codes[self.order[rows]]).astype(np.float32, copy=False)
+        if self.origin is None:
+            return found
+        return np.subtract(found, self.origin[columns], out=None if np.may_share_memory(found, codes) else found)
+
+
+def far_origin(rows: Rows, total: np.ndarray) -> np.ndarray | None:
+    """The mean of codes that lie farther from 0 than from one another: distances are taken from there, or they lose digits."""
+    mean = total / len(rows)
+    away = float(mean @ mean)
+    return mean.astype(np.float32) if away > rows.squares.mean(dtype=np.float64) - away else None
 
 
 def mean_squared_distance(rows: Rows, total: np.ndarray) -> float:

@@ -50,6 +50,19 @@ def test_scores_are_those_of_scikit_learn(small_tiles, kernel, alpha):
     assert model.held_out_scores_ is None
 
 
+@pytest.mark.parametrize("offset", [5, 200, 3000])
+@pytest.mark.parametrize("options", [{}, {"landmarks": 300}, {"landmarks": 120}], ids=str)
+def test_a_common_offset_changes_nothing(small_tiles, offset, options):
+    X, y = material()
+    Z, _ = material(seed=1)
+    X, Z = np.round(64 * X) / 64, np.round(64 * Z) / 64  # which float32 holds at any of the offsets
+    here = KernelRidgeClassifier(alphas=0.1, random_state=0, **options).fit(X, y)
+    away = KernelRidgeClassifier(alphas=0.1, random_state=0, **options).fit(X + np.float32(offset), y)
+    assert here.origin_ is None
+    np.testing.assert_allclose(away.origin_, X.mean(axis=0) + offset, rtol=1e-5)
+    np.testing.assert_allclose(away.decision_function(Z + np.float32(offset)), here.decision_function(Z), atol=5e-4)
+
+
 @pytest.mark.parametrize("chosen", [0.02, 0.1, 0.6])
 def test_chosen_penalty_gives_the_scores_of_a_fit_with_it_alone(small_tiles, monkeypatch, chosen):
     alphas = (0.02, 0.1, 0.6)
