@@ -74,9 +74,21 @@ def _part(where: str, found: Sequence[Sequence[Mapping[str, Any]]], wanted: Sequ
     failed = [runs[0]["title"] for runs, left in zip(found, done, strict=True) if not left]
     missing = [title for title in wanted if title not in {runs[0]["title"] for runs in found}]
     lines = [f"{where}:", " ".join(sentences(entries)), markdown(HEADER, [_line(one, entries) for one in entries])]
+    lines += ["\n".join(_calls(entries))]
     lines += [f"Failed: {', '.join(failed)}."] if failed else []
     lines += [f"Not measured yet: {', '.join(missing)}."] if missing else []
     return "\n\n".join(filter(None, lines))
+
+
+def _calls(entries: Sequence[Entry]) -> list[str]:
+    """How the model of each row is made, where it is not the recipe's own choice."""
+    calls = []
+    for one in entries:
+        run = one.runs[0]
+        if run["options"]:
+            options = ", ".join(f"{name}={value!r}" for name, value in run["options"].items())
+            calls.append(f"- {one.title} is `recipes.{run['recipe']}({options})`")
+    return calls
 
 
 def sentences(entries: Sequence[Entry]) -> list[str]:

@@ -37,10 +37,13 @@ __all__ = [
     "check_is_fitted",
     "positive_integer",
     "real_number",
+    "refuse_empty",
     "sample_descriptors",
     "warn_of_empty_bags",
     "warn_of_failures",
 ]
+
+WHY_EMPTY = "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none)."
 
 JOBS = {"n_jobs": [None, Integral]}
 VERBOSE = {"verbose": ["verbose"]}
@@ -221,6 +224,15 @@ def check_alike(bags: Sequence[Bag]) -> None:
         raise InputError(f"descriptors must have one width; these have {sorted(width for _, width in kinds)}")
 
 
+def refuse_empty(sample: Bag, n_images: int, stage: str) -> None:
+    """Nothing can be learned from images without descriptors; the sample has the size of the first."""
+    if not len(sample.descriptors):
+        first = "" if sample.size is None else f", the first of them of {sample.size[0]}×{sample.size[1]} pixels,"
+        raise InputError(
+            f"{stage}: nothing but empty bags; none of the {n_images} images{first} gave a descriptor. {WHY_EMPTY}"
+        )
+
+
 def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0) -> None:
     """One warning for a batch, with the count."""
     if failed:
@@ -228,8 +240,7 @@ def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0) -> N
         warn_of_failures(failed, total, stage, others)
     elif count:
         warnings.warn(
-            f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. "
-            "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none).",
+            f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. {WHY_EMPTY}",
             EmptyBagWarning,
             stacklevel=3,
         )

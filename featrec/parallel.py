@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
@@ -21,9 +22,29 @@ from threadpoolctl import ThreadpoolController
 
 from featrec.exceptions import InputError
 
-__all__ = ["alone", "each_batch", "map_batches", "one_inner_thread", "worker_count"]
+__all__ = ["alone", "checkpoint", "each_batch", "map_batches", "observed_by", "one_inner_thread", "worker_count"]
 
 Result = TypeVar("Result")
+
+
+_OBSERVER: ContextVar[Callable[[], None] | None] = ContextVar("observer", default=None)
+
+
+def checkpoint() -> None:
+    """For long loops that ask for no pictures: here whoever observes may end them by raising."""
+    observer = _OBSERVER.get()
+    if observer is not None:
+        observer()
+
+
+@contextmanager
+def observed_by(observer: Callable[[], None]) -> Iterator[None]:
+    """Have `observer` called at each checkpoint of this thread."""
+    token = _OBSERVER.set(observer)
+    try:
+        yield
+    finally:
+        _OBSERVER.reset(token)
 
 
 class Sliceable(Protocol):

@@ -1,6 +1,7 @@
 """recipes.suggest tries what applies, says why the rest does not, and which to take up first."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _trials
 from featrec.evaluation._suggestion import suggested
 from featrec.exceptions import ImageError, InputError
-from featrec.recipes._suggest import sample
+from featrec.recipes._names import RECIPES
+from featrec.recipes._suggest import _candidates, _made, sample
 
 QUICK = ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "cnn_svm"]
 
@@ -185,6 +187,23 @@ def test_each_class_has_its_share_and_one_for_each_fold():
     np.testing.assert_array_equal(everything, np.arange(len(labels)))
 
 
+def test_all_recipes_are_tried_with_their_variants():
+    found = _candidates(RECIPES, None)
+    assert [name for name in found if "(" not in name] == recipes.names()
+    assert found["patches_kernel(mirror=False)"] == {"mirror": False}
+    model, _ = _made("patches_kernel(mirror=False)", RECIPES, {"mirror": False}, True, {})
+    assert model.named_steps["patches"].mirror is False
+
+
+def test_a_network_is_cut_between_batches(digits):
+    pytest.importorskip("skorch", reason="networks need the extra torch")
+    start = time.perf_counter()
+    options = {"pixels_lenet5": {"size": (12, 12), "epochs": 10**6}}
+    found = recipes.suggest(*digits, n_images=40, recipes=options, seconds=1.0)
+    assert found["pixels_lenet5"].state == "cut"
+    assert time.perf_counter() - start < 30
+
+
 def made(name, right, seconds, *, state="tried", rows=None, n=100):
     """A trial with so many right, the first of its pictures."""
     rows = np.arange(n) if rows is None else rows
@@ -203,6 +222,17 @@ def test_within_the_noise_the_fastest_comes_first():
     assert first == "near"
     assert "its 88.0 % are within the noise of the best, best with 90.0 % (McNemar p = 0.500)" in said[-1]
     assert "1.00 s to learn and to answer where best takes 9.00 s" in said[-1]
+
+
+def test_more_than_two_points_are_not_given_up_for_speed():
+    first, said = verdict(made("best", 70, 9.0), made("quick", 60, 0.1), made("close", 69, 8.0))
+    assert first == "close"
+    first, said = verdict(made("best", 70, 9.0), made("quick", 66, 0.1))
+    assert first == "best"
+    assert said[-2:] == [
+        "Try best first: it is the most accurate.",
+        "100 pictures cannot tell quick from best; a larger n_images can.",
+    ]
 
 
 def test_beyond_the_noise_the_best_comes_first():

@@ -24,7 +24,10 @@ FARTHEST = 16.0
 
 def checked(alphas: Any) -> tuple[float, ...]:
     """One penalty or several as a tuple; all above zero and near enough to one another."""
-    values = tuple(float(value) for value in np.atleast_1d(alphas))
+    try:
+        values = tuple(float(value) for value in np.atleast_1d(alphas))
+    except (TypeError, ValueError):
+        values = ()
     if not values or not all(0 < value < math.inf for value in values):
         raise InputError(f"alphas={alphas!r} must be one number above 0, or several")
     if max(values) > FARTHEST**2 * min(values) * (1 + 1e-9):

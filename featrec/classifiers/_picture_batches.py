@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from featrec.classifiers._picture_array import as_values
+from featrec.parallel import checkpoint
 
 __all__ = ["Augmentation", "PictureBatches", "normalized"]
 
@@ -80,6 +81,7 @@ class PictureBatches:
 
         order = np.arange(len(self.pictures)) if self.random is None else self.random.permutation(len(self.pictures))
         for start in range(0, len(self) * self.batch_size, self.batch_size):
+            checkpoint()
             rows = order[start : start + self.batch_size]
             numbers = self.numbers[rows] if self.numbers is not None else np.zeros(len(rows), np.int64)
             yield torch.from_numpy(self._values(rows)).permute(0, 3, 1, 2), torch.from_numpy(numbers)

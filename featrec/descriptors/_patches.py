@@ -21,6 +21,8 @@ __all__ = ["Patches"]
 CHANNELS = {"gray": 1, "rgb": 3}
 # Exact sums of squares of 16-bit numbers over a larger square would not fit into 64 bits.
 LARGEST = 120
+# Pictures that color="auto" looks at: one gray one among the first must not take the colour from all.
+LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
 
@@ -42,8 +44,8 @@ class Patches(LocalExtractor):
         Added to a patch's variance, on the scale where white is 255, before the patch is divided by the root: what is flatter
         than that is noise, and not brought to full contrast. None leaves the patches as they are, mean and all.
     color : {"auto", "gray", "rgb"}, default="auto"
-        Whether patches are of the luma or of three channels; "auto" is what the first picture of `fit` is. A gray picture is
-        three equal channels where "rgb" is asked for.
+        Whether patches are of the luma or of three channels; "auto" is "rgb" where one of the first 32 pictures of `fit` has
+        colour. A gray picture is three equal channels where "rgb" is asked for.
     mirror : bool, default=False
         Let the patches of the picture's left-right mirror image follow those of the picture. Their frames are in the mirror
         image's coordinates, so that an encoder that sums by cells gives the sum of the codes of both.
@@ -112,7 +114,7 @@ class Patches(LocalExtractor):
         self.cache = cache
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; with ``color="auto"`` read the first picture that can be read.
+        """Check the parameters and the kind of input; with ``color="auto"`` look at the first pictures that can be read.
 
         Parameters
         ----------
@@ -131,14 +133,21 @@ class Patches(LocalExtractor):
     def _first_color(self, images: Images) -> str:
         if not len(images):
             raise InputError('Patches(color="auto").fit needs one picture at least, to see whether it has colour; got none')
+        seen = 0
         first: ImageError | None = None
         for position in range(len(images)):
             try:
-                return "rgb" if images[position].ndim == 3 else "gray"
+                if images[position].ndim == 3:
+                    return "rgb"
+                seen += 1
             except ImageError as error:
                 if self.on_error == "raise":
                     raise
                 first = first or error
+            if seen == LOOKED_AT:
+                break
+        if seen:
+            return "gray"
         raise InputError(f"none of the {len(images)} pictures can be used; the first: {first}") from first
 
     def transform(self, X: Any) -> Bags:

@@ -18,6 +18,7 @@ from featrec.base import (
     check_is_fitted,
     positive_integer,
     real_number,
+    refuse_empty,
     sample_descriptors,
 )
 from featrec.compiled._whiten import project
@@ -157,7 +158,8 @@ class Whiten(BagStep):
         bags = check_bags([Bag(X)] if _is_matrix(X) else X, stage="Whiten.fit")
         sample = sample_descriptors(bags, self.max_descriptors, self.random_state, n_jobs=self.n_jobs, verbose=self.verbose)
         self._refuse_bits(sample)
-        self._check_enough(sample.descriptors, len(bags))
+        refuse_empty(sample, len(bags), "Whiten.fit")
+        self._check_enough(sample.descriptors)
         self._learn(sample.descriptors)
         return self
 
@@ -214,13 +216,8 @@ class Whiten(BagStep):
                 "whiten=True for fewer dimensions."
             )
 
-    def _check_enough(self, descriptors: np.ndarray, n_images: int) -> None:
+    def _check_enough(self, descriptors: np.ndarray) -> None:
         n, width = descriptors.shape
-        if not n:
-            raise InputError(
-                f"Whiten.fit: nothing but empty bags; none of the {n_images} images gave a descriptor. "
-                "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none)."
-            )
         wanted = self.n_components or 1
         if wanted > width:
             raise InputError(f"Whiten: descriptors of {width} numbers have no {wanted} components; ask for {width} or fewer")

@@ -49,7 +49,7 @@ class SignCode(EncoderBothWays):
     The code has the votes of the descriptors and behind them those of their opposites, twice as many columns as words. Near
     is meant in Euclidean distance, so that words may have any length; words as near as the last one of the share all get a
     vote. The paper's words keep the length that their patches have: ``SignCode(RandomVocabulary(2048, unit_length=False))``.
-    It averages over overlapping windows of an image, where ``SpatialPyramid`` has regions that do not overlap.
+    It averages over overlapping windows of an image, as ``SpatialPyramid(overlap=...)`` does.
 
     References
     ----------

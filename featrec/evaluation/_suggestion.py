@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Suggestion", "Trial", "suggested"]
 
+# What may be given up for speed, where it may be noise.
+TOLERATED = 0.02 + 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -68,8 +71,8 @@ class Suggestion:
     trials : tuple of Trial
         Those tried to the end, best accuracy first; then those that were cut, then those left out.
     first : str or None
-        The one to try first: of those whose distance to the best accuracy is within the noise (McNemar's exact test), the
-        one that takes least time. None where none was tried to the end.
+        The one to try first: of those whose accuracy is at most two points under the best, and that within the noise
+        (McNemar's exact test), the one that takes least time. None where none was tried to the end.
     n_given : int
         How many pictures there were to draw from.
     rows : array of shape (n,)
@@ -107,7 +110,17 @@ class Suggestion:
         doubt = []
         if tried[0].interval is not None and tried[0].interval[0] <= guess:
             doubt = [f"None is beyond chance better than always guessing the largest class ({percent(guess)} %)."]
-        return [*doubt, _sentence(self[self.first], tried, self.y_true, 1 - self.confidence), *self._cut(tried[0])]
+        alpha = 1 - self.confidence
+        said = _sentence(self[self.first], tried, self.y_true, alpha)
+        return [*doubt, said, *self._too_few(tried, alpha), *self._cut(tried[0])]
+
+    def _too_few(self, tried: list[Trial], alpha: float) -> list[str]:
+        """Those farther behind that so few pictures cannot tell from the best."""
+        near = _near(tried, self.y_true, alpha)
+        unclear = [trial.name for trial in tried if trial not in near and _p(tried[0], trial, self.y_true) > alpha]
+        if not unclear or len(self.rows) == self.n_given:
+            return []
+        return [f"{len(self.rows)} pictures cannot tell {', '.join(unclear)} from {tried[0].name}; a larger n_images can."]
 
     def _cut(self, best: Trial) -> list[str]:
         """What was cut while it was ahead."""
@@ -179,10 +192,15 @@ class Suggestion:
 
 
 def suggested(trials: list[Trial], y_true: np.ndarray, alpha: float) -> str | None:
-    """The fastest of those whose distance to the best may be noise; trials best first."""
+    """The fastest of those that are near the best; trials best first."""
     tried = [trial for trial in trials if trial.state == "tried"]
-    near = [trial for trial in tried if _p(tried[0], trial, y_true) > alpha]
-    return min(near, key=_cost).name if near else None
+    return min(_near(tried, y_true, alpha), key=_cost).name if tried else None
+
+
+def _near(tried: list[Trial], y_true: np.ndarray, alpha: float) -> list[Trial]:
+    """Those whose distance to the best is small and may be noise; the best itself is one."""
+    best = tried[0].accuracy or 0
+    return [trial for trial in tried if best - (trial.accuracy or 0) <= TOLERATED and _p(tried[0], trial, y_true) > alpha]
 
 
 def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float) -> str:
@@ -197,11 +215,16 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
             f"Try {first.name} first: its {percent(first.accuracy or 0)} % are within the noise of the best, "
             f"{best.name} with {percent(best.accuracy or 0)} % (McNemar {p}), and it is the fastest of these: {takes}."
         )
-    near = [trial.name for trial in rest if _p(best, trial, y_true) > alpha]
+    near = [trial.name for trial in _near(tried, y_true, alpha)[1:]]
     if near:
         return f"Try {best.name} first: it is the most accurate, and the fastest of those within the noise ({', '.join(near)})."
-    p = p_value(_p(best, rest[0], y_true))
-    return f"Try {best.name} first: it is the most accurate, and its lead over {rest[0].name} is beyond chance (McNemar {p})."
+    chance = _p(best, rest[0], y_true)
+    if chance > alpha:
+        return f"Try {best.name} first: it is the most accurate."
+    return (
+        f"Try {best.name} first: it is the most accurate, and its lead over {rest[0].name} is beyond chance "
+        f"(McNemar {p_value(chance)})."
+    )
 
 
 def _p(first: Trial, second: Trial, y_true: np.ndarray) -> float:

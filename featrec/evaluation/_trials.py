@@ -17,6 +17,7 @@ from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._suggestion import Trial
 from featrec.exceptions import FeatrecError
 from featrec.lazy import Images
+from featrec.parallel import observed_by
 
 __all__ = ["Folds", "left_out", "run_trial", "sorted_trials"]
 
@@ -37,7 +38,7 @@ class OutOfTime(Exception):
 
 
 class Watched:
-    """Pictures until the time is up; then asking for one ends the trial, also in the middle of a fit."""
+    """Pictures until the time is up; then asking for one ends the trial, also in the middle of a fit, as checkpoints do."""
 
     def __init__(self, images: Images, seconds: float):
         self.images, self.until = images, time.perf_counter() + seconds
@@ -45,9 +46,13 @@ class Watched:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, position: int) -> np.ndarray:
+    def check(self) -> None:
+        """End the trial if the time is up."""
         if time.perf_counter() > self.until:
             raise OutOfTime
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        self.check()
         picture: np.ndarray = self.images[position]
         return picture
 
@@ -90,12 +95,12 @@ def _run(model: Any, folds: Folds, seconds: float, done: Progress) -> None:
     watched = Watched(folds.images, seconds)
     images = Images(watched)
     for fit, judged in folds.splits:
-        if time.perf_counter() > watched.until:
-            raise OutOfTime
-        start = time.perf_counter()
-        fitted = clone(model).fit(images[fit], folds.labels[fit])
-        fit_seconds = time.perf_counter() - start
-        predicted, predict_seconds = timed_predictions(fitted, images[judged])
+        watched.check()
+        with observed_by(watched.check):
+            start = time.perf_counter()
+            fitted = clone(model).fit(images[fit], folds.labels[fit])
+            fit_seconds = time.perf_counter() - start
+            predicted, predict_seconds = timed_predictions(fitted, images[judged])
         done.rows.append(judged)
         done.y_pred.append(as_labels(predicted, len(judged), what="what the model predicts"))
         done.fit_seconds.append(fit_seconds)
@@ -130,8 +135,9 @@ def _warm_up(model: Any, folds: Folds, seconds: float) -> None:
     _, first = np.unique(folds.labels[fit], return_index=True)
     # The first picture of each of some classes, and some more.
     rows = fit[np.union1d(first[: WARM_UP // 2], np.arange(min(WARM_UP // 2, len(fit))))]
-    images = Images(Watched(folds.images, seconds))
-    with warnings.catch_warnings():
+    watched = Watched(folds.images, seconds)
+    images = Images(watched)
+    with warnings.catch_warnings(), observed_by(watched.check):
         warnings.simplefilter("ignore")
         try:
             clone(model).fit(images[rows], folds.labels[rows]).predict(images[rows[:1]])

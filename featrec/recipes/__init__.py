@@ -1,9 +1,14 @@
 """Whole classifiers by name: plain scikit-learn Pipelines to fit, take apart and change.
 
-All take ``probability="calibrated"``, which makes ``predict_proba`` mean what it says (five folds of the training codes are
-kept for it), and ``on_error="empty"``, which goes on where a picture cannot be read (see the extractors), except the two
-networks that learn from pixels: they have no extractor, and need the extra ``torch``. Those with ``mirror=True`` then learn
-from a mirrored copy of each picture as well: the Pipeline stands inside an ``Augmented``.
+What they have in common:
+
+- ``probability="calibrated"`` makes ``predict_proba`` mean what it says; five folds of the training codes are kept for it.
+- ``on_error="empty"`` goes on where a picture cannot be read (see the extractors).
+- ``random_state`` decides everything that is drawn, ``n_jobs`` the number of threads; ``verbose=1`` tells progress, and
+  kernel ridge the memory that it needs, on the standard error.
+
+The two networks that learn from pixels have no extractor and need the extra ``torch``. With ``mirror=True`` the recipes of VLAD
+and Fisher vectors learn from a mirrored copy of each picture as well: the Pipeline stands inside an ``Augmented``.
 
 Examples
 --------

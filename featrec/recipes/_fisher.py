@@ -31,7 +31,28 @@ def vlad_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """Less work than Fisher vectors and near them: whitened dense SIFT, residuals from few words, a linear SVM."""
+    """Less work than Fisher vectors and near them: whitened dense SIFT, residuals from few words, a linear SVM.
+
+    Parameters
+    ----------
+    n_words : int, default=64
+    step : int, default=6
+        Pixels between descriptors.
+    bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
+        A descriptor is four bins wide; larger ones than a picture are left out.
+    n_components : int, default=80
+        Whitened dimensions of a descriptor.
+    levels : int or sequence of (rows, columns), default=2
+    mirror : bool, default=False
+        Learn from mirrored copies, too.
+    C : float, default=10
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline, or Augmented around one with ``mirror=True``
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     steps = [
         DenseSIFT(step=step, bin_sizes=bin_sizes, on_error=on_error),
@@ -57,7 +78,29 @@ def fisher_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """The strongest single description of scenes that is here: Fisher vectors of dense SIFT and a linear SVM."""
+    """The strongest single description of scenes that is here: Fisher vectors of dense SIFT and a linear SVM.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Of the Gaussian mixture.
+    step : int, default=6
+        Pixels between descriptors.
+    bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
+        A descriptor is four bins wide; larger ones than a picture are left out.
+    n_dimensions : int, default=80
+        Principal components of a descriptor.
+    levels : int or sequence of (rows, columns), default=2
+    mirror : bool, default=False
+        Learn from mirrored copies, too.
+    C : float, default=10
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline, or Augmented around one with ``mirror=True``
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     steps = _fisher_steps(n_components, step, bin_sizes, n_dimensions, levels, on_error, options)
     return _linear(steps, C, mirror, probability, random_state, n_jobs)
@@ -78,7 +121,29 @@ def fisher_lbp_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """Scenes, where every point counts: Fisher vectors joined with local binary patterns in a pyramid, a linear SVM."""
+    """Scenes, where every point counts: Fisher vectors joined with local binary patterns in a pyramid, a linear SVM.
+
+    Parameters
+    ----------
+    n_components : int, default=256
+        Of the Gaussian mixture.
+    step : int, default=6
+        Pixels between descriptors.
+    bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
+        A descriptor is four bins wide; larger ones than a picture are left out.
+    n_dimensions : int, default=80
+        Principal components of a descriptor.
+    levels : int or sequence of (rows, columns), default=2
+    mirror : bool, default=False
+        Learn from mirrored copies, too.
+    C : float, default=10
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline, or Augmented around one with ``mirror=True``
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     fisher = _fisher_steps(n_components, step, bin_sizes, n_dimensions, levels, on_error, options)
     grids = ((1, 1), (2, 2), (4, 4))

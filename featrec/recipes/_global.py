@@ -27,7 +27,20 @@ def tiny_knn(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else."""
+    """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else.
+
+    Parameters
+    ----------
+    size : int or (height, width), default=(16, 16)
+        Of the tiny picture.
+    n_neighbors : int, default=1
+    probability, on_error, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     return make_pipeline(
         TinyImage(size=size, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
         classifier_of(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs), probability),
@@ -43,7 +56,19 @@ def color_forest(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Where colour tells the classes apart and shape does not: a colour histogram and a random forest."""
+    """Where colour tells the classes apart and shape does not: a colour histogram and a random forest.
+
+    Parameters
+    ----------
+    n_estimators : int, default=300
+        Trees.
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     return make_pipeline(
         ColorHistogram(space="hsv", on_error=on_error, n_jobs=n_jobs, verbose=verbose),
         classifier_of(RandomForestClassifier(n_estimators, random_state=random_state, n_jobs=n_jobs), probability),
@@ -65,7 +90,29 @@ def hog_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM."""
+    """One object that fills the picture in much the same pose (digits, faces, signs, products): HOG and a kernel SVM.
+
+    Parameters
+    ----------
+    size : int, (height, width) or None, default=(64, 64)
+        What pictures are scaled to; None where all have one size already.
+    pixels_per_cell : int, (rows, columns), or several such pairs, default=(8, 8)
+        Several sizes of cells stand side by side: ((4, 4), (7, 7), (14, 14)) for pictures of 28 × 28.
+    orientations : int, default=9
+    signed : bool, default=False
+        Tell a dark edge from a bright one; with 18 orientations better on MNIST, Fashion-MNIST and CIFAR-10.
+    deskew : bool, default=False
+        Upright digits and letters.
+    n_components : int or None, default=None
+        Principal components that the SVM sees; 200 make it ten times as fast on tens of thousands of pictures.
+    C : float, default=10
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     gradients: dict[str, Any] = {"orientations": orientations, "signed": signed, "pixels_per_cell": pixels_per_cell}
     shared: dict[str, Any] = {"on_error": on_error, "n_jobs": n_jobs, "verbose": verbose}
     return make_pipeline(
@@ -87,7 +134,22 @@ def lbp_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Textures, materials and faces, in light that changes: local binary patterns in grids of cells, and a linear SVM."""
+    """Textures, materials and faces, in light that changes: local binary patterns in grids of cells, and a linear SVM.
+
+    Parameters
+    ----------
+    grids : sequence of (rows, columns), default=((1, 1), (2, 2), (4, 4))
+        Patterns are counted in each cell of each grid.
+    radius : float or sequence of floats, default=(1, 2)
+        Of the circles, eight points on each.
+    C : float, default=1
+    probability, on_error, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     return make_pipeline(
         LBP(radius=radius, grids=grids, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
         classifier_of(WideLinearSVC(C=C, n_jobs=n_jobs), probability),

@@ -30,7 +30,27 @@ def cnn_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM."""
+    """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM.
+
+    Parameters
+    ----------
+    model : path or bytes
+        The network as ONNX.
+    layer : str, optional
+        Whose values are the features; the network's output if nothing is said.
+    preprocessing : {"torch", "tf", "caffe"} or dict
+        What the network was trained on; see :class:`~featrec.descriptors.CNNFeatures`.
+    size : int or (height, width), optional
+    cache : path or DescriptorCache, optional
+        Where features are kept for the next fit.
+    C : float, default=1
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     prepared = {"layer": layer, "preprocessing": preprocessing, "size": size, "cache": cache}
     return make_pipeline(
         CNNFeatures(model, **prepared, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
@@ -49,7 +69,21 @@ def pixels_lenet5(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Digits and other small gray pictures by the network of 1998, for comparison: LeNet-5, learned from pixels."""
+    """Digits and other small gray pictures by the network of 1998, for comparison: LeNet-5, learned from pixels.
+
+    Parameters
+    ----------
+    size : int or (height, width), default=(28, 28)
+    epochs : int or None, default=None
+        12, or more where pictures are few.
+    batch_size : int, default=128
+    probability, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     network = LeNet5(epochs=epochs, batch_size=batch_size, **options)
     return make_pipeline(Grayscale(), Resize(size), classifier_of(network, probability))
@@ -66,7 +100,23 @@ def pixels_resnet(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Thousands of small pictures of each class and time for them, for comparison: a small residual network from pixels."""
+    """Thousands of small pictures of each class and time for them, for comparison: a small residual network from pixels.
+
+    Parameters
+    ----------
+    size : int or (height, width), default=(32, 32)
+    width : int, default=32
+        Maps of the first layer; twice as many are nearly four times the work.
+    epochs : int or None, default=None
+        15, or more where pictures are few: a hundred take half a minute.
+    batch_size : int, default=256
+    probability, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     network = SmallResNet(width=width, epochs=epochs, batch_size=batch_size, **options)
     return make_pipeline(Resize(size), classifier_of(network, probability))

@@ -26,15 +26,42 @@ def patches_ridge(
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
     mirror: bool = True,
+    color: str = "auto",
     probability: str | None = None,
     on_error: str = "raise",
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Tens of thousands of small pictures in minutes: codes of whitened patches, and a linear ridge classifier."""
+    """Tens of thousands of small pictures in minutes: codes of whitened patches, and a linear ridge classifier.
+
+    Parameters
+    ----------
+    code : {"threshold", "triangle"}, default="threshold"
+        Of the patches: random words and both signs, or k-means words and what is nearer than usual.
+    n_words : int, default=1600
+    size : int, default=6
+        A patch's side in pixels.
+    contrast, epsilon : float, default=10, 0.02
+        What is added to the variance of a patch, on a scale of 255, and in the whitening; more where contrasts are weak.
+    grid : int or (rows, columns), default=3
+        Regions in which codes are summed.
+    overlap : float, default=1/3
+        The part of a region's side that it shares with the next.
+    mirror : bool, default=True
+        Sum over the picture and its mirror image. False for digits, letters and whatever is another thing in a
+        mirror: there it costs accuracy.
+    color : {"auto", "gray", "rgb"}, default="auto"
+        What patches see.
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    steps = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, on_error, options)
+    steps = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, color, on_error, options)
     return make_pipeline(*steps, classifier_of(WideRidge(n_jobs=n_jobs, verbose=verbose), probability))
 
 
@@ -48,6 +75,7 @@ def patches_kernel(
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
     mirror: bool = True,
+    color: str = "auto",
     deskew: bool = False,
     hog: Any = None,
     gamma: float = 0.7,
@@ -60,9 +88,47 @@ def patches_kernel(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Small pictures of any kind, the strongest here: codes of whitened patches, with HOG if wanted, and kernel ridge."""
+    """Small pictures of any kind, the strongest here: codes of whitened patches, with HOG if wanted, and kernel ridge.
+
+    Parameters
+    ----------
+    code : {"threshold", "triangle"}, default="threshold"
+        Of the patches: random words and both signs, or k-means words and what is nearer than usual.
+    n_words : int, default=1600
+    size : int, default=6
+        A patch's side in pixels.
+    contrast, epsilon : float, default=10, 0.02
+        What is added to the variance of a patch, on a scale of 255, and in the whitening; more where contrasts are weak.
+    grid : int or (rows, columns), default=3
+        Regions in which codes are summed.
+    overlap : float, default=1/3
+        The part of a region's side that it shares with the next.
+    mirror : bool, default=True
+        Sum over the picture and its mirror image. False for digits, letters and whatever is another thing in a
+        mirror: there it costs accuracy.
+    color : {"auto", "gray", "rgb"}, default="auto"
+        What patches see.
+    deskew : bool, default=False
+        Upright digits and letters first.
+    hog : int, (rows, columns), several such pairs, or None, default=None
+        Sizes of cells of HOG, signed and unsigned, that stands beside the patches.
+    gamma : float, default=0.7
+        Of the kernel, over the mean squared distance of codes.
+    alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
+        Penalties to choose from on a tenth of the pictures.
+    landmarks : int or None, default=None
+        Keep and compare with so many of the codes only: a smaller and quicker model that is right less often.
+    dtype : {"float32", "float16"}, default="float32"
+        Of the codes that are kept.
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    steps: list = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, on_error, options)
+    steps: list = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, color, on_error, options)
     if hog is not None:
         shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), "on_error": on_error, "n_jobs": n_jobs}
         unsigned, signed = HOG(orientations=9, **shared), HOG(orientations=16, signed=True, **shared)
@@ -83,6 +149,7 @@ def _patches_steps(
     grid: int | tuple[int, int],
     overlap: float,
     mirror: bool,
+    color: str,
     on_error: str,
     options: dict[str, Any],
 ) -> list:
@@ -92,7 +159,7 @@ def _patches_steps(
         raise InputError(f'code is "threshold" or "triangle"; got {code!r}')
     cells = (grid, grid) if isinstance(grid, int) else grid
     return [
-        Patches(size, contrast=contrast, mirror=mirror, on_error=on_error),
+        Patches(size, contrast=contrast, color=color, mirror=mirror, on_error=on_error),
         Whiten(whiten="zca", regularization=0, epsilon=epsilon, **options),
         SpatialPyramid(codes[code](n_words, **options), levels=[cells], overlap=overlap),
         _scaler(0.5, options["n_jobs"]),

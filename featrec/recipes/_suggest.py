@@ -25,6 +25,8 @@ from featrec.recipes._names import RECIPES
 
 __all__ = ["suggest"]
 
+# Options without which a recipe may be under its worth, tried beside it where nobody says what to try.
+VARIANTS = {"patches_ridge": {"mirror": False}, "patches_kernel": {"mirror": False}}
 COLOUR_ALONE = ("ColorHistogram",)  # steps that see nothing but colour
 
 
@@ -53,9 +55,11 @@ def suggest(
     cv : int, default=3
         Stratified folds. A class of fewer pictures takes no part.
     seconds : float, default=30
-        For each recipe; then it is cut where it asks for the next picture, and only whole folds are told.
+        For each recipe; then it is cut where it asks for the next picture, or a network for the next batch, and only whole
+        folds are told.
     recipes : list of names, or dict of name to options or model, optional
-        All by default. ``{"cnn_svm": {"model": "net.onnx"}}`` gives options; a model of your own may have any name.
+        All by default, those of patches with ``mirror=False``, too, which digits and letters want.
+        ``{"cnn_svm": {"model": "net.onnx"}}`` gives options; a model of your own may have any name.
     confidence : float, default=0.95
         Of the intervals, and 1 less the level at which a distance counts as more than noise.
     random_state : int, default=0
@@ -101,8 +105,9 @@ def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
     """Options or an estimator for each name."""
     if isinstance(wanted, str):
         raise InputError(f"recipes is a list of names, or a dict of name to options; write [{wanted!r}]")
-    names = known if wanted is None else wanted
-    found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in names}
+    if wanted is None:
+        return _with_variants(known)
+    found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in wanted}
     if not found:
         raise InputError("recipes names none; None tries all")
     for name, candidate in found.items():
@@ -115,11 +120,20 @@ def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
     return found
 
 
+def _with_variants(known: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in known:
+        found[name] = {}
+        if options := VARIANTS.get(name):
+            found[f"{name}({', '.join(f'{option}={value}' for option, value in options.items())})"] = options
+    return found
+
+
 def _made(name: str, known: Mapping[str, Any], candidate: Any, gray: bool, computing: dict) -> tuple[Any, str]:
     """The model and when to use it; or None, and why it does not apply."""
     if not isinstance(candidate, Mapping):
         return _colour(candidate, gray, "")
-    recipe = known[name]
+    recipe = known[name.partition("(")[0]]
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
@@ -129,6 +143,9 @@ def _made(name: str, known: Mapping[str, Any], candidate: Any, gray: bool, compu
         model = recipe(**options)
     except (FeatrecError, ImportError) as error:
         return None, str(error)
+    except TypeError as error:
+        known_options = ", ".join(parameters)
+        raise InputError(f"recipes[{name!r}]: {error}; its options are {known_options}") from error
     return _colour(model, gray, (recipe.__doc__ or "").strip().splitlines()[0])
 
 

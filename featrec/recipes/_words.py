@@ -27,7 +27,19 @@ def orb_knn(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """The fastest of the keypoint models, for textured pictures of 100 pixels and more: ORB, binary words, neighbours."""
+    """The fastest of the keypoint models, for textured pictures of 100 pixels and more: ORB, binary words, neighbours.
+
+    Parameters
+    ----------
+    n_words : int, default=200
+    n_neighbors : int, default=9
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     return make_pipeline(
         ORB(edge_threshold=15, fast_threshold=7, on_error=on_error),
         BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose),
@@ -46,7 +58,21 @@ def bovw_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM."""
+    """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM.
+
+    Parameters
+    ----------
+    n_words : int, default=400
+    levels : int or sequence of (rows, columns), default=3
+        Of the pyramid: 3 is the whole picture, 2 × 2 and 4 × 4 regions.
+    C : float, default=1
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     words = BagOfWords(n_words, norm="hellinger", random_state=random_state, n_jobs=n_jobs, verbose=verbose)
     return make_pipeline(
         DenseSIFT(step=6, bin_sizes=(4, 8), on_error=on_error),
@@ -69,7 +95,25 @@ def phow_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """What stood for recognition before networks: dense SIFT at four sizes, words in a pyramid, a histogram kernel's SVM."""
+    """What stood for recognition before networks: dense SIFT at four sizes, words in a pyramid, a histogram kernel's SVM.
+
+    Parameters
+    ----------
+    n_words : int, default=600
+    step : int, default=4
+        Pixels between descriptors.
+    bin_sizes : sequence of int, default=(4, 6, 8, 10)
+        A descriptor is four bins wide.
+    levels : int or sequence of (rows, columns), default=3
+    kernel : {"intersection", "chi2"}, default="intersection"
+    C : float, default=1
+    probability, on_error, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`.
+
+    Returns
+    -------
+    model : Pipeline
+    """
     if kernel not in {"intersection", "chi2"}:
         raise InputError(f'kernel of phow_svm is "intersection" or "chi2"; got {kernel!r}')
     norm = "hellinger" if kernel == "intersection" else "l1"

@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
-from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_bags, positive_integer, sample_descriptors
+from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_bags, positive_integer, refuse_empty, sample_descriptors
 from featrec.exceptions import InputError, MetricError
 from featrec.lazy import Bags, Images
 from featrec.vocabularies._words import nearest_word
@@ -119,15 +119,6 @@ class Vocabulary(Estimator):
 
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
         raise NotImplementedError
-
-
-def refuse_empty(sample: Bag, n_images: int, stage: str) -> None:
-    """Nothing can be learned from images without descriptors."""
-    if not len(sample.descriptors):
-        raise InputError(
-            f"{stage}: nothing but empty bags; none of the {n_images} images gave a descriptor. "
-            "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none)."
-        )
 
 
 def _holds_bags(X: Any) -> bool:

@@ -13,10 +13,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from featrec.base import sample_descriptors
+from featrec.base import refuse_empty, sample_descriptors
 from featrec.exceptions import InputError, MetricError
 from featrec.lazy import Bags
-from featrec.vocabularies._base import Vocabulary, refuse_empty
+from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 

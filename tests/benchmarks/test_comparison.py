@@ -22,6 +22,7 @@ def made(title, right, *, seed=0, step="SVC", dataset="mnist", **changed):
     predicted = np.where(np.arange(N) < right, true, 1 - true)
     return {
         "key": f"{title} {seed} {dataset}", "dataset": dataset, "dataset_options": {}, "recipe": title, "title": title,
+        "options": {},
         "split": {"kind": "standard", "n_train": None, "n_test": None, "validation": None, "seed": None}, "seed": seed,
         "n_jobs": 2, "parameters": {"": "Pipeline", "step": step}, "classes": ["a", "b"], "labels": packed(true),
         "predicted": packed(predicted), "accuracy": right / N, "interval": [0, 1], "fit_seconds": 90.0,
@@ -108,6 +109,13 @@ def test_of_several_seeds_the_quickest_time_and_the_median_of_the_rest_are_told(
     busy = {"fit_seconds": 600.0, "images_per_second": 9.0, "peak_mb": 320.0}
     rows = [made("a", 900), made("a", 900, seed=1, **busy), made("a", 900, seed=2, **busy)]
     assert comparison.comparison(rows).endswith("| – | 1.5 | 50 | 2 | 320 |")
+
+
+def test_what_is_not_the_recipes_own_choice_is_told():
+    options = {"pixels_per_cell": [[4, 4], [7, 7]], "signed": True, "code": "triangle"}
+    text = comparison.comparison([made("hog", 900, options=options), made("lbp", 800)])
+    call = "- hog is `recipes.hog(pixels_per_cell=[[4, 4], [7, 7]], signed=True, code='triangle')`"
+    assert text.split("\n\n")[-1] == call
 
 
 def test_what_failed_or_is_not_measured_is_named(tmp_path):

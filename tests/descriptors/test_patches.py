@@ -115,9 +115,10 @@ def test_a_picture_smaller_than_a_patch_gives_an_empty_bag(mirror):
     assert bag.size == (5, 40)
 
 
-def test_colour_follows_the_first_picture():
+def test_colour_is_that_of_the_first_pictures():
     gray, color = picture((8, 8)), picture((8, 8, 3))
-    assert Patches().fit([gray, color]).color_ == "gray"
+    assert Patches().fit([gray, color]).color_ == "rgb"
+    assert Patches().fit([gray] * 32 + [color]).color_ == "gray"
     assert Patches().fit([color, gray]).color_ == "rgb"
     assert Patches(color="gray").fit([color]).color_ == "gray"
     assert Patches(3).fit([color]).extract(gray).descriptors.shape[1] == 27
@@ -133,7 +134,7 @@ def test_unfitted_with_auto_it_says_what_fit_learns():
     assert len(Patches(3, color="rgb").get_feature_names_out()) == 27
 
 
-def test_the_first_picture_that_can_be_read_decides():
+def test_pictures_that_can_be_read_decide():
     batch = ["nowhere.png", picture((8, 8))]
     with pytest.raises(MissingImageError, match="nowhere"):
         Patches().fit(batch)
