@@ -183,7 +183,7 @@ class _Drawer:
     def take(self, bag: Bag, row: int) -> Bag:
         n = len(bag.descriptors)
         if n <= self.quota:
-            return Bag(bag.descriptors, metric=bag.metric)
+            return Bag(bag.descriptors, size=bag.size, metric=bag.metric)
         random = np.random.default_rng((self.seed, int(row)))
         chosen = np.sort(random.choice(n, self.quota, replace=False))
         return Bag(bag.descriptors[chosen], metric=bag.metric)
@@ -225,12 +225,10 @@ def check_alike(bags: Sequence[Bag]) -> None:
 
 
 def refuse_empty(sample: Bag, n_images: int, stage: str) -> None:
-    """Nothing can be learned from images without descriptors; the sample has the size of the first."""
+    """Nothing can be learned from images without descriptors; the sample has the size of one."""
     if not len(sample.descriptors):
-        first = "" if sample.size is None else f", the first of them of {sample.size[0]}×{sample.size[1]} pixels,"
-        raise InputError(
-            f"{stage}: nothing but empty bags; none of the {n_images} images{first} gave a descriptor. {WHY_EMPTY}"
-        )
+        one = "" if sample.size is None else f", one of them of {sample.size[0]}×{sample.size[1]} pixels,"
+        raise InputError(f"{stage}: nothing but empty bags; none of the {n_images} images{one} gave a descriptor. {WHY_EMPTY}")
 
 
 def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0) -> None:

@@ -169,9 +169,14 @@ def test_it_refits_afresh_and_its_bags_keep_what_they_were_made_with(points):
         (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Lower n_components"),
         (Whiten(), [Bag(np.eye(12)[:1])], "cannot be learned from 1 descriptors"),
         (Whiten(), [Bag(np.empty((0, 3)))] * 4, "nothing but empty bags; none of the 4 images gave a descriptor"),
+        (
+            Whiten(),
+            [Bag(np.empty((0, 3)), size=(5, 7))] * 2,
+            "none of the 2 images, one of them of 5×7 pixels, gave a descriptor. They may be .* too small for the extractor",
+        ),
         (Whiten(), [], "nothing but empty bags; none of the 0 images"),
     ],
-    ids=["wide", "few", "one", "empty", "none"],
+    ids=["wide", "few", "one", "empty", "small", "none"],
 )
 def test_too_little_to_learn_from(step, given, match):
     with pytest.raises(InputError, match=match):
