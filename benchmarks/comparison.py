@@ -76,7 +76,7 @@ def _part(where: str, found: Sequence[Sequence[Mapping[str, Any]]], wanted: Sequ
     lines = [f"{where}:", " ".join(sentences(entries)), markdown(HEADER, [_line(one, entries) for one in entries])]
     lines += ["\n".join(_calls(entries))]
     lines += [f"Failed: {', '.join(failed)}."] if failed else []
-    lines += [f"Not measured yet: {', '.join(missing)}."] if missing else []
+    lines += [f"Not measured yet: {'; '.join(missing)}."] if missing else []
     return "\n\n".join(filter(None, lines))
 
 
