@@ -12,15 +12,13 @@ from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._exact_ridge import Task, fit_exact, leading_tiles, tile_of
 from featrec.classifiers._kernel_tiles import COLUMNS, Kernel, Rows, far_origin, mean_squared_distance
 from featrec.classifiers._landmark_ridge import fit_landmarks
-from featrec.classifiers._memory import announce
+from featrec.classifiers._memory import OF_BLAS, announce
 from featrec.classifiers._penalties import checked, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.parallel import worker_count
 
 __all__ = ["KernelRidgeClassifier"]
 
-# Bytes that a BLAS library takes for each thread, about.
-OF_BLAS = 1 << 25
 # The part of the memory that codes must take for smaller ones to be worth a word.
 WORTH_HALVING = 0.1
 

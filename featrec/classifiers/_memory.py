@@ -8,7 +8,10 @@ import warnings
 
 from featrec.exceptions import FeatrecWarning, InputError
 
-__all__ = ["announce"]
+__all__ = ["OF_BLAS", "announce"]
+
+# Bytes that a BLAS library takes for each thread, about.
+OF_BLAS = 1 << 25
 
 
 def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0) -> None:

@@ -16,7 +16,7 @@ from featrec.base import JOBS, VERBOSE, positive_integer
 from featrec.classifiers._centred_codes import GRAM_ROWS, CentredCodes
 from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._conjugate_gradients import conjugate_gradients
-from featrec.classifiers._memory import announce
+from featrec.classifiers._memory import OF_BLAS, announce
 from featrec.classifiers._penalties import best, checked, middle
 from featrec.classifiers._shifted_factor import ShiftedFactor
 from featrec.classifiers._triangle import TILE, Triangle
@@ -30,7 +30,7 @@ SMALL = TILE
 SAMPLES, ROWS = 512, 512
 # How exact 1 - leverage is at worst, relative to itself: the error of a row left out is that exact.
 PRECISION = 1e-3
-# Python with the libraries that are loaded, and what BLAS keeps for itself.
+# Python with the libraries that are loaded.
 BASE_BYTES = 350_000_000
 
 
@@ -131,11 +131,12 @@ class WideRidge(CodesClassifier):
         dtype = np.dtype(_dtype(n))
         tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
         filling = workers * dtype.itemsize * (2 * GRAM_ROWS * tile + tile * tile)
-        leaving_out = 6 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
+        # The rows, as they are and less the means, three Lanczos vectors of each, and a pair of solves with their work.
+        leaving_out = 8 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
         weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
         codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)
         needed = codes_and_targets + Triangle.memory_needed(n, dtype=dtype) + max(filling, leaving_out) + weights
-        return int(needed + BASE_BYTES)
+        return int(needed + workers * OF_BLAS + BASE_BYTES)
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn one weight for each column and class, and choose the penalty.
