@@ -178,7 +178,7 @@ class HOG(GlobalExtractor):
         steps, channels = np.array(sizes), images if images.ndim == 4 else images[..., None]
         if images.dtype == np.uint8 and not self.transform_sqrt:
             table = _bins_of_bytes(self.orientations, self.signed)
-            hog_bytes(channels, table, self.orientations, steps, block[0], block[1], norm, codes)
+            hog_bytes(channels, table, int(self.orientations), steps, block[0], block[1], norm, codes)
             return codes
         # Room for a part at a time, used again: fresh memory for each would take half as long as the work.
         at_once = min(len(images), max(1, PIXELS // (height * width)))
@@ -189,7 +189,7 @@ class HOG(GlobalExtractor):
             part = slice(len(values))
             self._vote(values, gradients[:, part], bins[part], lengths[part], doubtful)
             out = codes[start : start + at_once]
-            hog_codes(bins[part], lengths[part], height, width, self.orientations, steps, block[0], block[1], norm, out)
+            hog_codes(bins[part], lengths[part], height, width, int(self.orientations), steps, block[0], block[1], norm, out)
         return codes
 
     def _vote(
@@ -200,7 +200,7 @@ class HOG(GlobalExtractor):
         dx, dy, bins, lengths = gradients[0].ravel(), gradients[1].ravel(), bins.reshape(-1), lengths.reshape(-1)
         half_turn = self.orientations / 2 if self.signed else float(self.orientations)
         axes = _bins_of_axes(self.orientations, self.signed)
-        doubts = doubtful[: hog_directions(dx, dy, self.orientations, half_turn, axes, bins, lengths, doubtful)]
+        doubts = doubtful[: hog_directions(dx, dy, int(self.orientations), half_turn, axes, bins, lengths, doubtful)]
         if len(doubts):
             bins[doubts] = _bins(dy[doubts], dx[doubts], self.orientations, self.signed)
 
