@@ -41,6 +41,15 @@ def test_what_becomes_of_the_claim(best, said):
     assert few_images.table(rows(hog={100: [0.6]}, net={100: [best]})).endswith(said)
 
 
+def test_where_the_network_from_scratch_overtakes_is_told():
+    shares = {"small ResNet": {10: [0.3], 50: [0.6], 100: [0.7]}, "hog": {10: [0.4], 50: [0.5, 0.6], 100: [0.5]}}
+    said = "Of those that have seen no other pictures, hog leads with 10, small ResNet leads with 50 and 100."
+    assert few_images._from_scratch(shares) == said
+    assert few_images._from_scratch({**shares, "MobileNetV2 features": {10: [0.9], 50: [0.9]}}) == said
+    assert few_images._from_scratch({"hog": shares["hog"]}) == ""
+    assert few_images._from_scratch({"small ResNet": shares["small ResNet"]}) == ""
+
+
 def test_nothing_is_said_of_a_number_that_was_not_measured():
     assert "With 100" not in few_images.table(rows(hog={10: [0.6]}))
     assert "| hog | 60.0 (1 draw) | – |" in few_images.table(rows(hog={10: [0.6]}, net={500: [0.6]}))
