@@ -229,9 +229,6 @@ def two_dimensional():
 
 
 def stated_departures(estimator):
-    if type(estimator).__name__ == "KernelRidgeClassifier":
-        reason = "kernel values are float32: scores of one row alone agree with those in a batch to 1e-4, the check wants 1e-7"
-        return {"check_methods_subset_invariance": reason}
     if type(estimator).__name__ != "WideLinearSVC":
         return {}
     reason = "codes and products are float32: a repeated row equals a doubled weight to 1e-4, the check wants 1e-7"
@@ -240,7 +237,13 @@ def stated_departures(estimator):
 
 @parametrize_with_checks(two_dimensional(), expected_failed_checks=stated_departures)
 def test_scikit_learn_checks_everything_that_takes_a_matrix(estimator, check):
-    check(estimator)
+    try:
+        check(estimator)
+    except AssertionError:
+        # It depends on BLAS whether one row alone and the same row in a batch give the same last digit.
+        if (type(estimator).__name__, check.func.__name__) == ("KernelRidgeClassifier", "check_methods_subset_invariance"):
+            pytest.xfail("kernel values are float32: scores agree to 1e-4, the check wants 1e-7")
+        raise
 
 
 def test_what_takes_a_matrix_is_put_through_scikit_learn():

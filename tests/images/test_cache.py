@@ -27,9 +27,10 @@ from featrec.exceptions import FailedImageWarning, FeatrecWarning, InputError, M
 from featrec.images import GlobalExtractor, LocalExtractor, _entry, _recall, _store
 from featrec.images._content import content_digest
 from featrec.images._entry import pack, unpack
-from featrec.persistence import _archive, load, save
+from featrec.persistence import load, save
 from tests.images import own_extractors
 from tests.images.own_extractors import COUNT, CachedMeans, Centred, Means, MeansAtOnce, Rows
+from tests.persistence.archives import packed, unpacked
 from tests.tiny_network import DECLARED, write_tiny_network
 
 
@@ -591,11 +592,11 @@ def test_where_an_extractor_caches_is_not_stored(kind, pictures, tmp_path):
 def test_a_model_file_that_names_a_cache_is_refused(tmp_path):
     """It would write into a folder of its author's choice."""
     save(TinyImage(), tmp_path / "model.featrec")
-    facts, members = _archive.unpack((tmp_path / "model.featrec").read_bytes())
+    facts, members = unpacked((tmp_path / "model.featrec").read_bytes())
     schema = json.loads(members["schema.json"])
     schema["content"]["content"]["cache"]["content"] = json.dumps(str(tmp_path / "cache"))
     members = {**members, "schema.json": json.dumps(schema).encode()}
-    (tmp_path / "model.featrec").write_bytes(_archive.pack(facts, members))
+    (tmp_path / "model.featrec").write_bytes(packed(facts, members))
     with pytest.raises(ModelFileError, match="TinyImage: cache names a place for a cache, which save never stores"):
         load(tmp_path / "model.featrec")
 
