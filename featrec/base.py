@@ -35,6 +35,7 @@ __all__ = [
     "check_alike",
     "check_bags",
     "check_is_fitted",
+    "check_one_label_each",
     "positive_integer",
     "real_number",
     "refuse_empty",
@@ -117,6 +118,13 @@ class CodesOutput:
         import pandas
 
         return pandas.DataFrame(codes, index=index)
+
+
+def check_one_label_each(y: Any, n_images: int) -> None:
+    """Labels of another number than the pictures are an error of the caller's that should not show after hours of work."""
+    n_labels = n_images if y is None or not hasattr(y, "__len__") else len(y)
+    if n_labels != n_images:
+        raise InputError(f"{n_images} pictures and {n_labels} labels; there is one label for each picture")
 
 
 def check_bags(X: Any, *, stage: str) -> Bags:

@@ -11,7 +11,7 @@ from sklearn.utils import Tags, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, positive_integer, real_number
+from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_one_label_each, positive_integer, real_number
 from featrec.classifiers._picture_array import as_values, picture_array
 from featrec.classifiers._picture_batches import Augmentation, PictureBatches
 from featrec.classifiers._skorch_network import (
@@ -163,8 +163,7 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         """The classes' numbers in place of labels."""
         labels = column_or_1d(y)
         check_classification_targets(labels)
-        if len(labels) != n_pictures:
-            raise InputError(f"{n_pictures} pictures and {len(labels)} labels; there is one label for each picture")
+        check_one_label_each(labels, n_pictures)
         classes, numbers = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
             raise InputError(f"{type(self).__name__} tells classes apart; there is only one, {classes.tolist()[0]!r}")
@@ -186,7 +185,8 @@ class NetworkClassifier(ClassifierMixin, Estimator):
             pictures = np.repeat(pictures, 3, axis=3)
         if pictures.shape[1:] != tuple(self.shape_):
             size = tuple(self.shape_[:2])
-            way_out = f"Resize({size})" if pictures.shape[1:3] != size else "Grayscale()"
+            steps = ["Grayscale()"] if pictures.shape[3] > self.shape_[2] else []
+            way_out = " and ".join(steps + ([f"Resize({size})"] if pictures.shape[1:3] != size else []))
             raise InputError(
                 f"{type(self).__name__} has learned from pictures of shape {tuple(self.shape_)}; these have "
                 f"{pictures.shape[1:]}. Put {way_out} before it, for fit and predict."

@@ -127,7 +127,8 @@ class CNNFeatures(GlobalExtractor):
         Parameters
         ----------
         X : images
-        y : ignored
+        y : array-like of shape (n_images,), optional
+            Nothing is learned from labels; that there is one for each picture is checked.
 
         Returns
         -------

@@ -119,13 +119,14 @@ class Patches(LocalExtractor):
         Parameters
         ----------
         X : images
-        y : ignored
+        y : array-like of shape (n_images,), optional
+            Nothing is learned from labels; that there is one for each picture is checked.
 
         Returns
         -------
         self
         """
-        self._check_parameters()
+        super().fit(X, y)
         images = check_images(X)
         self.color_ = self._first_color(images) if self.color == "auto" else self.color
         return self

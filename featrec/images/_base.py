@@ -20,6 +20,7 @@ from featrec.base import (
     Tags,
     Transformer,
     check_is_fitted,
+    check_one_label_each,
     warn_of_failures,
 )
 from featrec.exceptions import ImageError, InputError
@@ -51,14 +52,16 @@ class ImageTransformer(Transformer):
         ----------
         X : images
             See :func:`featrec.images.check_images`.
-        y : ignored
+        y : array-like of shape (n_images,), optional
+            Nothing is learned from labels. That there is one for each picture is checked here, before pictures are
+            described for hours.
 
         Returns
         -------
         self
         """
         self._check_parameters()
-        check_images(X)
+        check_one_label_each(y, len(check_images(X)))
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -197,7 +200,8 @@ class GlobalExtractor(CodesOutput, Extractor):
         Parameters
         ----------
         X : images
-        y : ignored
+        y : array-like of shape (n_images,), optional
+            Nothing is learned from labels; that there is one for each picture is checked.
 
         Returns
         -------
@@ -205,6 +209,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         """
         self._check_parameters()
         images = check_images(X)
+        check_one_label_each(y, len(images))
         if not len(images):
             raise InputError(f"{type(self).__name__}.fit needs one picture at least, to learn the length of a code; got none")
         self.n_features_out_ = self._first_length(images, Recall(self))

@@ -10,7 +10,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, validate_data
 
-from featrec.base import Estimator, NoOutputContainer, real_number
+from featrec.base import Estimator, NoOutputContainer, check_one_label_each, real_number
 from featrec.exceptions import InputError
 from featrec.images import read_image
 from featrec.lazy import Images
@@ -65,13 +65,14 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         Parameters
         ----------
         X : array or table of shape (n_images, height * width) or (n_images, height * width * 3)
-        y : ignored
+        y : array-like of shape (n_images,), optional
+            Nothing is learned from labels; that there is one for each picture is checked.
 
         Returns
         -------
         self
         """
-        self._rows(X, reset=True)
+        check_one_label_each(y, len(self._rows(X, reset=True)))
         return self
 
     def transform(self, X: Any) -> Images:

@@ -193,6 +193,8 @@ def test_gray_for_colour_is_taken_and_colour_for_gray_refused():
     with pytest.raises(InputError, match=r"learned from pictures of shape \(16, 16, 1\).*Grayscale\(\)"):
         gray.predict(colour)
     assert len(make_pipeline(Grayscale(), gray).predict(colour)) == 24
+    with pytest.raises(InputError, match=r"Put Grayscale\(\) and Resize\(\(16, 16\)\) before it"):
+        gray.predict(np.zeros((2, 20, 20, 3), np.uint8))
     with pytest.raises(InputError, match=r"these have \(20, 20, 1\)\. Put Resize\(\(16, 16\)\)"):
         gray.predict(np.zeros((2, 20, 20), np.uint8))
     assert gray.predict([]).shape == (0,)

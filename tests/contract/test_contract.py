@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from featrec.exceptions import InputError
 from featrec.lazy import Bags, Images
 from featrec.persistence import load, save
 from featrec.testing import _pictures, _random_bags, check_encoder, check_extractor
@@ -199,6 +200,13 @@ def test_a_wrong_parameter_is_refused_before_work(cls, network):
 def test_one_picture_is_refused_with_the_way_out(cls, network):
     with pytest.raises(ValueError, match=r"\[picture\]"):
         fitted(make(cls, network), np.zeros((20, 20), np.uint8))
+
+
+@pytest.mark.parametrize("cls", of_kind("extractor", "preprocessor", "network"))
+def test_labels_of_another_number_are_refused_before_pictures_are_described(cls, network):
+    X = material(cls)
+    with pytest.raises(InputError, match=rf"{len(X)} pictures and {len(X) - 1} labels; there is one label for each picture"):
+        make(cls, network).fit(X, np.resize(["cat", "dog"], len(X) - 1))
 
 
 @pytest.mark.parametrize("cls", of_kind("encoder"))
