@@ -205,6 +205,20 @@ def test_memory_is_told_before(capsys):
     assert expected in capsys.readouterr().err
 
 
+def test_codes_that_are_kept_in_half_as_many_bytes_count_beside_those_given(monkeypatch):
+    told = []
+    monkeypatch.setattr("featrec.classifiers._kernel_ridge.announce", lambda stage, needed, *rest: told.append(needed))
+    X, y = material(n=50)
+    for dtype, beside in (("float32", 0), ("float16", X.nbytes)):
+        model = KernelRidgeClassifier(dtype=dtype, random_state=0).fit(X, y)
+        assert told.pop() == model.memory_needed(*X.shape, 3) + beside
+
+
+@pytest.mark.parametrize(("n", "share", "held_out"), [(1000, None, 100), (200_000, None, 5000), (1000, 0.3, 300), (2, 0.9, 1)])
+def test_how_many_rows_choose_the_penalty(n, share, held_out):
+    assert exact.held_out_rows(n, share) == held_out
+
+
 def test_memory_of_the_issue():
     model = KernelRidgeClassifier()
     codes = 60_000 * 1000 * 4

@@ -284,6 +284,16 @@ def test_shifts_and_mirrors_are_those_of_a_plain_loop():
     assert len({found.tobytes() for found in changed - X}) > 1
 
 
+def test_half_of_the_pictures_are_mirrored_and_every_shift_comes():
+    X = np.tile(np.arange(30, dtype=np.uint8), (600, 30, 1))[..., None]
+    mirrored = Augmentation(flip=True).apply(X, np.random.default_rng(0))
+    assert 250 < (mirrored[:, 0, 0, 0] == 29).sum() < 350
+    shifted = Augmentation(shift=2).apply(X, np.random.default_rng(0))
+    _, counts = np.unique(shifted[:, 0, 10, 0], return_counts=True)
+    assert len(counts) == 5
+    assert counts.min() > 80
+
+
 def test_cutout_covers_one_square_in_each():
     values = np.ones((50, 9, 12, 2), np.float32)
     Augmentation(cutout=4).cut(values, np.random.default_rng(0))

@@ -112,6 +112,15 @@ def test_files_of_either_way_are_read_the_other_way(monkeypatch, tmp_path):
         np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
 
 
+def test_nothing_is_put_where_a_stand_in_is_missing(small_is_large):
+    token = _large_arrays.stand_in()
+    model = Holder(first=token, rest={"hidden": {token.tobytes()}})
+    assert not _large_arrays.place(model, {token.tobytes(): CODES}, wanted=2)
+    assert model.first is token
+    assert _large_arrays.place(model, {token.tobytes(): CODES}, wanted=1)
+    assert model.first is CODES
+
+
 def test_a_model_that_cannot_be_copied_goes_the_usual_way(small_is_large):
     class Stubborn(GaussianNB):
         __module__ = "tests.stubborn"
