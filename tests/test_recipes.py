@@ -148,6 +148,50 @@ def test_phow_takes_either_kernel_and_no_other(shapes):
         recipes.make("phow_svm", kernel="rbf")
 
 
+PATCHES = {"size": 5, "contrast": 3.0, "mirror": False, "color": "gray"}
+CODES = {"n_words": 7, "code": "triangle", "epsilon": 0.5, "grid": 2, "overlap": 0.1}
+KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("hog_svm", {"size": None}, {"steps": ["hog", "svc"]}),
+        ("hog_svm", {"deskew": True, "n_components": 3}, {"steps": ["resize", "deskew", "hog", "pca", "svc"]}),
+        ("hog_svm", {"orientations": 18, "signed": True}, {"hog__orientations": 18, "hog__signed": True}),
+        ("hog_svm", {"pixels_per_cell": [[4, 4], [8, 8]]}, {"hog__pixels_per_cell": [[4, 4], [8, 8]]}),
+        ("hog_svm", {"n_components": 3, "C": 2.0}, {"pca__n_components": 3, "svc__C": 2.0}),
+        ("patches_ridge", PATCHES, {f"patches__{key}": value for key, value in PATCHES.items()}),
+        ("patches_kernel", PATCHES, {f"patches__{key}": value for key, value in PATCHES.items()}),
+        ("patches_ridge", {"mirror": True}, {"patches__mirror": True}),
+        ("patches_ridge", CODES, {"whiten__epsilon": 0.5, "spatialpyramid__encoder__vocabulary": 7}),
+        ("patches_kernel", CODES, {"spatialpyramid__levels": [(2, 2)], "spatialpyramid__overlap": 0.1}),
+        ("patches_kernel", KERNEL, {f"kernelridgeclassifier__{key}": value for key, value in KERNEL.items()}),
+        ("patches_kernel", {"deskew": True, "hog": 4}, {"steps": ["deskew", "featureunion", "kernelridgeclassifier"]}),
+        ("patches_ridge", {"color": ("rgb", "gray")}, {"featureunion__gray__patches__color": "gray"}),
+    ],
+)
+def test_options_reach_the_step_that_they_are_for(name, options, expected):
+    model = recipes.make(name, **options)
+    found = model.get_params() | {"steps": list(model.named_steps)}
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_patches_of_colour_and_gray_stand_side_by_side(shapes):
+    images, labels, unseen = shapes
+    options = {"n_words": 12, "grid": 2, "random_state": 0}
+    both = recipes.patches_kernel(color=("rgb", "gray"), **options).fit(images, labels)
+    alone = [
+        recipes.patches_kernel(color=color, **options).fit(images, labels)[:-1].transform(unseen) for color in ("rgb", "gray")
+    ]
+    np.testing.assert_array_equal(both[:-1].transform(unseen), np.hstack(alone))
+
+
+def test_patches_see_something():
+    with pytest.raises(InputError, match="several of these; got none"):
+        recipes.patches_ridge(color=[])
+
+
 def test_names_describe_and_make():
     simple, strong = (
         ["tiny_knn", "color_forest", "hog_svm", "orb_knn"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -26,7 +27,7 @@ def patches_ridge(
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
     mirror: bool = True,
-    color: str = "auto",
+    color: str | Sequence[str] = "auto",
     probability: str | None = None,
     on_error: str = "raise",
     random_state: Any = 0,
@@ -51,8 +52,8 @@ def patches_ridge(
     mirror : bool, default=True
         Sum over the picture and its mirror image. False for digits, letters and whatever is another thing in a
         mirror: there it costs accuracy.
-    color : {"auto", "gray", "rgb"}, default="auto"
-        What patches see.
+    color : {"auto", "gray", "rgb"} or several of these, default="auto"
+        What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
     probability, on_error, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
@@ -75,7 +76,7 @@ def patches_kernel(
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
     mirror: bool = True,
-    color: str = "auto",
+    color: str | Sequence[str] = "auto",
     deskew: bool = False,
     hog: Any = None,
     gamma: float = 0.7,
@@ -106,8 +107,8 @@ def patches_kernel(
     mirror : bool, default=True
         Sum over the picture and its mirror image. False for digits, letters and whatever is another thing in a
         mirror: there it costs accuracy.
-    color : {"auto", "gray", "rgb"}, default="auto"
-        What patches see.
+    color : {"auto", "gray", "rgb"} or several of these, default="auto"
+        What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
     hog : int, (rows, columns), several such pairs, or None, default=None
@@ -149,7 +150,7 @@ def _patches_steps(
     grid: int | tuple[int, int],
     overlap: float,
     mirror: bool,
-    color: str,
+    color: str | Sequence[str],
     on_error: str,
     options: dict[str, Any],
 ) -> list:
@@ -158,12 +159,20 @@ def _patches_steps(
     if code not in codes:
         raise InputError(f'code is "threshold" or "triangle"; got {code!r}')
     cells = (grid, grid) if isinstance(grid, int) else grid
-    return [
-        Patches(size, contrast=contrast, color=color, mirror=mirror, on_error=on_error),
-        Whiten(whiten="zca", regularization=0, epsilon=epsilon, **options),
-        SpatialPyramid(codes[code](n_words, **options), levels=[cells], overlap=overlap),
-        _scaler(0.5, options["n_jobs"]),
-    ]
+
+    def steps(color: str) -> list:
+        return [
+            Patches(size, contrast=contrast, color=color, mirror=mirror, on_error=on_error),
+            Whiten(whiten="zca", regularization=0, epsilon=epsilon, **options),
+            SpatialPyramid(codes[code](n_words, **options), levels=[cells], overlap=overlap),
+            _scaler(0.5, options["n_jobs"]),
+        ]
+
+    if isinstance(color, str):
+        return steps(color)
+    if not color:
+        raise InputError('color is "auto", "gray", "rgb" or several of these; got none')
+    return [FeatureUnion([(one, make_pipeline(*steps(one))) for one in color])]
 
 
 def _scaler(power: float, n_jobs: int | None) -> WideScaler:
