@@ -109,7 +109,12 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _measured_on(rows: Iterable[dict[str, Any]]) -> str:
-    return "\n".join(f"Measured on {line}" for line in sorted({told(row) for row in rows}))
+    """A line for each machine, set of versions and day, with all commits."""
+    commits: dict[tuple[str, str], list[str]] = {}
+    for line in dict.fromkeys(told(row) for row in rows):
+        where, commit, date = line.rsplit("; ", 2)
+        commits.setdefault((where, date), []).append(commit)
+    return "\n".join(f"Measured on {where}; {', '.join(found)}; {date}" for (where, date), found in sorted(commits.items()))
 
 
 KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {

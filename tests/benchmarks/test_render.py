@@ -49,12 +49,13 @@ SPEED = MADE | {
 
 
 def test_speed(tmp_path):
-    other = SPEED | {"topic": "lbp", "work": "LBP", "met": False, "threads": 2}
+    other = SPEED | {"topic": "lbp", "work": "LBP", "met": False, "threads": 2, "commit": "f" * 40, "dirty": False}
     (tmp_path / "s.jsonl").write_text("".join(json.dumps(line) + "\n" for line in (SPEED, other)))
     found = render.rendered(TEXT.format("speed s.jsonl"), tmp_path)
     assert "| HOG | theirs | 1 | 1 | 3 | 3 (2.9 to 3.1) | 3 | 2 | yes | 50 % of copy |" in found
     assert "| LBP | theirs | 2 against 1 | 1 | 3 | 3 (2.9 to 3.1) | 3 | 2 | **no** | 50 % of copy |" in found
-    assert found.count("Measured on P, 2 cores, 8 GB; python 3.12; 0123456789 and changes; 2026-01-02.") == 1
+    assert found.count("Measured on P, 2 cores, 8 GB; python 3.12; 0123456789 and changes, ffffffffff; 2026-01-02.") == 1
+    assert found.count("Measured on") == 1
     assert found.startswith("before\n<!-- table: speed s.jsonl -->\n|")
     assert found.endswith("\n<!-- end -->\nafter\n")
     assert render.rendered(found, tmp_path) == found
