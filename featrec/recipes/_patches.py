@@ -118,7 +118,8 @@ def patches_kernel(
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
         Penalties to choose from on a tenth of the pictures.
     landmarks : int or None, default=None
-        Keep and compare with so many of the codes only: a smaller and quicker model that is right less often.
+        Keep and compare with so many of the codes only: a smaller and quicker model that is right less often. Hold it
+        against `patches_ridge`, whose model is smaller still.
     dtype : {"float32", "float16"}, default="float32"
         Of the codes that are kept.
     probability, on_error, random_state, n_jobs, verbose
