@@ -34,9 +34,13 @@ Figures = dict[str, dict[int, list[float]]]
 def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
     """The accuracies of the draws, by recipe and number of training pictures of each class."""
     found: Figures = {}
+    options: dict[str, Any] = {}
     for row in rows:
         n = row["split"]["n_train"]
         if "error" not in row and n is not None:
+            if options.setdefault(row["title"], row["options"]) != row["options"]:
+                both = f"{options[row['title']]} and {row['options']}"
+                raise ValueError(f"draws of {row['title']} with different options make no row: {both}")
             found.setdefault(row["title"], {}).setdefault(n, []).append(row["accuracy"])
     return found
 

@@ -3,11 +3,16 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from featrec import recipes
+
 README = Path(__file__).resolve().parent.parent / "README.md"
+SMALL_PICTURES = README.parent / "docs" / "small_pictures.md"
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.S)
+def blocks(language, page=README):
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
 
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
@@ -22,12 +27,30 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "colour" in capsys.readouterr().out
 
 
+def test_the_python_of_small_pictures_runs(capsys):
+    names = {}
+    for block in blocks("python", SMALL_PICTURES):
+        exec(compile(block, str(SMALL_PICTURES), "exec"), names)
+    score, memory = capsys.readouterr().out.splitlines()
+    assert float(score) > 0.97
+    assert memory == "11.1 GB for the last step"
+
+
+def test_the_options_of_small_pictures_are_options_of_the_recipes():
+    rows = [line for line in SMALL_PICTURES.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    told = re.findall(r"`(\w+=[^`]+)`", "".join(rows))
+    assert len(told) == 6
+    for options in told:
+        eval(f"patches_kernel({options})", {"patches_kernel": recipes.patches_kernel})
+
+
 def test_the_first_example_is_short_and_the_commands_are_one_line():
     assert len(blocks("python")[0].strip().splitlines()) <= 11
     assert blocks("sh")[0].strip() == "python3 start.py demo"
     assert blocks("sh")[1].strip() == "python3 start.py test"
 
 
-def test_what_the_readme_links_to_is_there():
-    for target in re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8")):
-        assert "://" in target or (README.parent / target).exists(), target
+@pytest.mark.parametrize("page", [README, SMALL_PICTURES], ids=["README", "small_pictures"])
+def test_what_the_page_links_to_is_there(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+        assert "://" in target or (page.parent / target).exists(), target

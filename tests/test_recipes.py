@@ -150,6 +150,7 @@ def test_phow_takes_either_kernel_and_no_other(shapes):
 
 PATCHES = {"size": 5, "contrast": 3.0, "mirror": False, "color": "gray"}
 CODES = {"n_words": 7, "code": "triangle", "epsilon": 0.5, "grid": 2, "overlap": 0.1}
+RIDGE = ["patches", "whiten", "spatialpyramid", "widescaler", "wideridge"]
 KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
 
 
@@ -168,6 +169,13 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
         ("patches_kernel", CODES, {"spatialpyramid__levels": [(2, 2)], "spatialpyramid__overlap": 0.1}),
         ("patches_kernel", KERNEL, {f"kernelridgeclassifier__{key}": value for key, value in KERNEL.items()}),
         ("patches_kernel", {"deskew": True, "hog": 4}, {"steps": ["deskew", "featureunion", "kernelridgeclassifier"]}),
+        (
+            "patches_ridge",
+            {"deskew": True},
+            {"steps": ["deskew", "patches", "whiten", "spatialpyramid", "widescaler", "wideridge"]},
+        ),
+        ("patches_ridge", {}, {"whiten__epsilon": 0.02}),
+        ("pixels_resnet", {"mirror": False}, {"smallresnet__flip": False}),
         ("patches_ridge", {"color": ("rgb", "gray")}, {"featureunion__gray__patches__color": "gray"}),
     ],
 )

@@ -1,5 +1,6 @@
 """recipes.suggest tries what applies, says why the rest does not, and which to take up first."""
 
+import argparse
 import json
 import time
 
@@ -10,6 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from featrec import recipes
 from featrec.cli import main
+from featrec.cli._suggest import _wanted
 from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _trials
 from featrec.evaluation._suggestion import suggested
@@ -38,7 +40,7 @@ def test_what_applies_is_tried_and_the_rest_has_a_reason(found):
     }  # fmt: skip
     assert "these are gray" in found["color_forest"].remark
     assert "nothing but empty bags" in found["orb_knn"].remark
-    assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}"
+    assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}, or --cnn FILE"
     assert found["hog_svm"].remark == recipes.describe("hog_svm")
     assert found.first in {"tiny_knn", "hog_svm"}
 
@@ -251,6 +253,17 @@ def test_no_better_than_guessing_is_said_first():
 def test_one_that_was_ahead_when_it_was_cut_is_told():
     _, said = verdict(made("best", 70, 1.0), made("cut", 40, 30.0, state="cut", rows=np.arange(40, 80)))
     assert said[-1].startswith("cut had 100.0 % against 75.0 % of best on the same pictures when it was cut")
+
+
+def test_the_command_tries_what_the_function_tries(tmp_path):
+    arguments = argparse.Namespace(recipes="", cnn=[], seed=0, n_jobs=1)
+    assert _wanted(arguments) == _candidates(RECIPES, None)
+    assert "patches_ridge(mirror=False)" in _wanted(arguments)
+    arguments.recipes = "tiny_knn, hog_svm"
+    assert _wanted(arguments) == {"tiny_knn": {}, "hog_svm": {}}
+    (tmp_path / "net.onnx").touch()
+    arguments.cnn, arguments.recipes = [f"{tmp_path / 'net.onnx'},size=64"], ""
+    assert set(_wanted(arguments)) == set(_candidates(RECIPES, None)) - {"cnn_svm"} | {"cnn_svm net"}
 
 
 def test_the_command(tmp_path, capsys, rng):

@@ -4,8 +4,8 @@
 
 The digits here are those that come with scikit-learn, 1,797 of 8 × 8 pixels, so that the page runs in seconds and offline.
 ``fetch_openml("mnist_784")`` gives 70,000 rows of 784 numbers from 0 to 255: ``Unflatten((28, 28), max_value=255)``. What
-recipes reach on MNIST, Fashion-MNIST and CIFAR-10, and with which parameters, stands in docs/comparison.md and
-benchmarks/small.toml.
+recipes reach on MNIST, Fashion-MNIST and CIFAR-10 stands in docs/comparison.md, what their steps and options are in
+docs/small_pictures.md.
 """
 
 from __future__ import annotations

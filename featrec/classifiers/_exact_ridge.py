@@ -13,7 +13,7 @@ from featrec.classifiers._kernel_tiles import Kernel, Rows
 from featrec.classifiers._penalties import ROUGH, best, middle, solutions, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
 
-__all__ = ["Fit", "Task", "fit_exact", "held_out_rows", "leading_tiles", "tile_of"]
+__all__ = ["Fit", "Task", "compared", "fit_exact", "held_out_rows", "leading_tiles", "tile_of"]
 
 MOST_HELD_OUT = 5000
 # Rows of tiles at least, where that makes no tile smaller than LEAST_TILE: with fewer, workers wait for one another.
@@ -23,9 +23,10 @@ LEAST_TILE = 600
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned, and how."""
+    """What is to be learned, and how. `intercept` has been taken off the targets."""
 
     targets: np.ndarray
+    intercept: np.ndarray
     labels: np.ndarray
     alphas: Sequence[float]
     held_out: float | None
@@ -101,4 +102,11 @@ def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> 
 
     weights = solutions(solve, task.targets[seen], middle(task.alphas), task.alphas, ROUGH)
     found = triangle.product_below(n_tiles, np.hstack(weights), n_jobs=task.n_jobs)
-    return best(np.split(found, len(weights), axis=1), task.targets[unseen], task.labels[unseen])
+    return compared(found, unseen, task)
+
+
+def compared(found: np.ndarray, unseen: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
+    """The best penalty and each one's share of right answers, which are those of `predict`: with the intercept."""
+    answers = np.split(found, len(task.alphas), axis=1)
+    wanted = task.targets[unseen] + task.intercept
+    return best([answer + task.intercept for answer in answers], wanted, task.labels[unseen])

@@ -32,8 +32,9 @@ class KernelRidgeClassifier(CodesClassifier):
     The training codes are kept, since all of them predict: a model is as large as its codes. `landmarks` keeps some of them
     instead and loses some accuracy.
 
-    `fit` tells the memory that it needs (`memory_needed`), fails where the machine has less than that in all and warns
-    where less is free.
+    Before it computes the kernel, `fit` fails where the machine, or the container or job that it runs in, has less memory in
+    all than that takes (`memory_needed`), and warns where less is free; with ``verbose=1`` it tells the figure. In a pipeline
+    the codes have been made by then.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ class KernelRidgeClassifier(CodesClassifier):
         Penalties, added to the diagonal of the kernel matrix. Of several, the one with the most right answers on held-out
         rows is used with all rows. The largest may be 256 times the smallest.
     held_out : float or None, default=None
-        Share of the rows on which penalties are compared; None means a tenth and no more than 5,000.
+        Share of the rows on which penalties are compared, half at most; None means a tenth and no more than 5,000.
     landmarks : int or None, default=None
         So many random training codes span the solution; None, or as many as there are codes, means all, exactly.
     dtype : {"float32", "float16"}, default="float32"
@@ -115,7 +116,7 @@ class KernelRidgeClassifier(CodesClassifier):
         "kernel": [StrOptions({"linear", "rbf"})],
         "gamma": [real_number(0.0, closed="neither")],
         "alphas": [real_number(0.0, closed="neither"), "array-like"],
-        "held_out": [real_number(0.0, 1.0, closed="neither"), None],
+        "held_out": [real_number(0.0, 0.5, closed="right"), None],
         "landmarks": [positive_integer(), None],
         "dtype": [StrOptions({"float16", "float32"})],
         **JOBS,
@@ -200,8 +201,10 @@ class KernelRidgeClassifier(CodesClassifier):
         self._announce(codes)
         targets = signed(labels, len(self.classes_))
         self.intercept_ = targets.mean(axis=0, dtype=np.float64)
-        targets -= self.intercept_.astype(np.float32)
-        self._solve(codes, Task(targets, labels, alphas, self.held_out, self.random_state, self.n_jobs, self.verbose))
+        intercept = self.intercept_.astype(np.float32)
+        targets -= intercept
+        task = Task(targets, intercept, labels, alphas, self.held_out, self.random_state, self.n_jobs, self.verbose)
+        self._solve(codes, task)
         return self
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 
-from featrec.classifiers._exact_ridge import Fit, Task, held_out_rows
+from featrec.classifiers._exact_ridge import Fit, Task, compared, held_out_rows
 from featrec.classifiers._kernel_tiles import Kernel, Rows
-from featrec.classifiers._penalties import best, middle, solutions, stratified_order
+from featrec.classifiers._penalties import middle, solutions, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
+from featrec.exceptions import InputError
 from featrec.parallel import each_batch, map_batches
 
 __all__ = ["fit_landmarks"]
 
-# Added to the landmarks' diagonal, relative to its mean: the kernel's float32 numbers are no more exact than this allows.
-JITTER = 1e-5
+# Added to the landmarks' diagonal, relative to its mean: the kernel's float32 numbers are no more exact than this allows. Where
+# the first will not do, as among codes of very unequal lengths, the next is tried.
+JITTERS = (1e-5, 1e-4, 1e-3)
 
 
 def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fit:
@@ -50,11 +54,17 @@ def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fi
 
 def _factor_of(kernel: Kernel, landmarks: Rows, task: Task) -> Triangle:
     triangle = Triangle(len(landmarks), dtype=np.float64)
-    triangle.fill(lambda some, others, out: kernel.tile(landmarks, some, landmarks, others, out), n_jobs=task.n_jobs)
-    diagonal = np.concatenate([row[-1].diagonal() for row in triangle.tiles])
-    triangle.add_to_diagonal(JITTER * max(float(diagonal.mean()), float(np.finfo(np.float32).tiny)))
-    triangle.cholesky(task.n_jobs, task.verbose)
-    return triangle
+    for jitter in JITTERS:
+        triangle.fill(lambda some, others, out: kernel.tile(landmarks, some, landmarks, others, out), n_jobs=task.n_jobs)
+        diagonal = np.concatenate([row[-1].diagonal() for row in triangle.tiles])
+        triangle.add_to_diagonal(jitter * max(float(diagonal.mean()), float(np.finfo(np.float32).tiny)))
+        with suppress(InputError):
+            triangle.cholesky(task.n_jobs, task.verbose)
+            return triangle
+    raise InputError(
+        f"the kernel of {len(landmarks)} landmarks cannot be factored: their codes agree too closely, or differ too much in "
+        "length. Fewer landmarks help, and codes of unit length (Normalizer() before this step)"
+    )
 
 
 def _accumulate(
@@ -110,4 +120,4 @@ def _choose(
 
     weights = np.hstack(solutions(solve, sums, middle(task.alphas), task.alphas))
     found = kernel.products(rows, landmarks, basis.solve_upper(weights, n_jobs=task.n_jobs), task.n_jobs)
-    return best(np.split(found, len(task.alphas), axis=1), task.targets[unseen], task.labels[unseen])
+    return compared(found, unseen, task)

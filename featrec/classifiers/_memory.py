@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from pathlib import Path
+from typing import NamedTuple
 
 from featrec.exceptions import FeatrecWarning, InputError
 
@@ -34,17 +36,58 @@ def _told(n_bytes: int) -> str:
 
 
 def _physical() -> int | None:
-    """Bytes of memory of this machine, where the system tells."""
+    """Bytes of memory that this process may ever have, where the system tells."""
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+    return min([installed, *(group.limit for group in _groups())])
 
 
 def _available() -> int | None:
     """Bytes that can be had without swapping, where the system tells."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
-            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+            free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return None
+    return min([free, *(group.limit - group.used for group in _groups())])
+
+
+class _Group(NamedTuple):
+    """A control group of Linux with a limit: a container, a job of a cluster."""
+
+    limit: int
+    used: int
+
+
+def _groups(root: Path = Path("/")) -> list[_Group]:
+    """Those that this process is in, and those that hold them."""
+    try:
+        memberships = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    found: list[_Group | None] = []
+    for membership in memberships:
+        _, controllers, path = membership.split(":", 2)
+        if controllers == "":
+            folder, files = root / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            folder = root / "sys/fs/cgroup/memory"
+        else:
+            continue
+        inner = folder / path.lstrip("/")
+        found += [_group(level, *files) for level in (inner, *inner.parents) if level.is_relative_to(folder)]
+    return [group for group in found if group is not None]
+
+
+def _group(folder: Path, limit: str, usage: str, reclaimable: str) -> _Group | None:
+    """What is cached of files and can be had again does not count as used; None without a limit."""
+    try:
+        most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
+        lines = (folder / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):  # "max" is no number
+        return None
+    cached = dict(line.split() for line in lines).get(reclaimable, 0)
+    return _Group(most, used - int(cached))

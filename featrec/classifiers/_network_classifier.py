@@ -87,7 +87,7 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         self._check_parameters()
         require_torch(type(self).__name__)
         check_device(self.device, type(self).__name__)
-        pictures = self._pictures(X)
+        pictures = self._pictures(X, y)
         numbers = self._numbers(y, len(pictures))
         random = check_random_state(self.random_state)
         seed = int(random.randint(np.iinfo(np.int32).max))
@@ -147,9 +147,9 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         height, width, n_channels = self.shape_
         return self._make_module(n_channels, (height, width), len(self.classes_))
 
-    def _pictures(self, X: Any) -> np.ndarray:
+    def _pictures(self, X: Any, y: Any) -> np.ndarray:
         stage = type(self).__name__
-        pictures = picture_array(X, stage=stage, n_jobs=self.n_jobs)
+        pictures = picture_array(X, y, stage=stage, n_jobs=self.n_jobs)
         if not len(pictures):
             raise InputError(f"{stage}.fit needs pictures of two classes; got none")
         if min(pictures.shape[1:3]) < self.least_size:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from featrec.bag import Bag
+from featrec.base import check_one_label_each
 from featrec.exceptions import InputError, UnsupportedImageError
 from featrec.lazy import Bags, Images
 
@@ -17,15 +18,16 @@ __all__ = ["as_values", "picture_array"]
 FILES = (str, bytes, bytearray, os.PathLike)
 
 
-def picture_array(X: Any, *, stage: str, n_jobs: int | None = None) -> np.ndarray:
+def picture_array(X: Any, y: Any = None, *, stage: str, n_jobs: int | None = None) -> np.ndarray:
     """Arrays or Images of one size as one array (n, h, w, channels): uint8 as it is, anything else float32 in [0, 1].
 
-    Lazy Images are computed here, each picture once.
+    Lazy Images are computed here, each picture once; labels of another number are refused before.
     """
     _refuse_what_is_no_batch(X, stage)
     if isinstance(X, np.ndarray) and X.dtype != object:
         return _values(_check_shape(X, stage), stage)
     if isinstance(X, Images) or getattr(X, "holds_images", False):
+        check_one_label_each(y, len(X))
         pictures: Sequence = (X if isinstance(X, Images) else Images(X)).held(n_jobs)
     else:
         pictures = list(X)

@@ -40,9 +40,9 @@ class Augmentation:
         return np.clip(np.minimum(places, 2 * (length - 1) - places), 0, length - 1)
 
     def cut(self, values: np.ndarray, random: np.random.Generator) -> None:
-        """A square of `cutout` pixels somewhere in each picture becomes 0, the mean of all; in place."""
+        """A square of `cutout` pixels, a quarter of the picture at most, becomes 0, the mean of all, in place."""
         n, height, width = values.shape[:3]
-        side = min(self.cutout, height, width)
+        side = min(self.cutout, height // 2, width // 2)
         if side:
             inside = [
                 (np.arange(length) - random.integers(0, length - side, (n, 1), endpoint=True)) % length < side

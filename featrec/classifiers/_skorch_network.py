@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +24,16 @@ __all__ = [
     "require_torch",
     "torch_threads",
 ]
+
+# torch has one generator of random numbers and one number of threads for the whole process.
+LOCK = threading.Lock()
+
+
+class Threads:
+    """How many threads torch had when the first came who wanted another number, and how many such there are."""
+
+    found = 1
+    users = 0
 
 
 def require_torch(stage: str) -> None:
@@ -47,22 +58,31 @@ def check_device(device: str, stage: str) -> None:
 
 @contextmanager
 def torch_threads(n_jobs: int | None) -> Iterator[None]:
-    """Let torch's operators use as many threads as `n_jobs` means here, which is one inside a worker."""
+    """Let torch's operators use as many threads as `n_jobs` means here, which is one inside a worker.
+
+    Of several networks in threads of their own, the last one to end must not leave what another one had set: all bring back
+    what the first of them found.
+    """
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(worker_count(n_jobs, shared_memory=True))
+    with LOCK:
+        if not Threads.users:
+            Threads.found = torch.get_num_threads()
+        Threads.users += 1
+        torch.set_num_threads(worker_count(n_jobs, shared_memory=True))
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with LOCK:
+            Threads.users -= 1
+            torch.set_num_threads(Threads.found)
 
 
 def initialized(make: Callable[[], Any], seed: int) -> Any:
     """A module whose weights are drawn with `seed`; torch's own random numbers go on as if nothing had been drawn."""
     import torch
 
-    with torch.random.fork_rng(devices=[]):
+    with LOCK, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return make().to(memory_format=torch.channels_last)
 

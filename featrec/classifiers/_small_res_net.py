@@ -14,7 +14,7 @@ SCALE = 0.125
 
 
 class SmallResNet(NetworkClassifier):
-    """A residual network of nine layers for small pictures, learned from random weights on the processor.
+    """A residual network of nine layers for small pictures, learned from random weights.
 
     Takes pictures of one size, 8 × 8 pixels and more, as arrays or Images; files go through
     ``make_pipeline(Resize((32, 32)), SmallResNet())``. Needs the extra ``torch``: ``pip install "featrec[torch]"``. Fails
@@ -39,7 +39,7 @@ class SmallResNet(NetworkClassifier):
     shift : int, default=4
         Shift them by up to so many pixels, the border reflected.
     cutout : int, default=8
-        Cover a square of this side somewhere in each.
+        Cover a square of this side somewhere in each, half as high and wide as the picture at most.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         In which numbers products are made; sums and weights are float32. "auto" takes bfloat16 on processors with AMX, which
         multiply it in tiles, and float32 elsewhere.

@@ -96,9 +96,10 @@ def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
     """One cell in a process of its own, and its line in the file; what goes wrong there is a result, too."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
+    measured = stamp()  # before: the clone may be at another commit when a long run ends
     with tempfile.TemporaryDirectory() as folder:
         found = _in_fresh_process(cell, Path(folder, "found.json"))
-    append(out, cell | found | stamp())
+    append(out, cell | found | measured)
     words = found.get("error") or f"{100 * found['accuracy']:.1f} %, {found['fit_seconds'] + found['predict_seconds']:.1f} s"
     sys.stderr.write(words + "\n")
     return found

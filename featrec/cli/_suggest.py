@@ -55,14 +55,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The recipes by name, all where none is named, and the networks."""
+    """The recipes by name, all and their variants where none is named, and the networks."""
     from featrec import recipes
+    from featrec.recipes._suggest import usual_candidates
 
     names = [name.strip() for name in arguments.recipes.split(",") if name.strip()]
-    if not names:
-        names = [name for name in recipes.names() if name != "cnn_svm" or not arguments.cnn]
+    candidates: dict[str, Any] = {name: {} for name in names} or usual_candidates(recipes.names())
     networks = {
         f"cnn_svm {Path(parse_network(text)[0]).stem}": make_network(text, seed=arguments.seed, n_jobs=arguments.n_jobs)
         for text in arguments.cnn
     }
-    return {name: {} for name in names} | networks
+    if arguments.cnn and not names:
+        del candidates["cnn_svm"]
+    return candidates | networks

@@ -14,6 +14,7 @@ from featrec.base import Interval, StrOptions, Tags, check_is_fitted, positive_i
 from featrec.compiled._patches import cut_patches
 from featrec.exceptions import ImageError, InputError
 from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb, check_images
+from featrec.images._convert import has_colour
 from featrec.lazy import Bags, Images
 
 __all__ = ["Patches"]
@@ -45,7 +46,7 @@ class Patches(LocalExtractor):
         than that is noise, and not brought to full contrast. None leaves the patches as they are, mean and all.
     color : {"auto", "gray", "rgb"}, default="auto"
         Whether patches are of the luma or of three channels; "auto" is "rgb" where one of the first 32 pictures of `fit` has
-        colour. A gray picture is three equal channels where "rgb" is asked for.
+        colour, which three equal channels are not. A gray picture is three equal channels where "rgb" is asked for.
     mirror : bool, default=False
         Let the patches of the picture's left-right mirror image follow those of the picture. Their frames are in the mirror
         image's coordinates, so that an encoder that sums by cells gives the sum of the codes of both.
@@ -138,7 +139,7 @@ class Patches(LocalExtractor):
         first: ImageError | None = None
         for position in range(len(images)):
             try:
-                if images[position].ndim == 3:
+                if has_colour(images[position]):
                     return "rgb"
                 seen += 1
             except ImageError as error:

@@ -44,7 +44,7 @@ class Whiten(BagStep):
     diagonal covariances takes dimensions for uncorrelated, and k-means sees only the large ones; components suit both. 64 to
     80 of SIFT's 128 dimensions are usual before a Fisher vector, and `renormalize` before VLAD.
 
-    `fit` fails where there are fewer descriptors than components, and on packed bits (ORB), which have no mean.
+    `fit` fails where there are fewer descriptors than `n_components` says, and on packed bits (ORB), which have no mean.
 
     Parameters
     ----------

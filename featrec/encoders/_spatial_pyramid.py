@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
@@ -108,7 +109,7 @@ class SpatialPyramid(BagsTransformer):
         levels: Any = self.levels
         if isinstance(levels, Integral):
             levels = [(2**level, 2**level) for level in range(int(levels))]
-        grids = [tuple(grid) if isinstance(grid, Sequence) else (grid,) for grid in levels]
+        grids = [tuple(grid) if isinstance(grid, (Sequence, np.ndarray)) else (grid,) for grid in levels]
         for grid in grids:
             if len(grid) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in grid):
                 raise InputError(f"levels holds pairs of (rows, columns), each 1 or more; got {grid!r} in {self.levels!r}")

@@ -47,7 +47,8 @@ class TriangleCode(EncoderOfSums):
     -----
     A descriptor gives word k the activation ``max(0, mean of z - z[k])``, where ``z[k]`` is its distance to the word. The
     paper sums activations over the quadrants of an image, ``SpatialPyramid(TriangleCode(norm=None), levels=[(2, 2)])``, and
-    standardises the columns before the classifier; the mean then gives the same as the sum where images are of one size.
+    standardises the columns before the classifier. With standardised columns ``norm="mean"`` and ``norm=None`` come to the
+    same where all images are of one size.
 
     References
     ----------

@@ -12,7 +12,17 @@ import numpy as np
 
 from featrec.exceptions import EmptyImageError, UnsupportedImageError
 
-__all__ = ["as_float", "as_gray", "as_rgb", "as_uint8", "check_dtype", "check_float", "on_white", "picture_of_array"]
+__all__ = [
+    "as_float",
+    "as_gray",
+    "as_rgb",
+    "as_uint8",
+    "check_dtype",
+    "check_float",
+    "has_colour",
+    "on_white",
+    "picture_of_array",
+]
 
 
 def as_gray(image: np.ndarray) -> np.ndarray:
@@ -28,6 +38,11 @@ def as_gray(image: np.ndarray) -> np.ndarray:
 def as_rgb(image: np.ndarray) -> np.ndarray:
     """A gray picture as three equal channels; a colour one as it is."""
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
+
+
+def has_colour(image: np.ndarray) -> bool:
+    """Whether a picture has three channels that are not equal."""
+    return image.ndim == 3 and not bool((image == image[..., :1]).all())
 
 
 def as_float(image: np.ndarray) -> np.ndarray:

@@ -21,6 +21,8 @@ MOST_CODE = 2**22
 # The most numbers that an encoder pools of k words of length d; one a word, unless named here.
 WIDTHS: dict[str, Callable[[int, int], int]] = {
     "featrec.encoders.FisherVector": lambda k, d: k * (2 * d + 1),
+    "featrec.encoders.SignCode": lambda k, d: 2 * k,
+    "featrec.encoders.ThresholdCode": lambda k, d: 2 * k,
     "featrec.encoders.VLAD": lambda k, d: k * (d + 1),
 }
 # Where vocabularies, featrec's and scikit-learn's, hold words or what takes their place.

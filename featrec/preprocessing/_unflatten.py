@@ -27,10 +27,9 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
     Parameters
     ----------
-    shape : tuple of (height, width) or (height, width, 3)
-        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. Rows that
-        store one channel after the other are not of this form: ``X.reshape(-1, 3, h, w).transpose(0, 2, 3, 1)`` makes
-        pictures of them without this step.
+    shape : tuple of (height, width), (height, width, 3) or (3, height, width)
+        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. With 3 in front
+        a row stores all of red, then green, then blue, as those of CIFAR-10 do; the pictures have their colours last.
     max_value : float, optional
         The value of white: 255 for bytes kept as floats, as ``fetch_openml`` gives them, 16 for scikit-learn's digits. The
         pictures then are float32, the values divided by it; but rows of nothing but whole numbers with 255 for white are
@@ -64,7 +63,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
         Parameters
         ----------
-        X : array or table of shape (n_images, height * width) or (n_images, height * width * 3)
+        X : array or table of shape (n_images, height * width) or (n_images, 3 * height * width)
         y : array-like of shape (n_images,), optional
             Nothing is learned from labels; that there is one for each picture is checked.
 
@@ -80,7 +79,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
         Parameters
         ----------
-        X : array or table of shape (n_images, height * width) or (n_images, height * width * 3)
+        X : array or table of shape (n_images, height * width) or (n_images, 3 * height * width)
 
         Returns
         -------
@@ -97,21 +96,23 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         else:
             rows = check_array(X, estimator=self, input_name="X", **checks)
         shape = _resolved(tuple(self.shape), rows.shape[1])
+        colours_first = len(shape) == 3 and self.shape[2] != 3
         rows = _checked(rows, self.max_value)
         if self.max_value == 255:
             as_bytes = rows.astype(np.uint8, copy=False)
             if np.array_equal(as_bytes, rows):
-                return Rows(as_bytes, shape, None)
-        return Rows(rows, shape, self.max_value)
+                return Rows(as_bytes, shape, None, colours_first)
+        return Rows(rows, shape, self.max_value, colours_first)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
         shape = tuple(self.shape)
         whole = all(isinstance(side, Integral) and (side > 0 or side == -1) for side in shape)
-        if not whole or len(shape) not in (2, 3) or shape.count(-1) > 1 or shape[2:] not in ((), (3,)):
+        coloured = len(shape) == 3 and 3 in (shape[0], shape[2])
+        if not whole or not (coloured or len(shape) == 2) or shape.count(-1) > 1:
             raise InputError(
-                "Unflatten: shape is (height, width) or (height, width, 3), one of height and width may be -1; "
-                f"got {self.shape!r}"
+                "Unflatten: shape is (height, width), (height, width, 3) or, with one colour after the other, (3, height, "
+                f"width), one of height and width may be -1; got {self.shape!r}"
             )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -130,22 +131,24 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 class Rows:
     """Pictures kept as rows of one array; a row becomes a picture when it is asked for."""
 
-    def __init__(self, values: np.ndarray, shape: tuple[int, ...], max_value: float | None):
-        self.values, self.shape_of_one, self.max_value = values, shape, max_value
+    def __init__(self, values: np.ndarray, shape: tuple[int, ...], max_value: float | None, colours_first: bool):
+        self.values, self.shape_of_one, self.max_value, self.colours_first = values, shape, max_value, colours_first
 
     def __len__(self) -> int:
         return len(self.values)
 
     def __getitem__(self, position: Any) -> np.ndarray:
         image = self.values[position].reshape(self.shape_of_one)
+        if self.colours_first:
+            image = image.transpose(1, 2, 0)
         if self.max_value is not None:
             # In float64, where a value of at most max_value cannot come out above 1.
-            image = (image / float(self.max_value)).astype(np.float32)
+            image = (image / np.float64(self.max_value)).astype(np.float32)
         return read_image(image)
 
     def take(self, rows: np.ndarray) -> Rows:
         """Some of them."""
-        return Rows(self.values[rows], self.shape_of_one, self.max_value)
+        return Rows(self.values[rows], self.shape_of_one, self.max_value, self.colours_first)
 
 
 def _refuse_pictures(X: Any) -> None:
@@ -174,8 +177,11 @@ def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
 def _guess(found: int) -> str:
     for channels in (1, 3):
         side = round((found / channels) ** 0.5)
+        if side * side * channels == found and channels == 1:
+            return f"They would be square with shape={(side, side)}. "
         if side * side * channels == found:
-            return f"They would be square with shape={(side, side) if channels == 1 else (side, side, 3)}. "
+            last, first = (side, side, 3), (3, side, side)
+            return f"They would be square with shape={last}, or {first} where a row has all of red first, as CIFAR-10's have. "
     return ""
 
 
@@ -183,11 +189,11 @@ def _checked(rows: np.ndarray, max_value: float | None) -> np.ndarray:
     """The rows, if their values have a meaning; whole numbers from 0 to 255 as uint8."""
     if rows.size == 0 or (rows.dtype in (bool, np.uint8, np.uint16) and max_value is None):
         return rows
-    if rows.dtype.kind == "f" and not np.isfinite(rows.sum()):
+    if rows.dtype.kind == "f" and not np.isfinite(rows.sum(dtype=np.float64)):
         _refuse_missing(rows)
     whole = rows.dtype.kind in "iu"
     most = max_value if max_value is not None else 255 if whole else 1
-    low, high = rows.min(), rows.max()
+    low, high = rows.min().item(), rows.max().item()
     if low < 0 or high > most:
         _refuse_range(rows, low, high, max_value)
     return rows.astype(np.uint8) if whole and max_value is None else rows

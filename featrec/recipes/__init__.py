@@ -2,13 +2,15 @@
 
 What they have in common:
 
-- ``probability="calibrated"`` makes ``predict_proba`` mean what it says; five folds of the training codes are kept for it.
+- ``probability="calibrated"`` makes ``predict_proba`` mean what it says. The classifier is fitted six times for it: on
+  five folds of the training codes, and on all.
 - ``on_error="empty"`` goes on where a picture cannot be read (see the extractors).
-- ``random_state`` decides everything that is drawn, ``n_jobs`` the number of threads; ``verbose=1`` tells progress, and
-  kernel ridge the memory that it needs, on the standard error.
+- ``random_state`` decides everything that is drawn, where anything is; ``n_jobs`` the number of threads; ``verbose=1``
+  tells progress, and kernel ridge the memory that it needs, on the standard error.
 
-The two networks that learn from pixels have no extractor and need the extra ``torch``. With ``mirror=True`` the recipes of VLAD
-and Fisher vectors learn from a mirrored copy of each picture as well: the Pipeline stands inside an ``Augmented``.
+The two networks that learn from pixels have no extractor, thus no ``on_error``, and need the extra ``torch``. With
+``mirror=True`` the recipes of VLAD and Fisher vectors learn from a mirrored copy of each picture as well: the Pipeline stands
+inside an ``Augmented``.
 
 Examples
 --------

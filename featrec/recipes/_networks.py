@@ -95,6 +95,7 @@ def pixels_resnet(
     width: int = 32,
     epochs: int | None = None,
     batch_size: int = 256,
+    mirror: bool = True,
     probability: str | None = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
@@ -110,6 +111,8 @@ def pixels_resnet(
     epochs : int or None, default=None
         15, or more where pictures are few: a hundred take half a minute.
     batch_size : int, default=256
+    mirror : bool, default=True
+        Learn from mirror images, too. False for digits, letters and whatever is another thing in a mirror.
     probability, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
@@ -118,5 +121,5 @@ def pixels_resnet(
     model : Pipeline
     """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    network = SmallResNet(width=width, epochs=epochs, batch_size=batch_size, **options)
+    network = SmallResNet(width=width, epochs=epochs, batch_size=batch_size, flip=mirror, **options)
     return make_pipeline(Resize(size), classifier_of(network, probability))

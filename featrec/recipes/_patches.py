@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
@@ -16,6 +17,9 @@ from featrec.recipes._parts import classifier_of
 
 __all__ = ["patches_kernel", "patches_ridge"]
 
+# The encoder, and what is added in the whitening where nobody says otherwise.
+CODES = {"threshold": (ThresholdCode, 0.02), "triangle": (TriangleCode, 0.1)}
+
 
 def patches_ridge(
     *,
@@ -23,11 +27,12 @@ def patches_ridge(
     n_words: int = 1600,
     size: int = 6,
     contrast: float = 10.0,
-    epsilon: float = 0.02,
+    epsilon: float | None = None,
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
     mirror: bool = True,
     color: str | Sequence[str] = "auto",
+    deskew: bool = False,
     probability: str | None = None,
     on_error: str = "raise",
     random_state: Any = 0,
@@ -39,21 +44,27 @@ def patches_ridge(
     Parameters
     ----------
     code : {"threshold", "triangle"}, default="threshold"
-        Of the patches: random words and both signs, or k-means words and what is nearer than usual.
+        "threshold": words are patches drawn at random, and each gives two columns, for patches like it and for patches
+        like its negative. "triangle": words are k-means centres, and each gives one column, how much nearer it is than
+        the average word.
     n_words : int, default=1600
     size : int, default=6
         A patch's side in pixels.
-    contrast, epsilon : float, default=10, 0.02
-        What is added to the variance of a patch, on a scale of 255, and in the whitening; more where contrasts are weak.
+    contrast : float, default=10
+        What is added to the variance of a patch, on a scale of 255; more where contrasts are weak.
+    epsilon : float or None, default=None
+        What is added in the whitening. None: 0.02 for threshold codes, 0.1 for triangle codes, which lose much with less.
     grid : int or (rows, columns), default=3
-        Regions in which codes are summed.
+        Regions over which codes are averaged.
     overlap : float, default=1/3
         The part of a region's side that it shares with the next.
     mirror : bool, default=True
-        Sum over the picture and its mirror image. False for digits, letters and whatever is another thing in a
+        Average over the picture and its mirror image. False for digits, letters and whatever is another thing in a
         mirror: there it costs accuracy.
     color : {"auto", "gray", "rgb"} or several of these, default="auto"
         What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
+    deskew : bool, default=False
+        Upright digits and letters first.
     probability, on_error, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
@@ -63,6 +74,8 @@ def patches_ridge(
     """
     options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
     steps = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, color, on_error, options)
+    if deskew:
+        steps.insert(0, Deskew())
     return make_pipeline(*steps, classifier_of(WideRidge(n_jobs=n_jobs, verbose=verbose), probability))
 
 
@@ -72,7 +85,7 @@ def patches_kernel(
     n_words: int = 1600,
     size: int = 6,
     contrast: float = 10.0,
-    epsilon: float = 0.02,
+    epsilon: float | None = None,
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
     mirror: bool = True,
@@ -94,18 +107,22 @@ def patches_kernel(
     Parameters
     ----------
     code : {"threshold", "triangle"}, default="threshold"
-        Of the patches: random words and both signs, or k-means words and what is nearer than usual.
+        "threshold": words are patches drawn at random, and each gives two columns, for patches like it and for patches
+        like its negative. "triangle": words are k-means centres, and each gives one column, how much nearer it is than
+        the average word.
     n_words : int, default=1600
     size : int, default=6
         A patch's side in pixels.
-    contrast, epsilon : float, default=10, 0.02
-        What is added to the variance of a patch, on a scale of 255, and in the whitening; more where contrasts are weak.
+    contrast : float, default=10
+        What is added to the variance of a patch, on a scale of 255; more where contrasts are weak.
+    epsilon : float or None, default=None
+        What is added in the whitening. None: 0.02 for threshold codes, 0.1 for triangle codes, which lose much with less.
     grid : int or (rows, columns), default=3
-        Regions in which codes are summed.
+        Regions over which codes are averaged.
     overlap : float, default=1/3
         The part of a region's side that it shares with the next.
     mirror : bool, default=True
-        Sum over the picture and its mirror image. False for digits, letters and whatever is another thing in a
+        Average over the picture and its mirror image. False for digits, letters and whatever is another thing in a
         mirror: there it costs accuracy.
     color : {"auto", "gray", "rgb"} or several of these, default="auto"
         What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
@@ -116,7 +133,7 @@ def patches_kernel(
     gamma : float, default=0.7
         Of the kernel, over the mean squared distance of codes.
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from on a tenth of the pictures.
+        Penalties to choose from on a tenth of the pictures, 5,000 at most.
     landmarks : int or None, default=None
         Keep and compare with so many of the codes only: a smaller and quicker model that is right less often. Hold it
         against `patches_ridge`, whose model is smaller still.
@@ -147,7 +164,7 @@ def _patches_steps(
     n_words: int,
     size: int,
     contrast: float,
-    epsilon: float,
+    epsilon: float | None,
     grid: int | tuple[int, int],
     overlap: float,
     mirror: bool,
@@ -155,17 +172,17 @@ def _patches_steps(
     on_error: str,
     options: dict[str, Any],
 ) -> list:
-    """Patches, whitened, and their codes, summed in the cells of one grid, as rows of unit length."""
-    codes = {"threshold": ThresholdCode, "triangle": TriangleCode}
-    if code not in codes:
+    """Patches, whitened, and their codes, averaged over the regions of one grid, as rows of unit length."""
+    if code not in CODES:
         raise InputError(f'code is "threshold" or "triangle"; got {code!r}')
-    cells = (grid, grid) if isinstance(grid, int) else grid
+    encoder, usual_epsilon = CODES[code]
+    cells: Any = (grid, grid) if isinstance(grid, Integral) else grid
 
     def steps(color: str) -> list:
         return [
             Patches(size, contrast=contrast, color=color, mirror=mirror, on_error=on_error),
-            Whiten(whiten="zca", regularization=0, epsilon=epsilon, **options),
-            SpatialPyramid(codes[code](n_words, **options), levels=[cells], overlap=overlap),
+            Whiten(whiten="zca", regularization=0, epsilon=usual_epsilon if epsilon is None else epsilon, **options),
+            SpatialPyramid(encoder(n_words, **options), levels=[cells], overlap=overlap),
             _scaler(0.5, options["n_jobs"]),
         ]
 

@@ -19,11 +19,12 @@ from featrec.evaluation._text import percent
 from featrec.evaluation._trials import Folds, left_out, run_trial, sorted_trials
 from featrec.exceptions import FeatrecError, InputError
 from featrec.images import check_images
+from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.recipes._names import RECIPES
 
-__all__ = ["suggest"]
+__all__ = ["suggest", "usual_candidates"]
 
 # Options without which a recipe may be under its worth, tried beside it where nobody says what to try.
 VARIANTS = {"patches_ridge": {"mirror": False}, "patches_kernel": {"mirror": False}}
@@ -106,7 +107,7 @@ def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
     if isinstance(wanted, str):
         raise InputError(f"recipes is a list of names, or a dict of name to options; write [{wanted!r}]")
     if wanted is None:
-        return _with_variants(known)
+        return usual_candidates(known)
     found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in wanted}
     if not found:
         raise InputError("recipes names none; None tries all")
@@ -120,7 +121,8 @@ def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
     return found
 
 
-def _with_variants(known: Iterable[str]) -> dict[str, Any]:
+def usual_candidates(known: Iterable[str]) -> dict[str, Any]:
+    """Options for each name, and beside some of them a second entry with others."""
     found: dict[str, Any] = {}
     for name in known:
         found[name] = {}
@@ -137,7 +139,7 @@ def _made(name: str, known: Mapping[str, Any], candidate: Any, gray: bool, compu
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
-            return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}"
+            return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}, or --cnn FILE"
     options = {option: value for option, value in computing.items() if option in parameters} | dict(candidate)
     try:
         model = recipe(**options)
@@ -185,7 +187,7 @@ def _all_gray(images: Images, n_jobs: int | None) -> bool:
 
 
 def _gray(images: Iterable[np.ndarray]) -> list[bool]:
-    return [image.ndim == 2 or bool((image == image[..., :1]).all()) for image in images]
+    return [not has_colour(image) for image in images]
 
 
 def _check(n_images: int, cv: int, seconds: float, confidence: float) -> None:

@@ -55,6 +55,12 @@ def test_nothing_is_said_of_a_number_that_was_not_measured():
     assert "| hog | 60.0 (1 draw) | – |" in few_images.table(rows(hog={10: [0.6]}, net={500: [0.6]}))
 
 
+def test_draws_with_other_options_are_no_draws_of_the_same_row():
+    other = made("hog", 0, seed=7, options={"C": 3.0}, split=ROWS[0]["split"])
+    with pytest.raises(ValueError, match=r"draws of hog with different options make no row: \{.*\} and \{'C': 3.0\}"):
+        few_images.figures([*ROWS, other])
+
+
 def test_a_failed_run_is_left_out():
     assert few_images.figures([made("x", 0, error="no")]) == {}
 

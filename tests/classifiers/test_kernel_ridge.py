@@ -73,8 +73,12 @@ def test_chosen_penalty_gives_the_scores_of_a_fit_with_it_alone(small_tiles, mon
     np.testing.assert_allclose(model.decision_function(Z), peer(X, y, chosen)(Z), atol=5e-4)
 
 
-def test_held_out_scores_are_those_of_fits_without_the_held_out_rows(small_tiles, monkeypatch):
-    X, y = material(n=500, spread=0.7)
+@pytest.mark.parametrize("every", [1, 9], ids=["equal classes", "unequal classes"])
+def test_held_out_scores_are_those_of_fits_without_the_held_out_rows(small_tiles, monkeypatch, every):
+    X, y = material(n=500 if every == 1 else 1300, spread=0.7)
+    rare = np.flatnonzero(y != "coat")
+    kept = np.delete(np.arange(len(y)), np.delete(rare, slice(None, None, every)))[:500]
+    X, y = X[kept], y[kept]
     seen = {}
     choose = exact.best
 
@@ -95,10 +99,19 @@ def test_held_out_scores_are_those_of_fits_without_the_held_out_rows(small_tiles
     targets = 2.0 * (y[:, None] == model.classes_) - 1 - model.intercept_
     for alpha, found, share in zip(alphas, seen["scores"], model.held_out_scores_, strict=True):
         ridge = KernelRidge(alpha=alpha, kernel="rbf", gamma=model.scale_).fit(X[train].astype(float), targets[train])
-        expected = ridge.predict(X[held].astype(float))
+        expected = ridge.predict(X[held].astype(float)) + model.intercept_
         np.testing.assert_allclose(found, expected, atol=1e-3)
         assert share == pytest.approx(np.mean(expected.argmax(axis=1) == seen["labels"]), abs=0.021)
     assert model.alpha_ == alphas[int(np.argmax(model.held_out_scores_))]
+
+
+@pytest.mark.parametrize("options", [{}, {"landmarks": 150}], ids=["exact", "landmarks"])
+def test_a_rare_class_is_held_out_with_the_rule_that_predicts(options):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(2000, 5)).astype(np.float32)
+    y = X[:, 0] + 2 * random.normal(size=2000) > 3
+    model = KernelRidgeClassifier(random_state=0, **options).fit(X, y)
+    assert (y == 0).mean() - 0.02 < model.held_out_scores_.min() <= model.held_out_scores_.max() < (y == 0).mean() + 0.05
 
 
 def test_threads_give_the_same_model(small_tiles):
@@ -131,6 +144,25 @@ def test_copies_of_a_row_do_no_harm():
     model = KernelRidgeClassifier(random_state=0).fit(X, y)
     assert np.isfinite(model.dual_coef_).all()
     assert (model.predict(X[10:30]) == y[10]).all()
+
+
+def unequal_lengths(n=900):
+    random = np.random.default_rng(0)
+    X = random.normal(size=(n, 50)).astype(np.float32)
+    X[:20] = 3000 * random.normal(size=50) + 0.3 * random.normal(size=(20, 50))
+    return X, X[:, 0] > 0
+
+
+def test_landmarks_of_very_unequal_lengths_are_factored():
+    X, y = unequal_lengths()
+    model = KernelRidgeClassifier(kernel="linear", landmarks=800, alphas=1.0, random_state=0).fit(X, y)
+    assert model.score(X, y) > 0.9
+
+
+def test_landmarks_that_cannot_be_factored_have_a_way_out(monkeypatch):
+    monkeypatch.setattr("featrec.classifiers._landmark_ridge.JITTERS", (-2.0,))
+    with pytest.raises(InputError, match=r"800 landmarks cannot be factored: .* Fewer landmarks help"):
+        KernelRidgeClassifier(landmarks=800, random_state=0).fit(*unequal_lengths())
 
 
 def test_rows_that_are_all_one_predict_the_largest_class():

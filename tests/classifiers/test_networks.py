@@ -3,9 +3,11 @@
 import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from joblib import Parallel, delayed
 from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
@@ -15,7 +17,7 @@ from featrec import recipes
 from featrec.classifiers import LeNet5, SmallResNet
 from featrec.classifiers._picture_array import picture_array
 from featrec.classifiers._picture_batches import Augmentation, PictureBatches
-from featrec.classifiers._skorch_network import one_cycle
+from featrec.classifiers._skorch_network import arrays_of, initialized, one_cycle, torch_threads
 from featrec.exceptions import InputError, MissingExtraError, UnsupportedImageError
 from featrec.images import check_images
 from featrec.persistence import load, save
@@ -221,6 +223,26 @@ def test_other_inputs_are_refused_with_the_way_out(X, message):
 
 
 @needs_torch
+def test_networks_in_threads_draw_the_weights_of_their_seed_and_leave_torch_as_it_was():
+    model = SmallResNet()
+    model.shape_, model.classes_ = (16, 16, 1), np.arange(2)
+
+    def made(seed):
+        with torch_threads(1):
+            return arrays_of(initialized(model._module, seed))
+
+    threads, state = torch.get_num_threads(), torch.random.get_rng_state()
+    alone = made(0)
+    together = Parallel(8, backend="threading")(delayed(made)(number % 2) for number in range(40))
+    for found in together[::2]:
+        assert all((found[name] == alone[name]).all() for name in alone)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == threads
+
+
+@needs_torch
 def test_labels_are_checked():
     X, y = pictures(4)
     with pytest.raises(InputError, match="there is only one, 'cat'"):
@@ -229,6 +251,13 @@ def test_labels_are_checked():
         lenet().fit(X, y[:3])
     with pytest.raises(ValueError, match="Unknown label type"):
         lenet().fit(X, [0.1, 0.2, 0.3, 0.4])
+
+
+@needs_torch
+def test_labels_of_another_number_are_refused_before_a_picture_is_read():
+    missing = Resize((16, 16)).transform(["nowhere.png"] * 3)
+    with pytest.raises(InputError, match="3 pictures and 2 labels"):
+        lenet().fit(missing, ["cat", "dog"])
 
 
 @needs_torch
@@ -303,6 +332,16 @@ def test_cutout_covers_one_square_in_each():
         assert rows.max() - rows.min() == columns.max() - columns.min() == 3
     assert (values[..., 0] == values[..., 1]).all()
     assert len({value.tobytes() for value in values}) > 10
+    whole = np.ones((5, 8, 20, 1), np.float32)
+    Augmentation(cutout=8).cut(whole, np.random.default_rng(0))
+    assert (whole == 0).sum(axis=(1, 2, 3)).tolist() == [16] * 5
+
+
+@needs_torch
+def test_the_smallest_pictures_are_learned_from():
+    X, y = pictures(120, size=8)
+    model = SmallResNet(width=4, epochs=6, flip=False, shift=1, random_state=0).fit(X, y)
+    assert model.score(*pictures(60, size=8, seed=1)) > 0.9
 
 
 @needs_torch

@@ -6,6 +6,7 @@ from sklearn.datasets import make_classification
 from sklearn.svm import LinearSVC
 
 from featrec.classifiers import WideLinearSVC
+from featrec.exceptions import InputError
 from featrec.persistence import load, save
 
 
@@ -51,6 +52,19 @@ def test_copies_of_a_picture_and_empty_codes_do_no_harm():
     assert np.isfinite(model.coef_).all()
     expected = exact().fit(codes, labels).decision_function(codes)
     np.testing.assert_allclose(model.decision_function(codes), expected, atol=2e-3)
+
+
+def test_thousands_of_codes_that_point_one_way_are_told_apart():
+    random = np.random.default_rng(0)
+    codes = (random.random((1500, 3)) @ random.random((3, 3000))).astype(np.float32)
+    labels = codes[:, 0] > np.median(codes[:, 0])
+    assert WideLinearSVC(C=10.0).fit(codes, labels).score(codes, labels) > 0.95
+
+
+def test_codes_that_no_ridge_can_help_have_a_way_out(monkeypatch):
+    monkeypatch.setattr("featrec.classifiers._wide_linear_svc.RIDGES", (-2.0,))
+    with pytest.raises(InputError, match=r"cannot be factored; codes of unit length help \(Normalizer\(\)\)"):
+        WideLinearSVC().fit(*wide())
 
 
 def test_a_repeated_row_is_a_doubled_weight():

@@ -95,6 +95,13 @@ def test_what_has_a_result_is_not_run_again(config, here, capsys):
     assert capsys.readouterr().out.count("tiny_knn") == 1
 
 
+def test_the_commit_is_that_of_the_code_that_ran(config, here, monkeypatch):
+    monkeypatch.setattr(_bench, "stamp", lambda: {"commit": f"{len(here)} runs before", "versions": {}, "machine": {}})
+    monkeypatch.setattr(_bench, "_show", lambda *_: 0)
+    bench(config)
+    assert json.loads(config.with_suffix(".jsonl").read_text())["commit"] == "0 runs before"
+
+
 def test_another_parameter_seed_or_split_is_another_run(config, here):
     bench(config)
     text = config.read_text()

@@ -121,6 +121,7 @@ def test_colour_is_that_of_the_first_pictures():
     assert Patches().fit([gray] * 32 + [color]).color_ == "gray"
     assert Patches().fit([color, gray]).color_ == "rgb"
     assert Patches(color="gray").fit([color]).color_ == "gray"
+    assert Patches().fit([np.repeat(gray[..., None], 3, axis=2)]).color_ == "gray"
     assert Patches(3).fit([color]).extract(gray).descriptors.shape[1] == 27
     three = np.repeat(gray[..., None], 3, axis=2)
     patches = Patches(3, color="rgb")

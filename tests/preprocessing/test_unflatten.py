@@ -30,6 +30,20 @@ def test_rows_become_pictures(rng, shape, dtype):
     np.testing.assert_array_equal(np.asarray(images), rows.reshape(5, *shape))
 
 
+@pytest.mark.parametrize("shape", [(3, 4, 2), (3, -1, 2), (3, 4, -1)])
+def test_rows_of_one_colour_after_the_other_become_pictures_with_colours_last(rng, shape):
+    pictures = rng.integers(0, 256, (5, 4, 2, 3)).astype(np.uint8)
+    images = Unflatten(shape).fit_transform(pictures.transpose(0, 3, 1, 2).reshape(5, 24))
+    np.testing.assert_array_equal(np.asarray(images), pictures)
+    np.testing.assert_array_equal(np.asarray(images[[3, 1]]), pictures[[3, 1]])
+
+
+def test_three_at_both_ends_means_colours_last_unless_the_width_is_what_remains(rng):
+    rows = rng.integers(0, 256, (2, 27)).astype(np.uint8)
+    np.testing.assert_array_equal(Unflatten((3, 3, 3)).transform(rows)[0], rows[0].reshape(3, 3, 3))
+    np.testing.assert_array_equal(Unflatten((3, 3, -1)).transform(rows)[0], rows[0].reshape(3, 3, 3).transpose(1, 2, 0))
+
+
 def test_a_side_of_minus_one_is_what_remains(rng):
     rows = rng.random((2, 24))
     assert Unflatten((-1, 6)).transform(rows)[0].shape == (4, 6)
@@ -88,6 +102,11 @@ def test_max_value_never_passes_one(top, share):
     image = Unflatten((1, 2), max_value=top).transform(np.array([[top, min(top, share * top)]]))[0]
     assert image[0, 0] == 1
     assert 0 <= image[0, 1] <= 1
+
+
+def test_half_floats_are_divided_without_overflow():
+    image = Unflatten((1, 2), max_value=65535).transform(np.array([[60000, 32768]], np.float16))[0]
+    np.testing.assert_allclose(image, [[60000 / 65535, 32768 / 65535]], rtol=1e-3)
 
 
 def test_digits():
@@ -161,7 +180,10 @@ REFUSED = {
     "too few columns": (np.zeros((2, 3)), r"pictures of shape \(2, 2\) have 4 values; the rows have 3"),
     "label left in": (np.zeros((2, 5)), r"have 4 values; the rows have 5\. .*such as the label, must be dropped"),
     "square": (np.zeros((2, 784)), r"the rows have 784\. They would be square with shape=\(28, 28\)"),
-    "square colour": (np.zeros((2, 3072)), r"the rows have 3072\. They would be square with shape=\(32, 32, 3\)"),
+    "square colour": (
+        np.zeros((2, 3072)),
+        r"the rows have 3072\. .* shape=\(32, 32, 3\), or \(3, 32, 32\) where a row has all of red first",
+    ),
     "pictures": (np.zeros((5, 8, 8)), r"ndarray of shape \(5, 8, 8\), which are pictures already\. Leave this step out"),
     "data set": (load_digits(), r"got the whole data set\. Give its rows: dataset\.data"),
     "one row": (np.zeros(4), r"Expected 2D array, got 1D array"),
@@ -191,10 +213,10 @@ def test_images_are_refused(ragged):
         Unflatten((2, 2)).transform(Resize(4).transform(ragged))
 
 
-@pytest.mark.parametrize("shape", [(4,), (2, 2, 4), (-1, -1), (0, 4), (2.0, 2), (3, 2, 2), (-2, 4), (2, 2, -1)])
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 4), (-1, -1), (0, 4), (2.0, 2), (4, 2, 2), (-2, 4), (3, -1, -1), (2, 2, -1)])
 def test_shape_is_refused(shape):
     with pytest.raises(
-        InputError, match=r"shape is \(height, width\) or \(height, width, 3\), one of height and width may be -1"
+        InputError, match=r"shape is \(height, width\), \(height, width, 3\) or, .* one of height and width may be -1"
     ):
         Unflatten(shape).fit(np.zeros((1, 4)))
 
