@@ -27,7 +27,10 @@ CELL = "from featrec.cli._bench_cell import main; main()"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to run, where the results go, and how they are shown."""
     parser.add_argument(
-        "config", metavar="FILE", type=Path, help="a .toml with data sets and recipes, or a .jsonl with results to show"
+        "config",
+        metavar="FILE",
+        type=Path,
+        help="a .toml with data sets and recipes (docs/benchmarks.md), or a .jsonl with results to show",
     )
     parser.add_argument("--out", metavar="RESULTS", type=Path, help="where results are added, a line each (FILE as .jsonl)")
     parser.add_argument(
