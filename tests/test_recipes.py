@@ -168,6 +168,7 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
         ("patches_ridge", CODES, {"whiten__epsilon": 0.5, "spatialpyramid__encoder__vocabulary": 7}),
         ("patches_kernel", CODES, {"spatialpyramid__levels": [(2, 2)], "spatialpyramid__overlap": 0.1}),
         ("patches_kernel", KERNEL, {f"kernelridgeclassifier__{key}": value for key, value in KERNEL.items()}),
+        ("patches_kernel", KERNEL, {"widescaler__dtype": "float16"}),
         ("patches_kernel", {"deskew": True, "hog": 4}, {"steps": ["deskew", "featureunion", "kernelridgeclassifier"]}),
         (
             "patches_ridge",

@@ -51,7 +51,8 @@ class KernelRidgeClassifier(CodesClassifier):
         So many random training codes span the solution; None, or as many as there are codes, means all, exactly.
     dtype : {"float32", "float16"}, default="float32"
         The type of the codes that are kept. "float32" keeps the array given to `fit` where it is one of float32 in rows:
-        it must not change afterwards. "float16" takes half of that and rounds codes to three digits.
+        it must not change afterwards. "float16" takes half of that and rounds codes to three digits; codes that are given in
+        float32 are held beside it in `fit`, those of ``WideScaler(dtype="float16")`` are used as they are.
     n_jobs : int or None, default=None
         Threads; None means one, or what a joblib context says.
     verbose : int, default=0
@@ -219,7 +220,8 @@ class KernelRidgeClassifier(CodesClassifier):
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
         if self._is_exact(len(codes)) and codes.dtype != self.dtype:
             needed += codes.nbytes
-        halved = "dtype='float16', " if self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed else ""
+        worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
+        halved = "dtype='float16' here and in WideScaler, " if worth_it else ""
         way_out = f"use landmarks=8000 or another number, {halved}or fewer pictures"
         announce(f"KernelRidgeClassifier for {len(codes):,} codes", needed, codes.nbytes, way_out, self.verbose)
 

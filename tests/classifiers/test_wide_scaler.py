@@ -9,6 +9,7 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 
 from featrec.classifiers import WideScaler
 from featrec.compiled import _standardize
+from featrec.exceptions import InputError
 from featrec.persistence import load, save
 from tests.naive import standardize as naive
 
@@ -130,6 +131,37 @@ def test_without_copy_no_second_array_is_held(rng):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < codes.nbytes / 4
+
+
+@pytest.mark.parametrize("copy", [True, False])
+def test_half_floats_are_the_scaled_codes_rounded(rng, copy):
+    codes = rng.normal(size=(600, 300)).astype(np.float32)
+    before, options = codes.copy(), {"power": 0.5, "epsilon": 0.1, "unit_length": True}
+    scaler = WideScaler(**options, dtype="float16", copy=copy, n_jobs=2)
+    half = scaler.fit_transform(codes)
+    np.testing.assert_array_equal(codes, before)
+    assert half.dtype == np.float16
+    np.testing.assert_array_equal(half, WideScaler(**options).fit_transform(codes).astype(np.float16))
+    np.testing.assert_array_equal(scaler.transform(codes), half)
+
+
+def test_half_floats_take_half_the_memory():
+    codes = np.ones((3000, 4000), np.float32)
+    codes[::2] = 2
+    scaler = WideScaler(unit_length=True, dtype="float16").fit(codes)
+    scaler.transform(codes[:2])
+    tracemalloc.start()
+    scaler.transform(codes)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert codes.nbytes / 2 < peak < codes.nbytes * 0.75
+
+
+def test_codes_over_the_half_floats_are_refused():
+    codes = np.zeros((70_000, 1), np.float32)
+    codes[0] = 1
+    with pytest.raises(InputError, match="too large for float16; unit_length=True brings them under 1"):
+        WideScaler(dtype="float16").fit(codes).transform(np.float32([[1e3]]))
 
 
 def test_threads_and_fits_in_one_step_change_nothing(rng):
