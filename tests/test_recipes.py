@@ -28,6 +28,8 @@ SMALL = {
     "vlad_svm": {"n_words": 4, "n_components": 10, **DENSE},
     "fisher_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
     "fisher_lbp_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
+    "patches_ridge": {"n_words": 40},
+    "patches_kernel": {"n_words": 40},
 }
 
 
