@@ -177,7 +177,7 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
             {"deskew": True},
             {"steps": ["deskew", "patches", "whiten", "spatialpyramid", "widescaler", "wideridge"]},
         ),
-        ("patches_ridge", {}, {"whiten__epsilon": 0.02}),
+        ("patches_ridge", {"grid": np.int64(2)}, {"whiten__epsilon": 0.02, "spatialpyramid__levels": [(2, 2)]}),
         ("pixels_resnet", {"mirror": False}, {"smallresnet__flip": False}),
         ("patches_ridge", {"color": ("rgb", "gray")}, {"featureunion__gray__patches__color": "gray"}),
     ],

@@ -25,7 +25,9 @@ def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0)
         sys.stderr.write(f"{stage}: {_told(needed)} of memory, of which the codes are {_told(held)}\n")
     total, free = _physical(), _available()
     if total is not None and needed > total:
-        raise InputError(f"{stage} needs {_told(needed)} of memory and this machine has {_told(total)}; {way_out}")
+        raise InputError(
+            f"{stage} needs {_told(needed)} of memory and this machine, or its container, has {_told(total)}; {way_out}"
+        )
     if free is not None and needed - held > free:
         message = f"{stage} needs {_told(needed - held)} of memory besides the codes and {_told(free)} are free; {way_out}"
         warnings.warn(message, FeatrecWarning, stacklevel=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import Any, Self
 
@@ -28,8 +29,9 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
     Parameters
     ----------
     shape : tuple of (height, width), (height, width, 3) or (3, height, width)
-        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. With 3 in front
-        a row stores all of red, then green, then blue, as those of CIFAR-10 do; the pictures have their colours last.
+        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. With 3 in front,
+        and not at the end, a row stores all of red, then green, then blue, as those of CIFAR-10 do; the pictures have their
+        colours last.
     max_value : float, optional
         The value of white: 255 for bytes kept as floats, as ``fetch_openml`` gives them, 16 for scikit-learn's digits. The
         pictures then are float32, the values divided by it; but rows of nothing but whole numbers with 255 for white are
@@ -175,13 +177,12 @@ def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
 
 
 def _guess(found: int) -> str:
-    for channels in (1, 3):
-        side = round((found / channels) ** 0.5)
-        if side * side * channels == found and channels == 1:
-            return f"They would be square with shape={(side, side)}. "
-        if side * side * channels == found:
-            last, first = (side, side, 3), (3, side, side)
-            return f"They would be square with shape={last}, or {first} where a row has all of red first, as CIFAR-10's have. "
+    gray, coloured = math.isqrt(found), math.isqrt(found // 3)
+    if gray**2 == found:
+        return f"They would be square with shape={(gray, gray)}. "
+    if 3 * coloured**2 == found:
+        last, first = (coloured, coloured, 3), (3, coloured, coloured)
+        return f"They would be square with shape={last}, or {first} where a row has all of red first, as CIFAR-10's have. "
     return ""
 
 

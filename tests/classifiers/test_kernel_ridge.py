@@ -251,6 +251,13 @@ def test_how_many_rows_choose_the_penalty(n, share, held_out):
     assert exact.held_out_rows(n, share) == held_out
 
 
+@pytest.mark.parametrize("share", [0.0, 0.51, 1.0])
+def test_no_more_than_half_is_held_out(share):
+    X, y = material(n=30)
+    with pytest.raises(ValueError, match="held_out"):
+        KernelRidgeClassifier(held_out=share).fit(X, y)
+
+
 def test_memory_of_the_issue():
     model = KernelRidgeClassifier()
     codes = 60_000 * 1000 * 4
@@ -262,7 +269,9 @@ def test_memory_of_the_issue():
 def test_more_memory_than_the_machine_has_is_refused(monkeypatch):
     X, y = material(n=50)
     monkeypatch.setattr("featrec.classifiers._memory._physical", lambda: 10_000)
-    with pytest.raises(InputError, match=r"needs .* GB of memory and this machine has 1e-05 GB; use landmarks=8000"):
+    with pytest.raises(
+        InputError, match=r"needs .* GB of memory and this machine, or its container, has 1e-05 GB; use landmarks=8000"
+    ):
         KernelRidgeClassifier().fit(X, y)
 
 

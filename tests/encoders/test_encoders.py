@@ -172,6 +172,12 @@ def test_descriptors_of_another_width_are_refused_naming_the_image(bags):
         encoder.transform([bags[0], Bag(np.ones((2, 3)))])
 
 
+def test_levels_may_be_an_array(bags):
+    levels = [(1, 1), (2, 3)]
+    listed, array = (SpatialPyramid(BagOfWords(4, random_state=0), levels=given) for given in (levels, np.array(levels)))
+    np.testing.assert_array_equal(array.fit_transform(bags), listed.fit_transform(bags))
+
+
 def test_a_pyramid_refuses_bags_without_places(bags):
     pyramid = SpatialPyramid(BagOfWords(4, random_state=0))
     with pytest.raises(InputError, match="image 0: a spatial pyramid needs to know where descriptors lie"):

@@ -10,7 +10,17 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from featrec import Bag
 from featrec.classifiers import WideScaler
 from featrec.descriptors import AKAZE, BRISK, LBP, Whiten
-from featrec.encoders import LLC, VLAD, BagOfWords, FisherVector, SoftBagOfWords, SpatialPyramid, TriangleCode
+from featrec.encoders import (
+    LLC,
+    VLAD,
+    BagOfWords,
+    FisherVector,
+    SignCode,
+    SoftBagOfWords,
+    SpatialPyramid,
+    ThresholdCode,
+    TriangleCode,
+)
 from featrec.persistence import load
 from featrec.vocabularies import GaussianVocabulary
 from tests.persistence.test_attacks import change_array, edited, fields, original, plain, refused, saved
@@ -248,6 +258,8 @@ def test_pyramids_of_the_usual_sizes_come_back(encoder, k, d, levels):
         (VLAD(), 512, 128, 5, "341 regions of 512 words, 66048 numbers each"),
         (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, 20000 numbers each, over the limit of"),
         (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, 60000 numbers each"),
+        (ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, 20000 numbers each"),
+        (SignCode(), 10_000, 8, 5, "341 regions of 10000 words, 20000 numbers each"),
     ],
     ids=str,
 )
