@@ -155,12 +155,11 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
         factors[varied] = 1 / self.scale_[varied]
 
         def part(rows: range) -> None:
-            block = codes[rows.start : rows.stop]
-            if half:
-                block = block.copy()
+            some = slice(rows.start, rows.stop)
+            block = codes[some].copy() if half else codes[some]
             standardize(block, np.float32(self.power), means, factors, self.unit_length)
             if half:
-                scaled[rows.start : rows.stop] = _rounded(block)
+                scaled[some] = _rounded(block)
 
         map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
         return scaled
