@@ -12,8 +12,11 @@ import re
 import statistics
 import sys
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
+
+from scipy.stats import ttest_rel
 
 ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
@@ -27,15 +30,16 @@ PICTURE = ROOT / "docs" / "pictures" / "few_images.svg"
 KEPT = re.compile(r"figures: (\{.*?\}) end", re.S)
 CLAIM, PER_CLASS = 0.80, 100  # "100 pictures of each class already give 80 %"
 INK = "#2b2f36"
+CHANCE = 0.05
 FROM_SCRATCH, PRETRAINED = "small ResNet", "MobileNetV2 features"
 Figures = dict[str, dict[int, list[float]]]
 
 
 def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
-    """The accuracies of the draws, by recipe and number of training pictures of each class."""
+    """The accuracies of the draws in the order of their seeds, by recipe and number of training pictures of each class."""
     found: Figures = {}
     options: dict[str, Any] = {}
-    for row in rows:
+    for row in sorted(rows, key=itemgetter("seed")):
         n = row["split"]["n_train"]
         if "error" not in row and n is not None:
             if options.setdefault(row["title"], row["options"]) != row["options"]:
@@ -72,7 +76,7 @@ def _claim(found: Figures) -> str:
 
 
 def _from_scratch(found: Figures) -> str:
-    """Where the network that sees no other pictures overtakes engineered features."""
+    """Where the network that sees no other pictures overtakes engineered features, by a paired t test over the draws."""
     network = found.get(FROM_SCRATCH, {})
     engineered = {title: by_number for title, by_number in found.items() if title not in (FROM_SCRATCH, PRETRAINED)}
     ahead: dict[str, list[str]] = {}
@@ -80,12 +84,19 @@ def _from_scratch(found: Figures) -> str:
         means = {title: statistics.mean(by_number[n]) for title, by_number in engineered.items() if n in by_number}
         if means:
             best = max(means, key=lambda title: means[title])
-            first = FROM_SCRATCH if statistics.mean(network[n]) > means[best] else best
-            ahead.setdefault(first, []).append(str(n))
+            ahead.setdefault(_leader(network[n], engineered[best][n], best), []).append(str(n))
     if not ahead:
         return ""
-    parts = [f"{title} leads with {' and '.join(numbers)}" for title, numbers in ahead.items()]
-    return f"Of those that have seen no other pictures, {', '.join(parts)}."
+    parts = [f"{title} with {' and '.join(numbers)}" for title, numbers in ahead.items()]
+    return f"Of those that have seen no other pictures, these lead (paired t test over the draws): {', '.join(parts)}."
+
+
+def _leader(network: list[float], engineered: list[float], title: str) -> str:
+    """Draws of one seed have the same training pictures, so their differences are tested."""
+    paired = len(network) == len(engineered) > 1
+    if not paired or not ttest_rel(network, engineered).pvalue <= CHANCE:
+        return "none beyond chance"
+    return FROM_SCRATCH if statistics.mean(network) > statistics.mean(engineered) else title
 
 
 def draw(found: Figures, path: Path = PICTURE) -> None:

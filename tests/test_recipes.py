@@ -198,6 +198,21 @@ def test_patches_of_colour_and_gray_stand_side_by_side(shapes):
     np.testing.assert_array_equal(both[:-1].transform(unseen), np.hstack(alone))
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("patches_ridge", {}),
+        ("patches_kernel", {}),
+        ("patches_kernel", {"hog": 4}),
+        ("patches_kernel", {"landmarks": 300, "dtype": "float16"}),
+    ],
+)
+def test_patches_are_right_about_digits(name, options):
+    train, test = load_dataset("digits")
+    model = recipes.make(name, mirror=False, n_words=100, size=4, grid=2, n_jobs=2, **options).fit(train, train.labels)
+    assert model.score(test, test.labels) > 0.98
+
+
 def test_patches_see_something():
     with pytest.raises(InputError, match="several of these; got none"):
         recipes.patches_ridge(color=[])

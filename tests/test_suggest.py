@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import make_pipeline
 
 from featrec import recipes
 from featrec.cli import main
@@ -16,8 +17,9 @@ from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _trials
 from featrec.evaluation._suggestion import suggested
 from featrec.exceptions import ImageError, InputError
+from featrec.preprocessing import Resize
 from featrec.recipes._names import RECIPES
-from featrec.recipes._suggest import _candidates, _made, sample
+from featrec.recipes._suggest import _candidates, _made, _Pictures, sample
 
 QUICK = ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "cnn_svm"]
 
@@ -193,8 +195,22 @@ def test_all_recipes_are_tried_with_their_variants():
     found = _candidates(RECIPES, None)
     assert [name for name in found if "(" not in name] == recipes.names()
     assert found["patches_kernel(mirror=False)"] == {"mirror": False}
-    model, _ = _made("patches_kernel(mirror=False)", RECIPES, {"mirror": False}, True, {})
+    model, _ = _made("patches_kernel(mirror=False)", RECIPES, {"mirror": False}, _Pictures(True, (8, 8)), {})
     assert model.named_steps["patches"].mirror is False
+
+
+def test_patches_are_not_cut_of_large_pictures():
+    """A patch at each pixel of a photograph takes gigabytes."""
+    images, labels = [np.zeros((8, 8), np.uint8)] * 5 + [np.zeros((400, 300), np.uint8)], ["a", "b"] * 3
+    small = make_pipeline(Resize((8, 8)), recipes.patches_ridge(n_words=5, size=4, grid=1))
+    found = recipes.suggest(
+        images, labels, cv=2, recipes={"patches_ridge": {}, "patches_kernel": {}, "tiny_knn": {}, "small": small}
+    )
+    assert [found[name].state for name in ("patches_ridge", "patches_kernel")] == ["left out"] * 2
+    assert found["patches_ridge"].remark.startswith(
+        "it is for small pictures, and one has 300 × 400 pixels; give make_pipeline(Resize("
+    )
+    assert "small pictures" not in found["tiny_knn"].remark + found["small"].remark
 
 
 def test_a_network_is_cut_between_batches(digits):

@@ -9,7 +9,7 @@ import numpy as np
 from featrec.compiled._standardize import column_sums, standardize
 from featrec.parallel import each_batch, map_batches
 
-__all__ = ["GRAM_ROWS", "CentredCodes", "column_moments"]
+__all__ = ["GRAM_ROWS", "SWEPT_ROWS", "CentredCodes", "column_moments"]
 
 # A task's columns: their sums stay in a core's cache, and each row gives a run of bytes long enough to be read ahead.
 COLUMNS = 2048
@@ -18,7 +18,7 @@ GRAM_ROWS = 4096
 # Columns of one product for the Gram matrix of rows.
 GRAM_COLUMNS = 4096
 # Rows that are centred at once for products with few columns.
-ROWS = 256
+SWEPT_ROWS = 256
 
 
 def column_moments(codes: np.ndarray, power: float = 1.0, n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -87,7 +87,7 @@ class CentredCodes:
         def part(rows: range) -> None:
             products[rows.start : rows.stop] = self.rows(slice(rows.start, rows.stop)) @ weights
 
-        map_batches(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
+        map_batches(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=SWEPT_ROWS, shared_memory=True)
         return products
 
     def transposed_times(self, shares: np.ndarray) -> np.ndarray:
@@ -108,7 +108,7 @@ class CentredCodes:
             return product(self.rows(some), some)
 
         # In the order of the rows, so that the number of threads changes nothing.
-        for found in each_batch(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True):
+        for found in each_batch(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=SWEPT_ROWS, shared_memory=True):
             total += found
         return total
 

@@ -168,8 +168,9 @@ class KernelRidgeClassifier(CodesClassifier):
         n_alphas, workers = len(checked(self.alphas)), worker_count(self.n_jobs, shared_memory=True)
         exact = self._is_exact(n_samples)
         tile, width = min(tile_of(n_samples) if exact else TILE, n_samples), min(COLUMNS, n_features)
-        # What each worker has in its hands: a product, two pieces of codes, and these before they are float32.
-        hands = workers * (tile * (4 * tile + 2 * width * (4 + (kept if kept < 4 else 0))) + OF_BLAS)
+        # What a worker has in its hands: a product, two pieces of codes, and these before they are float32.
+        busy = min(workers, Triangle.n_tiles(n_samples, tile) if exact else Triangle.n_tiles(int(self.landmarks or 0)))
+        hands = busy * tile * (4 * tile + 2 * width * (4 + (kept if kept < 4 else 0))) + workers * OF_BLAS
         if exact:
             if n_alphas > 1 and n_samples > 1:
                 tile = leading_tiles(n_samples, self.held_out)[1]
@@ -180,7 +181,7 @@ class KernelRidgeClassifier(CodesClassifier):
         # A block's kernel values in float32, its features and their right side in float64, and products in float64.
         work = tile * marks * (4 + 8 + 8) + workers * 8 * min(TILE, marks) ** 2
         columns = 8 * (marks * (2 * n_alphas + 5) + 2 * n_samples) * n_classes
-        return (n_samples * 4 + marks * kept) * n_features + triangles + work + columns + hands
+        return (n_samples + marks) * kept * n_features + triangles + work + columns + hands
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn one weight for each kept code and class.
@@ -218,8 +219,8 @@ class KernelRidgeClassifier(CodesClassifier):
 
     def _announce(self, codes: np.ndarray) -> None:
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
-        if self._is_exact(len(codes)) and codes.dtype != self.dtype:
-            needed += codes.nbytes
+        if codes.dtype != self.dtype:  # a copy is made of all, or landmarks alone are
+            needed += codes.nbytes if self._is_exact(len(codes)) else codes.nbytes - codes.size * np.dtype(self.dtype).itemsize
         worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
         halved = "dtype='float16' here and in WideScaler, " if worth_it else ""
         way_out = f"use landmarks=8000 or another number, {halved}or fewer pictures"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -70,6 +71,22 @@ class Triangle:
         whole, rest = divmod(n, min(tile, max(1, n)))
         numbers = (whole * (whole + 1) // 2) * min(tile, n) ** 2 + rest * n
         return numbers * np.dtype(dtype).itemsize
+
+    @staticmethod
+    def n_tiles(n: int, tile: int = TILE) -> int:
+        """How many tiles there are.
+
+        Parameters
+        ----------
+        n : int
+        tile : int, default=2400
+
+        Returns
+        -------
+        n_tiles : int
+        """
+        rows = math.ceil(n / tile)
+        return rows * (rows + 1) // 2
 
     def fill(self, part: Callable[[slice, slice, np.ndarray], Any], n_jobs: int | None = None, verbose: int = 0) -> None:
         """Call `part(rows, columns, out)` for each tile; it writes these rows and columns of the matrix into `out`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-from featrec.base import JOBS, VERBOSE, positive_integer
-from featrec.classifiers._centred_codes import GRAM_ROWS, CentredCodes
+from featrec.base import JOBS, VERBOSE, positive_integer, real_number
+from featrec.classifiers._centred_codes import GRAM_ROWS, SWEPT_ROWS, CentredCodes
 from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._conjugate_gradients import conjugate_gradients
 from featrec.classifiers._memory import OF_BLAS, announce
@@ -95,7 +96,7 @@ class WideRidge(CodesClassifier):
     """
 
     _parameter_constraints = {
-        "alphas": ["array-like", float, int],
+        "alphas": [real_number(0.0, closed="neither"), "array-like"],
         "loo_samples": [positive_integer(), None],
         **JOBS,
         **VERBOSE,
@@ -130,12 +131,15 @@ class WideRidge(CodesClassifier):
         n, n_alphas = min(n_samples, n_features), len(checked(self.alphas))
         dtype = np.dtype(_dtype(n))
         tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
-        filling = workers * dtype.itemsize * (2 * GRAM_ROWS * tile + tile * tile)
+        # What workers have in their hands: two pieces of the codes and their product, no more than there are tiles; then rows.
+        piece = min(GRAM_ROWS, max(n_samples, n_features)) * tile
+        filling = min(workers, Triangle.n_tiles(n)) * dtype.itemsize * (2 * piece + tile * tile)
+        sweeping = min(workers, math.ceil(n_samples / SWEPT_ROWS)) * dtype.itemsize * SWEPT_ROWS * n_features
         # The rows, as they are and less the means, three Lanczos vectors of each, and a pair of solves with their work.
         leaving_out = 8 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
         weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
         codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)
-        needed = codes_and_targets + Triangle.memory_needed(n, dtype=dtype) + max(filling, leaving_out) + weights
+        needed = codes_and_targets + Triangle.memory_needed(n, dtype=dtype) + max(filling, sweeping, leaving_out) + weights
         return int(needed + workers * OF_BLAS + BASE_BYTES)
 
     def fit(self, X: Any, y: Any) -> Self:

@@ -69,7 +69,8 @@ class Patches(LocalExtractor):
     A frame is a patch's centre, its side and -1 for the angle.
 
     Mean and variance come from sums over the picture in whole numbers, without rounding. Float pictures are taken as 16 bits,
-    so that a picture gives the same patches as uint8, uint16 and float.
+    so that a picture gives the same patches as uint8, uint16 and float; but the gray of a colour picture is rounded as
+    :func:`featrec.images.as_gray` rounds it.
 
     References
     ----------
@@ -212,7 +213,7 @@ def _whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
     return image, 255 / 65535
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=4)  # of large pictures each is hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
     """The frames of all patches, read-only: bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))

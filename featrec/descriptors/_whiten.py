@@ -184,7 +184,7 @@ class Whiten(BagStep):
 
     def _scales(self, variances: np.ndarray) -> np.ndarray:
         """What each component is multiplied by."""
-        if self.whiten is False:
+        if not self.whiten:
             return np.ones(len(variances))
         raised = variances + self.regularization * variances[0] + self.epsilon
         noise = raised <= LEAST_SHARE * variances[0]

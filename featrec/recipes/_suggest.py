@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 import sys
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
@@ -28,7 +29,16 @@ __all__ = ["suggest", "usual_candidates"]
 
 # Options without which a recipe may be under its worth, tried beside it where nobody says what to try.
 VARIANTS = {"patches_ridge": {"mirror": False}, "patches_kernel": {"mirror": False}}
-COLOUR_ALONE = ("ColorHistogram",)  # steps that see nothing but colour
+COLOUR_ALONE = {"ColorHistogram"}  # steps that see nothing but colour
+# A patch is cut at each pixel and has 108 numbers: with more pixels than these a single picture takes more than 100 MB.
+MOST_PIXELS_FOR_PATCHES = 256 * 256
+
+
+class _Pictures(NamedTuple):
+    """What is known of those that were drawn."""
+
+    gray: bool
+    largest: tuple[int, int]
 
 
 def suggest(
@@ -46,7 +56,8 @@ def suggest(
 ) -> Suggestion:
     """Try the recipes on a few of the pictures, timed, on the same folds, and say which to take up first and why.
 
-    One that needs a network, sees colour alone where pictures are gray, or cannot be fitted to them is listed with the reason.
+    One that needs a network, sees colour alone where pictures are gray, cuts patches of pictures that are too large for it, or
+    cannot be fitted to them is listed with the reason.
 
     Parameters
     ----------
@@ -87,13 +98,13 @@ def suggest(
     given = check_images(images)
     y = as_labels(labels, len(given), what="labels")
     rows, too_small = sample(y, n_images, cv, random_state)
-    gray = _all_gray(given[rows], n_jobs)
+    pictures = _looked_at(given[rows], n_jobs)
     splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
     folds = Folds(given[rows], y[rows], splits)
     computing = {"n_jobs": n_jobs, "random_state": random_state}
     trials = []
     for name, candidate in candidates.items():
-        model, remark = _made(name, RECIPES, candidate, gray, computing)
+        model, remark = _made(name, RECIPES, candidate, pictures, computing)
         limits = {"seconds": seconds, "confidence": confidence}
         trials.append(left_out(name, remark) if model is None else run_trial(name, model, folds, remark=remark, **limits))
         _tell(verbose, trials[-1])
@@ -131,10 +142,10 @@ def usual_candidates(known: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _made(name: str, known: Mapping[str, Any], candidate: Any, gray: bool, computing: dict) -> tuple[Any, str]:
+def _made(name: str, known: Mapping[str, Any], candidate: Any, pictures: _Pictures, computing: dict) -> tuple[Any, str]:
     """The model and when to use it; or None, and why it does not apply."""
     if not isinstance(candidate, Mapping):
-        return _colour(candidate, gray, "")
+        return _applicable(candidate, pictures, "")
     recipe = known[name.partition("(")[0]]
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
@@ -148,13 +159,18 @@ def _made(name: str, known: Mapping[str, Any], candidate: Any, gray: bool, compu
     except TypeError as error:
         known_options = ", ".join(parameters)
         raise InputError(f"recipes[{name!r}]: {error}; its options are {known_options}") from error
-    return _colour(model, gray, (recipe.__doc__ or "").strip().splitlines()[0])
+    return _applicable(model, pictures, (recipe.__doc__ or "").strip().splitlines()[0])
 
 
-def _colour(model: Any, gray: bool, remark: str) -> tuple[Any, str]:
-    steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    if gray and any(type(step).__name__ in COLOUR_ALONE for step in steps):
+def _applicable(model: Any, pictures: _Pictures, remark: str) -> tuple[Any, str]:
+    parameters = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
+    steps = {type(parameter).__name__ for parameter in parameters}
+    if pictures.gray and steps & COLOUR_ALONE:
         return None, "it tells pictures apart by their colours, and these are gray"
+    height, width = pictures.largest
+    if height * width > MOST_PIXELS_FOR_PATCHES and "Patches" in steps and "Resize" not in steps:
+        size = f"{width} × {height} pixels"
+        return None, f"it is for small pictures, and one has {size}; give make_pipeline(Resize((32, 32)), a recipe's model)"
     return model, remark
 
 
@@ -181,13 +197,14 @@ def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> 
     return np.sort(np.concatenate(drawn)), tuple(classes[~enough].tolist())
 
 
-def _all_gray(images: Images, n_jobs: int | None) -> bool:
-    """Whether no picture has colour. Each is read once here, so that one which cannot be is named before anything is tried."""
-    return all(gray for batch in map_batches(_gray, images, n_jobs=n_jobs) for gray in batch)
+def _looked_at(images: Images, n_jobs: int | None) -> _Pictures:
+    """Each is read once here, so that one which cannot be is named before anything is tried."""
+    seen = [picture for batch in map_batches(_kinds, images, n_jobs=n_jobs) for picture in batch]
+    return _Pictures(all(one.gray for one in seen), max((one.largest for one in seen), key=math.prod))
 
 
-def _gray(images: Iterable[np.ndarray]) -> list[bool]:
-    return [not has_colour(image) for image in images]
+def _kinds(images: Iterable[np.ndarray]) -> list[_Pictures]:
+    return [_Pictures(not has_colour(image), image.shape[:2]) for image in images]
 
 
 def _check(n_images: int, cv: int, seconds: float, confidence: float) -> None:

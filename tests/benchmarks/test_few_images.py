@@ -42,12 +42,28 @@ def test_what_becomes_of_the_claim(best, said):
 
 
 def test_where_the_network_from_scratch_overtakes_is_told():
-    shares = {"small ResNet": {10: [0.3], 50: [0.6], 100: [0.7]}, "hog": {10: [0.4], 50: [0.5, 0.6], 100: [0.5]}}
-    said = "Of those that have seen no other pictures, hog leads with 10, small ResNet leads with 50 and 100."
+    network = {10: [0.30, 0.32], 50: [0.5, 0.6, 0.7], 100: [0.70, 0.72], 500: [0.80, 0.81]}
+    hog = {10: [0.40, 0.42001], 50: [0.6, 0.5, 0.6], 100: [0.50, 0.52001], 500: [0.70, 0.71001]}
+    shares = {"small ResNet": network, "hog": hog}
+    said = (
+        "Of those that have seen no other pictures, these lead (paired t test over the draws): "
+        "hog with 10, none beyond chance with 50, small ResNet with 100 and 500."
+    )
     assert few_images._from_scratch(shares) == said
     assert few_images._from_scratch({**shares, "MobileNetV2 features": {10: [0.9], 50: [0.9]}}) == said
     assert few_images._from_scratch({"hog": shares["hog"]}) == ""
     assert few_images._from_scratch({"small ResNet": shares["small ResNet"]}) == ""
+
+
+@pytest.mark.parametrize(("network", "hog"), [([0.9], [0.1]), ([0.9, 0.9, 0.9], [0.1, 0.1]), ([0.5, 0.6], [0.5, 0.6])])
+def test_no_lead_without_draws_that_show_it(network, hog):
+    said = few_images._from_scratch({"small ResNet": {10: network}, "hog": {10: hog}})
+    assert said.endswith(": none beyond chance with 10.")
+
+
+def test_draws_are_paired_by_their_seeds_whatever_the_order_of_the_rows():
+    forward, backward = rows(a={10: [0.1, 0.2, 0.3]}), rows(b={10: [0.1, 0.2, 0.3]})[::-1]
+    assert few_images.figures([*forward, *backward]) == {"a": {10: [0.1, 0.2, 0.3]}, "b": {10: [0.1, 0.2, 0.3]}}
 
 
 def test_nothing_is_said_of_a_number_that_was_not_measured():

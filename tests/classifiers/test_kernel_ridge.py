@@ -7,6 +7,7 @@ from sklearn.metrics import pairwise_distances
 
 from featrec.classifiers import KernelRidgeClassifier
 from featrec.classifiers import _exact_ridge as exact
+from featrec.classifiers._memory import OF_BLAS
 from featrec.exceptions import FeatrecWarning, InputError
 from featrec.persistence import load, save
 
@@ -244,6 +245,24 @@ def test_codes_that_are_kept_in_half_as_many_bytes_count_beside_those_given(monk
     for dtype, beside in (("float32", 0), ("float16", X.nbytes)):
         model = KernelRidgeClassifier(dtype=dtype, random_state=0).fit(X, y)
         assert told.pop() == model.memory_needed(*X.shape, 3) + beside
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "beside"), [("float32", "float16", 2), ("float16", "float16", 0), ("float16", "float32", -2)]
+)
+def test_with_landmarks_codes_count_as_they_are_given(monkeypatch, given, dtype, beside):
+    told = []
+    monkeypatch.setattr("featrec.classifiers._kernel_ridge.announce", lambda stage, needed, *rest: told.append(needed))
+    X, y = material(n=50)
+    model = KernelRidgeClassifier(landmarks=20, dtype=dtype, random_state=0).fit(X.astype(given), y)
+    assert told.pop() == model.memory_needed(*X.shape, 3) + beside * X.size
+
+
+def test_workers_without_a_tile_hold_nothing():
+    one, many = (KernelRidgeClassifier(n_jobs=n_jobs).memory_needed(300, 14_400) for n_jobs in (1, 40))
+    assert many - one == 39 * OF_BLAS
+    one, many = (KernelRidgeClassifier(n_jobs=n_jobs, landmarks=300).memory_needed(30_000, 500) for n_jobs in (1, 40))
+    assert many - one < 40 * (OF_BLAS + 1e6)
 
 
 @pytest.mark.parametrize(("n", "share", "held_out"), [(1000, None, 100), (200_000, None, 5000), (1000, 0.3, 300), (2, 0.9, 1)])

@@ -9,6 +9,7 @@ from sklearn.linear_model import RidgeClassifier
 from featrec.classifiers import WideRidge, WideScaler, _wide_ridge
 from featrec.classifiers._centred_codes import CentredCodes
 from featrec.classifiers._conjugate_gradients import conjugate_gradients
+from featrec.classifiers._memory import OF_BLAS
 from featrec.classifiers._shifted_factor import ShiftedFactor
 from featrec.classifiers._triangle import Triangle
 from featrec.persistence import load, save
@@ -138,7 +139,7 @@ def test_conjugate_gradients_reach_the_solution_from_a_rough_guess(rng):
 def test_products_with_centred_codes(rng, monkeypatch, dtype):
     from featrec.classifiers import _centred_codes
 
-    for name in ("GRAM_ROWS", "GRAM_COLUMNS", "ROWS"):
+    for name in ("GRAM_ROWS", "GRAM_COLUMNS", "SWEPT_ROWS"):
         monkeypatch.setattr(_centred_codes, name, 7)
     codes = (rng.normal(size=(30, 20)) + 100).astype(np.float32)
     exact = codes.astype(float) - codes.mean(axis=0, dtype=float)
@@ -180,9 +181,10 @@ def test_rows_left_out_are_spread_over_the_classes():
     np.testing.assert_array_equal(_wide_ridge._spread(labels, 5000), np.arange(1000))
 
 
-def test_one_penalty_leaves_nothing_to_choose():
+@pytest.mark.parametrize("alpha", [0.5, np.float32(0.5), [0.5], np.array([0.5])])
+def test_one_penalty_leaves_nothing_to_choose(alpha):
     codes, labels = material()
-    model = WideRidge(alphas=0.5).fit(codes, labels)
+    model = WideRidge(alphas=alpha).fit(codes, labels)
     assert model.alpha_ == 0.5
     assert np.isnan(model.loo_scores_).tolist() == [True]
 
@@ -224,6 +226,8 @@ def test_the_memory_is_told_and_held_against_the_machine(capsys, monkeypatch):
     told = capsys.readouterr().err
     assert "GB of memory" in told
     assert "Cholesky" in told
+    one, many = (WideRidge(n_jobs=n_jobs).memory_needed(2400, 14_400) for n_jobs in (1, 40))
+    assert many - one < 40 * (OF_BLAS + 1e7), "there is one tile, and one worker that fills it"
     monkeypatch.setattr(WideRidge, "memory_needed", lambda self, *shape: 10**15)
     with pytest.raises(ValueError, match=r"1e\+06 GB of memory and this machine, or its container, has .* fewer words"):
         WideRidge().fit(codes, labels)

@@ -60,6 +60,14 @@ def test_regularization_is_relative_and_epsilon_absolute(points):
         np.testing.assert_allclose(all_of(Whiten(**given).fit_transform(bags)), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("no", [False, np.False_])
+def test_no_is_no_from_wherever_it_comes(points, no):
+    """A grid of parameters may be an array."""
+    bags = as_bags(points)
+    step = Whiten(whiten=no).fit(bags)
+    np.testing.assert_allclose(np.var(all_of(step.transform(bags)), axis=0, ddof=1), step.explained_variance_, rtol=1e-3)
+
+
 def test_zca_turns_back(points):
     """W = U (D + epsilon)^-1/2 U^T of the covariance U D U^T."""
     found = all_of(Whiten(whiten="zca", regularization=0, epsilon=0.1).fit_transform(as_bags(points)))
