@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from featrec.exceptions import InputError, ModelFileError
-from featrec.persistence._large_arrays import Content, content_size, read_content, write_content, write_stored
+from featrec.persistence._large_arrays import Content, content_size, read_content, shrinks, write_content, write_member
 
 __all__ = ["MAX_BYTES", "pack", "plain_zip", "unpack"]
 
@@ -39,7 +39,9 @@ PIECE = 2**24
 
 
 def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) -> None:
-    """Write the members, all but large arrays deflated, behind a header that holds the facts and a hash of everything.
+    """Write the members behind a header that holds the facts and a hash of everything.
+
+    They are deflated, but for large arrays that would hardly shrink.
 
     The same content gives the same bytes: names are sorted and all dates are equal.
     """
@@ -66,14 +68,14 @@ def plain_zip(members: Mapping[str, Content]) -> bytes:
 
 
 def _write_deflated(file: BinaryIO, contents: Mapping[str, Content]) -> bool:
-    """False, and not to the end, where something shrinks so much that load would be suspicious."""
+    """False, and not to the end, where a member shrinks so much that load would be suspicious, or all more than it allows."""
+    spared = 0
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():
-            if isinstance(content, bytes):
-                archive.writestr(_entry(name, zipfile.ZIP_DEFLATED), content)
-            else:
-                write_stored(archive, _entry(name, zipfile.ZIP_STORED), content)
-            if _too_dense(archive.getinfo(name)):
+            write_member(archive, _entry(name, zipfile.ZIP_DEFLATED if shrinks(content) else zipfile.ZIP_STORED), content)
+            entry = archive.getinfo(name)
+            spared += entry.file_size - entry.compress_size
+            if _too_dense(entry) or spared > MAX_BYTES:
                 return False
     return True
 
@@ -81,7 +83,7 @@ def _write_deflated(file: BinaryIO, contents: Mapping[str, Content]) -> bool:
 def _write_plain(file: BinaryIO, contents: Mapping[str, Content]) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():
-            write_stored(archive, _entry(name, zipfile.ZIP_STORED), content)
+            write_member(archive, _entry(name, zipfile.ZIP_STORED), content)
 
 
 def unpack(file: BinaryIO, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[str, Content]]:

@@ -6,6 +6,7 @@ import copy
 import io
 import secrets
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,10 +20,11 @@ __all__ = [
     "is_large",
     "place",
     "read_content",
+    "shrinks",
     "stand_in",
     "with_stand_ins",
     "write_content",
-    "write_stored",
+    "write_member",
 ]
 
 Content = bytes | np.ndarray
@@ -30,6 +32,8 @@ Content = bytes | np.ndarray
 LARGE = 2**26  # bytes
 KINDS = "biuf"
 TOKEN_BYTES = 32
+# Pieces of an array that tell whether the whole of it is worth deflating, and the share of their bytes that must go.
+N_PIECES, PIECE, WORTH_IT = 16, 2**16, 0.5
 # numpy's header of a plain array is no longer.
 LONGEST_HEADER = 1024
 
@@ -54,9 +58,21 @@ def write_content(file: Any, content: Content) -> None:
         np.lib.format.write_array(file, content, allow_pickle=False)
 
 
+def shrinks(content: Content) -> bool:
+    """Whether it is worth deflating. Bytes always; an array where pieces of it are: histograms, but not dense codes."""
+    if isinstance(content, bytes):
+        return True
+    if not content.flags.forc:  # it would have to be copied
+        return False
+    flat = content.ravel(order="K")
+    pieces = np.array_split(flat, N_PIECES)
+    heads = [piece[: max(1, PIECE // flat.itemsize)].tobytes() for piece in pieces]
+    return sum(len(zlib.compress(head, 1)) for head in heads) < WORTH_IT * sum(map(len, heads))
+
+
 def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
     """A large array of the form that :func:`write_content` gives as the array; anything else as its bytes."""
-    if entry.filename.endswith(".npy") and entry.compress_type == zipfile.ZIP_STORED and entry.file_size >= LARGE:
+    if entry.filename.endswith(".npy") and entry.file_size >= LARGE:
         with archive.open(entry) as file:
             plain = _is_plain(file.read(LONGEST_HEADER), entry.file_size)
         if plain:
@@ -140,8 +156,8 @@ def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
                 stack.append(value)
 
 
-def write_stored(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
-    """Add a member as it is. zipfile must know its size before, since that decides the form of the entry."""
+def write_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
+    """Add a member piece by piece. zipfile must know its size before, since that decides the form of the entry."""
     entry.file_size = content_size(content)
     with archive.open(entry, "w") as file:
         write_content(file, content)
