@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from featrec.descriptors import ColorHistogram, Patches
 from featrec.evaluation import Suggestion, Trial
 from featrec.evaluation._evaluate import check_confidence
 from featrec.evaluation._labels import as_labels
@@ -23,15 +24,15 @@ from featrec.images import check_images
 from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
+from featrec.preprocessing import Resize
 from featrec.recipes._names import RECIPES
 
 __all__ = ["suggest", "usual_candidates"]
 
 # Options without which a recipe may be under its worth, tried beside it where nobody says what to try.
 VARIANTS = {"patches_ridge": {"mirror": False}, "patches_kernel": {"mirror": False}}
-COLOUR_ALONE = {"ColorHistogram"}  # steps that see nothing but colour
-# A patch is cut at each pixel and has 108 numbers: with more pixels than these a single picture takes more than 100 MB.
-MOST_PIXELS_FOR_PATCHES = 256 * 256
+# So many patches of 108 numbers each, with the mirror image's and whitened beside them, take 113 MB for a single picture.
+MOST_PATCHES = 256 * 256
 
 
 class _Pictures(NamedTuple):
@@ -163,12 +164,12 @@ def _made(name: str, known: Mapping[str, Any], candidate: Any, pictures: _Pictur
 
 
 def _applicable(model: Any, pictures: _Pictures, remark: str) -> tuple[Any, str]:
-    parameters = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    steps = {type(parameter).__name__ for parameter in parameters}
-    if pictures.gray and steps & COLOUR_ALONE:
+    steps = list(model.get_params(deep=True).values()) if hasattr(model, "get_params") else []
+    if pictures.gray and any(isinstance(step, ColorHistogram) for step in steps):
         return None, "it tells pictures apart by their colours, and these are gray"
     height, width = pictures.largest
-    if height * width > MOST_PIXELS_FOR_PATCHES and "Patches" in steps and "Resize" not in steps:
+    dense = any(isinstance(step, Patches) and height * width > MOST_PATCHES * step.stride**2 for step in steps)
+    if dense and not any(isinstance(step, Resize) for step in steps):
         size = f"{width} × {height} pixels"
         return None, f"it is for small pictures, and one has {size}; give make_pipeline(Resize((32, 32)), a recipe's model)"
     return model, remark
