@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from featrec.datasets._file import FilePicture, Stamp
-from featrec.exceptions import DatasetError
+from featrec.exceptions import DatasetError, SkippedFileWarning
+from featrec.images._formats import is_image_name, suffixes
 
-__all__ = ["Tree", "folder_tree", "is_hidden", "is_picture"]
+__all__ = ["Tree", "folder_tree", "is_hidden", "what_it_is"]
 
-SUFFIXES = (
-    *(".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
 SPLIT_NAMES = {"train", "test", "val", "valid", "validation"}
-LAYOUT = "A folder of pictures is laid out as class/picture.jpg"
+LAYOUT = "A folder of images is laid out as class/image.jpg"
 ATTRIBUTES_OF_A_MAC = "__MACOSX"  # a folder beside the real ones in archives that a Mac has packed
+
+# Why something is skipped, beside the suffixes of files that are no images; what is hidden is meant to be.
+HIDDEN = ""
+BESIDE, LINK, DEVICE, OTHER = "images beside the class folders", "linked folders", "links, pipes or devices", "other names"
+LONGEST_SUFFIX = 10
+MOST_KINDS_TOLD = 5
 
 Parts = tuple[str, ...]
 
@@ -30,8 +35,12 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name == ATTRIBUTES_OF_A_MAC
 
 
-def is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+def what_it_is(name: str, *, is_file: bool) -> str | None:
+    """Why a thing of this name is skipped; None for an image."""
+    if is_image_name(name):
+        return None if is_file else DEVICE
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if 1 < len(suffix) <= LONGEST_SUFFIX and suffix.isprintable() else OTHER
 
 
 @dataclass
@@ -46,14 +55,14 @@ class Tree:
         What can be read, by the parts of its name.
     folders : set
         By the parts of their names, with or without pictures.
-    skipped : list of str
-        Paths of what is no picture.
+    skipped : dict
+        Paths of what is not taken, and why.
     """
 
     place: str
     pictures: dict[Parts, Any] = field(default_factory=dict)
     folders: set[Parts] = field(default_factory=set)
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def path(self, parts: Parts) -> str:
         return os.path.join(self.place, *parts)
@@ -68,7 +77,7 @@ class Tree:
             place,
             {parts[1:]: picture for parts, picture in self.pictures.items() if parts[0] == name and len(parts) > 1},
             {parts[1:] for parts in self.folders if parts[0] == name and len(parts) > 1},
-            [path for path in self.skipped if path.startswith(place + os.sep)],
+            {path: why for path, why in self.skipped.items() if path.startswith(place + os.sep)},
         )
 
     def by_class(self) -> tuple[list[Any], list[str], list[str]]:
@@ -81,13 +90,32 @@ class Tree:
         self._refuse_other_layouts(folders, len(loose))
         self._refuse_empty(folders)
         names = self._composed(folders)
-        self.skipped += [self.path(parts) for parts in sorted(loose)]
+        self.skipped |= {self.path(parts): BESIDE for parts in sorted(loose)}
         placed = sorted(parts for parts in self.pictures if len(parts) > 1)
         return [self.pictures[parts] for parts in placed], [names[parts[0]] for parts in placed], sorted(names.values())
 
+    def counts_of_skipped(self) -> Counter[str]:
+        """How much was skipped, by kind; hidden things are not counted."""
+        return Counter(why for why in self.skipped.values() if why != HIDDEN)
+
+    def warn_of_skipped(self) -> None:
+        """One warning that counts what was skipped."""
+        kinds = self.counts_of_skipped()
+        if not kinds:
+            return
+        common = kinds.most_common(MOST_KINDS_TOLD)
+        told = [f"{kind} ({n})" for kind, n in common]
+        told += [f"and {kinds.total() - sum(n for _, n in common)} more"] if len(kinds) > len(common) else []
+        warnings.warn(
+            f"{self.place!r}: skipped {', '.join(told)}. The attribute skipped of the ImageFolder lists them; "
+            "images of other formats need converting.",
+            SkippedFileWarning,
+            stacklevel=4,
+        )
+
     def _refuse_other_layouts(self, folders: list[str], n_loose: int) -> None:
         if not folders:
-            beside = f"; {n_loose} pictures lie in it directly" if n_loose else ""
+            beside = f"; {n_loose} images lie in it directly" if n_loose else ""
             raise DatasetError(f"{self.place!r} holds no class folders{beside}. {LAYOUT}.")
         if "train" in folders and len(folders) > 1 and set(folders) <= SPLIT_NAMES:
             raise DatasetError(
@@ -100,8 +128,8 @@ class Tree:
         empty = [name for name in folders if name not in used]
         if empty:
             raise DatasetError(
-                f"the class folders {empty} of {self.place!r} hold no picture ({', '.join(SUFFIXES)}). "
-                "Remove them, or put pictures in."
+                f"the class folders {empty} of {self.place!r} hold no image ({', '.join(suffixes())}). "
+                "Remove them, or put images in."
             )
 
     def _composed(self, folders: list[str]) -> dict[str, str]:
@@ -162,19 +190,21 @@ def _names(place: str) -> Iterable[str]:
 def _takes_folder(tree: Tree, parts: Parts) -> bool:
     """Put what lies there where it belongs in the tree; whether it is a folder to look into."""
     path = tree.path(parts)
-    kind = None if is_hidden(parts[-1]) else _kind(path)
     if is_hidden(parts[-1]):
-        tree.skipped.append(path)
-    elif kind is not None and stat.S_ISDIR(kind.st_mode):
+        tree.skipped[path] = HIDDEN
+        return False
+    kind = _kind(path)
+    if kind is not None and stat.S_ISDIR(kind.st_mode):
         if os.path.islink(path) and (len(parts) > 1 or _leads_back(path, tree.place)):
-            tree.skipped.append(path)
-        else:
-            tree.folders.add(parts)
-            return True
-    elif is_picture(parts[-1]) and (kind is None or stat.S_ISREG(kind.st_mode)):
+            tree.skipped[path] = LINK
+            return False
+        tree.folders.add(parts)
+        return True
+    why = what_it_is(parts[-1], is_file=kind is None or stat.S_ISREG(kind.st_mode))
+    if why is None:
         tree.pictures[parts] = FilePicture(path, None if kind is None else Stamp.of(kind))
     else:
-        tree.skipped.append(path)
+        tree.skipped[path] = why
     return False
 
 

@@ -50,14 +50,17 @@ def check_images(X: Any) -> Images:
         return X
     _refuse_what_is_no_batch(X)
     if getattr(X, "holds_images", False):
-        return Images(X)
+        return Images(X, names=getattr(X, "positions", None))
     items = _check_array(X if isinstance(X, np.ndarray) else np.asarray(X)) if _is_array(X) else _as_list(X)
     _refuse_other_items(items)
     return Images(Pictures(items), index=X.index if hasattr(X, "iloc") else None)
 
 
 class Pictures:
-    """Pictures in any of their forms, decoded when asked for."""
+    """Images in any of their forms, decoded when asked for."""
+
+    # scikit-learn slices a list or array itself, so that of the whole nothing is known here.
+    counted = "The number counts the images handed over; in a cross-validation those are the fold's"
 
     def __init__(self, items: Sequence | np.ndarray):
         self.items = items
