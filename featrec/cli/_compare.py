@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from featrec.cli._failures import going_on
+from featrec.cli._failures import readable, told
 from featrec.cli._folders import add_folder, has_split, read_split
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_network
 from featrec.cli._terminal import verbosity
@@ -38,17 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
     models = _models(arguments)
     folders = _pictures(arguments)
 
-    def judge(train: Any, test: Any = None) -> Any:
-        where = {"cv": arguments.cv} if test is None else {"test": (test, test.labels)}
-        return compare(models, train, train.labels, **where, verbose=verbosity())
-
-    comparison, failed = going_on(judge, *folders, n_jobs=arguments.n_jobs)
+    train, *tests = folders
+    where = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
+    comparison = compare(models, train, train.labels, **where, verbose=verbosity())
     print(comparison)
     if arguments.json:
         comparison.to_json(arguments.json)
     if arguments.markdown:
         comparison.to_markdown(arguments.markdown)
-    return 1 if failed else 0
+    return told(*folders)
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -72,7 +70,7 @@ def _pictures(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
         if has_split(arguments.folder):
             raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
-        return (ImageFolder(arguments.folder),)
+        return (readable(ImageFolder, arguments.folder, arguments.n_jobs),)
     train, test = read_split(arguments)
     if test is None:
         raise InputError("a comparison needs pictures to test on; --holdout must be more than 0")

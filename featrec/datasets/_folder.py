@@ -111,7 +111,7 @@ class ImageFolder(LabeledSequence):
         check_on_error(on_error)
         name = os.fsdecode(path)
         if is_manifest(name):
-            self._hold_manifest(name, "path", "label", None)
+            self._hold_manifest(name, "path", "label", None, on_error)
         else:
             self._hold_tree(name, tree_of(name))
         if on_error == "drop":
@@ -140,7 +140,7 @@ class ImageFolder(LabeledSequence):
         root : str or path, optional
             The folder that relative paths start at, and that all images lie below; the manifest's folder by default.
         on_error, n_jobs, verbose
-            As of ImageFolder. A row whose file is missing is an error in any case.
+            As of ImageFolder. Rows whose file is missing are dropped, too.
 
         Returns
         -------
@@ -174,7 +174,7 @@ class ImageFolder(LabeledSequence):
         """
         check_on_error(on_error)
         folder = cls.__new__(cls)
-        folder._hold_manifest(os.fsdecode(manifest), path, label, None if root is None else os.fsdecode(root))
+        folder._hold_manifest(os.fsdecode(manifest), path, label, None if root is None else os.fsdecode(root), on_error)
         if on_error == "drop":
             folder._drop_damaged(n_jobs, verbose)
         return folder
@@ -245,8 +245,8 @@ class ImageFolder(LabeledSequence):
         self._hold(path, pictures, labels, classes, list(tree.skipped), {})
         tree.warn_of_skipped()
 
-    def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None) -> None:
-        pictures, labels, columns = read_manifest(manifest, path, label, root)
+    def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None, on_error: str) -> None:
+        pictures, labels, columns = read_manifest(manifest, path, label, root, keep_missing=on_error == "drop")
         self._hold(manifest, pictures, labels, sorted(set(labels)), [], columns)
 
     def _hold(

@@ -107,8 +107,8 @@ class Tree:
         told = [f"{kind} ({n})" for kind, n in common]
         told += [f"and {kinds.total() - sum(n for _, n in common)} more"] if len(kinds) > len(common) else []
         warnings.warn(
-            f"{self.place!r}: skipped {', '.join(told)}. The attribute skipped of the ImageFolder lists them; "
-            "images of other formats need converting.",
+            f"{self.place!r}: skipped {', '.join(told)}. ImageFolder.skipped and 'featrec check --json' list "
+            "them; images of other formats need converting.",
             SkippedFileWarning,
             stacklevel=4,
         )
