@@ -139,7 +139,16 @@ class _Lazy:
         self.steps = steps
         self.rows = np.arange(len(source)) if rows is None else rows
         self.index = index
-        self._positions = self.rows if names is None else names
+        # What errors count: places in the whole, where the source is a part and knows its own.
+        if names is None:
+            known = getattr(source, "positions", None)
+            names = self.rows if known is None else known[self.rows]
+        self._positions = names
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Where the items stand in the sequence that was given first, if this is a part; errors count so."""
+        return self._positions
 
     @property
     def shape(self) -> tuple[int]:

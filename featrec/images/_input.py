@@ -50,7 +50,7 @@ def check_images(X: Any) -> Images:
         return X
     _refuse_what_is_no_batch(X)
     if getattr(X, "holds_images", False):
-        return Images(X, names=getattr(X, "positions", None))
+        return Images(X)
     items = _check_array(X if isinstance(X, np.ndarray) else np.asarray(X)) if _is_array(X) else _as_list(X)
     _refuse_other_items(items)
     return Images(Pictures(items), index=X.index if hasattr(X, "iloc") else None)

@@ -192,7 +192,9 @@ def test_a_matter_of_the_model_is_no_damaged_file(rng):
     assert "on_error" not in str(caught.value)
 
 
-@pytest.mark.parametrize("extractor", [TinyImage(on_error="empty"), HOG(pixels_per_cell=4, cells_per_block=2, on_error="empty", n_jobs=2)], ids=str)
+@pytest.mark.parametrize(
+    "extractor", [TinyImage(on_error="empty"), HOG(pixels_per_cell=4, cells_per_block=2, on_error="empty", n_jobs=2)], ids=str
+)
 def test_a_report_counts_guesses_for_images_that_cannot_be_read(tmp_path, extractor):
     clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
     model = make_pipeline(extractor, DecisionTreeClassifier(random_state=0)).fit(clean, clean.labels)
