@@ -119,6 +119,6 @@ def _inside(place: str, skipped: list[str]) -> list[Any]:
     if not tree.pictures:
         raise InputError(f"there is no image in {place!r}")
     tree.warn_of_skipped()
-    skipped += tree.skipped
+    skipped += sorted(tree.skipped)
     found = [tree.pictures[parts] for parts in sorted(tree.pictures)]
     return [image if hasattr(image, "archive") else image.path for image in found]

@@ -103,9 +103,10 @@ class Tree:
         kinds = self.counts_of_skipped()
         if not kinds:
             return
-        common = kinds.most_common(MOST_KINDS_TOLD)
-        told = [f"{kind} ({n})" for kind, n in common]
-        told += [f"and {kinds.total() - sum(n for _, n in common)} more"] if len(kinds) > len(common) else []
+        ranked = sorted(kinds, key=lambda kind: (kind not in (BESIDE, LINK), -kinds[kind], kind))
+        told = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_TOLD]]
+        others = sum(kinds[kind] for kind in ranked[MOST_KINDS_TOLD:])
+        told += [f"and {others} more"] if others else []
         warnings.warn(
             f"{self.place!r}: skipped {', '.join(told)}. ImageFolder.skipped and 'featrec check --json' list "
             "them; images of other formats need converting.",
