@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 from featrec.datasets._file import FilePicture, Stamp
 from featrec.exceptions import DatasetError, SkippedFileWarning
@@ -18,9 +18,11 @@ from featrec.images._formats import is_image_name, suffixes
 
 __all__ = ["Tree", "folder_tree", "is_hidden", "what_it_is"]
 
-SPLIT_NAMES = {"train", "test", "val", "valid", "validation"}
+TRAINING = {"train", "training"}
+SPLIT_NAMES = {*TRAINING, "test", "testing", "val", "valid", "validation", "eval", "dev"}
 LAYOUT = "A folder of images is laid out as class/image.jpg"
-ATTRIBUTES_OF_A_MAC = "__MACOSX"  # a folder beside the real ones in archives that a Mac has packed
+# What systems put beside images: the Mac's folder in archives that it packs, the small images and settings of Windows.
+OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 
 # Why something is skipped, beside the suffixes of files that are no images; what is hidden is meant to be.
 HIDDEN = ""
@@ -32,7 +34,7 @@ Parts = tuple[str, ...]
 
 
 def is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == ATTRIBUTES_OF_A_MAC
+    return name.startswith(".") or name.lower() in OF_THE_SYSTEM
 
 
 def what_it_is(name: str, *, is_file: bool) -> str | None:
@@ -94,21 +96,13 @@ class Tree:
         placed = sorted(parts for parts in self.pictures if len(parts) > 1)
         return [self.pictures[parts] for parts in placed], [names[parts[0]] for parts in placed], sorted(names.values())
 
-    def counts_of_skipped(self) -> Counter[str]:
-        """How much was skipped, by kind; hidden things are not counted."""
-        return Counter(why for why in self.skipped.values() if why != HIDDEN)
-
     def warn_of_skipped(self) -> None:
-        """One warning that counts what was skipped."""
-        kinds = self.counts_of_skipped()
+        """One warning that counts what was skipped, by kind; hidden things are not counted."""
+        kinds = Counter(why for why in self.skipped.values() if why != HIDDEN)
         if not kinds:
             return
-        ranked = sorted(kinds, key=lambda kind: (kind not in (BESIDE, LINK), -kinds[kind], kind))
-        told = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_TOLD]]
-        others = sum(kinds[kind] for kind in ranked[MOST_KINDS_TOLD:])
-        told += [f"and {others} more"] if others else []
         warnings.warn(
-            f"{self.place!r}: skipped {', '.join(told)}. ImageFolder.skipped and 'featrec check --json' list "
+            f"{self.place!r}: skipped {_counted(kinds)}. ImageFolder.skipped and 'featrec check --json' list "
             "them; images of other formats need converting.",
             SkippedFileWarning,
             stacklevel=4,
@@ -118,19 +112,29 @@ class Tree:
         if not folders:
             beside = f"; {n_loose} images lie in it directly" if n_loose else ""
             raise DatasetError(f"{self.place!r} holds no class folders{beside}. {LAYOUT}.")
-        if "train" in folders and len(folders) > 1 and set(folders) <= SPLIT_NAMES:
-            raise DatasetError(
-                f"{self.place!r} holds {folders}, which are no classes but parts of a split: "
-                "train, test = ImageFolder.split(path) reads them."
-            )
+        training = [name for name in folders if name.lower() in TRAINING]
+        if training and len(folders) > 1 and {name.lower() for name in folders} <= SPLIT_NAMES:
+            self._refuse_split(folders, training[0])
+
+    def _refuse_split(self, folders: list[str], train: str) -> NoReturn:
+        others = [name for name in folders if name != train]
+        test = next((name for name in others if name.lower().startswith("test")), others[0])
+        names = "" if (train, test) == ("train", "test") else f", train={train!r}, test={test!r}"
+        raise DatasetError(
+            f"{self.place!r} holds {folders}, which are no classes but parts of a split: "
+            f"train, test = ImageFolder.split(path{names}) reads them; 'featrec train' and 'compare' take the folders as "
+            f"{train} and --test {test}."
+        )
 
     def _refuse_empty(self, folders: list[str]) -> None:
         used = {parts[0] for parts in self.pictures if len(parts) > 1}
         empty = [name for name in folders if name not in used]
         if empty:
+            places = tuple(self.path((name, "")) for name in empty)
+            others = _counted(Counter(why for path, why in self.skipped.items() if why != HIDDEN and path.startswith(places)))
             raise DatasetError(
-                f"the class folders {empty} of {self.place!r} hold no image ({', '.join(suffixes())}). "
-                "Remove them, or put images in."
+                f"the class folders {empty} of {self.place!r} hold no image{f' but {others}' if others else ''}. Remove them, "
+                f"or put images in, of these suffixes: {', '.join(suffixes())}."
             )
 
     def _composed(self, folders: list[str]) -> dict[str, str]:
@@ -148,6 +152,14 @@ class Tree:
                 f"{' and '.join(map(ascii, alike))}. Move the pictures of one into the other, or rename it."
             )
         return names
+
+
+def _counted(kinds: Counter[str]) -> str:
+    """The commonest kinds of what was skipped, those first behind which images may be missing."""
+    ranked = sorted(kinds, key=lambda kind: (kind not in (BESIDE, LINK), -kinds[kind], kind))
+    told = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_TOLD]]
+    others = sum(kinds[kind] for kind in ranked[MOST_KINDS_TOLD:])
+    return ", ".join([*told, f"and {others} more"] if others else told)
 
 
 def _is_text(name: str) -> bool:
