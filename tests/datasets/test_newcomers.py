@@ -12,6 +12,7 @@ from featrec.exceptions import DatasetError, InputError, SkippedFileWarning
 from featrec.images import check_images
 from featrec.recipes import hog_svm
 
+SKIPPED = r"skipped images beside the class folders \(1\), linked folders \(1\), \.txt \(1\)\."
 pytestmark = pytest.mark.filterwarnings("ignore::featrec.exceptions.DroppedImageWarning")
 
 
@@ -64,9 +65,7 @@ def mixed(tmp_path, rng):
 
 
 def test_a_mixed_folder_is_learned_from(mixed):
-    with pytest.warns(
-        SkippedFileWarning, match=r"skipped images beside the class folders \(1\), linked folders \(1\), \.txt \(1\)\."
-    ):
+    with pytest.warns(SkippedFileWarning, match=SKIPPED):
         folder = ImageFolder(mixed, on_error="drop")
     assert sorted(os.path.basename(failure.item) for failure in folder.dropped) == [
         *("cut.jpg", "itself.jpg", "nowhere.jpg", "page.png", "text.jpg", "zero.jpg"),
@@ -78,9 +77,9 @@ def test_a_mixed_folder_is_learned_from(mixed):
 
 
 @pytest.mark.parametrize(("names", "split"), [
-    (["Train", "Test"], "path, train='Train', test='Test'"),
-    (["training", "validation"], "path, train='training', test='validation'"),
-    (["test", "train", "val"], "path"),
+    (["Train", "Test"], {"train": "Train", "test": "Test"}),
+    (["training", "validation"], {"train": "training", "test": "validation"}),
+    (["test", "train", "val"], {}),
 ])  # fmt: skip
 def test_parts_of_a_split_are_no_classes_however_they_are_spelled(tmp_path, names, split):
     for name in names:
@@ -88,11 +87,9 @@ def test_parts_of_a_split_are_no_classes_however_they_are_spelled(tmp_path, name
         Image.new("L", (4, 4)).save(tmp_path / name / "cat" / "1.png")
     with pytest.raises(DatasetError, match="no classes but parts of a split") as caught:
         ImageFolder(tmp_path)
-    assert f"ImageFolder.split({split}) reads them" in str(caught.value)
-    path = tmp_path
-    train, test = eval(f"ImageFolder.split({split})")
-    assert (len(train), len(test)) == (1, 1)
-    assert path == tmp_path
+    named = "".join(f", {half}={name!r}" for half, name in split.items())
+    assert f"ImageFolder.split(path{named}) reads them" in str(caught.value)
+    assert [len(half) for half in ImageFolder.split(tmp_path, **split)] == [1, 1]
 
 
 def test_an_empty_class_says_what_it_holds_instead(tmp_path):
@@ -111,10 +108,9 @@ def test_an_empty_class_says_what_it_holds_instead(tmp_path):
 def test_a_folder_where_images_are_expected_is_sent_to_image_folder(tmp_path, name):
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_bytes(b"")
+    refusal = rf"the path of a folder or archive \('.*{name}'\)\. featrec\.datasets\.ImageFolder\(path\) reads"
     for given in (path, str(path)):
-        with pytest.raises(
-            InputError, match=rf"the path of a folder or archive \('.*{name}'\)\. featrec\.datasets\.ImageFolder"
-        ):
+        with pytest.raises(InputError, match=refusal):
             check_images(given)
     with pytest.raises(InputError, match=r"one picture \(str\)\. Put it into a list"):
         check_images("nowhere\0.jpg")
