@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -72,6 +73,13 @@ class Estimator(BaseEstimator):
 
     def _check_parameters(self) -> None:
         self._validate_params()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore an estimator; a parameter that is younger than its file has its default, so it can be shown and cloned."""
+        super().__setstate__(state)
+        for parameter in inspect.signature(type(self).__init__).parameters.values():
+            if parameter.default is not inspect.Parameter.empty:
+                self.__dict__.setdefault(parameter.name, parameter.default)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

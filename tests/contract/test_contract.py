@@ -237,10 +237,13 @@ def two_dimensional():
 
 
 def stated_departures(estimator):
-    if type(estimator).__name__ != "WideLinearSVC":
-        return {}
-    reason = "codes and products are float32: a repeated row equals a doubled weight to 1e-4, the check wants 1e-7"
-    return {"check_sample_weight_equivalence_on_dense_data": reason}
+    reasons = {
+        "WideLinearSVC": "codes and products are float32: a repeated row equals a doubled weight to 1e-4, the check wants 1e-7",
+        "WideRidge": "of a repeated row one copy is left out at a time to choose the penalty, of a weighted row the whole",
+        "KernelRidgeClassifier": "held-out rows are drawn, and the kernel's scale is measured, without weights",
+    }
+    reason = reasons.get(type(estimator).__name__)
+    return {} if reason is None else {"check_sample_weight_equivalence_on_dense_data": reason}
 
 
 @parametrize_with_checks(two_dimensional(), expected_failed_checks=stated_departures)
