@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
@@ -40,6 +40,7 @@ __all__ = [
     "positive_integer",
     "real_number",
     "refuse_empty",
+    "rows_of",
     "sample_descriptors",
     "warn_of_empty_bags",
     "warn_of_failures",
@@ -126,6 +127,11 @@ class CodesOutput:
         import pandas
 
         return pandas.DataFrame(codes, index=index)
+
+
+def rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Some rows of an array, a list, a table or lazy images."""
+    return _safe_indexing(X, rows)
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:
