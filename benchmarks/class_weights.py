@@ -2,8 +2,8 @@
 
     python benchmarks/class_weights.py
 
-Shapes, drawn anew: classes of 5 to 500 training images, 100 test images of each class. Three seeds; each model is fitted with and
-without weights on the same images. Printed as a table: balanced accuracy, and the share of the smallest class that is found.
+Shapes, drawn anew: classes of 5 to 500 training images, 100 test images of each class. Three seeds; each model is fitted with
+and without weights on the same images. Printed as a table: balanced accuracy, and the share of the smallest class that is found.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OPTIONS = {"patches_ridge": {"n_words": 400}}
 def unequal(seed: int, smallest: int, largest: int, n_test: int) -> tuple[list, np.ndarray, list, np.ndarray]:
     """Training images with class sizes in geometric steps, and as many test images of each class."""
     classes = sorted(set(load_dataset("shapes", n_train=60, n_test=10, random_state=0)[0].labels.tolist()))
-    need = {name: int(round(size)) for name, size in zip(classes, np.geomspace(smallest, largest, len(classes)), strict=True)}
+    need = {name: round(size) for name, size in zip(classes, np.geomspace(smallest, largest, len(classes)), strict=True)}
     drawn, _ = load_dataset("shapes", n_train=(largest + n_test) * len(classes), n_test=len(classes), random_state=seed)
     labels = np.asarray(drawn.labels)
     train, test = [], []

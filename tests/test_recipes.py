@@ -14,8 +14,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.svm import LinearSVC
 
+from benchmarks.comparison import agrees
 from featrec import recipes
-from featrec.cli._bench_results import DECIDES, described
 from featrec.datasets import load_dataset
 from featrec.descriptors import HOG
 from featrec.exceptions import EmptyBagWarning, InputError
@@ -335,22 +335,15 @@ def measured():
                 yield row
 
 
-def agrees(now, then):
-    """Whether a model of today has the parameters of a row; those that came later do not count, nor do seeds."""
-    now = json.loads(json.dumps(now))
-    return all(now.get(key, "gone") == value for key, value in then.items() if "random_state" not in key)
-
-
 def test_the_accuracy_of_a_preset_is_that_of_its_rows():
     rows = list(measured())
     for recipe, found in PRESETS.items():
         for preset, one in found.items():
             model = recipes.make(recipe, preset=preset)
-            now = described(dict.fromkeys(DECIDES, 0), model)["parameters"]
             same = [
                 row["accuracy"]
                 for row in rows
-                if (row["recipe"], row["dataset"]) == (recipe, one.dataset) and agrees(now, row["parameters"])
+                if (row["recipe"], row["dataset"]) == (recipe, one.dataset) and agrees(model, row["parameters"])
             ]
             assert same, f"{recipe}:{preset} has not been measured"
             assert one.accuracy == round(100 * float(np.mean(same)), 2)

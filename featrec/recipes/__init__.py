@@ -33,7 +33,7 @@ from __future__ import annotations
 
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
 from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
-from featrec.recipes._names import describe, make, names, presets
+from featrec.recipes._names import describe, make, names, presets, resolve
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
 from featrec.recipes._patches import patches_kernel, patches_ridge
 from featrec.recipes._suggest import suggest
@@ -57,6 +57,7 @@ __all__ = [
     "pixels_lenet5",
     "pixels_resnet",
     "presets",
+    "resolve",
     "suggest",
     "tiny_knn",
     "vlad_svm",

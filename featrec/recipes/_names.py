@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -11,12 +10,11 @@ from featrec.exceptions import InputError
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
 from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
-from featrec.recipes._parts import renamed_options
 from featrec.recipes._patches import patches_kernel, patches_ridge
 from featrec.recipes._presets import PRESETS
 from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
 
-__all__ = ["RECIPES", "describe", "make", "names", "option_names", "presets", "resolve", "variants"]
+__all__ = ["RECIPES", "describe", "make", "names", "presets", "resolve", "variants"]
 
 RECIPES: dict[str, Callable[..., Any]] = {
     recipe.__name__: recipe
@@ -118,7 +116,26 @@ def make(name: str, *, preset: str | None = None, **options: Any) -> Any:
 
 
 def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
-    """The recipe that ``"recipe"`` or ``"recipe:preset"`` names, and the preset's options."""
+    """The recipe that a name with or without a preset means, and the preset's options.
+
+    Parameters
+    ----------
+    name : str
+        ``"recipe"`` or ``"recipe:preset"``.
+    preset : str, optional
+        Where the name has none.
+
+    Returns
+    -------
+    recipe : str
+    options : dict
+
+    Examples
+    --------
+    >>> from featrec import recipes
+    >>> recipes.resolve("fisher_svm:scenes")
+    ('fisher_svm', {'mirror': True})
+    """
     recipe, inside = _parted(name)
     if preset is not None and inside not in (None, preset):
         raise InputError(f"{name!r} names the preset {inside!r} and preset={preset!r} another one; give one of them")
@@ -129,15 +146,13 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
     return recipe, dict(PRESETS[recipe][chosen].options)
 
 
-def option_names(name: str) -> list[str]:
-    """The options of a recipe, former names last."""
-    recipe = _recipe(_parted(name)[0])
-    return [*inspect.signature(recipe).parameters, *renamed_options(recipe)]
-
-
 def variants(chosen: Iterable[str] = RECIPES) -> dict[str, dict[str, Any]]:
-    """Each recipe and each of its presets under the names that :func:`make` takes, with no further options."""
-    return {name: {} for recipe in chosen for name in (recipe, *(f"{recipe}{SEPARATOR}{one}" for one in presets(recipe)))}
+    """The options of each recipe and of each preset, under the names that :func:`make` takes."""
+    found: dict[str, dict[str, Any]] = {}
+    for recipe in chosen:
+        found[recipe] = {}
+        found |= {f"{recipe}{SEPARATOR}{preset}": options for preset, options in presets(recipe).items()}
+    return found
 
 
 def _parted(name: str) -> tuple[str, str | None]:
