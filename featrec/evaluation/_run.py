@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +21,10 @@ from featrec.evaluation._preflight import naming
 from featrec.exceptions import FeatrecError
 from featrec.persistence import model_bytes
 
-__all__ = ["Run", "is_network", "run_model"]
+__all__ = ["Run", "is_network", "learns_from_pixels", "run_model"]
 
-NETWORKS = {"CNNFeatures", "LeNet5", "SmallResNet"}
+FROM_PIXELS = {"LeNet5", "SmallResNet"}
+NETWORKS = {"CNNFeatures", *FROM_PIXELS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +59,17 @@ def run_model(name: str, model: Any, parts: list[Part]) -> Run:
 
 def is_network(model: Any) -> bool:
     """Whether a step of the model, at any depth, is called as featrec's networks are."""
+    return _has_step(model, NETWORKS)
+
+
+def learns_from_pixels(model: Any) -> bool:
+    """Whether a step is one of featrec's networks that are fitted to pixels, in many passes."""
+    return _has_step(model, FROM_PIXELS)
+
+
+def _has_step(model: Any, names: Collection[str]) -> bool:
     steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    return any(type(step).__name__ in NETWORKS for step in (model, *steps))
+    return any(type(step).__name__ in names for step in (model, *steps))
 
 
 def _width(model: Any, one_image: Any) -> int | None:

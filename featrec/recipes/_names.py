@@ -13,7 +13,7 @@ from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
 from featrec.recipes._patches import patches_kernel, patches_ridge
 from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
 
-__all__ = ["RECIPES", "describe", "make", "names"]
+__all__ = ["RECIPES", "describe", "make", "names", "variants"]
 
 RECIPES: dict[str, Callable[..., Any]] = {
     recipe.__name__: recipe
@@ -40,6 +40,11 @@ RECIPES: dict[str, Callable[..., Any]] = {
 def names() -> list[str]:
     """All recipes, the simplest first."""
     return list(RECIPES)
+
+
+def variants() -> dict[str, dict[str, Any]]:
+    """The options behind each name that :func:`make` takes."""
+    return {name: {} for name in RECIPES}
 
 
 def describe(name: str) -> str:
