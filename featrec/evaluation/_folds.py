@@ -53,7 +53,8 @@ def parts_of(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> tuple[li
     if groups is not None:
         raise InputError("groups keep images in one fold and need cv; evaluate(model, X, y, groups=...) judges each group")
     if not isinstance(test, (tuple, list)) or len(test) != 2:
-        raise InputError(f"test is a pair of images and labels, (X, y); got {type(test).__name__}")
+        way_out = "; write test=(test, test.labels)" if hasattr(test, "labels") else ""
+        raise InputError(f"test is a pair of images and labels, (X, y); got {type(test).__name__}{way_out}")
     n = count_items(test[0])
     if n == 0:
         raise InputError("the test set holds no images")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,12 @@ def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:
 
 def count_items(X: Any) -> int:
     """How many images (rows) a batch has."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise InputError(
+            f"a batch of images is expected; got {X!r:.80}. ImageFolder(path) reads a folder; [image] is a batch of one"
+        )
+    if isinstance(X, (Mapping, Set)):
+        raise InputError(f"a batch of images is expected; got a {type(X).__name__}, which has no order; give a list")
     shape = getattr(X, "shape", None)
     if shape:
         return int(shape[0])

@@ -35,8 +35,9 @@ def check_kinds(models: Any, networks: Collection[str] | None) -> None:
         if not isinstance(name, str):
             raise InputError(f"the names of models are strings; got {name!r}")
         refuse_no_model(model, f"models[{name!r}]")
-    if isinstance(networks, str):
-        raise InputError(f"networks is a collection of names; write [{networks!r}]")
+    if isinstance(networks, str) or not isinstance(networks, Collection | None):
+        way_out = f"write [{networks!r}]" if isinstance(networks, str) else f"got {networks!r}"
+        raise InputError(f"networks is a collection of names; {way_out}")
     unknown = sorted(set(networks or ()) - set(models), key=str)
     if unknown:
         raise InputError(f"networks names {unknown[0]!r}, which is no model; there are {', '.join(models)}")
@@ -52,6 +53,8 @@ def refuse_no_model(model: Any, where: str) -> None:
         kind = "class" if isinstance(model, type) else "function"
         name = getattr(model, "__name__", "model")
         raise InputError(f"{where} is a {kind}, not a model; call it: {name}()")
+    if hasattr(model, "fit") and not hasattr(model, "predict"):
+        raise InputError(f"{where} is a {type(model).__name__} without predict; a model ends with a classifier")
     if model is None:
         raise InputError(f"{where} is None; a model such as recipes.make('hog_svm') is expected, or an array of predictions")
 

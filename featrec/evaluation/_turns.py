@@ -63,31 +63,36 @@ class _Turns:
             sys.stderr.write(text + "\n")
 
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Rehearse all, and try them as long as there is time, the quickest first."""
-        foretold = {name: self._rehearsed(name, model) for name, (model, _) in models.items()}
-        trials = []
-        for name in sorted(models, key=lambda name: foretold[name].seconds):
-            model, remark = models[name]
-            trials.append(self._left_out(name, foretold[name]) or self._tried(name, model, remark))
+        """Rehearse each, and try it at once where its fair share of the time will do; then the others, the quickest first."""
+        trials, waiting = [], {}
+        for place, (name, (model, remark)) in enumerate(models.items()):
+            foretold = self._rehearsed(model)
+            if not foretold.ended and foretold.seconds <= min(self.limits.seconds, self.left() / (len(models) - place)):
+                trials.append(self._tried(name, model, remark))
+            else:
+                waiting[name] = foretold
+                self.tell(f"{name}: waits; all folds would take {foretold}")
+        for name in sorted(waiting, key=lambda name: waiting[name].seconds):
+            trials.append(self._left_out(name, waiting[name]) or self._tried(name, *models[name]))
         return trials
 
-    def _rehearsed(self, name: str, model: Any) -> Rehearsal:
+    def _rehearsed(self, model: Any) -> Rehearsal:
         """One fit of each fold takes at least as long, so that a rehearsal over this limit need not be ended."""
-        found = rehearse(model, self.folds, self.clock, min(self.limits.seconds, self.left()) / len(self.folds.splits))
-        self.tell(f"{name}: {'more than' if found.ended else 'about'} {number(found.seconds)} s for all folds")
-        return found
+        limit = min(self.limits.seconds, self.left()) / len(self.folds.splits)
+        return rehearse(model, self.folds, self.clock, limit) if limit else Rehearsal(0.0, ended=True)
 
     def _left_out(self, name: str, foretold: Rehearsal) -> Trial | None:
         """Why a model is not tried; None where it is."""
-        left = self.left()
-        if foretold.seconds <= min(self.limits.seconds, left) and left > 0 and not foretold.ended:
+        left, total = self.left(), f"total_seconds={self.limits.total_seconds:g}"
+        if not foretold.ended and foretold.seconds <= min(self.limits.seconds, left):
             return None
-        least = "at least" if foretold.ended else "about"
-        takes = f"all {len(self.folds.splits)} folds would take {least} {number(foretold.seconds)} s"
-        if foretold.seconds > self.limits.seconds and self.limits.seconds < left:
+        if not foretold.seconds:
+            return left_out(name, f"nothing was left of {total}; give more")
+        takes = f"all {len(self.folds.splits)} folds would take {foretold}"
+        if self.limits.seconds <= left:
             reason = f"{takes}, and seconds={self.limits.seconds:g} allows less; give more"
         else:
-            reason = f"{takes}, and {number(left)} of total_seconds={self.limits.total_seconds:g} were left; give more"
+            reason = f"{takes}, and {number(left)} of {total} were left; give more"
         self.tell(f"{name}: left out, {reason}")
         return left_out(name, reason, foretold.seconds)
 

@@ -150,6 +150,7 @@ def test_predictions_for_all_serve_a_part_that_is_held_out(folder, tmp_path, cap
     assert "8 test images" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("always::featrec.exceptions.UnknownLabelWarning")
 def test_a_label_of_another_spelling_is_told(folder, tmp_path, capsys):
     file = write_rows(tmp_path / "mine.csv", [(path, label.title()) for path, label in right(folder).items()])
     assert run("compare", folder, "--recipes", "tiny_knn", "--predictions", file, "--cv", "2") == 0

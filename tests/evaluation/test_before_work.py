@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from featrec import recipes
-from featrec.datasets import ImageFolder
+from featrec.datasets import ImageFolder, LabeledImages
 from featrec.descriptors import HOG, CNNFeatures, TinyImage
 from featrec.evaluation import compare, evaluate
 from featrec.exceptions import ImageError, InputError, MissingExtraError, UnknownLabelWarning
@@ -61,9 +61,10 @@ def network(tmp_path):
         (make_pipeline(TinyImage(), SVC(C=-1)), "The 'C' parameter of SVC must be"),
         (make_pipeline(HOG(orientations=0), SVC()), "The 'orientations' parameter of HOG must be"),
         (CalibratedClassifierCV(recipes.hog_svm(size=(-1, 4))), "size"),
+        (make_pipeline(Resize(8), TinyImage()), r"models\['second'\] is a Pipeline without predict; a model ends with a class"),
         (FrozenEstimator(SVC()), "the model 'second' is frozen and not fitted; fit it before"),
     ],
-    ids=["name", "file", "recipe", "class", "none", "options", "C", "in pipeline", "ours", "size", "unfitted"],
+    ids=["name", "file", "recipe", "class", "none", "options", "C", "in pipeline", "ours", "size", "no classifier", "unfitted"],
 )  # fmt: skip
 def test_what_is_no_model_or_has_wrong_parameters_is_refused(model, match):
     refused(model, match, error=ValueError)
@@ -166,6 +167,10 @@ def test_groups_are_as_many_as_folds():
 @pytest.mark.parametrize(
     ("images", "labels", "options", "match"),
     [
+        ("cats/", LABELS, {"cv": 2}, r"a batch of images is expected; got 'cats/'. ImageFolder\(path\) reads a folder"),
+        ({"a": 1}, LABELS, {"cv": 2}, "a batch of images is expected; got a dict, which has no order; give a list"),
+        (IMAGES, LABELS, {"cv": 2, "networks": True}, "networks is a collection of names; got True"),
+        (IMAGES, LABELS, {"test": LabeledImages(IMAGES, LABELS)}, r"got LabeledImages; write test=\(test, test.labels\)"),
         ([], [], {"cv": 2}, "compare needs images to learn from; got none"),
         (IMAGES, None, {"cv": 2}, "y is None; a label for each of the 20 images is needed"),
         (IMAGES, pd.Categorical(["a", None] * 10), {"cv": 2}, "y must be all strings or all whole numbers, none missing"),
