@@ -22,6 +22,7 @@ Every error is also the built-in that a user would catch, and names the item, th
     ├── DarkImageWarning                        a 16-bit picture is nearly black; white may be another value
     ├── EmptyBagWarning                         images without descriptors became zero rows
     │   └── FailedImageWarning                  some of them because they could not be read (on_error="empty")
+    ├── UnknownLabelWarning                     labels that no image has, so that they count as errors
     └── VersionWarning                          a model was saved with other versions
 """
 
@@ -47,6 +48,7 @@ __all__ = [
     "NotAnImageError",
     "TooManyPixelsError",
     "TruncatedImageError",
+    "UnknownLabelWarning",
     "UnreadableImageError",
     "UnsupportedImageError",
     "VersionWarning",
@@ -161,6 +163,10 @@ class EmptyBagWarning(FeatrecWarning):
 
 class FailedImageWarning(EmptyBagWarning):
     """Some pictures could not be used, so their codes are zero; ``on_error="empty"`` asked to go on."""
+
+
+class UnknownLabelWarning(FeatrecWarning):
+    """Predictions hold a label that no image has, or a test set one that no training image has; both count as errors."""
 
 
 class VersionWarning(FeatrecWarning):

@@ -89,8 +89,6 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         self
         """
         self._check_parameters()
-        require_torch(type(self).__name__)
-        check_device(self.device, type(self).__name__)
         pictures = self._pictures(X, y)
         numbers = self._numbers(y, len(pictures))
         random = check_random_state(self.random_state)
@@ -104,6 +102,12 @@ class NetworkClassifier(ClassifierMixin, Estimator):
             self.history_ = self._learn(module, pictures, numbers, learned, held_out, seed)
         self.state_ = arrays_of(module)
         return self
+
+    def _check_parameters(self) -> None:
+        """What the network needs of this machine is checked with the parameters, so that a comparison asks before any fit."""
+        super()._check_parameters()
+        require_torch(type(self).__name__)
+        check_device(self.device, type(self).__name__)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """How probable each class is for each picture.
