@@ -3,7 +3,7 @@
     python benchmarks/class_weights.py
 
 Shapes, drawn anew: classes of 5 to 500 training images, 100 test images of each class. Three seeds; each model is fitted with
-and without weights on the same images. Printed as a table: balanced accuracy, and the share of the smallest class that is found.
+and without weights on the same images. The table shows balanced accuracy and the share found of the smallest class.
 """
 
 from __future__ import annotations

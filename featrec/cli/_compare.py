@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featrec.cli._failures import going_on
+from featrec.cli._failures import readable, told
 from featrec.cli._folders import add_folder, has_split, read_split
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_network
 from featrec.cli._numbers import folds
@@ -46,23 +46,20 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_outputs(arguments.json, arguments.markdown)
     files = parse_predictions(arguments.predictions)
-    folders = _images(arguments)
+    has_split(arguments.folder)  # raises where there is no such folder, before a recipe is looked for
     models = _models(arguments)
+    folders = _images(arguments)
     own = _own(files, models, *folders)
-
-    def judge(train: Any, test: Any = None) -> Any:
-        where = {"cv": arguments.cv} if test is None else {"test": (test, test.labels)}
-        judged = train if test is None else test
-        rows = {name: [labels[path] for path in judged.paths] for name, labels in own.items()}
-        return compare(models | rows, train, train.labels, **where, verbose=verbosity())
-
-    comparison, failed = going_on(judge, *folders, n_jobs=arguments.n_jobs)
+    train, *tests = folders
+    where = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
+    rows = {name: [labels[path] for path in folders[-1].paths] for name, labels in own.items()}
+    comparison = compare(models | rows, train, train.labels, **where, verbose=verbosity())
     print(comparison)
     if arguments.json:
         comparison.to_json(arguments.json)
     if arguments.markdown:
         comparison.to_markdown(arguments.markdown)
-    return 1 if failed else 0
+    return told(*folders)
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -95,7 +92,7 @@ def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
         if has_split(arguments.folder):
             raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
-        return (ImageFolder(arguments.folder),)
+        return (readable(ImageFolder, arguments.folder, arguments.n_jobs),)
     train, test = read_split(arguments)
     if test is None:
         raise InputError("a comparison needs images to test on; --holdout must be more than 0")

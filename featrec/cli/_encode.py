@@ -169,7 +169,7 @@ class _Encoding:
                 return self._codes(pictures[row : row + 1]).shape[1]
             except ImageError as error:
                 first = first or error
-        raise InputError(f"none of the {len(pictures):,} pictures can be used; the first: {first}")
+        raise InputError(f"none of the {len(pictures):,} images can be used; the first: {first and first.brief()}")
 
     def _codes(self, pictures: Pictures) -> np.ndarray:
         import numpy as np

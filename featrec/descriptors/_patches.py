@@ -162,7 +162,7 @@ class Patches(LocalExtractor):
                 break
         if seen:
             return "gray"
-        raise InputError(f"none of the {len(images)} pictures can be used; the first: {first}") from first
+        raise InputError(f"none of the {len(images)} images can be used; the first: {first and first.brief()}") from first
 
     def transform(self, X: Any) -> Bags:
         """Describe pictures lazily: a Bag is computed when it is asked for.

@@ -256,10 +256,10 @@ def assert_said(capsys, line):
 
 def test_no_usable_picture_and_no_picture_at_all(place, out, capsys, tmp_path):
     assert encode(place / "model.featrec", "none.png", "--out", out) == 2
-    assert_said(capsys, r"none of the 1 pictures can be used; the first: image 0 \('none.png'\): there is no such file")
+    assert_said(capsys, r"none of the 1 images can be used; the first: image 0 \('none.png'\): there is no such file")
     (tmp_path / "empty").mkdir()
     assert encode(place / "model.featrec", tmp_path / "empty", "--out", out) == 2
-    assert_said(capsys, "there is no picture in '.*empty'")
+    assert_said(capsys, "there is no image in '.*empty'")
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 

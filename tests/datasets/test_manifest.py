@@ -55,7 +55,7 @@ def test_rows_in_their_order(root):
         assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
         assert list(folder.metadata) == ["person"]
         assert folder.skipped == []
-        assert repr(folder).startswith("ImageFolder(3 pictures, 2 classes, '")
+        assert repr(folder).startswith("ImageFolder(3 images, 2 classes, '")
 
 
 def test_a_part_keeps_its_columns(root):
