@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featrec.cli._failures import readable, told
-from featrec.cli._folders import add_folder, has_split, read_split
+from featrec.cli._folders import add_folder, check_folder, has_split, read_split
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_network
 from featrec.cli._numbers import folds
 from featrec.cli._outputs import check_outputs
@@ -46,7 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_outputs(arguments.json, arguments.markdown)
     files = parse_predictions(arguments.predictions)
-    has_split(arguments.folder)  # raises where there is no such folder, before a recipe is looked for
+    _check_test_images(arguments)
+    check_folder(arguments.folder)  # before a recipe is looked for, and before any image is read
     models = _models(arguments)
     folders = _images(arguments)
     own = _own(files, models, *folders)
@@ -90,10 +91,13 @@ def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
     if arguments.cv is not None:
         from featrec.datasets import ImageFolder
 
-        if has_split(arguments.folder):
-            raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
         return (readable(ImageFolder, arguments.folder, arguments.n_jobs),)
-    train, test = read_split(arguments)
-    if test is None:
+    return read_split(arguments)
+
+
+def _check_test_images(arguments: argparse.Namespace) -> None:
+    """Refuse options that leave nothing to test on, or two kinds of it."""
+    if arguments.cv is not None and has_split(arguments.folder):
+        raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
+    if arguments.holdout == 0:
         raise InputError("a comparison needs images to test on; --holdout must be more than 0")
-    return train, test

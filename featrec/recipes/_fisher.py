@@ -1,4 +1,4 @@
-"""Recipes of what descriptors differ by from words: VLAD and Fisher vectors."""
+"""Recipes with VLAD and Fisher vectors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def vlad_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """Less work than Fisher vectors and near them: whitened dense SIFT, residuals from few words, a linear SVM.
+    """Scenes and textures, nearly as accurate as Fisher vectors in less time: VLAD of whitened dense SIFT, linear SVM.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def vlad_svm(
     step : int, default=6
         Pixels between descriptors.
     bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
-        A descriptor is four bins wide; larger ones than a picture are left out.
+        A descriptor is four bins wide; descriptors that do not fit into an image are left out.
     n_dimensions : int, default=80
         Whitened dimensions of a descriptor.
     levels : int or sequence of (rows, columns), default=2
     mirror : bool, default=False
-        Learn from mirrored copies, too.
+        Learn from mirrored copies too.
     C : float, default=10
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
@@ -84,7 +84,7 @@ def fisher_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """The strongest single description of scenes that is here: Fisher vectors of dense SIFT and a linear SVM.
+    """Scenes and textures, the most accurate single descriptor here: Fisher vectors of dense SIFT, linear SVM.
 
     Parameters
     ----------
@@ -93,12 +93,12 @@ def fisher_svm(
     step : int, default=6
         Pixels between descriptors.
     bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
-        A descriptor is four bins wide; larger ones than a picture are left out.
+        A descriptor is four bins wide; descriptors that do not fit into an image are left out.
     n_dimensions : int, default=80
         Principal components of a descriptor.
     levels : int or sequence of (rows, columns), default=2
     mirror : bool, default=False
-        Learn from mirrored copies, too.
+        Learn from mirrored copies too.
     C : float, default=10
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
@@ -130,7 +130,7 @@ def fisher_lbp_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline | Augmented:
-    """Scenes, where every point counts: Fisher vectors joined with local binary patterns in a pyramid, a linear SVM.
+    """Scenes, the most accurate recipe: Fisher vectors of dense SIFT joined with local binary patterns, linear SVM.
 
     Parameters
     ----------
@@ -139,12 +139,12 @@ def fisher_lbp_svm(
     step : int, default=6
         Pixels between descriptors.
     bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
-        A descriptor is four bins wide; larger ones than a picture are left out.
+        A descriptor is four bins wide; descriptors that do not fit into an image are left out.
     n_dimensions : int, default=80
         Principal components of a descriptor.
     levels : int or sequence of (rows, columns), default=2
     mirror : bool, default=False
-        Learn from mirrored copies, too.
+        Learn from mirrored copies too.
     C : float, default=10
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.

@@ -1,4 +1,4 @@
-"""Recipes that describe a picture as a whole."""
+"""Recipes that describe an image as a whole."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def tiny_knn(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else.
+    """Baseline for everything else: the pixels of a tiny image and the nearest neighbour.
 
     Parameters
     ----------
     size : int or (height, width), default=(16, 16)
-        Of the tiny picture.
+        Size of the tiny image.
     n_neighbors : int, default=1
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`. `class_weight` and `random_state` have no effect.
@@ -63,7 +63,7 @@ def color_forest(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Where colour tells the classes apart and shape does not: a colour histogram and a random forest.
+    """Classes that differ in colour rather than in shape: a colour histogram and a random forest.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def lbp_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Textures, materials and faces, in light that changes: local binary patterns in grids of cells, and a linear SVM.
+    """Textures, materials and faces under changing light: local binary patterns in grids of cells, linear SVM.
 
     Parameters
     ----------

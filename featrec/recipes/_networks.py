@@ -31,7 +31,7 @@ def cnn_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM.
+    """Features of a pretrained network from an ONNX file, and a linear SVM.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def cnn_svm(
     layer : str, optional
         Layer to use; default: the network's output.
     preprocessing : {"torch", "tf", "caffe"} or dict
-        What the network was trained on; see :class:`~featrec.descriptors.CNNFeatures`.
+        Preprocessing that the network was trained with; see :class:`~featrec.descriptors.CNNFeatures`.
     size : int or (height, width), optional
     C : float, default=1
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
@@ -69,13 +69,13 @@ def pixels_lenet5(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Digits and other small gray pictures by the network of 1998, for comparison: LeNet-5, learned from pixels.
+    """Digits and other small gray images, for comparison: LeNet-5 trained from scratch.
 
     Parameters
     ----------
     size : int or (height, width), default=(28, 28)
     epochs : int or None, default=None
-        12, or more where pictures are few.
+        Default: 12, or more for small training sets.
     batch_size : int, default=128
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`. A network of pixels makes no codes: `cache` has no
@@ -106,7 +106,7 @@ def pixels_resnet(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Thousands of small pictures of each class and time for them, for comparison: a small residual network from pixels.
+    """Thousands of small images of each class, for comparison: a small residual network trained from scratch.
 
     Parameters
     ----------
@@ -114,10 +114,10 @@ def pixels_resnet(
     width : int, default=32
         Maps of the first layer; twice as many are nearly four times the work.
     epochs : int or None, default=None
-        15, or more where pictures are few: a hundred take half a minute.
+        Default: 15, or more for small training sets: 100 images take half a minute.
     batch_size : int, default=256
     mirror : bool, default=True
-        Learn from mirror images, too. False for digits, letters and whatever is another thing in a mirror.
+        Learn from mirror images too. False for digits, letters and other classes that a mirror changes.
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`. A network of pixels makes no codes: `cache` has no
         effect, and `on_error` is "raise".

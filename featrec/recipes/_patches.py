@@ -1,4 +1,4 @@
-"""Recipes of whitened patches, for small pictures."""
+"""Recipes of whitened patches, for small images."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def patches_ridge(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Tens of thousands of small pictures in minutes: codes of whitened patches, and a linear ridge classifier.
+    """Tens of thousands of small images in minutes, with a small model: codes of whitened patches, linear ridge classifier.
 
     Parameters
     ----------
@@ -59,12 +59,12 @@ def patches_ridge(
     grid : int or (rows, columns), default=3
         Regions over which codes are averaged.
     overlap : float, default=1/3
-        The part of a region's side that it shares with the next.
+        Share of a region's side that it has in common with the next region.
     mirror : bool or "auto", default="auto"
         Average over the image and its mirror image. "auto" decides on the training images, because for digits, letters and
         whatever is another thing in a mirror it costs accuracy; see :class:`~featrec.descriptors.Patches`.
     color : {"auto", "gray", "rgb"} or several of these, default="auto"
-        What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
+        Channels of the patches. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
@@ -108,7 +108,7 @@ def patches_kernel(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Small pictures of any kind, the strongest here: codes of whitened patches, with HOG if wanted, and kernel ridge.
+    """Small images of any kind, the most accurate recipe: codes of whitened patches, HOG on request, kernel ridge.
 
     Parameters
     ----------
@@ -126,20 +126,20 @@ def patches_kernel(
     grid : int or (rows, columns), default=3
         Regions over which codes are averaged.
     overlap : float, default=1/3
-        The part of a region's side that it shares with the next.
+        Share of a region's side that it has in common with the next region.
     mirror : bool or "auto", default="auto"
         Average over the image and its mirror image. "auto" decides on the training images, because for digits, letters and
         whatever is another thing in a mirror it costs accuracy; see :class:`~featrec.descriptors.Patches`.
     color : {"auto", "gray", "rgb"} or several of these, default="auto"
-        What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
+        Channels of the patches. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
     hog : int, (rows, columns), several such pairs, or None, default=None
-        Sizes of cells of HOG, signed and unsigned, that stands beside the patches.
+        Cell sizes of HOG, signed and unsigned, beside the patches; default: no HOG.
     gamma : float, default=0.7
         Of the kernel, over the mean squared distance of codes.
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from on a tenth of the pictures, 5,000 at most.
+        Penalties to choose from on a tenth of the images, 5,000 at most.
     landmarks : int or None, default=None
         Keep and compare with so many of the codes only: a smaller and quicker model that is right less often. Hold it
         against `patches_ridge`, whose model is smaller still.

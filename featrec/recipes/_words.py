@@ -29,7 +29,7 @@ def orb_knn(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """The fastest of the keypoint models, for textured pictures of 100 pixels and more: ORB, binary words, neighbours.
+    """Textured images of 100 pixels and more, the fastest keypoint recipe: ORB, binary words, nearest neighbours.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ def bovw_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Scenes and objects in any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM.
+    """Scenes and objects at any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM.
 
     Parameters
     ----------
     n_words : int, default=400
     levels : int or sequence of (rows, columns), default=3
-        Of the pyramid: 3 is the whole picture, 2 × 2 and 4 × 4 regions.
+        Of the pyramid: 3 is the whole image, 2 × 2 and 4 × 4 regions.
     C : float, default=1
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
@@ -104,7 +104,7 @@ def phow_svm(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """What stood for recognition before networks: dense SIFT at four sizes, words in a pyramid, a histogram kernel's SVM.
+    """The standard before CNNs (PHOW): dense SIFT at four sizes, visual words in a pyramid, SVM with a histogram kernel.
 
     Parameters
     ----------
