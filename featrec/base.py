@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
@@ -33,12 +34,15 @@ __all__ = [
     "Tags",
     "Transformer",
     "check_alike",
+    "check_all_parameters",
     "check_bags",
     "check_is_fitted",
     "check_one_label_each",
+    "is_search",
     "positive_integer",
     "real_number",
     "refuse_empty",
+    "rows_of",
     "sample_descriptors",
     "warn_of_empty_bags",
     "warn_of_failures",
@@ -74,6 +78,13 @@ class Estimator(BaseEstimator):
 
     def _check_parameters(self) -> None:
         self._validate_params()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore an estimator; a parameter that is younger than its file has its default, so it can be shown and cloned."""
+        super().__setstate__(state)
+        for parameter in inspect.signature(type(self).__init__).parameters.values():
+            if parameter.default is not inspect.Parameter.empty:
+                self.__dict__.setdefault(parameter.name, parameter.default)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -120,6 +131,26 @@ class CodesOutput:
         import pandas
 
         return pandas.DataFrame(codes, index=index)
+
+
+def rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Some rows of an array, a list, a table or lazy images."""
+    return _safe_indexing(X, rows)
+
+
+def check_all_parameters(model: Any) -> None:
+    """Check the parameters of an estimator and of all inside it, before any work; what a search would set is left to it."""
+    values = () if is_search(model) else (model, *getattr(model, "get_params", dict)().values())
+    for value in values:
+        if isinstance(value, Estimator):
+            value._check_parameters()
+        elif isinstance(value, BaseEstimator) and hasattr(value, "_parameter_constraints"):
+            value._validate_params()
+
+
+def is_search(model: Any) -> bool:
+    """Whether a model tries other parameters than those it has."""
+    return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:

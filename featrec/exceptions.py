@@ -24,6 +24,7 @@ Every error is also the built-in that a user would catch, and names the item, th
     ├── DroppedImageWarning                     damaged files were left out of a folder (on_error="drop")
     ├── EmptyBagWarning                         images without descriptors became zero rows
     │   └── FailedImageWarning                  some of them because they could not be read (on_error="empty")
+    ├── UnknownLabelWarning                     labels that no image has, so that they count as errors
     └── VersionWarning                          a model was saved with other versions
 """
 
@@ -51,6 +52,7 @@ __all__ = [
     "SkippedFileWarning",
     "TooManyPixelsError",
     "TruncatedImageError",
+    "UnknownLabelWarning",
     "UnreadableImageError",
     "UnsupportedImageError",
     "VersionWarning",
@@ -206,6 +208,10 @@ class EmptyBagWarning(FeatrecWarning):
 
 class FailedImageWarning(EmptyBagWarning):
     """Some pictures could not be used, so their codes are zero; ``on_error="empty"`` asked to go on."""
+
+
+class UnknownLabelWarning(FeatrecWarning):
+    """Predictions hold a label that no image has, or a test set one that no training image has; both count as errors."""
 
 
 class VersionWarning(FeatrecWarning):

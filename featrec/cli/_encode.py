@@ -202,10 +202,13 @@ def _inside(model: Any) -> Any:
     """The fitted pipeline in what learned from copies, or from folds for its probabilities."""
     from sklearn.calibration import CalibratedClassifierCV
 
+    from featrec.classifiers import Calibrated
     from featrec.preprocessing import Augmented
 
     if isinstance(model, Augmented) and hasattr(model, "model_"):
         return _inside(model.model_)
+    if isinstance(model, Calibrated) and hasattr(model, "estimator_"):
+        return _inside(model.estimator_)
     if isinstance(model, CalibratedClassifierCV) and len(getattr(model, "calibrated_classifiers_", ())) == 1:
         return _inside(model.calibrated_classifiers_[0].estimator)
     return model

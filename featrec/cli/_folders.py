@@ -12,7 +12,7 @@ from featrec.exceptions import InputError
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
 
-__all__ = ["add_folder", "has_split", "read_split"]
+__all__ = ["add_folder", "check_folder", "has_split", "read_split"]
 
 HELD_OUT = 0.2
 
@@ -37,6 +37,17 @@ def has_split(folder: Path) -> bool:
     from featrec.datasets import ImageFolder
 
     return ImageFolder.is_split(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a place that holds no classes of images; nothing is decoded."""
+    import warnings
+
+    from featrec.datasets import ImageFolder
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is worth a word is told when the images are read
+        ImageFolder.split(folder) if has_split(folder) else ImageFolder(folder)
 
 
 def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:

@@ -20,12 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to learn from, what to learn and where it goes."""
     add_folder(parser)
     model = parser.add_mutually_exclusive_group(required=True)
-    model.add_argument("--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists")
+    model.add_argument(
+        "--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists, such as patches_kernel:digits"
+    )
     model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
     told = "an option of the recipe, such as mirror=true; again for another"
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=told)
     parser.add_argument(
-        "--probability", choices=["calibrated"], help="fit probabilities, which 'featrec predict --min-confidence' asks for"
+        "--probability",
+        choices=["calibrated", "temperature"],
+        help="fit probabilities, which 'featrec predict --min-confidence' asks for; this fits the classifier six times. "
+        "calibrated: a curve for each class, which may change labels; temperature: one number for all, which keeps them",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file to write")
     parser.add_argument("--force", action="store_true", help="replace a model file that is there")
@@ -65,7 +70,7 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
         return {}
     given = parse_options(arguments.recipe, arguments.options)
     if "probability" in given:
-        raise InputError("probability is asked for with --probability calibrated")
+        raise InputError("probability is asked for with --probability calibrated or --probability temperature")
     return given
 
 
