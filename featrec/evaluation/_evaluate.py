@@ -71,10 +71,10 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     return _report(y_true, y_pred, _known_classes(model), groups, seconds, confidence, failed, count_dropped(X))
 
 
-def count_dropped(X: Any) -> int:
-    """How many damaged files the folder left out that holds the images."""
-    dropped = getattr(X, "dropped", None)
-    return len(dropped) if isinstance(dropped, Failures) else 0
+def count_dropped(*folders: Any) -> int:
+    """How many damaged files were left out of the folders that hold the images; halves of one may share their list."""
+    lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
+    return sum(map(len, lists.values()))
 
 
 def check_confidence(confidence: float) -> None:
