@@ -168,7 +168,7 @@ def test_the_quick_are_tried_though_the_others_use_up_the_time(digits, clock):
     found, seconds = spent(digits, total_seconds=9, recipes=models)
     assert seconds < 9.3
     assert found.first == "quick"
-    assert found["slow 0"].remark == "all 3 folds would take at least 7.66 s, and 0.00 of total_seconds=9 were left; give more"
+    assert found["slow 0"].remark == "all 3 folds would take at least 7.66 s, and 3.26 of total_seconds=9 were left; give more"
     assert found["slow 8"].remark == "nothing was left of total_seconds=9; give more"
     assert found["slow 8"].expected_seconds is None
 

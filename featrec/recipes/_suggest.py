@@ -22,7 +22,7 @@ from featrec.evaluation._suggestion import suggested
 from featrec.evaluation._trials import Folds, sorted_trials
 from featrec.evaluation._turns import Limits, tried_in_turn
 from featrec.exceptions import FeatrecError, InputError
-from featrec.images import check_images
+from featrec.images import LocalExtractor, check_images
 from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
@@ -112,6 +112,7 @@ def suggest(
         folds = Folds(given[rows], y[rows], splits)
         computing = {"n_jobs": n_jobs, "random_state": random_state}
         made = {name: _made(name, candidate, seen, computing) for name, candidate in candidates.items()}
+        made = dict(sorted(made.items(), key=lambda item: _learns_words(item[1][0])))
         trials = tried_in_turn(made, folds, limits, clock, start, verbose)
     ranked = sorted_trials(trials)
     first = suggested(ranked, folds.labels, 1 - confidence)
@@ -159,8 +160,17 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
     return _applicable(model, seen, (recipe.__doc__ or "").strip().splitlines()[0])
 
 
+def _learns_words(model: Any) -> bool:
+    """Whether a model describes many places of each image, which takes longest."""
+    return any(isinstance(step, LocalExtractor) for step in _steps(model))
+
+
+def _steps(model: Any) -> list[Any]:
+    return list(model.get_params(deep=True).values()) if hasattr(model, "get_params") else []
+
+
 def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
-    steps = list(model.get_params(deep=True).values()) if hasattr(model, "get_params") else []
+    steps = _steps(model)
     if seen.gray and any(isinstance(step, ColorHistogram) for step in steps):
         return None, "it tells images apart by their colours, and these are gray"
     height, width = seen.largest
