@@ -253,8 +253,9 @@ def test_a_picture_that_cannot_be_read_is_named_before_anything_is_tried(tmp_pat
         ({"recipes": {"hog_svm": 3}}, "'hog_svm' in recipes has options, as a dict, or is a model; got int"),
         ({"cv": 1}, "cv is an integer from 2 up; got 1"),
         ({"n_images": 0.5}, "n_images is an integer from 1 up; got 0.5"),
-        ({"seconds": 0}, "^seconds is more than 0; got 0"),
-        ({"total_seconds": -1}, "total_seconds is more than 0; got -1"),
+        ({"seconds": 0}, "^seconds is a number, more than 0; got 0"),
+        ({"total_seconds": -1}, "total_seconds is a number, more than 0; got -1"),
+        ({"seconds": "3"}, "^seconds is a number, more than 0; got '3'"),
         ({"recipes": {"mine": "hog_svm"}}, r"recipes\['mine'\] is a text, not a model; write recipes.make\('hog_svm'\)"),
         ({"recipes": {"tiny_knn": {"size": -1}}}, "size"),
         ({"confidence": 95}, "confidence lies between 0 and 1"),
@@ -264,6 +265,11 @@ def test_a_picture_that_cannot_be_read_is_named_before_anything_is_tried(tmp_pat
 def test_what_cannot_be_done_is_refused(digits, options, message):
     with pytest.raises(InputError, match=message):
         recipes.suggest(*digits, **options)
+
+
+def test_one_class_is_refused(digits):
+    with pytest.raises(InputError, match=r"labels hold one class, \['cat'\]; models are told apart by two or more"):
+        recipes.suggest(digits[0][:9], ["cat"] * 9)
 
 
 def test_each_class_has_its_share_and_one_for_each_fold():

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,6 +185,8 @@ def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
 def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
     """About `n_images` places, each class with its share of them and with `least` at least; classes too small for that."""
     classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise InputError(f"labels hold one class, {classes.tolist()}; models are told apart by two or more")
     enough = counts >= least
     if enough.sum() < 2:
         raise InputError(
@@ -215,5 +218,5 @@ def _check(n_images: int, cv: int, limits: Limits) -> None:
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} is an integer from {least} up; got {value!r}")
     for name, time in (("seconds", limits.seconds), ("total_seconds", limits.total_seconds)):
-        if not time > 0:
-            raise InputError(f"{name} is more than 0; got {time!r}")
+        if not isinstance(time, Real) or not time > 0:
+            raise InputError(f"{name} is a number, more than 0; got {time!r}")
