@@ -138,7 +138,7 @@ def test_what_cannot_be_judged_is_refused():
         evaluate({}, ["a"], ["a"])
     with pytest.raises(InputError, match="confidence lies between 0 and 1"):
         evaluate(Answers(), ["a"], ["a"], confidence=95)
-    with pytest.raises(InputError, match="confidence lies between 0 and 1, .*; got '95'"):
+    with pytest.raises(InputError, match=r"confidence lies between 0 and 1, .*; got '95'"):
         evaluate(Answers(), ["a"], ["a"], confidence="95")
     with pytest.raises(InputError, match="groups has 1 labels for 2 images"):
         evaluate(Answers(), ["a", "b"], ["a", "b"], groups=["x"])
