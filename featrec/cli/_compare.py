@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featrec.cli._failures import going_on
-from featrec.cli._folders import add_folder, has_split, read_split
+from featrec.cli._failures import readable, told
+from featrec.cli._folders import add_folder, check_folder, has_split, read_split
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_network
 from featrec.cli._numbers import folds
 from featrec.cli._outputs import check_outputs
@@ -46,23 +46,21 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_outputs(arguments.json, arguments.markdown)
     files = parse_predictions(arguments.predictions)
-    folders = _images(arguments)
+    _check_test_images(arguments)
+    check_folder(arguments.folder)  # before a recipe is looked for, and before any image is read
     models = _models(arguments)
+    folders = _images(arguments)
     own = _own(files, models, *folders)
-
-    def judge(train: Any, test: Any = None) -> Any:
-        where = {"cv": arguments.cv} if test is None else {"test": (test, test.labels)}
-        judged = train if test is None else test
-        rows = {name: [labels[path] for path in judged.paths] for name, labels in own.items()}
-        return compare(models | rows, train, train.labels, **where, verbose=verbosity())
-
-    comparison, failed = going_on(judge, *folders, n_jobs=arguments.n_jobs)
+    train, *tests = folders
+    where = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
+    rows = {name: [labels[path] for path in folders[-1].paths] for name, labels in own.items()}
+    comparison = compare(models | rows, train, train.labels, **where, verbose=verbosity())
     print(comparison)
     if arguments.json:
         comparison.to_json(arguments.json)
     if arguments.markdown:
         comparison.to_markdown(arguments.markdown)
-    return 1 if failed else 0
+    return told(*folders)
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -93,10 +91,13 @@ def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
     if arguments.cv is not None:
         from featrec.datasets import ImageFolder
 
-        if has_split(arguments.folder):
-            raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
-        return (ImageFolder(arguments.folder),)
-    train, test = read_split(arguments)
-    if test is None:
+        return (readable(ImageFolder, arguments.folder, arguments.n_jobs),)
+    return read_split(arguments)
+
+
+def _check_test_images(arguments: argparse.Namespace) -> None:
+    """Refuse options that leave nothing to test on, or two kinds of it."""
+    if arguments.cv is not None and has_split(arguments.folder):
+        raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
+    if arguments.holdout == 0:
         raise InputError("a comparison needs images to test on; --holdout must be more than 0")
-    return train, test

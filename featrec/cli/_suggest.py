@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from featrec.cli._failures import going_on
+from featrec.cli._failures import readable, told
 from featrec.cli._models import NETWORK_FORM, add_computing, make_network, parse_network
 from featrec.cli._numbers import count, folds, seconds
 from featrec.cli._outputs import check_outputs
 from featrec.cli._terminal import verbosity
+from featrec.exceptions import ImageError
+
+if TYPE_CHECKING:
+    from featrec.datasets import ImageFolder
 
 __all__ = ["add_arguments", "run"]
 
@@ -41,11 +45,16 @@ def run(arguments: argparse.Namespace) -> int:
 
     check_outputs(arguments.json, arguments.markdown)
     split = ImageFolder.is_split(arguments.folder)
-    folder = ImageFolder.split(arguments.folder)[0] if split else ImageFolder(arguments.folder)
+    read = _train_half if split else ImageFolder
+    folder = read(arguments.folder)
     options = {"n_images": arguments.images, "cv": arguments.cv, "seconds": arguments.seconds}
     options |= {"total_seconds": arguments.total_seconds, "verbose": verbosity()}
     options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
-    found, failed = going_on(lambda images: recipes.suggest(images, images.labels, **options), folder, n_jobs=arguments.n_jobs)
+    try:
+        found = recipes.suggest(folder, folder.labels, **options)
+    except ImageError:  # a few images are drawn of perhaps many, so all are read only where one of the few is damaged
+        folder = readable(read, arguments.folder, arguments.n_jobs)
+        found = recipes.suggest(folder, folder.labels, **options)
     print(found)
     if found.first is not None:
         print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
@@ -53,7 +62,13 @@ def run(arguments: argparse.Namespace) -> int:
         found.to_json(arguments.json)
     if arguments.markdown:
         found.to_markdown(arguments.markdown)
-    return 1 if failed else 0
+    return told(folder)
+
+
+def _train_half(folder: Path, **options: Any) -> ImageFolder:
+    from featrec.datasets import ImageFolder
+
+    return ImageFolder.split(folder, **options)[0]
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:

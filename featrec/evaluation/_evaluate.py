@@ -15,8 +15,9 @@ from featrec.evaluation._measures import balanced_accuracy, class_measures, conf
 from featrec.evaluation._preflight import refuse_no_model
 from featrec.evaluation._report import GroupAccuracy, Report
 from featrec.exceptions import InputError
+from featrec.lazy import Failures, unreadable_rows
 
-__all__ = ["check_confidence", "evaluate", "timed_predictions"]
+__all__ = ["check_confidence", "count_dropped", "evaluate", "timed_predictions"]
 
 
 def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: float = 0.95) -> Report:
@@ -64,9 +65,17 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
         raise InputError("evaluate needs one image at least; got none")
     y_true = as_labels(y, n, what="y")
     groups = None if groups is None else as_labels(groups, n, what="groups")
-    predicted, seconds = timed_predictions(model, X)
+    with unreadable_rows(n) as unreadable:
+        predicted, seconds = timed_predictions(model, X)
     y_pred = as_labels(predicted, n, what="what the model predicts")
-    return _report(y_true, y_pred, _known_classes(model), groups, seconds, confidence)
+    failed = np.isin(np.arange(n), list(unreadable))
+    return _report(y_true, y_pred, _known_classes(model), groups, seconds, confidence, failed, count_dropped(X))
+
+
+def count_dropped(X: Any) -> int:
+    """How many damaged files the folder left out that holds the images."""
+    dropped = getattr(X, "dropped", None)
+    return len(dropped) if isinstance(dropped, Failures) else 0
 
 
 def check_confidence(confidence: float) -> None:
@@ -101,6 +110,8 @@ def _report(
     groups: np.ndarray | None,
     seconds: float,
     confidence: float,
+    failed: np.ndarray,
+    n_dropped: int,
 ) -> Report:
     n = len(y_true)
     classes = all_classes([y_true, y_pred] if known is None else [known, y_true, y_pred])
@@ -122,6 +133,9 @@ def _report(
         groups=() if groups is None else _by_group(y_true == y_pred, groups, confidence),
         y_true=y_true,
         y_pred=y_pred,
+        n_unreadable=int(failed.sum()),
+        unreadable=np.array([np.count_nonzero(failed & (y_true == name)) for name in classes]),
+        n_dropped=n_dropped,
     )
 
 

@@ -44,6 +44,15 @@ class Watched:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def positions(self) -> np.ndarray:
+        """Where they stand among the images that were given."""
+        return self.images.positions
+
+    def name(self, position: int) -> str | None:
+        """The path, where there is one."""
+        return self.images.name(position)
+
     def check(self) -> None:
         """End the trial if the time is up."""
         if self.clock.now() > self.until:

@@ -159,7 +159,7 @@ def test_frame_and_json_hold_the_figures(tmp_path):
     report = evaluate(Answers(["cat", "dog", "owl"]), PREDICTED, TRUE)
     frame = report.to_frame()
     assert frame.index.tolist() == ["cat", "dog", "owl"]
-    assert frame.columns.tolist() == ["precision", "recall", "f1", "support"]
+    assert frame.columns.tolist() == ["precision", "recall", "f1", "support", "unreadable"]
     assert frame.loc["dog", "recall"] == 1.0
     text = report.to_json(tmp_path / "report.json")
     held = json.loads(text)
