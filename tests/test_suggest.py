@@ -290,13 +290,13 @@ def test_every_name_is_one_that_make_takes(digits):
             assert hasattr(recipes.make(name), "predict")
 
 
-def test_options_of_a_variant_are_taken(monkeypatch):
-    known = variants() | {"patches_ridge:digits": {"mirror": False, "n_words": 50}}
-    monkeypatch.setattr("featrec.recipes._suggest.variants", lambda: known)
-    model, remark = _made("patches_ridge:digits", {"n_words": 60}, _Seen(True, (8, 8)), {})
+def test_a_preset_is_tried_under_its_name():
+    model, remark = _made("patches_ridge:digits", {"n_words": 60}, _Seen(True, (8, 8)), {"random_state": 3})
     assert model.named_steps["patches"].mirror is False
-    assert remark == recipes.describe("patches_ridge")
+    assert remark == recipes.describe("patches_ridge:digits")
     assert _candidates(["patches_ridge:digits"]) == {"patches_ridge:digits": {}}
+    with pytest.raises(InputError, match=r"there is no recipe 'patches_ridge:digit'.*Did you mean 'patches_ridge:digits'\?"):
+        _candidates(["patches_ridge:digit"])
 
 
 @pytest.mark.filterwarnings("always")

@@ -28,7 +28,7 @@ from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize
-from featrec.recipes._names import RECIPES, variants
+from featrec.recipes._names import RECIPES, describe, resolve, variants
 
 __all__ = ["suggest"]
 
@@ -144,21 +144,22 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
     """The model and when to use it; or None, and why it does not apply."""
     if not isinstance(candidate, Mapping):
         return _applicable(candidate, seen, "")
-    recipe = RECIPES[name.partition(":")[0]]
+    base, preset = resolve(name)
+    recipe = RECIPES[base]
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
             return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}, or --cnn FILE"
     options = {option: value for option, value in computing.items() if option in parameters}
     try:
-        model = recipe(**options | variants()[name] | dict(candidate))
+        model = recipe(**options | preset | dict(candidate))
         check_all_parameters(model)
     except (FeatrecError, ImportError) as error:
         return None, str(error)
     except TypeError as error:
         known_options = ", ".join(parameters)
         raise InputError(f"recipes[{name!r}]: {error}; its options are {known_options}") from error
-    return _applicable(model, seen, (recipe.__doc__ or "").strip().splitlines()[0])
+    return _applicable(model, seen, describe(name))
 
 
 def _learns_words(model: Any) -> bool:
