@@ -19,7 +19,7 @@ __all__ = ["Limits", "tried_in_turn"]
 # The share of the time after which those that wait are tried before others are rehearsed.
 MOST_REHEARSED = 1 / 3
 # The share of a model's own share that a first rehearsal may take to be repeated.
-SHORT = 0.1
+SHORT = 1 / 3
 # The share of the time that is as good as none.
 LEAST = 0.02
 
@@ -82,6 +82,9 @@ class _Turns:
                 trials += self._settled(waiting, models)
                 waiting, rehearsed = {}, 0.0
             left = self.left()
+            if left < self.limits.total_seconds * LEAST:
+                trials.append(left_out(name, f"nothing was left of total_seconds={self.limits.total_seconds:g}; give more"))
+                continue
             share = min(self.limits.seconds, left / (len(models) - place))
             foretold = self._rehearsed(model, share)
             rehearsed += left - self.left()
@@ -102,8 +105,6 @@ class _Turns:
         start = self.left()
         # One fit of each fold takes at least as long as a rehearsal, so that one over this limit need not be ended.
         limit = min(self.limits.seconds, start) / len(self.folds.splits)
-        if start < self.limits.total_seconds * LEAST:
-            return Rehearsal(0.0, ended=True)
         found = rehearse(model, self.folds, self.clock, limit)
         took = start - self.left()
         if not found.ended and found.seconds > share and took < share * SHORT:
@@ -116,8 +117,6 @@ class _Turns:
         left, total = self.left(), f"total_seconds={self.limits.total_seconds:g}"
         if not foretold.ended and foretold.seconds <= min(self.limits.seconds, left):
             return None
-        if not foretold.seconds:
-            return left_out(name, f"nothing was left of {total}; give more")
         takes = f"all {len(self.folds.splits)} folds would take {foretold}"
         if self.limits.seconds <= left:
             reason = f"{takes}, and seconds={self.limits.seconds:g} allows less; give more"

@@ -28,7 +28,7 @@ from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize
-from featrec.recipes._names import RECIPES, describe, resolve, variants
+from featrec.recipes._names import RECIPES, SEPARATOR, describe, resolve, variants
 
 __all__ = ["suggest"]
 
@@ -113,7 +113,7 @@ def suggest(
         folds = Folds(given[rows], y[rows], splits)
         computing = {"n_jobs": n_jobs, "random_state": random_state}
         made = {name: _made(name, candidate, seen, computing) for name, candidate in candidates.items()}
-        made = dict(sorted(made.items(), key=lambda item: _learns_words(item[1][0])))
+        made = dict(sorted(made.items(), key=lambda item: (_learns_words(item[1][0]), SEPARATOR in item[0])))
         trials = tried_in_turn(made, folds, limits, clock, start, verbose)
     ranked = sorted_trials(trials)
     first = suggested(ranked, folds.labels, 1 - confidence)
