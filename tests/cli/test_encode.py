@@ -287,7 +287,7 @@ def test_the_codes_of_a_model_that_learned_from_mirrored_copies(place, out, prob
     model = recipes.vlad_svm(**options).fit(pictures, labels)
     save(model, out.with_name("mirrored.featrec"))
     assert encode(out.with_name("mirrored.featrec"), *pictures, "--out", out) == 0
-    inner = model if probability is None else model.calibrated_classifiers_[0].estimator
+    inner = model if probability is None else model.estimator_
     assert np.array_equal(np.load(out), inner.model_[:-1].transform(pictures))
 
 
