@@ -313,6 +313,7 @@ def test_the_default_runs_and_every_name_in_its_table_can_be_trained(tmp_path, c
     assert {trial["name"] for trial in found["trials"]} == set(variants())
     assert "Error" not in " ".join(trial["remark"] for trial in found["trials"])
     assert found["first"] is not None
+    assert sorted(found["paths"]) == sorted(str(path) for path in (tmp_path / "images").rglob("*.png"))
     *_, words = capsys.readouterr().out.splitlines()
     assert words == f"next: featrec train {tmp_path / 'images'} --recipe {found['first']} --out my.model"
     for trial in found["trials"]:

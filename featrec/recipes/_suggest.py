@@ -17,7 +17,7 @@ from featrec.descriptors import ColorHistogram, Patches
 from featrec.evaluation import Suggestion
 from featrec.evaluation._clock import work_clock
 from featrec.evaluation._evaluate import check_confidence
-from featrec.evaluation._labels import as_labels
+from featrec.evaluation._labels import as_labels, paths_of
 from featrec.evaluation._preflight import refuse_no_model
 from featrec.evaluation._suggestion import suggested
 from featrec.evaluation._trials import Folds, sorted_trials
@@ -117,7 +117,8 @@ def suggest(
         trials = tried_in_turn(made, folds, limits, clock, start, verbose)
     ranked = sorted_trials(trials)
     first = suggested(ranked, folds.labels, 1 - confidence)
-    return Suggestion(tuple(ranked), first, len(y), rows, folds.labels, cv, too_small, confidence)
+    paths = paths_of(folds.images)
+    return Suggestion(tuple(ranked), first, len(y), rows, folds.labels, cv, too_small, confidence, paths)
 
 
 def _candidates(wanted: Any) -> dict[str, Any]:
