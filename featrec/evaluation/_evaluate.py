@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ def count_dropped(*folders: Any) -> int:
 
 def check_confidence(confidence: float) -> None:
     """A share strictly between 0 and 1."""
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise InputError(f"confidence lies between 0 and 1, such as 0.95; got {confidence!r}")
 
 
