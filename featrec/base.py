@@ -33,9 +33,11 @@ __all__ = [
     "Tags",
     "Transformer",
     "check_alike",
+    "check_all_parameters",
     "check_bags",
     "check_is_fitted",
     "check_one_label_each",
+    "is_search",
     "positive_integer",
     "real_number",
     "refuse_empty",
@@ -118,6 +120,21 @@ class CodesOutput:
         import pandas
 
         return pandas.DataFrame(codes, index=index)
+
+
+def check_all_parameters(model: Any) -> None:
+    """Check the parameters of an estimator and of all inside it, before any work; what a search would set is left to it."""
+    values = () if is_search(model) else (model, *getattr(model, "get_params", dict)().values())
+    for value in values:
+        if isinstance(value, Estimator):
+            value._check_parameters()
+        elif isinstance(value, BaseEstimator) and hasattr(value, "_parameter_constraints"):
+            value._validate_params()
+
+
+def is_search(model: Any) -> bool:
+    """Whether a model tries other parameters than those it has."""
+    return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ from featrec.exceptions import InputError
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network", "parse_options"]
+__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network"]
 
 NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N]"
 NETWORK_OPTIONS = ("layer", "preprocessing", "size")
@@ -33,23 +31,6 @@ def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: 
     from featrec import recipes
 
     return _seeded(recipes.make(name, verbose=verbosity() if verbose is None else verbose, **options), seed)
-
-
-def parse_options(name: str, texts: Sequence[str]) -> dict[str, Any]:
-    """A recipe's options from ``NAME=VALUE``: values as in TOML; anything else is a text."""
-    from featrec.cli._bench_config import check_recipe
-
-    options = {}
-    for text in texts:
-        option, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set takes NAME=VALUE, such as n_words=400 or mirror=true; got {text!r}")
-        try:
-            options[option.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[option.strip()] = value
-    check_recipe(name, options)
-    return options
 
 
 def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:

@@ -10,7 +10,8 @@ from typing import Any
 
 from featrec.cli._failures import going_on
 from featrec.cli._folders import add_folder, read_split
-from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_options
+from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
+from featrec.cli._options import OPTION_HELP, parse_options
 from featrec.cli._terminal import say
 from featrec.exceptions import ImageError, InputError
 
@@ -23,10 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists")
     model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
-    told = "an option of the recipe, such as mirror=true; again for another"
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=told)
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=OPTION_HELP)
     parser.add_argument(
-        "--probability", choices=["calibrated"], help="fit probabilities, which 'featrec predict --min-confidence' asks for"
+        "--probability",
+        choices=["calibrated"],
+        help="fit probabilities, which 'featrec predict --min-confidence' asks for; this fits the classifier six times. "
+        "calibrated: a curve for each class, which may change labels",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="the model file to write")
     parser.add_argument("--force", action="store_true", help="replace a model file that is there")
