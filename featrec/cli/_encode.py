@@ -238,8 +238,8 @@ def _write_names(pictures: Pictures, file: CodesFile) -> None:
     growing = target.with_name(target.name + ".part")
     with open(growing, "w", newline="", encoding="utf-8", errors="surrogateescape") as table:
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["row", "path", "error"])
-        writer.writerows((row, pictures.name(row), reasons.get(row, "")) for row in range(len(pictures)))
+        writer.writerow(["row", "path", "label", "error"])
+        writer.writerows((row, pictures.name(row), pictures.labels[row], reasons.get(row, "")) for row in range(len(pictures)))
         table.flush()
         os.fsync(table.fileno())
     os.replace(growing, target)

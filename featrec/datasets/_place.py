@@ -77,5 +77,5 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
         shown = shown if len(shown) <= 8 else [*shown[:8], "..."]
         raise DatasetError(
             f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
-            "Name the two folders (train=..., test=...); one folder of classes is read by ImageFolder(path)."
+            "Rename the two folders, or in Python name them (train=..., test=...); one folder of classes is read by ImageFolder(path)."
         )
