@@ -6,13 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featrec.cli._numbers import seed as number_of_seed
+from featrec.cli._numbers import threads
 from featrec.cli._terminal import verbosity
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network"]
+__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network", "read_model"]
 
 NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N]"
 NETWORK_OPTIONS = ("layer", "preprocessing", "size")
@@ -20,13 +22,13 @@ NETWORK_OPTIONS = ("layer", "preprocessing", "size")
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
     """What decides how long it takes, and what is drawn."""
-    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="threads; -1, the default, uses all processors")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of everything that is drawn (0)")
+    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument("--seed", metavar="N", type=number_of_seed, default=0, help="of everything that is drawn (0)")
 
 
 def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
     """The recipe with that name; drawn from `seed`, telling its progress on a terminal."""
-    if name == "cnn_svm":
+    if name.partition(":")[0] == "cnn_svm":
         raise InputError(f"cnn_svm needs the file of a network: --cnn {NETWORK_FORM}")
     from featrec import recipes
 
@@ -56,6 +58,15 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
         options[key] = _size(value) if key == "size" else value
         file = rest
     return file, options
+
+
+def read_model(path: str) -> Any:
+    """The model in a file that a command is given."""
+    from featrec.persistence import load
+
+    if not Path(path).exists():
+        raise InputError(f"there is no file {path!r}; a model is a file that 'featrec train' has written")
+    return load(path)
 
 
 def _size(value: str) -> tuple[int, int]:

@@ -20,28 +20,31 @@ class Pictures:
     ----------
     items : list
         The path of a file, or an image in an archive, which has a ``path`` and can be read.
+    skipped : list of str, optional
+        Paths of what was not taken in folders and archives.
     labels : list of str, optional
         Of each, empty where it is not known.
     """
 
     holds_images = True
 
-    def __init__(self, items: list[Any], labels: list[str] | None = None):
+    def __init__(self, items: list[Any], skipped: list[str] | None = None, labels: list[str] | None = None):
         self.items = items
         self.labels = [""] * len(items) if labels is None else labels
+        self.skipped = skipped or []
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
-            return Pictures(self.items[key], self.labels[key])
+            return Pictures(self.items[key], labels=self.labels[key])
         return picture_of(self.items[key])
 
     def take(self, rows: Iterable[int]) -> Pictures:
         """Some of them."""
         rows = list(rows)
-        return Pictures([self.items[row] for row in rows], [self.labels[row] for row in rows])
+        return Pictures([self.items[row] for row in rows], labels=[self.labels[row] for row in rows])
 
     def name(self, position: int) -> str:
         """The path; in an archive the archive's goes before."""
@@ -70,10 +73,10 @@ def _stamp(path: str) -> Any:
 
 
 def gather(files: Iterable[str]) -> Pictures:
-    """What the words of a command line name, in their order; no picture is opened."""
-    pictures = Pictures([], [])
+    """What the words of a command line name, in their order; no image is opened."""
+    pictures = Pictures([])
     for file in files:
-        items, labels = list(named(file)), labels_of(file)
+        items, labels = list(named(file, pictures.skipped)), labels_of(file)
         pictures.items += items
         pictures.labels += [labels.get(name_of(item), "") for item in items]
     if not len(pictures):
@@ -95,8 +98,11 @@ def name_of(item: Any) -> str:
     return item if isinstance(item, str) else item.path
 
 
-def named(file: str) -> Iterator[Any]:
-    """What one word of a command line names: a picture, those of a folder, an archive or a list; - is a list that comes in."""
+def named(file: str, skipped: list[str] | None = None) -> Iterator[Any]:
+    """What one word of a command line names: an image, those of a folder, an archive or a list; - is a list that comes in.
+
+    What is not taken in a folder or an archive is added to `skipped`.
+    """
     from featrec.datasets._manifest import is_manifest
     from featrec.datasets._place import is_archive
 
@@ -107,31 +113,37 @@ def named(file: str) -> Iterator[Any]:
 
         yield from ImageFolder(file).paths
     elif os.path.isdir(file) or is_archive(file):
-        yield from _inside(file)
+        yield from _inside(file, [] if skipped is None else skipped)
     else:
         yield file
 
 
 def labels_of(file: str) -> dict[str, str]:
     """The label of each image by its path, where a word names a manifest or class folders; nothing is known otherwise."""
+    import warnings
+
     from featrec.datasets import ImageFolder
     from featrec.exceptions import DatasetError
 
     if file == "-":
         return {}
     try:
-        halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what was skipped is told once, by those who list the images
+            halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
     except DatasetError:  # a file, or a folder without class folders
         return {}
     return {path: str(label) for half in halves for path, label in zip(half.paths, half.labels, strict=True)}
 
 
-def _inside(place: str) -> list[Any]:
-    """All pictures in a folder or an archive, at any depth, sorted by the parts of their names."""
+def _inside(place: str, skipped: list[str]) -> list[Any]:
+    """All images in a folder or an archive, at any depth, sorted by the parts of their names."""
     from featrec.datasets._place import tree_of
 
-    pictures = tree_of(place).pictures
-    if not pictures:
-        raise InputError(f"there is no picture in {place!r}")
-    found = [pictures[parts] for parts in sorted(pictures)]
-    return [picture if hasattr(picture, "archive") else picture.path for picture in found]
+    tree = tree_of(place)
+    if not tree.pictures:
+        raise InputError(f"there is no image in {place!r}")
+    tree.warn_of_skipped()
+    skipped += sorted(tree.skipped)
+    found = [tree.pictures[parts] for parts in sorted(tree.pictures)]
+    return [image if hasattr(image, "archive") else image.path for image in found]

@@ -49,9 +49,7 @@ def summaries() -> dict[str, str]:
             elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == "RECIPES":
                 order = [part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in _imported(tree)]
     presets = _presets()
-    return {
-        name: line for recipe in order for name, line in ((recipe, found[recipe]), *presets.get(recipe, {}).items())
-    }
+    return {name: line for recipe in order for name, line in ((recipe, found[recipe]), *presets.get(recipe, {}).items())}
 
 
 def _presets() -> dict[str, dict[str, str]]:
@@ -71,5 +69,7 @@ def _modules() -> Iterator[ast.Module]:
 
 def _imported(tree: ast.Module) -> set[str]:
     """The names that a module takes from others of the recipes."""
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith("featrec.recipes.")]
+    imports = [
+        node for node in tree.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith("featrec.recipes.")
+    ]
     return {alias.name for node in imports for alias in node.names}

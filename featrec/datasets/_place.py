@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from featrec.datasets._archive import Archive, archive_kind, archive_tree
 from featrec.datasets._manifest import MANIFESTS
@@ -13,7 +13,7 @@ from featrec.datasets._tree import LAYOUT, Tree, folder_tree, is_hidden
 from featrec.datasets._zip import Zip
 from featrec.exceptions import DatasetError
 
-__all__ = ["half_trees", "is_archive", "tree_of"]
+__all__ = ["half_trees", "is_archive", "refuse_unknown_classes", "tree_of"]
 
 OTHER_ARCHIVES = (".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
 
@@ -48,7 +48,7 @@ def _refuse_file(path: str) -> NoReturn:
         )
     raise DatasetError(
         f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; a manifest ends in .csv; "
-        "one picture is read by featrec.images.read_image."
+        "a single image goes to 'featrec predict', or in Python to featrec.images.read_image."
     )
 
 
@@ -77,5 +77,18 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
         shown = shown if len(shown) <= 8 else [*shown[:8], "..."]
         raise DatasetError(
             f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
-            "Rename the two folders, or in Python name them (train=..., test=...); one folder of classes is read by ImageFolder(path)."
+            "Rename the two folders, or in Python name them (train=..., test=...); one folder of classes is read by "
+            "ImageFolder(path)."
+        )
+
+
+def refuse_unknown_classes(train: Any, test: Any) -> None:
+    """Of two halves of one folder."""
+    unknown = sorted(set(test.classes) - set(train.classes))
+    if unknown:
+        lacking = sorted(set(train.classes) - set(test.classes))
+        beside = f" (and lacks {lacking})" if lacking else ""
+        raise DatasetError(
+            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} has not; "
+            "nothing can be learned about them. Rename them alike, or take them out."
         )

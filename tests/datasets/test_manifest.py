@@ -55,7 +55,7 @@ def test_rows_in_their_order(root):
         assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
         assert list(folder.metadata) == ["person"]
         assert folder.skipped == []
-        assert repr(folder).startswith("ImageFolder(3 pictures, 2 classes, '")
+        assert repr(folder).startswith("ImageFolder(3 images, 2 classes, '")
 
 
 def test_a_part_keeps_its_columns(root):
@@ -111,7 +111,8 @@ def test_other_names_of_columns(root):
     table = write(root, "file,kind", "pictures/3.png,smile")
     assert len(ImageFolder.from_manifest(table, path="file", label="kind")) == 1
     with pytest.raises(
-        DatasetError, match=r"no column 'path' and no column 'label' in its first line; it has \['file', 'kind'\]\. Rename the columns to"
+        DatasetError,
+        match=r"no column 'path' and no column 'label' in its first line; it has \['file', 'kind'\]\. Rename the columns to",
     ):
         ImageFolder(table)
     with pytest.raises(DatasetError, match=r"no column 'label' in its first line"):
@@ -144,7 +145,7 @@ def test_labels_are_composed_and_trimmed(root):
         ("pictures/../pictures/3.png,frown", r"line 3 .*: path '.*' stands in line 2 already"),
         ("pictures/9.png,smile", r"line 3 .*: path 'pictures/9\.png' names no file; paths start at"),
         ("pictures\\1.png,smile", r"line 3 .*names no file; .* or write '/' between the parts"),
-        ("pictures,smile", r"line 3 .*: path 'pictures' is no file; a row names one picture"),
+        ("pictures,smile", r"line 3 .*: path 'pictures' is no file; a row names one image"),
         (".,smile", r"line 3 .*: path '\.' leads out of"),
         ("../secret.png,smile", r"line 3 .*: path '\.\./secret\.png' leads out of '.*'; put the manifest above all images"),
         ("pictures/../../secret.png,smile", r"line 3 .*: path .* leads out of"),
