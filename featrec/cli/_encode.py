@@ -219,7 +219,7 @@ def _inside(model: Any) -> Any:
 def _check_out(out: Path) -> None:
     if out.suffix != ".npy":
         raise InputError(f"--out names a file of numpy's, which ends in .npy; got {str(out)!r}")
-    check_outputs(out)
+    check_outputs(out, example="codes.npy")
 
 
 def _names_file(out: Path) -> Path:

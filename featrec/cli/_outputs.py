@@ -11,13 +11,13 @@ from featrec.exceptions import InputError
 __all__ = ["check_outputs"]
 
 
-def check_outputs(*outs: Path | None) -> None:
+def check_outputs(*outs: Path | None, example: str = "result.json") -> None:
     """Each given path can be written; a file that is there is replaced."""
     for out in outs:
         if out is None:
             continue
         if out.is_dir():
-            raise InputError(f"{out} is a folder; name the file to write, such as {out / 'result.json'}")
+            raise InputError(f"{out} is a folder; name the file to write, such as {out / example}")
         if not out.parent.is_dir():
             raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
         if not _can_write(out):

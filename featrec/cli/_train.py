@@ -76,6 +76,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_output(out: Path, force: bool) -> None:
-    check_outputs(out)
+    check_outputs(out, example="model.featrec")
     if out.exists() and not force:
         raise InputError(f"{out} exists; --force replaces it")
