@@ -105,7 +105,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     if cache.folder is None:
         raise InputError("nothing is compiled where NUMBA_DISABLE_JIT is set; unset it first")
     start = time.perf_counter()
-    left_out = {name: reason for name in wanted if (reason := _reason_against(name))}
+    left_out = {name: reason for name in wanted if (reason := reason_against(name))}
     rows: list[Row] = []
     todo = _in_order([name for name in wanted if name not in left_out])
     _tell(verbose, f"compiling what {len(todo)} recipes need into {cache.folder}")
@@ -124,7 +124,7 @@ def _wanted(recipes: Iterable[str] | None) -> list[str]:
     return names() if recipes is None else list(dict.fromkeys(recipes))
 
 
-def _reason_against(name: str) -> str:
+def reason_against(name: str) -> str:
     """Why nothing of a recipe can be compiled here; empty where it can. An unknown name is refused."""
     if name in RECIPES:
         for parameter in inspect.signature(RECIPES[name]).parameters.values():
@@ -149,7 +149,7 @@ def _warm_one(name: str) -> Row:
     try:
         with warming(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _use(make(name))
+            use(make(name))
         problem = ""
     except Exception as error:  # one recipe that fails must not cost what the others need
         problem = " ".join(f"{type(error).__name__}: {error}".split())
@@ -157,7 +157,7 @@ def _warm_one(name: str) -> Row:
     return Row(name, after.n_loops - before.n_loops, after.seconds - before.seconds, problem)
 
 
-def _use(model: Any) -> None:
+def use(model: Any) -> None:
     """Fit and ask the model, and ask a copy whose arrays cannot be written, as on a cluster or in a memory map."""
     images = _images()
     model.fit(images, np.arange(len(images)) % 2)
