@@ -5,6 +5,7 @@ A network under its published level is told as undertrained and supports no clai
 
 from __future__ import annotations
 
+import json
 import statistics
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 from scipy.stats import ttest_1samp
 
+from featrec import recipes
 from featrec.cli._bench_answers import answers
+from featrec.cli._bench_results import DECIDES, described
 from featrec.cli._bench_table import markdown, place, without_seed
 from featrec.evaluation._measures import mcnemar, wilson_interval
 
@@ -86,9 +89,29 @@ def _calls(entries: Sequence[Entry]) -> list[str]:
     for one in entries:
         run = one.runs[0]
         if run["options"]:
-            options = ", ".join(f"{name}={value!r}" for name, value in run["options"].items())
-            calls.append(f"- {one.title} is `recipes.{run['recipe']}({options})`")
+            calls.append(f"- {one.title} is `{call_of(run)}`")
     return calls
+
+
+def call_of(run: Mapping[str, Any]) -> str:
+    """The call that makes a row's model: by the name of a preset, if one has the parameters of the row."""
+    recipe, options = run["recipe"], run["options"]
+    for preset, chosen in (recipes.presets(recipe) if recipe in recipes.names() else {}).items():
+        more = {name: value for name, value in options.items() if name not in chosen}
+        if agrees(recipes.make(recipe, preset=preset, **more), run["parameters"]):
+            name = f"{recipe}:{preset}"
+            return f"recipes.make({', '.join([repr(name), *_written(more)])})"
+    return f"recipes.{recipe}({', '.join(_written(options))})"
+
+
+def agrees(model: Any, parameters: Mapping[str, Any]) -> bool:
+    """Whether a model has the parameters of a row; those that came later do not count, nor do seeds."""
+    now = json.loads(json.dumps(described(dict.fromkeys(DECIDES), model)["parameters"]))
+    return all(now.get(name, "gone") == value for name, value in parameters.items() if not name.endswith("random_state"))
+
+
+def _written(options: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={value!r}" for name, value in options.items()]
 
 
 def sentences(entries: Sequence[Entry]) -> list[str]:

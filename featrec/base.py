@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
@@ -34,18 +35,23 @@ __all__ = [
     "Tags",
     "Transformer",
     "check_alike",
+    "check_all_parameters",
     "check_bags",
     "check_is_fitted",
     "check_one_label_each",
+    "is_search",
     "positive_integer",
     "real_number",
     "refuse_empty",
+    "rows_of",
     "sample_descriptors",
     "warn_of_empty_bags",
     "warn_of_failures",
+    "why_empty",
 ]
 
-WHY_EMPTY = "They may be flat, too small for the extractor (Resize first) or without key points (DenseSIFT needs none)."
+# Where it is not known what described the images.
+WHY_EMPTY = "They may be flat or too small for the extractor (Resize first), or it looks for key points and found none."
 
 JOBS = {"n_jobs": [None, Integral]}
 VERBOSE = {"verbose": ["verbose"]}
@@ -76,6 +82,13 @@ class Estimator(BaseEstimator):
         self._validate_params()
         if getattr(self, "verbose", 0):
             tell_of_compiling()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore an estimator; a parameter that is younger than its file has its default, so it can be shown and cloned."""
+        super().__setstate__(state)
+        for parameter in inspect.signature(type(self).__init__).parameters.values():
+            if parameter.default is not inspect.Parameter.empty:
+                self.__dict__.setdefault(parameter.name, parameter.default)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -122,6 +135,26 @@ class CodesOutput:
         import pandas
 
         return pandas.DataFrame(codes, index=index)
+
+
+def rows_of(X: Any, rows: np.ndarray) -> Any:
+    """Some rows of an array, a list, a table or lazy images."""
+    return _safe_indexing(X, rows)
+
+
+def check_all_parameters(model: Any) -> None:
+    """Check the parameters of an estimator and of all inside it, before any work; what a search would set is left to it."""
+    values = () if is_search(model) else (model, *getattr(model, "get_params", dict)().values())
+    for value in values:
+        if isinstance(value, Estimator):
+            value._check_parameters()
+        elif isinstance(value, BaseEstimator) and hasattr(value, "_parameter_constraints"):
+            value._validate_params()
+
+
+def is_search(model: Any) -> bool:
+    """Whether a model tries other parameters than those it has."""
+    return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:
@@ -236,21 +269,32 @@ def check_alike(bags: Sequence[Bag]) -> None:
         raise InputError(f"descriptors must have one width; these have {sorted(width for _, width in kinds)}")
 
 
-def refuse_empty(sample: Bag, n_images: int, stage: str) -> None:
-    """Nothing can be learned from images without descriptors; the sample has the size of one."""
+def why_empty(bags: Bags) -> str:
+    """Why images may have given no descriptors, as the extractor says that described them, and the way out."""
+    for step in (*bags.steps, getattr(bags.source, "step", None)):
+        extractor = type(getattr(step, "__self__", step))
+        if hasattr(extractor, "why_empty"):
+            return str(extractor.why_empty).format(name=extractor.__name__)
+    return WHY_EMPTY
+
+
+def refuse_empty(sample: Bag, bags: Bags, stage: str) -> None:
+    """Nothing can be learned from bags without descriptors; the sample has the size of one of the images."""
     if not len(sample.descriptors):
         one = "" if sample.size is None else f", one of them of {sample.size[0]}×{sample.size[1]} pixels,"
-        raise InputError(f"{stage}: nothing but empty bags; none of the {n_images} images{one} gave a descriptor. {WHY_EMPTY}")
+        raise InputError(
+            f"{stage}: nothing but empty bags; none of the {len(bags)} images{one} gave a descriptor. {why_empty(bags)}"
+        )
 
 
-def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0) -> None:
+def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0, why: str = WHY_EMPTY) -> None:
     """One warning for a batch, with the count."""
     if failed:
         others = f", and {count - failed} gave no descriptors" if count > failed else ""
         warn_of_failures(failed, total, stage, others)
     elif count:
         warnings.warn(
-            f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. {WHY_EMPTY}",
+            f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. {why}",
             EmptyBagWarning,
             stacklevel=3,
         )

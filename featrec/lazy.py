@@ -17,7 +17,7 @@ from featrec.bag import Bag
 from featrec.exceptions import ImageError, InputError
 from featrec.parallel import map_batches
 
-__all__ = ["Bags", "Failure", "Failures", "Images", "place", "resolve_key"]
+__all__ = ["Bags", "Failure", "Failures", "Images", "note_unreadable", "place", "resolve_key", "unreadable_rows"]
 
 
 # The item that is being computed, for warnings that name it: a lazy sequence and the position in it.
@@ -28,6 +28,29 @@ def place() -> str:
     """Where the picture that is being computed stands: its number and its path."""
     found = _AT.get()
     return "a picture" if found is None else found[0].place(found[1])
+
+
+# Who wants to know the rows of a batch that stand for images which could not be used: the batch's length, and the rows.
+_UNREADABLE: ContextVar[tuple[int, set[int]] | None] = ContextVar("unreadable", default=None)
+
+
+@contextmanager
+def unreadable_rows(n: int) -> Iterator[set[int]]:
+    """The rows of a batch of `n` whose images could not be used, where extractors inside are told to go on."""
+    rows: set[int] = set()
+    token = _UNREADABLE.set((n, rows))
+    try:
+        yield rows
+    finally:
+        _UNREADABLE.reset(token)
+
+
+def note_unreadable(batch: _Lazy, failures: Iterable[Failure]) -> None:
+    """Tell who asked for it which rows of a batch stand for images that could not be used."""
+    wanted = _UNREADABLE.get()
+    if wanted is not None and len(batch) == wanted[0]:
+        failed = {failure.index for failure in failures}
+        wanted[1].update(row for row, position in enumerate(batch._positions.tolist()) if position in failed)
 
 
 def resolve_key(key: Any, n: int) -> int | np.ndarray:
@@ -116,7 +139,16 @@ class _Lazy:
         self.steps = steps
         self.rows = np.arange(len(source)) if rows is None else rows
         self.index = index
-        self._positions = self.rows if names is None else names
+        # What errors count: places in the whole, where the source is a part and knows its own.
+        if names is None:
+            known = getattr(source, "positions", None)
+            names = self.rows if known is None else known[self.rows]
+        self._positions = names
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Where the items stand in the sequence that was given first, if this is a part; errors count so."""
+        return self._positions
 
     @property
     def shape(self) -> tuple[int]:
@@ -161,7 +193,8 @@ class _Lazy:
         try:
             yield
         except ImageError as error:
-            raise error.at(int(self._positions[position]), self.name(position)) from error.__cause__
+            counted = getattr(self.source, "counted", "")
+            raise error.at(int(self._positions[position]), self.name(position), counted) from error.__cause__
         except Exception as error:
             error.add_note(f"at {self.place(position)}")
             raise

@@ -1,7 +1,7 @@
 """Fit and ask every recipe with images as users have them, and print each loop that was not ready for it.
 
-    python tests/fit_as_users_do.py few       after the fits of warm in this process, whatever the cache holds
-    python tests/fit_as_users_do.py cached    with what the cache holds: what is printed had to be compiled
+python tests/fit_as_users_do.py few       after the fits of warm in this process, whatever the cache holds
+python tests/fit_as_users_do.py cached    with what the cache holds: what is printed had to be compiled
 """
 
 import sys

@@ -20,6 +20,7 @@ from featrec.base import (
     sample_descriptors,
     warn_of_empty_bags,
 )
+from featrec.classifiers import WideRidge
 from featrec.exceptions import EmptyBagWarning, InputError, MetricError
 
 
@@ -212,3 +213,11 @@ def test_no_output_container_reaches_subclasses_of_subclasses():
 
     assert isinstance(Second().set_output(transform="pandas").transform(None), Images)
     assert isinstance(clone(Second()).transform(None), Images)
+
+
+def test_a_parameter_younger_than_the_model_file_has_its_default():
+    model = WideRidge(alphas=0.5)
+    state = {name: value for name, value in model.__getstate__().items() if name != "class_weight"}
+    old = WideRidge.__new__(WideRidge)
+    old.__setstate__(state)
+    assert clone(old).get_params() == WideRidge(alphas=0.5).get_params()

@@ -103,7 +103,7 @@ def test_a_bad_first_picture_does_not_hinder_fit(pictures):
 
 
 def test_nothing_but_bad_pictures_is_an_error(pictures):
-    with pytest.raises(InputError, match=r"none of the 2 pictures can be used; the first: image 0"):
+    with pytest.raises(InputError, match=r"none of the 2 images can be used; the first: image 0"):
         HOG(on_error="empty").fit([pictures[2], pictures[5]])
     with pytest.raises(InputError, match="empty"):
         BagOfWords(3).fit(DenseSIFT(on_error="empty").transform([pictures[2], pictures[5]]))

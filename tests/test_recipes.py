@@ -1,7 +1,10 @@
 """What must work for every recipe, because it works for every scikit-learn pipeline."""
 
+import inspect
+import json
 import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,12 +14,14 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.svm import LinearSVC
 
+from benchmarks.comparison import agrees
 from featrec import recipes
 from featrec.datasets import load_dataset
 from featrec.descriptors import HOG
 from featrec.exceptions import EmptyBagWarning, InputError
 from featrec.persistence import load, save
 from featrec.preprocessing import Augmented, Resize
+from featrec.recipes._presets import PRESETS
 from tests.tiny_network import write_tiny_network
 
 DENSE = {"step": 8, "bin_sizes": (4, 6)}
@@ -25,9 +30,9 @@ SMALL = {
     "orb_knn": {"n_words": 8},
     "color_forest": {"n_estimators": 10},
     "phow_svm": {"n_words": 8, **DENSE},
-    "vlad_svm": {"n_words": 4, "n_components": 10, **DENSE},
-    "fisher_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
-    "fisher_lbp_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
+    "vlad_svm": {"n_words": 4, "n_dimensions": 10, **DENSE},
+    "fisher_svm": {"n_words": 4, "n_dimensions": 10, **DENSE},
+    "fisher_lbp_svm": {"n_words": 4, "n_dimensions": 10, **DENSE},
     "patches_ridge": {"n_words": 40},
     "patches_kernel": {"n_words": 40},
 }
@@ -216,6 +221,132 @@ def test_patches_are_right_about_digits(name, options):
 def test_patches_see_something():
     with pytest.raises(InputError, match="several of these; got none"):
         recipes.patches_ridge(color=[])
+
+
+GENERAL = {
+    "probability": None,
+    "class_weight": None,
+    "on_error": "raise",
+    "cache": None,
+    "random_state": 0,
+    "n_jobs": 2,
+    "verbose": 0,
+}
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_one_loop_makes_every_recipe(name, network):
+    options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
+    assert hasattr(recipes.make(name, **options, **GENERAL), "fit")
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_every_recipe_has_the_general_options_with_the_same_defaults(name):
+    parameters = inspect.signature(getattr(recipes, name)).parameters
+    assert {option: parameters[option].default for option in GENERAL} == GENERAL | {"n_jobs": None}
+    assert list(parameters)[-len(GENERAL) :] == list(GENERAL)
+
+
+WITHOUT_WEIGHTS = {"tiny_knn", "orb_knn"}
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_class_weight_reaches_the_classifier_or_warns(name, network):
+    options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
+    if name in WITHOUT_WEIGHTS:
+        with pytest.warns(UserWarning, match=f"class_weight='balanced' has no effect in {name}"):
+            recipes.make(name, class_weight="balanced")
+        return
+    model = recipes.make(name, **options, class_weight="balanced")
+    assert model[-1].get_params()["class_weight"] == "balanced"
+
+
+@pytest.mark.parametrize("name", [name for name in recipes.names() if name not in NETWORKS])
+def test_cache_reaches_every_extractor(name, network, tmp_path):
+    options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
+    parameters = recipes.make(name, **options, cache=tmp_path).get_params()
+    caches = [value for key, value in parameters.items() if key.endswith("__cache")]
+    assert caches
+    assert all(value == tmp_path for value in caches)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_of_pixels_have_no_rows_of_zeros(name):
+    with pytest.raises(InputError, match=rf"on_error of {name} is .*ImageFolder\(on_error=\"drop\"\)"):
+        recipes.make(name, on_error="empty")
+
+
+@pytest.mark.parametrize(
+    ("name", "former", "option"),
+    [
+        ("vlad_svm", "n_components", "n_dimensions"),
+        ("fisher_svm", "n_components", "n_words"),
+        ("fisher_lbp_svm", "n_components", "n_words"),
+    ],
+)
+def test_former_names_of_options_warn(name, former, option):
+    with pytest.warns(FutureWarning, match=f"{former} of {name} is called {option} now"):
+        old = recipes.make(name, **{former: 7})
+    assert str(old.get_params()) == str(recipes.make(name, **{option: 7}).get_params())
+    with pytest.raises(InputError, match=f"{former} is the former name of {option}"):
+        recipes.make(name, **{former: 7, option: 7})
+
+
+def test_temperature_keeps_labels_and_calibration_refuses_small_classes(shapes):
+    images, labels, unseen = shapes
+    kept = np.flatnonzero(np.cumsum(labels == labels[0]) * (labels == labels[0]) < 4)
+    images, labels = [images[row] for row in kept], labels[kept]
+    plain = recipes.hog_svm().fit(images, labels).predict(unseen)
+    np.testing.assert_array_equal(recipes.hog_svm(probability="temperature").fit(images, labels).predict(unseen), plain)
+    with pytest.raises(InputError, match=r'has 3 of the 5 items .* in a recipe probability="temperature"'):
+        recipes.hog_svm(probability="calibrated").fit(images, labels)
+    with pytest.raises(InputError, match='probability is "calibrated", "temperature" or None; got True'):
+        recipes.hog_svm(probability=True)
+
+
+def test_presets_are_options_under_a_name(network):
+    assert recipes.presets("patches_kernel")["digits"]["deskew"] is True
+    assert recipes.presets("tiny_knn") == {}
+    by_name, by_option = recipes.make("patches_kernel:digits"), recipes.make("patches_kernel", preset="digits")
+    by_hand = recipes.patches_kernel(**recipes.presets("patches_kernel")["digits"])
+    assert str(by_name.get_params()) == str(by_option.get_params()) == str(by_hand.get_params())
+    changed = recipes.make("patches_kernel:digits", n_words=7)
+    assert "vocabulary=7" in str(changed.get_params())
+    assert "99.43 % on mnist" in recipes.describe("patches_kernel:digits")
+    for name, told in [
+        ("patches_kernel:digit", r"no preset 'digit' \(did you mean 'digits'\?\); it has digits, clothes, objects"),
+        ("tiny_knn:digits", "the recipe 'tiny_knn' has no preset 'digits'; it has none"),
+        ("patch_kernel:digits", "there is no recipe 'patch_kernel'.*Did you mean 'patches_kernel'"),
+    ]:
+        with pytest.raises(InputError, match=told):
+            recipes.make(name)
+        with pytest.raises(InputError, match=told):
+            recipes.describe(name)
+    with pytest.raises(InputError, match="names the preset 'digits' and preset='clothes' another one"):
+        recipes.make("patches_kernel:digits", preset="clothes")
+
+
+def measured():
+    """Rows of the published benchmarks: standard splits, all training images."""
+    for name in ("small", "scenes"):
+        for line in (Path(__file__).parent.parent / f"benchmarks/results/{name}.jsonl").read_text().splitlines():
+            row = json.loads(line)
+            if row["split"]["kind"] == "standard" and "accuracy" in row and row["split"]["validation"] is None:
+                yield row
+
+
+def test_the_accuracy_of_a_preset_is_that_of_its_rows():
+    rows = list(measured())
+    for recipe, found in PRESETS.items():
+        for preset, one in found.items():
+            model = recipes.make(recipe, preset=preset)
+            same = [
+                row["accuracy"]
+                for row in rows
+                if (row["recipe"], row["dataset"]) == (recipe, one.dataset) and agrees(model, row["parameters"])
+            ]
+            assert same, f"{recipe}:{preset} has not been measured"
+            assert one.accuracy == round(100 * float(np.mean(same)), 2)
 
 
 def test_names_describe_and_make():

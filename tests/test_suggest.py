@@ -14,12 +14,12 @@ from featrec import recipes
 from featrec.cli import main
 from featrec.cli._suggest import _wanted
 from featrec.datasets import load_dataset
-from featrec.evaluation import Suggestion, Trial, _trials
+from featrec.evaluation import Suggestion, Trial, _clock
 from featrec.evaluation._suggestion import suggested
 from featrec.exceptions import ImageError, InputError
 from featrec.preprocessing import Resize
-from featrec.recipes._names import RECIPES
-from featrec.recipes._suggest import _candidates, _made, _Pictures, sample
+from featrec.recipes._names import variants
+from featrec.recipes._suggest import _candidates, _made, _Seen, sample
 
 QUICK = ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "cnn_svm"]
 
@@ -72,7 +72,7 @@ def test_the_same_seed_gives_the_same_figures(found, digits):
 def test_it_is_a_table_and_sentences(found, tmp_path):
     text = str(found)
     assert text == repr(found)
-    assert "of 1,198 pictures, 10 classes, 3 folds; always guessing the largest class would be right for" in text
+    assert "of 1,198 images, 10 classes, 3 folds; always guessing the largest class would be right for" in text
     assert f"Try {found.first} first: " in text
     assert "orb_knn, left out: " in text
     assert "<th>remark</th>" in found._repr_html_()
@@ -102,11 +102,16 @@ CLOCK = Clock()
 
 
 class Slow(ClassifierMixin, BaseEstimator):
-    """Takes a second for each picture that it learns from."""
+    """Takes so many seconds for each image that it learns from; the first fit may take others."""
+
+    def __init__(self, seconds=1.0, first=None):
+        self.seconds = seconds
+        self.first = first
 
     def fit(self, X, y):
+        few = len(X) < 20
         for _ in X:
-            CLOCK.now += 1.0
+            CLOCK.now += self.first if few and self.first is not None else self.seconds
         self.answer_ = y[0]
         self.classes_ = np.unique(y)
         return self
@@ -117,29 +122,106 @@ class Slow(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr(_trials, "time", CLOCK)
+    monkeypatch.setattr(_clock, "time", CLOCK)
+    return CLOCK
 
 
-def test_a_slow_recipe_is_cut_in_the_middle_of_its_fit(digits, clock):
+def spent(digits, **options):
+    """What suggest finds, and the seconds that it takes."""
     before = CLOCK.now
-    found = recipes.suggest(*digits, n_images=60, seconds=10, recipes={"slow": Slow(), "tiny_knn": {}})
-    assert CLOCK.now - before == 22, "eleven pictures to warm up, and eleven in earnest"
-    assert found["slow"].state == "cut"
-    assert found["slow"].accuracy is None
-    assert found["slow"].remark == "10 s were over with 0 of 3 folds done; give it more seconds"
+    found = recipes.suggest(*digits, n_images=60, **options)
+    return found, CLOCK.now - before
+
+
+def test_what_would_not_end_is_left_out_with_its_time(digits, clock):
+    found, seconds = spent(digits, recipes={"slow": Slow(0.5), "tiny_knn": {}})
+    assert seconds == 7, "fourteen images of the rehearsal, and no fit in earnest"
+    assert found["slow"].state == "left out"
+    assert found["slow"].expected_seconds == pytest.approx(3 * 7 * np.sqrt(40 / 14))
+    assert found["slow"].remark == "all 3 folds would take about 35.5 s, and seconds=30 allows less; give more"
     assert found.first == "tiny_knn"
     assert "nothing else could be tried to the end" in str(found)
 
 
-def test_folds_that_are_done_are_told(digits, clock):
-    found = recipes.suggest(*digits, n_images=60, seconds=50, recipes={"slow": Slow()})
+def test_a_rehearsal_ends_where_the_folds_cannot(digits, clock):
+    found, seconds = spent(digits, seconds=12, recipes={"slow": Slow(), "tiny_knn": {}})
+    assert seconds == 5, "a third of twelve seconds for one of three folds, and the image that was begun"
+    assert found["slow"].remark == "all 3 folds would take at least 12.0 s, and seconds=12 allows less; give more"
+    assert found["slow"].expected_seconds == 12
+
+
+def test_the_quickest_come_first_and_the_rest_gets_what_is_left(digits, clock, capsys):
+    models = {"d": Slow(0.25), "c": Slow(0.15), "a": Slow(0.02), "e": Slow(0.3), "b": Slow(0.05)}
+    found, seconds = spent(digits, total_seconds=40, recipes=models, verbose=1)
+    assert {trial.name for trial in found.trials if trial.state == "tried"} == {"a", "b", "c"}
+    assert seconds == pytest.approx(14 * 0.77 + 120 * 0.22)
+    assert found["d"].remark.startswith("all 3 folds would take about 17.7 s, and 2.8")
+    assert found["d"].remark.endswith("of total_seconds=40 were left; give more")
+    out, told = capsys.readouterr()
+    assert out == ""
+    assert told.splitlines()[0] == "trying 5 of 5 on 60 images, 40 s at most"
+    assert [line.split(":")[0] for line in told.splitlines()[1:]] == list("dcaebcde")
+
+
+def test_the_quick_are_tried_though_the_others_use_up_the_time(digits, clock):
+    models = {"quick": Slow(0.01), **{f"slow {number}": Slow(0.2) for number in range(9)}}
+    found, seconds = spent(digits, total_seconds=9, recipes=models)
+    assert seconds < 9.3
+    assert found.first == "quick"
+    assert found["slow 0"].remark == "all 3 folds would take at least 7.66 s, and 0.00 of total_seconds=9 were left; give more"
+    assert found["slow 8"].remark == "nothing was left of total_seconds=9; give more"
+    assert found["slow 8"].expected_seconds is None
+
+
+def test_nothing_is_told_where_nothing_is_asked(digits, capsys):
+    recipes.suggest(*digits, n_images=60, recipes=["tiny_knn"])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_takes_longer_than_foretold_is_cut_after_whole_folds(digits, clock):
+    found, seconds = spent(digits, recipes={"slow": Slow(0.5, first=0.1)})
     trial = found["slow"]
+    assert seconds == pytest.approx(1.4 + 30 + 0.5)
     assert trial.state == "cut"
-    assert (trial.n_folds, trial.fit_seconds) == (1, 40.0)
+    assert (trial.n_folds, trial.fit_seconds) == (1, 20.0)
     assert len(trial.rows) == len(trial.y_pred) == 20
     assert trial.accuracy == pytest.approx((trial.y_pred == found.y_true[trial.rows]).mean())
+    assert trial.remark == "30 s were over with 1 of 3 folds done; give it more seconds and total_seconds"
     assert found.first is None
     assert "nothing to suggest" in str(found)
+
+
+def test_what_is_cut_in_its_first_fold_has_no_figures(digits, clock):
+    found, _ = spent(digits, seconds=10, recipes={"slow": Slow(0.5, first=0.05)})
+    assert found["slow"].state == "cut"
+    assert found["slow"].accuracy is None
+
+
+class Compiles(Slow):
+    """Something is compiled within its first fit."""
+
+    def fit(self, X, y):
+        from numba.core import event
+
+        with event.trigger_event("numba:compile"), event.trigger_event("numba:compile"):
+            CLOCK.now += 500
+        return super().fit(X, y)
+
+
+def test_what_is_compiled_does_not_count(digits, clock):
+    found, seconds = spent(digits, recipes={"compiles": Compiles(0.1)})
+    assert seconds == pytest.approx(4 * 500 + 134 * 0.1)
+    assert found["compiles"].state == "tried"
+    assert found["compiles"].fit_seconds == pytest.approx(4.0)
+
+
+def test_networks_that_learn_from_pixels_come_last(digits, clock):
+    class LeNet5(Slow):
+        """By its name a network."""
+
+    found, _ = spent(digits, recipes={"network": LeNet5(0.06), "slow": Slow(0.1)}, total_seconds=18)
+    assert found["slow"].state == "tried"
+    assert "would take about 4.26 s, and 3.76 of total_seconds=18 were left" in found["network"].remark
 
 
 class Broken(Slow):
@@ -156,7 +238,7 @@ def test_an_error_of_one_model_costs_nothing_of_the_others(digits):
 def test_a_picture_that_cannot_be_read_is_named_before_anything_is_tried(tmp_path):
     for place in range(8):
         Image.new("L", (20, 20), 30 * place).save(tmp_path / f"{place}.png")
-    (tmp_path / "5.png").write_bytes(b"no picture")
+    (tmp_path / "5.png").write_bytes(b"no image")
     paths = [tmp_path / f"{place}.png" for place in range(8)]
     with pytest.raises(ImageError, match=r"5\.png"):
         recipes.suggest(paths, ["a", "b"] * 4, recipes=["tiny_knn"])
@@ -171,9 +253,12 @@ def test_a_picture_that_cannot_be_read_is_named_before_anything_is_tried(tmp_pat
         ({"recipes": {"hog_svm": 3}}, "'hog_svm' in recipes has options, as a dict, or is a model; got int"),
         ({"cv": 1}, "cv is an integer from 2 up; got 1"),
         ({"n_images": 0.5}, "n_images is an integer from 1 up; got 0.5"),
-        ({"seconds": 0}, "seconds is more than 0; got 0"),
+        ({"seconds": 0}, "^seconds is more than 0; got 0"),
+        ({"total_seconds": -1}, "total_seconds is more than 0; got -1"),
+        ({"recipes": {"mine": "hog_svm"}}, r"recipes\['mine'\] is a text, not a model; write recipes.make\('hog_svm'\)"),
+        ({"recipes": {"tiny_knn": {"size": -1}}}, "size"),
         ({"confidence": 95}, "confidence lies between 0 and 1"),
-        ({"cv": 1000}, "two classes with 1000 pictures or more, one for each fold, are needed"),
+        ({"cv": 1000}, "two classes with 1000 images or more, one for each fold, are needed"),
     ],
 )
 def test_what_cannot_be_done_is_refused(digits, options, message):
@@ -191,12 +276,42 @@ def test_each_class_has_its_share_and_one_for_each_fold():
     np.testing.assert_array_equal(everything, np.arange(len(labels)))
 
 
-def test_all_recipes_are_tried_with_their_variants():
-    found = _candidates(RECIPES, None)
-    assert [name for name in found if "(" not in name] == recipes.names()
-    assert found["patches_kernel(mirror=False)"] == {"mirror": False}
-    model, _ = _made("patches_kernel(mirror=False)", RECIPES, {"mirror": False}, _Pictures(True, (8, 8)), {})
+def test_every_name_is_one_that_make_takes(digits):
+    assert list(_candidates(None)) == list(variants())
+    assert set(recipes.names()) <= set(variants())
+    for name in variants():
+        if name.partition(":")[0] != "cnn_svm":
+            assert hasattr(recipes.make(name), "predict")
+
+
+def test_options_of_a_variant_are_taken(monkeypatch):
+    known = variants() | {"patches_ridge:digits": {"mirror": False, "n_words": 50}}
+    monkeypatch.setattr("featrec.recipes._suggest.variants", lambda: known)
+    model, remark = _made("patches_ridge:digits", {"n_words": 60}, _Seen(True, (8, 8)), {})
     assert model.named_steps["patches"].mirror is False
+    assert remark == recipes.describe("patches_ridge")
+    assert _candidates(["patches_ridge:digits"]) == {"patches_ridge:digits": {}}
+
+
+@pytest.mark.filterwarnings("always")
+def test_the_default_runs_and_every_name_in_its_table_can_be_trained(tmp_path, capsys, rng):
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(8):
+            size = (*rng.integers(40, 64, 2), 3)
+            pixels = (level + rng.integers(-20, 20, size)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    out = tmp_path / "found.json"
+    assert main(["suggest", str(tmp_path / "images"), "--n-jobs", "1", "--total-seconds", "6", "--json", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert {trial["name"] for trial in found["trials"]} == set(variants())
+    assert "Error" not in " ".join(trial["remark"] for trial in found["trials"])
+    assert found["first"] is not None
+    *_, words = capsys.readouterr().out.splitlines()
+    assert words == f"next: featrec train {tmp_path / 'images'} --recipe {found['first']} --out my.model"
+    for trial in found["trials"]:
+        if trial["state"] == "tried":
+            assert recipes.make(trial["name"])
 
 
 def test_patches_are_not_cut_of_large_pictures():
@@ -214,7 +329,7 @@ def test_patches_are_not_cut_of_large_pictures():
     )
     assert [found[name].state for name in ("patches_ridge", "patches_kernel")] == ["left out"] * 2
     assert found["patches_ridge"].remark.startswith(
-        "it is for small pictures, and one has 300 × 400 pixels; give make_pipeline(Resize("
+        "it is for small images, and one has 300 × 400 pixels; give make_pipeline(Resize("
     )
     assert [found[name].state for name in ("tiny_knn", "small", "coarse")] == ["tried"] * 3
 
@@ -229,7 +344,7 @@ def test_a_network_is_cut_between_batches(digits):
 
 
 def made(name, right, seconds, *, state="tried", rows=None, n=100):
-    """A trial with so many right, the first of its pictures."""
+    """A trial with so many right, the first of its images."""
     rows = np.arange(n) if rows is None else rows
     y_pred = np.where(np.arange(len(rows)) < right, "a", "b")
     return Trial(name, state, right / len(rows), (0.6, 0.9), seconds, 0.0, 3, "", "", rows, y_pred)
@@ -255,7 +370,7 @@ def test_more_than_two_points_are_not_given_up_for_speed():
     assert first == "best"
     assert said[-2:] == [
         "Try best first: it is the most accurate.",
-        "100 pictures cannot tell quick from best; a larger n_images can.",
+        "100 images cannot tell quick from best; a larger n_images can.",
     ]
 
 
@@ -274,31 +389,30 @@ def test_no_better_than_guessing_is_said_first():
 
 def test_one_that_was_ahead_when_it_was_cut_is_told():
     _, said = verdict(made("best", 70, 1.0), made("cut", 40, 30.0, state="cut", rows=np.arange(40, 80)))
-    assert said[-1].startswith("cut had 100.0 % against 75.0 % of best on the same pictures when it was cut")
+    assert said[-1].startswith("cut had 100.0 % against 75.0 % of best on the same images when it was cut")
 
 
 def test_the_command_tries_what_the_function_tries(tmp_path):
     arguments = argparse.Namespace(recipes="", cnn=[], seed=0, n_jobs=1)
-    assert _wanted(arguments) == _candidates(RECIPES, None)
-    assert "patches_ridge(mirror=False)" in _wanted(arguments)
+    assert _wanted(arguments) == _candidates(None)
     arguments.recipes = "tiny_knn, hog_svm"
     assert _wanted(arguments) == {"tiny_knn": {}, "hog_svm": {}}
     (tmp_path / "net.onnx").touch()
     arguments.cnn, arguments.recipes = [f"{tmp_path / 'net.onnx'},size=64"], ""
-    assert set(_wanted(arguments)) == set(_candidates(RECIPES, None)) - {"cnn_svm"} | {"cnn_svm net"}
+    assert set(_wanted(arguments)) == set(_candidates(None)) - {"cnn_svm"} | {"cnn_svm net"}
 
 
 def test_the_command(tmp_path, capsys, rng):
     for name, level in (("dark", 40), ("light", 200)):
-        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(6):
             pixels = (level + rng.integers(-20, 20, (24, 32, 3))).astype(np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     out = tmp_path / "found.json"
-    words = ["suggest", str(tmp_path / "pictures"), "--recipes", "tiny_knn,color_forest", "--cv", "2", "--n-jobs", "1"]
+    words = ["suggest", str(tmp_path / "images"), "--recipes", "tiny_knn,color_forest", "--cv", "2", "--n-jobs", "1"]
     assert main([*words, "--json", str(out), "--markdown", str(tmp_path / "found.md")]) == 0
     printed = capsys.readouterr().out
-    assert "12 of 12 pictures, 2 classes, 2 folds" in printed
+    assert "12 of 12 images, 2 classes, 2 folds" in printed
     assert "Try " in printed
     assert {trial["name"] for trial in json.loads(out.read_text())["trials"]} == {"tiny_knn", "color_forest"}
     assert "| recipe | accuracy |" in (tmp_path / "found.md").read_text()

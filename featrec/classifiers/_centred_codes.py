@@ -1,4 +1,4 @@
-"""Codes less their means, and products with them, without a copy of the codes."""
+"""Codes less their means, weighted where rows have weights, and products with them, without a copy of the codes."""
 
 from __future__ import annotations
 
@@ -39,8 +39,27 @@ def column_moments(codes: np.ndarray, power: float = 1.0, n_jobs: int | None = N
     return origins + away, np.maximum(squares / n - away**2, 0)
 
 
+def weighted_moments(codes: np.ndarray, weights: np.ndarray, n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Means and variances of the columns where each row counts by its weight, in float64."""
+    origin = codes[0].astype(np.float64)
+    shares = weights / weights.sum()
+    means, squares = np.zeros((2, codes.shape[1]))
+
+    def part(rows: range) -> tuple[np.ndarray, np.ndarray]:
+        some = slice(rows.start, rows.stop)
+        away = codes[some] - origin
+        return shares[some] @ away, shares[some] @ away**2
+
+    for first, second in each_batch(part, range(len(codes)), n_jobs=n_jobs, batch_size=SWEPT_ROWS, shared_memory=True):
+        means += first
+        squares += second
+    return origin + means, np.maximum(squares - means**2, 0)
+
+
 class CentredCodes:
     """What ``codes - codes.mean(axis=0)`` would give, piece by piece.
+
+    With weights the mean is the weighted one, and each row is multiplied by the root of its weight.
 
     Pieces are subtracted before they are multiplied: taking n·m·mᵀ off the finished Gram matrix loses digits where means are
     large, and costs no less memory.
@@ -51,32 +70,46 @@ class CentredCodes:
     dtype : float32 or float64
         Of the pieces and of the products.
     n_jobs : int or None, default=None
+    weights : array of shape (n,), optional
+        Above 0.
     """
 
-    def __init__(self, codes: np.ndarray, dtype: Any = np.float32, n_jobs: int | None = None):
-        means, variances = column_moments(codes, n_jobs=n_jobs)
+    def __init__(
+        self, codes: np.ndarray, dtype: Any = np.float32, n_jobs: int | None = None, weights: np.ndarray | None = None
+    ):
+        if weights is None:
+            means, variances = column_moments(codes, n_jobs=n_jobs)
+        else:
+            means, variances = weighted_moments(codes, weights, n_jobs)
         self.codes, self.dtype, self.n_jobs = codes, np.dtype(dtype), n_jobs
         self.means = means.astype(dtype)
         self.mean_squared_length = float(variances.sum())
+        self.roots = None if weights is None else np.sqrt(weights).astype(dtype)[:, None]
 
     def rows(self, rows: Any) -> np.ndarray:
-        """Some rows, centred."""
-        return self.codes[rows] - self.means
+        """Some rows, centred and weighted."""
+        return self._piece(rows, slice(None))
+
+    def _piece(self, rows: Any, columns: slice) -> np.ndarray:
+        found: np.ndarray = self.codes[rows, columns] - self.means[columns]
+        if self.roots is not None:
+            found *= self.roots[rows]
+        return found
 
     def gram_of_columns(self, rows: slice, columns: slice, out: np.ndarray) -> None:
         """A tile of the d × d matrix of products between columns."""
         for start in range(0, len(self.codes), GRAM_ROWS):
             some = slice(start, start + GRAM_ROWS)
-            left = self.codes[some, rows] - self.means[rows]
-            right = left if rows == columns else self.codes[some, columns] - self.means[columns]
+            left = self._piece(some, rows)
+            right = left if rows == columns else self._piece(some, columns)
             _add(left.T, right, out, first=start == 0)
 
     def gram_of_rows(self, rows: slice, columns: slice, out: np.ndarray) -> None:
         """A tile of the n × n matrix of products between rows."""
         for start in range(0, self.codes.shape[1], GRAM_COLUMNS):
             some = slice(start, start + GRAM_COLUMNS)
-            left = self.codes[rows, some] - self.means[some]
-            right = left if rows == columns else self.codes[columns, some] - self.means[some]
+            left = self._piece(rows, some)
+            right = left if rows == columns else self._piece(columns, some)
             _add(left, right.T, out, first=start == 0)
 
     def times(self, weights: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ LEAST_TILE = 600
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned, and how. `intercept` has been taken off the targets."""
+    """What is to be learned, and how. `intercept` has been taken off the targets; `weights` are those of the rows."""
 
     targets: np.ndarray
     intercept: np.ndarray
@@ -33,6 +33,11 @@ class Task:
     random_state: Any
     n_jobs: int | None
     verbose: int
+    weights: np.ndarray | None = None
+
+    def roots(self, rows: Any = slice(None)) -> np.ndarray | None:
+        """The roots of some rows' weights, float32."""
+        return None if self.weights is None else np.sqrt(self.weights[rows]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -63,15 +68,20 @@ def leading_tiles(n: int, share: float | None) -> tuple[int, int]:
 
 
 def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """The held-out rows come last, so the factor's leading tiles are the factor of the others."""
+    """The held-out rows come last, so the factor's leading tiles are the factor of the others.
+
+    With W the diagonal matrix of the rows' weights, √W K √W + alpha takes the place of K + alpha: rows, targets and weights
+    of the solution are multiplied by the roots.
+    """
     if len(task.alphas) == 1:
-        triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task)
-        return Fit(triangle.solve(task.targets, n_jobs=task.n_jobs), task.alphas[0], None)
+        triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task, task.roots())
+        solved = triangle.solve(_times(task.targets, task.roots()), n_jobs=task.n_jobs)
+        return Fit(_times(solved, task.roots()), task.alphas[0], None)
     n_tiles, tile = leading_tiles(len(rows), task.held_out)
     order = stratified_order(task.labels, task.random_state)
     # Sorted, each part is read from one end of the codes to the other.
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
-    triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task)
+    triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task, task.roots(order))
     chosen, scores = _choose(triangle, n_tiles, order, task)
 
     def solve(b: np.ndarray) -> np.ndarray:
@@ -79,13 +89,21 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
 
     alpha = task.alphas[chosen]
     weights = np.empty_like(task.targets)
-    (weights[order],) = solutions(solve, task.targets[order], middle(task.alphas), [alpha])
+    (solved,) = solutions(solve, _times(task.targets[order], task.roots(order)), middle(task.alphas), [alpha])
+    weights[order] = _times(solved, task.roots(order))
     return Fit(weights, alpha, scores)
 
 
-def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task) -> Triangle:
+def _times(values: np.ndarray, roots: np.ndarray | None) -> np.ndarray:
+    return values if roots is None else values * roots[:, None]
+
+
+def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: np.ndarray | None) -> Triangle:
     def part(some: slice, others: slice, out: np.ndarray) -> None:
         kernel.tile(rows, some, rows, others, out)
+        if roots is not None:
+            out *= roots[some, None]
+            out *= roots[others]
 
     triangle.fill(part, n_jobs=task.n_jobs, verbose=task.verbose)
     triangle.add_to_diagonal(middle(task.alphas))
@@ -100,8 +118,11 @@ def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> 
     def solve(b: np.ndarray) -> np.ndarray:
         return lead.solve(b, n_jobs=task.n_jobs)
 
-    weights = solutions(solve, task.targets[seen], middle(task.alphas), task.alphas, ROUGH)
+    targets = _times(task.targets[seen], task.roots(seen))
+    weights = solutions(solve, targets, middle(task.alphas), task.alphas, ROUGH)
     found = triangle.product_below(n_tiles, np.hstack(weights), n_jobs=task.n_jobs)
+    if task.weights is not None:
+        found = found / np.sqrt(task.weights[unseen])[:, None]
     return compared(found, unseen, task)
 
 
@@ -109,4 +130,5 @@ def compared(found: np.ndarray, unseen: np.ndarray, task: Task) -> tuple[int, np
     """The best penalty and each one's share of right answers, which are those of `predict`: with the intercept."""
     answers = np.split(found, len(task.alphas), axis=1)
     wanted = task.targets[unseen] + task.intercept
-    return best([answer + task.intercept for answer in answers], wanted, task.labels[unseen])
+    counted = None if task.weights is None else task.weights[unseen]
+    return best([answer + task.intercept for answer in answers], wanted, task.labels[unseen], counted)

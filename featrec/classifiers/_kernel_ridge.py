@@ -14,6 +14,7 @@ from featrec.classifiers._kernel_tiles import COLUMNS, Kernel, Rows, far_origin,
 from featrec.classifiers._landmark_ridge import fit_landmarks
 from featrec.classifiers._memory import OF_BLAS, announce
 from featrec.classifiers._penalties import checked, stratified_order
+from featrec.classifiers._row_weights import CLASS_WEIGHT, counted_rows, row_weights
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.parallel import worker_count
 
@@ -53,6 +54,9 @@ class KernelRidgeClassifier(CodesClassifier):
         The type of the codes that are kept. "float32" keeps the array given to `fit` where it is one of float32 in rows:
         it must not change afterwards. "float16" takes half of that and rounds codes to three digits; codes that are given in
         float32 are held beside it in `fit`, those of ``WideScaler(dtype="float16")`` are used as they are.
+    class_weight : dict, "balanced" or None, default=None
+        How much the rows of each class count, in the fit and in the choice of the penalty. "balanced" gives each class the
+        same total.
     n_jobs : int or None, default=None
         Threads; None means one, or what a joblib context says.
     verbose : int, default=0
@@ -88,6 +92,9 @@ class KernelRidgeClassifier(CodesClassifier):
     in it, to a hundred-thousandth of its smallest value: 13 solves reach penalties a quarter and four times as large, 20
     an eighth and eight times, 30 reach 16 times. To compare penalties a thousandth is enough, and a third fewer solves.
 
+    With weights W of the rows, the factored matrix is √W K √W plus the penalty. Weights do not change the scale of the kernel,
+    the held-out rows or the landmarks.
+
     Products are float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty under a ten-millionth of that
     cannot be told from none, and the error of a matrix that is not positive definite says so.
 
@@ -120,6 +127,7 @@ class KernelRidgeClassifier(CodesClassifier):
         "held_out": [real_number(0.0, 0.5, closed="right"), None],
         "landmarks": [positive_integer(), None],
         "dtype": [StrOptions({"float16", "float32"})],
+        **CLASS_WEIGHT,
         **JOBS,
         **VERBOSE,
         **RANDOM_STATE,
@@ -136,6 +144,7 @@ class KernelRidgeClassifier(CodesClassifier):
         held_out: float | None = None,
         landmarks: int | None = None,
         dtype: str = "float32",
+        class_weight: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
         random_state: Any = None,
@@ -146,6 +155,7 @@ class KernelRidgeClassifier(CodesClassifier):
         self.held_out = held_out
         self.landmarks = landmarks
         self.dtype = dtype
+        self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.random_state = random_state
@@ -183,7 +193,7 @@ class KernelRidgeClassifier(CodesClassifier):
         columns = 8 * (marks * (2 * n_alphas + 5) + 2 * n_samples) * n_classes
         return (n_samples + marks) * kept * n_features + triangles + work + columns + hands
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn one weight for each kept code and class.
 
         Parameters
@@ -191,6 +201,8 @@ class KernelRidgeClassifier(CodesClassifier):
         X : array of shape (n, n_features)
             float32 in rows (C-contiguous) is used as it is.
         y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+            How much each row counts, 0 or more; rows of 0 are left out.
 
         Returns
         -------
@@ -199,13 +211,14 @@ class KernelRidgeClassifier(CodesClassifier):
         self._check_parameters()
         alphas = checked(self.alphas)
         codes, y = validate_data(self, X, y, dtype=self.code_types, order="C", ensure_min_samples=2)
+        codes, y, weights = counted_rows(codes, y, row_weights(y, self.class_weight, sample_weight))
         labels = self._numbered(y)
         self._announce(codes)
         targets = signed(labels, len(self.classes_))
-        self.intercept_ = targets.mean(axis=0, dtype=np.float64)
+        self.intercept_ = np.average(targets.astype(np.float64), axis=0, weights=weights)
         intercept = self.intercept_.astype(np.float32)
         targets -= intercept
-        task = Task(targets, intercept, labels, alphas, self.held_out, self.random_state, self.n_jobs, self.verbose)
+        task = Task(targets, intercept, labels, alphas, self.held_out, self.random_state, self.n_jobs, self.verbose, weights)
         self._solve(codes, task)
         return self
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -33,8 +34,7 @@ def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fi
 
     def add(part: np.ndarray | None) -> None:
         chosen = rows if part is None else rows.reordered(part)
-        targets = task.targets if part is None else task.targets[part]
-        _accumulate(products, sums, kernel, chosen, landmarks, basis, targets, task)
+        _accumulate(products, sums, kernel, chosen, landmarks, basis, slice(None) if part is None else part, task)
 
     alpha, scores = task.alphas[0], None
     if len(task.alphas) == 1:
@@ -74,21 +74,24 @@ def _accumulate(
     rows: Rows,
     landmarks: Rows,
     basis: Triangle,
-    targets: np.ndarray,
+    part: Any,
     task: Task,
 ) -> None:
-    """Add the features' products with themselves and with the targets, a block of rows after another."""
+    """Add the products of some rows' features with themselves and with the targets, a block of rows after another."""
+    targets, roots = task.targets[part], task.roots(part)
+    if roots is not None:
+        targets = targets * roots[:, None]
 
     def block(some: range) -> None:
         here, values = slice(some.start, some.stop), np.empty((len(some), len(landmarks)), np.float32)
 
-        def part(others: range) -> None:
+        def tile(others: range) -> None:
             columns = slice(others.start, others.stop)
             out = np.empty((len(some), len(others)), np.float32)
             kernel.tile(rows, here, landmarks, columns, out)
-            values[:, columns] = out
+            values[:, columns] = out if roots is None else out * roots[here, None]
 
-        map_batches(part, range(len(landmarks)), n_jobs=task.n_jobs, batch_size=TILE, shared_memory=True)
+        map_batches(tile, range(len(landmarks)), n_jobs=task.n_jobs, batch_size=TILE, shared_memory=True)
         features = basis.solve_lower(values.T, n_jobs=task.n_jobs)
 
         def add(left: slice, right: slice, out: np.ndarray) -> None:

@@ -32,6 +32,8 @@ class LeNet5(NetworkClassifier):
         Shift them by up to so many pixels, the border reflected.
     validation_fraction : float, default=0.0
         A part that is not learned from, for ``valid_accuracy`` in ``history_``.
+    class_weight : dict, "balanced" or None, default=None
+        How much a class counts in the loss. "balanced" gives each class the same total.
     random_state : int, RandomState or None, default=None
         Decides the first weights, the order and the changes of pictures.
     n_jobs : int or None, default=None
@@ -90,6 +92,7 @@ class LeNet5(NetworkClassifier):
         flip: bool = False,
         shift: int = 2,
         validation_fraction: float = 0.0,
+        class_weight: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -102,6 +105,7 @@ class LeNet5(NetworkClassifier):
         self.flip = flip
         self.shift = shift
         self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose

@@ -8,12 +8,14 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state, column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_one_label_each, positive_integer, real_number
 from featrec.classifiers._picture_array import as_values, picture_array
 from featrec.classifiers._picture_batches import Augmentation, PictureBatches
+from featrec.classifiers._row_weights import CLASS_WEIGHT
 from featrec.classifiers._skorch_network import (
     arrays_of,
     check_device,
@@ -49,6 +51,7 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         "shift": [positive_integer(0)],
         "validation_fraction": [real_number(0.0, 1.0, closed="left")],
         "device": [str],
+        **CLASS_WEIGHT,
         **RANDOM_STATE,
         **JOBS,
         **VERBOSE,
@@ -66,6 +69,7 @@ class NetworkClassifier(ClassifierMixin, Estimator):
     flip: bool
     shift: int
     validation_fraction: float
+    class_weight: Any
     random_state: Any
     n_jobs: int | None
     verbose: int
@@ -85,8 +89,6 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         self
         """
         self._check_parameters()
-        require_torch(type(self).__name__)
-        check_device(self.device, type(self).__name__)
         pictures = self._pictures(X, y)
         numbers = self._numbers(y, len(pictures))
         random = check_random_state(self.random_state)
@@ -100,6 +102,12 @@ class NetworkClassifier(ClassifierMixin, Estimator):
             self.history_ = self._learn(module, pictures, numbers, learned, held_out, seed)
         self.state_ = arrays_of(module)
         return self
+
+    def _check_parameters(self) -> None:
+        """What the network needs of this machine is checked with the parameters, so that a comparison asks before any fit."""
+        super()._check_parameters()
+        require_torch(type(self).__name__)
+        check_device(self.device, type(self).__name__)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """How probable each class is for each picture.
@@ -214,6 +222,7 @@ class NetworkClassifier(ClassifierMixin, Estimator):
             max_epochs=epochs,
             optimizer__weight_decay=self.weight_decay,
             criterion__label_smoothing=self.label_smoothing,
+            criterion__weight=self._loss_weights(numbers[rows]),
             iterator_train=PictureBatches,
             iterator_valid=PictureBatches,
             train_split=held,
@@ -224,6 +233,17 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         whole = held_out is None
         net.fit(pictures if whole else pictures[rows], numbers if whole else numbers[rows])
         return self._history(net, epochs)
+
+    def _loss_weights(self, numbers: np.ndarray) -> Any:
+        """What each class counts in the loss, as a tensor."""
+        if self.class_weight is None:
+            return None
+        import torch
+
+        present = np.unique(numbers)
+        weights = np.zeros(len(self.classes_), np.float32)
+        weights[present] = compute_class_weight(self.class_weight, classes=self.classes_[present], y=self.classes_[numbers])
+        return torch.from_numpy(weights).to(self.device)
 
     def _plan(self, n_pictures: int) -> tuple[int, int]:
         """Pictures in a batch, and epochs."""

@@ -100,9 +100,14 @@ def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
     return shuffled[np.argsort(place[shuffled], kind="stable")]
 
 
-def best(scores: Sequence[np.ndarray], wanted: np.ndarray, labels: np.ndarray) -> tuple[int, np.ndarray]:
-    """The penalty with the most right answers on held-out rows, of several the one nearest to the targets; all shares."""
+def best(
+    scores: Sequence[np.ndarray], wanted: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[int, np.ndarray]:
+    """The penalty with the most right answers on held-out rows, of several the one nearest to the targets; all shares.
+
+    With weights, right answers and errors count by them.
+    """
     answers = [found[:, 0] > 0 if found.shape[1] == 1 else found.argmax(axis=1) for found in scores]
-    right = np.array([np.mean(answer == labels) for answer in answers])
-    errors = np.array([np.mean((found - wanted) ** 2) for found in scores])
+    right = np.array([np.average(answer == labels, weights=weights) for answer in answers])
+    errors = np.array([np.average(((found - wanted) ** 2).mean(axis=1), weights=weights) for found in scores])
     return int(np.lexsort((errors, -right))[0]), right

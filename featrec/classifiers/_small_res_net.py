@@ -45,6 +45,8 @@ class SmallResNet(NetworkClassifier):
         multiply it in tiles, and float32 elsewhere.
     validation_fraction : float, default=0.0
         A part that is not learned from, for ``valid_accuracy`` in ``history_``.
+    class_weight : dict, "balanced" or None, default=None
+        How much a class counts in the loss. "balanced" gives each class the same total.
     random_state : int, RandomState or None, default=None
         Decides the first weights, the order and the changes of pictures.
     n_jobs : int or None, default=None
@@ -115,6 +117,7 @@ class SmallResNet(NetworkClassifier):
         cutout: int = 8,
         precision: str = "auto",
         validation_fraction: float = 0.0,
+        class_weight: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -131,6 +134,7 @@ class SmallResNet(NetworkClassifier):
         self.cutout = cutout
         self.precision = precision
         self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose

@@ -19,6 +19,7 @@ from featrec.classifiers._codes_classifier import CodesClassifier, signed
 from featrec.classifiers._conjugate_gradients import conjugate_gradients
 from featrec.classifiers._memory import OF_BLAS, announce
 from featrec.classifiers._penalties import best, checked, middle
+from featrec.classifiers._row_weights import CLASS_WEIGHT, counted_rows, row_weights
 from featrec.classifiers._shifted_factor import ShiftedFactor
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.parallel import map_batches, worker_count
@@ -53,6 +54,9 @@ class WideRidge(CodesClassifier):
         of any scale. For standardised codes of unit length they are scikit-learn's. The largest may be 256 times the smallest.
     loo_samples : int or None, default=2000
         Training rows that are left out for the choice, evenly spaced within each class; None: each in turn.
+    class_weight : dict, "balanced" or None, default=None
+        How much the rows of each class count, in the fit and in the choice of the penalty. "balanced" gives each class the
+        same total.
     n_jobs : int or None, default=None
         Threads; None means one, or what a joblib context says.
     verbose : int, default=0
@@ -98,6 +102,7 @@ class WideRidge(CodesClassifier):
     _parameter_constraints = {
         "alphas": [real_number(0.0, closed="neither"), "array-like"],
         "loo_samples": [positive_integer(), None],
+        **CLASS_WEIGHT,
         **JOBS,
         **VERBOSE,
     }
@@ -107,11 +112,13 @@ class WideRidge(CodesClassifier):
         *,
         alphas: float | Sequence[float] = (0.03, 0.1, 0.3, 1.0, 3.0),
         loo_samples: int | None = 2000,
+        class_weight: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
     ):
         self.alphas = alphas
         self.loo_samples = loo_samples
+        self.class_weight = class_weight
         self.n_jobs = n_jobs
         self.verbose = verbose
 
@@ -142,13 +149,15 @@ class WideRidge(CodesClassifier):
         needed = codes_and_targets + Triangle.memory_needed(n, dtype=dtype) + max(filling, sweeping, leaving_out) + weights
         return int(needed + workers * OF_BLAS + BASE_BYTES)
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn one weight for each column and class, and choose the penalty.
 
         Parameters
         ----------
         X : array of shape (n, n_features)
         y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+            How much each row counts, 0 or more; rows of 0 are left out.
 
         Returns
         -------
@@ -157,11 +166,12 @@ class WideRidge(CodesClassifier):
         self._check_parameters()
         alphas = checked(self.alphas)
         codes, y = validate_data(self, X, y, dtype=np.float32, order="C")
+        codes, y, weights_of_rows = counted_rows(codes, y, row_weights(y, self.class_weight, sample_weight))
         labels = self._numbered(y)
         needed = self.memory_needed(codes.shape[0], codes.shape[1], len(self.classes_))
         announce("WideRidge", needed, codes.nbytes, "use fewer words or a coarser grid, or fewer rows", self.verbose)
         with self._told("the columns' means"):
-            system = _System.of(codes, signed(labels, len(self.classes_)), self.n_jobs)
+            system = _System.of(codes, signed(labels, len(self.classes_)), self.n_jobs, weights_of_rows)
         with self._told(f"the Gram matrix, {system.size:,} × {system.size:,}"):
             triangle = system.gram(self.verbose)
         with self._told("its Cholesky factor"):
@@ -198,9 +208,11 @@ class WideRidge(CodesClassifier):
             some = slice(start, start + SAMPLES)
             rows = left_out[some]
             residuals = system.residuals(factor.penalties, weights, rows) / system.one_less_leverage(factor, rows)[..., None]
+            residuals /= system.roots(rows)
             for answer, residual in zip(answers, residuals, strict=True):
                 answer[some] = system.targets[rows] - residual
-        return best(answers, system.targets[left_out], labels[left_out])
+        counted = None if system.weights is None else system.weights[left_out]
+        return best(answers, system.targets[left_out], labels[left_out], counted)
 
     @contextmanager
     def _told(self, step: str) -> Iterator[None]:
@@ -212,7 +224,10 @@ class WideRidge(CodesClassifier):
 
 @dataclass(frozen=True)
 class _System:
-    """The equations of one fit: between columns, or between rows where there are fewer of those."""
+    """The equations of one fit: between columns, or between rows where there are fewer of those.
+
+    With weights, they are those of rows that are multiplied by the roots of their weights.
+    """
 
     centred: CentredCodes
     targets: np.ndarray
@@ -220,16 +235,19 @@ class _System:
     right: np.ndarray
     by_columns: bool
     n_jobs: int | None
+    weights: np.ndarray | None = None
 
     @classmethod
-    def of(cls, codes: np.ndarray, targets: np.ndarray, n_jobs: int | None) -> _System:
+    def of(cls, codes: np.ndarray, targets: np.ndarray, n_jobs: int | None, weights: np.ndarray | None = None) -> _System:
         n, d = codes.shape
-        centred = CentredCodes(codes, _dtype(min(n, d)), n_jobs)
-        means = targets.mean(axis=0, dtype=np.float64)
+        centred = CentredCodes(codes, _dtype(min(n, d)), n_jobs, weights)
+        means = np.average(targets.astype(np.float64), axis=0, weights=weights)
         right = targets - means
+        if weights is not None:
+            right *= np.sqrt(weights)[:, None]
         if d <= n:
             right = centred.transposed_times(right)
-        return cls(centred, targets, means, right, d <= n, n_jobs)
+        return cls(centred, targets, means, right, d <= n, n_jobs, weights)
 
     @property
     def size(self) -> int:
@@ -240,6 +258,10 @@ class _System:
         """What penalties are relative to: the mean squared distance from the mean; 1 where all codes are one."""
         return self.centred.mean_squared_length or 1.0
 
+    def roots(self, rows: np.ndarray) -> Any:
+        """The roots of some rows' weights, as a column."""
+        return 1.0 if self.weights is None else np.sqrt(self.weights[rows])[:, None]
+
     def gram(self, verbose: int) -> Triangle:
         triangle = Triangle(self.size, dtype=self.centred.dtype)
         part = self.centred.gram_of_columns if self.by_columns else self.centred.gram_of_rows
@@ -247,12 +269,13 @@ class _System:
         return triangle
 
     def one_less_leverage(self, factor: ShiftedFactor, rows: np.ndarray) -> np.ndarray:
-        """1 − leverage, with the intercept's 1/n, for each penalty and row."""
+        """1 − leverage, with the intercept's share of the weights, for each penalty and row."""
         n, penalties = len(self.targets), np.asarray(factor.penalties)[:, None]
+        shares = 1 / n if self.weights is None else self.weights[rows] / self.weights.sum()
         if self.by_columns:
-            constant, times, right = 1 - 1 / n, np.full_like(penalties, -1), self.centred.rows(rows).T
+            constant, times, right = 1 - shares, np.full_like(penalties, -1), self.centred.rows(rows).T
         else:
-            constant, times, right = -1 / n, penalties, np.zeros((n, len(rows)), self.centred.dtype)
+            constant, times, right = -shares, penalties, np.zeros((n, len(rows)), self.centred.dtype)
             right[rows, np.arange(len(rows))] = 1
 
         def left(forms: np.ndarray) -> np.ndarray:
@@ -264,9 +287,12 @@ class _System:
         return left(factor.forms(right, enough))
 
     def residuals(self, penalties: list[float], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Targets less what the models with these weights say of some of their training rows, for each penalty."""
+        """Targets less what the models with these weights say of some of their training rows, for each penalty.
+
+        They are multiplied by the roots of the rows' weights.
+        """
         if self.by_columns:
-            return self.targets[rows] - self.means - np.matmul(self.centred.rows(rows), weights)
+            return self.roots(rows) * (self.targets[rows] - self.means) - np.matmul(self.centred.rows(rows), weights)
         return np.asarray(penalties)[:, None, None] * weights[:, rows]
 
     def model(self, factor: Triangle, penalty: float, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -86,12 +86,15 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | N
     for name, values in grid.items():
         if not isinstance(values, list) or not values or name in options:
             raise InputError(f"{name} in the grid of {where} is a list of values to try, and stands in the grid alone")
+    from featrec import recipes
+
     check_recipe(table["name"], [*options, *grid])
+    recipe, preset = recipes.resolve(table["name"])
     title = table.get("title", table["name"])
     for values in itertools.product(*grid.values()):
         point = dict(zip(grid, values, strict=True))
         told = ", ".join(f"{name}={value}" for name, value in point.items())
-        yield {"recipe": table["name"], "title": f"{title} {told}".rstrip(), "options": options | point}, runs
+        yield {"recipe": recipe, "title": f"{title} {told}".rstrip(), "options": preset | options | point}, runs
 
 
 def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
@@ -118,9 +121,9 @@ def check_recipe(name: str, options: Iterable[str]) -> None:
     """Refuse an option that the recipe does not have, or that is not for the user to give here."""
     from featrec import recipes
 
-    recipes.describe(name)  # refuses a name that there is not
-    parameters = inspect.signature(getattr(recipes, name)).parameters
-    known = [option for option in parameters if option not in FROM_SEEDS]
+    recipe = getattr(recipes, recipes.resolve(name)[0])
+    parameters = inspect.signature(recipe).parameters
+    known = [option for option in (*parameters, *getattr(recipe, "renamed_options", ())) if option not in FROM_SEEDS]
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
         return
     for option in options:

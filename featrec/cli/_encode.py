@@ -169,7 +169,7 @@ class _Encoding:
                 return self._codes(pictures[row : row + 1]).shape[1]
             except ImageError as error:
                 first = first or error
-        raise InputError(f"none of the {len(pictures):,} pictures can be used; the first: {first}")
+        raise InputError(f"none of the {len(pictures):,} images can be used; the first: {first and first.brief()}")
 
     def _codes(self, pictures: Pictures) -> np.ndarray:
         import numpy as np
@@ -202,10 +202,13 @@ def _inside(model: Any) -> Any:
     """The fitted pipeline in what learned from copies, or from folds for its probabilities."""
     from sklearn.calibration import CalibratedClassifierCV
 
+    from featrec.classifiers import Calibrated
     from featrec.preprocessing import Augmented
 
     if isinstance(model, Augmented) and hasattr(model, "model_"):
         return _inside(model.model_)
+    if isinstance(model, Calibrated) and hasattr(model, "estimator_"):
+        return _inside(model.estimator_)
     if isinstance(model, CalibratedClassifierCV) and len(getattr(model, "calibrated_classifiers_", ())) == 1:
         return _inside(model.calibrated_classifiers_[0].estimator)
     return model

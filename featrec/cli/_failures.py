@@ -1,35 +1,29 @@
-"""Pictures that cannot be read: they are named, and the work goes on without them."""
+"""Images that cannot be read: they are named, and the work goes on without them."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from featrec.exceptions import ImageError, InputError
+from featrec.cli._terminal import verbosity
+from featrec.exceptions import DroppedImageWarning, ImageError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
 
-__all__ = ["going_on", "report"]
-
-Result = TypeVar("Result")
+__all__ = ["readable", "report", "told"]
 
 
-def going_on(work: Callable[..., Result], *folders: ImageFolder, n_jobs: int) -> tuple[Result, list[ImageError]]:
-    """The result of ``work(*folders)``, and the pictures that were left out because they cannot be read.
-
-    Nothing is read twice where all can be.
-    """
-    try:
-        return work(*folders), []
-    except ImageError as first:
-        parts = [_readable(folder, n_jobs) for folder in folders]
-        failures = [failure for _, failed in parts for failure in failed]
-        if not failures:
-            raise first from None
-    report(failures)
-    return work(*(kept for kept, _ in parts)), failures
+def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
+    """What ``ImageFolder`` or ``ImageFolder.split`` reads, without its damaged files, each of which is named."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DroppedImageWarning)  # each has a line of its own
+        found = read(place, on_error="drop", n_jobs=n_jobs, verbose=verbosity())
+    for folder in found if isinstance(found, tuple) else (found,):
+        report(ImageError(failure.reason, item=failure.item) for failure in folder.dropped)
+    return found
 
 
 def report(failures: Iterable[ImageError]) -> None:
@@ -39,25 +33,12 @@ def report(failures: Iterable[ImageError]) -> None:
         sys.stderr.write(f"featrec: error: {failure}\n")
 
 
-def _readable(folder: ImageFolder, n_jobs: int) -> tuple[ImageFolder, list[ImageError]]:
-    import numpy as np
-
-    from featrec.parallel import map_batches
-
-    found = [failure for batch in map_batches(_failures, folder, n_jobs=n_jobs) for failure in batch]
-    bad = [position for position, failure in enumerate(found) if failure is not None]
-    if len(bad) == len(folder):
-        raise InputError(f"none of the {len(folder)} pictures can be read; the first: {found[0]}")
-    return folder[np.setdiff1d(np.arange(len(folder)), bad)], [failure for failure in found if failure is not None]
-
-
-def _failures(folder: Any) -> list[ImageError | None]:
-    return [_failure(folder, position) for position in range(len(folder))]
-
-
-def _failure(folder: Any, position: int) -> ImageError | None:
-    try:
-        folder[position]
-    except ImageError as error:
-        return error.at(None, folder.name(position))
-    return None
+def told(*folders: ImageFolder | None) -> int:
+    """The last line where images were left out, and the exit code, which says so too."""
+    there = [folder for folder in folders if folder is not None]
+    lists = {id(folder.dropped): folder.dropped for folder in there}  # halves of one folder share theirs
+    failed = sum(map(len, lists.values()))
+    if failed:
+        total = failed + sum(len(folder) for folder in there)
+        sys.stderr.write(f"featrec: {failed} of {total} images could not be read and were left out\n")
+    return 1 if failed else 0

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featrec.cli._failures import readable
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
 
-__all__ = ["add_folder", "has_split", "read_split"]
+__all__ = ["add_folder", "check_folder", "has_split", "read_split"]
 
 HELD_OUT = 0.2
 
@@ -38,21 +39,35 @@ def has_split(folder: Path) -> bool:
     return ImageFolder.is_split(folder)
 
 
-def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
-    """The pictures to learn from and those to test on, which are None for ``--holdout 0``."""
+def check_folder(folder: Path) -> None:
+    """Refuse a place that holds no classes of images; nothing is decoded."""
+    import warnings
+
     from featrec.datasets import ImageFolder
 
-    folder = arguments.folder
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what is worth a word is told when the images are read
+        ImageFolder.split(folder) if has_split(folder) else ImageFolder(folder)
+
+
+def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
+    """The images to learn from and those to test on, None for ``--holdout 0``, without damaged files, which are named."""
+    from featrec.datasets import ImageFolder
+
+    folder, n_jobs = arguments.folder, arguments.n_jobs
     if has_split(folder):
         if arguments.test is not None or arguments.holdout is not None:
             raise InputError(
                 f"{folder} has its own train and test folders; leave --test and --holdout out, or give the train folder alone"
             )
-        return ImageFolder.split(folder)
-    pictures = ImageFolder(folder)
+        return readable(ImageFolder.split, folder, n_jobs)
+    images = readable(ImageFolder, folder, n_jobs)
     if arguments.test is not None:
-        return pictures, ImageFolder(arguments.test)
-    return _hold_out(pictures, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
+        return images, readable(ImageFolder, arguments.test, n_jobs)
+    train, test = _hold_out(images, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
+    for half in filter(None, (train, test)):
+        half.dropped = images.dropped  # which lie on neither side, and are counted once
+    return train, test
 
 
 def _hold_out(pictures: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import featrec
-from featrec.cli import _bench, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train, _warm
+from featrec.cli import _bench, _check, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train, _warm
 from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
@@ -18,6 +18,7 @@ __all__ = ["main"]
 COMMANDS = {
     "demo": _demo,
     "recipes": _recipes,
+    "check": _check,
     "suggest": _suggest,
     "train": _train,
     "predict": _predict,

@@ -28,7 +28,7 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
 
 def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
     """The recipe with that name; drawn from `seed`, telling its progress on a terminal."""
-    if name == "cnn_svm":
+    if name.partition(":")[0] == "cnn_svm":
         raise InputError(f"cnn_svm needs the file of a network: --cnn {NETWORK_FORM}")
     from featrec import recipes
 

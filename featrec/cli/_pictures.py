@@ -19,13 +19,16 @@ class Pictures:
     Parameters
     ----------
     items : list
-        The path of a file, or a picture in an archive, which has a ``path`` and can be read.
+        The path of a file, or an image in an archive, which has a ``path`` and can be read.
+    skipped : list of str, optional
+        Paths of what was not taken in folders and archives.
     """
 
     holds_images = True
 
-    def __init__(self, items: list[Any]):
+    def __init__(self, items: list[Any], skipped: list[str] | None = None):
         self.items = items
+        self.skipped = skipped or []
 
     def __len__(self) -> int:
         return len(self.items)
@@ -66,8 +69,9 @@ def _stamp(path: str) -> Any:
 
 
 def gather(files: Iterable[str]) -> Pictures:
-    """What the words of a command line name, in their order; no picture is opened."""
-    pictures = Pictures([item for file in files for item in named(file)])
+    """What the words of a command line name, in their order; no image is opened."""
+    skipped: list[str] = []
+    pictures = Pictures([item for file in files for item in named(file, skipped)], skipped)
     if not len(pictures):
         raise InputError(
             "no picture was named; give files, folders, archives or manifests, or their paths on the standard input"
@@ -87,8 +91,11 @@ def name_of(item: Any) -> str:
     return item if isinstance(item, str) else item.path
 
 
-def named(file: str) -> Iterator[Any]:
-    """What one word of a command line names: a picture, those of a folder, an archive or a list; - is a list that comes in."""
+def named(file: str, skipped: list[str] | None = None) -> Iterator[Any]:
+    """What one word of a command line names: an image, those of a folder, an archive or a list; - is a list that comes in.
+
+    What is not taken in a folder or an archive is added to `skipped`.
+    """
     from featrec.datasets._manifest import is_manifest
     from featrec.datasets._place import is_archive
 
@@ -99,17 +106,19 @@ def named(file: str) -> Iterator[Any]:
 
         yield from ImageFolder(file).paths
     elif os.path.isdir(file) or is_archive(file):
-        yield from _inside(file)
+        yield from _inside(file, [] if skipped is None else skipped)
     else:
         yield file
 
 
-def _inside(place: str) -> list[Any]:
-    """All pictures in a folder or an archive, at any depth, sorted by the parts of their names."""
+def _inside(place: str, skipped: list[str]) -> list[Any]:
+    """All images in a folder or an archive, at any depth, sorted by the parts of their names."""
     from featrec.datasets._place import tree_of
 
-    pictures = tree_of(place).pictures
-    if not pictures:
-        raise InputError(f"there is no picture in {place!r}")
-    found = [pictures[parts] for parts in sorted(pictures)]
-    return [picture if hasattr(picture, "archive") else picture.path for picture in found]
+    tree = tree_of(place)
+    if not tree.pictures:
+        raise InputError(f"there is no image in {place!r}")
+    tree.warn_of_skipped()
+    skipped += sorted(tree.skipped)
+    found = [tree.pictures[parts] for parts in sorted(tree.pictures)]
+    return [image if hasattr(image, "archive") else image.path for image in found]

@@ -60,7 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_confidence(model: Any, arguments: argparse.Namespace) -> None:
     if arguments.min_confidence is not None and not hasattr(model, "predict_proba"):
         raise InputError(
-            f"{arguments.model} gives no probabilities, which --min-confidence asks for; train it with --probability calibrated"
+            f"{arguments.model} gives no probabilities, which --min-confidence asks for; train it with "
+            "--probability calibrated or --probability temperature"
         )
 
 

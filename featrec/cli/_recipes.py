@@ -1,4 +1,4 @@
-"""List the recipes and when to use them."""
+"""List the recipes with their presets, and when to use them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print a line for each recipe."""
     from featrec import recipes
 
-    print_recipes(recipes.names())
+    print_recipes(
+        [name for recipe in recipes.names() for name in (recipe, *(f"{recipe}:{one}" for one in recipes.presets(recipe)))]
+    )
     return 0
 
 

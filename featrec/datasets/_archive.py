@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from featrec.datasets._file import Stamp, found
-from featrec.datasets._tree import Tree, is_hidden, is_picture
+from featrec.datasets._tree import HIDDEN, Tree, is_hidden, what_it_is
 from featrec.exceptions import DatasetError, ImageError, TruncatedImageError, UnreadableImageError
 from featrec.images import read_image
 
@@ -118,7 +118,6 @@ def archive_tree(archive: Archive) -> Tree:
     picture of more than 256 MB are refused.
     """
     tree = Tree(archive.path)
-    skipped: dict[str, None] = {}
     total = 0
     for count, member in enumerate(archive.members()):
         if count >= MAX_MEMBERS:
@@ -126,16 +125,15 @@ def archive_tree(archive: Archive) -> Tree:
         parts = _parts(archive.path, member.name)
         hidden = next((depth for depth, name in enumerate(parts) if is_hidden(name)), None)
         if hidden is not None:
-            skipped[tree.path(parts[: hidden + 1])] = None
+            tree.skipped[tree.path(parts[: hidden + 1])] = HIDDEN
         elif member.kind == "folder":
             tree.folders |= {parts} if parts else set()
-        elif member.kind == "other" or not parts or not is_picture(parts[-1]):
-            skipped[tree.path(parts)] = None
+        elif why := what_it_is(parts[-1] if parts else "", is_file=member.kind == "file"):
+            tree.skipped[tree.path(parts)] = why
         else:
             _add(tree, parts, MemberPicture(tree.path(parts), archive, member))
             total += member.size
     refuse_bomb(archive.path, total, archive.stamp.size)
-    tree.skipped = list(skipped)
     return _without_wrapping(tree)
 
 

@@ -1,4 +1,4 @@
-"""ImageFolder: pictures in folders, one folder for each class."""
+"""ImageFolder: images in folders, one folder for each class."""
 
 from __future__ import annotations
 
@@ -7,25 +7,28 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
+from featrec.datasets._damaged import check_on_error, find_damaged, kept_rows
 from featrec.datasets._manifest import is_manifest, read_manifest
-from featrec.datasets._place import half_trees, is_archive, tree_of
+from featrec.datasets._place import half_trees, is_archive, refuse_unknown_classes, tree_of
 from featrec.datasets._sequence import LabeledSequence
 from featrec.datasets._tree import Tree
-from featrec.exceptions import DatasetError, InputError
+from featrec.exceptions import InputError
+from featrec.lazy import Failures
 
 __all__ = ["ImageFolder"]
 
 
 class ImageFolder(LabeledSequence):
-    """Pictures in folders, one folder for each class; a picture is decoded when it is asked for.
+    """Images in folders, one folder for each class; an image is decoded when it is asked for.
 
     The folders may lie in an archive (.zip, .tar, .tar.gz, .tgz), which is not unpacked, and a manifest (.csv) may name
-    pictures and labels instead. It is sliced like an array of shape (n,); a part is a view.
+    images and labels instead. It is sliced like an array of shape (n,); a part is a view.
 
-    Below a class folder pictures may lie at any depth; the folder at the top is the class. Hidden files and folders, files
-    without a picture's suffix, files beside the class folders and links to folders inside them are skipped.
+    Below a class folder images may lie at any depth; the folder at the top is the class. Hidden files and folders, files
+    whose suffix is of no format that can be decoded here, files beside the class folders and links to folders inside them
+    are skipped; one warning counts them, the hidden ones apart.
 
-    A picture must be the one that was listed: reading one that is gone, or whose size or time of writing is another, is an
+    An image must be the one that was listed: reading one that is gone, or whose size or time of writing is another, is an
     error that says so.
 
     Parameters
@@ -33,29 +36,46 @@ class ImageFolder(LabeledSequence):
     path : str or path
         The folder or archive that holds the class folders, or a manifest with the columns ``path`` and ``label``
         (:meth:`from_manifest` takes other names).
+    on_error : {"raise", "drop"}, default="raise"
+        What happens to damaged files: an error that names the file when its turn comes, or every file is decoded once now,
+        and those that cannot be are left out, labels with them; one warning counts them and `dropped` lists them.
+    n_jobs : int, optional
+        Threads for ``on_error="drop"``.
+    verbose : int, default=0
+        1 tells the progress of ``on_error="drop"`` on the standard error.
 
     Attributes
     ----------
     labels : array of str of shape (n,)
-        The name of each picture's class folder.
+        The name of each image's class folder.
     classes : list of str
         The names of the class folders, sorted; a part keeps them all.
     paths : list of str
-        In the order of the pictures, which is sorted by class and then by path, whatever the file system's order; of a
+        In the order of the images, which is sorted by class and then by path, whatever the file system's order; of a
         manifest the order of its rows. In an archive, the archive's path goes before.
     metadata : dict of arrays of str of shape (n,)
         The further columns of a manifest.
     skipped : list of str
         Paths of what was not taken.
+    dropped : sequence of Failure
+        The files that ``on_error="drop"`` left out: ``index`` among all files, ``item`` (the path) and ``reason``. They are
+        in no part of the folder, so a part has none.
     shape : tuple
         ``(n,)``.
 
     Raises
     ------
     DatasetError
-        Where there is no such folder, it cannot be listed, it has no class folders, or a class folder holds no picture; two
+        Where there is no such folder, it cannot be listed, it has no class folders, or a class folder holds no image; two
         class folders have names that look the same; an archive is damaged, encrypted, unpacks to far more than it should, or
-        has names that lead out of it or stand in it twice; a row of a manifest is wrong.
+        has names that lead out of it or stand in it twice; a row of a manifest is wrong; or ``on_error="drop"`` leaves none.
+
+    Warns
+    -----
+    SkippedFileWarning
+        Where files were skipped that are not hidden, with their number by suffix.
+    DroppedImageWarning
+        Where ``on_error="drop"`` left files out.
 
     Notes
     -----
@@ -63,11 +83,11 @@ class ImageFolder(LabeledSequence):
     the same wherever its folder was packed.
 
     One folder around all the class folders of an archive is not taken for a class. Of archives, links, devices and archives
-    inside are skipped. Each picture is read from where it lies and checked: in a .zip against its checksum, in a .tar.gz with
+    inside are skipped. Each image is read from where it lies and checked: in a .zip against its checksum, in a .tar.gz with
     the whole when it is listed; a .tar has checksums of its headers only.
 
     A .tar.gz is unpacked once, in pieces, while it is listed. Marks are kept on the way, 20 MB at most, from which reading
-    goes on later, so that a picture costs a quarter of a megabyte of unpacking at most before its own, and more in archives
+    goes on later, so that an image costs a quarter of a megabyte of unpacking at most before its own, and more in archives
     of more than 128 MB unpacked. A process that such an archive is sent to makes its own marks. Where that is too slow, a
     .zip or .tar is not.
 
@@ -87,27 +107,40 @@ class ImageFolder(LabeledSequence):
     (['cat', 'dog'], ['cat', 'dog', 'dog'], (4, 6))
     """
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, *, on_error: str = "raise", n_jobs: int | None = None, verbose: int = 0):
+        check_on_error(on_error)
         name = os.fsdecode(path)
         if is_manifest(name):
-            self._hold_manifest(name, "path", "label", None)
+            self._hold_manifest(name, "path", "label", None, on_error)
         else:
             self._hold_tree(name, tree_of(name))
+        if on_error == "drop":
+            self._drop_damaged(n_jobs, verbose)
 
     @classmethod
     def from_manifest(
-        cls, manifest: str | os.PathLike, *, path: str = "path", label: str = "label", root: str | os.PathLike | None = None
+        cls,
+        manifest: str | os.PathLike,
+        *,
+        path: str = "path",
+        label: str = "label",
+        root: str | os.PathLike | None = None,
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
     ) -> Self:
-        """The pictures that a CSV names, with their labels.
+        """The images that a CSV names, with their labels.
 
         Parameters
         ----------
         manifest : str or path
             A CSV in UTF-8 with a header; commas, semicolons or tabs divide its cells.
         path, label : str, default="path", "label"
-            The columns of the pictures' paths and of their labels.
+            The columns of the images' paths and of their labels.
         root : str or path, optional
-            The folder that relative paths start at, and that all pictures lie below; the manifest's folder by default.
+            The folder that relative paths start at, and that all images lie below; the manifest's folder by default.
+        on_error, n_jobs, verbose
+            As of ImageFolder. Rows whose file is missing are dropped, too.
 
         Returns
         -------
@@ -117,7 +150,7 @@ class ImageFolder(LabeledSequence):
         Raises
         ------
         DatasetError
-            Which names line, column, value and way out: where a column is missing, a cell empty, a picture missing, named
+            Which names line, column, value and way out: where a column is missing, a cell empty, an image missing, named
             twice or not below the root, or the file no CSV.
 
         Examples
@@ -139,12 +172,24 @@ class ImageFolder(LabeledSequence):
         >>> folder[folder.column("person") == "Ada"].labels.tolist()
         ['smile']
         """
+        check_on_error(on_error)
         folder = cls.__new__(cls)
-        folder._hold_manifest(os.fsdecode(manifest), path, label, None if root is None else os.fsdecode(root))
+        folder._hold_manifest(os.fsdecode(manifest), path, label, None if root is None else os.fsdecode(root), on_error)
+        if on_error == "drop":
+            folder._drop_damaged(n_jobs, verbose)
         return folder
 
     @classmethod
-    def split(cls, path: str | os.PathLike, *, train: str = "train", test: str = "test") -> tuple[Self, Self]:
+    def split(
+        cls,
+        path: str | os.PathLike,
+        *,
+        train: str = "train",
+        test: str = "test",
+        on_error: str = "raise",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> tuple[Self, Self]:
         """The two halves of a folder or archive that holds a training and a test folder, each with class folders.
 
         Parameters
@@ -153,6 +198,8 @@ class ImageFolder(LabeledSequence):
             The folder or archive that holds both.
         train, test : str, default="train", "test"
             Their names.
+        on_error, n_jobs, verbose
+            As of ImageFolder, for both halves.
 
         Returns
         -------
@@ -164,12 +211,15 @@ class ImageFolder(LabeledSequence):
         DatasetError
             Where one of the two is missing, or the test folder has classes that the training folder has not.
         """
+        check_on_error(on_error)
         name = os.fsdecode(path)
         halves = cls.__new__(cls), cls.__new__(cls)
         for half, tree in zip(halves, half_trees(name, (train, test)), strict=True):
             half._hold_tree(tree.place, tree)
-        _refuse_unknown_classes(*halves)
+        refuse_unknown_classes(*halves)
         halves[1].classes = list(halves[0].classes)
+        for half in halves if on_error == "drop" else ():
+            half._drop_damaged(n_jobs, verbose)
         return halves
 
     @staticmethod
@@ -192,17 +242,18 @@ class ImageFolder(LabeledSequence):
 
     def _hold_tree(self, path: str, tree: Tree) -> None:
         pictures, labels, classes = tree.by_class()
-        self._hold(path, pictures, labels, classes, tree.skipped, {})
+        self._hold(path, pictures, labels, classes, list(tree.skipped), {})
+        tree.warn_of_skipped()
 
-    def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None) -> None:
-        pictures, labels, columns = read_manifest(manifest, path, label, root)
+    def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None, on_error: str) -> None:
+        pictures, labels, columns = read_manifest(manifest, path, label, root, keep_missing=on_error == "drop")
         self._hold(manifest, pictures, labels, sorted(set(labels)), [], columns)
 
     def _hold(
         self,
         path: str,
         pictures: list,
-        labels: list[str],
+        labels: list[str] | np.ndarray,
         classes: list[str],
         skipped: list[str],
         columns: dict[str, np.ndarray],
@@ -210,7 +261,39 @@ class ImageFolder(LabeledSequence):
         super().__init__(pictures, np.array(labels, dtype=str), classes)
         self.path = path
         self.skipped = skipped
+        self.dropped = Failures()
         self._columns = columns
+
+    def _drop_damaged(self, n_jobs: int | None, verbose: int) -> None:
+        dropped = self.damaged(n_jobs=n_jobs, verbose=verbose)
+        if dropped:
+            kept = kept_rows(self.path, self.labels, dropped)
+            columns = {name: values[kept] for name, values in self._columns.items()}
+            items = [self._store[row] for row in kept]
+            self._hold(self.path, items, self.labels[kept], self.classes, self.skipped, columns)
+            self.dropped = dropped
+
+    def damaged(self, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
+        """Decode every image once, and list those that cannot be read, before an hour of work finds them.
+
+        Parameters
+        ----------
+        n_jobs : int, optional
+        verbose : int, default=0
+            1 tells the progress on the standard error.
+
+        Returns
+        -------
+        failures : sequence of Failure
+            Each with ``index``, ``item`` (the path) and ``reason``. Nothing is kept of the others.
+        """
+        return find_damaged(self, n_jobs=n_jobs, verbose=verbose)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The images at some positions, as a view; none of them was dropped."""
+        part = super().take(rows)
+        part.dropped = Failures()
+        return part
 
     @property
     def paths(self) -> list[str]:
@@ -245,7 +328,7 @@ class ImageFolder(LabeledSequence):
         )
 
     def name(self, position: int) -> str:
-        """The path of a picture."""
+        """The path of an image."""
         return self._store[int(self._rows[position])].path
 
     def __getstate__(self) -> dict:
@@ -256,23 +339,12 @@ class ImageFolder(LabeledSequence):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
-            "an ImageFolder is read picture by picture and is no array. Give it to a recipe or an extractor as it is; "
-            "folder.paths and folder.labels are what a table needs; [folder[i] for i in ...] holds pictures."
+            "an ImageFolder is read image by image and is no array. Give it to a recipe or an extractor as it is; "
+            "folder.paths and folder.labels are what a table needs; [folder[i] for i in ...] holds images."
         )
 
     def __repr__(self) -> str:
-        return f"ImageFolder({len(self)} pictures, {len(self.classes)} classes, {self.path!r})"
+        return f"ImageFolder({len(self)} images, {len(self.classes)} classes, {self.path!r})"
 
     def _picture(self, item: Any) -> np.ndarray:
         return item.read()
-
-
-def _refuse_unknown_classes(train: ImageFolder, test: ImageFolder) -> None:
-    unknown = sorted(set(test.classes) - set(train.classes))
-    if unknown:
-        lacking = sorted(set(train.classes) - set(test.classes))
-        beside = f" (and lacks {lacking})" if lacking else ""
-        raise DatasetError(
-            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} has not; "
-            "nothing can be learned about them. Rename them alike, or take them out."
-        )

@@ -65,6 +65,11 @@ class LabeledImages(LabeledSequence):
             raise InputError(f"the labels {unknown} are none of the classes {classes}; add them to classes")
         super().__init__(images, labels, classes)
 
+    @property
+    def positions(self) -> np.ndarray:
+        """Where the images stand in the whole sequence, if this is a part; errors count so."""
+        return self._positions
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         pictures = list(self)
         sizes = {picture.shape for picture in pictures}

@@ -39,8 +39,13 @@ def is_manifest(path: str) -> bool:
     return os.path.isfile(path) and path.lower().endswith(MANIFESTS)
 
 
-def read_manifest(manifest: str, path: str, label: str, root: str | None) -> Manifest:
-    """Read and check all of it; pictures are looked for and not opened."""
+def read_manifest(
+    manifest: str, path: str = "path", label: str = "label", root: str | None = None, *, keep_missing: bool = False
+) -> Manifest:
+    """Read and check all of it; images are looked for and not opened.
+
+    With `keep_missing` a file that is not there is no error until it is read.
+    """
     base = os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(manifest)))
     rows = list(_rows(manifest, path, label))
     if not rows:
@@ -48,7 +53,7 @@ def read_manifest(manifest: str, path: str, label: str, root: str | None) -> Man
     labels = [_label(manifest, row, label) for row in rows]
     places = [_place(manifest, row, path, base) for row in rows]
     _refuse_twice(manifest, rows, places, path)
-    pictures = _pictures(manifest, rows, places, path, base)
+    pictures = _pictures(manifest, rows, places, path, base, keep_missing)
     further = [name for name in rows[0].cells if name not in (path, label)]
     columns = {name: np.array([row.cells[name] for row in rows], dtype=str) for name in further}
     return Manifest(pictures, labels, columns)
@@ -153,7 +158,9 @@ def _refuse_twice(manifest: str, rows: list[_Row], places: list[str], path: str)
         first[place] = row.line
 
 
-def _pictures(manifest: str, rows: list[_Row], places: list[str], path: str, base: str) -> list[FilePicture]:
+def _pictures(
+    manifest: str, rows: list[_Row], places: list[str], path: str, base: str, keep_missing: bool
+) -> list[FilePicture]:
     pictures = []
     missing = []
     for row, place in zip(rows, places, strict=True):
@@ -161,11 +168,12 @@ def _pictures(manifest: str, rows: list[_Row], places: list[str], path: str, bas
             found = os.stat(place)
         except OSError:
             missing.append(row)
+            pictures.append(FilePicture(place, None))
             continue
         if not stat.S_ISREG(found.st_mode):
-            _refuse(manifest, row, path, "is no file; a row names one picture")
+            _refuse(manifest, row, path, "is no file; a row names one image")
         pictures.append(FilePicture(place, Stamp.of(found)))
-    if missing:
+    if missing and not keep_missing:
         others = f" (and of {len(missing) - 1} more rows)" if len(missing) > 1 else ""
         hint = " or write '/' between the parts" if "\\" in missing[0].cells[path] else ""
         _refuse(

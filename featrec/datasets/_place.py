@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from featrec.datasets._archive import Archive, archive_kind, archive_tree
 from featrec.datasets._manifest import MANIFESTS
@@ -13,7 +13,7 @@ from featrec.datasets._tree import LAYOUT, Tree, folder_tree, is_hidden
 from featrec.datasets._zip import Zip
 from featrec.exceptions import DatasetError
 
-__all__ = ["half_trees", "is_archive", "tree_of"]
+__all__ = ["half_trees", "is_archive", "refuse_unknown_classes", "tree_of"]
 
 OTHER_ARCHIVES = (".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
 
@@ -78,4 +78,16 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
         raise DatasetError(
             f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
             "Name the two folders (train=..., test=...); one folder of classes is read by ImageFolder(path)."
+        )
+
+
+def refuse_unknown_classes(train: Any, test: Any) -> None:
+    """Of two halves of one folder."""
+    unknown = sorted(set(test.classes) - set(train.classes))
+    if unknown:
+        lacking = sorted(set(train.classes) - set(test.classes))
+        beside = f" (and lacks {lacking})" if lacking else ""
+        raise DatasetError(
+            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} has not; "
+            "nothing can be learned about them. Rename them alike, or take them out."
         )

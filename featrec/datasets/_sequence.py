@@ -31,6 +31,7 @@ class LabeledSequence:
     def __init__(self, store: np.ndarray | Sequence, labels: np.ndarray, classes: Sequence[str]):
         self._store = store
         self._rows = np.arange(len(labels))
+        self._positions = self._rows  # in the whole, of which this may be a part; another process gets none but the part
         self.labels = labels
         self.classes = list(classes)
 
@@ -73,6 +74,7 @@ class LabeledSequence:
         part = type(self).__new__(type(self))
         part.__dict__.update(self.__dict__)
         part._rows = self._rows[rows]
+        part._positions = self._positions[rows]
         part.labels = self.labels[rows]
         return part
 

@@ -5,33 +5,44 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NoReturn
 
 from featrec.datasets._file import FilePicture, Stamp
-from featrec.exceptions import DatasetError
+from featrec.exceptions import DatasetError, SkippedFileWarning
+from featrec.images._formats import is_image_name, suffixes
 
-__all__ = ["Tree", "folder_tree", "is_hidden", "is_picture"]
+__all__ = ["Tree", "folder_tree", "is_hidden", "what_it_is"]
 
-SUFFIXES = (
-    *(".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
-)
-SPLIT_NAMES = {"train", "test", "val", "valid", "validation"}
-LAYOUT = "A folder of pictures is laid out as class/picture.jpg"
-ATTRIBUTES_OF_A_MAC = "__MACOSX"  # a folder beside the real ones in archives that a Mac has packed
+TRAINING = {"train", "training"}
+SPLIT_NAMES = {*TRAINING, "test", "testing", "val", "valid", "validation", "eval", "dev"}
+LAYOUT = "A folder of images is laid out as class/image.jpg"
+# What systems put beside images: the Mac's folder in archives that it packs, the small images and settings of Windows.
+OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
+
+# Why something is skipped, beside the suffixes of files that are no images; what is hidden is meant to be.
+HIDDEN = ""
+BESIDE, LINK, DEVICE, OTHER = "images beside the class folders", "linked folders", "links, pipes or devices", "other names"
+LONGEST_SUFFIX = 10
+MOST_KINDS_TOLD = 5
 
 Parts = tuple[str, ...]
 
 
 def is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == ATTRIBUTES_OF_A_MAC
+    return name.startswith(".") or name.lower() in OF_THE_SYSTEM
 
 
-def is_picture(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+def what_it_is(name: str, *, is_file: bool) -> str | None:
+    """Why a thing of this name is skipped; None for an image."""
+    if is_image_name(name):
+        return None if is_file else DEVICE
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if 1 < len(suffix) <= LONGEST_SUFFIX and suffix.isprintable() else OTHER
 
 
 @dataclass
@@ -46,14 +57,14 @@ class Tree:
         What can be read, by the parts of its name.
     folders : set
         By the parts of their names, with or without pictures.
-    skipped : list of str
-        Paths of what is no picture.
+    skipped : dict
+        Paths of what is not taken, and why.
     """
 
     place: str
     pictures: dict[Parts, Any] = field(default_factory=dict)
     folders: set[Parts] = field(default_factory=set)
-    skipped: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def path(self, parts: Parts) -> str:
         return os.path.join(self.place, *parts)
@@ -68,7 +79,7 @@ class Tree:
             place,
             {parts[1:]: picture for parts, picture in self.pictures.items() if parts[0] == name and len(parts) > 1},
             {parts[1:] for parts in self.folders if parts[0] == name and len(parts) > 1},
-            [path for path in self.skipped if path.startswith(place + os.sep)],
+            {path: why for path, why in self.skipped.items() if path.startswith(place + os.sep)},
         )
 
     def by_class(self) -> tuple[list[Any], list[str], list[str]]:
@@ -81,27 +92,49 @@ class Tree:
         self._refuse_other_layouts(folders, len(loose))
         self._refuse_empty(folders)
         names = self._composed(folders)
-        self.skipped += [self.path(parts) for parts in sorted(loose)]
+        self.skipped |= {self.path(parts): BESIDE for parts in sorted(loose)}
         placed = sorted(parts for parts in self.pictures if len(parts) > 1)
         return [self.pictures[parts] for parts in placed], [names[parts[0]] for parts in placed], sorted(names.values())
 
+    def warn_of_skipped(self) -> None:
+        """One warning that counts what was skipped, by kind; hidden things are not counted."""
+        kinds = Counter(why for why in self.skipped.values() if why != HIDDEN)
+        if not kinds:
+            return
+        warnings.warn(
+            f"{self.place!r}: skipped {_counted(kinds)}. ImageFolder.skipped and 'featrec check --json' list "
+            "them; images of other formats need converting.",
+            SkippedFileWarning,
+            stacklevel=4,
+        )
+
     def _refuse_other_layouts(self, folders: list[str], n_loose: int) -> None:
         if not folders:
-            beside = f"; {n_loose} pictures lie in it directly" if n_loose else ""
+            beside = f"; {n_loose} images lie in it directly" if n_loose else ""
             raise DatasetError(f"{self.place!r} holds no class folders{beside}. {LAYOUT}.")
-        if "train" in folders and len(folders) > 1 and set(folders) <= SPLIT_NAMES:
-            raise DatasetError(
-                f"{self.place!r} holds {folders}, which are no classes but parts of a split: "
-                "train, test = ImageFolder.split(path) reads them."
-            )
+        training = [name for name in folders if name.lower() in TRAINING]
+        if training and len(folders) > 1 and {name.lower() for name in folders} <= SPLIT_NAMES:
+            self._refuse_split(folders, training[0])
+
+    def _refuse_split(self, folders: list[str], train: str) -> NoReturn:
+        others = [name for name in folders if name != train]
+        test = next((name for name in others if name.lower().startswith("test")), others[0])
+        names = "" if (train, test) == ("train", "test") else f", train={train!r}, test={test!r}"
+        raise DatasetError(
+            f"{self.place!r} holds {folders}, which are no classes but parts of a split: "
+            f"train, test = ImageFolder.split(path{names}) reads them; 'featrec train' and 'compare' take the folders as "
+            f"{train} and --test {test}."
+        )
 
     def _refuse_empty(self, folders: list[str]) -> None:
         used = {parts[0] for parts in self.pictures if len(parts) > 1}
         empty = [name for name in folders if name not in used]
         if empty:
+            places = tuple(self.path((name, "")) for name in empty)
+            others = _counted(Counter(why for path, why in self.skipped.items() if why != HIDDEN and path.startswith(places)))
             raise DatasetError(
-                f"the class folders {empty} of {self.place!r} hold no picture ({', '.join(SUFFIXES)}). "
-                "Remove them, or put pictures in."
+                f"the class folders {empty} of {self.place!r} hold no image{f' but {others}' if others else ''}. Remove them, "
+                f"or put images in, of these suffixes: {', '.join(suffixes())}."
             )
 
     def _composed(self, folders: list[str]) -> dict[str, str]:
@@ -119,6 +152,14 @@ class Tree:
                 f"{' and '.join(map(ascii, alike))}. Move the pictures of one into the other, or rename it."
             )
         return names
+
+
+def _counted(kinds: Counter[str]) -> str:
+    """The commonest kinds of what was skipped, those first behind which images may be missing."""
+    ranked = sorted(kinds, key=lambda kind: (kind not in (BESIDE, LINK), -kinds[kind], kind))
+    told = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_TOLD]]
+    others = sum(kinds[kind] for kind in ranked[MOST_KINDS_TOLD:])
+    return ", ".join([*told, f"and {others} more"] if others else told)
 
 
 def _is_text(name: str) -> bool:
@@ -162,19 +203,21 @@ def _names(place: str) -> Iterable[str]:
 def _takes_folder(tree: Tree, parts: Parts) -> bool:
     """Put what lies there where it belongs in the tree; whether it is a folder to look into."""
     path = tree.path(parts)
-    kind = None if is_hidden(parts[-1]) else _kind(path)
     if is_hidden(parts[-1]):
-        tree.skipped.append(path)
-    elif kind is not None and stat.S_ISDIR(kind.st_mode):
+        tree.skipped[path] = HIDDEN
+        return False
+    kind = _kind(path)
+    if kind is not None and stat.S_ISDIR(kind.st_mode):
         if os.path.islink(path) and (len(parts) > 1 or _leads_back(path, tree.place)):
-            tree.skipped.append(path)
-        else:
-            tree.folders.add(parts)
-            return True
-    elif is_picture(parts[-1]) and (kind is None or stat.S_ISREG(kind.st_mode)):
+            tree.skipped[path] = LINK
+            return False
+        tree.folders.add(parts)
+        return True
+    why = what_it_is(parts[-1], is_file=kind is None or stat.S_ISREG(kind.st_mode))
+    if why is None:
         tree.pictures[parts] = FilePicture(path, None if kind is None else Stamp.of(kind))
     else:
-        tree.skipped.append(path)
+        tree.skipped[path] = why
     return False
 
 

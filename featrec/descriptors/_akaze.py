@@ -10,7 +10,7 @@ import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, positive_integer, real_number
-from featrec.descriptors._keypoints import describe_keypoints, home_of
+from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints, home_of
 from featrec.images import DescriptorCache, LocalExtractor
 
 __all__ = ["AKAZE"]
@@ -73,6 +73,7 @@ class AKAZE(LocalExtractor):
     """
 
     metric = "hamming"
+    why_empty = WITHOUT_KEYPOINTS
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "descriptor_type": [StrOptions(set(TYPES))],

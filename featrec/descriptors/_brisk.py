@@ -11,7 +11,7 @@ import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import Interval, positive_integer, real_number
-from featrec.descriptors._keypoints import describe_keypoints, home_of
+from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints, home_of
 from featrec.images import DescriptorCache, LocalExtractor
 
 __all__ = ["BRISK"]
@@ -61,6 +61,7 @@ class BRISK(LocalExtractor):
     """
 
     metric = "hamming"
+    why_empty = WITHOUT_KEYPOINTS
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "thresh": [Interval(Integral, 0, 255, closed="both")],

@@ -99,6 +99,7 @@ class DenseSIFT(LocalExtractor):
     Bag(111 descriptors of 128 float32, frames, image 64×80, euclidean)
     """
 
+    why_empty = "They may be too small for bin_sizes of {name}: Resize first, or take smaller ones."
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "step": [positive_integer()],

@@ -11,7 +11,9 @@ from featrec.bag import Bag
 from featrec.exceptions import MissingExtraError
 from featrec.images import as_gray, as_uint8
 
-__all__ = ["describe_keypoints", "home_of"]
+__all__ = ["WITHOUT_KEYPOINTS", "describe_keypoints", "home_of"]
+
+WITHOUT_KEYPOINTS = "They may be flat, too small for {name} (Resize first), or without key points (DenseSIFT needs none)."
 
 
 def home_of(name: str) -> Any:

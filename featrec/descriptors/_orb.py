@@ -10,7 +10,7 @@ import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, positive_integer, real_number
-from featrec.descriptors._keypoints import describe_keypoints
+from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints
 from featrec.images import DescriptorCache, LocalExtractor
 
 __all__ = ["ORB"]
@@ -71,6 +71,7 @@ class ORB(LocalExtractor):
     """
 
     metric = "hamming"
+    why_empty = WITHOUT_KEYPOINTS
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "n_features": [positive_integer()],

@@ -12,6 +12,7 @@ import numpy as np
 from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, Tags, check_is_fitted, positive_integer, real_number
 from featrec.compiled._patches import cut_patches
+from featrec.descriptors._mirror_choice import mirror_is_harmless
 from featrec.exceptions import ImageError, InputError
 from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb, check_images
 from featrec.images._convert import has_colour
@@ -47,9 +48,11 @@ class Patches(LocalExtractor):
     color : {"auto", "gray", "rgb"}, default="auto"
         Whether patches are of the luma or of three channels; "auto" is "rgb" where one of the first 32 pictures of `fit` has
         colour, which three equal channels are not. A gray picture is three equal channels where "rgb" is asked for.
-    mirror : bool, default=False
-        Let the patches of the picture's left-right mirror image follow those of the picture. Their frames are in the mirror
-        image's coordinates, so that an encoder that sums by cells gives the sum of the codes of both.
+    mirror : bool or "auto", default=False
+        Let the patches of the image's left-right mirror image follow those of the image. Their frames are in the mirror
+        image's coordinates, so that an encoder that sums by cells gives the sum of the codes of both. "auto" decides in `fit`:
+        not where thumbnails of the training images are mistaken for another class more often once they may match a mirror
+        image, as digits and letters are; without labels it is True.
     on_error : {"raise", "empty"}, default="raise"
         What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
@@ -60,6 +63,8 @@ class Patches(LocalExtractor):
     ----------
     color_ : {"gray", "rgb"}
         What the patches are of.
+    mirror_ : bool
+        Whether patches of the mirror image follow.
 
     Notes
     -----
@@ -93,7 +98,7 @@ class Patches(LocalExtractor):
         "stride": [positive_integer()],
         "contrast": [real_number(0, closed="left"), None],
         "color": [StrOptions({"auto", *CHANNELS})],
-        "mirror": ["boolean"],
+        "mirror": ["boolean", StrOptions({"auto"})],
     }
 
     def __init__(
@@ -103,7 +108,7 @@ class Patches(LocalExtractor):
         stride: int = 1,
         contrast: float | None = 10.0,
         color: str = "auto",
-        mirror: bool = False,
+        mirror: bool | str = False,
         on_error: str = "raise",
         cache: str | os.PathLike | DescriptorCache | None = None,
     ):
@@ -116,13 +121,15 @@ class Patches(LocalExtractor):
         self.cache = cache
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; with ``color="auto"`` look at the first pictures that can be read.
+        """Check the parameters and the kind of input; "auto" looks at images.
+
+        ``color="auto"`` looks at the first images that can be read, ``mirror="auto"`` at up to 2,000.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each picture is checked.
+            Labels, from which ``mirror="auto"`` learns.
 
         Returns
         -------
@@ -131,6 +138,10 @@ class Patches(LocalExtractor):
         super().fit(X, y)
         images = check_images(X)
         self.color_ = self._first_color(images) if self.color == "auto" else self.color
+        if self.mirror == "auto":
+            self.mirror_ = True if y is None else mirror_is_harmless(images, y)
+        else:
+            self.mirror_ = bool(self.mirror)
         return self
 
     def _first_color(self, images: Images) -> str:
@@ -151,7 +162,7 @@ class Patches(LocalExtractor):
                 break
         if seen:
             return "gray"
-        raise InputError(f"none of the {len(images)} pictures can be used; the first: {first}") from first
+        raise InputError(f"none of the {len(images)} images can be used; the first: {first and first.brief()}") from first
 
     def transform(self, X: Any) -> Bags:
         """Describe pictures lazily: a Bag is computed when it is asked for.
@@ -164,17 +175,18 @@ class Patches(LocalExtractor):
         -------
         Bags
         """
-        self._resolved_color()
+        self._resolved_color(), self._resolved_mirror()
         return super().transform(X)
 
     def _describe(self, image: np.ndarray) -> Bag:
         height, width = image.shape[:2]
         color, size, stride = self._resolved_color(), int(self.size), int(self.stride)
-        frames = _frames(height, width, size, stride, 1 + bool(self.mirror))
+        mirror = self._resolved_mirror()
+        frames = _frames(height, width, size, stride, 1 + mirror)
         descriptors: np.ndarray = np.empty((len(frames), self._dimension()), np.float32)
         if len(frames):
             numbers, unit = _whole_numbers(as_gray(image) if color == "gray" else as_rgb(image))
-            pictures = np.stack([numbers, numbers[:, ::-1]]) if self.mirror else numbers[None]
+            pictures = np.stack([numbers, numbers[:, ::-1]]) if mirror else numbers[None]
             contrast = RAW if self.contrast is None else float(self.contrast)
             cut_patches(pictures.reshape(len(pictures), height, -1), size, CHANNELS[color], stride, unit, contrast, descriptors)
         return Bag._made(descriptors, frames, (height, width))
@@ -187,20 +199,28 @@ class Patches(LocalExtractor):
         )
         return self.color_
 
+    def _resolved_mirror(self) -> bool:
+        if self.mirror != "auto":
+            return bool(self.mirror)
+        check_is_fitted(
+            self, "mirror_", msg='%(name)s(mirror="auto") learns in fit whether mirror images help; or give a bool.'
+        )
+        return self.mirror_
+
     def _dimension(self) -> int:
         return int(self.size) ** 2 * CHANNELS[self._resolved_color()]
 
     def _decides(self) -> dict[str, Any]:
         """What "auto" has found, not that it was asked."""
-        color = self._resolved_color()
-        return super()._decides() | {"color": color, "color_": color}
+        color, mirror = self._resolved_color(), self._resolved_mirror()
+        return super()._decides() | {"color": color, "color_": color, "mirror": mirror, "mirror_": mirror}
 
     def __sklearn_is_fitted__(self) -> bool:
-        return self.color != "auto" or hasattr(self, "color_")
+        return "auto" not in (self.color, self.mirror) or hasattr(self, "color_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.requires_fit = self.color == "auto"
+        tags.requires_fit = "auto" in (self.color, self.mirror)
         return tags
 
 

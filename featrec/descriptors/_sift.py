@@ -9,7 +9,7 @@ import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import positive_integer, real_number
-from featrec.descriptors._keypoints import describe_keypoints
+from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints
 from featrec.images import DescriptorCache, LocalExtractor
 
 __all__ = ["SIFT"]
@@ -62,6 +62,7 @@ class SIFT(LocalExtractor):
     Bag(101 descriptors of 128 float32, frames, image 512×512, euclidean)
     """
 
+    why_empty = WITHOUT_KEYPOINTS
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "n_features": [positive_integer(0)],

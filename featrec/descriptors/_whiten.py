@@ -158,7 +158,7 @@ class Whiten(BagStep):
         bags = check_bags([Bag(X)] if _is_matrix(X) else X, stage="Whiten.fit")
         sample = sample_descriptors(bags, self.max_descriptors, self.random_state, n_jobs=self.n_jobs, verbose=self.verbose)
         self._refuse_bits(sample)
-        refuse_empty(sample, len(bags), "Whiten.fit")
+        refuse_empty(sample, bags, "Whiten.fit")
         self._check_enough(sample.descriptors)
         self._learn(sample.descriptors)
         return self

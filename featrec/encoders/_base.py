@@ -19,10 +19,11 @@ from featrec.base import (
     check_is_fitted,
     positive_integer,
     warn_of_empty_bags,
+    why_empty,
 )
 from featrec.encoders._layout import PyramidLayout, WholeImage
 from featrec.exceptions import ImageError, InputError, MetricError
-from featrec.lazy import Bags, Failure
+from featrec.lazy import Bags, Failure, note_unreadable
 from featrec.parallel import each_batch
 from featrec.vocabularies import USUAL, fit_vocabulary
 
@@ -186,7 +187,9 @@ class BagsTransformer(CodesOutput, Transformer):
             empty += part.empty
             # A worker in another process noted its failures there; those of a thread are known already.
             bags.failures.note(part.failures)
-        warn_of_empty_bags(empty, len(bags), type(self).__name__, len(bags.own_failures()))
+        failures = bags.own_failures()
+        note_unreadable(bags, failures)
+        warn_of_empty_bags(empty, len(bags), type(self).__name__, len(failures), why_empty(bags))
         return self._with_index(codes, bags.index)
 
 

@@ -1,9 +1,10 @@
-"""compare: fit several models, or take them as they are, and judge them on the same pictures."""
+"""compare: fit several models, or take them as they are, and judge them on the same images."""
 
 from __future__ import annotations
 
 import itertools
 import sys
+import warnings
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -11,8 +12,7 @@ import numpy as np
 
 from featrec.evaluation._comparison import Comparison, ModelResult, Pair
 from featrec.evaluation._evaluate import check_confidence
-from featrec.evaluation._folds import Part, parts_of
-from featrec.evaluation._labels import all_classes, as_labels, count_items
+from featrec.evaluation._labels import all_classes
 from featrec.evaluation._measures import (
     balanced_accuracy,
     class_measures,
@@ -21,9 +21,11 @@ from featrec.evaluation._measures import (
     mcnemar,
     wilson_interval,
 )
+from featrec.evaluation._plan import Plan, planned
+from featrec.evaluation._preflight import check_kinds
 from featrec.evaluation._run import Run, is_network, run_model
 from featrec.evaluation._text import number, percent
-from featrec.exceptions import InputError
+from featrec.exceptions import UnknownLabelWarning
 
 __all__ = ["compare"]
 
@@ -40,22 +42,26 @@ def compare(
     confidence: float = 0.95,
     verbose: int = 0,
 ) -> Comparison:
-    """Judge several models on the same pictures: accuracy with intervals, paired tests, times and sizes.
+    """Judge several models on the same images: accuracy with intervals, paired tests, times and sizes.
+
+    Everything that can be checked without a fit is checked before the first one: labels, folds, parameters, the file and the
+    layer of a network, predictions from elsewhere.
 
     Parameters
     ----------
     models : dict of name to model
-        An estimator is cloned and fitted; one in ``FrozenEstimator`` is used as it is; an array of labels holds the
-        predictions of any other program, for the test pictures or with `cv` for all of X.
+        An estimator is cloned and fitted; one in ``FrozenEstimator`` is used as it is. The predictions of any other program,
+        for the test images or with `cv` for all of X, are an array of labels in the order of the images, or a dict of path
+        to label, which is matched by path.
     X, y : images and their labels, as many
         To learn from.
     test : tuple of (X, y), optional
-        Pictures to judge on.
+        Images to judge on.
     cv : int or splitter, optional
-        Instead of `test`: every picture is predicted by a model that was fitted without it. An int makes stratified folds.
-        Give exactly one of the two.
+        Instead of `test`: every image is predicted by a model that was fitted without it. An int, from 2 to the size of the
+        smallest class, makes stratified folds. Give exactly one of the two.
     groups : array-like of shape (n,), optional
-        With `cv`: pictures of one group (one film, one person) stay in one fold.
+        With `cv`: images of one group (one film, one person) stay in one fold.
     networks : collection of names, optional
         The models whose features come from a network. By default those with a CNNFeatures step.
     confidence : float, default=0.95
@@ -70,11 +76,19 @@ def compare(
     Raises
     ------
     InputError
-        Where not exactly one of `test` and `cv` is given, or labels or predictions do not fit the pictures.
+        Where not exactly one of `test` and `cv` is given, where labels or predictions do not fit the images, or a model's
+        parameters are wrong.
+    ImageError
+        Where an image cannot be used, with its path, or its index in what was given.
+
+    Warns
+    -----
+    UnknownLabelWarning
+        Where predictions from elsewhere hold a label that no image has, or the test set one that nothing can be learned about.
 
     Notes
     -----
-    Times are wall-clock, one model after another, each with the `n_jobs` that it has; a first picture is predicted
+    Times are wall-clock, one model after another, each with the `n_jobs` that it has; a first image is predicted
     untimed, to load what is compiled. With folds the pooled interval and McNemar's test take the predictions as
     independent, though folds share most of what they learn from; so differences are a little less certain than p says.
     A frozen model that has learned from X is judged on what it has seen.
@@ -96,33 +110,21 @@ def compare(
     (['neighbours', 'bayes'], True)
     """
     check_confidence(confidence)
-    _check_models(models, networks)
-    n = count_items(X)
-    y = as_labels(y, n, what="y")
-    parts, y_true, n_folds = parts_of(X, y, test, cv, groups)
+    check_kinds(models, networks)
+    plan = planned(models, X, y, test, cv, groups)
+    for remark in plan.remarks:
+        warnings.warn(remark, UnknownLabelWarning, stacklevel=2)
     runs = {}
     for place, (name, model) in enumerate(models.items(), start=1):
         _tell(verbose, f"{name} ({place} of {len(models)}) ...")
-        runs[name] = run_model(name, model, parts, len(y_true))
-        _tell(verbose, f"{name}: {percent((runs[name].y_pred == y_true).mean())} %{_fit_time(runs[name])}")
-    classes = all_classes([y, y_true, *(run.y_pred for run in runs.values())])
+        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan.parts)
+        _tell(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
+    classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
     kinds = {name: _kind(name, models[name], networks) for name in models}
-    results = [_result(name, run, kinds[name], parts, y_true, classes, confidence) for name, run in runs.items()]
+    results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
     results.sort(key=lambda result: -result.accuracy)
-    return Comparison(tuple(results), _pairs(results, y_true), len(y_true), n_folds, classes, confidence, y_true)
-
-
-def _check_models(models: Any, networks: Collection[str] | None) -> None:
-    if not isinstance(models, Mapping) or not models:
-        raise InputError(f'models is a dict of name to model, such as {{"hog": hog_svm()}}; got {type(models).__name__}')
-    strange = [name for name in models if not isinstance(name, str)]
-    if strange:
-        raise InputError(f"the names of models are strings; got {strange[0]!r}")
-    if isinstance(networks, str):
-        raise InputError(f"networks is a collection of names; write [{networks!r}]")
-    unknown = sorted(set(networks or ()) - set(models))
-    if unknown:
-        raise InputError(f"networks names {unknown[0]!r}, which is no model; there are {', '.join(models)}")
+    pairs, n = _pairs(results, plan.y_true), len(plan.y_true)
+    return Comparison(tuple(results), pairs, n, plan.n_folds, classes, confidence, plan.y_true, plan.paths, plan.remarks)
 
 
 def _tell(verbose: int, text: str) -> None:
@@ -140,23 +142,23 @@ def _kind(name: str, model: Any, networks: Collection[str] | None) -> str:
     return "engineered" if hasattr(model, "predict") else "predictions"
 
 
-def _result(
-    name: str, run: Run, kind: str, parts: list[Part], y_true: np.ndarray, classes: np.ndarray, confidence: float
-) -> ModelResult:
-    right = run.y_pred == y_true
-    measures = class_measures(confusion_counts(y_true, run.y_pred, classes))
+def _result(name: str, run: Run, kind: str, plan: Plan, classes: np.ndarray, confidence: float) -> ModelResult:
+    right = run.y_pred == plan.y_true
+    measures = class_measures(confusion_counts(plan.y_true, run.y_pred, classes))
+    parts = plan.parts
     return ModelResult(
         name=name,
         kind=kind,
         accuracy=float(right.mean()),
         interval=wilson_interval(int(right.sum()), len(right), confidence),
         balanced_accuracy=balanced_accuracy(measures),
-        fold_accuracies=tuple(float(right[part.rows].mean()) for part in parts) if len(parts) > 1 else (),
+        fold_accuracies=tuple(float(right[part.judge.rows].mean()) for part in parts) if len(parts) > 1 else (),
         fit_seconds=run.fit_seconds,
         predict_seconds=run.predict_seconds,
         images_per_second=None if run.predict_seconds is None else len(right) / max(run.predict_seconds, 1e-9),
         width=run.width,
         n_bytes=run.n_bytes,
+        compile_seconds=run.compile_seconds,
         y_pred=run.y_pred,
     )
 

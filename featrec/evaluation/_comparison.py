@@ -1,4 +1,4 @@
-"""Comparison: several models on the same pictures."""
+"""Comparison: several models on the same images."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ class ModelResult:
     fit_seconds : float or None
         Of one fit: the mean over the folds where there are folds.
     predict_seconds : float or None
-        Of all pictures together.
+        Of all images together.
     images_per_second : float or None
     width : int or None
         The columns that the final classifier sees.
     n_bytes : int or None
         The size of the saved model's file.
     y_pred : array of shape (n,)
+    compile_seconds : float
+        Of what was compiled in this process while the model was fitted and asked, once on a machine; in no other figure.
     """
 
     name: str
@@ -57,17 +59,18 @@ class ModelResult:
     width: int | None
     n_bytes: int | None
     y_pred: np.ndarray
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same pictures, by McNemar's exact test.
+    """Two models on the same images, by McNemar's exact test.
 
     Attributes
     ----------
     first, second : str
     first_only, second_only : int
-        Pictures that only this one has right.
+        Images that only this one has right.
     p : float
         Two-sided.
     p_holm : float
@@ -84,7 +87,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
-    """Several models on the same pictures, as :func:`compare` finds them. Shares lie in [0, 1].
+    """Several models on the same images, as :func:`compare` finds them. Shares lie in [0, 1].
 
     Attributes
     ----------
@@ -99,7 +102,11 @@ class Comparison:
     confidence : float
         Of the intervals, and 1 less the level at which a lead counts as beyond chance.
     y_true : array of shape (n,)
-        The labels of the test set, or with folds those of all pictures.
+        The labels of the test set, or with folds those of all images.
+    paths : tuple of str of length n, or None
+        Where the judged images lie, in the order of `y_true` and of each `y_pred`; None where they came without paths.
+    remarks : tuple of str
+        What to know of labels that no image has.
     """
 
     results: tuple[ModelResult, ...]
@@ -109,6 +116,8 @@ class Comparison:
     classes: np.ndarray
     confidence: float
     y_true: np.ndarray
+    paths: tuple[str | None, ...] | None = None
+    remarks: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> ModelResult:
         for result in self.results:
@@ -140,12 +149,12 @@ class Comparison:
         return str(self)
 
     def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join([self._basis(), *self.verdict()])])
+        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
 
     def _repr_html_(self) -> str:
         import html
 
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in [self._basis(), *self.verdict()])
+        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._sentences())
         return self._table().html() + lines
 
     def to_frame(self) -> DataFrame:
@@ -160,13 +169,18 @@ class Comparison:
         """A row a pair of models. Needs pandas."""
         return frame({field.name: [getattr(pair, field.name) for pair in self.pairs] for field in fields(Pair)})
 
+    def predictions_to_frame(self) -> DataFrame:
+        """A row an image: its true label, and what each model said; by path where there are paths. Needs pandas."""
+        columns = {"y_true": self.y_true, **{result.name: result.y_pred for result in self.results}}
+        return frame(columns, index=None if self.paths is None else list(self.paths))
+
     def to_json(self, path: str | os.PathLike | None = None) -> str:
         """All attributes as JSON; written to `path`, too, where one is given."""
         return keep(as_json({field.name: getattr(self, field.name) for field in fields(self)}), path)
 
     def to_markdown(self, path: str | os.PathLike | None = None) -> str:
         """The table and the sentences as Markdown; written to `path`, too, where one is given."""
-        lines = "\n".join(f"- {line}" for line in [self._basis(), *self.verdict()])
+        lines = "\n".join(f"- {line}" for line in self._sentences())
         return keep(f"{self._table().markdown()}\n\n{lines}", path)
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -178,24 +192,34 @@ class Comparison:
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
         folds = ["folds"] if self.n_folds else []
-        figures = ["balanced", "fit s", "predict s", "images/s", "features", "size"]
+        compiling = ["compile s"] if self._compiled() else []
+        figures = ["balanced", "fit s", *compiling, "predict s", "images/s", "features", "size"]
         return Table(["model", "accuracy", interval, *folds, *figures], [self._row(result) for result in self.results])
 
     def _row(self, result: ModelResult) -> list[str]:
         shares = 100 * np.array(result.fold_accuracies)
         folds = [f"{shares.mean():.1f} ± {shares.std(ddof=1):.1f}"] if self.n_folds else []
+        compiling = [result.compile_seconds or None] if self._compiled() else []
         return [
             result.name,
             percent(result.accuracy),
             percent_range(result.interval),
             *folds,
             percent(result.balanced_accuracy),
-            *map(number, (result.fit_seconds, result.predict_seconds, result.images_per_second, result.width)),
+            *map(number, (result.fit_seconds, *compiling, result.predict_seconds, result.images_per_second, result.width)),
             data_size(result.n_bytes),
         ]
 
+    def _compiled(self) -> bool:
+        """Whether anything had to be compiled, which is nobody's fit."""
+        return any(result.compile_seconds for result in self.results)
+
+    def _sentences(self) -> list[str]:
+        compiling = ["What was compiled, once on this machine, is not in the seconds of fits and predictions."]
+        return [self._basis(), *self.verdict(), *self.remarks, *(compiling if self._compiled() else [])]
+
     def _basis(self) -> str:
         counts = np.unique(self.y_true, return_counts=True)[1]
-        pictures = f"{self.n:,} test images" if self.n_folds is None else f"{self.n:,} images in {self.n_folds} folds"
+        images = f"{self.n:,} test images" if self.n_folds is None else f"{self.n:,} images in {self.n_folds} folds"
         guess = percent(counts.max() / self.n)
-        return f"{pictures}, {len(counts)} classes; always guessing the largest would be right for {guess} %."
+        return f"{images}, {len(counts)} classes; always guessing the largest would be right for {guess} %."

@@ -68,6 +68,14 @@ class Report:
     groups : tuple of GroupAccuracy
         Empty where no groups were given.
     y_true, y_pred : arrays of shape (n,)
+    n_unreadable : int
+        Images among the `n` that could not be read: with ``on_error="empty"`` they are guessed, and the guesses are judged.
+    unreadable : array of shape (n_classes,)
+        The same for each true class.
+    n_dropped : int
+        Damaged files that ``ImageFolder(on_error="drop")`` left out before; they are not among the `n`.
+    compile_seconds : float
+        Of what was compiled in this process for the predictions, once on a machine; in no other figure.
     """
 
     accuracy: float
@@ -87,6 +95,10 @@ class Report:
     groups: tuple[GroupAccuracy, ...]
     y_true: np.ndarray
     y_pred: np.ndarray
+    n_unreadable: int
+    unreadable: np.ndarray
+    n_dropped: int
+    compile_seconds: float = 0.0
 
     def most_confused(self, n_pairs: int = MOST_CONFUSED_SHOWN) -> list[tuple[Any, Any, int]]:
         """The commonest mistakes.
@@ -120,8 +132,8 @@ class Report:
         return f"<p>{self._headline()}</p>{self._class_table().html()}{groups}{notes}"
 
     def to_frame(self) -> DataFrame:
-        """Precision, recall, F1 and support, a row a class. Needs pandas."""
-        names = ("precision", "recall", "f1", "support")
+        """Precision, recall, F1, support and the images that could not be read, a row a class. Needs pandas."""
+        names = ("precision", "recall", "f1", "support", "unreadable")
         return frame({name: getattr(self, name) for name in names}, index=self.classes)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
@@ -163,6 +175,15 @@ class Report:
     def _notes(self) -> list[str]:
         """What a reader should know before believing the figures."""
         notes = []
+        if self.compile_seconds:
+            notes.append(f"Compiling took {number(self.compile_seconds)} s more, once on this machine.")
+        if self.n_unreadable:
+            notes.append(
+                f'{self.n_unreadable} of {self.n} images could not be read; the model guessed them (on_error="empty"), and the '
+                "guesses are judged above."
+            )
+        if self.n_dropped:
+            notes.append(f'{self.n_dropped} damaged images were left out (on_error="drop") and are not judged.')
         if len(self.classes) > MOST_CLASSES_SHOWN:
             notes.append(f"The table shows the {MOST_CLASSES_SHOWN} classes of {len(self.classes)} with the lowest F1.")
         if self.unseen:

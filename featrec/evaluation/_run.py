@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +12,19 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from featrec.compilation import timed
 from featrec.evaluation._evaluate import timed_predictions
 from featrec.evaluation._folds import Part
-from featrec.evaluation._labels import as_labels, take
+from featrec.evaluation._labels import as_labels
+from featrec.evaluation._located import located
+from featrec.evaluation._preflight import naming
 from featrec.exceptions import FeatrecError
 from featrec.persistence import model_bytes
 
-__all__ = ["Run", "is_network", "run_model"]
+__all__ = ["Run", "is_network", "learns_from_pixels", "run_model"]
 
-NETWORKS = {"CNNFeatures", "LeNet5", "SmallResNet"}
+FROM_PIXELS = {"LeNet5", "SmallResNet"}
+NETWORKS = {"CNNFeatures", *FROM_PIXELS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,42 +36,41 @@ class Run:
     predict_seconds: float | None = None
     width: int | None = None
     n_bytes: int | None = None
+    compile_seconds: float = 0.0
 
 
-def run_model(name: str, model: Any, parts: list[Part], n: int) -> Run:
-    """Fit a model on each part and predict; predictions from elsewhere are only checked."""
-    if not hasattr(model, "predict"):
-        return Run(as_labels(model, n, what=f"the array of predictions {name!r}"))
-    fit_seconds, predict_seconds = [], 0.0
+def run_model(name: str, model: Any, parts: list[Part]) -> Run:
+    """Fit a model on each part and predict."""
+    fit_seconds, predict_seconds, compile_seconds = [], 0.0, 0.0
     predictions: list[np.ndarray] = []
     for part in parts:
-        with _naming(f"while fitting the model {name!r}"):
-            start = time.perf_counter()
-            fitted = clone(model).fit(part.X_fit, part.y_fit)
-            fit_seconds.append(time.perf_counter() - start)
-        with _naming(f"while asking the model {name!r}"):
-            predicted, seconds = timed_predictions(fitted, part.X_judge)
-        predictions.append(as_labels(predicted, len(part.rows), what=f"what the model {name!r} predicts"))
-        predict_seconds += seconds
-    y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.rows for part in parts]))]
-    frozen = isinstance(model, FrozenEstimator)
-    width = _width(fitted, take(parts[-1].X_judge, np.arange(1)))
-    return Run(y_pred, None if frozen else float(np.mean(fit_seconds)), predict_seconds, width, _size(fitted))
+        with naming(f"while fitting the model {name!r}"), located(part.fit), timed() as fit:
+            fitted = clone(model).fit(part.fit.taken(), part.y_fit)
+        with naming(f"while asking the model {name!r}"), located(part.judge):
+            predicted, ask = timed_predictions(fitted, part.judge.taken())
+        predictions.append(as_labels(predicted, len(part.judge), what=f"what the model {name!r} predicts"))
+        fit_seconds.append(fit.seconds)
+        predict_seconds += ask.seconds
+        compile_seconds += fit.compile_seconds + ask.compile_seconds
+    y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.judge.rows for part in parts]))]
+    mean_fit = None if isinstance(model, FrozenEstimator) else float(np.mean(fit_seconds))
+    width = _width(fitted, parts[-1].judge.first())
+    return Run(y_pred, mean_fit, predict_seconds, width, _size(fitted), compile_seconds)
 
 
 def is_network(model: Any) -> bool:
     """Whether a step of the model, at any depth, is called as featrec's networks are."""
+    return _has_step(model, NETWORKS)
+
+
+def learns_from_pixels(model: Any) -> bool:
+    """Whether a step is one of featrec's networks that are fitted to pixels, in many passes."""
+    return _has_step(model, FROM_PIXELS)
+
+
+def _has_step(model: Any, names: Collection[str]) -> bool:
     steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    return any(type(step).__name__ in NETWORKS for step in (model, *steps))
-
-
-@contextmanager
-def _naming(what: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        error.add_note(what)
-        raise
+    return any(type(step).__name__ in names for step in (model, *steps))
 
 
 def _width(model: Any, one_image: Any) -> int | None:

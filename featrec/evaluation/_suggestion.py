@@ -1,4 +1,4 @@
-"""Suggestion: what trying several models on a few pictures says about which to take up first."""
+"""Suggestion: what trying several models on a few images says about which to take up first."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Trial:
     state : {"tried", "cut", "left out"}
         Cut means that the time was up before all folds were done.
     accuracy : float or None
-        Of all pictures that were judged, each by a model fitted without it: the mean over the folds.
+        Of all images that were judged, each by a model fitted without it: the mean over the folds.
     interval : tuple of (low, high) or None
         Wilson's interval of the accuracy.
     fit_seconds : float or None
         Of one fit: the mean over the folds.
     seconds_per_image : float or None
-        To predict one picture of a batch.
+        To predict one image of a batch.
     n_folds : int
         How many were done.
     remark : str
@@ -45,8 +45,10 @@ class Trial:
     warning : str
         The first that was given; empty where there was none.
     rows : array of shape (n_judged,)
-        The places of the judged pictures in the sample.
+        The places of the judged images in the sample.
     y_pred : array of shape (n_judged,)
+    expected_seconds : float or None
+        For a model that was left out for lack of time: what all folds would take, as a fit on a few images foretells.
     """
 
     name: str
@@ -60,11 +62,12 @@ class Trial:
     warning: str
     rows: np.ndarray
     y_pred: np.ndarray
+    expected_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Suggestion:
-    """Several models tried on the same few pictures, as ``recipes.suggest`` finds them. Shares lie in [0, 1].
+    """Several models tried on the same few images, as ``recipes.suggest`` finds them. Shares lie in [0, 1].
 
     Attributes
     ----------
@@ -74,14 +77,14 @@ class Suggestion:
         The one to try first: of those whose accuracy is at most two points under the best, and that within the noise
         (McNemar's exact test), the one that takes least time. None where none was tried to the end.
     n_given : int
-        How many pictures there were to draw from.
+        How many images there were to draw from.
     rows : array of shape (n,)
         The places of the sample among them.
     y_true : array of shape (n,)
         The labels of the sample.
     n_folds : int
     left_out_classes : tuple
-        Classes with fewer pictures than folds, which take no part.
+        Classes with fewer images than folds, which take no part.
     confidence : float
         Of the intervals, and 1 less the level at which a distance counts as more than noise.
     """
@@ -115,12 +118,12 @@ class Suggestion:
         return [*doubt, said, *self._too_few(tried, alpha), *self._cut(tried[0])]
 
     def _too_few(self, tried: list[Trial], alpha: float) -> list[str]:
-        """Those farther behind that so few pictures cannot tell from the best."""
+        """Those farther behind that so few images cannot tell from the best."""
         near = _near(tried, self.y_true, alpha)
         unclear = [trial.name for trial in tried if trial not in near and _p(tried[0], trial, self.y_true) > alpha]
         if not unclear or len(self.rows) == self.n_given:
             return []
-        return [f"{len(self.rows)} pictures cannot tell {', '.join(unclear)} from {tried[0].name}; a larger n_images can."]
+        return [f"{len(self.rows)} images cannot tell {', '.join(unclear)} from {tried[0].name}; a larger n_images can."]
 
     def _cut(self, best: Trial) -> list[str]:
         """What was cut while it was ahead."""
@@ -129,7 +132,7 @@ class Suggestion:
             if trial.state == "cut" and trial.accuracy is not None and best.accuracy is not None:
                 same = float((best.y_pred[trial.rows] == self.y_true[trial.rows]).mean())
                 if trial.accuracy > same:
-                    figures = f"{percent(trial.accuracy)} % against {percent(same)} % of {best.name} on the same pictures"
+                    figures = f"{percent(trial.accuracy)} % against {percent(same)} % of {best.name} on the same images"
                     ahead.append(f"{trial.name} had {figures} when it was cut; with more seconds it may come first.")
         return ahead
 
@@ -148,7 +151,7 @@ class Suggestion:
 
     def to_frame(self) -> DataFrame:
         """A row a model, in the order of the table. Needs pandas."""
-        names = ("state", "accuracy", "fit_seconds", "seconds_per_image", "n_folds", "remark", "warning")
+        names = ("state", "accuracy", "fit_seconds", "seconds_per_image", "n_folds", "expected_seconds", "remark", "warning")
         columns = {name: [getattr(trial, name) for trial in self.trials] for name in names}
         intervals = [trial.interval or (None, None) for trial in self.trials]
         columns["low"], columns["high"] = (list(ends) for ends in zip(*intervals, strict=True))
@@ -183,12 +186,12 @@ class Suggestion:
 
     def _basis(self) -> str:
         n_classes = len(np.unique(self.y_true))
-        pictures = f"{len(self.y_true):,} of {self.n_given:,} pictures, {n_classes} classes, {self.n_folds} folds"
+        images = f"{len(self.y_true):,} of {self.n_given:,} images, {n_classes} classes, {self.n_folds} folds"
         short = len(self.left_out_classes)
-        left_out = f" {short} classes with fewer pictures than folds take no part." if short else ""
+        left_out = f" {short} classes with fewer images than folds take no part." if short else ""
         guess = f"always guessing the largest class would be right for {percent(_largest(self.y_true))} %"
-        more = " With more pictures the order may be another." if len(self.rows) < self.n_given else ""
-        return f"{pictures}; {guess}.{more}{left_out}"
+        more = " With more images the order may be another." if len(self.rows) < self.n_given else ""
+        return f"{images}; {guess}.{more}{left_out}"
 
 
 def suggested(trials: list[Trial], y_true: np.ndarray, alpha: float) -> str | None:
@@ -234,7 +237,7 @@ def _p(first: Trial, second: Trial, y_true: np.ndarray) -> float:
 
 
 def _cost(trial: Trial) -> float:
-    """The seconds of a fold's fit, and of predicting as many pictures as all folds judge."""
+    """The seconds of a fold's fit, and of predicting as many images as all folds judge."""
     return (trial.fit_seconds or 0) + (trial.seconds_per_image or 0) * len(trial.rows)
 
 

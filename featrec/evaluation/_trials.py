@@ -1,17 +1,17 @@
-"""Models tried on the same folds of a few pictures, each for so many seconds."""
+"""Models tried on the same folds of a few images, each for so many seconds."""
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
-from featrec.evaluation._evaluate import timed_predictions
+from featrec.evaluation._clock import Clock
 from featrec.evaluation._labels import as_labels
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._suggestion import Trial
@@ -19,14 +19,12 @@ from featrec.exceptions import FeatrecError
 from featrec.lazy import Images
 from featrec.parallel import observed_by
 
-__all__ = ["Folds", "left_out", "run_trial", "sorted_trials"]
-
-WARM_UP = 20  # pictures that a copy of the model sees before the clock starts, to load what is compiled
+__all__ = ["Folds", "OutOfTime", "left_out", "run_trial", "sorted_trials", "watching"]
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Pictures with labels, and the rows to learn from and to judge on of each fold."""
+    """Images with labels, and the rows to learn from and to judge on of each fold."""
 
     images: Images
     labels: np.ndarray
@@ -38,23 +36,40 @@ class OutOfTime(Exception):
 
 
 class Watched:
-    """Pictures until the time is up; then asking for one ends the trial, also in the middle of a fit, as checkpoints do."""
+    """Images until the time is up; then asking for one ends the trial, also in the middle of a fit, as checkpoints do."""
 
-    def __init__(self, images: Images, seconds: float):
-        self.images, self.until = images, time.perf_counter() + seconds
+    def __init__(self, images: Images, clock: Clock, seconds: float):
+        self.images, self.clock, self.until = images, clock, clock.now() + seconds
 
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def positions(self) -> np.ndarray:
+        """Where they stand among the images that were given."""
+        return self.images.positions
+
+    def name(self, position: int) -> str | None:
+        """The path, where there is one."""
+        return self.images.name(position)
+
     def check(self) -> None:
         """End the trial if the time is up."""
-        if time.perf_counter() > self.until:
+        if self.clock.now() > self.until:
             raise OutOfTime
 
     def __getitem__(self, position: int) -> np.ndarray:
         self.check()
-        picture: np.ndarray = self.images[position]
-        return picture
+        image: np.ndarray = self.images[position]
+        return image
+
+
+@contextmanager
+def watching(images: Images, clock: Clock, seconds: float) -> Iterator[Watched]:
+    """The images for so many seconds; OutOfTime ends whatever still asks for one."""
+    watched = Watched(images, clock, seconds)
+    with observed_by(watched.check):
+        yield watched
 
 
 @dataclass
@@ -67,22 +82,24 @@ class Progress:
     predict_seconds: float = 0.0
 
 
-def left_out(name: str, reason: str) -> Trial:
+def left_out(name: str, reason: str, expected_seconds: float | None = None) -> Trial:
     """The row of a model that was not tried."""
-    return _without_figures(name, "left out", reason)
+    return replace(_without_figures(name, "left out", reason), expected_seconds=expected_seconds)
 
 
-def run_trial(name: str, model: Any, folds: Folds, *, seconds: float, confidence: float, remark: str = "") -> Trial:
+def run_trial(
+    name: str, model: Any, folds: Folds, *, clock: Clock, seconds: float, confidence: float, remark: str = ""
+) -> Trial:
     """Fit and ask the model fold by fold, as long as there is time; what goes wrong is the reason to leave it out."""
-    _warm_up(model, folds, seconds)
     done, state = Progress(), "tried"
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         try:
-            _run(model, folds, seconds, done)
+            _run(model, folds, clock, seconds, done)
         except OutOfTime:
             state = "cut"
-            remark = f"{seconds:g} s were over with {len(done.rows)} of {len(folds.splits)} folds done; give it more seconds"
+            over = f"{seconds:.3g} s were over with {len(done.rows)} of {len(folds.splits)} folds done"
+            remark = f"{over}; give it more seconds and total_seconds"
         except Exception as error:  # one model that fails must not cost what is known of the others
             return left_out(name, _reason(error))
     if not done.rows:
@@ -91,20 +108,19 @@ def run_trial(name: str, model: Any, folds: Folds, *, seconds: float, confidence
     return _with_figures(done, folds.labels, confidence, name=name, state=state, remark=remark, warning=warning)
 
 
-def _run(model: Any, folds: Folds, seconds: float, done: Progress) -> None:
-    watched = Watched(folds.images, seconds)
-    images = Images(watched)
-    for fit, judged in folds.splits:
-        watched.check()
-        with observed_by(watched.check):
-            start = time.perf_counter()
+def _run(model: Any, folds: Folds, clock: Clock, seconds: float, done: Progress) -> None:
+    with watching(folds.images, clock, seconds) as watched:
+        images = Images(watched)
+        for fit, judged in folds.splits:
+            watched.check()
+            start = clock.now()
             fitted = clone(model).fit(images[fit], folds.labels[fit])
-            fit_seconds = time.perf_counter() - start
-            predicted, predict_seconds = timed_predictions(fitted, images[judged])
-        done.rows.append(judged)
-        done.y_pred.append(as_labels(predicted, len(judged), what="what the model predicts"))
-        done.fit_seconds.append(fit_seconds)
-        done.predict_seconds += predict_seconds
+            fit_seconds, start = clock.now() - start, clock.now()
+            predicted = fitted.predict(images[judged])
+            done.predict_seconds += clock.now() - start
+            done.rows.append(judged)
+            done.y_pred.append(as_labels(predicted, len(judged), what="what the model predicts"))
+            done.fit_seconds.append(fit_seconds)
 
 
 def _without_figures(name: str, state: str, remark: str) -> Trial:
@@ -112,7 +128,7 @@ def _without_figures(name: str, state: str, remark: str) -> Trial:
     return Trial(name, state, None, None, None, None, 0, remark, "", nothing, nothing)
 
 
-def _with_figures(done: Progress, labels: np.ndarray, confidence: float, **words: str) -> Trial:
+def _with_figures(done: Progress, labels: np.ndarray, confidence: float, **words: Any) -> Trial:
     rows = np.concatenate(done.rows)
     order = np.argsort(rows)
     rows, y_pred = rows[order], np.concatenate(done.y_pred)[order]
@@ -127,22 +143,6 @@ def _with_figures(done: Progress, labels: np.ndarray, confidence: float, **words
         y_pred=y_pred,
         **words,
     )
-
-
-def _warm_up(model: Any, folds: Folds, seconds: float) -> None:
-    """What goes wrong with so few pictures either goes wrong later, too, or does not matter."""
-    fit = folds.splits[0][0]
-    _, first = np.unique(folds.labels[fit], return_index=True)
-    # The first picture of each of some classes, and some more.
-    rows = fit[np.union1d(first[: WARM_UP // 2], np.arange(min(WARM_UP // 2, len(fit))))]
-    watched = Watched(folds.images, seconds)
-    images = Images(watched)
-    with warnings.catch_warnings(), observed_by(watched.check):
-        warnings.simplefilter("ignore")
-        try:
-            clone(model).fit(images[rows], folds.labels[rows]).predict(images[rows[:1]])
-        except Exception:
-            return
 
 
 def _reason(error: Exception) -> str:

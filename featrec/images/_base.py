@@ -31,7 +31,7 @@ from featrec.images._input import check_images
 from featrec.images._read import read_image
 from featrec.images._recall import NEUTRAL, Recall, Recalled
 from featrec.images._stack import stacked
-from featrec.lazy import Bags, Failure, Failures, Images
+from featrec.lazy import Bags, Failure, Failures, Images, note_unreadable
 from featrec.parallel import BATCHES_PER_WORKER, LARGEST_BATCH, each_batch, worker_count
 
 __all__ = ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
@@ -118,6 +118,14 @@ class Extractor(ImageTransformer):
     cache: str | os.PathLike | DescriptorCache | None = None
     failures_: Failures
 
+    def _check_parameters(self) -> None:
+        if isinstance(self.on_error, str) and self.on_error == "drop":
+            raise InputError(
+                f"on_error of {type(self).__name__} is 'raise' or 'empty'; a row that is dropped here would leave its label "
+                "behind. featrec.datasets.ImageFolder(path, on_error='drop') leaves damaged files out, labels with them."
+            )
+        super()._check_parameters()
+
     def _decides(self) -> dict[str, Any]:
         """What decides a description beside the picture and the class: parameters, and what fit has learned."""
         return {name: value for name, value in estimator_state(self).items() if name not in NEUTRAL}
@@ -136,6 +144,8 @@ class LocalExtractor(NoOutputContainer, Extractor):
 
     _parameter_constraints = {**Extractor._parameter_constraints}
     metric: ClassVar[str] = "euclidean"
+    # What is said of images without descriptors.
+    why_empty: ClassVar[str] = "They may be flat or too small for {name} (Resize first)."
 
     def transform(self, X: Any) -> Bags:
         """Describe pictures lazily: a Bag is computed when it is asked for.
@@ -236,6 +246,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         size = self._batch_size(images)
         parts = each_batch(describe, images, n_jobs=self.n_jobs, batch_size=size, verbose=self.verbose)
         codes, self.failures_ = self._collected(parts, images)
+        note_unreadable(images, self.failures_)
         warn_of_failures(len(self.failures_), len(images), type(self).__name__)
         return self._with_index(codes, images.index)
 
@@ -366,7 +377,7 @@ class GlobalExtractor(CodesOutput, Extractor):
                 if self.on_error == "raise":
                     raise
                 first = first or error
-        raise InputError(f"none of the {len(images)} pictures can be used; the first: {first}") from first
+        raise InputError(f"none of the {len(images)} images can be used; the first: {first and first.brief()}") from first
 
     def _refuse_unequal(self, expected: int, length: int) -> None:
         if length != expected:

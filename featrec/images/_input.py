@@ -57,7 +57,10 @@ def check_images(X: Any) -> Images:
 
 
 class Pictures:
-    """Pictures in any of their forms, decoded when asked for."""
+    """Images in any of their forms, decoded when asked for."""
+
+    # scikit-learn slices a list or array itself, so that of the whole nothing is known here.
+    counted = "The number counts the images handed over; in a cross-validation those are the fold's"
 
     def __init__(self, items: Sequence | np.ndarray):
         self.items = items
@@ -82,6 +85,8 @@ class Pictures:
 
 def _refuse_what_is_no_batch(X: Any) -> None:
     if isinstance(X, ONE_PICTURE):
+        if isinstance(X, (str, os.PathLike)) and os.path.exists(X) and not _is_image_file(X):
+            _refuse(f"the path of a folder or archive ({os.fsdecode(X)!r})", "featrec.datasets.ImageFolder(path) reads those.")
         _refuse(f"one picture ({type(X).__name__})", "Put it into a list: [picture].")
     if isinstance(X, (Bag, Bags)):
         _refuse(f"a {type(X).__name__}", "The pictures have been described already; give it to an encoder.")
@@ -97,6 +102,10 @@ def _refuse_what_is_no_batch(X: Any) -> None:
         _refuse(f"a sparse matrix of shape {X.shape}", "Flattened pictures in rows need Unflatten((height, width)) first.")
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
         _refuse(f"a {type(X).__name__}", "Several passes are made over the pictures; list(pictures) holds them.")
+
+
+def _is_image_file(path: str | os.PathLike) -> bool:
+    return os.path.isfile(path) and not os.fsdecode(path).lower().endswith((".zip", ".tar", ".tar.gz", ".tgz", ".csv", ".tsv"))
 
 
 def _is_array(X: Any) -> bool:

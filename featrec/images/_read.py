@@ -25,15 +25,13 @@ from featrec.exceptions import (
     UnsupportedImageError,
 )
 from featrec.images._convert import on_white, picture_of_array
+from featrec.images._formats import FORMATS
 from featrec.images._jpeg import check_scans, decode_plain_jpeg
 from featrec.images._limits import MAX_PIXELS, check_gif, check_pixels
 from featrec.images._pillow import values_of_pillow
 from featrec.images._silence import pillow_silenced
 
 __all__ = ["read_image"]
-
-# Formats whose decoders work on the bytes alone. Pillow knows more, among them EPS, which starts another program.
-FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
 
 # How a file begins whose header is there, if not its end.
 BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP")

@@ -17,6 +17,7 @@ from featrec.exceptions import ModelFileError, VersionWarning
 from featrec.persistence._archive import MAX_BYTES, SCHEMA, plain_zip, unpack
 from featrec.persistence._attributes import check_attributes, check_keys
 from featrec.persistence._bounds import check_bounds
+from featrec.persistence._foreign import refuse_foreign
 from featrec.persistence._large_arrays import Content, content_size, place, stand_in
 from featrec.persistence._names import INTERNALS, private_module
 from featrec.persistence._schema import LOADERS, check_depth, full_name, make_tree, nodes
@@ -51,8 +52,8 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
     Raises
     ------
     ModelFileError
-        Where the file is damaged, edited, or names what is not trusted; the message has the path, the rule and the way
-        out.
+        Where the file is damaged, edited, something else (a pickle, which executes code when it is loaded), or names what is
+        not trusted; the message has the path, the rule and the way out.
 
     Warns
     -----
@@ -74,6 +75,7 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
         if size > limit:
             raise ModelFileError(f"larger than the limit of {limit:,} bytes; load(path, max_bytes=...) raises it")
         with open(path, "rb") as file:
+            refuse_foreign(file, os.fsdecode(place))
             facts, members = unpack(file, limit)
         notice = version_notice(facts["versions"])
         model = _rebuild(members, names, limit, notice)

@@ -6,8 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import has_fit_parameter
 
 from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, check_is_fitted, positive_integer, real_number
 from featrec.exceptions import InputError
@@ -147,13 +149,15 @@ class Augmented(ClassifierMixin, Estimator):
         self.views = views
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any, **fit_params: Any) -> Self:
-        """Learn from the pictures and their copies.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
+        """Learn from the images and their copies.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,)
+        sample_weight : array-like of shape (n_images,), optional
+            How much each image counts, and each of its copies. A Pipeline hands it to its last step.
         **fit_params
             Handed to the model's ``fit``.
 
@@ -166,6 +170,8 @@ class Augmented(ClassifierMixin, Estimator):
         images, labels = check_images(X), _checked_labels(y)
         if len(images) != len(labels):
             raise InputError(f"Augmented: {len(images)} pictures and {len(labels)} labels; each picture needs one")
+        if sample_weight is not None:
+            fit_params |= {_weight_parameter(self.model): _checked_weights(sample_weight, len(images))}
         times = 1 + int(self.copies)
         repeated = {name: _repeated(value, len(images), times) for name, value in fit_params.items()}
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -271,6 +277,27 @@ def _checked_labels(y: Any) -> np.ndarray:
     if labels.ndim != 1:
         raise InputError(f"Augmented: labels are one for each picture, of shape (n,); got shape {labels.shape}")
     return labels
+
+
+def _weight_parameter(model: Any) -> str:
+    """What the model's ``fit`` calls the weights of images: a Pipeline wants the last step's name before it."""
+    name, last = "sample_weight", model
+    while isinstance(last, Pipeline):
+        step, last = last.steps[-1]
+        name = f"{name.removesuffix('sample_weight')}{step}__sample_weight"
+    if not has_fit_parameter(last, "sample_weight"):
+        raise InputError(
+            f"Augmented: {type(last).__name__} takes no sample_weight. Leave the weights out, or end with a classifier that "
+            "takes them, such as WideRidge or LinearSVC."
+        )
+    return name
+
+
+def _checked_weights(sample_weight: Any, n: int) -> np.ndarray:
+    weights = np.asarray(sample_weight)
+    if weights.shape != (n,):
+        raise InputError(f"Augmented: sample_weight has one number for each of the {n} images; got shape {weights.shape}")
+    return weights
 
 
 def _repeated(value: Any, n: int, times: int) -> Any:

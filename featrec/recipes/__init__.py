@@ -1,16 +1,23 @@
 """Whole classifiers by name: plain scikit-learn Pipelines to fit, take apart and change.
 
-What they have in common:
+Every recipe takes these options, by the same names and with the same defaults:
 
-- ``probability="calibrated"`` makes ``predict_proba`` mean what it says. The classifier is fitted six times for it: on
-  five folds of the training codes, and on all.
-- ``on_error="empty"`` goes on where a picture cannot be read (see the extractors).
-- ``random_state`` decides everything that is drawn, where anything is; ``n_jobs`` the number of threads; ``verbose=1``
-  tells progress, and kernel ridge the memory that it needs, on the standard error.
+- ``probability``: None, ``"calibrated"`` or ``"temperature"``. Both fit the classifier six times: on five folds of the training
+  set, and on all of it. "calibrated" fits a curve for each class; ``predict`` then answers with the most probable class,
+  which may be another one than the classifier's, and each class needs five images. "temperature" fits one number for all
+  classes, and ``predict`` answers as without it.
+- ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect on
+  neighbours (`tiny_knn`, `orb_knn`), which warn.
+- ``on_error="empty"`` goes on where an image cannot be read (see the extractors).
+- ``cache``: a folder or a ``DescriptorCache``, where what the extractors compute is kept for the next fit.
+- ``random_state`` decides everything that is drawn, where anything is; ``n_jobs`` is the number of threads; ``verbose=1``
+  shows progress, and the memory that kernel ridge needs, on the standard error.
 
-The two networks that learn from pixels have no extractor, thus no ``on_error``, and need the extra ``torch``. With
-``mirror=True`` the recipes of VLAD and Fisher vectors learn from a mirrored copy of each picture as well: the Pipeline stands
-inside an ``Augmented``.
+The two networks that learn from pixels need the extra ``torch``. With ``mirror=True`` the recipes of VLAD and Fisher vectors
+learn from a mirrored copy of each image as well: the Pipeline stands inside an ``Augmented``.
+
+A *preset* is a named set of a recipe's options for one kind of images, with the accuracy that it reached on a dataset:
+``make("patches_kernel:digits")``; :func:`presets` lists them.
 
 Examples
 --------
@@ -26,7 +33,7 @@ from __future__ import annotations
 
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
 from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
-from featrec.recipes._names import describe, make, names
+from featrec.recipes._names import describe, make, names, presets, resolve
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
 from featrec.recipes._patches import patches_kernel, patches_ridge
 from featrec.recipes._suggest import suggest
@@ -50,6 +57,8 @@ __all__ = [
     "phow_svm",
     "pixels_lenet5",
     "pixels_resnet",
+    "presets",
+    "resolve",
     "suggest",
     "tiny_knn",
     "vlad_svm",

@@ -1,4 +1,4 @@
-"""Recipes that describe a picture as a whole."""
+"""Recipes that describe an image as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.svm import SVC
 from featrec.classifiers import WideLinearSVC
 from featrec.descriptors import HOG, LBP, ColorHistogram, TinyImage
 from featrec.preprocessing import Deskew, Resize
-from featrec.recipes._parts import classifier_of
+from featrec.recipes._parts import General
 
 __all__ = ["color_forest", "hog_svm", "lbp_svm", "tiny_knn"]
 
@@ -23,27 +23,32 @@ def tiny_knn(
     size: int | tuple[int, int] = (16, 16),
     n_neighbors: int = 1,
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
+    random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """The least that can work: pixels of a tiny picture and the nearest neighbour. A baseline for everything else.
+    """Baseline for everything else: the pixels of a tiny image and the nearest neighbour.
 
     Parameters
     ----------
     size : int or (height, width), default=(16, 16)
-        Of the tiny picture.
+        Size of the tiny image.
     n_neighbors : int, default=1
-    probability, on_error, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`.
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`. `class_weight` and `random_state` have no effect.
 
     Returns
     -------
     model : Pipeline
     """
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    general.without_class_weight("tiny_knn", "neighbours have one vote each")
     return make_pipeline(
-        TinyImage(size=size, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
-        classifier_of(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs), probability),
+        TinyImage(size=size, **general.describing),
+        general.calibrated(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs)),
     )
 
 
@@ -51,27 +56,30 @@ def color_forest(
     *,
     n_estimators: int = 300,
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Where colour tells the classes apart and shape does not: a colour histogram and a random forest.
+    """Classes that differ in colour rather than in shape: a colour histogram and a random forest.
 
     Parameters
     ----------
     n_estimators : int, default=300
         Trees.
-    probability, on_error, random_state, n_jobs, verbose
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
     Returns
     -------
     model : Pipeline
     """
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    forest = {"class_weight": class_weight, "random_state": random_state, "n_jobs": n_jobs}
     return make_pipeline(
-        ColorHistogram(space="hsv", on_error=on_error, n_jobs=n_jobs, verbose=verbose),
-        classifier_of(RandomForestClassifier(n_estimators, random_state=random_state, n_jobs=n_jobs), probability),
+        ColorHistogram(space="hsv", **general.describing), general.calibrated(RandomForestClassifier(n_estimators, **forest))
     )
 
 
@@ -85,7 +93,9 @@ def hog_svm(
     n_components: int | None = None,
     C: float = 10.0,
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
@@ -106,7 +116,7 @@ def hog_svm(
     n_components : int or None, default=None
         Principal components that the SVM sees; 200 make it ten times as fast on tens of thousands of pictures.
     C : float, default=10
-    probability, on_error, random_state, n_jobs, verbose
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
     Returns
@@ -114,13 +124,13 @@ def hog_svm(
     model : Pipeline
     """
     gradients: dict[str, Any] = {"orientations": orientations, "signed": signed, "pixels_per_cell": pixels_per_cell}
-    shared: dict[str, Any] = {"on_error": on_error, "n_jobs": n_jobs, "verbose": verbose}
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
     return make_pipeline(
         *([] if size is None else [Resize(size)]),
         *([Deskew()] if deskew else []),
-        HOG(**gradients, cells_per_block=(2, 2), **shared),
+        HOG(**gradients, cells_per_block=(2, 2), **general.describing),
         *([] if n_components is None else [PCA(n_components, random_state=random_state)]),
-        classifier_of(SVC(C=C, gamma="scale"), probability),
+        general.calibrated(SVC(C=C, gamma="scale", class_weight=class_weight)),
     )
 
 
@@ -130,11 +140,14 @@ def lbp_svm(
     radius: Any = (1, 2),
     C: float = 1.0,
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
+    random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Textures, materials and faces, in light that changes: local binary patterns in grids of cells, and a linear SVM.
+    """Textures, materials and faces under changing light: local binary patterns in grids of cells, linear SVM.
 
     Parameters
     ----------
@@ -143,14 +156,15 @@ def lbp_svm(
     radius : float or sequence of floats, default=(1, 2)
         Of the circles, eight points on each.
     C : float, default=1
-    probability, on_error, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`.
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`. `random_state` has no effect: nothing is drawn.
 
     Returns
     -------
     model : Pipeline
     """
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
     return make_pipeline(
-        LBP(radius=radius, grids=grids, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
-        classifier_of(WideLinearSVC(C=C, n_jobs=n_jobs), probability),
+        LBP(radius=radius, grids=grids, **general.describing),
+        general.calibrated(WideLinearSVC(C=C, class_weight=class_weight, n_jobs=n_jobs)),
     )

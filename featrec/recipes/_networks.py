@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 from featrec.classifiers import LeNet5, SmallResNet
 from featrec.descriptors import CNNFeatures
 from featrec.preprocessing import Grayscale, Resize
-from featrec.recipes._parts import classifier_of
+from featrec.recipes._parts import General
 
 __all__ = ["cnn_svm", "pixels_lenet5", "pixels_resnet"]
 
@@ -22,41 +22,38 @@ def cnn_svm(
     layer: str | None = None,
     preprocessing: Any = None,
     size: int | tuple[int, int] | None = None,
-    cache: Any = None,
     C: float = 1.0,
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Where a network trained on photographs is to be had as an ONNX file: its features and a linear SVM.
+    """Features of a pretrained network from an ONNX file, and a linear SVM.
 
     Parameters
     ----------
     model : path or bytes
         The network as ONNX.
     layer : str, optional
-        Whose values are the features; the network's output if nothing is said.
+        Layer to use; default: the network's output.
     preprocessing : {"torch", "tf", "caffe"} or dict
-        What the network was trained on; see :class:`~featrec.descriptors.CNNFeatures`.
+        Preprocessing that the network was trained with; see :class:`~featrec.descriptors.CNNFeatures`.
     size : int or (height, width), optional
-    cache : path or DescriptorCache, optional
-        Where features are kept for the next fit.
     C : float, default=1
-    probability, on_error, random_state, n_jobs, verbose
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
     Returns
     -------
     model : Pipeline
     """
-    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size, "cache": cache}
-    return make_pipeline(
-        CNNFeatures(model, **prepared, on_error=on_error, n_jobs=n_jobs, verbose=verbose),
-        Normalizer(),
-        classifier_of(LinearSVC(C=C, random_state=random_state), probability),
-    )
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size}
+    svm = LinearSVC(C=C, class_weight=class_weight, random_state=random_state)
+    return make_pipeline(CNNFeatures(model, **prepared, **general.describing), Normalizer(), general.calibrated(svm))
 
 
 def pixels_lenet5(
@@ -65,28 +62,33 @@ def pixels_lenet5(
     epochs: int | None = None,
     batch_size: int = 128,
     probability: str | None = None,
+    class_weight: Any = None,
+    on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Digits and other small gray pictures by the network of 1998, for comparison: LeNet-5, learned from pixels.
+    """Digits and other small gray images, for comparison: LeNet-5 trained from scratch.
 
     Parameters
     ----------
     size : int or (height, width), default=(28, 28)
     epochs : int or None, default=None
-        12, or more where pictures are few.
+        Default: 12, or more for small training sets.
     batch_size : int, default=128
-    probability, random_state, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`.
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`. A network of pixels makes no codes: `cache` has no
+        effect, and `on_error` is "raise".
 
     Returns
     -------
     model : Pipeline
     """
-    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    network = LeNet5(epochs=epochs, batch_size=batch_size, **options)
-    return make_pipeline(Grayscale(), Resize(size), classifier_of(network, probability))
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    general.without_empty_rows("pixels_lenet5")
+    network = LeNet5(epochs=epochs, batch_size=batch_size, class_weight=class_weight, **general.learning)
+    return make_pipeline(Grayscale(), Resize(size), general.calibrated(network))
 
 
 def pixels_resnet(
@@ -97,11 +99,14 @@ def pixels_resnet(
     batch_size: int = 256,
     mirror: bool = True,
     probability: str | None = None,
+    class_weight: Any = None,
+    on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Thousands of small pictures of each class and time for them, for comparison: a small residual network from pixels.
+    """Thousands of small images of each class, for comparison: a small residual network trained from scratch.
 
     Parameters
     ----------
@@ -109,17 +114,19 @@ def pixels_resnet(
     width : int, default=32
         Maps of the first layer; twice as many are nearly four times the work.
     epochs : int or None, default=None
-        15, or more where pictures are few: a hundred take half a minute.
+        Default: 15, or more for small training sets: 100 images take half a minute.
     batch_size : int, default=256
     mirror : bool, default=True
-        Learn from mirror images, too. False for digits, letters and whatever is another thing in a mirror.
-    probability, random_state, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`.
+        Learn from mirror images too. False for digits, letters and other classes that a mirror changes.
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
+        As in all recipes; see :mod:`featrec.recipes`. A network of pixels makes no codes: `cache` has no
+        effect, and `on_error` is "raise".
 
     Returns
     -------
     model : Pipeline
     """
-    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    network = SmallResNet(width=width, epochs=epochs, batch_size=batch_size, flip=mirror, **options)
-    return make_pipeline(Resize(size), classifier_of(network, probability))
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    general.without_empty_rows("pixels_resnet")
+    learning = {"epochs": epochs, "batch_size": batch_size, "class_weight": class_weight, **general.learning}
+    return make_pipeline(Resize(size), general.calibrated(SmallResNet(width=width, flip=mirror, **learning)))

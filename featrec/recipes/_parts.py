@@ -1,20 +1,96 @@
-"""What recipes share."""
+"""What all recipes share: the general options and what becomes of them, and options that were renamed."""
 
 from __future__ import annotations
 
+import functools
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from sklearn.calibration import CalibratedClassifierCV
-
+from featrec.classifiers import Calibrated
 from featrec.exceptions import InputError
 
-__all__ = ["classifier_of"]
+__all__ = ["GENERAL", "General", "renamed", "renamed_options"]
+
+# The options that every recipe takes.
+GENERAL = ("probability", "class_weight", "on_error", "cache", "random_state", "n_jobs", "verbose")
+CALIBRATIONS = {"calibrated": "sigmoid", "temperature": "temperature"}
 
 
-def classifier_of(classifier: Any, probability: str | None) -> Any:
-    """The classifier itself, or one whose probabilities are fitted on five folds of the training codes."""
-    if probability is None:
-        return classifier
-    if probability != "calibrated":
-        raise InputError(f'probability is "calibrated" or None; got {probability!r}')
-    return CalibratedClassifierCV(classifier, ensemble=False)
+@dataclass(frozen=True)
+class General:
+    """The general options of a recipe, and which of them its parts take."""
+
+    probability: str | None
+    class_weight: Any
+    on_error: str
+    cache: Any
+    random_state: Any
+    n_jobs: int | None
+    verbose: int
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        """For an extractor of local features."""
+        return {"on_error": self.on_error, "cache": self.cache}
+
+    @property
+    def describing(self) -> dict[str, Any]:
+        """For an extractor that gives codes."""
+        return self.reading | {"n_jobs": self.n_jobs, "verbose": self.verbose}
+
+    @property
+    def learning(self) -> dict[str, Any]:
+        """For what is learned from a sample."""
+        return {"random_state": self.random_state, "n_jobs": self.n_jobs, "verbose": self.verbose}
+
+    def calibrated(self, classifier: Any) -> Any:
+        """The classifier itself, or one with probabilities that are fitted on five folds of the training set."""
+        if self.probability is None:
+            return classifier
+        if self.probability not in CALIBRATIONS:
+            raise InputError(f'probability is "calibrated", "temperature" or None; got {self.probability!r}')
+        return Calibrated(classifier, method=CALIBRATIONS[self.probability])
+
+    def without_class_weight(self, recipe: str, reason: str) -> None:
+        """Warn where `class_weight` is given to a recipe whose classifier has none."""
+        if self.class_weight is not None:
+            warnings.warn(f"class_weight={self.class_weight!r} has no effect in {recipe}: {reason}", UserWarning, stacklevel=3)
+
+    def without_empty_rows(self, recipe: str) -> None:
+        """Refuse ``on_error="empty"`` where there are no codes that could be a row of zeros."""
+        if self.on_error != "raise":
+            raise InputError(
+                f'on_error of {recipe} is "raise", because a network of pixels has no codes to put zeros in; got '
+                f'{self.on_error!r}. ImageFolder(on_error="drop") leaves images out that cannot be read.'
+            )
+
+
+def renamed(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Let a recipe take options by their former names, old to new, with a FutureWarning."""
+
+    def decorate(recipe: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(recipe)
+        def with_old_names(*args: Any, **options: Any) -> Any:
+            for old, new in names.items():
+                if old in options:
+                    if new in options:
+                        raise InputError(f"{recipe.__name__}: {old} is the former name of {new}; give {new} alone")
+                    warnings.warn(
+                        f"{old} of {recipe.__name__} is called {new} now; the old name goes in the next version",
+                        FutureWarning,
+                        stacklevel=2,
+                    )
+                    options[new] = options.pop(old)
+            return recipe(*args, **options)
+
+        with_old_names.renamed_options = names  # type: ignore[attr-defined]
+        return with_old_names
+
+    return decorate
+
+
+def renamed_options(recipe: Callable[..., Any]) -> dict[str, str]:
+    """Former names of a recipe's options, and what they are called now."""
+    return dict(getattr(recipe, "renamed_options", {}))

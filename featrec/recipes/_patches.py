@@ -1,4 +1,4 @@
-"""Recipes of whitened patches, for small pictures."""
+"""Recipes of whitened patches, for small images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from featrec.descriptors import HOG, Patches, Whiten
 from featrec.encoders import SpatialPyramid, ThresholdCode, TriangleCode
 from featrec.exceptions import InputError
 from featrec.preprocessing import Deskew
-from featrec.recipes._parts import classifier_of
+from featrec.recipes._parts import General
 
 __all__ = ["patches_kernel", "patches_ridge"]
 
@@ -30,16 +30,18 @@ def patches_ridge(
     epsilon: float | None = None,
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
-    mirror: bool = True,
+    mirror: bool | str = "auto",
     color: str | Sequence[str] = "auto",
     deskew: bool = False,
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Tens of thousands of small pictures in minutes: codes of whitened patches, and a linear ridge classifier.
+    """Tens of thousands of small images in minutes, with a small model: codes of whitened patches, linear ridge classifier.
 
     Parameters
     ----------
@@ -57,26 +59,28 @@ def patches_ridge(
     grid : int or (rows, columns), default=3
         Regions over which codes are averaged.
     overlap : float, default=1/3
-        The part of a region's side that it shares with the next.
-    mirror : bool, default=True
-        Average over the picture and its mirror image. False for digits, letters and whatever is another thing in a
-        mirror: there it costs accuracy.
+        Share of a region's side that it has in common with the next region.
+    mirror : bool or "auto", default="auto"
+        Average over the image and its mirror image. "auto" decides on the training images, because for digits, letters and
+        whatever is another thing in a mirror it costs accuracy; see :class:`~featrec.descriptors.Patches`.
     color : {"auto", "gray", "rgb"} or several of these, default="auto"
-        What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
+        Channels of the patches. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
-    probability, on_error, random_state, n_jobs, verbose
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
     Returns
     -------
     model : Pipeline
     """
-    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    steps = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, color, on_error, "float32", options)
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    patches = {"size": size, "contrast": contrast, "mirror": mirror}
+    steps = _patches_steps(code, n_words, patches, epsilon, grid, overlap, color, "float32", general)
     if deskew:
         steps.insert(0, Deskew())
-    return make_pipeline(*steps, classifier_of(WideRidge(n_jobs=n_jobs, verbose=verbose), probability))
+    ridge = WideRidge(class_weight=class_weight, n_jobs=n_jobs, verbose=verbose)
+    return make_pipeline(*steps, general.calibrated(ridge))
 
 
 def patches_kernel(
@@ -88,7 +92,7 @@ def patches_kernel(
     epsilon: float | None = None,
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
-    mirror: bool = True,
+    mirror: bool | str = "auto",
     color: str | Sequence[str] = "auto",
     deskew: bool = False,
     hog: Any = None,
@@ -97,12 +101,14 @@ def patches_kernel(
     landmarks: int | None = None,
     dtype: str = "float32",
     probability: str | None = None,
+    class_weight: Any = None,
     on_error: str = "raise",
+    cache: Any = None,
     random_state: Any = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Small pictures of any kind, the strongest here: codes of whitened patches, with HOG if wanted, and kernel ridge.
+    """Small images of any kind, the most accurate recipe: codes of whitened patches, HOG on request, kernel ridge.
 
     Parameters
     ----------
@@ -120,58 +126,57 @@ def patches_kernel(
     grid : int or (rows, columns), default=3
         Regions over which codes are averaged.
     overlap : float, default=1/3
-        The part of a region's side that it shares with the next.
-    mirror : bool, default=True
-        Average over the picture and its mirror image. False for digits, letters and whatever is another thing in a
-        mirror: there it costs accuracy.
+        Share of a region's side that it has in common with the next region.
+    mirror : bool or "auto", default="auto"
+        Average over the image and its mirror image. "auto" decides on the training images, because for digits, letters and
+        whatever is another thing in a mirror it costs accuracy; see :class:`~featrec.descriptors.Patches`.
     color : {"auto", "gray", "rgb"} or several of these, default="auto"
-        What patches see. Several have `n_words` each and stand side by side: ("rgb", "gray").
+        Channels of the patches. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
     hog : int, (rows, columns), several such pairs, or None, default=None
-        Sizes of cells of HOG, signed and unsigned, that stands beside the patches.
+        Cell sizes of HOG, signed and unsigned, beside the patches; default: no HOG.
     gamma : float, default=0.7
         Of the kernel, over the mean squared distance of codes.
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from on a tenth of the pictures, 5,000 at most.
+        Penalties to choose from on a tenth of the images, 5,000 at most.
     landmarks : int or None, default=None
         Keep and compare with so many of the codes only: a smaller and quicker model that is right less often. Hold it
         against `patches_ridge`, whose model is smaller still.
     dtype : {"float32", "float16"}, default="float32"
         Of the codes that are kept: half the model, less memory, and rounded to three digits.
-    probability, on_error, random_state, n_jobs, verbose
+    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
     Returns
     -------
     model : Pipeline
     """
-    options = {"random_state": random_state, "n_jobs": n_jobs, "verbose": verbose}
-    steps: list = _patches_steps(code, n_words, size, contrast, epsilon, grid, overlap, mirror, color, on_error, dtype, options)
+    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
+    patches = {"size": size, "contrast": contrast, "mirror": mirror}
+    steps: list = _patches_steps(code, n_words, patches, epsilon, grid, overlap, color, dtype, general)
     if hog is not None:
-        shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), "on_error": on_error, "n_jobs": n_jobs}
+        shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), **general.describing}
         unsigned, signed = HOG(orientations=9, **shared), HOG(orientations=16, signed=True, **shared)
         gradients = [FeatureUnion([("unsigned", unsigned), ("signed", signed)]), _scaler(1.0, dtype, n_jobs)]
         steps = [FeatureUnion([("patches", make_pipeline(*steps)), ("hog", make_pipeline(*gradients))])]
     if deskew:
         steps.insert(0, Deskew())
-    ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, landmarks=landmarks, dtype=dtype, **options)
-    return make_pipeline(*steps, classifier_of(ridge, probability))
+    kept = {"landmarks": landmarks, "dtype": dtype, "class_weight": class_weight}
+    ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, **kept, **general.learning)
+    return make_pipeline(*steps, general.calibrated(ridge))
 
 
 def _patches_steps(
     code: str,
     n_words: int,
-    size: int,
-    contrast: float,
+    patches: dict[str, Any],
     epsilon: float | None,
     grid: int | tuple[int, int],
     overlap: float,
-    mirror: bool,
     color: str | Sequence[str],
-    on_error: str,
     dtype: str,
-    options: dict[str, Any],
+    general: General,
 ) -> list:
     """Patches, whitened, and their codes, averaged over the regions of one grid, as rows of unit length."""
     if code not in CODES:
@@ -181,10 +186,10 @@ def _patches_steps(
 
     def steps(color: str) -> list:
         return [
-            Patches(size, contrast=contrast, color=color, mirror=mirror, on_error=on_error),
-            Whiten(whiten="zca", regularization=0, epsilon=usual_epsilon if epsilon is None else epsilon, **options),
-            SpatialPyramid(encoder(n_words, **options), levels=[cells], overlap=overlap),
-            _scaler(0.5, dtype, options["n_jobs"]),
+            Patches(**patches, color=color, **general.reading),
+            Whiten(whiten="zca", regularization=0, epsilon=usual_epsilon if epsilon is None else epsilon, **general.learning),
+            SpatialPyramid(encoder(n_words, **general.learning), levels=[cells], overlap=overlap),
+            _scaler(0.5, dtype, general.n_jobs),
         ]
 
     if isinstance(color, str):

@@ -1,41 +1,41 @@
-"""What stands behind recipes.suggest: which pictures are drawn, which recipes apply, and in what order all are tried."""
+"""What stands behind recipes.suggest: which images are drawn, and which recipes apply to them."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 import math
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
+from featrec.base import check_all_parameters
 from featrec.descriptors import ColorHistogram, Patches
-from featrec.evaluation import Suggestion, Trial
+from featrec.evaluation import Suggestion
+from featrec.evaluation._clock import work_clock
 from featrec.evaluation._evaluate import check_confidence
 from featrec.evaluation._labels import as_labels
+from featrec.evaluation._preflight import refuse_no_model
 from featrec.evaluation._suggestion import suggested
-from featrec.evaluation._text import percent
-from featrec.evaluation._trials import Folds, left_out, run_trial, sorted_trials
+from featrec.evaluation._trials import Folds, sorted_trials
+from featrec.evaluation._turns import Limits, tried_in_turn
 from featrec.exceptions import FeatrecError, InputError
 from featrec.images import check_images
 from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize
-from featrec.recipes._names import RECIPES
+from featrec.recipes._names import RECIPES, variants
 
-__all__ = ["suggest", "usual_candidates"]
+__all__ = ["suggest"]
 
-# Options without which a recipe may be under its worth, tried beside it where nobody says what to try.
-VARIANTS = {"patches_ridge": {"mirror": False}, "patches_kernel": {"mirror": False}}
-# So many patches of 108 numbers each, with the mirror image's and whitened beside them, take 113 MB for a single picture.
+# So many patches of 108 numbers each, with the mirror image's and whitened beside them, take 113 MB for a single image.
 MOST_PATCHES = 256 * 256
 
 
-class _Pictures(NamedTuple):
+class _Seen(NamedTuple):
     """What is known of those that were drawn."""
 
     gray: bool
@@ -49,29 +49,34 @@ def suggest(
     n_images: int = 300,
     cv: int = 3,
     seconds: float = 30.0,
+    total_seconds: float = 50.0,
     recipes: Iterable[str] | Mapping[str, Any] | None = None,
     confidence: float = 0.95,
     random_state: int = 0,
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Suggestion:
-    """Try the recipes on a few of the pictures, timed, on the same folds, and say which to take up first and why.
+    """Try the recipes on a few of the images, timed, on the same folds, and say which to take up first and why.
 
-    One that needs a network, sees colour alone where pictures are gray, cuts patches of pictures that are too large for it, or
-    cannot be fitted to them is listed with the reason.
+    Each is fitted to about 20 images first, which foretells what all folds will take. The quickest is tried first, and one that
+    would not end in the time that is left is left out with the time it would take. One that needs a network, sees colour alone
+    where images are gray, cuts patches of images that are too large for it, or cannot be fitted to them is listed with the
+    reason, too.
 
     Parameters
     ----------
-    images, labels : pictures in any form, and as many labels
+    images, labels : images in any form, and as many labels
     n_images : int, default=300
         How many to draw, each class by its share, but `cv` of each class at least.
     cv : int, default=3
-        Stratified folds. A class of fewer pictures takes no part.
+        Stratified folds, 2 or more. A class of fewer images takes no part.
     seconds : float, default=30
-        For each recipe; then it is cut where it asks for the next picture, or a network for the next batch, and only whole
-        folds are told.
+        For each recipe. One that takes longer than was foretold is cut where it asks for the next image, or a network for the
+        next batch, and only whole folds are told.
+    total_seconds : float, default=50
+        For all recipes together. What numba compiles, once on a machine, does not count.
     recipes : list of names, or dict of name to options or model, optional
-        All by default, those of patches with ``mirror=False``, too, which digits and letters want.
+        Names as :func:`make` takes them, with or without a preset; all by default.
         ``{"cnn_svm": {"model": "net.onnx"}}`` gives options; a model of your own may have any name.
     confidence : float, default=0.95
         Of the intervals, and 1 less the level at which a distance counts as more than noise.
@@ -94,33 +99,31 @@ def suggest(
     >>> found["hog_svm"].state, found["color_forest"].state
     ('tried', 'left out')
     """
-    _check(n_images, cv, seconds, confidence)
-    candidates = _candidates(RECIPES, recipes)
+    limits = Limits(seconds, total_seconds, confidence)
+    _check(n_images, cv, limits)
+    candidates = _candidates(recipes)
     given = check_images(images)
     y = as_labels(labels, len(given), what="labels")
     rows, too_small = sample(y, n_images, cv, random_state)
-    pictures = _looked_at(given[rows], n_jobs)
-    splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
-    folds = Folds(given[rows], y[rows], splits)
-    computing = {"n_jobs": n_jobs, "random_state": random_state}
-    trials = []
-    for name, candidate in candidates.items():
-        model, remark = _made(name, RECIPES, candidate, pictures, computing)
-        limits = {"seconds": seconds, "confidence": confidence}
-        trials.append(left_out(name, remark) if model is None else run_trial(name, model, folds, remark=remark, **limits))
-        _tell(verbose, trials[-1])
+    with work_clock() as clock:
+        start = clock.now()
+        seen = _looked_at(given[rows], n_jobs)
+        splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
+        folds = Folds(given[rows], y[rows], splits)
+        computing = {"n_jobs": n_jobs, "random_state": random_state}
+        made = {name: _made(name, candidate, seen, computing) for name, candidate in candidates.items()}
+        trials = tried_in_turn(made, folds, limits, clock, start, verbose)
     ranked = sorted_trials(trials)
     first = suggested(ranked, folds.labels, 1 - confidence)
     return Suggestion(tuple(ranked), first, len(y), rows, folds.labels, cv, too_small, confidence)
 
 
-def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
+def _candidates(wanted: Any) -> dict[str, Any]:
     """Options or an estimator for each name."""
     if isinstance(wanted, str):
         raise InputError(f"recipes is a list of names, or a dict of name to options; write [{wanted!r}]")
-    if wanted is None:
-        return usual_candidates(known)
-    found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in wanted}
+    known = variants()
+    found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in (known if wanted is None else wanted)}
     if not found:
         raise InputError("recipes names none; None tries all")
     for name, candidate in found.items():
@@ -128,56 +131,44 @@ def _candidates(known: Mapping[str, Any], wanted: Any) -> dict[str, Any]:
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise InputError(f"there is no recipe {name!r}; there are {', '.join(known)}.{hint}")
+        if not isinstance(candidate, Mapping):
+            refuse_no_model(candidate, f"recipes[{name!r}]")
         if not isinstance(candidate, Mapping) and not hasattr(candidate, "fit"):
             raise InputError(f"{name!r} in recipes has options, as a dict, or is a model; got {type(candidate).__name__}")
     return found
 
 
-def usual_candidates(known: Iterable[str]) -> dict[str, Any]:
-    """Options for each name, and beside some of them a second entry with others."""
-    found: dict[str, Any] = {}
-    for name in known:
-        found[name] = {}
-        if options := VARIANTS.get(name):
-            found[f"{name}({', '.join(f'{option}={value}' for option, value in options.items())})"] = options
-    return found
-
-
-def _made(name: str, known: Mapping[str, Any], candidate: Any, pictures: _Pictures, computing: dict) -> tuple[Any, str]:
+def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any, str]:
     """The model and when to use it; or None, and why it does not apply."""
     if not isinstance(candidate, Mapping):
-        return _applicable(candidate, pictures, "")
-    recipe = known[name.partition("(")[0]]
+        return _applicable(candidate, seen, "")
+    recipe = RECIPES[name.partition(":")[0]]
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
             return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}, or --cnn FILE"
-    options = {option: value for option, value in computing.items() if option in parameters} | dict(candidate)
+    options = {option: value for option, value in computing.items() if option in parameters}
     try:
-        model = recipe(**options)
+        model = recipe(**options | variants()[name] | dict(candidate))
+        check_all_parameters(model)
     except (FeatrecError, ImportError) as error:
         return None, str(error)
     except TypeError as error:
         known_options = ", ".join(parameters)
         raise InputError(f"recipes[{name!r}]: {error}; its options are {known_options}") from error
-    return _applicable(model, pictures, (recipe.__doc__ or "").strip().splitlines()[0])
+    return _applicable(model, seen, (recipe.__doc__ or "").strip().splitlines()[0])
 
 
-def _applicable(model: Any, pictures: _Pictures, remark: str) -> tuple[Any, str]:
+def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
     steps = list(model.get_params(deep=True).values()) if hasattr(model, "get_params") else []
-    if pictures.gray and any(isinstance(step, ColorHistogram) for step in steps):
-        return None, "it tells pictures apart by their colours, and these are gray"
-    height, width = pictures.largest
+    if seen.gray and any(isinstance(step, ColorHistogram) for step in steps):
+        return None, "it tells images apart by their colours, and these are gray"
+    height, width = seen.largest
     dense = any(isinstance(step, Patches) and height * width > MOST_PATCHES * step.stride**2 for step in steps)
     if dense and not any(isinstance(step, Resize) for step in steps):
         size = f"{width} × {height} pixels"
-        return None, f"it is for small pictures, and one has {size}; give make_pipeline(Resize((32, 32)), a recipe's model)"
+        return None, f"it is for small images, and one has {size}; give make_pipeline(Resize((32, 32)), a recipe's model)"
     return model, remark
-
-
-def _tell(verbose: int, trial: Trial) -> None:
-    if verbose:
-        sys.stderr.write(f"{trial.name}: {trial.state if trial.accuracy is None else f'{percent(trial.accuracy)} %'}\n")
 
 
 def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
@@ -186,8 +177,8 @@ def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> 
     enough = counts >= least
     if enough.sum() < 2:
         raise InputError(
-            f"two classes with {least} pictures or more, one for each fold, are needed; the largest two of {len(classes)} "
-            f"have {sorted(counts.tolist(), reverse=True)[:2]}. Give more pictures, or a smaller cv."
+            f"two classes with {least} images or more, one for each fold, are needed; the largest two of {len(classes)} "
+            f"have {sorted(counts.tolist(), reverse=True)[:2]}. Give more images, or a smaller cv."
         )
     share = min(1.0, n_images / counts[enough].sum())
     random = np.random.default_rng(random_state)
@@ -198,20 +189,21 @@ def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> 
     return np.sort(np.concatenate(drawn)), tuple(classes[~enough].tolist())
 
 
-def _looked_at(images: Images, n_jobs: int | None) -> _Pictures:
+def _looked_at(images: Images, n_jobs: int | None) -> _Seen:
     """Each is read once here, so that one which cannot be is named before anything is tried."""
-    seen = [picture for batch in map_batches(_kinds, images, n_jobs=n_jobs) for picture in batch]
-    return _Pictures(all(one.gray for one in seen), max((one.largest for one in seen), key=math.prod))
+    seen = [image for batch in map_batches(_kinds, images, n_jobs=n_jobs) for image in batch]
+    return _Seen(all(one.gray for one in seen), max((one.largest for one in seen), key=math.prod))
 
 
-def _kinds(images: Iterable[np.ndarray]) -> list[_Pictures]:
-    return [_Pictures(not has_colour(image), image.shape[:2]) for image in images]
+def _kinds(images: Iterable[np.ndarray]) -> list[_Seen]:
+    return [_Seen(not has_colour(image), image.shape[:2]) for image in images]
 
 
-def _check(n_images: int, cv: int, seconds: float, confidence: float) -> None:
-    check_confidence(confidence)
+def _check(n_images: int, cv: int, limits: Limits) -> None:
+    check_confidence(limits.confidence)
     for name, value, least in (("n_images", n_images, 1), ("cv", cv, 2)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} is an integer from {least} up; got {value!r}")
-    if not seconds > 0:
-        raise InputError(f"seconds is more than 0; got {seconds!r}")
+    for name, time in (("seconds", limits.seconds), ("total_seconds", limits.total_seconds)):
+        if not time > 0:
+            raise InputError(f"{name} is more than 0; got {time!r}")

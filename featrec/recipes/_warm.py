@@ -19,7 +19,7 @@ from featrec.compilation import can_share_cache, compiled_so_far, look_at_cache,
 from featrec.evaluation._run import is_network
 from featrec.exceptions import InputError
 from featrec.parallel import each_in_processes
-from featrec.recipes._names import RECIPES, make, names
+from featrec.recipes._names import RECIPES, make, resolve, variants
 
 __all__ = ["Warmed", "warm"]
 
@@ -79,7 +79,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     Parameters
     ----------
     recipes : list of names, optional
-        All by default.
+        As :func:`make` takes them; all recipes and presets by default.
     n_jobs : int, default=-1
         How many recipes at a time, each in a process of its own; -1 means as many as there are processors.
     verbose : int, default=0
@@ -121,15 +121,15 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
 def _wanted(recipes: Iterable[str] | None) -> list[str]:
     if isinstance(recipes, str):
         raise InputError(f"recipes is a list of names; write [{recipes!r}]")
-    return names() if recipes is None else list(dict.fromkeys(recipes))
+    return list(variants()) if recipes is None else list(dict.fromkeys(recipes))
 
 
 def reason_against(name: str) -> str:
     """Why nothing of a recipe can be compiled here; empty where it can. An unknown name is refused."""
-    if name in RECIPES:
-        for parameter in inspect.signature(RECIPES[name]).parameters.values():
-            if parameter.default is inspect.Parameter.empty:
-                return f"it needs {parameter.name}=..., which is not here"
+    recipe, options = resolve(name)
+    for parameter in inspect.signature(RECIPES[recipe]).parameters.values():
+        if parameter.default is inspect.Parameter.empty and parameter.name not in options:
+            return f"it needs {parameter.name}=..., which is not here"
     return "it is a network, of which featrec compiles nothing" if is_network(make(name)) else ""
 
 

@@ -62,7 +62,7 @@ class Vocabulary(Estimator):
             return self._fit_descriptors(self._check_array(X), random)
         bags = check_bags(X, stage=f"{type(self).__name__}.fit")
         sample = sample_descriptors(bags, self.max_descriptors, random, n_jobs=self.n_jobs, verbose=self.verbose)
-        return self._fit_sample(sample, len(bags), random)
+        return self._fit_sample(sample, bags, random)
 
     def nearest(self, descriptors: Any) -> np.ndarray:
         """Find each descriptor's nearest word.
@@ -86,9 +86,9 @@ class Vocabulary(Estimator):
         self._check_metric(descriptors)
         return descriptors.descriptors
 
-    def _fit_sample(self, sample: Bag, n_images: int, random: np.random.RandomState) -> Self:
-        """Learn from what was drawn of so many images, going on with the random numbers that drew it."""
-        refuse_empty(sample, n_images, f"{type(self).__name__}.fit")
+    def _fit_sample(self, sample: Bag, bags: Bags, random: np.random.RandomState) -> Self:
+        """Learn from what was drawn of the bags, going on with the random numbers that drew it."""
+        refuse_empty(sample, bags, f"{type(self).__name__}.fit")
         self._check_metric(sample)
         return self._fit_descriptors(sample.descriptors, random)
 

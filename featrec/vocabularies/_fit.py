@@ -93,9 +93,9 @@ def fit_vocabulary(
             random_state=random_state,
             n_jobs=n_jobs,
         )
-        return made._fit_sample(sample, len(bags), random)
+        return made._fit_sample(sample, bags, random)
     name = type(vocabulary).__name__
-    refuse_empty(sample, len(bags), f"{name}.fit")
+    refuse_empty(sample, bags, f"{name}.fit")
     if sample.metric == "hamming":
         raise MetricError(
             f"{name} would take packed bits (hamming) for numbers. Use BinaryVocabulary, or give the number of words."

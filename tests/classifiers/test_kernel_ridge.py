@@ -83,9 +83,9 @@ def test_held_out_scores_are_those_of_fits_without_the_held_out_rows(small_tiles
     seen = {}
     choose = exact.best
 
-    def spy(scores, wanted, labels):
+    def spy(scores, wanted, labels, weights):
         seen.update(scores=scores, labels=labels)
-        return choose(scores, wanted, labels)
+        return choose(scores, wanted, labels, weights)
 
     orders = []
     order_of = exact.stratified_order

@@ -381,3 +381,16 @@ def test_the_learning_rate_rises_and_falls_once(n_steps):
     assert (np.diff(rates[top:]) < 0).all()
     assert (rates[:-1] > 0).all()
     assert n_steps < 100 or 20 < top < 30
+
+
+@needs_torch
+def test_a_class_that_counts_more_is_predicted_more_often():
+    random = np.random.default_rng(0)
+    labels = np.repeat(["often", "seldom"], [180, 20])
+    images = np.clip(random.normal(0.4, 0.25, (200, 12, 12)) + 0.03 * (labels == "seldom")[:, None, None], 0, 1)
+    plain, weighted = (
+        (LeNet5(epochs=10, random_state=0, class_weight=weight).fit(images, labels).predict(images) == "seldom").sum()
+        for weight in (None, {"seldom": 100.0})
+    )
+    assert plain < 20
+    assert weighted > 100

@@ -256,10 +256,10 @@ def assert_said(capsys, line):
 
 def test_no_usable_picture_and_no_picture_at_all(place, out, capsys, tmp_path):
     assert encode(place / "model.featrec", "none.png", "--out", out) == 2
-    assert_said(capsys, r"none of the 1 pictures can be used; the first: image 0 \('none.png'\): there is no such file")
+    assert_said(capsys, r"none of the 1 images can be used; the first: image 0 \('none.png'\): there is no such file")
     (tmp_path / "empty").mkdir()
     assert encode(place / "model.featrec", tmp_path / "empty", "--out", out) == 2
-    assert_said(capsys, "there is no picture in '.*empty'")
+    assert_said(capsys, "there is no image in '.*empty'")
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -283,11 +283,11 @@ def test_models_without_codes(place, out, capsys):
 def test_the_codes_of_a_model_that_learned_from_mirrored_copies(place, out, probability):
     pictures = paths_of(place / "pictures")[:20]
     labels = ["even", "odd"] * 10
-    options = {"n_words": 3, "bin_sizes": 4, "n_components": 8, "mirror": True, "probability": probability}
+    options = {"n_words": 3, "bin_sizes": 4, "n_dimensions": 8, "mirror": True, "probability": probability}
     model = recipes.vlad_svm(**options).fit(pictures, labels)
     save(model, out.with_name("mirrored.featrec"))
     assert encode(out.with_name("mirrored.featrec"), *pictures, "--out", out) == 0
-    inner = model if probability is None else model.calibrated_classifiers_[0].estimator
+    inner = model if probability is None else model.estimator_
     assert np.array_equal(np.load(out), inner.model_[:-1].transform(pictures))
 
 

@@ -26,7 +26,7 @@ def write(tmp_path):
 
 
 def split(folder, *, test=None, holdout=None, seed=0):
-    return read_split(Namespace(folder=folder, test=test, holdout=holdout, seed=seed))
+    return read_split(Namespace(folder=folder, test=test, holdout=holdout, seed=seed, n_jobs=1))
 
 
 def test_a_fifth_of_each_class_is_held_out(write):

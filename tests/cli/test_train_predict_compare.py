@@ -202,7 +202,7 @@ def test_compare_refuses_before_it_trains(folder, tmp_path, capsys):
     (tmp_path / "train").mkdir()
     (tmp_path / "test").mkdir()
     refused = {
-        (folder,): "nothing to compare",
+        (folder, "--recipes", ""): "nothing to compare",
         (folder, "--recipes", "tiny_knn", "--holdout", "0"): "--holdout must be more than 0",
         (folder, "--recipes", "tiny_knn", "--json", tmp_path / "no" / "c.json"): "mkdir -p",
         (folder, "--recipes", "tiny_knn", "--cnn", "no.onnx"): "there is no file 'no.onnx'",

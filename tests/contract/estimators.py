@@ -10,9 +10,10 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 import featrec
-from featrec.classifiers import KernelRidgeClassifier, LeNet5, SmallResNet
+from featrec.classifiers import Calibrated, KernelRidgeClassifier, LeNet5, SmallResNet
 from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, Patches, TinyImage, Whiten
 from featrec.encoders import (
     LLC,
@@ -80,6 +81,7 @@ ARGUMENTS = {
     AKAZE: lambda network: {"threshold": 1e-4},
     BRISK: lambda network: {"pattern_scale": 0.5},
     Whiten: lambda network: {"n_components": 5, "random_state": 0},
+    Calibrated: lambda network: {"estimator": LinearSVC(random_state=0), "method": "temperature"},
     KernelRidgeClassifier: lambda network: {"random_state": 0},
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
     LeNet5: lambda network: {"epochs": 2, "random_state": 0},

@@ -100,6 +100,7 @@ def test_nothing_is_written_beside_it(archive):
     assert sorted(archive.parent.rglob("*")) == before
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_a_folder_around_the_classes_is_no_class_unless_pictures_lie_in_it(tmp_path, suffix):
     assert ImageFolder(pack(tmp_path / f"1{suffix}", pictures("cat/1.png", "cat/more/2.png"))).classes == ["cat"]
     assert ImageFolder(pack(tmp_path / f"2{suffix}", pictures("all/cat/1.png", "all/dog/2.png"))).classes == ["cat", "dog"]
@@ -107,6 +108,7 @@ def test_a_folder_around_the_classes_is_no_class_unless_pictures_lie_in_it(tmp_p
     assert ImageFolder(pack(tmp_path / f"3{suffix}", readme)).classes == ["cat", "dog"]
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_what_is_skipped(tmp_path, suffix):
     files = pictures("a/1.png", "a/.hidden.png", "a/.cache/2.png", "a/.cache/3.png", "__MACOSX/a/._1.png", "loose.png")
     inner = pack(tmp_path / "inner.zip", pictures("a/1.png")).read_bytes()
@@ -122,12 +124,12 @@ def test_an_empty_class(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/1.png", picture(1))
         archive.writestr("b/", b"")
-    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*x\.zip' hold no picture"):
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*x\.zip' hold no image"):
         ImageFolder(path)
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
         add(archive, "a/1.png", picture(1))
         add(archive, "b", type=tarfile.DIRTYPE)
-    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*x\.tar' hold no picture"):
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*x\.tar' hold no image"):
         ImageFolder(tmp_path / "x.tar")
 
 

@@ -117,6 +117,7 @@ def test_names_that_look_the_same(path):
         ImageFolder(put_any(path, "caf\u00e9/1.png", "cafe\u0301/1.png"))
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"V"])
 def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
     (tmp_path / "x.tar").write_bytes(
@@ -127,6 +128,7 @@ def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
     assert folder.skipped == [str(tmp_path / "x.tar" / "a" / "2.png")]
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 @pytest.mark.parametrize("mode", [0o120777, 0o020644, 0o060644, 0o010644, 0o140644])
 def test_links_and_devices_in_a_zip_are_skipped(tmp_path, mode):
     path = tmp_path / "x.zip"
@@ -481,6 +483,7 @@ def run_damage(tmp_path: Path, count: int, seed: int) -> dict[str, int]:
     return outcomes
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_damaged_archives(tmp_path):
     outcomes = run_damage(tmp_path, 60, seed=20240229)
     assert sum(outcomes.values()) == 420

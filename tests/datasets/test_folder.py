@@ -121,12 +121,13 @@ def test_it_is_a_batch_of_pictures(folder):
 
 
 def test_it_is_no_array(folder):
-    with pytest.raises(InputError, match=r"read picture by picture and is no array.*folder\.paths"):
+    with pytest.raises(InputError, match=r"read image by image and is no array.*folder\.paths"):
         np.asarray(folder)
     with pytest.raises(InputError, match="no array"):
         pd.Series(folder)
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_what_is_skipped(tmp_path):
     put(tmp_path, "a/1.png", "a/.hidden.png", "a/.cache/2.png", ".git/3.png", "loose.png")
     (tmp_path / "a" / "notes.txt").write_text("")
@@ -145,15 +146,15 @@ def test_names_in_any_script(tmp_path):
 
 
 def test_the_number_of_pictures_is_told(folder):
-    assert repr(folder).startswith("ImageFolder(5 pictures, 2 classes, '")
-    assert repr(folder[:2]).startswith("ImageFolder(2 pictures, 2 classes")
+    assert repr(folder).startswith("ImageFolder(5 images, 2 classes, '")
+    assert repr(folder[:2]).startswith("ImageFolder(2 images, 2 classes")
 
 
 @pytest.mark.parametrize(
     "names, message",
     [
-        ([], "holds no class folders. A folder of pictures is laid out as class/picture.jpg"),
-        (["1.png", "2.jpg"], "holds no class folders; 2 pictures lie in it directly"),
+        ([], "holds no class folders. A folder of images is laid out as class/image.jpg"),
+        (["1.png", "2.jpg"], "holds no class folders; 2 images lie in it directly"),
         (["train/a/1.png", "test/a/1.png"], r"\['test', 'train'\], which are no classes.*ImageFolder.split\(path\) reads them"),
     ],
 )
@@ -165,7 +166,7 @@ def test_folders_without_classes(tmp_path, names, message):
 def test_a_class_without_pictures(tmp_path):
     put(tmp_path, "a/1.png")
     (tmp_path / "b").mkdir()
-    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' hold no picture .*Remove them"):
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' hold no image.*Remove them"):
         ImageFolder(tmp_path)
 
 

@@ -103,6 +103,7 @@ def test_an_error_of_the_device_is_no_missing_file(tmp_path, monkeypatch):
         folder[0]
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_devices_and_pipes_are_skipped(tmp_path):
     put(tmp_path, "a/1.png")
     os.mkfifo(tmp_path / "a" / "pipe.png")
@@ -125,6 +126,7 @@ def test_a_link_to_a_picture_is_followed_and_a_broken_one_is_an_error_when_read(
             folder[position]
 
 
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_links_that_go_round(tmp_path):
     root = put(tmp_path / "root", "a/1.png", "a/b/2.png")
     (root / "a" / "b" / "up").symlink_to(root)
@@ -220,7 +222,7 @@ def test_deep_folders(tmp_path):
     [
         ("x.tar.bz2", r"of a kind that is not read; \.zip, \.tar and \.tar\.gz are"),
         ("x.rar", "of a kind that is not read"),
-        ("x.txt", r"is a file\. A folder of pictures is laid out"),
+        ("x.txt", r"is a file\. A folder of images is laid out"),
     ],
 )
 def test_files_that_are_no_archive(tmp_path, name, message):

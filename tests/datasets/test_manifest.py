@@ -55,7 +55,7 @@ def test_rows_in_their_order(root):
         assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
         assert list(folder.metadata) == ["person"]
         assert folder.skipped == []
-        assert repr(folder).startswith("ImageFolder(3 pictures, 2 classes, '")
+        assert repr(folder).startswith("ImageFolder(3 images, 2 classes, '")
 
 
 def test_a_part_keeps_its_columns(root):
@@ -144,7 +144,7 @@ def test_labels_are_composed_and_trimmed(root):
         ("pictures/../pictures/3.png,frown", r"line 3 .*: path '.*' stands in line 2 already"),
         ("pictures/9.png,smile", r"line 3 .*: path 'pictures/9\.png' names no file; paths start at"),
         ("pictures\\1.png,smile", r"line 3 .*names no file; .* or write '/' between the parts"),
-        ("pictures,smile", r"line 3 .*: path 'pictures' is no file; a row names one picture"),
+        ("pictures,smile", r"line 3 .*: path 'pictures' is no file; a row names one image"),
         (".,smile", r"line 3 .*: path '\.' leads out of"),
         ("../secret.png,smile", r"line 3 .*: path '\.\./secret\.png' leads out of '.*'; root=\.\.\. names a folder"),
         ("pictures/../../secret.png,smile", r"line 3 .*: path .* leads out of"),

@@ -142,7 +142,7 @@ def test_pictures_that_can_be_read_decide():
     patches = Patches(on_error="empty").fit(batch)
     assert patches.color_ == "gray"
     assert [len(bag.descriptors) for bag in patches.transform(batch)] == [0, 9]
-    with pytest.raises(InputError, match="none of the 1 pictures can be used"):
+    with pytest.raises(InputError, match="none of the 1 images can be used"):
         Patches(on_error="empty").fit(batch[:1])
     with pytest.raises(InputError, match="needs one picture at least"):
         Patches().fit([])

@@ -156,7 +156,7 @@ def test_groups_stay_in_one_fold(cv):
 
 
 class NoColumns(TransformerMixin, BaseEstimator):
-    """Pictures to three numbers, telling nobody how many."""
+    """Images to three numbers, telling nobody how many."""
 
     def fit(self, X, y=None):
         self.fitted_ = True
@@ -167,7 +167,7 @@ class NoColumns(TransformerMixin, BaseEstimator):
 
 
 class RefusesOne(NoColumns):
-    """Cannot take a single picture."""
+    """Cannot take a single image."""
 
     def transform(self, X):
         if len(X) == 1:
@@ -191,10 +191,10 @@ class CNNFeatures(NoColumns):
 
 
 def test_the_width_is_asked_of_one_image_where_nobody_tells():
-    pictures = [np.zeros((8, 8)), np.ones((5, 5))] * 10
+    images = [np.zeros((8, 8)), np.ones((5, 5))] * 10
     models = {"asked": make_pipeline(NoColumns(), Nearest()), "unknown": Nearest()}
     models["refuses"] = make_pipeline(RefusesOne(), Nearest())
-    comparison = compare(models, pictures, [0, 1] * 10, test=(pictures, [0, 1] * 10))
+    comparison = compare(models, images, [0, 1] * 10, test=(images, [0, 1] * 10))
     assert comparison["asked"].width == 3
     assert comparison["refuses"].width is None
     assert comparison["unknown"].width is None
@@ -208,14 +208,14 @@ def test_what_cannot_be_saved_has_no_size():
 
 
 def test_networks_are_known_by_their_step_or_by_name():
-    pictures, y = [np.zeros((8, 8)), np.ones((5, 5))] * 10, [0, 1] * 10
+    images, y = [np.zeros((8, 8)), np.ones((5, 5))] * 10, [0, 1] * 10
     models = {"cnn": make_pipeline(CNNFeatures(), GaussianNB()), "plain": make_pipeline(NoColumns(), DummyClassifier())}
-    comparison = compare(models, pictures, y, test=(pictures, y))
+    comparison = compare(models, images, y, test=(images, y))
     assert {row.name: row.kind for row in comparison.results} == {"cnn": "network", "plain": "engineered"}
     assert comparison.verdict()[1].startswith(
         "The network cnn wins by 50.0 points over the best engineered features (plain), p"
     )
-    comparison = compare({**models, "torch": y}, pictures, y, test=(pictures, y), networks={"torch"})
+    comparison = compare({**models, "torch": y}, images, y, test=(images, y), networks={"torch"})
     assert {row.name: row.kind for row in comparison.results}["torch"] == "network"
     assert comparison["cnn"].kind == "engineered"
 
@@ -305,12 +305,12 @@ def test_an_error_names_the_model(where, doing):
     [
         ({}, "give exactly one of test=.* and cv=5"),
         ({"test": (X[:5], Y[:5]), "cv": 3}, "give exactly one of test"),
-        ({"test": X[:5]}, "test is a pair of pictures and labels"),
-        ({"test": (X[:5], Y[:4])}, "the test set's y has 4 labels for 5 pictures"),
-        ({"test": (X[:0], Y[:0])}, "the test set holds no pictures"),
-        ({"test": (X[:5], Y[:5]), "groups": np.zeros(50)}, "groups keep pictures in one fold and need cv"),
-        ({"cv": ShuffleSplit(3)}, "cv must judge every picture once, in two folds or more; ShuffleSplit does not"),
-        ({"cv": 3, "groups": [1, 2]}, "groups has 2 labels for 50 pictures"),
+        ({"test": X[:5]}, "test is a pair of images and labels"),
+        ({"test": (X[:5], Y[:4])}, "the test set's y has 4 labels for 5 images"),
+        ({"test": (X[:0], Y[:0])}, "the test set holds no images"),
+        ({"test": (X[:5], Y[:5]), "groups": np.zeros(50)}, "groups keep images in one fold and need cv"),
+        ({"cv": ShuffleSplit(3)}, "cv must judge every image once, in two folds or more; ShuffleSplit does not"),
+        ({"cv": 3, "groups": [1, 2]}, "groups has 2 labels for 50 images"),
         ({"cv": 3, "confidence": 1.0}, "confidence lies between 0 and 1"),
         ({"cv": 3, "networks": "bayes"}, r"networks is a collection of names; write \['bayes'\]"),
         ({"cv": 3, "networks": ["cnn"]}, "networks names 'cnn', which is no model; there are bayes"),
@@ -327,7 +327,7 @@ def test_what_cannot_be_compared_is_refused(options, match):
         ([GaussianNB()], "models is a dict of name to model.*got list"),
         ({}, "models is a dict of name to model"),
         ({1: GaussianNB()}, "the names of models are strings; got 1"),
-        ({"other": Y[:3]}, "the array of predictions 'other' has 3 labels for 10 pictures"),
+        ({"other": Y[:3]}, "the array of predictions 'other' has 3 labels for 10 images"),
         ({"other": np.arange(10)}, "some labels are strings and some are numbers"),
     ],
 )
@@ -349,9 +349,9 @@ def test_progress_is_told_on_request_only(capsys):
 def test_lazy_pictures_are_taken_by_rows():
     from featrec.descriptors import TinyImage
 
-    pictures = Resize((8, 8)).transform([np.full((9, 9), 40 * (i % 2), np.uint8) for i in range(12)])
+    images = Resize((8, 8)).transform([np.full((9, 9), 40 * (i % 2), np.uint8) for i in range(12)])
     model = make_pipeline(TinyImage(size=(4, 4)), KNeighborsClassifier(1))
-    comparison = compare({"tiny": model}, pictures, ["dark", "light"] * 6, cv=3)
+    comparison = compare({"tiny": model}, images, ["dark", "light"] * 6, cv=3)
     assert isinstance(comparison, Comparison)
     assert len(comparison["tiny"].y_pred) == 12
 

@@ -115,8 +115,8 @@ def test_labels_of_all_usual_kinds(labels, kept):
 @pytest.mark.parametrize(
     ("y", "match"),
     [
-        (["a"], "y has 1 labels for 2 pictures"),
-        ([["a"], ["b"]], r"y must have one label a picture, shape \(2,\); got shape \(2, 1\)"),
+        (["a"], "y has 1 labels for 2 images"),
+        ([["a"], ["b"]], r"y must have one label an image, shape \(2,\); got shape \(2, 1\)"),
         ([0.5, 1.0], "y must be strings or whole numbers, none missing"),
         ([np.nan, 1.0], "y must be strings or whole numbers, none missing"),
         (["a", None], "y must be all strings or all whole numbers, none missing; got NoneType, str"),
@@ -129,15 +129,15 @@ def test_labels_that_break_a_rule_are_refused(y, match):
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(InputError, match="needs one picture at least"):
+    with pytest.raises(InputError, match="needs one image at least"):
         evaluate(Answers(), [], [])
     with pytest.raises(InputError, match="a model with predict is expected; got dict"):
         evaluate({}, ["a"], ["a"])
     with pytest.raises(InputError, match="confidence lies between 0 and 1"):
         evaluate(Answers(), ["a"], ["a"], confidence=95)
-    with pytest.raises(InputError, match="groups has 1 labels for 2 pictures"):
+    with pytest.raises(InputError, match="groups has 1 labels for 2 images"):
         evaluate(Answers(), ["a", "b"], ["a", "b"], groups=["x"])
-    with pytest.raises(InputError, match="a batch of pictures with a length is expected; got generator"):
+    with pytest.raises(InputError, match="a batch of images with a length is expected; got generator"):
         evaluate(Answers(), (label for label in "ab"), ["a", "b"])
 
 
@@ -146,7 +146,7 @@ def test_a_model_that_answers_too_few_is_named():
         def predict(self, X):
             return np.array(X)[:1]
 
-    with pytest.raises(InputError, match="what the model predicts has 1 labels for 2 pictures"):
+    with pytest.raises(InputError, match="what the model predicts has 1 labels for 2 images"):
         evaluate(Short(), ["a", "b"], ["a", "b"])
 
 
@@ -154,7 +154,7 @@ def test_frame_and_json_hold_the_figures(tmp_path):
     report = evaluate(Answers(["cat", "dog", "owl"]), PREDICTED, TRUE)
     frame = report.to_frame()
     assert frame.index.tolist() == ["cat", "dog", "owl"]
-    assert frame.columns.tolist() == ["precision", "recall", "f1", "support"]
+    assert frame.columns.tolist() == ["precision", "recall", "f1", "support", "unreadable"]
     assert frame.loc["dog", "recall"] == 1.0
     text = report.to_json(tmp_path / "report.json")
     held = json.loads(text)

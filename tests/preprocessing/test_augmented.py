@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold, c
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from featrec.datasets import load_dataset
@@ -355,3 +356,20 @@ def test_a_picture_that_cannot_be_used_counts_once(digits):
     with pytest.warns(FailedImageWarning, match="TinyImage: 1 of 40"):
         augmented.fit(pictures, [*digits.labels[:9], "x"])
     assert [failure.index for failure in augmented.model_[0].failures_] == [9]
+
+
+def test_weights_of_images_reach_the_last_step_of_a_pipeline(digits):
+    weights = np.where(digits.labels == "1", 5.0, 1.0)
+    inner = make_pipeline(TinyImage(size=(8, 8)), make_pipeline(StandardScaler(), GaussianNB()))
+    model = Augmented(inner, flip="horizontal", copies=1)
+    last = model.fit(digits, digits.labels, sample_weight=weights).model_[-1][-1]
+    counts = np.array([weights[digits.labels == name].sum() for name in last.classes_])
+    np.testing.assert_allclose(last.class_prior_, counts / counts.sum())
+
+
+def test_weights_for_a_classifier_that_takes_none_are_refused(digits):
+    model = Augmented(pixels(KNeighborsClassifier()))
+    with pytest.raises(InputError, match="KNeighborsClassifier takes no sample_weight"):
+        model.fit(digits, digits.labels, sample_weight=np.ones(len(digits)))
+    with pytest.raises(InputError, match=r"one number for each of the 120 images; got shape \(7,\)"):
+        Augmented(pixels(GaussianNB())).fit(digits, digits.labels, sample_weight=np.ones(7))

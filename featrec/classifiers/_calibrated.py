@@ -1,0 +1,234 @@
+"""Calibrated: probabilities for a classifier that has none, or whose probabilities mean little."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.base import ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.utils import Tags, get_tags, indexable
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from featrec.base import Estimator, HasMethods, StrOptions, positive_integer, rows_of
+from featrec.exceptions import InputError
+
+__all__ = ["Calibrated"]
+
+# A share of 0, as of neighbours, counts as this much less than all.
+LEAST_SHARE = 1e-6
+# Temperatures that are looked at lie within this factor of the spread of the scores, as a natural logarithm.
+WIDEST = 8.0
+
+
+def _has(method: str) -> Any:
+    def has(self: Calibrated) -> bool:
+        return hasattr(getattr(self, "estimator_", self.estimator), method)
+
+    return available_if(has)
+
+
+class Calibrated(ClassifierMixin, Estimator):
+    """A classifier with probabilities that are fitted on scores of images it has not learned from.
+
+    The training set is split into folds; each fold is scored by a copy of the classifier that was fitted without it, and the
+    scores are turned into probabilities that fit the labels. The classifier itself is then fitted on the whole training set:
+    six fits for five folds.
+
+    "sigmoid" fits a curve for each class. It can make probabilities of any shape, and ``predict`` answers with the most
+    probable class, so **labels differ from those of the classifier alone**; a class of few images may never be predicted. Each
+    class needs an image in each fold. "temperature" divides all scores by one number, so the order of the classes stays:
+    ``predict`` answers as the classifier alone does. One number needs few images: classes that are smaller than the number of
+    folds are calibrated with the others.
+
+    Parameters
+    ----------
+    estimator : classifier
+        With ``decision_function`` or ``predict_proba``.
+    method : {"sigmoid", "temperature"}, default="sigmoid"
+    cv : int, default=5
+        Folds.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+    estimator_ : classifier
+        Fitted on the whole training set.
+    calibrated_ : CalibratedClassifierCV or None
+        What gives the probabilities with "sigmoid".
+    temperature_ : float or None
+        What scores are divided by with "temperature".
+
+    References
+    ----------
+    J. Platt, "Probabilistic outputs for support vector machines", 1999.
+    C. Guo, G. Pleiss, Y. Sun and K. Weinberger, "On calibration of modern neural networks", ICML 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.svm import LinearSVC
+    >>> from featrec.classifiers import Calibrated
+    >>> codes = np.random.default_rng(0).normal(size=(60, 4))
+    >>> labels = np.where(codes[:, 0] > 0, "coast", "forest")
+    >>> model = Calibrated(LinearSVC(random_state=0), method="temperature").fit(codes, labels)
+    >>> model.predict_proba(codes).shape
+    (60, 2)
+    >>> bool((model.predict(codes) == model.estimator_.predict(codes)).all())
+    True
+    """
+
+    _parameter_constraints = {
+        "estimator": [HasMethods(["fit", "predict"])],
+        "method": [StrOptions({"sigmoid", "temperature"})],
+        "cv": [positive_integer(2)],
+    }
+
+    def __init__(self, estimator: Any, *, method: str = "sigmoid", cv: int = 5):
+        self.estimator = estimator
+        self.method = method
+        self.cv = cv
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit the classifier on each fold's complement and on all, and the probabilities on the folds.
+
+        Parameters
+        ----------
+        X : codes, or images for a model that takes images
+        y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        labels = column_or_1d(y, warn=True)
+        check_classification_targets(labels)
+        classes, counts = np.unique(labels, return_counts=True)
+        (X,) = indexable(X)
+        weights = {} if sample_weight is None else {"sample_weight": np.asarray(sample_weight)}
+        self.calibrated_, self.temperature_ = None, None
+        if self.method == "sigmoid":
+            self._refuse_small(classes, counts)
+            self.calibrated_ = CalibratedClassifierCV(self.estimator, cv=self.cv, ensemble=False).fit(X, labels, **weights)
+            self.estimator_ = self.calibrated_.calibrated_classifiers_[0].estimator
+        else:
+            self.temperature_ = self._cooled(X, labels, weights)
+            self.estimator_ = clone(self.estimator).fit(X, labels, **weights)
+        self.classes_ = self.estimator_.classes_
+        if hasattr(self.estimator_, "n_features_in_"):
+            self.n_features_in_ = self.estimator_.n_features_in_
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each item, which with "temperature" is the classifier's answer.
+
+        Parameters
+        ----------
+        X : as in fit
+
+        Returns
+        -------
+        labels : array of shape (n,)
+        """
+        check_is_fitted(self)
+        return (self.calibrated_ or self.estimator_).predict(X)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class.
+
+        Parameters
+        ----------
+        X : as in fit
+
+        Returns
+        -------
+        probabilities : array of shape (n, n_classes)
+        """
+        check_is_fitted(self)
+        if self.calibrated_ is not None:
+            return self.calibrated_.predict_proba(X)
+        return np.exp(log_softmax(_scores(self.estimator_, X) / self.temperature_, axis=1))
+
+    @_has("decision_function")
+    def decision_function(self, X: Any) -> np.ndarray:
+        """What the classifier says before calibration.
+
+        Parameters
+        ----------
+        X : as in fit
+
+        Returns
+        -------
+        scores : array of shape (n,) or (n, n_classes)
+        """
+        check_is_fitted(self)
+        return self.estimator_.decision_function(X)
+
+    def _refuse_small(self, classes: np.ndarray, counts: np.ndarray) -> None:
+        small = np.flatnonzero(counts < self.cv)
+        if len(small):
+            name, count = classes.tolist()[small[0]], counts[small[0]]
+            raise InputError(
+                f"the class {name!r} has {count} of the {self.cv} items that a curve of its own needs, one for each fold. "
+                'Calibrate all classes together: Calibrated(..., method="temperature"), in a recipe probability="temperature".'
+            )
+
+    def _cooled(self, X: Any, labels: np.ndarray, weights: dict[str, Any]) -> float:
+        """The temperature at which the scores of unseen items explain their labels best."""
+        scores, numbers, counted = [], [], []
+        classes = np.unique(labels)
+        for learned, held in _folds(labels, self.cv):
+            own = {name: value[learned] for name, value in weights.items()}
+            model = clone(self.estimator).fit(rows_of(X, learned), labels[learned], **own)
+            scores.append(_scores(model, rows_of(X, held)))
+            numbers.append(np.searchsorted(classes, labels[held]))
+            counted += [value[held].astype(float) for value in weights.values()]
+        return _temperature(np.concatenate(scores), np.concatenate(numbers), np.concatenate(counted) if counted else None)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
+
+
+def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to learn from and rows to score; the only row of a class is always learned from, so each fold knows all classes."""
+    classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    alone, shared = np.flatnonzero(counts[numbers] == 1), np.flatnonzero(counts[numbers] > 1)
+    if not len(shared):
+        raise InputError("every class has one sample; probabilities need a second one of some class")
+    # A class is dealt out from fold to fold, so one of two rows or more never lies in one fold whole.
+    place = np.empty(len(labels), int)
+    for number in range(len(classes)):
+        rows = np.flatnonzero(numbers == number)
+        place[rows] = np.arange(len(rows)) % n_folds
+    folds = [(np.flatnonzero(place != fold), np.flatnonzero(place == fold)) for fold in range(n_folds)]
+    folds = [(np.union1d(learned, alone), np.setdiff1d(held, alone)) for learned, held in folds]
+    return [(learned, held) for learned, held in folds if len(held)]
+
+
+def _scores(model: Any, X: Any) -> np.ndarray:
+    """One column for each class, the larger the likelier."""
+    if hasattr(model, "decision_function"):
+        found = np.asarray(model.decision_function(X), np.float64)
+        return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found
+    if hasattr(model, "predict_proba"):
+        return np.log(np.maximum(model.predict_proba(X), LEAST_SHARE))
+    raise InputError(f"Calibrated: {type(model).__name__} has neither decision_function nor predict_proba")
+
+
+def _temperature(scores: np.ndarray, numbers: np.ndarray, weights: np.ndarray | None) -> float:
+    spread = float(np.std(scores - scores.mean(axis=1, keepdims=True))) or 1.0
+    rows = np.arange(len(scores))
+
+    def surprise(logarithm: float) -> float:
+        told = log_softmax(scores / (spread * np.exp(logarithm)), axis=1)[rows, numbers]
+        return -float(np.average(told, weights=weights))
+
+    return spread * float(np.exp(minimize_scalar(surprise, bounds=(-WIDEST, WIDEST), method="bounded").x))

@@ -1,0 +1,74 @@
+"""Read every image once and list the damaged ones, before an hour of work finds them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from featrec.cli._terminal import verbosity
+from featrec.exceptions import InputError
+
+if TYPE_CHECKING:
+    from featrec.cli._pictures import Pictures
+    from featrec.lazy import Failures
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The images and the form of the answer."""
+    parser.add_argument(
+        "files",
+        metavar="DIR",
+        nargs="+",
+        help="folders of images at any depth, archives (.zip, .tar, .tar.gz), manifests (.csv) or files; "
+        "- reads paths from the standard input",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object: n_images, damaged (path, reason) and skipped")
+    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="threads; -1, the default, uses all processors")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a line for each damaged image, its path and the reason; 1 where there are any."""
+    from featrec.datasets._damaged import find_damaged
+
+    images = _gathered(arguments.files)
+    damaged = find_damaged(images, n_jobs=arguments.n_jobs, verbose=verbosity())
+    if arguments.json:
+        print(json.dumps(_as_dict(len(images), damaged, images.skipped), indent=1, ensure_ascii=False))
+    else:
+        for failure in damaged:
+            print(f"{failure.item}\t{failure.reason}")
+        _summarize(len(images), len(damaged))
+    return 1 if damaged else 0
+
+
+def _gathered(files: Sequence[str]) -> Pictures:
+    """What `featrec predict` would take, and files that a manifest names and that are missing."""
+    from featrec.cli._pictures import Pictures, named
+    from featrec.datasets._manifest import is_manifest, read_manifest
+
+    items: list[Any] = []
+    skipped: list[str] = []
+    for file in files:
+        items += read_manifest(file, keep_missing=True).pictures if is_manifest(file) else named(file, skipped)
+    if not items:
+        raise InputError("no image was named; give folders, archives, manifests or files")
+    return Pictures(items, skipped)
+
+
+def _as_dict(n: int, damaged: Failures, skipped: list[str]) -> dict:
+    found = [{"path": failure.item, "reason": failure.reason} for failure in damaged]
+    return {"n_images": n, "damaged": found, "skipped": skipped}
+
+
+def _summarize(n: int, n_damaged: int) -> None:
+    """Where there are lines of damaged images, they alone go to the standard output."""
+    sys.stdout.flush()
+    if n_damaged:
+        sys.stderr.write(f"featrec: {n_damaged:,} of {n:,} images cannot be read; train, compare and suggest leave them out\n")
+    else:
+        print(f"all {n:,} images can be read")

@@ -1,0 +1,141 @@
+"""Weights of rows and classes: against scikit-learn, against repeated rows, and against models fitted without a row."""
+
+import numpy as np
+import pytest
+from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import balanced_accuracy_score
+
+from featrec.classifiers import KernelRidgeClassifier, WideRidge, _wide_ridge
+from featrec.exceptions import InputError
+
+SHAPES = [(90, 40), (40, 90)]
+
+
+def material(n=90, d=40, n_classes=4, seed=0):
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % n_classes
+    codes = random.normal(size=(n, d)) + 3 + 0.4 * np.random.default_rng(9).normal(size=(n_classes, d))[labels]
+    return codes.astype(np.float32), np.array([f"class {label}" for label in labels])
+
+
+@pytest.fixture(params=["float64", "float32"])
+def kept_in(request, monkeypatch):
+    """Small problems are solved in float64; the other way is that of large ones."""
+    if request.param == "float32":
+        monkeypatch.setattr(_wide_ridge, "SMALL", 0)
+    return request.param
+
+
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("alphas", [0.1, (0.02, 0.1, 1.0)])
+def test_wide_ridge_with_weights_is_scikit_learns(n, d, n_classes, alphas, kept_in):
+    codes, labels = material(n, d, n_classes)
+    weights = np.random.default_rng(1).uniform(0.1, 5, n)
+    class_weight = {"class 0": 3.0}
+    ours = WideRidge(alphas=alphas, class_weight=class_weight).fit(codes, labels, sample_weight=weights)
+    theirs = RidgeClassifier(alpha=ours.penalty_, class_weight=class_weight).fit(codes.astype(float), labels, weights)
+    np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), atol=5e-5 * np.abs(theirs.coef_).max())
+    np.testing.assert_allclose(ours.intercept_, np.atleast_1d(theirs.intercept_), rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize(("n", "d"), SHAPES)
+def test_rows_left_out_are_judged_by_models_without_them(n, d, kept_in):
+    codes, labels = material(n, d)
+    weights = np.random.default_rng(1).uniform(0.2, 3, n)
+    ours = WideRidge(alphas=(0.01, 0.1, 1.0), loo_samples=None).fit(codes, labels, weights)
+    scale = ours.penalty_ / ours.alpha_
+    expected = []
+    for alpha in ours.alphas:
+        right = np.zeros(n)
+        for i in range(n):
+            without = RidgeClassifier(alpha=alpha * scale)
+            without.fit(np.delete(codes, i, 0).astype(float), np.delete(labels, i), np.delete(weights, i))
+            right[i] = without.predict(codes[i : i + 1])[0] == labels[i]
+        expected.append(np.average(right, weights=weights))
+    np.testing.assert_allclose(ours.loo_scores_, expected, atol=1e-12)
+    assert len(set(expected)) > 1
+
+
+@pytest.mark.parametrize("landmarks", [None, 30])
+@pytest.mark.parametrize("alphas", [0.1, (0.05, 0.2)])
+def test_kernel_ridge_with_weights_is_scikit_learns(landmarks, alphas):
+    codes, labels = material(60, 12)
+    weights = np.random.default_rng(1).uniform(0.1, 5, 60)
+    model = KernelRidgeClassifier(alphas=alphas, landmarks=landmarks, random_state=0).fit(codes, labels, weights)
+    targets = np.where(labels[:, None] == model.classes_, 1.0, -1.0)
+    means = np.average(targets, axis=0, weights=weights)
+    others, _ = material(30, 12, seed=1)
+    if landmarks is None:
+        theirs = KernelRidge(kernel="rbf", gamma=model.scale_, alpha=model.alpha_).fit(codes, targets - means, weights)
+        expected = theirs.predict(others) + means
+    else:
+        expected = nystroem(codes, others, targets - means, weights, model) + means
+    np.testing.assert_allclose(model.decision_function(others), expected, atol=2e-3)
+
+
+def nystroem(codes, others, targets, weights, model):
+    """Weighted ridge in the span of the landmarks, by its normal equations."""
+    kept = model.X_fit_.astype(float)
+
+    def kernel(left):
+        return np.exp(-model.scale_ * ((left[:, None].astype(float) - kept) ** 2).sum(axis=2))
+
+    root = np.linalg.cholesky(kernel(kept) + 1e-5 * np.eye(len(kept)))
+    features = np.linalg.solve(root, kernel(codes).T)
+    normal = (features * weights) @ features.T + model.alpha_ * np.eye(len(kept))
+    solved = np.linalg.solve(normal, (features * weights) @ targets)
+    return np.linalg.solve(root, kernel(others).T).T @ solved
+
+
+def test_held_out_scores_of_kernel_ridge_count_by_the_weights():
+    codes, labels = material(60, 12)
+    weights = np.where(labels == "class 0", 1.0, 1e-9)
+    model = KernelRidgeClassifier(held_out=0.5, random_state=0).fit(codes, labels, weights)
+    # All but one class weigh nothing, so nearly every held-out row that counts is of that class and right.
+    np.testing.assert_allclose(model.held_out_scores_, 1.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [WideRidge(alphas=0.1), WideRidge(), KernelRidgeClassifier(random_state=0)])
+def test_rows_of_no_weight_are_left_out(model):
+    codes, labels = material(60, 20)
+    weights = (np.arange(60) % 3 > 0).astype(float)
+    scores = model.fit(codes, labels, weights).decision_function(codes)
+    kept = weights > 0
+    np.testing.assert_array_equal(model.fit(codes[kept], labels[kept]).decision_function(codes), scores)
+
+
+@pytest.mark.parametrize("model", [WideRidge(), WideRidge(loo_samples=None), KernelRidgeClassifier(random_state=0)])
+def test_balanced_classes_serve_the_small_one(model):
+    random = np.random.default_rng(0)
+    sizes = (400, 12)
+    labels = np.repeat(["often", "seldom"], sizes)
+    codes = random.normal(size=(sum(sizes), 10)) + 1.0 * (labels == "seldom")[:, None] * np.eye(10)[0]
+    test = random.normal(size=(400, 10)) + 1.0 * (np.arange(400) % 2)[:, None] * np.eye(10)[0]
+    truth = np.where(np.arange(400) % 2, "seldom", "often")
+    plain, balanced = (
+        balanced_accuracy_score(
+            truth, model.set_params(class_weight=weight).fit(codes.astype(np.float32), labels).predict(test)
+        )
+        for weight in (None, "balanced")
+    )
+    assert balanced > plain + 0.05
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        (np.ones(5), r"one number for each of the 60 rows; got an array of shape \(5,\)"),
+        (np.ones((60, 1)), r"shape \(60, 1\)"),
+        (np.r_[np.ones(59), -1], "item 59 is -1"),
+        (np.r_[np.nan, np.ones(59)], "item 0 is nan"),
+        (np.zeros(60), "every sample_weight is zero"),
+        (["heavy"] * 60, "one number for each row"),
+    ],
+)
+@pytest.mark.parametrize("model", [WideRidge(), KernelRidgeClassifier()])
+def test_wrong_weights_are_refused(model, weights, told):
+    codes, labels = material(60, 20)
+    with pytest.raises(InputError, match=told):
+        model.fit(codes, labels, weights)

@@ -1,0 +1,233 @@
+"""Damaged files: found before any work, and left out with their labels where that is asked for."""
+
+import io
+import pickle
+import tracemalloc
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.pipeline import make_pipeline
+from sklearn.tree import DecisionTreeClassifier
+
+from featrec.datasets import ImageFolder
+from featrec.descriptors import HOG, SIFT, ColorHistogram, DenseSIFT, Patches, TinyImage
+from featrec.evaluation import evaluate
+from featrec.exceptions import DatasetError, DroppedImageWarning, FailedImageWarning, ImageError, InputError
+from featrec.recipes import make
+from tests.datasets.test_archive import pack
+
+CLASSES = ("cat", "dog", "owl")
+# The damaged ones among five of each class, by their place in the folder.
+BAD = {1: b"", 7: b"this is no image", 13: b"half"}
+
+
+def files(bad=BAD):
+    """Each image as bright as its place says."""
+    found = {}
+    for place in range(15):
+        data = io.BytesIO()
+        Image.fromarray(np.full((12, 12), 10 * place, np.uint8)).save(data, "PNG")
+        whole = data.getvalue()
+        content = bad.get(place, whole)
+        found[f"{CLASSES[place // 5]}/{place:02}.png"] = whole[:45] if content == b"half" else content
+    return found
+
+
+def write(root, contents):
+    for name, data in contents.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(data)
+    return root
+
+
+def as_manifest(root, contents):
+    write(root / "below", contents)
+    lines = [f"below/{name},{name[:3]},{place}" for place, name in enumerate(contents)]
+    (root / "m.csv").write_text("path,label,place\n" + "\n".join(lines) + "\n")
+    return root / "m.csv"
+
+
+SOURCES = {
+    "folder": lambda root, contents: write(root / "f", contents),
+    "zip": lambda root, contents: pack(root / "f.zip", contents),
+    "tar": lambda root, contents: pack(root / "f.tar", contents),
+    "tar.gz": lambda root, contents: pack(root / "f.tar.gz", contents),
+    "manifest": as_manifest,
+}
+
+
+def dropping(read, *arguments, **options):
+    with pytest.warns(DroppedImageWarning, match=f"{len(BAD)} of 15 images cannot be read and were left out") as caught:
+        found = read(*arguments, on_error="drop", **options)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__, "the warning points at the user's line"
+    return found
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("kind", SOURCES)
+def test_damaged_files_are_left_out_with_their_labels(tmp_path, kind, n_jobs):
+    path = SOURCES[kind](tmp_path, files())
+    folder = dropping(ImageFolder, path, n_jobs=n_jobs)
+    kept = [place for place in range(15) if place not in BAD]
+    assert [int(image[0, 0]) // 10 for image in folder] == kept
+    assert folder.labels.tolist() == [CLASSES[place // 5] for place in kept]
+    assert folder.classes == list(CLASSES)
+    assert [failure.index for failure in folder.dropped] == sorted(BAD)
+    assert [failure.item for failure in folder.dropped] == [ImageFolder(path).paths[place] for place in sorted(BAD)]
+    reasons = [failure.reason for failure in folder.dropped]
+    for reason, word in zip(reasons, ("zero bytes", "no picture format", "damaged or cut off"), strict=True):
+        assert word in reason
+    copy = pickle.loads(pickle.dumps(folder))
+    assert copy.paths == folder.paths
+    assert len(copy.dropped) == 3
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar.gz"])
+def test_both_halves_of_a_split(tmp_path, kind):
+    halves = {f"train/{name}": data for name, data in files().items()} | {f"test/{n}": d for n, d in files({}).items()}
+    train, test = dropping(ImageFolder.split, SOURCES[kind](tmp_path, halves))
+    assert (len(train), len(train.dropped), len(test), len(test.dropped)) == (12, 3, 15, 0)
+
+
+def test_a_manifest_keeps_its_columns_and_loses_missing_files_too(tmp_path):
+    path = as_manifest(tmp_path, files({7: b""}))
+    (tmp_path / "below/cat/01.png").unlink()
+    (tmp_path / "below/owl/13.png").unlink()
+    with pytest.raises(DatasetError, match=r"line 3 .*names no file \(and of 1 more rows\)"):
+        ImageFolder(path)
+    for read in (ImageFolder, ImageFolder.from_manifest):
+        folder = dropping(read, path)
+        assert folder.column("place").astype(int).tolist() == [place for place in range(15) if place not in BAD]
+        assert folder.labels.tolist() == [path.split("/")[-2] for path in folder.paths]
+        assert "no such file" in folder.dropped[0].reason
+
+
+def test_a_clean_folder_is_as_it_was(tmp_path):
+    path = write(tmp_path, files({}))
+    folder = ImageFolder(path, on_error="drop")
+    assert folder.paths == ImageFolder(path).paths
+    assert len(folder.dropped) == len(folder.damaged()) == 0
+
+
+def test_what_was_dropped_is_in_no_part(tmp_path):
+    folder = dropping(ImageFolder, write(tmp_path, files()))
+    assert len(folder[:5].dropped) == len(folder[folder.labels == "cat"].dropped) == 0
+    assert len(folder.dropped) == 3
+
+
+def test_a_class_that_is_gone_is_told(tmp_path):
+    write(tmp_path, files(dict.fromkeys(range(5, 10), b"")))
+    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; of the classes \['dog'\] none is left"):
+        folder = ImageFolder(tmp_path, on_error="drop")
+    assert set(folder.labels.tolist()) == {"cat", "owl"}
+
+
+def test_a_folder_of_damaged_files_alone_is_an_error(tmp_path):
+    write(tmp_path, files(dict.fromkeys(range(15), b"")))
+    with pytest.raises(DatasetError, match=r"none of the 15 images of '.*' can be read; the first: '.*00\.png': zero bytes"):
+        ImageFolder(tmp_path, on_error="drop")
+
+
+@pytest.mark.parametrize("read", [ImageFolder, ImageFolder.from_manifest, ImageFolder.split])
+@pytest.mark.parametrize(("word", "message"), [
+    ("empty", 'on_error="empty" is for extractors and recipes.*an ImageFolder takes "raise", or "drop"'),
+    ("skip", 'on_error of an ImageFolder is "raise" or "drop"; got \'skip\''),
+])  # fmt: skip
+def test_other_words_are_refused_before_the_folder_is_listed(read, word, message):
+    with pytest.raises(InputError, match=message):
+        read("nowhere", on_error=word)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_one_call_lists_all_damaged_files(tmp_path, kind):
+    folder = ImageFolder(SOURCES[kind](tmp_path, files()))
+    damaged = folder.damaged(n_jobs=2)
+    assert [(failure.index, failure.item) for failure in damaged] == [(place, folder.paths[place]) for place in sorted(BAD)]
+    assert len(folder) == 15, "nothing is dropped by asking"
+    assert [failure.index for failure in folder[5:10].damaged()] == [2]
+
+
+def test_images_are_forgotten_once_they_have_been_decoded(tmp_path):
+    for i in range(30):
+        (tmp_path / "a").mkdir(exist_ok=True)
+        Image.fromarray(np.zeros((400, 500, 3), np.uint8)).save(tmp_path / f"a/{i}.png")
+    tracemalloc.start()
+    ImageFolder(tmp_path, on_error="drop")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 600_000, "thirty have 18 million bytes"
+
+
+@pytest.mark.parametrize("extractor", [HOG(), TinyImage(), ColorHistogram(), SIFT(), DenseSIFT(), Patches()], ids=str)
+def test_extractors_refuse_to_drop_and_name_who_can(extractor, rng):
+    images = [rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)]
+    extractor.set_params(on_error="drop")
+    for ask in (extractor.fit, extractor.fit_transform):
+        with pytest.raises(InputError, match=r"is 'raise' or 'empty'.*ImageFolder\(path, on_error='drop'\)"):
+            ask(images)
+
+
+@pytest.mark.parametrize("recipe", ["hog_svm", "bovw_svm", "color_forest"])
+def test_recipes_refuse_to_drop(recipe, tmp_path):
+    folder = ImageFolder(write(tmp_path, files({})))
+    with pytest.raises(InputError, match=r"ImageFolder\(path, on_error='drop'\)"):
+        make(recipe, on_error="drop").fit(folder, folder.labels)
+
+
+def test_the_error_on_a_damaged_file_names_both_ways_to_go_on(tmp_path):
+    folder = ImageFolder(write(tmp_path, files()))
+    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To go on without it: ") as caught:
+        TinyImage().fit(folder).transform(folder)
+    assert 'ImageFolder(path, on_error="drop"), or on_error="empty" of an extractor or recipe.' in str(caught.value)
+    assert "on_error" not in caught.value.reason
+
+
+def test_a_matter_of_the_model_is_no_damaged_file(rng):
+    sizes = [rng.random((40, 40)), rng.random((60, 60))]
+    with pytest.raises(ImageError, match="Put Resize") as caught:
+        HOG().fit(sizes).transform(sizes)
+    assert "on_error" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "extractor", [TinyImage(on_error="empty"), HOG(pixels_per_cell=4, cells_per_block=2, on_error="empty", n_jobs=2)], ids=str
+)
+def test_a_report_counts_guesses_for_images_that_cannot_be_read(tmp_path, extractor):
+    clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
+    model = make_pipeline(extractor, DecisionTreeClassifier(random_state=0)).fit(clean, clean.labels)
+    with pytest.warns(FailedImageWarning):
+        report = evaluate(model, mixed, mixed.labels)
+    assert (report.n, report.n_unreadable, report.n_dropped) == (15, 3, 0)
+    assert "3 of 15 images could not be read" in str(report)
+    assert "3 of 15 images could not be read" in report._repr_html_()
+    assert '"n_unreadable": 3' in report.to_json()
+    assert report.to_frame()["unreadable"].tolist() == report.unreadable.tolist() == [1, 1, 1]
+    whole = evaluate(model, clean, clean.labels)
+    assert whole.n_unreadable == whole.unreadable.sum() == 0
+    assert "could not be read" not in str(whole)
+
+
+def test_a_report_counts_them_behind_an_encoder_and_in_parts(tmp_path):
+    clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
+    model = make("bovw_svm", n_words=2, n_jobs=2)
+    model = make_pipeline(Patches(on_error="empty", contrast=None), *[step for _, step in model.steps[1:]])
+    model.fit(clean, clean.labels)
+    rows = np.array([13, 0, 7, 8])
+    with pytest.warns(FailedImageWarning):
+        report = evaluate(model, mixed[rows], mixed.labels[rows])
+    assert (report.n_unreadable, report.unreadable.tolist()) == (2, [0, 1, 1])
+
+
+def test_a_report_counts_what_was_left_out(tmp_path):
+    clean = ImageFolder(write(tmp_path / "a", files({})))
+    model = make_pipeline(TinyImage(), DecisionTreeClassifier(random_state=0)).fit(clean, clean.labels)
+    test = dropping(ImageFolder, write(tmp_path / "b", files()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report = evaluate(model, test, test.labels)
+    assert (report.n, report.n_unreadable, report.n_dropped) == (12, 0, 3)
+    assert '3 damaged images were left out (on_error="drop") and are not judged' in str(report)
+    assert '"n_dropped": 3' in report.to_json()

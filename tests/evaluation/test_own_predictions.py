@@ -1,0 +1,141 @@
+"""Predictions of another program stand beside the models, matched by path, and what cannot be right is told."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.naive_bayes import GaussianNB
+
+from featrec.datasets import ImageFolder
+from featrec.evaluation import compare
+from featrec.evaluation._labels import paths_of
+from featrec.exceptions import InputError, UnknownLabelWarning
+from featrec.preprocessing import Resize
+from featrec.recipes import tiny_knn
+
+LABELS = ["flower"] * 4 + ["leaf"] * 4
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("images")
+    for number, label in enumerate(LABELS):
+        (root / label).mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 30 * number).save(root / label / f"{number}.png")
+    return ImageFolder(root)
+
+
+def own(folder, **changed):
+    """A dict of path to label, all right but for the changed."""
+    return dict(zip(folder.paths, folder.labels, strict=True)) | changed
+
+
+def test_an_array_and_a_dict_in_another_order_are_one(folder):
+    shuffled = dict(reversed(own(folder).items()))
+    compared = compare({"array": folder.labels, "dict": shuffled}, folder, folder.labels, cv=2)
+    assert compared["dict"].kind == "predictions"
+    np.testing.assert_array_equal(compared["dict"].y_pred, compared["array"].y_pred)
+    assert compared["dict"].accuracy == 1.0
+
+
+@pytest.mark.parametrize("spelled", [
+    lambda path, root: os.path.relpath(path, root),
+    lambda path, root: os.path.basename(path),
+    lambda path, root: os.path.relpath(path),
+    lambda path, root: os.path.join(os.path.dirname(path), ".", os.path.basename(path)),
+], ids=["in the folder", "name", "from here", "dotted"])  # fmt: skip
+def test_a_path_may_be_told_from_elsewhere(folder, spelled):
+    given = {spelled(path, folder.path): label for path, label in own(folder).items()}
+    assert compare({"own": given}, folder, folder.labels, cv=2)["own"].accuracy == 1.0
+
+
+def test_images_that_are_learned_from_may_be_named_and_do_not_count(folder):
+    train, test = folder[[0, 1, 4, 5]], folder[[2, 3, 6, 7]]
+    compared = compare({"own": own(folder), "tiny": tiny_knn()}, train, train.labels, test=(test, test.labels))
+    assert compared["own"].y_pred.tolist() == test.labels.tolist()
+
+
+def test_missing_unknown_and_doubled_paths_are_named(folder):
+    def refused(given, match):
+        with pytest.raises(InputError, match=match):
+            compare({"own": given}, folder, folder.labels, cv=2)
+
+    refused(dict(list(own(folder).items())[:-1]), r"'own' have no label for '.*7\.png'; each of the 8 images")
+    refused({folder.paths[0]: "leaf"}, r"no label for '.*1\.png', '.*2\.png', '.*3\.png' and 4 more")
+    refused(own(folder, **{"leaf/9.png": "leaf"}), r"'own' name 'leaf/9\.png', which is no image of this comparison; a path is")
+    refused(own(folder, **{"leaf/7.png": "leaf"}), r"'own' name '.*7\.png' twice; keep one label for each image")
+    refused({3: "leaf"}, "'own' are a dict of path to label; got the key 3")
+    refused(own(folder) | {folder.paths[0]: None}, "the predictions 'own' must be all strings or all whole numbers")
+
+
+def test_a_name_that_may_be_several_images_is_refused(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(2):
+            Image.new("L", (8, 8)).save(tmp_path / label / f"{number}.png")
+    folder = ImageFolder(tmp_path)
+    with pytest.raises(InputError, match=r"name '0\.png', which may be any of 2 images; write more of the path"):
+        compare({"own": {"0.png": "a"}}, folder, folder.labels, cv=2)
+
+
+def test_a_label_that_no_image_has_is_told_with_its_count_and_the_nearest(folder):
+    given = folder.labels.astype("<U9")
+    given[:3], given[4], given[5] = "Flower", "leafs", "qqq"
+    with pytest.warns(UnknownLabelWarning, match="own predicts labels that no image has"):
+        compared = compare({"own": given}, folder, folder.labels, cv=2)
+    (told,) = compared.remarks
+    assert told == (
+        "own predicts labels that no image has, which count as errors: 'Flower' (3 of 8; did you mean 'flower'?), "
+        "'leafs' (1 of 8; did you mean 'leaf'?), 'qqq' (1 of 8)."
+    )
+    assert told in str(compared)
+    assert told in compared.to_markdown()
+    assert json.loads(compared.to_json())["remarks"] == [told]
+    assert compared["own"].accuracy == 3 / 8
+
+
+def test_numbers_that_no_image_has_are_told_without_a_guess():
+    with pytest.warns(UnknownLabelWarning, match=r"'?7'? \(1 of 4\)\."):
+        compare({"own": [0, 1, 0, 7]}, np.zeros((4, 1)), [0, 1, 0, 1], cv=2)
+
+
+def test_labels_that_a_model_knows_are_no_remark(folder):
+    train, test = folder, folder[:4]
+    compared = compare({"own": ["leaf"] * 4}, train, train.labels, test=(test, test.labels))
+    assert compared.remarks == ()
+
+
+def test_the_paths_are_kept(folder):
+    compared = compare({"tiny": tiny_knn(n_neighbors=1)}, folder, folder.labels, cv=2)
+    assert list(compared.paths) == folder.paths
+    assert json.loads(compared.to_json())["paths"] == folder.paths
+    table = compared.predictions_to_frame()
+    assert table.index.tolist() == folder.paths
+    assert table["y_true"].tolist() == folder.labels.tolist()
+    assert table["tiny"].tolist() == compared["tiny"].y_pred.tolist()
+
+
+def test_images_without_paths_have_none():
+    rows = np.arange(8.0)[:, None]
+    compared = compare({"bayes": GaussianNB()}, rows, LABELS, test=(rows, LABELS))
+    assert compared.paths is None
+    assert json.loads(compared.to_json())["paths"] is None
+    assert compared.predictions_to_frame().index.tolist() == list(range(8))
+
+
+def test_paths_of_whatever_holds_images(folder, tmp_path):
+    import pandas as pd
+
+    paths = folder.paths
+    assert paths_of(folder) == tuple(paths)
+    assert paths_of(Resize((4, 4)).transform(folder)[2:4]) == tuple(paths[2:4])
+    for form in (list, np.array, pd.Series, lambda paths: pd.Series(paths, name="path"), lambda paths: np.array(paths, object)):
+        assert paths_of(form(paths)) == tuple(paths)
+    assert paths_of([tmp_path / "a.png", b"bytes"]) == (str(tmp_path / "a.png"), None)
+    assert paths_of([b"bytes"]) is None
+    assert paths_of(np.zeros((3, 4))) is None
+    assert paths_of(pd.DataFrame({"a": [1.0]})) is None
+    polars = pytest.importorskip("polars")
+    assert paths_of(polars.Series("path", paths)) == tuple(paths)

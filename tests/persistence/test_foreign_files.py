@@ -1,0 +1,78 @@
+"""Files that are given as a model and are something else."""
+
+import bz2
+import gzip
+import io
+import lzma
+import pickle
+import zlib
+
+import joblib
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.svm import LinearSVC
+
+from featrec.cli import main
+from featrec.exceptions import ModelFileError
+from featrec.persistence import load
+
+PICKLE = r"a file of pickle or joblib.*executes whatever code.*featrec\.persistence\.save\(joblib\.load\(path\), 'm\.featrec'\)"
+
+
+class Trap:
+    """Says so when it is unpickled."""
+
+    def __reduce__(self):
+        return pytest.fail, ("it was executed",)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_named_and_not_executed(tmp_path, protocol):
+    (tmp_path / "m.bin").write_bytes(pickle.dumps(Trap(), protocol=protocol))
+    with pytest.raises(ModelFileError, match=PICKLE):
+        load(tmp_path / "m.bin")
+
+
+@pytest.mark.parametrize("compress", [0, ("zlib", 3), ("gzip", 3), ("bz2", 3), ("lzma", 3), ("xz", 3)], ids=str)
+def test_a_file_of_joblib_is_named(tmp_path, compress):
+    joblib.dump(LinearSVC().fit(np.eye(4), [0, 1, 0, 1]), tmp_path / "m.bin", compress=compress)
+    with pytest.raises(ModelFileError, match=PICKLE):
+        load(tmp_path / "m.bin")
+
+
+def test_an_old_pickle_is_known_by_its_name(tmp_path):
+    (tmp_path / "m.PKL").write_bytes(pickle.dumps(Trap(), protocol=0))
+    with pytest.raises(ModelFileError, match=PICKLE):
+        load(tmp_path / "m.PKL")
+
+
+@pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, bz2.compress, lzma.compress], ids=lambda pack: pack.__module__)
+@pytest.mark.parametrize("size", [0, 1, 5000])
+def test_other_compressed_files_are_no_pickles(tmp_path, pack, size):
+    (tmp_path / "m.bin").write_bytes(pack(bytes(size)))
+    with pytest.raises(ModelFileError, match="damaged, cut off or no model file"):
+        load(tmp_path / "m.bin")
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "m.featrec").write_bytes(b"")
+    with pytest.raises(ModelFileError, match=r"no model file \(zero bytes\)"):
+        load(tmp_path / "m.featrec")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF"])
+def test_an_image_in_the_place_of_the_model(tmp_path, kind, capsys):
+    file = io.BytesIO()
+    Image.new("L", (4, 4)).save(file, kind)
+    (tmp_path / "a").write_bytes(file.getvalue())
+    assert main(["predict", str(tmp_path / "a"), "m.featrec"]) == 2
+    assert f"an image ({kind}), no model file; 'featrec predict' takes the model first" in capsys.readouterr().err
+
+
+def test_the_shell_says_so_too(tmp_path, capsys):
+    joblib.dump(Trap(), tmp_path / "m.joblib")
+    assert main(["predict", str(tmp_path / "m.joblib"), "x.png"]) == 2
+    said = capsys.readouterr().err
+    assert "a file of pickle or joblib" in said
+    assert "damaged" not in said
