@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import featrec
-from featrec.cli import _bench, _check, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train
+from featrec.cli import _bench, _check, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train, _warm
 from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
@@ -25,6 +25,7 @@ COMMANDS = {
     "encode": _encode,
     "compare": _compare,
     "bench": _bench,
+    "warm": _warm,
     "doctor": _doctor,
 }
 FAILED = 2
