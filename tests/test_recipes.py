@@ -30,6 +30,7 @@ SMALL = {
     "fisher_lbp_svm": {"n_components": 4, "n_dimensions": 10, **DENSE},
     "patches_ridge": {"n_words": 40},
     "patches_kernel": {"n_words": 40},
+    "patches_compact": {"n_words": 40},
 }
 
 
