@@ -35,6 +35,7 @@ SMALL = {
     "fisher_lbp_svm": {"n_words": 4, "n_dimensions": 10, **DENSE},
     "patches_ridge": {"n_words": 40},
     "patches_kernel": {"n_words": 40},
+    "patches_compact": {"n_words": 40},
 }
 
 

@@ -13,7 +13,7 @@ from featrec.classifiers._kernel_tiles import Kernel, Rows
 from featrec.classifiers._penalties import ROUGH, best, middle, solutions, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
 
-__all__ = ["Fit", "Task", "compared", "fit_exact", "held_out_rows", "leading_tiles", "tile_of"]
+__all__ = ["Fit", "Task", "compared", "fill", "fit_exact", "held_out_rows", "leading_tiles", "tile_of", "times"]
 
 MOST_HELD_OUT = 5000
 # Rows of tiles at least, where that makes no tile smaller than LEAST_TILE: with fewer, workers wait for one another.
@@ -75,8 +75,8 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
     """
     if len(task.alphas) == 1:
         triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task, task.roots())
-        solved = triangle.solve(_times(task.targets, task.roots()), n_jobs=task.n_jobs)
-        return Fit(_times(solved, task.roots()), task.alphas[0], None)
+        solved = triangle.solve(times(task.targets, task.roots()), n_jobs=task.n_jobs)
+        return Fit(times(solved, task.roots()), task.alphas[0], None)
     n_tiles, tile = leading_tiles(len(rows), task.held_out)
     order = stratified_order(task.labels, task.random_state)
     # Sorted, each part is read from one end of the codes to the other.
@@ -89,16 +89,26 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
 
     alpha = task.alphas[chosen]
     weights = np.empty_like(task.targets)
-    (solved,) = solutions(solve, _times(task.targets[order], task.roots(order)), middle(task.alphas), [alpha])
-    weights[order] = _times(solved, task.roots(order))
+    (solved,) = solutions(solve, times(task.targets[order], task.roots(order)), middle(task.alphas), [alpha])
+    weights[order] = times(solved, task.roots(order))
     return Fit(weights, alpha, scores)
 
 
-def _times(values: np.ndarray, roots: np.ndarray | None) -> np.ndarray:
+def times(values: np.ndarray, roots: np.ndarray | None) -> np.ndarray:
+    """Each row times the root of its weight."""
     return values if roots is None else values * roots[:, None]
 
 
 def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: np.ndarray | None) -> Triangle:
+    fill(kernel, rows, triangle, task, roots)
+    triangle.add_to_diagonal(middle(task.alphas))
+    triangle.cholesky(n_jobs=task.n_jobs, verbose=task.verbose)
+    return triangle
+
+
+def fill(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: np.ndarray | None) -> None:
+    """Write the kernel of all rows, times the roots of their weights on either side."""
+
     def part(some: slice, others: slice, out: np.ndarray) -> None:
         kernel.tile(rows, some, rows, others, out)
         if roots is not None:
@@ -106,9 +116,6 @@ def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: n
             out *= roots[others]
 
     triangle.fill(part, n_jobs=task.n_jobs, verbose=task.verbose)
-    triangle.add_to_diagonal(middle(task.alphas))
-    triangle.cholesky(n_jobs=task.n_jobs, verbose=task.verbose)
-    return triangle
 
 
 def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
@@ -118,16 +125,19 @@ def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> 
     def solve(b: np.ndarray) -> np.ndarray:
         return lead.solve(b, n_jobs=task.n_jobs)
 
-    targets = _times(task.targets[seen], task.roots(seen))
+    targets = times(task.targets[seen], task.roots(seen))
     weights = solutions(solve, targets, middle(task.alphas), task.alphas, ROUGH)
     found = triangle.product_below(n_tiles, np.hstack(weights), n_jobs=task.n_jobs)
-    if task.weights is not None:
-        found = found / np.sqrt(task.weights[unseen])[:, None]
     return compared(found, unseen, task)
 
 
 def compared(found: np.ndarray, unseen: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
-    """The best penalty and each one's share of right answers, which are those of `predict`: with the intercept."""
+    """The best penalty and each one's share of right answers, which are those of `predict`: with the intercept.
+
+    What was found has been multiplied by the roots of the rows' weights, if they have any.
+    """
+    if task.weights is not None:
+        found = found / np.sqrt(task.weights[unseen])[:, None]
     answers = np.split(found, len(task.alphas), axis=1)
     wanted = task.targets[unseen] + task.intercept
     counted = None if task.weights is None else task.weights[unseen]

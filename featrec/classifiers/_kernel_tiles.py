@@ -57,6 +57,12 @@ class Rows:
         """The same codes in another order, or some of them."""
         return Rows(self.codes, self.squares, order, self.origin)
 
+    def picked(self, places: np.ndarray) -> Rows:
+        """Some of these rows."""
+        some = Rows(self.codes, self.squares[places], origin=self.origin)
+        some.order = places if self.order is None else self.order[places]
+        return some
+
     def piece(self, rows: slice, columns: slice) -> np.ndarray:
         """Some rows and columns as float32."""
         codes = self.codes[:, columns]

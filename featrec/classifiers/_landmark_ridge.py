@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from featrec.classifiers._exact_ridge import Fit, Task, compared, held_out_rows
+from featrec.classifiers._exact_ridge import Fit, Task, compared, held_out_rows, times
 from featrec.classifiers._kernel_tiles import Kernel, Rows
 from featrec.classifiers._penalties import middle, solutions, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
@@ -123,4 +123,4 @@ def _choose(
 
     weights = np.hstack(solutions(solve, sums, middle(task.alphas), task.alphas))
     found = kernel.products(rows, landmarks, basis.solve_upper(weights, n_jobs=task.n_jobs), task.n_jobs)
-    return compared(found, unseen, task)
+    return compared(times(found, task.roots(unseen)), unseen, task)

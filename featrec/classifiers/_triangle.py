@@ -14,7 +14,7 @@ import numpy as np
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
 from featrec.exceptions import InputError
-from featrec.parallel import map_batches, one_inner_thread, worker_count
+from featrec.parallel import each_batch, map_batches, one_inner_thread, worker_count
 
 __all__ = ["Triangle"]
 
@@ -225,6 +225,54 @@ class Triangle:
         self._each(turn, list(range(n_tiles)), n_jobs)
         self._each(multiply, list(range(n_tiles, len(spans))), n_jobs)
         return products
+
+    def times(self, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
+        """The matrix, before it is factored, times x.
+
+        Parameters
+        ----------
+        x : array of shape (n, n_columns), float32
+        n_jobs : int or None, default=None
+
+        Returns
+        -------
+        products : array of shape (n, n_columns), float64
+        """
+        spans, products = self.spans, np.zeros(x.shape)
+
+        def part(places: list[tuple[int, int]]) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
+            ((i, j),) = places
+            tile = self.tiles[i][j]
+            return (i, j), tile @ x[spans[j]], tile.T @ x[spans[i]]
+
+        # In the order of the tiles, so that the number of threads changes nothing.
+        for (i, j), across, down in each_batch(part, self._places(0), n_jobs=n_jobs, batch_size=1, shared_memory=True):
+            products[spans[i]] += across
+            if i != j:
+                products[spans[j]] += down
+        return products
+
+    def rows_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
+        """What the matrix, before it is factored, has below its leading rows of tiles, times x.
+
+        Parameters
+        ----------
+        n_tiles : int
+            How many rows of tiles lead.
+        x : array of shape (n_leading, n_columns), float32
+        n_jobs : int or None, default=None
+
+        Returns
+        -------
+        products : array of shape (n - n_leading, n_columns)
+        """
+        spans = self.spans
+
+        def part(numbers: list[int]) -> np.ndarray:
+            return sum(self.tiles[numbers[0]][j] @ x[spans[j]] for j in range(n_tiles))
+
+        numbers = list(range(n_tiles, len(spans)))
+        return np.vstack(list(each_batch(part, numbers, n_jobs=n_jobs, batch_size=1, shared_memory=True)))
 
     def leading(self, n_tiles: int) -> Triangle:
         """The first rows of tiles, sharing their memory: of a factor, the factor of the matrix's leading block.

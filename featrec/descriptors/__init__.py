@@ -10,6 +10,7 @@ from featrec.descriptors._dense_sift import DenseSIFT
 from featrec.descriptors._hog import HOG
 from featrec.descriptors._lbp import LBP
 from featrec.descriptors._orb import ORB
+from featrec.descriptors._patch_codes import PatchCodes
 from featrec.descriptors._patches import Patches
 from featrec.descriptors._root_sift import RootSIFT
 from featrec.descriptors._sift import SIFT
@@ -29,6 +30,7 @@ __all__ = [
     "CNNFeatures",
     "ColorHistogram",
     "DenseSIFT",
+    "PatchCodes",
     "Patches",
     "RootSIFT",
     "TinyImage",

@@ -29,6 +29,7 @@ SIZES = {
         "first_level": (1, 64),
         "patch_size": (1, 2**10),
     },
+    "featrec.descriptors.PatchCodes": {"grid": (2, 2**16)},
     "featrec.descriptors.SIFT": {"n_features": (1, 10**6), "n_octave_layers": (1, 64), "sigma": (1, 64)},
     "featrec.descriptors.TinyImage": {"size": (2, 2**22)},
     "featrec.encoders.LLC": {"n_neighbors": (1, 2**10)},

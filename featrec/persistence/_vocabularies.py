@@ -11,6 +11,7 @@ from featrec.persistence._schema import Members, Node, field_values, plain_field
 __all__ = ["VOCABULARY_CHECKS"]
 
 BYTES, SINGLE, DOUBLE = np.dtype(np.uint8), np.dtype(np.float32), np.dtype(np.float64)
+SIGNED_BYTES = np.dtype(np.int8)
 
 
 def _check_words(node: Node, members: Members) -> None:
@@ -57,6 +58,21 @@ def _check_scaler(node: Node, members: Members) -> None:
             _check_rows(node, what, array, (width,), DOUBLE)
 
 
+def _check_patch_codes(node: Node, members: Members) -> None:
+    """The compiled loop takes groups of four bytes; that sizes fit the parameters is checked before each use."""
+    if "words_" not in plain_fields(node):
+        return
+    names = ("words_", "word_scales_", "basis_", "offsets_", "n_even_")
+    words, scales, basis, offsets, n_even = field_values(node, members, *names)
+    _check_rows(node, "a basis", basis, (None, None), SINGLE)
+    width = basis.shape[1]
+    _check_rows(node, "words", words, (None, width), SIGNED_BYTES)
+    _check_rows(node, "scales", scales, words.shape[:1], SINGLE)
+    _check_rows(node, "offsets", offsets, (width,), SINGLE)
+    if width % 4 or type(n_even) is not int or n_even % 4 or not 0 <= n_even <= width:
+        refuse(node, f"{n_even!r:.80} symmetric columns of {width}, where multiples of four are expected")
+
+
 def _check_neighbors(node: Node, members: Members) -> None:
     """A list of the nearest words holds one at least."""
     fields = plain_fields(node)
@@ -77,6 +93,7 @@ def _check_rows(node: Node, what: str, array: Any, shape: tuple[Any, ...], *kind
 
 VOCABULARY_CHECKS = {
     "featrec.classifiers.WideScaler": _check_scaler,
+    "featrec.descriptors.PatchCodes": _check_patch_codes,
     "featrec.descriptors.Whiten": _check_projection,
     "featrec.encoders.LLC": _check_neighbors,
     "featrec.encoders.SoftBagOfWords": _check_neighbors,

@@ -31,6 +31,7 @@ Pipeline(steps=[('resize', Resize(size=(64, 64))), ('hog', HOG(...)),
 
 from __future__ import annotations
 
+from featrec.recipes._compact import patches_compact
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
 from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
 from featrec.recipes._names import describe, make, names, presets, resolve
@@ -52,6 +53,7 @@ __all__ = [
     "make",
     "names",
     "orb_knn",
+    "patches_compact",
     "patches_kernel",
     "patches_ridge",
     "phow_svm",

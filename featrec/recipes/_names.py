@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from featrec.exceptions import InputError
+from featrec.recipes._compact import patches_compact
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
 from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
@@ -31,6 +32,7 @@ RECIPES: dict[str, Callable[..., Any]] = {
         lbp_svm,
         patches_ridge,
         patches_kernel,
+        patches_compact,
         cnn_svm,
         pixels_lenet5,
         pixels_resnet,

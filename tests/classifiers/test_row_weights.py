@@ -58,12 +58,13 @@ def test_rows_left_out_are_judged_by_models_without_them(n, d, kept_in):
     assert len(set(expected)) > 1
 
 
-@pytest.mark.parametrize("landmarks", [None, 30])
+@pytest.mark.parametrize(("landmarks", "solver"), [(None, "cholesky"), (None, "cg"), (30, "cholesky")])
 @pytest.mark.parametrize("alphas", [0.1, (0.05, 0.2)])
-def test_kernel_ridge_with_weights_is_scikit_learns(landmarks, alphas):
+def test_kernel_ridge_with_weights_is_scikit_learns(landmarks, solver, alphas):
     codes, labels = material(60, 12)
     weights = np.random.default_rng(1).uniform(0.1, 5, 60)
-    model = KernelRidgeClassifier(alphas=alphas, landmarks=landmarks, random_state=0).fit(codes, labels, weights)
+    model = KernelRidgeClassifier(alphas=alphas, landmarks=landmarks, solver=solver, random_state=0)
+    model.fit(codes, labels, weights)
     targets = np.where(labels[:, None] == model.classes_, 1.0, -1.0)
     means = np.average(targets, axis=0, weights=weights)
     others, _ = material(30, 12, seed=1)
@@ -89,10 +90,11 @@ def nystroem(codes, others, targets, weights, model):
     return np.linalg.solve(root, kernel(others).T).T @ solved
 
 
-def test_held_out_scores_of_kernel_ridge_count_by_the_weights():
+@pytest.mark.parametrize("options", [{}, {"solver": "cg"}, {"landmarks": 20}])
+def test_held_out_scores_of_kernel_ridge_count_by_the_weights(options):
     codes, labels = material(60, 12)
     weights = np.where(labels == "class 0", 1.0, 1e-9)
-    model = KernelRidgeClassifier(held_out=0.5, random_state=0).fit(codes, labels, weights)
+    model = KernelRidgeClassifier(held_out=0.5, random_state=0, **options).fit(codes, labels, weights)
     # All but one class weigh nothing, so nearly every held-out row that counts is of that class and right.
     np.testing.assert_allclose(model.held_out_scores_, 1.0, atol=1e-6)
 

@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 import featrec
-from featrec.classifiers import Calibrated, KernelRidgeClassifier, LeNet5, SmallResNet
-from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, Patches, TinyImage, Whiten
+from featrec.classifiers import Calibrated, KernelRidgeClassifier, LeNet5, SmallResNet, WidePCA
+from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, PatchCodes, Patches, TinyImage, Whiten
 from featrec.encoders import (
     LLC,
     VLAD,
@@ -86,7 +86,9 @@ ARGUMENTS = {
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
     LeNet5: lambda network: {"epochs": 2, "random_state": 0},
     SmallResNet: lambda network: {"width": 2, "epochs": 2, "random_state": 0},
+    PatchCodes: lambda network: {"n_words": 8, "size": 4, "random_state": 0},
     Patches: lambda network: {"size": 4, "stride": 4},
+    WidePCA: lambda network: {"random_state": 0},
 }
 
 

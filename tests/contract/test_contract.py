@@ -233,7 +233,7 @@ def test_pandas_frames_keep_names(cls, network):
 
 def two_dimensional():
     small = {"KMeansVocabulary": "n_words", "RandomVocabulary": "n_words", "GaussianVocabulary": "n_components"}
-    others = {"HistogramKernel", "KernelRidgeClassifier", "WideLinearSVC", "WideRidge", "WideScaler"}
+    others = {"HistogramKernel", "KernelRidgeClassifier", "WideLinearSVC", "WidePCA", "WideRidge", "WideScaler"}
     plain = [cls(**{small[name]: 3, "random_state": 0} if name in small else {}) for name, cls in sorted(ALL.items())
              if name in {*small, *others}]  # fmt: skip
     return [*plain, Calibrated(LogisticRegression(), method="temperature", cv=3)]

@@ -1,0 +1,389 @@
+"""Threshold codes of a stack of small images in one pass: patches are cut, whitened, rounded to bytes and multiplied as bytes.
+
+The mirror image costs hardly anything. A patch turned into what is symmetric in it and what is antisymmetric has two products
+with a word, s and a; s + a is the patch's product and s - a that of the mirrored patch. Patches are taken in the order of their
+cells, six at a time and filled up with zeros, so that six patches are summed in registers before a cell's row is touched.
+
+Products and sums are whole numbers and therefore exact: processors without byte products multiply the same numbers as float32
+by BLAS and get the same sums.
+"""
+
+import numpy as np
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+from featrec.compiled._vectors import spread, vector_at
+from featrec.compiled._wide import wide_vectors
+
+LANES = 16
+VECTORS = 2
+BLOCK = LANES * VECTORS
+POINTS_AT_ONCE = 6
+# A zero as an unsigned byte.
+ZERO = 128
+# 127 * 127 times so many is under 2**31: so many features of points are summed in 32 bits.
+MOST = 130_000
+# Points at once where BLAS multiplies; a multiple of six.
+TILE = 96
+
+
+def add_reach(points, words, starts, limits, cells, n_even, sums):
+    """Add what a block of words gets from each point to its cell's row: what is over the limit, and what is under -limit.
+
+    IN points (n, groups) uint32, four bytes to a group, n a multiple of six, words (groups, BLOCK) int32 the same,
+    starts (2, BLOCK) int32, what takes the points' zero off, limits (BLOCK,) int32, cells (n / 6, 2) int64;
+    OUT sums (n_cells, 2, BLOCK) int32.
+    """
+    _add_sides(points, words, limits, cells, len(words), sums, 1)
+
+
+def add_reach_both(points, words, starts, limits, cells, n_even, sums):
+    """The same with the mirrored points, whose cells are the second ones; the first `n_even` groups are symmetric."""
+    _add_sides(points, words, limits, cells, n_even, sums, 2)
+
+
+def _add_sides(points, words, limits, cells, n_even, sums, n_sides):
+    whole = points.view(np.uint8).astype(np.int32) - ZERO
+    turned = np.ascontiguousarray(words.T).view(np.int8).astype(np.int32)
+    middle = 4 * n_even
+    even, odd = whole[:, :middle] @ turned[:, :middle].T, whole[:, middle:] @ turned[:, middle:].T
+    for side in range(n_sides):
+        for i, product in enumerate(even - odd if side else even + odd):
+            sums[cells[i // POINTS_AT_ONCE, side]] += np.maximum(0, np.stack((product, -product)) - limits)
+
+
+def _written(signature, mirror):
+    def generate(context, builder, signature, arguments):
+        places = (0, 1, 2, 3, 4, 6)
+        held = [context.make_array(signature.args[i])(context, builder, arguments[i]) for i in places]
+        n, width = cgutils.unpack_tuple(builder, held[0].shape, 2)
+        _emit(builder, n, width, arguments[5], [array.data for array in held], mirror)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def _add_reach(typing_context, points, words, starts, limits, cells, n_even, sums):
+    return _written(types.void(points, words, starts, limits, cells, n_even, sums), mirror=False)
+
+
+@intrinsic
+def _add_reach_both(typing_context, points, words, starts, limits, cells, n_even, sums):
+    return _written(types.void(points, words, starts, limits, cells, n_even, sums), mirror=True)
+
+
+def _emit(builder, n, width, n_even, data, mirror):
+    """Write the code: for each six points 12 products, or 24 with the mirror image, and what is left of them, summed."""
+    from llvmlite import ir
+
+    points, words, starts, limits, cells, sums = data
+    index, element = ir.IntType(64), ir.IntType(32)
+    points, words = (builder.bitcast(pointer, element.as_pointer()) for pointer in (points, words))
+    step = ir.Constant(index, POINTS_AT_ONCE)
+
+    def vector_of(pointer, offset):
+        offset = offset if isinstance(offset, ir.Value) else ir.Constant(index, offset)
+        return vector_at(builder, pointer, offset, element, LANES)
+
+    bounds = [builder.load(vector_of(limits, v * LANES), align=4) for v in range(VECTORS)]
+    with cgutils.for_range_slice(builder, ir.Constant(index, 0), n, step, intp=index) as (first, _):
+        begins = [builder.load(vector_of(starts, v * LANES), align=4) for v in range(VECTORS)]
+        none, stop = ir.Constant(index, 0), n_even if mirror else width
+        products = _emit_products(builder, first, width, none, stop, points, words, begins)
+        if mirror:
+            begins = [builder.load(vector_of(starts, BLOCK + v * LANES), align=4) for v in range(VECTORS)]
+            odd = _emit_products(builder, first, width, n_even, width, points, words, begins)
+            pairs = [list(zip(*both, strict=True)) for both in zip(products, odd, strict=True)]
+            sides = [
+                [[builder.add(s, a) for s, a in row] for row in pairs],
+                [[builder.sub(s, a) for s, a in row] for row in pairs],
+            ]
+        else:
+            sides = [products]
+        place = builder.mul(builder.udiv(first, step), ir.Constant(index, 2))
+        for side, rows in enumerate(sides):
+            cell = builder.load(builder.gep(cells, [builder.add(place, ir.Constant(index, side))]))
+            row = builder.mul(cell, ir.Constant(index, 2 * BLOCK))
+            for v, bound in enumerate(bounds):
+                for way, total in enumerate(_emit_reach(builder, [products[v] for products in rows], bound)):
+                    target = vector_of(sums, builder.add(row, ir.Constant(index, way * BLOCK + v * LANES)))
+                    builder.store(builder.add(builder.load(target, align=4), total), target, align=4)
+
+
+def _emit_products(builder, first, width, start, stop, points, words, begins):
+    """Six rows of vectors: the products of six points with a block's words over some features, in registers."""
+    from llvmlite import ir
+
+    index, element = ir.IntType(64), ir.IntType(32)
+    vector = ir.VectorType(element, LANES)
+    kind = ir.FunctionType(vector, [vector] * 3)
+    multiply_add = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512.vpdpbusd.512")
+    sums = [[cgutils.alloca_once(builder, vector) for _ in range(VECTORS)] for _ in range(POINTS_AT_ONCE)]
+    for places in sums:
+        for place, begin in zip(places, begins, strict=True):
+            builder.store(begin, place)
+    rows = [builder.mul(builder.add(first, ir.Constant(index, r)), width) for r in range(POINTS_AT_ONCE)]
+    with cgutils.for_range_slice(builder, start, stop, ir.Constant(index, 1), intp=index) as (group, _):
+        offset = builder.mul(group, ir.Constant(index, BLOCK))
+        loaded = [
+            builder.load(vector_at(builder, words, builder.add(offset, ir.Constant(index, v * LANES)), element, LANES), align=4)
+            for v in range(VECTORS)
+        ]
+        for row, places in zip(rows, sums, strict=True):
+            point = spread(builder, builder.load(builder.gep(points, [builder.add(row, group)])), LANES)
+            for place, word in zip(places, loaded, strict=True):
+                builder.store(builder.call(multiply_add, (builder.load(place), point, word)), place)
+    return [[builder.load(place) for place in places] for places in sums]
+
+
+def _emit_reach(builder, products, bound):
+    """What is over the bound, and what is under its negative, summed over the points."""
+    from llvmlite import ir
+
+    none = ir.Constant(bound.type, [0] * LANES)
+    sums = []
+    for way in range(2):
+        total = none
+        for product in products:
+            beyond = builder.sub(builder.sub(none, product) if way else product, bound)
+            beyond = builder.select(builder.icmp_signed(">", beyond, none), beyond, none)
+            total = builder.add(total, beyond)
+        sums.append(total)
+    return sums
+
+
+@overload(add_reach, inline="always")
+def _compiled_reach(points, words, starts, limits, cells, n_even, sums):
+    return lambda points, words, starts, limits, cells, n_even, sums: _add_reach(  # type: ignore[call-arg]
+        points, words, starts, limits, cells, n_even, sums
+    )
+
+
+@overload(add_reach_both, inline="always")
+def _compiled_reach_both(points, words, starts, limits, cells, n_even, sums):
+    return lambda points, words, starts, limits, cells, n_even, sums: _add_reach_both(  # type: ignore[call-arg]
+        points, words, starts, limits, cells, n_even, sums
+    )
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _column_sums(values, y, size, sums, squares):
+    """Sums of the values and of their squares over `size` rows from y; those from the row above are known."""
+    if y == 0:
+        sums[:] = 0
+        squares[:] = 0
+        for row in range(size):
+            for x in range(values.shape[1]):
+                value = np.int64(values[row, x])
+                sums[x] += value
+                squares[x] += value * value
+        return
+    for x in range(values.shape[1]):
+        gone, come = np.int64(values[y - 1, x]), np.int64(values[y + size - 1, x])
+        sums[x] += come - gone
+        squares[x] += come * come - gone * gone
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
+    """The mean of each square of a row, and what its values are multiplied by once the mean is off."""
+    n = size * length
+    total, total_of_squares = np.int64(0), np.int64(0)
+    for x in range(length):
+        total += sums[x]
+        total_of_squares += squares[x]
+    for i in range(means.shape[0]):
+        if i > 0:
+            for x in range(step):
+                total += sums[(i - 1) * step + length + x] - sums[(i - 1) * step + x]
+                total_of_squares += squares[(i - 1) * step + length + x] - squares[(i - 1) * step + x]
+        means[i] = total / n
+        spread_of_values = n * total_of_squares - total * total
+        variance = unit * unit * spread_of_values / (np.float64(n) * max(n - 1, 1))
+        factors[i] = unit / np.sqrt(variance + contrast) if spread_of_values > 0 else 0.0
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cut(values, size, channels, unit, contrast, places, patches):
+    """Each square of an image, less its mean and divided by its contrast, to its place."""
+    height, width = values.shape
+    length = size * channels
+    n_columns = (width - length) // channels + 1
+    sums, squares = np.empty(width, np.int64), np.empty(width, np.int64)
+    means, factors = np.empty(n_columns, np.float32), np.empty(n_columns, np.float32)
+    n = 0
+    for y in range(height - size + 1):
+        _column_sums(values, y, size, sums, squares)
+        _row_contrasts(sums, squares, size, length, channels, unit, contrast, means, factors)
+        for i in range(n_columns):
+            mean, factor = means[i], factors[i]
+            patch = patches[places[n]]
+            for row in range(size):
+                part = values[y + row, i * channels : i * channels + length]
+                target = patch[row * length : (row + 1) * length]
+                for x in range(length):
+                    target[x] = (np.float32(part[x]) - mean) * factor
+            n += 1
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _to_bytes(turned, offsets, filled, scale, points):
+    """Rounded to whole steps of 1 / scale, at most 127 of them, from 128 on; what fills up a run of one cell is 128."""
+    low, high, half = np.float32(1.0), np.float32(255.0), np.float32(ZERO + 0.5)
+    for i in range(turned.shape[0]):
+        if not filled[i]:
+            points[i] = ZERO
+            continue
+        for f in range(turned.shape[1]):
+            value = (turned[i, f] - offsets[f]) * scale + half
+            points[i, f] = np.uint8(np.int32(min(max(value, low), high)))
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _pool(whole, factors, first, last, members, region_starts, shares, row):
+    """A block's columns of a code: each region's sum over its cells, in the units of the words."""
+    n_words = row.shape[0] // (2 * (region_starts.shape[0] - 1))
+    total = np.empty((2, BLOCK), np.int64)
+    for r in range(region_starts.shape[0] - 1):
+        total[:] = 0
+        for m in range(region_starts[r], region_starts[r + 1]):
+            total += whole[members[m]]
+        for way in range(2):
+            place = (2 * r + way) * n_words
+            for j in range(first, last):
+                row[place + j] = np.float32(np.float64(total[way, j - first]) * factors[j] * shares[r])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def patch_codes(
+    images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
+    factors, members, region_starts, shares, codes,
+):  # fmt: skip
+    """For each image, region and word the mean over patches of what reaches over the word's limit, both ways.
+
+    IN images (n, h, w * channels) uint16; size int64; unit, contrast float64, as of `cut_patches`; basis (d, width) float32,
+    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, each patch's row in a table
+    with one run of rows for each cell, a multiple of six, filled (rows,) bool, cells (rows / 6, 2) int64, whose second
+    column is that of the mirrored patches; words (n_blocks, width / 4, BLOCK) int32, starts (n_blocks, 2, BLOCK), limits
+    (n_blocks, BLOCK) int32; n_even int64, mirror bool; factors (n_words,) float64, one over a word's and the points' scale;
+    members int64, the cells of the regions one after another, region_starts (n_regions + 1,) int64, shares (n_regions,)
+    float64, what a region's sum is multiplied by;
+    OUT codes (n, n_regions * 2 * n_words) float32.
+    """
+    wide_vectors()
+    d, width = basis.shape
+    channels = d // (size * size)
+    n_rows, n_cells, n_words = filled.shape[0], np.max(cells) + 1 if cells.shape[0] else 0, factors.shape[0]
+    patches, turned = np.zeros((n_rows, d), np.float32), np.empty((n_rows, width), np.float32)
+    points = np.empty((n_rows, width), np.uint8)
+    grouped = points.view(np.uint32)
+    part, whole = np.empty((n_cells, 2, BLOCK), np.int32), np.empty((n_cells, 2, BLOCK), np.int64)
+    most = max(1, MOST // (width * POINTS_AT_ONCE)) * POINTS_AT_ONCE
+    for i in range(images.shape[0]):
+        _cut(images[i], size, channels, unit, contrast, places, patches)
+        np.dot(patches, basis, turned)
+        _to_bytes(turned, offsets, filled, scale, points)
+        for b in range(words.shape[0]):
+            whole[:] = 0
+            for start in range(0, n_rows, most):
+                stop = min(start + most, n_rows)
+                here = cells[start // POINTS_AT_ONCE : stop // POINTS_AT_ONCE]
+                part[:] = 0
+                if mirror:
+                    add_reach_both(grouped[start:stop], words[b], starts[b], limits[b], here, n_even, part)
+                else:
+                    add_reach(grouped[start:stop], words[b], starts[b], limits[b], here, n_even, part)
+                whole += part
+            first = b * BLOCK
+            _pool(whole, factors, first, min(first + BLOCK, n_words), members, region_starts, shares, codes[i])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _add_products(products, limits, cells, side, first, sums):
+    """What whole products, held as float32, add to their cells' rows; `first` is the block's first column."""
+    none = np.int32(0)
+    for i in range(products.shape[0]):
+        row = sums[cells[i // POINTS_AT_ONCE, side]]
+        for j in range(BLOCK):
+            product = np.int32(products[i, first + j])
+            row[0, j] += max(none, product - limits[j])
+            row[1, j] += max(none, -product - limits[j])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _columns_of_words(words, n_even, even, odd):
+    """Words of blocks as columns of float32, apart in what is symmetric and what is not."""
+    for b in range(words.shape[0]):
+        numbers = words[b].view(np.int8)
+        for g in range(words.shape[1]):
+            for j in range(BLOCK):
+                for f in range(4):
+                    value = np.float32(numbers[g, 4 * j + f])
+                    if g < n_even:
+                        even[4 * g + f, b * BLOCK + j] = value
+                    else:
+                        odd[4 * (g - n_even) + f, b * BLOCK + j] = value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _halves(points, start, n_even, even, odd):
+    """Some rows of bytes as whole numbers from -127 to 127 held as float32."""
+    for i in range(even.shape[0]):
+        for f in range(points.shape[1]):
+            value = np.float32(np.int32(points[start + i, f]) - ZERO)
+            if f < 4 * n_even:
+                even[i, f] = value
+            else:
+                odd[i, f - 4 * n_even] = value
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def patch_codes_by_blas(
+    images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
+    factors, members, region_starts, shares, codes,
+):  # fmt: skip
+    """The same as `patch_codes`, to the last bit, where there are no byte products, for widths up to 1,040.
+
+    Whole numbers under 2**24 are exact in float32.
+    """
+    d, width = basis.shape
+    channels, n_blocks = d // (size * size), words.shape[0]
+    n_rows, n_cells, n_words = filled.shape[0], np.max(cells) + 1 if cells.shape[0] else 0, factors.shape[0]
+    n_even = n_even if mirror else width // 4
+    patches, turned = np.zeros((n_rows, d), np.float32), np.empty((n_rows, width), np.float32)
+    points = np.empty((n_rows, width), np.uint8)
+    even_words = np.empty((4 * n_even, n_blocks * BLOCK), np.float32)
+    odd_words = np.empty((width - 4 * n_even, n_blocks * BLOCK), np.float32)
+    _columns_of_words(words, n_even, even_words, odd_words)
+    even, odd = np.empty((TILE, 4 * n_even), np.float32), np.empty((TILE, width - 4 * n_even), np.float32)
+    products = np.empty((2, TILE, n_blocks * BLOCK), np.float32)
+    part, whole = np.empty((n_blocks, n_cells, 2, BLOCK), np.int32), np.empty((n_blocks, n_cells, 2, BLOCK), np.int64)
+    room = max(1, MOST // (width * TILE)) * TILE
+    for i in range(images.shape[0]):
+        _cut(images[i], size, channels, unit, contrast, places, patches)
+        np.dot(patches, basis, turned)
+        _to_bytes(turned, offsets, filled, scale, points)
+        whole[:] = 0
+        part[:] = 0
+        for start in range(0, n_rows, TILE):
+            m = min(TILE, n_rows - start)
+            here = cells[start // POINTS_AT_ONCE : (start + m) // POINTS_AT_ONCE]
+            _halves(points, start, n_even, even[:m], odd[:m])
+            np.dot(even[:m], even_words, products[0, :m])
+            if mirror:
+                np.dot(odd[:m], odd_words, products[1, :m])
+                for j in range(m):
+                    for k in range(products.shape[2]):
+                        s, a = products[0, j, k], products[1, j, k]
+                        products[0, j, k], products[1, j, k] = s + a, s - a
+            for b in range(n_blocks):
+                for side in range(2 if mirror else 1):
+                    _add_products(products[side, :m], limits[b], here, side, b * BLOCK, part[b])
+            if (start + TILE) % room == 0 or start + TILE >= n_rows:
+                whole += part
+                part[:] = 0
+        for b in range(n_blocks):
+            first = b * BLOCK
+            _pool(whole[b], factors, first, min(first + BLOCK, n_words), members, region_starts, shares, codes[i])

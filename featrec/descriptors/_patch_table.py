@@ -1,0 +1,73 @@
+"""Where each patch of an image is pooled: an order of the patches by cells, and the regions that cells make up."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from featrec.compiled._patch_codes import POINTS_AT_ONCE
+
+__all__ = ["PatchTable", "patch_table"]
+
+
+class PatchTable(NamedTuple):
+    """What `patch_codes` takes: a row for each patch, one run of rows for each cell, and each region's cells."""
+
+    places: np.ndarray
+    filled: np.ndarray
+    cells: np.ndarray
+    members: np.ndarray
+    region_starts: np.ndarray
+    shares: np.ndarray
+
+
+@lru_cache(maxsize=8)
+def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overlap: float, mirror: bool) -> PatchTable:
+    """The table for images of one size.
+
+    Patches with the same cell and the same cell of the mirrored patch make up a run, filled up to a multiple of six.
+    """
+    rows, row_regions = _stretches(height, size, grid[0], overlap)
+    columns, column_regions = _stretches(width, size, grid[1], overlap)
+    n_columns = int(columns.max()) + 1
+    cells = (rows[:, None] * n_columns + columns).ravel()
+    mirrored = (rows[:, None] * n_columns + columns[::-1]).ravel() if mirror else cells
+    places, filled, runs = _runs(np.stack([cells, mirrored], axis=1))
+    regions = [[r * n_columns + c for r in some for c in others] for some in row_regions for others in column_regions]
+    counts = np.bincount(cells) + (np.bincount(mirrored, minlength=cells.max() + 1) if mirror else 0)
+    starts = np.cumsum([0, *map(len, regions)])
+    shares = np.array([1 / max(1, sum(counts[cell] for cell in region)) for region in regions])
+    members = np.array([cell for region in regions for cell in region], np.int64)
+    return PatchTable(places, filled, runs, members, starts.astype(np.int64), shares)
+
+
+def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each patch's row, which rows hold one, and the two cells of each six rows."""
+    pairs, number, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    sixes = -(-counts // POINTS_AT_ONCE)
+    begins = np.concatenate([[0], np.cumsum(sixes * POINTS_AT_ONCE)])
+    order = np.argsort(number.ravel(), kind="stable")
+    before = np.concatenate([[0], np.cumsum(counts)])[:-1]
+    places = np.empty(len(cells), np.int64)
+    places[order] = np.arange(len(cells)) + np.repeat(begins[:-1] - before, counts)
+    filled = np.zeros(int(begins[-1]), bool)
+    filled[places] = True
+    return places, filled, np.ascontiguousarray(np.repeat(pairs, sixes, axis=0), dtype=np.int64)
+
+
+def _stretches(length: int, size: int, n_regions: int, overlap: float) -> tuple[np.ndarray, list[list[int]]]:
+    """The stretch of one side that each position of a patch lies in, and the stretches that each region covers.
+
+    Regions are laid over the side as those of a `SpatialPyramid`; a patch lies where its centre is.
+    """
+    side = 1 / (n_regions - (n_regions - 1) * overlap)
+    starts = np.arange(n_regions) * side * (1 - overlap)
+    cuts = np.unique(np.round(np.concatenate([starts, starts + side]), 9))
+    middles = [(first + last) / 2 for first, last in pairwise(cuts)]
+    centres = (np.arange(length - size + 1) + size / 2) / length
+    positions = np.searchsorted(cuts[1:-1], centres, side="right").astype(np.int64)
+    regions = [[k for k, middle in enumerate(middles) if start < middle < start + side] for start in starts]
+    return positions, regions

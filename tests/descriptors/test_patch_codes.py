@@ -1,0 +1,128 @@
+"""PatchCodes against the naive twin, and against the chain of Patches, Whiten and ThresholdCode."""
+
+import numpy as np
+import pytest
+from sklearn.frozen import FrozenEstimator
+
+from featrec.bag import Bag
+from featrec.compiled import _patch_codes as compiled
+from featrec.compiled._dot_products import has_integer_dot
+from featrec.descriptors import PatchCodes, Patches
+from featrec.encoders import SpatialPyramid, ThresholdCode
+from featrec.exceptions import FeatrecWarning, ImageError, InputError
+from featrec.vocabularies import RandomVocabulary
+from tests.naive import patch_codes as naive
+
+ROOM = {"n_words": 40, "size": 4, "random_state": 0}
+
+
+def images(shape=(12, 14, 3), n=6, seed=0):
+    """Smooth ones: of noise every patch is white already."""
+    noise = np.random.default_rng(seed).random((n, *shape))
+    for axis in (1, 2):
+        noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, 2, axis)) / 3
+    return (255 * noise).astype(np.uint8)
+
+
+def arguments(mirror, n_words=35):
+    """Those that the loop is given for images of 9 x 8 pixels, and the room for its result."""
+    X = images((9, 8), 2)
+    model = PatchCodes(n_words, size=3, grid=2, mirror=mirror, contrast=4.0, random_state=0).fit(X)
+    given = []
+    model._loop = lambda: lambda *them: given.extend(them)
+    model._describe_stack(X)
+    return given
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("name", ["patch_codes", "patch_codes_by_blas"])
+def test_codes_equal_the_naive_twin(name, mirror):
+    if name == "patch_codes" and not has_integer_dot():
+        pytest.skip("this processor multiplies no bytes")
+    *given, codes = arguments(mirror)
+    found, expected = np.full_like(codes, np.nan), np.full_like(codes, np.nan)
+    getattr(compiled, name)(*given, found)
+    getattr(naive, name)(*given, expected)
+    assert expected.max() > 0
+    # A number on the border of two steps may be rounded to either.
+    np.testing.assert_allclose(found, expected, atol=0.02 * expected.max())
+    assert np.mean(np.abs(found - expected) > 1e-5 * expected.max()) < 0.05
+
+
+@pytest.mark.skipif(not has_integer_dot(), reason="this processor multiplies no bytes")
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("shape", [(12, 14, 3), (40, 61)])
+def test_processors_without_byte_products_give_the_same_codes(mirror, shape, monkeypatch):
+    X = images(shape, 3)
+    model = PatchCodes(mirror=mirror, **ROOM).fit(X)
+    expected = model.transform(X)
+    monkeypatch.setattr("featrec.descriptors._patch_codes.has_integer_dot", lambda: False)
+    np.testing.assert_array_equal(model.transform(X), expected)
+
+
+@pytest.mark.parametrize("grid, overlap", [(3, 1 / 3), ((2, 1), 0.0), (1, 0.0), (4, 0.25)])
+def test_codes_are_near_those_of_the_chain_in_floats(grid, overlap):
+    X = images((20, 17))
+    model = PatchCodes(grid=grid, overlap=overlap, **ROOM).fit(X)
+    bags = Patches(4, mirror=True).fit(X).transform(X)
+    white = [Bag(bag.descriptors @ model.basis_ - model.offsets_, bag.frames, bag.size) for bag in bags]
+    words = RandomVocabulary(40)
+    words.words_, words.n_features_in_ = model.words_ / model.word_scales_[:, None], model.words_.shape[1]
+    levels = [(grid, grid) if isinstance(grid, int) else grid]
+    chain = SpatialPyramid(ThresholdCode(FrozenEstimator(words)), levels=levels, overlap=overlap)
+    expected = chain.fit_transform(white)
+    away = model.transform(X) - expected
+    assert np.abs(away).max() < 0.1 * expected.max()
+    assert np.sqrt(np.mean(away**2)) < 0.01 * expected.std()
+
+
+def test_an_image_and_its_mirror_image_have_one_code():
+    X = images()
+    model = PatchCodes(**ROOM).fit(X)
+    codes = model.transform(X)
+    np.testing.assert_allclose(model.transform(X[:, :, ::-1]), codes, atol=0.01 * codes.max())
+    other = PatchCodes(**ROOM, mirror=False).fit(X)
+    assert np.abs(other.transform(X[:, :, ::-1]) - other.transform(X)).max() > 0.05 * codes.max()
+
+
+def test_images_of_any_size_and_type_have_codes_of_one_length():
+    X = images((32, 32))
+    model = PatchCodes(**ROOM).fit(X)
+    codes = model.transform([X[0], X[1][:9, :20], X[0] / 255, X[0].astype(np.uint16) * 257])
+    assert codes.shape == (4, model.n_features_out_) == (4, 2 * 40 * 9)
+    np.testing.assert_allclose(codes[2:], np.stack([codes[0]] * 2), atol=0.01 * codes.max())
+
+
+def test_sums_that_are_too_large_for_32_bits_are_split():
+    checkered = np.kron(np.indices((40, 40)).sum(axis=0) % 2, np.ones((4, 4))) * 255
+    X = np.stack([checkered, checkered[::-1]]).astype(np.uint8)
+    model = PatchCodes(3, size=4, contrast=0.0, grid=1, threshold=0.0, random_state=0).fit(X)
+    codes = model.transform(X)
+    assert np.isfinite(codes).all()
+    assert (codes >= 0).all()
+    assert codes.max() > 0
+
+
+def test_too_small_an_image_is_named_or_left_empty():
+    X = [*images(), np.zeros((3, 30, 3), np.uint8)]
+    with pytest.raises(ImageError, match=r"patches of 4×4 pixels; got an image of 3×30"):
+        PatchCodes(**ROOM).fit(X[:6]).transform(X)
+    model = PatchCodes(**ROOM, on_error="empty").fit(X)
+    with pytest.warns(FeatrecWarning, match="1 of 7"):
+        assert not model.transform(X)[6].any()
+
+
+def test_what_cannot_be_learned_is_refused():
+    with pytest.raises(InputError, match=r"40 words cannot be drawn where only 0 patches differ"):
+        PatchCodes(**ROOM).fit(np.full((3, 9, 9), 7, np.uint8))
+    with pytest.raises(InputError, match=r"a patch of size=19 has 1083"):
+        PatchCodes(4, size=19).fit(images((24, 24, 3)))
+    with pytest.raises(InputError, match=r"grid must be 2 positive integers.*got \(0, 1\)"):
+        PatchCodes(4, grid=(0, 1)).fit(images())
+
+
+@pytest.mark.parametrize("change", [{"size": 5}, {"grid": 2}])
+def test_parameters_changed_after_fit_are_refused(change):
+    model = PatchCodes(**ROOM).fit(images())
+    with pytest.raises(InputError, match=r"its parameters now ask for .* Fit again"):
+        model.set_params(**change).transform(images())
