@@ -12,7 +12,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 
 import featrec
-from featrec.classifiers import KernelRidgeClassifier, LeNet5, SmallResNet
+from featrec.classifiers import KernelRidgeClassifier, LeNet5, NystroemRidgeClassifier, SmallResNet
 from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, Patches, TinyImage, Whiten
 from featrec.encoders import (
     LLC,
@@ -81,6 +81,7 @@ ARGUMENTS = {
     BRISK: lambda network: {"pattern_scale": 0.5},
     Whiten: lambda network: {"n_components": 5, "random_state": 0},
     KernelRidgeClassifier: lambda network: {"random_state": 0},
+    NystroemRidgeClassifier: lambda network: {"random_state": 0},
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
     LeNet5: lambda network: {"epochs": 2, "random_state": 0},
     SmallResNet: lambda network: {"width": 2, "epochs": 2, "random_state": 0},
