@@ -165,11 +165,18 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("hog_svm", {"size": None}, {"steps": ["hog", "svc"]}),
-        ("hog_svm", {"deskew": True, "n_components": 3}, {"steps": ["resize", "deskew", "hog", "pca", "svc"]}),
+        ("hog_svm", {"size": None}, {"steps": ["hog", "nystroemridgeclassifier"]}),
+        ("hog_svm", {"deskew": True}, {"steps": ["resize", "deskew", "hog", "nystroemridgeclassifier"]}),
+        ("hog_svm", {"size": None, "C": 1.0}, {"steps": ["hog", "svc"], "svc__C": 1.0, "hog__orientations": 9}),
+        (
+            "hog_svm",
+            {"deskew": True, "n_dimensions": 3, "C": 1.0},
+            {"steps": ["resize", "deskew", "hog", "pca", "svc"], "resize__size": (64, 64)},
+        ),
         ("hog_svm", {"orientations": 18, "signed": True}, {"hog__orientations": 18, "hog__signed": True}),
         ("hog_svm", {"pixels_per_cell": [[4, 4], [8, 8]]}, {"hog__pixels_per_cell": [[4, 4], [8, 8]]}),
-        ("hog_svm", {"n_components": 3, "C": 2.0}, {"pca__n_components": 3, "svc__C": 2.0}),
+        ("hog_svm", {"n_dimensions": 3, "C": 2.0}, {"pca__n_components": 3, "svc__C": 2.0}),
+        ("hog_svm", {"n_dimensions": 3}, {"nystroemridgeclassifier__n_dimensions": 3}),
         ("patches_ridge", PATCHES, {f"patches__{key}": value for key, value in PATCHES.items()}),
         ("patches_kernel", PATCHES, {f"patches__{key}": value for key, value in PATCHES.items()}),
         ("patches_ridge", {"mirror": True}, {"patches__mirror": True}),
@@ -281,6 +288,7 @@ def test_networks_of_pixels_have_no_rows_of_zeros(name):
     ("name", "former", "option"),
     [
         ("vlad_svm", "n_components", "n_dimensions"),
+        ("hog_svm", "n_components", "n_dimensions"),
         ("fisher_svm", "n_components", "n_words"),
         ("fisher_lbp_svm", "n_components", "n_words"),
     ],
@@ -355,7 +363,7 @@ def test_names_describe_and_make():
         ["tiny_knn", "color_forest", "hog_svm", "orb_knn"],
         ["phow_svm", "vlad_svm", "fisher_svm", "fisher_lbp_svm"],
     )
-    assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", "patches_ridge", "patches_kernel", "cnn_svm", *NETWORKS]
+    assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", "patches_ridge", "patches_kernel", "patches_compact", "cnn_svm", *NETWORKS]
     assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
     assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
     with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; there are .* Did you mean 'bovw_svm'"):

@@ -1,70 +1,133 @@
-"""Resize: pictures of any size to one size, or into one box."""
+"""Resize: images of any size to one size, or into one box."""
 
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
 
-from featrec.base import StrOptions, positive_integer, real_number
-from featrec.exceptions import InputError
-from featrec.images import Preprocessor
+from featrec.base import StrOptions, Tags, check_is_fitted, positive_integer, real_number
+from featrec.exceptions import ImageError, InputError
+from featrec.images import Preprocessor, check_images
+from featrec.lazy import Images
 
 __all__ = ["Resize"]
 
+# What "auto" does: so many training images are measured, and the box's mean side lies between these.
+MEASURED, SMALLEST, LARGEST = 1000, 28, 64
+# Sides are multiples of this, which HOG's automatic cells divide evenly or nearly so.
+MULTIPLE = 4
+# No side is shorter than this.
+SHORTEST = 16
+
 
 class Resize(Preprocessor):
-    """Bring pictures to one size, or into one box.
+    """Bring images to one size, or into one box.
 
     An axis that shrinks is averaged over areas, so that fine texture does not alias; an axis that grows is interpolated
-    linearly. Type and channels are kept. A picture that has the size already is returned itself, not a copy.
+    linearly. Type and channels are kept. An image that has the size already is returned itself, not a copy.
 
     Parameters
     ----------
-    size : int or tuple of (height, width)
-        An int n means the square (n, n).
+    size : int, tuple of (height, width), or "auto"
+        An int n means the square (n, n). "auto" is decided in `fit`: the median height and the median width of the training
+        images (of at most 1,000, evenly spaced), scaled together until their geometric mean lies between 28 and 64, then
+        rounded to multiples of 4, 16 at least.
     mode : {"stretch", "fit", "crop", "pad"}, default="stretch"
-        What happens to a picture of another shape than `size`:
+        What happens to an image of another shape than `size`:
 
         - "stretch": it is distorted to `size`.
         - "fit": it keeps its shape and becomes as large as fits into `size`; one side has the length asked for and the
-          other may be shorter, so pictures of different shapes keep different sizes.
+          other may be shorter, so images of different shapes keep different sizes.
         - "crop": it keeps its shape and fills `size`; what stands over is cut off on both sides alike.
         - "pad": as "fit", then centred in `size`, and the rest is filled with `fill`.
     fill : "edge" or float, default="edge"
         For "pad": "edge" repeats the outermost pixels, which adds no contours that a detector could take for the
-        picture's; a number is a gray value from 0 (black) to 1 (white).
+        image's; a number is a gray value from 0 (black) to 1 (white).
+
+    Attributes
+    ----------
+    size_ : tuple of (height, width)
+        The size used; there with ``size="auto"`` alone, after `fit`.
 
     Examples
     --------
     >>> import numpy as np
     >>> from featrec.preprocessing import Resize
-    >>> pictures = [np.zeros((60, 80), np.uint8), np.zeros((200, 100, 3), np.uint8)]
-    >>> [image.shape for image in Resize((30, 50)).transform(pictures)]
+    >>> images = [np.zeros((60, 80), np.uint8), np.zeros((200, 100, 3), np.uint8)]
+    >>> [image.shape for image in Resize((30, 50)).transform(images)]
     [(30, 50), (30, 50, 3)]
-    >>> [image.shape for image in Resize(40, mode="fit").transform(pictures)]
+    >>> [image.shape for image in Resize(40, mode="fit").transform(images)]
     [(30, 40), (40, 20, 3)]
+    >>> Resize("auto").fit(images).size_
+    (76, 52)
     """
 
     _parameter_constraints = {
-        "size": [positive_integer(), tuple, list],
+        "size": [positive_integer(), tuple, list, StrOptions({"auto"})],
         "mode": [StrOptions({"stretch", "fit", "crop", "pad"})],
         "fill": [StrOptions({"edge"}), real_number(0, 1)],
     }
 
-    def __init__(self, size: int | tuple[int, int], *, mode: str = "stretch", fill: str | float = "edge"):
+    def __init__(self, size: int | tuple[int, int] | str, *, mode: str = "stretch", fill: str | float = "edge"):
         self.size = size
         self.mode = mode
         self.fill = fill
 
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Check the parameters and the kind of input; with ``size="auto"`` measure some of the images.
+
+        Parameters
+        ----------
+        X : images
+        y : array-like of shape (n_images,), optional
+            Nothing is learned from labels; that there is one for each image is checked.
+
+        Returns
+        -------
+        self
+        """
+        super().fit(X, y)
+        if self._is_automatic():
+            self.size_ = _usual_size(check_images(X))
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return not self._is_automatic() or hasattr(self, "size_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = self._is_automatic()
+        return tags
+
+    def _is_automatic(self) -> bool:
+        return isinstance(self.size, str)
+
+    def transform(self, X: Any) -> Images:
+        """Add this step to the images; it is done when an image is asked for.
+
+        Parameters
+        ----------
+        X : images
+
+        Returns
+        -------
+        Images
+        """
+        self._check_parameters()
+        if self._is_automatic():
+            check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; fit it, or give a size.')
+        return super().transform(X)
+
     def _check_parameters(self) -> None:
         super()._check_parameters()
-        self._box()
+        if not self._is_automatic():
+            self._box()
 
     def _box(self) -> tuple[int, int]:
-        size: Any = self.size
+        size: Any = self.size_ if self._is_automatic() else self.size
         sides = (size, size) if isinstance(size, Integral) else tuple(size)
         if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
             raise InputError(f"Resize: size is a positive whole number or a pair (height, width) of them; got {self.size!r}")
@@ -78,6 +141,28 @@ class Resize(Preprocessor):
             return _centre(_resized(image, _scaled(found, box, fill=True)), box)
         image = _resized(image, _scaled(found, box, fill=False))
         return image if self.mode == "fit" else _padded(image, box, self.fill)
+
+
+def _usual_size(images: Images) -> tuple[int, int]:
+    """The size that "auto" stands for; images that cannot be read are passed over."""
+    shapes: list[tuple[int, ...]] = []
+    first: ImageError | None = None
+    for position in np.unique(np.linspace(0, len(images) - 1, MEASURED).round().astype(int)) if len(images) else ():
+        try:
+            shapes.append(images[int(position)].shape[:2])
+        except ImageError as error:
+            first = first or error
+    if not shapes:
+        why = f"; the first: {first}" if first else ""
+        raise InputError(f'Resize(size="auto").fit needs one image at least that can be read; got none of {len(images)}{why}')
+    height, width = np.median(shapes, axis=0)
+    side = float(np.sqrt(height * width))
+    scale = min(max(side, SMALLEST), LARGEST) / side
+    return _rounded(height * scale), _rounded(width * scale)
+
+
+def _rounded(side: float) -> int:
+    return max(SHORTEST, MULTIPLE * round(side / MULTIPLE))
 
 
 def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tuple[int, int]:

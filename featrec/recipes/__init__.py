@@ -24,16 +24,16 @@ Examples
 >>> from featrec import recipes
 >>> recipes.names()[:5]
 ['tiny_knn', 'color_forest', 'hog_svm', 'orb_knn', 'bovw_svm']
->>> recipes.hog_svm()
-Pipeline(steps=[('resize', Resize(size=(64, 64))), ('hog', HOG(...)),
-                ('svc', SVC(...))])
+>>> list(recipes.hog_svm().named_steps)
+['resize', 'hog', 'nystroemridgeclassifier']
 """
 
 from __future__ import annotations
 
 from featrec.recipes._compact import patches_compact
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
-from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
+from featrec.recipes._global import color_forest, lbp_svm, tiny_knn
+from featrec.recipes._hog import hog_svm
 from featrec.recipes._names import describe, make, names, presets, resolve
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
 from featrec.recipes._patches import patches_kernel, patches_ridge

@@ -9,7 +9,8 @@ from typing import Any
 from featrec.exceptions import InputError
 from featrec.recipes._compact import patches_compact
 from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
-from featrec.recipes._global import color_forest, hog_svm, lbp_svm, tiny_knn
+from featrec.recipes._global import color_forest, lbp_svm, tiny_knn
+from featrec.recipes._hog import hog_svm
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
 from featrec.recipes._patches import patches_kernel, patches_ridge
 from featrec.recipes._presets import PRESETS

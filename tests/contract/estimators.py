@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 import featrec
-from featrec.classifiers import Calibrated, KernelRidgeClassifier, LeNet5, SmallResNet, WidePCA
+from featrec.classifiers import Calibrated, KernelRidgeClassifier, LeNet5, NystroemRidgeClassifier, SmallResNet, WidePCA
 from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, PatchCodes, Patches, TinyImage, Whiten
 from featrec.encoders import (
     LLC,
@@ -83,6 +83,7 @@ ARGUMENTS = {
     Whiten: lambda network: {"n_components": 5, "random_state": 0},
     Calibrated: lambda network: {"estimator": LinearSVC(random_state=0), "method": "temperature"},
     KernelRidgeClassifier: lambda network: {"random_state": 0},
+    NystroemRidgeClassifier: lambda network: {"random_state": 0},
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
     LeNet5: lambda network: {"epochs": 2, "random_state": 0},
     SmallResNet: lambda network: {"width": 2, "epochs": 2, "random_state": 0},

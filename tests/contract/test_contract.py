@@ -233,7 +233,8 @@ def test_pandas_frames_keep_names(cls, network):
 
 def two_dimensional():
     small = {"KMeansVocabulary": "n_words", "RandomVocabulary": "n_words", "GaussianVocabulary": "n_components"}
-    others = {"HistogramKernel", "KernelRidgeClassifier", "WideLinearSVC", "WidePCA", "WideRidge", "WideScaler"}
+    others = {"HistogramKernel", "KernelRidgeClassifier", "NystroemRidgeClassifier", "WideLinearSVC", "WidePCA"}
+    others |= {"WideRidge", "WideScaler"}
     plain = [cls(**{small[name]: 3, "random_state": 0} if name in small else {}) for name, cls in sorted(ALL.items())
              if name in {*small, *others}]  # fmt: skip
     return [*plain, Calibrated(LogisticRegression(), method="temperature", cv=3)]
@@ -245,6 +246,7 @@ def stated_departures(estimator):
         "Calibrated": "folds are dealt out by rows, so copies of a row lie in several and a weighted row in one",
         "WideRidge": "of a repeated row one copy is left out at a time to choose the penalty, of a weighted row the whole",
         "KernelRidgeClassifier": "held-out rows are drawn, and the kernel's scale is measured, without weights",
+        "NystroemRidgeClassifier": "rows are held out to choose the penalty, and repeated ones are other folds",
     }
     reason = reasons.get(type(estimator).__name__)
     check = "check_sample_weight_equivalence_on_{}_data"

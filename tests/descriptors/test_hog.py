@@ -10,7 +10,7 @@ from sklearn.base import clone
 
 from featrec.compiled import _hog as compiled
 from featrec.descriptors import HOG
-from featrec.descriptors._hog import _bins, _bins_of_axes, _bins_of_bytes
+from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_bytes
 from featrec.exceptions import FailedImageWarning, ImageError
 from tests.naive import hog as naive
 
@@ -34,7 +34,7 @@ def test_has_the_numbers_of_scikit_image(rng, orientations, block_norm, transfor
 
 
 @pytest.mark.parametrize("picture", [data.camera, data.astronaut])
-def test_agrees_on_photographs_where_gradients_lie_on_the_borders_of_bins(picture):
+def test_agrees_on_photographs_where_gradients_lie_on_the_borders_ofbins_of(picture):
     image = picture()[100:201, 150:263] / 255
     for orientations, transform_sqrt in product((8, 9, 12), (False, True)):
         assert_same_as_scikit_image(image, orientations=orientations, transform_sqrt=transform_sqrt)
@@ -176,8 +176,8 @@ def test_a_ramp_to_the_right_has_orientation_zero():
 
 def test_a_direction_rounded_to_half_a_turn_votes_for_the_first_bin():
     dx, dy = np.array([1.0, 1.0, -1.0]), np.array([-1e-30, 1e-30, 1e-30])
-    assert list(_bins(dy, dx, 9, False)) == [0, 0, 0]
-    assert list(_bins(dy, dx, 9, True)) == [0, 0, 4]
+    assert list(bins_of(dy, dx, 9, False)) == [0, 0, 0]
+    assert list(bins_of(dy, dx, 9, True)) == [0, 0, 4]
 
 
 def test_gradients_too_short_for_float32_are_not_lost_on_the_way(rng):
@@ -215,7 +215,7 @@ def width_of(shape, sizes, block, orientations):
 def test_codes_of_bytes_are_those_of_the_naive_loops(seed, shape, count, sizes, block, orientations, norm, signed, top):
     images = np.random.default_rng(seed).integers(0, top, (count, *shape), dtype=np.uint8, endpoint=True)
     codes = np.full((2, count, width_of(shape, sizes, block, orientations)), np.nan, np.float32)
-    given_ = images, _bins_of_bytes(orientations, signed), orientations, np.array(sizes), *block, norm
+    given_ = images, bins_of_bytes(orientations, signed), orientations, np.array(sizes), *block, norm
     compiled.hog_bytes(*given_, codes[0])
     naive.hog_bytes(*given_, codes[1])
     np.testing.assert_allclose(codes[0], codes[1], rtol=1e-5, atol=1e-6)
@@ -250,7 +250,7 @@ def test_directions_are_those_of_the_naive_loops_but_for_doubts(seed, orientatio
     if kind == "axes":
         dy[::2] = 0
         dx[1::2] = 0
-    axes = _bins_of_axes(orientations, signed)
+    axes = bins_of_axes(orientations, signed)
     half_turn = orientations / 2 if signed else float(orientations)
     bins, lengths, doubtful = np.full((2, 50), -1, np.int32), np.empty((2, 50), np.float32), np.empty((2, 50), np.int64)
     ours = compiled.hog_directions(dx, dy, orientations, half_turn, axes, bins[0], lengths[0], doubtful[0])

@@ -1,0 +1,289 @@
+"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, linear in the number of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils.extmath import randomized_svd
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, positive_integer, real_number
+from featrec.classifiers._codes_classifier import CodesClassifier, signed
+from featrec.classifiers._exact_ridge import Task
+from featrec.classifiers._kernel_tiles import Kernel, Rows, mean_squared_distance
+from featrec.classifiers._memory import OF_BLAS, announce
+from featrec.classifiers._nystroem_equations import Equations, Trials
+from featrec.classifiers._penalties import checked, stratified_order
+from featrec.classifiers._triangle import TILE, Triangle
+from featrec.exceptions import InputError
+from featrec.parallel import map_batches, worker_count
+
+__all__ = ["NystroemRidgeClassifier"]
+
+# What "auto" stands for, if there are as many.
+DIMENSIONS, LANDMARKS = 300, 6000
+# Rows from which the principal components are learned, and rows that are projected together.
+SAMPLE, ROWS = 6000, 1024
+# Directions beyond those wanted, and rounds, of the randomised decomposition.
+BEYOND, ROUNDS = 20, 3
+
+
+class NystroemRidgeClassifier(CodesClassifier):
+    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and unequal classes.
+
+    Codes are projected on their principal components; kernel values with some random training rows, the landmarks, become
+    features whose products are the kernel's (the Nyström approximation); and ridge regression on ±1 for each class is solved
+    by normal equations that are summed a block of rows after another. The features of all rows are never held, training time
+    grows with the number of rows and not with its square, and an answer is two matrix products. Where no row is left out it is
+    kernel ridge regression itself: `landmarks` as many as rows, and `n_dimensions` as many as columns.
+
+    Codes may consist of several views of one image side by side, as ``HOG(mirror=True)`` gives them: each is learned from as
+    a row of its own, and scores are the mean over views, where held-out images say that this helps.
+
+    `fit` fails on NaN and infinity, on one class, and where the memory that it needs is more than the machine has.
+
+    Parameters
+    ----------
+    n_dimensions : int, "auto" or None, default="auto"
+        Principal components, learned from at most 6,000 rows. "auto": 300, or as many as there are; None: the codes as they
+        are.
+    landmarks : int or "auto", default="auto"
+        Training rows that span the solution, each class by its share. "auto": 6,000, or all where there are fewer.
+    gamma : float, default=2.0
+        The kernel is ``exp(-gamma * distance² / mean distance²)``.
+    alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3)
+        Penalties to choose from by the right answers on held-out rows: five folds of up to 2,000 rows, else a tenth and no more
+        than 2,500. The largest may be 256 times the smallest.
+    n_views : int, default=1
+        Views of one image in each code, side by side and equally long; the first is the image itself.
+    views : {"auto", "first", "all"}, default="auto"
+        Which of them are used. "auto" is decided by the held-out rows: the others are tried where a model of the first views is
+        right about them nearly as often as about the first views (within 10 points: a mirrored 2 is no 2), and used where
+        the model that has learned from all is right at least as often.
+    class_weight : dict, "balanced" or None, default=None
+        Factors of the classes' errors; "balanced" makes all classes weigh alike.
+    n_jobs : int or None, default=None
+        Threads; None means one, or what a joblib context says.
+    verbose : int, default=0
+        1 writes the memory and the progress to the standard error.
+    random_state : int, RandomState or None, default=None
+        Draws landmarks, held-out rows and the sample for the principal components.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The penalty used.
+    classes_ : array of shape (n_classes,)
+    components_ : array of shape (n_dimensions_, n_columns) or None, float32
+        The principal components of one view.
+    dual_coef_ : array of shape (n_landmarks, n_classes), or (n_landmarks, 1) for two classes, float32
+    held_out_scores_ : array of shape (2 or 1, n_alphas)
+        The share of right answers on held-out rows, by weight: of models of the first views, and of all views where tried.
+    intercept_ : array of shape (n_classes,) or (1,)
+    landmarks_ : array of shape (n_landmarks, n_dimensions_), float32
+    mean_ : array of shape (n_columns,), float32
+        Of the codes of the first views.
+    n_features_in_ : int
+    n_views_ : int
+        How many views of each code are used.
+    other_views_score_ : float or None
+        How often models of the first views were right about the other views; None where it was not asked.
+    scale_ : float
+        `gamma` over the mean squared distance of the projected codes.
+    squared_lengths_ : array of shape (n_landmarks,), float32
+
+    Notes
+    -----
+    Weights are scaled to the mean 1, so that penalties mean the same with them. Up to 2,400 landmarks all sums are float64;
+    beyond, they are float32.
+
+    References
+    ----------
+    C. Williams, M. Seeger, "Using the Nyström method to speed up kernel machines", NIPS 2000.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.classifiers import NystroemRidgeClassifier
+    >>> codes = np.random.default_rng(0).normal(size=(60, 30)).astype(np.float32)
+    >>> codes[:30, :5] += 2
+    >>> labels = np.repeat(["coat", "shirt"], 30)
+    >>> model = NystroemRidgeClassifier(random_state=0).fit(codes, labels)
+    >>> print(model.score(codes, labels))
+    1.0
+    """
+
+    _parameter_constraints = {
+        "n_dimensions": [positive_integer(), StrOptions({"auto"}), None],
+        "landmarks": [positive_integer(), StrOptions({"auto"})],
+        "gamma": [real_number(0.0, closed="neither")],
+        "alphas": [real_number(0.0, closed="neither"), "array-like"],
+        "n_views": [positive_integer()],
+        "views": [StrOptions({"auto", "first", "all"})],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        **JOBS,
+        **VERBOSE,
+        **RANDOM_STATE,
+    }
+
+    def __init__(
+        self,
+        *,
+        n_dimensions: int | str | None = "auto",
+        landmarks: int | str = "auto",
+        gamma: float = 2.0,
+        alphas: float | Sequence[float] = (0.01, 0.03, 0.1, 0.3),
+        n_views: int = 1,
+        views: str = "auto",
+        class_weight: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        random_state: Any = None,
+    ):
+        self.n_dimensions = n_dimensions
+        self.landmarks = landmarks
+        self.gamma = gamma
+        self.alphas = alphas
+        self.n_views = n_views
+        self.views = views
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
+        """The most that `fit` holds, in bytes: the codes, their projections, the equations and the work.
+
+        Parameters
+        ----------
+        n_samples : int
+        n_features : int
+        n_classes : int, default=10
+
+        Returns
+        -------
+        n_bytes : int
+        """
+        self._check_parameters()
+        columns, n_landmarks = n_features // int(self.n_views), self._n_landmarks(n_samples)
+        n_dimensions = self._n_dimensions(n_samples, columns) or columns
+        codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
+        sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
+        wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
+        # The basis twice, while it becomes float32, the equations, those of the first views, and what is factored.
+        triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
+        block = 8 * n_landmarks * min(TILE, n_samples) * 3
+        right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes
+        return codes + max(sample, triangles + block) + right + worker_count(self.n_jobs, shared_memory=True) * OF_BLAS
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn one weight for each landmark and class.
+
+        Parameters
+        ----------
+        X : array of shape (n, n_features)
+        y : array-like of shape (n,)
+        sample_weight : array-like of shape (n,), optional
+            Factors of the rows' errors, beside those of their classes.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        alphas = checked(self.alphas)
+        codes, y = validate_data(self, X, y, dtype=np.float32, order="C", ensure_min_samples=2)
+        if codes.shape[1] % int(self.n_views):
+            raise InputError(f"codes of {codes.shape[1]} numbers cannot be n_views={self.n_views} views of equal length")
+        weights = self._row_weights(codes, y, sample_weight)
+        if not weights.all():
+            codes, y, weights = codes[weights > 0], y[weights > 0], weights[weights > 0]
+        labels = self._numbered(y)
+        needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
+        announce("NystroemRidgeClassifier", needed, codes.nbytes, "use fewer landmarks or fewer dimensions", self.verbose)
+        targets = signed(labels, len(self.classes_))
+        self.intercept_ = np.average(targets, axis=0, weights=weights)
+        targets -= self.intercept_.astype(np.float32)
+        random = check_random_state(self.random_state)
+        task = Task(targets, self.intercept_, labels, alphas, None, random, self.n_jobs, self.verbose)
+        self._solve(codes, task, weights)
+        return self
+
+    def _row_weights(self, codes: np.ndarray, y: np.ndarray, sample_weight: Any) -> np.ndarray:
+        """Of the mean 1, from both kinds; rows that weigh nothing are to be left out."""
+        weights = _check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+        if self.class_weight is not None:
+            weights = weights * compute_sample_weight(self.class_weight, y)
+        if not weights.any():
+            raise InputError("sample_weight and class_weight leave no row that weighs anything; give one at least more than 0")
+        return weights / weights[weights > 0].mean()
+
+    def _n_landmarks(self, n_samples: int) -> int:
+        return min(n_samples, LANDMARKS if isinstance(self.landmarks, str) else int(self.landmarks))
+
+    def _n_dimensions(self, n_samples: int, columns: int) -> int | None:
+        """None where the codes stay as they are."""
+        if self.n_dimensions is None:
+            return None
+        wanted = DIMENSIONS if isinstance(self.n_dimensions, str) else int(self.n_dimensions)
+        return min(wanted, n_samples, columns)
+
+    def _solve(self, codes: np.ndarray, task: Task, weights: np.ndarray) -> None:
+        order = stratified_order(task.labels, task.random_state)
+        self._find_components(codes, order, task)
+        views = [Rows.of(self._projected(codes, view), self.n_jobs) for view in range(int(self.n_views))]
+        rows, total = views[0]
+        self.scale_ = self.gamma / mean_squared_distance(rows, total)
+        chosen = np.sort(order[: self._n_landmarks(len(codes))])
+        landmarks, _ = Rows.of(np.ascontiguousarray(rows.codes[chosen]))
+        self.landmarks_, self.squared_lengths_ = landmarks.codes, landmarks.squares
+        equations = Equations.of(Kernel(self.scale_), landmarks, task, weights)
+        trials = Trials(equations, [view for view, _ in views], order, str(self.views))
+        best = trials.choose()
+        self.n_views_, self.alpha_, self.held_out_scores_ = best.n_views, best.alpha, best.scores
+        self.other_views_score_ = best.other_views_score
+        self.dual_coef_ = trials.final(best).weights(self.alpha_).astype(np.float32)
+
+    def _find_components(self, codes: np.ndarray, order: np.ndarray, task: Task) -> None:
+        columns = codes.shape[1] // int(self.n_views)
+        wanted = self._n_dimensions(len(codes), columns)
+        sample = codes[np.sort(order[:SAMPLE]), :columns]
+        self.mean_ = sample.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.components_ = None
+        if wanted is not None:
+            sample -= self.mean_
+            self.components_ = _principal(sample, wanted, task.random_state)
+
+    def _projected(self, codes: np.ndarray, view: int) -> np.ndarray:
+        columns = len(self.mean_)
+        width = columns if self.components_ is None else len(self.components_)
+        found: np.ndarray = np.empty((len(codes), width), np.float32)
+
+        def part(rows: range) -> None:
+            some = slice(rows.start, rows.stop)
+            centred = codes[some, view * columns : (view + 1) * columns] - self.mean_
+            found[some] = centred if self.components_ is None else centred @ self.components_.T
+
+        map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
+        return found
+
+    def _scores(self, codes: np.ndarray) -> np.ndarray:
+        kept = Rows(self.landmarks_, self.squared_lengths_)
+        scores = np.zeros((len(codes), self.dual_coef_.shape[1]))
+        for view in range(self.n_views_):
+            rows, _ = Rows.of(self._projected(codes, view), self.n_jobs)
+            scores += Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs)
+        return scores / self.n_views_ + self.intercept_
+
+
+def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) -> np.ndarray:
+    """The directions of the largest variance, as rows; all of them exactly where nearly all are wanted."""
+    if 2 * number >= min(centred.shape):
+        return np.linalg.svd(centred, full_matrices=False)[2][:number].astype(np.float32)
+    found = randomized_svd(
+        centred, number, n_oversamples=BEYOND, n_iter=ROUNDS, power_iteration_normalizer="QR", random_state=random
+    )
+    return np.ascontiguousarray(found[2], dtype=np.float32)

@@ -1,0 +1,36 @@
+"""The bins of gradients' directions, where their borders must be exact."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+__all__ = ["bins_of", "bins_of_axes", "bins_of_bytes"]
+
+
+def bins_of(dy: np.ndarray, dx: np.ndarray, orientations: int, signed: bool) -> np.ndarray:
+    """The bins of gradients.
+
+    NumPy's arctan2 and libm's differ in the last bit, which decides on which side of a bin's border the diagonals of integer
+    pictures fall: 1 % of the numbers of a photograph would differ from scikit-image's.
+    """
+    turn = 360.0 if signed else 180.0
+    # What is rounded to a whole turn is none.
+    angles = np.rad2deg(np.arctan2(dy, dx)) % turn % turn
+    borders = turn / orientations * np.arange(1, orientations)
+    return np.searchsorted(borders, angles, side="right").astype(np.int32)
+
+
+@lru_cache(maxsize=16)
+def bins_of_axes(orientations: int, signed: bool) -> np.ndarray:
+    """The bins of 0, 90, 180 and 270 degrees."""
+    return bins_of(np.array([0.0, 1.0, 0.0, -1.0]), np.array([1.0, 0.0, -1.0, 0.0]), orientations, signed)
+
+
+@lru_cache(maxsize=16)
+def bins_of_bytes(orientations: int, signed: bool) -> np.ndarray:
+    """The bins of all gradients of 8-bit pictures, by dy and dx from -255 to 255."""
+    differences = np.arange(-255.0, 256.0)
+    bins = bins_of(differences[:, None], differences, orientations, signed)
+    return bins.astype(np.uint16 if orientations <= 2**16 else np.uint32).ravel()
