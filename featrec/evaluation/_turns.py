@@ -69,15 +69,16 @@ class _Turns:
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
         """Rehearse each, and try it at once where its fair share of the time will do.
 
-        The others wait until all are rehearsed, or a third of the time is used up by rehearsals: then the quickest are tried.
+        The others wait until all are rehearsed, or a third of what was left is used up by rehearsals: then the quickest are
+        tried.
         """
         trials: list[Trial] = []
         waiting: dict[str, Rehearsal] = {}
-        rehearsed = 0.0
+        rehearsed, most = 0.0, self.left() * MOST_REHEARSED
         for place, (name, (model, remark)) in enumerate(models.items()):
-            if rehearsed > self.limits.total_seconds * MOST_REHEARSED:
+            if rehearsed > most:
                 trials += self._settled(waiting, models)
-                waiting, rehearsed = {}, 0.0
+                waiting, rehearsed, most = {}, 0.0, self.left() * MOST_REHEARSED
             left = self.left()
             if left < self.limits.total_seconds * LEAST:
                 trials.append(left_out(name, f"nothing was left of total_seconds={self.limits.total_seconds:g}; give more"))
