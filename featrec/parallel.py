@@ -163,6 +163,7 @@ def each_batch(
     shared_memory: bool = False,
 ) -> Iterator[Result]:
     """The same one after another, for results too large to be held twice."""
+    checkpoint()  # the rounds of a vocabulary ask for no images, but for batches
     workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from featrec import recipes
 from featrec.cli import main
 from featrec.cli._suggest import _wanted
+from featrec.compiled._compilations import COMPILATIONS
 from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _clock
 from featrec.evaluation._suggestion import suggested
@@ -197,18 +198,57 @@ def test_what_is_cut_in_its_first_fold_has_no_figures(digits, clock):
     assert found["slow"].accuracy is None
 
 
-class Compiles(Slow):
-    """Something is compiled within its first fit."""
+class NeedsMore(Slow):
+    """Cannot be fitted to the few images of a rehearsal."""
 
     def fit(self, X, y):
-        from numba.core import event
-
-        with event.trigger_event("numba:compile"), event.trigger_event("numba:compile"):
-            CLOCK.now += 500
+        if len(X) < 20:
+            raise ValueError("too few")
         return super().fit(X, y)
 
 
-def test_what_is_compiled_does_not_count(digits, clock):
+def test_what_cannot_be_rehearsed_has_its_share_of_the_time(digits, clock):
+    models = {"blind": NeedsMore(0.5), "more": NeedsMore(0.1), "slow": Slow(0.1)}
+    found, _ = spent(digits, total_seconds=40, recipes=models)
+    assert found["blind"].remark == "13.3 s were over with 0 of 3 folds done; give it more seconds and total_seconds"
+    assert found["more"].state == found["slow"].state == "tried"
+
+
+def test_the_words_of_a_vocabulary_end_in_time_too(digits):
+    from featrec.evaluation._trials import OutOfTime
+    from featrec.parallel import observed_by
+    from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary
+
+    points = np.random.default_rng(0).random((300, 4), np.float32)
+    packed = (255 * points).astype(np.uint8)
+    rounds = []
+
+    def end_in_the_third_round():
+        rounds.append(1)
+        if len(rounds) == 3:
+            raise OutOfTime
+
+    for vocabulary, descriptors in (
+        (KMeansVocabulary(9, random_state=0), points),
+        (GaussianVocabulary(9, random_state=0), points),
+        (BinaryVocabulary(9, random_state=0), packed),
+    ):
+        rounds.clear()
+        with observed_by(end_in_the_third_round), pytest.raises(OutOfTime):
+            vocabulary.fit(descriptors)
+
+
+class Compiles(Slow):
+    """Something is compiled within each fit."""
+
+    def fit(self, X, y):
+        COMPILATIONS.seconds += 500
+        CLOCK.now += 500
+        return super().fit(X, y)
+
+
+def test_what_is_compiled_does_not_count(digits, clock, monkeypatch):
+    monkeypatch.setattr(COMPILATIONS, "seconds", 0.0)
     found, seconds = spent(digits, recipes={"compiles": Compiles(0.1)})
     assert seconds == pytest.approx(4 * 500 + 134 * 0.1)
     assert found["compiles"].state == "tried"

@@ -25,10 +25,14 @@ PASSES = 2
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Seconds that all folds are going to take, or the least that they can take where the rehearsal was ended."""
+    """Seconds that all folds are going to take, or the least that they can take where the rehearsal was ended.
+
+    Nothing is known where it failed.
+    """
 
     seconds: float
     ended: bool = False
+    failed: bool = False
 
     def __str__(self) -> str:
         return f"{'at least' if self.ended else 'about'} {number(self.seconds)} s"
@@ -37,7 +41,7 @@ class Rehearsal:
 def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
     """Fit a copy of the model on a few images and ask it, which also loads what is compiled.
 
-    What goes wrong with so few images either goes wrong later, too, or does not matter; the time it took is known then.
+    What goes wrong with so few images either goes wrong later, too, or does not matter.
     """
     rows = _few(folds)
     n_folds, start = len(folds.splits), clock.now()
@@ -51,7 +55,7 @@ def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
         except OutOfTime:
             return Rehearsal(n_folds * limit, ended=True)
         except Exception:
-            return Rehearsal(clock.now() - start)
+            return Rehearsal(clock.now() - start, failed=True)
     return Rehearsal(_expected(folds, len(rows), fit_seconds, each))
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from featrec.evaluation._clock import Clock
 from featrec.evaluation._rehearsal import Rehearsal, rehearse
-from featrec.evaluation._run import learns_from_pixels
 from featrec.evaluation._suggestion import Trial
 from featrec.evaluation._text import number, percent
 from featrec.evaluation._trials import Folds, left_out, run_trial
@@ -34,23 +33,21 @@ class Limits:
 
 
 def tried_in_turn(
-    made: Mapping[str, tuple[Any, str]], folds: Folds, limits: Limits, clock: Clock, start: float, verbose: int
+    groups: Iterable[Mapping[str, tuple[Any, str]]], folds: Folds, limits: Limits, clock: Clock, start: float, verbose: int
 ) -> list[Trial]:
-    """A trial for each name, of a model with a remark, or of None with the reason to leave it out."""
+    """A trial for each name of a group, of a model with a remark, or of None with the reason to leave it out.
+
+    One group after another, so that the models of the first ones do not wait for those of the last.
+    """
     turns = _Turns(folds, limits, clock, start + limits.total_seconds, verbose)
-    trials = [left_out(name, remark) for name, (model, remark) in made.items() if model is None]
-    models = {name: model for name, (model, _) in made.items() if model is not None}
-    turns.tell(f"trying {len(models)} of {len(made)} on {len(folds.labels)} images, {limits.total_seconds:g} s at most")
-    for group in _groups(models):
-        trials += turns.tried({name: (models[name], made[name][1]) for name in group})
+    found = [(name, *made) for group in groups for name, made in group.items()]
+    trials = [left_out(name, remark) for name, model, remark in found if model is None]
+    rest = len(found) - len(trials)
+    turns.tell(f"trying {rest} of {len(found)} on {len(folds.labels)} images, {limits.total_seconds:g} s at most")
+    for group in groups:
+        models = {name: made for name, made in group.items() if made[0] is not None}
+        trials += turns.tried(models)
     return trials
-
-
-def _groups(models: Mapping[str, Any]) -> Iterator[list[str]]:
-    """All whose fit on few images is quick; then one by one networks, which pass many times over few images."""
-    late = [name for name, model in models.items() if learns_from_pixels(model)]
-    yield [name for name in models if name not in late]
-    yield from ([name] for name in late)
 
 
 @dataclass(frozen=True)
@@ -72,15 +69,16 @@ class _Turns:
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
         """Rehearse each, and try it at once where its fair share of the time will do.
 
-        The others wait until all are rehearsed, or a third of the time is used up by rehearsals: then the quickest are tried.
+        The others wait until all are rehearsed, or a third of what was left is used up by rehearsals: then the quickest are
+        tried.
         """
         trials: list[Trial] = []
         waiting: dict[str, Rehearsal] = {}
-        rehearsed = 0.0
+        rehearsed, most = 0.0, self.left() * MOST_REHEARSED
         for place, (name, (model, remark)) in enumerate(models.items()):
-            if rehearsed > self.limits.total_seconds * MOST_REHEARSED:
+            if rehearsed > most:
                 trials += self._settled(waiting, models)
-                waiting, rehearsed = {}, 0.0
+                waiting, rehearsed, most = {}, 0.0, self.left() * MOST_REHEARSED
             left = self.left()
             if left < self.limits.total_seconds * LEAST:
                 trials.append(left_out(name, f"nothing was left of total_seconds={self.limits.total_seconds:g}; give more"))
@@ -88,8 +86,8 @@ class _Turns:
             share = min(self.limits.seconds, left / (len(models) - place))
             foretold = self._rehearsed(model, share)
             rehearsed += left - self.left()
-            if not foretold.ended and foretold.seconds <= min(share, self.left()):
-                trials.append(self._tried(name, model, remark))
+            if foretold.failed or (not foretold.ended and foretold.seconds <= min(share, self.left())):
+                trials.append(self._tried(name, model, remark, share if foretold.failed else self.limits.seconds))
             else:
                 waiting[name] = foretold
                 self.tell(f"{name}: waits; all folds would take {foretold}")
@@ -98,7 +96,8 @@ class _Turns:
     def _settled(self, waiting: Mapping[str, Rehearsal], models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
         """Try as many as there is time for, the quickest first."""
         order = sorted(waiting, key=lambda name: waiting[name].seconds)
-        return [self._left_out(name, waiting[name]) or self._tried(name, *models[name]) for name in order]
+        most = self.limits.seconds
+        return [self._left_out(name, waiting[name]) or self._tried(name, *models[name], most) for name in order]
 
     def _rehearsed(self, model: Any, share: float) -> Rehearsal:
         """A second time where the first, which loads what is compiled, was short and foretells long."""
@@ -125,9 +124,8 @@ class _Turns:
         self.tell(f"{name}: left out, {reason}")
         return left_out(name, reason, foretold.seconds)
 
-    def _tried(self, name: str, model: Any, remark: str) -> Trial:
-        seconds = min(self.limits.seconds, self.left())
-        limits = {"seconds": seconds, "confidence": self.limits.confidence}
+    def _tried(self, name: str, model: Any, remark: str, seconds: float) -> Trial:
+        limits = {"seconds": min(seconds, self.left()), "confidence": self.limits.confidence}
         trial = run_trial(name, model, self.folds, clock=self.clock, remark=remark, **limits)
         result = trial.state if trial.accuracy is None else f"{percent(trial.accuracy)} %"
         self.tell(f"{name}: {result}; {number(self.left())} s left")

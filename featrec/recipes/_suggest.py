@@ -15,10 +15,11 @@ from sklearn.model_selection import StratifiedKFold
 from featrec.base import check_all_parameters
 from featrec.descriptors import ColorHistogram, Patches
 from featrec.evaluation import Suggestion
-from featrec.evaluation._clock import work_clock
+from featrec.evaluation._clock import Clock
 from featrec.evaluation._evaluate import check_confidence
 from featrec.evaluation._labels import as_labels, paths_of
 from featrec.evaluation._preflight import refuse_no_model
+from featrec.evaluation._run import learns_from_pixels
 from featrec.evaluation._suggestion import suggested
 from featrec.evaluation._trials import Folds, sorted_trials
 from featrec.evaluation._turns import Limits, tried_in_turn
@@ -106,15 +107,14 @@ def suggest(
     given = check_images(images)
     y = as_labels(labels, len(given), what="labels")
     rows, too_small = sample(y, n_images, cv, random_state)
-    with work_clock() as clock:
-        start = clock.now()
-        seen = _looked_at(given[rows], n_jobs)
-        splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
-        folds = Folds(given[rows], y[rows], splits)
-        computing = {"n_jobs": n_jobs, "random_state": random_state}
-        made = {name: _made(name, candidate, seen, computing) for name, candidate in candidates.items()}
-        made = dict(sorted(made.items(), key=lambda item: (_learns_words(item[1][0]), SEPARATOR in item[0])))
-        trials = tried_in_turn(made, folds, limits, clock, start, verbose)
+    clock = Clock()
+    start = clock.now()
+    seen = _looked_at(given[rows], n_jobs)
+    splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
+    folds = Folds(given[rows], y[rows], splits)
+    computing = {"n_jobs": n_jobs, "random_state": random_state}
+    made = {name: _made(name, candidate, seen, computing) for name, candidate in candidates.items()}
+    trials = tried_in_turn(_groups(made), folds, limits, clock, start, verbose)
     ranked = sorted_trials(trials)
     first = suggested(ranked, folds.labels, 1 - confidence)
     paths = paths_of(folds.images)
@@ -163,9 +163,14 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
     return _applicable(model, seen, describe(name))
 
 
-def _learns_words(model: Any) -> bool:
-    """Whether a model describes many places of each image, which takes longest."""
-    return any(isinstance(step, LocalExtractor) for step in _steps(model))
+def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
+    """What describes whole images, which is quick; what describes many places of each; presets; networks, one by one."""
+    groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
+    for name, found in made.items():
+        words = any(isinstance(step, LocalExtractor) for step in _steps(found[0]))
+        group = 3 + len(groups) if learns_from_pixels(found[0]) else 2 if SEPARATOR in name else int(words)
+        groups.setdefault(group, {})[name] = found
+    return list(groups.values())
 
 
 def _steps(model: Any) -> list[Any]:
