@@ -23,8 +23,8 @@ to describe than its entry to read, and as much as describing is a part of a fit
     DenseSIFT            0.6          7.1       7.6     0.9× k-means on 100,000 descriptors, four fifths of a fit
     ==================== ============ ========= ======= ==== ========================================================
 
-A single fit and predict never gains: every image is described once anyway, and written as well. With `DenseSIFT` and `HOG`,
-and on small images altogether, leave it out; what helps there is a smaller ``max_descriptors`` of the encoder, or a
+One fit alone describes an image twice at most (once where nothing is learned from descriptors), so it gains little. With
+`DenseSIFT` and `HOG` leave the cache out; what helps there is a smaller ``max_descriptors`` of the encoder, or a
 vocabulary that is fitted once and frozen (``BagOfWords(FrozenEstimator(vocabulary))``).
 
 Nothing has to be cleared by hand. Another image, parameter, or version of featrec or OpenCV is another entry, and beyond
