@@ -16,6 +16,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
+from featrec.compilation import tell_of_compiling
 from featrec.exceptions import EmptyBagWarning, FailedImageWarning, InputError, MetricError
 from featrec.lazy import Bags, Images
 from featrec.parallel import map_batches
@@ -78,7 +79,10 @@ class Estimator(BaseEstimator):
     _parameter_constraints: dict[str, list] = {}
 
     def _check_parameters(self) -> None:
+        """What every public method does first, before anything is compiled."""
         self._validate_params()
+        if getattr(self, "verbose", 0):
+            tell_of_compiling()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore an estimator; a parameter that is younger than its file has its default, so it can be shown and cloned."""

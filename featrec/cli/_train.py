@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
 from featrec.cli._failures import told
 from featrec.cli._folders import add_folder, read_split
-from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_options
+from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
+from featrec.cli._options import OPTION_HELP, parse_options
+from featrec.cli._outputs import check_outputs
 from featrec.cli._terminal import say
+from featrec.compilation import timed
 from featrec.exceptions import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -24,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists, such as patches_kernel:digits"
     )
     model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
-    told = "an option of the recipe, such as mirror=true; again for another"
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=told)
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=OPTION_HELP)
     parser.add_argument(
         "--probability",
         choices=["calibrated", "temperature"],
@@ -52,11 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     if len(classes) < 2:
         raise InputError(f"{arguments.folder} holds one class, {classes[0]!r}; a classifier needs two or more")
     say(f"fitting {what} on {len(train)} images of {len(classes)} classes")
-    start = time.perf_counter()
-    model.fit(train, train.labels)
-    seconds = time.perf_counter() - start
+    with timed() as spent:
+        model.fit(train, train.labels)
     save(model, out)  # before anything that may fail, or whose reader may be gone
-    print(f"fitted {what} on {len(train)} images in {seconds:.1f} s")
+    compiling = f", and compiled for {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
+    print(f"fitted {what} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
         print(evaluate(model, test, test.labels))
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
@@ -75,9 +76,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_output(out: Path, force: bool) -> None:
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; name the file to write, such as {out / 'model.featrec'}")
+    check_outputs(out, example="model.featrec")
     if out.exists() and not force:
         raise InputError(f"{out} exists; --force replaces it")
-    if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")

@@ -46,6 +46,8 @@ class ModelResult:
     y_pred : array of shape (n,)
     n_unreadable : int
         Images that could not be read, whose labels the model guessed from nothing (``on_error="empty"``).
+    compile_seconds : float
+        Of what was compiled in this process while the model was fitted and asked, once on a machine; in no other figure.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ModelResult:
     n_bytes: int | None
     y_pred: np.ndarray
     n_unreadable: int = 0
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -196,24 +199,31 @@ class Comparison:
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
         folds = ["folds"] if self.n_folds else []
-        figures = ["balanced", "fit s", "predict s", "images/s", "features", "size"]
+        compiling = ["compile s"] if self._compiled() else []
+        figures = ["balanced", "fit s", *compiling, "predict s", "images/s", "features", "size"]
         return Table(["model", "accuracy", interval, *folds, *figures], [self._row(result) for result in self.results])
 
     def _row(self, result: ModelResult) -> list[str]:
         shares = 100 * np.array(result.fold_accuracies)
         folds = [f"{shares.mean():.1f} ± {shares.std(ddof=1):.1f}"] if self.n_folds else []
+        compiling = [result.compile_seconds or None] if self._compiled() else []
         return [
             result.name,
             percent(result.accuracy),
             percent_range(result.interval),
             *folds,
             percent(result.balanced_accuracy),
-            *map(number, (result.fit_seconds, result.predict_seconds, result.images_per_second, result.width)),
+            *map(number, (result.fit_seconds, *compiling, result.predict_seconds, result.images_per_second, result.width)),
             data_size(result.n_bytes),
         ]
 
+    def _compiled(self) -> bool:
+        """Whether anything had to be compiled, which is nobody's fit."""
+        return any(result.compile_seconds for result in self.results)
+
     def _sentences(self) -> list[str]:
-        return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable()]
+        compiling = ["What was compiled, once on this machine, is not in the seconds of fits and predictions."]
+        return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
 
     def _unreadable(self) -> Iterator[str]:
         """What a reader should know of images that could not be read."""
