@@ -42,6 +42,7 @@ __all__ = [
     "is_search",
     "positive_integer",
     "real_number",
+    "refuse_drop",
     "refuse_empty",
     "rows_of",
     "sample_descriptors",
@@ -155,6 +156,16 @@ def check_all_parameters(model: Any) -> None:
 def is_search(model: Any) -> bool:
     """Whether a model tries other parameters than those it has."""
     return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
+
+
+def refuse_drop(on_error: Any) -> None:
+    """Extractors and recipes take the word "empty"; who reads a folder takes "drop"."""
+    if isinstance(on_error, str) and on_error == "drop":
+        raise InputError(
+            'on_error="drop" is no word of extractors and recipes: a row that is dropped there would leave its label behind. '
+            'featrec.datasets.ImageFolder(path, on_error="drop") leaves damaged files out, labels with them; '
+            'on_error="empty" makes empty bags or rows of zeros of them.'
+        )
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:

@@ -17,7 +17,7 @@ from featrec.cli._bench_answers import packed
 from featrec.cli._bench_splits import Pool, parts, read_halves
 from featrec.cli._stamp import peak_megabytes
 from featrec.compilation import Spent, timed
-from featrec.exceptions import InputError
+from featrec.exceptions import DroppedImageWarning, InputError, SkippedFileWarning
 from featrec.parallel import worker_count
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def expanded(value: Any) -> Any:
 
 def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Fit, ask, judge and weigh; every figure that the process itself can know."""
-    pool = Pool(read_halves(cell["dataset"], expanded(cell["dataset_options"])))
+    pool = _pool(cell)
     train, test = parts(pool, cell["split"])
     model = make_model(cell)
     _warm_up(model, pool, train)
@@ -78,6 +78,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "threads": worker_count(cell["n_jobs"]),
         "n_train": len(train),
         "n_test": len(test),
+        **_left_out(pool),
         **_judged(pool.labels[test], np.asarray(predicted), np.unique(pool.labels)),
         "fit_seconds": round(fit.seconds, 4),
         "fit_steps": fit_steps,
@@ -91,6 +92,22 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "model_bytes": _weight(model),
         "warnings": sorted({f"{warning.category.__name__}: {warning.message}" for warning in told}),
     }
+
+
+def _pool(cell: Mapping[str, Any]) -> Pool:
+    """The images; what is skipped and dropped of a folder has been told before the first cell."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkippedFileWarning)
+        warnings.simplefilter("ignore", DroppedImageWarning)
+        return Pool(read_halves(cell["dataset"], expanded(cell["dataset_options"])))
+
+
+def _left_out(pool: Pool) -> dict[str, int]:
+    """How many damaged files, where there are any."""
+    from featrec.evaluation._evaluate import count_dropped
+
+    dropped = count_dropped(*pool.halves)
+    return {"n_dropped": dropped} if dropped else {}
 
 
 def _timed(pool: Pool, work: Callable[[], tuple[Any, dict[str, float]]]) -> tuple[Any, dict[str, float], float, Spent]:

@@ -76,7 +76,7 @@ class Pool:
 def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
     """The training and the test half of a dataset of ``load_dataset``, or of the folder that the options give a path of.
 
-    Of a folder without train/ and test/ the second half is empty: every split of it is drawn.
+    Of a folder without train/ and test/ the second half is empty: every split of it is drawn. Damaged files are left out.
     """
     from featrec.datasets import ImageFolder, load_dataset
 
@@ -84,8 +84,8 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
         train, test = load_dataset(name, **options)
         return train, test
     if ImageFolder.is_split(options["path"]):
-        return ImageFolder.split(options["path"])
-    folder = ImageFolder(options["path"])
+        return ImageFolder.split(options["path"], on_error="drop", n_jobs=-1)
+    folder = ImageFolder(options["path"], on_error="drop", n_jobs=-1)
     return folder, folder[:0]
 
 

@@ -49,7 +49,8 @@ def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
     gone = np.setdiff1d(labels, labels[kept]).tolist()
     warnings.warn(
         f"{path!r}: {len(dropped)} of {n} images cannot be read and were left out, with their labels"
-        f"{f'; of the classes {gone} none is left' if gone else ''}. The attribute dropped lists them with the reasons.",
+        f"{f'; of the classes {gone} none is left' if gone else ''}. The attribute dropped and 'featrec check' list them with "
+        "the reasons.",
         DroppedImageWarning,
         stacklevel=4,
     )

@@ -21,6 +21,7 @@ from featrec.base import (
     Transformer,
     check_is_fitted,
     check_one_label_each,
+    refuse_drop,
     warn_of_failures,
 )
 from featrec.exceptions import ImageError, InputError
@@ -119,11 +120,7 @@ class Extractor(ImageTransformer):
     failures_: Failures
 
     def _check_parameters(self) -> None:
-        if isinstance(self.on_error, str) and self.on_error == "drop":
-            raise InputError(
-                f"on_error of {type(self).__name__} is 'raise' or 'empty'; a row that is dropped here would leave its label "
-                "behind. featrec.datasets.ImageFolder(path, on_error='drop') leaves damaged files out, labels with them."
-            )
+        refuse_drop(self.on_error)
         super()._check_parameters()
 
     def _decides(self) -> dict[str, Any]:

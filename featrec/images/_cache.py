@@ -50,10 +50,12 @@ class DescriptorCache:
     -----
     A path as ``cache=`` stands for a DescriptorCache with the defaults. Model files do not store where a cache is.
 
-    Pictures are decoded and preprocessed each time. A cache is worth most for networks and key points, whose descriptions are
-    slow to compute and small. `DenseSIFT` gains little: it is about as fast as the reading of its 32-bit numbers, 6.7 MB for a
-    picture of 250×250 at the usual four sizes; ``dtype="uint8"`` takes a quarter. Pictures that fail are not kept. Two threads
-    never describe one picture twice; two processes that come to it at the same moment may.
+    Images are decoded and preprocessed each time. A cache is worth most for networks and key points, whose descriptions are
+    slow to compute and small: a grid search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` gains
+    nothing, since it takes 0.3 ms an image and the classifier the rest. `DenseSIFT` loses a little: it is about as fast as the
+    reading of its 32-bit numbers, 6.7 MB for an image of 250×250 at the usual four sizes (``dtype="uint8"`` takes a quarter),
+    and k-means is four fifths of a fit. Images that fail are not kept. Two threads never describe one image twice; two
+    processes that come to it at the same moment may.
 
     An extractor of your own needs no more than a parameter ``cache`` that it stores. It is known by its class's name and code,
     with the functions and constants of its module that this names; where its results change for another reason, raise its class

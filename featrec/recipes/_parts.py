@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from featrec.base import refuse_drop
 from featrec.classifiers import Calibrated
 from featrec.exceptions import InputError
 
@@ -29,6 +30,9 @@ class General:
     random_state: Any
     n_jobs: int | None
     verbose: int
+
+    def __post_init__(self) -> None:
+        refuse_drop(self.on_error)
 
     @property
     def reading(self) -> dict[str, Any]:

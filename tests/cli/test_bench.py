@@ -15,6 +15,7 @@ from featrec.cli._bench_results import append, portable, read_results
 from featrec.cli._bench_splits import Pool, parts
 from featrec.datasets import Dataset, LabeledImages, load_dataset
 from featrec.exceptions import InputError
+from tests.datasets.test_damaged import files, write
 
 DATASET = '[[dataset]]\nname = "textures"\noptions = { n_train = 4, n_test = 3 }\n'
 RECIPE = '[[recipe]]\nname = "tiny_knn"\noptions = { size = 4 }\n'
@@ -356,3 +357,16 @@ def test_the_files_of_the_repository_are_right(name, monkeypatch, tmp_path):
     for cell in cells:
         _bench_cell.make_model(cell)
     assert all((cell["split"]["validation"] is not None) == ("validation" in name) for cell in cells)
+
+
+@pytest.mark.filterwarnings("default")
+def test_damaged_files_of_an_own_folder_are_left_out_and_counted(tmp_path, here, capsys):
+    root = write(tmp_path / "own", files())
+    (tmp_path / "b.toml").write_text(f'[[dataset]]\nname = "own"\npath = "{root}"\n{RECIPE}', encoding="utf-8")
+    assert bench(tmp_path / "b.toml") == 0
+    assert capsys.readouterr().err.count("3 of 15 images cannot be read and were left out") == 1
+    (row,) = map(json.loads, (tmp_path / "b.jsonl").read_text().splitlines())
+    assert (row["n_dropped"], row["n_train"] + row["n_test"]) == (3, 12)
+    write(root, files({}))
+    assert bench(tmp_path / "b.toml", "--out", tmp_path / "clean.jsonl") == 0
+    assert "n_dropped" not in json.loads((tmp_path / "clean.jsonl").read_text())
