@@ -199,7 +199,8 @@ def test_constraints_name_the_parameter(bad):
 
 
 def test_constraints_let_numpy_numbers_pass():
-    Example(np.int64(3), x=np.float32(1), kind="b").fit(None)
+    example = Example(np.int64(3), x=np.float32(1), kind="b")
+    assert example.fit(None) is example
 
 
 def test_no_output_container_reaches_subclasses_of_subclasses():

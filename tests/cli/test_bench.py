@@ -1,11 +1,13 @@
 """featrec bench: what a file asks for is run once, kept, and shown."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from featrec import recipes
 from featrec.cli import _bench, _bench_cell, _bench_table, main
@@ -370,3 +372,59 @@ def test_damaged_files_of_an_own_folder_are_left_out_and_counted(tmp_path, here,
     write(root, files({}))
     assert bench(tmp_path / "b.toml", "--out", tmp_path / "clean.jsonl") == 0
     assert "n_dropped" not in json.loads((tmp_path / "clean.jsonl").read_text())
+def own_folder(root, rng, n=6):
+    for name in ("dark", "light"):
+        (root / name).mkdir(parents=True)
+        for place in range(n):
+            image = rng.integers(0, 100, (12, 12), dtype=np.uint8) + (150 if name == "light" else 0)
+            Image.fromarray(image.astype(np.uint8)).save(root / name / f"{place}.png")
+
+
+def written(folder, dataset, recipe='name = "tiny_knn"'):
+    path = folder / "own.toml"
+    path.write_text(f'n_jobs = 1\n[[dataset]]\nname = "mine"\n{dataset}\n[[recipe]]\n{recipe}\n', encoding="utf-8")
+    return path
+
+
+def test_a_folder_of_ones_own_is_split_at_random(tmp_path, rng, here, capsys):
+    own_folder(tmp_path / "images", rng)
+    config = written(tmp_path, f'path = "{tmp_path / "images"}"\nseeds = 2')
+    assert bench(config) == 0
+    captured = capsys.readouterr().out
+    assert "random splits, a fifth of each class held out" in captured
+    assert re.search(r"± [\d.]+ \(2 seeds\)", captured), "other images each time: two draws, and a spread"
+    rows = [json.loads(line) for line in config.with_suffix(".jsonl").read_text().splitlines()]
+    assert [(row["n_train"], row["n_test"]) for row in rows] == [(10, 2), (10, 2)]
+    assert bench(written(tmp_path, f'path = "{tmp_path / "images"}"\nn_train = 4\nseeds = 1'), "--again") == 0
+    last = json.loads(config.with_suffix(".jsonl").read_text().splitlines()[-1])
+    assert (last["n_train"], last["n_test"]) == (8, 4)
+
+
+def test_a_folder_with_train_and_test_keeps_its_split(tmp_path, rng, here, capsys):
+    own_folder(tmp_path / "images" / "train", rng, 4)
+    own_folder(tmp_path / "images" / "test", rng, 2)
+    config = written(tmp_path, f'path = "{tmp_path / "images"}"')
+    assert bench(config) == 0
+    assert "the standard split" in capsys.readouterr().out
+    (row,) = map(json.loads, config.with_suffix(".jsonl").read_text().splitlines())
+    assert (row["n_train"], row["n_test"]) == (8, 4)
+
+
+def test_what_draws_nothing_is_run_once(tmp_path, here, capsys):
+    config = written(tmp_path, "", 'name = "tiny_knn"\n[[recipe]]\nname = "color_forest"\noptions = { n_estimators = 3 }')
+    config.write_text(config.read_text().replace('"mine"', '"textures"\noptions = { n_train = 3, n_test = 2 }\nseeds = 2'))
+    assert bench(config) == 0
+    assert here == ["tiny_knn", "color_forest", "color_forest"]
+    told = capsys.readouterr().out
+    assert re.search(r"^tiny_knn +[\d.]+ \([\d.]+ to [\d.]+\)", told, flags=re.M)
+    assert re.search(r"^color_forest .*± .* \(2 seeds\)", told, flags=re.M)
+
+
+def test_seeds_that_change_no_answer_show_no_spread(tmp_path, here, capsys):
+    """An SVC has a random_state that it does not use: which recipes draw something is seen in their answers."""
+    config = written(tmp_path, "", 'name = "hog_svm"')
+    config.write_text(config.read_text().replace('"mine"', '"textures"\noptions = { n_train = 3, n_test = 2 }\nseeds = 2'))
+    assert bench(config) == 0
+    told = capsys.readouterr().out
+    assert "seeds)" not in told
+    assert re.search(r"^hog_svm +[\d.]+ \([\d.]+ to [\d.]+\)", told, flags=re.M)

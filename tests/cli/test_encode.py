@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -155,6 +156,29 @@ def test_the_codes_are_those_of_the_steps_before_the_classifier(place, out, caps
     assert [(int(row["row"]), row["path"], row["error"]) for row in rows_of(out)] == [(i, p, "") for i, p in enumerate(paths)]
     assert f"wrote {out} (161 codes of {codes.shape[1]:,} numbers" in capsys.readouterr().out
     assert sorted(path.name for path in out.parent.iterdir()) == ["codes.npy", "codes.rows.csv"]
+
+
+@pytest.mark.parametrize("kind", ["classes", "split", "zip", "manifest", "flat", "file"])
+def test_the_rows_have_labels_where_they_are_known(place, out, tmp_path, kind):
+    source = next((place / "pictures").rglob("*.png")).read_bytes()
+    halves = ["train", "test"] if kind == "split" else [""]
+    for name in [f"{half}/{label}/1.png" for half in halves for label in ("b", "a")]:
+        path = tmp_path / "own" / ("1.png" if kind == "flat" else name.lstrip("/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source)
+    given = tmp_path / "own"
+    if kind == "zip":
+        given = Path(shutil.make_archive(str(tmp_path / "own"), "zip", given))
+    elif kind == "manifest":
+        given = tmp_path / "own.csv"
+        given.write_text("path,label\nown/b/1.png,sky\nown/a/1.png,sea\n", encoding="utf-8")
+    elif kind == "file":
+        given = given / "a" / "1.png"
+    assert encode(place / "hog.featrec", given, "--out", out) == 0
+    expected = {"classes": ["a", "b"], "split": ["a", "b"] * 2, "zip": ["a", "b"], "manifest": ["sky", "sea"]}
+    rows = rows_of(out)
+    assert list(rows[0]) == ["row", "path", "label", "error"]
+    assert [row["label"] for row in rows] == expected.get(kind, [""])
 
 
 def test_the_output_of_a_pipeline_without_a_classifier(place, out):

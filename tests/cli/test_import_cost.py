@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from featrec.cli._main import COMMANDS
+
 STAGE = {"numba", "sklearn", "skimage", "cv2", "matplotlib", "onnxruntime", "torch"}
 HEAVY = STAGE | {"numpy", "scipy", "joblib", "PIL", "pandas"}
 
@@ -26,7 +28,9 @@ def test_the_command_line_loads_nothing_heavy():
     assert not loaded_after("import featrec.cli") & HEAVY
 
 
-@pytest.mark.parametrize("words", [["--help"], ["--version"], ["train", "--help"], ["compare", "--nonsense"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], ["compare", "--nonsense"], ["recipes"], *([name, "--help"] for name in COMMANDS)]
+)
 def test_help_and_complaints_load_nothing_heavy(words):
     code = f"from featrec.cli import main\ntry:\n    main({words!r})\nexcept SystemExit:\n    pass"
     assert not loaded_after(code) & HEAVY

@@ -604,5 +604,5 @@ def test_a_model_file_that_names_a_cache_is_refused(tmp_path):
 def test_no_warning_where_all_is_well(pictures, cache):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        for _ in range(2):
-            list(SIFT(cache=cache).transform(pictures))
+        first, second = (list(SIFT(cache=cache).transform(pictures)) for _ in range(2))
+    assert len(first) == len(second) == len(pictures)

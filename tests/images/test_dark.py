@@ -35,14 +35,16 @@ def test_one_warning_a_batch_names_the_picture_and_rescale(scans, stage, n_jobs)
 def test_rescaled_pictures_are_no_matter(scans, step):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        make_pipeline(step, Resize(32), HOG()).fit_transform(scans[1:])
+        codes = make_pipeline(step, Resize(32), HOG()).fit_transform(scans[1:])
+    assert len(codes) == len(scans[1:])
 
 
 def test_black_8_bit_and_float_pictures_are_no_matter():
     pictures = [np.zeros((32, 32), np.uint16), np.ones((32, 32), np.uint8), np.full((32, 32), 0.01)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        HOG().fit_transform(pictures)
+        codes = HOG().fit_transform(pictures)
+    assert not codes.any(), "these are flat"
 
 
 def test_the_step_keeps_the_extractors_name(scans):

@@ -163,7 +163,8 @@ def test_words_of_packed_bits_and_turned_frames():
     images = np.kron(random.integers(0, 256, (3, 24, 24), dtype=np.uint8), np.ones((1, 8, 8), np.uint8))
     orb = ORB(edge_threshold=15)
     encoder = BagOfWords(4, random_state=0).fit(orb.transform(images))
-    drawn(plot_words(encoder, images, orb, n_words=9, stretch=True))
+    figure = drawn(plot_words(encoder, images, orb, n_words=9, stretch=True))
+    assert len(figure.axes[0].images) + sum(bool(axes.images) for axes in figure.axes[1:]) >= 1
     drawn(plot_word_map(images[0], orb, encoder))
 
 

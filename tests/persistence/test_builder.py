@@ -1,0 +1,91 @@
+"""A model of well-known parts is built without skops, and is what skops makes of the same file."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from featrec.descriptors import TinyImage
+from featrec.persistence import _builder, _load, load, save
+from featrec.recipes import color_forest, hog_svm, patches_ridge
+
+DATA = Path(__file__).parents[1] / "data"
+FILES = sorted(DATA.glob("model_v1_*.featrec"))
+PROBE = "import sys; from featrec.persistence import load; load(sys.argv[1]); print('skops' in sys.modules)"
+
+
+def by_skops(path, monkeypatch):
+    with monkeypatch.context() as context:
+        context.setattr(_load, "is_known", lambda schema, own: False)
+        return load(path)
+
+
+def attributes(model, seen=()):
+    """All that an object holds, down to numbers and arrays, with the types on the way."""
+    if isinstance(model, np.ndarray):
+        return ("array", model.dtype, model.shape, model.tolist() if model.dtype.kind != "O" else list(map(attributes, model)))
+    if isinstance(model, dict):
+        return {key: attributes(value) for key, value in model.items()}
+    if isinstance(model, (list, tuple)):
+        return [type(model), *map(attributes, model)]
+    state = model.__getstate__() if hasattr(model, "__getstate__") and not isinstance(model, type) else None
+    return (type(model), attributes(state)) if isinstance(state, (dict, tuple)) else (type(model), repr(model))
+
+
+@pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_model_is_what_skops_makes_of_it(path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(_load, "build", lambda *given: calls.append(given) or _builder.build(*given))
+    built, other = load(path), by_skops(path, monkeypatch)
+    assert len(calls) == 1
+    assert attributes(built) == attributes(other)
+
+
+@pytest.mark.parametrize("make", [hog_svm, color_forest, patches_ridge])
+def test_models_of_recipes_load_without_skops(make, rng, tmp_path):
+    images = rng.integers(0, 256, (12, 24, 24, 3), dtype=np.uint8)
+    model = make(random_state=0, **({"n_words": 20} if make is patches_ridge else {})).fit(images, ["a", "b"] * 6)
+    save(model, tmp_path / "model.featrec")
+    done = subprocess.run([sys.executable, "-c", PROBE, tmp_path / "model.featrec"], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+    assert (load(tmp_path / "model.featrec").predict(images) == model.predict(images)).all()
+
+
+def test_a_model_with_another_part_goes_by_skops(rng, tmp_path):
+    images = rng.integers(0, 256, (12, 24, 24), dtype=np.uint8)
+    model = make_pipeline(TinyImage(size=4), LogisticRegression()).fit(images, ["a", "b"] * 6)
+    save(model, tmp_path / "model.featrec")
+    done = subprocess.run([sys.executable, "-c", PROBE, tmp_path / "model.featrec"], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_known_parts_are_estimators_that_can_be_cloned():
+    for name in _builder.SCIKIT_LEARN:
+        module, _, kind = name.rpartition(".")
+        found = getattr(__import__(module, fromlist=[kind]), kind)
+        assert issubclass(found, BaseEstimator)
+        assert found.__module__ == module
+    assert clone(hog_svm()).get_params()
+
+
+@pytest.mark.parametrize(
+    ("loader", "module", "name"),
+    [
+        ("FunctionNode", "numpy", "sqrt"),
+        ("ObjectNode", "sklearn.linear_model._logistic", "LogisticRegression"),
+        ("TypeNode", "builtins", "list"),
+        ("NdArrayNode", "numpy", "memmap"),
+        ("DictNode", "collections", "OrderedDict"),
+        ("JsonNode", "builtins", "eval"),
+        ("MethodNode", "builtins", "str"),
+    ],
+)
+def test_any_other_part_is_not_known(loader, module, name):
+    node = {"__loader__": loader, "__module__": module, "__class__": name, "content": []}
+    assert not _builder.is_known({"content": [node]}, frozenset())

@@ -1,0 +1,263 @@
+"""What the documents and the commands print can be given to the shell and to Python as it stands.
+
+Every line of a fenced block of sh or python in the README and in docs/ runs here on a few images of mixed sizes, beside files
+of the names that the documents use; NOT_RUN lists the lines that do not, each with its reason.
+"""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from featrec.cli import _bench, _bench_cell, main
+from featrec.cli._main import COMMANDS, _parser
+from featrec.cli._recipes import summaries
+from featrec.recipes._names import variants
+from tests.tiny_network import network_bytes
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+BENCHMARK = "{} runs it on a small set"
+NOT_RUN = {
+    "python3 start.py demo": "it installs the package; tests/test_start.py runs it without a network",
+    "python3 start.py test": "it runs this suite; tests/test_start.py",
+    "pip uninstall --yes opencv-contrib-python && pip install --no-deps opencv-contrib-python-headless": "it changes what is "
+    "installed; tests/test_start.py has the same command",
+    'pip install ".[plot]"': "it installs",
+    "python docs/lessons/visual_words.py figures": "tests/test_lessons.py runs it",
+    "export FEATREC_DATA=...": "a place to fill in",
+    "python benchmarks/render.py": BENCHMARK.format("tests/benchmarks/test_render.py"),
+    "python benchmarks/few_images.py && python benchmarks/render.py": BENCHMARK.format("tests/benchmarks/test_few_images.py"),
+    "python benchmarks/end_to_end.py --data $FEATREC_DATA/scene15 --out benchmarks/results/end_to_end.jsonl": BENCHMARK.format(
+        "tests/benchmarks/test_end_to_end.py"
+    ),
+    "python benchmarks/speed.py --json benchmarks/results/speed.jsonl": BENCHMARK.format("tests/benchmarks/test_speed.py"),
+    "ONE/bin/python benchmarks/cross_version.py write FOLDER": "it needs two installations; tests/test_versions.py",
+    "OTHER/bin/python benchmarks/cross_version.py check FOLDER": "it needs two installations; tests/test_versions.py",
+}
+# Lines that take longer than a test of every day may; they run with -m slow.
+SLOW = {"featrec demo", "featrec suggest pictures/"}
+# tests/test_readme.py runs these, and looks at what comes out.
+PYTHON_ELSEWHERE = {"README.md": 4, "docs/small_pictures.md": 2}
+
+REDUCED = """
+n_jobs = 1
+[[dataset]]
+name = "textures"
+options = { n_train = 3, n_test = 2 }
+[[recipe]]
+name = "tiny_knn"
+"""
+PLACEHOLDERS = {"DIR": "pictures", "FILES": "holiday.jpg", "FILE": "network.onnx", "MODEL": "my.model"}
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.S | re.M)
+
+
+def printed_lines():
+    """Each line of a shell block, without its remark, by page."""
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.splitlines():
+                if command := re.sub(r"(^|\s)#.*", "", line).strip():
+                    yield str(page.relative_to(ROOT)), command
+
+
+LINES = list(printed_lines())
+
+
+def draw(root, rng, size=None, n=6):
+    """Three kinds of waves, gray and coloured, as JPEG and PNG."""
+    for number, name in enumerate(["bricks", "grass", "sky"]):
+        (root / name).mkdir(parents=True)
+        for place in range(n):
+            height, width = size or rng.integers(48, 81, 2)
+            y, x = np.mgrid[:height, :width]
+            wave = 60 * np.sin((x * (number + 1) + y * (2 - number)) / 3) + rng.normal(128, 15, (height, width))
+            gray = wave.clip(0, 255).astype(np.uint8)
+            image = np.stack([gray, gray // (number + 1), 255 - gray], axis=-1) if place % 3 else gray
+            Image.fromarray(image).save(root / name / f"{place}.{'png' if place % 2 else 'jpg'}")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A working directory with files of the names that the documents use."""
+    folder = tmp_path_factory.mktemp("documents")
+    rng = np.random.default_rng(0)
+    draw(folder / "pictures", rng)
+    draw(folder / "same_size", rng, size=(64, 64))
+    (folder / "holiday.jpg").write_bytes((folder / "pictures" / "sky" / "0.jpg").read_bytes())
+    (folder / "network.onnx").write_bytes(network_bytes().replace(b"feat", b"NAME"))
+    (folder / "benchmarks" / "results").mkdir(parents=True)
+    for path in (ROOT / "benchmarks").glob("*.toml"):
+        (folder / "benchmarks" / path.name).write_text(REDUCED, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def here(place, monkeypatch):
+    """In that directory; what bench runs in processes of their own (tests/cli/test_bench.py) runs in this one."""
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(_bench, "_in_fresh_process", lambda cell, result: _bench_cell.run_cell(cell))
+    return place
+
+
+def run(command):
+    """The exit code of a printed line."""
+    words = shlex.split(command)
+    assert words[0] == "featrec", f"{command!r} is no command of featrec; run it another way, or say in NOT_RUN why not"
+    return main(words[1:])
+
+
+def test_what_is_not_run_is_counted():
+    """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
+    assert len(NOT_RUN) == 12
+    assert not NOT_RUN.keys() - {command for _, command in LINES}
+    assert not SLOW - {command for _, command in LINES}
+
+
+@pytest.mark.parametrize("page", sorted({page for page, _ in LINES}))
+def test_the_shell_of_a_page_runs_as_printed(page, here, capsys):
+    """In their order: the model that one line saves is what the next one reads."""
+    for command in [command for name, command in LINES if name == page]:
+        if command not in NOT_RUN and command not in SLOW:
+            code = run(command)
+            captured = capsys.readouterr()
+            assert code == 0 or (code == 1 and command == "featrec doctor"), (command, captured.err)
+            assert captured.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", sorted(SLOW))
+def test_long_lines_run_as_printed(command, here, capsys):
+    assert run(command) == 0
+    assert capsys.readouterr().out
+
+
+def test_the_python_of_every_page_runs(here):
+    """But for the pages whose blocks another test runs; their number says that it knows them all."""
+    for page in PAGES:
+        found = blocks(page, "python")
+        name = page.relative_to(ROOT).as_posix()
+        if name in PYTHON_ELSEWHERE:
+            assert len(found) == PYTHON_ELSEWHERE[name]
+            continue
+        names = {}
+        for block in found:
+            exec(compile(block, str(page), "exec"), names)
+
+
+def inline_commands():
+    """What stands as `featrec ...` in the text of the pages, and as 'featrec ...' in what the package says."""
+    for page in PAGES:
+        yield from ((page.name, found) for found in re.findall(r"`(featrec [^`\n]+)`", page.read_text(encoding="utf-8")))
+    for path in sorted((ROOT / "featrec").rglob("*.py")):
+        yield from ((path.name, found) for found in re.findall(r"'(featrec [^'\n{}]+)'", path.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(("where", "command"), sorted(set(inline_commands())))
+def test_commands_in_the_text_are_commands(where, command):
+    _, name, *options = command.split()
+    assert name in COMMANDS, where
+    known = {text for action in _parser()._actions for text in _options_of(action, name)}
+    assert not {option.partition("=")[0] for option in options if option.startswith("--")} - known
+
+
+def _options_of(action, command):
+    choices = action.choices if isinstance(action.choices, dict) else {}
+    return [text for each in getattr(choices.get(command), "_actions", ()) for text in each.option_strings]
+
+
+# ---- Each command with what it requires and nothing more.
+
+LEAST = {
+    "demo": None,
+    "recipes": "",
+    "check": "pictures",
+    "suggest": None,
+    "train": "pictures --recipe tiny_knn --out least.model",
+    "predict": "least.model holiday.jpg",
+    "encode": "least.model pictures --out least.npy",
+    "compare": "pictures",
+    "bench": "benchmarks/small.toml",
+    "doctor": "",
+}
+
+
+def test_every_command_runs_with_no_options_beyond_the_required(here, capsys):
+    assert LEAST.keys() == COMMANDS.keys()
+    assert {name for name, words in LEAST.items() if words is None} == {line.split()[1] for line in SLOW}
+    (here / "least.model").unlink(missing_ok=True)
+    for name, words in LEAST.items():
+        if words is not None:
+            code = main([name, *words.split()])
+            captured = capsys.readouterr()
+            assert code == 0 or (code == 1 and name == "doctor"), captured.err
+            assert captured.out
+
+
+# ---- What a command prints is taken by the command that it is for.
+
+QUICK = {"tiny_knn", "hog_svm", "lbp_svm"}
+
+
+NAMES = [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in summaries()]
+
+
+def test_the_list_of_recipes_is_the_list_of_names(capsys):
+    assert main(["recipes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(summaries()) == list(variants())
+    assert set(summaries()) > QUICK
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_that_is_listed_can_be_trained_by_its_name(name, here, capsys):
+    if name.startswith("pixels_"):
+        pytest.importorskip("skorch")
+    network = ["--cnn", "network.onnx,layer=NAME,preprocessing=torch"]
+    model = network if name.partition(":")[0] == "cnn_svm" else ["--recipe", name]
+    assert main(["train", "same_size", *model, "--out", "listed.model", "--force", "--n-jobs", "1"]) == 0
+    following = re.search(r"next: (featrec .*)", capsys.readouterr().out)[1]
+    assert run(following.replace("FILES", "holiday.jpg")) == 0
+    assert capsys.readouterr().out.startswith("holiday.jpg\t")
+
+
+def first_words(table):
+    """The first column of a table, without its head."""
+    return [line.split()[0] for line in table.split("\n\n")[0].splitlines()[1:]]
+
+
+def test_what_suggest_prints_can_be_trained(here, capsys):
+    words = ["suggest", "pictures", "--images", "12", "--cv", "2", "--recipes", "tiny_knn,lbp_svm,patches_ridge:objects"]
+    assert main([*words, "--total-seconds", "20"]) == 0
+    captured = capsys.readouterr().out
+    names = first_words(captured)
+    assert set(names) <= set(summaries())
+    assert len(names) >= 2
+    following = re.search(r"next: (featrec .*)", captured)[1]
+    (here / "my.model").unlink(missing_ok=True)
+    assert run(following) == 0
+    (here / "my.model").unlink()
+
+
+def test_what_compare_prints_can_be_trained(here, capsys):
+    assert main(["compare", "pictures", "--recipes", "tiny_knn,lbp_svm"]) == 0
+    for name in first_words(capsys.readouterr().out):
+        assert main(["train", "pictures", "--recipe", name, "--out", "compared.model", "--force"]) == 0
+
+
+def test_what_the_demo_tells_to_do_next_can_be_done(here, capsys):
+    from featrec.cli._demo import NEXT
+
+    lines = re.findall(r"^ +(featrec .*)$", NEXT, flags=re.M)
+    assert len(lines) >= 3
+    (here / "my.model").unlink(missing_ok=True)
+    for line in lines:
+        words = [PLACEHOLDERS.get(word, word) for word in line.split()]
+        assert main(words[1:]) == 0, capsys.readouterr().err
