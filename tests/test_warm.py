@@ -1,6 +1,7 @@
 """warm compiles all that a fit and a prediction need, and says what it did."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,13 @@ def test_it_says_what_it_did(capsys):
     (folder,) = _cache.folders()
     assert lines[2].startswith(f"nothing was left to compile; the cache is {folder}, ")
     assert lines[2].endswith(" MB")
+
+
+def test_the_python_of_the_page_on_containers_runs(capsys):
+    page = Path(__file__).resolve().parent.parent / "docs" / "how_to" / "containers.md"
+    (block,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
+    exec(compile(block, str(page), "exec"), {})
+    assert "the cache is" in capsys.readouterr().out
 
 
 def test_progress_is_told_on_request(capsys):
