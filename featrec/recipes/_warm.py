@@ -162,7 +162,8 @@ def _warm_one(name: str) -> Row:
 def small(name: str) -> Any:
     """The model of a recipe, with few words where it has words."""
     recipe, _ = resolve(name)
-    return make(name, **({"n_words": N_WORDS} if "n_words" in inspect.signature(RECIPES[recipe]).parameters else {}))
+    has_words = "n_words" in inspect.signature(RECIPES[recipe]).parameters
+    return make(name, n_words=N_WORDS) if has_words else make(name)
 
 
 def use(model: Any) -> None:
