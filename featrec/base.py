@@ -305,7 +305,8 @@ def warn_of_failures(failed: int, total: int, stage: str, others: str = "") -> N
     if failed:
         warnings.warn(
             f"{stage}: {failed} of {total} images could not be used{others}; their codes are zero. "
-            "failures_ of the extractor lists them with the reasons.",
+            "failures_ of the extractor lists them with the reasons; ImageFolder(path, on_error='drop') leaves such files out "
+            "of a training set.",
             FailedImageWarning,
             stacklevel=4,
         )

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,16 @@ def visual_words(tmp_path_factory):
     return done.stdout.splitlines(), folder
 
 
+def test_visual_words_without_matplotlib_says_what_to_install(tmp_path):
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError(\"No module named 'matplotlib'\")")
+    paths = os.pathsep.join(filter(None, [str(tmp_path), str(LESSONS.parent.parent), os.environ.get("PYTHONPATH", "")]))
+    command = [sys.executable, str(LESSONS / "visual_words.py")]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths})
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("(No module named 'matplotlib'): pip install \".[plot]\"")
+
+
 def test_visual_words_makes_its_figures_and_nothing_else(visual_words):
     _, folder = visual_words
     assert list(folder.iterdir()) == [folder / "figures"]
@@ -58,6 +69,10 @@ def test_what_visual_words_says_is_so(visual_words):
     assert bag[0] > 70
     assert bag[0] - bag[1] > pyramid[0] - pyramid[1] > 0
     assert float(re.search(r"([\d.]+)% of 320 pictures right", told)[1]) > 80
+
+
+def nearest(descriptors, words):
+    return ((descriptors[:, None].astype(float) - words) ** 2).sum(axis=2).argmin(axis=1)
 
 
 def mistakes(checks):
@@ -86,6 +101,13 @@ def test_checks_name_a_mistake_that_was_normalised_too(checks):
         (lambda descriptors, words: np.random.default_rng().integers(0, 9, 40), "something in it is random"),
         (lambda descriptors, words: np.zeros((40, 9)), r"Of the wrong shape: \(40, 9\) where \(40,\)"),
         (lambda descriptors, words: np.zeros(40), "none of the usual mistakes"),
+        (lambda descriptors, words: "word 3", "It returns a str; the answer is an array of numbers"),
+        (lambda descriptors, words: np.full(40, np.nan), "none of the usual mistakes"),
+        (
+            lambda descriptors, words: [np.abs(words - one).sum(axis=1).argmin() for one in descriptors.astype(float)],
+            "^Manhattan distance: .*square the differences",
+        ),
+        (lambda descriptors, words: nearest(descriptors, words) + 1, "^Words counted from 1"),
     ],
 )
 def test_the_check_of_assignments(checks, answer, named):
@@ -99,6 +121,16 @@ def test_the_check_of_assignments(checks, answer, named):
         (lambda words, k: np.bincount(words, minlength=k) / words.size if words.size else None, "is all zeros"),
         (lambda words, k: np.bincount(words, minlength=k) / max(1, len(words)), "Right"),
         (lambda words, k: np.histogram(words, bins=k, range=(0, k))[0] / max(1, len(words)), "Right"),
+        (lambda words, k: Counter(words.tolist()), "It returns a Counter, which has no entry for a word that does not occur"),
+        (lambda words, k: dict.fromkeys(words.tolist(), 0.1), "It returns a dict, which has no entry"),
+        (lambda words, k: np.unique(words), "Which words occur, not how often: np.unique(words) gives the words"),
+        (lambda words, k: np.unique(words, return_counts=True), "Words and counts: np.unique(words, return_counts=True)"),
+        (lambda words, k: np.unique(words, return_counts=True)[1] / len(words), "Only the words that occur: np.unique"),
+        (lambda words, k: 100 * np.bincount(words, minlength=k) / max(1, len(words)), "Percent: these numbers sum to 100"),
+        (lambda words, k: np.bincount(words + 1, minlength=k) / max(1, len(words)), "Shifted by one: words + 1"),
+        (lambda words, k: np.bincount(words + 1, minlength=k + 1) / len(words), "Shifted by one, and one number too many"),
+        (lambda words, k: np.bincount(words, minlength=k + 1) / len(words), "One number too many"),
+        (lambda words, k: np.random.default_rng().random(k), "something in it is random"),
     ],
 )
 def test_the_check_of_bags(checks, answer, named):

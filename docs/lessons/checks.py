@@ -7,7 +7,7 @@ docstring says what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,12 @@ def _summed_differences(descriptors: np.ndarray, words: np.ndarray) -> np.ndarra
     return (descriptors[:, None].astype(float) - words).sum(axis=2).argmin(axis=1)
 
 
+def _manhattan(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
+    """Manhattan distance: absolute differences summed. That is a distance, too, but here the nearest is by straight lines:
+    square the differences before you sum."""
+    return np.abs(descriptors[:, None].astype(float) - words).sum(axis=2).argmin(axis=1)
+
+
 def _from_one(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
     """Words counted from 1: Python counts from 0, so that word k is past the end."""
     return _nearest(descriptors, words) + 1
@@ -99,6 +105,7 @@ ASSIGNMENT_MISTAKES = [
     _least_distance,
     _largest_product,
     _summed_differences,
+    _manhattan,
     _from_one,
 ]
 
@@ -123,6 +130,43 @@ def _short(words: np.ndarray, k: int) -> np.ndarray:
     """Too short: np.bincount(words) ends at the largest word of this image, so that bags differ in length. Add
     minlength=k."""
     return np.bincount(words)
+
+
+def _long(words: np.ndarray, k: int) -> np.ndarray:
+    """One number too many: the words are 0 to k - 1, which makes k numbers. minlength=k, not k + 1."""
+    return np.bincount(words, minlength=k + 1)
+
+
+def _shifted(words: np.ndarray, k: int) -> np.ndarray:
+    """Shifted by one: words + 1 counts word 0 in the place of word 1. Words are counted from 0; leave the + 1 out."""
+    return np.bincount(words + 1, minlength=k)
+
+
+def _shifted_and_long(words: np.ndarray, k: int) -> np.ndarray:
+    """Shifted by one, and one number too many: words are counted from 0, so that k of them need neither words + 1 nor k + 1."""
+    return np.bincount(words + 1, minlength=k + 1)
+
+
+def _only_there(words: np.ndarray, k: int) -> np.ndarray:
+    """Only the words that occur: np.unique leaves the others out, so that bags differ in length and a place means another
+    word in each image. np.bincount(words, minlength=k) has a place for each."""
+    return np.unique(words, return_counts=True)[1]
+
+
+def _words_and_counts(words: np.ndarray, k: int) -> np.ndarray:
+    """Words and counts: np.unique(words, return_counts=True) gives both, and of the words only those that occur.
+    np.bincount(words, minlength=k) has a place for each word."""
+    return np.array(np.unique(words, return_counts=True))
+
+
+def _which(words: np.ndarray, k: int) -> np.ndarray:
+    """Which words occur, not how often: np.unique(words) gives the words. np.bincount(words, minlength=k) counts them."""
+    return np.unique(words)
+
+
+def _percent(words: np.ndarray, k: int) -> np.ndarray:
+    """Percent: these numbers sum to 100, shares sum to 1. Divide by len(words) alone."""
+    return 100 * _shares(words, k)
 
 
 def _counts(words: np.ndarray, k: int) -> np.ndarray:
@@ -156,6 +200,13 @@ BAG_MISTAKES = [
     _without_range,
     _wrong_edges,
     _short,
+    _long,
+    _shifted,
+    _shifted_and_long,
+    _only_there,
+    _words_and_counts,
+    _which,
+    _percent,
     _counts,
     _presence,
     _by_words,
@@ -171,19 +222,36 @@ def _compare(answer: Answer, arguments: tuple, right: Answer, mistakes: list[Ans
         return f"It stops with {_told(given)}."
     if given is None:
         return "Not written yet: it returns None. Is a return missing?"
+    if wrong := _no_numbers(given):
+        return wrong
     expected = right(*arguments)
     if _same(given, expected):
         return None
-    if not _same(given, _call(answer, *arguments)):
+    if not _same(given, _call(answer, *arguments), equal_nan=True):
         return "Two calls with the same descriptors differ: something in it is random. An image has one bag."
     for mistake in mistakes:
-        wrong = np.asarray(mistake(*arguments), dtype=float)
-        if _same(given, wrong) or (wrong.sum() and _same(given, wrong / wrong.sum())):
+        made = np.asarray(mistake(*arguments), dtype=float)
+        if _same(given, made) or (made.sum() and _same(given, made / made.sum())):
             return " ".join((mistake.__doc__ or "").split())
     if np.shape(given) != expected.shape:
         return f"Of the wrong shape: {np.shape(given)} where {expected.shape} is expected."
     share = np.mean(np.isclose(np.asarray(given, dtype=float), expected))
     return f"Not yet: {100 * share:.0f} % of the numbers are right, and it is none of the usual mistakes."
+
+
+def _no_numbers(given: Any) -> str | None:
+    """What is wrong with an answer that is no array of numbers, or None."""
+    kind = type(given).__name__
+    if isinstance(given, Mapping):
+        return (
+            f"It returns a {kind}, which has no entry for a word that does not occur. The answer is an array with a place for "
+            "each of the k words: np.bincount(words, minlength=k)."
+        )
+    try:
+        np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        return f"It returns a {kind}; the answer is an array of numbers."
+    return None
 
 
 def _call(answer: Answer, *arguments: Any) -> Any:
@@ -200,9 +268,9 @@ def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" + (hint if "broadcast" in str(error) else "")
 
 
-def _same(given: Any, expected: Any) -> bool:
+def _same(given: Any, expected: Any, *, equal_nan: bool = False) -> bool:
     try:
         given, expected = np.asarray(given, dtype=float), np.asarray(expected, dtype=float)
     except (TypeError, ValueError):
         return False
-    return given.shape == expected.shape and bool(np.allclose(given, expected))
+    return given.shape == expected.shape and bool(np.allclose(given, expected, equal_nan=equal_nan))

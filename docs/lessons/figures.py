@@ -6,7 +6,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from matplotlib.figure import Figure
+try:
+    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+except ModuleNotFoundError as error:
+    raise SystemExit(
+        f'The lesson draws its figures with matplotlib, which is missing ({error}): pip install ".[plot]"'
+    ) from None
+
+__all__ = ["Figures", "plt"]
 
 
 class Figures:

@@ -8,10 +8,9 @@
 # `python docs/lessons/visual_words.py FOLDER` writes the figures to FOLDER. In an editor that knows `# %%`, run cell by cell.
 
 # %%
-import matplotlib.pyplot as plt
 import numpy as np
 from checks import check_assign_words, check_bag
-from figures import Figures
+from figures import Figures, plt
 from skimage.data import astronaut, camera
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline

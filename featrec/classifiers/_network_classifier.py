@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -183,6 +182,8 @@ class NetworkClassifier(ClassifierMixin, Estimator):
         everything = np.arange(len(numbers))
         if not self.validation_fraction:
             return everything, None
+        from sklearn.model_selection import train_test_split
+
         return train_test_split(everything, test_size=self.validation_fraction, stratify=numbers, random_state=seed)
 
     def _fitting(self, pictures: np.ndarray) -> np.ndarray:

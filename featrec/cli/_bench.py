@@ -15,7 +15,7 @@ from typing import Any
 import featrec
 from featrec.cli._bench_config import read_config
 from featrec.cli._bench_results import append, described, read_results
-from featrec.cli._bench_table import HEADER, aligned, markdown, place, summary, told
+from featrec.cli._bench_table import HEADER, aligned, draws, markdown, place, summary, told, without_seed
 from featrec.cli._stamp import stamp
 from featrec.exceptions import InputError
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     out = arguments.out or arguments.config.with_suffix(".jsonl")
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
-    cells = [_described(cell) for cell in read_config(arguments.config) if _wanted(cell, arguments.only)]
+    cells = _different([_described(cell) for cell in read_config(arguments.config) if _wanted(cell, arguments.only)])
     if not cells:
         raise InputError(f"--only {' --only '.join(arguments.only)} leaves nothing of {arguments.config}")
     done = read_results(out)
@@ -82,17 +82,26 @@ def _described(cell: dict[str, Any]) -> dict[str, Any]:
     return described(cell, model)
 
 
+def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without further seeds of what draws nothing, neither its split nor its model."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    for cell in cells:
+        seed = cell["seed"] if draws(cell) else None
+        found.setdefault((place(cell), without_seed(cell), str(seed)), cell)
+    return list(found.values())
+
+
 def _check_data(cells: Iterable[dict[str, Any]]) -> None:
     """A data set that is not there, or has no such option, is found out before the first cell."""
     from featrec.cli._bench_cell import expanded
-    from featrec.datasets import load_dataset
+    from featrec.cli._bench_splits import read_halves
 
     seen = []
     for cell in cells:
         wanted = (cell["dataset"], cell["dataset_options"])
         if wanted not in seen:
             seen.append(wanted)
-            load_dataset(cell["dataset"], **expanded(cell["dataset_options"]))
+            read_halves(cell["dataset"], expanded(cell["dataset_options"]))
 
 
 def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:

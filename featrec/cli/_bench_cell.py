@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.cli._bench_answers import packed
-from featrec.cli._bench_splits import Pool, parts
+from featrec.cli._bench_splits import Pool, parts, read_halves
 from featrec.cli._stamp import peak_megabytes
 from featrec.compilation import Spent, timed
 from featrec.exceptions import InputError
@@ -63,9 +63,7 @@ def expanded(value: Any) -> Any:
 
 def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Fit, ask, judge and weigh; every figure that the process itself can know."""
-    from featrec.datasets import load_dataset
-
-    pool = Pool(load_dataset(cell["dataset"], **expanded(cell["dataset_options"])))
+    pool = Pool(read_halves(cell["dataset"], expanded(cell["dataset_options"])))
     train, test = parts(pool, cell["split"])
     model = make_model(cell)
     _warm_up(model, pool, train)

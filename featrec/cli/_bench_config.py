@@ -62,19 +62,39 @@ def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One for each seed. The standard split draws nothing, unless a part of it is asked for."""
     where = f"the data set {table['name']!r}"
-    _known(table, ("n_test", "n_train", "name", "options", "seeds", "split", "validation"), where)
-    _check_dataset(table["name"])
-    kind = table.get("split", "standard")
+    _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
+    options = _options(table, where) | _place(table, where)
+    kind = table.get("split", "standard" if _has_standard_split(options) else "random")
     if kind not in ("standard", "random"):
         raise InputError(f'split of {where} is "standard", the one it brings, or "random"; got {kind!r}')
     sizes = {name: _whole(table, name, where) for name in ("n_train", "n_test")}
-    if kind == "random" and sizes["n_train"] is None:
+    if kind == "standard" and not _has_standard_split(options):
+        raise InputError(f'{where} has no train and test folders, so its split is "random"; leave split out')
+    if kind == "random" and sizes["n_train"] is None and "path" not in options:
         raise InputError(f"a random split of {where} needs n_train, the number of pictures of each class to learn from")
     validation = _validation(table, where)
     drawn = kind == "random" or validation is not None or any(size is not None for size in sizes.values())
     for seed in _seeds(table, where):
         split = {"kind": kind, **sizes, "validation": validation, "seed": seed if drawn else None}
-        yield {"dataset": table["name"], "dataset_options": _options(table, where), "split": split, "seed": seed}
+        yield {"dataset": table["name"], "dataset_options": options, "split": split, "seed": seed}
+
+
+def _place(table: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The path of an own folder; without one, the name is one of ``load_dataset``'s."""
+    if "path" not in table:
+        _check_dataset(table["name"])
+        return {}
+    if not isinstance(table["path"], str) or table.get("options"):
+        raise InputError(f'{where} is a folder by its path, such as path = "pictures", and takes no options; got {dict(table)}')
+    return {"path": table["path"]}
+
+
+def _has_standard_split(options: Mapping[str, Any]) -> bool:
+    """Datasets bring one; an own folder does where it has train/ and test/."""
+    from featrec.cli._bench_cell import expanded
+    from featrec.datasets import ImageFolder
+
+    return "path" not in options or ImageFolder.is_split(expanded(options["path"]))
 
 
 def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
@@ -114,7 +134,10 @@ def _check_dataset(name: str) -> None:
     from featrec.datasets import dataset_names
 
     if name not in dataset_names():
-        raise InputError(f"there is no data set {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}")
+        raise InputError(
+            f"there is no data set {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}. A folder of "
+            'your own has path = "FOLDER" beside its name'
+        )
 
 
 def check_recipe(name: str, options: Iterable[str]) -> None:

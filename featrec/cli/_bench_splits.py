@@ -7,24 +7,25 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from featrec.datasets import Dataset
 from featrec.exceptions import InputError
 from featrec.lazy import Images
 
-__all__ = ["Pool", "parts"]
+__all__ = ["Pool", "parts", "read_halves"]
+
+HELD_OUT = 0.2  # of each class, where random splits of a folder say no n_train
 
 
 class Pool:
     """The training and the test half of a data set as one sequence, which counts the time that reading takes."""
 
-    def __init__(self, dataset: Dataset):
-        self.halves = tuple(dataset)
+    def __init__(self, halves: Iterable[Any]):
+        self.halves = tuple(halves)
         self.labels = np.concatenate([half.labels for half in self.halves])
         self.seconds = 0.0
         self._counting = threading.Lock()
@@ -72,6 +73,22 @@ class Pool:
         return (self.halves[0], position) if position < first else (self.halves[1], position - first)
 
 
+def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The training and the test half of a dataset of ``load_dataset``, or of the folder that the options give a path of.
+
+    Of a folder without train/ and test/ the second half is empty: every split of it is drawn.
+    """
+    from featrec.datasets import ImageFolder, load_dataset
+
+    if "path" not in options:
+        train, test = load_dataset(name, **options)
+        return train, test
+    if ImageFolder.is_split(options["path"]):
+        return ImageFolder.split(options["path"])
+    folder = ImageFolder(options["path"])
+    return folder, folder[:0]
+
+
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the pool to learn from and those to judge on, both in the order of the pool.
 
@@ -90,7 +107,7 @@ def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
         train = _few(train, labels, split["n_train"], seed)
     if split["validation"]:
         share = split["validation"]
-        quota = {name: n - max(1, round(share * n)) for name, n in Counter(labels[train].tolist()).items()}
+        quota = _all_but(labels[train], share)
         chosen = _draw(groups[train], labels[train], quota, seed)
         train, test = train[chosen], train[~chosen]
     if split["n_test"] is not None:
@@ -106,11 +123,18 @@ def _draws(split: Mapping[str, Any]) -> bool:
     return split["kind"] == "random" or bool(split["validation"])
 
 
-def _quota(labels: np.ndarray, n_train: int) -> dict[str, int]:
+def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
+    if n_train is None:
+        return _all_but(labels, HELD_OUT)
     smallest, n = min(Counter(labels.tolist()).items(), key=lambda pair: pair[1])
     if n <= n_train:
         raise InputError(f"n_train = {n_train} leaves nothing to judge on: the class {smallest!r} has {n} pictures")
     return dict.fromkeys(labels.tolist(), n_train)
+
+
+def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
+    """Of each class a share less, at least one image."""
+    return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
 
 
 def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed: int) -> np.ndarray:

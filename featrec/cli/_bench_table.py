@@ -9,7 +9,7 @@ from typing import Any
 
 from featrec.cli._bench_answers import answers
 
-__all__ = ["aligned", "markdown", "place", "summary", "told", "without_seed"]
+__all__ = ["aligned", "draws", "markdown", "place", "summary", "told", "without_seed"]
 
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
@@ -34,6 +34,8 @@ def place(row: Mapping[str, Any]) -> str:
     split = row["split"]
     words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
     words.append("the standard split" if split["kind"] == "standard" else "random splits")
+    if split["kind"] == "random" and split["n_train"] is None:
+        words.append("a fifth of each class held out")
     words += [f"{name} {split[name]} a class" for name in ("n_train", "n_test") if split[name] is not None]
     if split["validation"]:
         words.append(f"judged on {100 * split['validation']:g} % of the training pictures")
@@ -62,6 +64,11 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines)
 
 
+def draws(row: Mapping[str, Any]) -> bool:
+    """Whether a seed changes anything: the split, or what a model draws."""
+    return row["split"]["seed"] is not None or any(name.rpartition("__")[2] == "random_state" for name in row["parameters"])
+
+
 def without_seed(row: Mapping[str, Any]) -> str:
     """What the runs of one line share."""
     parameters = {name: value for name, value in row["parameters"].items() if name.rpartition("__")[2] != "random_state"}
@@ -86,10 +93,16 @@ def _number(value: float) -> str:
 def _accuracy(runs: Sequence[Mapping[str, Any]]) -> str:
     """With Wilson's interval where there is one run, with the standard deviation over seeds where there are several."""
     shares = [100 * run["accuracy"] for run in runs]
-    if len(runs) == 1:
+    if _one_answer(runs):
         low, high = runs[0]["interval"]
         return f"{shares[0]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
     return f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares):.1f} ({len(runs)} seeds)"
+
+
+def _one_answer(runs: Sequence[Mapping[str, Any]]) -> bool:
+    """One run, or several on the same images that all predict the same, since seeds change nothing in the model."""
+    drawn = any(run["split"]["seed"] is not None for run in runs)
+    return len(runs) == 1 or (not drawn and len({json.dumps(run["predicted"]) for run in runs}) == 1)
 
 
 def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> str:

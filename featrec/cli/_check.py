@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from featrec.cli._numbers import threads
 from featrec.cli._terminal import verbosity
 from featrec.exceptions import InputError
 
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "- reads paths from the standard input",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object: n_images, damaged (path, reason) and skipped")
-    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
 
 
 def run(arguments: argparse.Namespace) -> int:

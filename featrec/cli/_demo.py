@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from featrec.cli._models import make_recipe
+from featrec.cli._numbers import seed
 from featrec.cli._recipes import print_recipes
 from featrec.cli._terminal import verbosity
 
@@ -24,7 +25,7 @@ Next, with pictures of your own, in a folder for each class:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is drawn."""
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of the pictures and the models (0)")
+    parser.add_argument("--seed", metavar="N", type=seed, default=0, help="of the images and the models (0)")
 
 
 def run(arguments: argparse.Namespace) -> int:

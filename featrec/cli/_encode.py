@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featrec.cli._failures import report
+from featrec.cli._models import read_model
+from featrec.cli._numbers import count, threads
+from featrec.cli._outputs import check_outputs
 from featrec.cli._terminal import say
 from featrec.exceptions import EmptyBagWarning, ImageError, InputError
 
@@ -44,11 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", metavar="FILE.npy", type=Path, required=True, help="float32, a row for each picture; numpy.load opens it"
     )
-    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
     parser.add_argument(
         "--save-every",
         metavar="N",
-        type=_count,
+        type=count,
         default=LARGEST_BLOCK,
         help=f"a kill loses so many pictures at most ({LARGEST_BLOCK}, fewer where their codes are long)",
     )
@@ -60,11 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Encode, block by block; 1 where pictures could not be used, after all others have been encoded."""
     from featrec.cli._codes_file import CodesFile
     from featrec.cli._pictures import gather
-    from featrec.persistence import load
 
     out = arguments.out
     _check_out(out)
-    encoding = _Encoding(load(arguments.model), arguments.model)
+    encoding = _Encoding(read_model(arguments.model), arguments.model)
     pictures = gather(arguments.files)
     with CodesFile(out, _task(arguments.model, pictures), len(pictures), fresh=arguments.restart) as file:
         _refuse_existing(file, arguments.force)
@@ -217,10 +219,7 @@ def _inside(model: Any) -> Any:
 def _check_out(out: Path) -> None:
     if out.suffix != ".npy":
         raise InputError(f"--out names a file of numpy's, which ends in .npy; got {str(out)!r}")
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; name the file to write, such as {out / 'codes.npy'}")
-    if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
+    check_outputs(out, example="codes.npy")
 
 
 def _names_file(out: Path) -> Path:
@@ -241,8 +240,8 @@ def _write_names(pictures: Pictures, file: CodesFile) -> None:
     growing = target.with_name(target.name + ".part")
     with open(growing, "w", newline="", encoding="utf-8", errors="surrogateescape") as table:
         writer = csv.writer(table, lineterminator="\n")
-        writer.writerow(["row", "path", "error"])
-        writer.writerows((row, pictures.name(row), reasons.get(row, "")) for row in range(len(pictures)))
+        writer.writerow(["row", "path", "label", "error"])
+        writer.writerows((row, pictures.name(row), pictures.labels[row], reasons.get(row, "")) for row in range(len(pictures)))
         table.flush()
         os.fsync(table.fileno())
     os.replace(growing, target)
@@ -259,9 +258,3 @@ def _told(file: CodesFile) -> int:
     if failed:
         sys.stderr.write(f"featrec: {failed:,} of {file.n_rows:,} pictures could not be used; their codes are zero\n")
     return 1 if failed else 0
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a number of pictures is 1 or more; got {text}")
-    return int(text)

@@ -88,7 +88,10 @@ def _hold_out(pictures: ImageFolder, share: float, seed: int) -> tuple[ImageFold
 
 
 def _share(text: str) -> float:
-    share = float(text)
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
     if not 0 <= share < 1:
         raise argparse.ArgumentTypeError(f"a share is at least 0 and less than 1, such as 0.2; got {text}")
     return share

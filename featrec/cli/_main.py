@@ -105,7 +105,8 @@ def _fail(message: str) -> int:
 
 def _one_line(error: Exception) -> str:
     """What is said about an error; one that featrec does not raise on purpose is named and can be looked into."""
-    message = " ".join(str(error).split())
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # which of several models, at which image
+    message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError):
         return message
     if message.startswith("cannot cache function"):  # numba, of a folder that cannot be written

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from featrec.cli._numbers import seed as number_of_seed
+from featrec.cli._numbers import threads
 from featrec.cli._terminal import verbosity
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network", "parse_options"]
+__all__ = ["NETWORK_FORM", "add_computing", "make_network", "make_recipe", "parse_network", "read_model"]
 
 NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N]"
 NETWORK_OPTIONS = ("layer", "preprocessing", "size")
@@ -22,8 +22,8 @@ NETWORK_OPTIONS = ("layer", "preprocessing", "size")
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
     """What decides how long it takes, and what is drawn."""
-    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="threads; -1, the default, uses all processors")
-    parser.add_argument("--seed", metavar="N", type=int, default=0, help="of everything that is drawn (0)")
+    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument("--seed", metavar="N", type=number_of_seed, default=0, help="of everything that is drawn (0)")
 
 
 def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
@@ -33,23 +33,6 @@ def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: 
     from featrec import recipes
 
     return _seeded(recipes.make(name, verbose=verbosity() if verbose is None else verbose, **options), seed)
-
-
-def parse_options(name: str, texts: Sequence[str]) -> dict[str, Any]:
-    """A recipe's options from ``NAME=VALUE``: values as in TOML; anything else is a text."""
-    from featrec.cli._bench_config import check_recipe
-
-    options = {}
-    for text in texts:
-        option, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"--set takes NAME=VALUE, such as n_words=400 or mirror=true; got {text!r}")
-        try:
-            options[option.strip()] = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            options[option.strip()] = value
-    check_recipe(name, options)
-    return options
 
 
 def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:
@@ -75,6 +58,15 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
         options[key] = _size(value) if key == "size" else value
         file = rest
     return file, options
+
+
+def read_model(path: str) -> Any:
+    """The model in a file that a command is given."""
+    from featrec.persistence import load
+
+    if not Path(path).exists():
+        raise InputError(f"there is no file {path!r}; a model is a file that 'featrec train' has written")
+    return load(path)
 
 
 def _size(value: str) -> tuple[int, int]:

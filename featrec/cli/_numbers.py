@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["count", "folds", "seconds"]
+__all__ = ["count", "folds", "seconds", "seed", "share", "threads"]
 
 
 def count(text: str) -> int:
@@ -15,6 +15,33 @@ def count(text: str) -> int:
 def folds(text: str) -> int:
     """How many folds."""
     return _whole(text, 2, "a number of folds")
+
+
+def seed(text: str) -> int:
+    """What decides all that is drawn."""
+    return _whole(text, 0, "a seed")
+
+
+def threads(text: str) -> int:
+    """How many threads; negative numbers count from all processors."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not value:
+        raise argparse.ArgumentTypeError(f"a number of threads is 1 or more, or -1 for all processors; got {text}")
+    return value
+
+
+def share(text: str) -> float:
+    """A part of a whole, which is 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"it lies between 0 and 1, such as 0.2; got {text}")
+    return value
 
 
 def seconds(text: str) -> float:

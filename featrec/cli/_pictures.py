@@ -10,7 +10,7 @@ from typing import Any
 
 from featrec.exceptions import InputError
 
-__all__ = ["Pictures", "gather", "name_of", "named", "picture_of"]
+__all__ = ["Pictures", "gather", "labels_of", "name_of", "named", "picture_of"]
 
 
 class Pictures:
@@ -22,12 +22,15 @@ class Pictures:
         The path of a file, or an image in an archive, which has a ``path`` and can be read.
     skipped : list of str, optional
         Paths of what was not taken in folders and archives.
+    labels : list of str, optional
+        Of each, empty where it is not known.
     """
 
     holds_images = True
 
-    def __init__(self, items: list[Any], skipped: list[str] | None = None):
+    def __init__(self, items: list[Any], skipped: list[str] | None = None, labels: list[str] | None = None):
         self.items = items
+        self.labels = [""] * len(items) if labels is None else labels
         self.skipped = skipped or []
 
     def __len__(self) -> int:
@@ -35,12 +38,13 @@ class Pictures:
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
-            return Pictures(self.items[key])
+            return Pictures(self.items[key], labels=self.labels[key])
         return picture_of(self.items[key])
 
     def take(self, rows: Iterable[int]) -> Pictures:
         """Some of them."""
-        return Pictures([self.items[row] for row in rows])
+        rows = list(rows)
+        return Pictures([self.items[row] for row in rows], labels=[self.labels[row] for row in rows])
 
     def name(self, position: int) -> str:
         """The path; in an archive the archive's goes before."""
@@ -70,8 +74,11 @@ def _stamp(path: str) -> Any:
 
 def gather(files: Iterable[str]) -> Pictures:
     """What the words of a command line name, in their order; no image is opened."""
-    skipped: list[str] = []
-    pictures = Pictures([item for file in files for item in named(file, skipped)], skipped)
+    pictures = Pictures([])
+    for file in files:
+        items, labels = list(named(file, pictures.skipped)), labels_of(file)
+        pictures.items += items
+        pictures.labels += [labels.get(name_of(item), "") for item in items]
     if not len(pictures):
         raise InputError(
             "no picture was named; give files, folders, archives or manifests, or their paths on the standard input"
@@ -109,6 +116,24 @@ def named(file: str, skipped: list[str] | None = None) -> Iterator[Any]:
         yield from _inside(file, [] if skipped is None else skipped)
     else:
         yield file
+
+
+def labels_of(file: str) -> dict[str, str]:
+    """The label of each image by its path, where a word names a manifest or class folders; nothing is known otherwise."""
+    import warnings
+
+    from featrec.datasets import ImageFolder
+    from featrec.exceptions import DatasetError
+
+    if file == "-":
+        return {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what was skipped is told once, by those who list the images
+            halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
+    except DatasetError:  # a file, or a folder without class folders
+        return {}
+    return {path: str(label) for half in halves for path, label in zip(half.paths, half.labels, strict=True)}
 
 
 def _inside(place: str, skipped: list[str]) -> list[Any]:

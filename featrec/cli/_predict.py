@@ -8,6 +8,8 @@ from itertools import islice
 from typing import Any
 
 from featrec.cli._failures import report
+from featrec.cli._models import read_model
+from featrec.cli._numbers import count, share
 from featrec.cli._pictures import name_of, named, picture_of
 from featrec.exceptions import ImageError, InputError
 
@@ -28,33 +30,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures, folders, archives or manifests; - reads paths from the standard input",
     )
     parser.add_argument("--json", action="store_true", help=f"JSON lines with path, label and the {TOP} highest scores")
-    parser.add_argument("--top", metavar="K", type=_count, help="give the K likeliest labels with their scores")
+    parser.add_argument("--top", metavar="K", type=count, help="give the K likeliest labels with their scores")
     parser.add_argument(
         "--min-confidence",
         metavar="P",
-        type=_probability,
+        type=share,
         help="give no label where the probability is less; needs a model with probabilities",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each picture; 1 where some could not be used, after the others have been answered."""
-    from featrec.persistence import load
-
-    model = load(arguments.model)
+    """Print a line for each image; 1 where some could not be used, after the others have been answered, 2 where none could."""
+    model = read_model(arguments.model)
     _check_confidence(model, arguments)
     items = (item for file in arguments.files for item in named(file))
     top = arguments.top or (TOP if arguments.json else int(arguments.min_confidence is not None))
-    failures = 0
+    answered = failures = 0
     while batch := list(islice(items, BATCH)):
         for path, answer in _answer(model, batch, top):
             if isinstance(answer, ImageError):
                 failures += 1
                 report([answer])
             else:
+                answered += 1
                 _doubt(answer, arguments.min_confidence)
                 print(_line(path, answer, arguments))
-    return 1 if failures else 0
+    if not answered and not failures:
+        raise InputError("no image was named; the standard input holds no path")
+    return 0 if not failures else 1 if answered else 2
 
 
 def _check_confidence(model: Any, arguments: argparse.Namespace) -> None:
@@ -141,16 +144,3 @@ def _scores(model: Any, pictures: Any, top: int) -> list[dict[Any, float]]:
 def _plain(label: Any) -> Any:
     """A label as Python's own type, which JSON can write."""
     return label.item() if hasattr(label, "item") else label
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a number of labels is 1 or more; got {text}")
-    return int(text)
-
-
-def _probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"a probability lies between 0 and 1; got {text}")
-    return value

@@ -8,7 +8,9 @@ from typing import Any
 
 from featrec.cli._failures import told
 from featrec.cli._folders import add_folder, read_split
-from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_options
+from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
+from featrec.cli._options import OPTION_HELP, parse_options
+from featrec.cli._outputs import check_outputs
 from featrec.cli._terminal import say
 from featrec.compilation import timed
 from featrec.exceptions import InputError
@@ -24,8 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--recipe", metavar="NAME", help="one of those that 'featrec recipes' lists, such as patches_kernel:digits"
     )
     model.add_argument("--cnn", metavar="FILE", help=f"a network as an ONNX file: {NETWORK_FORM}")
-    told = "an option of the recipe, such as mirror=true; again for another"
-    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=told)
+    parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="options", help=OPTION_HELP)
     parser.add_argument(
         "--probability",
         choices=["calibrated", "temperature"],
@@ -75,9 +76,6 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _check_output(out: Path, force: bool) -> None:
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; name the file to write, such as {out / 'model.featrec'}")
+    check_outputs(out, example="model.featrec")
     if out.exists() and not force:
         raise InputError(f"{out} exists; --force replaces it")
-    if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")

@@ -111,7 +111,8 @@ def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[
     missing = [name for name in (path, label) if name not in names]
     raise DatasetError(
         f"the manifest {manifest!r} has no column {' and no column '.join(map(repr, missing))} in its first line; "
-        f'it has {names}. Name them: ImageFolder.from_manifest(file, path="...", label="...").'
+        f"it has {names}. Rename the columns to {path!r} and {label!r} there, or in Python name them: "
+        'ImageFolder.from_manifest(file, path="...", label="...").'
     )
 
 
@@ -146,7 +147,12 @@ def _place(manifest: str, row: _Row, path: str, base: str) -> str:
         _refuse(manifest, row, path, "has a zero byte in it")
     place = os.path.normpath(os.path.join(base, text))
     if not place.startswith(os.path.join(base, "")):
-        _refuse(manifest, row, path, f"leads out of {base!r}; root=... names a folder that all pictures lie below")
+        _refuse(
+            manifest,
+            row,
+            path,
+            f"leads out of {base!r}; put the manifest above all images, or in Python name their folder: root=...",
+        )
     return place
 
 
@@ -180,7 +186,7 @@ def _pictures(
             manifest,
             missing[0],
             path,
-            f"names no file{others}; paths start at {base!r}. Correct them or root=...,{hint} or take the rows out",
+            f"names no file{others}; paths start at {base!r}. Correct them (in Python or root=...),{hint} or take the rows out",
         )
     return pictures
 

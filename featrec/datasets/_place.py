@@ -48,7 +48,7 @@ def _refuse_file(path: str) -> NoReturn:
         )
     raise DatasetError(
         f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; a manifest ends in .csv; "
-        "one picture is read by featrec.images.read_image."
+        "a single image goes to 'featrec predict', or in Python to featrec.images.read_image."
     )
 
 
@@ -77,7 +77,8 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
         shown = shown if len(shown) <= 8 else [*shown[:8], "..."]
         raise DatasetError(
             f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
-            "Name the two folders (train=..., test=...); one folder of classes is read by ImageFolder(path)."
+            "Rename the two folders, or in Python name them (train=..., test=...); one folder of classes is read by "
+            "ImageFolder(path)."
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._dense_codes import soft_words
@@ -130,5 +129,7 @@ def spacing(words: np.ndarray) -> float:
     """The mean distance between a word and the word nearest to it; 1 where there is none, or all are one."""
     if len(words) == 1:
         return 1.0
+    from sklearn.neighbors import NearestNeighbors  # 0.1 s and more, which models without this encoder do not pay
+
     distances, _ = NearestNeighbors(n_neighbors=1).fit(words).kneighbors()
     return float(distances.mean()) or 1.0

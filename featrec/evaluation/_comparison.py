@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,8 @@ class ModelResult:
     n_bytes : int or None
         The size of the saved model's file.
     y_pred : array of shape (n,)
+    n_unreadable : int
+        Images that could not be read, whose labels the model guessed from nothing (``on_error="empty"``).
     compile_seconds : float
         Of what was compiled in this process while the model was fitted and asked, once on a machine; in no other figure.
     """
@@ -59,6 +62,7 @@ class ModelResult:
     width: int | None
     n_bytes: int | None
     y_pred: np.ndarray
+    n_unreadable: int = 0
     compile_seconds: float = 0.0
 
 
@@ -107,6 +111,8 @@ class Comparison:
         Where the judged images lie, in the order of `y_true` and of each `y_pred`; None where they came without paths.
     remarks : tuple of str
         What to know of labels that no image has.
+    n_dropped : int
+        Damaged files that ``ImageFolder(on_error="drop")`` left out of the images that were given.
     """
 
     results: tuple[ModelResult, ...]
@@ -118,6 +124,7 @@ class Comparison:
     y_true: np.ndarray
     paths: tuple[str | None, ...] | None = None
     remarks: tuple[str, ...] = ()
+    n_dropped: int = 0
 
     def __getitem__(self, name: str) -> ModelResult:
         for result in self.results:
@@ -216,7 +223,15 @@ class Comparison:
 
     def _sentences(self) -> list[str]:
         compiling = ["What was compiled, once on this machine, is not in the seconds of fits and predictions."]
-        return [self._basis(), *self.verdict(), *self.remarks, *(compiling if self._compiled() else [])]
+        return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
+
+    def _unreadable(self) -> Iterator[str]:
+        """What a reader should know of images that could not be read."""
+        for result in self.results:
+            if result.n_unreadable:
+                yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
+        if self.n_dropped:
+            yield f'{self.n_dropped} damaged images were left out (on_error="drop").'
 
     def _basis(self) -> str:
         counts = np.unique(self.y_true, return_counts=True)[1]

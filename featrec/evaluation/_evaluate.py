@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,15 +72,15 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     return _report(y_true, y_pred, _known_classes(model), groups, spent, confidence, failed, count_dropped(X))
 
 
-def count_dropped(X: Any) -> int:
-    """How many damaged files the folder left out that holds the images."""
-    dropped = getattr(X, "dropped", None)
-    return len(dropped) if isinstance(dropped, Failures) else 0
+def count_dropped(*folders: Any) -> int:
+    """How many damaged files were left out of the folders that hold the images; halves of one may share their list."""
+    lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
+    return sum(map(len, lists.values()))
 
 
 def check_confidence(confidence: float) -> None:
     """A share strictly between 0 and 1."""
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise InputError(f"confidence lies between 0 and 1, such as 0.95; got {confidence!r}")
 
 

@@ -19,6 +19,7 @@ from featrec.evaluation._labels import as_labels
 from featrec.evaluation._located import located
 from featrec.evaluation._preflight import naming
 from featrec.exceptions import FeatrecError
+from featrec.lazy import unreadable_rows
 from featrec.persistence import model_bytes
 
 __all__ = ["Run", "is_network", "learns_from_pixels", "run_model"]
@@ -36,26 +37,28 @@ class Run:
     predict_seconds: float | None = None
     width: int | None = None
     n_bytes: int | None = None
+    n_unreadable: int = 0
     compile_seconds: float = 0.0
 
 
 def run_model(name: str, model: Any, parts: list[Part]) -> Run:
     """Fit a model on each part and predict."""
-    fit_seconds, predict_seconds, compile_seconds = [], 0.0, 0.0
+    fit_seconds, predict_seconds, compile_seconds, n_unreadable = [], 0.0, 0.0, 0
     predictions: list[np.ndarray] = []
     for part in parts:
         with naming(f"while fitting the model {name!r}"), located(part.fit), timed() as fit:
             fitted = clone(model).fit(part.fit.taken(), part.y_fit)
-        with naming(f"while asking the model {name!r}"), located(part.judge):
+        with naming(f"while asking the model {name!r}"), located(part.judge), unreadable_rows(len(part.judge)) as unreadable:
             predicted, ask = timed_predictions(fitted, part.judge.taken())
         predictions.append(as_labels(predicted, len(part.judge), what=f"what the model {name!r} predicts"))
         fit_seconds.append(fit.seconds)
         predict_seconds += ask.seconds
         compile_seconds += fit.compile_seconds + ask.compile_seconds
+        n_unreadable += len(unreadable)
     y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.judge.rows for part in parts]))]
     mean_fit = None if isinstance(model, FrozenEstimator) else float(np.mean(fit_seconds))
     width = _width(fitted, parts[-1].judge.first())
-    return Run(y_pred, mean_fit, predict_seconds, width, _size(fitted), compile_seconds)
+    return Run(y_pred, mean_fit, predict_seconds, width, _size(fitted), n_unreadable, compile_seconds)
 
 
 def is_network(model: Any) -> bool:

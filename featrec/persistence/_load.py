@@ -17,6 +17,7 @@ from featrec.exceptions import ModelFileError, VersionWarning
 from featrec.persistence._archive import MAX_BYTES, SCHEMA, plain_zip, unpack
 from featrec.persistence._attributes import check_attributes, check_keys
 from featrec.persistence._bounds import check_bounds
+from featrec.persistence._builder import build, is_known
 from featrec.persistence._foreign import refuse_foreign
 from featrec.persistence._large_arrays import Content, content_size, place, stand_in
 from featrec.persistence._names import INTERNALS, private_module
@@ -94,14 +95,15 @@ def _printable(text: str) -> str:
 def _rebuild(members: dict[str, Content], trusted: list[str], max_bytes: int, notice: str) -> Any:
     schema, names = _read_schema(members, max_bytes)
     check_bounds(schema, members)
-    members[SCHEMA] = json.dumps(schema).encode()
-    _refuse_untrusted(members, names, trusted)
+    known = is_known(schema, frozenset(names))
+    if not known:
+        members[SCHEMA] = json.dumps(schema).encode()
+        _refuse_untrusted(members, names, trusted)
     _check_attributes(schema)
-    members[SCHEMA] = json.dumps(schema).encode()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", InconsistentVersionWarning)
-            model = _build(schema, members, [*names, *INTERNALS, *trusted])
+            model = build(schema, members) if known else _build_by_skops(schema, members, [*names, *INTERNALS, *trusted])
     except Exception as error:
         why = f" It was {notice}" if notice else ""
         raise ModelFileError(f"its parts do not fit together ({error!r}); save the model again.{why}") from error
@@ -110,10 +112,11 @@ def _rebuild(members: dict[str, Content], trusted: list[str], max_bytes: int, no
     return model
 
 
-def _build(schema: Any, members: dict[str, Content], trusted: list[str]) -> Any:
+def _build_by_skops(schema: Any, members: dict[str, Content], trusted: list[str]) -> Any:
     """The model, its large arrays put in afterwards, as they are."""
     from skops.io import loads
 
+    members[SCHEMA] = json.dumps(schema).encode()
     small = {name: stand_in() for name, content in members.items() if not isinstance(content, bytes)}
     if small:
         arrays = {array.tobytes(): cast(np.ndarray, members[name]) for name, array in small.items()}

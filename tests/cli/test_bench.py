@@ -54,7 +54,7 @@ def test_a_run_in_a_fresh_process_says_everything(config, capsys):
     assert "[1/1] textures, n_train=4, n_test=3, the standard split, seed 0, tiny_knn: " in captured.err
     assert "textures, n_train=4, n_test=3, the standard split" in captured.out
     (row,) = map(json.loads, config.with_suffix(".jsonl").read_text().splitlines())
-    assert row["n_train"], row["n_test"] == (32, 24)
+    assert (row["n_train"], row["n_test"]) == (32, 24)
     assert row["interval"][0] < row["accuracy"] < row["interval"][1]
     assert set(row["fit_steps"]) == set(row["predict_steps"]) == {"tinyimage", "kneighborsclassifier"}
     assert sum(row["fit_steps"].values()) <= row["fit_seconds"] * 1.01 + 1e-3

@@ -7,6 +7,7 @@ model it is made of and how. Nothing of pytest is in here: a crash, a hang or a 
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import io
 import json
 import os
@@ -448,6 +449,7 @@ def main(start: int, stop: int, folder: str) -> None:
         model = load(file)
         originals[kind] = file.read_bytes()
         expected[kind] = model.predict(given), scores(model, given)
+    importlib.import_module("skops.io")  # which only unusual files need, and which imports what unpickles things of its own
     _watch()
     for number in range(start, stop):
         kind, family = kind_and_family(number)
