@@ -11,7 +11,7 @@ from featrec.cli import _bench_cell, _train, main
 from featrec.compilation import Spent
 from featrec.compiled._compilations import COMPILATIONS
 from featrec.datasets import load_dataset
-from featrec.evaluation import compare, evaluate
+from featrec.evaluation import _plan, compare, evaluate
 
 WAIT = 0.2  # what a pretended compilation takes
 
@@ -62,6 +62,14 @@ def test_a_comparison_shows_it_apart_and_once(cold):
     assert ["0.400" in row for row in rows] == [row.startswith("cold") for row in rows]
     assert "What was compiled, once on this machine, is not in the seconds" in str(comparison)
     assert json.loads(comparison.to_json())["results"][0]["compile_seconds"] >= 0
+
+
+def test_what_the_checks_before_the_first_fit_compile_is_the_models(cold, monkeypatch):
+    monkeypatch.setattr(Compiling, "todo", ())
+    monkeypatch.setattr(_plan, "check_model", lambda name, *given: compile_something() if name == "cold" else None)
+    comparison = compare({"warm": Compiling(), "cold": Compiling()}, X, Y, test=(X, Y))
+    assert comparison["cold"].compile_seconds == pytest.approx(WAIT)
+    assert comparison["warm"].compile_seconds == 0
 
 
 def test_without_compiling_there_is_no_column(monkeypatch):
