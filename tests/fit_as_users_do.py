@@ -18,6 +18,7 @@ from featrec.datasets import ImageFolder, load_dataset
 from featrec.exceptions import InputError
 from featrec.persistence import load, save
 from featrec.recipes import _warm
+from featrec.recipes._names import variants
 
 
 def specialisations():
@@ -43,6 +44,7 @@ def batches(folder, n):
     files = ImageFolder(folder)
     return {
         "color": (color, labels),
+        "of one size": (np.stack([cv2.resize(image, (96, 96)) for image in color]), labels),
         "gray and deep": ([image.astype(np.uint16) * 200 if i % 2 else image for i, image in enumerate(gray)], labels),
         "floats": ([image / 255 for image in gray], labels),
         "a stack": (stack, labels),
@@ -65,22 +67,22 @@ def use(name, images, labels, file):
     return 1
 
 
-def main(how):
-    names = [name for name in recipes.names() if not _warm.reason_against(name)]
+def main(how, chosen):
+    names = [name for name in chosen or variants() if not _warm.reason_against(name)]
     if how == "few":
         for name in names:
-            _warm.use(recipes.make(name))
+            _warm.use(_warm.small(name))
     ready, n_fits = specialisations(), dict.fromkeys(names, 0)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "images").mkdir()
-        given = batches(Path(folder) / "images", 16 if how == "few" else 48)
+        given = batches(Path(folder) / "images", 12 if how == "few" else 40)
         if how == "few":
             given = {kind: given[kind] for kind in ("color", "gray and deep", "files")}
         for name in names:
             for images, labels in given.values():
                 n_fits[name] += use(name, images, labels, Path(folder) / "model")
     missing = specialisations() - ready if how == "few" else compiled()
-    print("\n".join(sorted(missing)))
+    sys.stdout.write("\n".join(sorted(missing)))
     never = [name for name, n in n_fits.items() if not n]
     if never:
         sys.exit(f"never fitted: {never}")
@@ -88,4 +90,4 @@ def main(how):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

@@ -109,6 +109,8 @@ def _one_line(error: Exception) -> str:
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError):
         return message
+    if message.startswith("cannot cache function"):  # numba, of a folder that cannot be written
+        return f"{message}; name a folder that can be written: export NUMBA_CACHE_DIR=FOLDER ('featrec doctor' says more)"
     if isinstance(error, ImportError):
         return f"{message}; 'featrec doctor' says how to mend it"
     if isinstance(error, OSError):

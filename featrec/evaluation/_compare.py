@@ -159,7 +159,7 @@ def _result(name: str, run: Run, kind: str, plan: Plan, classes: np.ndarray, con
         images_per_second=None if run.predict_seconds is None else len(right) / max(run.predict_seconds, 1e-9),
         width=run.width,
         n_bytes=run.n_bytes,
-        compile_seconds=run.compile_seconds,
+        compile_seconds=run.compile_seconds + plan.compile_seconds.get(name, 0.0),
         y_pred=run.y_pred,
         n_unreadable=run.n_unreadable,
     )

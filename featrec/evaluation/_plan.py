@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.frozen import FrozenEstimator
 
+from featrec.compilation import timed
 from featrec.evaluation._folds import Part, parts_of
 from featrec.evaluation._labels import all_classes, as_labels, count_items, paths_of
 from featrec.evaluation._predictions import foreign_labels, predictions_of
@@ -18,7 +19,10 @@ __all__ = ["Plan", "planned"]
 
 
 class Plan(NamedTuple):
-    """Who learns from what and is judged on what; `given` are the predictions of other programs, `known` all labels."""
+    """Who learns from what and is judged on what.
+
+    `given` are the predictions of other programs, `known` all labels, `compile_seconds` what the checks compiled for a model.
+    """
 
     parts: list[Part]
     y_true: np.ndarray
@@ -27,6 +31,7 @@ class Plan(NamedTuple):
     known: np.ndarray
     paths: tuple[str | None, ...] | None
     remarks: tuple[str, ...]
+    compile_seconds: dict[str, float]
 
 
 def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, groups: Any) -> Plan:
@@ -48,9 +53,12 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
     fitted = {name: model for name, model in models.items() if name not in given}
     if not all(isinstance(model, FrozenEstimator) for model in fitted.values()):
         _check_classes(parts)
+    compile_seconds = {}
     for name, model in fitted.items():
-        check_model(name, model, parts[0], y_true)
-    return Plan(parts, y_true, n_folds, given, known, paths, tuple(_remarks(y, y_true, given)))
+        with timed() as spent:
+            check_model(name, model, parts[0], y_true)
+        compile_seconds[name] = spent.compile_seconds
+    return Plan(parts, y_true, n_folds, given, known, paths, tuple(_remarks(y, y_true, given)), compile_seconds)
 
 
 def _check_classes(parts: list[Part]) -> None:

@@ -24,7 +24,8 @@ from featrec.recipes._names import RECIPES, make, resolve, variants
 __all__ = ["Warmed", "warm"]
 
 SIDE = 64
-N_IMAGES = 28  # of two classes; with fewer, ORB has too few descriptors for its words
+N_IMAGES = 24  # of two classes
+N_WORDS = 32  # how many there are decides how long a fit takes, not what is compiled for it
 
 
 class Row(NamedTuple):
@@ -108,7 +109,8 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     left_out = {name: reason for name in wanted if (reason := reason_against(name))}
     rows: list[Row] = []
     todo = _in_order([name for name in wanted if name not in left_out])
-    _tell(verbose, f"compiling what {len(todo)} recipes need into {cache.folder}")
+    need = "1 recipe needs" if len(todo) == 1 else f"{len(todo)} recipes need"
+    _tell(verbose, f"compiling what {need} into {cache.folder}")
     # One process more than processors, because now and then one waits for a loop that another compiles.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
@@ -149,12 +151,19 @@ def _warm_one(name: str) -> Row:
     try:
         with warming(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            use(make(name))
+            use(small(name))
         problem = ""
     except Exception as error:  # one recipe that fails must not cost what the others need
         problem = " ".join(f"{type(error).__name__}: {error}".split())
     after = compiled_so_far()
     return Row(name, after.n_loops - before.n_loops, after.seconds - before.seconds, problem)
+
+
+def small(name: str) -> Any:
+    """The model of a recipe, with few words where it has words."""
+    recipe, _ = resolve(name)
+    has_words = "n_words" in inspect.signature(RECIPES[recipe]).parameters
+    return make(name, n_words=N_WORDS) if has_words else make(name)
 
 
 def use(model: Any) -> None:
@@ -168,7 +177,10 @@ def use(model: Any) -> None:
 
 
 def _images() -> list[np.ndarray]:
-    """Squares of chance, whose corners are keypoints; some of each kind that is a type of its own for the compiler."""
+    """Squares of chance, whose corners are keypoints; some of each kind that is a type of its own for the compiler.
+
+    All of one size, which HOG without Resize asks for.
+    """
     random = np.random.default_rng(0)
     found = []
     for index in range(N_IMAGES):
@@ -183,8 +195,7 @@ def _kinds(image: np.ndarray) -> list[np.ndarray]:
     read_only = image.copy()
     read_only.setflags(write=False)
     deep = image.astype(np.uint16) * 257
-    smaller = np.ascontiguousarray(image[: SIDE // 2])
-    return [image, read_only, smaller, deep, (image / 255).astype(np.float32), image / 255, image]
+    return [image, image, read_only, deep, (image / 255).astype(np.float32), image / 255]
 
 
 def _told(row: Row) -> str:

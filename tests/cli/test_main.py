@@ -46,6 +46,11 @@ def test_the_exit_code_is_that_of_the_command(command):
         (FileNotFoundError(2, "No such file or directory", "a.png"), "featrec: error: No such file or directory: 'a.png'\n"),
         (OSError("disk full"), "featrec: error: disk full\n"),
         (ImportError("libGL.so.1: no"), "featrec: error: libGL.so.1: no; 'featrec doctor' says how to mend it\n"),
+        (
+            RuntimeError("cannot cache function 'vlad': no locator available for file 'x.py'"),
+            "featrec: error: cannot cache function 'vlad': no locator available for file 'x.py'; name a folder that can be "
+            "written: export NUMBA_CACHE_DIR=FOLDER ('featrec doctor' says more)\n",
+        ),
         (KeyError("x"), "featrec: error: KeyError: 'x' (--debug shows where)\n"),
         (KeyboardInterrupt(), "featrec: error: interrupted; what was announced as saved is there\n"),
     ],
