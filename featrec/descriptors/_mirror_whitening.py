@@ -13,7 +13,7 @@ GROUP = 4
 
 
 class MirrorWhitening(NamedTuple):
-    """A patch times `basis`, less `offsets`, is white; of the mirrored patch all columns but the first `n_even` change their sign."""
+    """A patch times `basis`, less `offsets`, is white; in the mirror all columns but the first `n_even` change their sign."""
 
     basis: np.ndarray
     offsets: np.ndarray

@@ -73,7 +73,7 @@ def test_codes_are_near_those_of_the_chain_in_floats(grid, overlap):
     expected = chain.fit_transform(white)
     away = model.transform(X) - expected
     assert np.abs(away).max() < 0.1 * expected.max()
-    assert np.sqrt(np.mean(away**2)) < 0.01 * expected.std()
+    assert np.sqrt(np.mean(away**2)) < 0.03 * expected.std()
 
 
 def test_an_image_and_its_mirror_image_have_one_code():
