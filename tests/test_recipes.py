@@ -118,7 +118,7 @@ def test_hard_pictures_go_through_every_recipe_with_one_warning(recipe, shapes):
     assert np.isfinite(codes).all()
     told = [str(w.message) for w in caught]
     assert all(issubclass(w.category, EmptyBagWarning) for w in caught), told
-    encoders = {"bagofwords", "spatialpyramid"}
+    encoders = {"bagofwords", "spatialpyramid", "patchcodes"}
     takes_bags = any(name.rpartition("__")[2] in encoders for name in model.get_params())
     assert len(told) == (2 if takes_bags else 0), "one warning for transform and one for predict"
     if "featureunion" not in dict(model.steps):
@@ -363,7 +363,8 @@ def test_names_describe_and_make():
         ["tiny_knn", "color_forest", "hog_svm", "orb_knn"],
         ["phow_svm", "vlad_svm", "fisher_svm", "fisher_lbp_svm"],
     )
-    assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", "patches_ridge", "patches_kernel", "patches_compact", "cnn_svm", *NETWORKS]
+    patches = ["patches_ridge", "patches_kernel", "patches_compact"]
+    assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", *patches, "cnn_svm", *NETWORKS]
     assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
     assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
     with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; there are .* Did you mean 'bovw_svm'"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from numbers import Integral
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from featrec.base import (
     real_number,
     refuse_empty,
     sample_descriptors,
+    warn_of_empty_bags,
 )
 from featrec.compiled._dot_products import has_integer_dot
 from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas
@@ -27,8 +29,9 @@ from featrec.descriptors._mirror_whitening import MirrorWhitening
 from featrec.descriptors._patch_table import patch_table
 from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, _whole_numbers
 from featrec.descriptors._sizes import check_sizes
-from featrec.exceptions import ImageError, InputError
+from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images
+from featrec.lazy import Failure, Failures, Images
 from featrec.parallel import one_inner_thread
 
 __all__ = ["PatchCodes"]
@@ -72,8 +75,8 @@ class PatchCodes(GlobalExtractor):
     max_patches : int, default=100_000
         The size of the sample from which whitening and words are learned.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or is smaller than a patch: an error that names it, or a row of zeros,
-        with one warning that counts them and ``failures_`` that lists them.
+        What happens to an image that cannot be read: an error that names it, or a row of zeros, with one warning that
+        counts them and ``failures_`` that lists them. An image smaller than a patch always has a row of zeros.
     cache : path or DescriptorCache, optional
         A folder where codes are kept. See :class:`DescriptorCache`.
     random_state : int, RandomState or None, default=None
@@ -205,6 +208,10 @@ class PatchCodes(GlobalExtractor):
         self._learn(sample.descriptors)
         return self
 
+    def extract(self, image: Any) -> np.ndarray:
+        """Describe one image: an array, a path, encoded bytes or a PIL image; zeros where it is smaller than a patch."""
+        return np.nan_to_num(super().extract(image), copy=False)
+
     def _learn(self, patches: np.ndarray) -> None:
         with one_inner_thread():
             whitening = MirrorWhitening.of(patches, int(self.size), float(self.epsilon), bool(self.mirror))
@@ -242,10 +249,7 @@ class PatchCodes(GlobalExtractor):
         self._check_fits()
         size, (height, width) = int(self.size), images.shape[1:3]
         if min(height, width) < size:
-            raise ImageError(
-                f"PatchCodes cuts patches of {size}×{size} pixels; got an image of {height}×{width}. "
-                "Put Resize((height, width)) before it, or make size smaller."
-            )
+            return np.full((len(images), self.n_features_out_), np.nan, np.float32)
         channels = [as_gray(image) if self.color_ == "gray" else as_rgb(image) for image in images]
         numbers, unit = _whole_numbers(np.stack(channels).reshape(len(images), height, -1))
         codes = np.empty((len(images), self.n_features_out_), np.float32)
@@ -273,6 +277,15 @@ class PatchCodes(GlobalExtractor):
                 f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]}; its parameters now ask "
                 f"for {wanted[0]} and {wanted[1]}. Fit again."
             )
+
+    def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
+        """Images smaller than a patch, which come as NaN, have rows of zeros and one warning that counts them."""
+        codes, failures = super()._collected(parts, images)
+        empty = np.isnan(codes[:, 0])
+        codes[empty] = 0
+        if not failures:
+            warn_of_empty_bags(int(empty.sum()), len(codes), type(self).__name__)
+        return codes, failures
 
     def _blocks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Words, what takes their points' zero off, and limits, in blocks as the loop takes them; zeros fill up the last."""

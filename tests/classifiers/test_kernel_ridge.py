@@ -367,3 +367,67 @@ def test_model_file_gives_the_same_scores(arguments, tmp_path):
     model = KernelRidgeClassifier(random_state=0, **arguments).fit(X, y)
     save(model, tmp_path / "model.featrec")
     np.testing.assert_array_equal(load(tmp_path / "model.featrec").decision_function(X), model.decision_function(X))
+
+
+@pytest.fixture
+def few_landmarks(monkeypatch, small_tiles):
+    """A weak preconditioner, so that there are rounds to make."""
+    monkeypatch.setattr("featrec.classifiers._iterative_ridge.LANDMARKS", 20)
+    monkeypatch.setattr("featrec.classifiers._iterative_ridge.ROWS", 64)
+
+
+@pytest.mark.parametrize("kernel, alpha", [("rbf", 0.03), ("linear", 3.0)])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_conjugate_gradients_find_the_exact_solution(few_landmarks, kernel, alpha, n_classes):
+    X, y = material(n_classes=n_classes)
+    Z, _ = material(seed=1)
+    options = {"kernel": kernel, "gamma": 1.5, "alphas": alpha}
+    expected = KernelRidgeClassifier(**options).fit(X, y).decision_function(Z)
+    model = KernelRidgeClassifier(solver="cg", **options).fit(X, y)
+    np.testing.assert_allclose(model.decision_function(Z), expected, atol=0.01)
+
+
+def test_conjugate_gradients_choose_as_the_factor_does(few_landmarks):
+    X, y = material(spread=0.5)
+    options = {"alphas": (0.02, 0.1, 0.6, 3.0), "random_state": 0}
+    exactly = KernelRidgeClassifier(**options).fit(X, y)
+    model = KernelRidgeClassifier(solver="cg", **options).fit(X, y)
+    np.testing.assert_allclose(model.held_out_scores_, exactly.held_out_scores_, atol=0.04)
+    assert len(set(model.held_out_scores_)) > 1
+    assert model.held_out_scores_[options["alphas"].index(model.alpha_)] == model.held_out_scores_.max()
+
+
+def test_conjugate_gradients_tell_their_rounds_and_give_up(few_landmarks, monkeypatch, capsys):
+    X, y = material()
+    KernelRidgeClassifier(solver="cg", alphas=0.1, verbose=1).fit(X, y)
+    assert "rounds of conjugate gradients for a penalty of 0.1" in capsys.readouterr().err
+    monkeypatch.setattr("featrec.classifiers._iterative_ridge.MOST_ROUNDS", 1)
+    with pytest.raises(InputError, match=r'come to an end after 1 rounds with a penalty of 1e-05; .* solver="cholesky"'):
+        KernelRidgeClassifier(solver="cg", alphas=1e-5).fit(X, y)
+
+
+def test_threads_give_the_same_model_by_conjugate_gradients(few_landmarks):
+    X, y = material()
+    first, second = (KernelRidgeClassifier(solver="cg", n_jobs=n, random_state=0).fit(X, y) for n in (1, 2))
+    np.testing.assert_array_equal(first.dual_coef_, second.dual_coef_)
+
+
+@pytest.mark.parametrize("options", [{}, {"solver": "cg"}, {"landmarks": 100}], ids=str)
+def test_bytes_take_a_quarter_and_predict_nearly_the_same(small_tiles, options, tmp_path):
+    X, y = material()
+    Z, _ = material(seed=1)
+    options = {"alphas": 0.1, "random_state": 0, **options}
+    expected = KernelRidgeClassifier(**options).fit(X, y).decision_function(Z)
+    model = KernelRidgeClassifier(dtype="int8", **options).fit(X, y)
+    assert model.X_fit_.dtype == np.int8
+    assert model.step_ == pytest.approx(np.sqrt(np.mean(X.astype(float) ** 2)) / 25.4)
+    np.testing.assert_allclose(model.decision_function(Z), expected, atol=0.05)
+    save(model, tmp_path / "model.featrec")
+    np.testing.assert_array_equal(load(tmp_path / "model.featrec").predict(Z), model.predict(Z))
+
+
+def test_codes_beyond_the_bytes_are_cut():
+    X, y = material()
+    model = KernelRidgeClassifier(dtype="int8", alphas=0.1).fit(X, y)
+    far = np.full((1, X.shape[1]), 1e6, np.float32)
+    np.testing.assert_array_equal(model.decision_function(far), model.decision_function(far * 10))

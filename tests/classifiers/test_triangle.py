@@ -157,3 +157,12 @@ def test_copy_is_another_one():
     other.cholesky()
     np.testing.assert_allclose(lower(triangle), np.tril(matrix(30)), atol=1e-6)
     np.testing.assert_allclose(lower(other), np.linalg.cholesky(matrix(30)), atol=1e-5)
+
+
+@pytest.mark.parametrize("n_tiles", [1, 3, 4])
+def test_products_before_it_is_factored(n_tiles):
+    whole, lead = matrix(75), 16 * n_tiles
+    x = np.random.default_rng(1).normal(size=(75, 2)).astype(np.float32)
+    triangle = filled(whole, 16)
+    np.testing.assert_allclose(triangle.times(x, n_jobs=2), whole @ x, atol=1e-5)
+    np.testing.assert_allclose(triangle.rows_below(n_tiles, x[:lead]), whole[lead:, :lead] @ x[:lead], atol=1e-5)

@@ -9,7 +9,7 @@ from featrec.compiled import _patch_codes as compiled
 from featrec.compiled._dot_products import has_integer_dot
 from featrec.descriptors import PatchCodes, Patches
 from featrec.encoders import SpatialPyramid, ThresholdCode
-from featrec.exceptions import FeatrecWarning, ImageError, InputError
+from featrec.exceptions import EmptyBagWarning, FailedImageWarning, ImageError, InputError
 from featrec.vocabularies import RandomVocabulary
 from tests.naive import patch_codes as naive
 
@@ -73,7 +73,7 @@ def test_codes_are_near_those_of_the_chain_in_floats(grid, overlap):
     expected = chain.fit_transform(white)
     away = model.transform(X) - expected
     assert np.abs(away).max() < 0.1 * expected.max()
-    assert np.sqrt(np.mean(away**2)) < 0.01 * expected.std()
+    assert np.sqrt(np.mean(away**2)) < 0.03 * expected.std()
 
 
 def test_an_image_and_its_mirror_image_have_one_code():
@@ -103,13 +103,24 @@ def test_sums_that_are_too_large_for_32_bits_are_split():
     assert codes.max() > 0
 
 
-def test_too_small_an_image_is_named_or_left_empty():
+def test_an_image_smaller_than_a_patch_has_a_row_of_zeros_and_is_counted():
     X = [*images(), np.zeros((3, 30, 3), np.uint8)]
-    with pytest.raises(ImageError, match=r"patches of 4×4 pixels; got an image of 3×30"):
+    model = PatchCodes(**ROOM).fit(X)
+    with pytest.warns(EmptyBagWarning, match="PatchCodes: 1 of 7 images gave no descriptors"):
+        codes = model.transform(X)
+    assert codes[:6].any(axis=1).all()
+    assert not codes[6].any()
+    assert not model.extract(X[6]).any()
+
+
+def test_an_image_that_cannot_be_read_has_a_row_of_zeros():
+    X = [*images(), b"no image"]
+    with pytest.raises(ImageError, match="image 6"):
         PatchCodes(**ROOM).fit(X[:6]).transform(X)
-    model = PatchCodes(**ROOM, on_error="empty").fit(X)
-    with pytest.warns(FeatrecWarning, match="1 of 7"):
+    model = PatchCodes(**ROOM, on_error="empty").fit(X[:6])
+    with pytest.warns(FailedImageWarning, match="1 of 7"):
         assert not model.transform(X)[6].any()
+    assert len(model.failures_) == 1
 
 
 def test_what_cannot_be_learned_is_refused():

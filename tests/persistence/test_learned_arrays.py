@@ -9,7 +9,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from featrec import Bag
 from featrec.classifiers import WideScaler
-from featrec.descriptors import AKAZE, BRISK, LBP, Whiten
+from featrec.descriptors import AKAZE, BRISK, LBP, PatchCodes, Whiten
 from featrec.encoders import (
     LLC,
     VLAD,
@@ -288,3 +288,29 @@ def test_a_pyramid_over_scikit_learns_words_is_counted_too():
         change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
 
     refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, 1000 numbers each")
+
+
+@pytest.mark.parametrize(
+    ("attribute", "change", "match"),
+    [
+        ("words_", lambda array: array[:, :4], r"words of shape \(5, 4\)"),
+        ("words_", lambda array: array.astype(np.float32), "type float32"),
+        ("word_scales_", lambda array: array[:2], r"scales of shape \(2,\)"),
+        ("basis_", lambda array: array[:, :7], "offsets of shape|words of shape"),
+        ("offsets_", lambda array: array + np.nan, "where finite float32"),
+    ],
+)
+def test_edited_patch_codes(attribute, change, match):
+    model = PatchCodes(5, size=3, random_state=0).fit(np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8))
+
+    def edit(schema, members):
+        change_array(members, schema["content"]["content"][attribute], change)
+
+    refused(edited(saved(model), edit), f"PatchCodes: .*({match})")
+
+
+@pytest.mark.parametrize("count", [3, -4, 1000])
+def test_patch_codes_with_another_number_of_symmetric_columns(count):
+    model = PatchCodes(5, size=3, random_state=0).fit(np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8))
+    model.n_even_ = count
+    refused(saved(model), f"PatchCodes: {count} symmetric columns of 12, where multiples of four are expected")
