@@ -1,6 +1,7 @@
 """Histograms of oriented gradients: the gradient of each pixel, cells of pixels, and normalised blocks of cells."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -19,48 +20,125 @@ ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
 # A direction that comes so close to the border of a bin, in half turns, is decided by NumPy's arctan2.
 DOUBT = 1e-6
+# For loops that are called by other loops alone: what Python and C would need to call them takes a fifth of their compiling.
+INNER: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+}
+
+
+def hog_grids(height, width, orientations, sizes):
+    """Of each size of cells their height and width, how many rows and columns they make, and where their votes begin."""
+    grids, start = np.empty((len(sizes), 5), np.int64), 0
+    for grid, (tall, wide) in zip(grids, sizes, strict=True):
+        grid[:] = tall, wide, height // tall, width // wide, start
+        start += grid[2] * grid[3] * orientations
+    return grids
+
+
+def hog_room(height, width, orientations, grids, frame=0):
+    """What loops over bytes work in: a band's places in the table and lengths, votes by cell, a sum for each cell; the band."""
+    rows, stride, cells = min(height, max(1, BAND // width)), width + 2 * frame, grids[:, 2] * grids[:, 3]
+    votes, sums = np.empty(cells.sum() * orientations), np.empty(cells.max(), np.float32)
+    padded = np.empty((rows + 2 * frame) * stride, np.uint8)
+    return (np.zeros(rows * stride, np.int32), np.empty(rows * stride, np.float32), votes, sums), padded
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def hog_bytes(images, table, orientations, sizes, block_height, block_width, norm, codes):
-    """Codes of 8-bit pictures, whose gradients are few enough for a table of bins.
+def hog_gray(images, height, width, table, orientations, grids, block_height, block_width, norm, room, codes):
+    """Codes of 8-bit images, whose gradients are few enough for a table of bins.
 
-    IN images (n, h, w, channels) uint8, table (511 * 511,) bins by dy and dx + 255, sizes (number, 2) the cells' rows
-    and columns; OUT codes (n, width) float32, the sizes' codes one after another.
+    IN images (n, h * w) uint8, table (511 * 511,) bins by dy and dx + 255, grids as `hog_grids` makes them, room as `hog_room`
+    makes it, for use within; OUT codes (n, width) float32, the sizes' codes one after another.
     """
-    count, height, width, channels = images.shape
-    rows = max(1, BAND // width)
-    index, lengths = np.empty(rows * width, np.int32), np.empty(rows * width, np.float32)
-    cells, sums = _workspace(height, width, orientations, sizes)
-    for i in range(count):
-        flat = images[i].reshape(-1)
+    index, lengths, cells, sums = room
+    rows, one = index.size // width, np.uintp(1)
+    for i in range(images.shape[0]):
         cells[:] = 0.0
-        start = 0
+        # A literal would have what is called with it compiled twice.
+        start = np.int64(0)
         while start < height:
             inner = 0 < start < height - 1
-            stop = min(start + rows, height - 1) if inner else start + 1
-            step = width if inner else 0
-            if channels == 1:
-                _gray_votes(flat, width, start, stop, step, index, lengths)
-            else:
-                _colour_votes(flat, channels, width, start, stop, step, index, lengths)
-            _count_votes(index, lengths, start, stop, height, width, table, orientations, sizes, cells)
+            stop = start + rows if inner else start + 1
+            stop = stop if stop < height - 1 or not inner else height - 1
+            step = np.uintp(width if inner else 0)
+            # In one run, the ends of rows are set right afterwards.
+            first, number = np.uintp(start * width), (stop - start) * width
+            for p in range(one, np.uintp(number - 1 if number > 1 else 1)):
+                q = first + p
+                dx = np.int32(np.int32(images[i, q + one]) - np.int32(images[i, q - one]))
+                dy = np.int32(np.int32(images[i, q + step]) - np.int32(images[i, q - step]))
+                index[p] = np.int32(dy * np.int32(TABLE_ROW)) + np.int32(dx + np.int32(TABLE_MIDDLE))
+                lengths[p] = math.sqrt(np.float32(np.int32(dx * dx) + np.int32(dy * dy)))
+            for end in range(2 * (stop - start)):
+                p = np.uintp(end // 2 * width + end % 2 * (width - 1))
+                q = first + p
+                dy = np.int32(np.int32(images[i, q + step]) - np.int32(images[i, q - step]))
+                index[p] = dy * np.int32(TABLE_ROW) + np.int32(TABLE_MIDDLE)
+                lengths[p] = abs(dy)
+            _count_votes(index, lengths, width, start, stop, table, orientations, grids, cells)
             start = stop
-        _all_blocks(cells, height, width, orientations, sizes, 255.0, block_height, block_width, norm, sums, codes[i])
+        _all_blocks(cells, grids, orientations, 255.0, block_height, block_width, norm, sums, codes[i])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def hog_codes(bins, lengths, height, width, orientations, sizes, block_height, block_width, norm, codes):
-    """Codes of pictures whose pixels have a bin and a length each.
+def hog_colour(
+    images, channels, height, width, table, orientations, grids, block_height, block_width, norm, room, padded, codes
+):
+    """The same for images of several channels, of which the first counts whose gradient is longest.
 
-    IN bins (n, h * w) int32, lengths (n, h * w) float32, sizes (number, 2); OUT codes (n, width) float32.
+    IN images (n, h * w * channels) uint8, and as hog_gray; padded, for use within, and room as `hog_room` makes them with the
+    frame of a pixel.
     """
-    table = np.arange(orientations).astype(np.uint32)
-    cells, sums = _workspace(height, width, orientations, sizes)
+    index, lengths, cells, sums = room
+    stride, one = width + 2, np.uintp(1)
+    rows, next_to_border = index.size // stride, 1 if height > 1 else 0
+    for i in range(images.shape[0]):
+        cells[:] = 0.0
+        start = np.int64(0)
+        while start < height:
+            stop = start + rows if start + rows < height else height
+            votes = np.uintp((stop - start) * stride - 2)
+            lengths[:] = np.float32(-1.0)
+            for channel in range(channels):
+                # In a frame that mirrors the pixels within, so that no gradient goes across the image's border.
+                for y in range(start - 1, stop + 1):
+                    inside = y if 0 <= y < height else next_to_border if y < 0 else height - 1 - next_to_border
+                    row, line = np.uintp((y - start + 1) * stride), np.uintp(inside * width * channels + channel)
+                    for x in range(np.uintp(width)):
+                        padded[row + one + x] = images[i, line + x * np.uintp(channels)]
+                    padded[row] = padded[row + np.uintp(2 if width > 1 else 1)]
+                    padded[row + np.uintp(width + 1)] = padded[row + np.uintp(width - 1 if width > 1 else 1)]
+                middle, below = np.uintp(stride), np.uintp(2 * stride + 1)
+                for p in range(votes):
+                    dx = np.int32(np.int32(padded[p + middle + np.uintp(2)]) - np.int32(padded[p + middle]))
+                    dy = np.int32(np.int32(padded[p + below]) - np.int32(padded[p + one]))
+                    square = np.float32(np.int32(dx * dx) + np.int32(dy * dy))
+                    longer = square > lengths[p]
+                    place = np.int32(dy * np.int32(TABLE_ROW)) + np.int32(dx + np.int32(TABLE_MIDDLE))
+                    index[p] = place if longer else index[p]
+                    lengths[p] = square if longer else lengths[p]
+            for p in range(votes):
+                lengths[p] = math.sqrt(lengths[p])
+            _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells)
+            start = stop
+        _all_blocks(cells, grids, orientations, 255.0, block_height, block_width, norm, sums, codes[i])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def hog_codes(bins, lengths, width, table, orientations, grids, block_height, block_width, norm, cells, sums, codes):
+    """Codes of images whose pixels have a bin and a length each.
+
+    IN bins (n, h * w) int32, lengths (n, h * w) float32, table (orientations,) each bin's own number, grids as `hog_grids`
+    makes them; for use within what `hog_room` makes; OUT codes (n, width) float32.
+    """
     for i in range(bins.shape[0]):
         cells[:] = 0.0
-        _count_votes(bins[i], lengths[i], 0, height, height, width, table, orientations, sizes, cells)
-        _all_blocks(cells, height, width, orientations, sizes, 1.0, block_height, block_width, norm, sums, codes[i])
+        _count_votes(bins[i], lengths[i], width, 0, bins.shape[1] // width, table, orientations, grids, cells)
+        _all_blocks(cells, grids, orientations, 1.0, block_height, block_width, norm, sums, codes[i])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -108,44 +186,6 @@ def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtfu
                 elif dx[pixel] == 0.0:
                     bins[pixel] = axes[3 if dy[pixel] < 0.0 else 1]
     return number
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _gray_votes(flat, width, start, stop, step, index, lengths):
-    """Rows `start` to `stop` in one run, whose ends of rows are set right afterwards.
-
-    IN flat (h * w,) uint8, step to the rows above and below; OUT index into the table and lengths, (pixels,).
-    """
-    first, last = start * width + 1, stop * width - 1
-    left, right, above, below = flat[first - 1 :], flat[first + 1 :], flat[first - step :], flat[first + step :]
-    inner_index, inner_lengths = index[1:], lengths[1:]
-    for i in range(np.uintp(max(0, last - first))):
-        dx = np.int32(right[i]) - np.int32(left[i])
-        dy = np.int32(below[i]) - np.int32(above[i])
-        inner_index[i] = np.int32(dy * np.int32(TABLE_ROW)) + np.int32(dx + np.int32(TABLE_MIDDLE))
-        inner_lengths[i] = math.sqrt(np.float32(np.int32(dx * dx) + np.int32(dy * dy)))
-    for row in range(start, stop):
-        for pixel in (row * width, row * width + width - 1):
-            down = np.int32(flat[pixel + step]) - np.int32(flat[pixel - step])
-            index[pixel - start * width] = down * TABLE_ROW + TABLE_MIDDLE
-            lengths[pixel - start * width] = abs(down)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _colour_votes(flat, channels, width, start, stop, step, index, lengths):
-    """Of the channels the first whose gradient is longest; IN and OUT as _gray_votes."""
-    for row in range(start, stop):
-        for x in range(width):
-            pixel = (row * width + x) * channels
-            aside = channels if 0 < x < width - 1 else 0
-            longest = -1
-            for channel in range(pixel, pixel + channels):
-                dx = int(flat[channel + aside]) - int(flat[channel - aside])
-                dy = int(flat[channel + step * channels]) - int(flat[channel - step * channels])
-                if dx * dx + dy * dy > longest:
-                    longest = dx * dx + dy * dy
-                    index[(row - start) * width + x] = dy * TABLE_ROW + dx + TABLE_MIDDLE
-            lengths[(row - start) * width + x] = math.sqrt(np.float32(longest))
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -239,98 +279,61 @@ def _whole_bins(across, down, turns, close, orientations, bins):
     return doubts
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _workspace(height, width, orientations, sizes):
-    """Room for the cells of all sizes, and for a sum of each cell of one."""
-    count, most = 0, 0
-    for size in range(sizes.shape[0]):
-        cells = (height // sizes[size, 0]) * (width // sizes[size, 1])
-        count += cells
-        most = max(most, cells)
-    return np.empty(count * orientations), np.empty(most, np.float32)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _count_votes(index, lengths, start, stop, height, width, table, orientations, sizes, cells):
-    """IN index, lengths (pixels of rows start to stop,), table of bins; IN and OUT cells of all sizes, flat."""
-    offset = 0
-    for size in range(sizes.shape[0]):
-        tall, wide = sizes[size]
-        rows, columns = height // tall, width // wide
-        for y in range(start, min(stop, rows * tall)):
+@njit(**INNER)
+def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
+    """IN index, lengths of rows start to stop, so many apart, table of bins, grids; IN and OUT cells of all sizes, flat."""
+    for size in range(grids.shape[0]):
+        tall, wide, columns = grids[size, 0], grids[size, 1], grids[size, 3]
+        for y in range(start, min(stop, grids[size, 2] * tall)):
             # Unsigned places need no check for negative ones, which would take as long as the count.
-            cell = np.uintp(offset + (y // tall) * columns * orientations)
-            pixel = np.uintp((y - start) * width)
+            cell = np.uintp(grids[size, 4] + (y // tall) * columns * orientations)
+            pixel = np.uintp((y - start) * stride)
             for _ in range(columns):
                 for _ in range(wide):
                     cells[cell + np.uintp(table[np.uintp(index[pixel])])] += lengths[pixel]
                     pixel += np.uintp(1)
                 cell += np.uintp(orientations)
-        offset += rows * columns * orientations
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _all_blocks(cells, height, width, orientations, sizes, top, block_height, block_width, norm, sums, code):
+@njit(fastmath={"reassoc", "nsz", "contract"}, **INNER)
+def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
     """IN cells of all sizes, flat, `top` the value that means one; OUT sums of cells, as many; code (width,) float32."""
-    offset, place = 0, np.uintp(0)
-    for size in range(sizes.shape[0]):
-        tall, wide = sizes[size]
-        rows, columns = height // tall, width // wide
-        share = 1.0 / (tall * wide * top)
-        own = cells[offset : offset + rows * columns * orientations]
-        _sums_of_cells(own, orientations, norm <= L1_SQRT, sums)
-        place = _blocks(own, sums, rows, columns, orientations, share, block_height, block_width, norm, code, place)
-        offset += rows * columns * orientations
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
-def _sums_of_cells(cells, orientations, plain, sums):
-    """Of values or of their squares: what several blocks need. IN cells, flat; OUT sums (at least as many as cells,)."""
-    for cell in range(np.uintp(cells.size // orientations)):
-        first, total = cell * np.uintp(orientations), np.float32(0.0)
-        for i in range(np.uintp(orientations)):
-            value = np.float32(cells[first + i])
-            total += value if plain else value * value
-        sums[cell] = total
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
-def _blocks(cells, sums, rows, columns, orientations, share, block_height, block_width, norm, code, place):
-    """Blocks of one size of cells; the next place in the code is returned. IN cells, sums; OUT code from `place` on."""
-    run, length = np.uintp(block_width * orientations), np.uintp(block_height * block_width * orientations)
+    place, run = np.uintp(0), np.uintp(block_width * orientations)
     most = np.float32(LARGEST_SHARE) if norm == L2_HYS else np.float32(np.inf)
-    for row in range(rows - block_height + 1):
-        for column in range(columns - block_width + 1):
-            total = 0.0
-            for r in range(row, row + block_height):
-                for c in range(column, column + block_width):
-                    total += sums[np.uintp(r * columns + c)]
-            scale = np.float32(_scale(total, share, norm))
-            i = place
-            for r in range(row, row + block_height):
-                first = np.uintp((r * columns + column) * orientations)
-                for k in range(run):
-                    code[i + k] = min(np.float32(cells[first + k]) * scale, most)
-                i += run
-            if norm == L1_SQRT:
-                for k in range(length):
-                    code[place + k] = math.sqrt(code[place + k])
-            elif norm == L2_HYS:
-                rest = np.float32(0.0)
-                for k in range(length):
-                    rest += code[place + k] * code[place + k]
-                scale = np.float32(_scale(rest, 1.0, L2))
-                for k in range(length):
-                    code[place + k] *= scale
-            place += length
-    return place
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _scale(total, share, norm):
-    """What each value of a block is multiplied by, given their sum, or that of their squares."""
-    if norm == NONE:
-        return share
-    if norm <= L1_SQRT:
-        return share / (total * share + EPSILON)
-    return share / math.sqrt(total * share * share + EPSILON * EPSILON)
+    for size in range(grids.shape[0]):
+        rows, columns, first_cell = grids[size, 2], grids[size, 3], np.uintp(grids[size, 4])
+        share = 1.0 / (grids[size, 0] * grids[size, 1] * top)
+        # Of values or of their squares: what several blocks need.
+        for cell in range(np.uintp(rows * columns)):
+            first, total = first_cell + cell * np.uintp(orientations), np.float32(0.0)
+            for i in range(np.uintp(orientations)):
+                value = np.float32(cells[first + i])
+                total += value if norm <= L1_SQRT else value * value
+            sums[cell] = total
+        for row in range(rows - block_height + 1):
+            for column in range(columns - block_width + 1):
+                total = 0.0
+                for r in range(row, row + block_height):
+                    for c in range(column, column + block_width):
+                        total += sums[np.uintp(r * columns + c)]
+                scale = share
+                if norm <= L1_SQRT:
+                    scale = share / (total * share + EPSILON)
+                elif norm != NONE:
+                    scale = share / math.sqrt(total * share * share + EPSILON * EPSILON)
+                factor, rest, i = np.float32(scale), np.float32(0.0), place
+                for r in range(row, row + block_height):
+                    first = first_cell + np.uintp((r * columns + column) * orientations)
+                    for k in range(run):
+                        value = min(np.float32(cells[first + k]) * factor, most)
+                        code[i + k] = value
+                        rest += value * value
+                    i += run
+                if norm == L1_SQRT:
+                    for k in range(place, i):
+                        code[k] = math.sqrt(code[k])
+                elif norm == L2_HYS:
+                    factor = np.float32(1.0 / math.sqrt(rest + EPSILON * EPSILON))
+                    for k in range(place, i):
+                        code[k] *= factor
+                place = i

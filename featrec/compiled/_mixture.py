@@ -1,196 +1,45 @@
 """Mixtures of Gaussians with diagonal covariances: posteriors, what EM sums up, and the gradients of the Fisher vector.
 
-The logarithm of such a density is linear in the squares of a point, the point and 1, so that one product of BLAS gives those of
-a tile of points under all components, and a second one gives the sums weighted by the posteriors. Points are centred and scaled
-first: float32 then suffices for the products. The components are rows and the points are lanes, so that no loop is a reduction.
+The logarithm of such a density is linear in the squares of a point, the point and 1, so that one product gives those of a tile
+of points under all components, and a second one gives the sums weighted by the posteriors. Points are centred and scaled first:
+float32 then suffices for the products. Components are lanes, 32 to a panel: both products take the same tile as it is, nothing
+is packed for them, and the posteriors stay in the second-level cache. What follows from the mixture alone is NumPy's work.
 """
+
+import math
 
 import numpy as np
 from numba import njit
 
-POINTS = 512
+from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
+
+# So many points go together, a multiple of ten; after so many tiles the sums are added up in float64.
+POINTS, TILES = 160, 3
 # No descriptor counts as farther from the centre than so many deviations; its square must stay a float32.
 FARTHEST = 1e6
-# A posterior under 2 ** -40 counts as none: denormal numbers make the products many times slower.
-LEAST_EXPONENT = -40.0
+LARGEST = float(np.finfo(np.float32).max)
+# The logarithm of the density of a component that only fills a panel up.
+NEVER = -1e30
 # A component as rare as this has no gradients: they would be divided by the root of next to nothing.
 LEAST_WEIGHT = 1e-6
+LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _exp2(x):
-    """2 ** x for x of -100 to 0, float32, to two units in the last place."""
-    # Adding 1.5 * 2 ** 23 leaves the integer nearest to x in the lowest bits, from where it goes into the exponent.
-    magic = np.float32(12582912.0)
-    shifted = np.float32(x + magic)
-    r = x - (shifted - magic)
-    p = np.float32(1.5403530e-4)
-    p = p * r + np.float32(1.3333558e-3)
-    p = p * r + np.float32(9.6181291e-3)
-    p = p * r + np.float32(5.5504109e-2)
-    p = p * r + np.float32(2.4022651e-1)
-    p = p * r + np.float32(6.9314718e-1)
-    p = np.float32(p * r + np.float32(1.0))
-    return np.int32(p.view(np.int32) + np.int32(shifted.view(np.int32) << np.int32(23))).view(np.float32)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _density_terms(weights, means, variances, centre, inverse, terms):
-    """What the squares of a point, the point and 1 are multiplied with to give the logarithm of its weighted density."""
-    k, d = means.shape
-    for j in range(k):
-        constant = np.log(weights[j])
-        for f in range(d):
-            mean = (means[j, f] - centre[f]) * inverse[f]
-            variance = variances[j, f] * inverse[f] * inverse[f]
-            terms[j, f] = -0.5 / variance
-            terms[j, d + f] = mean / variance
-            constant -= 0.5 * (np.log(2.0 * np.pi * variance) + mean * mean / variance)
-        terms[j, 2 * d] = constant
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _fill(descriptors, rows, centre, inverse, tile):
-    """The squares of some points, the points, and 1."""
-    d = descriptors.shape[1]
-    farthest = np.float32(FARTHEST)
-    for i in range(rows.shape[0]):
-        squares, plain, x = tile[i, :d], tile[i, d : 2 * d], descriptors[rows[i]]
-        for f in range(d):
-            value = np.float32((x[f] - centre[f]) * inverse[f])
-            value = max(min(value, farthest), -farthest)
-            plain[f] = value
-            squares[f] = value * value
-        tile[i, 2 * d] = np.float32(1.0)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _posteriors(tile, terms, posteriors, peak, total):
-    """How probable each component is for each point; the sum of the logarithms of the points' densities."""
-    k, m = posteriors.shape
-    np.dot(terms, tile.T, posteriors)
-    peak[:] = posteriors[0]
-    for j in range(1, k):
-        row = posteriors[j]
-        for i in range(m):
-            peak[i] = max(peak[i], row[i])
-    total[:] = np.float32(0.0)
-    to_base_2, lowest = np.float32(1.4426950408889634), np.float32(-100.0)
-    least, none = np.float32(LEAST_EXPONENT), np.float32(0.0)
-    for j in range(k):
-        row = posteriors[j]
-        for i in range(m):
-            exponent = max((row[i] - peak[i]) * to_base_2, lowest)
-            share = _exp2(exponent)
-            share = share if exponent >= least else none
-            row[i] = share
-            total[i] += share
-    likelihood = 0.0
-    for i in range(m):
-        likelihood += peak[i] + np.log(np.float64(total[i]))
-        total[i] = np.float32(1.0) / total[i]
-    for j in range(k):
-        row = posteriors[j]
-        for i in range(m):
-            row[i] *= total[i]
-    return likelihood
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
 def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
     """What the next mixture is made of: over the points y = (x - centre) * inverse, the posteriors' sums of y², y and 1.
 
     IN descriptors (n, d), weights (k,), means and variances (k, d), float64, centre and inverse (d,) float32;
     OUT sums (k, 2 * d + 1) float64. Returns the sum of the logarithms of the densities of the y.
     """
-    n, d = descriptors.shape
-    k = means.shape[0]
-    room = min(POINTS, n)
-    terms, part = np.empty((k, 2 * d + 1), np.float32), np.empty((k, 2 * d + 1), np.float32)
-    tile, posteriors = np.empty((room, 2 * d + 1), np.float32), np.empty(k * room, np.float32)
-    peak, total = np.empty(room, np.float32), np.empty(room, np.float32)
-    _density_terms(weights, means, variances, centre, inverse, terms)
-    sums[:] = 0.0
-    likelihood = 0.0
-    for start in range(0, n, POINTS):
-        stop = min(start + POINTS, n)
-        m = stop - start
-        block = posteriors[: k * m].reshape(k, m)
-        _fill(descriptors, np.arange(start, stop), centre, inverse, tile[:m])
-        likelihood += _posteriors(tile[:m], terms, block, peak[:m], total[:m])
-        np.dot(block, tile[:m], part)
-        for j in range(k):
-            for f in range(2 * d + 1):
-                sums[j, f] += part[j, f]
-    return likelihood
+    n, (k, d) = len(descriptors), means.shape
+    terms = _log_terms(weights, means, variances, centre, inverse)
+    found, peaks, totals = _sums(descriptors, np.arange(n), np.array([0, n]), terms, np.stack([centre, inverse]))
+    by_component = found[0].transpose(0, 2, 1).reshape(-1, found.shape[2])[:k]
+    sums[:, : 2 * d] = by_component[:, : 2 * d]
+    sums[:, 2 * d] = by_component[:, -1]
+    return LN_2 * (peaks.sum(dtype=np.float64) + np.log2(totals, dtype=np.float64).sum())
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
-    """The component that each point most probably comes from; of equals the first.
-
-    IN as in mixture_sums; OUT nearest (n,) int32.
-    """
-    n, d = descriptors.shape
-    k = means.shape[0]
-    room = min(POINTS, n)
-    terms = np.empty((k, 2 * d + 1), np.float32)
-    tile, logs = np.empty((room, 2 * d + 1), np.float32), np.empty(k * room, np.float32)
-    peak = np.empty(room, np.float32)
-    _density_terms(weights, means, variances, centre, inverse, terms)
-    for start in range(0, n, POINTS):
-        stop = min(start + POINTS, n)
-        m = stop - start
-        block, found = logs[: k * m].reshape(k, m), nearest[start:stop]
-        _fill(descriptors, np.arange(start, stop), centre, inverse, tile[:m])
-        np.dot(terms, tile[:m].T, block)
-        peak[:m] = block[0]
-        found[:] = 0
-        for j in range(1, k):
-            row, component = block[j], np.int32(j)
-            for i in range(m):
-                higher = row[i] > peak[i]
-                found[i] = component if higher else found[i]
-                peak[i] = row[i] if higher else peak[i]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _frame(weights, means, variances, centre, inverse):
-    """Mean and 1 / deviation of what the mixture describes."""
-    k, d = means.shape
-    for f in range(d):
-        mean, square = 0.0, 0.0
-        for j in range(k):
-            mean += weights[j] * means[j, f]
-        for j in range(k):
-            square += weights[j] * (variances[j, f] + (means[j, f] - mean) ** 2)
-        centre[f] = mean
-        inverse[f] = 1.0 / np.sqrt(square)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _gradients(sums, n, weights, means, variances, centre, inverse, gradients):
-    """From the posteriors' sums of y², y and 1 over n points to the gradients."""
-    k, d = means.shape
-    by_weight = gradients.shape[0] - 2 * k * d
-    for j in range(k):
-        if weights[j] < LEAST_WEIGHT:
-            continue
-        mass, scale = sums[j, 2 * d], 1.0 / np.sqrt(weights[j])
-        if by_weight:
-            gradients[j] = (mass - n * weights[j]) * scale
-        by_mean = gradients[by_weight + j * d : by_weight + (j + 1) * d]
-        by_deviation = gradients[by_weight + (k + j) * d : by_weight + (k + j + 1) * d]
-        for f in range(d):
-            mean = (means[j, f] - centre[f]) * inverse[f]
-            variance = variances[j, f] * inverse[f] * inverse[f]
-            first, second = sums[j, d + f], sums[j, f]
-            by_mean[f] = (first - mean * mass) / np.sqrt(variance) * scale
-            spread = second - 2.0 * mean * first + mean * mean * mass
-            by_deviation[f] = (spread / variance - mass) * scale * np.sqrt(0.5)
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
 def fisher_sums(descriptors, order, starts, weights, means, variances, gradients):
     """The Fisher vector of each cell's descriptors, summed over them and not divided by their number.
 
@@ -198,29 +47,130 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
     there, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or (cells, k + 2 * k * d)
     float32: by weight, where there is room, by mean and by deviation, each component by component.
     """
-    n, d = descriptors.shape
-    k = means.shape[0]
-    room = min(POINTS, n)
-    centre, inverse = np.empty(d, np.float32), np.empty(d, np.float32)
-    terms, part = np.empty((k, 2 * d + 1), np.float32), np.empty((k, 2 * d + 1), np.float32)
-    tile, posteriors = np.empty((room, 2 * d + 1), np.float32), np.empty(k * room, np.float32)
-    peak, total = np.empty(room, np.float32), np.empty(room, np.float32)
-    sums = np.empty((k, 2 * d + 1), np.float64)
-    _frame(weights, means, variances, centre, inverse)
-    _density_terms(weights, means, variances, centre, inverse, terms)
-    gradients[:] = np.float32(0.0)
-    for cell in range(gradients.shape[0]):
-        if starts[cell] == starts[cell + 1]:
-            continue
-        sums[:] = 0.0
-        for start in range(starts[cell], starts[cell + 1], POINTS):
-            m = min(start + POINTS, starts[cell + 1]) - start
-            block = posteriors[: k * m].reshape(k, m)
-            _fill(descriptors, order[start : start + m], centre, inverse, tile[:m])
-            _posteriors(tile[:m], terms, block, peak[:m], total[:m])
-            np.dot(block, tile[:m], part)
-            for j in range(k):
-                for f in range(2 * d + 1):
-                    sums[j, f] += part[j, f]
-        n_cell = starts[cell + 1] - starts[cell]
-        _gradients(sums, n_cell, weights, means, variances, centre, inverse, gradients[cell])
+    centre, inverse = mixture_frame(weights, means, variances)
+    terms = _log_terms(weights, means, variances, centre, inverse)
+    found, _, _ = _sums(descriptors, order, starts, terms, np.stack([centre, inverse]))
+    means, deviations = (means - centre) * inverse, np.sqrt(variances) * inverse
+    scales = np.where(weights < LEAST_WEIGHT, 0.0, 1 / np.sqrt(np.maximum(weights, LEAST_WEIGHT)))
+    expected = np.diff(starts)[:, None] * weights
+    fisher_gradients(found, expected, scales, means, 1 / deviations, gradients)
+
+
+def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
+    """The component that each point most probably comes from; of equals the first.
+
+    IN as in mixture_sums; OUT nearest (n,) int32.
+    """
+    terms, d = _log_terms(weights, means, variances, centre, inverse).astype(np.float32).T, means.shape[1]
+    tile = np.ones((min(len(nearest), 4 * POINTS), 2 * d + 1), np.float32)
+    logs = np.empty((len(tile), len(weights)), np.float32)
+    for start in range(0, len(nearest), max(1, len(tile))):
+        rows = tile[: len(nearest) - start]
+        with np.errstate(over="ignore"):
+            scaled = (descriptors[start : start + len(rows)] - centre) * inverse
+        rows[:, d : 2 * d] = np.clip(scaled, -FARTHEST, FARTHEST)
+        np.square(rows[:, d : 2 * d], out=rows[:, :d])
+        nearest[start : start + len(rows)] = np.argmax(np.dot(rows, terms, out=logs[: len(rows)]), axis=1)
+
+
+def mixture_frame(weights, means, variances):
+    """Mean and 1 / deviation, float32, of what the mixture describes: without BLAS, whose threads add up in other orders."""
+    shares = weights[:, None]
+    centre = (shares * means).sum(axis=0)
+    spread = (shares * (variances + (means - centre) ** 2)).sum(axis=0)
+    return centre.astype(np.float32), (1 / np.sqrt(spread)).astype(np.float32)
+
+
+def _log_terms(weights, means, variances, centre, inverse):
+    """What the squares of a point, the point and 1 are multiplied with to give a density's logarithm to the base 2, float64."""
+    d = means.shape[1]
+    means, variances = (means - centre) * inverse, variances * np.square(inverse, dtype=np.float64)
+    terms = np.empty((len(means), 2 * d + 1))
+    terms[:, :d] = -0.5 / variances
+    terms[:, d : 2 * d] = means / variances
+    spread = np.log(2 * np.pi * variances) + means * terms[:, d : 2 * d]
+    terms[:, 2 * d] = np.log(np.maximum(weights, np.finfo(float).tiny)) - 0.5 * spread.sum(axis=1)
+    terms /= LN_2
+    return np.clip(terms, -LARGEST, LARGEST, out=terms)
+
+
+def _sums(points, order, starts, terms, frame):
+    """What `posterior_sums` finds, with room for it: sums (cells, panels, rows, 32), peaks (n,), totals (n,)."""
+    (k, width), n = terms.shape, len(points)
+    panels, rows = -(-k // PANEL), -(-(width - 1) // ROWS) * ROWS + 1
+    whole = np.zeros((panels * PANEL, width), np.float32)
+    whole[:k], whole[k:, -1] = terms, NEVER
+    by_panel = whole.reshape(panels, PANEL, width).transpose(0, 2, 1).ravel()
+    size = min(POINTS, -(-n // ROWS) * ROWS)
+    tile, logs = np.zeros(size * (width - 1) + ROWS, np.float32), np.empty(panels * size * PANEL, np.float32)
+    part, sums = np.zeros(panels * rows * PANEL, np.float32), np.zeros((len(starts) - 1, panels, rows, PANEL))
+    peaks, totals = np.empty(n, np.float32), np.empty(n, np.float32)
+    posterior_sums(points, order, starts, by_panel, frame, tile, logs, part, peaks, totals, sums.reshape(len(sums), -1))
+    return sums, peaks, totals
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
+    """Sums of y² and of y over each cell's points, y = (x - frame[0]) * frame[1], and of 1, weighted by the posteriors.
+
+    IN points (n, d), order (n,) int64 the points cell by cell, starts (cells + 1,) int64, terms (panels, 2 * d + 1, 32), flat,
+    by which y², y and 1 are multiplied, frame (2, d); for use within tile (size * 2 * d + 10,), logs (panels * size * 32,) and
+    part (panels * rows * 32,), where rows is 1 more than 2 * d rounded up to a multiple of 10, and size one of 10; tile and
+    part are zero; OUT peaks and totals (n,): a point's density is totals * 2 ** peaks; sums (cells, panels * rows * 32)
+    float64, zero before: the last row those of 1. All but order, starts, sums and the points are float32.
+    """
+    d = points.shape[1]
+    width, farthest = 2 * d, np.float32(FARTHEST)
+    panels = terms.size // (PANEL * (width + 1))
+    block, size = part.size // panels, logs.size // (PANEL * panels)
+    for cell in range(sums.shape[0]):
+        start, stop, tiles = starts[cell], starts[cell + 1], 0
+        while start < stop:
+            m = min(size, stop - start)
+            for i in range(m):
+                x, squares, plain = points[order[start + i]], tile[i * width :], tile[i * width + d :]
+                for f in range(d):
+                    value = np.float32((x[f] - frame[0, f]) * frame[1, f])
+                    value = max(min(value, farthest), -farthest)
+                    squares[f] = value * value
+                    plain[f] = value
+            for panel in range(panels):
+                ones = (panel * (width + 1) + width) * PANEL
+                for i in range(0, m, ROWS):
+                    target = (panel * size + i) * PANEL
+                    add_products(tile, i * width, width, 1, width, terms, ones - width * PANEL, terms, ones, 0, logs, target)
+            share_points(logs, size * PANEL, panels, m, part, block - PANEL, block, peaks, totals, start)
+            for panel in range(panels):
+                for f in range(0, width, ROWS):
+                    target = panel * block + f * PANEL
+                    add_products(tile, f, 1, width, m, logs, panel * size * PANEL, part, target, PANEL, part, target)
+            start += m
+            tiles += 1
+            if tiles == TILES or start == stop:
+                tiles = 0
+                for place in range(part.size):
+                    sums[cell, place] += part[place]
+                    part[place] = np.float32(0.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def fisher_gradients(sums, expected, scales, means, inverse, gradients):
+    """From the posteriors' sums of y², y and 1 to the gradients by weight, where there is room, by mean and by deviation.
+
+    IN sums (cells, panels, rows, 32) as posterior_sums finds them, expected (cells, k) the sums of 1 that the weights say,
+    scales (k,) 1 / root of the weights, means and inverse (k, d) the means and 1 / deviations of y; OUT gradients.
+    """
+    k, d = means.shape
+    by_mean = gradients.shape[1] - 2 * k * d
+    for cell in range(sums.shape[0]):
+        code = gradients[cell]
+        for j in range(k):
+            own, lane, scale = sums[cell, j // PANEL], j % PANEL, scales[j]
+            mass = own[own.shape[0] - 1, lane]
+            if by_mean:
+                code[j] = (mass - expected[cell, j]) * scale
+            for f in range(d):
+                mean, first, second = means[j, f], own[d + f, lane], own[f, lane]
+                spread = second - (mean + mean) * first + mean * mean * mass
+                code[by_mean + j * d + f] = (first - mean * mass) * inverse[j, f] * scale
+                code[by_mean + (k + j) * d + f] = (spread * inverse[j, f] * inverse[j, f] - mass) * scale * ROOT_HALF

@@ -6,14 +6,14 @@ from functools import lru_cache
 
 import numpy as np
 
-__all__ = ["bins_of", "bins_of_axes", "bins_of_bytes"]
+__all__ = ["bins_of", "bins_of_axes", "bins_of_bytes", "kind_of_bins"]
 
 
 def bins_of(dy: np.ndarray, dx: np.ndarray, orientations: int, signed: bool) -> np.ndarray:
     """The bins of gradients.
 
     NumPy's arctan2 and libm's differ in the last bit, which decides on which side of a bin's border the diagonals of integer
-    pictures fall: 1 % of the numbers of a photograph would differ from scikit-image's.
+    images fall: 1 % of the numbers of a photograph would differ from scikit-image's.
     """
     turn = 360.0 if signed else 180.0
     # What is rounded to a whole turn is none.
@@ -30,7 +30,12 @@ def bins_of_axes(orientations: int, signed: bool) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def bins_of_bytes(orientations: int, signed: bool) -> np.ndarray:
-    """The bins of all gradients of 8-bit pictures, by dy and dx from -255 to 255."""
+    """The bins of all gradients of 8-bit images, by dy and dx from -255 to 255."""
     differences = np.arange(-255.0, 256.0)
     bins = bins_of(differences[:, None], differences, orientations, signed)
-    return bins.astype(np.uint16 if orientations <= 2**16 else np.uint32).ravel()
+    return bins.astype(kind_of_bins(orientations)).ravel()
+
+
+def kind_of_bins(orientations: int) -> type:
+    """The type that numbers so many bins."""
+    return np.uint16 if orientations <= 2**16 else np.uint32

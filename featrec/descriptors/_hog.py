@@ -11,9 +11,22 @@ import numpy as np
 from sklearn.base import clone
 
 from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, positive_integer
-from featrec.compiled._hog import L1, L1_SQRT, L2, L2_HYS, NONE, hog_bytes, hog_codes, hog_directions, hog_gradients
+from featrec.compiled._hog import (
+    L1,
+    L1_SQRT,
+    L2,
+    L2_HYS,
+    NONE,
+    hog_codes,
+    hog_colour,
+    hog_directions,
+    hog_gradients,
+    hog_gray,
+    hog_grids,
+    hog_room,
+)
 from featrec.descriptors._color_layout import PLANE, any_colour, color_layout, color_scale, spread
-from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_bytes
+from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_bytes, kind_of_bins
 from featrec.descriptors._sizes import check_sizes
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
@@ -300,21 +313,31 @@ class HOG(GlobalExtractor):
         counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]
         length = sum(down * across for down, across in counts) * block[0] * block[1] * self.orientations
         codes = np.empty((len(images), length), np.float32)
-        steps, channels = np.array(sizes), images if images.ndim == 4 else images[..., None]
+        orientations = int(self.orientations)
+        grids = hog_grids(height, width, orientations, sizes)
+        gray = images.ndim == 3 or images.shape[3] == 1
+        room, padded = hog_room(height, width, orientations, grids, 0 if gray else 1)
         if images.dtype == np.uint8 and not self.transform_sqrt:
-            table = bins_of_bytes(self.orientations, self.signed)
-            hog_bytes(channels, table, int(self.orientations), steps, block[0], block[1], norm, codes)
+            flat, table = images.reshape(len(images), -1), bins_of_bytes(self.orientations, self.signed)
+            # An array that is only read would have the loop compiled once more.
+            flat = flat if flat.flags.writeable else flat.copy()
+            if gray:
+                hog_gray(flat, height, width, table, orientations, grids, *block, norm, room, codes)
+            else:
+                hog_colour(flat, images.shape[3], height, width, table, orientations, grids, *block, norm, room, padded, codes)
             return codes
         # Room for a part at a time, used again: fresh memory for each would take half as long as the work.
         at_once = min(len(images), max(1, PIXELS // (height * width)))
         gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)
         bins, lengths = np.empty((at_once, height * width), np.int32), np.empty((at_once, height * width), np.float32)
+        channels = images if images.ndim == 4 else images[..., None]
+        own = np.arange(orientations).astype(kind_of_bins(orientations))
         for start in range(0, len(images), at_once):
             values = self._values(channels[start : start + at_once])
             part = slice(len(values))
             self._vote(values, gradients[:, part], bins[part], lengths[part], doubtful)
             out = codes[start : start + at_once]
-            hog_codes(bins[part], lengths[part], height, width, int(self.orientations), steps, block[0], block[1], norm, out)
+            hog_codes(bins[part], lengths[part], width, own, orientations, grids, *block, norm, *room[2:], out)
         return codes
 
     def _vote(

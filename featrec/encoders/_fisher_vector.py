@@ -12,7 +12,6 @@ from featrec.compiled._mixture import fisher_sums
 from featrec.encoders._base import Encoder
 from featrec.exceptions import InputError
 from featrec.lazy import Bags
-from featrec.parallel import one_inner_thread
 from featrec.vocabularies import GaussianVocabulary, check_diagonal, mixture_of
 
 __all__ = ["FisherVector"]
@@ -117,8 +116,7 @@ class FisherVector(Encoder):
         order = np.argsort(cells, kind="stable")
         starts = np.searchsorted(cells[order], np.arange(n_cells + 1))
         gradients = np.empty((n_cells, self._width()), np.float32)
-        with one_inner_thread():
-            fisher_sums(np.ascontiguousarray(descriptors), order, starts, *mixture_of(self.vocabulary_), gradients)
+        fisher_sums(np.ascontiguousarray(descriptors), order, starts, *mixture_of(self.vocabulary_), gradients)
         return gradients
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featrec.bag import Bag
 from featrec.base import positive_integer, real_number
-from featrec.compiled._mixture import mixture_sums, most_probable
+from featrec.compiled._mixture import mixture_frame, mixture_sums, most_probable
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import map_batches, one_inner_thread
 from featrec.vocabularies._base import Vocabulary
@@ -158,8 +158,9 @@ class GaussianVocabulary(Vocabulary):
                 "Use the extractor, with the parameters, that the vocabulary was fitted on."
             )
         nearest = np.empty(len(points), np.int32)
+        centre, inverse = mixture_frame(*mixture)
         with one_inner_thread():
-            most_probable(points, *mixture, *frame_of(mixture), nearest)
+            most_probable(points, *mixture, centre, inverse, nearest)
         return nearest
 
     def __sklearn_tags__(self) -> Tags:
@@ -324,14 +325,6 @@ def check_diagonal(vocabulary: Any) -> None:
             f'{type(vocabulary).__name__}(covariance_type="{kind}"): only mixtures with covariance_type="diag" can be used. '
             "A number of components, or GaussianVocabulary, learns one."
         )
-
-
-def frame_of(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
-    """The centre and 1 / deviation, float32, of what a mixture describes."""
-    weights, means, variances = mixture
-    centre = weights @ means
-    spread = weights @ (variances + (means - centre) ** 2)
-    return centre.astype(np.float32), (1 / np.sqrt(spread)).astype(np.float32)
 
 
 def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -372,6 +372,8 @@ def test_damaged_files_of_an_own_folder_are_left_out_and_counted(tmp_path, here,
     write(root, files({}))
     assert bench(tmp_path / "b.toml", "--out", tmp_path / "clean.jsonl") == 0
     assert "n_dropped" not in json.loads((tmp_path / "clean.jsonl").read_text())
+
+
 def own_folder(root, rng, n=6):
     for name in ("dark", "light"):
         (root / name).mkdir(parents=True)

@@ -200,6 +200,21 @@ def width_of(shape, sizes, block, orientations):
     return sum(counts) * block[0] * block[1] * orientations
 
 
+def codes_of_bytes(images, table, orientations, sizes, block, norm):
+    """The compiled loop's, and its naive twin's."""
+    count, height, width, channels = images.shape
+    codes = np.full((2, count, width_of((height, width), sizes, block, orientations)), np.nan, np.float32)
+    grids = compiled.hog_grids(height, width, orientations, sizes)
+    room, padded = compiled.hog_room(height, width, orientations, grids, 0 if channels == 1 else 1)
+    flat, shared = images.reshape(count, height * width * channels), (table, orientations, grids, *block, norm, room)
+    if channels == 1:
+        compiled.hog_gray(flat, height, width, *shared, codes[0])
+    else:
+        compiled.hog_colour(flat, channels, height, width, *shared, padded, codes[0])
+    naive.hog_colour(images, table, orientations, np.array(sizes), *block, norm, codes[1])
+    return codes
+
+
 @given(
     seed=st.integers(0, 2**32 - 1),
     shape=st.tuples(st.integers(8, 13), st.integers(8, 13), st.sampled_from([1, 3])),
@@ -214,11 +229,27 @@ def width_of(shape, sizes, block, orientations):
 @settings(deadline=None, max_examples=60)
 def test_codes_of_bytes_are_those_of_the_naive_loops(seed, shape, count, sizes, block, orientations, norm, signed, top):
     images = np.random.default_rng(seed).integers(0, top, (count, *shape), dtype=np.uint8, endpoint=True)
-    codes = np.full((2, count, width_of(shape, sizes, block, orientations)), np.nan, np.float32)
-    given_ = images, bins_of_bytes(orientations, signed), orientations, np.array(sizes), *block, norm
-    compiled.hog_bytes(*given_, codes[0])
-    naive.hog_bytes(*given_, codes[1])
-    np.testing.assert_allclose(codes[0], codes[1], rtol=1e-5, atol=1e-6)
+    found, expected = codes_of_bytes(images, bins_of_bytes(orientations, signed), orientations, sizes, block, norm)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (4, 2), (2, 5), (9, 701), (5, 1023), (3, 2100)]
+)
+def test_codes_of_narrow_and_of_wide_images_of_bytes(rng, shape, channels):
+    """Narrower than what a border mirrors, and so wide that a band has few rows or one."""
+    images = rng.integers(0, 256, (2, *shape, channels), dtype=np.uint8)
+    found, expected = codes_of_bytes(images, bins_of_bytes(9, False), 9, [(1, 1)], (1, 1), compiled.NONE)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_images_that_may_not_be_written_to_have_the_same_codes(rng):
+    images = rng.integers(0, 256, (3, 24, 30, 3), dtype=np.uint8)
+    for pixels in (images, images[..., 0].copy()):
+        expected = HOG().fit_transform(pixels)
+        pixels.setflags(write=False)
+        np.testing.assert_array_equal(HOG().fit_transform(pixels), expected)
 
 
 @given(
@@ -291,8 +322,10 @@ def test_codes_are_those_of_the_naive_loops(seed, shape, count, sizes, block, or
     bins = rng.integers(0, orientations, (count, shape[0] * shape[1]), dtype=np.int32)
     lengths = rng.random(bins.shape).astype(np.float32) * np.float32(0.2)
     codes = np.full((2, count, width_of(shape, sizes, block, orientations)), np.nan, np.float32)
-    for loops, out in zip((compiled, naive), codes, strict=True):
-        loops.hog_codes(bins, lengths, *shape, orientations, np.array(sizes), *block, norm, out)
+    grids, own = compiled.hog_grids(*shape, orientations, sizes), np.arange(orientations).astype(np.uint16)
+    _, _, *room = compiled.hog_room(*shape, orientations, grids)[0]
+    compiled.hog_codes(bins, lengths, shape[1], own, orientations, grids, *block, norm, *room, codes[0])
+    naive.hog_codes(bins, lengths, *shape, orientations, np.array(sizes), *block, norm, codes[1])
     np.testing.assert_allclose(codes[0], codes[1], rtol=1e-5, atol=1e-6)
 
 

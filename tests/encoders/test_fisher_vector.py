@@ -58,7 +58,7 @@ def bags(rng):
     return [bag(rng, n) for n in (40, 25, 60, 31)]
 
 
-@pytest.mark.parametrize("n, k, d", [(0, 2, 2), (1, 1, 1), (2, 3, 4), (50, 6, 5), (530, 2, 3)])
+@pytest.mark.parametrize("n, k, d", [(0, 2, 2), (1, 1, 1), (2, 3, 4), (50, 6, 5), (530, 2, 3), (900, 65, 7)])
 @pytest.mark.parametrize("by_weight", [False, True])
 def test_the_sums_are_their_naive_twin(rng, n, k, d, by_weight):
     points, mixture = rng.normal(size=(n, d)).astype(np.float32), some_mixture(rng, k, d)

@@ -3,13 +3,16 @@
 import numpy as np
 
 
-def hog_bytes(images, table, orientations, sizes, block_height, block_width, norm, codes):
+def hog_colour(images, table, orientations, sizes, block_height, block_width, norm, codes):
     n, height, width, _ = images.shape
     dx, dy = np.empty((2, n, height, width))
     hog_gradients(images.astype(float), dx, dy)
     bins = table.reshape(511, 511)[dy.astype(int) + 255, dx.astype(int) + 255].reshape(n, height * width)
     lengths = np.hypot(dx, dy).reshape(n, height * width) / 255
     hog_codes(bins, lengths, height, width, orientations, sizes, block_height, block_width, norm, codes)
+
+
+hog_gray = hog_colour
 
 
 def hog_gradients(images, dx, dy):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numba import njit
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -10,11 +11,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
 from featrec.compiled import _mixture
+from featrec.compiled import _mixture_lanes as lanes
 from featrec.encoders import BagOfWords
 from featrec.exceptions import InputError, MetricError
 from featrec.persistence import load, save
 from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary, mixture_of
-from featrec.vocabularies._gaussian import Learning, Mixture, frame_of
+from featrec.vocabularies._gaussian import Learning, Mixture
 from tests.naive import mixture as naive
 
 
@@ -31,14 +33,14 @@ def some_mixture(rng, k, d):
     return Mixture(rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, d)), rng.uniform(0.2, 2.0, (k, d)))
 
 
-@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (530, 3, 2)])
+@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (161, 40, 13), (530, 3, 2), (1000, 70, 4)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
 def test_the_sums_are_their_naive_twin(rng, n, k, d, kind):
     points = (rng.normal(size=(n, d)) if kind != np.uint8 else rng.integers(0, 4, (n, d))).astype(kind)
     mixture = some_mixture(rng, k, d)
     found, expected = np.empty((2, k, 2 * d + 1))
-    likelihood = _mixture.mixture_sums(points, *mixture, *frame_of(mixture), found)
-    plain = naive.mixture_sums(points, *mixture, *frame_of(mixture), expected)
+    likelihood = _mixture.mixture_sums(points, *mixture, *_mixture.mixture_frame(*mixture), found)
+    plain = naive.mixture_sums(points, *mixture, *_mixture.mixture_frame(*mixture), expected)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5 * n)
     assert likelihood == pytest.approx(plain, rel=1e-5, abs=1e-4)
 
@@ -47,22 +49,54 @@ def test_the_sums_are_their_naive_twin(rng, n, k, d, kind):
 def test_the_most_probable_component_is_its_naive_twin(rng, n, k, d):
     points, mixture = rng.normal(size=(n, d)).astype(np.float32), some_mixture(rng, k, d)
     found, expected = np.full((2, n), -1, np.int32)
-    _mixture.most_probable(points, *mixture, *frame_of(mixture), found)
-    naive.most_probable(points, *mixture, *frame_of(mixture), expected)
+    _mixture.most_probable(points, *mixture, *_mixture.mixture_frame(*mixture), found)
+    naive.most_probable(points, *mixture, *_mixture.mixture_frame(*mixture), expected)
     np.testing.assert_array_equal(found, expected)
 
 
 def test_of_equally_probable_components_the_first_wins(rng):
     mixture = Mixture(np.full(4, 0.25), np.zeros((4, 3)), np.ones((4, 3)))
     found = np.full(9, -1, np.int32)
-    _mixture.most_probable(rng.normal(size=(9, 3)).astype(np.float32), *mixture, *frame_of(mixture), found)
+    _mixture.most_probable(rng.normal(size=(9, 3)).astype(np.float32), *mixture, *_mixture.mixture_frame(*mixture), found)
     assert not found.any()
 
 
-def test_powers_of_two_are_numpys():
-    x = np.linspace(-100, 0, 5001).astype(np.float32)
-    found = np.array([_mixture._exp2(value) for value in x])
-    np.testing.assert_allclose(found, np.exp2(x.astype(np.float64)), rtol=3e-7)
+@njit
+def shared(logs, masses, peaks, totals):
+    """Two panels of a point."""
+    lanes.share_points(logs, 32, 2, 1, masses, 32, 32, peaks, totals, 1)
+
+
+@pytest.mark.parametrize("peak", [0.0, 7.25])
+def test_shares_are_numpys_powers_of_two_by_their_sum(rng, peak):
+    """What is 2 ** -40 of the largest or less is nothing; masses of other places and points stay."""
+    for start in np.linspace(-45, 0, 300):
+        logs = (peak + np.linspace(start, start + 0.9, 64)).astype(np.float32)
+        logs[rng.integers(64)] = peak
+        logs[rng.integers(64)] = -np.inf
+        powers = np.exp2((logs - logs.max()).astype(np.float64))
+        powers[powers < 2.0**-40] = 0
+        found, masses, (peaks, totals) = logs.copy(), np.ones(100, np.float32), np.full((2, 3), -1, np.float32)
+        shared(found, masses, peaks, totals)
+        np.testing.assert_allclose(found, powers / powers.sum(), rtol=1e-6, atol=1e-30)
+        np.testing.assert_allclose(masses, 1 + np.pad(found, (32, 4)), rtol=1e-6)
+        np.testing.assert_allclose([*peaks, *totals], [-1, logs.max(), -1, -1, powers.sum(), -1], rtol=1e-6)
+
+
+@njit
+def multiplied(factors, rows, start, sums):
+    """From the second factor on, rows two apart and steps three; lanes from the fourth number on."""
+    lanes.add_products(factors, 1, 2, 3, 5, rows, 3, start, 2, 7, sums, 4)
+
+
+def test_products_of_a_panel_are_numpys(rng):
+    factors, rows, start = (rng.normal(size=size).astype(np.float32) for size in (40, 200, 110))
+    found = np.zeros(340, np.float32)
+    multiplied(factors, rows, start, found)
+    table = factors[1 + 2 * np.arange(10)[:, None] + 3 * np.arange(5)]
+    starts = start[2 + 7 * np.arange(10)[:, None] + np.arange(32)]
+    expected = starts + table.astype(np.float64) @ rows[3 : 3 + 5 * 32].reshape(5, 32)
+    np.testing.assert_allclose(found, np.pad(expected.ravel(), (4, 16)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])

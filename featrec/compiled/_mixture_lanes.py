@@ -1,0 +1,248 @@
+"""What the loop over a mixture does in registers: products of a panel, and the posteriors of points.
+
+A panel is 32 components side by side, in two vectors of 16; processors without AVX-512 take half of the rows and half of the
+lanes at a time. The cache of compiled loops does not see changes in here, so a new meaning gets a new name.
+"""
+
+from contextlib import contextmanager
+
+import numpy as np
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from featrec.compiled._vectors import spread, vector_at
+
+PANEL, LANES = 32, 16
+# Rows of sums, and points, that go together.
+ROWS, POINTS = 10, 8
+# A posterior under 2 ** -40 counts as none: denormal numbers make the products many times slower.
+LEAST_EXPONENT, LOWEST = -40.0, -100.0
+# Adding 1.5 * 2 ** 23 leaves the integer nearest to x in the lowest bits, from where it goes into the exponent.
+MAGIC = 12582912.0
+# 2 ** r for r of -0.5 to 0.5, to two units in the last place.
+POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6.9314718e-1, 1.0)
+
+
+def add_products(factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target):
+    """Ten rows of sums over a panel: where each starts and, for each of `count` steps, its factor times a row of lanes.
+
+    All arrays are flat float32. IN factors, of row r at step s number first + r * row_step + s * step; lanes, of each step 32
+    from `place` on; start, of row r 32 from start_place + r * start_step on; OUT sums, ten times 32 from `target` on.
+    """
+    factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
+    start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)
+    products = factors[factor_places] @ lanes[place : place + count * PANEL].reshape(count, PANEL)
+    sums[target : target + ROWS * PANEL] = (start[start_places] + products).ravel()
+
+
+def share_points(logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
+    """From logarithms to the base 2 of densities under all components to posteriors.
+
+    All arrays are flat float32. IN and OUT logs, of point i in panel p 32 from p * stride + 32 * i on; masses, 32 from
+    mass_place + p * mass_step on, to which the posteriors are added; OUT peaks and totals, from `place` on: of each point the
+    largest logarithm, and the sum of the densities divided by the largest.
+    """
+    places = (stride * np.arange(panels)[:, None] + np.arange(PANEL)).ravel() + PANEL * np.arange(count)[:, None]
+    values = logs[places]
+    peak = values.max(axis=1)
+    exponents = np.maximum(values - peak[:, None], np.float32(LOWEST))
+    shares = np.where(exponents >= LEAST_EXPONENT, np.exp2(exponents), np.float32(0))
+    total = shares.sum(axis=1)
+    peaks[place : place + count], totals[place : place + count] = peak, total
+    logs[places] = shares / total[:, None]
+    masses[(mass_place + mass_step * np.arange(panels)[:, None] + np.arange(PANEL)).ravel()] += logs[places].sum(axis=0)
+
+
+@intrinsic
+def _add_products(
+    typing_context, factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target
+):
+    given = factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target
+
+    def generate(context, builder, signature, arguments):
+        wide = "+avx512f" in context.codegen().magic_tuple()[2].split(",")
+        factors, lanes, start, sums = _pointers(context, builder, signature, arguments, {0: 1, 5: 6, 7: 8, 10: 11})
+        row_step, step, count, start_step = (_index(context, builder, signature, arguments, at) for at in (2, 3, 4, 9))
+        function = _function(builder.module, "featrec_add_products_1", 4, 4, lambda *parts: _emit_products(wide, *parts))
+        builder.call(function, [factors, lanes, start, sums, row_step, step, count, start_step])
+        return context.get_dummy_value()
+
+    return types.void(*given), generate
+
+
+@intrinsic
+def _share_points(typing_context, logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
+    given = logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place
+
+    def generate(context, builder, signature, arguments):
+        pointers = _pointers(context, builder, signature, arguments, {0: None, 4: 5, 7: 9, 8: 9})
+        numbers = [_index(context, builder, signature, arguments, at) for at in (1, 2, 3, 6)]
+        function = _function(builder.module, "featrec_share_points_1", 4, 4, _emit_shares)
+        builder.call(function, [*pointers, *numbers])
+        return context.get_dummy_value()
+
+    return types.void(*given), generate
+
+
+def _index(context, builder, signature, arguments, at):
+    return context.cast(builder, arguments[at], signature.args[at], types.intp)
+
+
+def _pointers(context, builder, signature, arguments, places):
+    """Where the arrays' numbers begin, each offset by another argument or by none."""
+    found = []
+    for at, offset in places.items():
+        array = context.make_array(signature.args[at])(context, builder, arguments[at])
+        step = [] if offset is None else [_index(context, builder, signature, arguments, offset)]
+        found.append(builder.gep(array.data, step) if step else array.data)
+    return found
+
+
+def _function(module, name, n_pointers, n_numbers, emit):
+    """A function of its own, so that what is called in two places is compiled once."""
+    from llvmlite import ir
+
+    if name in module.globals:
+        return module.globals[name]
+    arguments = [ir.FloatType().as_pointer()] * n_pointers + [ir.IntType(64)] * n_numbers
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    builder = ir.IRBuilder(function.append_basic_block())
+    emit(builder, *function.args)
+    builder.ret_void()
+    return function
+
+
+def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, count, start_step):
+    """20 sums of 16 lanes in registers, or four times 10 sums of 8."""
+    from llvmlite import ir
+
+    index, single = ir.IntType(64), ir.FloatType()
+    width, rows = (LANES, ROWS) if wide else (LANES // 2, ROWS // 2)
+    vector = ir.VectorType(single, width)
+    fused = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{width}f32")
+
+    def number(value):
+        return ir.Constant(index, value)
+
+    def load(pointer, offset):
+        return builder.load(vector_at(builder, pointer, offset, single, width), align=4)
+
+    for top in range(0, ROWS, rows):
+        for left in range(0, PANEL, 2 * width):
+            columns = [number(left), number(left + width)]
+            totals = [[cgutils.alloca_once(builder, vector) for _ in columns] for _ in range(rows)]
+            for r, row in enumerate(totals):
+                offset = builder.mul(start_step, number(top + r))
+                for column, total in zip(columns, row, strict=True):
+                    builder.store(load(start, builder.add(offset, column)), total)
+            with cgutils.for_range(builder, count, intp=index) as loop:
+                line = builder.mul(loop.index, number(PANEL))
+                loaded = [load(lanes, builder.add(line, column)) for column in columns]
+                along = builder.mul(loop.index, step)
+                for r, row in enumerate(totals):
+                    at = builder.add(builder.mul(row_step, number(top + r)), along)
+                    factor = spread(builder, builder.load(builder.gep(factors, [at])), width)
+                    for lane, total in zip(loaded, row, strict=True):
+                        builder.store(builder.call(fused, [factor, lane, builder.load(total)]), total)
+            for r, row in enumerate(totals):
+                for column, total in zip(columns, row, strict=True):
+                    target = vector_at(builder, sums, builder.add(number(PANEL * (top + r)), column), single, width)
+                    builder.store(builder.load(total), target, align=4)
+
+
+def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, mass_step):
+    """Three rounds over the vectors of eight points: their peaks, the powers and their sums, the quotients.
+
+    Eight, so that the sums across the lanes of one are taken while another's powers are.
+    """
+    from llvmlite import ir
+
+    index, single = ir.IntType(64), ir.FloatType()
+    vector, whole = ir.VectorType(single, LANES), ir.VectorType(ir.IntType(32), LANES)
+
+    def alike(value, kind=vector):
+        return ir.Constant(kind, [value] * LANES)
+
+    def most(left, right):
+        return builder.select(builder.fcmp_ordered(">", left, right), left, right)
+
+    def joined(join, vectors):
+        """All lanes of both, in every lane."""
+        value = join(*(builder.load(each) for each in vectors))
+        for shift in (8, 4, 2, 1):
+            order = ir.Constant(whole, [(lane + shift) % LANES for lane in range(LANES)])
+            value = join(value, builder.shuffle_vector(value, value, order))
+        return value
+
+    def vectors_at(pointer, offset):
+        offsets = [builder.add(offset, ir.Constant(index, left)) for left in (0, LANES)]
+        return [vector_at(builder, pointer, place, single, LANES) for place in offsets]
+
+    def started(value):
+        found = [cgutils.alloca_once(builder, vector) for _ in range(2)]
+        for each in found:
+            builder.store(alike(value), each)
+        return found
+
+    def keep(value, pointer, point):
+        builder.store(builder.extract_element(value, ir.Constant(ir.IntType(32), 0)), builder.gep(pointer, [point]))
+
+    @contextmanager
+    def each_vector(point):
+        """Where each of the point's vectors lies."""
+        first = builder.mul(point, ir.Constant(index, PANEL))
+        with cgutils.for_range(builder, panels, intp=index) as loop:
+            yield loop.index, vectors_at(logs, builder.add(first, builder.mul(loop.index, stride)))
+
+    with cgutils.for_range_slice(builder, ir.Constant(index, 0), count, ir.Constant(index, POINTS), intp=index) as (start, _):
+        beyond = builder.add(start, ir.Constant(index, POINTS))
+        stop = builder.select(builder.icmp_signed("<", beyond, count), beyond, count)
+        number = builder.sub(stop, start)
+        with cgutils.for_range(builder, number, intp=index) as points:
+            point, best = builder.add(start, points.index), started(-3e38)
+            with each_vector(point) as (_, places):
+                for place, each in zip(places, best, strict=True):
+                    builder.store(most(builder.load(place, align=4), builder.load(each)), each)
+            keep(joined(most, best), peaks, point)
+        with cgutils.for_range(builder, number, intp=index) as points:
+            point, total = builder.add(start, points.index), started(0.0)
+            peak = spread(builder, builder.load(builder.gep(peaks, [point])), LANES)
+            with each_vector(point) as (_, places):
+                for place, each in zip(places, total, strict=True):
+                    share = _share(builder, most(builder.fsub(builder.load(place, align=4), peak), alike(LOWEST)), alike, whole)
+                    builder.store(share, place, align=4)
+                    builder.store(builder.fadd(builder.load(each), share), each)
+            keep(joined(builder.fadd, total), totals, point)
+        with cgutils.for_range(builder, number, intp=index) as points:
+            point = builder.add(start, points.index)
+            total = builder.load(builder.gep(totals, [point]))
+            scale = spread(builder, builder.fdiv(ir.Constant(single, 1.0), total), LANES)
+            with each_vector(point) as (panel, places):
+                for place, target in zip(places, vectors_at(masses, builder.mul(panel, mass_step)), strict=True):
+                    share = builder.fmul(builder.load(place, align=4), scale)
+                    builder.store(share, place, align=4)
+                    builder.store(builder.fadd(builder.load(target, align=4), share), target, align=4)
+
+
+def _share(builder, exponent, alike, whole):
+    """2 ** exponent, or nothing where that is too little."""
+    from llvmlite import ir
+
+    vector = exponent.type
+    fused = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fmuladd.v{LANES}f32")
+    shifted = builder.fadd(exponent, alike(MAGIC))
+    rest = builder.fsub(exponent, builder.fsub(shifted, alike(MAGIC)))
+    power = alike(POWER[0])
+    for coefficient in POWER[1:]:
+        power = builder.call(fused, [power, rest, alike(coefficient)])
+    raised = builder.shl(builder.bitcast(shifted, whole), alike(23, whole))
+    share = builder.bitcast(builder.add(builder.bitcast(power, whole), raised), vector)
+    return builder.select(builder.fcmp_ordered(">=", exponent, alike(LEAST_EXPONENT)), share, alike(0.0))
+
+
+# The intrinsics take their places: an overload would be compiled on its own for each call.
+if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba fills its settings in at import
+    add_products, share_points = _add_products, _share_points  # type: ignore[assignment]
