@@ -72,4 +72,4 @@ def _summarize(n: int, n_damaged: int) -> None:
     if n_damaged:
         sys.stderr.write(f"featrec: {n_damaged:,} of {n:,} images cannot be read; train, compare and suggest leave them out\n")
     else:
-        print(f"all {n:,} images can be read")
+        print(f"{n:,} of {n:,} images can be read")

@@ -29,7 +29,7 @@ def test_damaged_images_are_listed_with_the_reasons(tmp_path, kind, capsys):
 def test_a_clean_folder(tmp_path, capsys):
     path = SOURCES["folder"](tmp_path, files({}))
     assert main(["check", str(path)]) == 0
-    assert capsys.readouterr().out == "all 15 images can be read\n"
+    assert capsys.readouterr().out == "15 of 15 images can be read\n"
     assert main(["check", str(path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"n_images": 15, "damaged": [], "skipped": []}
 
