@@ -193,6 +193,19 @@ def test_a_loop_that_cannot_be_compiled_keeps_nobody_waiting():
     run(f"from featrec.compilation import warming\nwith warming():\n    exec({COMPILE!r})")
 
 
+def test_without_locks_one_process_compiles_and_nobody_waits(monkeypatch):
+    def refuse(*given):
+        raise OSError(37, "No locks available")
+
+    if _cache.fcntl is not None:
+        monkeypatch.setattr(_cache.fcntl, "lockf", refuse)
+    assert not compilation.can_share_cache()
+    with compilation.warming():
+        root_shares(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
+    monkeypatch.setattr(_cache, "fcntl", None)
+    assert not compilation.can_share_cache()
+
+
 def test_turns_leave_the_loops_as_they_were():
     caches = [one._cache for one in _cache.loops()]
     with compilation.warming():

@@ -27,6 +27,8 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
+# Of the lock's bytes, one that is no module's checksum.
+NO_MODULE = 2**32
 
 
 def loops() -> list[Any]:
@@ -63,8 +65,15 @@ def _index_of(loop: Any) -> Any:
 
 
 def can_take_turns() -> bool:
-    """Whether this system has the locks that it takes."""
-    return fcntl is not None
+    """Whether there are the locks that it takes: Windows has none, nor have some network drives."""
+    if fcntl is None:
+        return False
+    try:
+        with open(folders()[0] / LOCK, "ab") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX, 1, NO_MODULE)
+    except (OSError, IndexError):
+        return False
+    return True
 
 
 @contextmanager
@@ -89,7 +98,7 @@ class Turns:
     """Locks on ranges of one file beside the cached loops. The system takes them back from a process that dies."""
 
     def __init__(self, places: list[Path]) -> None:
-        self.path = places[0] / LOCK if places and can_take_turns() else None
+        self.path = places[0] / LOCK if can_take_turns() else None
         self.depth: dict[str, int] = {}
         self.file = -1
 
