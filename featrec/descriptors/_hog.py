@@ -198,11 +198,11 @@ class HOG(GlobalExtractor):
 
     def _scale(self, images: Images, y: Any) -> float:
         places, labels = spread(len(images), DESCRIBED), None if y is None else np.asarray(y)
-        sample, probe = images[places], clone(self).set_params(color=self.color_, mirror=False, cache=None, verbose=0)
+        probe = clone(self).set_params(color=self.color_, mirror=False, cache=None, verbose=0)
         with warnings.catch_warnings():
             # What cannot be described is warned of when all images are.
             warnings.simplefilter("ignore", FailedImageWarning)
-            codes = probe.transform(sample)
+            codes = probe.set_output(transform="default").transform(images[places])
         used = np.flatnonzero(codes.any(axis=1))
         codes, width = codes[used], 3 * PLANE if self.color_ == "rgb" else PLANE
         return color_scale(codes[:, :-width], codes[:, -width:], None if labels is None else labels[places[used]])
