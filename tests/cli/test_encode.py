@@ -288,8 +288,9 @@ def test_no_usable_picture_and_no_picture_at_all(place, out, capsys, tmp_path):
 
 
 def test_an_error_before_the_first_block_leaves_nothing(place, out, capsys):
-    assert encode(place / "model.featrec", place / "pictures", "--out", out, "--n-jobs", 0) == 2
-    assert_said(capsys, "n_jobs=0 asks for no workers")
+    with pytest.raises(SystemExit, match="2"):
+        encode(place / "model.featrec", place / "pictures", "--out", out, "--n-jobs", 0)
+    assert_said(capsys, "a number of threads is 1 or more, or -1 for all processors; got 0")
     assert list(out.parent.iterdir()) == []
 
 
