@@ -10,6 +10,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from featrec.compiled._options import LOOP, PART
 from featrec.compiled._vectors import spread, total, vector_at
 from featrec.compiled._wide import wide_vectors
 
@@ -21,7 +22,7 @@ POINTS_AT_ONCE = 6
 ROOM = 131_072
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _in_blocks(words, blocks):
     """Words as columns, 64 to a block, filled up with zeros."""
     k, d = words.shape
@@ -35,7 +36,7 @@ def _in_blocks(words, blocks):
                 blocks[b, f, j] = np.float32(0.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _load(points, cells, start, tile, tile_cells):
     """Copy the next points to a tile, filled up to six with zeros; gives how many it holds then."""
     m = min(tile.shape[0], points.shape[0] - start)
@@ -122,7 +123,7 @@ def _compiled_reach(points, words, cells, threshold, sums):
     )
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
     """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
 
@@ -222,7 +223,7 @@ def _compiled_distances(points, words, lengths, word_lengths, values, sums):
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
         length = np.float32(0.0)
@@ -231,7 +232,7 @@ def _squared_lengths(rows, lengths):
         lengths[i] = length
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _add_nearness(values, means, cells, sums):
     """By how much each of a block of words is nearer than the mean, added to the row of the point's cell."""
     wide_vectors()
@@ -242,7 +243,7 @@ def _add_nearness(values, means, cells, sums):
             row[j] += max(none, mean - values[i, j])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def triangle_code_by_dot(points, words, cells, pooled):
     """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
 
