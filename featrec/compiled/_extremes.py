@@ -20,7 +20,7 @@ def _chosen(first, second, sign):
         one, other = arguments
         if isinstance(first, types.Float):
             compared = builder.fcmp_ordered(sign, other, one)
-        elif first.signed:
+        elif first.signed:  # type: ignore[attr-defined]  # numba's Integer has it
             compared = builder.icmp_signed(sign, other, one)
         else:
             compared = builder.icmp_unsigned(sign, other, one)

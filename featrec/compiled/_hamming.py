@@ -139,7 +139,7 @@ def seed_hamming(points, first, draws, chosen):
     gaps[:] = 64 * blocks
     place, best_place = first, first
     for step in range(rounds + 1):
-        best, least, total = 2, np.int64(0x7FFFFFFFFFFFFFFF), 0
+        best, least, total = 2, 0x7FFFFFFFFFFFFFFF, 0
         for i in range(n):
             total += gaps[i]
             mass[i] = total

@@ -60,7 +60,9 @@ def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
     n_columns = (width - length) // step + 1
     values = np.empty((height, width), np.float32)
     sums, squares = np.empty(width, np.int64), np.empty(width, np.int64)
-    means, factors = np.zeros(n_columns, np.float32), np.full(n_columns, unit, np.float32)
+    means, factors = np.empty(n_columns, np.float32), np.empty(n_columns, np.float32)
+    means[:] = np.float32(0.0)
+    factors[:] = np.float32(unit)
     n = 0
     for picture in pictures:
         for y in range(height):
