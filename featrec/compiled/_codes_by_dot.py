@@ -5,11 +5,15 @@ a product gives to the code is added to the row of its point's cell straight fro
 no product is ever written down. Other processors have BLAS do the products (`_threshold_codes`).
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
+from featrec.compiled._extremes import larger, smaller
+from featrec.compiled._options import COMPILED, LOOP, PART
 from featrec.compiled._vectors import spread, total, vector_at
 from featrec.compiled._wide import wide_vectors
 
@@ -21,13 +25,13 @@ POINTS_AT_ONCE = 6
 ROOM = 131_072
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _in_blocks(words, blocks):
     """Words as columns, 64 to a block, filled up with zeros."""
     k, d = words.shape
     for b in range(blocks.shape[0]):
         first = b * BLOCK
-        filled = min(BLOCK, k - first)
+        filled = smaller(BLOCK, k - first)
         for f in range(d):
             for j in range(filled):
                 blocks[b, f, j] = words[first + j, f]
@@ -35,10 +39,10 @@ def _in_blocks(words, blocks):
                 blocks[b, f, j] = np.float32(0.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _load(points, cells, start, tile, tile_cells):
     """Copy the next points to a tile, filled up to six with zeros; gives how many it holds then."""
-    m = min(tile.shape[0], points.shape[0] - start)
+    m = smaller(tile.shape[0], points.shape[0] - start)
     for i in range(m):
         tile_cells[i] = cells[start + i]
         for f in range(tile.shape[1]):
@@ -47,13 +51,6 @@ def _load(points, cells, start, tile, tile_cells):
     tile[m:whole] = 0
     tile_cells[m:whole] = 0
     return whole
-
-
-def add_reach(points, words, cells, threshold, sums):
-    """Add what a block of words gets from each point to its cell's row: what is over the threshold, then what is under -it."""
-    for x, cell in zip(points, cells, strict=True):
-        products = x @ words
-        sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
 
 
 @intrinsic
@@ -66,6 +63,17 @@ def _add_reach(typing_context, points, words, cells, threshold, sums):
         return context.get_dummy_value()
 
     return types.void(points, words, cells, threshold, sums), generate
+
+
+def _plain_reach(points, words, cells, threshold, sums):
+    """The same without the compiler."""
+    for x, cell in zip(points, cells, strict=True):
+        products = x @ words
+        sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
+
+
+# Add what a block of words gets from each point to its cell's row: what is over the threshold, then what is under -it.
+add_reach: Any = _add_reach if COMPILED else _plain_reach
 
 
 def _emit_reach(builder, n, width, data, threshold):
@@ -115,16 +123,9 @@ def _emit_products(builder, first, width, points, words):
     return [[builder.load(place) for place in places] for places in sums]
 
 
-@overload(add_reach, inline="always")
-def _compiled_reach(points, words, cells, threshold, sums):
-    return lambda points, words, cells, threshold, sums: _add_reach(  # type: ignore[call-arg]
-        points, words, cells, threshold, sums
-    )
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
+    """For each cell and word the sums over points of larger(0, x·w - threshold), and behind them of larger(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.
@@ -135,27 +136,21 @@ def threshold_code_by_dot(points, words, cells, threshold, pooled):
     n_blocks = -(-k // BLOCK)
     blocks = np.empty((n_blocks, d, BLOCK), np.float32)
     _in_blocks(words, blocks)
-    sums = np.zeros((n_blocks, n_cells, 2 * BLOCK), np.float32)
-    most = max(1, ROOM // max(1, d) // POINTS_AT_ONCE) * POINTS_AT_ONCE
-    size = min(most, -(-n // POINTS_AT_ONCE) * POINTS_AT_ONCE)
+    sums = np.empty((n_blocks, n_cells, 2 * BLOCK), np.float32)
+    sums[:] = np.float32(0.0)
+    most = larger(1, ROOM // larger(1, d) // POINTS_AT_ONCE) * POINTS_AT_ONCE
+    size = smaller(most, -(-n // POINTS_AT_ONCE) * POINTS_AT_ONCE)
     tile, tile_cells = np.empty((size, d), np.float32), np.empty(size, np.int64)
-    for start in range(0, n, max(1, size)):
+    for start in range(0, n, larger(1, size)):
         m = _load(points, cells, start, tile, tile_cells)
         for b in range(n_blocks):
             add_reach(tile[:m], blocks[b], tile_cells[:m], threshold, sums[b])
     for b in range(n_blocks):
         first = b * BLOCK
         for c in range(n_cells):
-            for j in range(min(BLOCK, k - first)):
+            for j in range(smaller(BLOCK, k - first)):
                 pooled[c, first + j] = sums[b, c, j]
                 pooled[c, k + first + j] = sums[b, c, BLOCK + j]
-
-
-def add_distances(points, words, lengths, word_lengths, values, sums):
-    """The distances of points to a block of words, kept for each word and added to each point's sum."""
-    squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
-    values[:] = np.sqrt(np.maximum(0, squares))
-    sums += values.sum(axis=1)
 
 
 @intrinsic
@@ -167,6 +162,17 @@ def _add_distances(typing_context, points, words, lengths, word_lengths, values,
         return context.get_dummy_value()
 
     return types.void(points, words, lengths, word_lengths, values, sums), generate
+
+
+def _plain_distances(points, words, lengths, word_lengths, values, sums):
+    """The same without the compiler."""
+    squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
+    values[:] = np.sqrt(np.maximum(0, squares))
+    sums += values.sum(axis=1)
+
+
+# The distances of points to a block of words, kept for each word and added to each point's sum.
+add_distances: Any = _add_distances if COMPILED else _plain_distances
 
 
 def _emit_distances(builder, n, width, data):
@@ -214,15 +220,8 @@ def _square_root(builder, square):
     return builder.call(fma, (guess, error, guess))
 
 
-@overload(add_distances, inline="always")
-def _compiled_distances(points, words, lengths, word_lengths, values, sums):
-    return lambda points, words, lengths, word_lengths, values, sums: _add_distances(  # type: ignore[call-arg]
-        points, words, lengths, word_lengths, values, sums
-    )
-
-
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
         length = np.float32(0.0)
@@ -231,7 +230,7 @@ def _squared_lengths(rows, lengths):
         lengths[i] = length
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _add_nearness(values, means, cells, sums):
     """By how much each of a block of words is nearer than the mean, added to the row of the point's cell."""
     wide_vectors()
@@ -239,12 +238,12 @@ def _add_nearness(values, means, cells, sums):
     for i in range(values.shape[0]):
         row, mean = sums[cells[i]], means[i]
         for j in range(BLOCK):
-            row[j] += max(none, mean - values[i, j])
+            row[j] += larger(none, mean - values[i, j])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def triangle_code_by_dot(points, words, cells, pooled):
-    """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
+    """For each cell and word the sum over points of larger(0, mean distance to all words - distance to the word).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
@@ -255,11 +254,13 @@ def triangle_code_by_dot(points, words, cells, pooled):
     blocks = np.empty((n_blocks, d, BLOCK), np.float32)
     _in_blocks(words, blocks)
     # Words that fill up the last block lie in no distance.
-    word_lengths = np.full(n_blocks * BLOCK, -np.inf, np.float32)
+    word_lengths = np.empty(n_blocks * BLOCK, np.float32)
+    word_lengths[:] = np.float32(-np.inf)
     _squared_lengths(words, word_lengths[:k])
-    pools = np.zeros((n_blocks, n_cells, BLOCK), np.float32)
-    most = max(1, ROOM // max(d, n_blocks * BLOCK) // POINTS_AT_ONCE) * POINTS_AT_ONCE
-    size = max(1, min(most, -(-n // POINTS_AT_ONCE) * POINTS_AT_ONCE))
+    pools = np.empty((n_blocks, n_cells, BLOCK), np.float32)
+    pools[:] = np.float32(0.0)
+    most = larger(1, ROOM // larger(d, n_blocks * BLOCK) // POINTS_AT_ONCE) * POINTS_AT_ONCE
+    size = larger(1, smaller(most, -(-n // POINTS_AT_ONCE) * POINTS_AT_ONCE))
     tile, tile_cells = np.empty((size, d), np.float32), np.empty(size, np.int64)
     values, sums, lengths = (
         np.empty((n_blocks, size, BLOCK), np.float32),
@@ -275,11 +276,11 @@ def triangle_code_by_dot(points, words, cells, pooled):
             add_distances(tile[:m], blocks[b], lengths[:m], lengths_here, values[b, :m], sums[:m])
         for i in range(m):
             sums[i] /= np.float32(k)
-        filled = min(m, n - start)
+        filled = smaller(m, n - start)
         for b in range(n_blocks):
             _add_nearness(values[b, :filled], sums, tile_cells, pools[b])
     for b in range(n_blocks):
         first = b * BLOCK
         for c in range(n_cells):
-            for j in range(min(BLOCK, k - first)):
+            for j in range(smaller(BLOCK, k - first)):
                 pooled[c, first + j] = pools[b, c, j]

@@ -3,29 +3,15 @@
 The cache of compiled loops does not see changes in here, so a new meaning gets a new name.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
+from featrec.compiled._options import COMPILED
 from featrec.compiled._vectors import least, spread, total, vector_at
-
-
-def cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """One channel of a descriptor: weighed, cut, brought to the length `unit`, as it is stored."""
-    rows, first = bins[:4], bins[4]
-    values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
-    length = np.sqrt(np.float32((values * values).sum()))
-    scale = unit / length if length > 0 else np.float32(0)
-    out[start : start + 128] = np.minimum(values * scale, most) + half
-
-
-@overload(cut_and_scale, inline="always")
-def _compiled_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    def call(cells, bins, weights, cut, unit, most, half, out, start):
-        _cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start)  # type: ignore[call-arg]
-
-    return call
 
 
 @intrinsic
@@ -43,6 +29,19 @@ def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, 
         return context.get_dummy_value()
 
     return types.void(cells, bins, weights, cut, unit, most, half, out, start), generate
+
+
+def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
+    """The same without the compiler."""
+    rows, first = bins[:4], bins[4]
+    values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
+    length = np.sqrt(np.float32((values * values).sum()))
+    scale = unit / length if length > 0 else np.float32(0)
+    out[start : start + 128] = np.minimum(values * scale, most) + half
+
+
+# One channel of a descriptor: weighed, cut, brought to the length `unit`, as it is stored.
+cut_and_scale: Any = _cut_and_scale if COMPILED else _plain_cut_and_scale
 
 
 def _emit(builder, cells, bins, weights, numbers, out, bytes_out):

@@ -7,6 +7,8 @@ values for one tile of points stay in the second-level cache.
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
+
 ROOM = 320_000  # values of a tile, 1.2 MB
 POINTS = 192
 LANES = 16
@@ -16,7 +18,7 @@ FAINTEST = 22.18
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -25,7 +27,7 @@ def _squared_lengths(rows, lengths):
         lengths[i] = total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _order_by_cell(cells, n_cells, order):
     """The points' places, cell after cell."""
     starts = np.zeros(n_cells + 1, np.int64)
@@ -38,7 +40,7 @@ def _order_by_cell(cells, n_cells, order):
         starts[cells[i]] += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _tile_size(n, k):
     """How many points go together: whole vectors, and tiles of like size."""
     most = max(LANES, min(POINTS, ROOM // k // LANES * LANES))
@@ -46,7 +48,7 @@ def _tile_size(n, k):
     return max(1, -(-n // (tiles * LANES))) * LANES
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _load(points, order, start, tile):
     """Copy the next points to a tile, filled up with zeros."""
     m = min(tile.shape[0], order.shape[0] - start)
@@ -57,7 +59,7 @@ def _load(points, order, start, tile):
     tile[m:] = 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _find_runs(cells, order, start, size, run_ends, run_cells):
     """Where a tile's runs of points of one cell end; gives how many they are.
 
@@ -73,7 +75,7 @@ def _find_runs(cells, order, start, size, run_ends, run_cells):
     return runs
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
     """Pool each word's distances from the tile before, and put those of this tile in their place.
 
@@ -94,7 +96,7 @@ def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_
             first = last
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
     for j in range(values.shape[0]):
         row, first = values[j], np.uint64(0)
@@ -106,7 +108,7 @@ def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
             first = last
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def triangle_code(points, words, cells, pooled):
     """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
 
@@ -141,7 +143,7 @@ def triangle_code(points, words, cells, pooled):
     _pool_activations(values, means, run_ends, run_cells, runs, pooled)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _half_distances(products, half_norms, values, smallest):
     for j in range(products.shape[0]):
         row, out, half_norm = products[j], values[j], half_norms[j]
@@ -151,7 +153,7 @@ def _half_distances(products, half_norms, values, smallest):
             smallest[i] = min(smallest[i], value)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _weigh(values, smallest, scale, totals):
     """exp((smallest - value) scale), as the 32nd power of exp of a 32nd, for which a short polynomial does."""
     one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
@@ -173,7 +175,7 @@ def _weigh(values, smallest, scale, totals):
             totals[i] += weight
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
     for j in range(values.shape[0]):
         row, first = values[j], np.uint64(0)
@@ -185,7 +187,7 @@ def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
             first = last
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def soft_words(points, words, cells, scale, pooled):
     """For each cell and word the sum over points of exp(-scale |x - w|²/2), divided by its sum over all words.
 

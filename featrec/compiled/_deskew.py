@@ -4,8 +4,10 @@ import math
 
 from numba import njit
 
+from featrec.compiled._options import LOOP
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@njit(**LOOP)
 def lean(mass, found):
     """The centre of mass, and how many columns it moves to the right with each row.
 
@@ -29,7 +31,7 @@ def lean(mass, found):
     found[2] = product / square if square > 1e-9 * total else 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def shear(picture, skew, across, down, outside, sheared):
     """Each place takes the value that lies `down` below it and `across` + `skew` times its row beside it.
 

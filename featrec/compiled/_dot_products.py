@@ -6,12 +6,16 @@ are taken four features to a lane, as VNNI multiplies them; it multiplies unsign
 than those of OpenBLAS in tiles, whose packing is done anew for each tile; other processors have BLAS do them (`_kmeans`).
 """
 
+from typing import Any
+
 import numpy as np
-from numba import config, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
+from featrec.compiled._extremes import smaller
+from featrec.compiled._options import COMPILED, LOOP
 from featrec.compiled._vectors import spread, vector_at
 from featrec.compiled._wide import wide_vectors
 
@@ -21,7 +25,6 @@ WORDS_AT_ONCE = 6
 WORDS = 1020
 # |w|² - 2 x·(w - 128) fits into 32 bits.
 LARGEST_WIDTH = 16_000
-COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba fills its settings in at import
 
 
 def has_integer_dot():
@@ -108,8 +111,8 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
                 builder.store(less_what_is_shared(norm, builder.load(total)), target, align=4)
 
 
-def distances_less_shared(points, words, norms, values):
-    """Distances, less what all words share, of a block of points to six words: |w|² - 2 x·(w - 128), or |w|²/2 - x·w."""
+def _plain_distances(points, words, norms, values):
+    """The same without the compiler."""
     if points.dtype == np.float32:
         values[:] = norms[:, None] - words @ points
         return
@@ -117,12 +120,11 @@ def distances_less_shared(points, words, norms, values):
     values[:] = norms[:, None] - 2 * words.view(np.int8).astype(np.int32) @ lanes.T
 
 
-@overload(distances_less_shared, inline="always")
-def _compiled_distances(points, words, norms, values):
-    return lambda points, words, norms, values: _multiply_add(points, words, norms, values)  # type: ignore[call-arg]
+# Distances, less what all words share, of a block of points to six words: |w|² - 2 x·(w - 128), or |w|²/2 - x·w.
+distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
     """The index of each point's nearest word; of equals the first.
 
@@ -134,26 +136,28 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
     wide_vectors()
     n, groups = points.shape
     k = words.shape[0]
-    block = np.zeros((groups, LANES), points.dtype)
-    values = np.empty((min(k, WORDS), LANES), norms.dtype)
+    block = np.empty((groups, LANES), points.dtype)
+    values = np.empty((smaller(k, WORDS), LANES), norms.dtype)
     smallest, best = np.empty(LANES, norms.dtype), np.empty(LANES, norms.dtype)
-    places = np.zeros(LANES, np.int32)
+    places = np.empty(LANES, np.int32)
+    block[:] = 0
+    places[:] = 0
     nearest[:] = 0
     for start in range(0, n, LANES):
-        m = min(LANES, n - start)
+        m = smaller(LANES, n - start)
         for i in range(m):
             for g in range(groups):
                 block[g, i] = points[start + i, g]
         smallest[:] = farthest
         for first in range(0, k, WORDS):
             best[:] = farthest
-            for j in range(0, min(WORDS, k - first), WORDS_AT_ONCE):
+            for j in range(0, smaller(WORDS, k - first), WORDS_AT_ONCE):
                 row, stop = values[j : j + WORDS_AT_ONCE], first + j + WORDS_AT_ONCE
                 distances_less_shared(block, words[first + j : stop], norms[first + j : stop], row)
                 place = np.int32(j)
                 for i in range(LANES):
-                    low = min(min(row[0, i], row[1, i]), row[2, i])
-                    value = min(low, min(min(row[3, i], row[4, i]), row[5, i]))
+                    low = smaller(smaller(row[0, i], row[1, i]), row[2, i])
+                    value = smaller(low, smaller(smaller(row[3, i], row[4, i]), row[5, i]))
                     closer = value < best[i]
                     places[i] = place if closer else places[i]
                     best[i] = value if closer else best[i]
@@ -166,22 +170,3 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
                     nearest[start + i] = np.int32(first + j)
         for i in range(m):
             distances[start + i] = smallest[i]
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def lloyd_round_by_dot(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
-    """One round of k-means, as `lloyd_round` of `_kmeans`, without BLAS.
-
-    IN points (n, d), words (k, d), half_norms (k,), half_point_norms (n,), all float32, k a multiple of six of which the last
-    may be copies; OUT nearest (n,) int32, distances (n,) float32 squared, sums (words but copies, d) float64, counts int64.
-    """
-    two, none = np.float32(2.0), np.float32(0.0)
-    sums[:] = 0.0
-    counts[:] = 0
-    nearest_by_dot(points, words, half_norms, np.float32(np.inf), nearest, distances)
-    for i in range(points.shape[0]):
-        distances[i] = max(none, two * (distances[i] + half_point_norms[i]))
-        word = nearest[i]
-        counts[word] += 1
-        for f in range(points.shape[1]):
-            sums[word, f] += points[i, f]

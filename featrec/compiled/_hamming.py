@@ -3,12 +3,17 @@
 Points are lanes and come as columns, a key holds the distance above and the word below, so that one minimum finds both.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
+from featrec.compiled._extremes import larger, smaller
+from featrec.compiled._options import COMPILED, LOOP
 from featrec.compiled._wide import wide_vectors
 
+# Points that go together: so many columns and keys stay in the first-level cache.
 POINTS = 512
 
 
@@ -20,84 +25,88 @@ def _count_ones(typing_context, bits):
     return types.uint64(types.uint64), generate
 
 
-def popcount(bits):
-    """How many bits are set."""
+def _plain_count(bits):
     return int(bits).bit_count()
 
 
-@overload(popcount, inline="always")
-def _compiled_popcount(bits):
-    return lambda bits: _count_ones(bits)  # type: ignore[call-arg]
+# How many bits are set.
+popcount: Any = _count_ones if COMPILED else _plain_count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _compare_256_bits(words, columns, keys):
-    # Two words at a time: the points are loaded, and the keys loaded and stored, once for both.
-    wide_vectors()
-    k, shift = words.shape[0], np.uint64(32)
-    part0, part1, part2, part3 = columns[0], columns[1], columns[2], columns[3]
-    for j in range(0, k, 2):
-        other = min(j + 1, k - 1)
-        first, second = np.uint64(j), np.uint64(other)
-        a0, a1, a2, a3 = words[j, 0], words[j, 1], words[j, 2], words[j, 3]
-        b0, b1, b2, b3 = words[other, 0], words[other, 1], words[other, 2], words[other, 3]
-        for i in range(len(keys)):
-            x0, x1, x2, x3 = part0[i], part1[i], part2[i], part3[i]
-            a = (popcount(x0 ^ a0) + popcount(x1 ^ a1)) + (popcount(x2 ^ a2) + popcount(x3 ^ a3))
-            b = (popcount(x0 ^ b0) + popcount(x1 ^ b1)) + (popcount(x2 ^ b2) + popcount(x3 ^ b3))
-            keys[i] = min(keys[i], min((a << shift) | first, (b << shift) | second))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def _compare(words, columns, here, there, keys):
-    wide_vectors()
-    k, blocks, shift = words.shape[0], words.shape[1], np.uint64(32)
-    for j in range(0, k, 2):
-        other = min(j + 1, k - 1)
-        first, second = np.uint64(j), np.uint64(other)
-        here[:] = np.uint64(0)
-        there[:] = np.uint64(0)
-        for q in range(0, blocks, 4):
-            a0, a1, a2, a3 = words[j, q], words[j, q + 1], words[j, q + 2], words[j, q + 3]
-            b0, b1, b2, b3 = words[other, q], words[other, q + 1], words[other, q + 2], words[other, q + 3]
-            part0, part1, part2, part3 = columns[q], columns[q + 1], columns[q + 2], columns[q + 3]
-            for i in range(len(keys)):
-                x0, x1, x2, x3 = part0[i], part1[i], part2[i], part3[i]
-                here[i] += (popcount(x0 ^ a0) + popcount(x1 ^ a1)) + (popcount(x2 ^ a2) + popcount(x3 ^ a3))
-                there[i] += (popcount(x0 ^ b0) + popcount(x1 ^ b1)) + (popcount(x2 ^ b2) + popcount(x3 ^ b3))
-        for i in range(len(keys)):
-            keys[i] = min(keys[i], min((here[i] << shift) | first, (there[i] << shift) | second))
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
-def nearest_hamming(points, words, nearest, distances):
+@njit(**LOOP)
+def nearest_of_256_bits(points, words, nearest, distances):
     """The index of each point's nearest word and the number of bits that differ; of equals the first.
 
-    IN points (n, blocks), words (k, blocks) uint64, blocks a multiple of four; OUT nearest, distances (n,) int32.
+    IN points (n, 4), words (k, 4) uint64; OUT nearest, distances (n,) int32.
     """
     wide_vectors()
-    n, blocks = points.shape
-    room = np.empty(blocks * min(POINTS, n), np.uint64)
-    here, there = np.empty(min(POINTS, n), np.uint64), np.empty(min(POINTS, n), np.uint64)
-    keys = np.empty(min(POINTS, n), np.uint64)
+    n, k = points.shape[0], words.shape[0]
+    size = smaller(POINTS, larger(n, 1))
+    columns = np.empty((5, size), np.uint64)
+    part0, part1, part2, part3, keys = columns[0], columns[1], columns[2], columns[3], columns[4]
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
-    for start in range(0, n, POINTS):
-        m = min(POINTS, n - start)
-        columns = room[: blocks * m].reshape(blocks, m)
+    for start in range(0, n, size):
+        m = smaller(size, n - start)
         for i in range(m):
-            for q in range(blocks):
+            for q in range(4):
                 columns[q, i] = points[start + i, q]
-        keys[:m] = np.uint64(0xFFFFFFFFFFFFFFFF)
-        if blocks == 4:
-            _compare_256_bits(words, columns, keys[:m])
-        else:
-            _compare(words, columns, here[:m], there[:m], keys[:m])
+        keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        # Two words at a time: the points are loaded, and the keys loaded and stored, once for both.
+        for j in range(0, k, 2):
+            other = smaller(j + 1, k - 1)
+            first, second = np.uint64(j), np.uint64(other)
+            a0, a1, a2, a3 = words[j, 0], words[j, 1], words[j, 2], words[j, 3]
+            b0, b1, b2, b3 = words[other, 0], words[other, 1], words[other, 2], words[other, 3]
+            for i in range(m):
+                x0, x1, x2, x3 = part0[i], part1[i], part2[i], part3[i]
+                a = (popcount(x0 ^ a0) + popcount(x1 ^ a1)) + (popcount(x2 ^ a2) + popcount(x3 ^ a3))
+                b = (popcount(x0 ^ b0) + popcount(x1 ^ b1)) + (popcount(x2 ^ b2) + popcount(x3 ^ b3))
+                keys[i] = smaller(keys[i], smaller((a << shift) | first, (b << shift) | second))
         for i in range(m):
             nearest[start + i] = np.int32(keys[i] & low)
             distances[start + i] = np.int32(keys[i] >> shift)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
+def nearest_hamming(points, words, nearest, distances):
+    """The same for any number of bits.
+
+    IN points (n, blocks), words (k, blocks) uint64, blocks a multiple of four;
+    OUT nearest, distances (n,) int32.
+    """
+    wide_vectors()
+    n, blocks = points.shape
+    k, size = words.shape[0], smaller(POINTS, larger(n, 1))
+    columns = np.empty((blocks + 3, size), np.uint64)
+    here, there, keys = columns[blocks], columns[blocks + 1], columns[blocks + 2]
+    low, shift, none = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0)
+    for start in range(0, n, size):
+        m = smaller(size, n - start)
+        for i in range(m):
+            for q in range(blocks):
+                columns[q, i] = points[start + i, q]
+        keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
+        for j in range(0, k, 2):
+            other = smaller(j + 1, k - 1)
+            first, second = np.uint64(j), np.uint64(other)
+            here[:] = none
+            there[:] = none
+            for q in range(0, blocks, 4):
+                a0, a1, a2, a3 = words[j, q], words[j, q + 1], words[j, q + 2], words[j, q + 3]
+                b0, b1, b2, b3 = words[other, q], words[other, q + 1], words[other, q + 2], words[other, q + 3]
+                part0, part1, part2, part3 = columns[q], columns[q + 1], columns[q + 2], columns[q + 3]
+                for i in range(m):
+                    x0, x1, x2, x3 = part0[i], part1[i], part2[i], part3[i]
+                    here[i] += (popcount(x0 ^ a0) + popcount(x1 ^ a1)) + (popcount(x2 ^ a2) + popcount(x3 ^ a3))
+                    there[i] += (popcount(x0 ^ b0) + popcount(x1 ^ b1)) + (popcount(x2 ^ b2) + popcount(x3 ^ b3))
+            for i in range(m):
+                keys[i] = smaller(keys[i], smaller((here[i] << shift) | first, (there[i] << shift) | second))
+        for i in range(m):
+            nearest[start + i] = np.int32(keys[i] & low)
+            distances[start + i] = np.int32(keys[i] >> shift)
+
+
+@njit(**LOOP)
 def majority_votes(bits, nearest, votes, counts):
     """How many members of each word have each bit set.
 
@@ -112,7 +121,7 @@ def majority_votes(bits, nearest, votes, counts):
             votes[word, b] += np.int32(bits[i, b])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def seed_hamming(points, first, draws, chosen):
     """Start words of k-majority, drawn far from one another; of several candidates the one that helps most (k-means++).
 
@@ -125,26 +134,37 @@ def seed_hamming(points, first, draws, chosen):
     for i in range(n):
         for q in range(blocks):
             columns[q, i] = points[i, q]
-    gaps = np.full(n, 64 * blocks, np.int64)
-    left = np.zeros((trials, n), np.int64)
-    mass = np.cumsum(gaps)
-    places = np.empty(trials, np.int64)
+    room = np.empty(((trials or 1) + 2, n), np.int64)
+    gaps, mass = room[0], room[1]
+    gaps[:] = 64 * blocks
+    place, best_place = first, first
     for step in range(rounds + 1):
-        mass[:] = np.cumsum(gaps)
-        best, least = 0, np.int64(0x7FFFFFFFFFFFFFFF)
+        best, least, total = 2, 0x7FFFFFFFFFFFFFFF, 0
+        for i in range(n):
+            total += gaps[i]
+            mass[i] = total
         for t in range(trials if step else 1):
-            target = draws[step - 1, t] * mass[n - 1] if step else 0.0
-            places[t] = min(np.searchsorted(mass, target, "right"), n - 1) if step else first
-            row = left[t]
+            if step:
+                # The place of the first sum that is larger, or the last place.
+                limit, place, last = draws[step - 1, t] * total, 0, n - 1
+                while place < last:
+                    middle = (place + last) // 2
+                    if mass[middle] > limit:
+                        last = middle
+                    else:
+                        place = middle + 1
+            row, remaining = room[2 + t], 0
             row[:] = 0
             for q in range(blocks):
-                word, part = points[places[t], q], columns[q]
+                word, part = points[place, q], columns[q]
                 for i in range(n):
                     row[i] += np.int64(popcount(part[i] ^ word))
             for i in range(n):
-                row[i] = min(row[i], gaps[i])
-            remaining = row.sum()
+                row[i] = smaller(row[i], gaps[i])
+                remaining += row[i]
             if remaining < least:
-                best, least = t, remaining
-        chosen[step] = places[best]
-        gaps[:] = left[best]
+                best, best_place, least = 2 + t, place, remaining
+        chosen[step] = best_place
+        row = room[best]
+        for i in range(n):
+            gaps[i] = row[i]

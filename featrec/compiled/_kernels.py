@@ -8,6 +8,8 @@ loads and stores each sum once for eight terms.
 import numpy as np
 from numba import njit
 
+from featrec.compiled._extremes import larger, smaller
+from featrec.compiled._options import LOOP, PART
 from featrec.compiled._wide import wide_vectors
 
 LANES = 256
@@ -19,11 +21,11 @@ LEAST = np.float32(5e-10)
 ROUNDING = 2e-6
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _above_zero(X, first, places, entries, counts):
     for i in range(X.shape[0]):
         count = 0
-        for f in range(min(places.shape[1], X.shape[1] - first)):
+        for f in range(smaller(places.shape[1], X.shape[1] - first)):
             entry = X[i, first + f]
             places[i, count] = f
             entries[i, count] = entry
@@ -36,36 +38,23 @@ def _above_zero(X, first, places, entries, counts):
         counts[i] = count
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _columns(Y, first, columns):
     for j in range(Y.shape[0]):
-        for f in range(min(columns.shape[0], Y.shape[1] - first)):
+        for f in range(smaller(columns.shape[0], Y.shape[1] - first)):
             columns[f, j] = Y[j, first + f]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _reciprocals(values):
     wide_vectors()
     one = np.float32(1.0)
     for row in range(values.shape[0]):
         for j in range(values.shape[1]):
-            values[row, j] = one / max(values[row, j] * SCALE, LEAST)
+            values[row, j] = one / larger(values[row, j] * SCALE, LEAST)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _add_minima(x, places, columns, sums):
-    wide_vectors()
-    for f in range(0, len(x), 8):
-        x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
-        y0, y1, y2, y3 = columns[places[f]], columns[places[f + 1]], columns[places[f + 2]], columns[places[f + 3]]
-        y4, y5, y6, y7 = columns[places[f + 4]], columns[places[f + 5]], columns[places[f + 6]], columns[places[f + 7]]
-        for j in range(len(sums)):
-            low = (min(x0, y0[j]) + min(x1, y1[j])) + (min(x2, y2[j]) + min(x3, y3[j]))
-            high = (min(x4, y4[j]) + min(x5, y5[j])) + (min(x6, y6[j]) + min(x7, y7[j]))
-            sums[j] += low + high
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def intersection(X, Y, skipped, sums):
     """The sum of the smaller of each two entries.
 
@@ -73,20 +62,29 @@ def intersection(X, Y, skipped, sums):
     """
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
-    places, entries = np.empty((n, FEATURES), np.int32), np.zeros((n, FEATURES), np.float32)
-    counts = np.empty(n, np.int64)
-    columns = np.empty((FEATURES, LANES), np.float32)
+    places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
+    entries, columns = np.empty((n, FEATURES), np.float32), np.empty((FEATURES, LANES), np.float32)
+    entries[:] = np.float32(0.0)
     sums[:, skipped:] = np.float32(0.0)
     for first in range(0, d, FEATURES):
         _above_zero(X, first, places, entries, counts)
         for start in range(skipped, m, LANES):
-            stop = min(start + LANES, m)
+            stop = smaller(start + LANES, m)
             _columns(Y[start:stop], first, columns)
             for i in range(n):
-                _add_minima(entries[i, : counts[i]], places[i], columns, sums[i, start:stop])
+                row, x, p = sums[i, start:stop], entries[i], places[i]
+                # The loop over the lanes is what takes the time; a function of its own would be compiled twice.
+                for f in range(0, counts[i], 8):
+                    x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
+                    y0, y1, y2, y3 = columns[p[f]], columns[p[f + 1]], columns[p[f + 2]], columns[p[f + 3]]
+                    y4, y5, y6, y7 = columns[p[f + 4]], columns[p[f + 5]], columns[p[f + 6]], columns[p[f + 7]]
+                    for j in range(len(row)):
+                        low = (smaller(x0, y0[j]) + smaller(x1, y1[j])) + (smaller(x2, y2[j]) + smaller(x3, y3[j]))
+                        high = (smaller(x4, y4[j]) + smaller(x5, y5[j])) + (smaller(x6, y6[j]) + smaller(x7, y7[j]))
+                        row[j] += low + high
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _add_harmonic(u, places, columns, sums):
     # Four terms to a division: 1/a + 1/b + 1/c + 1/d = ((a + b)cd + (c + d)ab)/(ab·cd).
     wide_vectors()
@@ -103,7 +101,7 @@ def _add_harmonic(u, places, columns, sums):
             sums[j] += low + high
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def chi2(X, Y, skipped, sums):
     """The sum of (x - y)²/(x + y), none where both are zero.
 
@@ -112,10 +110,12 @@ def chi2(X, Y, skipped, sums):
     """
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
-    places, entries = np.empty((n, FEATURES), np.int32), np.zeros((n, FEATURES), np.float32)
-    counts = np.empty(n, np.int64)
-    columns = np.empty((FEATURES, LANES), np.float32)
-    x_mass, y_mass = np.zeros(n, np.float64), np.zeros(m, np.float64)
+    places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
+    entries, columns = np.empty((n, FEATURES), np.float32), np.empty((FEATURES, LANES), np.float32)
+    x_mass, y_mass = np.empty(n, np.float64), np.empty(m, np.float64)
+    entries[:] = np.float32(0.0)
+    x_mass[:] = 0.0
+    y_mass[:] = 0.0
     columns[:] = np.float32(0.0)
     sums[:, skipped:] = np.float32(0.0)
     for first in range(0, d, FEATURES):
@@ -125,9 +125,9 @@ def chi2(X, Y, skipped, sums):
                 x_mass[i] += entries[i, f]
         _reciprocals(entries)
         for start in range(skipped, m, LANES):
-            stop = min(start + LANES, m)
+            stop = smaller(start + LANES, m)
             _columns(Y[start:stop], first, columns)
-            for f in range(min(FEATURES, d - first)):
+            for f in range(smaller(FEATURES, d - first)):
                 for j in range(stop - start):
                     y_mass[start + j] += columns[f, j]
             _reciprocals(columns)

@@ -7,13 +7,15 @@ with the words as rows and the points as lanes, so that the search for the small
 import numpy as np
 from numba import njit
 
+from featrec.compiled._extremes import larger, smaller
+from featrec.compiled._options import LOOP, PART
 from featrec.compiled._wide import wide_vectors
 
 POINTS = 256
 WORDS = 1024
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _smallest_of_eight(products, half_norms, best, places):
     # Which eight words the nearest is among; which of them is asked once a point and not once a product.
     wide_vectors()
@@ -27,9 +29,9 @@ def _smallest_of_eight(products, half_norms, best, places):
         h4, h5, h6, h7 = half_norms[j + 4], half_norms[j + 5], half_norms[j + 6], half_norms[j + 7]
         place = np.int32(j)
         for i in range(m):
-            low = min(min(h0 - rows[0, i], h1 - rows[1, i]), min(h2 - rows[2, i], h3 - rows[3, i]))
-            high = min(min(h4 - rows[4, i], h5 - rows[5, i]), min(h6 - rows[6, i], h7 - rows[7, i]))
-            value = min(low, high)
+            low = smaller(smaller(h0 - rows[0, i], h1 - rows[1, i]), smaller(h2 - rows[2, i], h3 - rows[3, i]))
+            high = smaller(smaller(h4 - rows[4, i], h5 - rows[5, i]), smaller(h6 - rows[6, i], h7 - rows[7, i]))
+            value = smaller(low, high)
             closer = value < best[i]
             places[i] = place if closer else places[i]
             best[i] = value if closer else best[i]
@@ -42,15 +44,14 @@ def _smallest_of_eight(products, half_norms, best, places):
             best[i] = value if closer else best[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest):
+@njit(**PART)
+def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, nearest):
     wide_vectors()
     m, k = tile.shape[0], words.shape[0]
-    best, places = np.empty(m, np.float32), np.empty(m, np.int32)
     smallest[:] = np.inf
     nearest[:] = 0
     for start in range(0, k, WORDS):
-        stop = min(start + WORDS, k)
+        stop = smaller(start + WORDS, k)
         block = products[: (stop - start) * m].reshape(stop - start, m)
         np.dot(words[start:stop], tile.T, block)
         halves = half_norms[start:stop]
@@ -64,48 +65,58 @@ def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest):
                 nearest[i] = np.int32(start + j)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def nearest_euclidean(points, words, half_norms, nearest):
+@njit(**LOOP)
+def nearest_euclidean(points, words, half_norms, nearest, distances):
     """The index of each point's nearest word; of equals the first.
 
-    IN points (n, d), words (k, d), half_norms (k,) half the words' squared lengths, all float32; OUT nearest (n,) int32.
+    IN points (n, d), words (k, d), half_norms (k,) half the words' squared lengths, all float32;
+    OUT nearest (n,) int32, distances (n,) float32, half the squared ones less what all words share.
     """
     wide_vectors()
     n, k = points.shape[0], words.shape[0]
-    products = np.empty(min(WORDS, k) * min(POINTS, n), np.float32)
-    smallest = np.empty(min(POINTS, n), np.float32)
+    size = smaller(POINTS, n)
+    products, best = np.empty(smaller(WORDS, k) * size, np.float32), np.empty(size, np.float32)
+    places = np.empty(size, np.int32)
     for start in range(0, n, POINTS):
-        stop = min(start + POINTS, n)
-        room = smallest[: stop - start]
-        _nearest_in_tile(points[start:stop], words, half_norms, products, room, nearest[start:stop])
+        stop = smaller(start + POINTS, n)
+        m = stop - start
+        smallest = distances[start:stop]
+        _nearest_in_tile(points[start:stop], words, half_norms, products, best[:m], places[:m], smallest, nearest[start:stop])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
-def lloyd_round(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
-    """One round of k-means over some of the points: whom each belongs to, and what the words' next means are made of.
+@njit(**LOOP)
+def gather_members(points, half_point_norms, nearest, distances, sums, counts):
+    """What the words' next means are made of, and the squared distances of the points to their words.
 
-    IN points (n, d), words (k, d), half_norms (k,), half_point_norms (n,), all float32;
-    OUT nearest (n,) int32, distances (n,) float32 squared, sums (k, d) float64, counts (k,) int64.
+    IN points (n, d), half_point_norms (n,) float32, nearest (n,) int32;
+    IN and OUT distances (n,) float32: from half the squared ones less what all words share to the squared ones;
+    OUT sums (k, d) float64, counts (k,) int64.
     """
-    wide_vectors()
-    n, d = points.shape
-    k = words.shape[0]
-    products = np.empty(min(WORDS, k) * min(POINTS, n), np.float32)
+    two, none = np.float32(2.0), np.float32(0.0)
     sums[:] = 0.0
     counts[:] = 0
-    two, none = np.float32(2.0), np.float32(0.0)
-    for start in range(0, n, POINTS):
-        stop = min(start + POINTS, n)
-        _nearest_in_tile(points[start:stop], words, half_norms, products, distances[start:stop], nearest[start:stop])
-        for i in range(start, stop):
-            distances[i] = max(none, two * (distances[i] + half_point_norms[i]))
-            word = nearest[i]
-            counts[word] += 1
-            for f in range(d):
-                sums[word, f] += points[i, f]
+    for i in range(points.shape[0]):
+        distances[i] = larger(none, two * (distances[i] + half_point_norms[i]))
+        word = nearest[i]
+        counts[word] += 1
+        for f in range(points.shape[1]):
+            sums[word, f] += points[i, f]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
+def _first_above(sums, limit):
+    """The place of the first of ascending numbers that is larger, or the last place."""
+    low, high = 0, len(sums) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if sums[middle] > limit:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+@njit(**LOOP)
 def seed_euclidean(points, half_point_norms, first, draws, chosen):
     """Start words of k-means, drawn far from one another; of several candidates the one that helps most (k-means++).
 
@@ -115,35 +126,35 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
     wide_vectors()
     n, d = points.shape
     rounds, trials = draws.shape
-    two, none = np.float32(2.0), np.float32(0.0)
-    candidates = np.empty((trials, d), np.float32)
-    places = np.empty(trials, np.int64)
-    products = np.empty((trials, n), np.float32)
-    gaps = np.empty(n, np.float32)
-    mass = np.empty(n, np.float64)
-    chosen[0] = first
-    np.dot(points[first : first + 1], points.T, products[:1])
-    for i in range(n):
-        gaps[i] = max(none, two * (half_point_norms[i] + half_point_norms[first] - products[0, i]))
-    gaps[first] = none
-    for step in range(rounds):
-        total = 0.0
-        for i in range(n):
-            total += gaps[i]
-            mass[i] = total
-        for t in range(trials):
-            places[t] = min(np.searchsorted(mass, draws[step, t] * total, "right"), n - 1)
-            candidates[t] = points[places[t]]
-        np.dot(candidates, points.T, products)
-        best, least = 0, np.inf
-        for t in range(trials):
-            row = products[t]
-            half_norm = half_point_norms[places[t]]
+    two, none, most = np.float32(2.0), np.float32(0.0), larger(trials, 1)
+    candidates, products = np.empty((most, d), np.float32), np.empty((most, n), np.float32)
+    places, gaps, mass = np.empty(most, np.int64), np.empty(n, np.float32), np.empty(n, np.float64)
+    gaps[:] = np.float32(np.inf)
+    places[0] = first
+    for step in range(rounds + 1):
+        m, total = 1, 0.0
+        if step:
+            m = trials
             for i in range(n):
-                row[i] = min(gaps[i], max(none, two * (half_point_norms[i] + half_norm - row[i])))
+                total += gaps[i]
+                mass[i] = total
+        for t in range(m):
+            if step:
+                places[t] = _first_above(mass, draws[step - 1, t] * total)
+            for f in range(d):
+                candidates[t, f] = points[places[t], f]
+        np.dot(candidates[:m], points.T, products[:m])
+        best, least = 0, np.inf
+        for t in range(m):
+            row, half_norm, left = products[t], half_point_norms[places[t]], 0.0
+            for i in range(n):
+                row[i] = smaller(gaps[i], larger(none, two * (half_point_norms[i] + half_norm - row[i])))
             row[places[t]] = none
-            left = row.astype(np.float64).sum()
+            for i in range(n):
+                left += row[i]
             if left < least:
                 best, least = t, left
-        chosen[step + 1] = places[best]
-        gaps[:] = products[best]
+        chosen[step] = places[best]
+        row = products[best]
+        for i in range(n):
+            gaps[i] = row[i]

@@ -6,13 +6,15 @@
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
+
 POINTS = 256
 WORDS = 256
 LANES = 16
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _half_norms(rows, halves):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -21,7 +23,7 @@ def _half_norms(rows, halves):
         halves[i] = np.float32(0.5) * total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _load(points, start, tile):
     """Copy the next points to a tile, filled up with zeros."""
     m = min(tile.shape[0], points.shape[0] - start)
@@ -31,7 +33,7 @@ def _load(points, start, tile):
     tile[m:] = 0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _insert(value, word, i, smallest, nearest):
     """Put a word into a point's list, behind what is as near and came before; gives the list's last value."""
     last = smallest.shape[1] - 1
@@ -45,7 +47,7 @@ def _insert(value, word, i, smallest, nearest):
     return smallest[i, last]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest, farthest):
     m, k = tile.shape[0], words.shape[0]
     smallest[:] = np.inf
@@ -69,7 +71,7 @@ def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest, farth
                             farthest[c, i] = _insert(value, start + j, c * LANES + i, smallest, nearest)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
     """For each cell and word the sum over points of exp(-scale |x - w|²/2) divided by its sum over x's nearest words.
 
@@ -100,7 +102,7 @@ def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
                 pooled[cells[start + i], nearest[i, s]] += weights[s] / total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _products_of_rows(rows, products):
     for a in range(rows.shape[0]):
         for b in range(a + 1):
@@ -111,7 +113,7 @@ def _products_of_rows(rows, products):
             products[b, a] = total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _solve_for_ones(matrix, solution):
     """Solve matrix @ solution = ones by Cholesky's decomposition; the matrix, positive definite, is overwritten."""
     s = matrix.shape[0]
@@ -133,7 +135,7 @@ def _solve_for_ones(matrix, solution):
         solution[a] = total / matrix[a, a]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _reconstruct(point, words, nearest, regularization, differences, matrix, solution):
     """The weights, with sum one, by which a point's nearest words reconstruct it."""
     s, d = differences.shape
@@ -153,7 +155,7 @@ def _reconstruct(point, words, nearest, regularization, differences, matrix, sol
     solution /= solution.sum()
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def llc(points, words, cells, n_neighbors, regularization, pooled):
     """For each cell and word the largest of the weights by which the points are reconstructed from their nearest words.
 

@@ -3,8 +3,10 @@
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@njit(**PART)
 def _column_sums(picture, y, size, stride, sums, squares):
     """Sums of the values and of their squares over `size` rows from y, in place; those of the lattice's row above are known."""
     start = y
@@ -25,7 +27,7 @@ def _column_sums(picture, y, size, stride, sums, squares):
             squares[x] += value * value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
     """The mean of each square of a row, and what its values are multiplied by once the mean is off."""
     n = size * length
@@ -44,7 +46,7 @@ def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, fac
         factors[i] = unit / np.sqrt(variance + contrast) if spread > 0 else 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
     """Each square of each picture, row by row, less its mean and divided by its contrast; sums are exact, in whole numbers.
 
@@ -58,7 +60,9 @@ def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
     n_columns = (width - length) // step + 1
     values = np.empty((height, width), np.float32)
     sums, squares = np.empty(width, np.int64), np.empty(width, np.int64)
-    means, factors = np.zeros(n_columns, np.float32), np.full(n_columns, unit, np.float32)
+    means, factors = np.empty(n_columns, np.float32), np.empty(n_columns, np.float32)
+    means[:] = np.float32(0.0)
+    factors[:] = np.float32(unit)
     n = 0
     for picture in pictures:
         for y in range(height):

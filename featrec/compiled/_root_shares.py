@@ -3,9 +3,11 @@
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
+
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _total_and_negative(row):
     total = np.float32(0.0)
     negative = np.int32(0)
@@ -16,7 +18,7 @@ def _total_and_negative(row):
     return total, negative
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def root_shares(rows, roots):
     """The square root of each number's share in its row; rows of zeros stay zero. Gives how many numbers are negative.
 

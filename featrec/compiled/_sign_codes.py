@@ -7,6 +7,7 @@ guess as if distances were normal, then by interpolation, a few counts in all, e
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
 from featrec.compiled._wide import wide_vectors
 
 ROOM = 160_000  # products of a tile, 640 KB
@@ -18,7 +19,7 @@ HALVING = 4
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _half_squares(rows, halves):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -27,7 +28,7 @@ def _half_squares(rows, halves):
         halves[i] = np.float32(0.5) * total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _distances(products, half_squares, sign, values):
     """Half the squared distances, less what all words share; gives their mean and deviation."""
     wide_vectors()
@@ -42,7 +43,7 @@ def _distances(products, half_squares, sign, values):
     return mean, np.sqrt(max(np.float32(0.0), squares / n - mean * mean))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _count(values, border):
     wide_vectors()
     one, none, total = np.float32(1.0), np.float32(0.0), np.float32(0.0)
@@ -51,7 +52,7 @@ def _count(values, border):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _extremes(values):
     least = largest = values[0]
     for value in values:
@@ -59,7 +60,7 @@ def _extremes(values):
     return least, largest
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _border(values, wanted, guess, slope):
     """A number with so many values at it or below; where values equal to the last of these are more, it is that value.
 
@@ -98,7 +99,7 @@ def _border(values, wanted, guess, slope):
                 return high
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _add_nearest(values, border, pooled):
     wide_vectors()
     one, none = np.float32(1.0), np.float32(0.0)
@@ -106,7 +107,7 @@ def _add_nearest(values, border, pooled):
         pooled[j] += one if values[j] <= border else none
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
     """For each cell and word how many points have it among the wanted nearest, and behind them how many opposites of points.
 

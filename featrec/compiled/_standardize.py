@@ -3,8 +3,10 @@
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@njit(**PART)
 def _powered(value, exponent):
     size = np.abs(value)
     if exponent == np.float32(0.5):
@@ -14,19 +16,21 @@ def _powered(value, exponent):
     return size if value >= np.float32(0.0) else -size
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**PART)
 def _power_row(row, exponent, powered):
     if exponent == np.float32(0.5):
         for j in range(len(row)):
             powered[j] = _powered(row[j], np.float32(0.5))
     elif exponent == np.float32(1.0):
-        powered[:] = row
+        # Not `powered[:] = row`, which has the compiler format an error about shapes.
+        for j in range(len(row)):
+            powered[j] = row[j]
     else:
         for j in range(len(row)):
             powered[j] = _powered(row[j], exponent)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def column_sums(codes, first, exponent, origins, sums, squares):
     """Sums and sums of squares of columns of powered codes, counted from an origin, so that a constant column has none.
 
@@ -46,7 +50,7 @@ def column_sums(codes, first, exponent, origins, sums, squares):
 
 
 # The sum of squares may be reordered, or it would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _length(row):
     total = 0.0
     for j in range(len(row)):
@@ -54,7 +58,7 @@ def _length(row):
     return np.sqrt(total)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def standardize(codes, exponent, means, factors, unit_length):
     """The powered codes less the means, times the factors; then rows of length 1 if asked for, but for rows of zeros.
 

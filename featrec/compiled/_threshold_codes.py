@@ -6,11 +6,13 @@ Words are lanes, so that a descriptor's activations are added to its cell's row 
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP, PART
+
 POINTS = 192
 WORDS = 800
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
 def _add_activations(products, threshold, above, below):
     none = np.float32(0.0)
     for j in range(products.shape[0]):
@@ -18,7 +20,7 @@ def _add_activations(products, threshold, above, below):
         below[j] += max(none, -products[j] - threshold)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def threshold_code(points, words, cells, threshold, pooled):
     """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
 

@@ -3,8 +3,10 @@
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP
 
-@njit(nogil=True, cache=True, error_model="numpy")
+
+@njit(**LOOP)
 def project(descriptors, mean, projection, n_rows, projected):
     """Take the mean off and multiply, so many rows at once, which stay in the nearest cache in between.
 

@@ -1,11 +1,15 @@
-"""A hint to the compiler: vectors of 512 bits, where the processor has them, pay off in the loop that asks for them.
+"""Hints to the compiler. Vectors of 512 bits, where the processor has them, pay off in the loop that asks for them.
 
-By itself LLVM keeps to 256 bits on most processors with AVX-512. The loops of other files ask for this one hint; it says
+By itself LLVM keeps to 256 bits on most processors with AVX-512. The loops of other files ask for these hints; they say
 nothing about results, so that a stale cache does no harm.
 """
 
+from typing import Any
+
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
+
+from featrec.compiled._options import COMPILED
 
 
 @intrinsic
@@ -18,10 +22,20 @@ def _prefer_wide(typing_context):
     return types.void(), generate
 
 
-def wide_vectors():
-    """Let the calling loop be compiled for vectors of 512 bits."""
+@intrinsic
+def _keep_apart(typing_context):
+    def generate(context, builder, signature, arguments):
+        set.add(builder.function.attributes, "noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
 
 
-@overload(wide_vectors, inline="always")
-def _compiled_wide_vectors():
-    return lambda: _prefer_wide()  # type: ignore[call-arg]
+def _nothing():
+    """Without the compiler there is nothing to hint at."""
+
+
+# Called "wide_vectors()" in a loop. An overload would be compiled as a function of its own, for each file.
+wide_vectors: Any = _prefer_wide if COMPILED else _nothing
+# In a part of a loop: it is called, and not copied into its caller, which would have more to optimise.
+stay_apart: Any = _keep_apart if COMPILED else _nothing

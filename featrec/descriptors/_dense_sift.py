@@ -160,19 +160,23 @@ class DenseSIFT(LocalExtractor):
         sizes = tuple(lattice.bin_size for lattice in lattices)
         deviations = tuple(0.0 if self.magnif is None else size / self.magnif for size in sizes)
         filters, weights = _bin_filters(sizes, float(self.window_size), self.window)
-        bins = np.array(sizes)
+        radii, smoothers = _smoothers(deviations)
+        steps = _steps(max(filters.shape[2], smoothers.shape[1]))
+        firsts = tuple(lattice.first for lattice in lattices)
+        height, width = image.shape[:2]
         dense_sift(
-            planes,
-            int(self.step),
-            bins,
-            np.array([lattice.first for lattice in lattices]),
-            *_smoothers(deviations),
+            planes.reshape(len(planes), height * width),
+            *plan(height, width, int(self.step), sizes, firsts, filters.shape[1]),
+            radii,
+            smoothers,
             filters,
             weights,
             np.array(SHARES[self.color], np.float32),
-            (self.contrast_threshold * white * (3 * bins + 1) ** 2).astype(np.float32),
+            (self.contrast_threshold * white * (3 * np.array(sizes) + 1) ** 2).astype(np.float32),
             np.array(STORAGE[self.dtype], np.float32),
-            descriptors,
+            steps,
+            np.empty_like(steps),
+            descriptors.reshape(-1),
         )
 
     def _dimension(self) -> int:
@@ -213,6 +217,51 @@ def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple
         start = end
     frames.setflags(write=False)
     return lattices, frames
+
+
+@lru_cache(maxsize=32)
+def plan(
+    height: int, width: int, step: int, sizes: tuple[int, ...], firsts: tuple[int, ...], n_filters: int
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+    """What `dense_sift` is told of the lattices; places of what a size has fewer of are left over."""
+    counts = np.array([[(length - 1 - first - 3 * size) // step + 1 for length in (height, width)]
+                       for size, first in zip(sizes, firsts, strict=True)])  # fmt: skip
+    marks = np.full((len(sizes), height, n_filters), -1)
+    row_places = np.zeros((len(sizes), counts[:, 0].max(), BINS), np.int64)
+    column_places = np.zeros((len(sizes), counts[:, 1].max()), np.int64)
+    pixels = np.zeros((len(sizes), max(width, BINS * counts[:, 1].max())), np.int64)
+    cells = np.empty((len(sizes), 2), np.int64)
+    for s, (size, first) in enumerate(zip(sizes, firsts, strict=True)):
+        rows, columns = (first + step * np.arange(n)[:, None] + size * np.arange(BINS) for n in counts[s])
+        filters = np.arange(BINS) % n_filters
+        wanted = np.zeros((height, n_filters), bool)
+        wanted[rows, filters] = True
+        marks[s][wanted] = np.arange(wanted.sum())
+        row_places[s, : len(rows)] = marks[s][rows, filters]
+        centres, starts = _columns(columns, size, n_filters)
+        column_places[s, : len(columns)], pixels[s, : len(centres)] = starts, centres
+        cells[s] = wanted.sum(), len(centres)
+    lattices = np.column_stack([np.array(sizes), counts, cells])
+    return lattices, (marks, row_places, column_places, pixels)
+
+
+def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that cells are centred on, and where each descriptor's four, side by side, begin.
+
+    With one filter for all bins descriptors share cells: those that leave one rest by the bin size lie together.
+    """
+    if n_filters > 1:
+        return columns.ravel(), BINS * np.arange(len(columns))
+    centres = np.unique(columns)
+    centres = centres[np.lexsort((centres, centres % size))]
+    places = np.empty(centres.max() + 1, np.int64)
+    places[centres] = np.arange(len(centres))
+    return centres, places[columns[:, 0]]
+
+
+@lru_cache(maxsize=32)
+def _steps(n: int) -> np.ndarray:
+    return np.arange(n, dtype=np.uint64)
 
 
 @lru_cache(maxsize=32)

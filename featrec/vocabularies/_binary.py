@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from featrec.compiled._hamming import majority_votes, nearest_hamming, seed_hamming
+from featrec.compiled._hamming import majority_votes, seed_hamming
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import map_batches
 from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._kmeans import SEEDING_POINTS, reseeded, seeding_draws, warn_of_few_distinct
-from featrec.vocabularies._words import packed_blocks
+from featrec.vocabularies._words import nearest_bits, packed_blocks
 
 PART = 8192
 
@@ -143,7 +143,7 @@ class _Majority:
 
         def part(points: range) -> None:
             rows = slice(points.start, points.stop)
-            nearest_hamming(self.blocks[rows], word_blocks, self.nearest[rows], self.distances[rows])
+            nearest_bits(self.blocks[rows], word_blocks, self.nearest[rows], self.distances[rows])
 
         map_batches(part, range(len(self.blocks)), n_jobs=self.n_jobs, batch_size=PART, shared_memory=True)
 

@@ -12,11 +12,11 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
 from featrec.base import positive_integer, real_number
-from featrec.compiled._dot_products import has_float_dot, lloyd_round_by_dot
-from featrec.compiled._kmeans import lloyd_round, seed_euclidean
+from featrec.compiled._dot_products import has_float_dot, nearest_by_dot
+from featrec.compiled._kmeans import gather_members, nearest_euclidean, seed_euclidean
 from featrec.parallel import map_batches, one_inner_thread
 from featrec.vocabularies._base import Vocabulary
-from featrec.vocabularies._words import half_norms, whole_sixes
+from featrec.vocabularies._words import float_groups, half_norms
 
 # The start words are drawn from so many points a word: more cost time and win nothing that Lloyd's rounds do not.
 SEEDING_POINTS = 20
@@ -204,14 +204,17 @@ class Lloyd:
 
     def _assign(self, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         k, d = words.shape
-        lloyd, words = (lloyd_round_by_dot, whole_sixes(words)) if has_float_dot() else (lloyd_round, words)
-        halves = half_norms(words)
+        _, sixes, halves, farthest = float_groups(self.points, words)
 
-        def part(points: range) -> tuple[np.ndarray, np.ndarray]:
-            rows = slice(points.start, points.stop)
+        def part(places: range) -> tuple[np.ndarray, np.ndarray]:
+            rows = slice(places.start, places.stop)
             sums, counts = np.empty((k, d), np.float64), np.empty(k, np.int64)
-            nearest, distances = self.nearest[rows], self.distances[rows]
-            lloyd(self.points[rows], words, halves, self.half_norms[rows], nearest, distances, sums, counts)
+            points, nearest, distances = self.points[rows], self.nearest[rows], self.distances[rows]
+            if has_float_dot():
+                nearest_by_dot(points, sixes, halves, farthest, nearest, distances)
+            else:
+                nearest_euclidean(points, words, halves[:k], nearest, distances)
+            gather_members(points, self.half_norms[rows], nearest, distances, sums, counts)
             return sums, counts
 
         size = max(LEAST_PART, 2 * k, -(-len(self.points) // PARTS))

@@ -9,7 +9,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.compiled._dot_products import LARGEST_WIDTH, WORDS_AT_ONCE, has_float_dot, has_integer_dot, nearest_by_dot
-from featrec.compiled._hamming import nearest_hamming
+from featrec.compiled._hamming import nearest_hamming, nearest_of_256_bits
 from featrec.compiled._kmeans import nearest_euclidean
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import one_inner_thread
@@ -94,7 +94,7 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
         )
     nearest = np.empty(len(descriptors), np.int32)
     if metric == "hamming":
-        nearest_hamming(packed_blocks(descriptors), packed_blocks(words), nearest, np.empty_like(nearest))
+        nearest_bits(packed_blocks(descriptors), packed_blocks(words), nearest, np.empty_like(nearest))
         return nearest
     if _are_bytes(descriptors, words) and has_integer_dot():
         nearest_by_dot(*integer_groups(descriptors, words), nearest, np.empty_like(nearest))
@@ -105,8 +105,14 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
         nearest_by_dot(*float_groups(points, words), nearest, np.empty(len(points), np.float32))
         return nearest
     with one_inner_thread():
-        nearest_euclidean(points, words, half_norms(words), nearest)
+        nearest_euclidean(points, words, half_norms(words), nearest, np.empty(len(points), np.float32))
     return nearest
+
+
+def nearest_bits(blocks: np.ndarray, words: np.ndarray, nearest: np.ndarray, distances: np.ndarray) -> None:
+    """Fill in, for packed blocks of 64 bits, each one's nearest word and the number of bits that differ."""
+    loop = nearest_of_256_bits if 8 * blocks.shape[1] == BLOCK_BYTES else nearest_hamming
+    loop(blocks, words, nearest, distances)
 
 
 def _are_bytes(descriptors: np.ndarray, words: np.ndarray) -> bool:

@@ -13,6 +13,7 @@ from sklearn.base import clone
 
 from featrec.compiled._dense_sift import dense_sift
 from featrec.descriptors import DenseSIFT
+from featrec.descriptors._dense_sift import plan
 from featrec.exceptions import InputError
 from tests.naive import dense_sift as naive
 
@@ -113,11 +114,12 @@ def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, ou
     smoother = np.zeros((1, -(-(2 * radius + 1) // 4) * 4), np.float32)
     gaussian = [math.exp(-0.5 * (u / (deviation or 1)) ** 2) for u in range(-radius, radius + 1)]
     smoother[0, : 2 * radius + 1] = np.array(gaussian) / sum(gaussian)
+    channels = np.array(channels, np.float32)
+    height, width = channels.shape[1:]
+    steps = np.arange(max(filters.shape[2], smoother.shape[1]), dtype=np.uint64)
     dense_sift(
-        np.array(channels, np.float32),
-        step,
-        np.array([bin_size]),
-        np.array([first]),
+        channels.reshape(len(channels), -1),
+        *plan(height, width, step, (bin_size,), (first,), 4),
         np.array([radius]),
         smoother,
         filters,
@@ -125,7 +127,9 @@ def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, ou
         np.array(shares, np.float32),
         np.array([threshold * (3 * bin_size + 1) ** 2], np.float32),
         np.array(storage, np.float32),
-        out,
+        steps,
+        np.empty_like(steps),
+        out.reshape(-1),
     )
     return out
 

@@ -13,6 +13,9 @@ def nearest_hamming(points, words, nearest, distances):
         nearest[i], distances[i] = np.argmin(apart), min(apart)
 
 
+nearest_of_256_bits = nearest_hamming
+
+
 def majority_votes(bits, nearest, votes, counts):
     votes[:], counts[:] = 0, 0
     for row, word in zip(bits, nearest, strict=True):

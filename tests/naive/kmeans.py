@@ -3,14 +3,16 @@
 import numpy as np
 
 
-def nearest_euclidean(points, words, half_norms, nearest):
+def nearest_euclidean(points, words, half_norms, nearest, distances):
     for i, x in enumerate(points):
-        nearest[i] = np.argmin([((x - w) ** 2).sum() for w in words])
+        apart = [((w**2).sum() / 2 - (x * w).sum()) for w in words]
+        nearest[i], distances[i] = np.argmin([((x - w) ** 2).sum() for w in words]), min(apart)
 
 
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
-    nearest_euclidean(points.astype(float), words.astype(float), norms, nearest)
-    for i, x in enumerate(points.astype(float)):
+    points, words = points.astype(float), words.astype(float)
+    nearest_euclidean(points, words, norms, nearest, distances)
+    for i, x in enumerate(points):
         distances[i] = ((x - words[nearest[i]]) ** 2).sum()
 
 
@@ -23,17 +25,12 @@ def distances_less_shared(points, words, norms, values):
                 values[j, i] = norms[j] - 2 * np.dot(w.copy().view(np.int8).astype(int), x.copy().view(np.uint8).astype(int))
 
 
-def lloyd_round(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
+def gather_members(points, half_point_norms, nearest, distances, sums, counts):
     sums[:], counts[:] = 0, 0
-    nearest_euclidean(points, words, half_norms, nearest)
     for i, x in enumerate(points):
-        distances[i] = ((x - words[nearest[i]]) ** 2).sum()
+        distances[i] = max(0, 2 * distances[i] + (x**2).sum())
         sums[nearest[i]] += x
         counts[nearest[i]] += 1
-
-
-def lloyd_round_by_dot(points, words, half_norms, half_point_norms, nearest, distances, sums, counts):
-    lloyd_round(points, words, half_norms, half_point_norms, nearest, distances, sums, counts)
 
 
 def seed_euclidean(points, half_point_norms, first, draws, chosen):

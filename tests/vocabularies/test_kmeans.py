@@ -8,23 +8,23 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
-from featrec.compiled import _dot_products, _kmeans
+from featrec.compiled import _kmeans
+from featrec.compiled._dot_products import has_float_dot
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import KMeansVocabulary
 from featrec.vocabularies._kmeans import Lloyd, seeding_draws
-from featrec.vocabularies._words import half_norms, whole_sixes
+from featrec.vocabularies._words import half_norms
 from tests.naive import kmeans as naive
 
 
-@pytest.mark.parametrize("name", ["lloyd_round", "lloyd_round_by_dot"])
-def test_no_distance_is_under_zero(rng, name):
-    if name == "lloyd_round_by_dot" and not _dot_products.has_float_dot() and not config.DISABLE_JIT:
-        pytest.skip("the processor has no AVX-512: BLAS answers")
+def test_no_distance_is_under_zero(rng):
     words = (1000 + rng.normal(size=(60, 7))).astype(np.float32)
-    out = np.empty(60, np.int32), np.empty(60, np.float32), np.empty((60, 7)), np.empty(60, np.int64)
-    loop = getattr(_kmeans, name, None) or getattr(_dot_products, name)
-    loop(words, words, half_norms(words), half_norms(words), *out)
-    assert (out[1] >= 0).all()
+    distances = np.zeros(60, np.float32)
+    _kmeans.nearest_euclidean(words, words, half_norms(words), nearest := np.empty(60, np.int32), distances)
+    distances -= 100
+    _kmeans.gather_members(words, half_norms(words), nearest, distances, np.empty((60, 7)), np.empty(60, np.int64))
+    assert (distances >= 0).all()
+    assert (distances == 0).any()
 
 
 @parametrize_with_checks([KMeansVocabulary(3, max_iter=5)])
@@ -37,20 +37,31 @@ def clusters(rng, n, d, k, spread=0.2):
 
 
 @pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (300, 4, 3)])
-@pytest.mark.parametrize("name", ["lloyd_round", "lloyd_round_by_dot"])
-def test_a_round_is_its_naive_twin(rng, name, n, k, d):
-    if name == "lloyd_round_by_dot" and not _dot_products.has_float_dot() and not config.DISABLE_JIT:
-        pytest.skip("the processor has no AVX-512: BLAS answers")
-    points, words = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(k, d)).astype(np.float32)
-    given = whole_sixes(words) if name == "lloyd_round_by_dot" else words
-    ours = getattr(_kmeans, name, None) or getattr(_dot_products, name)
+def test_the_members_are_those_of_the_naive_twin(rng, n, k, d):
+    points, nearest = rng.normal(size=(n, d)).astype(np.float32), rng.integers(k, size=n).astype(np.int32)
+    start = rng.normal(size=n).astype(np.float32)
     results = []
-    for loop, of in ((ours, given), (getattr(naive, name), words)):
-        out = np.empty(n, np.int32), np.empty(n, np.float32), np.empty((k, d)), np.empty(k, np.int64)
-        loop(points, of, half_norms(of), half_norms(points), *out)
+    for module in (_kmeans, naive):
+        out = start.copy(), np.empty((k, d)), np.empty(k, np.int64)
+        module.gather_members(points, half_norms(points), nearest, *out)
         results.append(out)
     for found, expected in zip(*results, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("by_dot", [False, True])
+def test_distances_to_the_words_are_squared_lengths(rng, monkeypatch, by_dot):
+    if by_dot and not has_float_dot() and not config.DISABLE_JIT:
+        pytest.skip("the processor has no AVX-512: BLAS answers")
+    monkeypatch.setattr("featrec.vocabularies._kmeans.has_float_dot", lambda: by_dot)
+    points, words = rng.normal(size=(300, 5)).astype(np.float32), rng.normal(size=(7, 5)).astype(np.float32)
+    lloyd = Lloyd(points, 1, 0.0, None)
+    sums, counts = lloyd._assign(words)
+    apart = ((points[:, None] - words) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(lloyd.nearest, apart.argmin(axis=1))
+    np.testing.assert_allclose(lloyd.distances, apart.min(axis=1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(counts, np.bincount(lloyd.nearest, minlength=7))
+    np.testing.assert_allclose(sums.sum(axis=0), points.sum(axis=0), rtol=1e-4, atol=1e-4)
 
 
 def test_lloyd_reaches_the_same_inertia_with_and_without_blas(rng, monkeypatch):

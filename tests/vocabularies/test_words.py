@@ -25,9 +25,11 @@ from tests.naive import kmeans as naive_kmeans
 def test_nearest_euclidean_is_its_naive_twin(rng, n, k, d):
     points, words = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(k, d)).astype(np.float32)
     found, expected = np.full((2, n), -1, np.int32)
-    _kmeans.nearest_euclidean(points, words, half_norms(words), found)
-    naive_kmeans.nearest_euclidean(points, words, half_norms(words), expected)
+    apart, wanted = np.empty((2, n), np.float32)
+    _kmeans.nearest_euclidean(points, words, half_norms(words), found, apart)
+    naive_kmeans.nearest_euclidean(points, words, half_norms(words), expected, wanted)
     np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(apart, wanted, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("n, k, n_bytes", [(0, 3, 32), (1, 1, 1), (7, 1, 32), (30, 9, 32), (30, 5, 61), (515, 2, 16)])
@@ -37,6 +39,11 @@ def test_nearest_hamming_is_its_naive_twin(rng, n, k, n_bytes):
     _hamming.nearest_hamming(packed_blocks(points), packed_blocks(words), *found)
     naive_hamming.nearest_hamming(points, words, *expected)
     np.testing.assert_array_equal(found, expected)
+    if n_bytes <= 32:
+        found[:] = -1
+        _hamming.nearest_of_256_bits(packed_blocks(points), packed_blocks(words), *found)
+        naive_hamming.nearest_of_256_bits(points, words, *expected)
+        np.testing.assert_array_equal(found, expected)
 
 
 integer_dot = pytest.mark.skipif(
@@ -93,7 +100,7 @@ def test_plain_distances_are_their_naive_twin(rng, kind):
     else:
         points, words, norms, _ = float_groups(points.astype(np.float32), words.astype(np.float32))
     found, expected = np.full((2, len(words), len(points)), -1, norms.dtype)
-    _dot_products.distances_less_shared(points.T, words, norms, found)
+    _dot_products._plain_distances(points.T, words, norms, found)
     naive_kmeans.distances_less_shared(points.T, words, norms, expected)
     np.testing.assert_array_equal(found, expected)
 
