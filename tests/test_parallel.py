@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from featrec import parallel
 from featrec.exceptions import InputError
-from featrec.parallel import alone, map_batches, one_inner_thread, worker_count
+from featrec.parallel import alone, each_in_processes, map_batches, one_inner_thread, worker_count
 
 PACKAGE = Path(parallel.__file__).parent
 
@@ -320,3 +320,23 @@ def test_overlapping_maps(two_threads_each):
     for thread in threads:
         thread.join()
     assert results == [[1] * 30] * 3
+
+
+def test_processes_are_others_and_give_all_results():
+    found = list(each_in_processes(process, range(6), n_jobs=2))
+    assert len(found) == 6
+    assert os.getpid() not in found
+
+
+@pytest.mark.parametrize("n_jobs", [1, -10_000])
+def test_one_process_is_this_one(n_jobs):
+    assert set(each_in_processes(process, range(3), n_jobs=n_jobs, idle=1)) == {os.getpid()}
+
+
+def test_one_item_needs_no_process():
+    assert list(each_in_processes(process, range(1), n_jobs=4)) == [os.getpid()]
+
+
+def test_no_processes_are_refused():
+    with pytest.raises(InputError, match="n_jobs=0 asks for no processes"):
+        list(each_in_processes(process, range(3), n_jobs=0))
