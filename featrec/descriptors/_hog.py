@@ -186,6 +186,7 @@ class HOG(GlobalExtractor):
     def _scale(self, images: Images, y: Any) -> float:
         places, labels = spread(len(images), DESCRIBED), None if y is None else np.asarray(y)
         sample, probe = images[places], clone(self).set_params(color=self.color_, mirror=False, cache=None, verbose=0)
+        probe.set_output(transform="default")
         with warnings.catch_warnings():
             # What cannot be described is warned of when all images are.
             warnings.simplefilter("ignore", FailedImageWarning)
