@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.svm import LinearSVC
 
@@ -166,17 +167,21 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
     ("name", "options", "expected"),
     [
         ("hog_svm", {"size": None}, {"steps": ["hog", "nystroemridgeclassifier"]}),
-        ("hog_svm", {"deskew": True}, {"steps": ["resize", "deskew", "hog", "nystroemridgeclassifier"]}),
-        ("hog_svm", {"size": None, "C": 1.0}, {"steps": ["hog", "svc"], "svc__C": 1.0, "hog__orientations": 9}),
         (
             "hog_svm",
-            {"deskew": True, "n_dimensions": 3, "C": 1.0},
-            {"steps": ["resize", "deskew", "hog", "pca", "svc"], "resize__size": (64, 64)},
+            {"deskew": True},
+            {"steps": ["resize", "deskew", "hog", "nystroemridgeclassifier"], "resize__size": "auto"},
         ),
-        ("hog_svm", {"orientations": 18, "signed": True}, {"hog__orientations": 18, "hog__signed": True}),
+        ("hog_svm", {"deskew": True, "n_dimensions": 3, "C": 10.0}, {"steps": ["resize", "deskew", "hog", "pca", "svc"]}),
+        ("hog_svm", {"orientations": 8, "signed": False}, {"hog__orientations": 8, "hog__signed": False}),
+        ("hog_svm", {}, {"hog__orientations": 18, "hog__signed": True, "hog__mirror": True, "hog__color": "auto"}),
+        ("hog_svm", {"mirror": False, "color": None}, {"nystroemridgeclassifier__n_views": 1, "hog__mirror": False}),
         ("hog_svm", {"pixels_per_cell": [[4, 4], [8, 8]]}, {"hog__pixels_per_cell": [[4, 4], [8, 8]]}),
-        ("hog_svm", {"n_dimensions": 3, "C": 2.0}, {"pca__n_components": 3, "svc__C": 2.0}),
-        ("hog_svm", {"n_dimensions": 3}, {"nystroemridgeclassifier__n_dimensions": 3}),
+        ("hog_svm", {"n_dimensions": 3, "landmarks": 9}, {"nystroemridgeclassifier__n_dimensions": 3}),
+        ("hog_svm", {"class_weight": "balanced", "gamma": 1.5}, {"nystroemridgeclassifier__class_weight": "balanced"}),
+        ("hog_svm", {"n_dimensions": 3, "C": 2.0}, {"pca__n_components": 3, "svc__C": 2.0, "resize__size": (64, 64)}),
+        ("hog_svm", {"C": 2.0}, {"hog__orientations": 9, "hog__signed": False, "hog__color": None, "hog__mirror": False}),
+        ("hog_svm", {"C": 2.0, "class_weight": "balanced"}, {"svc__class_weight": "balanced", "hog__pixels_per_cell": (8, 8)}),
         ("patches_ridge", PATCHES, {f"patches__{key}": value for key, value in PATCHES.items()}),
         ("patches_kernel", PATCHES, {f"patches__{key}": value for key, value in PATCHES.items()}),
         ("patches_ridge", {"mirror": True}, {"patches__mirror": True}),
@@ -199,6 +204,25 @@ def test_options_reach_the_step_that_they_are_for(name, options, expected):
     model = recipes.make(name, **options)
     found = model.get_params() | {"steps": list(model.named_steps)}
     assert {key: found[key] for key in expected} == expected
+
+
+def test_the_former_name_of_hog_svms_dimensions_warns():
+    with pytest.warns(FutureWarning, match="n_components of hog_svm is called n_dimensions now"):
+        model = recipes.hog_svm(n_components=7, C=3.0)
+    assert model.get_params()["pca__n_components"] == 7
+
+
+def test_hog_svm_decides_from_the_images_and_weighs_classes():
+    """Digits of 8 × 8 pixels, of which classes have 5 to 100: size, colour and views are found, and weights reach the head."""
+    train, test = load_dataset("digits")
+    names, sizes = np.asarray(train.labels), np.geomspace(5, 100, 10).astype(int)
+    kept = np.concatenate([np.flatnonzero(names == name)[:size] for name, size in zip(np.unique(names), sizes, strict=True)])
+    plain, balanced = (recipes.hog_svm(class_weight=weight).fit(train[kept], names[kept]) for weight in (None, "balanced"))
+    steps = plain.named_steps
+    assert (steps["resize"].size_, steps["hog"].color_, steps["nystroemridgeclassifier"].n_views_) == ((28, 28), "gray", 1)
+    scores = [balanced_accuracy_score(test.labels, model.predict(test)) for model in (plain, balanced)]
+    assert min(scores) > 0.8
+    assert (plain.decision_function(test[:9]) != balanced.decision_function(test[:9])).all()
 
 
 def test_patches_of_colour_and_gray_stand_side_by_side(shapes):

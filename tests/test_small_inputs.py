@@ -15,14 +15,7 @@ SMALL = ("patches_ridge", "patches_kernel", "hog_svm", "lbp_svm", "pixels_lenet5
 QUICK = {
     "patches_ridge": {"n_words": 40},
     "patches_kernel": {"n_words": 40},
-    "hog_svm": {
-        "size": (28, 28),
-        "pixels_per_cell": ((4, 4), (7, 7), (14, 14)),
-        "orientations": 18,
-        "signed": True,
-        "deskew": True,
-        "n_components": 20,
-    },
+    "hog_svm": {"deskew": True, "n_dimensions": 20},
     "pixels_lenet5": {"epochs": 60},
     "pixels_resnet": {"width": 8, "epochs": 8},
 }

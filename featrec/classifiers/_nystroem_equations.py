@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ FEW, FOLDS = 2000, 5
 MOST_HELD_OUT = 2500
 # Other views are tried where models of the first ones are right about them nearly as often.
 NEARLY = 0.1
-# How often a penalty is doubled where float32 cannot factor the equations.
-DOUBLINGS = 6
+# How far a penalty is raised where float32 cannot factor the equations.
+MOST_TIMES = 64
 
 
 @dataclass(frozen=True)
@@ -112,18 +113,27 @@ class Equations:
         right = self.sums.astype(triangle.dtype)
         return solutions(lambda b: triangle.solve(b, n_jobs=self.task.n_jobs), right, middle(alphas), alphas, ROUGH)
 
-    def weights(self, alpha: float) -> np.ndarray:
-        """One weight for each landmark and column; the products are overwritten."""
+    def weights(self, alpha: float) -> tuple[np.ndarray, float]:
+        """One weight for each landmark and column, and the penalty; the products are overwritten."""
         kept, penalty = self.products.copy(), alpha
-        for _ in range(DOUBLINGS):
-            try:
-                self.products.add_to_diagonal(penalty)
-                self.products.cholesky(self.task.n_jobs, self.task.verbose)
-                break
-            except InputError:
-                self.products, penalty = kept.copy(), 2 * penalty
+        self._factor(penalty)
+        while not self.factored:
+            if penalty >= MOST_TIMES * alpha:
+                raise InputError(
+                    f"the equations cannot be solved with penalties from {alpha:g} to {penalty:g}; give larger alphas"
+                )
+            self.products, penalty = kept.copy(), 2 * penalty
+            self._factor(penalty)
         found = self.products.solve(self.sums, n_jobs=self.task.n_jobs)
-        return self.basis.solve_upper(found, n_jobs=self.task.n_jobs)
+        return self.basis.solve_upper(found, n_jobs=self.task.n_jobs), penalty
+
+    def _factor(self, penalty: float) -> None:
+        """What float32 cannot factor with this penalty it can with a larger one."""
+        self.factored = False
+        with suppress(InputError):
+            self.products.add_to_diagonal(penalty)
+            self.products.cholesky(self.task.n_jobs, self.task.verbose)
+            self.factored = True
 
 
 class Trials:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_array, check_random_state, compute_sample_weight
 from sklearn.utils.extmath import randomized_svd
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, positive_integer, real_number
 from featrec.classifiers._codes_classifier import CodesClassifier, signed
@@ -54,7 +54,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         Training rows that span the solution, each class by its share. "auto": 6,000, or all where there are fewer.
     gamma : float, default=2.0
         The kernel is ``exp(-gamma * distance² / mean distance²)``.
-    alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3)
+    alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3, 1.0)
         Penalties to choose from by the right answers on held-out rows: five folds of up to 2,000 rows, else a tenth and no more
         than 2,500. The largest may be 256 times the smallest.
     n_views : int, default=1
@@ -75,7 +75,7 @@ class NystroemRidgeClassifier(CodesClassifier):
     Attributes
     ----------
     alpha_ : float
-        The penalty used.
+        The penalty used: the one that was chosen, or a larger one where float32 needs it to solve the equations.
     classes_ : array of shape (n_classes,)
     components_ : array of shape (n_dimensions_, n_columns) or None, float32
         The principal components of one view.
@@ -135,7 +135,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         n_dimensions: int | str | None = "auto",
         landmarks: int | str = "auto",
         gamma: float = 2.0,
-        alphas: float | Sequence[float] = (0.01, 0.03, 0.1, 0.3),
+        alphas: float | Sequence[float] = (0.01, 0.03, 0.1, 0.3, 1.0),
         n_views: int = 1,
         views: str = "auto",
         class_weight: Any = None,
@@ -198,23 +198,31 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes, y = validate_data(self, X, y, dtype=np.float32, order="C", ensure_min_samples=2)
         if codes.shape[1] % int(self.n_views):
             raise InputError(f"codes of {codes.shape[1]} numbers cannot be n_views={self.n_views} views of equal length")
-        weights = self._row_weights(codes, y, sample_weight)
-        if not weights.all():
-            codes, y, weights = codes[weights > 0], y[weights > 0], weights[weights > 0]
+        row_weights = self._row_weights(codes, y, sample_weight)
+        if not row_weights.all():
+            used = row_weights > 0
+            codes, y, row_weights = codes[used], y[used], row_weights[used]
         labels = self._numbered(y)
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
         announce("NystroemRidgeClassifier", needed, codes.nbytes, "use fewer landmarks or fewer dimensions", self.verbose)
         targets = signed(labels, len(self.classes_))
-        self.intercept_ = np.average(targets, axis=0, weights=weights)
+        self.intercept_ = np.average(targets, axis=0, weights=row_weights)
         targets -= self.intercept_.astype(np.float32)
         random = check_random_state(self.random_state)
         task = Task(targets, self.intercept_, labels, alphas, None, random, self.n_jobs, self.verbose)
-        self._solve(codes, task, weights)
+        self._solve(codes, task, row_weights)
         return self
 
     def _row_weights(self, codes: np.ndarray, y: np.ndarray, sample_weight: Any) -> np.ndarray:
         """Of the mean 1, from both kinds; rows that weigh nothing are to be left out."""
-        weights = _check_sample_weight(sample_weight, codes, dtype=np.float64, ensure_non_negative=True)
+        weights = np.ones(len(codes))
+        if sample_weight is not None:
+            weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+            if weights.shape != (len(codes),) or weights.min() < 0:
+                raise InputError(
+                    f"sample_weight is one number from 0 up for each of the {len(codes)} rows; "
+                    f"got shape {weights.shape}, the least {weights.min():g}"
+                )
         if self.class_weight is not None:
             weights = weights * compute_sample_weight(self.class_weight, y)
         if not weights.any():
@@ -231,7 +239,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         wanted = DIMENSIONS if isinstance(self.n_dimensions, str) else int(self.n_dimensions)
         return min(wanted, n_samples, columns)
 
-    def _solve(self, codes: np.ndarray, task: Task, weights: np.ndarray) -> None:
+    def _solve(self, codes: np.ndarray, task: Task, row_weights: np.ndarray) -> None:
         order = stratified_order(task.labels, task.random_state)
         self._find_components(codes, order, task)
         views = [Rows.of(self._projected(codes, view), self.n_jobs) for view in range(int(self.n_views))]
@@ -240,12 +248,12 @@ class NystroemRidgeClassifier(CodesClassifier):
         chosen = np.sort(order[: self._n_landmarks(len(codes))])
         landmarks, _ = Rows.of(np.ascontiguousarray(rows.codes[chosen]))
         self.landmarks_, self.squared_lengths_ = landmarks.codes, landmarks.squares
-        equations = Equations.of(Kernel(self.scale_), landmarks, task, weights)
+        equations = Equations.of(Kernel(self.scale_), landmarks, task, row_weights)
         trials = Trials(equations, [view for view, _ in views], order, str(self.views))
         best = trials.choose()
-        self.n_views_, self.alpha_, self.held_out_scores_ = best.n_views, best.alpha, best.scores
-        self.other_views_score_ = best.other_views_score
-        self.dual_coef_ = trials.final(best).weights(self.alpha_).astype(np.float32)
+        self.n_views_, self.held_out_scores_, self.other_views_score_ = best.n_views, best.scores, best.other_views_score
+        weights, self.alpha_ = trials.final(best).weights(best.alpha)
+        self.dual_coef_ = weights.astype(np.float32)
 
     def _find_components(self, codes: np.ndarray, order: np.ndarray, task: Task) -> None:
         columns = codes.shape[1] // int(self.n_views)

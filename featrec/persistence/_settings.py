@@ -37,7 +37,7 @@ SIZES = {
     "featrec.preprocessing.Augmented": {"copies": (1, 10**4), "views": (1, 10**4)},
     "featrec.preprocessing.CLAHE": {"grid": (2, 2**16)},
     "featrec.preprocessing.Denoise": {"size": (1, 255)},
-    "featrec.preprocessing.Resize": {"size": (2, 2**26)},
+    "featrec.preprocessing.Resize": {"size": (2, 2**26), "size_": (2, 2**26)},
 }
 # A picture is smoothed before its descriptors by a window that grows as this gets smaller.
 LEAST_MAGNIF = 0.01

@@ -73,6 +73,23 @@ def _check_patch_codes(node: Node, members: Members) -> None:
         refuse(node, f"{n_even!r:.80} symmetric columns of {width}, where multiples of four are expected")
 
 
+def _check_nystroem(node: Node, members: Members) -> None:
+    """Landmarks, their weights and the projection fit together, and views are parts of a code."""
+    if "landmarks_" not in plain_fields(node):
+        return
+    names = ("landmarks_", "squared_lengths_", "dual_coef_", "mean_", "components_", "n_views_", "n_views", "n_features_in_")
+    landmarks, squares, weights, mean, components, used, n_views, width = field_values(node, members, *names)
+    if type(used) is not int or type(n_views) is not int or not 1 <= used <= n_views or width % n_views:
+        refuse(node, f"{used!r:.40} of {n_views!r:.40} views of {width!r:.40} numbers")
+    columns = width // n_views
+    _check_rows(node, "a mean", mean, (columns,), SINGLE)
+    if components is not None:
+        _check_rows(node, "components", components, (None, columns), SINGLE)
+    _check_rows(node, "landmarks", landmarks, (None, columns if components is None else len(components)), SINGLE)
+    _check_rows(node, "squared lengths", squares, landmarks.shape[:1], SINGLE)
+    _check_rows(node, "weights", weights, (len(landmarks), None), SINGLE)
+
+
 def _check_neighbors(node: Node, members: Members) -> None:
     """A list of the nearest words holds one at least."""
     fields = plain_fields(node)
@@ -92,6 +109,7 @@ def _check_rows(node: Node, what: str, array: Any, shape: tuple[Any, ...], *kind
 
 
 VOCABULARY_CHECKS = {
+    "featrec.classifiers.NystroemRidgeClassifier": _check_nystroem,
     "featrec.classifiers.WideScaler": _check_scaler,
     "featrec.descriptors.PatchCodes": _check_patch_codes,
     "featrec.descriptors.Whiten": _check_projection,

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 from featrec.exceptions import InputError, TruncatedImageError
 from featrec.preprocessing import Grayscale, Resize
@@ -197,3 +198,35 @@ def test_size_is_refused(size):
 def test_parameters_are_refused(parameters):
     with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of Resize"):
         Resize(**{"size": 8, **parameters}).fit([])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(28, 28)] * 3, (28, 28)),
+        ([(32, 32)] * 3, (32, 32)),
+        ([(8, 8)] * 3, (28, 28)),
+        ([(96, 96), (96, 90), (700, 99)], (64, 64)),
+        ([(40, 52), (44, 48), (15, 15)], (40, 48)),
+        ([(128, 64)] * 3, (92, 44)),
+        ([(500, 20)] * 3, (320, 16)),
+    ],
+)
+def test_the_automatic_size_is_that_of_the_usual_image(shapes, expected):
+    images = [np.zeros(shape, np.uint8) for shape in shapes]
+    resize = Resize("auto").fit(images)
+    assert resize.size_ == expected
+    assert {image.shape for image in resize.transform(images)} == {expected}
+    assert clone(resize).size == "auto"
+
+
+def test_the_automatic_size_needs_fit_and_an_image_that_can_be_read(tmp_path):
+    with pytest.raises(NotFittedError, match=r'Resize\(size="auto"\) learns its size in fit'):
+        Resize("auto").transform([np.zeros((9, 9))])
+    with pytest.raises(InputError, match="needs one image at least that can be read; got none of 0"):
+        Resize("auto").fit([])
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"no image")
+    with pytest.raises(InputError, match="got none of 1; the first: "):
+        Resize("auto").fit([damaged])
+    assert Resize("auto").fit([str(damaged), np.zeros((40, 40))]).size_ == (40, 40)

@@ -1,0 +1,103 @@
+"""The colours beside HOG's gradients: a plain twin, what decides them, and what they weigh."""
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from featrec.descriptors import HOG
+from featrec.descriptors._color_layout import SPREADS, WEIGHT, color_layout
+from featrec.exceptions import InputError
+from featrec.persistence import load, save
+
+AUTO = {"pixels_per_cell": "auto", "cells_per_block": (2, 2), "orientations": 6, "signed": True}
+
+
+def naive(image):
+    """Cell by cell."""
+    red, green, blue = np.moveaxis(image.astype(float) / 255, 2, 0)
+    found = []
+    for channel, spreads in zip(
+        [(red + green + blue) / 3, (red - green) / 2, (red + green - 2 * blue) / 4], SPREADS.T, strict=True
+    ):
+        rows, columns = (np.append(np.arange(4) * length // 4, length) for length in channel.shape)
+        cells = [channel[rows[i] : rows[i + 1], columns[j] : columns[j + 1]] for i in range(4) for j in range(4)]
+        found += [cell.mean() / spreads[0] for cell in cells] + [cell.std() / spreads[1] for cell in cells]
+    return np.array(found) * np.sqrt(WEIGHT / 96)
+
+
+@pytest.mark.parametrize("shape", [(16, 20, 3), (17, 30, 3)])
+def test_means_and_deviations_in_cells(rng, shape):
+    images = rng.integers(0, 256, (3, *shape), dtype=np.uint8)
+    expected = [naive(image) for image in images]
+    np.testing.assert_allclose(color_layout(images, "rgb"), expected, atol=1e-4)
+    np.testing.assert_allclose(color_layout(images / 255, "rgb"), expected, atol=1e-4)
+    np.testing.assert_allclose(color_layout(images, "gray"), np.array(expected)[:, :32], atol=1e-4)
+    gray = images[..., 0]
+    three = color_layout(np.repeat(gray[..., None], 3, axis=3), "rgb")
+    np.testing.assert_allclose(color_layout(gray, "rgb"), three, atol=1e-4)
+
+
+def test_they_stand_after_the_gradients(rng):
+    images = rng.integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
+    both, alone = HOG(color="rgb").fit_transform(images), HOG().fit_transform(images)
+    np.testing.assert_array_equal(both, np.hstack([alone, color_layout(images, "rgb")]))
+
+
+def test_a_mirrored_view_is_the_code_of_the_mirror_image(rng):
+    images = rng.integers(0, 256, (4, 24, 28, 3), dtype=np.uint8)
+    plain = HOG(color="rgb", balance=True, **AUTO)
+    codes = HOG(color="rgb", balance=True, mirror=True, **AUTO).fit_transform(images)
+    expected = np.hstack([plain.fit_transform(images), plain.fit_transform(images[:, :, ::-1])])
+    np.testing.assert_array_equal(codes, expected)
+
+
+@pytest.mark.parametrize(("size", "cells"), [((32, 32), (4, 8, 16)), ((28, 28), (4, 7, 14)), ((64, 64), (8, 16, 32))])
+def test_automatic_cells_are_parts_of_the_image(rng, size, cells):
+    image = rng.integers(0, 256, size, dtype=np.uint8)
+    expected = HOG(**AUTO | {"pixels_per_cell": [(cell, cell) for cell in cells]}).extract(image)
+    np.testing.assert_array_equal(HOG(**AUTO).extract(image), expected)
+
+
+def test_balanced_sizes_have_unit_length_each(rng):
+    codes = HOG(balance=True, **AUTO).fit_transform(rng.integers(0, 256, (3, 32, 32), dtype=np.uint8))
+    for part in np.split(codes, np.cumsum([49 * 24, 9 * 24]), axis=1):
+        np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, atol=1e-3)
+
+
+def test_colour_is_decided_from_the_training_images(rng, tmp_path):
+    gray = np.repeat(rng.integers(0, 256, (9, 24, 24, 1), dtype=np.uint8), 3, axis=3)
+    some = gray.copy()
+    some[4, 3, 3] = 255, 0, 0
+    assert HOG(color="auto").fit(gray).color_ == "gray"
+    hog = HOG(color="auto").fit(some)
+    assert hog.color_ == "rgb"
+    assert hog.transform(gray).shape[1] == HOG(color="gray").fit_transform(gray).shape[1] + 64
+    save(hog, tmp_path / "hog.featrec")
+    np.testing.assert_array_equal(load(tmp_path / "hog.featrec").transform(some), hog.transform(some))
+    with pytest.raises(NotFittedError, match=r'HOG\(color="auto"\) learns in fit'):
+        HOG(color="auto").transform(gray)
+    with pytest.raises(InputError, match="there is one label for each"):
+        HOG(color="auto").fit(gray, np.zeros(8))
+
+
+def test_colours_that_tell_nothing_weigh_less(rng):
+    """Edges tell the class, and colours are drawn at random; or they tell it too."""
+    labels = np.arange(60) % 2
+    images = np.zeros((60, 24, 24, 3))
+    images[labels == 0, :, 12:] = 0.5
+    images[labels == 1, 12:] = 0.5
+    images += 0.05 * rng.random(images.shape)
+    colours = rng.uniform(0, 0.4, (60, 1, 1, 3))
+    chance = HOG(color="auto").fit(images + colours, labels)
+    told = HOG(color="auto").fit(images + 0.4 * labels[:, None, None, None] * [1, 0, 0.5], labels)
+    assert chance.color_scale_ < 0.6 * told.color_scale_ <= 0.6
+    assert chance.color_scale_ < HOG(color="auto").fit(images + colours).color_scale_, "without labels"
+
+
+def test_models_without_the_new_parameters_are_as_they_were(rng):
+    """As unpickled from a file of the time before."""
+    images = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    old = HOG().fit(images)
+    for name in ("balance", "color", "mirror"):
+        del old.__dict__[name]
+    np.testing.assert_array_equal(old.transform(images), HOG().fit_transform(images))
