@@ -344,15 +344,18 @@ class GlobalExtractor(CodesOutput, Extractor):
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
         """All rows, each batch's put to its place as it comes, so that they are not held twice; and all failures."""
-        codes = np.zeros((len(images), getattr(self, "n_features_out_", 0)), np.float32)
+        codes = np.empty((len(images), getattr(self, "n_features_out_", 0)), np.float32)
         known = hasattr(self, "n_features_out_")
         failures = Failures()
         start = 0
         for part, failed in parts:
             failures.note(failed)
-            usable = [position for position in range(len(part)) if not failed or part[position] is not None]
+            usable: Any = range(len(part))
+            if failed:
+                usable = [position for position in usable if part[position] is not None]
             if usable and not known:
-                codes, known = np.zeros((len(images), len(part[usable[0]])), np.float32), True
+                codes, known = np.empty((len(images), len(part[usable[0]])), np.float32), True
+                codes[:start] = 0
             for position in usable[:1] if isinstance(part, np.ndarray) else usable:
                 if len(part[position]) != codes.shape[1]:
                     with images.naming(start + position):
@@ -360,6 +363,7 @@ class GlobalExtractor(CodesOutput, Extractor):
             if len(usable) == len(part):
                 codes[start : start + len(part)] = part
             else:
+                codes[start : start + len(part)] = 0
                 for position in usable:
                     codes[start + position] = part[position]
             start += len(part)
