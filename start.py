@@ -37,7 +37,8 @@ def main(arguments):
         if sys.version_info < OLDEST_PYTHON:
             raise SetupError(f"this is Python {sys.version.split()[0]}; run start.py with Python 3.11 or newer")
         extras, command = decide_command(arguments)
-        set_up(extras)
+        if set_up(extras) and "test" not in extras:
+            compile_for_the_demo()
         return run(command)
     except SetupError as error:
         sys.stderr.write(f"start.py: error: {error}\n")
@@ -60,11 +61,11 @@ def run(command):
 
 
 def set_up(extras):
-    """Make the environment and install into it, unless the stamp says that this was done to its end."""
+    """Make the environment and install into it, unless the stamp says that this was done to its end; whether it was to do."""
     digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     recorded = STAMP.read_text().split() if STAMP.exists() else []
     if is_complete(recorded, digest, extras) and venv_version():
-        return
+        return False
     extras = extras | set(recorded[1:])
     STAMP.unlink(missing_ok=True)
     pip = make_venv()
@@ -73,6 +74,13 @@ def set_up(extras):
     call([*pip, "install", *QUIET, "--editable", target], "the installation failed; pip's lines above say why")
     mend_opencv(pip)
     STAMP.write_text("\n".join([digest, *sorted(extras)]))
+    return True
+
+
+def compile_for_the_demo():
+    """Have what the demo needs compiled now, so that its table shows what a fit takes; where that fails, the demo compiles."""
+    print("start.py: compiling the loops that the demo needs, once on this machine; this takes half a minute", flush=True)
+    subprocess.call([str(PYTHON), "-m", "featrec", "warm", "--demo"])
 
 
 def is_complete(recorded, digest, extras):

@@ -16,6 +16,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
+from featrec.compilation import tell_of_compiling
 from featrec.exceptions import EmptyBagWarning, FailedImageWarning, InputError, MetricError
 from featrec.lazy import Bags, Images
 from featrec.parallel import map_batches
@@ -77,7 +78,10 @@ class Estimator(BaseEstimator):
     _parameter_constraints: dict[str, list] = {}
 
     def _check_parameters(self) -> None:
+        """What every public method does first, before anything is compiled."""
         self._validate_params()
+        if getattr(self, "verbose", 0):
+            tell_of_compiling()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore an estimator; a parameter that is younger than its file has its default, so it can be shown and cloned."""
@@ -301,7 +305,8 @@ def warn_of_failures(failed: int, total: int, stage: str, others: str = "") -> N
     if failed:
         warnings.warn(
             f"{stage}: {failed} of {total} images could not be used{others}; their codes are zero. "
-            "failures_ of the extractor lists them with the reasons.",
+            "failures_ of the extractor lists them with the reasons; ImageFolder(path, on_error='drop') leaves such files out "
+            "of a training set.",
             FailedImageWarning,
             stacklevel=4,
         )

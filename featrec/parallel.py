@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -22,7 +22,16 @@ from threadpoolctl import ThreadpoolController
 
 from featrec.exceptions import InputError
 
-__all__ = ["alone", "checkpoint", "each_batch", "map_batches", "observed_by", "one_inner_thread", "worker_count"]
+__all__ = [
+    "alone",
+    "checkpoint",
+    "each_batch",
+    "each_in_processes",
+    "map_batches",
+    "observed_by",
+    "one_inner_thread",
+    "worker_count",
+]
 
 Result = TypeVar("Result")
 
@@ -167,6 +176,25 @@ def each_batch(
         if progress is not None:
             progress.reached(batch.stop)
         yield result
+
+
+def each_in_processes(
+    function: Callable[[Any], Result], items: Sequence[Any], *, n_jobs: int = 1, idle: int = 0
+) -> Iterator[Result]:
+    """Apply `function` to each item in processes of this machine, and return results as they come.
+
+    For the little that threads cannot share, such as numba's compiler. With ``n_jobs=1`` it is this process; otherwise there
+    are `idle` processes more, where so many wait for others at any time.
+    """
+    if n_jobs == 0:
+        raise InputError("n_jobs=0 asks for no processes; use 1 for one, -1 for as many as there are processors")
+    wanted = n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
+    n_processes = min(wanted + idle, len(items)) if wanted > 1 else 1
+    if n_processes < 2:
+        yield from map(function, items)
+        return
+    tasks = (joblib.delayed(function)(item) for item in items)
+    yield from joblib.Parallel(n_processes, backend="loky", batch_size=1, return_as="generator_unordered")(tasks)
 
 
 def _batch_size(n_items: int, workers: int) -> int:

@@ -89,10 +89,24 @@ def test_extras_that_were_installed_stay_installed(start, monkeypatch, tmp_path)
     monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
     monkeypatch.setattr(start, "mend_opencv", commands.append)
     monkeypatch.setattr(start, "call", lambda command, problem: commands.append(command))
-    start.set_up(set())
+    assert start.set_up(set())
     assert commands[0][-2:] == ["--editable", ".[test]"]
     assert commands[1] == ["pip"]
     assert stamp.read_text().split()[1:] == ["test"]
+
+
+@pytest.mark.parametrize(
+    ("words", "was_to_install", "n_warmed"),
+    [(["demo"], True, 1), (["recipes"], True, 1), (["demo"], False, 0), (["test"], True, 0)],
+)
+def test_what_the_demo_needs_is_compiled_after_an_installation(start, monkeypatch, capsys, words, was_to_install, n_warmed):
+    commands = []
+    monkeypatch.setattr(start, "set_up", lambda extras: was_to_install)
+    monkeypatch.setattr(start, "run", lambda command: 0)
+    monkeypatch.setattr(start.subprocess, "call", commands.append)
+    assert start.main(words) == 0
+    assert commands == [[str(start.PYTHON), "-m", "featrec", "warm", "--demo"]] * n_warmed
+    assert capsys.readouterr().out.count("once on this machine") == n_warmed
 
 
 def test_an_environment_gets_its_pip_from_where_there_is_one(start):

@@ -96,21 +96,24 @@ def threads() -> Iterator[Finding]:
 
 
 def caches() -> Iterator[Finding]:
-    """Where the compiled loops are kept between runs."""
+    """Where the compiled loops are kept between runs, whether they can be, and how many are there for this processor."""
     import featrec
 
     named = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(named) if named else Path(featrec.__file__).parent / "compiled"
     place = "NUMBA_CACHE_DIR" if named else "beside the package"
     if _is_writable(folder):
-        yield Finding(f"compiled loops are kept in {folder} ({place})")
+        yield Finding(f"compiled loops are kept in {folder} ({place}), which can be written")
     elif not named and _is_writable(Path.home()):
         yield Finding(f"{folder} is read-only; compiled loops are kept in the home folder")
     else:
         mend = "export NUMBA_CACHE_DIR=/a/folder/that/can/be/written"
         yield Finding(f"{folder} ({place}) is read-only, so compiled loops cannot be kept", mend)
+        return
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         yield Finding("NUMBA_DISABLE_JIT is set, so the loops are not compiled", "unset NUMBA_DISABLE_JIT")
+    else:
+        yield from _ask("featrec.compilation", _warmth)
 
 
 def data() -> Iterator[Finding]:
@@ -207,6 +210,17 @@ def _replace(wheels: list[str], wheel: str, version: str | None) -> str:
 def _has_detector(cv2: Any, place: str, name: str) -> bool:
     module = cv2 if place == "cv2" else getattr(cv2, "xfeatures2d", None)
     return hasattr(module, f"{name}_create")
+
+
+def _warmth(compilation: Any) -> str:
+    """A cold cache is no fault: the first fit fills it."""
+    cache = compilation.look_at_cache()
+    if not cache.n_cached:
+        return (
+            f"it is cold: no loop is compiled for this processor ({cache.processor}) yet; 'featrec warm' does that beforehand"
+        )
+    what = f"{cache.n_cached} of {cache.n_loops} loops are compiled for this processor ({cache.processor})"
+    return f"{what}, {cache.n_bytes / 1e6:.1f} MB; 'featrec warm' adds what recipes still need"
 
 
 def _ask(module: str, question: Callable[[Any], str]) -> Iterator[Finding]:

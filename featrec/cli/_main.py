@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import featrec
-from featrec.cli import _bench, _check, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train
+from featrec.cli import _bench, _check, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train, _warm
 from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
@@ -25,6 +25,7 @@ COMMANDS = {
     "encode": _encode,
     "compare": _compare,
     "bench": _bench,
+    "warm": _warm,
     "doctor": _doctor,
 }
 FAILED = 2
@@ -104,7 +105,8 @@ def _fail(message: str) -> int:
 
 def _one_line(error: Exception) -> str:
     """What is said about an error; one that featrec does not raise on purpose is named and can be looked into."""
-    message = " ".join(str(error).split())
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # which of several models, at which image
+    message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError):
         return message
     if isinstance(error, ImportError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_
 from featrec.cli._options import OPTION_HELP, parse_options
 from featrec.cli._outputs import check_outputs
 from featrec.cli._terminal import say
+from featrec.compilation import timed
 from featrec.exceptions import InputError
 
 __all__ = ["add_arguments", "run"]
@@ -53,11 +53,11 @@ def run(arguments: argparse.Namespace) -> int:
     if len(classes) < 2:
         raise InputError(f"{arguments.folder} holds one class, {classes[0]!r}; a classifier needs two or more")
     say(f"fitting {what} on {len(train)} images of {len(classes)} classes")
-    start = time.perf_counter()
-    model.fit(train, train.labels)
-    seconds = time.perf_counter() - start
+    with timed() as spent:
+        model.fit(train, train.labels)
     save(model, out)  # before anything that may fail, or whose reader may be gone
-    print(f"fitted {what} on {len(train)} images in {seconds:.1f} s")
+    compiling = f", and compiled for {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
+    print(f"fitted {what} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
         print(evaluate(model, test, test.labels))
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")

@@ -26,7 +26,7 @@ class ImageFolder(LabeledSequence):
 
     Below a class folder images may lie at any depth; the folder at the top is the class. Hidden files and folders, files
     whose suffix is of no format that can be decoded here, files beside the class folders and links to folders inside them
-    are skipped; one warning counts them, the hidden ones apart.
+    are skipped; one warning counts them, the hidden ones apart. Of an animation or a file of several pages the first is taken.
 
     An image must be the one that was listed: reading one that is gone, or whose size or time of writing is another, is an
     error that says so.

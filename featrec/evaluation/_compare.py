@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from featrec.evaluation._comparison import Comparison, ModelResult, Pair
-from featrec.evaluation._evaluate import check_confidence
+from featrec.evaluation._evaluate import check_confidence, count_dropped
 from featrec.evaluation._labels import all_classes
 from featrec.evaluation._measures import (
     balanced_accuracy,
@@ -124,7 +124,8 @@ def compare(
     results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
     results.sort(key=lambda result: -result.accuracy)
     pairs, n = _pairs(results, plan.y_true), len(plan.y_true)
-    return Comparison(tuple(results), pairs, n, plan.n_folds, classes, confidence, plan.y_true, plan.paths, plan.remarks)
+    found = tuple(results), pairs, n, plan.n_folds, classes, confidence, plan.y_true, plan.paths, plan.remarks
+    return Comparison(*found, n_dropped=count_dropped(X, *(test or ())[:1]))
 
 
 def _tell(verbose: int, text: str) -> None:
@@ -158,7 +159,9 @@ def _result(name: str, run: Run, kind: str, plan: Plan, classes: np.ndarray, con
         images_per_second=None if run.predict_seconds is None else len(right) / max(run.predict_seconds, 1e-9),
         width=run.width,
         n_bytes=run.n_bytes,
+        compile_seconds=run.compile_seconds,
         y_pred=run.y_pred,
+        n_unreadable=run.n_unreadable,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,10 @@ class ModelResult:
     n_bytes : int or None
         The size of the saved model's file.
     y_pred : array of shape (n,)
+    n_unreadable : int
+        Images that could not be read, whose labels the model guessed from nothing (``on_error="empty"``).
+    compile_seconds : float
+        Of what was compiled in this process while the model was fitted and asked, once on a machine; in no other figure.
     """
 
     name: str
@@ -57,6 +62,8 @@ class ModelResult:
     width: int | None
     n_bytes: int | None
     y_pred: np.ndarray
+    n_unreadable: int = 0
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ class Comparison:
         Where the judged images lie, in the order of `y_true` and of each `y_pred`; None where they came without paths.
     remarks : tuple of str
         What to know of labels that no image has.
+    n_dropped : int
+        Damaged files that ``ImageFolder(on_error="drop")`` left out of the images that were given.
     """
 
     results: tuple[ModelResult, ...]
@@ -115,6 +124,7 @@ class Comparison:
     y_true: np.ndarray
     paths: tuple[str | None, ...] | None = None
     remarks: tuple[str, ...] = ()
+    n_dropped: int = 0
 
     def __getitem__(self, name: str) -> ModelResult:
         for result in self.results:
@@ -189,24 +199,39 @@ class Comparison:
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
         folds = ["folds"] if self.n_folds else []
-        figures = ["balanced", "fit s", "predict s", "images/s", "features", "size"]
+        compiling = ["compile s"] if self._compiled() else []
+        figures = ["balanced", "fit s", *compiling, "predict s", "images/s", "features", "size"]
         return Table(["model", "accuracy", interval, *folds, *figures], [self._row(result) for result in self.results])
 
     def _row(self, result: ModelResult) -> list[str]:
         shares = 100 * np.array(result.fold_accuracies)
         folds = [f"{shares.mean():.1f} ± {shares.std(ddof=1):.1f}"] if self.n_folds else []
+        compiling = [result.compile_seconds or None] if self._compiled() else []
         return [
             result.name,
             percent(result.accuracy),
             percent_range(result.interval),
             *folds,
             percent(result.balanced_accuracy),
-            *map(number, (result.fit_seconds, result.predict_seconds, result.images_per_second, result.width)),
+            *map(number, (result.fit_seconds, *compiling, result.predict_seconds, result.images_per_second, result.width)),
             data_size(result.n_bytes),
         ]
 
+    def _compiled(self) -> bool:
+        """Whether anything had to be compiled, which is nobody's fit."""
+        return any(result.compile_seconds for result in self.results)
+
     def _sentences(self) -> list[str]:
-        return [self._basis(), *self.verdict(), *self.remarks]
+        compiling = ["What was compiled, once on this machine, is not in the seconds of fits and predictions."]
+        return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
+
+    def _unreadable(self) -> Iterator[str]:
+        """What a reader should know of images that could not be read."""
+        for result in self.results:
+            if result.n_unreadable:
+                yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
+        if self.n_dropped:
+            yield f'{self.n_dropped} damaged images were left out (on_error="drop").'
 
     def _basis(self) -> str:
         counts = np.unique(self.y_true, return_counts=True)[1]

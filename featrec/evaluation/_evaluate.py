@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from featrec.compilation import Spent, timed
 from featrec.evaluation._labels import all_classes, as_labels, count_items, take
 from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
 from featrec.evaluation._preflight import refuse_no_model
@@ -65,36 +66,38 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     y_true = as_labels(y, n, what="y")
     groups = None if groups is None else as_labels(groups, n, what="groups")
     with unreadable_rows(n) as unreadable:
-        predicted, seconds = timed_predictions(model, X)
+        predicted, spent = timed_predictions(model, X)
     y_pred = as_labels(predicted, n, what="what the model predicts")
     failed = np.isin(np.arange(n), list(unreadable))
-    return _report(y_true, y_pred, _known_classes(model), groups, seconds, confidence, failed, count_dropped(X))
+    return _report(y_true, y_pred, _known_classes(model), groups, spent, confidence, failed, count_dropped(X))
 
 
-def count_dropped(X: Any) -> int:
-    """How many damaged files the folder left out that holds the images."""
-    dropped = getattr(X, "dropped", None)
-    return len(dropped) if isinstance(dropped, Failures) else 0
+def count_dropped(*folders: Any) -> int:
+    """How many damaged files were left out of the folders that hold the images; halves of one may share their list."""
+    lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
+    return sum(map(len, lists.values()))
 
 
 def check_confidence(confidence: float) -> None:
     """A share strictly between 0 and 1."""
-    if not 0 < confidence < 1:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
         raise InputError(f"confidence lies between 0 and 1, such as 0.95; got {confidence!r}")
 
 
-def timed_predictions(model: Any, X: Any) -> tuple[Any, float]:
+def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
     """Predictions and the seconds they took, once what the model compiles has been loaded by a first image."""
     if not hasattr(model, "predict"):
         raise InputError(f"a model with predict is expected; got {type(model).__name__}")
-    if count_items(X) > 1:
-        # What goes wrong here goes wrong again below, with all images in sight.
-        with warnings.catch_warnings(), suppress(Exception):
-            warnings.simplefilter("ignore")
-            model.predict(take(X, np.arange(1)))
-    start = time.perf_counter()
-    predicted = model.predict(X)
-    return predicted, time.perf_counter() - start
+    with timed() as first:
+        if count_items(X) > 1:
+            # What goes wrong here goes wrong again below, with all images in sight.
+            with warnings.catch_warnings(), suppress(Exception):
+                warnings.simplefilter("ignore")
+                model.predict(take(X, np.arange(1)))
+    with timed() as spent:
+        predicted = model.predict(X)
+    spent.compile_seconds += first.compile_seconds
+    return predicted, spent
 
 
 def _known_classes(model: Any) -> np.ndarray | None:
@@ -107,7 +110,7 @@ def _report(
     y_pred: np.ndarray,
     known: np.ndarray | None,
     groups: np.ndarray | None,
-    seconds: float,
+    spent: Spent,
     confidence: float,
     failed: np.ndarray,
     n_dropped: int,
@@ -125,8 +128,9 @@ def _report(
         **measures._asdict(),
         confusion=confusion,
         n=n,
-        predict_seconds=seconds,
-        images_per_second=n / max(seconds, 1e-9),
+        predict_seconds=spent.seconds,
+        images_per_second=n / max(spent.seconds, 1e-9),
+        compile_seconds=spent.compile_seconds,
         confidence=confidence,
         unseen=() if known is None else tuple(np.setdiff1d(y_true, known).tolist()),
         groups=() if groups is None else _by_group(y_true == y_pred, groups, confidence),

@@ -17,7 +17,7 @@ def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
     """Strings or whole numbers, one for each of `n` images."""
     if labels is None:
         raise InputError(f"{what} is None; a label for each of the {n} images is needed")
-    found = np.asarray(labels)
+    found = _as_array(labels)
     if found.ndim != 1:
         raise InputError(f"{what} must have one label an image, shape ({n},); got shape {found.shape}")
     if len(found) != n:
@@ -27,9 +27,18 @@ def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
     if found.dtype.kind == "f" and np.array_equal(found, np.rint(found)):
         found = found.astype(np.int64)
     if found.dtype.kind not in "USTiub":
+        such = found[found != np.rint(found)] if found.dtype.kind == "f" else found
         raise InputError(
-            f"{what} must be strings or whole numbers, none missing; got {found.dtype} such as {found[:1].tolist()}"
+            f"{what} must be strings or whole numbers, none missing; got {found.dtype} such as {such[:1].tolist()}"
         )
+    return found
+
+
+def _as_array(labels: Any) -> np.ndarray:
+    """Without numpy's way of turning the numbers of a mixed list into texts, nan among them."""
+    found = np.asarray(labels)
+    if isinstance(labels, (list, tuple)) and found.ndim == 1 and found.dtype.kind in "US":
+        return np.array(labels, dtype=object)
     return found
 
 

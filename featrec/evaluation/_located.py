@@ -23,7 +23,7 @@ def located(images: Rows) -> Iterator[None]:
         yield
     except ImageError as error:
         position = _position(error, images)
-        if position is None or position == error.position:
+        if position is None:
             raise
         raise error.at(position, error.item) from error
 

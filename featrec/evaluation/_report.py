@@ -74,6 +74,8 @@ class Report:
         The same for each true class.
     n_dropped : int
         Damaged files that ``ImageFolder(on_error="drop")`` left out before; they are not among the `n`.
+    compile_seconds : float
+        Of what was compiled in this process for the predictions, once on a machine; in no other figure.
     """
 
     accuracy: float
@@ -96,6 +98,7 @@ class Report:
     n_unreadable: int
     unreadable: np.ndarray
     n_dropped: int
+    compile_seconds: float = 0.0
 
     def most_confused(self, n_pairs: int = MOST_CONFUSED_SHOWN) -> list[tuple[Any, Any, int]]:
         """The commonest mistakes.
@@ -172,6 +175,8 @@ class Report:
     def _notes(self) -> list[str]:
         """What a reader should know before believing the figures."""
         notes = []
+        if self.compile_seconds:
+            notes.append(f"Compiling took {number(self.compile_seconds)} s more, once on this machine.")
         if self.n_unreadable:
             notes.append(
                 f'{self.n_unreadable} of {self.n} images could not be read; the model guessed them (on_error="empty"), and the '

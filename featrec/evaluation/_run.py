@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,12 +12,14 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from featrec.compilation import timed
 from featrec.evaluation._evaluate import timed_predictions
 from featrec.evaluation._folds import Part
 from featrec.evaluation._labels import as_labels
 from featrec.evaluation._located import located
 from featrec.evaluation._preflight import naming
 from featrec.exceptions import FeatrecError
+from featrec.lazy import unreadable_rows
 from featrec.persistence import model_bytes
 
 __all__ = ["Run", "is_network", "learns_from_pixels", "run_model"]
@@ -36,25 +37,28 @@ class Run:
     predict_seconds: float | None = None
     width: int | None = None
     n_bytes: int | None = None
+    n_unreadable: int = 0
+    compile_seconds: float = 0.0
 
 
 def run_model(name: str, model: Any, parts: list[Part]) -> Run:
     """Fit a model on each part and predict."""
-    fit_seconds, predict_seconds = [], 0.0
+    fit_seconds, predict_seconds, compile_seconds, n_unreadable = [], 0.0, 0.0, 0
     predictions: list[np.ndarray] = []
     for part in parts:
-        with naming(f"while fitting the model {name!r}"), located(part.fit):
-            start = time.perf_counter()
+        with naming(f"while fitting the model {name!r}"), located(part.fit), timed() as fit:
             fitted = clone(model).fit(part.fit.taken(), part.y_fit)
-            fit_seconds.append(time.perf_counter() - start)
-        with naming(f"while asking the model {name!r}"), located(part.judge):
-            predicted, seconds = timed_predictions(fitted, part.judge.taken())
+        with naming(f"while asking the model {name!r}"), located(part.judge), unreadable_rows(len(part.judge)) as unreadable:
+            predicted, ask = timed_predictions(fitted, part.judge.taken())
         predictions.append(as_labels(predicted, len(part.judge), what=f"what the model {name!r} predicts"))
-        predict_seconds += seconds
+        fit_seconds.append(fit.seconds)
+        predict_seconds += ask.seconds
+        compile_seconds += fit.compile_seconds + ask.compile_seconds
+        n_unreadable += len(unreadable)
     y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.judge.rows for part in parts]))]
-    frozen = isinstance(model, FrozenEstimator)
+    mean_fit = None if isinstance(model, FrozenEstimator) else float(np.mean(fit_seconds))
     width = _width(fitted, parts[-1].judge.first())
-    return Run(y_pred, None if frozen else float(np.mean(fit_seconds)), predict_seconds, width, _size(fitted))
+    return Run(y_pred, mean_fit, predict_seconds, width, _size(fitted), n_unreadable, compile_seconds)
 
 
 def is_network(model: Any) -> bool:

@@ -87,6 +87,8 @@ class Suggestion:
         Classes with fewer images than folds, which take no part.
     confidence : float
         Of the intervals, and 1 less the level at which a distance counts as more than noise.
+    paths : tuple of str of length n, or None
+        Where the images of the sample lie; None where they came without paths.
     """
 
     trials: tuple[Trial, ...]
@@ -97,6 +99,7 @@ class Suggestion:
     n_folds: int
     left_out_classes: tuple
     confidence: float
+    paths: tuple[str | None, ...] | None = None
 
     def __getitem__(self, name: str) -> Trial:
         for trial in self.trials:

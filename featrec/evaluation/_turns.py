@@ -16,6 +16,13 @@ from featrec.evaluation._trials import Folds, left_out, run_trial
 
 __all__ = ["Limits", "tried_in_turn"]
 
+# The share of the time after which those that wait are tried before others are rehearsed.
+MOST_REHEARSED = 1 / 3
+# The share of a model's own share that a first rehearsal may take to be repeated.
+SHORT = 1 / 3
+# The share of the time that is as good as none.
+LEAST = 0.02
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -63,31 +70,53 @@ class _Turns:
             sys.stderr.write(text + "\n")
 
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Rehearse each, and try it at once where its fair share of the time will do; then the others, the quickest first."""
-        trials, waiting = [], {}
+        """Rehearse each, and try it at once where its fair share of the time will do.
+
+        The others wait until all are rehearsed, or a third of the time is used up by rehearsals: then the quickest are tried.
+        """
+        trials: list[Trial] = []
+        waiting: dict[str, Rehearsal] = {}
+        rehearsed = 0.0
         for place, (name, (model, remark)) in enumerate(models.items()):
-            foretold = self._rehearsed(model)
-            if not foretold.ended and foretold.seconds <= min(self.limits.seconds, self.left() / (len(models) - place)):
+            if rehearsed > self.limits.total_seconds * MOST_REHEARSED:
+                trials += self._settled(waiting, models)
+                waiting, rehearsed = {}, 0.0
+            left = self.left()
+            if left < self.limits.total_seconds * LEAST:
+                trials.append(left_out(name, f"nothing was left of total_seconds={self.limits.total_seconds:g}; give more"))
+                continue
+            share = min(self.limits.seconds, left / (len(models) - place))
+            foretold = self._rehearsed(model, share)
+            rehearsed += left - self.left()
+            if not foretold.ended and foretold.seconds <= min(share, self.left()):
                 trials.append(self._tried(name, model, remark))
             else:
                 waiting[name] = foretold
                 self.tell(f"{name}: waits; all folds would take {foretold}")
-        for name in sorted(waiting, key=lambda name: waiting[name].seconds):
-            trials.append(self._left_out(name, waiting[name]) or self._tried(name, *models[name]))
-        return trials
+        return trials + self._settled(waiting, models)
 
-    def _rehearsed(self, model: Any) -> Rehearsal:
-        """One fit of each fold takes at least as long, so that a rehearsal over this limit need not be ended."""
-        limit = min(self.limits.seconds, self.left()) / len(self.folds.splits)
-        return rehearse(model, self.folds, self.clock, limit) if limit else Rehearsal(0.0, ended=True)
+    def _settled(self, waiting: Mapping[str, Rehearsal], models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
+        """Try as many as there is time for, the quickest first."""
+        order = sorted(waiting, key=lambda name: waiting[name].seconds)
+        return [self._left_out(name, waiting[name]) or self._tried(name, *models[name]) for name in order]
+
+    def _rehearsed(self, model: Any, share: float) -> Rehearsal:
+        """A second time where the first, which loads what is compiled, was short and foretells long."""
+        start = self.left()
+        # One fit of each fold takes at least as long as a rehearsal, so that one over this limit need not be ended.
+        limit = min(self.limits.seconds, start) / len(self.folds.splits)
+        found = rehearse(model, self.folds, self.clock, limit)
+        took = start - self.left()
+        if not found.ended and found.seconds > share and took < share * SHORT:
+            again = rehearse(model, self.folds, self.clock, limit)
+            return min(found, again, key=lambda one: one.seconds)
+        return found
 
     def _left_out(self, name: str, foretold: Rehearsal) -> Trial | None:
         """Why a model is not tried; None where it is."""
         left, total = self.left(), f"total_seconds={self.limits.total_seconds:g}"
         if not foretold.ended and foretold.seconds <= min(self.limits.seconds, left):
             return None
-        if not foretold.seconds:
-            return left_out(name, f"nothing was left of {total}; give more")
         takes = f"all {len(self.folds.splits)} folds would take {foretold}"
         if self.limits.seconds <= left:
             reason = f"{takes}, and seconds={self.limits.seconds:g} allows less; give more"

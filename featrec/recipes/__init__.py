@@ -37,6 +37,7 @@ from featrec.recipes._names import describe, make, names, presets, resolve
 from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
 from featrec.recipes._patches import patches_kernel, patches_ridge
 from featrec.recipes._suggest import suggest
+from featrec.recipes._warm import warm
 from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
 
 __all__ = [
@@ -61,4 +62,5 @@ __all__ = [
     "suggest",
     "tiny_knn",
     "vlad_svm",
+    "warm",
 ]

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Iterable, Mapping
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,18 +17,18 @@ from featrec.descriptors import ColorHistogram, Patches
 from featrec.evaluation import Suggestion
 from featrec.evaluation._clock import work_clock
 from featrec.evaluation._evaluate import check_confidence
-from featrec.evaluation._labels import as_labels
+from featrec.evaluation._labels import as_labels, paths_of
 from featrec.evaluation._preflight import refuse_no_model
 from featrec.evaluation._suggestion import suggested
 from featrec.evaluation._trials import Folds, sorted_trials
 from featrec.evaluation._turns import Limits, tried_in_turn
 from featrec.exceptions import FeatrecError, InputError
-from featrec.images import check_images
+from featrec.images import LocalExtractor, check_images
 from featrec.images._convert import has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize
-from featrec.recipes._names import RECIPES, variants
+from featrec.recipes._names import RECIPES, SEPARATOR, describe, resolve, variants
 
 __all__ = ["suggest"]
 
@@ -112,10 +113,12 @@ def suggest(
         folds = Folds(given[rows], y[rows], splits)
         computing = {"n_jobs": n_jobs, "random_state": random_state}
         made = {name: _made(name, candidate, seen, computing) for name, candidate in candidates.items()}
+        made = dict(sorted(made.items(), key=lambda item: (_learns_words(item[1][0]), SEPARATOR in item[0])))
         trials = tried_in_turn(made, folds, limits, clock, start, verbose)
     ranked = sorted_trials(trials)
     first = suggested(ranked, folds.labels, 1 - confidence)
-    return Suggestion(tuple(ranked), first, len(y), rows, folds.labels, cv, too_small, confidence)
+    paths = paths_of(folds.images)
+    return Suggestion(tuple(ranked), first, len(y), rows, folds.labels, cv, too_small, confidence, paths)
 
 
 def _candidates(wanted: Any) -> dict[str, Any]:
@@ -142,25 +145,35 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
     """The model and when to use it; or None, and why it does not apply."""
     if not isinstance(candidate, Mapping):
         return _applicable(candidate, seen, "")
-    recipe = RECIPES[name.partition(":")[0]]
+    base, preset = resolve(name)
+    recipe = RECIPES[base]
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
             return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}, or --cnn FILE"
     options = {option: value for option, value in computing.items() if option in parameters}
     try:
-        model = recipe(**options | variants()[name] | dict(candidate))
+        model = recipe(**options | preset | dict(candidate))
         check_all_parameters(model)
     except (FeatrecError, ImportError) as error:
         return None, str(error)
     except TypeError as error:
         known_options = ", ".join(parameters)
         raise InputError(f"recipes[{name!r}]: {error}; its options are {known_options}") from error
-    return _applicable(model, seen, (recipe.__doc__ or "").strip().splitlines()[0])
+    return _applicable(model, seen, describe(name))
+
+
+def _learns_words(model: Any) -> bool:
+    """Whether a model describes many places of each image, which takes longest."""
+    return any(isinstance(step, LocalExtractor) for step in _steps(model))
+
+
+def _steps(model: Any) -> list[Any]:
+    return list(model.get_params(deep=True).values()) if hasattr(model, "get_params") else []
 
 
 def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
-    steps = list(model.get_params(deep=True).values()) if hasattr(model, "get_params") else []
+    steps = _steps(model)
     if seen.gray and any(isinstance(step, ColorHistogram) for step in steps):
         return None, "it tells images apart by their colours, and these are gray"
     height, width = seen.largest
@@ -174,6 +187,8 @@ def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
 def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
     """About `n_images` places, each class with its share of them and with `least` at least; classes too small for that."""
     classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2:
+        raise InputError(f"labels hold one class, {classes.tolist()}; models are told apart by two or more")
     enough = counts >= least
     if enough.sum() < 2:
         raise InputError(
@@ -205,5 +220,5 @@ def _check(n_images: int, cv: int, limits: Limits) -> None:
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
             raise InputError(f"{name} is an integer from {least} up; got {value!r}")
     for name, time in (("seconds", limits.seconds), ("total_seconds", limits.total_seconds)):
-        if not time > 0:
-            raise InputError(f"{name} is more than 0; got {time!r}")
+        if not isinstance(time, Real) or not time > 0:
+            raise InputError(f"{name} is a number, more than 0; got {time!r}")

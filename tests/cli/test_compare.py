@@ -195,3 +195,13 @@ def test_predictions_may_name_an_image_that_cannot_be_read(tmp_path, capsys):
     file = write_rows(tmp_path / "mine.csv", labels.items())
     assert run("compare", tmp_path / "p", "--recipes", "tiny_knn", "--cv", "2", "--predictions", file) == 1
     assert "11 images in 2 folds" in capsys.readouterr().out
+
+
+def test_an_error_in_the_middle_names_the_model(tmp_path, capsys):
+    for number in range(8):
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 20 * number).save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    assert run("compare", tmp_path, "--recipes", "tiny_knn,orb_knn", "--cv", "2") == 2
+    told = capsys.readouterr().err
+    assert "(while fitting the model 'orb_knn')" in told
+    assert told.count("\n") == 1

@@ -1,6 +1,7 @@
 """The doctor's findings, in health and in every sickness that it has a mend for."""
 
 import importlib
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from featrec import compilation
 from featrec.cli import _examinations, main
 
 
@@ -145,8 +147,23 @@ def test_a_cache_that_cannot_be_written_is_mended(monkeypatch):
 def test_a_cache_folder_that_is_not_there_yet_can_be_made(monkeypatch, tmp_path):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "not" / "yet"))
     monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
-    (text,) = found(_examinations.caches)
-    assert text.endswith("(NUMBA_CACHE_DIR)")
+    text, _ = found(_examinations.caches)
+    assert text.endswith("(NUMBA_CACHE_DIR), which can be written")
+
+
+@pytest.mark.parametrize(
+    ("n_cached", "told"),
+    [
+        (0, r"it is cold: no loop is compiled for this processor \(znver4\) yet; 'featrec warm' .*"),
+        (7, r"7 of 11 loops are compiled for this processor \(znver4\), 2\.5 MB; 'featrec warm' .*"),
+    ],
+)
+def test_it_says_how_warm_the_cache_is(monkeypatch, tmp_path, n_cached, told):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    monkeypatch.setattr(compilation, "look_at_cache", lambda: compilation.Cache(tmp_path, 2_500_000, n_cached, 11, "znver4"))
+    _, text = found(_examinations.caches)
+    assert re.fullmatch(told, text)
 
 
 def test_data_sets_at_hand_are_listed(monkeypatch, tmp_path):

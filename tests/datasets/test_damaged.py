@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from featrec.datasets import ImageFolder
 from featrec.descriptors import HOG, SIFT, ColorHistogram, DenseSIFT, Patches, TinyImage
-from featrec.evaluation import evaluate
+from featrec.evaluation import compare, evaluate
 from featrec.exceptions import DatasetError, DroppedImageWarning, FailedImageWarning, ImageError, InputError
 from featrec.recipes import make
 from tests.datasets.test_archive import pack
@@ -231,3 +231,22 @@ def test_a_report_counts_what_was_left_out(tmp_path):
     assert (report.n, report.n_unreadable, report.n_dropped) == (12, 0, 3)
     assert '3 damaged images were left out (on_error="drop") and are not judged' in str(report)
     assert '"n_dropped": 3' in report.to_json()
+
+
+def test_a_comparison_counts_both(tmp_path):
+    clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
+    guessing = make_pipeline(TinyImage(on_error="empty"), DecisionTreeClassifier(random_state=0))
+    rows = np.setdiff1d(np.arange(15), list(BAD))
+    with pytest.warns(FailedImageWarning):
+        found = compare({"guess": guessing, "own": mixed.labels}, clean, clean.labels, test=(mixed, mixed.labels))
+    assert (found["guess"].n_unreadable, found["own"].n_unreadable, found.n_dropped) == (3, 0, 0)
+    assert "guess guessed the labels of 3 unreadable images" in str(found)
+    assert found.to_frame()["n_unreadable"].to_dict() == {"guess": 3, "own": 0}
+    with pytest.warns(FailedImageWarning):
+        assert compare({"guess": guessing}, mixed, mixed.labels, cv=3)["guess"].n_unreadable == 3
+    test = dropping(ImageFolder, tmp_path / "b")
+    found = compare({"guess": guessing}, clean, clean.labels, test=(test, test.labels))
+    assert (found["guess"].n_unreadable, found.n_dropped, found.n) == (0, 3, len(rows))
+    assert '3 damaged images were left out (on_error="drop").' in found.to_markdown()
+    assert '"n_dropped": 3' in found.to_json()
+    assert "damaged" not in str(compare({"guess": guessing}, clean, clean.labels, cv=3))

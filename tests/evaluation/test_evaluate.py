@@ -119,6 +119,9 @@ def test_labels_of_all_usual_kinds(labels, kept):
         ([["a"], ["b"]], r"y must have one label an image, shape \(2,\); got shape \(2, 1\)"),
         ([0.5, 1.0], "y must be strings or whole numbers, none missing"),
         ([np.nan, 1.0], "y must be strings or whole numbers, none missing"),
+        (["a", np.nan], "y must be all strings or all whole numbers, none missing; got float, str"),
+        (["a", 1], "y must be all strings or all whole numbers, none missing; got int, str"),
+        ([1.0, np.nan], r"got float64 such as \[nan\]"),
         (["a", None], "y must be all strings or all whole numbers, none missing; got NoneType, str"),
         ([1, 2], "some labels are strings and some are numbers"),
     ],
@@ -135,6 +138,8 @@ def test_what_cannot_be_judged_is_refused():
         evaluate({}, ["a"], ["a"])
     with pytest.raises(InputError, match="confidence lies between 0 and 1"):
         evaluate(Answers(), ["a"], ["a"], confidence=95)
+    with pytest.raises(InputError, match=r"confidence lies between 0 and 1, .*; got '95'"):
+        evaluate(Answers(), ["a"], ["a"], confidence="95")
     with pytest.raises(InputError, match="groups has 1 labels for 2 images"):
         evaluate(Answers(), ["a", "b"], ["a", "b"], groups=["x"])
     with pytest.raises(InputError, match="a batch of images with a length is expected; got generator"):

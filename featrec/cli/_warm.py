@@ -1,0 +1,28 @@
+"""Compile beforehand what recipes need, so that the first fit is as quick as all others."""
+
+from __future__ import annotations
+
+import argparse
+
+from featrec.cli._terminal import verbosity
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which recipes, and in how many processes."""
+    parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="one of those that 'featrec recipes' lists (all)")
+    parser.add_argument("--demo", action="store_true", help="what 'featrec demo' needs")
+    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="processes; -1, the default, uses all processors")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compile, say where it is kept; 1 where a recipe failed."""
+    from featrec import recipes
+    from featrec.cli._demo import RECIPES
+
+    names = [name.strip() for text in arguments.recipes for name in text.split(",") if name.strip()]
+    names += RECIPES if arguments.demo else ()
+    warmed = recipes.warm(names or None, n_jobs=arguments.n_jobs, verbose=verbosity())
+    print(warmed)
+    return 1 if warmed.failed else 0

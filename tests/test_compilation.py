@@ -1,0 +1,215 @@
+"""What is told of compiling, which seconds count as work, and who compiles at a time."""
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numba.core import event
+
+from featrec import compilation
+from featrec.compiled import _cache, _compilations
+from featrec.compiled._compilations import COMPILATIONS, Compilations
+from featrec.compiled._root_shares import root_shares
+from featrec.descriptors import LBP, RootSIFT, Whiten
+from featrec.encoders import BagOfWords
+
+# Two loops, the second in the first, that a fresh process compiles in half a second.
+COMPILE = """
+import numpy as np
+from featrec.compiled._root_shares import root_shares
+root_shares(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
+"""
+
+
+def loop(name="hog_bytes", module="featrec.compiled._hog", kept="/cache"):
+    function = SimpleNamespace(__name__=name, __module__=module)
+    return {"dispatcher": SimpleNamespace(py_func=function, stats=SimpleNamespace(cache_path=kept))}
+
+
+def start_of(data):
+    return event.Event("numba:compile", event.EventStatus.START, data)
+
+
+def end_of(data):
+    return event.Event("numba:compile", event.EventStatus.END, data)
+
+
+@pytest.fixture
+def listener(monkeypatch):
+    monkeypatch.setattr(_compilations, "time", SimpleNamespace(perf_counter=iter(range(100)).__next__))
+    return Compilations("featrec.compiled")
+
+
+@pytest.fixture
+def terminal(monkeypatch, capsys):
+    """What is said on a terminal since it was last asked."""
+    monkeypatch.setattr(_compilations, "_is_terminal", lambda: True)
+    return lambda: capsys.readouterr().err
+
+
+def test_of_nested_compilations_the_outermost_one_counts(listener):
+    outer, inner = loop(), loop("_blocks")
+    for one in (start_of(outer), start_of(inner), end_of(inner), start_of(inner), end_of(inner), end_of(outer)):
+        listener.notify(one)
+    assert listener.n_loops == 3
+    assert listener.seconds == 1  # the clock was read twice
+    for one in (start_of(inner), end_of(inner)):
+        listener.notify(one)
+    assert listener.seconds == 2
+
+
+@pytest.mark.parametrize(
+    "other", [loop(module="somebody.compiled._hog"), loop(module="featrec.compiled_by_me"), loop(module=None), loop(kept=None)]
+)
+def test_functions_of_others_are_none_of_our_business(listener, terminal, other):
+    listener.notify(start_of(other))
+    listener.notify(end_of(other))
+    assert (listener.n_loops, listener.seconds, terminal()) == (0, 0, "")
+
+
+def test_the_first_is_told_on_a_terminal_in_one_line(listener, terminal):
+    for data in (loop("hog_bytes"), loop("dense_sift")):
+        listener.notify(start_of(data))
+        listener.notify(end_of(data))
+    line = terminal()
+    assert line.count("\n") == 1
+    for part in ("hog_bytes", "once on this machine", "/cache", "featrec warm"):
+        assert part in line
+
+
+def test_in_a_pipe_it_is_told_to_those_who_ask(listener, capsys):
+    listener.notify(start_of(loop()))
+    listener.notify(end_of(loop()))
+    assert capsys.readouterr().err == ""
+    listener.wanted = True
+    listener.notify(start_of(loop()))
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("name", "n_lines"), [("LokyProcess-1", 1), ("LokyProcess-2", 0)])
+def test_of_worker_processes_one_tells(listener, terminal, monkeypatch, name, n_lines):
+    monkeypatch.setattr(multiprocessing, "parent_process", lambda: "the parent")
+    monkeypatch.setattr(multiprocessing, "current_process", lambda: SimpleNamespace(name=name))
+    listener.notify(start_of(loop()))
+    assert terminal().count("\n") == n_lines
+
+
+@pytest.mark.parametrize("stream", [None, SimpleNamespace()])
+def test_without_a_standard_error_nothing_is_told(listener, monkeypatch, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    listener.notify(start_of(loop()))
+    assert not listener.told
+
+
+@pytest.mark.parametrize("estimator", [LBP(), Whiten(2), BagOfWords(2)])
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_verbose_asks(monkeypatch, estimator, verbose):
+    monkeypatch.setattr(COMPILATIONS, "wanted", False)
+    estimator.set_params(verbose=verbose)._check_parameters()
+    assert COMPILATIONS.wanted is bool(verbose)
+
+
+def test_an_estimator_without_verbose_asks_for_nothing(monkeypatch):
+    monkeypatch.setattr(COMPILATIONS, "wanted", False)
+    RootSIFT()._check_parameters()
+    assert COMPILATIONS.wanted is False
+
+
+def test_seconds_of_work_are_those_without_compiling(monkeypatch):
+    monkeypatch.setattr(COMPILATIONS, "seconds", 7.0)
+    with compilation.timed() as spent:
+        time.sleep(0.03)
+        COMPILATIONS.seconds += 0.02
+    assert spent.compile_seconds == pytest.approx(0.02)
+    assert 0.009 < spent.seconds < 5
+    with compilation.timed() as spent:
+        pass
+    assert spent.compile_seconds == 0
+
+
+def test_the_time_is_known_also_where_the_work_fails():
+    with pytest.raises(ZeroDivisionError), compilation.timed() as spent:
+        1 / 0  # noqa: B018
+    assert spent.seconds > 0
+
+
+def test_looking_at_the_time_loads_no_numba():
+    code = "import sys\nfrom featrec.compilation import tell_of_compiling, timed\ntell_of_compiling()\n"
+    code += "with timed():\n    print('numba' in sys.modules)"
+    assert run(code).stdout == "False\n"
+
+
+def run(code, *, cache=None, **environment):
+    environment = {**os.environ, **environment}
+    if cache is not None:
+        environment["NUMBA_CACHE_DIR"] = str(cache)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pty")
+def test_a_terminal_is_told_once_on_a_machine(tmp_path):
+    in_terminal = f"import pty, sys; sys.exit(pty.spawn([sys.executable, '-c', {COMPILE!r}]))"
+    (line,) = run(in_terminal, cache=tmp_path).stdout.splitlines()
+    assert line.startswith("featrec: compiling the loops that are needed here, root_shares first")
+    (folder,) = tmp_path.iterdir()
+    assert str(folder) in line
+    assert run(in_terminal, cache=tmp_path).stdout == ""
+
+
+def test_a_pipe_is_told_nothing(tmp_path):
+    done = run(COMPILE, cache=tmp_path)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.skipif(not _cache.can_take_turns(), reason="this system has no such locks")
+def test_two_processes_that_take_turns_compile_a_loop_once(tmp_path):
+    """Without turns all of them find the cache empty, since compiling takes longer than starting."""
+    code = (
+        "import sys\nfrom featrec.compilation import compiled_so_far, warming\nimport featrec.compiled._root_shares\n"
+        f"sys.stdin.readline()\nwith warming():\n    exec({COMPILE!r})\nprint(compiled_so_far().n_loops)"
+    )
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    several = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        for _ in range(3)
+    ]
+    for one in several:
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    assert sorted(int(one.communicate()[0]) for one in several) == [0, 0, 2]
+
+
+@pytest.mark.skipif(not _cache.can_take_turns(), reason="this system has no such locks")
+def test_a_loop_that_cannot_be_compiled_keeps_nobody_waiting():
+    with compilation.warming(), pytest.raises(Exception, match="Unknown attribute 'shape'"):
+        root_shares("no array", "no array")
+    run(f"from featrec.compilation import warming\nwith warming():\n    exec({COMPILE!r})")
+
+
+def test_turns_leave_the_loops_as_they_were():
+    caches = [one._cache for one in _cache.loops()]
+    with compilation.warming():
+        assert all(one._cache is not cache for one, cache in zip(_cache.loops(), caches, strict=True))
+    assert all(one._cache is cache for one, cache in zip(_cache.loops(), caches, strict=True))
+
+
+def test_the_cache_is_counted():
+    root_shares(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
+    cache = compilation.look_at_cache()
+    assert 2 <= cache.n_cached <= cache.n_loops
+    assert cache.n_bytes > 10_000
+    assert cache.folder.is_dir()
+
+
+def test_what_was_made_for_another_processor_is_not_counted(tmp_path):
+    run(COMPILE, cache=tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="")
+    code = "from featrec.compilation import look_at_cache as look; print(look().n_cached, look().processor)"
+    assert run(code, cache=tmp_path, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES="").stdout == "2 generic\n"
+    assert run(code, cache=tmp_path).stdout.startswith("0 ")
