@@ -34,6 +34,10 @@ from featrec.cli._bench_table import HEADER, markdown, summary, told  # noqa: E4
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("README.md", "docs/*.md", "docs/*/*.md")
 MARKED = re.compile(r"(<!-- table: (?P<what>[^\n]+?) -->\n).*?(<!-- end -->)", re.S)
+SHOWN = {
+    "few_images": "Accuracy against the number of training pictures",
+    "frontier": "Accuracy against the size of the model file and against images a second on one core",
+}
 NOTHING = "*Not measured yet.*"
 
 
@@ -76,7 +80,7 @@ def _few(path: Path, wanted: dict[str, str]) -> str:
 def _plot(path: Path, wanted: dict[str, str]) -> str:
     """The figures are in the table; the picture is drawn by a script of its own."""
     picture = ROOT / "docs" / "pictures" / f"{path.stem}.svg"
-    return f"![Accuracy against the number of training pictures](pictures/{picture.name})" if picture.exists() else NOTHING
+    return f"![{SHOWN.get(path.stem, path.stem)}](pictures/{picture.name})" if picture.exists() else NOTHING
 
 
 def _bench(path: Path, wanted: dict[str, str]) -> str:

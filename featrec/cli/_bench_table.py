@@ -48,7 +48,12 @@ def told(row: Mapping[str, Any]) -> str:
     memory = f", {machine['memory_gb']:.0f} GB" if machine.get("memory_gb") else ""
     commit = (row.get("commit") or "no commit")[:10] + (" and changes" if row.get("dirty") else "")
     names = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{machine['processor']}, {machine['cores']} cores{memory}; {names}; {commit}; {row['date']}."
+    chip = f"{machine['processor']}{_with(machine.get('instructions', []))}"
+    return f"{chip}, {machine['cores']} cores{memory}; {names}; {commit}; {row['date']}."
+
+
+def _with(instructions: Sequence[str]) -> str:
+    return f" ({', '.join(instructions)})" if instructions else ""
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -14,6 +14,8 @@ import featrec
 __all__ = ["peak_megabytes", "stamp"]
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
+# What compiled loops and BLAS choose by, as Linux names it.
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PACKAGE = Path(featrec.__file__).parent
 
 
@@ -62,6 +64,7 @@ def _machine() -> dict[str, Any]:
     return {
         "system": platform.system(),
         "processor": _processor(),
+        "instructions": _instructions(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": _memory(),
     }
@@ -75,6 +78,16 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _instructions() -> list[str]:
+    """Those of INSTRUCTIONS that the processor has; nothing where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return []
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return [name for name in INSTRUCTIONS if name in flags]
 
 
 def _memory() -> float | None:
