@@ -74,7 +74,7 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
                 index[p] = np.int32(dy * np.int32(TABLE_ROW)) + np.int32(dx + np.int32(TABLE_MIDDLE))
                 lengths[p] = math.sqrt(np.float32(np.int32(dx * dx) + np.int32(dy * dy)))
             for end in range(2 * (stop - start)):
-                p = np.uintp(end // 2 * width + end % 2 * (width - 1))
+                p = np.uintp(end // 2 * width + end % 2 * (width - 1))  # type: ignore[assignment]
                 q = first + p
                 dy = np.int32(np.int32(images[i, q + step]) - np.int32(images[i, q - step]))
                 index[p] = dy * np.int32(TABLE_ROW) + np.int32(TABLE_MIDDLE)
@@ -312,7 +312,7 @@ def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm
             sums[cell] = total
         for row in range(rows - block_height + 1):
             for column in range(columns - block_width + 1):
-                total = 0.0
+                total = 0.0  # type: ignore[assignment]
                 for r in range(row, row + block_height):
                     for c in range(column, column + block_width):
                         total += sums[np.uintp(r * columns + c)]
@@ -321,14 +321,14 @@ def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm
                     scale = share / (total * share + EPSILON)
                 elif norm != NONE:
                     scale = share / math.sqrt(total * share * share + EPSILON * EPSILON)
-                factor, rest, i = np.float32(scale), np.float32(0.0), place
+                factor, rest, i = np.float32(scale), np.float32(0.0), place  # type: ignore[assignment]
                 for r in range(row, row + block_height):
                     first = first_cell + np.uintp((r * columns + column) * orientations)
                     for k in range(run):
                         value = min(np.float32(cells[first + k]) * factor, most)
                         code[i + k] = value
                         rest += value * value
-                    i += run
+                    i += run  # type: ignore[assignment]
                 if norm == L1_SQRT:
                     for k in range(place, i):
                         code[k] = math.sqrt(code[k])
@@ -336,4 +336,4 @@ def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm
                     factor = np.float32(1.0 / math.sqrt(rest + EPSILON * EPSILON))
                     for k in range(place, i):
                         code[k] *= factor
-                place = i
+                place = i  # type: ignore[assignment]

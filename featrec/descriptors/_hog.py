@@ -316,28 +316,31 @@ class HOG(GlobalExtractor):
         orientations = int(self.orientations)
         grids = hog_grids(height, width, orientations, sizes)
         gray = images.ndim == 3 or images.shape[3] == 1
+        tall, wide = block[0], block[1]
         room, padded = hog_room(height, width, orientations, grids, 0 if gray else 1)
         if images.dtype == np.uint8 and not self.transform_sqrt:
             flat, table = images.reshape(len(images), -1), bins_of_bytes(self.orientations, self.signed)
             # An array that is only read would have the loop compiled once more.
             flat = flat if flat.flags.writeable else flat.copy()
             if gray:
-                hog_gray(flat, height, width, table, orientations, grids, *block, norm, room, codes)
+                hog_gray(flat, height, width, table, orientations, grids, tall, wide, norm, room, codes)
             else:
-                hog_colour(flat, images.shape[3], height, width, table, orientations, grids, *block, norm, room, padded, codes)
+                hog_colour(
+                    flat, images.shape[3], height, width, table, orientations, grids, tall, wide, norm, room, padded, codes
+                )
             return codes
         # Room for a part at a time, used again: fresh memory for each would take half as long as the work.
         at_once = min(len(images), max(1, PIXELS // (height * width)))
         gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)
         bins, lengths = np.empty((at_once, height * width), np.int32), np.empty((at_once, height * width), np.float32)
         channels = images if images.ndim == 4 else images[..., None]
-        own = np.arange(orientations).astype(kind_of_bins(orientations))
+        own: np.ndarray = np.arange(orientations).astype(kind_of_bins(orientations))
         for start in range(0, len(images), at_once):
             values = self._values(channels[start : start + at_once])
             part = slice(len(values))
             self._vote(values, gradients[:, part], bins[part], lengths[part], doubtful)
             out = codes[start : start + at_once]
-            hog_codes(bins[part], lengths[part], width, own, orientations, grids, *block, norm, *room[2:], out)
+            hog_codes(bins[part], lengths[part], width, own, orientations, grids, tall, wide, norm, room[2], room[3], out)
         return codes
 
     def _vote(
