@@ -125,7 +125,7 @@ def _emit_products(builder, first, width, points, words):
 
 @njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """For each cell and word the sums over points of larger(0, x·w - threshold), and behind them of larger(0, -x·w - threshold).
+    """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.
@@ -243,7 +243,7 @@ def _add_nearness(values, means, cells, sums):
 
 @njit(**LOOP)
 def triangle_code_by_dot(points, words, cells, pooled):
-    """For each cell and word the sum over points of larger(0, mean distance to all words - distance to the word).
+    """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """

@@ -1,7 +1,6 @@
 """How loops are compiled: what all have in common, and what spares the compiler work that nobody uses.
 
 A loop that Python calls needs no entry for C, a part of one needs none for Python either; each takes the compiler 10 to 30 ms.
-The rewrites that are left out fuse expressions of whole arrays, which no loop has.
 """
 
 from typing import Any
@@ -13,7 +12,6 @@ LOOP: dict[str, Any] = {
     "cache": True,
     "error_model": "numpy",
     "no_cfunc_wrapper": True,
-    "no_rewrites": True,
 }
 PART = LOOP | {"no_cpython_wrapper": True}
 COMPILED: bool = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba fills its settings in at import
