@@ -226,7 +226,9 @@ class NystroemRidgeClassifier(CodesClassifier):
         if self.class_weight is not None:
             weights = weights * compute_sample_weight(self.class_weight, y)
         if not weights.any():
-            raise InputError("sample_weight and class_weight leave no row that weighs anything; give one at least more than 0")
+            raise InputError(
+                "one of the sample weights must not be zero; sample_weight and class_weight leave none more than 0"
+            )
         return weights / weights[weights > 0].mean()
 
     def _n_landmarks(self, n_samples: int) -> int:
