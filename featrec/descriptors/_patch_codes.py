@@ -25,6 +25,7 @@ from featrec.base import (
 )
 from featrec.compiled._dot_products import has_integer_dot
 from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas
+from featrec.descriptors._mirror_choice import mirror_is_harmless
 from featrec.descriptors._mirror_whitening import MirrorWhitening
 from featrec.descriptors._patch_table import patch_table
 from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, _whole_numbers
@@ -67,9 +68,9 @@ class PatchCodes(GlobalExtractor):
         Regions over which codes are averaged.
     overlap : float, default=1/3
         The part of a region's side that it shares with the next.
-    mirror : bool, default=True
-        Average over the image and its left-right mirror image. False for digits, letters and whatever is another thing in
-        a mirror.
+    mirror : bool or "auto", default=True
+        Average over the image and its left-right mirror image. "auto" decides in `fit`, as for :class:`Patches`: not for
+        digits, letters and whatever is another thing in a mirror.
     color : {"auto", "gray", "rgb"}, default="auto"
         What patches see; "auto" is "rgb" where one of the first 32 images of `fit` has colour.
     max_patches : int, default=100_000
@@ -92,6 +93,8 @@ class PatchCodes(GlobalExtractor):
         What patches are multiplied by: whitened principal components, the symmetric ones first where `mirror` is set, each
         kind filled up with zeros to a multiple of four.
     color_ : {"gray", "rgb"}
+    mirror_ : bool
+        Whether codes are averaged over the image and its mirror image.
     n_even_ : int
         So many columns of `basis_` are symmetric ones.
     n_features_out_ : int
@@ -137,7 +140,7 @@ class PatchCodes(GlobalExtractor):
         "threshold": [real_number(0, closed="left")],
         "grid": [tuple, list, positive_integer()],
         "overlap": [real_number(0, 1, closed="left")],
-        "mirror": ["boolean"],
+        "mirror": ["boolean", StrOptions({"auto"})],
         "color": [StrOptions({"auto", *CHANNELS})],
         "max_patches": [positive_integer(2)],
         **RANDOM_STATE,
@@ -154,7 +157,7 @@ class PatchCodes(GlobalExtractor):
         threshold: float = 1.0,
         grid: int | tuple[int, int] = 3,
         overlap: float = 1 / 3,
-        mirror: bool = True,
+        mirror: bool | str = True,
         color: str = "auto",
         max_patches: int = 100_000,
         on_error: str = "raise",
@@ -186,7 +189,7 @@ class PatchCodes(GlobalExtractor):
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each image is checked.
+            Labels, from which ``mirror="auto"`` learns.
 
         Returns
         -------
@@ -197,6 +200,8 @@ class PatchCodes(GlobalExtractor):
         check_one_label_each(y, len(images))
         cutter = Patches(self.size, contrast=self.contrast, color=self.color, on_error=self.on_error).fit(images)
         self.color_ = cutter.color_
+        automatic = self.mirror == "auto" and y is not None
+        self.mirror_ = mirror_is_harmless(images, y, self.n_jobs) if automatic else bool(self.mirror)
         bags = cutter.transform(images)
         sample = sample_descriptors(bags, self.max_patches, self.random_state, n_jobs=self.n_jobs, verbose=self.verbose)
         refuse_empty(sample, bags, "PatchCodes.fit")
@@ -214,7 +219,7 @@ class PatchCodes(GlobalExtractor):
 
     def _learn(self, patches: np.ndarray) -> None:
         with one_inner_thread():
-            whitening = MirrorWhitening.of(patches, int(self.size), float(self.epsilon), bool(self.mirror))
+            whitening = MirrorWhitening.of(patches, int(self.size), float(self.epsilon), self.mirror_)
             white = whitening.apply(patches)
         self.basis_, self.offsets_, self.n_even_ = whitening
         self.patch_scale_ = REACH / max(float(np.quantile(np.abs(white), WITHIN)), 1e-6)
@@ -253,12 +258,12 @@ class PatchCodes(GlobalExtractor):
         channels = [as_gray(image) if self.color_ == "gray" else as_rgb(image) for image in images]
         numbers, unit = _whole_numbers(np.stack(channels).reshape(len(images), height, -1))
         codes = np.empty((len(images), self.n_features_out_), np.float32)
-        table = patch_table(height, width, size, self._grid(), float(self.overlap), bool(self.mirror))
+        table = patch_table(height, width, size, self._grid(), float(self.overlap), bool(self.mirror_))
         with one_inner_thread():
             self._loop()(
                 numbers.astype(np.uint16), size, unit, float(self.contrast), np.array(self.basis_), np.array(self.offsets_),
                 np.float32(self.patch_scale_), table.places, table.filled, table.cells, *self._blocks(), self._split() // 4,
-                bool(self.mirror), 1 / (self.word_scales_.astype(np.float64) * self.patch_scale_), table.members,
+                bool(self.mirror_), 1 / (self.word_scales_.astype(np.float64) * self.patch_scale_), table.members,
                 table.region_starts, table.shares, codes,
             )  # fmt: skip
         return codes
@@ -303,7 +308,7 @@ class PatchCodes(GlobalExtractor):
 
     def _split(self) -> int:
         """So many columns are symmetric; all where there is no mirror image."""
-        return self.n_even_ if self.mirror else self.words_.shape[1]
+        return self.n_even_ if self.mirror_ else self.words_.shape[1]
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "words_")

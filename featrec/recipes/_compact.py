@@ -22,7 +22,7 @@ def patches_compact(
     epsilon: float = 0.02,
     grid: int | tuple[int, int] = 3,
     overlap: float = 1 / 3,
-    mirror: bool = True,
+    mirror: bool | str = "auto",
     color: str = "auto",
     deskew: bool = False,
     hog: Any = None,
@@ -37,7 +37,7 @@ def patches_compact(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Pipeline:
-    """Small images, nearly as right as `patches_kernel`, in a model of less than 100 MB that answers several times as fast.
+    """Small images, nearly as accurate as `patches_kernel`, in a model of less than 100 MB that answers several times as fast.
 
     Patches and words are multiplied as bytes, codes are projected to principal components, and all training images are kept
     as bytes of these: 80 MB for 50,000 images.
@@ -54,15 +54,16 @@ def patches_compact(
     grid : int or (rows, columns), default=3
         Regions over which codes are averaged.
     overlap : float, default=1/3
-        The part of a region's side that it shares with the next.
-    mirror : bool, default=True
-        Average over the image and its mirror image. False for digits, letters and whatever is another thing in a mirror.
+        Share of a region's side that it has in common with the next region.
+    mirror : bool or "auto", default="auto"
+        Average over the image and its mirror image. "auto" decides on the training images; see
+        :class:`~featrec.descriptors.PatchCodes`.
     color : {"auto", "gray", "rgb"}, default="auto"
-        What patches see.
+        Channels of the patches.
     deskew : bool, default=False
         Upright digits and letters first.
     hog : int, (rows, columns), several such pairs, or None, default=None
-        Sizes of cells of HOG, signed and unsigned, that stands beside the patches.
+        Cell sizes of HOG, signed and unsigned, beside the patches; default: no HOG.
     n_dimensions : int, default=1000
         Principal components of the codes. A model has so many bytes for each training image and for each column of the codes.
     gamma : float, default=0.7

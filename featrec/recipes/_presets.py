@@ -88,5 +88,6 @@ PRESETS: dict[str, dict[str, Preset]] = {
             {"color": ["rgb", "gray"], "n_words": 900, "mirror": True},
         ),
     },
+    "patches_compact": {"objects": Preset("small photographs of objects", "cifar10", 83.39, {"mirror": True})},
     "pixels_resnet": {"digits": Preset("digits and letters", "mnist", 99.71, {"mirror": False})},
 }

@@ -7,6 +7,7 @@ from sklearn.frozen import FrozenEstimator
 from featrec.bag import Bag
 from featrec.compiled import _patch_codes as compiled
 from featrec.compiled._dot_products import has_integer_dot
+from featrec.datasets import load_dataset
 from featrec.descriptors import PatchCodes, Patches
 from featrec.encoders import SpatialPyramid, ThresholdCode
 from featrec.exceptions import EmptyBagWarning, FailedImageWarning, ImageError, InputError
@@ -137,3 +138,14 @@ def test_parameters_changed_after_fit_are_refused(change):
     model = PatchCodes(**ROOM).fit(images())
     with pytest.raises(InputError, match=r"its parameters now ask for .* Fit again"):
         model.set_params(**change).transform(images())
+
+
+def test_whether_mirror_images_help_is_learned():
+    digits, _ = load_dataset("digits")
+    few = digits[:400]
+    options = {"n_words": 20, "size": 4, "grid": 2, "random_state": 0}
+    found = PatchCodes(mirror="auto", **options).fit(few, few.labels)
+    assert found.mirror_ is False
+    plain = PatchCodes(mirror=False, **options).fit(few, few.labels)
+    np.testing.assert_array_equal(found.transform(few), plain.transform(few))
+    assert PatchCodes(mirror="auto", **options).fit(few).mirror_ is True
