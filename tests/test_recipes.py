@@ -166,11 +166,11 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("hog_svm", {"size": None}, {"steps": ["hog", "nystroemridgeclassifier"]}),
+        ("hog_svm", {"size": None}, {"steps": ["deskew", "hog", "nystroemridgeclassifier"], "deskew__when": "auto"}),
         (
             "hog_svm",
             {"deskew": True},
-            {"steps": ["resize", "deskew", "hog", "nystroemridgeclassifier"], "resize__size": "auto"},
+            {"steps": ["resize", "deskew", "hog", "nystroemridgeclassifier"], "resize__size": "auto", "deskew__when": "always"},
         ),
         ("hog_svm", {"deskew": True, "n_dimensions": 3, "C": 10.0}, {"steps": ["resize", "deskew", "hog", "pca", "svc"]}),
         ("hog_svm", {"orientations": 8, "signed": False}, {"hog__orientations": 8, "hog__signed": False}),

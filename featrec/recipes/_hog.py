@@ -25,7 +25,7 @@ def hog_svm(
     signed: bool | None = None,
     color: str | None = "auto",
     mirror: bool = True,
-    deskew: bool = False,
+    deskew: bool | str = "auto",
     n_dimensions: int | str | None = "auto",
     landmarks: int | str = "auto",
     gamma: float = 2.0,
@@ -63,8 +63,9 @@ def hog_svm(
         Means and deviations of lightness and colours in 4 × 4 cells, beside the gradients; see ``HOG``.
     mirror : bool, default=True
         Learn from mirror images too, where held-out images say that it helps. False saves the time to find out.
-    deskew : bool, default=False
-        Set upright digits and letters that lean.
+    deskew : bool or "auto", default="auto"
+        Set digits and letters upright that lean. "auto" decides on the training images; see
+        :class:`~featrec.preprocessing.Deskew`.
     n_dimensions : int, "auto" or None, default="auto"
         Principal components that the kernel sees. "auto": 300; None: all numbers.
     landmarks : int or "auto", default="auto"
@@ -93,7 +94,8 @@ def hog_svm(
     if not svm:
         gradients |= {"balance": True, "color": color, "mirror": mirror}
     steps = [Resize(size)] if size is not None else []
-    steps += [Deskew()] if deskew else []
+    upright = not svm if deskew == "auto" else bool(deskew)
+    steps += [Deskew(when="auto" if deskew == "auto" else "always")] if upright else []
     steps += [HOG(cells_per_block=(2, 2), **gradients, **general.describing)]
     if svm:
         steps += [PCA(n_dimensions, random_state=random_state)] if isinstance(n_dimensions, int) else []

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 from scipy.ndimage import affine_transform
+from sklearn.exceptions import NotFittedError
 
 from featrec.compiled._deskew import lean, shear
 from featrec.datasets import load_dataset
 from featrec.images import as_gray
+from featrec.persistence import load, save
 from featrec.preprocessing import Deskew
 from tests.naive import deskew as naive
 
@@ -133,3 +135,45 @@ def test_the_smallest_pictures(rng, shape):
 def test_parameters_out_of_range():
     with pytest.raises(ValueError, match="'background' parameter of Deskew"):
         Deskew(background="gray").fit([np.zeros((4, 4), np.uint8)])
+
+
+def leaning(lean):
+    """Bars with a dot at one of eight places, which is the class, each sheared to three degrees."""
+    random = np.random.default_rng(0)
+    images, labels = [], []
+    for label in range(8):
+        for tilt in (-lean, 0.0, lean):
+            image = np.zeros((28, 28))
+            image[2:26, 12:16] = 1
+            y, x = 2 + 6 * (label // 2), 16 if label % 2 else 8
+            image[y : y + 4, x : x + 4] = 1
+            moved = np.stack([np.roll(image[row], round(tilt * (row - 13.5))) for row in range(28)])
+            images.append(np.clip(moved + random.normal(0, 0.03, moved.shape), 0, 1))
+            labels.append(f"dot {label}")
+    return images, np.array(labels)
+
+
+def test_it_decides_on_training_images_whether_it_helps(tmp_path):
+    images, labels = leaning(0.4)
+    model = Deskew(when="auto").fit(images, labels)
+    assert model.applied_ is True
+    np.testing.assert_array_equal(model.transform(images)[3], Deskew().transform(images)[3])
+    upright, labels = leaning(0.0)
+    model = Deskew(when="auto").fit(upright, labels)
+    assert model.applied_ is False
+    np.testing.assert_array_equal(model.transform(upright)[3], upright[3])
+    save(model, tmp_path / "deskew.featrec")
+    assert load(tmp_path / "deskew.featrec").applied_ is False
+
+
+def test_without_labels_images_stay_as_they_are():
+    images, _ = leaning(0.4)
+    assert Deskew(when="auto").fit(images).applied_ is False
+    with pytest.raises(NotFittedError, match="learns in fit whether to set images upright"):
+        Deskew(when="auto").transform(images)
+
+
+def test_objects_and_digits_of_eight_pixels_are_left_as_they_are():
+    for name, options in (("shapes", {"n_train": 300, "n_test": 6, "random_state": 0}), ("digits", {})):
+        train, _ = load_dataset(name, **options)
+        assert Deskew(when="auto").fit(train, train.labels).applied_ is False

@@ -1,0 +1,84 @@
+"""Thumbnails of training images and their nearest neighbours: evidence for what "auto" parameters decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from featrec.exceptions import ImageError
+from featrec.images._convert import as_float, as_gray
+from featrec.lazy import Images
+from featrec.parallel import map_batches
+
+__all__ = ["nearest", "similarities", "thumbnails"]
+
+# Images that are compared, evenly spaced within each class.
+MOST = 2000
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def thumbnails(
+    images: Images, labels: Any, side: int, changes: tuple[Change, ...], n_jobs: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gray thumbnails without their mean and of unit length, of up to 2,000 images that can be read.
+
+    Parameters
+    ----------
+    images : Images
+    labels : array-like of shape (n_images,)
+    side : int
+    changes : tuple of callables from image to image
+        Each image gives a thumbnail of each change.
+    n_jobs : int, optional
+
+    Returns
+    -------
+    pixels : array of shape (n_changes, n, side, side)
+    labels : array of shape (n,)
+    """
+    rows = _spread(np.asarray(labels))
+
+    def batch(some: Images) -> Iterable[np.ndarray | None]:
+        return [_of_image(some, place, side, changes) for place in range(len(some))]
+
+    found = [one for part in map_batches(batch, images[rows], n_jobs=n_jobs, shared_memory=True) for one in part]
+    kept = [one for one in found if one is not None]
+    pixels = np.stack(kept, axis=1) if kept else np.empty((len(changes), 0, side, side), np.float32)
+    return pixels, np.asarray(labels)[rows][[one is not None for one in found]]
+
+
+def nearest(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether the most similar other thumbnail has the same label, for each row of similarities."""
+    return labels[values.argmax(axis=1)] == labels
+
+
+def similarities(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Between each two, an image and itself left out."""
+    values: np.ndarray = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
+    np.fill_diagonal(values, -2)
+    return values
+
+
+def _spread(labels: np.ndarray) -> np.ndarray:
+    """Rows evenly spaced within each class, in order."""
+    by_class = np.argsort(labels, kind="stable")
+    some = by_class if len(labels) <= MOST else by_class[np.linspace(0, len(labels) - 1, MOST).round().astype(int)]
+    return np.sort(some)
+
+
+def _of_image(images: Images, position: int, side: int, changes: tuple[Change, ...]) -> np.ndarray | None:
+    try:
+        image = images[position]
+    except ImageError:
+        return None
+    return np.stack([_small(change(image), side) for change in changes])
+
+
+def _small(image: np.ndarray, side: int) -> np.ndarray:
+    small: np.ndarray = cv2.resize(as_float(as_gray(image)), (side, side), interpolation=cv2.INTER_AREA)
+    small = small - small.mean()
+    length = float(np.linalg.norm(small))
+    return small / length if length > 0 else small
