@@ -1,10 +1,11 @@
 """Histograms of oriented gradients: the gradient of each pixel, cells of pixels, and normalised blocks of cells."""
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import njit
+
+from featrec.compiled._options import PART
 
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
@@ -20,14 +21,6 @@ ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
 # A direction that comes so close to the border of a bin, in half turns, is decided by NumPy's arctan2.
 DOUBT = 1e-6
-# For loops that are called by other loops alone: what Python and C would need to call them takes a fifth of their compiling.
-INNER: dict[str, Any] = {
-    "nogil": True,
-    "cache": True,
-    "error_model": "numpy",
-    "no_cpython_wrapper": True,
-    "no_cfunc_wrapper": True,
-}
 
 
 def hog_grids(height, width, orientations, sizes):
@@ -279,7 +272,7 @@ def _whole_bins(across, down, turns, close, orientations, bins):
     return doubts
 
 
-@njit(**INNER)
+@njit(**PART)
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
     """IN index, lengths of rows start to stop, so many apart, table of bins, grids; IN and OUT cells of all sizes, flat."""
     for size in range(grids.shape[0]):
@@ -295,7 +288,7 @@ def _count_votes(index, lengths, stride, start, stop, table, orientations, grids
                 cell += np.uintp(orientations)
 
 
-@njit(fastmath={"reassoc", "nsz", "contract"}, **INNER)
+@njit(fastmath={"reassoc", "nsz", "contract"}, **PART)
 def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
     """IN cells of all sizes, flat, `top` the value that means one; OUT sums of cells, as many; code (width,) float32."""
     place, run = np.uintp(0), np.uintp(block_width * orientations)

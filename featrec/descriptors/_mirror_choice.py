@@ -19,7 +19,7 @@ LEAST = 0.6
 def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
     """Whether classes are found as well where an image may stand for its mirror image.
 
-    Thumbnails of up to 2,000 training images look for the most similar other one. Mirror images do harm in two cases: where
+    Thumbnails of up to 4,000 training images look for the most similar other one. Mirror images do harm in two cases: where
     mirrored thumbnails find their class less than 0.6 times as often as the thumbnails themselves; and where, once each may
     match either way, more right answers turn wrong than wrong ones right, by more than the root of both numbers together, which
     is one standard deviation of their difference, were it chance. So digits, letters and signs that point left or right are

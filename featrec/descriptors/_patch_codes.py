@@ -128,7 +128,7 @@ class PatchCodes(GlobalExtractor):
     >>> from featrec.descriptors import PatchCodes
     >>> train, test = load_dataset("digits")
     >>> PatchCodes(40, size=4, grid=2, mirror=False, random_state=0).fit(train).transform(test).shape
-    (360, 320)
+    (599, 320)
     """
 
     _parameter_constraints = {

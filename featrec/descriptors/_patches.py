@@ -123,7 +123,7 @@ class Patches(LocalExtractor):
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters and the kind of input; "auto" looks at images.
 
-        ``color="auto"`` looks at the first images that can be read, ``mirror="auto"`` at up to 2,000.
+        ``color="auto"`` looks at the first images that can be read, ``mirror="auto"`` at up to 4,000.
 
         Parameters
         ----------

@@ -16,14 +16,14 @@ from featrec.parallel import map_batches
 __all__ = ["nearest", "similarities", "thumbnails"]
 
 # Images that are compared, evenly spaced within each class.
-MOST = 2000
+MOST = 4000
 Change = Callable[[np.ndarray], np.ndarray]
 
 
 def thumbnails(
     images: Images, labels: Any, side: int, changes: tuple[Change, ...], n_jobs: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gray thumbnails without their mean and of unit length, of up to 2,000 images that can be read.
+    """Gray thumbnails without their mean and of unit length, of up to 4,000 images that can be read.
 
     Parameters
     ----------

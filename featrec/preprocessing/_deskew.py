@@ -33,7 +33,7 @@ class Deskew(Preprocessor):
     center : bool, default=False
         Move the centre of mass to the image's centre as well, down to parts of a pixel.
     when : {"always", "auto"}, default="always"
-        "auto" decides in `fit`, which needs labels for it: images are set upright where thumbnails of up to 2,000 training
+        "auto" decides in `fit`, which needs labels for it: images are set upright where thumbnails of up to 4,000 training
         images then find their class by the most similar other one clearly more often, by three standard deviations of the
         difference. So it is with handwriting, and not with things.
 

@@ -61,7 +61,7 @@ def test_a_run_in_a_fresh_process_says_everything(config, capsys):
     assert row["interval"][0] < row["accuracy"] < row["interval"][1]
     assert set(row["fit_steps"]) == set(row["predict_steps"]) == {"tinyimage", "kneighborsclassifier"}
     assert sum(row["fit_steps"].values()) <= row["fit_seconds"] * 1.01 + 1e-3
-    assert row["images_per_second"] == pytest.approx(24 / row["predict_seconds"], rel=1e-2)
+    assert row["images_per_second"] == pytest.approx(24 / row["predict_seconds"], rel=0.1)  # seconds are rounded to 0.1 ms
     assert 20 < row["peak_mb"] < 5000
     assert row["model_bytes"] > 1000
     assert row["threads"] == row["n_jobs"] == 1
@@ -424,7 +424,7 @@ def test_what_draws_nothing_is_run_once(tmp_path, here, capsys):
 
 def test_seeds_that_change_no_answer_show_no_spread(tmp_path, here, capsys):
     """An SVC has a random_state that it does not use: which recipes draw something is seen in their answers."""
-    config = written(tmp_path, "", 'name = "hog_svm"')
+    config = written(tmp_path, "", 'name = "hog_svm"\noptions = { C = 10.0 }')
     config.write_text(config.read_text().replace('"mine"', '"textures"\noptions = { n_train = 3, n_test = 2 }\nseeds = 2'))
     assert bench(config) == 0
     told = capsys.readouterr().out

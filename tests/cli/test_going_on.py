@@ -78,8 +78,8 @@ def test_the_policy_in_code_reports_exactly_the_bad_ones(folders):
     model = hog_svm(on_error="empty", n_jobs=2).fit(others, others.labels)
     with pytest.warns(FailedImageWarning, match=f"{len(damaged)} of {len(pictures)} images could not be used"):
         predicted = model.predict(pictures)
-    assert sorted(failure.item for failure in model[1].failures_) == [str(path) for path in damaged]
-    rest = np.setdiff1d(np.arange(len(pictures)), [failure.index for failure in model[1].failures_])
+    assert sorted(failure.item for failure in model["hog"].failures_) == [str(path) for path in damaged]
+    rest = np.setdiff1d(np.arange(len(pictures)), [failure.index for failure in model["hog"].failures_])
     assert (predicted[rest] == model.predict(others)).all()
     assert (pictures.labels[rest] == others.labels).all()
 
@@ -140,8 +140,8 @@ def test_confidence_is_asked_of_models_that_have_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["--top", "0"], "a number of labels is 1 or more"),
-    (["--min-confidence", "2"], "a probability lies between 0 and 1"),
+    (["--top", "0"], "a count is a whole number, 1 or more; got 0"),
+    (["--min-confidence", "2"], "it lies between 0 and 1, such as 0.2; got 2"),
 ])  # fmt: skip
 def test_wrong_numbers_are_refused(words, message, capsys):
     with pytest.raises(SystemExit, match="2"):
