@@ -25,7 +25,7 @@ Examples
 >>> recipes.names()[:5]
 ['tiny_knn', 'color_forest', 'hog_svm', 'orb_knn', 'bovw_svm']
 >>> list(recipes.hog_svm().named_steps)
-['resize', 'hog', 'nystroemridgeclassifier']
+['resize', 'deskew', 'hog', 'nystroemridgeclassifier']
 """
 
 from __future__ import annotations
