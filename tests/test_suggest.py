@@ -22,6 +22,7 @@ from featrec.preprocessing import Resize
 from featrec.recipes._names import variants
 from featrec.recipes._suggest import _candidates, _made, _Seen, sample
 
+PATCHES = ["patches_ridge", "patches_kernel", "patches_compact"]
 QUICK = ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "cnn_svm"]
 
 
@@ -372,9 +373,9 @@ def test_patches_are_not_cut_of_large_pictures():
         images,
         labels,
         cv=2,
-        recipes={"patches_ridge": {}, "patches_kernel": {}, "tiny_knn": {}, "small": small, "coarse": coarse},
+        recipes=dict.fromkeys(PATCHES, {}) | {"tiny_knn": {}, "small": small, "coarse": coarse},
     )
-    assert [found[name].state for name in ("patches_ridge", "patches_kernel")] == ["left out"] * 2
+    assert [found[name].state for name in PATCHES] == ["left out"] * 3
     assert found["patches_ridge"].remark.startswith(
         "it is for small images, and one has 300 × 400 pixels; give make_pipeline(Resize("
     )

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedKFold
 
 from featrec.base import check_all_parameters
-from featrec.descriptors import ColorHistogram, Patches
+from featrec.descriptors import ColorHistogram, PatchCodes, Patches
 from featrec.evaluation import Suggestion
 from featrec.evaluation._clock import Clock
 from featrec.evaluation._evaluate import check_confidence
@@ -182,7 +182,8 @@ def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
     if seen.gray and any(isinstance(step, ColorHistogram) for step in steps):
         return None, "it tells images apart by their colours, and these are gray"
     height, width = seen.largest
-    dense = any(isinstance(step, Patches) and height * width > MOST_PATCHES * step.stride**2 for step in steps)
+    cut = [getattr(step, "stride", 1) for step in steps if isinstance(step, (Patches, PatchCodes))]
+    dense = any(height * width > MOST_PATCHES * stride**2 for stride in cut)
     if dense and not any(isinstance(step, Resize) for step in steps):
         size = f"{width} × {height} pixels"
         return None, f"it is for small images, and one has {size}; give make_pipeline(Resize((32, 32)), a recipe's model)"
