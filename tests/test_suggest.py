@@ -373,7 +373,7 @@ def test_patches_are_not_cut_of_large_pictures():
         images,
         labels,
         cv=2,
-        recipes=dict.fromkeys(PATCHES, {}) | {"tiny_knn": {}, "small": small, "coarse": coarse},
+        recipes={name: {} for name in (*PATCHES, "tiny_knn")} | {"small": small, "coarse": coarse},
     )
     assert [found[name].state for name in PATCHES] == ["left out"] * 3
     assert found["patches_ridge"].remark.startswith(
