@@ -13,7 +13,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import COMPILED, LOOP, PART
+from featrec.compiled._options import COMPILED, LOOP
+from featrec.compiled._parts import part
 from featrec.compiled._vectors import spread, total, vector_at
 from featrec.compiled._wide import wide_vectors
 
@@ -25,7 +26,7 @@ POINTS_AT_ONCE = 6
 ROOM = 131_072
 
 
-@njit(**PART)
+@part()
 def _in_blocks(words, blocks):
     """Words as columns, 64 to a block, filled up with zeros."""
     k, d = words.shape
@@ -39,7 +40,7 @@ def _in_blocks(words, blocks):
                 blocks[b, f, j] = np.float32(0.0)
 
 
-@njit(**PART)
+@part(returns=types.int64)
 def _load(points, cells, start, tile, tile_cells):
     """Copy the next points to a tile, filled up to six with zeros; gives how many it holds then."""
     m = smaller(tile.shape[0], points.shape[0] - start)
@@ -221,7 +222,7 @@ def _square_root(builder, square):
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
         length = np.float32(0.0)
@@ -230,7 +231,7 @@ def _squared_lengths(rows, lengths):
         lengths[i] = length
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _add_nearness(values, means, cells, sums):
     """By how much each of a block of words is nearer than the mean, added to the row of the point's cell."""
     wide_vectors()

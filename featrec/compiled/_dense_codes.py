@@ -5,9 +5,10 @@ values for one tile of points stay in the second-level cache.
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 ROOM = 320_000  # values of a tile, 1.2 MB
 POINTS = 192
@@ -18,7 +19,7 @@ FAINTEST = 22.18
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -27,7 +28,7 @@ def _squared_lengths(rows, lengths):
         lengths[i] = total
 
 
-@njit(**PART)
+@part()
 def _order_by_cell(cells, n_cells, order):
     """The points' places, cell after cell."""
     starts = np.zeros(n_cells + 1, np.int64)
@@ -40,7 +41,7 @@ def _order_by_cell(cells, n_cells, order):
         starts[cells[i]] += 1
 
 
-@njit(**PART)
+@part(returns=types.int64)
 def _tile_size(n, k):
     """How many points go together: whole vectors, and tiles of like size."""
     most = max(LANES, min(POINTS, ROOM // k // LANES * LANES))
@@ -48,7 +49,7 @@ def _tile_size(n, k):
     return max(1, -(-n // (tiles * LANES))) * LANES
 
 
-@njit(**PART)
+@part()
 def _load(points, order, start, tile):
     """Copy the next points to a tile, filled up with zeros."""
     m = min(tile.shape[0], order.shape[0] - start)
@@ -59,7 +60,7 @@ def _load(points, order, start, tile):
     tile[m:] = 0
 
 
-@njit(**PART)
+@part(returns=types.int64)
 def _find_runs(cells, order, start, size, run_ends, run_cells):
     """Where a tile's runs of points of one cell end; gives how many they are.
 
@@ -75,7 +76,7 @@ def _find_runs(cells, order, start, size, run_ends, run_cells):
     return runs
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
     """Pool each word's distances from the tile before, and put those of this tile in their place.
 
@@ -96,7 +97,7 @@ def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_
             first = last
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
     for j in range(values.shape[0]):
         row, first = values[j], np.uint64(0)
@@ -143,7 +144,7 @@ def triangle_code(points, words, cells, pooled):
     _pool_activations(values, means, run_ends, run_cells, runs, pooled)
 
 
-@njit(**PART)
+@part()
 def _half_distances(products, half_norms, values, smallest):
     for j in range(products.shape[0]):
         row, out, half_norm = products[j], values[j], half_norms[j]
@@ -153,7 +154,7 @@ def _half_distances(products, half_norms, values, smallest):
             smallest[i] = min(smallest[i], value)
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _weigh(values, smallest, scale, totals):
     """exp((smallest - value) scale), as the 32nd power of exp of a 32nd, for which a short polynomial does."""
     one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
@@ -175,7 +176,7 @@ def _weigh(values, smallest, scale, totals):
             totals[i] += weight
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
     for j in range(values.shape[0]):
         row, first = values[j], np.uint64(0)

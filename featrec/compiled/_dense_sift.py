@@ -20,8 +20,9 @@ from numba import njit
 
 from featrec.compiled._cut_and_scale import cut_and_scale
 from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import LOOP, PART
-from featrec.compiled._wide import stay_apart, wide_vectors
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
+from featrec.compiled._wide import small_code, stay_apart, wide_vectors
 
 U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
@@ -33,9 +34,42 @@ D0, D1, D2 = np.float32(1.27324216), np.float32(0.21201649), np.float32(-0.11436
 D3, D4, D5 = np.float32(0.06681574), np.float32(-0.03043956), np.float32(0.00694775)
 
 
+def sift_room(lattices, radii, n_channels, height, width):
+    """What `dense_sift` works in, enough for the largest of its sizes: four arrays (...,) and seven (..., ...) float32."""
+    bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
+    length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
+    # What lies behind a line is multiplied by the zeros that fill up its filter.
+    line = np.zeros(2 * length + 2 * bins + 2 * int(radii.max()) + 8, np.float32)
+    smooth, total, planes = (np.empty(size, np.float32) for size in (height * width, 2 * length, (2 * bins - 1) * length))
+    shapes = (
+        (4, width),
+        (rows, 8 * centres),
+        (rows, centres),
+        (rows, centres),
+        (n_channels + 1, descriptors),
+        (2, centres),
+        (4, 32),
+    )
+    return (smooth, line, total, planes), tuple(np.empty(shape, np.float32) for shape in shapes)
+
+
 @njit(**LOOP)
 def dense_sift(
-    channels, lattices, places, radii, smoothers, filters, weights, shares, thresholds, storage, steps, rows, descriptors
+    channels,
+    lattices,
+    places,
+    radii,
+    smoothers,
+    filters,
+    weights,
+    shares,
+    thresholds,
+    storage,
+    steps,
+    rows,
+    lines,
+    sheets,
+    descriptors,
 ):
     """Describe the squares of 4 × 4 bins on lattices of points, size by size.
 
@@ -53,25 +87,25 @@ def dense_sift(
     storage            IN   (3,) float32: the length of a descriptor, the largest number, and what is added at last
     steps              IN   (as many as the longest filter has,) uint64: 0, 1, 2, ...
     rows                    uint64, as many: room for the rows that are weighed
+    lines, sheets           float32, as `sift_room` makes them, for use within
     descriptors        OUT  (n * n_channels * 128,): for each channel 4 bins in y, 4 in x, 8 orientations
     """
-    wide_vectors()
+    small_code()
     marks, row_places, column_places, pixels = places
     n_channels, height, n_filters = channels.shape[0], marks.shape[1], marks.shape[2]
     width = channels.shape[1] // height
     out, last = 0, height - 1
     unit, most, half = storage[0], storage[1], storage[2]
-    smooth = np.empty(height * width, np.float32)
-    bin_weights = np.empty((4, 32), np.float32)
+    smooth, line, total, planes = lines
+    gradients, cells, squares, sums, cuts, scratch, bin_weights = sheets
+    contrasts = cuts[n_channels]
     for s in range(len(lattices)):
         bin_size, n_rows, n, n_cell_rows, radius = lattices[s, 0], lattices[s, 1], lattices[s, 2], lattices[s, 3], radii[s]
-        starts, centres, own = column_places[s, :n], pixels[s, : lattices[s, 4]], weights[s]
+        n_centres, own = lattices[s, 4], weights[s]
+        starts, centres = column_places[s, :n], pixels[s, :n_centres]
         pad, ring, taps, reach = bin_size - 1, 2 * bin_size - 1, (2 * bin_size + 2) // 4 * 4, (2 * radius + 4) // 4 * 4
         length = 4 * (width + 2 * pad)
-        planes, lines = np.empty(ring * length, np.float32), np.empty((4, width), np.float32)
-        line, total = np.empty(2 * length + taps + reach, np.float32), np.empty(2 * length, np.float32)
-        line[:] = ZERO
-        cells = np.empty((n_channels * n_cell_rows, 8 * len(centres)), np.float32)
+        both = total[: 2 * length]
         for c in range(n_channels):
             image = channels[c]
             if radius > 0:
@@ -93,28 +127,26 @@ def dense_sift(
                         end = smaller(y + bin_size, height)
                         for v in range(larger(known, y - pad), end):
                             start = v % ring * length
-                            _fill_planes(image, v, last, width, pad, lines, planes[start : start + length])
+                            _fill_planes(image, v, last, width, pad, gradients, planes[start : start + length])
                         known = end
                         for u in range(taps):
                             rows[u] = smaller(larger(y + u - pad, 0), end - 1) % ring * length
                         _weigh_both(planes, rows, filters[s, f], taps, U(length), line)
                         for g in range(n_filters):
-                            _weigh(line, steps, filters[s, g], taps, total)
-                            _take_cells(total, U(length // 4), centres, g, n_filters, cells[c * n_cell_rows + row])
-        squares, sums = np.empty((len(cells), len(centres)), np.float32), np.empty((len(cells), len(centres)), np.float32)
-        _cell_sums(cells, squares, sums)
-        cuts, scratch = np.empty((n_channels + 1, n), np.float32), np.empty((2, len(centres)), np.float32)
-        contrasts = cuts[n_channels]
+                            _weigh(line, steps, filters[s, g], taps, both)
+                            _take_cells(both, U(length // 4), centres, g, n_filters, cells[c * n_cell_rows + row])
+        _cell_sums(cells, n_channels * n_cell_rows, n_centres, squares, sums)
         for by in range(4):
             for k in range(32):
                 bin_weights[by, k] = own[by] * own[k // 8]
         for i in range(n_rows):
-            contrasts[:] = ZERO
+            for j in range(n):
+                contrasts[j] = ZERO
             ra, rb, rc, rd = row_places[s, i, 0], row_places[s, i, 1], row_places[s, i, 2], row_places[s, i, 3]
             for c in range(n_channels):
                 base = c * n_cell_rows
-                lines_of_four = (U(base + ra), U(base + rb), U(base + rc), U(base + rd))
-                _descriptor_sums(squares, sums, lines_of_four, starts, own, shares[c], scratch, cuts[c], contrasts)
+                four = (U(base + ra), U(base + rb), U(base + rc), U(base + rd))
+                _descriptor_sums(squares, sums, four, U(n_centres), starts, own, shares[c], scratch, cuts[c], contrasts)
             for c in range(n_channels):
                 base = c * n_cell_rows
                 for j in range(n):
@@ -123,11 +155,12 @@ def dense_sift(
                         bins = (base + ra, base + rb, base + rc, base + rd, 8 * starts[j])
                         cut_and_scale(cells, bins, bin_weights, cuts[c, j], unit, most, half, descriptors, start)
                     else:
-                        descriptors[start : start + 128] = 0
+                        for k in range(128):
+                            descriptors[start + k] = 0
             out += n * n_channels * 128
 
 
-@njit(**PART, fastmath={"contract", "reassoc"})
+@part(fastmath={"contract", "reassoc"})
 def _weigh(source, offsets, filter, taps, out):
     """Sum what begins at each of the offsets, times the filter. Four at a time: a sum in memory costs more than a product."""
     stay_apart()
@@ -144,7 +177,7 @@ def _weigh(source, offsets, filter, taps, out):
                 out[k] += wa * source[a + k] + wb * source[b + k] + wc * source[c + k] + wd * source[d + k]
 
 
-@njit(**PART, fastmath={"contract", "reassoc"})
+@part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
     """The same of what lies above zero, and behind it of everything; their difference is the rest."""
     wide_vectors()
@@ -168,7 +201,7 @@ def _weigh_both(source, offsets, filter, taps, n, out):
                 out[n + k] += wa * source[a + k] + wb * source[b + k] + wc * source[c + k] + wd * source[d + k]
 
 
-@njit(**PART)
+@part()
 def _take_cells(total, stride, pixels, first, every, cells):
     """The cells of a row, from the sums around each of its pixels: what lies above zero, and the rest."""
     stay_apart()
@@ -184,7 +217,7 @@ def _take_cells(total, stride, pixels, first, every, cells):
         cells[k + U(4)], cells[k + U(5)], cells[k + U(6)], cells[k + U(7)] = e, f, g, h
 
 
-@njit(**PART, fastmath={"contract"})
+@part(fastmath={"contract"})
 def _fill_planes(image, y, last, width, pad, lines, planes):
     """Share the magnitudes of a row's gradients between the two orientations nearest to each one's angle.
 
@@ -233,12 +266,12 @@ def _fill_planes(image, y, last, width, pad, lines, planes):
             planes[end + x] = planes[end - 1]
 
 
-@njit(**PART, fastmath={"contract", "reassoc"})
-def _cell_sums(cells, squares, sums):
+@part(fastmath={"contract", "reassoc"})
+def _cell_sums(cells, n_rows, n_columns, squares, sums):
     """Of each cell's numbers and of their squares; those of descriptors are made of them."""
     stay_apart()
-    for i in range(squares.shape[0]):
-        for j in range(squares.shape[1]):
+    for i in range(n_rows):
+        for j in range(n_columns):
             square, total = ZERO, ZERO
             for k in range(8 * j, 8 * j + 8):
                 value = cells[i, k]
@@ -247,11 +280,11 @@ def _cell_sums(cells, squares, sums):
             squares[i, j], sums[i, j] = square, total
 
 
-@njit(**PART, fastmath={"contract", "reassoc"})
-def _descriptor_sums(squares, sums, rows, places, weights, share, scratch, cuts, contrasts):
+@part(fastmath={"contract", "reassoc"})
+def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cuts, contrasts):
     """Where a row's descriptors are cut, and their contrasts, from those of the cells."""
     stay_apart()
-    square, total, n = scratch[0], scratch[1], U(squares.shape[1])
+    square, total = scratch[0], scratch[1]
     wa, wb, wc, wd = weights[0], weights[1], weights[2], weights[3]
     ra, rb, rc, rd = rows
     va, vb, vc, vd = wa * wa, wb * wb, wc * wc, wd * wd

@@ -5,6 +5,7 @@ import math
 from numba import njit
 
 from featrec.compiled._options import LOOP
+from featrec.compiled._wide import small_code
 
 
 @njit(**LOOP)
@@ -14,6 +15,7 @@ def lean(mass, found):
     mass   IN   (h, w) float64, not all zero
     found  OUT  (3,) float64: x and y of the centre, and the lean, which is 0 where all lies in one row
     """
+    small_code()
     total, across, down = 0.0, 0.0, 0.0
     for y in range(mass.shape[0]):
         for x in range(mass.shape[1]):
@@ -39,6 +41,7 @@ def shear(picture, skew, across, down, outside, sheared):
     outside  IN   float64: what lies around the picture
     sheared  OUT  (h, w, n_channels) float64
     """
+    small_code()
     height, width, n_channels = picture.shape
     top = math.floor(down)
     under = down - top

@@ -46,15 +46,19 @@ def _vector_lanes(context, kind):
 
 
 @intrinsic
-def _multiply_add(typing_context, points, words, norms, values):
+def _multiply_add(typing_context, points, words, norms, first, values):
     def generate(context, builder, signature, arguments):
-        arrays = [context.make_array(t)(context, builder, a) for t, a in zip(signature.args, arguments, strict=True)]
-        groups = cgutils.unpack_tuple(builder, arrays[0].shape, 2)[0]
-        kind = signature.args[0].dtype
-        _emit(builder, kind, _vector_lanes(context, kind), groups, *(array.data for array in arrays))
+        points, words, norms, values = (
+            context.make_array(signature.args[at])(context, builder, arguments[at]) for at in (0, 1, 2, 4)
+        )
+        groups = cgutils.unpack_tuple(builder, points.shape, 2)[0]
+        kind, first = signature.args[0].dtype, arguments[3]
+        words_from = builder.gep(words.data, [builder.mul(first, groups)])
+        norms_from = builder.gep(norms.data, [first])
+        _emit(builder, kind, _vector_lanes(context, kind), groups, points.data, words_from, norms_from, values.data)
         return context.get_dummy_value()
 
-    return types.void(points, words, norms, values), generate
+    return types.void(points, words, norms, types.intp, values), generate
 
 
 def _emit(builder, kind, lanes, groups, points, words, norms, values):
@@ -111,8 +115,9 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
                 builder.store(less_what_is_shared(norm, builder.load(total)), target, align=4)
 
 
-def _plain_distances(points, words, norms, values):
+def _plain_distances(points, words, norms, first, values):
     """The same without the compiler."""
+    words, norms = words[first : first + WORDS_AT_ONCE], norms[first : first + WORDS_AT_ONCE]
     if points.dtype == np.float32:
         values[:] = norms[:, None] - words @ points
         return
@@ -120,11 +125,11 @@ def _plain_distances(points, words, norms, values):
     values[:] = norms[:, None] - 2 * words.view(np.int8).astype(np.int32) @ lanes.T
 
 
-# Distances, less what all words share, of a block of points to six words: |w|² - 2 x·(w - 128), or |w|²/2 - x·w.
+# Distances, less what all words share, of a block of points to the six words from the first on: |w|² - 2 x·(w - 128), or
+# |w|²/2 - x·w.
 distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 
-@njit(**LOOP)
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
     """The index of each point's nearest word; of equals the first.
 
@@ -133,27 +138,32 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
     128 is taken off; k a multiple of six, farthest the largest number of the norms' kind;
     OUT nearest (n,) int32, distances (n,) of the norms' kind, less what all words share.
     """
+    smallest, best = np.empty((2, LANES), norms.dtype)
+    block, places = np.zeros((points.shape[1], LANES), points.dtype), np.zeros(LANES, np.int32)
+    values = np.empty((min(len(words), WORDS), LANES), norms.dtype)
+    nearest[:] = 0
+    nearest_in_blocks(points, words, norms, farthest, block, values, smallest, best, places, nearest, distances)
+
+
+@njit(**LOOP)
+def nearest_in_blocks(points, words, norms, farthest, block, values, smallest, best, places, nearest, distances):
+    """The same; for use within block (groups, 64), zeros, values (words, 1020 at most, 64), smallest, best and places (64,)."""
     wide_vectors()
     n, groups = points.shape
     k = words.shape[0]
-    block = np.empty((groups, LANES), points.dtype)
-    values = np.empty((smaller(k, WORDS), LANES), norms.dtype)
-    smallest, best = np.empty(LANES, norms.dtype), np.empty(LANES, norms.dtype)
-    places = np.empty(LANES, np.int32)
-    block[:] = 0
-    places[:] = 0
-    nearest[:] = 0
     for start in range(0, n, LANES):
         m = smaller(LANES, n - start)
         for i in range(m):
             for g in range(groups):
                 block[g, i] = points[start + i, g]
-        smallest[:] = farthest
+        for i in range(LANES):
+            smallest[i] = farthest
         for first in range(0, k, WORDS):
-            best[:] = farthest
+            for i in range(LANES):
+                best[i] = farthest
             for j in range(0, smaller(WORDS, k - first), WORDS_AT_ONCE):
-                row, stop = values[j : j + WORDS_AT_ONCE], first + j + WORDS_AT_ONCE
-                distances_less_shared(block, words[first + j : stop], norms[first + j : stop], row)
+                row = values[j : j + WORDS_AT_ONCE]
+                distances_less_shared(block, words, norms, first + j, row)
                 place = np.int32(j)
                 for i in range(LANES):
                     low = smaller(smaller(row[0, i], row[1, i]), row[2, i])

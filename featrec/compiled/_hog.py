@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from featrec.compiled._options import PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
@@ -40,7 +41,7 @@ def hog_room(height, width, orientations, grids, frame=0):
     return (np.zeros(rows * stride, np.int32), np.empty(rows * stride, np.float32), votes, sums), padded
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def hog_gray(images, height, width, table, orientations, grids, block_height, block_width, norm, room, codes):
     """Codes of 8-bit images, whose gradients are few enough for a table of bins.
 
@@ -77,7 +78,7 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
         _all_blocks(cells, grids, orientations, 255.0, block_height, block_width, norm, sums, codes[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def hog_colour(
     images, channels, height, width, table, orientations, grids, block_height, block_width, norm, room, padded, codes
 ):
@@ -121,7 +122,7 @@ def hog_colour(
         _all_blocks(cells, grids, orientations, 255.0, block_height, block_width, norm, sums, codes[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def hog_codes(bins, lengths, width, table, orientations, grids, block_height, block_width, norm, cells, sums, codes):
     """Codes of images whose pixels have a bin and a length each.
 
@@ -134,7 +135,7 @@ def hog_codes(bins, lengths, width, table, orientations, grids, block_height, bl
         _all_blocks(cells, grids, orientations, 1.0, block_height, block_width, norm, sums, codes[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def hog_gradients(images, dx, dy):
     """Central differences of the channel where they are longest; none across the picture's border.
 
@@ -148,7 +149,7 @@ def hog_gradients(images, dx, dy):
             _longest_differences(images[i], dx[i], dy[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtful):
     """The bin of each gradient, its length, and the places where the bin is in doubt, whose number is returned.
 
@@ -181,7 +182,7 @@ def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtfu
     return number
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _gray_differences(flat, height, width, dx, dy):
     """In one run, whose ends of rows are set right afterwards. IN flat (h * w,); OUT dx, dy (h * w,)."""
     dx[0] = dx[-1] = 0.0
@@ -197,7 +198,7 @@ def _gray_differences(flat, height, width, dx, dy):
         inner[i] = np.float64(below[i]) - np.float64(flat[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _longest_differences(image, dx, dy):
     """IN image (h, w, channels); OUT dx, dy (h, w)."""
     height, width, channels = image.shape
@@ -215,7 +216,7 @@ def _longest_differences(image, dx, dy):
                     dx[y, x], dy[y, x] = across, down
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _narrow(dx, dy, across, down):
     """Twice as many numbers a register. IN dx, dy (pixels,) float64; OUT across, down float32, at least as long."""
     for i in range(np.uintp(dx.size)):
@@ -223,7 +224,7 @@ def _narrow(dx, dy, across, down):
         down[i] = dy[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@part(fastmath={"contract"})
 def _directions(across, down, orientations, half_turn, turns, lengths):
     """Directions in bins, near enough to tell which are in doubt, and those of the axes without error.
 
@@ -259,7 +260,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
             turns[i] = half - turns[i] if over else turns[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part(returns=types.int64)
 def _whole_bins(across, down, turns, close, orientations, bins):
     """How many are in doubt. IN across, down, turns (at least as many as pixels,) float32; OUT bins (pixels,) int32."""
     doubts, last, zero = np.int32(0), np.int32(orientations - 1), np.float32(0.0)
@@ -272,7 +273,7 @@ def _whole_bins(across, down, turns, close, orientations, bins):
     return doubts
 
 
-@njit(**PART)
+@part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
     """IN index, lengths of rows start to stop, so many apart, table of bins, grids; IN and OUT cells of all sizes, flat."""
     for size in range(grids.shape[0]):
@@ -288,7 +289,7 @@ def _count_votes(index, lengths, stride, start, stop, table, orientations, grids
                 cell += np.uintp(orientations)
 
 
-@njit(fastmath={"reassoc", "nsz", "contract"}, **PART)
+@part(fastmath={"reassoc", "nsz", "contract"})
 def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
     """IN cells of all sizes, flat, `top` the value that means one; OUT sums of cells, as many; code (width,) float32."""
     place, run = np.uintp(0), np.uintp(block_width * orientations)

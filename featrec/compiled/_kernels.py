@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 from featrec.compiled._wide import wide_vectors
 
 LANES = 256
@@ -21,7 +22,7 @@ LEAST = np.float32(5e-10)
 ROUNDING = 2e-6
 
 
-@njit(**PART)
+@part()
 def _above_zero(X, first, places, entries, counts):
     for i in range(X.shape[0]):
         count = 0
@@ -38,14 +39,14 @@ def _above_zero(X, first, places, entries, counts):
         counts[i] = count
 
 
-@njit(**PART)
-def _columns(Y, first, columns):
-    for j in range(Y.shape[0]):
+@part()
+def _columns(Y, start, stop, first, columns):
+    for j in range(start, stop):
         for f in range(smaller(columns.shape[0], Y.shape[1] - first)):
-            columns[f, j] = Y[j, first + f]
+            columns[f, j - start] = Y[j, first + f]
 
 
-@njit(**PART)
+@part()
 def _reciprocals(values):
     wide_vectors()
     one = np.float32(1.0)
@@ -54,23 +55,31 @@ def _reciprocals(values):
             values[row, j] = one / larger(values[row, j] * SCALE, LEAST)
 
 
-@njit(**LOOP)
 def intersection(X, Y, skipped, sums):
     """The sum of the smaller of each two entries.
 
     IN X (n, d), Y (m, d) float32, not negative, skipped how many of Y to leave out; OUT sums (n, m) float32.
     """
+    sums[:, skipped:] = 0
+    add_intersection(X, Y, skipped, *_room(len(X)), sums)
+
+
+def _room(n):
+    """Entries above zero, their places and how many they are, and columns; for use within the loops."""
+    places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
+    return places, counts, np.zeros((n, FEATURES), np.float32), np.zeros((FEATURES, LANES), np.float32)
+
+
+@njit(**LOOP)
+def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
+    """The same, added to sums."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
-    places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
-    entries, columns = np.empty((n, FEATURES), np.float32), np.empty((FEATURES, LANES), np.float32)
-    entries[:] = np.float32(0.0)
-    sums[:, skipped:] = np.float32(0.0)
     for first in range(0, d, FEATURES):
         _above_zero(X, first, places, entries, counts)
         for start in range(skipped, m, LANES):
             stop = smaller(start + LANES, m)
-            _columns(Y[start:stop], first, columns)
+            _columns(Y, start, stop, first, columns)
             for i in range(n):
                 row, x, p = sums[i, start:stop], entries[i], places[i]
                 # The loop over the lanes is what takes the time; a function of its own would be compiled twice.
@@ -84,7 +93,7 @@ def intersection(X, Y, skipped, sums):
                         row[j] += low + high
 
 
-@njit(**PART)
+@part()
 def _add_harmonic(u, places, columns, sums):
     # Four terms to a division: 1/a + 1/b + 1/c + 1/d = ((a + b)cd + (c + d)ab)/(ab·cd).
     wide_vectors()
@@ -101,23 +110,21 @@ def _add_harmonic(u, places, columns, sums):
             sums[j] += low + high
 
 
-@njit(**LOOP)
 def chi2(X, Y, skipped, sums):
     """The sum of (x - y)²/(x + y), none where both are zero.
 
     (x - y)²/(x + y) is x + y - 4/(1/x + 1/y): an addition and a share of a division, and nothing where x is zero.
     IN X (n, d), Y (m, d) float32 in [0, 1], skipped how many of Y to leave out; OUT sums (n, m) float32.
     """
+    sums[:, skipped:] = 0
+    add_chi2(X, Y, skipped, np.zeros(len(X)), np.zeros(len(Y)), *_room(len(X)), sums)
+
+
+@njit(**LOOP)
+def add_chi2(X, Y, skipped, x_mass, y_mass, places, counts, entries, columns, sums):
+    """The same, added to zeros in sums; x_mass and y_mass are zeros for use within."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
-    places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
-    entries, columns = np.empty((n, FEATURES), np.float32), np.empty((FEATURES, LANES), np.float32)
-    x_mass, y_mass = np.empty(n, np.float64), np.empty(m, np.float64)
-    entries[:] = np.float32(0.0)
-    x_mass[:] = 0.0
-    y_mass[:] = 0.0
-    columns[:] = np.float32(0.0)
-    sums[:, skipped:] = np.float32(0.0)
     for first in range(0, d, FEATURES):
         _above_zero(X, first, places, entries, counts)
         for i in range(n):
@@ -126,7 +133,7 @@ def chi2(X, Y, skipped, sums):
         _reciprocals(entries)
         for start in range(skipped, m, LANES):
             stop = smaller(start + LANES, m)
-            _columns(Y[start:stop], first, columns)
+            _columns(Y, start, stop, first, columns)
             for f in range(smaller(FEATURES, d - first)):
                 for j in range(stop - start):
                     y_mass[start + j] += columns[f, j]

@@ -8,14 +8,15 @@ import numpy as np
 from numba import njit
 
 from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 from featrec.compiled._wide import wide_vectors
 
 POINTS = 256
 WORDS = 1024
 
 
-@njit(**PART)
+@part()
 def _smallest_of_eight(products, half_norms, best, places):
     # Which eight words the nearest is among; which of them is asked once a point and not once a product.
     wide_vectors()
@@ -44,7 +45,7 @@ def _smallest_of_eight(products, half_norms, best, places):
             best[i] = value if closer else best[i]
 
 
-@njit(**PART)
+@part()
 def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, nearest):
     wide_vectors()
     m, k = tile.shape[0], words.shape[0]
@@ -103,58 +104,44 @@ def gather_members(points, half_point_norms, nearest, distances, sums, counts):
             sums[word, f] += points[i, f]
 
 
-@njit(**PART)
-def _first_above(sums, limit):
-    """The place of the first of ascending numbers that is larger, or the last place."""
-    low, high = 0, len(sums) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if sums[middle] > limit:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-@njit(**LOOP)
 def seed_euclidean(points, half_point_norms, first, draws, chosen):
     """Start words of k-means, drawn far from one another; of several candidates the one that helps most (k-means++).
 
     IN points (n, d) and half_point_norms (n,) float32, first the first word's place, draws (k - 1, candidates) in [0, 1);
     OUT chosen (k,) int64, the words' places among the points.
     """
-    wide_vectors()
-    n, d = points.shape
-    rounds, trials = draws.shape
-    two, none, most = np.float32(2.0), np.float32(0.0), larger(trials, 1)
-    candidates, products = np.empty((most, d), np.float32), np.empty((most, n), np.float32)
-    places, gaps, mass = np.empty(most, np.int64), np.empty(n, np.float32), np.empty(n, np.float64)
-    gaps[:] = np.float32(np.inf)
-    places[0] = first
-    for step in range(rounds + 1):
-        m, total = 1, 0.0
+    n, most = len(points), max(1, draws.shape[1])
+    gaps, mass, products = np.full(n, np.inf, np.float32), np.empty(n), np.empty((most, n), np.float32)
+    places = np.array([first])
+    for step in range(len(chosen)):
         if step:
-            m = trials
-            for i in range(n):
-                total += gaps[i]
-                mass[i] = total
-        for t in range(m):
-            if step:
-                places[t] = _first_above(mass, draws[step - 1, t] * total)
-            for f in range(d):
-                candidates[t, f] = points[places[t], f]
-        np.dot(candidates[:m], points.T, products[:m])
-        best, least = 0, np.inf
-        for t in range(m):
-            row, half_norm, left = products[t], half_point_norms[places[t]], 0.0
-            for i in range(n):
-                row[i] = smaller(gaps[i], larger(none, two * (half_point_norms[i] + half_norm - row[i])))
-            row[places[t]] = none
-            for i in range(n):
-                left += row[i]
-            if left < least:
-                best, least = t, left
-        chosen[step] = places[best]
-        row = products[best]
-        for i in range(n):
-            gaps[i] = row[i]
+            np.cumsum(gaps, dtype=np.float64, out=mass)
+            # Rounded, a limit may be all of the mass.
+            places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
+        near = products[: len(places)]
+        np.dot(points[places], points.T, near)
+        chosen[step] = places[seed(half_point_norms, places, near, gaps)]
+
+
+@njit(**LOOP)
+def seed(half_point_norms, places, products, gaps):
+    """Which candidate leaves the least to the nearest word.
+
+    IN half_point_norms (n,) float32, places (m,) int64, the candidates' among the points; for use within products (m, n)
+    float32, of candidates and points; IN and OUT gaps (n,) float32, the squared distances to the nearest word.
+    """
+    two, none = np.float32(2.0), np.float32(0.0)
+    best, least = 0, np.inf
+    for t in range(len(places)):
+        row, half_norm, left = products[t], half_point_norms[places[t]], 0.0
+        for i in range(len(gaps)):
+            row[i] = smaller(gaps[i], larger(none, two * (half_point_norms[i] + half_norm - row[i])))
+        row[places[t]] = none
+        for i in range(len(gaps)):
+            left += row[i]
+        if left < least:
+            best, least = t, left
+    row = products[best]
+    for i in range(len(gaps)):
+        gaps[i] = row[i]
+    return best

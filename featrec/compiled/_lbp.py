@@ -3,11 +3,14 @@
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
+
 # Rows that are compared at once, end to end; longer runs leave less to do around a loop, and must stay in the nearest caches.
 ROWS = 4
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns):
     """The patterns of a band of rows that lie end to end, from its first pixel with a circle to its last.
 
@@ -39,7 +42,7 @@ def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns
             patterns[i] |= bit if sums[i] >= scaled[i] else np.int32(0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def lbp_patterns(image, radius, offsets, weights, one, patterns):
     """Compare points on a circle with its centre, from right over top to left: the p-th sets bit p where it is no darker.
 
@@ -69,7 +72,7 @@ def lbp_patterns(image, radius, offsets, weights, one, patterns):
                 patterns[start + y, x] = row[x]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def count_patterns(patterns, bins, row_cells, column_cells, counts):
     """How often each bin occurs in each cell of a grid.
 

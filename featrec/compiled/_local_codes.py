@@ -4,9 +4,10 @@
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 POINTS = 256
 WORDS = 256
@@ -14,7 +15,7 @@ LANES = 16
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _half_norms(rows, halves):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -23,7 +24,7 @@ def _half_norms(rows, halves):
         halves[i] = np.float32(0.5) * total
 
 
-@njit(**PART)
+@part()
 def _load(points, start, tile):
     """Copy the next points to a tile, filled up with zeros."""
     m = min(tile.shape[0], points.shape[0] - start)
@@ -33,7 +34,7 @@ def _load(points, start, tile):
     tile[m:] = 0
 
 
-@njit(**PART)
+@part(returns=types.float32)
 def _insert(value, word, i, smallest, nearest):
     """Put a word into a point's list, behind what is as near and came before; gives the list's last value."""
     last = smallest.shape[1] - 1
@@ -47,7 +48,7 @@ def _insert(value, word, i, smallest, nearest):
     return smallest[i, last]
 
 
-@njit(**PART)
+@part()
 def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest, farthest):
     m, k = tile.shape[0], words.shape[0]
     smallest[:] = np.inf
@@ -102,7 +103,7 @@ def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
                 pooled[cells[start + i], nearest[i, s]] += weights[s] / total
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _products_of_rows(rows, products):
     for a in range(rows.shape[0]):
         for b in range(a + 1):
@@ -113,7 +114,7 @@ def _products_of_rows(rows, products):
             products[b, a] = total
 
 
-@njit(**PART)
+@part()
 def _solve_for_ones(matrix, solution):
     """Solve matrix @ solution = ones by Cholesky's decomposition; the matrix, positive definite, is overwritten."""
     s = matrix.shape[0]
@@ -135,7 +136,7 @@ def _solve_for_ones(matrix, solution):
         solution[a] = total / matrix[a, a]
 
 
-@njit(**PART)
+@part()
 def _reconstruct(point, words, nearest, regularization, differences, matrix, solution):
     """The weights, with sum one, by which a point's nearest words reconstruct it."""
     s, d = differences.shape

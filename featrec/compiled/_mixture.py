@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
+from featrec.compiled._options import LOOP
 
 # So many points go together, a multiple of ten; after so many tiles the sums are added up in float64.
 POINTS, TILES = 160, 3
@@ -109,7 +110,7 @@ def _sums(points, order, starts, terms, frame):
     return sums, peaks, totals
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
     """Sums of y² and of y over each cell's points, y = (x - frame[0]) * frame[1], and of 1, weighted by the posteriors.
 
@@ -153,7 +154,7 @@ def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks,
                     part[place] = np.float32(0.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def fisher_gradients(sums, expected, scales, means, inverse, gradients):
     """From the posteriors' sums of y², y and 1 to the gradients by weight, where there is room, by mean and by deviation.
 

@@ -1,6 +1,6 @@
 """How loops are compiled: what all have in common, and what spares the compiler work that nobody uses.
 
-A loop that Python calls needs no entry for C, a part of one needs none for Python either; each takes the compiler 10 to 30 ms.
+A loop needs no entry for C, which takes the compiler 10 to 30 ms. What only loops call is a part; see `_parts`.
 """
 
 from typing import Any
@@ -13,5 +13,4 @@ LOOP: dict[str, Any] = {
     "error_model": "numpy",
     "no_cfunc_wrapper": True,
 }
-PART = LOOP | {"no_cpython_wrapper": True}
 COMPILED: bool = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba fills its settings in at import

@@ -11,8 +11,10 @@ by BLAS and get the same sums.
 import numpy as np
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
+from featrec.compiled._options import COMPILED, LOOP
+from featrec.compiled._parts import part
 from featrec.compiled._vectors import spread, vector_at
 from featrec.compiled._wide import wide_vectors
 
@@ -154,21 +156,12 @@ def _emit_reach(builder, products, bound):
     return sums
 
 
-@overload(add_reach, inline="always")
-def _compiled_reach(points, words, starts, limits, cells, n_even, sums):
-    return lambda points, words, starts, limits, cells, n_even, sums: _add_reach(  # type: ignore[call-arg]
-        points, words, starts, limits, cells, n_even, sums
-    )
+# The intrinsics take their places: an overload would be compiled on its own for each call.
+if COMPILED:
+    add_reach, add_reach_both = _add_reach, _add_reach_both  # type: ignore[assignment]
 
 
-@overload(add_reach_both, inline="always")
-def _compiled_reach_both(points, words, starts, limits, cells, n_even, sums):
-    return lambda points, words, starts, limits, cells, n_even, sums: _add_reach_both(  # type: ignore[call-arg]
-        points, words, starts, limits, cells, n_even, sums
-    )
-
-
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _column_sums(values, y, size, sums, squares):
     """Sums of the values and of their squares over `size` rows from y; those from the row above are known."""
     if y == 0:
@@ -186,7 +179,7 @@ def _column_sums(values, y, size, sums, squares):
         squares[x] += come * come - gone * gone
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
     """The mean of each square of a row, and what its values are multiplied by once the mean is off."""
     n = size * length
@@ -205,7 +198,7 @@ def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, fac
         factors[i] = unit / np.sqrt(variance + contrast) if spread_of_values > 0 else 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _cut(values, size, channels, unit, contrast, places, patches):
     """Each square of an image, less its mean and divided by its contrast, to its place."""
     height, width = values.shape
@@ -228,7 +221,7 @@ def _cut(values, size, channels, unit, contrast, places, patches):
             n += 1
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _to_bytes(turned, offsets, filled, scale, points):
     """Rounded to whole steps of 1 / scale, at most 127 of them, from 128 on; what fills up a run of one cell is 128."""
     low, high, half = np.float32(1.0), np.float32(255.0), np.float32(ZERO + 0.5)
@@ -241,7 +234,7 @@ def _to_bytes(turned, offsets, filled, scale, points):
             points[i, f] = np.uint8(np.int32(min(max(value, low), high)))
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _pool(whole, factors, first, last, members, region_starts, shares, row):
     """A block's columns of a code: each region's sum over its cells, in the units of the words."""
     n_words = row.shape[0] // (2 * (region_starts.shape[0] - 1))
@@ -256,7 +249,7 @@ def _pool(whole, factors, first, last, members, region_starts, shares, row):
                 row[place + j] = np.float32(np.float64(total[way, j - first]) * factors[j] * shares[r])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def patch_codes(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,
@@ -300,7 +293,7 @@ def patch_codes(
             _pool(whole, factors, first, min(first + BLOCK, n_words), members, region_starts, shares, codes[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _add_products(products, limits, cells, side, first, sums):
     """What whole products, held as float32, add to their cells' rows; `first` is the block's first column."""
     none = np.int32(0)
@@ -312,7 +305,7 @@ def _add_products(products, limits, cells, side, first, sums):
             row[1, j] += max(none, -product - limits[j])
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _columns_of_words(words, n_even, even, odd):
     """Words of blocks as columns of float32, apart in what is symmetric and what is not."""
     for b in range(words.shape[0]):
@@ -327,7 +320,7 @@ def _columns_of_words(words, n_even, even, odd):
                         odd[4 * (g - n_even) + f, b * BLOCK + j] = value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _halves(points, start, n_even, even, odd):
     """Some rows of bytes as whole numbers from -127 to 127 held as float32."""
     for i in range(even.shape[0]):
@@ -339,7 +332,7 @@ def _halves(points, start, n_even, even, odd):
                 odd[i, f - 4 * n_even] = value
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def patch_codes_by_blas(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,

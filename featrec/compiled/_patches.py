@@ -3,10 +3,11 @@
 import numpy as np
 from numba import njit
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 
-@njit(**PART)
+@part()
 def _column_sums(picture, y, size, stride, sums, squares):
     """Sums of the values and of their squares over `size` rows from y, in place; those of the lattice's row above are known."""
     start = y
@@ -27,7 +28,7 @@ def _column_sums(picture, y, size, stride, sums, squares):
             squares[x] += value * value
 
 
-@njit(**PART)
+@part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
     """The mean of each square of a row, and what its values are multiplied by once the mean is off."""
     n = size * length

@@ -1,13 +1,14 @@
 """Square roots of shares: what turns SIFT into RootSIFT, in one pass that writes each number once."""
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(returns=types.Tuple((types.float32, types.int64)), fastmath={"reassoc", "contract", "nsz"})
 def _total_and_negative(row):
     total = np.float32(0.0)
     negative = np.int32(0)

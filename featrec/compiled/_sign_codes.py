@@ -5,9 +5,10 @@ guess as if distances were normal, then by interpolation, a few counts in all, e
 """
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 from featrec.compiled._wide import wide_vectors
 
 ROOM = 160_000  # products of a tile, 640 KB
@@ -19,7 +20,7 @@ HALVING = 4
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _half_squares(rows, halves):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -28,7 +29,7 @@ def _half_squares(rows, halves):
         halves[i] = np.float32(0.5) * total
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(returns=types.UniTuple(types.float32, 2), fastmath={"reassoc", "contract", "nsz"})
 def _distances(products, half_squares, sign, values):
     """Half the squared distances, less what all words share; gives their mean and deviation."""
     wide_vectors()
@@ -43,7 +44,7 @@ def _distances(products, half_squares, sign, values):
     return mean, np.sqrt(max(np.float32(0.0), squares / n - mean * mean))
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(returns=types.float32, fastmath={"reassoc", "contract", "nsz"})
 def _count(values, border):
     wide_vectors()
     one, none, total = np.float32(1.0), np.float32(0.0), np.float32(0.0)
@@ -52,7 +53,7 @@ def _count(values, border):
     return total
 
 
-@njit(**PART)
+@part(returns=types.UniTuple(types.float32, 2))
 def _extremes(values):
     least = largest = values[0]
     for value in values:
@@ -60,7 +61,7 @@ def _extremes(values):
     return least, largest
 
 
-@njit(**PART)
+@part(returns=types.float32)
 def _border(values, wanted, guess, slope):
     """A number with so many values at it or below; where values equal to the last of these are more, it is that value.
 
@@ -99,7 +100,7 @@ def _border(values, wanted, guess, slope):
                 return high
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _add_nearest(values, border, pooled):
     wide_vectors()
     one, none = np.float32(1.0), np.float32(0.0)

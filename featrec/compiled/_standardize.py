@@ -1,12 +1,13 @@
 """Powers, means and scales of wide matrices: one sweep that sums by columns, one that writes in place."""
 
 import numpy as np
-from numba import njit
+from numba import njit, types
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 
-@njit(**PART)
+@part(returns=types.float32)
 def _powered(value, exponent):
     size = np.abs(value)
     if exponent == np.float32(0.5):
@@ -16,7 +17,7 @@ def _powered(value, exponent):
     return size if value >= np.float32(0.0) else -size
 
 
-@njit(**PART)
+@part()
 def _power_row(row, exponent, powered):
     if exponent == np.float32(0.5):
         for j in range(len(row)):
@@ -50,7 +51,7 @@ def column_sums(codes, first, exponent, origins, sums, squares):
 
 
 # The sum of squares may be reordered, or it would not be taken by lanes.
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(returns=types.float64, fastmath={"reassoc", "contract", "nsz"})
 def _length(row):
     total = 0.0
     for j in range(len(row)):

@@ -6,13 +6,14 @@ Words are lanes, so that a descriptor's activations are added to its cell's row 
 import numpy as np
 from numba import njit
 
-from featrec.compiled._options import LOOP, PART
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
 
 POINTS = 192
 WORDS = 800
 
 
-@njit(**PART, fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _add_activations(products, threshold, above, below):
     none = np.float32(0.0)
     for j in range(products.shape[0]):

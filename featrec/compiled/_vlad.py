@@ -7,12 +7,15 @@ until its residuals are added.
 import numpy as np
 from numba import njit
 
+from featrec.compiled._options import LOOP
+from featrec.compiled._parts import part
+
 POINTS = 256
 WORDS = 256
 
 
 # Sums may be reordered, or they would not be taken by lanes.
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+@part(fastmath={"reassoc", "contract", "nsz"})
 def _half_norms(rows, halves):
     for i in range(rows.shape[0]):
         total = np.float32(0.0)
@@ -21,7 +24,7 @@ def _half_norms(rows, halves):
         halves[i] = np.float32(0.5) * total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@part()
 def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest):
     m, k = tile.shape[0], words.shape[0]
     smallest[:] = np.inf
@@ -41,7 +44,7 @@ def _nearest_in_tile(tile, words, half_norms, products, smallest, nearest):
                 smallest[i] = value if closer else smallest[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(**LOOP)
 def vlad(points, words, cells, residuals, counts):
     """The sum of x - w over the points x of each cell that are nearest to word w, and how many they are.
 

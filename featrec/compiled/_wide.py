@@ -31,6 +31,15 @@ def _keep_apart(typing_context):
     return types.void(), generate
 
 
+@intrinsic
+def _prefer_small(typing_context):
+    def generate(context, builder, signature, arguments):
+        set.add(builder.function.attributes, "optsize")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
 def _nothing():
     """Without the compiler there is nothing to hint at."""
 
@@ -39,3 +48,5 @@ def _nothing():
 wide_vectors: Any = _prefer_wide if COMPILED else _nothing
 # In a part of a loop: it is called, and not copied into its caller, which would have more to optimise.
 stay_apart: Any = _keep_apart if COMPILED else _nothing
+# In a loop that is never waited for: it is neither unrolled nor copied for special cases, and takes half as long to compile.
+small_code: Any = _prefer_small if COMPILED else _nothing

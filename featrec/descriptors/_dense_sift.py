@@ -13,7 +13,7 @@ import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import StrOptions, positive_integer, real_number
-from featrec.compiled._dense_sift import dense_sift
+from featrec.compiled._dense_sift import dense_sift, sift_room
 from featrec.descriptors._colour_planes import SHARES, colour_planes
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, LocalExtractor
@@ -164,9 +164,10 @@ class DenseSIFT(LocalExtractor):
         steps = _steps(max(filters.shape[2], smoothers.shape[1]))
         firsts = tuple(lattice.first for lattice in lattices)
         height, width = image.shape[:2]
+        planned = plan(height, width, int(self.step), sizes, firsts, filters.shape[1])
         dense_sift(
             planes.reshape(len(planes), height * width),
-            *plan(height, width, int(self.step), sizes, firsts, filters.shape[1]),
+            *planned,
             radii,
             smoothers,
             filters,
@@ -176,6 +177,7 @@ class DenseSIFT(LocalExtractor):
             np.array(STORAGE[self.dtype], np.float32),
             steps,
             np.empty_like(steps),
+            *sift_room(planned[0], radii, len(planes), height, width),
             descriptors.reshape(-1),
         )
 

@@ -11,7 +11,7 @@ from skimage import data
 from skimage.color import rgb2hsv
 from sklearn.base import clone
 
-from featrec.compiled._dense_sift import dense_sift
+from featrec.compiled._dense_sift import dense_sift, sift_room
 from featrec.descriptors import DenseSIFT
 from featrec.descriptors._dense_sift import plan
 from featrec.exceptions import InputError
@@ -117,9 +117,10 @@ def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, ou
     channels = np.array(channels, np.float32)
     height, width = channels.shape[1:]
     steps = np.arange(max(filters.shape[2], smoother.shape[1]), dtype=np.uint64)
+    planned = plan(height, width, step, (bin_size,), (first,), 4)
     dense_sift(
         channels.reshape(len(channels), -1),
-        *plan(height, width, step, (bin_size,), (first,), 4),
+        *planned,
         np.array([radius]),
         smoother,
         filters,
@@ -129,6 +130,7 @@ def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, ou
         np.array(storage, np.float32),
         steps,
         np.empty_like(steps),
+        *sift_room(planned[0], np.array([radius]), len(channels), height, width),
         out.reshape(-1),
     )
     return out

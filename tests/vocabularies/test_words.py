@@ -94,14 +94,14 @@ def test_nearest_float_is_its_naive_twin(rng, n, k, d):
 
 @pytest.mark.parametrize("kind", ["bytes", "numbers"])
 def test_plain_distances_are_their_naive_twin(rng, kind):
-    points, words = in_bytes(rng, _dot_products.LANES, _dot_products.WORDS_AT_ONCE, 9)
+    points, words = in_bytes(rng, _dot_products.LANES, 3 * _dot_products.WORDS_AT_ONCE, 9)
     if kind == "bytes":
         points, words, norms, _ = integer_groups(points, words)
     else:
         points, words, norms, _ = float_groups(points.astype(np.float32), words.astype(np.float32))
-    found, expected = np.full((2, len(words), len(points)), -1, norms.dtype)
-    _dot_products._plain_distances(points.T, words, norms, found)
-    naive_kmeans.distances_less_shared(points.T, words, norms, expected)
+    found, expected = np.full((2, _dot_products.WORDS_AT_ONCE, len(points)), -1, norms.dtype)
+    _dot_products._plain_distances(points.T, words, norms, 6, found)
+    naive_kmeans.distances_less_shared(points.T, words[6:12], norms[6:12], expected)
     np.testing.assert_array_equal(found, expected)
 
 
