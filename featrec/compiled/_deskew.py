@@ -1,4 +1,4 @@
-"""How far what is in a picture leans, and the picture with that taken off."""
+"""An image whose rows are moved sideways, each as far as the one above it and a little more."""
 
 import math
 
@@ -6,31 +6,6 @@ from numba import njit
 
 from featrec.compiled._options import LOOP
 from featrec.compiled._wide import small_code
-
-
-@njit(**LOOP)
-def lean(mass, found):
-    """The centre of mass, and how many columns it moves to the right with each row.
-
-    mass   IN   (h, w) float64, not all zero
-    found  OUT  (3,) float64: x and y of the centre, and the lean, which is 0 where all lies in one row
-    """
-    small_code()
-    total, across, down = 0.0, 0.0, 0.0
-    for y in range(mass.shape[0]):
-        for x in range(mass.shape[1]):
-            total += mass[y, x]
-            across += mass[y, x] * x
-            down += mass[y, x] * y
-    across /= total
-    down /= total
-    product, square = 0.0, 0.0
-    for y in range(mass.shape[0]):
-        for x in range(mass.shape[1]):
-            product += mass[y, x] * (x - across) * (y - down)
-            square += mass[y, x] * (y - down) * (y - down)
-    found[0], found[1] = across, down
-    found[2] = product / square if square > 1e-9 * total else 0.0
 
 
 @njit(**LOOP)

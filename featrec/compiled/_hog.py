@@ -12,14 +12,16 @@ L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
 LARGEST_SHARE = 0.2
 # A table over all (dy, dx) of bytes: its rows, and where no gradient stands.
-TABLE_ROW = 511
-TABLE_MIDDLE = 255 * 512
+TABLE_ROW = np.int32(511)
+TABLE_MIDDLE = np.int32(255 * 512)
 # So many pixels are voted on before their votes are counted, so that they stay in the first cache.
 BAND = 2048
 # arctan(x) / x as a polynomial in x * x, for 0 <= x <= 1: fitted by least squares, weighted until the errors were even; the
 # arc is off by 4e-8 at most, in float32 by 1.2e-7.
 ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64212944e-02, -5.59114202e-02,
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
+# Each conversion in a loop is one more call to compile.
+ONE, TWO, NOTHING, UNSEEN = np.uintp(1), np.uintp(2), np.float32(0.0), np.float32(-1.0)
 # A direction that comes so close to the border of a bin, in half turns, is decided by NumPy's arctan2.
 DOUBT = 1e-6
 
@@ -49,7 +51,7 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
     makes it, for use within; OUT codes (n, width) float32, the sizes' codes one after another.
     """
     index, lengths, cells, sums = room
-    rows, one = index.size // width, np.uintp(1)
+    rows = index.size // width
     for i in range(images.shape[0]):
         cells[:] = 0.0
         # A literal would have what is called with it compiled twice.
@@ -61,17 +63,17 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
             step = np.uintp(width if inner else 0)
             # In one run, the ends of rows are set right afterwards.
             first, number = np.uintp(start * width), (stop - start) * width
-            for p in range(one, np.uintp(number - 1 if number > 1 else 1)):
+            for p in range(ONE, np.uintp(number - 1 if number > 1 else 1)):
                 q = first + p
-                dx = np.int32(np.int32(images[i, q + one]) - np.int32(images[i, q - one]))
+                dx = np.int32(np.int32(images[i, q + ONE]) - np.int32(images[i, q - ONE]))
                 dy = np.int32(np.int32(images[i, q + step]) - np.int32(images[i, q - step]))
-                index[p] = np.int32(dy * np.int32(TABLE_ROW)) + np.int32(dx + np.int32(TABLE_MIDDLE))
-                lengths[p] = math.sqrt(np.float32(np.int32(dx * dx) + np.int32(dy * dy)))
+                index[p] = np.int32(dy * TABLE_ROW + dx + TABLE_MIDDLE)
+                lengths[p] = math.sqrt(np.float32(np.int32(dx * dx + dy * dy)))
             for end in range(2 * (stop - start)):
                 p = np.uintp(end // 2 * width + end % 2 * (width - 1))  # type: ignore[assignment]
                 q = first + p
                 dy = np.int32(np.int32(images[i, q + step]) - np.int32(images[i, q - step]))
-                index[p] = dy * np.int32(TABLE_ROW) + np.int32(TABLE_MIDDLE)
+                index[p] = dy * TABLE_ROW + TABLE_MIDDLE
                 lengths[p] = abs(dy)
             _count_votes(index, lengths, width, start, stop, table, orientations, grids, cells)
             start = stop
@@ -88,31 +90,34 @@ def hog_colour(
     frame of a pixel.
     """
     index, lengths, cells, sums = room
-    stride, one = width + 2, np.uintp(1)
+    stride = width + 2
     rows, next_to_border = index.size // stride, 1 if height > 1 else 0
+    columns, far, every = np.uintp(width), np.uintp(width + 1), np.uintp(channels)
+    inner, outer = np.uintp(2 if width > 1 else 1), np.uintp(width - 1 if width > 1 else 1)
+    middle, below = np.uintp(stride), np.uintp(2 * stride + 1)
     for i in range(images.shape[0]):
         cells[:] = 0.0
         start = np.int64(0)
         while start < height:
             stop = start + rows if start + rows < height else height
             votes = np.uintp((stop - start) * stride - 2)
-            lengths[:] = np.float32(-1.0)
+            lengths[:] = UNSEEN
             for channel in range(channels):
                 # In a frame that mirrors the pixels within, so that no gradient goes across the image's border.
                 for y in range(start - 1, stop + 1):
                     inside = y if 0 <= y < height else next_to_border if y < 0 else height - 1 - next_to_border
                     row, line = np.uintp((y - start + 1) * stride), np.uintp(inside * width * channels + channel)
-                    for x in range(np.uintp(width)):
-                        padded[row + one + x] = images[i, line + x * np.uintp(channels)]
-                    padded[row] = padded[row + np.uintp(2 if width > 1 else 1)]
-                    padded[row + np.uintp(width + 1)] = padded[row + np.uintp(width - 1 if width > 1 else 1)]
-                middle, below = np.uintp(stride), np.uintp(2 * stride + 1)
+                    for x in range(columns):
+                        padded[row + ONE + x] = images[i, line]
+                        line += every
+                    padded[row] = padded[row + inner]
+                    padded[row + far] = padded[row + outer]
                 for p in range(votes):
-                    dx = np.int32(np.int32(padded[p + middle + np.uintp(2)]) - np.int32(padded[p + middle]))
-                    dy = np.int32(np.int32(padded[p + below]) - np.int32(padded[p + one]))
-                    square = np.float32(np.int32(dx * dx) + np.int32(dy * dy))
+                    dx = np.int32(np.int32(padded[p + middle + TWO]) - np.int32(padded[p + middle]))
+                    dy = np.int32(np.int32(padded[p + below]) - np.int32(padded[p + ONE]))
+                    square = np.float32(np.int32(dx * dx + dy * dy))
                     longer = square > lengths[p]
-                    place = np.int32(dy * np.int32(TABLE_ROW)) + np.int32(dx + np.int32(TABLE_MIDDLE))
+                    place = np.int32(dy * TABLE_ROW + dx + TABLE_MIDDLE)
                     index[p] = place if longer else index[p]
                     lengths[p] = square if longer else lengths[p]
             for p in range(votes):
@@ -276,6 +281,7 @@ def _whole_bins(across, down, turns, close, orientations, bins):
 @part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
     """IN index, lengths of rows start to stop, so many apart, table of bins, grids; IN and OUT cells of all sizes, flat."""
+    bins = np.uintp(orientations)
     for size in range(grids.shape[0]):
         tall, wide, columns = grids[size, 0], grids[size, 1], grids[size, 3]
         for y in range(start, min(stop, grids[size, 2] * tall)):
@@ -285,22 +291,22 @@ def _count_votes(index, lengths, stride, start, stop, table, orientations, grids
             for _ in range(columns):
                 for _ in range(wide):
                     cells[cell + np.uintp(table[np.uintp(index[pixel])])] += lengths[pixel]
-                    pixel += np.uintp(1)
-                cell += np.uintp(orientations)
+                    pixel += ONE
+                cell += bins
 
 
 @part(fastmath={"reassoc", "nsz", "contract"})
 def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
     """IN cells of all sizes, flat, `top` the value that means one; OUT sums of cells, as many; code (width,) float32."""
-    place, run = np.uintp(0), np.uintp(block_width * orientations)
+    place, run, bins = np.uintp(0), np.uintp(block_width * orientations), np.uintp(orientations)
     most = np.float32(LARGEST_SHARE) if norm == L2_HYS else np.float32(np.inf)
     for size in range(grids.shape[0]):
         rows, columns, first_cell = grids[size, 2], grids[size, 3], np.uintp(grids[size, 4])
         share = 1.0 / (grids[size, 0] * grids[size, 1] * top)
         # Of values or of their squares: what several blocks need.
         for cell in range(np.uintp(rows * columns)):
-            first, total = first_cell + cell * np.uintp(orientations), np.float32(0.0)
-            for i in range(np.uintp(orientations)):
+            first, total = first_cell + cell * bins, NOTHING
+            for i in range(bins):
                 value = np.float32(cells[first + i])
                 total += value if norm <= L1_SQRT else value * value
             sums[cell] = total
@@ -315,7 +321,7 @@ def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm
                     scale = share / (total * share + EPSILON)
                 elif norm != NONE:
                     scale = share / math.sqrt(total * share * share + EPSILON * EPSILON)
-                factor, rest, i = np.float32(scale), np.float32(0.0), place  # type: ignore[assignment]
+                factor, rest, i = np.float32(scale), NOTHING, place  # type: ignore[assignment]
                 for r in range(row, row + block_height):
                     first = first_cell + np.uintp((r * columns + column) * orientations)
                     for k in range(run):

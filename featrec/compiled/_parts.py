@@ -3,8 +3,8 @@
 A function of numba that another one calls is optimised on its own first, and once more in every caller; it has an entry in the
 cache that nobody reads once the caller is there. A part has neither. It gives back nothing, unless the type is told.
 
-Arrays that are given to a part must not overlap: it is compiled for that, and has no code for the other case. The cache of a loop
-does not see changes in parts of another file.
+Arrays that are given to a part must not overlap: it is compiled for that, and has no code for the other case. The cache of a
+loop does not see changes in parts of another file.
 """
 
 from __future__ import annotations

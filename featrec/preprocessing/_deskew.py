@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from featrec.base import StrOptions, Tags, check_is_fitted
-from featrec.compiled._deskew import lean, shear
+from featrec.compiled._deskew import shear
 from featrec.images import Preprocessor, as_gray, check_images
 from featrec.images._thumbnails import nearest, similarities, thumbnails
 from featrec.lazy import Images
@@ -152,10 +152,11 @@ class Deskew(Preprocessor):
 
 def _lean(mass: np.ndarray) -> tuple[float, float, float]:
     """x and y of the centre of mass, and the skew."""
-    found: np.ndarray = np.empty(3)
-    lean(mass, found)
-    x, y, skew = found.tolist()
-    return x, y, skew
+    total, columns, rows = mass.sum(), np.arange(mass.shape[1]), np.arange(mass.shape[0])
+    by_row = mass.sum(axis=1)
+    x, y = float(mass.sum(axis=0) @ columns / total), float(by_row @ rows / total)
+    product, square = float((rows - y) @ mass @ (columns - x)), float(by_row @ (rows - y) ** 2)
+    return x, y, product / square if square > 1e-9 * total else 0.0
 
 
 def _sheared(image: np.ndarray, skew: float, across: float, down: float, outside: float) -> np.ndarray:
