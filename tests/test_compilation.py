@@ -10,18 +10,22 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from numba import njit, types
 from numba.core import event
 
 from featrec import compilation
 from featrec.compiled import _cache, _compilations
 from featrec.compiled._compilations import COMPILATIONS, Compilations
+from featrec.compiled._parts import part
 from featrec.compiled._root_shares import root_shares
+from featrec.compiled._wide import stay_apart
 from featrec.descriptors import LBP, RootSIFT, Whiten
 from featrec.encoders import BagOfWords
 
 # A loop that a fresh process compiles in half a second.
 COMPILE = """
 import numpy as np
+from featrec.compiled._parts import part
 from featrec.compiled._root_shares import root_shares
 root_shares(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
 """
@@ -80,8 +84,8 @@ def test_the_first_is_told_on_a_terminal_in_one_line(listener, terminal):
         listener.notify(end_of(data))
     line = terminal()
     assert line.count("\n") == 1
-    for part in ("hog_bytes", "once on this machine", "/cache", "featrec warm"):
-        assert part in line
+    for words in ("hog_bytes", "once on this machine", "/cache", "featrec warm"):
+        assert words in line
 
 
 def test_in_a_pipe_it_is_told_to_those_who_ask(listener, capsys):
@@ -248,3 +252,38 @@ def test_who_collects_no_garbage_is_left_alone(listener):
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+@part(returns=types.int64)
+def _doubled(number):
+    return 2 * number
+
+
+@part()
+def _fill(numbers, value):
+    stay_apart()
+    for i in range(len(numbers)):
+        numbers[i] = _doubled(value) + _doubled(i)
+
+
+def test_a_part_is_compiled_once_into_the_loop_that_calls_it():
+    @njit(error_model="numpy")
+    def loop(first, second):
+        _fill(first, 1)
+        _fill(second, 2)
+        return _doubled(5)
+
+    first, second = np.zeros((2, 3), np.int64)
+    assert loop(first, second) == 10
+    np.testing.assert_array_equal([first, second], [[2, 4, 6], [4, 6, 8]])
+    definitions = [line for line in loop.inspect_asm(loop.signatures[0]).splitlines() if line.endswith(":") and "_fill" in line]
+    assert len(definitions) == 1, definitions
+
+
+def test_a_part_without_the_compiler_is_the_function(monkeypatch):
+    monkeypatch.setattr("featrec.compiled._parts.COMPILED", False)
+
+    def double(number):
+        return 2 * number
+
+    assert part(returns=types.int64)(double) is double
