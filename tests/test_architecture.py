@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "featrec"
-ROOTS = {"bag", "compilation", "exceptions", "lazy", "parallel", "base"}
+ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base"}
 STAGES = {
     "datasets",
     "images",
@@ -29,6 +29,8 @@ TABLE = {
     # The one root module that looks into the compiled loops: evaluation, which knows no model, asks it for seconds.
     "compilation": ({"compiled"}, set()),
     "exceptions": (set(), set()),
+    # What a package's __init__ takes to load its modules on demand.
+    "on_demand": (set(), set()),
     "bag": ({"exceptions"}, {"numpy"}),
     "lazy": ({"bag", "exceptions", "parallel"}, {"numpy"}),
     "parallel": ({"exceptions"}, {"joblib", "threadpoolctl"}),
