@@ -1,10 +1,10 @@
 """The start of ``featrec predict``: what it does without while a model is read.
 
 More than a third of it was the import of packages that no prediction uses: scipy.stats and scipy.interpolate, of which
-scikit-learn takes a few functions by name, and pandas, which it can do without. Inside :func:`deferred`, stand-ins for the former load the real
-modules on the first use of anything in them, and pandas counts as not installed. Afterwards all are imported as ever, and
-what scikit-learn holds of a stand-in leads to the real module. Another fifth went into collecting garbage, of which imports
-leave none, and into looking through all modules once more at the end: see :func:`uncollected`.
+scikit-learn takes a few functions by name, and pandas, which it can do without. Inside :func:`deferred`, stand-ins for the
+former load the real modules on the first use of anything in them, and pandas counts as not installed. Afterwards all are
+imported as ever, and what scikit-learn holds of a stand-in leads to the real module. A fifth went into collecting garbage,
+of which imports leave next to none, and into looking through all modules once more at the end: see :func:`uncollected`.
 """
 
 from __future__ import annotations

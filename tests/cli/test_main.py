@@ -17,7 +17,8 @@ def command(monkeypatch):
 
     def install(action):
         module = SimpleNamespace(__doc__="Try.", add_arguments=lambda parser: None, run=lambda arguments: action())
-        monkeypatch.setitem(_main.COMMANDS, "try", module)
+        monkeypatch.setitem(sys.modules, "featrec.cli._try", module)
+        monkeypatch.setattr(_main, "COMMANDS", (*_main.COMMANDS, "try"))
 
     return install
 
