@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "featrec"
-ROOTS = {"bag", "compilation", "exceptions", "lazy", "parallel", "base"}
+ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base"}
 STAGES = {
     "datasets",
     "images",
@@ -29,6 +30,8 @@ TABLE = {
     # The one root module that looks into the compiled loops: evaluation, which knows no model, asks it for seconds.
     "compilation": ({"compiled"}, set()),
     "exceptions": (set(), set()),
+    # What a package's __init__ takes to load its modules on demand.
+    "on_demand": (set(), set()),
     "bag": ({"exceptions"}, {"numpy"}),
     "lazy": ({"bag", "exceptions", "parallel"}, {"numpy"}),
     "parallel": ({"exceptions"}, {"joblib", "threadpoolctl"}),
@@ -121,10 +124,11 @@ def test_import_featrec_loads_nothing_heavy():
 
 def test_importing_every_stage_changes_no_global_setting():
     code = (
-        "import cv2, numba, warnings, numpy as np;"
+        "import cv2, importlib, numba, warnings, numpy as np;"
         "before = cv2.getNumThreads(), numba.get_num_threads(), cv2.useOptimized(), list(warnings.filters);"
         "state = np.random.get_state()[1].tobytes();"
-        f"[__import__('featrec.' + s) for s in {sorted(public_stages())!r}];"
+        f"stages = [importlib.import_module('featrec.' + s) for s in {sorted(public_stages())!r}];"
+        "[getattr(stage, name) for stage in stages for name in stage.__all__];"
         "after = cv2.getNumThreads(), numba.get_num_threads(), cv2.useOptimized();"
         "assert after == before[:3], (before, after);"
         "assert np.random.get_state()[1].tobytes() == state;"
@@ -147,6 +151,31 @@ def test_public_names_exist_and_say_where_they_live(name):
         found = getattr(module, public)
         assert inspect.isclass(found) or callable(found), public
         assert found.__module__.startswith(f"featrec.{name}"), f"{public} comes from {found.__module__}"
+
+
+ON_DEMAND = [path for path in sorted(PACKAGE.glob("*/__init__.py")) if "on_demand(" in path.read_text(encoding="utf-8")]
+
+
+def test_stages_before_evaluation_load_on_demand():
+    assert {path.parent.name for path in ON_DEMAND} == STAGES - {"evaluation"}
+
+
+@pytest.mark.parametrize("path", ON_DEMAND, ids=lambda path: path.parent.name)
+def test_what_loads_on_demand_is_what_type_checkers_see(path):
+    """The imports under TYPE_CHECKING, the table that is handed over, and ``__all__``."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = f"featrec.{path.parent.name}"
+    block = next(node for node in tree.body if isinstance(node, ast.If))
+    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    call = next(node.value for node in tree.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call))
+    table = ast.literal_eval(call.args[1])
+    handed = {name: importlib.util.resolve_name(home, package) for home, names in table.items() for name in names}
+    assert handed == seen
+    module = importlib.import_module(package)
+    assert set(module.__all__) <= set(handed)
+    assert set(handed) <= set(dir(module))
+    with pytest.raises(AttributeError, match=f"module '{package}' has no attribute 'Nothing'"):
+        module.Nothing  # noqa: B018
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))

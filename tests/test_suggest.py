@@ -44,7 +44,7 @@ def test_what_applies_is_tried_and_the_rest_has_a_reason(found):
     }  # fmt: skip
     assert "these are gray" in found["color_forest"].remark
     assert "nothing but empty bags" in found["orb_knn"].remark
-    assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}, or --cnn FILE"
+    assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}"
     assert found["hog_svm"].remark == recipes.describe("hog_svm")
     assert found.first in {"tiny_knn", "hog_svm"}
 
@@ -448,6 +448,20 @@ def test_the_command_tries_what_the_function_tries(tmp_path):
     (tmp_path / "net.onnx").touch()
     arguments.cnn, arguments.recipes = [f"{tmp_path / 'net.onnx'},size=64"], ""
     assert set(_wanted(arguments)) == set(_candidates(None)) - {"cnn_svm"} | {"cnn_svm net"}
+
+
+def test_the_command_tells_the_way_out_in_the_shells_words(tmp_path, capsys):
+    for name in ("dark", "light"):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            Image.new("L", (1200, 900), 90 * number).save(tmp_path / name / f"{number}.png")
+    words = ["--recipes", "cnn_svm,patches_ridge", "--cv", "2", "--n-jobs", "1"]
+    assert main(["suggest", str(tmp_path), *words]) == 0
+    told = capsys.readouterr().out
+    assert "it needs the file of a network; give --cnn FILE" in told
+    assert "it is for small images, and one has 1200 × 900 pixels" in told
+    assert "recipes={" not in told
+    assert "make_pipeline" not in told
 
 
 def test_the_command(tmp_path, capsys, rng):

@@ -134,6 +134,14 @@ def test_the_demo_is_warmed_by_its_own_list(monkeypatch, capsys):
     assert set(warmed) == set(_demo.RECIPES)
 
 
+@pytest.mark.parametrize("number", ["0", "many"])
+def test_no_processes_are_refused_with_the_option(capsys, number):
+    with pytest.raises(SystemExit):
+        main(["warm", "tiny_knn", "--n-jobs", number])
+    told = capsys.readouterr().err
+    assert f"argument --n-jobs: a number of processes is 1 or more, or -1 for all processors; got {number}" in told
+
+
 def test_what_cannot_be_warmed_is_refused(monkeypatch):
     with pytest.raises(InputError, match="Did you mean 'hog_svm'"):
         recipes.warm(["hog_swm"])

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import featrec
-from featrec.cli import _bench, _check, _compare, _demo, _doctor, _encode, _predict, _recipes, _suggest, _train, _warm
 from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
 
-COMMANDS = {
-    "demo": _demo,
-    "recipes": _recipes,
-    "check": _check,
-    "suggest": _suggest,
-    "train": _train,
-    "predict": _predict,
-    "encode": _encode,
-    "compare": _compare,
-    "bench": _bench,
-    "warm": _warm,
-    "doctor": _doctor,
-}
+# Each is a module of this package; one that is named is loaded alone.
+COMMANDS = ("demo", "recipes", "check", "suggest", "train", "predict", "encode", "compare", "bench", "warm", "doctor")
 FAILED = 2
 
 
@@ -44,8 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code: 0, 1 where a part failed, 2 where all did.
     """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    command = next((word for word in words if not word.startswith("-")), None)
+    parser = _parser([command] if command in COMMANDS else COMMANDS)
+    parser.set_defaults(own_process=argv is None)
+    arguments = parser.parse_args(words)
     if arguments.run is None:
         parser.print_help()
         return 0
@@ -75,7 +67,7 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(_fail(f"{message} ({self.prog} --help says more)"))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(commands: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="featrec",
         description="Recognise images with engineered features and scikit-learn.",
@@ -85,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(run=None, debug=False)
     _add_debug(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
-    for name, module in COMMANDS.items():
+    for name in commands:
+        module = importlib.import_module(f"featrec.cli._{name}")
         summary = (module.__doc__ or "").strip().splitlines()[0]
         subparser = subparsers.add_parser(name, help=summary, description=summary)
         module.add_arguments(subparser)

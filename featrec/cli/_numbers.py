@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-__all__ = ["count", "folds", "seconds", "seed", "share", "threads"]
+__all__ = ["count", "folds", "processes", "seconds", "seed", "share", "threads"]
 
 
 def count(text: str) -> int:
@@ -24,13 +24,12 @@ def seed(text: str) -> int:
 
 def threads(text: str) -> int:
     """How many threads; negative numbers count from all processors."""
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not value:
-        raise argparse.ArgumentTypeError(f"a number of threads is 1 or more, or -1 for all processors; got {text}")
-    return value
+    return _workers(text, "threads")
+
+
+def processes(text: str) -> int:
+    """How many processes; negative numbers count from all processors."""
+    return _workers(text, "processes")
 
 
 def share(text: str) -> float:
@@ -52,6 +51,16 @@ def seconds(text: str) -> float:
         value = 0.0
     if not value > 0:
         raise argparse.ArgumentTypeError(f"a time is a number of seconds, more than 0; got {text}")
+    return value
+
+
+def _workers(text: str, what: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not value:
+        raise argparse.ArgumentTypeError(f"a number of {what} is 1 or more, or -1 for all processors; got {text}")
     return value
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from featrec.cli._terminal import warn
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -37,10 +38,23 @@ def read_predictions(name: str, file: Path, judged: ImageFolder, others: ImageFo
     from featrec.evaluation._predictions import predictions_of
 
     rows = _rows(file)
-    beside = [] if others is None else list(others.paths)
+    folders = [judged] if others is None else [judged, others]
+    dropped = list({failure.item for folder in folders for failure in folder.dropped})
+    _tell_of_dropped(name, rows, dropped, judged.paths)
+    beside = dropped if others is None else [*dropped, *others.paths]
     beside += [path for path in rows if _is_left_out(path, judged)]
     labels = predictions_of(name, rows, judged.paths, beside, len(judged))
     return dict(zip(judged.paths, labels.tolist(), strict=True))
+
+
+def _tell_of_dropped(name: str, rows: dict[str, str], dropped: list[str | None], judged: Sequence[str]) -> None:
+    """A remark where labels are for damaged images; one that was left out of the folder is left out here."""
+    from featrec.evaluation._predictions import named_among
+
+    found = named_among(rows, dropped, judged)
+    if found:
+        told = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
+        warn(f"the predictions {name!r} name {told}; left out")
 
 
 def _is_left_out(path: str, folder: ImageFolder) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from featrec.exceptions import ImageError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
+    from featrec.evaluation import Suggestion, Trial
 
 __all__ = ["add_arguments", "run"]
 
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ImageError:  # a few images are drawn of perhaps many, so all are read only where one of the few is damaged
         folder = readable(read, arguments.folder, arguments.n_jobs)
         found = recipes.suggest(folder, folder.labels, **options)
+    found = _in_shell_words(found)
     print(found)
     if found.first is not None:
         print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
@@ -63,6 +66,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.markdown:
         found.to_markdown(arguments.markdown)
     return told(folder)
+
+
+def _in_shell_words(found: Suggestion) -> Suggestion:
+    """Why a recipe was left out, without a way out that is a call of Python; the shell has its own for networks."""
+    return replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
+
+
+def _remark(trial: Trial) -> str:
+    if trial.state != "left out":
+        return trial.remark
+    reason, _, way_out = trial.remark.partition("; give ")
+    if way_out and trial.name == "cnn_svm":
+        return "it needs the file of a network; give --cnn FILE"
+    return reason
 
 
 def _train_half(folder: Path, **options: Any) -> ImageFolder:

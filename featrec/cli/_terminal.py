@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["say", "verbosity"]
+__all__ = ["say", "verbosity", "warn"]
 
 
 def verbosity() -> int:
@@ -16,3 +16,9 @@ def say(text: str) -> None:
     """A line about the progress."""
     if verbosity():
         sys.stderr.write(text + "\n")
+
+
+def warn(text: str) -> None:
+    """A line that is told in a pipe as well, after what has been printed."""
+    sys.stdout.flush()
+    sys.stderr.write(f"featrec: warning: {text}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from featrec.cli._numbers import processes
 from featrec.cli._terminal import verbosity
 
 __all__ = ["add_arguments", "run"]
@@ -13,7 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which recipes, and in how many processes."""
     parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="one of those that 'featrec recipes' lists (all)")
     parser.add_argument("--demo", action="store_true", help="what 'featrec demo' needs")
-    parser.add_argument("--n-jobs", metavar="N", type=int, default=-1, help="processes; -1, the default, uses all processors")
+    parser.add_argument(
+        "--n-jobs", metavar="N", type=processes, default=-1, help="processes; -1, the default, uses all processors"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from featrec.evaluation._labels import as_labels
 from featrec.exceptions import InputError
 
-__all__ = ["foreign_labels", "predictions_of"]
+__all__ = ["foreign_labels", "named_among", "predictions_of"]
 
 MOST_SHOWN = 3
 
@@ -32,6 +32,12 @@ def predictions_of(
             "give an ImageFolder or a list of paths, or an array of labels in the images' order"
         )
     return as_labels(_by_path(name, given, paths, others), n, what=f"the predictions {name!r}")
+
+
+def named_among(given: Iterable[str], paths: Iterable[str | None], judged: Iterable[str | None]) -> list[str]:
+    """Those of the given paths that mean an image of `paths` and none that is judged."""
+    wanted, others = _Endings(paths), _Endings(judged)
+    return [path for path in given if wanted.knows(path) and not others.knows(path)]
 
 
 def _by_path(name: str, given: Mapping, paths: Sequence[str | None], others: Iterable[str | None]) -> list[Any]:

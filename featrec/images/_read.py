@@ -159,7 +159,7 @@ def _opened(data: bytes) -> Image.Image:
         if name not in Image.OPEN:
             Image.init()
         factory, accept = Image.OPEN.get(name, (None, None))
-        if factory is None or (accept is not None and accept(data[:16]) is not True):
+        if factory is None or not _accepted(accept, data[:16]):
             continue
         try:
             return factory(io.BytesIO(data), "")
@@ -169,6 +169,14 @@ def _opened(data: bytes) -> Image.Image:
     if data.startswith(BEGINNINGS) or data[8:12] == b"WEBP":
         raise TruncatedImageError(f"damaged or cut off after {len(data)} bytes; copy or save the file again")
     raise NotAnImageError(f"no picture format that is taken; it begins with {data[:12]!r}. Taken are {', '.join(FORMATS)}.")
+
+
+def _accepted(accept: Any, beginning: bytes) -> bool:
+    """Whether a format's decoder takes a file for its own; what is shorter than its mark is not."""
+    try:
+        return accept is None or accept(beginning) is True
+    except (IndexError, struct.error):
+        return False
 
 
 def _not_taken(name: str, error: Exception) -> UnsupportedImageError:

@@ -1,6 +1,21 @@
 """Kernels and distances between codes."""
 
-from featrec.pairwise._histogram_kernel import HistogramKernel
-from featrec.pairwise._kernels import chi2_kernel, intersection_kernel
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featrec.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from featrec.pairwise._histogram_kernel import HistogramKernel
+    from featrec.pairwise._kernels import chi2_kernel, intersection_kernel
 
 __all__ = ["HistogramKernel", "chi2_kernel", "intersection_kernel"]
+
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "._histogram_kernel": ["HistogramKernel"],
+        "._kernels": ["chi2_kernel", "intersection_kernel"],
+    },
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from functools import lru_cache
 from typing import Any
 
 from featrec.exceptions import ModelFileError
@@ -44,10 +45,17 @@ def _is_plain(node: Node) -> bool:
 
 def _refuse_hidden_methods(node: Node, kind: type) -> None:
     for name in node["content"]["content"]:
-        found = inspect.getattr_static(kind, name, None)
-        hides = callable(found) or isinstance(found, (classmethod, staticmethod)) or name == "_parameter_constraints"
-        if hides or (name.startswith("__") and name.endswith("__")):
+        if _is_method(kind, name):
             refuse(node, f"its attribute {name!r} takes the place of what the class does")
+
+
+@lru_cache(maxsize=1000)  # a forest asks the same of each of its trees
+def _is_method(kind: type, name: str) -> bool:
+    """Whether an attribute of that name would take the place of what the class does."""
+    if name == "_parameter_constraints" or (name.startswith("__") and name.endswith("__")):
+        return True
+    found = inspect.getattr_static(kind, name, None)
+    return callable(found) or isinstance(found, (classmethod, staticmethod))
 
 
 def _add_missing_parameters(node: Node, kind: type) -> None:

@@ -41,7 +41,8 @@ INTERNALS = {
 def public_module(module: str, name: str) -> str:
     """``featrec.encoders`` for a class of ``featrec.encoders._fisher`` that the stage exports."""
     stage = _stage(module)
-    if stage is None or name not in _exports(stage) or _exports(stage)[name].__module__ != module:
+    found = None if stage is None else _exported(stage, name)
+    if found is None or found.__module__ != module:
         raise InputError(
             f"{module}.{name} is no public class of a stage, so a model file cannot name it; use what the stages export "
             f"({', '.join(STAGES)})"
@@ -52,12 +53,12 @@ def public_module(module: str, name: str) -> str:
 def private_module(module: str, name: str, loader: str) -> str:
     """Where the class or the function behind a public name lives."""
     stage = _stage(module)
-    if stage is None or module != f"featrec.{stage}" or name not in _exports(stage):
+    found = None if stage is None or module != f"featrec.{stage}" else _exported(stage, name)
+    if found is None:
         raise ModelFileError(
             f"it names {module}.{name}, which this version of featrec does not export; "
             "install the version named in the file's header"
         )
-    found = _exports(stage)[name]
     if loader != ("ObjectNode" if inspect.isclass(found) else "FunctionNode"):
         raise ModelFileError(f"{module}.{name} is stored as a {loader}, which save does not write")
     return found.__module__
@@ -68,8 +69,9 @@ def _stage(module: str) -> str | None:
     return parts[1] if len(parts) > 1 and parts[0] == "featrec" and parts[1] in STAGES else None
 
 
-def _exports(stage: str) -> dict[str, Any]:
+def _exported(stage: str, name: str) -> Any:
+    """What the stage exports by that name; its module alone is loaded."""
     if importlib.util.find_spec(f"featrec.{stage}") is None:
-        return {}
+        return None
     module = importlib.import_module(f"featrec.{stage}")
-    return {name: getattr(module, name) for name in module.__all__}
+    return getattr(module, name) if name in module.__all__ else None

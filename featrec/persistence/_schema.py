@@ -63,15 +63,14 @@ LOADERS = frozenset(
 
 def nodes(root: Any) -> Iterator[Node]:
     """Every node of the tree, in the order of the file."""
-    stack = [root]
+    stack = [root] if isinstance(root, (dict, list)) else []
     while stack:
         found = stack.pop()
         if isinstance(found, dict):
             if isinstance(found.get("__loader__"), str):
                 yield found
-            stack += reversed(found.values())
-        elif isinstance(found, list):
-            stack += reversed(found)
+            found = list(found.values())
+        stack += [child for child in reversed(found) if isinstance(child, (dict, list))]
 
 
 def make_tree(root: Any) -> None:

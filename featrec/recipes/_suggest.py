@@ -150,7 +150,7 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
     parameters = inspect.signature(recipe).parameters
     for parameter in parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in candidate:
-            return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}, or --cnn FILE"
+            return None, f"it needs {parameter.name}=...; give recipes={{{name!r}: {{{parameter.name!r}: ...}}}}"
     options = {option: value for option, value in computing.items() if option in parameters}
     try:
         model = recipe(**options | preset | dict(candidate))

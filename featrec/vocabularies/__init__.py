@@ -1,12 +1,19 @@
 """Which words the bags use: vocabularies learned from a sample of descriptors."""
 
-from featrec.vocabularies._binary import BinaryVocabulary
-from featrec.vocabularies._fit import USUAL as USUAL
-from featrec.vocabularies._fit import fit_vocabulary, make_vocabulary
-from featrec.vocabularies._gaussian import GaussianVocabulary, check_diagonal, mixture_of
-from featrec.vocabularies._kmeans import KMeansVocabulary
-from featrec.vocabularies._random import RandomVocabulary
-from featrec.vocabularies._words import nearest_word, words_of
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featrec.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from featrec.vocabularies._binary import BinaryVocabulary
+    from featrec.vocabularies._fit import USUAL as USUAL
+    from featrec.vocabularies._fit import fit_vocabulary, make_vocabulary
+    from featrec.vocabularies._gaussian import GaussianVocabulary, check_diagonal, mixture_of
+    from featrec.vocabularies._kmeans import KMeansVocabulary
+    from featrec.vocabularies._random import RandomVocabulary
+    from featrec.vocabularies._words import nearest_word, words_of
 
 __all__ = [
     "BinaryVocabulary",
@@ -20,3 +27,15 @@ __all__ = [
     "nearest_word",
     "words_of",
 ]
+
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "._binary": ["BinaryVocabulary"],
+        "._fit": ["USUAL", "fit_vocabulary", "make_vocabulary"],
+        "._gaussian": ["GaussianVocabulary", "check_diagonal", "mixture_of"],
+        "._kmeans": ["KMeansVocabulary"],
+        "._random": ["RandomVocabulary"],
+        "._words": ["nearest_word", "words_of"],
+    },
+)

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -194,7 +195,27 @@ def test_predictions_may_name_an_image_that_cannot_be_read(tmp_path, capsys):
     (tmp_path / "p" / "a" / "4.png").write_bytes(b"no image")
     file = write_rows(tmp_path / "mine.csv", labels.items())
     assert run("compare", tmp_path / "p", "--recipes", "tiny_knn", "--cv", "2", "--predictions", file) == 1
-    assert "11 images in 2 folds" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "11 images in 2 folds" in told.out
+    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; left out", told.err)
+
+
+@pytest.mark.parametrize(
+    "named", [os.path.abspath, lambda path: os.path.relpath(path), lambda path: "/".join(path.split("/")[-2:])]
+)
+def test_a_damaged_image_may_be_named_in_any_way(tmp_path, capsys, monkeypatch, named):
+    for number in range(20):
+        place = tmp_path / "p" / ("train" if number < 10 else "test") / "ab"[number % 2]
+        place.mkdir(exist_ok=True, parents=True)
+        Image.new("L", (9, 9), 10 * number).save(place / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    labels = {str(path): path.parent.name for path in sorted((tmp_path / "p" / "test").glob("*/*.png"))}
+    (tmp_path / "p" / "test" / "a" / "14.png").write_bytes(b"hi")
+    file = write_rows(tmp_path / "mine.csv", [(named(path), label) for path, label in labels.items()])
+    assert run("compare", "p", "--recipes", "tiny_knn", "--predictions", file) == 1
+    told = capsys.readouterr()
+    assert re.search(r"error: '?p/test/a/14\.png'?: no picture format", told.err)
+    assert re.search(r"warning: the predictions 'mine' name '.*14\.png', which cannot be read; left out", told.err)
 
 
 def test_an_error_in_the_middle_names_the_model(tmp_path, capsys):

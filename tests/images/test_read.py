@@ -460,7 +460,9 @@ def test_zero_bytes(tmp_path):
         read_image(b"")
 
 
-@pytest.mark.parametrize("text", [b"<!DOCTYPE html><html>", b"hello", b"%PDF-1.4", b"RIFF\0\0\0\0WAVEfmt ", b"\0" * 100])
+@pytest.mark.parametrize(
+    "text", [b"<!DOCTYPE html><html>", b"hello", b"%PDF-1.4", b"RIFF\0\0\0\0WAVEfmt ", b"\0" * 100, b"h", b"hi", b"ok\n"]
+)
 def test_something_else(tmp_path, text):
     path = tmp_path / "text.jpg"
     path.write_bytes(text)
@@ -473,6 +475,15 @@ def test_something_else(tmp_path, text):
 def test_formats_that_start_programs_are_not_taken():
     with pytest.raises(NotAnImageError, match="begins with b'%!PS-Adobe-3"):
         read_image(encoded(Image.new("L", (4, 4)), "EPS"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "SGI"])
+@pytest.mark.parametrize("n_bytes", [1, 2, 3])
+def test_a_few_bytes_of_an_image(kind, n_bytes):
+    """None of Python's own words: they are either a known beginning or no format."""
+    with pytest.raises(ImageError, match=r"^no picture format that is taken; it begins with b'|^damaged or cut off") as caught:
+        read_image(encoded(Image.new("L", (4, 4)), kind)[:n_bytes])
+    assert "unpack" not in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
