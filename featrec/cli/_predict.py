@@ -12,7 +12,7 @@ from featrec.cli._failures import report
 from featrec.cli._models import read_model
 from featrec.cli._numbers import count, share
 from featrec.cli._pictures import name_of, named, picture_of
-from featrec.cli._quick_start import deferred, uncollected
+from featrec.cli._quick_start import uncollected
 from featrec.exceptions import ImageError, InputError
 
 __all__ = ["add_arguments", "run"]
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a line for each image; 1 where some could not be used, after the others have been answered, 2 where none could."""
-    with deferred(), uncollected() if arguments.own_process else nullcontext():
+    with uncollected() if arguments.own_process else nullcontext():
         model = read_model(arguments.model)
     _check_confidence(model, arguments)
     items = (item for file in arguments.files for item in named(file))
