@@ -228,7 +228,7 @@ def test_the_words_of_a_vocabulary_end_in_time_too(digits):
     def end_in_the_third_round():
         rounds.append(1)
         if len(rounds) == 3:
-            raise OutOfTime
+            raise OutOfTime("in the third round")
 
     for vocabulary, descriptors in (
         (KMeansVocabulary(9, random_state=0), points),
@@ -236,7 +236,7 @@ def test_the_words_of_a_vocabulary_end_in_time_too(digits):
         (BinaryVocabulary(9, random_state=0), packed),
     ):
         rounds.clear()
-        with observed_by(end_in_the_third_round), pytest.raises(OutOfTime):
+        with observed_by(end_in_the_third_round), pytest.raises(OutOfTime, match="in the third round"):
             vocabulary.fit(descriptors)
 
 
