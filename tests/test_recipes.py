@@ -58,7 +58,7 @@ def network(tmp_path_factory):
 NETWORKS = ["pixels_lenet5", "pixels_resnet"]
 
 
-@pytest.fixture(params=[name for name in recipes.names() if name not in NETWORKS])
+@pytest.fixture(scope="module", params=[name for name in recipes.names() if name not in NETWORKS])
 def recipe(request, network):
     options = SMALL.get(request.param, {})
     if request.param == "cnn_svm":
@@ -66,28 +66,32 @@ def recipe(request, network):
     return recipes.make(request.param, **options)
 
 
-def test_each_recipe_fits_predicts_clones_and_pickles(recipe, shapes):
+@pytest.fixture(scope="module")
+def fitted(recipe, shapes):
+    images, labels, _ = shapes
+    return clone(recipe).fit(images, labels)
+
+
+def test_each_recipe_fits_predicts_clones_and_pickles(recipe, fitted, shapes):
     images, labels, unseen = shapes
-    model = clone(recipe).fit(images, labels)
-    predicted = model.predict(unseen)
+    predicted = fitted.predict(unseen)
     assert set(predicted) <= set(labels)
-    assert (pickle.loads(pickle.dumps(model)).predict(unseen) == predicted).all()
+    assert (pickle.loads(pickle.dumps(fitted)).predict(unseen) == predicted).all()
     assert (clone(recipe).fit(images, labels).predict(unseen) == predicted).all()
 
 
-def test_each_recipe_survives_its_model_file(recipe, shapes, tmp_path):
-    images, labels, unseen = shapes
-    model = clone(recipe).fit(images, labels)
-    save(model, tmp_path / "model.featrec")
-    assert (load(tmp_path / "model.featrec").predict(unseen) == model.predict(unseen)).all()
+def test_each_recipe_survives_its_model_file(fitted, shapes, tmp_path):
+    _, _, unseen = shapes
+    save(fitted, tmp_path / "model.featrec")
+    assert (load(tmp_path / "model.featrec").predict(unseen) == fitted.predict(unseen)).all()
 
 
-def test_each_recipe_stands_beside_hog_in_a_union(recipe, shapes):
+def test_each_recipe_stands_beside_hog_in_a_union(recipe, fitted, shapes):
     images, labels, unseen = shapes
     union = FeatureUnion([("recipe", clone(recipe)[:-1]), ("hog", make_pipeline(Resize((32, 32)), HOG()))])
     model = make_pipeline(union, LinearSVC(random_state=0)).fit(images, labels)
-    width = clone(recipe)[:-1].fit(images).transform(unseen).shape[1]
-    assert union.fit(images).transform(unseen).shape == (16, width + union.transformer_list[1][1][-1].n_features_out_)
+    width = fitted[:-1].transform(unseen[:1]).shape[1]
+    assert model[0].transform(unseen).shape == (16, width + model[0].transformer_list[1][1][-1].n_features_out_)
     assert len(model.predict(unseen)) == 16
 
 
@@ -109,9 +113,8 @@ def test_each_recipe_names_its_features_and_keeps_a_shuffled_index(recipe, shape
     assert list(again.index) == list(column.index[::-1])
 
 
-def test_hard_pictures_go_through_every_recipe_with_one_warning(recipe, shapes):
-    images, labels, unseen = shapes
-    model = clone(recipe).fit(images, labels)
+def test_hard_pictures_go_through_every_recipe_with_one_warning(fitted, shapes):
+    model, unseen = fitted, shapes[2]
     hard = [np.full((96, 96), 128, np.uint8), np.zeros((1, 1), np.uint8), np.tile(np.arange(96, dtype=np.uint8), (96, 1))]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
