@@ -6,6 +6,7 @@ import pickle
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +18,7 @@ from sklearn.svm import LinearSVC
 
 from benchmarks.comparison import agrees
 from featrec import recipes
-from featrec.datasets import load_dataset
+from featrec.datasets import ImageFolder, load_dataset
 from featrec.descriptors import HOG
 from featrec.exceptions import EmptyBagWarning, InputError
 from featrec.persistence import load, save
@@ -57,7 +58,7 @@ def network(tmp_path_factory):
 NETWORKS = ["pixels_lenet5", "pixels_resnet"]
 
 
-@pytest.fixture(params=[name for name in recipes.names() if name not in NETWORKS])
+@pytest.fixture(scope="module", params=[name for name in recipes.names() if name not in NETWORKS])
 def recipe(request, network):
     options = SMALL.get(request.param, {})
     if request.param == "cnn_svm":
@@ -65,28 +66,32 @@ def recipe(request, network):
     return recipes.make(request.param, **options)
 
 
-def test_each_recipe_fits_predicts_clones_and_pickles(recipe, shapes):
+@pytest.fixture(scope="module")
+def fitted(recipe, shapes):
+    images, labels, _ = shapes
+    return clone(recipe).fit(images, labels)
+
+
+def test_each_recipe_fits_predicts_clones_and_pickles(recipe, fitted, shapes):
     images, labels, unseen = shapes
-    model = clone(recipe).fit(images, labels)
-    predicted = model.predict(unseen)
+    predicted = fitted.predict(unseen)
     assert set(predicted) <= set(labels)
-    assert (pickle.loads(pickle.dumps(model)).predict(unseen) == predicted).all()
+    assert (pickle.loads(pickle.dumps(fitted)).predict(unseen) == predicted).all()
     assert (clone(recipe).fit(images, labels).predict(unseen) == predicted).all()
 
 
-def test_each_recipe_survives_its_model_file(recipe, shapes, tmp_path):
-    images, labels, unseen = shapes
-    model = clone(recipe).fit(images, labels)
-    save(model, tmp_path / "model.featrec")
-    assert (load(tmp_path / "model.featrec").predict(unseen) == model.predict(unseen)).all()
+def test_each_recipe_survives_its_model_file(fitted, shapes, tmp_path):
+    _, _, unseen = shapes
+    save(fitted, tmp_path / "model.featrec")
+    assert (load(tmp_path / "model.featrec").predict(unseen) == fitted.predict(unseen)).all()
 
 
-def test_each_recipe_stands_beside_hog_in_a_union(recipe, shapes):
+def test_each_recipe_stands_beside_hog_in_a_union(recipe, fitted, shapes):
     images, labels, unseen = shapes
     union = FeatureUnion([("recipe", clone(recipe)[:-1]), ("hog", make_pipeline(Resize((32, 32)), HOG()))])
     model = make_pipeline(union, LinearSVC(random_state=0)).fit(images, labels)
-    width = clone(recipe)[:-1].fit(images).transform(unseen).shape[1]
-    assert union.fit(images).transform(unseen).shape == (16, width + union.transformer_list[1][1][-1].n_features_out_)
+    width = fitted[:-1].transform(unseen[:1]).shape[1]
+    assert model[0].transform(unseen).shape == (16, width + model[0].transformer_list[1][1][-1].n_features_out_)
     assert len(model.predict(unseen)) == 16
 
 
@@ -108,9 +113,8 @@ def test_each_recipe_names_its_features_and_keeps_a_shuffled_index(recipe, shape
     assert list(again.index) == list(column.index[::-1])
 
 
-def test_hard_pictures_go_through_every_recipe_with_one_warning(recipe, shapes):
-    images, labels, unseen = shapes
-    model = clone(recipe).fit(images, labels)
+def test_hard_pictures_go_through_every_recipe_with_one_warning(fitted, shapes):
+    model, unseen = fitted, shapes[2]
     hard = [np.full((96, 96), 128, np.uint8), np.zeros((1, 1), np.uint8), np.tile(np.arange(96, dtype=np.uint8), (96, 1))]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -120,7 +124,7 @@ def test_hard_pictures_go_through_every_recipe_with_one_warning(recipe, shapes):
     told = [str(w.message) for w in caught]
     assert all(issubclass(w.category, EmptyBagWarning) for w in caught), told
     encoders = {"bagofwords", "spatialpyramid", "patchcodes"}
-    takes_bags = any(name.rpartition("__")[2] in encoders for name in model.get_params())
+    takes_bags = "resize" not in model.named_steps and any(name.rpartition("__")[2] in encoders for name in model.get_params())
     assert len(told) == (2 if takes_bags else 0), "one warning for transform and one for predict"
     if "featureunion" not in dict(model.steps):
         # Columns made alike hide the rows of zeros; only the picture of one pixel has no patch.
@@ -160,6 +164,7 @@ def test_phow_takes_either_kernel_and_no_other(shapes):
 PATCHES = {"size": 5, "contrast": 3.0, "mirror": False, "color": "gray"}
 CODES = {"n_words": 7, "code": "triangle", "epsilon": 0.5, "grid": 2, "overlap": 0.1}
 RIDGE = ["patches", "whiten", "spatialpyramid", "widescaler", "wideridge"]
+UNITED = ["resize", "deskew", "featureunion", "kernelridgeclassifier"]
 KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
 
 
@@ -189,11 +194,15 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
         ("patches_kernel", CODES, {"spatialpyramid__levels": [(2, 2)], "spatialpyramid__overlap": 0.1}),
         ("patches_kernel", KERNEL, {f"kernelridgeclassifier__{key}": value for key, value in KERNEL.items()}),
         ("patches_kernel", KERNEL, {"widescaler__dtype": "float16"}),
-        ("patches_kernel", {"deskew": True, "hog": 4}, {"steps": ["deskew", "featureunion", "kernelridgeclassifier"]}),
+        (
+            "patches_kernel",
+            {"deskew": True, "hog": 4},
+            {"steps": UNITED},
+        ),
         (
             "patches_ridge",
             {"deskew": True},
-            {"steps": ["deskew", "patches", "whiten", "spatialpyramid", "widescaler", "wideridge"]},
+            {"steps": ["resize", "deskew", *RIDGE]},
         ),
         ("patches_ridge", {"grid": np.int64(2)}, {"whiten__epsilon": 0.02, "spatialpyramid__levels": [(2, 2)]}),
         ("pixels_resnet", {"mirror": False}, {"smallresnet__flip": False}),
@@ -248,6 +257,40 @@ def test_patches_are_right_about_digits(name, options):
     train, test = load_dataset("digits")
     model = recipes.make(name, mirror=False, n_words=100, size=4, grid=2, n_jobs=2, **options).fit(train, train.labels)
     assert model.score(test, test.labels) > 0.98
+
+
+PATCH_RECIPES = ["patches_ridge", "patches_kernel", "patches_compact"]
+
+
+@pytest.mark.parametrize("name", PATCH_RECIPES)
+def test_patches_of_a_folder_of_large_images_of_mixed_size(name, shapes, tmp_path):
+    """Plain names: all come to the usual size, its mean side 32; what is large later on does, too."""
+    images, labels, unseen = shapes
+    for place, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (tmp_path / label).mkdir(exist_ok=True)
+        height, width = 96 + 4 * place, 320 - 4 * place
+        cv2.imwrite(str(tmp_path / label / f"{place}.jpg"), cv2.resize(image[:, :, ::-1], (width, height)))
+    folder = ImageFolder(tmp_path)
+    model = recipes.make(name, random_state=0, n_words=100).fit(folder, folder.labels)
+    assert model["resize"].size_ == (29, 35)
+    small = [cv2.resize(image, (35, 29), interpolation=cv2.INTER_AREA) for image in unseen]
+    large = [cv2.resize(image, (35 * 40, 29 * 40), interpolation=cv2.INTER_NEAREST) for image in small]
+    codes = np.asarray(model[:-1].transform(small))
+    assert codes.any(axis=1).all()
+    np.testing.assert_allclose(model[:-1].transform(large), codes, atol=1e-5)
+    assert model.score(folder, folder.labels) > 0.9
+
+
+@pytest.mark.parametrize("name", PATCH_RECIPES)
+@pytest.mark.parametrize("side", [28, 32])
+def test_small_images_of_one_size_stay_as_they_are(name, side, shapes):
+    stack, labels = np.stack([cv2.resize(image, (side, side)) for image in shapes[0][:24]]), shapes[1][:24]
+    if side == 28:
+        stack = stack[..., 1]
+    as_it_is, plain = (recipes.make(name, n_words=20, **options).fit(stack, labels) for options in ({"image_size": None}, {}))
+    assert "resize" not in as_it_is.named_steps
+    np.testing.assert_array_equal(plain.decision_function(stack), as_it_is.decision_function(stack))
+    np.testing.assert_array_equal(plain.decision_function(list(stack)), as_it_is.decision_function(stack))
 
 
 def test_patches_see_something():

@@ -23,6 +23,7 @@ from featrec.recipes._names import variants
 from featrec.recipes._suggest import _candidates, _made, _Seen, sample
 
 PATCHES = ["patches_ridge", "patches_kernel", "patches_compact"]
+MAKERS = [recipes.patches_ridge, recipes.patches_kernel, recipes.patches_compact]
 QUICK = ["tiny_knn", "color_forest", "hog_svm", "orb_knn", "cnn_svm"]
 
 
@@ -227,7 +228,7 @@ def test_the_words_of_a_vocabulary_end_in_time_too(digits):
     def end_in_the_third_round():
         rounds.append(1)
         if len(rounds) == 3:
-            raise OutOfTime
+            raise OutOfTime("in the third round")
 
     for vocabulary, descriptors in (
         (KMeansVocabulary(9, random_state=0), points),
@@ -235,7 +236,7 @@ def test_the_words_of_a_vocabulary_end_in_time_too(digits):
         (BinaryVocabulary(9, random_state=0), packed),
     ):
         rounds.clear()
-        with observed_by(end_in_the_third_round), pytest.raises(OutOfTime):
+        with observed_by(end_in_the_third_round), pytest.raises(OutOfTime, match="in the third round"):
             vocabulary.fit(descriptors)
 
 
@@ -362,24 +363,25 @@ def test_the_default_runs_and_every_name_in_its_table_can_be_trained(tmp_path, c
             assert recipes.make(trial["name"])
 
 
-def test_patches_are_not_cut_of_large_pictures():
-    """A patch at each pixel of a photograph takes gigabytes."""
+def test_patches_are_cut_of_large_images_once_they_are_small():
+    """A patch at each pixel of a photograph takes gigabytes; the recipes make images smaller unless told not to."""
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, shape, np.uint8) for shape in [(8, 8)] * 5 + [(400, 300)]]
     labels = ["a", "b"] * 3
     small = make_pipeline(Resize((8, 8)), recipes.patches_ridge(n_words=5, size=4, grid=1))
-    coarse = recipes.patches_ridge(n_words=5, size=4, grid=1).set_params(patches__stride=2)
+    whole = {f"{name} of whole images": make(n_words=5, image_size=None) for name, make in zip(PATCHES, MAKERS, strict=True)}
+    coarse = recipes.patches_ridge(n_words=5, size=4, grid=1, image_size=None).set_params(patches__stride=2)
     found = recipes.suggest(
         images,
         labels,
         cv=2,
-        recipes={name: {} for name in (*PATCHES, "tiny_knn")} | {"small": small, "coarse": coarse},
+        recipes={name: {"n_words": 5} for name in PATCHES} | {"tiny_knn": {}, "small": small, "coarse": coarse} | whole,
     )
-    assert [found[name].state for name in PATCHES] == ["left out"] * 3
-    assert found["patches_ridge"].remark.startswith(
-        "it is for small images, and one has 300 × 400 pixels; give make_pipeline(Resize("
+    assert [found[name].state for name in whole] == ["left out"] * 3
+    assert found["patches_ridge of whole images"].remark.startswith(
+        'it is for small images, and one has 300 × 400 pixels; leave image_size="auto", or put Resize('
     )
-    assert [found[name].state for name in ("tiny_knn", "small", "coarse")] == ["tried"] * 3
+    assert [found[name].state for name in (*PATCHES, "tiny_knn", "small", "coarse")] == ["tried"] * 6
 
 
 def test_a_network_is_cut_between_batches(digits):

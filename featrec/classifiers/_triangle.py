@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
+from featrec.classifiers._triangle_tiles import divide, factor, inverted_pieces, solve_tile
 from featrec.exceptions import InputError
 from featrec.parallel import each_batch, map_batches, one_inner_thread, worker_count
 
@@ -20,8 +20,6 @@ __all__ = ["Triangle"]
 
 # Larger products have crashed BLAS libraries, smaller ones are slower.
 TILE = 2400
-# SciPy's triangular solves hold the GIL. Pieces this wide of a factor are inverted instead, the rest is NumPy's products.
-PIECE = 240
 # Products of a tile with a few columns: starting threads takes as long as one or two of them.
 WORTH_THREADS = 4
 
@@ -127,7 +125,7 @@ class Triangle:
         with _narrow(n_jobs):
             for k, span in enumerate(self.spans):
                 self._factor_diagonal(k)
-                self._each(partial(self._divide, k, _inverted_pieces(self.tiles[k][k])), self._below(k), n_jobs)
+                self._each(partial(self._divide, k, inverted_pieces(self.tiles[k][k])), self._below(k), n_jobs)
                 self._each(partial(self._subtract, k), self._places(k + 1), n_jobs)
                 # What is left to do falls with the cube of the rows that are left.
                 tenth = int(10 * (1 - (1 - span.stop / self.n) ** 3))
@@ -168,7 +166,7 @@ class Triangle:
 
         with _narrow(n_jobs):
             for k, span in enumerate(spans):
-                x[span] = _solve_tile(self.tiles[k][k], x[span], transposed=False)
+                x[span] = solve_tile(self.tiles[k][k], x[span], transposed=False)
                 self._each(partial(below, k), self._below(k), n_jobs, WORTH_THREADS)
         return x
 
@@ -191,7 +189,7 @@ class Triangle:
 
         with _narrow(n_jobs):
             for k, span in reversed(list(enumerate(spans))):
-                x[span] = _solve_tile(self.tiles[k][k], x[span], transposed=True)
+                x[span] = solve_tile(self.tiles[k][k], x[span], transposed=True)
                 self._each(partial(above, k), list(range(k)), n_jobs, WORTH_THREADS)
         return x
 
@@ -318,20 +316,15 @@ class Triangle:
         return np.array(b, dtype=self.dtype, order="C")
 
     def _factor_diagonal(self, k: int) -> None:
-        tile = self.tiles[k][k]
-        (factor,) = get_lapack_funcs(("potrf",), (tile,))
-        # The transpose of a C-contiguous tile is what LAPACK takes without a copy; its upper factor is our lower one.
-        _, info = factor(tile.T, lower=0, clean=0, overwrite_a=1)
-        broken = np.flatnonzero(~np.isfinite(tile.diagonal()))
-        if info > 0 or len(broken):
-            row = self.spans[k].start + (info - 1 if info > 0 else int(broken[0]))
+        broken = factor(self.tiles[k][k])
+        if broken is not None:
             raise InputError(
-                f"the matrix is not positive definite at row {row} of {self.n} in {self.dtype}; "
+                f"the matrix is not positive definite at row {self.spans[k].start + broken} of {self.n} in {self.dtype}; "
                 "add more to its diagonal (a larger penalty)"
             )
 
     def _divide(self, k: int, pieces: list[np.ndarray], i: int) -> None:
-        _divide(self.tiles[i][k], self.tiles[k][k], pieces)
+        divide(self.tiles[i][k], self.tiles[k][k], pieces)
 
     def _subtract(self, k: int, place: tuple[int, int]) -> None:
         i, j = place
@@ -345,28 +338,3 @@ def _narrow(n_jobs: int | None) -> AbstractContextManager[None]:
 
 def _length(span: slice) -> int:
     return int(span.stop - span.start)
-
-
-def _solve_tile(tile: np.ndarray, b: np.ndarray, *, transposed: bool) -> np.ndarray:
-    (solve,) = get_blas_funcs(("trsm",), (tile,))
-    return solve(1, tile.T, b, lower=0, trans_a=0 if transposed else 1)
-
-
-def _inverted_pieces(tile: np.ndarray) -> list[np.ndarray]:
-    """The inverses of the pieces along the diagonal of a factor, transposed."""
-    (invert,) = get_lapack_funcs(("trtri",), (tile,))
-    pieces = []
-    for start in range(0, len(tile), PIECE):
-        piece = tile[start : start + PIECE, start : start + PIECE]
-        pieces.append(invert(np.tril(piece), lower=1)[0].T)
-    return pieces
-
-
-def _divide(tile: np.ndarray, factor: np.ndarray, pieces: list[np.ndarray]) -> None:
-    """tile @ inverse(factor).T in place, piece of columns by piece of columns."""
-    for number, inverse in enumerate(pieces):
-        start = number * PIECE
-        columns = tile[:, start : start + PIECE]
-        if start:
-            columns -= tile[:, :start] @ factor[start : start + PIECE, :start].T
-        columns[:] = columns @ inverse

@@ -32,12 +32,19 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
     """
     rows, row_regions = _stretches(height, size, grid[0], overlap)
     columns, column_regions = _stretches(width, size, grid[1], overlap)
-    n_columns = int(columns.max()) + 1
+    n_columns = 1 + max(k for region in column_regions for k in region)
     cells = (rows[:, None] * n_columns + columns).ravel()
     mirrored = (rows[:, None] * n_columns + columns[::-1]).ravel() if mirror else cells
     places, filled, runs = _runs(np.stack([cells, mirrored], axis=1))
-    regions = [[r * n_columns + c for r in some for c in others] for some in row_regions for others in column_regions]
-    counts = np.bincount(cells) + (np.bincount(mirrored, minlength=cells.max() + 1) if mirror else 0)
+    counts = np.bincount(cells, minlength=int(mirrored.max()) + 1)
+    counts = counts + (np.bincount(mirrored, minlength=len(counts)) if mirror else 0)
+    # Where an image is hardly larger than a patch, no patch lies in some cells, and the loop has no sums for the last of them.
+    filled_cells = set(np.flatnonzero(counts).tolist())
+    regions = [
+        [cell for r in some for c in others if (cell := r * n_columns + c) in filled_cells]
+        for some in row_regions
+        for others in column_regions
+    ]
     starts = np.cumsum([0, *map(len, regions)])
     shares = np.array([1 / max(1, sum(counts[cell] for cell in region)) for region in regions])
     members = np.array([cell for region in regions for cell in region], np.int64)

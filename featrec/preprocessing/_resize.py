@@ -11,15 +11,14 @@ import numpy as np
 from featrec.base import StrOptions, Tags, check_is_fitted, positive_integer, real_number
 from featrec.exceptions import ImageError, InputError
 from featrec.images import Preprocessor, check_images
+from featrec.images._stack import stacked
 from featrec.lazy import Images
 
 __all__ = ["Resize"]
 
-# What "auto" does: so many training images are measured, and the box's mean side lies between these.
-MEASURED, SMALLEST, LARGEST = 1000, 28, 64
-# Sides are multiples of this, which HOG's automatic cells divide evenly or nearly so.
-MULTIPLE = 4
-# No side is shorter than this.
+# What "auto" does: so many training images are measured.
+MEASURED = 1000
+# No side that it finds is shorter than this, unless `bounds` begin below.
 SHORTEST = 16
 
 
@@ -33,8 +32,8 @@ class Resize(Preprocessor):
     ----------
     size : int, tuple of (height, width), or "auto"
         An int n means the square (n, n). "auto" is decided in `fit`: the median height and the median width of the training
-        images (of at most 1,000, evenly spaced), scaled together until their geometric mean lies between 28 and 64, then
-        rounded to multiples of 4, 16 at least.
+        images (of at most 1,000, evenly spaced), scaled together until their geometric mean lies within `bounds`, then
+        rounded to multiples of `multiple`, 16 at least or where `bounds` begin if that is less.
     mode : {"stretch", "fit", "crop", "pad"}, default="stretch"
         What happens to an image of another shape than `size`:
 
@@ -46,6 +45,11 @@ class Resize(Preprocessor):
     fill : "edge" or float, default="edge"
         For "pad": "edge" repeats the outermost pixels, which adds no contours that a detector could take for the
         image's; a number is a gray value from 0 (black) to 1 (white).
+    bounds : tuple of (least, most), default=(28, 64)
+        For "auto": pixels between which the geometric mean of height and width lies.
+    multiple : int, default=4
+        For "auto": what height and width are multiples of; 4 suits HOG's automatic cells. With 1, images of one size within
+        `bounds` are returned as they are.
 
     Attributes
     ----------
@@ -63,18 +67,32 @@ class Resize(Preprocessor):
     [(30, 40), (40, 20, 3)]
     >>> Resize("auto").fit(images).size_
     (76, 52)
+    >>> Resize("auto", bounds=(8, 32), multiple=1).fit(images).size_
+    (38, 27)
     """
 
     _parameter_constraints = {
         "size": [positive_integer(), tuple, list, StrOptions({"auto"})],
         "mode": [StrOptions({"stretch", "fit", "crop", "pad"})],
         "fill": [StrOptions({"edge"}), real_number(0, 1)],
+        "bounds": [tuple, list],
+        "multiple": [positive_integer()],
     }
 
-    def __init__(self, size: int | tuple[int, int] | str, *, mode: str = "stretch", fill: str | float = "edge"):
+    def __init__(
+        self,
+        size: int | tuple[int, int] | str,
+        *,
+        mode: str = "stretch",
+        fill: str | float = "edge",
+        bounds: tuple[int, int] = (28, 64),
+        multiple: int = 4,
+    ):
         self.size = size
         self.mode = mode
         self.fill = fill
+        self.bounds = bounds
+        self.multiple = multiple
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters and the kind of input; with ``size="auto"`` measure some of the images.
@@ -91,7 +109,7 @@ class Resize(Preprocessor):
         """
         super().fit(X, y)
         if self._is_automatic():
-            self.size_ = _usual_size(check_images(X))
+            self.size_ = _usual_size(check_images(X), (self.bounds[0], self.bounds[1]), int(self.multiple))
         return self
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -106,7 +124,7 @@ class Resize(Preprocessor):
         return isinstance(self.size, str)
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it is done when an image is asked for.
+        """Add this step to the images; it is done when an image is asked for. An array of this size is taken as it is.
 
         Parameters
         ----------
@@ -119,10 +137,16 @@ class Resize(Preprocessor):
         self._check_parameters()
         if self._is_automatic():
             check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; fit it, or give a size.')
-        return super().transform(X)
+        images = check_images(X)
+        # Without a step the images of an array stay one array, which HOG and PatchCodes describe at once.
+        first = stacked(images[:1]) if len(images) else None
+        return images if first is not None and first.shape[1:3] == self._box() else super().transform(images)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()
+        whole = all(isinstance(bound, Integral) and not isinstance(bound, bool) for bound in self.bounds)
+        if len(self.bounds) != 2 or not whole or not 1 <= self.bounds[0] <= self.bounds[1]:
+            raise InputError(f"Resize: bounds are two whole numbers of pixels, 1 <= least <= most; got {self.bounds!r}")
         if not self._is_automatic():
             self._box()
 
@@ -143,7 +167,7 @@ class Resize(Preprocessor):
         return image if self.mode == "fit" else _padded(image, box, self.fill)
 
 
-def _usual_size(images: Images) -> tuple[int, int]:
+def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple[int, int]:
     """The size that "auto" stands for; images that cannot be read are passed over."""
     shapes: list[tuple[int, ...]] = []
     first: ImageError | None = None
@@ -157,12 +181,10 @@ def _usual_size(images: Images) -> tuple[int, int]:
         raise InputError(f'Resize(size="auto").fit needs one image at least that can be read; got none of {len(images)}{why}')
     height, width = np.median(shapes, axis=0)
     side = float(np.sqrt(height * width))
-    scale = min(max(side, SMALLEST), LARGEST) / side
-    return _rounded(height * scale), _rounded(width * scale)
-
-
-def _rounded(side: float) -> int:
-    return max(SHORTEST, MULTIPLE * round(side / MULTIPLE))
+    scale = min(max(side, bounds[0]), bounds[1]) / side
+    shortest = min(SHORTEST, bounds[0])
+    rows, columns = (max(shortest, multiple * round(length * scale / multiple)) for length in (height, width))
+    return rows, columns
 
 
 def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tuple[int, int]:

@@ -8,8 +8,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 
 from featrec.classifiers import KernelRidgeClassifier, WidePCA, WideScaler
 from featrec.descriptors import HOG, PatchCodes
-from featrec.preprocessing import Deskew
-from featrec.recipes._parts import General
+from featrec.recipes._parts import General, before_patches
 
 __all__ = ["patches_compact"]
 
@@ -25,6 +24,7 @@ def patches_compact(
     mirror: bool | str = "auto",
     color: str = "auto",
     deskew: bool = False,
+    image_size: int | tuple[int, int] | str | None = "auto",
     hog: Any = None,
     n_dimensions: int = 1000,
     gamma: float = 0.7,
@@ -62,6 +62,10 @@ def patches_compact(
         Channels of the patches.
     deskew : bool, default=False
         Upright digits and letters first.
+    image_size : int, (height, width), "auto" or None, default="auto"
+        Size that images are brought to first. "auto" is decided in `fit`: the usual size of the training images, scaled where
+        its mean side is over 32 pixels or under 8; images that all have one size between these stay as they are. None: all
+        stay as they are. See :class:`~featrec.preprocessing.Resize`.
     hog : int, (rows, columns), several such pairs, or None, default=None
         Cell sizes of HOG, signed and unsigned, beside the patches; default: no HOG.
     n_dimensions : int, default=1000
@@ -88,11 +92,10 @@ def patches_compact(
         unsigned, signed = HOG(orientations=9, **shared), HOG(orientations=16, signed=True, **shared)
         gradients = [FeatureUnion([("unsigned", unsigned), ("signed", signed)]), _scaler(1.0, n_jobs)]
         steps = [FeatureUnion([("patches", make_pipeline(*steps)), ("hog", make_pipeline(*gradients))])]
-    if deskew:
-        steps.insert(0, Deskew())
     kept = {"dtype": "int8", "solver": "cg", "class_weight": class_weight}
     ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, **kept, **general.learning)
-    return make_pipeline(*steps, WidePCA(n_dimensions, dtype="int8", **general.learning), general.calibrated(ridge))
+    components = WidePCA(n_dimensions, dtype="int8", **general.learning)
+    return make_pipeline(*before_patches(image_size, deskew), *steps, components, general.calibrated(ridge))
 
 
 def _scaler(power: float, n_jobs: int | None) -> WideScaler:

@@ -111,7 +111,7 @@ def make(name: str, *, preset: str | None = None, **options: Any) -> Any:
     >>> from featrec import recipes
     >>> recipes.make("tiny_knn", n_neighbors=3)[-1]
     KNeighborsClassifier(n_neighbors=3)
-    >>> recipes.make("patches_ridge:digits")[0]
+    >>> recipes.make("patches_ridge:digits")["deskew"]
     Deskew()
     """
     recipe, given = resolve(name, preset)

@@ -11,11 +11,14 @@ from typing import Any
 from featrec.base import refuse_drop
 from featrec.classifiers import Calibrated
 from featrec.exceptions import InputError
+from featrec.preprocessing import Deskew, Resize
 
-__all__ = ["GENERAL", "General", "renamed", "renamed_options"]
+__all__ = ["GENERAL", "General", "before_patches", "renamed", "renamed_options"]
 
 # The options that every recipe takes.
 GENERAL = ("probability", "class_weight", "on_error", "cache", "random_state", "n_jobs", "verbose")
+# Mean sides of the images that patches are cut from. Patches of 6 pixels see objects best in 32 (docs/notes/performance.md).
+SIDES_FOR_PATCHES = (8, 32)
 CALIBRATIONS = {"calibrated": "sigmoid", "temperature": "temperature"}
 
 
@@ -69,6 +72,12 @@ class General:
                 f'on_error of {recipe} is "raise", because a network of pixels has no codes to put zeros in; got '
                 f'{self.on_error!r}. ImageFolder(on_error="drop") leaves images out that cannot be read.'
             )
+
+
+def before_patches(image_size: int | tuple[int, int] | str | None, deskew: bool) -> list[Any]:
+    """The steps that bring images to one size that is small enough for a patch at each pixel, and upright."""
+    sizes = [] if image_size is None else [Resize(image_size, bounds=SIDES_FOR_PATCHES, multiple=1)]
+    return sizes + ([Deskew()] if deskew else [])
 
 
 def renamed(**names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -12,8 +12,7 @@ from featrec.classifiers import KernelRidgeClassifier, WideRidge, WideScaler
 from featrec.descriptors import HOG, Patches, Whiten
 from featrec.encoders import SpatialPyramid, ThresholdCode, TriangleCode
 from featrec.exceptions import InputError
-from featrec.preprocessing import Deskew
-from featrec.recipes._parts import General
+from featrec.recipes._parts import General, before_patches
 
 __all__ = ["patches_kernel", "patches_ridge"]
 
@@ -33,6 +32,7 @@ def patches_ridge(
     mirror: bool | str = "auto",
     color: str | Sequence[str] = "auto",
     deskew: bool = False,
+    image_size: int | tuple[int, int] | str | None = "auto",
     probability: str | None = None,
     class_weight: Any = None,
     on_error: str = "raise",
@@ -67,6 +67,10 @@ def patches_ridge(
         Channels of the patches. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
+    image_size : int, (height, width), "auto" or None, default="auto"
+        Size that images are brought to first. "auto" is decided in `fit`: the usual size of the training images, scaled where
+        its mean side is over 32 pixels or under 8; images that all have one size between these stay as they are. None: all
+        stay as they are. See :class:`~featrec.preprocessing.Resize`.
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose
         As in all recipes; see :mod:`featrec.recipes`.
 
@@ -77,10 +81,8 @@ def patches_ridge(
     general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
     patches = {"size": size, "contrast": contrast, "mirror": mirror}
     steps = _patches_steps(code, n_words, patches, epsilon, grid, overlap, color, "float32", general)
-    if deskew:
-        steps.insert(0, Deskew())
     ridge = WideRidge(class_weight=class_weight, n_jobs=n_jobs, verbose=verbose)
-    return make_pipeline(*steps, general.calibrated(ridge))
+    return make_pipeline(*before_patches(image_size, deskew), *steps, general.calibrated(ridge))
 
 
 def patches_kernel(
@@ -95,6 +97,7 @@ def patches_kernel(
     mirror: bool | str = "auto",
     color: str | Sequence[str] = "auto",
     deskew: bool = False,
+    image_size: int | tuple[int, int] | str | None = "auto",
     hog: Any = None,
     gamma: float = 0.7,
     alphas: Any = (0.01, 0.02, 0.05, 0.1),
@@ -134,6 +137,10 @@ def patches_kernel(
         Channels of the patches. Several have `n_words` each and stand side by side: ("rgb", "gray").
     deskew : bool, default=False
         Upright digits and letters first.
+    image_size : int, (height, width), "auto" or None, default="auto"
+        Size that images are brought to first. "auto" is decided in `fit`: the usual size of the training images, scaled where
+        its mean side is over 32 pixels or under 8; images that all have one size between these stay as they are. None: all
+        stay as they are. See :class:`~featrec.preprocessing.Resize`.
     hog : int, (rows, columns), several such pairs, or None, default=None
         Cell sizes of HOG, signed and unsigned, beside the patches; default: no HOG.
     gamma : float, default=0.7
@@ -160,11 +167,9 @@ def patches_kernel(
         unsigned, signed = HOG(orientations=9, **shared), HOG(orientations=16, signed=True, **shared)
         gradients = [FeatureUnion([("unsigned", unsigned), ("signed", signed)]), _scaler(1.0, dtype, n_jobs)]
         steps = [FeatureUnion([("patches", make_pipeline(*steps)), ("hog", make_pipeline(*gradients))])]
-    if deskew:
-        steps.insert(0, Deskew())
     kept = {"landmarks": landmarks, "dtype": dtype, "class_weight": class_weight}
     ridge = KernelRidgeClassifier(gamma=gamma, alphas=alphas, **kept, **general.learning)
-    return make_pipeline(*steps, general.calibrated(ridge))
+    return make_pipeline(*before_patches(image_size, deskew), *steps, general.calibrated(ridge))
 
 
 def _patches_steps(

@@ -62,7 +62,7 @@ def suggest(
 
     Each is fitted to about 20 images first, which foretells what all folds will take. The quickest is tried first, and one that
     would not end in the time that is left is left out with the time it would take. One that needs a network, sees colour alone
-    where images are gray, cuts patches of images that are too large for it, or cannot be fitted to them is listed with the
+    where images are gray, cuts patches of large images without resizing them, or cannot be fitted to them is listed with the
     reason, too.
 
     Parameters
@@ -167,7 +167,7 @@ def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, st
     """What describes whole images, which is quick; what describes many places of each; presets; networks, one by one."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
-        words = any(isinstance(step, LocalExtractor) for step in _steps(found[0]))
+        words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))
         group = 3 + len(groups) if learns_from_pixels(found[0]) else 2 if SEPARATOR in name else int(words)
         groups.setdefault(group, {})[name] = found
     return list(groups.values())
@@ -186,7 +186,7 @@ def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
     dense = any(height * width > MOST_PATCHES * stride**2 for stride in cut)
     if dense and not any(isinstance(step, Resize) for step in steps):
         size = f"{width} × {height} pixels"
-        return None, f"it is for small images, and one has {size}; give make_pipeline(Resize((32, 32)), a recipe's model)"
+        return None, f'it is for small images, and one has {size}; leave image_size="auto", or put Resize((32, 32)) before it'
     return model, remark
 
 

@@ -25,7 +25,10 @@ __all__ = ["Warmed", "warm"]
 
 SIDE = 64
 N_IMAGES = 24  # of two classes
-N_WORDS = 32  # how many there are decides how long a fit takes, not what is compiled for it
+SMALL: dict[str, Any] = {
+    "n_words": 32,
+    "image_size": None,
+}  # how many words there are decides how long a fit takes, not what is compiled
 
 
 class Row(NamedTuple):
@@ -160,10 +163,10 @@ def _warm_one(name: str) -> Row:
 
 
 def small(name: str) -> Any:
-    """The model of a recipe, with few words where it has words."""
+    """The model of a recipe, with few words where it has words, and images as they are: resized ones can all be written."""
     recipe, _ = resolve(name)
-    has_words = "n_words" in inspect.signature(RECIPES[recipe]).parameters
-    return make(name, n_words=N_WORDS) if has_words else make(name)
+    parameters = inspect.signature(RECIPES[recipe]).parameters
+    return make(name, **{option: value for option, value in SMALL.items() if option in parameters})
 
 
 def use(model: Any) -> None:

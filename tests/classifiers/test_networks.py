@@ -269,11 +269,11 @@ def test_a_device_that_is_not_here_is_refused():
 @needs_torch
 def test_an_interrupt_is_no_model(monkeypatch):
     def stop(*arguments):
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt("in the middle")
 
     model = lenet()
     monkeypatch.setattr(Augmentation, "apply", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="in the middle"):
         model.fit(*pictures(24))
     assert not hasattr(model, "state_")
 

@@ -354,7 +354,7 @@ def test_reading_does_not_hold_the_archive(tmp_path, rng):
     tracemalloc.start()
     folder = ImageFolder(path)
     for row in (40, 3, 25):
-        with pytest.raises(NotAnImageError):
+        with pytest.raises(NotAnImageError, match="no picture format that is taken"):
             folder[row]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

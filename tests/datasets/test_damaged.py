@@ -201,7 +201,7 @@ def test_a_matter_of_the_model_is_no_damaged_file(rng):
 def test_a_report_counts_guesses_for_images_that_cannot_be_read(tmp_path, extractor):
     clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
     model = make_pipeline(extractor, DecisionTreeClassifier(random_state=0)).fit(clean, clean.labels)
-    with pytest.warns(FailedImageWarning):
+    with pytest.warns(FailedImageWarning, match="3 of 15 images"):
         report = evaluate(model, mixed, mixed.labels)
     assert (report.n, report.n_unreadable, report.n_dropped) == (15, 3, 0)
     assert "3 of 15 images could not be read" in str(report)
@@ -219,7 +219,7 @@ def test_a_report_counts_them_behind_an_encoder_and_in_parts(tmp_path):
     model = make_pipeline(Patches(on_error="empty", contrast=None), *[step for _, step in model.steps[1:]])
     model.fit(clean, clean.labels)
     rows = np.array([13, 0, 7, 8])
-    with pytest.warns(FailedImageWarning):
+    with pytest.warns(FailedImageWarning, match="2 of 4 images"):
         report = evaluate(model, mixed[rows], mixed.labels[rows])
     assert (report.n_unreadable, report.unreadable.tolist()) == (2, [0, 1, 1])
 
@@ -240,12 +240,12 @@ def test_a_comparison_counts_both(tmp_path):
     clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
     guessing = make_pipeline(TinyImage(on_error="empty"), DecisionTreeClassifier(random_state=0))
     rows = np.setdiff1d(np.arange(15), list(BAD))
-    with pytest.warns(FailedImageWarning):
+    with pytest.warns(FailedImageWarning, match="3 of 15 images"):
         found = compare({"guess": guessing, "own": mixed.labels}, clean, clean.labels, test=(mixed, mixed.labels))
     assert (found["guess"].n_unreadable, found["own"].n_unreadable, found.n_dropped) == (3, 0, 0)
     assert "guess guessed the labels of 3 unreadable images" in str(found)
     assert found.to_frame()["n_unreadable"].to_dict() == {"guess": 3, "own": 0}
-    with pytest.warns(FailedImageWarning):
+    with pytest.warns(FailedImageWarning, match=r"\d of (5|10) images"):
         assert compare({"guess": guessing}, mixed, mixed.labels, cv=3)["guess"].n_unreadable == 3
     test = dropping(ImageFolder, tmp_path / "b")
     found = compare({"guess": guessing}, clean, clean.labels, test=(test, test.labels))

@@ -76,7 +76,7 @@ def test_one_warning_counts_what_was_skipped_by_suffix(tmp_path):
     put(tmp_path, "a/1.png", "b/1.png", "beside.png", "a/x.HEIC", "a/y.heic", "b/z.tga", "a/notes", "a/1.txt", "a/2.txt")
     put(tmp_path, ".hidden/1.txt", "a/.DS_Store", "b/x.a-very-long-suffix")
     (tmp_path / "a" / "round").symlink_to(tmp_path)
-    with pytest.warns(SkippedFileWarning) as caught:
+    with pytest.warns(SkippedFileWarning, match="skipped images beside the class folders") as caught:
         folder = ImageFolder(tmp_path)
     (warning,) = caught
     assert warning.filename == __file__

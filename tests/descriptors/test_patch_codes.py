@@ -61,9 +61,19 @@ def test_processors_without_byte_products_give_the_same_codes(mirror, shape, mon
     np.testing.assert_array_equal(model.transform(X), expected)
 
 
-@pytest.mark.parametrize("grid, overlap", [(3, 1 / 3), ((2, 1), 0.0), (1, 0.0), (4, 0.25)])
-def test_codes_are_near_those_of_the_chain_in_floats(grid, overlap):
-    X = images((20, 17))
+@pytest.mark.parametrize(
+    "shape, grid, overlap",
+    [
+        ((20, 17), 3, 1 / 3),
+        ((20, 17), (2, 1), 0.0),
+        ((20, 17), 1, 0.0),
+        ((20, 17), 4, 0.25),
+        ((8, 6), 3, 1 / 3),  # the three columns of patches lie in the middle: outer cells have none
+        ((6, 12), 4, 0.0),
+    ],
+)
+def test_codes_are_near_those_of_the_chain_in_floats(shape, grid, overlap):
+    X = images(shape)
     model = PatchCodes(grid=grid, overlap=overlap, **ROOM).fit(X)
     bags = Patches(4, mirror=True).fit(X).transform(X)
     white = [Bag(bag.descriptors @ model.basis_ - model.offsets_, bag.frames, bag.size) for bag in bags]

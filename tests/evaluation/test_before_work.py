@@ -232,7 +232,7 @@ def test_a_damaged_image_in_a_fold_has_the_index_of_what_was_given(tmp_path, mod
         "bytes": [(tmp_path / path).read_bytes() for path in paths],
         "column": pd.Series(paths, index=np.arange(100, 120)),
     }[form]
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(ImageError, match="image 17") as caught:
         compare({"model": MODELS[model]}, given, LABELS, cv=StratifiedKFold(4, shuffle=True, random_state=0))
     assert caught.value.position == 17
     assert caught.value.item == (None if form == "bytes" else str(folder.path))
@@ -242,14 +242,14 @@ def test_a_damaged_image_in_a_fold_has_the_index_of_what_was_given(tmp_path, mod
 def test_an_array_that_is_no_image_has_its_index_too():
     images = [image.astype(float) / 255 for image in IMAGES]
     images[13] = images[13] * np.nan
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(ImageError, match="image 13") as caught:
         compare({"model": MODELS["pipeline"]}, images, LABELS, cv=4)
     assert caught.value.position == 13
 
 
 def test_a_damaged_test_image_is_counted_in_the_test_set(tmp_path):
     folder = Folder(tmp_path, 3)
-    with pytest.raises(ImageError) as caught:
+    with pytest.raises(ImageError, match="image 3") as caught:
         compare({"model": MODELS["pipeline"]}, IMAGES, LABELS, test=(folder.images.paths, LABELS))
     assert (caught.value.position, caught.value.item) == (3, str(folder.path))
     assert caught.value.__notes__ == ["while asking the model 'model'"]

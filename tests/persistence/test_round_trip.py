@@ -4,6 +4,7 @@ import inspect
 import io
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -83,7 +84,7 @@ MODELS = [
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: str(model).split("\n")[0][:60])
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: re.sub(" at 0x[0-9a-f]+", "", str(model)).split("\n")[0][:60])
 def test_scikit_learn_models_answer_the_same_after_a_round_trip(model, tmp_path):
     fitted = clone(model).fit(CODES, LABELS)
     save(fitted, tmp_path / "model")

@@ -177,7 +177,8 @@ def test_changed_parameters_count_from_then_on(ragged):
     after = resize.set_params(size=(4, 6)).transform(ragged)
     assert before[0].shape == (8, 8)
     assert after[0].shape == (4, 6)
-    assert clone(resize).get_params() == {"size": (4, 6), "mode": "stretch", "fill": "edge"}
+    kept = {"mode": "stretch", "fill": "edge", "bounds": (28, 64), "multiple": 4}
+    assert clone(resize).get_params() == {"size": (4, 6), **kept}
 
 
 def test_error_names_the_picture(tmp_path):
@@ -218,6 +219,41 @@ def test_the_automatic_size_is_that_of_the_usual_image(shapes, expected):
     assert resize.size_ == expected
     assert {image.shape for image in resize.transform(images)} == {expected}
     assert clone(resize).size == "auto"
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ([(8, 8)] * 3, (8, 8)),
+        ([(28, 28)] * 3, (28, 28)),
+        ([(31, 33)] * 3, (31, 33)),
+        ([(3, 4)] * 3, (8, 9)),
+        ([(96, 96), (96, 90), (700, 99)], (32, 32)),
+        ([(250, 300)] * 3, (29, 35)),
+        ([(500, 5)] * 3, (320, 8)),
+    ],
+)
+def test_bounds_and_multiple_of_the_automatic_size(shapes, expected):
+    images = [np.zeros(shape, np.uint8) for shape in shapes]
+    assert Resize("auto", bounds=(8, 32), multiple=1).fit(images).size_ == expected
+
+
+@pytest.mark.parametrize("bounds", [(28,), (64, 28), (0, 64), (28.0, 64.0), (True, 64)])
+def test_bounds_are_refused(bounds):
+    with pytest.raises(InputError, match=r"Resize: bounds are two whole numbers of pixels, 1 <= least <= most; got "):
+        Resize("auto", bounds=bounds).fit([np.zeros((9, 9))])
+
+
+def test_an_array_of_this_size_stays_one_array(rng):
+    """What describes an array at once is still given one; any other source and size gets the step."""
+    images = picture(rng, (5, 28, 30, 3), np.uint8)
+    for resize in (Resize((28, 30)), Resize("auto", bounds=(8, 32), multiple=1).fit(images)):
+        same = resize.transform(images)
+        assert same.steps == ()
+        np.testing.assert_array_equal(np.asarray(same), images)
+        assert len(resize.transform(list(images)).steps) == 1
+        assert len(resize.transform(images[:, 1:]).steps) == 1
+        assert resize.transform(images[:0]).shape == (0,)
 
 
 def test_the_automatic_size_needs_fit_and_an_image_that_can_be_read(tmp_path):
