@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from featrec.cli._models import make_recipe
 from featrec.cli._numbers import seed
+from featrec.cli._quick_start import uncollected
 from featrec.cli._recipes import print_recipes
 from featrec.cli._terminal import verbosity
 
@@ -30,14 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw the pictures, fit and compare the recipes, and say what to try next."""
-    from featrec.datasets import load_dataset
-    from featrec.evaluation import compare
+    with uncollected() if arguments.own_process else nullcontext():
+        from featrec.datasets import load_dataset
+        from featrec.evaluation import compare
 
-    train, test = load_dataset("shapes", random_state=arguments.seed)
+        models = {name: make_recipe(name, n_jobs=-1, seed=arguments.seed, verbose=0) for name in RECIPES}
+        train, test = load_dataset("shapes", random_state=arguments.seed)
     print(f"The set 'shapes': {len(train)} pictures to learn from and {len(test)} to test on, of {', '.join(train.classes)}.\n")
     print_recipes(RECIPES)
     print(flush=True)
-    models = {name: make_recipe(name, n_jobs=-1, seed=arguments.seed, verbose=0) for name in RECIPES}
     comparison = compare(models, train, train.labels, test=(test, test.labels), verbose=verbosity())
     print(f"{comparison}\n{_usual_mistake(comparison)}\n\n{NEXT}")
     return 0

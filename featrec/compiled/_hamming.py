@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from featrec.compiled._extremes import larger, smaller
+from featrec.compiled._extremes import smaller
 from featrec.compiled._options import COMPILED, LOOP
 from featrec.compiled._wide import wide_vectors
 
@@ -33,16 +33,19 @@ def _plain_count(bits):
 popcount: Any = _count_ones if COMPILED else _plain_count
 
 
-@njit(**LOOP)
 def nearest_of_256_bits(points, words, nearest, distances):
     """The index of each point's nearest word and the number of bits that differ; of equals the first.
 
     IN points (n, 4), words (k, 4) uint64; OUT nearest, distances (n,) int32.
     """
+    find_of_256_bits(points, words, np.empty((5, min(POINTS, max(1, len(points)))), np.uint64), nearest, distances)
+
+
+@njit(**LOOP)
+def find_of_256_bits(points, words, columns, nearest, distances):
+    """The same; for use within columns (5, points at once) uint64."""
     wide_vectors()
-    n, k = points.shape[0], words.shape[0]
-    size = smaller(POINTS, larger(n, 1))
-    columns = np.empty((5, size), np.uint64)
+    n, k, size = points.shape[0], words.shape[0], columns.shape[1]
     part0, part1, part2, part3, keys = columns[0], columns[1], columns[2], columns[3], columns[4]
     low, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
     for start in range(0, n, size):
@@ -67,17 +70,22 @@ def nearest_of_256_bits(points, words, nearest, distances):
             distances[start + i] = np.int32(keys[i] >> shift)
 
 
-@njit(**LOOP)
 def nearest_hamming(points, words, nearest, distances):
     """The same for any number of bits.
 
     IN points (n, blocks), words (k, blocks) uint64, blocks a multiple of four;
     OUT nearest, distances (n,) int32.
     """
+    columns = np.empty((points.shape[1] + 3, min(POINTS, max(1, len(points)))), np.uint64)
+    find_hamming(points, words, columns, nearest, distances)
+
+
+@njit(**LOOP)
+def find_hamming(points, words, columns, nearest, distances):
+    """The same; for use within columns (blocks + 3, points at once) uint64."""
     wide_vectors()
     n, blocks = points.shape
-    k, size = words.shape[0], smaller(POINTS, larger(n, 1))
-    columns = np.empty((blocks + 3, size), np.uint64)
+    k, size = words.shape[0], columns.shape[1]
     here, there, keys = columns[blocks], columns[blocks + 1], columns[blocks + 2]
     low, shift, none = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0)
     for start in range(0, n, size):
@@ -121,50 +129,45 @@ def majority_votes(bits, nearest, votes, counts):
             votes[word, b] += np.int32(bits[i, b])
 
 
-@njit(**LOOP)
 def seed_hamming(points, first, draws, chosen):
     """Start words of k-majority, drawn far from one another; of several candidates the one that helps most (k-means++).
 
     IN points (n, blocks) uint64, first the first word's place, draws (k - 1, candidates) in [0, 1);
     OUT chosen (k,) int64, the words' places among the points.
     """
-    n, blocks = points.shape
-    rounds, trials = draws.shape
-    columns = np.empty((blocks, n), np.uint64)
-    for i in range(n):
-        for q in range(blocks):
-            columns[q, i] = points[i, q]
-    room = np.empty(((trials or 1) + 2, n), np.int64)
-    gaps, mass = room[0], room[1]
-    gaps[:] = 64 * blocks
-    place, best_place = first, first
-    for step in range(rounds + 1):
-        best, least, total = 2, 0x7FFFFFFFFFFFFFFF, 0
-        for i in range(n):
-            total += gaps[i]
-            mass[i] = total
-        for t in range(trials if step else 1):
-            if step:
-                # The place of the first sum that is larger, or the last place.
-                limit, place, last = draws[step - 1, t] * total, 0, n - 1
-                while place < last:
-                    middle = (place + last) // 2
-                    if mass[middle] > limit:
-                        last = middle
-                    else:
-                        place = middle + 1
-            row, remaining = room[2 + t], 0
-            row[:] = 0
-            for q in range(blocks):
-                word, part = points[place, q], columns[q]
-                for i in range(n):
-                    row[i] += np.int64(popcount(part[i] ^ word))
-            for i in range(n):
-                row[i] = smaller(row[i], gaps[i])
-                remaining += row[i]
-            if remaining < least:
-                best, best_place, least = 2 + t, place, remaining
-        chosen[step] = best_place
-        row = room[best]
-        for i in range(n):
-            gaps[i] = row[i]
+    n, columns = len(points), np.ascontiguousarray(points.T)
+    gaps, mass = np.full(n, 64 * points.shape[1], np.int64), np.empty(n, np.int64)
+    rows, places = np.empty((max(1, draws.shape[1]), n), np.int64), np.array([first])
+    for step in range(len(chosen)):
+        if step:
+            np.cumsum(gaps, out=mass)
+            # Rounded, a limit may be all of the mass.
+            places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
+        chosen[step] = places[seed_by_bits(columns, places, rows, gaps)]
+
+
+@njit(**LOOP)
+def seed_by_bits(columns, places, rows, gaps):
+    """Which candidate leaves the least bits to the nearest word.
+
+    IN columns (blocks, n) uint64 of the points, places (m,) int64, the candidates' among them; for use within rows (m, n)
+    int64; IN and OUT gaps (n,) int64, the bits that differ from the nearest word.
+    """
+    best, least = 0, 0x7FFFFFFFFFFFFFFF
+    for t in range(len(places)):
+        row, remaining = rows[t], 0
+        for i in range(len(gaps)):
+            row[i] = 0
+        for q in range(len(columns)):
+            part, word = columns[q], columns[q, places[t]]
+            for i in range(len(gaps)):
+                row[i] += np.int64(popcount(part[i] ^ word))
+        for i in range(len(gaps)):
+            row[i] = smaller(row[i], gaps[i])
+            remaining += row[i]
+        if remaining < least:
+            best, least = t, remaining
+    row = rows[best]
+    for i in range(len(gaps)):
+        gaps[i] = row[i]
+    return best

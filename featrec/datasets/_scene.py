@@ -14,6 +14,8 @@ __all__ = ["Difficulty", "draw_scene"]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SQUARE_ROOT_OF_HALF = np.float32(np.sqrt(0.5))
 KINDS = tuple(OUTLINES)
+# Of a turn, for red, green and blue.
+THIRDS = np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3)
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def _tones(kind: str, difficulty: Difficulty, random: np.random.Generator) -> tu
 
 def _tone(lightness: float, hue: float, saturation: float = 0.25) -> np.ndarray:
     """A colour whose luma is the lightness, of shape (3, 1, 1)."""
-    color = saturation * np.cos(hue - np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3))
+    color = saturation * np.cos(hue - THIRDS)
     return (lightness + color - color @ LUMA).astype(np.float32)[:, None, None]
 
 
@@ -142,14 +144,17 @@ def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: floa
 
 def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
     """The rows and columns that a piece can touch."""
-    first = np.clip((center - reach + 0.5) * size - 1, 0, size).astype(int)
-    last = np.clip((center + reach + 0.5) * size + 2, 0, size).astype(int)
-    return slice(first[1], last[1]), slice(first[0], last[0])
+    x, y = center.tolist()
+    rows, columns = (
+        slice(*(min(max(int((place + way) * size + rim), 0), size) for way, rim in ((0.5 - reach, -1), (0.5 + reach, 2))))
+        for place in (y, x)
+    )
+    return rows, columns
 
 
 def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
     """Lay a tone where the level, in pixels, is positive; the edge is one pixel soft."""
-    cover = np.clip(level + np.float32(0.5), 0, 1).astype(np.float32)
+    cover = np.minimum(np.maximum(level + np.float32(0.5), np.float32(0)), np.float32(1)).astype(np.float32, copy=False)
     canvas += cover * (tone - canvas)
 
 
