@@ -10,6 +10,7 @@ __all__ = ["PRESETS", "Preset"]
 
 SMALL_CELLS = [[4, 4], [7, 7], [14, 14]]
 LOW_PENALTIES = [0.005, 0.01, 0.02, 0.05]
+SMALL_PENALTIES = [0.002, 0.005, 0.01, 0.02]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,20 @@ PRESETS: dict[str, dict[str, Preset]] = {
             {"color": ["rgb", "gray"], "n_words": 900, "mirror": True},
         ),
     },
-    "patches_compact": {"objects": Preset("small photographs of objects", "cifar10", 83.39, {"mirror": True})},
+    "patches_compact": {
+        "digits": Preset(
+            "digits and letters",
+            "mnist",
+            0.0,
+            {"n_words": 800, "grid": 4, "epsilon": 0.1, "mirror": False, "deskew": True, "alphas": SMALL_PENALTIES},
+        ),
+        "clothes": Preset(
+            "gray images of products",
+            "fashion-mnist",
+            0.0,
+            {"n_words": 800, "grid": 4, "contrast": 100.0, "epsilon": 0.1, "mirror": True, "alphas": LOW_PENALTIES},
+        ),
+        "objects": Preset("small photographs of objects", "cifar10", 83.39, {"mirror": True}),
+    },
     "pixels_resnet": {"digits": Preset("digits and letters", "mnist", 99.71, {"mirror": False})},
 }
