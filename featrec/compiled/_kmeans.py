@@ -120,11 +120,11 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         near = products[: len(places)]
         np.dot(points[places], points.T, near)
-        chosen[step] = places[seed(half_point_norms, places, near, gaps)]
+        chosen[step] = places[seed_by_distance(half_point_norms, places, near, gaps)]
 
 
 @njit(**LOOP)
-def seed(half_point_norms, places, products, gaps):
+def seed_by_distance(half_point_norms, places, products, gaps):
     """Which candidate leaves the least to the nearest word.
 
     IN half_point_norms (n,) float32, places (m,) int64, the candidates' among the points; for use within products (m, n)
