@@ -93,13 +93,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
         "digits": Preset(
             "digits and letters",
             "mnist",
-            0.0,
+            99.54,
             {"n_words": 800, "grid": 4, "epsilon": 0.1, "mirror": False, "deskew": True, "alphas": SMALL_PENALTIES},
         ),
         "clothes": Preset(
             "gray images of products",
             "fashion-mnist",
-            0.0,
+            93.95,
             {"n_words": 800, "grid": 4, "contrast": 100.0, "epsilon": 0.1, "mirror": True, "alphas": LOW_PENALTIES},
         ),
         "objects": Preset("small photographs of objects", "cifar10", 83.39, {"mirror": True}),
