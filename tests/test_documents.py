@@ -52,10 +52,12 @@ NOT_RUN = {
     "python docs/make_reference.py": IN_A_COPY,
     "python -m pytest tests/descriptors/test_color_moments.py featrec/descriptors/_color_moments.py": IN_A_COPY,
     "python -m pytest tests/encoders/test_word_presence.py featrec/encoders/_word_presence.py": IN_A_COPY,
-    "python -m pytest tests/contract tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
+    "python -m pytest tests/contract -k ColorMoments": IN_A_COPY,
+    "python -m pytest tests/contract -k WordPresence": IN_A_COPY,
+    "python -m pytest tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
     'python -m pytest tests/test_recipes.py -k "moments_svm or names_describe"': IN_A_COPY,
     'python -m pytest tests/test_documents.py -m "slow or not slow" -k "moments_svm or list_of_recipes"': IN_A_COPY,
-    "python -m pytest featrec/recipes tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
+    "python -m pytest featrec/recipes/__init__.py tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
 }
 # Lines that take longer than a test of every day may; they run with -m slow.
 SLOW = {"featrec demo", "featrec suggest pictures/"}
@@ -134,7 +136,7 @@ def run(command):
 
 def test_what_is_not_run_is_counted():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
-    assert len(NOT_RUN) == 29
+    assert len(NOT_RUN) == 31
     assert not NOT_RUN.keys() - {command for _, command in LINES}
     assert not SLOW - {command for _, command in LINES}
 
