@@ -1,7 +1,7 @@
 """What the documents and the commands print can be given to the shell and to Python as it stands.
 
-Every line of a fenced block of sh or python in the README and in docs/ runs here on a few images of mixed sizes, beside files
-of the names that the documents use; NOT_RUN lists the lines that do not, each with its reason.
+Every line of a fenced block of sh or python in the README, in CONTRIBUTING and in docs/ runs here on a few images of mixed
+sizes, beside files of the names that the documents use; NOT_RUN lists the lines that do not, each with its reason.
 """
 
 import re
@@ -19,9 +19,10 @@ from featrec.recipes._names import variants
 from tests.tiny_network import network_bytes
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 BENCHMARK = "{} runs it on a small set"
+IN_A_COPY = "tests/test_contributing.py runs it in a copy of the repository that has what the page adds"
 NOT_RUN = {
     "python3 start.py demo": "it installs the package; tests/test_start.py runs it without a network",
     "python3 start.py test": "it runs this suite; tests/test_start.py",
@@ -38,11 +39,30 @@ NOT_RUN = {
     "python benchmarks/speed.py --json benchmarks/results/speed.jsonl": BENCHMARK.format("tests/benchmarks/test_speed.py"),
     "ONE/bin/python benchmarks/cross_version.py write FOLDER": "it needs two installations; tests/test_versions.py",
     "OTHER/bin/python benchmarks/cross_version.py check FOLDER": "it needs two installations; tests/test_versions.py",
+    ". .venv/bin/activate": "it changes the shell",
+    "pip install pre-commit && pre-commit install --hook-type pre-commit --hook-type pre-push": "it installs",
+    "pip install build twine && python -m build && python -m twine check --strict dist/*": "it installs",
+    "python -m ruff check . && python -m ruff format --check . && python -m mypy": ".ci/run has the same commands",
+    "python -m pytest tests/descriptors/test_color_histogram.py": "it runs part of this suite",
+    "python -m pytest tests/contract -k ColorHistogram": "it runs part of this suite",
+    "python -m pytest": "it runs this suite",
+    "python benchmarks/speed.py --only hog": BENCHMARK.format("tests/benchmarks/test_speed.py"),
+    "python benchmarks/start_up.py --against ../before --repeats 5": BENCHMARK.format("tests/benchmarks/test_start_up.py"),
+    "python benchmarks/cold_start.py hog_svm --against ../before": BENCHMARK.format("tests/benchmarks/test_cold_start.py"),
+    "python docs/make_reference.py": IN_A_COPY,
+    "python -m pytest tests/descriptors/test_color_moments.py featrec/descriptors/_color_moments.py": IN_A_COPY,
+    "python -m pytest tests/encoders/test_word_presence.py featrec/encoders/_word_presence.py": IN_A_COPY,
+    "python -m pytest tests/contract -k ColorMoments": IN_A_COPY,
+    "python -m pytest tests/contract -k WordPresence": IN_A_COPY,
+    "python -m pytest tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
+    'python -m pytest tests/test_recipes.py -k "moments_svm or names_describe"': IN_A_COPY,
+    'python -m pytest tests/test_documents.py -m "slow or not slow" -k "moments_svm or list_of_recipes"': IN_A_COPY,
+    "python -m pytest featrec/recipes/__init__.py tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
 }
 # Lines that take longer than a test of every day may; they run with -m slow.
 SLOW = {"featrec demo", "featrec suggest pictures/"}
-# tests/test_readme.py runs these, and looks at what comes out.
-PYTHON_ELSEWHERE = {"README.md": 4, "docs/small_pictures.md": 2}
+# tests/test_readme.py and tests/test_contributing.py run these, and look at what comes out.
+PYTHON_ELSEWHERE = {"README.md": 4, "CONTRIBUTING.md": 4, "docs/small_pictures.md": 2}
 
 REDUCED = """
 n_jobs = 1
@@ -116,7 +136,7 @@ def run(command):
 
 def test_what_is_not_run_is_counted():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
-    assert len(NOT_RUN) == 12
+    assert len(NOT_RUN) == 31
     assert not NOT_RUN.keys() - {command for _, command in LINES}
     assert not SLOW - {command for _, command in LINES}
 
