@@ -1,4 +1,4 @@
-"""Where pictures come from: folders of one's own, and data sets by name."""
+"""Where images come from: folders of one's own, and datasets by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Archive: pictures in a .zip, .tar or .tar.gz, read one by one where they lie; nothing is ever unpacked to the disk.
+"""Archive: images in a .zip, .tar or .tar.gz, read one by one where they lie; nothing is ever unpacked to the disk.
 
 An archive keeps no open handle: each reading opens the file, sees that it is still the one that was listed, and closes it.
 So archives go to other processes and are read by several threads at once. What a stranger's archive says of itself is
@@ -19,10 +19,10 @@ from featrec.datasets._tree import HIDDEN, Tree, is_hidden, what_it_is
 from featrec.exceptions import DatasetError, ImageError, TruncatedImageError, UnreadableImageError
 from featrec.images import read_image
 
-__all__ = ["Archive", "Damaged", "Member", "MemberPicture", "archive_kind", "archive_tree", "exactly", "refuse_bomb"]
+__all__ = ["Archive", "Damaged", "Member", "MemberImage", "archive_kind", "archive_tree", "exactly", "refuse_bomb"]
 
 MAX_MEMBERS = 1_000_000
-MAX_MEMBER = 2**28  # bytes of one picture, packed or not
+MAX_MEMBER = 2**28  # bytes of one image, packed or not
 # An archive that unpacks to more than this many bytes, and to more than this many times its own, is a bomb.
 LEAST_BOMB = 2**26
 MAX_RATIO = 200
@@ -95,8 +95,8 @@ class Archive:
         raise NotImplementedError
 
 
-class MemberPicture(NamedTuple):
-    """A picture in an archive."""
+class MemberImage(NamedTuple):
+    """An image in an archive."""
 
     path: str
     archive: Archive
@@ -114,8 +114,8 @@ class MemberPicture(NamedTuple):
 def archive_tree(archive: Archive) -> Tree:
     """What an archive holds. One folder around all the others is left out of the names.
 
-    Links, devices and archives inside are skipped. A name that leads out of the archive, two pictures of one name and a
-    picture of more than 256 MB are refused.
+    Links, devices and archives inside are skipped. A name that leads out of the archive, two images of one name and an
+    image of more than 256 MB are refused.
     """
     tree = Tree(archive.path)
     total = 0
@@ -131,25 +131,25 @@ def archive_tree(archive: Archive) -> Tree:
         elif why := what_it_is(parts[-1] if parts else "", is_file=member.kind == "file"):
             tree.skipped[tree.path(parts)] = why
         else:
-            _add(tree, parts, MemberPicture(tree.path(parts), archive, member))
+            _add(tree, parts, MemberImage(tree.path(parts), archive, member))
             total += member.size
     refuse_bomb(archive.path, total, archive.stamp.size)
     return _without_wrapping(tree)
 
 
-def _add(tree: Tree, parts: tuple[str, ...], picture: MemberPicture) -> None:
-    if parts in tree.pictures:
+def _add(tree: Tree, parts: tuple[str, ...], image: MemberImage) -> None:
+    if parts in tree.images:
         raise DatasetError(
-            f"the archive {tree.place!r} holds two pictures of one name, {picture.member.name!r}; "
+            f"the archive {tree.place!r} holds two images of one name, {image.member.name!r}; "
             "which is meant cannot be told. Pack it again from a folder."
         )
-    size = max(picture.member.size, picture.member.packed)
+    size = max(image.member.size, image.member.packed)
     if size > MAX_MEMBER:
         raise DatasetError(
-            f"the picture {picture.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
+            f"the image {image.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
             f"more than the limit of {MAX_MEMBER:,} for one that is unpacked in memory. Unpack the archive into a folder."
         )
-    tree.pictures[parts] = picture
+    tree.images[parts] = image
 
 
 def _parts(path: str, name: str) -> tuple[str, ...]:
@@ -179,9 +179,9 @@ def refuse_bomb(path: str, unpacked: int, packed: int) -> None:
 
 
 def _without_wrapping(tree: Tree) -> Tree:
-    """The tree below its only folder, where that holds folders and no picture; packing a folder makes such an archive."""
+    """The tree below its only folder, where that holds folders and no image; packing a folder makes such an archive."""
     tops = tree.top_folders()
-    if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.pictures):
+    if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.images):
         return tree
     inner = tree.below(tops[0])
     inner.skipped = tree.skipped

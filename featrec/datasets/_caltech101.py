@@ -16,7 +16,7 @@ from featrec.exceptions import InputError
 
 __all__ = ["load_caltech101"]
 
-PICTURES = "101_ObjectCategories"
+IMAGES = "101_ObjectCategories"
 BACKGROUND = "BACKGROUND_Google"
 
 # Address, size and SHA-256: tensorflow/datasets, tensorflow_datasets/datasets/caltech101/checksums.tsv; the tar file inside:
@@ -24,7 +24,7 @@ BACKGROUND = "BACKGROUND_Google"
 CALTECH101 = PublishedSet(
     "caltech101",
     "caltech-101",
-    (PICTURES,),
+    (IMAGES,),
     "https://doi.org/10.22002/D1.20086 (caltech-101.zip, and 101_ObjectCategories.tar.gz inside it)",
     archive=PublishedFile(
         "caltech-101.zip",
@@ -34,7 +34,7 @@ CALTECH101 = PublishedSet(
     ),
     inner="caltech-101/101_ObjectCategories.tar.gz",
 )
-# Two public lists of data sets quote the licence from the record; the record itself was not seen.
+# Two public lists of datasets quote the licence from the record; the record itself was not seen.
 LICENSE = "CC BY 4.0, as the CaltechDATA record (doi:10.22002/D1.20086) is quoted"
 CITATION = (
     "L. Fei-Fei, R. Fergus and P. Perona (2004). Learning generative visual models from few training examples: an incremental "
@@ -63,10 +63,10 @@ def load_caltech101(
         whole_number("caltech101", n_test=n_test)
     flag("caltech101", background=background)
     seed = seeded(random_state)
-    pictures = ImageFolder(dataset_folder(_published, data_home, download) / PICTURES)
-    classes = [name for name in pictures.classes if background or name != BACKGROUND]
-    train, test = zip(*(_drawn(pictures, name, n_train, n_test, seed) for name in classes), strict=True)
-    halves = [pictures[np.concatenate(rows)] for rows in (train, test)]
+    images = ImageFolder(dataset_folder(_published, data_home, download) / IMAGES)
+    classes = [name for name in images.classes if background or name != BACKGROUND]
+    train, test = zip(*(_drawn(images, name, n_train, n_test, seed) for name in classes), strict=True)
+    halves = [images[np.concatenate(rows)] for rows in (train, test)]
     for half in halves:
         half.classes = classes
     told = DESCRIPTION.format(
@@ -77,12 +77,12 @@ def load_caltech101(
     return Dataset("caltech101", halves[0], halves[1], LICENSE, CITATION, told)
 
 
-def _drawn(pictures: ImageFolder, name: str, n_train: int, n_test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _drawn(images: ImageFolder, name: str, n_train: int, n_test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The rows of one class. They depend on the seed and the class alone, and fewer to train on are a part of more."""
-    rows = np.flatnonzero(pictures.labels == name)
+    rows = np.flatnonzero(images.labels == name)
     if len(rows) <= n_train:
         raise InputError(
-            f"n_train of the data set 'caltech101' is {n_train}, and the class {name!r} has {len(rows)} pictures, of which at "
+            f"n_train of the dataset 'caltech101' is {n_train}, and the class {name!r} has {len(rows)} images, of which at "
             f"least one is to test on; use n_train={len(rows) - 1} or less"
         )
     order = np.random.default_rng((seed, zlib.crc32(name.encode()))).permutation(rows)

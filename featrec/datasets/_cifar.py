@@ -1,4 +1,4 @@
-"""The sets "cifar10" and "cifar100": 32×32 colour pictures, in their published binary layouts."""
+"""The sets "cifar10" and "cifar100": 32×32 colour images, in their published binary layouts."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def load_cifar10(
         _half(folder, TEST, NAMES, n_labels=1, column=0),
         LICENSE,
         CITATION,
-        "60,000 colour pictures of 32×32 pixels, 50,000 to train and 10,000 to test on, 6,000 of each class.",
+        "60,000 colour images of 32×32 pixels, 50,000 to train and 10,000 to test on, 6,000 of each class.",
     )
 
 
@@ -90,8 +90,8 @@ def load_cifar100(
         _half(folder, ["test.bin"], names, n_labels=2, column=column),
         LICENSE,
         CITATION,
-        "60,000 colour pictures of 32×32 pixels, 50,000 to train and 10,000 to test on, 600 of each of 100 classes. With "
-        "labels='coarse' the same pictures, in the same order, are labelled by 20 groups of five classes each.",
+        "60,000 colour images of 32×32 pixels, 50,000 to train and 10,000 to test on, 600 of each of 100 classes. With "
+        "labels='coarse' the same images, in the same order, are labelled by 20 groups of five classes each.",
     )
 
 

@@ -17,14 +17,14 @@ class Dataset:
     Attributes
     ----------
     name : str
-    train, test : sequence of pictures
+    train, test : sequence of images
         Each has ``labels`` and ``classes``, and is sliced like an array of shape (n,).
     license : str
-        On what terms the pictures may be used.
+        On what terms the images may be used.
     citation : str
         Whom to name.
     description : str
-        What the pictures show and how they are split.
+        What the images show and how they are split.
     """
 
     name: str
@@ -48,4 +48,4 @@ class Dataset:
         return (self.train, self.test)[position]
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}: {len(self.train)} + {len(self.test)} pictures, {len(self.classes)} classes)"
+        return f"Dataset({self.name!r}: {len(self.train)} + {len(self.test)} images, {len(self.classes)} classes)"

@@ -51,7 +51,7 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
                 _retrieve_archive(published, published.archive, home, timeout)
     except OSError as error:
         raise DatasetError(
-            f"the data set {published.name!r} cannot be written to {os.fspath(home)!r} ({error}). Make room and check the "
+            f"the dataset {published.name!r} cannot be written to {os.fspath(home)!r} ({error}). Make room and check the "
             "permissions, or name another folder by data_home=... or FEATREC_DATA; a second call goes on where this one ended."
         ) from error
 
@@ -124,7 +124,7 @@ def _retrieve(published: PublishedSet, file: PublishedFile, folder: Path, timeou
             reasons.append(f"{urlsplit(url).netloc} {error}")
             cause = error
     raise DatasetError(
-        f"{file.name} of the data set {published.name!r} cannot be fetched: {'; '.join(reasons)}. A second call goes on where "
+        f"{file.name} of the dataset {published.name!r} cannot be fetched: {'; '.join(reasons)}. A second call goes on where "
         f"this one ended. Or fetch the files by hand; {published.expected}"
     ) from cause
 

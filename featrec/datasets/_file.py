@@ -1,4 +1,4 @@
-"""FilePicture: a picture's file, and how it was when it was listed."""
+"""FilePicture: an image's file, and how it was when it was listed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from featrec.exceptions import ChangedImageError, MissingImageError, UnreadableImageError
 from featrec.images import read_image
 
-__all__ = ["FilePicture", "Stamp"]
+__all__ = ["FileImage", "Stamp"]
 
 WAY_OUT = "make the ImageFolder again, and what was fitted on it"
 
@@ -39,8 +39,8 @@ class Stamp(NamedTuple):
         raise ChangedImageError(f"the {kind} changed after it was listed ({what}); {WAY_OUT}", item=path)
 
 
-class FilePicture(NamedTuple):
-    """A picture in a file of its own; without a stamp it is a link to a file that was not there."""
+class FileImage(NamedTuple):
+    """An image in a file of its own; without a stamp it is a link to a file that was not there."""
 
     path: str
     stamp: Stamp | None

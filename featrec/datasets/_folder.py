@@ -164,7 +164,7 @@ class ImageFolder(LabeledSequence):
         >>> with TemporaryDirectory() as root:
         ...     for name in ("1.png", "2.png"):
         ...         Image.new("L", (6, 4)).save(Path(root, name))
-        ...     table = Path(root, "pictures.csv")
+        ...     table = Path(root, "images.csv")
         ...     _ = table.write_text("path,label,person\\n1.png,smile,Ada\\n2.png,frown,Alan\\n")
         ...     folder = ImageFolder.from_manifest(table)
         >>> folder.labels.tolist(), folder.column("person").tolist()
@@ -241,24 +241,24 @@ class ImageFolder(LabeledSequence):
         return is_archive(name) and {train, test} <= set(tree_of(name).top_folders())
 
     def _hold_tree(self, path: str, tree: Tree) -> None:
-        pictures, labels, classes = tree.by_class()
-        self._hold(path, pictures, labels, classes, list(tree.skipped), {})
+        images, labels, classes = tree.by_class()
+        self._hold(path, images, labels, classes, list(tree.skipped), {})
         tree.warn_of_skipped()
 
     def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None, on_error: str) -> None:
-        pictures, labels, columns = read_manifest(manifest, path, label, root, keep_missing=on_error == "drop")
-        self._hold(manifest, pictures, labels, sorted(set(labels)), [], columns)
+        images, labels, columns = read_manifest(manifest, path, label, root, keep_missing=on_error == "drop")
+        self._hold(manifest, images, labels, sorted(set(labels)), [], columns)
 
     def _hold(
         self,
         path: str,
-        pictures: list,
+        images: list,
         labels: list[str] | np.ndarray,
         classes: list[str],
         skipped: list[str],
         columns: dict[str, np.ndarray],
     ) -> None:
-        super().__init__(pictures, np.array(labels, dtype=str), classes)
+        super().__init__(images, np.array(labels, dtype=str), classes)
         self.path = path
         self.skipped = skipped
         self.dropped = Failures()
@@ -346,5 +346,5 @@ class ImageFolder(LabeledSequence):
     def __repr__(self) -> str:
         return f"ImageFolder({len(self)} images, {len(self.classes)} classes, {self.path!r})"
 
-    def _picture(self, item: Any) -> np.ndarray:
+    def _image(self, item: Any) -> np.ndarray:
         return item.read()

@@ -24,7 +24,7 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
     ----------
     path : Path
     n_axes : int
-        How many axes it must have: 1 for labels, 3 for pictures.
+        How many axes it must have: 1 for labels, 3 for images.
 
     Returns
     -------

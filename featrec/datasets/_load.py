@@ -1,4 +1,4 @@
-"""load_dataset: data sets by name."""
+"""load_dataset: datasets by name."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def dataset_names() -> list[str]:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """Load a data set by name: ``train, test = load_dataset("digits")``. Nothing is downloaded unasked.
+    """Load a dataset by name: ``train, test = load_dataset("digits")``. Nothing is downloaded unasked.
 
     ================= ================================================ =====================================================
-    name              pictures                                         options
+    name              images                                         options
     ================= ================================================ =====================================================
     ``digits``        handwritten digits, 8×8 gray, from scikit-learn  `random_state=0` of the split
     ``faces``         faces and background, 25×25 gray, scikit-image
@@ -108,18 +108,18 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> len(train), len(test), train[0].shape, train.labels[:3].tolist()
     (1198, 599, (8, 8), ['0', '2', '3'])
     >>> load_dataset("shapes", n_train=16, n_test=8, noise=0)
-    Dataset('shapes': 16 + 8 pictures, 8 classes)
+    Dataset('shapes': 16 + 8 images, 8 classes)
     """
     if not isinstance(name, str) or name not in LOADERS:
         near = difflib.get_close_matches(str(name).lower(), LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise DatasetError(
-            f"there is no data set {name!r}{hint or '.'} The names are {', '.join(dataset_names())}; "
+            f"there is no dataset {name!r}{hint or '.'} The names are {', '.join(dataset_names())}; "
             "featrec.datasets.ImageFolder reads a folder of your own."
         )
     known = [option for option in inspect.signature(LOADERS[name]).parameters if not option.startswith("_")]
     unknown = sorted(set(options) - set(known))
     if unknown:
         offered = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise InputError(f"the data set {name!r} has no option {', '.join(unknown)}; {offered}")
+        raise InputError(f"the dataset {name!r} has no option {', '.join(unknown)}; {offered}")
     return LOADERS[name](**options)

@@ -1,4 +1,4 @@
-"""A manifest: a CSV that names pictures and their labels, instead of folders."""
+"""A manifest: a CSV that names images and their labels, instead of folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from featrec.datasets._file import FilePicture, Stamp
+from featrec.datasets._file import FileImage, Stamp
 from featrec.exceptions import DatasetError
 
 __all__ = ["MANIFESTS", "Manifest", "is_manifest", "read_manifest"]
@@ -25,7 +25,7 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 class Manifest(NamedTuple):
     """What a manifest says, in the order of its rows."""
 
-    pictures: list[FilePicture]
+    images: list[FileImage]
     labels: list[str]
     columns: dict[str, np.ndarray]
 
@@ -49,14 +49,14 @@ def read_manifest(
     base = os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(manifest)))
     rows = list(_rows(manifest, path, label))
     if not rows:
-        raise DatasetError(f"the manifest {manifest!r} has a header and no rows; each row names a picture and its label.")
+        raise DatasetError(f"the manifest {manifest!r} has a header and no rows; each row names an image and its label.")
     labels = [_label(manifest, row, label) for row in rows]
     places = [_place(manifest, row, path, base) for row in rows]
     _refuse_twice(manifest, rows, places, path)
-    pictures = _pictures(manifest, rows, places, path, base, keep_missing)
+    images = _images(manifest, rows, places, path, base, keep_missing)
     further = [name for name in rows[0].cells if name not in (path, label)]
     columns = {name: np.array([row.cells[name] for row in rows], dtype=str) for name in further}
-    return Manifest(pictures, labels, columns)
+    return Manifest(images, labels, columns)
 
 
 def _rows(manifest: str, path: str, label: str) -> Iterator[_Row]:
@@ -134,15 +134,15 @@ def _label(manifest: str, row: _Row, label: str) -> str:
     """Composed, as the names of class folders are."""
     text = unicodedata.normalize("NFC", row.cells[label].strip())
     if not text:
-        _refuse(manifest, row, label, "is empty; give the picture's label, or take the row out")
+        _refuse(manifest, row, label, "is empty; give the image's label, or take the row out")
     return text
 
 
 def _place(manifest: str, row: _Row, path: str, base: str) -> str:
-    """Where the picture lies, which is below the root, whatever a stranger's manifest says."""
+    """Where the image lies, which is below the root, whatever a stranger's manifest says."""
     text = row.cells[path]
     if not text.strip():
-        _refuse(manifest, row, path, "is empty; give the picture's path, or take the row out")
+        _refuse(manifest, row, path, "is empty; give the image's path, or take the row out")
     if "\0" in text:
         _refuse(manifest, row, path, "has a zero byte in it")
     place = os.path.normpath(os.path.join(base, text))
@@ -164,21 +164,19 @@ def _refuse_twice(manifest: str, rows: list[_Row], places: list[str], path: str)
         first[place] = row.line
 
 
-def _pictures(
-    manifest: str, rows: list[_Row], places: list[str], path: str, base: str, keep_missing: bool
-) -> list[FilePicture]:
-    pictures = []
+def _images(manifest: str, rows: list[_Row], places: list[str], path: str, base: str, keep_missing: bool) -> list[FileImage]:
+    images = []
     missing = []
     for row, place in zip(rows, places, strict=True):
         try:
             found = os.stat(place)
         except OSError:
             missing.append(row)
-            pictures.append(FilePicture(place, None))
+            images.append(FileImage(place, None))
             continue
         if not stat.S_ISREG(found.st_mode):
             _refuse(manifest, row, path, "is no file; a row names one image")
-        pictures.append(FilePicture(place, Stamp.of(found)))
+        images.append(FileImage(place, Stamp.of(found)))
     if missing and not keep_missing:
         others = f" (and of {len(missing) - 1} more rows)" if len(missing) > 1 else ""
         hint = " or write '/' between the parts" if "\\" in missing[0].cells[path] else ""
@@ -188,7 +186,7 @@ def _pictures(
             path,
             f"names no file{others}; paths start at {base!r}. Correct them (in Python or root=...),{hint} or take the rows out",
         )
-    return pictures
+    return images
 
 
 def _refuse(manifest: str, row: _Row, column: str, reason: str) -> NoReturn:

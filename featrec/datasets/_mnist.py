@@ -1,4 +1,4 @@
-"""The sets "mnist" and "fashion-mnist": 28×28 gray pictures in IDX files."""
+"""The sets "mnist" and "fashion-mnist": 28×28 gray images in IDX files."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def load_fashion_mnist(
         "MIT",
         "H. Xiao, K. Rasul and R. Vollgraf (2017). Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning "
         "Algorithms. arXiv:1708.07747.",
-        "70,000 pictures of pieces of clothing of 28×28 gray pixels, 60,000 to train and 10,000 to test on.",
+        "70,000 images of pieces of clothing of 28×28 gray pixels, 60,000 to train and 10,000 to test on.",
     )
 
 
@@ -97,7 +97,7 @@ def _half(folder: Path, part: str, classes: Sequence[str]) -> LabeledImages:
     targets = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1)
     if len(images) != len(targets) or targets.max(initial=0) >= len(classes):
         raise DatasetError(
-            f"the {part} files in {os.fspath(folder)!r} do not belong together: {len(images)} pictures, {len(targets)} labels "
+            f"the {part} files in {os.fspath(folder)!r} do not belong together: {len(images)} images, {len(targets)} labels "
             f"up to {targets.max(initial=0)}; {len(classes)} classes are known. Copy or download them again."
         )
     return LabeledImages(images, np.array(classes)[targets], classes)

@@ -44,7 +44,7 @@ def _refuse_file(path: str) -> NoReturn:
     if path.lower().endswith(MANIFESTS):
         raise DatasetError(
             f"{path!r} is a manifest, which has no folders; with a column that says so, "
-            'train = pictures[pictures.column("split") == "train"].'
+            'train = images[images.column("split") == "train"].'
         )
     raise DatasetError(
         f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; a manifest ends in .csv; "

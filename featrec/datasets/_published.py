@@ -1,4 +1,4 @@
-"""What is known of a data set that is published elsewhere: its layout, and the files it can be fetched from."""
+"""What is known of a dataset that is published elsewhere: its layout, and the files it can be fetched from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One picture of the set "shapes": an object in front of a textured ground, lit from one side, among pieces of clutter."""
+"""One image of the set "shapes": an object in front of a textured ground, lit from one side, among pieces of clutter."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Difficulty:
 
 
 def draw_scene(kind: str, size: int, difficulty: Difficulty, random: np.random.Generator) -> np.ndarray:
-    """A picture of shape (size, size, 3), uint8, of one object of the kind.
+    """An image of shape (size, size, 3), uint8, of one object of the kind.
 
     The canvas has its channels first: painting on it is faster than on (size, size, 3).
     """
@@ -91,7 +91,7 @@ def _upsampling(size: int, cells: int) -> np.ndarray:
 def _pose(
     x: np.ndarray, y: np.ndarray, difficulty: Difficulty, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Coordinates as the object sees them, and its radius as a share of the picture's side."""
+    """Coordinates as the object sees them, and its radius as a share of the image's side."""
     radius = 0.46 * (1.0 - 0.6 * difficulty.scale * random.random())
     room = 0.46 - radius
     x = x - np.float32(random.uniform(-room, room))
@@ -126,7 +126,7 @@ def _paint_object(
 
 
 def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
-    """A disc, a bar or a corner somewhere in the picture."""
+    """A disc, a bar or a corner somewhere in the image."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
     extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)

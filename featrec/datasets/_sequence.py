@@ -1,4 +1,4 @@
-"""What every sequence of labelled pictures shares, wherever its pictures are kept."""
+"""What every sequence of labelled images shares, wherever its images are kept."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["LabeledSequence"]
 
 
 class LabeledSequence:
-    """Pictures with labels, indexed and sliced like an array of shape (n,).
+    """Images with labels, indexed and sliced like an array of shape (n,).
 
-    A part is a view: it shares the store and knows its rows. A subclass says how one stored item becomes a picture.
+    A part is a view: it shares the store and knows its rows. A subclass says how one stored item becomes an image.
 
     Parameters
     ----------
     store : array or list
-        One item for each picture, at least.
+        One item for each image, at least.
     labels : array of str of shape (n,)
     classes : list of str
         All classes of the set; a part keeps them.
@@ -45,7 +45,7 @@ class LabeledSequence:
     def __getitem__(self, key: Any) -> Any:
         found = resolve_key(key, len(self))
         if isinstance(found, int):
-            return self._picture(self._store[self._rows[found]])
+            return self._image(self._store[self._rows[found]])
         return self.take(found)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -59,7 +59,7 @@ class LabeledSequence:
         return state
 
     def take(self, rows: np.ndarray) -> Self:
-        """The pictures at some positions, as a view.
+        """The images at some positions, as a view.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class LabeledSequence:
         part.labels = self.labels[rows]
         return part
 
-    def _picture(self, item: Any) -> np.ndarray:
+    def _image(self, item: Any) -> np.ndarray:
         raise NotImplementedError
 
 

@@ -16,9 +16,9 @@ from featrec.parallel import one_inner_thread
 __all__ = ["load_shapes"]
 
 DESCRIPTION = (
-    "Generated colour pictures of one object of eight kinds (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
+    "Generated colour images of one object of eight kinds (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
     "textured ground: turned and tilted, of varying size and place, lighter or darker than the ground, lit from one side, with "
-    "pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each picture has a seed of its own; "
+    "pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has a seed of its own; "
     "no seed is used in both halves."
 )
 
@@ -39,7 +39,7 @@ def load_shapes(
 ) -> Dataset:
     """The shapes, drawn now.
 
-    Picture `i` of a half depends on the seed, the size and the strengths, not on how many there are.
+    Image `i` of a half depends on the seed, the size and the strengths, not on how many there are.
     """
     strengths: dict[str, Any] = {
         "texture": texture,

@@ -1,4 +1,4 @@
-"""Tree: the pictures below a folder or in an archive, and which class each of them belongs to."""
+"""Tree: the images below a folder or in an archive, and which class each of them belongs to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, NoReturn
 
-from featrec.datasets._file import FilePicture, Stamp
+from featrec.datasets._file import FileImage, Stamp
 from featrec.exceptions import DatasetError, SkippedFileWarning
 from featrec.images._formats import is_image_name, suffixes
 
@@ -53,16 +53,16 @@ class Tree:
     ----------
     place : str
         The folder or the archive.
-    pictures : dict
+    images : dict
         What can be read, by the parts of its name.
     folders : set
-        By the parts of their names, with or without pictures.
+        By the parts of their names, with or without images.
     skipped : dict
         Paths of what is not taken, and why.
     """
 
     place: str
-    pictures: dict[Parts, Any] = field(default_factory=dict)
+    images: dict[Parts, Any] = field(default_factory=dict)
     folders: set[Parts] = field(default_factory=set)
     skipped: dict[str, str] = field(default_factory=dict)
 
@@ -70,31 +70,31 @@ class Tree:
         return os.path.join(self.place, *parts)
 
     def top_folders(self) -> list[str]:
-        return sorted({parts[0] for parts in self.folders} | {parts[0] for parts in self.pictures if len(parts) > 1})
+        return sorted({parts[0] for parts in self.folders} | {parts[0] for parts in self.images if len(parts) > 1})
 
     def below(self, name: str) -> Tree:
         """What lies in one of the top folders."""
         place = self.path((name,))
         return Tree(
             place,
-            {parts[1:]: picture for parts, picture in self.pictures.items() if parts[0] == name and len(parts) > 1},
+            {parts[1:]: image for parts, image in self.images.items() if parts[0] == name and len(parts) > 1},
             {parts[1:] for parts in self.folders if parts[0] == name and len(parts) > 1},
             {path: why for path, why in self.skipped.items() if path.startswith(place + os.sep)},
         )
 
     def by_class(self) -> tuple[list[Any], list[str], list[str]]:
-        """The pictures sorted by class and then by path, the label of each, and the classes; the top folders are the classes.
+        """The images sorted by class and then by path, the label of each, and the classes; the top folders are the classes.
 
         Names of classes are put into the composed form of Unicode, in which equal-looking names are equal.
         """
-        loose = [parts for parts in self.pictures if len(parts) == 1]
+        loose = [parts for parts in self.images if len(parts) == 1]
         folders = self.top_folders()
         self._refuse_other_layouts(folders, len(loose))
         self._refuse_empty(folders)
         names = self._composed(folders)
         self.skipped |= {self.path(parts): BESIDE for parts in sorted(loose)}
-        placed = sorted(parts for parts in self.pictures if len(parts) > 1)
-        return [self.pictures[parts] for parts in placed], [names[parts[0]] for parts in placed], sorted(names.values())
+        placed = sorted(parts for parts in self.images if len(parts) > 1)
+        return [self.images[parts] for parts in placed], [names[parts[0]] for parts in placed], sorted(names.values())
 
     def warn_of_skipped(self) -> None:
         """One warning that counts what was skipped, by kind; hidden things are not counted."""
@@ -127,7 +127,7 @@ class Tree:
         )
 
     def _refuse_empty(self, folders: list[str]) -> None:
-        used = {parts[0] for parts in self.pictures if len(parts) > 1}
+        used = {parts[0] for parts in self.images if len(parts) > 1}
         empty = [name for name in folders if name not in used]
         if empty:
             places = tuple(self.path((name, "")) for name in empty)
@@ -149,7 +149,7 @@ class Tree:
         for name, alike in _alike(names):
             raise DatasetError(
                 f"{self.place!r} has class folders that look the same ({name!r}) and are spelled with other code points: "
-                f"{' and '.join(map(ascii, alike))}. Move the pictures of one into the other, or rename it."
+                f"{' and '.join(map(ascii, alike))}. Move the images of one into the other, or rename it."
             )
         return names
 
@@ -195,7 +195,7 @@ def _names(place: str) -> Iterable[str]:
         return sorted(os.listdir(place))
     except OSError as error:
         raise DatasetError(
-            f"the folder {place!r} cannot be listed ({error.strerror}), so its pictures would be missing without a word. "
+            f"the folder {place!r} cannot be listed ({error.strerror}), so its images would be missing without a word. "
             "Make it readable, or move it out."
         ) from error
 
@@ -215,7 +215,7 @@ def _takes_folder(tree: Tree, parts: Parts) -> bool:
         return True
     why = what_it_is(parts[-1], is_file=kind is None or stat.S_ISREG(kind.st_mode))
     if why is None:
-        tree.pictures[parts] = FilePicture(path, None if kind is None else Stamp.of(kind))
+        tree.images[parts] = FileImage(path, None if kind is None else Stamp.of(kind))
     else:
         tree.skipped[path] = why
     return False

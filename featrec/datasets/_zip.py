@@ -56,7 +56,7 @@ class Zip(Archive):
         file.seek(member.start)
         header = HEADER.unpack(exactly(file, HEADER.size))
         if header[0] != b"PK\3\4":
-            raise Damaged("has no picture where its directory says; copy or download it again")
+            raise Damaged("has no image where its directory says; copy or download it again")
         file.seek(header[-2] + header[-1], os.SEEK_CUR)
         data = exactly(file, member.packed)
         if member.method == DEFLATED:

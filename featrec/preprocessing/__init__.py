@@ -1,6 +1,6 @@
-"""Pictures to pictures: rows to pictures, gray, one size, range, contrast, light, noise, slant; and copies to learn from.
+"""Images to images: rows to images, gray, one size, range, contrast, light, noise, slant; and copies to learn from.
 
-All but Augmented are lazy: a picture is changed when it is asked for.
+All but Augmented are lazy: an image is changed when it is asked for.
 """
 
 from __future__ import annotations

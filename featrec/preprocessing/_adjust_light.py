@@ -12,7 +12,7 @@ __all__ = ["AdjustLight"]
 
 
 class AdjustLight(Preprocessor):
-    """Change gamma, contrast and brightness of all pictures alike.
+    """Change gamma, contrast and brightness of all images alike.
 
     A value v in [0, 1] becomes ``(v**gamma - 0.5) * contrast + 0.5 + brightness``, cut off at black and white.
 

@@ -1,4 +1,4 @@
-"""Augmented: a classifier that learns from changed copies of its pictures, too."""
+"""Augmented: a classifier that learns from changed copies of its images, too."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ def _model_has(method: str) -> Any:
 
 
 class Augmented(ClassifierMixin, Estimator):
-    """A classifier of pictures that learns from changed copies of them, too, made inside ``fit`` and nowhere else.
+    """A classifier of images that learns from changed copies of them, too, made inside ``fit`` and nowhere else.
 
-    Copies made before a cross-validation end up on both sides of its folds, and the model is then judged on pictures that it
-    has all but seen. Here each fold makes its own, from the pictures that it learns from. A copy is made when the model asks
-    for it, so copies take time and no memory. A model that splits its pictures by itself (a search, a calibration) is refused
+    Copies made before a cross-validation end up on both sides of its folds, and the model is then judged on images that it
+    has all but seen. Here each fold makes its own, from the images that it learns from. A copy is made when the model asks
+    for it, so copies take time and no memory. A model that splits its images by itself (a search, a calibration) is refused
     inside; put it around: ``GridSearchCV(Augmented(model), ...)``.
 
     Parameters
     ----------
-    model : classifier of pictures
+    model : classifier of images
         Such as a recipe, or a Pipeline that begins with a preprocessor or an extractor. It is cloned.
     flip : {"horizontal", "vertical", "both"}, optional
         Every other copy is mirrored; with "both" they are in turn mirrored left to right, upside down, in both ways, and not
@@ -55,22 +55,22 @@ class Augmented(ClassifierMixin, Estimator):
     translate : float, default=0
         Shifted by at most so much to each side, as a share of width and height.
     crop : float, default=0
-        A window of the picture, whose width and height are each from 1 - crop to 1 of the picture's, is stretched to the
+        A window of the image, whose width and height are each from 1 - crop to 1 of the image's, is stretched to the
         whole; so proportions change, too.
     light : float, default=0
         Gamma and contrast change by factors from exp(-light) to exp(light), brightness by at most half of light.
     color : float, default=0
-        Each channel of a colour picture is multiplied by a factor from exp(-color) to exp(color).
+        Each channel of a colour image is multiplied by a factor from exp(-color) to exp(color).
     noise : float, default=0
         The standard deviation of normal noise added to every value, where white is 1.
     copies : int, default=4
-        How many are made of each picture to learn from, besides the picture itself.
+        How many are made of each image to learn from, besides the image itself.
     views : int, default=0
-        How many are made of each picture to predict, besides the picture itself. What the model says of them is averaged:
+        How many are made of each image to predict, besides the image itself. What the model says of them is averaged:
         its probabilities, else its decision function, else its votes. The k-th view is changed in the same way for all
-        pictures, so a prediction does not depend on the others of its batch.
+        images, so a prediction does not depend on the others of its batch.
     random_state : int, RandomState or None, default=None
-        Each copy of each picture has a seed of its own, so neither `n_jobs` nor the size of a batch changes it.
+        Each copy of each image has a seed of its own, so neither `n_jobs` nor the size of a batch changes it.
 
     Attributes
     ----------
@@ -82,10 +82,10 @@ class Augmented(ClassifierMixin, Estimator):
 
     Notes
     -----
-    A copy has its picture's size. What a turn or a shift brings in from outside is the picture's mirror image, which adds no
+    A copy has its image's size. What a turn or a shift brings in from outside is the image's mirror image, which adds no
     border that an extractor could take for a contour.
 
-    Values in ``fit_params`` that are as many as the pictures (``svc__sample_weight=...``) are repeated for the copies. What a
+    Values in ``fit_params`` that are as many as the images (``svc__sample_weight=...``) are repeated for the copies. What a
     model holds back by itself without a parameter `cv` (``early_stopping``, out-of-bag estimates) holds copies on both sides.
 
     References
@@ -169,19 +169,19 @@ class Augmented(ClassifierMixin, Estimator):
         _refuse_folds_inside(self.model)
         images, labels = check_images(X), _checked_labels(y)
         if len(images) != len(labels):
-            raise InputError(f"Augmented: {len(images)} pictures and {len(labels)} labels; each picture needs one")
+            raise InputError(f"Augmented: {len(images)} images and {len(labels)} labels; each image needs one")
         if sample_weight is not None:
             fit_params |= {_weight_parameter(self.model): _checked_weights(sample_weight, len(images))}
         times = 1 + int(self.copies)
         repeated = {name: _repeated(value, len(images), times) for name, value in fit_params.items()}
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        pictures = with_copies(images, self._change(), int(self.copies), (self.seed_, COPIES))
-        self.model_ = clone(self.model).fit(pictures, np.repeat(labels, times), **repeated)
+        augmented = with_copies(images, self._change(), int(self.copies), (self.seed_, COPIES))
+        self.model_ = clone(self.model).fit(augmented, np.repeat(labels, times), **repeated)
         self.classes_ = getattr(self.model_, "classes_", np.unique(labels))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class of each picture, from all its views.
+        """The class of each image, from all its views.
 
         Parameters
         ----------
@@ -251,22 +251,22 @@ class Augmented(ClassifierMixin, Estimator):
         return values.reshape(-1, 1 + int(self.views), *values.shape[1:]).mean(axis=1)
 
     def _votes(self, X: Any) -> np.ndarray:
-        """How many views of each picture were taken for each class; the picture itself decides where votes are equal."""
+        """How many views of each image were taken for each class; the image itself decides where votes are equal."""
         labels = np.asarray(self.model_.predict(self._viewed(X))).reshape(-1, 1 + int(self.views))
         votes = (labels[..., None] == self.classes_).astype(float)
         return votes.sum(axis=1) + 0.5 * votes[:, 0]
 
 
 def _refuse_folds_inside(model: Any) -> None:
-    """A search or a calibration inside would put copies of one picture on both sides of its own folds."""
+    """A search or a calibration inside would put copies of one image on both sides of its own folds."""
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     for name, value in parameters.items():
         if name.rpartition("__")[2] == "cv" and not (isinstance(value, str) and value == "prefit"):
             owner = parameters[name.removesuffix("__cv")] if "__" in name else model
             kind = type(owner).__name__
             raise InputError(
-                f"Augmented: {kind} inside splits the pictures by itself (its parameter cv), and copies of one "
-                f"picture would lie on both sides. Put it around: {kind}(Augmented(...), ...)."
+                f"Augmented: {kind} inside splits the images by itself (its parameter cv), and copies of one "
+                f"image would lie on both sides. Put it around: {kind}(Augmented(...), ...)."
             )
 
 
@@ -275,7 +275,7 @@ def _checked_labels(y: Any) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise InputError(f"Augmented: labels are one for each picture, of shape (n,); got shape {labels.shape}")
+        raise InputError(f"Augmented: labels are one for each image, of shape (n,); got shape {labels.shape}")
     return labels
 
 
@@ -301,6 +301,6 @@ def _checked_weights(sample_weight: Any, n: int) -> np.ndarray:
 
 
 def _repeated(value: Any, n: int, times: int) -> Any:
-    """A value for each picture becomes one for each copy; anything else stays."""
+    """A value for each image becomes one for each copy; anything else stays."""
     one_for_each = hasattr(value, "__len__") and not isinstance(value, (str, bytes, dict)) and len(value) == n
     return np.repeat(np.asarray(value), times, axis=0) if one_for_each else value

@@ -17,9 +17,9 @@ __all__ = ["CLAHE"]
 
 
 class CLAHE(Preprocessor):
-    """Equalise contrast within tiles of the picture, with a limit on how much noise is raised.
+    """Equalise contrast within tiles of the image, with a limit on how much noise is raised.
 
-    For pictures that are dark in one part and bright in another. Each tile's histogram is cut at the limit and made as even
+    For images that are dark in one part and bright in another. Each tile's histogram is cut at the limit and made as even
     as that allows; between the tiles' centres the gray values are interpolated.
 
     Parameters
@@ -28,14 +28,14 @@ class CLAHE(Preprocessor):
         How steep a tile's curve of gray values may become, as a multiple of the even one's slope; the larger, the more
         contrast and the more noise.
     grid : tuple of (rows, columns), default=(8, 8)
-        How many tiles there are; no more than the picture has rows and columns.
+        How many tiles there are; no more than the image has rows and columns.
 
     Notes
     -----
-    The type is kept. Of colour pictures the luma is equalised and its change added to the three channels, as when Y of
+    The type is kept. Of colour images the luma is equalised and its change added to the three channels, as when Y of
     YCbCr is replaced, but without rounding the colours on the way.
 
-    The curves are found on 8 bits; pictures of 16 bits and floats are changed by the difference, so detail within a step of
+    The curves are found on 8 bits; images of 16 bits and floats are changed by the difference, so detail within a step of
     1/255 stays. OpenCV's own 16-bit form cuts a histogram of 65536 bins at one pixel or more, so in tiles of fewer than
     65536 / `clip_limit` pixels its limit changes nothing. Use :class:`Rescale` first where a scan fills a part of its range.
 

@@ -1,4 +1,4 @@
-"""Changed copies of pictures, each made when it is asked for, from a seed of its own."""
+"""Changed copies of images, each made when it is asked for, from a seed of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Copies", "RandomChange", "with_copies"]
 
 @dataclass(frozen=True)
 class RandomChange:
-    """The limits within which a copy differs from its picture; see Augmented, whose parameters they are."""
+    """The limits within which a copy differs from its image; see Augmented, whose parameters they are."""
 
     flip: str | None = None
     rotate: float = 0.0
@@ -42,7 +42,7 @@ class RandomChange:
         return image
 
     def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
-        """In turn and not drawn, so that one copy is enough to have each picture's mirror image."""
+        """In turn and not drawn, so that one copy is enough to have each image's mirror image."""
         turn = {None: 0, "horizontal": copy % 2, "vertical": 2 * (copy % 2), "both": copy % 4}[self.flip]
         image = image[:, ::-1] if turn & 1 else image
         image = image[::-1] if turn & 2 else image
@@ -76,14 +76,14 @@ class RandomChange:
 
 
 class Copies:
-    """Pictures and their changed copies, one after another: the source behind lazy Images.
+    """Images and their changed copies, one after another: the source behind lazy Images.
 
     Parameters
     ----------
     images : Images
     change : RandomChange
     numbers : array of shape (n_items, 3)
-        Of each item the picture's position, the position that its seed has, and which copy it is; 0 is the picture itself.
+        Of each item the image's position, the position that its seed has, and which copy it is; 0 is the image itself.
     seed : tuple of int
     """
 
@@ -99,18 +99,18 @@ class Copies:
         return image if copy == 0 else self.change(image, copy, np.random.default_rng((*self.seed, place, copy)))
 
     def name(self, position: int) -> str | None:
-        """The path of the picture that the item is a copy of."""
+        """The path of the image that the item is a copy of."""
         return self.images.name(int(self.numbers[position, 0]))
 
     def take(self, rows: np.ndarray) -> Copies:
-        """Some of them, with no more pictures than they need and the same seeds."""
+        """Some of them, with no more images than they need and the same seeds."""
         numbers = self.numbers[rows]
-        pictures, numbers[:, 0] = np.unique(numbers[:, 0], return_inverse=True)
-        return Copies(self.images[pictures], self.change, numbers, self.seed)
+        images, numbers[:, 0] = np.unique(numbers[:, 0], return_inverse=True)
+        return Copies(self.images[images], self.change, numbers, self.seed)
 
 
 def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
-    """Each picture followed by its copies; errors name the picture's place, not the copy's.
+    """Each image followed by its copies; errors name the image's place, not the copy's.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[i
     copies : int
     seed : tuple of int
     alike : bool, default=False
-        Whether copy k is changed in the same way for every picture, so that what is said of a picture does not depend on
-        its place in the batch. By default each picture has seeds of its own.
+        Whether copy k is changed in the same way for every image, so that what is said of an image does not depend on
+        its place in the batch. By default each image has seeds of its own.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Grayscale: colour pictures as their luma."""
+"""Grayscale: colour images as their luma."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["Grayscale"]
 
 
 class Grayscale(Preprocessor):
-    """Replace colour pictures by their luma, 0.299 R + 0.587 G + 0.114 B; gray ones stay as they are.
+    """Replace colour images by their luma, 0.299 R + 0.587 G + 0.114 B; gray ones stay as they are.
 
-    The type is kept. Extractors that work on gray do this by themselves; the step is for pictures that go to something
+    The type is kept. Extractors that work on gray do this by themselves; the step is for images that go to something
     else, and for making a colour extractor blind to colour.
 
     Examples

@@ -1,4 +1,4 @@
-"""NormalizeContrast: every picture, or every place in it, to one mean and one spread."""
+"""NormalizeContrast: every image, or every place in it, to one mean and one spread."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ __all__ = ["NormalizeContrast"]
 
 
 class NormalizeContrast(Preprocessor):
-    """Bring every picture, or every place in it, to one mean and one spread of gray values.
+    """Bring every image, or every place in it, to one mean and one spread of gray values.
 
     The values are shifted and stretched so that their mean is 0.5 and their standard deviation `spread`, and cut off at black
-    and white. Without a `window` this takes away differences of exposure between pictures, which
+    and white. Without a `window` this takes away differences of exposure between images, which
     thresholds on gray values see (SIFT's and AKAZE's contrast threshold, ORB's corners, raw pixels). With one
-    it also takes away shadows within a picture.
+    it also takes away shadows within an image.
 
     Parameters
     ----------
     spread : float, default=0.2
         The standard deviation asked for, where white is 1.
     window : float, optional
-        For local normalisation: the standard deviation, as a share of the picture's shorter side, of the Gaussian under
-        which mean and spread are taken around each pixel; 0.1 suits an object that fills the picture. By default
-        mean and spread are those of the whole picture.
+        For local normalisation: the standard deviation, as a share of the image's shorter side, of the Gaussian under
+        which mean and spread are taken around each pixel; 0.1 suits an object that fills the image. By default
+        mean and spread are those of the whole image.
     floor : float, default=0.02
-        A spread below it is taken for noise and not stretched further. A flat picture, or a flat place, becomes gray.
+        A spread below it is taken for noise and not stretched further. A flat image, or a flat place, becomes gray.
 
     Notes
     -----
@@ -71,7 +71,7 @@ class NormalizeContrast(Preprocessor):
         return as_type(0.5 + (values - mean) * slope, image.dtype)
 
     def _statistics(self, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers for the whole picture, or arrays with a number for each pixel."""
+        """Numbers for the whole image, or arrays with a number for each pixel."""
         if self.window is None:
             return luma.mean(), luma.std()
         sigma = self.window * min(luma.shape)

@@ -1,4 +1,4 @@
-"""Rescale: pictures that use a part of their type's range, spread over all of it."""
+"""Rescale: images that use a part of their type's range, spread over all of it."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ __all__ = ["Rescale"]
 
 
 class Rescale(Preprocessor):
-    """Spread pictures that use a part of their range over all of it.
+    """Spread images that use a part of their range over all of it.
 
     A sensor of 12 bits writes 0 to 4095 into files of 16 bits, whose white is 65535; read as they stand, such scans are
-    nearly black. Where it is known what white is, `max_value` or `bits` says so, and pictures stay comparable with one another.
-    Where it is not, each picture is stretched between two of its own percentiles.
+    nearly black. Where it is known what white is, `max_value` or `bits` says so, and images stay comparable with one another.
+    Where it is not, each image is stretched between two of its own percentiles.
 
     Parameters
     ----------
     max_value : int, optional
-        The value of white, such as 4095. It holds for whole-number pictures whose type can hold it: in a folder that mixes
-        12-bit scans with 8-bit pictures the latter stay as they are, and floats do, too. A larger value in a picture is
+        The value of white, such as 4095. It holds for whole-number images whose type can hold it: in a folder that mixes
+        12-bit scans with 8-bit images the latter stay as they are, and floats do, too. A larger value in an image is
         an error, since white was then something else.
     bits : int, optional
         The same as ``max_value=2**bits - 1``. Give one of the two, or none.
     percentiles : tuple of (low, high), default=(0, 100)
-        Used where white is not declared: the value that `low` percent of a picture's numbers do not pass becomes black,
+        Used where white is not declared: the value that `low` percent of an image's numbers do not pass becomes black,
         that of `high` percent white, and what lies outside is cut off. (0.5, 99.5) ignores dust and hot pixels. All
-        channels share one stretch, so that colours keep their hue. A flat picture stays as it is.
+        channels share one stretch, so that colours keep their hue. A flat image stays as it is.
 
     Notes
     -----
-    The type is kept. ``Rescale()`` without a declared white makes a dim picture as bright as any other, and a
+    The type is kept. ``Rescale()`` without a declared white makes a dim image as bright as any other, and a
     blank one with noise into noise; declare white where you know it.
 
     Examples
@@ -87,7 +87,7 @@ def _declared(image: np.ndarray, white: int) -> np.ndarray:
         return image
     if image.max() > white:
         raise UnsupportedImageError(
-            f"Rescale: white was said to be {white}; found {image.max()} in a picture of {image.dtype}. "
+            f"Rescale: white was said to be {white}; found {image.max()} in an image of {image.dtype}. "
             f"Give the largest value that is possible: bits={int(image.max()).bit_length()} holds this one."
         )
     top = np.iinfo(image.dtype).max

@@ -1,4 +1,4 @@
-"""Unflatten: rows of numbers, as scikit-learn keeps small pictures, back to pictures."""
+"""Unflatten: rows of numbers, as scikit-learn keeps small images, back to images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Unflatten"]
 
 
 class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
-    """Turn flattened pictures, one in each row of a 2-D array or table, back into pictures.
+    """Turn flattened images, one in each row of a 2-D array or table, back into images.
 
     A pipeline that starts with it takes what ``fetch_openml`` or ``load_digits`` give. What the numbers mean is settled
     as everywhere else: uint8 is value/255, uint16 value/65535, floats lie in [0, 1]; other whole numbers are taken for
@@ -29,13 +29,13 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
     Parameters
     ----------
     shape : tuple of (height, width), (height, width, 3) or (3, height, width)
-        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. With 3 in front,
-        and not at the end, a row stores all of red, then green, then blue, as those of CIFAR-10 do; the pictures have their
+        The shape of each image; one of height and width may be -1, for what the length of a row leaves. With 3 in front,
+        and not at the end, a row stores all of red, then green, then blue, as those of CIFAR-10 do; the images have their
         colours last.
     max_value : float, optional
         The value of white: 255 for bytes kept as floats, as ``fetch_openml`` gives them, 16 for scikit-learn's digits. The
-        pictures then are float32, the values divided by it; but rows of nothing but whole numbers with 255 for white are
-        bytes, and become the same uint8 pictures that the bytes themselves would.
+        images then are float32, the values divided by it; but rows of nothing but whole numbers with 255 for white are
+        bytes, and become the same uint8 images that the bytes themselves would.
 
     Attributes
     ----------
@@ -67,7 +67,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         ----------
         X : array or table of shape (n_images, height * width) or (n_images, 3 * height * width)
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each picture is checked.
+            Nothing is learned from labels; that there is one for each image is checked.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         return self
 
     def transform(self, X: Any) -> Images:
-        """See the rows as pictures; the index of a pandas table is kept.
+        """See the rows as images; the index of a pandas table is kept.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
     def _rows(self, X: Any, *, reset: bool) -> Rows:
         self._check_parameters()
-        _refuse_pictures(X)
+        _refuse_images(X)
         checks = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": int(reset)}
         if reset or hasattr(self, "n_features_in_"):
             rows = validate_data(self, X, reset=reset, **checks)
@@ -131,7 +131,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
 
 class Rows:
-    """Pictures kept as rows of one array; a row becomes a picture when it is asked for."""
+    """Images kept as rows of one array; a row becomes an image when it is asked for."""
 
     def __init__(self, values: np.ndarray, shape: tuple[int, ...], max_value: float | None, colours_first: bool):
         self.values, self.shape_of_one, self.max_value, self.colours_first = values, shape, max_value, colours_first
@@ -153,14 +153,14 @@ class Rows:
         return Rows(self.values[rows], self.shape_of_one, self.max_value, self.colours_first)
 
 
-def _refuse_pictures(X: Any) -> None:
+def _refuse_images(X: Any) -> None:
     if isinstance(X, Images) or getattr(X, "holds_images", False) or (isinstance(X, np.ndarray) and X.ndim in (3, 4)):
         raise InputError(
             f"Unflatten takes rows, an array of shape (n_images, n_values); got {type(X).__name__} of shape {X.shape}, "
-            "which are pictures already. Leave this step out."
+            "which are images already. Leave this step out."
         )
     if isinstance(X, dict) and "data" in X:
-        raise InputError("Unflatten takes rows, an array or a table; got the whole data set. Give its rows: dataset.data.")
+        raise InputError("Unflatten takes rows, an array or a table; got the whole dataset. Give its rows: dataset.data.")
 
 
 def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
@@ -170,7 +170,7 @@ def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
     if not fits:
         needed = f"a multiple of {known}" if -1 in shape else str(known)
         raise InputError(
-            f"Unflatten: pictures of shape {shape} have {needed} values; the rows have {found}. "
+            f"Unflatten: images of shape {shape} have {needed} values; the rows have {found}. "
             f"{_guess(found)}A column that is no pixel, such as the label, must be dropped before."
         )
     return tuple(found // known if side == -1 else side for side in shape)
@@ -213,7 +213,7 @@ def _refuse_range(rows: np.ndarray, low: Any, high: Any, max_value: float | None
     row = int(np.argmax((rows == (low if low < 0 else high)).any(axis=1)))
     if low < 0:
         rule = "Negative values in data, where pixels are 0 or more"
-        way_out = "Rows that were standardised are no pictures any more; give them unscaled."
+        way_out = "Rows that were standardised are no images any more; give them unscaled."
     elif max_value is not None:
         rule, way_out = f"max_value={max_value:g} was said to be white", "Give the largest value that is possible."
     else:

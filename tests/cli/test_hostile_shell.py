@@ -70,7 +70,7 @@ WRONG = {
     "predict image.png image.png": "'image.png': .*no model",
     "predict empty image.png": "'empty': a folder; a model is one file",
     "predict good.model empty": "there is no image in 'empty'",
-    "predict good.model nowhere.png": "'nowhere.png': there is no such file",
+    "predict good.model nowhere.png": "'nowhere.png': no such file",
     "predict good.model image.png --top 0": "--top: a count is a whole number, 1 or more; got 0",
     "predict good.model image.png --min-confidence high": "--min-confidence: it lies between 0 and 1, such as 0.2; got high",
     "encode good.model empty --out codes.npy": "there is no image in 'empty'",

@@ -78,7 +78,7 @@ def test_damaged_files_are_left_out_with_their_labels(tmp_path, kind, n_jobs):
     assert [failure.index for failure in folder.dropped] == sorted(BAD)
     assert [failure.item for failure in folder.dropped] == [ImageFolder(path).paths[place] for place in sorted(BAD)]
     reasons = [failure.reason for failure in folder.dropped]
-    for reason, word in zip(reasons, ("zero bytes", "no picture format", "damaged or cut off"), strict=True):
+    for reason, word in zip(reasons, ("zero bytes", "unsupported image format", "damaged or truncated"), strict=True):
         assert word in reason
     copy = pickle.loads(pickle.dumps(folder))
     assert copy.paths == folder.paths
@@ -161,7 +161,7 @@ def test_images_are_forgotten_once_they_have_been_decoded(tmp_path):
     assert peak < 5 * 600_000, "thirty have 18 million bytes"
 
 
-DROP = r'would leave its label behind\. featrec\.datasets\.ImageFolder\(path, on_error="drop"\) leaves damaged files out'
+DROP = r'would leave its label behind\. featrec\.datasets\.ImageFolder\(path, on_error="drop"\) leaves out damaged files'
 
 
 @pytest.mark.parametrize("extractor", [HOG(), TinyImage(), ColorHistogram(), SIFT(), DenseSIFT(), Patches()], ids=str)
@@ -182,7 +182,7 @@ def test_recipes_refuse_to_drop_before_anything_is_fitted(recipe):
 
 def test_the_error_on_a_damaged_file_names_both_ways_to_go_on(tmp_path):
     folder = ImageFolder(write(tmp_path, files()))
-    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To go on without it: ") as caught:
+    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To continue without it: ") as caught:
         TinyImage().fit(folder).transform(folder)
     assert 'ImageFolder(path, on_error="drop"), or on_error="empty" of an extractor or recipe.' in str(caught.value)
     assert "on_error" not in caught.value.reason

@@ -81,7 +81,7 @@ def test_a_file_that_is_cut_off_for_good_is_resumed_by_the_next_call(site, tiny,
     site.deeds = [("cut", 70_000), ("cut", 0)]
     with pytest.raises(
         DatasetError,
-        match=r"first.bin of the data set 'tiny' cannot be fetched: 127.0.0.1:\d+ breaks off .* after 70,000 of 200,000 bytes"
+        match=r"first.bin of the dataset 'tiny' cannot be fetched: 127.0.0.1:\d+ breaks off .* after 70,000 of 200,000 bytes"
         r"\. A second call goes on .* by hand; expected: tiny-set/ with first.bin, second.bin\. .* https://example.org/tiny",
     ):
         fetch(tiny, tmp_path)

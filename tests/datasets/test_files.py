@@ -80,15 +80,15 @@ def test_fashion_mnist(fashion, pixels):
 
 
 @pytest.mark.parametrize("targets", [np.arange(6), np.array([0, 1, 2, 3, 4, 5, 10])], ids=["too few", "too large"])
-def test_labels_that_do_not_belong_to_the_pictures(fashion, targets):
+def test_labels_that_do_not_belong_to_the_images(fashion, targets):
     put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
-    with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 pictures, {len(targets)} labels"):
+    with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 images, {len(targets)} labels"):
         load_dataset("fashion-mnist", data_home=fashion.parent)
 
 
 @pytest.fixture
 def cifar(tmp_path):
-    """Each file holds one picture of each of two classes; red counts the file, green the row, blue the column."""
+    """Each file holds one image of each of two classes; red counts the file, green the row, blue the column."""
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
     (folder / NAMES).write_text("plane\ncar\n\n")
@@ -120,7 +120,7 @@ def test_damaged_cifar10(cifar):
 
 @pytest.fixture
 def cifar100(tmp_path):
-    """Two pictures to train on and one to test on: a coarse label, a fine label, and the channels."""
+    """Two images to train on and one to test on: a coarse label, a fine label, and the channels."""
     folder = tmp_path / "cifar-100-binary"
     folder.mkdir()
     (folder / "coarse_label_names.txt").write_text("fish\nflowers\n")
@@ -145,7 +145,7 @@ def test_the_groups_of_cifar100(cifar100):
     assert train.labels.tolist() == ["fish", "flowers"]
     assert test.labels.tolist() == ["fish"]
     assert train.classes == ["fish", "flowers"]
-    with pytest.raises(InputError, match="labels of the data set 'cifar100' must be 'coarse' or 'fine'; got 'both'"):
+    with pytest.raises(InputError, match="labels of the dataset 'cifar100' must be 'coarse' or 'fine'; got 'both'"):
         load_dataset("cifar100", data_home=cifar100.parent, labels="both")
 
 

@@ -113,7 +113,7 @@ def test_devices_and_pipes_are_skipped(tmp_path):
     assert relative(folder, folder.skipped) == ["a/pipe.png", "a/zero.png"]
 
 
-def test_a_link_to_a_picture_is_followed_and_a_broken_one_is_an_error_when_read(tmp_path):
+def test_a_link_to_an_image_is_followed_and_a_broken_one_is_an_error_when_read(tmp_path):
     put(tmp_path, "a/1.png")
     (tmp_path / "a" / "2.png").symlink_to(tmp_path / "a" / "1.png")
     (tmp_path / "a" / "3.png").symlink_to(tmp_path / "a" / "nowhere.png")
@@ -166,7 +166,7 @@ def test_names_that_differ_only_in_case_are_kept_apart(tmp_path):
     folder = ImageFolder(tmp_path)
     assert folder.classes == ["Cat", "cat"]
     assert relative(folder) == ["Cat/a.png", "cat/A.png", "cat/a.png"]
-    assert [int(picture[0, 0]) for picture in folder] == [2, 0, 1]
+    assert [int(image[0, 0]) for image in folder] == [2, 0, 1]
 
 
 def test_labels_are_composed_and_paths_as_they_are(tmp_path):
@@ -195,7 +195,7 @@ def test_a_class_whose_name_is_no_text(tmp_path):
         ImageFolder(tmp_path)
 
 
-def test_a_picture_whose_name_is_no_text(tmp_path):
+def test_an_image_whose_name_is_no_text(tmp_path):
     put(tmp_path, os.fsdecode(b"a/caf\xe9.png"))
     folder = pickle.loads(pickle.dumps(ImageFolder(tmp_path)))
     assert os.fsencode(folder.paths[0]).endswith(b"caf\xe9.png")
@@ -248,7 +248,7 @@ NAMES = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=("C
 @settings(max_examples=40)
 @given(st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=8, unique=True))
 def test_any_names(tmp_path_factory, names):
-    """Whatever the names, each picture is taken or listed as skipped, or the folder is refused; none gets lost."""
+    """Whatever the names, each image is taken or listed as skipped, or the folder is refused; none gets lost."""
     root = tmp_path_factory.mktemp("names")
     written = set()
     for place, name in names:

@@ -70,17 +70,17 @@ def test_what_cannot_be_confirmed_is_not_offered(home, download):
 
 
 def test_download_must_be_yes_or_no():
-    with pytest.raises(InputError, match="download of the data set 'mnist' must be True or False; got 'yes'"):
+    with pytest.raises(InputError, match="download of the dataset 'mnist' must be True or False; got 'yes'"):
         load_dataset("mnist", download="yes")
 
 
 def test_data_home_must_be_a_path():
-    with pytest.raises(InputError, match="data_home of the data set 'mnist' must be a path or None; got 5"):
+    with pytest.raises(InputError, match="data_home of the dataset 'mnist' must be a path or None; got 5"):
         load_dataset("mnist", data_home=5)
 
 
 def test_a_set_is_fetched_and_loaded(site, tmp_path, rng):
-    """From the empty folder to pictures; the second call asks for nothing."""
+    """From the empty folder to images; the second call asks for nothing."""
     kinds = {"images-idx3": rng.integers(0, 256, (5, 28, 28)), "labels-idx1": rng.integers(0, 10, 5)}
     files = []
     for name in MNIST.content:

@@ -68,14 +68,14 @@ def test_each_half_can_be_sent_to_another_process(dataset):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_same_call_gives_the_same_pictures(name):
+def test_the_same_call_gives_the_same_images(name):
     for first, second in zip(load_dataset(name, **SMALL[name]), load_dataset(name, **SMALL[name]), strict=True):
         assert np.array_equal(np.asarray(first), np.asarray(second))
         assert first.labels.tolist() == second.labels.tolist()
 
 
 @pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
-def test_another_seed_gives_other_pictures(name):
+def test_another_seed_gives_other_images(name):
     first, second = (load_dataset(name, **SMALL[name], random_state=seed).train for seed in (0, 1))
     assert not np.array_equal(np.asarray(first), np.asarray(second))
 
@@ -93,17 +93,17 @@ def test_a_seed_drawn_elsewhere(random_state):
 
 
 def test_how_it_reads():
-    assert repr(load_dataset("faces")) == "Dataset('faces': 100 + 100 pictures, 2 classes)"
+    assert repr(load_dataset("faces")) == "Dataset('faces': 100 + 100 images, 2 classes)"
 
 
 def test_an_unknown_name():
     with pytest.raises(
-        DatasetError, match=r"no data set 'Digit'; did you mean 'digits'\? The names are caltech101, .*ImageFolder"
+        DatasetError, match=r"no dataset 'Digit'; did you mean 'digits'\? The names are caltech101, .*ImageFolder"
     ):
         load_dataset("Digit")
-    with pytest.raises(DatasetError, match=r"no data set 'quux'\. The names are"):
+    with pytest.raises(DatasetError, match=r"no dataset 'quux'\. The names are"):
         load_dataset("quux")
-    with pytest.raises(DatasetError, match=r"no data set \['digits'\]"):
+    with pytest.raises(DatasetError, match=r"no dataset \['digits'\]"):
         load_dataset(["digits"])
 
 

@@ -20,7 +20,7 @@ from featrec.exceptions import DatasetError, ImageError, InputError, MissingImag
 
 @pytest.fixture
 def root(tmp_path):
-    """Pictures 0 to 4, each as bright as its number."""
+    """Images 0 to 4, each as bright as its number."""
     (tmp_path / "pictures").mkdir()
     for value in range(5):
         Image.fromarray(np.full((4, 6), value, np.uint8)).save(tmp_path / "pictures" / f"{value}.png")
@@ -51,7 +51,7 @@ def test_rows_in_their_order(root):
             "pictures/1.png",
             "pictures/2.png",
         ]
-        assert [int(picture[0, 0]) for picture in folder] == [3, 1, 2]
+        assert [int(image[0, 0]) for image in folder] == [3, 1, 2]
         assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
         assert list(folder.metadata) == ["person"]
         assert folder.skipped == []
@@ -138,9 +138,9 @@ def test_labels_are_composed_and_trimmed(root):
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("pictures/1.png,", r"line 3 of the manifest '.*table\.csv': label '' is empty; give the picture's label"),
+        ("pictures/1.png,", r"line 3 of the manifest '.*table\.csv': label '' is empty; give the image's label"),
         ("pictures/1.png,  ", r"line 3 .*: label '.*' is empty"),
-        (",smile", r"line 3 .*: path '' is empty; give the picture's path"),
+        (",smile", r"line 3 .*: path '' is empty; give the image's path"),
         ("pictures/3.png,smile", r"line 3 .*: path 'pictures/3\.png' stands in line 2 already; keep one of the two"),
         ("pictures/../pictures/3.png,frown", r"line 3 .*: path '.*' stands in line 2 already"),
         ("pictures/9.png,smile", r"line 3 .*: path 'pictures/9\.png' names no file; paths start at"),
@@ -163,7 +163,7 @@ def test_rows_that_are_refused(root, row, message):
         ImageFolder(write(root, "path,label", "pictures/3.png,smile", row))
 
 
-def test_several_missing_pictures_are_counted(root):
+def test_several_missing_images_are_counted(root):
     with pytest.raises(DatasetError, match=r"line 3 .*'x\.png' names no file \(and of 1 more rows\)"):
         ImageFolder(write(root, "path,label", "pictures/3.png,smile", "x.png,smile", "y.png,frown"))
 
@@ -199,14 +199,12 @@ def test_no_table(root):
         ImageFolder.from_manifest(root / "nowhere.csv")
     with pytest.raises(DatasetError, match="there is no folder"):
         ImageFolder(root / "nowhere.csv")
-    with pytest.raises(
-        DatasetError, match=r"is a manifest, which has no folders; .*pictures\.column\(\"split\"\) == \"train\""
-    ):
+    with pytest.raises(DatasetError, match=r"is a manifest, which has no folders; .*images\.column\(\"split\"\) == \"train\""):
         ImageFolder.split(write(root, *ROWS))
     assert not ImageFolder.is_split(root / "table.csv")
 
 
-def test_a_picture_that_changed_or_is_gone(root):
+def test_an_image_that_changed_or_is_gone(root):
     folder = ImageFolder(write(root, *ROWS))
     (root / "pictures" / "3.png").write_bytes(b"other")
     (root / "pictures" / "1.png").unlink()
@@ -221,7 +219,7 @@ def test_names_that_differ_only_in_case(root):
     (root / "pictures" / "a.png").write_bytes((root / "pictures" / "2.png").read_bytes())
     folder = ImageFolder(write(root, "path,label", "pictures/A.PNG,x", "pictures/a.png,X"))
     assert folder.classes == ["X", "x"]
-    assert [int(picture[0, 0]) for picture in folder] in ([1, 2], [2, 2])
+    assert [int(image[0, 0]) for image in folder] in ([1, 2], [2, 2])
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)

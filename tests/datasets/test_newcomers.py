@@ -112,5 +112,5 @@ def test_a_folder_where_images_are_expected_is_sent_to_image_folder(tmp_path, na
     for given in (path, str(path)):
         with pytest.raises(InputError, match=refusal):
             check_images(given)
-    with pytest.raises(InputError, match=r"one picture \(str\)\. Put it into a list"):
+    with pytest.raises(InputError, match=r"one image \(str\)\. Use a list"):
         check_images("nowhere\0.jpg")

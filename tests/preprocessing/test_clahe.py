@@ -42,7 +42,7 @@ def test_equal_channels_stay_equal():
 
 
 def test_the_limit_counts_for_16_bits_too():
-    """OpenCV's own 16-bit form gives the same for both limits on pictures of this size."""
+    """OpenCV's own 16-bit form gives the same for both limits on images of this size."""
     deep = SCENE.astype(np.uint16) * 257
     low, high = (np.abs(np.diff(CLAHE(limit).apply(deep).astype(float))).mean() for limit in (1.0, 8.0))
     assert high > 1.5 * low

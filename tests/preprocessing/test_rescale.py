@@ -15,7 +15,7 @@ def test_declared_white_becomes_white(rng, step):
     assert changed.max() == 65535
 
 
-def test_declared_white_of_8_bit_pictures():
+def test_declared_white_of_8_bit_images():
     image = np.array([[0, 21, 63]], np.uint8)
     assert Rescale(bits=6).apply(image).tolist() == [[0, 85, 255]]
 
@@ -56,7 +56,7 @@ def test_few_bright_pixels_on_black_are_kept():
     assert changed.sum() == 65535
 
 
-def test_a_flat_picture_is_returned_itself():
+def test_a_flat_image_is_returned_itself():
     image = np.full((4, 4), 7, np.uint8)
     assert Rescale().apply(image) is image
 
