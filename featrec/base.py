@@ -193,7 +193,7 @@ def check_bags(X: Any, *, stage: str) -> Bags:
     for position, item in enumerate(items):
         if not isinstance(item, Bag):
             raise InputError(
-                f"{stage} expects Bags; item {position} is {_kind(item)}. Images need an extractor first  "
+                f"{stage} expects Bags; item {position} is {_kind(item)}. Images need an extractor first "
                 "(make_pipeline(DenseSIFT(), ...)); wrap precomputed descriptors as Bag(array)."
             )
     return Bags(items)

@@ -1,4 +1,4 @@
-"""Where images come from: folders of one's own, and datasets by name."""
+"""Datasets: your own folders of images, and datasets by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dataset: a training and a test half, with where they come from."""
+"""Dataset: a training set and a test set, with their source and licence."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Dataset:
     train, test : sequence of images
         Each has ``labels`` and ``classes``, and is sliced like an array of shape (n,).
     license : str
-        On what terms the images may be used.
+        Terms of use of the images.
     citation : str
-        Whom to name.
+        The publication to cite.
     description : str
-        What the images show and how they are split.
+        Content of the images, and how they are split.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The set "digits": scikit-learn's small handwritten digits."""
+"""The dataset "digits": scikit-learn's small handwritten digits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from featrec.datasets._options import seeded
 __all__ = ["load_digits"]
 
 DESCRIPTION = (
-    "1,797 handwritten digits of 8×8 pixels, the test part of a set of the UCI repository, as scikit-learn ships them; the "
-    "original counts from 0 to 16 are spread over 0 to 255. Two thirds of each class are drawn to train on, the rest is to "
-    "test on. Who wrote which digit is not recorded, so that both halves hold digits of the same hands. The "
+    "1,797 handwritten digits of 8×8 pixels, the test part of a UCI dataset, as shipped with scikit-learn; the "
+    "original values from 0 to 16 are scaled to 0 to 255. Two thirds of each class are drawn for training, the rest is for "
+    "testing. The writers are not recorded, so both parts contain digits of the same writers. The "
     "images are too small for keypoints and for dense SIFT."
 )
 CITATION = (
@@ -23,7 +23,7 @@ CITATION = (
 
 
 def load_digits(*, random_state: int = 0) -> Dataset:
-    """The digits, split by the seed."""
+    """The digits, split randomly."""
     from sklearn.datasets import load_digits as shipped
     from sklearn.model_selection import train_test_split
 

@@ -1,4 +1,4 @@
-"""What every sequence of labelled images shares, wherever its images are kept."""
+"""Base of all sequences of labelled images."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["LabeledSequence"]
 class LabeledSequence:
     """Images with labels, indexed and sliced like an array of shape (n,).
 
-    A part is a view: it shares the store and knows its rows. A subclass says how one stored item becomes an image.
+    A slice is a view: it shares the store and has its own rows. Subclasses implement how a stored item becomes an image.
 
     Parameters
     ----------
     store : array or list
-        One item for each image, at least.
+        At least one item for each image.
     labels : array of str of shape (n,)
     classes : list of str
-        All classes of the set; a part keeps them.
+        All classes; a slice keeps them.
     """
 
     holds_images = True
@@ -31,7 +31,7 @@ class LabeledSequence:
     def __init__(self, store: np.ndarray | Sequence, labels: np.ndarray, classes: Sequence[str]):
         self._store = store
         self._rows = np.arange(len(labels))
-        self._positions = self._rows  # in the whole, of which this may be a part; another process gets none but the part
+        self._positions = self._rows  # positions in the original sequence; pickles contain only the slice
         self.labels = labels
         self.classes = list(classes)
 
@@ -52,14 +52,14 @@ class LabeledSequence:
         return (self[position] for position in range(len(self)))
 
     def __getstate__(self) -> dict:
-        """A part that goes to another process takes only its own items along."""
+        """Pickle a subset with only its own items."""
         state = self.__dict__.copy()
         if len(self._rows) != len(self._store):
             state |= {"_store": _chosen(self._store, self._rows), "_rows": np.arange(len(self._rows))}
         return state
 
     def take(self, rows: np.ndarray) -> Self:
-        """The images at some positions, as a view.
+        """The images at the given positions, as a view.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class LabeledSequence:
         Returns
         -------
         sequence
-            Of the same kind; nothing is decoded or copied.
+            A sequence of the same class; nothing is decoded or copied.
         """
         part = type(self).__new__(type(self))
         part.__dict__.update(self.__dict__)

@@ -96,7 +96,7 @@ def test_a_manifest_keeps_its_columns_and_loses_missing_files_too(tmp_path):
     path = as_manifest(tmp_path, files({7: b""}))
     (tmp_path / "below/cat/01.png").unlink()
     (tmp_path / "below/owl/13.png").unlink()
-    with pytest.raises(DatasetError, match=r"line 3 .*names no file \(and of 1 more rows\)"):
+    with pytest.raises(DatasetError, match=r"line 3 .*does not exist \(and of 1 more rows\)"):
         ImageFolder(path)
     for read in (ImageFolder, ImageFolder.from_manifest):
         folder = dropping(read, path)
@@ -120,21 +120,23 @@ def test_what_was_dropped_is_in_no_part(tmp_path):
 
 def test_a_class_that_is_gone_is_told(tmp_path):
     write(tmp_path, files(dict.fromkeys(range(5, 10), b"")))
-    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; of the classes \['dog'\] none is left"):
+    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; no images are left of the classes \['dog'\]"):
         folder = ImageFolder(tmp_path, on_error="drop")
     assert set(folder.labels.tolist()) == {"cat", "owl"}
 
 
 def test_a_folder_of_damaged_files_alone_is_an_error(tmp_path):
     write(tmp_path, files(dict.fromkeys(range(15), b"")))
-    with pytest.raises(DatasetError, match=r"none of the 15 images of '.*' can be read; the first: '.*00\.png': zero bytes"):
+    with pytest.raises(
+        DatasetError, match=r"none of the 15 images of '.*' can be read; the first error: '.*00\.png': zero bytes"
+    ):
         ImageFolder(tmp_path, on_error="drop")
 
 
 @pytest.mark.parametrize("read", [ImageFolder, ImageFolder.from_manifest, ImageFolder.split])
 @pytest.mark.parametrize(("word", "message"), [
-    ("empty", 'on_error="empty" is for extractors and recipes.*an ImageFolder takes "raise", or "drop"'),
-    ("skip", 'on_error of an ImageFolder is "raise" or "drop"; got \'skip\''),
+    ("empty", 'on_error="empty" is for extractors and recipes.*ImageFolder accepts "raise", or "drop"'),
+    ("skip", 'on_error of ImageFolder must be "raise" or "drop"; got \'skip\''),
 ])  # fmt: skip
 def test_other_words_are_refused_before_the_folder_is_listed(read, word, message):
     with pytest.raises(InputError, match=message):

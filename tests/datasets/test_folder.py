@@ -121,9 +121,9 @@ def test_it_is_a_batch_of_images(folder):
 
 
 def test_it_is_no_array(folder):
-    with pytest.raises(InputError, match=r"read image by image and is no array.*folder\.paths"):
+    with pytest.raises(InputError, match=r"read image by image and cannot become one array.*folder\.paths"):
         np.asarray(folder)
-    with pytest.raises(InputError, match="no array"):
+    with pytest.raises(InputError, match="cannot become one array"):
         pd.Series(folder)
 
 
@@ -153,9 +153,9 @@ def test_the_number_of_images_is_told(folder):
 @pytest.mark.parametrize(
     "names, message",
     [
-        ([], "holds no class folders. A folder of images is laid out as class/image.jpg"),
-        (["1.png", "2.jpg"], "holds no class folders; 2 images lie in it directly"),
-        (["train/a/1.png", "test/a/1.png"], r"\['test', 'train'\], which are no classes.*ImageFolder.split\(path\) reads them"),
+        ([], "contains no class folders. The layout of a folder of images is class/image.jpg"),
+        (["1.png", "2.jpg"], "contains no class folders; it contains 2 images directly"),
+        (["train/a/1.png", "test/a/1.png"], r"\['test', 'train'\], which are parts of a split.*ImageFolder\.split\(path\)"),
     ],
 )
 def test_folders_without_classes(tmp_path, names, message):
@@ -166,7 +166,7 @@ def test_folders_without_classes(tmp_path, names, message):
 def test_a_class_without_images(tmp_path):
     put(tmp_path, "a/1.png")
     (tmp_path / "b").mkdir()
-    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' hold no image.*Remove them"):
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' contain no image.*Remove them"):
         ImageFolder(tmp_path)
 
 
@@ -196,7 +196,7 @@ def test_split_by_other_names(tmp_path):
 
 def test_split_with_classes_that_nothing_was_learned_of(tmp_path):
     put(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/3.png", "test/B/4.png")
-    with pytest.raises(DatasetError, match=r"has the classes \['B'\] \(and lacks \['b'\]\).*Rename them alike"):
+    with pytest.raises(DatasetError, match=r"has the classes \['B'\] \(and lacks \['b'\]\).*Use the same names"):
         ImageFolder.split(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_another_seed_gives_other_images(name):
 
 @pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
 def test_a_seed_that_is_none(name):
-    with pytest.raises(InputError, match="random_state must be an integer from 0 up, a RandomState or None; got -1"):
+    with pytest.raises(InputError, match="random_state must be a non-negative integer, a RandomState or None; got -1"):
         load_dataset(name, random_state=-1)
 
 
@@ -98,21 +98,21 @@ def test_how_it_reads():
 
 def test_an_unknown_name():
     with pytest.raises(
-        DatasetError, match=r"no dataset 'Digit'; did you mean 'digits'\? The names are caltech101, .*ImageFolder"
+        DatasetError, match=r"no dataset 'Digit'; did you mean 'digits'\? The available datasets are caltech101, .*ImageFolder"
     ):
         load_dataset("Digit")
-    with pytest.raises(DatasetError, match=r"no dataset 'quux'\. The names are"):
+    with pytest.raises(DatasetError, match=r"no dataset 'quux'\. The available datasets are"):
         load_dataset("quux")
     with pytest.raises(DatasetError, match=r"no dataset \['digits'\]"):
         load_dataset(["digits"])
 
 
 def test_an_unknown_option():
-    with pytest.raises(InputError, match="'textures' has no option colour; it takes n_train, n_test, random_state"):
+    with pytest.raises(InputError, match="'textures' has no option colour; its options are n_train, n_test, random_state"):
         load_dataset("textures", colour=1)
-    with pytest.raises(InputError, match="'faces' has no option seed; it takes none"):
+    with pytest.raises(InputError, match="'faces' has no option seed; it has no options"):
         load_dataset("faces", seed=1)
-    with pytest.raises(InputError, match=r"'mnist' has no option _published; it takes data_home, download$"):
+    with pytest.raises(InputError, match=r"'mnist' has no option _published; its options are data_home, download$"):
         load_dataset("mnist", _published=None)
 
 
@@ -120,11 +120,11 @@ def test_an_unknown_option():
 def test_a_large_set_that_is_not_there(name, monkeypatch, tmp_path):
     monkeypatch.delenv("FEATREC_DATA", raising=False)
     with pytest.raises(
-        DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=... names; neither is set; expected: .*https://"
+        DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=..., but neither is set; expected: .*https://"
     ):
         load_dataset(name)
-    with pytest.raises(DatasetError, match=rf"{name}' is not complete in '{tmp_path}.*: no .*expected: .*https://"):
+    with pytest.raises(DatasetError, match=rf"{name}' is incomplete in '{tmp_path}.*: no .*expected: .*https://"):
         load_dataset(name, data_home=tmp_path)
     monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
-    with pytest.raises(DatasetError, match=f"is not complete in '{tmp_path}"):
+    with pytest.raises(DatasetError, match=f"is incomplete in '{tmp_path}"):
         load_dataset(name)

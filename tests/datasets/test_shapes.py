@@ -104,8 +104,8 @@ def test_the_hue_tells_the_kind_as_far_as_asked(color, least, most):
         ({"noise": 1.5}, r"noise of the dataset 'shapes' must be a number from 0 \(none\) to 1; got 1.5"),
         ({"clutter": "much"}, "clutter .* must be a number .*got 'much'"),
         ({"light": float("nan")}, "light .* must be a number .*got nan"),
-        ({"size": 8}, "size of the dataset 'shapes' must be an integer from 16 up; got 8"),
-        ({"n_test": 2.0}, "n_test .* must be an integer from 1 up; got 2.0"),
+        ({"size": 8}, "size of the dataset 'shapes' must be an integer of at least 16; got 8"),
+        ({"n_test": 2.0}, "n_test .* must be an integer of at least 1; got 2.0"),
     ],
 )
 def test_options_out_of_range(options, message):

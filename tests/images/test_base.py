@@ -121,7 +121,9 @@ def test_unequal_codes_name_the_image(images):
     images[40] = images[40][:, :5]
     for n_jobs in (1, 2):
         with pytest.raises(
-            ImageError, match=r"image 40: Columns gives 5 numbers for this image and 9 for the previous ones.*Put Resize\(\(height, width\)\)"
+            ImageError,
+            match=r"image 40: Columns gives 5 numbers for this image and 9 for the previous ones.*Put "
+            r"Resize\(\(height, width\)\)",
         ):
             Columns(n_jobs).transform(images)
 

@@ -482,7 +482,7 @@ def test_many_processes_that_write_little_make_room_too(rng, cache, monkeypatch)
 
 def test_a_description_over_the_cap_is_not_kept(images, tmp_path):
     cache = DescriptorCache(tmp_path / "cache", max_bytes=100)
-    with pytest.warns(FeatrecWarning, match=r"over max_bytes=100\. Images .* Told once") as caught:
+    with pytest.warns(FeatrecWarning, match=r"over max_bytes=100\. Images .* This warning is shown once") as caught:
         TinyImage(cache=cache).transform(images)
     assert len(caught) == 1
     assert cache.info().entries == 0

@@ -395,7 +395,9 @@ def _bomb(width, height):
 
 def test_the_limit_counts_before_anything_is_decoded():
     with pytest.raises(
-        TooManyPixelsError, match=r"60000×60000 = 3,600,000,000 pixels, more than the limit of 100,000,000; raise the limit with read_image"
+        TooManyPixelsError,
+        match=r"60000×60000 = 3,600,000,000 pixels, more than the limit of 100,000,000; raise "
+        r"the limit with read_image",
     ):
         read_image(_bomb(60000, 60000))
     with pytest.raises(TruncatedImageError, match="damaged or truncated"):

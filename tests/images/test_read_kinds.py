@@ -192,7 +192,9 @@ def test_bmp_packed_by_run_lengths():
     assert read_image(data).tolist() == [[6, 0, 0, 0, 0], [7] * 5]
     large = data[:18] + struct.pack("<ii", 2500, 1700) + data[26:]
     with pytest.raises(
-        TooManyPixelsError, match=r"2500×1700 = 4,250,000 pixels, more than the limit of 2,000,000 for a run-length encoded BMP.* save it as PNG"
+        TooManyPixelsError,
+        match=r"2500×1700 = 4,250,000 pixels, more than the limit of 2,000,000 for a run-length "
+        r"encoded BMP.* save it as PNG",
     ):
         read_image(large)
 

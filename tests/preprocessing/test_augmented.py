@@ -279,7 +279,7 @@ def test_no_seed_gives_other_copies_and_steady_views(digits):
     ids=["search", "calibration"],
 )
 def test_folds_inside_are_refused(digits, inside):
-    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Put it around"):
+    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Use"):
         Augmented(inside).fit(digits, digits.labels)
 
 
@@ -291,12 +291,12 @@ def test_a_frozen_model_is_used_as_it_is_and_seen_from_several_views(digits):
 
 
 def test_unequal_lengths_are_refused(digits):
-    with pytest.raises(InputError, match="Augmented: 120 images and 119 labels; each image needs one"):
+    with pytest.raises(InputError, match="Augmented: 120 images and 119 labels; each image needs one label"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels[:-1])
 
 
 def test_tables_of_labels_are_refused(digits):
-    with pytest.raises(InputError, match=r"labels are one for each image, of shape \(n,\); got shape \(120, 2\)"):
+    with pytest.raises(InputError, match=r"labels must have shape \(n,\), one per image; got shape \(120, 2\)"):
         Augmented(pixels(GaussianNB())).fit(digits, np.zeros((120, 2)))
 
 
@@ -369,7 +369,7 @@ def test_weights_of_images_reach_the_last_step_of_a_pipeline(digits):
 
 def test_weights_for_a_classifier_that_takes_none_are_refused(digits):
     model = Augmented(pixels(KNeighborsClassifier()))
-    with pytest.raises(InputError, match="KNeighborsClassifier takes no sample_weight"):
+    with pytest.raises(InputError, match="KNeighborsClassifier does not accept sample_weight"):
         model.fit(digits, digits.labels, sample_weight=np.ones(len(digits)))
     with pytest.raises(InputError, match=r"one number for each of the 120 images; got shape \(7,\)"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels, sample_weight=np.ones(7))

@@ -55,7 +55,7 @@ def test_16_bits_keep_what_lies_between_8_bit_steps(rng):
 
 @pytest.mark.parametrize("grid", [(8,), (0, 8), (8, 2.5), (1, 2, 3)])
 def test_grid_is_refused(grid):
-    with pytest.raises(InputError, match=r"CLAHE: grid is a pair \(rows, columns\) of positive whole numbers"):
+    with pytest.raises(InputError, match=r"CLAHE: grid must be a pair \(rows, columns\) of positive integers"):
         CLAHE(grid=grid).transform([])
 
 

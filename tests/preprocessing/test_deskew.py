@@ -167,7 +167,7 @@ def test_it_decides_on_training_images_whether_it_helps(tmp_path):
 def test_without_labels_images_stay_as_they_are():
     images, _ = leaning(0.4)
     assert Deskew(when="auto").fit(images).applied_ is False
-    with pytest.raises(NotFittedError, match="learns in fit whether to set images upright"):
+    with pytest.raises(NotFittedError, match="decides in fit whether to straighten images"):
         Deskew(when="auto").transform(images)
 
 

@@ -191,7 +191,7 @@ def test_error_names_the_image(tmp_path):
 
 @pytest.mark.parametrize("size", [(4,), (4, 5, 3), (4, 0), (4.0, 5), ()])
 def test_size_is_refused(size):
-    with pytest.raises(InputError, match=r"Resize: size is a positive whole number or a pair \(height, width\)"):
+    with pytest.raises(InputError, match=r"Resize: size must be a positive integer or a pair \(height, width\)"):
         Resize(size).transform([])
 
 
@@ -240,7 +240,7 @@ def test_bounds_and_multiple_of_the_automatic_size(shapes, expected):
 
 @pytest.mark.parametrize("bounds", [(28,), (64, 28), (0, 64), (28.0, 64.0), (True, 64)])
 def test_bounds_are_refused(bounds):
-    with pytest.raises(InputError, match=r"Resize: bounds are two whole numbers of pixels, 1 <= least <= most; got "):
+    with pytest.raises(InputError, match=r"Resize: bounds must be two integers with 1 <= least <= most; got "):
         Resize("auto", bounds=bounds).fit([np.zeros((9, 9))])
 
 
@@ -259,10 +259,10 @@ def test_an_array_of_this_size_stays_one_array(rng):
 def test_the_automatic_size_needs_fit_and_an_image_that_can_be_read(tmp_path):
     with pytest.raises(NotFittedError, match=r'Resize\(size="auto"\) learns its size in fit'):
         Resize("auto").transform([np.zeros((9, 9))])
-    with pytest.raises(InputError, match="needs one image at least that can be read; got none of 0"):
+    with pytest.raises(InputError, match="needs at least one readable image; got none of 0"):
         Resize("auto").fit([])
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"no image")
-    with pytest.raises(InputError, match="got none of 1; the first: "):
+    with pytest.raises(InputError, match="got none of 1; the first error: "):
         Resize("auto").fit([damaged])
     assert Resize("auto").fit([str(damaged), np.zeros((40, 40))]).size_ == (40, 40)
