@@ -15,19 +15,19 @@ METRICS = ("euclidean", "hamming")
 
 @dataclass(frozen=True, eq=False)
 class Bag:
-    """The local features of one image; an image without any is legal.
+    """The local features of one image; there may be none.
 
     Parameters
     ----------
     descriptors : array of shape (n, d)
-        float32, or uint8; any other numbers are converted to float32.
+        float32 or uint8; other types are converted to float32.
     frames : array of shape (n, 4), optional
-        For each descriptor x and y of its centre (the first pixel's centre is 0, 0), its diameter in pixels, and its
-        angle in degrees or -1, in the coordinates of the image that the extractor saw.
+        For each descriptor: x and y of its centre, its diameter in pixels, and its angle in degrees (-1 if it has none).
+        Coordinates refer to the image given to the extractor; the centre of the first pixel is (0, 0).
     size : tuple of (height, width), optional
-        Of the image that the extractor saw.
+        Size of the image given to the extractor.
     metric : {"euclidean", "hamming"}, default="euclidean"
-        How two descriptors are compared. "hamming" marks packed bits (ORB), which must not be averaged as numbers.
+        Distance between descriptors. "hamming" marks packed bits (ORB), which must not be averaged as numbers.
 
     Examples
     --------
@@ -47,15 +47,17 @@ class Bag:
         if descriptors.ndim != 2 or descriptors.dtype.kind not in "uifb":
             raise InputError(
                 f"descriptors must be numbers of shape (n, d); got {descriptors.dtype} of shape {descriptors.shape}. "
-                "An image without descriptors is Bag(np.empty((0, d)))."
+                "Use Bag(np.empty((0, d))) for an image without descriptors."
             )
         if self.metric not in METRICS:
             raise InputError(f"metric must be one of {METRICS}; got {self.metric!r}")
         if descriptors.dtype not in (np.float32, np.uint8):
-            with np.errstate(over="ignore"):  # too large for float32 is infinite, which is refused below
+            with np.errstate(over="ignore"):  # values too large for float32 become infinite and are refused below
                 descriptors = descriptors.astype(np.float32)
         if self.metric == "hamming" and descriptors.dtype != np.uint8:
-            raise InputError(f"hamming descriptors are packed bits, uint8; got {descriptors.dtype}. np.packbits makes them.")
+            raise InputError(
+                f"hamming descriptors must be packed bits of type uint8; got {descriptors.dtype}. np.packbits packs them."
+            )
         if descriptors.dtype == np.float32 and not _all_finite(descriptors):
             raise InputError("descriptors must be finite; some are NaN or infinite")
         object.__setattr__(self, "descriptors", descriptors)
@@ -63,7 +65,7 @@ class Bag:
 
     @classmethod
     def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
-        """A Bag of what our own loops made, which is finite and of the right shape; the check costs a fifth of dense SIFT."""
+        """Make a Bag without checks from valid arrays of our own loops; the checks take a fifth of the time of dense SIFT."""
         bag = object.__new__(cls)
         for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
             object.__setattr__(bag, name, value)
@@ -77,7 +79,7 @@ class Bag:
 
 
 def _all_finite(numbers: np.ndarray) -> bool:
-    """Whether no number is NaN or infinite; the sum of squares tells it faster, unless it is too large itself."""
+    """Whether all numbers are finite. The sum of squares is the faster test, unless it overflows."""
     if numbers.flags.c_contiguous:
         flat = numbers.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -91,5 +93,5 @@ def _check_frames(frames: np.ndarray | None, n: int) -> np.ndarray | None:
         return None
     frames = np.asarray(frames, dtype=np.float32)
     if frames.shape != (n, 4):
-        raise InputError(f"frames must be x, y, scale, angle of each descriptor, shape ({n}, 4); got {frames.shape}")
+        raise InputError(f"frames must hold x, y, scale and angle of each descriptor, shape ({n}, 4); got {frames.shape}")
     return frames

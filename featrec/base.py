@@ -1,4 +1,4 @@
-"""What every stage shares with scikit-learn, and the only door to scikit-learn's private helpers."""
+"""Base classes of all stages, and the only module that imports scikit-learn's private helpers."""
 
 from __future__ import annotations
 
@@ -51,41 +51,42 @@ __all__ = [
     "why_empty",
 ]
 
-# Where it is not known what described the images.
-WHY_EMPTY = "They may be flat or too small for the extractor (Resize first), or it looks for key points and found none."
+# Used when the extractor of the images is not known.
+WHY_EMPTY = "They may be flat or too small for the extractor (use Resize first), or it found no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}
 VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# An image gives at least this many descriptors to a sample, if it has them; a sample of 100,000 then reads 1,000 images.
+# Minimum number of descriptors drawn from each image that has them; a sample of 100,000 then reads 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 
 def positive_integer(least: int = 1) -> Interval:
-    """The constraint of a parameter that counts something."""
+    """Constraint of an integer parameter."""
     return Interval(Integral, least, None, closed="left")
 
 
 def real_number(least: float | None = None, most: float | None = None, *, closed: str = "both") -> Interval:
-    """The constraint of a parameter that measures something."""
+    """Constraint of a real-valued parameter."""
     return Interval(Real, least, most, closed=closed)
 
 
 class Estimator(BaseEstimator):
-    """Base of all estimators: parameters are declared in ``_parameter_constraints`` and checked before work."""
+    """Base of all estimators. Parameters are declared in ``_parameter_constraints`` and checked first."""
 
     _parameter_constraints: dict[str, list] = {}
 
     def _check_parameters(self) -> None:
-        """What every public method does first, before anything is compiled."""
+        """Check the parameters. Every public method calls this first, before anything is compiled."""
         self._validate_params()
         if getattr(self, "verbose", 0):
             tell_of_compiling()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore an estimator; a parameter that is younger than its file has its default, so it can be shown and cloned."""
+        """Restore an estimator; parameters added after its file was saved get their defaults, so that it can be shown and
+        cloned."""
         super().__setstate__(state)
         for parameter in inspect.signature(type(self).__init__).parameters.values():
             if parameter.default is not inspect.Parameter.empty:
@@ -103,9 +104,9 @@ class Transformer(TransformerMixin, Estimator):
 
 
 class NoOutputContainer:
-    """For transformers whose result is no table: ``set_output`` is accepted and changes nothing.
+    """Mixin of transformers whose output is not a table: ``set_output`` is accepted and does nothing.
 
-    scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so each subclass is given it here.
+    scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so it is set here for each subclass.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -113,7 +114,7 @@ class NoOutputContainer:
         super().__init_subclass__(**kwargs)
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: the result is a sequence, in whatever container tables are asked for.
+        """Do nothing: the output is a sequence, whatever container is requested.
 
         Parameters
         ----------
@@ -128,7 +129,7 @@ class NoOutputContainer:
 
 
 class CodesOutput:
-    """For transformers that give one row an image: the source's pandas index goes on the frames they return."""
+    """Mixin of transformers that return one row per image: DataFrames get the pandas index of the input."""
 
     def _with_index(self, codes: np.ndarray, index: Any) -> Any:
         if index is None or _get_output_config("transform", self)["dense"] != "pandas":
@@ -139,12 +140,13 @@ class CodesOutput:
 
 
 def rows_of(X: Any, rows: np.ndarray) -> Any:
-    """Some rows of an array, a list, a table or lazy images."""
+    """Select rows of an array, a list, a table or lazy images."""
     return _safe_indexing(X, rows)
 
 
 def check_all_parameters(model: Any) -> None:
-    """Check the parameters of an estimator and of all inside it, before any work; what a search would set is left to it."""
+    """Check the parameters of an estimator and its nested estimators before any work. A search is skipped, as it sets
+    parameters."""
     values = () if is_search(model) else (model, *getattr(model, "get_params", dict)().values())
     for value in values:
         if isinstance(value, Estimator):
@@ -154,43 +156,45 @@ def check_all_parameters(model: Any) -> None:
 
 
 def is_search(model: Any) -> bool:
-    """Whether a model tries other parameters than those it has."""
+    """Whether a model searches over parameters."""
     return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
 
 
 def refuse_drop(on_error: Any) -> None:
-    """Extractors and recipes take the word "empty"; who reads a folder takes "drop"."""
+    """Extractors and recipes accept "empty"; only folder readers accept "drop"."""
     if isinstance(on_error, str) and on_error == "drop":
         raise InputError(
-            'on_error="drop" is no word of extractors and recipes: a row that is dropped there would leave its label behind. '
-            'featrec.datasets.ImageFolder(path, on_error="drop") leaves damaged files out, labels with them; '
-            'on_error="empty" makes empty bags or rows of zeros of them.'
+            'on_error="drop" is not available in extractors and recipes: dropping a row there would leave its label behind. '
+            'featrec.datasets.ImageFolder(path, on_error="drop") leaves out damaged files and their labels; '
+            'on_error="empty" gives such images empty bags or rows of zeros.'
         )
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:
-    """Labels of another number than the pictures are an error of the caller's that should not show after hours of work."""
+    """Refuse a different number of labels and images now, before hours of work."""
     n_labels = n_images if y is None or not hasattr(y, "__len__") else len(y)
     if n_labels != n_images:
-        raise InputError(f"{n_images} pictures and {n_labels} labels; there is one label for each picture")
+        raise InputError(f"{n_images} images and {n_labels} labels; there is one label for each image")
 
 
 def check_bags(X: Any, *, stage: str) -> Bags:
-    """The one check of what encoders and vocabularies take: Bags, or a list of Bag."""
+    """Check the input of encoders and vocabularies: Bags, or a list of Bag."""
     if isinstance(X, Bags):
         return X
     if isinstance(X, Bag):
-        raise InputError(f"{stage} takes the bags of several images; got one Bag. Write [bag].")
+        raise InputError(f"{stage} expects the bags of several images; got one Bag. Use [bag].")
     if isinstance(X, Images):
-        raise InputError(f"{stage} takes Bags; got Images. Put an extractor before it, such as DenseSIFT().")
+        raise InputError(f"{stage} expects Bags; got Images. Put an extractor such as DenseSIFT() before it.")
     if not isinstance(X, (list, tuple, np.ndarray)):
-        raise InputError(f"{stage} takes Bags or a list of Bag; got {type(X).__name__}. An extractor's transform gives Bags.")
+        raise InputError(
+            f"{stage} expects Bags or a list of Bag; got {type(X).__name__}. The transform method of an extractor returns Bags."
+        )
     items = list(X)
     for position, item in enumerate(items):
         if not isinstance(item, Bag):
             raise InputError(
-                f"{stage} takes Bags; item {position} is {_kind(item)}. Pictures need an extractor first "
-                "(make_pipeline(DenseSIFT(), ...)); precomputed descriptors enter as Bag(array)."
+                f"{stage} expects Bags; item {position} is {_kind(item)}. Images need an extractor first "
+                "(make_pipeline(DenseSIFT(), ...)); wrap precomputed descriptors as Bag(array)."
             )
     return Bags(items)
 
@@ -207,10 +211,10 @@ def sample_descriptors(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Bag:
-    """Draw at most `max_descriptors` from the bags, as one Bag without frames.
+    """Draw at most `max_descriptors` descriptors from the bags, as one Bag without frames.
 
-    Images are read in a random order until the sample is full. Each image has a seed of its own, so neither `n_jobs` nor
-    the size of a batch changes what is drawn.
+    Images are read in random order until the sample is full. Each image has its own seed, so the sample does not depend on
+    `n_jobs` or the batch size.
     """
     random = check_random_state(random_state)
     seed = int(random.randint(np.iinfo(np.int32).max))
@@ -228,7 +232,7 @@ def sample_descriptors(
 
 
 class _Drawer:
-    """Takes at most `quota` rows of each bag of a batch."""
+    """Draws at most `quota` rows from each bag of a batch."""
 
     def __init__(self, quota: int, seed: int):
         self.quota, self.seed = quota, seed
@@ -246,7 +250,7 @@ class _Drawer:
 
 
 class _Numbered:
-    """Bags with their places in the whole batch, sliced together."""
+    """Bags and their positions in the whole batch, sliced together."""
 
     def __init__(self, bags: Bags, rows: np.ndarray):
         self.bags, self.rows = bags, rows
@@ -272,16 +276,18 @@ def _join(parts: list[Bag], limit: int) -> Bag:
 
 
 def check_alike(bags: Sequence[Bag]) -> None:
-    """All bags of one fit hold descriptors of one kind."""
+    """Require descriptors of one kind in all bags of a fit."""
     kinds = {(bag.metric, bag.descriptors.shape[1]) for bag in bags}
     if len({metric for metric, _ in kinds}) > 1:
-        raise MetricError("some bags hold packed bits (hamming) and some numbers (euclidean); use one extractor for all images")
+        raise MetricError(
+            "some bags hold packed bits (hamming), others hold numbers (euclidean); use one extractor for all images"
+        )
     if len(kinds) > 1:
-        raise InputError(f"descriptors must have one width; these have {sorted(width for _, width in kinds)}")
+        raise InputError(f"all descriptors must have the same width; found widths {sorted(width for _, width in kinds)}")
 
 
 def why_empty(bags: Bags) -> str:
-    """Why images may have given no descriptors, as the extractor says that described them, and the way out."""
+    """Why images may have no descriptors and what to do, as stated by the extractor."""
     for step in (*bags.steps, getattr(bags.source, "step", None)):
         extractor = type(getattr(step, "__self__", step))
         if hasattr(extractor, "why_empty"):
@@ -290,16 +296,16 @@ def why_empty(bags: Bags) -> str:
 
 
 def refuse_empty(sample: Bag, bags: Bags, stage: str) -> None:
-    """Nothing can be learned from bags without descriptors; the sample has the size of one of the images."""
+    """Refuse to fit on bags without descriptors; the sample has the size of one of the images."""
     if not len(sample.descriptors):
-        one = "" if sample.size is None else f", one of them of {sample.size[0]}×{sample.size[1]} pixels,"
+        one = "" if sample.size is None else f", one of them {sample.size[0]}×{sample.size[1]} pixels,"
         raise InputError(
-            f"{stage}: nothing but empty bags; none of the {len(bags)} images{one} gave a descriptor. {why_empty(bags)}"
+            f"{stage}: all bags are empty; none of the {len(bags)} images{one} gave a descriptor. {why_empty(bags)}"
         )
 
 
 def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0, why: str = WHY_EMPTY) -> None:
-    """One warning for a batch, with the count."""
+    """Warn once per batch, with the number of empty bags."""
     if failed:
         others = f", and {count - failed} gave no descriptors" if count > failed else ""
         warn_of_failures(failed, total, stage, others)
@@ -312,11 +318,12 @@ def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0, why:
 
 
 def warn_of_failures(failed: int, total: int, stage: str, others: str = "") -> None:
-    """One warning for a batch some of whose pictures could not be used."""
+    """Warn once per batch about images that could not be used."""
     if failed:
         warnings.warn(
             f"{stage}: {failed} of {total} images could not be used{others}; their codes are zero. "
-            "failures_ of the extractor lists them with the reasons; ImageFolder(path, on_error='drop') leaves such files out "
+            "The attribute failures_ of the extractor lists them with reasons; ImageFolder(path, on_error='drop') "
+            "leaves such files out "
             "of a training set.",
             FailedImageWarning,
             stacklevel=4,

@@ -1,6 +1,7 @@
-"""Images and Bags: a source plus the steps to apply to each item, computed when an item is asked for.
+"""Images and Bags: lazy sequences made of a source and the steps to apply to each item.
 
-scikit-learn slices, splits and indexes them like arrays of shape ``(n,)`` without touching a picture.
+An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``
+without decoding an image.
 """
 
 from __future__ import annotations
@@ -20,23 +21,23 @@ from featrec.parallel import map_batches
 __all__ = ["Bags", "Failure", "Failures", "Images", "note_unreadable", "place", "resolve_key", "unreadable_rows"]
 
 
-# The item that is being computed, for warnings that name it: a lazy sequence and the position in it.
+# The item being computed, so that warnings can name it: a lazy sequence and the position in it.
 _AT: ContextVar[tuple[_Lazy, int] | None] = ContextVar("at", default=None)
 
 
 def place() -> str:
-    """Where the picture that is being computed stands: its number and its path."""
+    """Number and path of the image being computed."""
     found = _AT.get()
-    return "a picture" if found is None else found[0].place(found[1])
+    return "an image" if found is None else found[0].place(found[1])
 
 
-# Who wants to know the rows of a batch that stand for images which could not be used: the batch's length, and the rows.
+# The caller that collects unusable rows of a batch: the length of the batch, and the row numbers.
 _UNREADABLE: ContextVar[tuple[int, set[int]] | None] = ContextVar("unreadable", default=None)
 
 
 @contextmanager
 def unreadable_rows(n: int) -> Iterator[set[int]]:
-    """The rows of a batch of `n` whose images could not be used, where extractors inside are told to go on."""
+    """Collect the rows of a batch of `n` images that could not be used, if the extractors inside continue after errors."""
     rows: set[int] = set()
     token = _UNREADABLE.set((n, rows))
     try:
@@ -46,7 +47,7 @@ def unreadable_rows(n: int) -> Iterator[set[int]]:
 
 
 def note_unreadable(batch: _Lazy, failures: Iterable[Failure]) -> None:
-    """Tell who asked for it which rows of a batch stand for images that could not be used."""
+    """Report the rows of a batch whose images could not be used to the enclosing :func:`unreadable_rows`."""
     wanted = _UNREADABLE.get()
     if wanted is not None and len(batch) == wanted[0]:
         failed = {failure.index for failure in failures}
@@ -54,9 +55,9 @@ def note_unreadable(batch: _Lazy, failures: Iterable[Failure]) -> None:
 
 
 def resolve_key(key: Any, n: int) -> int | np.ndarray:
-    """Turn what stands between square brackets into one position or an array of positions.
+    """Convert an index expression to one position or an array of positions.
 
-    scikit-learn asks with a pair, ``[rows, ...]``.
+    scikit-learn also uses a pair, ``[rows, ...]``.
     """
     if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
         key = key[0]
@@ -78,7 +79,7 @@ def resolve_key(key: Any, n: int) -> int | np.ndarray:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be used: its place in the batch, its path where it has one, and the reason."""
+    """An image that could not be used: its index in the batch, its path if it has one, and the reason."""
 
     index: int | None
     item: str | None
@@ -86,13 +87,13 @@ class Failure:
 
 
 class Failures(Sequence):
-    """The pictures of one batch that could not be used, in the order of the batch; it grows while lazy Bags are computed."""
+    """The images of one batch that could not be used, in batch order. It grows while lazy Bags are computed."""
 
     def __init__(self, failures: Iterable[Failure] = ()):
         self._by_place = {(failure.index, failure.item): failure for failure in failures}
 
     def note(self, failures: Iterable[Failure]) -> None:
-        """Add some; one that is known already is not counted twice."""
+        """Add failures; one that is already known is not added twice."""
         self._by_place.update({(failure.index, failure.item): failure for failure in failures})
 
     def __len__(self) -> int:
@@ -106,24 +107,24 @@ class Failures(Sequence):
 
 
 class Source(Protocol):
-    """What stands behind a lazy sequence: decoded pictures or Bags, by position."""
+    """The source of a lazy sequence: decoded images or Bags by position."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
 class _Lazy:
-    """What Images and Bags share.
+    """Base of Images and Bags.
 
     Parameters
     ----------
     source : sequence
-        Its items are arrays or Bags; a method ``name(position)`` may give an item's path, and ``take(rows)`` a part.
+        Sequence of arrays or Bags. Optional methods: ``name(position)`` returns the path of an item, ``take(rows)`` a subset.
     steps : tuple of callables
         Each takes an item and returns the next.
     rows : array of positions in the source, optional
     index : pandas index, optional
-        Carried along for the frames that encoders return.
+        Index of the DataFrames that encoders return.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class _Lazy:
         self.steps = steps
         self.rows = np.arange(len(source)) if rows is None else rows
         self.index = index
-        # What errors count: places in the whole, where the source is a part and knows its own.
+        # Errors count positions in the original sequence, which a source that is a subset knows.
         if names is None:
             known = getattr(source, "positions", None)
             names = self.rows if known is None else known[self.rows]
@@ -147,7 +148,7 @@ class _Lazy:
 
     @property
     def positions(self) -> np.ndarray:
-        """Where the items stand in the sequence that was given first, if this is a part; errors count so."""
+        """Positions of the items in the original sequence; error messages use them."""
         return self._positions
 
     @property
@@ -172,7 +173,7 @@ class _Lazy:
         return f"{type(self).__name__}({len(self)} of {type(self.source).__name__}{steps})"
 
     def __getstate__(self) -> dict:
-        """A part that goes to another process takes only its own items along."""
+        """Pickle a subset with only its own items."""
         state = self.__dict__.copy()
         if len(self.rows) != len(self.source):
             if isinstance(self.source, list):
@@ -182,13 +183,13 @@ class _Lazy:
         return state
 
     def name(self, position: int) -> str | None:
-        """The path of an item, where its source knows one."""
+        """The path of an item, or None if the source does not know it."""
         name = getattr(self.source, "name", None)
         return name(int(self.rows[position])) if callable(name) else None
 
     @contextmanager
     def naming(self, position: int) -> Iterator[None]:
-        """Errors raised inside name the item's place in the batch and its path; :func:`place` gives it to warnings."""
+        """Errors raised inside name the item's position in the batch and its path; :func:`place` gives both to warnings."""
         token = _AT.set((self, position))
         try:
             yield
@@ -202,12 +203,12 @@ class _Lazy:
             _AT.reset(token)
 
     def place(self, position: int) -> str:
-        """The number of an item in the batch, and its path where it has one."""
+        """The position of an item in the batch, and its path if it has one."""
         name = self.name(position)
         return f"image {self._positions[position]}" + (f" ({name!r})" if name else "")
 
     def held(self, n_jobs: int | None = None, verbose: int = 0) -> list:
-        """All items, computed."""
+        """Compute all items."""
         parts: list[list] = map_batches(list, self, n_jobs=n_jobs, verbose=verbose)
         return [item for part in parts for item in part]
 
@@ -220,7 +221,7 @@ class _Lazy:
 
 
 class Images(_Lazy):
-    """A lazy sequence of pictures, each an array (h, w) or (h, w, 3); colour is RGB.
+    """A lazy sequence of images, each an array (h, w) or (h, w, 3); colour is RGB.
 
     Examples
     --------
@@ -233,37 +234,37 @@ class Images(_Lazy):
     """
 
     def then(self, step: Callable[[np.ndarray], np.ndarray]) -> Images:
-        """The same pictures with one more step."""
+        """The same images with one more step."""
         return Images(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
 
     def described(
         self, step: Callable[[np.ndarray], Bag], *, instead: Bag | None = None, failures: Failures | None = None
     ) -> Bags:
-        """The Bags that `step` makes of the pictures; `instead` stands for a picture that cannot be used, if given."""
+        """The Bags that `step` computes from the images. If `instead` is given, it replaces the Bag of an unusable image."""
         if instead is not None:
             source = Forgiving(self, step, instead, Failures() if failures is None else failures)
             return Bags(source, index=self.index, names=self._positions)
         return Bags(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
 
     def compute(self, n_jobs: int | None = None) -> Images:
-        """The same pictures, decoded and held in memory."""
+        """The same images, decoded and held in memory."""
         return Images(self.held(n_jobs), index=self.index, names=self._positions)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("Images are computed; an array of them is always a copy")
-        pictures = list(self)
-        sizes = {picture.shape for picture in pictures}
+            raise ValueError("Images are computed lazily; np.asarray always makes a copy")
+        images = list(self)
+        sizes = {image.shape for image in images}
         if len(sizes) > 1:
             raise InputError(
-                f"np.asarray needs pictures of one shape; these have {len(sizes)}, such as {sorted(sizes, key=str)[:2]}. "
+                f"np.asarray needs images of one shape; found {len(sizes)}, such as {sorted(sizes, key=str)[:2]}. "
                 "Resize first, or iterate."
             )
-        return np.array(pictures, dtype=dtype)
+        return np.array(images, dtype=dtype)
 
 
 class Forgiving:
-    """A source of Bags that notes pictures which cannot be used, and gives an empty Bag in their place."""
+    """A source of Bags that records unusable images and returns an empty Bag for each."""
 
     def __init__(self, images: Images, step: Callable[[np.ndarray], Bag], instead: Bag, failures: Failures):
         self.images, self.step, self.instead, self.failures = images, step, instead, failures
@@ -281,16 +282,16 @@ class Forgiving:
             return self.instead
 
     def name(self, position: int) -> str | None:
-        """The path of a picture, where it has one."""
+        """The path of an image, if it has one."""
         return self.images.name(position)
 
     def take(self, rows: np.ndarray) -> Forgiving:
-        """Some of them; what fails among them is noted in the same list."""
+        """A subset; its failures are recorded in the same list."""
         return Forgiving(self.images[rows], self.step, self.instead, self.failures)
 
 
 class Bags(_Lazy):
-    """A lazy sequence of Bag; a Bag is computed when it is asked for and forgotten afterwards.
+    """A lazy sequence of Bag. A Bag is computed on access and not kept.
 
     Examples
     --------
@@ -303,11 +304,11 @@ class Bags(_Lazy):
 
     @property
     def failures(self) -> Failures:
-        """The pictures that could not be used, of those computed so far, where the extractor was told to go on."""
+        """The images that could not be used, among those computed so far; empty unless ``on_error="empty"``."""
         return self.source.failures if isinstance(self.source, Forgiving) else Failures()
 
     def own_failures(self) -> list[Failure]:
-        """Those of its failures that are among these bags; a slice shares the list of the whole."""
+        """The failures among these bags; a slice shares the list of the whole sequence."""
         own = set(self._positions.tolist())
         return [failure for failure in self.failures if failure.index in own]
 
@@ -321,8 +322,9 @@ class Bags(_Lazy):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
-            "Bags hold a different number of descriptors for each image and are no array. "
-            "An encoder (featrec.encoders.BagOfWords, ...) makes one; bags[i].descriptors is one image's."
+            "Bags hold a different number of descriptors for each image, so they cannot become one array. "
+            "An encoder (such as featrec.encoders.BagOfWords) makes one row per image; bags[i].descriptors holds "
+            "the descriptors of one image."
         )
 
 

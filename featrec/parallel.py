@@ -1,7 +1,7 @@
-"""The one place where work is spread over threads, and the guard that keeps one level of parallelism.
+"""Parallel loops over images, limited to one level of parallelism.
 
-cv2's and BLAS's thread limits belong to the process, not to a thread. The guard is therefore counted: the first worker
-to enter sets one thread, the last to leave restores what was there.
+The thread limits of cv2 and BLAS apply to the whole process. The guard therefore counts its users: the first worker to enter
+sets the limit to one thread, the last to leave restores the previous limit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OBSERVER: ContextVar[Callable[[], None] | None] = ContextVar("observer", defaul
 
 
 def checkpoint() -> None:
-    """For long loops that ask for no pictures: here whoever observes may end them by raising."""
+    """Call the observer of this thread, which may stop a long loop by raising."""
     observer = _OBSERVER.get()
     if observer is not None:
         observer()
@@ -48,7 +48,7 @@ def checkpoint() -> None:
 
 @contextmanager
 def observed_by(observer: Callable[[], None]) -> Iterator[None]:
-    """Have `observer` called at each checkpoint of this thread."""
+    """Call `observer` at each checkpoint of this thread."""
     token = _OBSERVER.set(observer)
     try:
         yield
@@ -57,7 +57,7 @@ def observed_by(observer: Callable[[], None]) -> Iterator[None]:
 
 
 class Sliceable(Protocol):
-    """What map_batches takes apart: a list, Images, Bags."""
+    """Input of map_batches: a list, Images or Bags."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, key: Any, /) -> Any: ...
@@ -65,15 +65,15 @@ class Sliceable(Protocol):
 
 LARGEST_BATCH = 32
 BATCHES_PER_WORKER = 4
-# Packages that bring a BLAS or OpenMP library of their own.
+# Packages that load their own BLAS or OpenMP library.
 BRING_THREADS = ("scipy.linalg", "sklearn", "faiss", "torch", "onnxruntime", "lightgbm", "xgboost")
-PATIENCE = 2.0  # seconds before progress is worth a line
+PATIENCE = 2.0  # seconds before progress is shown
 
 
 def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> int:
-    """How many workers `n_jobs` means here: the joblib context decides for None, and a worker starts no others.
+    """Resolve `n_jobs` to a number of workers. None follows the joblib context; workers start no further workers.
 
-    On a cluster it is all of its threads, for None and for any number but 1; with `shared_memory` they are threads here.
+    On a cluster, None and every number except 1 mean all its threads. With `shared_memory`, the workers are local threads.
     """
     backend, in_context = get_active_backend()
     if (backend.nesting_level or 0) > 0 or _ALONE.inside or _is_task_of_dask():
@@ -81,7 +81,7 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
     n_jobs = in_context if n_jobs is None else n_jobs
     n_jobs = backend.default_n_jobs if n_jobs is None else n_jobs
     if n_jobs == 0:
-        raise InputError("n_jobs=0 asks for no workers; use None or 1 for one, -1 for all processors")
+        raise InputError("n_jobs=0 means no workers; use None or 1 for one, -1 for all processors")
     if n_jobs == 1:
         return 1
     backend, _ = get_active_backend(**_hints(shared_memory))
@@ -90,12 +90,12 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
 
 
 def _hints(shared_memory: bool) -> dict[str, str]:
-    """What joblib is asked for; a requirement it must keep, a preference only where the context names no backend."""
+    """Hints for joblib: a requirement always holds, a preference only if the context names no backend."""
     return {"prefer": "threads", "require": "sharedmem"} if shared_memory else {"prefer": "threads"}
 
 
 def _is_task_of_dask() -> bool:
-    """joblib tells no level of nesting inside a task of Dask."""
+    """Inside a Dask task, joblib does not report a nesting level."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return False
@@ -115,7 +115,7 @@ _ALONE = _Alone()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Whatever this thread calls inside starts no workers, whatever its `n_jobs` says."""
+    """Start no workers inside, for any `n_jobs`."""
     _ALONE.inside += 1
     try:
         yield
@@ -133,11 +133,11 @@ def map_batches(
     label: str = "images",
     shared_memory: bool = False,
 ) -> list[Result]:
-    """Apply `function` to consecutive slices of `items` and return its results in order.
+    """Apply `function` to consecutive slices of `items` and return the results in order.
 
-    Threads are used, because cv2, BLAS and the compiled loops release the GIL, unless ``joblib.parallel_config`` names
-    another backend. With `shared_memory` they are threads whatever it names: for a function that writes into arrays of its
-    caller, which would be lost in another process.
+    Workers are threads, because cv2, BLAS and the compiled loops release the GIL; ``joblib.parallel_config`` can select
+    another backend. With `shared_memory`, workers are always threads. Use it for a function that writes into arrays of its
+    caller; another process would lose them.
     """
     return list(
         each_batch(
@@ -162,8 +162,8 @@ def each_batch(
     label: str = "images",
     shared_memory: bool = False,
 ) -> Iterator[Result]:
-    """The same one after another, for results too large to be held twice."""
-    checkpoint()  # the rounds of a vocabulary ask for no images, but for batches
+    """Like :func:`map_batches`, but yield the results one by one, for results too large to hold all at once."""
+    checkpoint()  # a vocabulary's iterations access no images, but they request batches
     workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]
@@ -182,13 +182,13 @@ def each_batch(
 def each_in_processes(
     function: Callable[[Any], Result], items: Sequence[Any], *, n_jobs: int = 1, idle: int = 0
 ) -> Iterator[Result]:
-    """Apply `function` to each item in processes of this machine, and return results as they come.
+    """Apply `function` to each item in local processes and yield results as they complete.
 
-    For the little that threads cannot share, such as numba's compiler. With ``n_jobs=1`` it is this process; otherwise there
-    are `idle` processes more, where so many wait for others at any time.
+    For work that threads cannot share, such as numba's compiler. ``n_jobs=1`` uses the current process. Otherwise `idle` extra
+    processes are started, for work in which that many wait for others at any time.
     """
     if n_jobs == 0:
-        raise InputError("n_jobs=0 asks for no processes; use 1 for one, -1 for as many as there are processors")
+        raise InputError("n_jobs=0 means no processes; use 1 for one, -1 for all processors")
     wanted = n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
     n_processes = min(wanted + idle, len(items)) if wanted > 1 else 1
     if n_processes < 2:
@@ -203,7 +203,7 @@ def _batch_size(n_items: int, workers: int) -> int:
 
 
 def _return_as(hints: dict[str, str]) -> str:
-    """Progress follows the work where the backend can hand over results one by one."""
+    """Results one by one if the backend supports it, so that progress follows the work."""
     backend, _ = get_active_backend(**hints)
     return "generator" if getattr(backend, "supports_return_generator", False) else "list"
 
@@ -218,7 +218,7 @@ def _nothing_to_restore() -> None:
 
 
 class _Guard:
-    """Counts who is inside; the first sets the limits, the last takes them back."""
+    """Counts its users; the first sets the limits, the last restores them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -244,7 +244,7 @@ _GUARD = _Guard()
 
 @contextmanager
 def one_inner_thread() -> Iterator[None]:
-    """Hold cv2 and BLAS to one thread while any caller is inside; safe when callers overlap."""
+    """Limit cv2 and BLAS to one thread while any caller is inside; safe if callers overlap."""
     _GUARD.enter()
     try:
         yield
@@ -272,10 +272,10 @@ def _limit_inner_threads() -> Callable[[], None]:
 
 @contextmanager
 def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
-    """Let any thread set BLAS's limits, and any other one after it.
+    """Let any thread change BLAS's limits, even after another thread did.
 
-    From 3.8 on threadpoolctl obeys only the thread that set a limit first and ignores the others silently; here the last
-    worker to leave restores what the first one set.
+    Since version 3.8, threadpoolctl obeys only the thread that set a limit first and silently ignores all others. Here the
+    last worker to leave restores what the first one changed.
     """
     libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
     for library in libraries:
@@ -287,12 +287,12 @@ def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
 
 @lru_cache(maxsize=8)
 def _controller(loaded: tuple[bool, ...]) -> ThreadpoolController:
-    """Kept, since finding the libraries takes 2 ms; found again once another package has brought its own BLAS."""
+    """Cached, as finding the libraries takes 2 ms; searched again after another package has loaded its own BLAS."""
     return ThreadpoolController()
 
 
 class _Progress:
-    """A line on the standard error for each tenth of the work, once it has taken a while."""
+    """Writes a line to standard error for each tenth of the work, after the first seconds."""
 
     def __init__(self, total: int, label: str):
         self.total, self.label, self.told = total, label, 0

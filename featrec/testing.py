@@ -1,6 +1,6 @@
-"""The checks that a user's own extractor or encoder can be put through.
+"""Checks for user-defined extractors and encoders.
 
-Each check that fails says what is broken and why it matters.
+A failed check says what is broken and why it matters.
 
 Examples
 --------
@@ -32,13 +32,13 @@ HEIGHT, WIDTH = 72, 88
 
 
 def check_extractor(extractor: BaseEstimator) -> None:
-    """Put an extractor of your own through what featrec's are held to.
+    """Check that an extractor follows the rules that featrec's extractors follow.
 
     Parameters
     ----------
     extractor : estimator
-        Pictures to Bags (a subclass of ``featrec.images.LocalExtractor``) or to rows (of ``GlobalExtractor``). It is
-        cloned; pictures of 72×88 are made for it, gray and colour, flat and of one pixel.
+        A subclass of ``featrec.images.LocalExtractor``, which returns Bags, or of ``GlobalExtractor``, which returns rows. It
+        is cloned and tried on generated images of 72×88 pixels, gray and colour, on flat images, and on an image of one pixel.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def check_extractor(extractor: BaseEstimator) -> None:
         _check_input_untouched,
         _check_value_types,
         _check_gray_and_color,
-        _check_hard_pictures,
+        _check_hard_images,
         _check_empty_batch,
         _check_threads,
         _check_names,
@@ -70,15 +70,15 @@ def check_extractor(extractor: BaseEstimator) -> None:
 
 
 def check_encoder(encoder: BaseEstimator, bags: list[Bag] | None = None) -> None:
-    """Put an encoder of your own through what featrec's are held to.
+    """Check that an encoder follows the rules that featrec's encoders follow.
 
     Parameters
     ----------
     encoder : estimator
-        Bags to rows (a subclass of ``featrec.encoders.Encoder``, or anything with fit and transform on Bags). It is cloned.
+        A subclass of ``featrec.encoders.Encoder``, or any object with fit and transform on Bags. It is cloned.
     bags : list of Bag, optional
-        Ten or more to try it on; without them bags of 8 random numbers a descriptor are made. An encoder of binary
-        descriptors needs bags of its own kind.
+        At least ten bags to try it on. Default: generated bags with descriptors of 8 random numbers. An encoder of binary
+        descriptors needs binary bags.
 
     Raises
     ------
@@ -108,15 +108,15 @@ def check_encoder(encoder: BaseEstimator, bags: list[Bag] | None = None) -> None
         check(clone(encoder), bags)
 
 
-def _pictures() -> list[np.ndarray]:
-    """Textured pictures of one size, with corners for the keypoint detectors."""
+def _images() -> list[np.ndarray]:
+    """Textured images of one size, with corners for keypoint detectors."""
     random = np.random.default_rng(0)
-    pictures = []
+    images = []
     for i in range(6):
         blocks = np.kron(random.integers(0, 256, (9, 11)), np.ones((8, 8)))
         noisy = np.clip(blocks + random.normal(0, 3, blocks.shape), 0, 255).astype(np.uint8)
-        pictures.append(noisy if i % 2 else np.stack([noisy, np.roll(noisy, 5, 0), noisy[::-1]], axis=-1))
-    return pictures
+        images.append(noisy if i % 2 else np.stack([noisy, np.roll(noisy, 5, 0), noisy[::-1]], axis=-1))
+    return images
 
 
 def _random_bags() -> list[Bag]:
@@ -139,7 +139,7 @@ def _items(result: Any) -> list:
 
 
 def _alike(first: Any, second: Any, tolerance: float = 0.0) -> bool:
-    """Whether two results, or lists of them, hold the same numbers."""
+    """Whether two results, or lists of results, hold the same numbers."""
     if isinstance(first, (list, Bags)):
         pairs = zip(_items(first), _items(second), strict=True)
         return len(first) == len(second) and all(_alike(a, b, tolerance) for a, b in pairs)
@@ -151,120 +151,124 @@ def _alike(first: Any, second: Any, tolerance: float = 0.0) -> bool:
 
 def _check_clone(extractor: Any) -> None:
     before = extractor.get_params()
-    extractor.fit(_pictures())
+    extractor.fit(_images())
     same = all(extractor.get_params()[name] is value for name, value in before.items())
-    _require(same, "fit changes parameters;", "a grid search would then compare other models than it reports.")
+    _require(same, "fit changes parameters;", "a grid search would then report the wrong parameters.")
 
 
 def _check_pickle(extractor: Any) -> None:
-    extractor.fit(_pictures())
+    extractor.fit(_images())
     try:
         again = pickle.loads(pickle.dumps(extractor))
     except Exception as error:
-        raise AssertionError(f"it cannot be pickled ({error}); workers and saved models are pickled copies.") from error
-    same = _alike(_items(again.transform(_pictures())), _items(extractor.transform(_pictures())))
-    _require(same, "a pickled copy gives other numbers;", "workers and saved models are such copies.")
+        raise AssertionError(f"it cannot be pickled ({error}); workers and saved models use pickled copies.") from error
+    same = _alike(_items(again.transform(_images())), _items(extractor.transform(_images())))
+    _require(same, "a pickled copy gives other numbers;", "workers and saved models use such copies.")
 
 
 def _check_output_kind(extractor: Any) -> None:
-    result = extractor.fit(_pictures()).transform(_pictures())
+    result = extractor.fit(_images()).transform(_images())
     if isinstance(extractor, LocalExtractor):
-        _require(isinstance(result, Bags), "transform does not give Bags;", "encoders take nothing else.")
+        _require(isinstance(result, Bags), "transform does not return Bags;", "encoders accept nothing else.")
         widths = {bag.descriptors.shape[1] for bag in result}
-        _require(len(widths) == 1, f"descriptors differ in width: {sorted(widths)};", "a vocabulary needs one width.")
+        _require(
+            len(widths) == 1, f"descriptors differ in width: {sorted(widths)};", "a vocabulary needs descriptors of one width."
+        )
         return
     shape = getattr(result, "shape", None)
-    good = shape is not None and len(shape) == 2 and shape[0] == len(_pictures())
-    _require(good, f"transform gives shape {shape};", "a classifier takes (n_images, n_features).")
-    _require(
-        result.dtype == np.float32, f"codes are {result.dtype};", "float32 halves the memory and is what featrec promises."
-    )
+    good = shape is not None and len(shape) == 2 and shape[0] == len(_images())
+    _require(good, f"transform returns shape {shape};", "classifiers expect (n_images, n_features).")
+    _require(result.dtype == np.float32, f"codes are {result.dtype};", "featrec promises float32, which halves the memory.")
     _require(np.isfinite(result).all(), "codes are not finite;", "scikit-learn's classifiers refuse NaN and infinity.")
 
 
 def _check_determinism(extractor: Any) -> None:
-    first, second = (_items(clone(extractor).fit_transform(_pictures())) for _ in range(2))
+    first, second = (_items(clone(extractor).fit_transform(_images())) for _ in range(2))
     _require(_alike(first, second), "two runs give different numbers;", "results must be repeatable.")
 
 
 def _check_order(extractor: Any) -> None:
-    pictures = _pictures()
-    whole = _items(extractor.fit(pictures).transform(pictures))
-    part = _items(extractor.transform([pictures[3], pictures[1]]))
+    images = _images()
+    whole = _items(extractor.fit(images).transform(images))
+    part = _items(extractor.transform([images[3], images[1]]))
     same = _alike(part, [whole[3], whole[1]], 1e-6)
-    _require(same, "a picture's numbers depend on its neighbours in the batch;", "a prediction must not depend on the others.")
+    _require(same, "an image's numbers depend on its neighbours in the batch;", "a prediction must not depend on the others.")
 
 
 def _check_input_untouched(extractor: Any) -> None:
-    pictures = _pictures()
-    for picture in pictures:
-        picture.setflags(write=False)
+    images = _images()
+    for image in images:
+        image.setflags(write=False)
     try:
-        _items(extractor.fit_transform(pictures))
+        _items(extractor.fit_transform(images))
     except ValueError as error:
-        raise AssertionError(f"read-only pictures fail ({error}); joblib hands arrays to workers read-only.") from error
+        raise AssertionError(f"read-only images fail ({error}); joblib passes read-only arrays to workers.") from error
 
 
 def _check_value_types(extractor: Any) -> None:
-    picture = _pictures()[1]
-    eight = _items(extractor.fit([picture]).transform([picture]))
-    sixteen = _items(extractor.transform([picture.astype(np.uint16) * 257]))
-    unit = _items(extractor.transform([picture / 255.0]))
+    image = _images()[1]
+    eight = _items(extractor.fit([image]).transform([image]))
+    sixteen = _items(extractor.transform([image.astype(np.uint16) * 257]))
+    unit = _items(extractor.transform([image / 255.0]))
     same = _alike(eight, sixteen, 1e-3) and _alike(eight, unit, 1e-3)
-    _require(same, "uint8, uint16 and float copies of one picture differ;", "featrec.images.as_float and as_uint8 convert.")
+    _require(
+        same, "uint8, uint16 and float copies of one image differ;", "convert images with featrec.images.as_float or as_uint8."
+    )
 
 
 def _check_gray_and_color(extractor: Any) -> None:
-    gray = _pictures()[1]
+    gray = _images()[1]
     both = _items(extractor.fit([gray]).transform([gray, np.stack([gray] * 3, axis=-1)]))
-    _require(_alike(both[:1], both[1:], 1e-4), "a gray picture differs from its RGB copy;", "folders mix the two.")
+    _require(_alike(both[:1], both[1:], 1e-4), "a gray image differs from its RGB copy;", "folders often hold both.")
 
 
-def _check_hard_pictures(extractor: Any) -> None:
-    extractor.fit(_pictures())
-    for picture in (
+def _check_hard_images(extractor: Any) -> None:
+    extractor.fit(_images())
+    for image in (
         np.zeros((HEIGHT, WIDTH), np.uint8),
         np.full((HEIGHT, WIDTH, 3), 255, np.uint8),
         np.zeros((1, 1), np.uint8),
     ):
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", EmptyBagWarning)  # the right thing to say of a row of zeros
-                (item,) = _items(extractor.transform([picture]))
+                warnings.simplefilter("ignore", EmptyBagWarning)  # the expected warning for a row of zeros
+                (item,) = _items(extractor.transform([image]))
         except ImageError:
             continue
         values = item.descriptors if isinstance(item, Bag) else item
-        _require(
-            np.isfinite(values).all(), f"a flat picture {picture.shape} gives NaN;", "it should give an empty Bag or zeros."
-        )
+        _require(np.isfinite(values).all(), f"a flat image {image.shape} gives NaN;", "return an empty Bag or zeros.")
 
 
 def _check_empty_batch(extractor: Any) -> None:
-    empty = extractor.fit(_pictures()).transform([])
-    width = extractor.transform(_pictures()[:1]).shape[1:]
+    empty = extractor.fit(_images()).transform([])
+    width = extractor.transform(_images()[:1]).shape[1:]
     good = len(empty) == 0 and empty.shape[1:] == width
-    _require(good, "an empty batch does not give an empty result;", "a filter may well leave no picture.")
+    _require(good, "an empty batch does not give an empty result;", "a filter may leave no image.")
 
 
 def _check_threads(extractor: Any) -> None:
-    extractor.fit(_pictures())
-    expected = _items(extractor.transform(_pictures()))
+    extractor.fit(_images())
+    expected = _items(extractor.transform(_images()))
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(lambda _: _items(extractor.transform(_pictures())), range(4)))
+        results = list(pool.map(lambda _: _items(extractor.transform(_images())), range(4)))
     same = all(_alike(result, expected, 1e-6) for result in results)
-    _require(same, "two threads at once give other numbers;", "n_jobs runs threads; keep no scratch space on self.")
+    _require(
+        same,
+        "two concurrent threads give different numbers;",
+        "n_jobs uses threads; do not store intermediate results on self.",
+    )
 
 
 def _check_names(extractor: Any) -> None:
-    result = extractor.fit(_pictures()).transform(_pictures()[:1])
+    result = extractor.fit(_images()).transform(_images()[:1])
     width = result[0].descriptors.shape[1] if isinstance(result, Bags) else result.shape[1]
     names = extractor.get_feature_names_out()
-    _require(len(names) == width, f"{len(names)} names for {width} numbers;", "tables would be mislabelled.")
+    _require(len(names) == width, f"{len(names)} names for {width} numbers;", "table columns would have wrong names.")
 
 
 def _check_set_output(extractor: Any) -> None:
-    result = extractor.set_output(transform="default").fit_transform(_pictures())
-    _require(len(result) == len(_pictures()), "set_output changes the result's length;", "pipelines call it on every step.")
+    result = extractor.set_output(transform="default").fit_transform(_images())
+    _require(len(result) == len(_images()), "set_output changes the result's length;", "pipelines call it on every step.")
 
 
 def _quiet(function: Callable[[], Any]) -> Any:
@@ -274,7 +278,7 @@ def _quiet(function: Callable[[], Any]) -> Any:
 
 
 def _seed(encoder: Any) -> None:
-    """Without a seed two fits may differ, also in an encoder inside."""
+    """Set random_state in an encoder and its nested encoders, since unseeded fits may differ."""
     open_states = {name: 0 for name, value in encoder.get_params().items() if name.endswith("random_state") and value is None}
     encoder.set_params(**open_states)
 
@@ -283,7 +287,7 @@ def _check_encoder_clone(encoder: Any, bags: list[Bag]) -> None:
     before = encoder.get_params(deep=False)
     encoder.fit(bags)
     same = all(encoder.get_params(deep=False)[name] is value for name, value in before.items())
-    _require(same, "fit changes parameters;", "a grid search would then compare other models than it reports.")
+    _require(same, "fit changes parameters;", "a grid search would then report the wrong parameters.")
 
 
 def _check_not_fitted(encoder: Any, bags: list[Bag]) -> None:
@@ -291,20 +295,20 @@ def _check_not_fitted(encoder: Any, bags: list[Bag]) -> None:
         encoder.transform(bags)
     except NotFittedError:
         return
-    raise AssertionError("transform works before fit; a user who forgot fit must hear of it (sklearn's check_is_fitted).")
+    raise AssertionError("transform works before fit; call sklearn's check_is_fitted, so that a forgotten fit is an error.")
 
 
 def _check_codes(encoder: Any, bags: list[Bag]) -> None:
     codes = encoder.fit(bags).transform(bags)
     good = isinstance(codes, np.ndarray) and codes.ndim == 2 and len(codes) == len(bags) and codes.dtype == np.float32
-    _require(good, "transform does not give a float32 array (n_images, width);", "classifiers and memory depend on it.")
+    _require(good, "transform does not return a float32 array of shape (n_images, width);", "classifiers expect it.")
     _require(np.isfinite(codes).all(), "codes are not finite;", "scikit-learn's classifiers refuse NaN and infinity.")
 
 
 def _check_encoder_pickle(encoder: Any, bags: list[Bag]) -> None:
     again = pickle.loads(pickle.dumps(encoder.fit(bags)))
     same = _alike(again.transform(bags), encoder.transform(bags))
-    _require(same, "a pickled copy gives other codes;", "workers and saved models are such copies.")
+    _require(same, "a pickled copy gives other codes;", "workers and saved models use such copies.")
 
 
 def _check_encoder_repeatable(encoder: Any, bags: list[Bag]) -> None:
@@ -322,7 +326,7 @@ def _check_fit_transform(encoder: Any, bags: list[Bag]) -> None:
 def _check_bag_order(encoder: Any, bags: list[Bag]) -> None:
     whole = encoder.fit(bags).transform(bags)
     part = encoder.transform([bags[4], bags[1]])
-    _require(_alike(part, whole[[4, 1]], 1e-6), "an image's code depends on the others;", "a prediction must not.")
+    _require(_alike(part, whole[[4, 1]], 1e-6), "an image's code depends on the others;", "predictions must not.")
 
 
 def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
@@ -331,10 +335,18 @@ def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
         warnings.simplefilter("always")
         codes = encoder.transform([_emptied(bags[0]), bags[1], _emptied(bags[2])])
     zero = not codes[0].any() and not codes[2].any() and codes[1].any()
-    _require(zero, "an empty Bag does not give a row of zeros;", "flat pictures exist, and their rows may not be dropped.")
+    _require(zero, "an empty Bag does not give a row of zeros;", "flat images exist, and their rows must stay.")
     told = [w for w in caught if issubclass(w.category, EmptyBagWarning) and "2 of 3" in str(w.message)]
-    _require(len(told) == 1, "empty bags are not counted in one warning;", "a user must learn how many pictures say nothing.")
-    _require(encoder.transform([]).shape == (0, codes.shape[1]), "no bags do not give (0, width);", "filters may leave none.")
+    _require(
+        len(told) == 1,
+        "empty bags are not counted in one EmptyBagWarning;",
+        "users must know how many images have no descriptors.",
+    )
+    _require(
+        encoder.transform([]).shape == (0, codes.shape[1]),
+        "an empty list of bags does not give shape (0, width);",
+        "a filter may leave no image.",
+    )
 
 
 def _emptied(bag: Bag) -> Bag:
@@ -346,7 +358,9 @@ def _check_encoder_threads(encoder: Any, bags: list[Bag]) -> None:
     for name in _job_parameters(encoder):
         encoder.set_params(**{name: 2})
     _require(
-        _alike(encoder.transform(bags * 8)[: len(bags)], expected, 1e-6), "n_jobs changes codes;", "it may only change time."
+        _alike(encoder.transform(bags * 8)[: len(bags)], expected, 1e-6),
+        "n_jobs changes codes;",
+        "it may change only the run time.",
     )
 
 
@@ -357,11 +371,15 @@ def _job_parameters(encoder: Any) -> Iterator[str]:
 def _check_encoder_names(encoder: Any, bags: list[Bag]) -> None:
     width = encoder.fit(bags).transform(bags[:1]).shape[1]
     names = encoder.get_feature_names_out()
-    _require(len(names) == width == len(set(names)), f"{len(names)} names for {width} columns;", "tables would be mislabelled.")
+    _require(
+        len(names) == width == len(set(names)),
+        f"{len(names)} names for {width} columns;",
+        "table columns would have wrong names.",
+    )
 
 
 def _check_refit(encoder: Any, bags: list[Bag]) -> None:
     _seed(encoder)
     fresh = clone(encoder).fit(bags[1:]).transform(bags)
     again = clone(encoder).fit(bags).fit(bags[1:]).transform(bags)
-    _require(_alike(again, fresh, 1e-6), "a second fit remembers the first;", "a fitted object refitted is a fresh one.")
+    _require(_alike(again, fresh, 1e-6), "a second fit depends on the first;", "fitting again must equal fitting a new object.")

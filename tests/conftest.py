@@ -1,4 +1,4 @@
-"""Fixtures for every test: seeded numbers, and pictures of different sizes and kinds."""
+"""Fixtures for every test: seeded numbers, and images of different sizes and kinds."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def rng():
 
 @pytest.fixture
 def ragged(rng):
-    """Six pictures: gray and colour, of different sizes and types, one of them flat and one of a single pixel."""
+    """Six images: gray and colour, of different sizes and types, one of them flat and one of a single pixel."""
     return [
         rng.integers(0, 256, (40, 50), dtype=np.uint8),
         rng.integers(0, 256, (33, 61, 3), dtype=np.uint8),

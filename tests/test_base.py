@@ -124,10 +124,10 @@ def test_a_sample_of_nothing():
 def test_mixed_bags_are_refused():
     bits, numbers = Bag(np.zeros((4, 8), np.uint8), metric="hamming"), Bag(np.zeros((4, 8)))
     with pytest.raises(
-        MetricError, match=r"some bags hold packed bits \(hamming\) and some numbers \(euclidean\); use one extr"
+        MetricError, match=r"some bags hold packed bits \(hamming\), others hold numbers \(euclidean\); use one extr"
     ):
         sample_descriptors(Bags([bits, numbers]), 100)
-    with pytest.raises(InputError, match=r"descriptors must have one width; these have \[5, 8\]"):
+    with pytest.raises(InputError, match=r"all descriptors must have the same width; found widths \[5, 8\]"):
         sample_descriptors(Bags([numbers, Bag(np.zeros((4, 5)))]), 100)
 
 
@@ -154,12 +154,12 @@ def test_bags_and_lists_of_bags():
 @pytest.mark.parametrize(
     "given, message",
     [
-        (Bag(np.zeros((2, 3))), r"BagOfWords takes the bags of several images; got one Bag\. Write \[bag\]"),
-        (Images([]), r"BagOfWords takes Bags; got Images\. Put an extractor before it, such as DenseSIFT\(\)"),
-        ("cat.jpg", r"takes Bags or a list of Bag; got str\. An extractor's transform gives Bags"),
+        (Bag(np.zeros((2, 3))), r"BagOfWords expects the bags of several images; got one Bag\. Use \[bag\]"),
+        (Images([]), r"BagOfWords expects Bags; got Images\. Put an extractor such as DenseSIFT\(\)"),
+        ("cat.jpg", r"expects Bags or a list of Bag; got str\. The transform method of an extractor returns Bags"),
         (pd.DataFrame(), r"got DataFrame"),
-        (np.zeros((2, 3)), r"item 0 is an array of shape \(3,\)\..*precomputed descriptors enter as Bag\(array\)"),
-        ([Bag(np.zeros((2, 3))), np.zeros((4, 4))], r"item 1 is an array of shape \(4, 4\)\. Pictures need an extractor first"),
+        (np.zeros((2, 3)), r"item 0 is an array of shape \(3,\)\..*wrap precomputed descriptors as Bag\(array\)"),
+        ([Bag(np.zeros((2, 3))), np.zeros((4, 4))], r"item 1 is an array of shape \(4, 4\)\. Images need an extractor first"),
         ([None], r"item 0 is a NoneType"),
     ],
 )

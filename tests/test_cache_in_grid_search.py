@@ -1,4 +1,4 @@
-"""A grid search through a cached extractor describes each picture once, and finds what one without a cache finds."""
+"""A grid search through a cached extractor describes each image once, and finds what one without a cache finds."""
 
 import hashlib
 import importlib.util
@@ -26,13 +26,13 @@ GLOBAL = {"linearsvc__C": [0.01, 0.1, 1, 10]}
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Paths of 24 pictures to search with and 8 to predict."""
+    """Paths of 24 images to search with and 8 to predict."""
     train, test = load_dataset("shapes", n_train=24, n_test=8, size=48, random_state=0)
     folder = tmp_path_factory.mktemp("pictures")
     paths = []
-    for number, picture in enumerate([*(train[i] for i in range(24)), *(test[i] for i in range(8))]):
+    for number, image in enumerate([*(train[i] for i in range(24)), *(test[i] for i in range(8))]):
         paths.append(folder / f"{number:02}.png")
-        Image.fromarray(np.asarray(picture)).save(paths[-1])
+        Image.fromarray(np.asarray(image)).save(paths[-1])
     return paths[:24], np.asarray(train.labels), paths[24:]
 
 
@@ -56,7 +56,7 @@ def extractor(request):
 
 @pytest.fixture
 def count(extractor, monkeypatch):
-    """How often each picture was described."""
+    """How often each image was described."""
     kind, counter = type(extractor()), Counter()
     method = "_describe_stack" if kind is HOG else "_describe"
     describe = getattr(kind, method)
@@ -71,7 +71,7 @@ def count(extractor, monkeypatch):
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_each_picture_is_described_once(threads, extractor, count, data, tmp_path):
+def test_each_image_is_described_once(threads, extractor, count, data, tmp_path):
     X, y, unknown = data
     model, grid = pipeline(extractor(cache=tmp_path / "cache"))
     with joblib.parallel_config("threading", n_jobs=threads):
@@ -81,7 +81,7 @@ def test_each_picture_is_described_once(threads, extractor, count, data, tmp_pat
     first = search.predict(unknown)
     assert (search.predict(unknown) == first).all()
     assert len(count) == len(X) + len(unknown)
-    assert set(count.values()) == {1}, "the pictures that are predicted, too"
+    assert set(count.values()) == {1}, "the images that are predicted, too"
 
 
 def test_a_search_with_a_cache_finds_what_one_without_finds(extractor, count, data, tmp_path):

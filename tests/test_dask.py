@@ -30,13 +30,13 @@ RECIPES = ["hog_svm", "bovw_svm", "orb_knn", "tiny_knn", "color_forest"]
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
+def images(tmp_path_factory):
     """Paths and labels."""
     root = tmp_path_factory.mktemp("pictures")
     shapes, _ = load_dataset("shapes", n_train=96, n_test=1, size=64)
     paths = [root / f"{i:03}.png" for i in range(len(shapes))]
-    for path, picture in zip(paths, shapes, strict=True):
-        Image.fromarray(picture).save(path)
+    for path, image in zip(paths, shapes, strict=True):
+        Image.fromarray(image).save(path)
     return [str(path) for path in paths], shapes.labels
 
 
@@ -98,8 +98,8 @@ def test_what_writes_into_its_callers_arrays_stays_here(client):
 
 
 @pytest.mark.parametrize("name", [RECIPES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in RECIPES[1:])])
-def test_a_recipe_on_the_cluster(client, pictures, name):
-    paths, labels = pictures
+def test_a_recipe_on_the_cluster(client, images, name):
+    paths, labels = images
     here = seeded(name).fit(paths[:64], labels[:64])
     with joblib.parallel_config("dask"):
         there = seeded(name).fit(paths[:64], labels[:64])
@@ -111,8 +111,8 @@ def test_a_recipe_on_the_cluster(client, pictures, name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*encoders.__all__} - {"Encoder", "SpatialPyramid"}))
-def test_an_encoder_on_the_cluster(client, pictures, name):
-    paths, _ = pictures
+def test_an_encoder_on_the_cluster(client, images, name):
+    paths, _ = images
     model = make_pipeline(DenseSIFT(step=12), getattr(encoders, name)(8, random_state=0))
     expected = clone(model).fit_transform(paths)
     with joblib.parallel_config("dask"):
@@ -123,8 +123,8 @@ def test_an_encoder_on_the_cluster(client, pictures, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["loky", "threading"])
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_on_another_backend(pictures, name, backend):
-    paths, labels = pictures
+def test_a_recipe_on_another_backend(images, name, backend):
+    paths, labels = images
     here = seeded(name).fit(paths[:64], labels[:64])
     with joblib.parallel_config(backend, n_jobs=2):
         there = seeded(name).fit(paths[:64], labels[:64])
@@ -132,33 +132,33 @@ def test_a_recipe_on_another_backend(pictures, name, backend):
         assert (there.predict(paths) == here.predict(paths)).all()
 
 
-def test_a_batch_on_its_way_holds_its_own_paths_and_no_picture(pictures):
-    paths, _ = pictures
+def test_a_batch_on_its_way_holds_its_own_paths_and_no_image(images):
+    paths, _ = images
     bags = recipes.bovw_svm()[:1].fit(paths).transform(check_images(paths * 100))
     assert len(pickle.dumps(bags[:32])) < 32 * 1000
 
 
-def test_the_how_to_runs(client, pictures, tmp_path):
+def test_the_how_to_runs(client, images, tmp_path):
     specification = importlib.util.spec_from_file_location("dask_cluster", PAGE)
     page = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(page)
-    paths, _ = pictures
+    paths, _ = images
     assert page.different_versions(client) == {}
-    steps = seeded("tiny_knn").fit(paths, pictures[1])[:-1]
+    steps = seeded("tiny_knn").fit(paths, images[1])[:-1]
     codes = page.encode(steps, paths, tmp_path / "codes.npy", block=40)
     assert np.array_equal(codes, steps.transform(paths))
 
 
-def test_an_error_on_a_worker_names_the_picture(client, pictures):
-    paths, labels = pictures
+def test_an_error_on_a_worker_names_the_image(client, images):
+    paths, labels = images
     model = seeded("hog_svm").fit(paths, labels)
     with joblib.parallel_config("dask"), pytest.raises(MissingImageError, match=r"image 70 \('nowhere/x\.png'\): "):
         model.predict([*paths[:70], "nowhere/x.png"])
 
 
 @pytest.mark.slow
-def test_a_search_sends_whole_fits_and_each_stays_in_its_worker(client, pictures):
-    paths, labels = pictures
+def test_a_search_sends_whole_fits_and_each_stays_in_its_worker(client, images):
+    paths, labels = images
     model = seeded("bovw_svm")
     expected = cross_val_predict(clone(model), np.array(paths), labels, cv=3)
     with joblib.parallel_config("dask"):
@@ -168,8 +168,8 @@ def test_a_search_sends_whole_fits_and_each_stays_in_its_worker(client, pictures
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a process is killed by a signal")
-def test_a_worker_killed_in_the_middle_loses_nothing(client, pictures):
-    paths, labels = pictures
+def test_a_worker_killed_in_the_middle_loses_nothing(client, images):
+    paths, labels = images
     paths = paths * 8
     model = seeded("bovw_svm").fit(paths[:64], labels[:64])
     expected = model[:-1].transform(paths)

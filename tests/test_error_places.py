@@ -18,7 +18,7 @@ from featrec.preprocessing import Resize
 
 BAD = 11
 LABELS = np.array(["cat", "dog"] * 8)
-COUNTED = "The number counts the images handed over; in a cross-validation those are the fold's."
+COUNTED = "The number is the position among the images passed in; in a cross-validation, those of the fold."
 
 
 class Picky(Preprocessor):
@@ -64,18 +64,18 @@ def test_a_folder_names_the_path(images, tmp_path):
     path = tmp_path / LABELS[BAD] / f"{BAD:02}.png"
     path.write_bytes(path.read_bytes()[:45])
     folder = ImageFolder(tmp_path)
-    with pytest.raises(TruncatedImageError, match=rf"image \d+ \('{path}'\): damaged or cut off") as caught:
+    with pytest.raises(TruncatedImageError, match=rf"image \d+ \('{path}'\): damaged or truncated") as caught:
         in_folds(folder)
     assert COUNTED not in str(caught.value)
 
 
 @pytest.mark.parametrize("hold", [list, np.array], ids=["list", "array"])
 def test_of_a_list_the_fold_is_all_that_is_known_and_the_error_says_so(images, hold):
-    with pytest.raises(ImageError, match=rf"^image {BAD - 8}: too bright\. The number counts") as caught:
+    with pytest.raises(ImageError, match=rf"^image {BAD - 8}: too bright\. The number is the position") as caught:
         in_folds(hold(images), Picky())
     assert str(caught.value).endswith(COUNTED)
     model = make_pipeline(Picky(), DenseSIFT(step=8, bin_sizes=3), BagOfWords(2), DecisionTreeClassifier())
-    with pytest.raises(ImageError, match=r"^image 3: too bright\. The number counts"):
+    with pytest.raises(ImageError, match=r"^image 3: too bright\. The number is the position"):
         cross_val_predict(model, hold(images), LABELS, cv=KFold(2))
 
 

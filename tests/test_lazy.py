@@ -16,7 +16,7 @@ from featrec.lazy import resolve_key
 
 
 class Counting:
-    """Pictures (height 2, width 3) that hold their own number, and a count of how often they were read."""
+    """Images (height 2, width 3) that hold their own number, and a count of how often they were read."""
 
     def __init__(self, n):
         self.n, self.read = n, []
@@ -266,7 +266,7 @@ def test_errors_name_the_place_in_the_whole_batch_and_the_path():
         assert (caught.value.position, caught.value.item) == (7, "picture7.png")
 
 
-def test_place_of_a_computed_picture_is_kept():
+def test_place_of_a_computed_image_is_kept():
     images = Images(Held(range(10)))[5:].compute().then(fail_at_seven)
     with pytest.raises(ImageError, match=r"^image 7"):
         images[2]
@@ -309,12 +309,12 @@ def test_images_of_one_shape_are_an_array():
     assert np.asarray(images).dtype == np.uint8
     assert np.asarray(images, dtype=np.float32).dtype == np.float32
     assert np.asarray(Images(Counting(0))).shape == (0,)
-    with pytest.raises(ValueError, match="always a copy"):
+    with pytest.raises(ValueError, match="always makes a copy"):
         np.array(images, copy=False)
 
 
 def test_images_of_several_shapes_are_no_array(ragged):
-    with pytest.raises(InputError, match=r"pictures of one shape; these have 6, such as .*Resize first, or iterate"):
+    with pytest.raises(InputError, match=r"images of one shape; found 6, such as .*Resize first, or iterate"):
         np.asarray(Images(ragged))
 
 

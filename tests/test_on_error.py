@@ -1,4 +1,4 @@
-"""What happens to pictures that cannot be used, when the extractor is told to go on."""
+"""What happens to images that cannot be used, when the extractor is told to go on."""
 
 import pickle
 
@@ -20,16 +20,16 @@ BAD = (2, 5)
 
 
 @pytest.fixture
-def pictures(rng):
+def images(rng):
     items = [rng.integers(0, 256, (40, 48, 3), dtype=np.uint8) for _ in range(8)]
     items[2] = "no such file.png"
-    items[5] = b"no picture"
+    items[5] = b"no image"
     return items
 
 
 @pytest.fixture
-def good(pictures):
-    return [picture for i, picture in enumerate(pictures) if i not in BAD]
+def good(images):
+    return [image for i, image in enumerate(images) if i not in BAD]
 
 
 def tells(failed, total):
@@ -38,10 +38,10 @@ def tells(failed, total):
 
 @pytest.mark.parametrize("extractor", [HOG(), ColorHistogram(), TinyImage()], ids=str)
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_global_extractor_gives_zero_rows_one_warning_and_the_list(extractor, n_jobs, pictures, good):
-    extractor.set_params(on_error="empty", n_jobs=n_jobs).fit(pictures)
+def test_a_global_extractor_gives_zero_rows_one_warning_and_the_list(extractor, n_jobs, images, good):
+    extractor.set_params(on_error="empty", n_jobs=n_jobs).fit(images)
     with tells(2, 8) as caught:
-        codes = extractor.transform(pictures)
+        codes = extractor.transform(images)
     assert len(caught) == 1
     assert not codes[list(BAD)].any()
     np.testing.assert_array_equal(np.delete(codes, BAD, axis=0), extractor.transform(good))
@@ -50,10 +50,10 @@ def test_a_global_extractor_gives_zero_rows_one_warning_and_the_list(extractor, 
 
 @pytest.mark.parametrize("extractor", [DenseSIFT(step=8, bin_sizes=4), ORB(edge_threshold=8, patch_size=9)], ids=str)
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_local_extractor_gives_empty_bags_one_warning_and_the_list(extractor, n_jobs, pictures, good):
+def test_a_local_extractor_gives_empty_bags_one_warning_and_the_list(extractor, n_jobs, images, good):
     extractor.set_params(on_error="empty")
     encoder = SpatialPyramid(BagOfWords(4, random_state=0, n_jobs=n_jobs), levels=2).fit(extractor.transform(good))
-    bags = extractor.transform(pictures)
+    bags = extractor.transform(images)
     assert len(extractor.failures_) == 0, "nothing has been read yet"
     with tells(2, 8) as caught:
         codes = encoder.transform(bags)
@@ -62,19 +62,19 @@ def test_a_local_extractor_gives_empty_bags_one_warning_and_the_list(extractor, 
     np.testing.assert_array_equal(np.delete(codes, BAD, axis=0), encoder.transform(extractor.transform(good)))
 
 
-def test_the_list_says_which_and_why(pictures):
-    extractor = TinyImage(on_error="empty").fit(pictures)
+def test_the_list_says_which_and_why(images):
+    extractor = TinyImage(on_error="empty").fit(images)
     with tells(2, 8):
-        extractor.transform(pictures)
+        extractor.transform(images)
     missing, strange = extractor.failures_
     assert (missing.index, missing.item, strange.index, strange.item) == (2, "no such file.png", 5, None)
     assert "no such file" in missing.reason
-    assert "no picture format" in strange.reason
+    assert "unsupported image format" in strange.reason
 
 
-def test_the_list_of_lazy_bags_grows_as_they_are_computed(pictures):
+def test_the_list_of_lazy_bags_grows_as_they_are_computed(images):
     extractor = DenseSIFT(on_error="empty")
-    bags = extractor.transform(pictures)
+    bags = extractor.transform(images)
     assert bags[2].descriptors.shape == (0, 128)
     assert [failure.index for failure in extractor.failures_] == [2]
     list(bags)
@@ -82,70 +82,70 @@ def test_the_list_of_lazy_bags_grows_as_they_are_computed(pictures):
     assert [failure.index for failure in bags[4:].own_failures()] == [5]
 
 
-def test_failures_of_other_processes_come_back(pictures):
+def test_failures_of_other_processes_come_back(images):
     extractor = DenseSIFT(step=8, bin_sizes=4, on_error="empty")
-    encoder = BagOfWords(3, random_state=0).fit(extractor.transform(pictures[:2]))
+    encoder = BagOfWords(3, random_state=0).fit(extractor.transform(images[:2]))
     with joblib.parallel_config("loky", n_jobs=2), tells(2, 8):
-        encoder.transform(extractor.transform(pictures))
+        encoder.transform(extractor.transform(images))
     assert [failure.index for failure in extractor.failures_] == [2, 5]
 
 
-def test_without_the_policy_the_first_bad_picture_is_an_error(pictures):
-    with pytest.raises(MissingImageError, match=r"image 2 .'no such file.png'.: there is no such file"):
-        TinyImage().fit(pictures).transform(pictures)
+def test_without_the_policy_the_first_bad_image_is_an_error(images):
+    with pytest.raises(MissingImageError, match=r"image 2 .'no such file.png'.: no such file"):
+        TinyImage().fit(images).transform(images)
     with pytest.raises(ImageError, match=r"image [25]"):
-        BagOfWords(3, random_state=0).fit(DenseSIFT().transform(pictures))
+        BagOfWords(3, random_state=0).fit(DenseSIFT().transform(images))
 
 
-def test_a_bad_first_picture_does_not_hinder_fit(pictures):
-    codes = HOG(on_error="empty").fit(pictures[2:])
-    assert codes.n_features_out_ == HOG().fit(pictures[:1]).n_features_out_
+def test_a_bad_first_image_does_not_hinder_fit(images):
+    codes = HOG(on_error="empty").fit(images[2:])
+    assert codes.n_features_out_ == HOG().fit(images[:1]).n_features_out_
 
 
-def test_nothing_but_bad_pictures_is_an_error(pictures):
-    with pytest.raises(InputError, match=r"none of the 2 images can be used; the first: image 0"):
-        HOG(on_error="empty").fit([pictures[2], pictures[5]])
+def test_nothing_but_bad_images_is_an_error(images):
+    with pytest.raises(InputError, match=r"none of the 2 images can be used; the first error: image 0"):
+        HOG(on_error="empty").fit([images[2], images[5]])
     with pytest.raises(InputError, match="empty"):
-        BagOfWords(3).fit(DenseSIFT(on_error="empty").transform([pictures[2], pictures[5]]))
+        BagOfWords(3).fit(DenseSIFT(on_error="empty").transform([images[2], images[5]]))
 
 
-def test_pictures_that_fail_before_the_extractor_count_too(pictures):
+def test_images_that_fail_before_the_extractor_count_too(images):
     model = make_pipeline(Resize(32), HOG(on_error="empty"), LinearSVC(random_state=0))
     with tells(2, 8):
-        model.fit(pictures, [0, 1] * 4)
+        model.fit(images, [0, 1] * 4)
     assert [failure.index for failure in model[1].failures_] == [2, 5]
 
 
-def test_pictures_of_another_size_are_no_bad_pictures(rng):
+def test_images_of_another_size_are_no_bad_images(rng):
     sizes = [rng.random((40, 40)), rng.random((60, 60))]
     with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
         HOG(on_error="empty").fit(sizes).transform(sizes)
 
 
-def test_the_list_is_no_part_of_a_saved_model(pictures, tmp_path):
-    extractor = TinyImage(on_error="empty").fit(pictures)
+def test_the_list_is_no_part_of_a_saved_model(images, tmp_path):
+    extractor = TinyImage(on_error="empty").fit(images)
     with tells(2, 8):
-        extractor.transform(pictures)
+        extractor.transform(images)
     save(extractor, tmp_path / "model.featrec")
     for copy in (load(tmp_path / "model.featrec"), pickle.loads(pickle.dumps(extractor))):
         assert not hasattr(copy, "failures_")
 
 
 @pytest.mark.parametrize("name", ["tiny_knn", "hog_svm", "bovw_svm"])
-def test_predictions_of_the_others_are_those_without_the_bad_ones(name, pictures, good):
+def test_predictions_of_the_others_are_those_without_the_bad_ones(name, images, good):
     model = recipes.make(name, on_error="empty", **({"n_words": 5} if name == "bovw_svm" else {}))
     model.fit(good, [0, 1] * 3)
     with tells(2, 8):
-        predicted = model.predict(pictures)
+        predicted = model.predict(images)
     assert (np.delete(predicted, BAD) == model.predict(good)).all()
 
 
-def test_an_unknown_policy_is_refused(pictures):
+def test_an_unknown_policy_is_refused(images):
     with pytest.raises(ValueError, match="on_error"):
-        TinyImage(on_error="skip").fit(pictures)
+        TinyImage(on_error="skip").fit(images)
 
 
-def test_failures_know_each_picture_once():
+def test_failures_know_each_image_once():
     failures = Failures([Failure(3, "b.png", "why")])
     failures.note([Failure(3, "b.png", "why"), Failure(1, None, "because")])
     assert [failure.index for failure in failures] == [1, 3]

@@ -87,7 +87,7 @@ def test_the_context_decides_for_none():
 
 def test_zero_workers_are_refused():
     for call in (lambda: worker_count(0), lambda: map_batches(double, [1], n_jobs=0)):
-        with pytest.raises(InputError, match="n_jobs=0 asks for no workers; use None or 1 for one, -1 for all processors"):
+        with pytest.raises(InputError, match="n_jobs=0 means no workers; use None or 1 for one, -1 for all processors"):
             call()
 
 
@@ -205,12 +205,12 @@ def test_the_first_error_comes_out_as_it_is():
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs, monkeypatch):
     monkeypatch.setattr(parallel, "PATIENCE", 0.0)
-    map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8, verbose=1, label="pictures")
+    map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8, verbose=1, label="images")
     out, err = capsys.readouterr()
     assert out == ""
     lines = err.splitlines()
     assert 2 <= len(lines) <= 10
-    assert lines[-1].strip().startswith("64 of 64 pictures, ")
+    assert lines[-1].strip().startswith("64 of 64 images, ")
     map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8)
     assert capsys.readouterr() == ("", "")
 
@@ -338,5 +338,5 @@ def test_one_item_needs_no_process():
 
 
 def test_no_processes_are_refused():
-    with pytest.raises(InputError, match="n_jobs=0 asks for no processes"):
+    with pytest.raises(InputError, match="n_jobs=0 means no processes"):
         list(each_in_processes(process, range(3), n_jobs=0))

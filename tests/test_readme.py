@@ -29,7 +29,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
     assert "colour" in capsys.readouterr().out
 
 
-def test_the_python_of_small_pictures_runs(capsys):
+def test_the_python_of_small_images_runs(capsys):
     names = {}
     for block in blocks("python", SMALL_PICTURES):
         exec(compile(block, str(SMALL_PICTURES), "exec"), names)
@@ -38,7 +38,7 @@ def test_the_python_of_small_pictures_runs(capsys):
     assert memory == "11.1 GB for the last step"
 
 
-def test_the_calls_in_the_table_of_small_pictures_make_models():
+def test_the_calls_in_the_table_of_small_images_make_models():
     """And presets are named beside the dataset that they were measured on."""
     n_told = 0
     for line in SMALL_PICTURES.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""Small pictures come in many forms; the recipes for them give the same answer to all."""
+"""Small images come in many forms; the recipes for them give the same answer to all."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ N_TRAIN, N_TEST = 60, 30
 
 @pytest.fixture(scope="module")
 def digits():
-    """Pictures of 28×28 bytes: the digits that ship, three times as large, with a margin."""
+    """Images of 28×28 bytes: the digits that ship, three times as large, with a margin."""
     train, test = load_dataset("digits")
     large = [
         np.pad(np.kron(np.stack(list(part[:n])), np.ones((3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
@@ -40,18 +40,18 @@ def recipe(request):
     return recipes.make(request.param, **QUICK.get(request.param, {}))
 
 
-def as_files(pictures, folder):
-    paths = [folder / f"{place:03}.png" for place in range(len(pictures))]
-    for path, picture in zip(paths, pictures, strict=True):
-        Image.fromarray(picture).save(path)
+def as_files(images, folder):
+    paths = [folder / f"{place:03}.png" for place in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
     return [str(path) for path in paths]
 
 
-def as_frame(pictures, dtype):
+def as_frame(images, dtype):
     """What fetch_openml gives: a column for each pixel, whole numbers from 0 to 255 as floats or integers."""
     names = [f"pixel{place}" for place in range(1, 785)]
-    index = [f"row {place}" for place in range(len(pictures))][::-1]
-    return pd.DataFrame(pictures.reshape(len(pictures), -1).astype(dtype), columns=names, index=index)
+    index = [f"row {place}" for place in range(len(images))][::-1]
+    return pd.DataFrame(images.reshape(len(images), -1).astype(dtype), columns=names, index=index)
 
 
 def test_every_form_gives_the_same_predictions(recipe, digits, tmp_path):
@@ -60,10 +60,10 @@ def test_every_form_gives_the_same_predictions(recipe, digits, tmp_path):
     assert len(set(expected)) > 1
     forms = {
         "list": (list, None),
-        "with a channel": (lambda pictures: pictures[..., None], None),
-        "rows": (lambda pictures: pictures.reshape(len(pictures), -1), None),
-        "frame of floats": (lambda pictures: as_frame(pictures, np.float64), 255),
-        "frame of integers": (lambda pictures: as_frame(pictures, np.int64), None),
+        "with a channel": (lambda images: images[..., None], None),
+        "rows": (lambda images: images.reshape(len(images), -1), None),
+        "frame of floats": (lambda images: as_frame(images, np.float64), 255),
+        "frame of integers": (lambda images: as_frame(images, np.int64), None),
     }
     for form, (change, white) in forms.items():
         flat = np.ndim(change(test)) == 2

@@ -44,7 +44,7 @@ def test_what_applies_is_tried_and_the_rest_has_a_reason(found):
         "tiny_knn": "tried", "hog_svm": "tried", "color_forest": "left out", "orb_knn": "left out", "cnn_svm": "left out",
     }  # fmt: skip
     assert "these are gray" in found["color_forest"].remark
-    assert "nothing but empty bags" in found["orb_knn"].remark
+    assert "all bags are empty" in found["orb_knn"].remark
     assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}"
     assert found["hog_svm"].remark == recipes.describe("hog_svm")
     assert found.first in {"tiny_knn", "hog_svm"}
@@ -277,7 +277,7 @@ def test_an_error_of_one_model_costs_nothing_of_the_others(digits):
     assert found.first == "tiny_knn"
 
 
-def test_a_picture_that_cannot_be_read_is_named_before_anything_is_tried(tmp_path):
+def test_an_image_that_cannot_be_read_is_named_before_anything_is_tried(tmp_path):
     for place in range(8):
         Image.new("L", (20, 20), 30 * place).save(tmp_path / f"{place}.png")
     (tmp_path / "5.png").write_bytes(b"no image")

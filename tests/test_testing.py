@@ -40,7 +40,7 @@ def test_the_how_tos_encoder_passes_alone_and_in_a_pyramid():
     check_encoder(SpatialPyramid(page.WordPresence(5, random_state=0), levels=3))
 
 
-def test_the_how_to_for_small_pictures():
+def test_the_how_to_for_small_images():
     page = load_page("small_pictures")
     digits = load_digits()
     rows, labels = digits.data[:240], digits.target[:240]
@@ -60,7 +60,7 @@ def test_a_minimal_extractor_passes():
     check_extractor(Mean())
 
 
-class KeepsPictures(GlobalExtractor):
+class KeepsImages(GlobalExtractor):
     def __init__(self, *, level=0.5):
         self.level = level
 
@@ -128,15 +128,15 @@ class TooManyNames(Mean):
 
 
 BROKEN = [
-    (KeepsPictures, "fit changes parameters"),
+    (KeepsImages, "fit changes parameters"),
     (Unpicklable, "it cannot be pickled"),
     (Random, "a pickled copy gives other numbers|two runs give different numbers"),
     (Batchwise, "depend on its neighbours"),
     (Writes, "read-only"),
-    (RawValues, "uint8, uint16 and float copies of one picture differ"),
-    (RedOnly, "a gray picture differs from its RGB copy"),
+    (RawValues, "uint8, uint16 and float copies of one image differ"),
+    (RedOnly, "a gray image differs from its RGB copy"),
     (DividesByZero, "gives NaN"),
-    (SharedScratch, "two threads at once"),
+    (SharedScratch, "two concurrent threads"),
     (TooManyNames, "2 names for 1 numbers"),
 ]
 
@@ -175,9 +175,9 @@ class Doubles(BagOfWords):
 
 BROKEN_ENCODERS = [
     (Forgetful, "fit_transform differs from fit and transform"),
-    (Remembers, "a second fit remembers the first"),
+    (Remembers, "a second fit depends on the first"),
     (AddsOne, "an empty Bag does not give a row of zeros|fit_transform differs"),
-    (Doubles, "does not give a float32 array"),
+    (Doubles, "does not return a float32 array"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Run recipes on data sets as a file says, each in a fresh process, and go on where it was stopped."""
+"""Run recipes on datasets as a file says, each in a fresh process, and go on where it was stopped."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config",
         metavar="FILE",
         type=Path,
-        help="a .toml with data sets and recipes (docs/benchmarks.md), or a .jsonl with results to show",
+        help="a .toml with datasets and recipes (docs/benchmarks.md), or a .jsonl with results to show",
     )
     parser.add_argument("--out", metavar="RESULTS", type=Path, help="where results are added, a line each (FILE as .jsonl)")
     parser.add_argument(
-        "--only", metavar="TEXT", action="append", default=[], help="only what has this in its recipe's or data set's name"
+        "--only", metavar="TEXT", action="append", default=[], help="only what has this in its recipe's or dataset's name"
     )
     parser.add_argument("--again", action="store_true", help="run what has a result already, too")
     parser.add_argument("--dry-run", action="store_true", help="say what would be run, and run nothing")
@@ -92,7 +92,7 @@ def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _check_data(cells: Iterable[dict[str, Any]]) -> None:
-    """A data set that is not there, or has no such option, is found out before the first cell."""
+    """A dataset that is not there, or has no such option, is found out before the first cell."""
     from featrec.cli._bench_cell import expanded
     from featrec.cli._bench_splits import read_halves
 

@@ -1,4 +1,4 @@
-"""Labels and predictions of each picture, as a line of results keeps them."""
+"""Labels and predictions of each image, as a line of results keeps them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def packed(classes: np.ndarray) -> str:
 
 
 def answers(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The true and the predicted class of each picture, by name.
+    """The true and the predicted class of each image, by name.
 
     Older results have predictions as a list of places and labels as runs of equal ones.
     """

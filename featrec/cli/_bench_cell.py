@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "make_model", "run_cell"]
 
-WARM_UP = 2  # classes, and pictures of each, that a copy of the model sees before the clock starts
+WARM_UP = 2  # classes, and images of each, that a copy of the model sees before the clock starts
 
 
 def main() -> None:
@@ -155,7 +155,7 @@ def _steps(model: Any) -> list[tuple[str, Any]]:
 
 
 def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
-    """Load what the model compiles; what goes wrong with so few pictures either goes wrong later, too, or does not matter."""
+    """Load what the model compiles; what goes wrong with so few images either goes wrong later, too, or does not matter."""
     from sklearn.base import clone
 
     labels = pool.labels[train]
@@ -169,7 +169,7 @@ def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
 
 
 def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
-    """Accuracies, and label and prediction of each picture."""
+    """Accuracies, and label and prediction of each image."""
     from featrec.evaluation import compare
 
     result = compare({"model": predicted}, labels, labels, test=(labels, labels)).results[0]

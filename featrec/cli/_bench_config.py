@@ -1,4 +1,4 @@
-"""A benchmark's TOML file as cells: data sets × recipes × seeds, refused by name where something is wrong."""
+"""A benchmark's TOML file as cells: datasets × recipes × seeds, refused by name where something is wrong."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read_config(path: Path) -> list[dict[str, Any]]:
 
 
 def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each data set's splits with each recipe."""
+    """Each dataset's splits with each recipe."""
     _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
@@ -61,7 +61,7 @@ def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """One for each seed. The standard split draws nothing, unless a part of it is asked for."""
-    where = f"the data set {table['name']!r}"
+    where = f"the dataset {table['name']!r}"
     _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
     options = _options(table, where) | _place(table, where)
     kind = table.get("split", "standard" if _has_standard_split(options) else "random")
@@ -71,7 +71,7 @@ def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if kind == "standard" and not _has_standard_split(options):
         raise InputError(f'{where} has no train and test folders, so its split is "random"; leave split out')
     if kind == "random" and sizes["n_train"] is None and "path" not in options:
-        raise InputError(f"a random split of {where} needs n_train, the number of pictures of each class to learn from")
+        raise InputError(f"a random split of {where} needs n_train, the number of images of each class to learn from")
     validation = _validation(table, where)
     drawn = kind == "random" or validation is not None or any(size is not None for size in sizes.values())
     for seed in _seeds(table, where):
@@ -85,7 +85,7 @@ def _place(table: Mapping[str, Any], where: str) -> dict[str, str]:
         _check_dataset(table["name"])
         return {}
     if not isinstance(table["path"], str) or table.get("options"):
-        raise InputError(f'{where} is a folder by its path, such as path = "pictures", and takes no options; got {dict(table)}')
+        raise InputError(f'{where} is a folder by its path, such as path = "images", and takes no options; got {dict(table)}')
     return {"path": table["path"]}
 
 
@@ -98,7 +98,7 @@ def _has_standard_split(options: Mapping[str, Any]) -> bool:
 
 
 def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
-    """One for each point of the grid, and how many of a data set's seeds it is run with; None means all."""
+    """One for each point of the grid, and how many of a dataset's seeds it is run with; None means all."""
     where = f"the recipe {table['name']!r}"
     _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
     runs = _whole(table, "seeds", where)
@@ -118,14 +118,14 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | N
 
 
 def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
-    """The data sets that a recipe is run on: all, unless it names some."""
+    """The datasets that a recipe is run on: all, unless it names some."""
     where = f"the recipe {table['name']!r}"
     wanted = table.get("datasets", names)
     if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):
         raise InputError(f'datasets of {where} is a list of names, such as datasets = ["{names[0]}"]; got {wanted!r}')
     for name in wanted:
         if name not in names:
-            raise InputError(f"{where} asks for the data set {name!r}{_near(name, names)}; [[dataset]] has {', '.join(names)}")
+            raise InputError(f"{where} asks for the dataset {name!r}{_near(name, names)}; [[dataset]] has {', '.join(names)}")
     return wanted
 
 
@@ -135,7 +135,7 @@ def _check_dataset(name: str) -> None:
 
     if name not in dataset_names():
         raise InputError(
-            f"there is no data set {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}. A folder of "
+            f"there is no dataset {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}. A folder of "
             'your own has path = "FOLDER" beside its name'
         )
 

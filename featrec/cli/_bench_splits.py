@@ -1,4 +1,4 @@
-"""Which pictures a cell of a benchmark learns from, and which it is judged on."""
+"""Which images a cell of a benchmark learns from, and which it is judged on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HELD_OUT = 0.2  # of each class, where random splits of a folder say no n_train
 
 
 class Pool:
-    """The training and the test half of a data set as one sequence, which counts the time that reading takes."""
+    """The training and the test half of a dataset as one sequence, which counts the time that reading takes."""
 
     def __init__(self, halves: Iterable[Any]):
         self.halves = tuple(halves)
@@ -36,10 +36,10 @@ class Pool:
     def __getitem__(self, position: int) -> np.ndarray:
         half, position = self._place(position)
         start = time.thread_time()
-        picture: np.ndarray = half[position]
+        image: np.ndarray = half[position]
         with self._counting:
             self.seconds += time.thread_time() - start
-        return picture
+        return image
 
     def __getstate__(self) -> dict:
         return {name: value for name, value in self.__dict__.items() if name != "_counting"}
@@ -48,16 +48,16 @@ class Pool:
         self.__dict__ |= state | {"_counting": threading.Lock()}
 
     def name(self, position: int) -> str | None:
-        """The path of a picture, where it has one."""
+        """The path of an image, where it has one."""
         half, position = self._place(position)
         return half.name(position) if hasattr(half, "name") else None
 
     def images(self, rows: np.ndarray) -> Images:
-        """Some of the pictures, read when they are asked for."""
+        """Some of the images, read when they are asked for."""
         return Images(self)[rows]
 
     def contents(self) -> list[bytes]:
-        """A digest of each file's bytes, or of the pixels where a picture is no file of its own; nothing is counted."""
+        """A digest of each file's bytes, or of the pixels where an image is no file of its own; nothing is counted."""
         return [self._digest(position) for position in range(len(self))]
 
     def _digest(self, position: int) -> bytes:
@@ -65,8 +65,8 @@ class Pool:
         if name is not None and os.path.isfile(name):
             return hashlib.sha256(Path(name).read_bytes()).digest()
         half, position = self._place(position)
-        picture = half[position]
-        return hashlib.sha256(repr((picture.shape, picture.dtype.str)).encode() + picture.tobytes()).digest()
+        image = half[position]
+        return hashlib.sha256(repr((image.shape, image.dtype.str)).encode() + image.tobytes()).digest()
 
     def _place(self, position: int) -> tuple[Any, int]:
         first = len(self.halves[0])
@@ -92,7 +92,7 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """The rows of the pool to learn from and those to judge on, both in the order of the pool.
 
-    Pictures with the same bytes stay on one side wherever a line is drawn here; the split that a data set brings is kept as
+    Images with the same bytes stay on one side wherever a line is drawn here; the split that a dataset brings is kept as
     it is.
     """
     seed, labels = split["seed"], pool.labels
@@ -113,9 +113,7 @@ def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
     if split["n_test"] is not None:
         test = _few(test, labels, split["n_test"], seed)
     if not len(train) or not len(test):
-        raise InputError(
-            f"the split leaves {len(train)} pictures to learn from and {len(test)} to judge on; take smaller shares"
-        )
+        raise InputError(f"the split leaves {len(train)} images to learn from and {len(test)} to judge on; take smaller shares")
     return train, test
 
 
@@ -128,7 +126,7 @@ def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
         return _all_but(labels, HELD_OUT)
     smallest, n = min(Counter(labels.tolist()).items(), key=lambda pair: pair[1])
     if n <= n_train:
-        raise InputError(f"n_train = {n_train} leaves nothing to judge on: the class {smallest!r} has {n} pictures")
+        raise InputError(f"n_train = {n_train} leaves nothing to judge on: the class {smallest!r} has {n} images")
     return dict.fromkeys(labels.tolist(), n_train)
 
 

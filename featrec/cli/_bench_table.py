@@ -16,7 +16,7 @@ FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
 
 
 def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
-    """For each data set and split the lines of a table, recipes in the order of their first run."""
+    """For each dataset and split the lines of a table, recipes in the order of their first run."""
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
         groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
@@ -30,7 +30,7 @@ def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
 
 
 def place(row: Mapping[str, Any]) -> str:
-    """Which pictures a run is about, whatever its seed: ``scene15, random splits, n_train 100 a class``."""
+    """Which images a run is about, whatever its seed: ``scene15, random splits, n_train 100 a class``."""
     split = row["split"]
     words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
     words.append("the standard split" if split["kind"] == "standard" else "random splits")
@@ -38,7 +38,7 @@ def place(row: Mapping[str, Any]) -> str:
         words.append("a fifth of each class held out")
     words += [f"{name} {split[name]} a class" for name in ("n_train", "n_test") if split[name] is not None]
     if split["validation"]:
-        words.append(f"judged on {100 * split['validation']:g} % of the training pictures")
+        words.append(f"judged on {100 * split['validation']:g} % of the training images")
     return ", ".join(words)
 
 
@@ -111,7 +111,7 @@ def _one_answer(runs: Sequence[Mapping[str, Any]]) -> bool:
 
 
 def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> str:
-    """Points more than the row above on the same pictures, seed by seed; McNemar's exact p where there is one seed."""
+    """Points more than the row above on the same images, seed by seed; McNemar's exact p where there is one seed."""
     before = {run["seed"]: run for run in above}
     pairs = [(run, before[run["seed"]]) for run in runs if run["seed"] in before]
     pairs = [(run, other) for run, other in pairs if answers(run)[0].tolist() == answers(other)[0].tolist()]

@@ -13,7 +13,7 @@ from featrec.cli._terminal import verbosity
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
-    from featrec.cli._pictures import Pictures
+    from featrec.cli._pictures import ImageFiles
     from featrec.lazy import Failures
 
 __all__ = ["add_arguments", "run"]
@@ -47,18 +47,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if damaged else 0
 
 
-def _gathered(files: Sequence[str]) -> Pictures:
+def _gathered(files: Sequence[str]) -> ImageFiles:
     """What `featrec predict` would take, and files that a manifest names and that are missing."""
-    from featrec.cli._pictures import Pictures, named
+    from featrec.cli._pictures import ImageFiles, named
     from featrec.datasets._manifest import is_manifest, read_manifest
 
     items: list[Any] = []
     skipped: list[str] = []
     for file in files:
-        items += read_manifest(file, keep_missing=True).pictures if is_manifest(file) else named(file, skipped)
+        items += read_manifest(file, keep_missing=True).images if is_manifest(file) else named(file, skipped)
     if not items:
         raise InputError("no image was named; give folders, archives, manifests or files")
-    return Pictures(items, skipped)
+    return ImageFiles(items, skipped)
 
 
 def _as_dict(n: int, damaged: Failures, skipped: list[str]) -> dict:

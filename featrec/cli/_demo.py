@@ -1,4 +1,4 @@
-"""Compare five recipes on built-in pictures; the place to start."""
+"""Compare five recipes on built-in images; the place to start."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RECIPES", "add_arguments", "run"]
 
 RECIPES = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
 NEXT = f"""\
-Next, with pictures of your own, in a folder for each class:
+Next, with images of your own, in a folder for each class:
   featrec compare DIR --recipes {",".join(RECIPES)}
   featrec train DIR --recipe bovw_svm --out my.model
   featrec predict my.model FILES"""
@@ -31,14 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the pictures, fit and compare the recipes, and say what to try next."""
+    """Draw the images, fit and compare the recipes, and say what to try next."""
     with uncollected() if arguments.own_process else nullcontext():
         from featrec.datasets import load_dataset
         from featrec.evaluation import compare
 
         models = {name: make_recipe(name, n_jobs=-1, seed=arguments.seed, verbose=0) for name in RECIPES}
         train, test = load_dataset("shapes", random_state=arguments.seed)
-    print(f"The set 'shapes': {len(train)} pictures to learn from and {len(test)} to test on, of {', '.join(train.classes)}.\n")
+    print(f"The set 'shapes': {len(train)} images to learn from and {len(test)} to test on, of {', '.join(train.classes)}.\n")
     print_recipes(RECIPES)
     print(flush=True)
     comparison = compare(models, train, train.labels, test=(test, test.labels), verbose=verbosity())

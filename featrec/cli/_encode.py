@@ -1,4 +1,4 @@
-"""Write the codes of any number of pictures into one file; begun again after a kill, it goes on."""
+"""Write the codes of any number of images into one file; begun again after a kill, it goes on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from featrec.cli._codes_file import CodesFile
-    from featrec.cli._pictures import Pictures
+    from featrec.cli._pictures import ImageFiles
 
 __all__ = ["add_arguments", "run"]
 
@@ -35,17 +35,17 @@ BLOCK_BYTES = 2**25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The model, the pictures and where the codes go."""
+    """The model, the images and where the codes go."""
     parser.add_argument("model", metavar="MODEL", help="a file that 'featrec train' or featrec.persistence.save has written")
     parser.add_argument(
         "files",
         metavar="FILE",
         nargs="+",
-        help="pictures, folders of them at any depth, archives (.zip, .tar, .tar.gz) or manifests (.csv); "
+        help="images, folders of them at any depth, archives (.zip, .tar, .tar.gz) or manifests (.csv); "
         "- reads paths from the standard input",
     )
     parser.add_argument(
-        "--out", metavar="FILE.npy", type=Path, required=True, help="float32, a row for each picture; numpy.load opens it"
+        "--out", metavar="FILE.npy", type=Path, required=True, help="float32, a row for each image; numpy.load opens it"
     )
     parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
     parser.add_argument(
@@ -53,30 +53,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=LARGEST_BLOCK,
-        help=f"a kill loses so many pictures at most ({LARGEST_BLOCK}, fewer where their codes are long)",
+        help=f"a kill loses so many images at most ({LARGEST_BLOCK}, fewer where their codes are long)",
     )
     parser.add_argument("--restart", action="store_true", help="throw away what an earlier run has begun")
     parser.add_argument("--force", action="store_true", help="replace a file of codes that is there")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Encode, block by block; 1 where pictures could not be used, after all others have been encoded."""
+    """Encode, block by block; 1 where images could not be used, after all others have been encoded."""
     from featrec.cli._codes_file import CodesFile
     from featrec.cli._pictures import gather
 
     out = arguments.out
     _check_out(out)
     encoding = _Encoding(read_model(arguments.model), arguments.model)
-    pictures = gather(arguments.files)
-    with CodesFile(out, _task(arguments.model, pictures), len(pictures), fresh=arguments.restart) as file:
+    images = gather(arguments.files)
+    with CodesFile(out, _task(arguments.model, images), len(images), fresh=arguments.restart) as file:
         _refuse_existing(file, arguments.force)
         if not file.published:
-            _encode(encoding, pictures, file, arguments)
+            _encode(encoding, images, file, arguments)
         file.clear()
     return _told(file)
 
 
-def _task(model: str, pictures: Pictures) -> dict[str, Any]:
+def _task(model: str, images: ImageFiles) -> dict[str, Any]:
     """What must not change between a run that was killed and the one that goes on."""
     import cv2
     import numpy
@@ -88,27 +88,27 @@ def _task(model: str, pictures: Pictures) -> dict[str, Any]:
         content = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "the model": content,
-        "the list of pictures": pictures.fingerprint(),
+        "the list of images": images.fingerprint(),
         "what is installed": {module.__name__: module.__version__ for module in (featrec, cv2, numpy, sklearn)},
     }
 
 
-def _encode(encoding: _Encoding, pictures: Pictures, file: CodesFile, arguments: argparse.Namespace) -> None:
+def _encode(encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", EmptyBagWarning)  # once for each batch; they are counted instead
         if file.width is None:
-            file.begin(encoding.first_width(pictures))
+            file.begin(encoding.first_width(images))
         elif file.n_done:
-            print(f"going on after {file.n_done:,} of {len(pictures):,} pictures")
-        for rows, failures in _blocks(encoding, pictures, file, arguments):
-            report(ImageError(reason, item=pictures.name(row)) for row, reason in failures)
+            print(f"going on after {file.n_done:,} of {len(images):,} images")
+        for rows, failures in _blocks(encoding, images, file, arguments):
+            report(ImageError(reason, item=images.name(row)) for row, reason in failures)
             file.append(rows, {"failures": failures, "zeros": int((~rows.any(axis=1)).sum())})
-    _write_names(pictures, file)
+    _write_names(images, file)
     file.publish()
 
 
 def _blocks(
-    encoding: _Encoding, pictures: Pictures, file: CodesFile, arguments: argparse.Namespace
+    encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, str]]]]:
     """The codes of what is not done yet, and the reasons for those that failed."""
     import numpy as np
@@ -119,23 +119,23 @@ def _blocks(
     encoding.width = file.width
     size = _block_size(arguments.save_every, file.width)
     begin, first = time.perf_counter(), file.n_done
-    for start in range(first, len(pictures), size):
-        block = pictures[start : start + size]
+    for start in range(first, len(images), size):
+        block = images[start : start + size]
         parts = map_batches(encoding, block, n_jobs=arguments.n_jobs, batch_size=BATCH)
         failures = [(start + BATCH * i + row, reason) for i, (_, failed) in enumerate(parts) for row, reason in failed]
         yield np.concatenate([rows for rows, _ in parts]), failures
         done = start + len(block)
-        say(f"{done:>9,} of {len(pictures):,}, {(done - first) / (time.perf_counter() - begin):.0f} a second")
+        say(f"{done:>9,} of {len(images):,}, {(done - first) / (time.perf_counter() - begin):.0f} a second")
 
 
 def _block_size(most: int, width: int) -> int:
-    """Whole batches, so that batches begin at the same pictures in every run."""
+    """Whole batches, so that batches begin at the same images in every run."""
     size = min(most, max(1, BLOCK_BYTES // (4 * max(1, width))))
     return BATCH * max(1, size // BATCH)
 
 
 class _Encoding:
-    """What makes codes of pictures; one that cannot be used gives a row of zeros and its reason."""
+    """What makes codes of images; one that cannot be used gives a row of zeros and its reason."""
 
     width: int
 
@@ -145,42 +145,42 @@ class _Encoding:
         policies = [key for key in self.steps.get_params() if key.endswith("on_error")]
         self.steps.set_params(**dict.fromkeys(policies, "raise"))
 
-    def __call__(self, pictures: Pictures) -> tuple[np.ndarray, list[tuple[int, str]]]:
-        """The codes of a batch, and which of its pictures failed."""
+    def __call__(self, images: ImageFiles) -> tuple[np.ndarray, list[tuple[int, str]]]:
+        """The codes of a batch, and which of its images failed."""
         import numpy as np
 
         from featrec.parallel import alone
 
         with alone():
             try:
-                return self._codes(pictures), []
+                return self._codes(images), []
             except ImageError:
-                codes, failures = np.zeros((len(pictures), self.width), np.float32), []
-            for row in range(len(pictures)):
+                codes, failures = np.zeros((len(images), self.width), np.float32), []
+            for row in range(len(images)):
                 try:
-                    codes[row] = self._codes(pictures[row : row + 1])[0]
+                    codes[row] = self._codes(images[row : row + 1])[0]
                 except ImageError as error:
                     failures.append((row, error.reason))
         return codes, failures
 
-    def first_width(self, pictures: Pictures) -> int:
-        """The length of a code, which the first picture tells that can be used."""
+    def first_width(self, images: ImageFiles) -> int:
+        """The length of a code, which the first image tells that can be used."""
         first: ImageError | None = None
-        for row in range(len(pictures)):
+        for row in range(len(images)):
             try:
-                return self._codes(pictures[row : row + 1]).shape[1]
+                return self._codes(images[row : row + 1]).shape[1]
             except ImageError as error:
                 first = first or error
-        raise InputError(f"none of the {len(pictures):,} images can be used; the first: {first and first.brief()}")
+        raise InputError(f"none of the {len(images):,} images can be used; the first: {first and first.brief()}")
 
-    def _codes(self, pictures: Pictures) -> np.ndarray:
+    def _codes(self, images: ImageFiles) -> np.ndarray:
         import numpy as np
 
-        codes = self.steps.transform(pictures)
+        codes = self.steps.transform(images)
         if not isinstance(codes, np.ndarray) or codes.ndim != 2:
             raise InputError(
                 f"{self.name}: what comes before the classifier gives {type(codes).__name__}, no codes; "
-                "the model needs an extractor that gives one row for each picture, or an encoder"
+                "the model needs an extractor that gives one row for each image, or an encoder"
             )
         return codes.astype(np.float32, copy=False)
 
@@ -233,28 +233,28 @@ def _refuse_existing(file: CodesFile, force: bool) -> None:
             raise InputError(f"{path} exists; --force replaces it")
 
 
-def _write_names(pictures: Pictures, file: CodesFile) -> None:
-    """Which picture each row is, and the reason where it is zeros because its picture could not be used."""
+def _write_names(images: ImageFiles, file: CodesFile) -> None:
+    """Which image each row is, and the reason where it is zeros because its image could not be used."""
     reasons = {row: reason for block in file.blocks for row, reason in block["failures"]}
     target = _names_file(file.out)
     growing = target.with_name(target.name + ".part")
     with open(growing, "w", newline="", encoding="utf-8", errors="surrogateescape") as table:
         writer = csv.writer(table, lineterminator="\n")
         writer.writerow(["row", "path", "label", "error"])
-        writer.writerows((row, pictures.name(row), pictures.labels[row], reasons.get(row, "")) for row in range(len(pictures)))
+        writer.writerows((row, images.name(row), images.labels[row], reasons.get(row, "")) for row in range(len(images)))
         table.flush()
         os.fsync(table.fileno())
     os.replace(growing, target)
 
 
 def _told(file: CodesFile) -> int:
-    """The last lines, and the exit code, which says whether pictures were left out."""
+    """The last lines, and the exit code, which says whether images were left out."""
     failed = sum(len(block["failures"]) for block in file.blocks)
     empty = sum(block["zeros"] for block in file.blocks) - failed
     size = file.out.stat().st_size / 1e6
     print(f"wrote {file.out} ({file.n_rows:,} codes of {file.width:,} numbers, {size:.1f} MB) and {_names_file(file.out)}")
     if empty:
-        print(f"{empty:,} codes are zero, since nothing was found on their pictures")
+        print(f"{empty:,} codes are zero, since nothing was found on their images")
     if failed:
-        sys.stderr.write(f"featrec: {failed:,} of {file.n_rows:,} pictures could not be used; their codes are zero\n")
+        sys.stderr.write(f"featrec: {failed:,} of {file.n_rows:,} images could not be used; their codes are zero\n")
     return 1 if failed else 0

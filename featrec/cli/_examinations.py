@@ -117,7 +117,7 @@ def caches() -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
-    """Which of the published data sets are at hand."""
+    """Which of the published datasets are at hand."""
     named = os.environ.get("FEATREC_DATA")
     if not named:
         yield Finding("FEATREC_DATA is not set; digits, faces, shapes and textures need no files")

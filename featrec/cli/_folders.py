@@ -1,4 +1,4 @@
-"""The folder that a command is given, as pictures to learn from and pictures to test on."""
+"""The folder that a command is given, as images to learn from and images to test on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HELD_OUT = 0.2
 
 
 def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """DIR, and the ways to have test pictures where it has no folder of them."""
+    """DIR, and the ways to have test images where it has no folder of them."""
     parser.add_argument(
         "folder",
         metavar="DIR",
@@ -33,7 +33,7 @@ def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
 
 
 def has_split(folder: Path) -> bool:
-    """Whether the folder or archive brings its own test pictures."""
+    """Whether the folder or archive brings its own test images."""
     from featrec.datasets import ImageFolder
 
     return ImageFolder.is_split(folder)
@@ -70,21 +70,21 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
     return train, test
 
 
-def _hold_out(pictures: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
-    """A share of each class, at least one picture; a class of one picture is learned from only."""
+def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
+    """A share of each class, at least one image; a class of one image is learned from only."""
     import numpy as np
 
     if share == 0:
-        return pictures, None
+        return images, None
     random = np.random.default_rng(seed)
     held_out: list[Any] = []
-    for name in pictures.classes:
-        rows = random.permutation(np.flatnonzero(pictures.labels == name))
+    for name in images.classes:
+        rows = random.permutation(np.flatnonzero(images.labels == name))
         held_out.extend(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
     if not held_out:
-        raise InputError("no class has a second picture to test on; --holdout 0 learns from all and tests nothing")
-    rest = np.setdiff1d(np.arange(len(pictures)), held_out)
-    return pictures[rest], pictures[np.sort(held_out)]
+        raise InputError("no class has a second image to test on; --holdout 0 learns from all and tests nothing")
+    rest = np.setdiff1d(np.arange(len(images)), held_out)
+    return images[rest], images[np.sort(held_out)]
 
 
 def _share(text: str) -> float:

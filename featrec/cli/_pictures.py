@@ -1,4 +1,4 @@
-"""The pictures that a command is given, in any number: files, folders, archives and lists."""
+"""The images that a command is given, in any number: files, folders, archives and lists."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 from featrec.exceptions import InputError
 
-__all__ = ["Pictures", "gather", "labels_of", "name_of", "named", "picture_of"]
+__all__ = ["ImageFiles", "gather", "image_of", "labels_of", "name_of", "named"]
 
 
-class Pictures:
-    """Pictures in files and in archives, in order, each decoded when it is asked for.
+class ImageFiles:
+    """Images in files and in archives, in order, each decoded when it is asked for.
 
     Parameters
     ----------
@@ -38,13 +38,13 @@ class Pictures:
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, slice):
-            return Pictures(self.items[key], labels=self.labels[key])
-        return picture_of(self.items[key])
+            return ImageFiles(self.items[key], labels=self.labels[key])
+        return image_of(self.items[key])
 
-    def take(self, rows: Iterable[int]) -> Pictures:
+    def take(self, rows: Iterable[int]) -> ImageFiles:
         """Some of them."""
         rows = list(rows)
-        return Pictures([self.items[row] for row in rows], labels=[self.labels[row] for row in rows])
+        return ImageFiles([self.items[row] for row in rows], labels=[self.labels[row] for row in rows])
 
     def name(self, position: int) -> str:
         """The path; in an archive the archive's goes before."""
@@ -72,29 +72,27 @@ def _stamp(path: str) -> Any:
         return None
 
 
-def gather(files: Iterable[str]) -> Pictures:
+def gather(files: Iterable[str]) -> ImageFiles:
     """What the words of a command line name, in their order; no image is opened."""
-    pictures = Pictures([])
+    images = ImageFiles([])
     for file in files:
-        items, labels = list(named(file, pictures.skipped)), labels_of(file)
-        pictures.items += items
-        pictures.labels += [labels.get(name_of(item), "") for item in items]
-    if not len(pictures):
-        raise InputError(
-            "no picture was named; give files, folders, archives or manifests, or their paths on the standard input"
-        )
-    return pictures
+        items, labels = list(named(file, images.skipped)), labels_of(file)
+        images.items += items
+        images.labels += [labels.get(name_of(item), "") for item in items]
+    if not len(images):
+        raise InputError("no image was named; give files, folders, archives or manifests, or their paths on the standard input")
+    return images
 
 
-def picture_of(item: Any) -> Any:
-    """The picture in a file or in an archive, decoded."""
+def image_of(item: Any) -> Any:
+    """The image in a file or in an archive, decoded."""
     from featrec.images import read_image
 
     return read_image(item) if isinstance(item, str) else item.read()
 
 
 def name_of(item: Any) -> str:
-    """The path of a file, or of a picture in an archive, with the archive's before."""
+    """The path of a file, or of an image in an archive, with the archive's before."""
     return item if isinstance(item, str) else item.path
 
 
@@ -141,9 +139,9 @@ def _inside(place: str, skipped: list[str]) -> list[Any]:
     from featrec.datasets._place import tree_of
 
     tree = tree_of(place)
-    if not tree.pictures:
+    if not tree.images:
         raise InputError(f"there is no image in {place!r}")
     tree.warn_of_skipped()
     skipped += sorted(tree.skipped)
-    found = [tree.pictures[parts] for parts in sorted(tree.pictures)]
+    found = [tree.images[parts] for parts in sorted(tree.images)]
     return [image if hasattr(image, "archive") else image.path for image in found]

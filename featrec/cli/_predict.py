@@ -1,4 +1,4 @@
-"""Say what is on pictures, with a saved model."""
+"""Say what is on images, with a saved model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from featrec.cli._failures import report
 from featrec.cli._models import read_model
 from featrec.cli._numbers import count, share
-from featrec.cli._pictures import name_of, named, picture_of
+from featrec.cli._pictures import image_of, name_of, named
 from featrec.cli._quick_start import uncollected
 from featrec.exceptions import ImageError, InputError
 
@@ -23,13 +23,13 @@ UNSURE = "?"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The model, the pictures and the form of the answer."""
+    """The model, the images and the form of the answer."""
     parser.add_argument("model", metavar="MODEL", help="a file that 'featrec train' has written")
     parser.add_argument(
         "files",
         metavar="FILE",
         nargs="+",
-        help="pictures, folders, archives or manifests; - reads paths from the standard input",
+        help="images, folders, archives or manifests; - reads paths from the standard input",
     )
     parser.add_argument("--json", action="store_true", help=f"JSON lines with path, label and the {TOP} highest scores")
     parser.add_argument("--top", metavar="K", type=count, help="give the K likeliest labels with their scores")
@@ -86,53 +86,53 @@ def _line(path: str, answer: dict[str, Any], arguments: argparse.Namespace) -> s
 
 
 def _answer(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
-    """The answer to each picture, in order, with its path; an error where it cannot be used."""
+    """The answer to each image, in order, with its path; an error where it cannot be used."""
     answers: dict[int, dict[str, Any] | ImageError] = {}
-    pictures = {}
+    images = {}
     for position, item in enumerate(items):
         try:
-            pictures[position] = picture_of(item)
+            images[position] = image_of(item)
         except ImageError as error:
             answers[position] = error
     try:
-        answers.update(zip(pictures, _predict(model, list(pictures.values()), top), strict=True))
+        answers.update(zip(images, _predict(model, list(images.values()), top), strict=True))
     except ImageError:
-        alone = {place: _predict_one(model, name_of(items[place]), picture, top) for place, picture in pictures.items()}
+        alone = {place: _predict_one(model, name_of(items[place]), image, top) for place, image in images.items()}
         answers.update(alone)
     return [(name_of(item), answers[position]) for position, item in enumerate(items)]
 
 
-def _predict_one(model: Any, path: str, picture: Any, top: int) -> dict[str, Any] | ImageError:
-    """Where one of several pictures is refused, each is asked about by itself."""
+def _predict_one(model: Any, path: str, image: Any, top: int) -> dict[str, Any] | ImageError:
+    """Where one of several images is refused, each is asked about by itself."""
     try:
-        return _predict(model, [picture], top)[0]
+        return _predict(model, [image], top)[0]
     except ImageError as error:
         return ImageError(error.reason, item=path)
 
 
-def _predict(model: Any, pictures: list, top: int) -> list[dict[str, Any]]:
-    """A label for each picture, and its scores; the pictures are described once for both."""
+def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
+    """A label for each image, and its scores; the images are described once for both."""
     from sklearn.pipeline import Pipeline
 
-    if not pictures:
+    if not images:
         return []
     if isinstance(model, Pipeline) and len(model) > 1:
-        model, pictures = model[-1], model[:-1].transform(pictures)
-    answers = [{"label": _plain(label)} for label in model.predict(pictures)]
+        model, images = model[-1], model[:-1].transform(images)
+    answers = [{"label": _plain(label)} for label in model.predict(images)]
     if top:
-        for answer, scores in zip(answers, _scores(model, pictures, top), strict=False):
+        for answer, scores in zip(answers, _scores(model, images, top), strict=False):
             answer["scores"] = scores
     return answers
 
 
-def _scores(model: Any, pictures: Any, top: int) -> list[dict[Any, float]]:
-    """The highest probabilities or decision values of each picture, by class; none where the model has neither."""
+def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
+    """The highest probabilities or decision values of each image, by class; none where the model has neither."""
     import numpy as np
 
     name = next((name for name in ("predict_proba", "decision_function") if hasattr(model, name)), None)
     if name is None:
         return []
-    values = np.asarray(getattr(model, name)(pictures))
+    values = np.asarray(getattr(model, name)(images))
     if values.ndim == 1:
         values = np.column_stack([-values, values])
     if values.shape[1] != len(model.classes_):

@@ -1,4 +1,4 @@
-"""Learn from a folder of pictures, test, and save the model."""
+"""Learn from a folder of images, test, and save the model."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Train, report, save; 1 where pictures were left out. What can be refused is refused before the training."""
+    """Train, report, save; 1 where images were left out. What can be refused is refused before the training."""
     from featrec.evaluation import evaluate
     from featrec.persistence import save
 

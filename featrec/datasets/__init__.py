@@ -1,4 +1,4 @@
-"""Where pictures come from: folders of one's own, and data sets by name."""
+"""Datasets: your own folders of images, and datasets by name."""
 
 from __future__ import annotations
 

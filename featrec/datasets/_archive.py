@@ -1,8 +1,8 @@
-"""Archive: pictures in a .zip, .tar or .tar.gz, read one by one where they lie; nothing is ever unpacked to the disk.
+"""Archive: images in a .zip, .tar or .tar.gz, read one by one in place; nothing is unpacked to disk.
 
-An archive keeps no open handle: each reading opens the file, sees that it is still the one that was listed, and closes it.
-So archives go to other processes and are read by several threads at once. What a stranger's archive says of itself is
-believed only as far as it has been checked.
+An archive keeps no open file handle: each read opens the file, checks that it is unchanged since it was listed, and closes it.
+Archives can therefore be pickled and read by several threads at once. Archives are untrusted: everything they declare is
+checked.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from featrec.datasets._tree import HIDDEN, Tree, is_hidden, what_it_is
 from featrec.exceptions import DatasetError, ImageError, TruncatedImageError, UnreadableImageError
 from featrec.images import read_image
 
-__all__ = ["Archive", "Damaged", "Member", "MemberPicture", "archive_kind", "archive_tree", "exactly", "refuse_bomb"]
+__all__ = ["Archive", "Damaged", "Member", "MemberImage", "archive_kind", "archive_tree", "exactly", "refuse_bomb"]
 
 MAX_MEMBERS = 1_000_000
-MAX_MEMBER = 2**28  # bytes of one picture, packed or not
-# An archive that unpacks to more than this many bytes, and to more than this many times its own, is a bomb.
+MAX_MEMBER = 2**28  # bytes of one image, compressed or not
+# An archive that unpacks to more bytes than this, and to more than MAX_RATIO times its own size, is a bomb.
 LEAST_BOMB = 2**26
 MAX_RATIO = 200
 DRIVE = re.compile("[A-Za-z]:")
 
 
 class Damaged(Exception):
-    """What is wrong with an archive; turned into one of featrec's errors, which say where."""
+    """The problem with an archive; callers turn it into a featrec error that names the archive."""
 
 
 class Member(NamedTuple):
-    """One thing that an archive holds.
+    """One member of an archive.
 
     Parameters
     ----------
     name : str
-        As it stands in the archive.
+        As stored in the archive.
     kind : {"file", "folder", "other"}
     start : int
-        Where it begins: in a zip its own header, in a tar its bytes, counted in the unpacked tar.
+        Position of the header in a zip, or of the content in the uncompressed tar.
     size : int
-        Unpacked.
+        Uncompressed size in bytes.
     packed, method, checksum : int
-        Of zips.
+        Only in zip files.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Member(NamedTuple):
 
 
 class Archive:
-    """A file that holds files. A subclass lists it (``_members``) and reads the bytes of one member (``_bytes``)."""
+    """A file that contains files. Subclasses implement ``_members`` (list) and ``_bytes`` (content of one member)."""
 
     def __init__(self, path: str):
         self.path = path
         self.stamp = Stamp.of(found(path, "archive"))
 
     def members(self) -> Iterator[Member]:
-        """What it holds, in its own order."""
+        """The members, in the order of the archive."""
         try:
             with open(self.path, "rb") as file:
                 yield from self._members(file)
@@ -76,7 +76,7 @@ class Archive:
             raise DatasetError(f"the archive {self.path!r} {error}") from error
 
     def read(self, member: Member, item: str) -> bytes:
-        """The bytes of a member, if the archive is still the one that was listed."""
+        """The content of a member, if the archive is unchanged since it was listed."""
         try:
             self.stamp.compare(found(self.path, "archive"), self.path, "archive")
             with open(self.path, "rb") as file:
@@ -95,15 +95,15 @@ class Archive:
         raise NotImplementedError
 
 
-class MemberPicture(NamedTuple):
-    """A picture in an archive."""
+class MemberImage(NamedTuple):
+    """An image in an archive."""
 
     path: str
     archive: Archive
     member: Member
 
     def read(self) -> np.ndarray:
-        """Unpack it in memory and decode it."""
+        """Unpack the image in memory and decode it."""
         data = self.archive.read(self.member, self.path)
         try:
             return read_image(data)
@@ -112,16 +112,16 @@ class MemberPicture(NamedTuple):
 
 
 def archive_tree(archive: Archive) -> Tree:
-    """What an archive holds. One folder around all the others is left out of the names.
+    """The content of an archive. A single folder around all others is removed from the names.
 
-    Links, devices and archives inside are skipped. A name that leads out of the archive, two pictures of one name and a
-    picture of more than 256 MB are refused.
+    Links, devices and nested archives are skipped. A path out of the archive, a duplicate name, and an image of more than 256
+    MB are errors.
     """
     tree = Tree(archive.path)
     total = 0
     for count, member in enumerate(archive.members()):
         if count >= MAX_MEMBERS:
-            raise DatasetError(f"the archive {archive.path!r} holds more than {MAX_MEMBERS:,} members; split it")
+            raise DatasetError(f"the archive {archive.path!r} contains more than {MAX_MEMBERS:,} members; split it")
         parts = _parts(archive.path, member.name)
         hidden = next((depth for depth, name in enumerate(parts) if is_hidden(name)), None)
         if hidden is not None:
@@ -131,25 +131,25 @@ def archive_tree(archive: Archive) -> Tree:
         elif why := what_it_is(parts[-1] if parts else "", is_file=member.kind == "file"):
             tree.skipped[tree.path(parts)] = why
         else:
-            _add(tree, parts, MemberPicture(tree.path(parts), archive, member))
+            _add(tree, parts, MemberImage(tree.path(parts), archive, member))
             total += member.size
     refuse_bomb(archive.path, total, archive.stamp.size)
     return _without_wrapping(tree)
 
 
-def _add(tree: Tree, parts: tuple[str, ...], picture: MemberPicture) -> None:
-    if parts in tree.pictures:
+def _add(tree: Tree, parts: tuple[str, ...], image: MemberImage) -> None:
+    if parts in tree.images:
         raise DatasetError(
-            f"the archive {tree.place!r} holds two pictures of one name, {picture.member.name!r}; "
-            "which is meant cannot be told. Pack it again from a folder."
+            f"the archive {tree.place!r} contains two images with the same name, {image.member.name!r}; "
+            "pack it again from a folder."
         )
-    size = max(picture.member.size, picture.member.packed)
+    size = max(image.member.size, image.member.packed)
     if size > MAX_MEMBER:
         raise DatasetError(
-            f"the picture {picture.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
-            f"more than the limit of {MAX_MEMBER:,} for one that is unpacked in memory. Unpack the archive into a folder."
+            f"the image {image.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
+            f"more than the limit of {MAX_MEMBER:,} for an image unpacked in memory. Unpack the archive into a folder."
         )
-    tree.pictures[parts] = picture
+    tree.images[parts] = image
 
 
 def _parts(path: str, name: str) -> tuple[str, ...]:
@@ -160,28 +160,28 @@ def _parts(path: str, name: str) -> tuple[str, ...]:
     elif ".." in parts:
         trick = "leads upwards"
     elif "\\" in name or "\0" in name:
-        trick = "has a backslash or a zero byte in it"
+        trick = "contains a backslash or a zero byte"
     if trick:
         raise DatasetError(
-            f"the name {name!r} in the archive {path!r} {trick}; names that could lead out of the archive are refused. "
-            "Pack it again from its folder, with relative names and '/' between their parts."
+            f"the name {name!r} in the archive {path!r} {trick}; paths that could lead out of the archive are refused. "
+            "Pack it again from its folder, with relative paths and '/' as separator."
         )
     return parts
 
 
 def refuse_bomb(path: str, unpacked: int, packed: int) -> None:
-    """Refuse an archive that is small and unpacks to very much."""
+    """Refuse a small archive that unpacks to a huge size."""
     if unpacked > LEAST_BOMB and unpacked > MAX_RATIO * packed:
         raise DatasetError(
             f"the archive {path!r} unpacks {packed:,} bytes to {unpacked:,} or more, over {MAX_RATIO} times as many, "
-            "as archives do that are made to fill a memory. If you trust it, unpack it into a folder."
+            "which suggests a zip bomb. If you trust it, unpack it into a folder."
         )
 
 
 def _without_wrapping(tree: Tree) -> Tree:
-    """The tree below its only folder, where that holds folders and no picture; packing a folder makes such an archive."""
+    """The tree below the only folder, if that contains folders and no images; packing a folder creates such archives."""
     tops = tree.top_folders()
-    if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.pictures):
+    if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.images):
         return tree
     inner = tree.below(tops[0])
     inner.skipped = tree.skipped
@@ -189,15 +189,15 @@ def _without_wrapping(tree: Tree) -> Tree:
 
 
 def exactly(file: Any, n: int) -> bytes:
-    """So many bytes, or the archive is damaged; no more memory is taken than there are bytes."""
+    """Read exactly this many bytes; fewer mean a damaged archive. Memory use is limited to the bytes that exist."""
     data = file.read(n)
     if len(data) != n:
-        raise Damaged("is cut off; copy or download it again")
+        raise Damaged("is truncated; copy or download it again")
     return data
 
 
 def archive_kind(path: str) -> str | None:
-    """ "zip", "tar" or "tar.gz" by how the file begins, or by its name where that says nothing; None for any other file."""
+    """ "zip", "tar" or "tar.gz", by the first bytes of the file or else by its name; None for any other file."""
     name = Path(path).name.lower()
     if not name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
         return None

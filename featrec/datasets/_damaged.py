@@ -1,4 +1,4 @@
-"""Images that cannot be read, found before anything is learned from the others."""
+"""Unreadable images, found before anything is fitted on the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class _Part(NamedTuple):
 
 
 def find_damaged(images: Any, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
-    """Decode each image once and forget it; those that cannot be read, with place, path and reason."""
+    """Decode each image once and discard it; return those that cannot be read, with position, path and reason."""
     found: list[Failure] = []
     start = 0
     for part in each_batch(_read, images, n_jobs=n_jobs, verbose=verbose, label="images read"):
@@ -40,16 +40,17 @@ def _read(images: Any) -> _Part:
 
 
 def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
-    """The rows of a folder that remain, with one warning about the others."""
+    """The rows of the readable images, with one warning about the others."""
     n = len(labels)
     if len(dropped) == n:
         first = dropped[0]
-        raise DatasetError(f"none of the {n} images of {path!r} can be read; the first: {first.item!r}: {first.reason}")
+        raise DatasetError(f"none of the {n} images of {path!r} can be read; the first error: {first.item!r}: {first.reason}")
     kept = np.setdiff1d(np.arange(n), [failure.index for failure in dropped])
     gone = np.setdiff1d(labels, labels[kept]).tolist()
     warnings.warn(
         f"{path!r}: {len(dropped)} of {n} images cannot be read and were left out, with their labels"
-        f"{f'; of the classes {gone} none is left' if gone else ''}. The attribute dropped and 'featrec check' list them with "
+        f"{f'; no images are left of the classes {gone}' if gone else ''}. The attribute dropped and 'featrec "
+        f"check' list them with "
         "the reasons.",
         DroppedImageWarning,
         stacklevel=4,
@@ -58,11 +59,11 @@ def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
 
 
 def check_on_error(on_error: str) -> None:
-    """A folder takes other words than an extractor, which has to give one row for each image."""
+    """Check `on_error` of a folder; extractors have other options, because they return one row per image."""
     if on_error == "empty":
         raise InputError(
-            'on_error="empty" is for extractors and recipes, which must give a row for each image; '
-            'an ImageFolder takes "raise", or "drop", which leaves damaged files out, labels with them'
+            'on_error="empty" is for extractors and recipes, which return a row for each image; '
+            'ImageFolder accepts "raise", or "drop", which leaves out damaged files and their labels'
         )
     if on_error not in ("raise", "drop"):
-        raise InputError(f'on_error of an ImageFolder is "raise" or "drop"; got {on_error!r}')
+        raise InputError(f'on_error of ImageFolder must be "raise" or "drop"; got {on_error!r}')

@@ -1,4 +1,4 @@
-"""Dataset: a training and a test half, with where they come from."""
+"""Dataset: a training set and a test set, with their source and licence."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Dataset:
     Attributes
     ----------
     name : str
-    train, test : sequence of pictures
+    train, test : sequence of images
         Each has ``labels`` and ``classes``, and is sliced like an array of shape (n,).
     license : str
-        On what terms the pictures may be used.
+        Terms of use of the images.
     citation : str
-        Whom to name.
+        The publication to cite.
     description : str
-        What the pictures show and how they are split.
+        Content of the images, and how they are split.
     """
 
     name: str
@@ -48,4 +48,4 @@ class Dataset:
         return (self.train, self.test)[position]
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name!r}: {len(self.train)} + {len(self.test)} pictures, {len(self.classes)} classes)"
+        return f"Dataset({self.name!r}: {len(self.train)} + {len(self.test)} images, {len(self.classes)} classes)"

@@ -1,4 +1,4 @@
-"""Fetching a published set: checked by its checksum, resumed where it was cut off, and safe for two processes at once."""
+"""Download of published datasets: verified by checksum, resumed after interruptions, and safe for concurrent processes."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ __all__ = ["fetch"]
 
 
 def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] = TIMEOUT) -> None:
-    """Fetch what is missing of a set into its published layout.
+    """Download the missing files of a dataset into its published layout.
 
-    A file gets its name only once its checksum is right; what was received until a cut waits in ``<name>.part``, and the
-    next call asks for the rest. A file that has its name is not touched. Of two processes that fetch the same set one waits
-    for the other, where the system has flock (Windows has not: there both fetch, and one may have to start again).
+    A file gets its final name only after its checksum is verified. An interrupted download stays in ``<name>.part``, and the
+    next call resumes it. Existing files are not changed. If two processes download the same dataset, one waits for the other.
+    This needs flock; on Windows both download, and one may have to start again.
 
     Parameters
     ----------
     published : PublishedSet
     home : Path
-        The folder that holds all sets; made where it is missing.
+        The folder of all datasets; created if missing.
     timeout : tuple of float
-        How many seconds to wait for a connection, and for the next bytes.
+        Seconds to wait for a connection, and for the next bytes.
 
     Raises
     ------
     DatasetError
-        Where no server gives the file, its bytes are other than the published ones, or the folder cannot be written.
+        If no server provides the file, its checksum is wrong, or the folder is not writable.
     MissingExtraError
-        Where the extra "data" is not installed.
+        If the extra "data" is not installed.
     """
     logger = _pooch(published).get_logger()
     root = home / published.folder
@@ -51,8 +51,8 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
                 _retrieve_archive(published, published.archive, home, timeout)
     except OSError as error:
         raise DatasetError(
-            f"the data set {published.name!r} cannot be written to {os.fspath(home)!r} ({error}). Make room and check the "
-            "permissions, or name another folder by data_home=... or FEATREC_DATA; a second call goes on where this one ended."
+            f"the dataset {published.name!r} cannot be written to {os.fspath(home)!r} ({error}). Free some space and check the "
+            "permissions, or set another folder by data_home=... or FEATREC_DATA; calling again resumes the download."
         ) from error
 
 
@@ -61,7 +61,7 @@ def _pooch(published: PublishedSet) -> Any:
         import pooch
     except ImportError as error:
         raise MissingExtraError(
-            f'download=True needs pooch, which is not installed: pip install "featrec[data]". Or fetch the files by hand; '
+            f'download=True needs pooch, which is not installed: pip install "featrec[data]". Or download the files manually; '
             f"{published.expected}"
         ) from error
     return pooch
@@ -69,7 +69,7 @@ def _pooch(published: PublishedSet) -> Any:
 
 @contextmanager
 def _turn(path: Path, logger: Any) -> Iterator[None]:
-    """Let one process at a time in. The kernel frees the lock of a process that dies; the empty file stays."""
+    """Let one process in at a time. The system releases the lock if a process dies; the empty lock file stays."""
     try:
         import fcntl
     except ImportError:
@@ -79,16 +79,16 @@ def _turn(path: Path, logger: Any) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.info("Another process fetches the same set (%s); waiting for it.", path)
+            logger.info("Another process is downloading the same dataset (%s); waiting for it.", path)
             fcntl.flock(file, fcntl.LOCK_EX)
         except OSError:
-            logger.info("The file system has no locks; fetching without.")
+            logger.info("The file system does not support locks; downloading without a lock.")
         yield
 
 
 @contextmanager
 def _removed_if_empty(folder: Path) -> Iterator[None]:
-    """A fetch that brought nothing leaves no folder that looks like a set."""
+    """Remove the new folder if the download failed, so that it does not look like a dataset."""
     try:
         yield
     finally:
@@ -97,15 +97,15 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _retrieve_archive(published: PublishedSet, archive: PublishedFile, home: Path, timeout: tuple[float, float]) -> None:
-    """An archive that lies there already is used, and left; one that was fetched is removed once it is unpacked."""
+    """Use an existing archive and keep it; delete a downloaded archive after it is unpacked."""
     import pooch
 
     path = home / archive.name
     found = path.exists()
     if found and not pooch.hashes.hash_matches(path, archive.checksum):
         raise DatasetError(
-            f"{os.fspath(path)!r} is not the published file (its checksum is not {archive.checksum}), and nothing of yours is "
-            "overwritten. Move it away, and call again."
+            f"{os.fspath(path)!r} is not the published file (its checksum is not {archive.checksum}). Your files are not "
+            "overwritten; move it away and call again."
         )
     if not found:
         _retrieve(published, archive, home, timeout)
@@ -115,7 +115,7 @@ def _retrieve_archive(published: PublishedSet, archive: PublishedFile, home: Pat
 
 
 def _retrieve(published: PublishedSet, file: PublishedFile, folder: Path, timeout: tuple[float, float]) -> None:
-    """Fetch one file from the first server that gives it."""
+    """Download one file from the first server that provides it."""
     reasons = []
     for url in file.urls:
         try:
@@ -124,13 +124,13 @@ def _retrieve(published: PublishedSet, file: PublishedFile, folder: Path, timeou
             reasons.append(f"{urlsplit(url).netloc} {error}")
             cause = error
     raise DatasetError(
-        f"{file.name} of the data set {published.name!r} cannot be fetched: {'; '.join(reasons)}. A second call goes on where "
-        f"this one ended. Or fetch the files by hand; {published.expected}"
+        f"{file.name} of the dataset {published.name!r} cannot be downloaded: {'; '.join(reasons)}. Calling again resumes the "
+        f"download. Or download the files manually; {published.expected}"
     ) from cause
 
 
 def _retrieve_from(url: str, file: PublishedFile, folder: Path, timeout: tuple[float, float]) -> None:
-    """Fetch one file. Wrong bytes after a resumption may be the fault of the older part: then once more from the start."""
+    """Download one file. If the checksum is wrong after a resumed download, start once more from the beginning."""
     import pooch
 
     transport = Transport(file, timeout)
@@ -142,4 +142,4 @@ def _retrieve_from(url: str, file: PublishedFile, folder: Path, timeout: tuple[f
             if not transport.resumed:
                 break
     algorithm, _, value = file.checksum.partition(":")
-    raise FailedDownload(f"sends other bytes than the published ones, whose {algorithm} is {value}; they were thrown away")
+    raise FailedDownload(f"sends a file whose {algorithm} is not the published {value}; it was deleted")

@@ -1,4 +1,4 @@
-"""The set "faces": small patches of faces and of what is none, as scikit-image ships them."""
+"""The dataset "faces": small patches of faces and of background, as shipped with scikit-image."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ __all__ = ["load_faces"]
 N_FACES = 100
 
 DESCRIPTION = (
-    "100 faces and 100 patches of background, 25×25 gray pixels, drawn at random from Labeled Faces in the Wild and shipped by "
-    "scikit-image. The first 50 of each class are to train on, the last 50 to test on. Neither the people nor the photographs "
-    "are recorded, so a person or a photograph may occur in both halves. Most patches of background are flat or show the black "
-    "corner of a turned photograph, which makes the set easy."
+    "100 faces and 100 background patches of 25×25 gray pixels, drawn at random from Labeled Faces in the Wild and "
+    "shipped with "
+    "scikit-image. The first 50 of each class are for training, the last 50 for testing. Neither the people nor the "
+    "photographs "
+    "are recorded, so a person or a photograph may occur in both parts. Most background patches are flat or show the black "
+    "corner of a rotated photograph, which makes the dataset easy."
 )
 CITATION = (
     "G. B. Huang, M. Ramesh, T. Berg and E. Learned-Miller (2007). Labeled Faces in the Wild: A Database for Studying Face "

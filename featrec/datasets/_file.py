@@ -1,4 +1,4 @@
-"""FilePicture: a picture's file, and how it was when it was listed."""
+"""FileImage: an image file, and its state when it was listed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from featrec.exceptions import ChangedImageError, MissingImageError, UnreadableImageError
 from featrec.images import read_image
 
-__all__ = ["FilePicture", "Stamp"]
+__all__ = ["FileImage", "Stamp"]
 
-WAY_OUT = "make the ImageFolder again, and what was fitted on it"
+WAY_OUT = "create the ImageFolder again, and refit models that were fitted on it"
 
 
 class Stamp(NamedTuple):
-    """What tells that a file is still the one that was listed."""
+    """Size and time of a file, to detect changes since it was listed."""
 
     size: int
     mtime_ns: int
@@ -27,40 +27,38 @@ class Stamp(NamedTuple):
         return cls(found.st_size, found.st_mtime_ns)
 
     def compare(self, found: os.stat_result, path: str, kind: str = "file") -> None:
-        """Raise where the file found is another."""
+        """Raise an error if the file has changed."""
         if stat.S_ISREG(found.st_mode) and Stamp.of(found) == self:
             return
         if not stat.S_ISREG(found.st_mode):
-            what = "it is no file any more"
+            what = "it is no longer a file"
         elif found.st_size != self.size:
-            what = f"{self.size} bytes then, {found.st_size} now"
+            what = f"its size was {self.size} bytes and is now {found.st_size} bytes"
         else:
-            what = f"{self.size} bytes still, and written since"
+            what = f"its size is still {self.size} bytes, but it was rewritten"
         raise ChangedImageError(f"the {kind} changed after it was listed ({what}); {WAY_OUT}", item=path)
 
 
-class FilePicture(NamedTuple):
-    """A picture in a file of its own; without a stamp it is a link to a file that was not there."""
+class FileImage(NamedTuple):
+    """An image file; without a stamp, it was a link to a missing file."""
 
     path: str
     stamp: Stamp | None
 
     def read(self) -> np.ndarray:
-        """Decode it, if it is still the file that was listed."""
+        """Decode the image, if the file is unchanged since it was listed."""
         if self.stamp is not None:
             self.stamp.compare(found(self.path), self.path)
         elif os.path.islink(self.path) and not os.path.exists(self.path):
-            raise MissingImageError("a link to a file that is not there; remove it, or put the file there", item=self.path)
+            raise MissingImageError("a link to a missing file; remove the link, or restore the file", item=self.path)
         return read_image(self.path)
 
 
 def found(path: str, kind: str = "file") -> os.stat_result:
-    """The file as it is now."""
+    """The current state of the file."""
     try:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingImageError(
-            f"the {kind} is gone; it was there when it was listed. Put it back, or {WAY_OUT}", item=path
-        ) from None
+        raise MissingImageError(f"the {kind} was deleted after it was listed. Restore it, or {WAY_OUT}", item=path) from None
     except OSError as error:
         raise UnreadableImageError(f"cannot be opened ({error})", item=path) from error

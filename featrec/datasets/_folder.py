@@ -19,77 +19,73 @@ __all__ = ["ImageFolder"]
 
 
 class ImageFolder(LabeledSequence):
-    """Images in folders, one folder for each class; an image is decoded when it is asked for.
+    """Images in folders, one folder per class; each image is decoded when it is accessed.
 
-    The folders may lie in an archive (.zip, .tar, .tar.gz, .tgz), which is not unpacked, and a manifest (.csv) may name
-    images and labels instead. It is sliced like an array of shape (n,); a part is a view.
+    The folders may be in an archive (.zip, .tar, .tar.gz, .tgz), which is not unpacked to disk. Instead of folders, a manifest
+    (.csv) may list images and labels. An ImageFolder is sliced like an array of shape (n,); a slice is a view.
 
-    Below a class folder images may lie at any depth; the folder at the top is the class. Hidden files and folders, files
-    whose suffix is of no format that can be decoded here, files beside the class folders and links to folders inside them
-    are skipped; one warning counts them, the hidden ones apart. Of an animation or a file of several pages the first is taken.
+    Class folders may contain subfolders of any depth; the top folder is the class. Skipped are hidden files and folders, files
+    without the suffix of a supported image format, files next to the class folders, and links to folders inside them. One
+    warning counts all skipped files that are not hidden. Of animations and files with several pages, the first image is used.
 
-    An image must be the one that was listed: reading one that is gone, or whose size or time of writing is another, is an
-    error that says so.
+    Reading an image that was deleted or changed (in size or modification time) after it was listed is an error.
 
     Parameters
     ----------
     path : str or path
-        The folder or archive that holds the class folders, or a manifest with the columns ``path`` and ``label``
-        (:meth:`from_manifest` takes other names).
+        The folder or archive with the class folders, or a manifest with the columns ``path`` and ``label`` (see
+        :meth:`from_manifest` for other names).
     on_error : {"raise", "drop"}, default="raise"
-        What happens to damaged files: an error that names the file when its turn comes, or every file is decoded once now,
-        and those that cannot be are left out, labels with them; one warning counts them and `dropped` lists them.
+        How damaged files are handled. "raise": an error that names the file, when it is accessed. "drop": every file is
+        decoded once now; damaged files and their labels are left out, counted in one warning and listed in `dropped`.
     n_jobs : int, optional
         Threads for ``on_error="drop"``.
     verbose : int, default=0
-        1 tells the progress of ``on_error="drop"`` on the standard error.
+        1 shows the progress of ``on_error="drop"`` on standard error.
 
     Attributes
     ----------
     labels : array of str of shape (n,)
-        The name of each image's class folder.
+        The name of the class folder of each image.
     classes : list of str
-        The names of the class folders, sorted; a part keeps them all.
+        The names of the class folders, sorted; a slice keeps all of them.
     paths : list of str
-        In the order of the images, which is sorted by class and then by path, whatever the file system's order; of a
-        manifest the order of its rows. In an archive, the archive's path goes before.
+        Paths of the images, sorted by class and then by path; with a manifest, in the order of its rows. Paths in an archive
+        start with the path of the archive.
     metadata : dict of arrays of str of shape (n,)
-        The further columns of a manifest.
+        The other columns of a manifest.
     skipped : list of str
-        Paths of what was not taken.
+        Paths of skipped files.
     dropped : sequence of Failure
-        The files that ``on_error="drop"`` left out: ``index`` among all files, ``item`` (the path) and ``reason``. They are
-        in no part of the folder, so a part has none.
+        The files that ``on_error="drop"`` left out, each with ``index`` among all files, ``item`` (the path) and ``reason``.
+        Empty for slices.
     shape : tuple
         ``(n,)``.
 
     Raises
     ------
     DatasetError
-        Where there is no such folder, it cannot be listed, it has no class folders, or a class folder holds no image; two
-        class folders have names that look the same; an archive is damaged, encrypted, unpacks to far more than it should, or
-        has names that lead out of it or stand in it twice; a row of a manifest is wrong; or ``on_error="drop"`` leaves none.
+        If the folder is missing or cannot be listed, has no class folders, or has an empty one; if the names of two class
+        folders look the same; if an archive is damaged, encrypted or a bomb, or contains duplicate names or paths out of the
+        archive; if a row of a manifest is wrong; or if ``on_error="drop"`` leaves no image.
 
     Warns
     -----
     SkippedFileWarning
-        Where files were skipped that are not hidden, with their number by suffix.
+        If files that are not hidden were skipped, with their number by suffix.
     DroppedImageWarning
-        Where ``on_error="drop"`` left files out.
+        If ``on_error="drop"`` left out files.
 
-    Notes
-    -----
-    Names that differ only in case are different names. Labels are in the composed form of Unicode (NFC), so that a name means
-    the same wherever its folder was packed.
+    Notes ----- Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so that a name is the same on
+    every system.
 
-    One folder around all the class folders of an archive is not taken for a class. Of archives, links, devices and archives
-    inside are skipped. Each image is read from where it lies and checked: in a .zip against its checksum, in a .tar.gz with
-    the whole when it is listed; a .tar has checksums of its headers only.
+    In an archive, a single folder around all class folders is not treated as a class. Links, devices and nested archives are
+    skipped. Images are read in place and checked: in a .zip against their checksum, in a .tar.gz together with the whole
+    archive when it is listed. A .tar has checksums only of its headers.
 
-    A .tar.gz is unpacked once, in pieces, while it is listed. Marks are kept on the way, 20 MB at most, from which reading
-    goes on later, so that an image costs a quarter of a megabyte of unpacking at most before its own, and more in archives
-    of more than 128 MB unpacked. A process that such an archive is sent to makes its own marks. Where that is too slow, a
-    .zip or .tar is not.
+    A .tar.gz is unpacked once, in pieces, while it is listed. Reading later resumes from stored marks, which take at most 20
+    MB. Before each image, at most a quarter of a megabyte is unpacked, or more in archives larger than 128 MB unpacked. Each
+    worker process creates its own marks. If this is too slow, use a .zip or .tar.
 
     Examples
     --------
@@ -129,33 +125,31 @@ class ImageFolder(LabeledSequence):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> Self:
-        """The images that a CSV names, with their labels.
+        """The images that a CSV file lists, with their labels.
 
         Parameters
         ----------
         manifest : str or path
-            A CSV in UTF-8 with a header; commas, semicolons or tabs divide its cells.
+            A CSV file in UTF-8 with a header, separated by commas, semicolons or tabs.
         path, label : str, default="path", "label"
-            The columns of the images' paths and of their labels.
+            The columns of paths and labels.
         root : str or path, optional
-            The folder that relative paths start at, and that all images lie below; the manifest's folder by default.
+            The folder that contains all images; relative paths start here. Default: the folder of the manifest.
         on_error, n_jobs, verbose
-            As of ImageFolder. Rows whose file is missing are dropped, too.
+            As in ImageFolder. "drop" also drops rows with a missing file.
 
         Returns
         -------
         folder : ImageFolder
-            In the order of the rows. All further columns are its ``metadata``.
+            In the order of the rows. All other columns are its ``metadata``.
 
         Raises
         ------
         DatasetError
-            Which names line, column, value and way out: where a column is missing, a cell empty, an image missing, named
-            twice or not below the root, or the file no CSV.
+            If a column is missing, a cell is empty, an image is missing, listed twice or outside the root, or the file is not
+            a CSV. The message names line, column, value and solution.
 
-        Examples
-        --------
-        A part by a column, and groups for a comparison that keeps each person on one side:
+        Examples -------- A subset by a column, and groups for a comparison that keeps each person on one side of the split:
 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
@@ -164,7 +158,7 @@ class ImageFolder(LabeledSequence):
         >>> with TemporaryDirectory() as root:
         ...     for name in ("1.png", "2.png"):
         ...         Image.new("L", (6, 4)).save(Path(root, name))
-        ...     table = Path(root, "pictures.csv")
+        ...     table = Path(root, "images.csv")
         ...     _ = table.write_text("path,label,person\\n1.png,smile,Ada\\n2.png,frown,Alan\\n")
         ...     folder = ImageFolder.from_manifest(table)
         >>> folder.labels.tolist(), folder.column("person").tolist()
@@ -190,16 +184,16 @@ class ImageFolder(LabeledSequence):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> tuple[Self, Self]:
-        """The two halves of a folder or archive that holds a training and a test folder, each with class folders.
+        """The training set and test set in a folder or archive with one folder for each, which contain class folders.
 
         Parameters
         ----------
         path : str or path
-            The folder or archive that holds both.
+            The folder or archive that contains both.
         train, test : str, default="train", "test"
             Their names.
         on_error, n_jobs, verbose
-            As of ImageFolder, for both halves.
+            As in ImageFolder, for both.
 
         Returns
         -------
@@ -209,7 +203,7 @@ class ImageFolder(LabeledSequence):
         Raises
         ------
         DatasetError
-            Where one of the two is missing, or the test folder has classes that the training folder has not.
+            If one of the two is missing, or the test folder has classes that the training folder lacks.
         """
         check_on_error(on_error)
         name = os.fsdecode(path)
@@ -224,7 +218,7 @@ class ImageFolder(LabeledSequence):
 
     @staticmethod
     def is_split(path: str | os.PathLike, *, train: str = "train", test: str = "test") -> bool:
-        """Whether `split` would find both halves in a folder or an archive.
+        """Whether a folder or an archive contains both folders that `split` needs.
 
         Parameters
         ----------
@@ -241,24 +235,24 @@ class ImageFolder(LabeledSequence):
         return is_archive(name) and {train, test} <= set(tree_of(name).top_folders())
 
     def _hold_tree(self, path: str, tree: Tree) -> None:
-        pictures, labels, classes = tree.by_class()
-        self._hold(path, pictures, labels, classes, list(tree.skipped), {})
+        images, labels, classes = tree.by_class()
+        self._hold(path, images, labels, classes, list(tree.skipped), {})
         tree.warn_of_skipped()
 
     def _hold_manifest(self, manifest: str, path: str, label: str, root: str | None, on_error: str) -> None:
-        pictures, labels, columns = read_manifest(manifest, path, label, root, keep_missing=on_error == "drop")
-        self._hold(manifest, pictures, labels, sorted(set(labels)), [], columns)
+        images, labels, columns = read_manifest(manifest, path, label, root, keep_missing=on_error == "drop")
+        self._hold(manifest, images, labels, sorted(set(labels)), [], columns)
 
     def _hold(
         self,
         path: str,
-        pictures: list,
+        images: list,
         labels: list[str] | np.ndarray,
         classes: list[str],
         skipped: list[str],
         columns: dict[str, np.ndarray],
     ) -> None:
-        super().__init__(pictures, np.array(labels, dtype=str), classes)
+        super().__init__(images, np.array(labels, dtype=str), classes)
         self.path = path
         self.skipped = skipped
         self.dropped = Failures()
@@ -274,23 +268,23 @@ class ImageFolder(LabeledSequence):
             self.dropped = dropped
 
     def damaged(self, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
-        """Decode every image once, and list those that cannot be read, before an hour of work finds them.
+        """Decode every image once and list those that cannot be read, before hours of work.
 
         Parameters
         ----------
         n_jobs : int, optional
         verbose : int, default=0
-            1 tells the progress on the standard error.
+            1 shows the progress on standard error.
 
         Returns
         -------
         failures : sequence of Failure
-            Each with ``index``, ``item`` (the path) and ``reason``. Nothing is kept of the others.
+            Each with ``index``, ``item`` (the path) and ``reason``. Decoded images are not kept.
         """
         return find_damaged(self, n_jobs=n_jobs, verbose=verbose)
 
     def take(self, rows: np.ndarray) -> Self:
-        """The images at some positions, as a view; none of them was dropped."""
+        """The images at the given positions, as a view; dropped images are not included."""
         part = super().take(rows)
         part.dropped = Failures()
         return part
@@ -304,7 +298,7 @@ class ImageFolder(LabeledSequence):
         return {name: values[self._rows] for name, values in self._columns.items()}
 
     def column(self, name: str) -> np.ndarray:
-        """One further column of the manifest, for ``groups`` in a comparison or to choose a part.
+        """Another column of the manifest, for ``groups`` in a comparison or to select a subset.
 
         Parameters
         ----------
@@ -318,12 +312,12 @@ class ImageFolder(LabeledSequence):
         Raises
         ------
         InputError
-            Where there is no such column.
+            If there is no such column.
         """
         if name in self._columns:
             return self._columns[name][self._rows]
         raise InputError(
-            f"{self.path!r} has no further column {name!r}; it has {sorted(self._columns)}. "
+            f"{self.path!r} has no column {name!r}; it has {sorted(self._columns)}. "
             "Columns come from a manifest: ImageFolder.from_manifest(csv)."
         )
 
@@ -339,12 +333,12 @@ class ImageFolder(LabeledSequence):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
-            "an ImageFolder is read image by image and is no array. Give it to a recipe or an extractor as it is; "
-            "folder.paths and folder.labels are what a table needs; [folder[i] for i in ...] holds images."
+            "an ImageFolder is read image by image and cannot become one array. Pass it directly to a recipe or an extractor; "
+            "use folder.paths and folder.labels for a table, or [folder[i] for i in ...] to load images."
         )
 
     def __repr__(self) -> str:
         return f"ImageFolder({len(self)} images, {len(self.classes)} classes, {self.path!r})"
 
-    def _picture(self, item: Any) -> np.ndarray:
+    def _image(self, item: Any) -> np.ndarray:
         return item.read()

@@ -1,4 +1,4 @@
-"""Marks in a gzip stream, from which it can be read again without starting at its beginning."""
+"""Marks in a gzip stream, to resume reading without starting at the beginning."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from featrec.datasets._archive import Damaged, refuse_bomb
 
 __all__ = ["Forward", "Marks"]
 
-CHUNK = 2**14  # packed bytes; they unpack to 16 MB at most
+CHUNK = 2**14  # compressed bytes between marks, which unpack to at most 16 MB
 GZIP = 16 + zlib.MAX_WBITS
 FIRST_SPACING = 2**18
 MOST_MARKS = 512
@@ -20,7 +20,7 @@ _FINDING = threading.Lock()
 
 
 class Mark(NamedTuple):
-    """A place in the stream: its position unpacked, the offset of the packed bytes to go on with, and the state."""
+    """A mark: the uncompressed position, the offset of the next compressed bytes, and the state of the decompressor."""
 
     position: int
     offset: int
@@ -28,7 +28,7 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of one file; they do not go to other processes."""
+    """The marks of one file; they are not pickled."""
 
     def __init__(self, path: str):
         self.path = path
@@ -43,12 +43,12 @@ class Marks:
         self.__init__(state["path"])  # type: ignore[misc]
 
     def begin(self, file: BinaryIO) -> Forward:
-        """From the start, leaving marks."""
+        """Read from the start and create marks."""
         self._marks, self._spacing = [], FIRST_SPACING
         return Forward(file, Mark(0, 0, zlib.decompressobj(GZIP)), self)
 
     def forward(self, file: BinaryIO, position: int) -> Forward:
-        """From the last mark before a position."""
+        """Read from the last mark before a position."""
         if not self.complete:
             with _FINDING:
                 if not self.complete:
@@ -59,7 +59,7 @@ class Marks:
         return Forward(file, mark._replace(inflater=mark.inflater.copy()))
 
     def leave(self, position: int, offset: int, inflater: Any) -> None:
-        """Keep a mark, if the last one is far enough behind."""
+        """Store a mark, if the previous one is far enough back."""
         if position - (self._marks[-1].position if self._marks else 0) < self._spacing:
             return
         self._marks.append(Mark(position, offset, inflater.copy()))
@@ -69,12 +69,12 @@ class Marks:
 
 
 class Forward:
-    """The unpacked stream, read forward."""
+    """The uncompressed stream, read forward."""
 
     def __init__(self, file: BinaryIO, mark: Mark, marks: Marks | None = None):
         self.position = mark.position
         self._file = file
-        self._reached = mark.position  # what is unpacked, read or not
+        self._reached = mark.position  # bytes unpacked, whether read or not
         self._offset = mark.offset
         self._inflater = mark.inflater
         self._marks = marks
@@ -95,12 +95,12 @@ class Forward:
             self.position += len(self._held)
             self._held.clear()
             if not self._unpack():
-                raise Damaged("is cut off; copy or download it again")
+                raise Damaged("is truncated; copy or download it again")
         del self._held[:n]
         self.position += n
 
     def finish(self) -> None:
-        """Unpack the rest, which checks the checksum at the end."""
+        """Unpack the rest, which verifies the checksum at the end."""
         self._held.clear()
         while self._unpack():
             self._held.clear()
@@ -110,7 +110,7 @@ class Forward:
         packed = self._file.read(CHUNK)
         if not packed:
             if not self._inflater.eof:
-                raise Damaged("is cut off; copy or download it again")
+                raise Damaged("is truncated; copy or download it again")
             return False
         self._offset += len(packed)
         while packed:
@@ -122,7 +122,7 @@ class Forward:
         return True
 
     def _inflate(self, packed: bytes) -> bytes:
-        """Unpack up to the end of one of the gzip files that may follow one another; what is left over."""
+        """Unpack up to the end of one gzip file and return the rest; several gzip files may follow each other."""
         if self._inflater.eof:
             if not packed.strip(b"\0"):
                 return b""
@@ -130,7 +130,7 @@ class Forward:
         try:
             data = self._inflater.decompress(packed)
         except zlib.error as error:
-            raise Damaged(f"is damaged: its gzip stream breaks ({error}); copy or download it again") from error
+            raise Damaged(f"is damaged: its gzip stream is invalid ({error}); copy or download it again") from error
         self._held += data
         self._reached += len(data)
         return self._inflater.unused_data

@@ -1,4 +1,4 @@
-"""The folder where the data sets lie that are too large to ship."""
+"""The folder of the datasets that are too large to ship."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ VARIABLE = "FEATREC_DATA"
 
 
 def dataset_folder(published: PublishedSet, data_home: str | os.PathLike | None, download: bool) -> Path:
-    """The folder of a data set, once everything it must contain is there.
+    """The folder of a dataset, after checking that all its files exist.
 
-    `data_home` goes before ``FEATREC_DATA``. There is no third place: hundreds of megabytes are not put where nobody looks.
-    What is there is never overwritten, so that a set of one's own in the published layout stays as it is.
+    `data_home` takes precedence over ``FEATREC_DATA``. There is no default folder, because users should choose where hundreds
+    of megabytes are stored. Existing files are never overwritten, so your own data in the published layout stay unchanged.
     """
     flag(published.name, download=download)
     home = _home(published, data_home)
@@ -30,7 +30,7 @@ def dataset_folder(published: PublishedSet, data_home: str | os.PathLike | None,
     root = home / published.folder
     if missing:
         raise DatasetError(
-            f"the data set {published.name!r} is not complete in {os.fspath(root)!r}: no {', '.join(missing)}; "
+            f"the dataset {published.name!r} is incomplete in {os.fspath(root)!r}: missing {', '.join(missing)}; "
             f"{published.expected} {published.offer}"
         )
     return root
@@ -40,9 +40,9 @@ def _home(published: PublishedSet, data_home: str | os.PathLike | None) -> Path:
     home = data_home if data_home is not None else os.environ.get(VARIABLE)
     if not home:
         raise DatasetError(
-            f"the data set {published.name!r} is read from the folder that the environment variable {VARIABLE} or "
-            f"data_home=... names; neither is set; {published.expected} {published.offer}"
+            f"the dataset {published.name!r} is read from the folder set by the environment variable {VARIABLE} or "
+            f"data_home=..., but neither is set; {published.expected} {published.offer}"
         )
     if not isinstance(home, (str, os.PathLike)):
-        raise InputError(f"data_home of the data set {published.name!r} must be a path or None; got {home!r}")
+        raise InputError(f"data_home of the dataset {published.name!r} must be a path or None; got {home!r}")
     return Path(home).expanduser()

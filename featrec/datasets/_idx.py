@@ -1,4 +1,4 @@
-"""The IDX format in which MNIST and its like are published: a header of big-endian integers, then bytes."""
+"""The IDX format of MNIST and similar datasets: a header of big-endian integers, then bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
     ----------
     path : Path
     n_axes : int
-        How many axes it must have: 1 for labels, 3 for pictures.
+        Required number of axes: 1 for labels, 3 for images.
 
     Returns
     -------
@@ -42,12 +42,12 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
         )
     start = 4 + 4 * n_axes
     if len(content) < start:
-        raise _damaged(path, f"its header ends after {len(content)} bytes of {start}")
+        raise _damaged(path, f"its header is truncated: {len(content)} of {start} bytes")
     shape = tuple(int(length) for length in np.frombuffer(content, ">u4", n_axes, 4))
     if len(content) - start != math.prod(shape):
-        raise _damaged(path, f"its header announces {math.prod(shape):,} values {shape}; {len(content) - start:,} follow")
+        raise _damaged(path, f"its header declares {math.prod(shape):,} values {shape}, but {len(content) - start:,} follow")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _damaged(path: Path, what: str) -> DatasetError:
-    return DatasetError(f"{os.fspath(path)!r} is no sound IDX file: {what}. Copy or download it again.")
+    return DatasetError(f"{os.fspath(path)!r} is not a valid IDX file: {what}. Copy or download it again.")

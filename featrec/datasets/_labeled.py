@@ -1,4 +1,4 @@
-"""LabeledImages: pictures in memory with their labels."""
+"""LabeledImages: images in memory with labels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["LabeledImages"]
 
 
 class LabeledImages(LabeledSequence):
-    """Pictures held in memory, with a label each.
+    """Images in memory, each with a label.
 
-    It is sliced like an array of shape (n,); a part is a view and copies no picture.
+    LabeledImages are sliced like an array of shape (n,); a slice is a view and copies no image.
 
     Parameters
     ----------
     images : array of shape (n, h, w) or (n, h, w, 3), or list of arrays
-        Taken as :func:`featrec.images.read_image` takes them, when asked for; uint8 stays uint8.
+        Read on access, as by :func:`featrec.images.read_image`; uint8 stays uint8.
     labels : sequence of str of length n
-        The class of each picture.
+        The class of each image.
     classes : sequence of str, optional
-        All classes; by default those that occur, sorted. Every label must be one of them.
+        All classes, which must include every label. Default: the labels that occur, sorted.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class LabeledImages(LabeledSequence):
     Raises
     ------
     InputError
-        Where the numbers of pictures and labels differ, or a label is no class.
+        If the numbers of images and labels differ, or a label is not among the classes.
 
     Examples
     --------
     >>> import numpy as np
     >>> from featrec.datasets import LabeledImages
-    >>> pictures = LabeledImages(np.zeros((4, 8, 8), np.uint8), ["cat", "dog", "dog", "cat"])
-    >>> pictures[0].shape, pictures[1:3].labels.tolist()
+    >>> images = LabeledImages(np.zeros((4, 8, 8), np.uint8), ["cat", "dog", "dog", "cat"])
+    >>> images[0].shape, images[1:3].labels.tolist()
     ((8, 8), ['dog', 'dog'])
     """
 
@@ -57,31 +57,31 @@ class LabeledImages(LabeledSequence):
     ):
         labels = np.asarray(labels, dtype=str)
         if labels.shape != (len(images),):
-            raise InputError(f"one label for each picture is expected; got {len(images)} pictures and labels {labels.shape}")
+            raise InputError(f"expected one label for each image; got {len(images)} images and labels {labels.shape}")
         found = np.unique(labels).tolist()
         classes = found if classes is None else list(classes)
         unknown = sorted(set(found) - set(classes))
         if unknown:
-            raise InputError(f"the labels {unknown} are none of the classes {classes}; add them to classes")
+            raise InputError(f"the labels {unknown} are not among the classes {classes}; add them to classes")
         super().__init__(images, labels, classes)
 
     @property
     def positions(self) -> np.ndarray:
-        """Where the images stand in the whole sequence, if this is a part; errors count so."""
+        """Positions of the images in the original sequence; error messages use them."""
         return self._positions
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        pictures = list(self)
-        sizes = {picture.shape for picture in pictures}
+        images = list(self)
+        sizes = {image.shape for image in images}
         if len(sizes) > 1:
             raise InputError(
-                f"np.asarray needs pictures of one shape; these have {len(sizes)}, such as {sorted(sizes, key=str)[:2]}. "
-                "featrec.preprocessing.Resize makes them alike; or iterate."
+                f"np.asarray needs images of one shape; found {len(sizes)} shapes, such as {sorted(sizes, key=str)[:2]}. "
+                "Use featrec.preprocessing.Resize first, or iterate."
             )
-        return np.array(pictures, dtype=dtype)
+        return np.array(images, dtype=dtype)
 
     def __repr__(self) -> str:
-        return f"LabeledImages({len(self)} pictures, {len(self.classes)} classes)"
+        return f"LabeledImages({len(self)} images, {len(self.classes)} classes)"
 
-    def _picture(self, item: Any) -> np.ndarray:
+    def _image(self, item: Any) -> np.ndarray:
         return read_image(item)

@@ -1,4 +1,4 @@
-"""load_dataset: data sets by name."""
+"""load_dataset: load datasets by name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LOADERS: dict[str, Callable[..., Dataset]] = {
 
 
 def dataset_names() -> list[str]:
-    """The names that :func:`load_dataset` knows, sorted.
+    """The names of all datasets for :func:`load_dataset`, sorted.
 
     Examples
     --------
@@ -47,10 +47,10 @@ def dataset_names() -> list[str]:
 
 
 def load_dataset(name: str, **options: Any) -> Dataset:
-    """Load a data set by name: ``train, test = load_dataset("digits")``. Nothing is downloaded unasked.
+    """Load a dataset by name: ``train, test = load_dataset("digits")``. Nothing is downloaded unless ``download=True``.
 
     ================= ================================================ =====================================================
-    name              pictures                                         options
+    name              images                                         options
     ================= ================================================ =====================================================
     ``digits``        handwritten digits, 8×8 gray, from scikit-learn  `random_state=0` of the split
     ``faces``         faces and background, 25×25 gray, scikit-image
@@ -70,36 +70,37 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     ``scene15``       photographs of fifteen kinds of places, gray     `data_home=None`, `download=False`
     ================= ================================================ =====================================================
 
-    The last six are read from the folder that `data_home` or else the environment variable ``FEATREC_DATA`` names, in the
-    layout in which they are published. ``download=True`` fetches into it what is missing (extra ``data``): each file must
-    have the SHA-256 that tensorflow-datasets publishes, a transfer that was cut off is resumed, and nothing that lies there
-    is overwritten. No checksum of ``scene15`` could be confirmed, so it is not fetched; its error says what to put where.
+    The last six are read in their published layout from the folder `data_home`, or else from the folder in the environment
+    variable ``FEATREC_DATA``. ``download=True`` downloads missing files into it (needs the extra ``data``). Each file must
+    have the SHA-256 that tensorflow-datasets publishes. Interrupted downloads are resumed, and existing files are not
+    overwritten. ``scene15`` cannot be downloaded, because no checksum could be confirmed; its error message says which files
+    are needed.
 
     Parameters
     ----------
     name : str
         One of :func:`dataset_names`.
     **options
-        See the table. The strengths of "shapes" lie in [0, 1]: `texture=0.5` of object and ground, `rotation=0.25` (1 is any
-        angle, and a tilt that shortens one axis by up to 40 %), `scale=0.4` (1 is down to 40 % of the full size, and the
-        place varies in the room that is left), `light=0.5` (1 is a slope down to a fifth), `clutter=0.5` (1 is 14 pieces on
-        average behind the object, and a third as many in front), `noise=0.5` (1 is a standard deviation of a quarter of the
-        range, in each channel), and `color=0.25` (0: the hue tells nothing of the kind, 1: all).
+        See the table. The strengths of "shapes" lie in [0, 1]: `texture=0.5` of object and background; `rotation=0.25` (1: any
+        angle, and a tilt that shortens one axis by up to 40 %); `scale=0.4` (1: down to 40 % of the full size, at a random
+        place); `light=0.5` (1: a gradient down to a fifth); `clutter=0.5` (1: on average 14 pieces behind the object, and a
+        third as many in front); `noise=0.5` (1: a standard deviation of a quarter of the range, in each channel); and
+        `color=0.25` (0: the hue is independent of the class, 1: it determines the class).
 
     Returns
     -------
     Dataset
-        A pair of sequences with labels; also its classes, licence, citation and description.
+        A pair of labelled sequences, with the attributes classes, license, citation and description.
 
     Raises
     ------
     DatasetError
-        Where the name is unknown, or the set's files are not there, damaged or not to be fetched; the message says what is
+        If the name is unknown, or files are missing, damaged or cannot be downloaded. The message says which files are
         expected where.
     MissingExtraError
-        Where ``download=True`` has something to fetch and pooch is not installed.
+        If ``download=True`` needs pooch and it is not installed.
     InputError
-        Where an option is unknown or out of its range.
+        If an option is unknown or out of range.
 
     Examples
     --------
@@ -108,18 +109,18 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     >>> len(train), len(test), train[0].shape, train.labels[:3].tolist()
     (1198, 599, (8, 8), ['0', '2', '3'])
     >>> load_dataset("shapes", n_train=16, n_test=8, noise=0)
-    Dataset('shapes': 16 + 8 pictures, 8 classes)
+    Dataset('shapes': 16 + 8 images, 8 classes)
     """
     if not isinstance(name, str) or name not in LOADERS:
         near = difflib.get_close_matches(str(name).lower(), LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise DatasetError(
-            f"there is no data set {name!r}{hint or '.'} The names are {', '.join(dataset_names())}; "
-            "featrec.datasets.ImageFolder reads a folder of your own."
+            f"there is no dataset {name!r}{hint or '.'} The available datasets are {', '.join(dataset_names())}; "
+            "Use featrec.datasets.ImageFolder for your own folder."
         )
     known = [option for option in inspect.signature(LOADERS[name]).parameters if not option.startswith("_")]
     unknown = sorted(set(options) - set(known))
     if unknown:
-        offered = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise InputError(f"the data set {name!r} has no option {', '.join(unknown)}; {offered}")
+        offered = f"its options are {', '.join(known)}" if known else "it has no options"
+        raise InputError(f"the dataset {name!r} has no option {', '.join(unknown)}; {offered}")
     return LOADERS[name](**options)

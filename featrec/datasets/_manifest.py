@@ -1,4 +1,4 @@
-"""A manifest: a CSV that names pictures and their labels, instead of folders."""
+"""Manifest: a CSV file that lists images and labels, instead of folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from featrec.datasets._file import FilePicture, Stamp
+from featrec.datasets._file import FileImage, Stamp
 from featrec.exceptions import DatasetError
 
 __all__ = ["MANIFESTS", "Manifest", "is_manifest", "read_manifest"]
@@ -23,9 +23,9 @@ DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 class Manifest(NamedTuple):
-    """What a manifest says, in the order of its rows."""
+    """The content of a manifest, in the order of its rows."""
 
-    pictures: list[FilePicture]
+    images: list[FileImage]
     labels: list[str]
     columns: dict[str, np.ndarray]
 
@@ -42,21 +42,21 @@ def is_manifest(path: str) -> bool:
 def read_manifest(
     manifest: str, path: str = "path", label: str = "label", root: str | None = None, *, keep_missing: bool = False
 ) -> Manifest:
-    """Read and check all of it; images are looked for and not opened.
+    """Read and check a manifest. Images must exist but are not opened.
 
-    With `keep_missing` a file that is not there is no error until it is read.
+    With `keep_missing`, a missing file is an error only when it is read.
     """
     base = os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(manifest)))
     rows = list(_rows(manifest, path, label))
     if not rows:
-        raise DatasetError(f"the manifest {manifest!r} has a header and no rows; each row names a picture and its label.")
+        raise DatasetError(f"the manifest {manifest!r} has a header but no rows; each row must name an image and its label.")
     labels = [_label(manifest, row, label) for row in rows]
     places = [_place(manifest, row, path, base) for row in rows]
     _refuse_twice(manifest, rows, places, path)
-    pictures = _pictures(manifest, rows, places, path, base, keep_missing)
+    images = _images(manifest, rows, places, path, base, keep_missing)
     further = [name for name in rows[0].cells if name not in (path, label)]
     columns = {name: np.array([row.cells[name] for row in rows], dtype=str) for name in further}
-    return Manifest(pictures, labels, columns)
+    return Manifest(images, labels, columns)
 
 
 def _rows(manifest: str, path: str, label: str) -> Iterator[_Row]:
@@ -75,13 +75,13 @@ def _rows(manifest: str, path: str, label: str) -> Iterator[_Row]:
                 continue
             if len(cells) != len(header):
                 raise DatasetError(
-                    f"line {line} of the manifest {manifest!r} has {len(cells)} cells, the header has {len(header)}; "
-                    f"cells are divided by {DELIMITERS[delimiter]}, and a cell with one in it stands in double quotes."
+                    f"line {line} of the manifest {manifest!r} has {len(cells)} cells, but the header has {len(header)}; "
+                    f"cells are separated by {DELIMITERS[delimiter]}; put cells that contain one into double quotes."
                 )
             yield _Row(line, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
         raise DatasetError(
-            f"line {line} of the manifest {manifest!r} is no CSV ({error}); look for a double quote that is not closed."
+            f"line {line} of the manifest {manifest!r} is not valid CSV ({error}); look for an unclosed double quote."
         ) from error
 
 
@@ -96,12 +96,13 @@ def _text(manifest: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DatasetError(
-            f"line {line} of the manifest {manifest!r} is no UTF-8 (byte {data[error.start]:#04x}); save it as 'CSV UTF-8'."
+            f"line {line} of the manifest {manifest!r} is not valid UTF-8 (byte {data[error.start]:#04x}); save it "
+            f"as 'CSV UTF-8'."
         ) from None
 
 
 def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[str]]:
-    """The delimiter under which both columns are there, and the names of all."""
+    """The delimiter that yields both columns, and the names of all columns."""
     headers = {delimiter: _first_cells(text, delimiter) for delimiter in DELIMITERS}
     for delimiter, header in headers.items():
         if path in header and label in header:
@@ -111,7 +112,7 @@ def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[
     missing = [name for name in (path, label) if name not in names]
     raise DatasetError(
         f"the manifest {manifest!r} has no column {' and no column '.join(map(repr, missing))} in its first line; "
-        f"it has {names}. Rename the columns to {path!r} and {label!r} there, or in Python name them: "
+        f"it has {names}. Rename the columns to {path!r} and {label!r}, or name them in Python: "
         'ImageFolder.from_manifest(file, path="...", label="...").'
     )
 
@@ -127,31 +128,31 @@ def _first_cells(text: str, delimiter: str) -> list[str]:
 def _refuse_same_columns(manifest: str, header: list[str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise DatasetError(f"the manifest {manifest!r} has two columns of one name, {twice}; rename one.")
+        raise DatasetError(f"the manifest {manifest!r} has two columns with the same name, {twice}; rename one.")
 
 
 def _label(manifest: str, row: _Row, label: str) -> str:
-    """Composed, as the names of class folders are."""
+    """Labels in composed form, like the names of class folders."""
     text = unicodedata.normalize("NFC", row.cells[label].strip())
     if not text:
-        _refuse(manifest, row, label, "is empty; give the picture's label, or take the row out")
+        _refuse(manifest, row, label, "is empty; enter the label, or remove the row")
     return text
 
 
 def _place(manifest: str, row: _Row, path: str, base: str) -> str:
-    """Where the picture lies, which is below the root, whatever a stranger's manifest says."""
+    """The path of the image, which must be inside the root."""
     text = row.cells[path]
     if not text.strip():
-        _refuse(manifest, row, path, "is empty; give the picture's path, or take the row out")
+        _refuse(manifest, row, path, "is empty; enter the path, or remove the row")
     if "\0" in text:
-        _refuse(manifest, row, path, "has a zero byte in it")
+        _refuse(manifest, row, path, "contains a zero byte")
     place = os.path.normpath(os.path.join(base, text))
     if not place.startswith(os.path.join(base, "")):
         _refuse(
             manifest,
             row,
             path,
-            f"leads out of {base!r}; put the manifest above all images, or in Python name their folder: root=...",
+            f"is outside {base!r}; move the manifest to a folder above all images, or set root=... in Python",
         )
     return place
 
@@ -160,35 +161,33 @@ def _refuse_twice(manifest: str, rows: list[_Row], places: list[str], path: str)
     first: dict[str, int] = {}
     for row, place in zip(rows, places, strict=True):
         if place in first:
-            _refuse(manifest, row, path, f"stands in line {first[place]} already; keep one of the two")
+            _refuse(manifest, row, path, f"is already in line {first[place]}; remove one of the two")
         first[place] = row.line
 
 
-def _pictures(
-    manifest: str, rows: list[_Row], places: list[str], path: str, base: str, keep_missing: bool
-) -> list[FilePicture]:
-    pictures = []
+def _images(manifest: str, rows: list[_Row], places: list[str], path: str, base: str, keep_missing: bool) -> list[FileImage]:
+    images = []
     missing = []
     for row, place in zip(rows, places, strict=True):
         try:
             found = os.stat(place)
         except OSError:
             missing.append(row)
-            pictures.append(FilePicture(place, None))
+            images.append(FileImage(place, None))
             continue
         if not stat.S_ISREG(found.st_mode):
-            _refuse(manifest, row, path, "is no file; a row names one image")
-        pictures.append(FilePicture(place, Stamp.of(found)))
+            _refuse(manifest, row, path, "is not a file; each row must name one image")
+        images.append(FileImage(place, Stamp.of(found)))
     if missing and not keep_missing:
         others = f" (and of {len(missing) - 1} more rows)" if len(missing) > 1 else ""
-        hint = " or write '/' between the parts" if "\\" in missing[0].cells[path] else ""
+        hint = " or use '/' as separator" if "\\" in missing[0].cells[path] else ""
         _refuse(
             manifest,
             missing[0],
             path,
-            f"names no file{others}; paths start at {base!r}. Correct them (in Python or root=...),{hint} or take the rows out",
+            f"does not exist{others}; paths start at {base!r}. Correct them (or root=... in Python),{hint} or remove the rows",
         )
-    return pictures
+    return images
 
 
 def _refuse(manifest: str, row: _Row, column: str, reason: str) -> NoReturn:

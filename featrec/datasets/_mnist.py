@@ -1,4 +1,4 @@
-"""The sets "mnist" and "fashion-mnist": 28×28 gray pictures in IDX files."""
+"""The datasets "mnist" and "fashion-mnist": 28×28 gray images in IDX files."""
 
 from __future__ import annotations
 
@@ -62,24 +62,24 @@ FASHION_MNIST = _set(
 def load_mnist(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = MNIST
 ) -> Dataset:
-    """Handwritten digits, with their standard split."""
+    """Handwritten digits, with the standard split."""
     folder = dataset_folder(_published, data_home, download)
     classes = [str(digit) for digit in range(10)]
     return Dataset(
         "mnist",
         _half(folder, "train", classes),
         _half(folder, "t10k", classes),
-        "CC BY-SA 3.0, as the documentation of Keras says",
+        "CC BY-SA 3.0, according to the documentation of Keras",
         "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998). Gradient-based learning applied to document recognition. "
         "Proceedings of the IEEE 86(11), 2278-2324.",
-        "70,000 handwritten digits of 28×28 gray pixels, 60,000 to train and 10,000 to test on, by different writers.",
+        "70,000 handwritten digits of 28×28 gray pixels: 60,000 for training and 10,000 for testing, by different writers.",
     )
 
 
 def load_fashion_mnist(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = FASHION_MNIST
 ) -> Dataset:
-    """Pieces of clothing, with their standard split."""
+    """Images of clothing, with the standard split."""
     folder = dataset_folder(_published, data_home, download)
     return Dataset(
         "fashion-mnist",
@@ -88,7 +88,7 @@ def load_fashion_mnist(
         "MIT",
         "H. Xiao, K. Rasul and R. Vollgraf (2017). Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning "
         "Algorithms. arXiv:1708.07747.",
-        "70,000 pictures of pieces of clothing of 28×28 gray pixels, 60,000 to train and 10,000 to test on.",
+        "70,000 images of clothing of 28×28 gray pixels: 60,000 for training and 10,000 for testing.",
     )
 
 
@@ -97,7 +97,7 @@ def _half(folder: Path, part: str, classes: Sequence[str]) -> LabeledImages:
     targets = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1)
     if len(images) != len(targets) or targets.max(initial=0) >= len(classes):
         raise DatasetError(
-            f"the {part} files in {os.fspath(folder)!r} do not belong together: {len(images)} pictures, {len(targets)} labels "
+            f"the {part} files in {os.fspath(folder)!r} do not belong together: {len(images)} images, {len(targets)} labels "
             f"up to {targets.max(initial=0)}; {len(classes)} classes are known. Copy or download them again."
         )
     return LabeledImages(images, np.array(classes)[targets], classes)

@@ -1,4 +1,4 @@
-"""The checks of what load_dataset is asked for beside the name."""
+"""Checks of the options of load_dataset."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ NUMBER = (float, np.floating, *INTEGER)
 
 
 def seeded(random_state: Any) -> int:
-    """A seed for each picture's own generator, from an int, None or a RandomState."""
+    """A seed for each image, from an int, None or a RandomState."""
     if isinstance(random_state, INTEGER) and not isinstance(random_state, bool) and random_state >= 0:
         return int(random_state)
     if random_state is None or isinstance(random_state, np.random.RandomState):
         return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    raise InputError(f"random_state must be an integer from 0 up, a RandomState or None; got {random_state!r}")
+    raise InputError(f"random_state must be a non-negative integer, a RandomState or None; got {random_state!r}")
 
 
 def whole_number(name: str, *, least: int = 1, **options: Any) -> None:
-    """Refuse what is no integer from `least` up."""
+    """Require an integer that is at least `least`."""
     for option, value in options.items():
         if not isinstance(value, INTEGER) or isinstance(value, bool) or value < least:
-            raise InputError(f"{option} of the data set {name!r} must be an integer from {least} up; got {value!r}")
+            raise InputError(f"{option} of the dataset {name!r} must be an integer of at least {least}; got {value!r}")
 
 
 def strength(name: str, **options: Any) -> None:
-    """Refuse what is no number from 0 to 1."""
+    """Require a number from 0 to 1."""
     for option, value in options.items():
         if not isinstance(value, NUMBER) or isinstance(value, bool) or not 0 <= value <= 1:
-            raise InputError(f"{option} of the data set {name!r} must be a number from 0 (none) to 1; got {value!r}")
+            raise InputError(f"{option} of the dataset {name!r} must be a number from 0 (none) to 1; got {value!r}")
 
 
 def flag(name: str, **options: Any) -> None:
-    """Refuse what is neither True nor False."""
+    """Require True or False."""
     for option, value in options.items():
         if not isinstance(value, (bool, np.bool_)):
-            raise InputError(f"{option} of the data set {name!r} must be True or False; got {value!r}")
+            raise InputError(f"{option} of the dataset {name!r} must be True or False; got {value!r}")
 
 
 def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
-    """Refuse what is none of some words."""
+    """Require one of the choices."""
     for option, value in options.items():
         if not isinstance(value, str) or value not in choices:
-            raise InputError(f"{option} of the data set {name!r} must be {' or '.join(map(repr, choices))}; got {value!r}")
+            raise InputError(f"{option} of the dataset {name!r} must be {' or '.join(map(repr, choices))}; got {value!r}")

@@ -1,7 +1,7 @@
-"""The outlines of the eight kinds of objects that the set "shapes" shows.
+"""The outlines of the eight classes of objects in the dataset "shapes".
 
-Each function takes coordinates in units of the object's radius, x to the right and y down, and returns how far inside the
-outline a point lies: positive inside, negative outside, about a distance near the outline.
+Each function takes coordinates in units of the object's radius, x to the right and y down. It returns a level that is positive
+inside the outline, negative outside, and close to the distance near the outline.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _leaf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Five points, folded onto half of one: inside is below the line from the tip to the notch beside it."""
+    """A star, folded onto half of one point: the inside is below the line from the tip to the next notch."""
     sector = np.pi / 5
     angle = np.abs((np.arctan2(y, x) + sector) % (2 * sector) - sector)
     radius = np.hypot(x, y)
@@ -88,5 +88,5 @@ OUTLINES: dict[str, Outline] = {
     "star": _star,
 }
 
-# Lines on the surface of some kinds.
+# Lines on the surface of some classes.
 MARKS: dict[str, Outline] = {"button": _button_rim, "leaf": _leaf_veins}

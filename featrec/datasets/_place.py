@@ -1,4 +1,4 @@
-"""Where class folders lie: in a folder or in an archive."""
+"""Finding class folders in a folder or in an archive."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_archive(path: str) -> bool:
 
 
 def tree_of(path: str) -> Tree:
-    """What lies in a folder or an archive."""
+    """The content of a folder or an archive."""
     if os.path.isfile(path):
         return archive_tree(_archive(path))
     return folder_tree(Path(_checked_root(path)))
@@ -38,17 +38,15 @@ def _archive(path: str) -> Archive:
 
 def _refuse_file(path: str) -> NoReturn:
     if path.lower().endswith(OTHER_ARCHIVES):
-        raise DatasetError(
-            f"{path!r} is an archive of a kind that is not read; .zip, .tar and .tar.gz are. Unpack it, or pack it again."
-        )
+        raise DatasetError(f"{path!r} is an archive of an unsupported type; use .zip, .tar or .tar.gz, or unpack it.")
     if path.lower().endswith(MANIFESTS):
         raise DatasetError(
-            f"{path!r} is a manifest, which has no folders; with a column that says so, "
-            'train = pictures[pictures.column("split") == "train"].'
+            f"{path!r} is a manifest, which has no folders; with a column of splits, use "
+            'train = images[images.column("split") == "train"].'
         )
     raise DatasetError(
-        f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; a manifest ends in .csv; "
-        "a single image goes to 'featrec predict', or in Python to featrec.images.read_image."
+        f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; the name of a manifest ends in .csv; "
+        "for a single image, use 'featrec predict', or featrec.images.read_image in Python."
     )
 
 
@@ -77,18 +75,18 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
         shown = shown if len(shown) <= 8 else [*shown[:8], "..."]
         raise DatasetError(
             f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
-            "Rename the two folders, or in Python name them (train=..., test=...); one folder of classes is read by "
+            "Rename the two folders, or name them in Python (train=..., test=...); for one folder of classes, use "
             "ImageFolder(path)."
         )
 
 
 def refuse_unknown_classes(train: Any, test: Any) -> None:
-    """Of two halves of one folder."""
+    """Check the classes of the training set and the test set."""
     unknown = sorted(set(test.classes) - set(train.classes))
     if unknown:
         lacking = sorted(set(train.classes) - set(test.classes))
         beside = f" (and lacks {lacking})" if lacking else ""
         raise DatasetError(
-            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} has not; "
-            "nothing can be learned about them. Rename them alike, or take them out."
+            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} lacks; "
+            "a model cannot learn them. Use the same names, or remove these classes."
         )

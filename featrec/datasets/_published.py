@@ -1,4 +1,4 @@
-"""What is known of a data set that is published elsewhere: its layout, and the files it can be fetched from."""
+"""Published datasets: their layout, and the files for download."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class PublishedFile:
     Attributes
     ----------
     name : str
-        As it is published.
+        Name as published.
     urls : tuple of str
-        Where it lies; the next is tried where one fails.
+        Download addresses, tried in order.
     size : int
-        In bytes.
+        Size in bytes.
     checksum : str
-        ``"sha256:..."``, from a source that the comment beside it names.
+        ``"sha256:..."``, from the source named in a comment.
     """
 
     name: str
@@ -32,22 +32,22 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A set in its published layout. One without files and archive is not offered for download.
+    """A dataset in its published layout. Without `files` and `archive`, it cannot be downloaded.
 
     Attributes
     ----------
     name : str
     folder : str
-        Below the folder that holds all sets.
+        Folder name, inside the folder of all datasets.
     content : tuple of str
-        What must lie in the folder.
+        Names that the folder must contain.
     homepage : str
     files : tuple of PublishedFile
-        Those that lie in the folder as they are published.
+        Files stored in the folder as published.
     archive : PublishedFile, optional
-        A tar file that holds the content, below the folder's name or at its root; or a zip file that holds such a tar file.
+        A tar file with the content, at its root or in a folder of that name; or a zip file that contains such a tar file.
     inner : str, optional
-        The tar file's name in the zip file.
+        Name of the tar file in the zip file.
     """
 
     name: str
@@ -64,17 +64,17 @@ class PublishedSet:
 
     @property
     def expected(self) -> str:
-        """What to put where, for a message."""
+        """The expected files, for an error message."""
         return f"expected: {self.folder}/ with {', '.join(self.content)}. They are published at {self.homepage}."
 
     @property
     def offer(self) -> str:
-        """How the set can be had, for a message."""
+        """How to get the dataset, for an error message."""
         if not self.sources:
-            return "It is not offered for download: no checksum of it could be confirmed."
+            return "It cannot be downloaded automatically, because no checksum could be confirmed."
         megabytes = max(1, round(sum(file.size for file in self.sources) / 1e6))
-        return f"load_dataset({self.name!r}, data_home=..., download=True) fetches it ({megabytes:,} MB)."
+        return f"load_dataset({self.name!r}, data_home=..., download=True) downloads it ({megabytes:,} MB)."
 
     def missing(self, home: Path) -> list[str]:
-        """Which parts of the content are not there."""
+        """The missing parts of the content."""
         return [part for part in self.content if not (home / self.folder / part).exists()]

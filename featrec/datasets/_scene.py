@@ -1,4 +1,4 @@
-"""One picture of the set "shapes": an object in front of a textured ground, lit from one side, among pieces of clutter."""
+"""Generates one image of the dataset "shapes": a lit object on a textured background, among clutter."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Difficulty", "draw_scene"]
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SQUARE_ROOT_OF_HALF = np.float32(np.sqrt(0.5))
 KINDS = tuple(OUTLINES)
-# Of a turn, for red, green and blue.
+# Phases of a rotation of the hue, for red, green and blue.
 THIRDS = np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3)
 
 
 @dataclass(frozen=True)
 class Difficulty:
-    """How strong each nuisance is, from 0 (none) to 1; `color` is how far the hue tells the kind."""
+    """Strength of each nuisance, from 0 (none) to 1; `color` is how far the hue depends on the class."""
 
     texture: float
     rotation: float
@@ -32,9 +32,9 @@ class Difficulty:
 
 
 def draw_scene(kind: str, size: int, difficulty: Difficulty, random: np.random.Generator) -> np.ndarray:
-    """A picture of shape (size, size, 3), uint8, of one object of the kind.
+    """Generate an image of one object, of shape (size, size, 3) and type uint8.
 
-    The canvas has its channels first: painting on it is faster than on (size, size, 3).
+    The canvas has its channels first, because painting is faster than with shape (size, size, 3).
     """
     x, y = _pixel_grid(size)
     ground, surface = _tones(kind, difficulty, random)
@@ -58,7 +58,7 @@ def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tones(kind: str, difficulty: Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Colours of the ground and of the object: clearly apart in lightness, either way round."""
+    """Colours of background and object, which clearly differ in lightness; either may be lighter."""
     spread = 1.0 - difficulty.color
     hue = 2 * np.pi * (KINDS.index(kind) / len(KINDS) + spread * random.uniform(-0.5, 0.5))
     middle = random.uniform(0.35, 0.65)
@@ -68,13 +68,13 @@ def _tones(kind: str, difficulty: Difficulty, random: np.random.Generator) -> tu
 
 
 def _tone(lightness: float, hue: float, saturation: float = 0.25) -> np.ndarray:
-    """A colour whose luma is the lightness, of shape (3, 1, 1)."""
+    """A colour with the given lightness (luma), of shape (3, 1, 1)."""
     color = saturation * np.cos(hue - THIRDS)
     return (lightness + color - color @ LUMA).astype(np.float32)[:, None, None]
 
 
 def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Generator) -> np.ndarray:
-    """A surface of one tone whose lightness wanders."""
+    """A surface of one tone with slowly varying lightness."""
     cells = int(random.integers(4, 25))
     up = _upsampling(size, cells)
     wander = up @ random.uniform(-1, 1, (cells, cells)).astype(np.float32) @ up.T
@@ -91,7 +91,7 @@ def _upsampling(size: int, cells: int) -> np.ndarray:
 def _pose(
     x: np.ndarray, y: np.ndarray, difficulty: Difficulty, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Coordinates as the object sees them, and its radius as a share of the picture's side."""
+    """Coordinates relative to the object, and its radius as a share of the image side."""
     radius = 0.46 * (1.0 - 0.6 * difficulty.scale * random.random())
     room = 0.46 - radius
     x = x - np.float32(random.uniform(-room, room))
@@ -126,7 +126,7 @@ def _paint_object(
 
 
 def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
-    """A disc, a bar or a corner somewhere in the picture."""
+    """A disc, a bar or a corner at a random place."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
     extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
@@ -143,7 +143,7 @@ def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: floa
 
 
 def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
-    """The rows and columns that a piece can touch."""
+    """The rows and columns that a piece may cover."""
     x, y = center.tolist()
     rows, columns = (
         slice(*(min(max(int((place + way) * size + rim), 0), size) for way, rim in ((0.5 - reach, -1), (0.5 + reach, 2))))
@@ -153,13 +153,13 @@ def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
 
 
 def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
-    """Lay a tone where the level, in pixels, is positive; the edge is one pixel soft."""
+    """Paint a tone where the level (in pixels) is positive, with an edge one pixel wide."""
     cover = np.minimum(np.maximum(level + np.float32(0.5), np.float32(0)), np.float32(1)).astype(np.float32, copy=False)
     canvas += cover * (tone - canvas)
 
 
 def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:
-    """A slope from full light on one side down to 1 - strength on the other."""
+    """A light gradient from 1 on one side down to 1 - strength on the other."""
     slope, _ = _turned(x, y, random.uniform(0, 2 * np.pi))
     depth = np.float32(strength * random.random())
     return 1 - depth * np.clip(slope * SQUARE_ROOT_OF_HALF + np.float32(0.5), 0, 1)

@@ -1,4 +1,4 @@
-"""The set "scene15": fifteen kinds of places, as folders of gray photographs."""
+"""The dataset "scene15": gray photographs of fifteen categories of scenes, in folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from featrec.datasets._published import PublishedSet
 
 __all__ = ["load_scene15"]
 
-# Neither torchvision nor tensorflow-datasets knows a checksum, and none was found at a place that can be cited.
+# torchvision and tensorflow-datasets list no checksum, and none was found in a citable source.
 SCENE15 = PublishedSet(
     "scene15",
     "scene15",
@@ -23,7 +23,7 @@ SCENE15 = PublishedSet(
 def load_scene15(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = SCENE15
 ) -> Dataset:
-    """Photographs of places, in the split of the folder."""
+    """Photographs of scenes, in the split of the folder."""
     folder = dataset_folder(_published, data_home, download)
     train, test = ImageFolder.split(folder)
     return Dataset(
@@ -33,6 +33,7 @@ def load_scene15(
         "not stated; collected for research",
         "S. Lazebnik, C. Schmid and J. Ponce (2006). Beyond Bags of Features: Spatial Pyramid Matching for Recognizing Natural "
         "Scene Categories. CVPR. After A. Oliva and A. Torralba (2001) and L. Fei-Fei and P. Perona (2005).",
-        "4,485 gray photographs of fifteen kinds of places, about 250×250 pixels, sizes differ; 100 of each class to train on, "
-        "the rest to test on. Some photographs occur twice.",
+        "4,485 gray photographs of fifteen categories of scenes, about 250×250 pixels in varying sizes; 100 of each "
+        "class are for training, "
+        "the rest for testing. Some photographs occur twice.",
     )

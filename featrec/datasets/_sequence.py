@@ -1,4 +1,4 @@
-"""What every sequence of labelled pictures shares, wherever its pictures are kept."""
+"""Base of all sequences of labelled images."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["LabeledSequence"]
 
 
 class LabeledSequence:
-    """Pictures with labels, indexed and sliced like an array of shape (n,).
+    """Images with labels, indexed and sliced like an array of shape (n,).
 
-    A part is a view: it shares the store and knows its rows. A subclass says how one stored item becomes a picture.
+    A slice is a view: it shares the store and has its own rows. Subclasses implement how a stored item becomes an image.
 
     Parameters
     ----------
     store : array or list
-        One item for each picture, at least.
+        At least one item for each image.
     labels : array of str of shape (n,)
     classes : list of str
-        All classes of the set; a part keeps them.
+        All classes; a slice keeps them.
     """
 
     holds_images = True
@@ -31,7 +31,7 @@ class LabeledSequence:
     def __init__(self, store: np.ndarray | Sequence, labels: np.ndarray, classes: Sequence[str]):
         self._store = store
         self._rows = np.arange(len(labels))
-        self._positions = self._rows  # in the whole, of which this may be a part; another process gets none but the part
+        self._positions = self._rows  # positions in the original sequence; pickles contain only the slice
         self.labels = labels
         self.classes = list(classes)
 
@@ -45,21 +45,21 @@ class LabeledSequence:
     def __getitem__(self, key: Any) -> Any:
         found = resolve_key(key, len(self))
         if isinstance(found, int):
-            return self._picture(self._store[self._rows[found]])
+            return self._image(self._store[self._rows[found]])
         return self.take(found)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[position] for position in range(len(self)))
 
     def __getstate__(self) -> dict:
-        """A part that goes to another process takes only its own items along."""
+        """Pickle a subset with only its own items."""
         state = self.__dict__.copy()
         if len(self._rows) != len(self._store):
             state |= {"_store": _chosen(self._store, self._rows), "_rows": np.arange(len(self._rows))}
         return state
 
     def take(self, rows: np.ndarray) -> Self:
-        """The pictures at some positions, as a view.
+        """The images at the given positions, as a view.
 
         Parameters
         ----------
@@ -69,7 +69,7 @@ class LabeledSequence:
         Returns
         -------
         sequence
-            Of the same kind; nothing is decoded or copied.
+            A sequence of the same class; nothing is decoded or copied.
         """
         part = type(self).__new__(type(self))
         part.__dict__.update(self.__dict__)
@@ -78,7 +78,7 @@ class LabeledSequence:
         part.labels = self.labels[rows]
         return part
 
-    def _picture(self, item: Any) -> np.ndarray:
+    def _image(self, item: Any) -> np.ndarray:
         raise NotImplementedError
 
 

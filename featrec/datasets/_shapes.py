@@ -1,4 +1,4 @@
-"""The set "shapes": eight kinds of objects, drawn on the spot, as hard as asked for."""
+"""The dataset "shapes": eight classes of generated objects, with adjustable difficulty."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from featrec.parallel import one_inner_thread
 __all__ = ["load_shapes"]
 
 DESCRIPTION = (
-    "Generated colour pictures of one object of eight kinds (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
-    "textured ground: turned and tilted, of varying size and place, lighter or darker than the ground, lit from one side, with "
-    "pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each picture has a seed of its own; "
-    "no seed is used in both halves."
+    "Generated colour images of one object of eight classes (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
+    "textured background: rotated and tilted, of varying size and place, lighter or darker than the background, lit "
+    "from one side, with "
+    "pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has its own seed; "
+    "training set and test set share no seed."
 )
 
 
@@ -37,9 +38,9 @@ def load_shapes(
     color: float = 0.25,
     random_state: int = 0,
 ) -> Dataset:
-    """The shapes, drawn now.
+    """Generate the shapes.
 
-    Picture `i` of a half depends on the seed, the size and the strengths, not on how many there are.
+    Image `i` depends on the seed, the size and the strengths, but not on the number of images.
     """
     strengths: dict[str, Any] = {
         "texture": texture,
@@ -66,7 +67,7 @@ def load_shapes(
 
 
 def _half(part: int, n: int, size: int, difficulty: Difficulty, seed: int) -> LabeledImages:
-    """The kinds take turns. The matrix products of a scene are too small for more than one thread each."""
+    """Images with alternating classes. Matrix products of a scene are too small to use several threads each."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
     images = np.empty((n, size, size, 3), np.uint8)

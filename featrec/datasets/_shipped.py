@@ -1,4 +1,4 @@
-"""Files that scikit-image's wheel ships, found without its downloader."""
+"""Files shipped with scikit-image, found without its downloader."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def shipped_file(name: str) -> Path:
     folder = Path(spec.origin).parent / "data" if spec and spec.origin else Path("skimage/data")
     if not (folder / name).is_file():
         raise DatasetError(
-            f"scikit-image does not ship {name} here ({folder}); its wheels do: pip install --force-reinstall scikit-image"
+            f"this installation of scikit-image lacks {name} ({folder}); its wheels contain it: pip install "
+            f"--force-reinstall scikit-image"
         )
     return folder / name

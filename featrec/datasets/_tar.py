@@ -1,4 +1,4 @@
-"""Tar and TarGz: a .tar by the positions of its members, and the same behind gzip."""
+"""Tar and TarGz: a .tar read by the positions of its members, and the same compressed by gzip."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ class Tar(Archive):
 
 
 class TarGz(Archive):
-    """A tar behind gzip, which has to be unpacked from its start.
+    """A tar compressed by gzip, which must be unpacked from its start.
 
-    Listing it does so once and keeps marks on the way, from which reading goes on later; they hold a few dozen kilobytes
-    each and become sparser as they become many. Another process makes its own when it first reads.
+    Listing unpacks it once and stores marks from which later reads resume. Each mark takes a few dozen kilobytes; the more
+    marks there are, the sparser they become. Another process creates its own marks at its first read.
     """
 
     def __init__(self, path: str):
@@ -56,7 +56,7 @@ class TarGz(Archive):
 
 
 class _Plain:
-    """A file that is read forward; what is skipped must be there."""
+    """A file that is read forward; skipped bytes must exist."""
 
     def __init__(self, file: BinaryIO, size: int):
         self.file = file
@@ -71,12 +71,12 @@ class _Plain:
     def skip(self, n: int) -> None:
         self.position += n
         if self.position > self.size:
-            raise Damaged("is cut off; copy or download it again")
+            raise Damaged("is truncated; copy or download it again")
         self.file.seek(self.position)
 
 
 def _listed(stream: _Plain | Forward) -> Iterator[Member]:
-    """The members up to the block of zeros that ends a tar."""
+    """The members up to the block of zeros at the end."""
     notes: dict[str, bytes] = {}
     for count in range(4 * MAX_MEMBERS):
         header = exactly(stream, BLOCK)
@@ -99,44 +99,44 @@ def _check(header: bytes, count: int, position: int) -> None:
     announced = _number(header[CHECKSUM])
     if sum(header) - sum(header[CHECKSUM]) + 8 * ord(" ") != announced:
         if count == 0:
-            raise Damaged("is no tar: its beginning is none; copy or download it again")
-        raise Damaged(f"is damaged at byte {position}: the checksum of a header differs; copy or download it again")
+            raise Damaged("is not a tar file: its first header is invalid; copy or download it again")
+        raise Damaged(f"is damaged at byte {position}: a header has a wrong checksum; copy or download it again")
 
 
 def _number(field: bytes) -> int:
-    """Octal digits, or bytes after a marked one."""
+    """Decode octal digits, or bytes after a marked one."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
     if digits.isdigit() and not set(digits) & set(b"89"):
         return int(digits, 8)
     if digits:
-        raise Damaged(f"is damaged: {field!r} is no number; copy or download it again")
+        raise Damaged(f"is damaged: {field!r} is not a number; copy or download it again")
     return 0
 
 
 def _note(stream: _Plain | Forward, size: int) -> bytes:
     if size > LONGEST_NOTE:
-        raise Damaged(f"announces a name or headers of {size:,} bytes, more than the limit of {LONGEST_NOTE:,}")
+        raise Damaged(f"declares a name or headers of {size:,} bytes, more than the limit of {LONGEST_NOTE:,}")
     data = exactly(stream, size)
     stream.skip(-size % BLOCK)
     return data
 
 
 def _noted(kind: bytes, data: bytes) -> dict[str, bytes]:
-    """What a header before a member's own says of it; only what is needed is kept, since there may be many."""
+    """Information that an extra header gives about the next member; only what is needed is stored, as there may be many."""
     if kind == LONG_NAME:
         return {"path": data.split(b"\0")[0]}
     if kind == LONG_LINK:
         return {}
     kept = {key[: len(SPARSE_NOTE)]: value for key, value in _records(data)}
     if kind == EXTENDED_ALL and kept:
-        raise Damaged("gives one name or size to all its members; pack it again")
+        raise Damaged("assigns one name or size to all its members; pack it again")
     return kept
 
 
 def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """What matters among lines of ``length key=value``, the length counting itself."""
+    """The relevant entries among lines of ``length key=value``, where the length includes itself."""
     position = 0
     while position < len(data) and data[position]:
         space = data.find(b" ", position, position + 8)
@@ -154,10 +154,10 @@ def _member(header: bytes, kind: bytes, size: int, notes: dict[str, bytes], posi
     raw = notes.get("path") or _short_name(header)
     name = raw.decode("utf-8", "surrogateescape")
     if kind == SPARSE or SPARSE_NOTE in notes:
-        raise Damaged(f"holds {name!r} with its gaps left out; pack it again without --sparse")
+        raise Damaged(f"contains {name!r} as a sparse file; pack it again without --sparse")
     if "size" in notes:
         if not notes["size"].isdigit() or len(notes["size"]) > 18:
-            raise Damaged(f"is damaged: {notes['size'][:20]!r} is no size of {name!r}; copy or download it again")
+            raise Damaged(f"is damaged: {notes['size'][:20]!r} is not a valid size of {name!r}; copy or download it again")
         size = int(notes["size"])
     if kind == FOLDER or (kind in FILES and name.endswith("/")):
         return Member(name, "folder")

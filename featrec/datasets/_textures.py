@@ -1,4 +1,4 @@
-"""The set "textures": crops of the pictures of surfaces that scikit-image ships."""
+"""The dataset "textures": crops of images of surfaces, shipped with scikit-image."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ CROP = 64
 GAP = 16
 
 DESCRIPTION = (
-    "Gray crops of 64×64 pixels from eight pictures that scikit-image ships, one picture a class. The crops to train on come "
-    "from the left half of each picture, those to test on from the right half, with 16 columns between the halves that no "
-    "crop touches. Crops of one half overlap. One picture a class says little about other bricks or other grass."
+    "Gray crops of 64×64 pixels from eight images shipped with scikit-image, one image per class. The training crops come "
+    "from the left half of each image, the test crops from the right half, separated by 16 columns that no "
+    "crop touches. Crops of one half overlap. One image per class says little about other bricks or other grass."
 )
 LICENSE = (
     "brick, grass and gravel CC0 (CC0Textures); galaxies NASA, public domain; coins (Brooklyn Museum) and "
@@ -38,7 +38,7 @@ CITATION = "S. van der Walt et al. (2014). scikit-image: image processing in Pyt
 
 
 def load_textures(*, n_train: int = 40, n_test: int = 40, random_state: int = 0) -> Dataset:
-    """The textures; so many crops of each class, at places drawn by the seed."""
+    """The textures: random crops of each class."""
     whole_number("textures", n_train=n_train, n_test=n_test)
     seed = seeded(random_state)
     return Dataset("textures", _crops(0, n_train, seed), _crops(1, n_test, seed), LICENSE, CITATION, DESCRIPTION)
@@ -55,7 +55,7 @@ def _crops(part: int, n: int, seed: int) -> LabeledImages:
     return LabeledImages(crops.reshape(-1, CROP, CROP), np.repeat(list(FILES), n))
 
 
-def half_of(picture: np.ndarray, part: int) -> np.ndarray:
+def half_of(image: np.ndarray, part: int) -> np.ndarray:
     """The left (0) or the right (1) half, without half of the gap between them."""
-    middle = picture.shape[1] // 2
-    return picture[:, : middle - GAP // 2] if part == 0 else picture[:, middle + GAP // 2 :]
+    middle = image.shape[1] // 2
+    return image[:, : middle - GAP // 2] if part == 0 else image[:, middle + GAP // 2 :]

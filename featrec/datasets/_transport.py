@@ -1,4 +1,4 @@
-"""Transport: one file over HTTP, going on where an earlier attempt was cut off."""
+"""Transport: download one file over HTTP, resuming interrupted downloads."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ CHUNK = 1 << 16
 
 
 class FailedDownload(Exception):
-    """A server did not give the file; the message says what it did instead."""
+    """The server did not provide the file; the message says what happened."""
 
 
 class CutOff(FailedDownload):
-    """A server gave a part of the file; to ask for the rest may help."""
+    """The server sent a part of the file; requesting the rest may help."""
 
 
 class Transport:
-    """A downloader as pooch calls it, which pooch's own is not: it resumes, and it stops at the published size.
+    """A downloader for pooch. Unlike pooch's own, it resumes, and it stops at the published size.
 
     Parameters
     ----------
     file : PublishedFile
     timeout : tuple of float
-        How many seconds to wait for a connection, and for the next bytes.
+        Seconds to wait for a connection, and for the next bytes.
 
     Attributes
     ----------
     resumed : bool
-        Whether bytes of an earlier attempt are among those of the last one.
+        Whether the file contains bytes of an earlier attempt.
     """
 
     def __init__(self, file: PublishedFile, timeout: tuple[float, float]):
@@ -45,7 +45,7 @@ class Transport:
         self.resumed = False
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Receive the whole file; attempts are repeated while each brings more."""
+        """Download the whole file; repeat attempts while each makes progress."""
         part = Path(output_file).with_name(f"{self.file.name}.part")
         self.resumed = 0 < _size(part) <= self.file.size
         for left in reversed(range(ATTEMPTS)):
@@ -65,20 +65,20 @@ class Transport:
         try:
             if not self._receive(url, part, requests):
                 self._receive(url, part, requests)
-            problem = "ends the transfer"
+            problem = "ends the download"
         except (requests.Timeout, requests.ConnectionError) as error:
             raise FailedDownload(f"cannot be reached ({_told(error)}); is there a network?") from error
         except requests.RequestException as error:
-            raise FailedDownload(f"cannot be asked ({error})") from error
+            raise FailedDownload(f"the request failed ({error})") from error
         except HTTPError as error:
-            problem = f"breaks off ({_told(error)})"
+            problem = f"the connection broke off ({_told(error)})"
         if _size(part) < self.file.size:
             raise CutOff(f"{problem} after {_size(part):,} of {self.file.size:,} bytes")
 
     def _receive(self, url: str, part: Path, requests: Any) -> bool:
-        """One request; False where the server cannot go on after the part, which is then gone.
+        """One request. Returns False if the server cannot resume; the partial file is then deleted.
 
-        Bytes are taken as they are sent: some servers call the .gz of a file's name an encoding, which must not be undone.
+        Bytes are stored as sent: some servers declare the .gz of a file name as an encoding, which must not be decoded.
         """
         start = _size(part)
         if start == self.file.size:
@@ -103,7 +103,7 @@ class Transport:
         if response.status_code == 206:
             told = response.headers.get("Content-Range", "").rpartition("/")[2]
         if told and told.isdecimal() and int(told) != self.file.size:
-            raise FailedDownload(f"announces {int(told):,} bytes; the published file has {self.file.size:,}")
+            raise FailedDownload(f"declares {int(told):,} bytes, but the published file has {self.file.size:,}")
 
     def _write(self, response: Any, part: Path, received: int) -> None:
         with open(part, "ab" if received else "wb") as file:
@@ -122,12 +122,13 @@ def _size(part: Path) -> int:
 
 
 def _cannot_resume(response: Any, start: int) -> bool:
-    """The server has no such range, or sends another one; one that ignores the wish sends the whole file, with status 200."""
+    """Whether the server refused the range or sent another one. A server that ignores ranges sends the whole file (status
+    200)."""
     other = response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return other or response.status_code == 416
 
 
 def _told(error: BaseException) -> str:
-    """What went wrong, without the address or the object's place in memory that urllib3 puts before it."""
+    """The error message without the address or object that urllib3 puts first."""
     inner = error.args[0] if error.args else error
     return re.sub(r"^[^ ]*?\(.*?\): |^<.*?>: ", "", str(getattr(inner, "reason", inner)))

@@ -1,4 +1,4 @@
-"""Taking a published archive apart, so that nothing half-written is ever seen."""
+"""Unpacking a published archive; half-written files are never visible."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["unpack"]
 
 
 def unpack(published: PublishedSet, archive: Path, home: Path) -> None:
-    """Unpack the content beside its place and move each missing part there in one step.
+    """Unpack the content next to its destination and move each missing part there in one step.
 
-    Only plain files of the content are written; links and paths that lead elsewhere are passed over.
+    Only plain files of the content are written; links and outside paths are skipped.
     """
     root = home / published.folder
     root.mkdir(exist_ok=True)
@@ -31,7 +31,7 @@ def unpack(published: PublishedSet, archive: Path, home: Path) -> None:
                 _write_members(tar, published, Path(place))
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
             raise DatasetError(
-                f"{os.fspath(archive)!r} cannot be unpacked ({error}), though its checksum is right; {published.expected}"
+                f"{os.fspath(archive)!r} cannot be unpacked ({error}), although its checksum is right; {published.expected}"
             ) from error
         for part in published.missing(home):
             if (Path(place) / part).exists():
@@ -40,7 +40,7 @@ def unpack(published: PublishedSet, archive: Path, home: Path) -> None:
 
 @contextmanager
 def _opened(archive: Path, inner: str | None) -> Iterator[tarfile.TarFile]:
-    """The tar file as a stream, from within the zip file where it lies in one."""
+    """The tar file as a stream, possibly inside a zip file."""
     if inner is None:
         with tarfile.open(archive, "r|*") as tar:
             yield tar

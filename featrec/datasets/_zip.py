@@ -1,7 +1,7 @@
-"""Zip: a .zip by its central directory, each member where it lies.
+"""Zip: reads a .zip by its central directory, each member in place.
 
-The directory is read here rather than by ``zipfile``: that keeps a handle and a lock, parses the directory again in every
-process, and holds half a kilobyte for each member before any limit can be set.
+The directory is not read by ``zipfile``, which keeps a file handle and a lock, parses the directory again in every process,
+and allocates half a kilobyte per member before any limit applies.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ENTRY = struct.Struct("<4s6H3I5H2I")
 HEADER = struct.Struct("<4s5H3I2H")
 
 LONGEST_COMMENT = 0xFFFF
-ELSEWHERE = 0xFFFFFFFF  # a number that stands in the 64-bit field
+ELSEWHERE = 0xFFFFFFFF  # marks a number stored in the 64-bit field
 MAX_DIRECTORY = 2**27
 STORED, DEFLATED = 0, 8
 ENCRYPTED = 0x2041
@@ -34,7 +34,7 @@ UNIX = 3
 
 
 class Zip(Archive):
-    """Members may be stored or deflated; encrypted ones and those of other methods are refused."""
+    """Members may be stored or deflated; encrypted members and other methods are errors."""
 
     def _members(self, file: BinaryIO) -> Iterator[Member]:
         directory = _directory(file, self.stamp.size)
@@ -49,20 +49,20 @@ class Zip(Archive):
             count += 1
             yield member
         if count & 0xFFFF != directory.members & 0xFFFF:
-            raise Damaged(f"announces {directory.members} members and lists {count}; copy or download it again")
+            raise Damaged(f"declares {directory.members} members but lists {count}; copy or download it again")
         _refuse_overlaps(reach, directory.start)
 
     def _bytes(self, file: BinaryIO, member: Member) -> bytes:
         file.seek(member.start)
         header = HEADER.unpack(exactly(file, HEADER.size))
         if header[0] != b"PK\3\4":
-            raise Damaged("has no picture where its directory says; copy or download it again")
+            raise Damaged("lacks an image at the position in its directory; copy or download it again")
         file.seek(header[-2] + header[-1], os.SEEK_CUR)
         data = exactly(file, member.packed)
         if member.method == DEFLATED:
             data = _inflated(data, member.size)
         if len(data) != member.size or zlib.crc32(data) != member.checksum:
-            raise Damaged("is damaged here: length or checksum differ from its directory; copy or download it again")
+            raise Damaged("is damaged here: length or checksum differs from its directory; copy or download it again")
         return data
 
 
@@ -70,30 +70,30 @@ class _Directory(NamedTuple):
     start: int
     size: int
     members: int
-    shift: int  # of all positions, where something was put in front of the zip
+    shift: int  # offset of all positions, if other data precede the zip
 
 
 def _directory(file: BinaryIO, size: int) -> _Directory:
-    """Where the central directory lies."""
+    """Find the central directory."""
     file.seek(max(0, size - END.size - LONGEST_COMMENT))
     tail_start = file.tell()
     tail = file.read(END.size + LONGEST_COMMENT)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or len(tail) - at < END.size:
-        raise Damaged("is no zip, or is cut off: the directory at its end is missing; copy or download it again")
+        raise Damaged("is not a zip file or is truncated: the directory at its end is missing; copy or download it again")
     _, disk, _, _, count, length, start, _ = END.unpack_from(tail, at)
     end = tail_start + at
     end, disk, count, length, start = _in_64_bits(file, end) or (end, disk, count, length, start)
     if disk:
-        raise Damaged("is one part of several; join them")
+        raise Damaged("is one part of a split archive; join the parts")
     shift = end - length - start
     if shift < 0:
-        raise Damaged("is cut off or damaged: its directory does not fit in; copy or download it again")
+        raise Damaged("is truncated or damaged: its directory does not fit; copy or download it again")
     return _Directory(end - length, length, count, shift)
 
 
 def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | None:
-    """What the larger record before the end of the directory says, where there is one."""
+    """Read the larger (64-bit) record before the end of the directory, if there is one."""
     at = end - LOCATOR.size - END_64.size
     if at < 0:
         return None
@@ -106,7 +106,7 @@ def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | No
 
 
 def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
-    """One member of the directory, and where the next begins."""
+    """One member of the directory, and the position of the next."""
     if len(data) - position < ENTRY.size:
         raise Damaged("has a damaged directory; copy or download it again")
     (mark, made_by, _, flags, method, _, _, checksum, packed, size, n_name, n_extra, n_comment, _, _, attributes, start) = (
@@ -126,7 +126,7 @@ def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """UTF-8, which many programs write without saying so; else the code page that the format prescribes."""
+    """Decode a name as UTF-8, which many programs write without declaring it, or else as the standard code page."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -134,7 +134,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _large(numbers: list[int], extra: bytes) -> list[int]:
-    """Sizes and position, from the 64-bit field for those that do not fit into 32 bits."""
+    """Sizes and position, from the 64-bit field if they do not fit into 32 bits."""
     if ELSEWHERE not in numbers:
         return numbers
     position = 0
@@ -159,22 +159,22 @@ def _kind(name: str, system: int, attributes: int) -> str:
 
 def _refuse_unreadable(name: str, flags: int, method: int, size: int, packed: int) -> None:
     if flags & ENCRYPTED:
-        raise Damaged(f"is encrypted ({name!r} is); unpack it with its password")
+        raise Damaged(f"is encrypted ({name!r}); unpack it with its password")
     if method not in (STORED, DEFLATED):
-        raise Damaged(f"packs {name!r} with method {method}; stored (0) and deflated (8) are read. Pack it again so.")
+        raise Damaged(f"compresses {name!r} with method {method}; supported are stored (0) and deflated (8). Pack it again.")
     if method == STORED and size != packed:
         raise Damaged(f"gives two lengths of the stored {name!r}, {packed} and {size}; copy or download it again")
 
 
 def _refuse_overlaps(reach: list[tuple[int, int]], directory: int) -> None:
-    """Members that share bytes are how a small zip unpacks to very much."""
+    """Refuse members that share bytes, by which a small zip can unpack to a huge size."""
     for (_, end), (start, _) in pairwise([*sorted(reach), (directory, directory)]):
         if end > start:
-            raise Damaged(f"has members that overlap, at byte {start}; it is damaged or made to harm")
+            raise Damaged(f"has overlapping members at byte {start}; it is damaged or malicious")
 
 
 def _inflated(data: bytes, size: int) -> bytes:
-    """At most one byte more than announced."""
+    """Unpack at most one byte more than declared."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         return inflater.decompress(data, size + 1)

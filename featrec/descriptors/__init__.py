@@ -1,4 +1,4 @@
-"""Pictures to local features (Bags) or to one row of numbers each (codes); steps from Bags to Bags."""
+"""Images to local features (Bags) or to one row of numbers each (codes); steps from Bags to Bags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AKAZE key points and binary descriptors, from OpenCV."""
+"""AKAZE keypoints and binary descriptors, from OpenCV."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["AKAZE"]
 BYTES = 61
 TYPES = {"mldb": "AKAZE_DESCRIPTOR_MLDB", "mldb_upright": "AKAZE_DESCRIPTOR_MLDB_UPRIGHT"}
 DIFFUSIVITIES = ("charbonnier", "pm_g1", "pm_g2", "weickert")
-# Nothing is detected nearer to the border, and of narrower pictures some versions of OpenCV write outside their memory.
+# Nothing is detected nearer to the border, and of narrower images some versions of OpenCV write outside their memory.
 BORDER = 29
 
 
@@ -27,34 +27,34 @@ class AKAZE(LocalExtractor):
 
     Bits are compared by how many differ, so
     Bags carry the metric "hamming" and vocabularies for numbers refuse them. Nothing is found nearer to the border than 29
-    pixels: a picture of at most 58 in width or height gives an empty Bag, as a flat one does.
+    pixels: an image of at most 58 in width or height gives an empty Bag, as a flat one does.
 
     Parameters
     ----------
     descriptor_type : {"mldb", "mldb_upright"}, default="mldb"
-        "mldb_upright" does not follow a key point's direction: where pictures stand upright, that says more.
+        "mldb_upright" does not follow a keypoint's direction: where images stand upright, that says more.
     threshold : float, default=0.001
         Less finds weaker blobs.
     n_octaves : int, default=4
-        Halvings of the picture that are searched; those that would get too small are left out.
+        Halvings of the image that are searched; those that would get too small are left out.
     n_octave_layers : int, default=4
         Sizes searched for in each.
     diffusivity : {"pm_g1", "pm_g2", "weickert", "charbonnier"}, default="pm_g2"
         What stops the smoothing at edges.
     max_points : int, default=-1
-        How many of the strongest key points are kept; -1 and 0 keep all.
+        How many of the strongest keypoints are kept; -1 and 0 keep all.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
-    The numbers are those of OpenCV's ``AKAZE_create(...).detectAndCompute`` on the picture in 8-bit gray: 61 bytes for each key
+    The numbers are those of OpenCV's ``AKAZE_create(...).detectAndCompute`` on the image in 8-bit gray: 61 bytes for each key
     point. OpenCV 5 has it in ``cv2.xfeatures2d``, which comes with opencv-contrib-python only; without it every use is an error
-    that says so. A frame's scale is the ``size`` of OpenCV's key point.
+    that says so. A frame's scale is the ``size`` of OpenCV's keypoint.
 
     OpenCV's ``descriptor_size`` and ``descriptor_channels`` are left out, since OpenCV 4.14 can write outside its memory with
     other values than the default; its KAZE descriptors are left out, since they are numbers and no bits.

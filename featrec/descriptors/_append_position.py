@@ -1,4 +1,4 @@
-"""AppendPosition: where in the picture a descriptor lies, as dimensions of its own."""
+"""AppendPosition: where in the image a descriptor lies, as dimensions of its own."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ __all__ = ["AppendPosition"]
 
 
 class AppendPosition(BagStep):
-    """Append x and y, from -1/2 to 1/2 over the picture, to each descriptor; with `scale` also the logarithm of its size.
+    """Append x and y, from -1/2 to 1/2 over the image, to each descriptor; with `scale` also the logarithm of its size.
 
-    A Fisher vector or VLAD of such descriptors knows roughly where in the picture things lie, as a spatial pyramid does, and is
+    A Fisher vector or VLAD of such descriptors knows roughly where in the image things lie, as a spatial pyramid does, and is
     hardly longer. It stands last before the encoder, after :class:`Whiten`, which would mix positions with the rest.
-    Bags without frames or without the picture's size are refused, and so are packed bits.
+    Bags without frames or without the image's size are refused, and so are packed bits.
 
     Parameters
     ----------
     scale : bool, default=False
-        Append also the logarithm of the descriptor's diameter over the square root of the picture's area.
+        Append also the logarithm of the descriptor's diameter over the square root of the image's area.
     weight : float, default=1.0
         What the appended numbers are multiplied by: more lets places count more against looks when the nearest word is sought.
 
     Notes
     -----
-    x is (x + 1/2) / width - 1/2, where the first pixel's centre is 0, so that a mirrored picture gives exactly -x; VLFeat's
+    x is (x + 1/2) / width - 1/2, where the first pixel's centre is 0, so that a mirrored image gives exactly -x; VLFeat's
     ``xy`` is half a pixel from it. Sánchez et al. append the scale too, and give the spatial numbers no weight.
 
     References
@@ -75,9 +75,9 @@ class AppendPosition(BagStep):
 
     def _position(self, bag: Bag) -> np.ndarray:
         if bag.frames is None or bag.size is None:
-            lacking = "frames" if bag.frames is None else "the picture's size"
+            lacking = "frames" if bag.frames is None else "the image's size"
             raise ImageError(
-                f"AppendPosition needs frames and the picture's size; this bag lacks {lacking}. Extractors give both; "
+                f"AppendPosition needs frames and the image's size; this bag lacks {lacking}. Extractors give both; "
                 "precomputed descriptors enter as Bag(descriptors, frames, size)."
             )
         height, width = bag.size

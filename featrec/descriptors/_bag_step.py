@@ -18,7 +18,7 @@ __all__ = ["BagStep"]
 class BagStep(NoOutputContainer, Transformer):
     """Bags to Bags, between an extractor and an encoder. A subclass writes ``_change(bag) -> Bag``.
 
-    One that changes the dimensions also writes ``get_feature_names_out``. A bag without descriptors comes from a picture that
+    One that changes the dimensions also writes ``get_feature_names_out``. A bag without descriptors comes from an image that
     gave none; it must come out empty, as wide as the others.
     """
 

@@ -1,4 +1,4 @@
-"""BRISK key points and binary descriptors, from OpenCV."""
+"""BRISK keypoints and binary descriptors, from OpenCV."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ BYTES = 64
 class BRISK(LocalExtractor):
     """BRISK descriptors at the corners that its detector finds in several sizes: 512 bits each.
 
-    Each bit compares two places on circles around the key point. Bits are compared by how many differ, so Bags carry the
-    metric "hamming" and vocabularies for numbers refuse them. A key point whose circles would leave the picture is not used:
-    small pictures give few or none, and without any an empty Bag, as flat ones do.
+    Each bit compares two places on circles around the keypoint. Bits are compared by how many differ, so Bags carry the
+    metric "hamming" and vocabularies for numbers refuse them. A keypoint whose circles would leave the image is not used:
+    small images give few or none, and without any an empty Bag, as flat ones do.
 
     Parameters
     ----------
     thresh : int, default=30
         Least difference of gray between a corner and its surroundings, 0 to 255.
     octaves : int, default=3
-        Halvings of the picture that are searched, each with one size between; 0 searches the picture itself only. Those that
+        Halvings of the image that are searched, each with one size between; 0 searches the image itself only. Those that
         would have no pixel are left out.
     pattern_scale : float, default=1.0
         Size of the circles, as a multiple of the paper's.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
-    The numbers are those of OpenCV's ``BRISK_create(...).detectAndCompute`` on the picture in 8-bit gray: 64 bytes for each key
+    The numbers are those of OpenCV's ``BRISK_create(...).detectAndCompute`` on the image in 8-bit gray: 64 bytes for each key
     point. OpenCV 5 has it in ``cv2.xfeatures2d``, which comes with opencv-contrib-python only; without it every use is an error
-    that says so. A frame's scale is the ``size`` of OpenCV's key point.
+    that says so. A frame's scale is the ``size`` of OpenCV's keypoint.
 
     References
     ----------
@@ -97,14 +97,14 @@ class BRISK(LocalExtractor):
         return BYTES
 
     def _octaves(self, side: int) -> int:
-        """OpenCV fails on a layer without a pixel; the smallest one is two thirds of the picture, halved for each octave."""
+        """OpenCV fails on a layer without a pixel; the smallest one is two thirds of the image, halved for each octave."""
         octaves = 0
         while octaves < self.octaves and (side // 3 * 2) >> octaves >= 1:
             octaves += 1
         return octaves
 
 
-# Drawing the pattern takes as long as describing a picture, so that each thread keeps its last detector.
+# Drawing the pattern takes as long as describing an image, so that each thread keeps its last detector.
 _KEPT = threading.local()
 
 

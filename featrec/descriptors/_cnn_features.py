@@ -1,4 +1,4 @@
-"""CNNFeatures: what a trained network sees in a picture."""
+"""CNNFeatures: what a trained network sees in an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["CNNFeatures"]
 class CNNFeatures(GlobalExtractor):
     """The outputs of a trained network in an ONNX file, run by OpenCV: the engineered features' rival.
 
-    Every picture works, of any size. How it is prepared must be declared, since a network fed with other values than it was
+    Every image works, of any size. How it is prepared must be declared, since a network fed with other values than it was
     trained on answers nonsense without an error. Fails, saying what to do, where the file is none or is no ONNX file,
     where nothing is declared, and where OpenCV cannot run the network.
 
@@ -35,7 +35,7 @@ class CNNFeatures(GlobalExtractor):
         The ONNX file. Its input has the shape (n, channels, height, width).
     layer : str, optional
         The output to take; None takes the declared one, else the last in the file. A map (channels, height, width) is
-        averaged over the picture.
+        averaged over the image.
     preprocessing : {"torch", "tf", "caffe"} or dict, optional
         A dict has `mean`, `scale` (numbers, or one for each channel in the network's order), `color_order` ("rgb", "bgr" or
         "gray") and, if wanted, `size` (height, width) and `crop`: the network sees (value - mean) * scale, with values from
@@ -45,15 +45,15 @@ class CNNFeatures(GlobalExtractor):
     size : int or tuple of (height, width), optional
         Takes the declared one's place; None takes the declared one, else what the ONNX file fixes.
     crop : bool, optional
-        True takes the largest middle part of the size's proportions, False stretches the picture. Takes the declared one's
+        True takes the largest middle part of the size's proportions, False stretches the image. Takes the declared one's
         place; True where nothing is declared.
     batch_size : int, default=1
-        Pictures that go through the network at once.
+        Images that go through the network at once.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
@@ -73,11 +73,11 @@ class CNNFeatures(GlobalExtractor):
     layer_ : str
         The output that is taken.
     batch_ : int
-        Pictures at once that the ONNX file fixes; 0 where any number will do.
+        Images at once that the ONNX file fixes; 0 where any number will do.
 
     Notes
     -----
-    Nothing is learned from the pictures; ``fit`` reads the file. Before ``fit``, each batch reads it anew. Pictures are
+    Nothing is learned from the images; ``fit`` reads the file. Before ``fit``, each batch reads it anew. Images are
     resized by the mean over areas when they shrink and linearly when they grow.
 
     Examples
@@ -122,13 +122,13 @@ class CNNFeatures(GlobalExtractor):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the network, and send the first picture through it to learn the length of a code.
+        """Read the network, and send the first image through it to learn the length of a code.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each picture is checked.
+            Nothing is learned from labels; that there is one for each image is checked.
 
         Returns
         -------
@@ -162,7 +162,7 @@ class CNNFeatures(GlobalExtractor):
         beside = None if isinstance(self.model, bytes) else Path(self.model).with_suffix(".json")
         if beside is None or not beside.is_file():
             raise InputError(
-                f"how pictures are prepared for {name} is not declared, and cannot be guessed. Say preprocessing="
+                f"how images are prepared for {name} is not declared, and cannot be guessed. Say preprocessing="
                 f"{', '.join(map(repr, CONVENTIONS))} or a dict of mean, scale and color_order, as the network's authors "
                 "have it; or write these keys into a JSON file of the same name beside the model."
             )

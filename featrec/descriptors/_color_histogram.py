@@ -13,14 +13,14 @@ from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_rgb
 __all__ = ["ColorHistogram"]
 
 # In parts of a bin: float32 moves the hue of 8-bit colours by up to 3e-6 of one of eight bins. What lies on a bin's border
-# shall not depend on whether a picture came as integers or as floats.
+# shall not depend on whether an image came as integers or as floats.
 ROUNDING = 1e-4
 
 
 class ColorHistogram(GlobalExtractor):
-    """The share of a picture's pixels in each bin of a colour space; where in the picture they are is forgotten.
+    """The share of an image's pixels in each bin of a colour space; where in the image they are is forgotten.
 
-    Every picture works, of any size: a gray one counts as three equal channels.
+    Every image works, of any size: a gray one counts as three equal channels.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ class ColorHistogram(GlobalExtractor):
         "rgb": three channels from 0 to 1. "hsv": hue over the full turn from red to red, saturation, value.
         "lab": CIE L*a*b* of sRGB in daylight (D65, 2°), L from 0 to 100, a and b from -128 to 127.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.

@@ -1,4 +1,4 @@
-"""The channels of a picture that dense descriptors are computed on, one array after another."""
+"""The channels of an image that dense descriptors are computed on, one array after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MONOCHROME = 0.01
 def colour_planes(image: np.ndarray, color: str) -> tuple[np.ndarray, float]:
     """Channels (n, h, w) float32, a copy always, and the value of white.
 
-    Gray stays in the unit of the picture, since descriptors do not depend on it and the quotient is one more pass.
+    Gray stays in the unit of the image, since descriptors do not depend on it and the quotient is one more pass.
     """
     if color == "gray":
         white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)

@@ -30,11 +30,11 @@ STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 class DenseSIFT(LocalExtractor):
     """SIFT descriptors on a lattice, upright and at a few fixed sizes, as VLFeat's ``vl_phow`` and ``vl_dsift``.
 
-    Where an interest point detector finds little, in sky, walls or snow, a lattice still describes the picture: this is
+    Where an interest point detector finds little, in sky, walls or snow, a lattice still describes the image: this is
     the usual choice for recognising scenes and objects. Each descriptor is a square of 4 × 4 bins with 8 orientations
     each. All sizes share their centres, up to half a pixel, so that they start where the largest one does. The centres of
-    all bins lie in the picture: bins of 10 need 31 pixels in both directions, and smaller pictures want smaller
-    `bin_sizes`. A picture into which no size fits gives an empty Bag.
+    all bins lie in the image: bins of 10 need 31 pixels in both directions, and smaller images want smaller
+    `bin_sizes`. An image into which no size fits gives an empty Bag.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class DenseSIFT(LocalExtractor):
     bin_sizes : int or sequence of int, default=(4, 6, 8, 10)
         Sides of a bin in pixels.
     magnif : float or None, default=6
-        For a bin size the picture is first smoothed by a Gaussian whose deviation is the bin size divided by this. None
+        For a bin size the image is first smoothed by a Gaussian whose deviation is the bin size divided by this. None
         smooths nothing.
     contrast_threshold : float, default=0.005
         A descriptor whose mean gradient, in parts of the range from black to white per pixel, is less becomes zero; its
@@ -60,24 +60,24 @@ class DenseSIFT(LocalExtractor):
         Of the descriptors' numbers. uint8 holds them times 512, rounded and at most 255, as VLFeat does: a quarter of the
         memory, and whole numbers for a vocabulary.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
     Bags hold descriptors of length 1 per channel: 4 bins in y × 4 in x × 8 orientations, the orientations fastest, from x
     (right) towards y (down). A frame's scale is the side of the square, four bins; VLFeat's fourth row, the bin size, is a
-    quarter of that, and the ``size`` of an OpenCV key point that is described on the same bins is a sixth. The angle is -1,
+    quarter of that, and the ``size`` of an OpenCV keypoint that is described on the same bins is a sixth. The angle is -1,
     since no direction is estimated. Descriptors come size by size, and row by row within a size.
 
     A flat window is constant within a bin, as in VLFeat's ``fast``: a bin's weight is the mean of the Gaussian over it. VLFeat
     approximates a gradient's angle by a cubic; here it is exact to 3e-6 of an orientation bin. That is what the
     descriptors differ by, at most 0.012 on VLFeat's reference figures with a flat window.
 
-    Colour follows ``vl_phow``. A colour picture is described in gray by its luma, and a gray picture in colour as one of three
+    Colour follows ``vl_phow``. A colour image is described in gray by its luma, and a gray image in colour as one of three
     equal channels. The contrast of a descriptor is that of the luma for "opponent", the mean over the channels for "rgb" and
     that of the value for "hsv"; under the threshold all three channels' numbers become zero. The opponent colours have a
     hundredth of the luma added, so that a gray region's are not noise. Departures: the luma's weights are 0.299, 0.587 and
@@ -94,8 +94,8 @@ class DenseSIFT(LocalExtractor):
     --------
     >>> import numpy as np
     >>> from featrec.descriptors import DenseSIFT
-    >>> picture = np.random.default_rng(0).integers(0, 256, (64, 80), dtype=np.uint8)
-    >>> DenseSIFT(step=8, bin_sizes=(4, 6)).extract(picture)
+    >>> image = np.random.default_rng(0).integers(0, 256, (64, 80), dtype=np.uint8)
+    >>> DenseSIFT(step=8, bin_sizes=(4, 6)).extract(image)
     Bag(111 descriptors of 128 float32, frames, image 64×80, euclidean)
     """
 
@@ -202,7 +202,7 @@ class _Lattice(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple[list[_Lattice], np.ndarray]:
-    """The lattices of those sizes that fit into a picture, and the frames of all descriptors, read-only: bags share them."""
+    """The lattices of those sizes that fit into an image, and the frames of all descriptors, read-only: bags share them."""
     lattices = []
     for size in sizes:
         first = 3 * (max(sizes) - size) // 2

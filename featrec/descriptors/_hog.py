@@ -35,7 +35,7 @@ from featrec.lazy import Images
 __all__ = ["HOG"]
 
 NORMS = {"L1": L1, "L1-sqrt": L1_SQRT, "L2": L2, "L2-Hys": L2_HYS}
-# So many at once: what is known of a pixel of a float picture fits into the second cache.
+# So many at once: what is known of a pixel of a float image fits into the second cache.
 PIXELS = 2**15
 # So many training images are described to find the colours' scale, evenly spaced.
 DESCRIBED = 2000
@@ -44,9 +44,9 @@ DESCRIBED = 2000
 class HOG(GlobalExtractor):
     """Histograms of oriented gradients, normalised in overlapping blocks.
 
-    A picture is divided into cells; each cell holds how long the gradients of its pixels are, by orientation. Each block of
+    An image is divided into cells; each cell holds how long the gradients of its pixels are, by orientation. Each block of
     neighbouring cells is divided by its norm, which takes out the local contrast. The code's length follows from the
-    picture's size, so that pictures of unequal sizes need ``Resize`` first; a picture without room for one block is refused.
+    image's size, so that images of unequal sizes need ``Resize`` first; an image without room for one block is refused.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ class HOG(GlobalExtractor):
         Add the code of the image's mirror image: the code is twice as long. For classifiers that learn from several views,
         such as ``NystroemRidgeClassifier(n_views=2)``.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
@@ -89,7 +89,7 @@ class HOG(GlobalExtractor):
     Attributes
     ----------
     n_features_out_ : int
-        The length of a code, learned from the first picture of ``fit``.
+        The length of a code, learned from the first image of ``fit``.
     color_ : {"gray", "rgb"}
         What stands after the gradients; there with ``color="auto"`` alone, as is the next.
     color_scale_ : float
@@ -97,18 +97,18 @@ class HOG(GlobalExtractor):
 
     Notes
     -----
-    Parameters and numbers are those of ``skimage.feature.hog`` on the picture as floats in [0, 1], its last axis the
+    Parameters and numbers are those of ``skimage.feature.hog`` on the image as floats in [0, 1], its last axis the
     channels. The departures from the paper are therefore the same: a pixel votes for one cell and one orientation without
-    interpolation, and a block has no Gaussian window. Of a colour picture each pixel's longest gradient counts. Several sizes
+    interpolation, and a block has no Gaussian window. Of a colour image each pixel's longest gradient counts. Several sizes
     of cells and signed directions go beyond scikit-image; the latter are in the paper, where they helped for vehicles and not
     for people.
 
-    The gradients of 8-bit pictures are whole numbers, so that those on the border of two bins are in the upper one, as in
-    ``skimage.feature.hog`` of the 8-bit picture. The same picture as floats has rounding errors, after which such a gradient
+    The gradients of 8-bit images are whole numbers, so that those on the border of two bins are in the upper one, as in
+    ``skimage.feature.hog`` of the 8-bit image. The same image as floats has rounding errors, after which such a gradient
     may vote for either: the diagonal ones where the number of orientations is a multiple of 4, such as 8 or 12.
 
-    Pictures of one size are described together, a batch in one call. One array ``(n, height, width)`` is quicker still than
-    a list of pictures.
+    Images of one size are described together, a batch in one call. One array ``(n, height, width)`` is quicker still than
+    a list of images.
 
     References
     ----------
@@ -118,10 +118,10 @@ class HOG(GlobalExtractor):
     --------
     >>> import numpy as np
     >>> from featrec.descriptors import HOG
-    >>> pictures = np.random.default_rng(0).random((2, 32, 40))
-    >>> HOG(orientations=8).fit_transform(pictures).shape
+    >>> images = np.random.default_rng(0).random((2, 32, 40))
+    >>> HOG(orientations=8).fit_transform(images).shape
     (2, 432)
-    >>> HOG(pixels_per_cell=[(8, 8), (4, 4)], cells_per_block=(1, 1), signed=True).fit_transform(pictures).shape
+    >>> HOG(pixels_per_cell=[(8, 8), (4, 4)], cells_per_block=(1, 1), signed=True).fit_transform(images).shape
     (2, 900)
     """
 
@@ -242,7 +242,7 @@ class HOG(GlobalExtractor):
         return tags
 
     def cells(self, image: Any, *, pixels_per_cell: tuple[int, int] | None = None) -> np.ndarray:
-        """The histograms of one picture's cells, before blocks are normalised.
+        """The histograms of one image's cells, before blocks are normalised.
 
         Parameters
         ----------
@@ -308,7 +308,7 @@ class HOG(GlobalExtractor):
         return (1 / np.sqrt(blocks)).astype(np.float32), blocks * block[0] * block[1] * int(self.orientations)
 
     def _codes(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int) -> np.ndarray:
-        """One row of numbers for each picture (n, h, w) or (n, h, w, channels)."""
+        """One row of numbers for each image (n, h, w) or (n, h, w, channels)."""
         height, width = images.shape[1:3]
         counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]
         length = sum(down * across for down, across in counts) * block[0] * block[1] * self.orientations

@@ -13,7 +13,7 @@ from featrec.images import as_gray, as_uint8
 
 __all__ = ["WITHOUT_KEYPOINTS", "describe_keypoints", "home_of"]
 
-WITHOUT_KEYPOINTS = "They may be flat, too small for {name} (Resize first), or without key points (DenseSIFT needs none)."
+WITHOUT_KEYPOINTS = "They may be flat, too small for {name} (Resize first), or without keypoints (DenseSIFT needs none)."
 
 
 def home_of(name: str) -> Any:
@@ -28,7 +28,7 @@ def home_of(name: str) -> Any:
 
 
 def describe_keypoints(detector: Any, image: np.ndarray, empty: np.ndarray, metric: str) -> Bag:
-    """Detect and describe key points in the gray picture; `empty` stands for none, where cv2 gives None."""
+    """Detect and describe keypoints in the gray image; `empty` stands for none, where cv2 gives None."""
     gray = np.ascontiguousarray(as_uint8(as_gray(image)))
     keypoints, descriptors = detector.detectAndCompute(gray, None)
     if descriptors is None:

@@ -1,4 +1,4 @@
-"""LBP: which of the points around a pixel are no darker than it, counted over the picture or the cells of a grid."""
+"""LBP: which of the points around a pixel are no darker than it, counted over the image or the cells of a grid."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ class LBP(GlobalExtractor):
     norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
         Of a cell's counts: "l1" gives shares, "l2" unit length, "hellinger" the square root of the shares, None counts.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
@@ -63,11 +63,11 @@ class LBP(GlobalExtractor):
 
     Notes
     -----
-    Colour is turned to gray. Pixels whose circle does not lie in the picture are left out (scikit-image takes what is outside
-    for black); a picture or a cell without any gives zeros.
+    Colour is turned to gray. Pixels whose circle does not lie in the image are left out (scikit-image takes what is outside
+    for black); an image or a cell without any gives zeros.
 
     Points between pixels are interpolated with weights that are whole numbers and add up to a power of two, so that a flat
-    surface ties exactly and the codes are the same on every machine. For 8-bit pictures the weights are exact to 2**-24,
+    surface ties exactly and the codes are the same on every machine. For 8-bit images the weights are exact to 2**-24,
     for 16-bit and float ones, which are taken as 16 bits, to 2**-16.
 
     References
@@ -81,8 +81,8 @@ class LBP(GlobalExtractor):
     --------
     >>> import numpy as np
     >>> from featrec.descriptors import LBP
-    >>> picture = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
-    >>> LBP(radius=(1, 2), grids=((1, 1), (2, 2))).extract(picture).shape
+    >>> image = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8)
+    >>> LBP(radius=(1, 2), grids=((1, 1), (2, 2))).extract(image).shape
     (590,)
     """
 
@@ -162,7 +162,7 @@ def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bins: int, grid: tuple[int, int]) -> np.ndarray:
-    """How often each bin occurs in each cell of a picture of that shape: (rows, columns, bins)."""
+    """How often each bin occurs in each cell of an image of that shape: (rows, columns, bins)."""
     counts = np.zeros((*grid, n_bins), np.int32)
     if patterns.size:
         margin = (shape[0] - patterns.shape[0]) // 2
@@ -174,7 +174,7 @@ def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bi
 
 
 def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.ndarray:
-    """The pattern of each pixel whose circle lies in the picture."""
+    """The pattern of each pixel whose circle lies in the image."""
     offsets, weights = _circle(n_points, radius, one)
     margin = math.ceil(radius - 1e-5)
     shape = tuple(max(0, length - 2 * margin) for length in gray.shape)

@@ -1,4 +1,4 @@
-"""NetworkInput: how a picture becomes what a network was trained on."""
+"""NetworkInput: how an image becomes what a network was trained on."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NetworkInput:
         One for each channel, in the network's order.
     color_order : {"rgb", "bgr", "gray"}
     crop : bool
-        True: the largest middle part of the size's proportions is taken. False: the picture is stretched.
+        True: the largest middle part of the size's proportions is taken. False: the image is stretched.
     """
 
     size: tuple[int, int]
@@ -76,7 +76,7 @@ class NetworkInput:
         return asdict(self)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """One picture as the network's input, float32 of shape (channels, height, width)."""
+        """One image as the network's input, float32 of shape (channels, height, width)."""
         values = as_float(image).astype(np.float32, copy=False)
         values = as_gray(values)[..., None] if self.color_order == "gray" else as_rgb(values)
         if self.color_order == "bgr":
@@ -112,7 +112,7 @@ def _per_channel(name: str, given: Any, channels: int, where: str) -> tuple[floa
 def _size(given: Any, fixed: tuple[int | None, ...], where: str) -> tuple[int, int]:
     """As declared, or as the ONNX file fixes it; both must agree."""
     if given is None and None in fixed:
-        raise InputError(f"the network takes pictures of any size, and {where} names none; give size=(height, width)")
+        raise InputError(f"the network takes images of any size, and {where} names none; give size=(height, width)")
     size = check_sizes("size", fixed if given is None else given, 2)  # type: ignore[arg-type]
     if any(free not in (None, side) for free, side in zip(fixed, size, strict=True)):
         raise InputError(f"size in {where} is {size}; the network takes {fixed}")

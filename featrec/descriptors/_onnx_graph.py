@@ -45,7 +45,7 @@ def read_graph(data: bytes, name: str) -> OnnxGraph:
         raise InputError(f"{name} is not an ONNX file, or is damaged ({error}); export the network to ONNX") from None
     if len(shapes) != 1 or len(shapes[0]) != 4 or not outputs:
         raise InputError(
-            f"{name} is no network for pictures: one input of shape (n, channels, height, width) is expected; it declares "
+            f"{name} is no network for images: one input of shape (n, channels, height, width) is expected; it declares "
             f"inputs of shapes {shapes} and {len(outputs)} outputs"
         )
     return OnnxGraph(shapes[0], outputs)

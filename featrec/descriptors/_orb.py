@@ -1,4 +1,4 @@
-"""ORB key points and binary descriptors, from OpenCV."""
+"""ORB keypoints and binary descriptors, from OpenCV."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class ORB(LocalExtractor):
     """ORB descriptors at the corners that its detector finds: 256 bits each, much quicker than SIFT.
 
     Bits are compared by how many differ, so Bags carry the metric "hamming" and vocabularies for numbers refuse them.
-    Corners nearer to the border than `edge_threshold` are not used: a picture of at most twice that in width or height gives
-    an empty Bag, as a flat one does. For small pictures lower `edge_threshold` and `patch_size` together.
+    Corners nearer to the border than `edge_threshold` are not used: an image of at most twice that in width or height gives
+    an empty Bag, as a flat one does. For small images lower `edge_threshold` and `patch_size` together.
 
     Parameters
     ----------
     n_features : int, default=500
-        How many of the best key points are kept.
+        How many of the best keypoints are kept.
     scale_factor : float, default=1.2
         Ratio of one level of the image pyramid to the next, over 1.
     n_levels : int, default=8
@@ -37,26 +37,26 @@ class ORB(LocalExtractor):
     edge_threshold : int, default=31
         Pixels along the border where nothing is detected.
     first_level : int, default=0
-        The level that holds the picture itself; those before it hold it enlarged.
+        The level that holds the image itself; those before it hold it enlarged.
     score_type : {"harris", "fast"}, default="harris"
-        What ranks the key points.
+        What ranks the keypoints.
     patch_size : int, default=31
         Side of the square that a descriptor looks at, in pixels of its level.
     fast_threshold : int, default=20
         Least difference of gray between a corner and its surroundings.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
-    The numbers are those of ``cv2.ORB_create(...).detectAndCompute`` on the picture in 8-bit gray: 32 bytes for each key
+    The numbers are those of ``cv2.ORB_create(...).detectAndCompute`` on the image in 8-bit gray: 32 bytes for each key
     point. OpenCV's ``WTA_K`` stays at 2: with 3 and 4, pairs of bits form one answer, and the number of differing bits
-    no longer measures how far two descriptors are apart. A frame's scale is the ``size`` of OpenCV's key point, the side of
-    the square in pixels of the picture. An OpenCV detector cannot be pickled, so one is built for each picture.
+    no longer measures how far two descriptors are apart. A frame's scale is the ``size`` of OpenCV's keypoint, the side of
+    the square in pixels of the image. An OpenCV detector cannot be pickled, so one is built for each image.
 
     References
     ----------

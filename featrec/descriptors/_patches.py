@@ -1,4 +1,4 @@
-"""Patches: small squares of a picture as they are, with mean and contrast taken off."""
+"""Patches: small squares of an image as they are, with mean and contrast taken off."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = ["Patches"]
 CHANNELS = {"gray": 1, "rgb": 3}
 # Exact sums of squares of 16-bit numbers over a larger square would not fit into 64 bits.
 LARGEST = 120
-# Pictures that color="auto" looks at: one gray one among the first must not take the colour from all.
+# Images that color="auto" looks at: one gray one among the first must not take the colour from all.
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
 
 
 class Patches(LocalExtractor):
-    """Squares of pixels, all of a picture's or those on a lattice, each with its mean and its contrast taken off.
+    """Squares of pixels, all of an image's or those on a lattice, each with its mean and its contrast taken off.
 
-    What small pictures (digits, clothes, CIFAR-10's objects) are described by when words are learned from the pixels
+    What small images (digits, clothes, CIFAR-10's objects) are described by when words are learned from the pixels
     themselves: :class:`Whiten` with ``whiten="zca"`` comes next, then `TriangleCode` or `ThresholdCode` in a
-    `SpatialPyramid`. A picture smaller than a patch gives an empty Bag.
+    `SpatialPyramid`. An image smaller than a patch gives an empty Bag.
 
     Parameters
     ----------
@@ -46,15 +46,15 @@ class Patches(LocalExtractor):
         Added to a patch's variance, on the scale where white is 255, before the patch is divided by the root: what is flatter
         than that is noise, and not brought to full contrast. None leaves the patches as they are, mean and all.
     color : {"auto", "gray", "rgb"}, default="auto"
-        Whether patches are of the luma or of three channels; "auto" is "rgb" where one of the first 32 pictures of `fit` has
-        colour, which three equal channels are not. A gray picture is three equal channels where "rgb" is asked for.
+        Whether patches are of the luma or of three channels; "auto" is "rgb" where one of the first 32 images of `fit` has
+        colour, which three equal channels are not. A gray image is three equal channels where "rgb" is asked for.
     mirror : bool or "auto", default=False
         Let the patches of the image's left-right mirror image follow those of the image. Their frames are in the mirror
         image's coordinates, so that an encoder that sums by cells gives the sum of the codes of both. "auto" decides in `fit`:
         not where thumbnails of the training images are mistaken for another class more often once they may match a mirror
         image, as digits and letters are; without labels it is True.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
         A folder where descriptions are kept; patches are faster cut than read. See :class:`DescriptorCache`.
@@ -68,13 +68,13 @@ class Patches(LocalExtractor):
 
     Notes
     -----
-    With p the numbers of a patch, from 0 to 255 whatever the picture's type, n of them, m their mean and
+    With p the numbers of a patch, from 0 to 255 whatever the image's type, n of them, m their mean and
     v = Σ(p - m)² / (n - 1), the descriptor is (p - m) / √(v + `contrast`); a flat patch gives zeros. n - 1 is what Coates and
     Ng's program divides by. The numbers go row by row, the channels of a pixel side by side, and the patches row by row.
     A frame is a patch's centre, its side and -1 for the angle.
 
-    Mean and variance come from sums over the picture in whole numbers, without rounding. Float pictures are taken as 16 bits,
-    so that a picture gives the same patches as uint8, uint16 and float; but the gray of a colour picture is rounded as
+    Mean and variance come from sums over the image in whole numbers, without rounding. Float images are taken as 16 bits,
+    so that an image gives the same patches as uint8, uint16 and float; but the gray of a colour image is rounded as
     :func:`featrec.images.as_gray` rounds it.
 
     References
@@ -146,7 +146,7 @@ class Patches(LocalExtractor):
 
     def _first_color(self, images: Images) -> str:
         if not len(images):
-            raise InputError('Patches(color="auto").fit needs one picture at least, to see whether it has colour; got none')
+            raise InputError('Patches(color="auto").fit needs one image at least, to see whether it has colour; got none')
         seen = 0
         first: ImageError | None = None
         for position in range(len(images)):
@@ -165,7 +165,7 @@ class Patches(LocalExtractor):
         raise InputError(f"none of the {len(images)} images can be used; the first: {first and first.brief()}") from first
 
     def transform(self, X: Any) -> Bags:
-        """Describe pictures lazily: a Bag is computed when it is asked for.
+        """Describe images lazily: a Bag is computed when it is asked for.
 
         Parameters
         ----------
@@ -186,16 +186,16 @@ class Patches(LocalExtractor):
         descriptors: np.ndarray = np.empty((len(frames), self._dimension()), np.float32)
         if len(frames):
             numbers, unit = _whole_numbers(as_gray(image) if color == "gray" else as_rgb(image))
-            pictures = np.stack([numbers, numbers[:, ::-1]]) if mirror else numbers[None]
+            images = np.stack([numbers, numbers[:, ::-1]]) if mirror else numbers[None]
             contrast = RAW if self.contrast is None else float(self.contrast)
-            cut_patches(pictures.reshape(len(pictures), height, -1), size, CHANNELS[color], stride, unit, contrast, descriptors)
+            cut_patches(images.reshape(len(images), height, -1), size, CHANNELS[color], stride, unit, contrast, descriptors)
         return Bag._made(descriptors, frames, (height, width))
 
     def _resolved_color(self) -> str:
         if self.color != "auto":
             return self.color
         check_is_fitted(
-            self, "color_", msg='%(name)s(color="auto") learns in fit whether pictures have colour; or give "gray" or "rgb".'
+            self, "color_", msg='%(name)s(color="auto") learns in fit whether images have colour; or give "gray" or "rgb".'
         )
         return self.color_
 
@@ -233,7 +233,7 @@ def _whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
     return image, 255 / 65535
 
 
-@lru_cache(maxsize=4)  # of large pictures each is hundreds of megabytes
+@lru_cache(maxsize=4)  # of large images each is hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
     """The frames of all patches, read-only: bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))

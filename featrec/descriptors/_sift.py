@@ -1,4 +1,4 @@
-"""SIFT key points and descriptors, from OpenCV."""
+"""SIFT keypoints and descriptors, from OpenCV."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class SIFT(LocalExtractor):
     """SIFT descriptors at the blobs that its detector finds, in their own size and direction.
 
     They survive rotation and change of size, which is what matching and recognising a particular object need. For kinds
-    of scenes and objects :class:`DenseSIFT` says more. A picture that is flat, blurred or a few pixels wide has few key
+    of scenes and objects :class:`DenseSIFT` says more. An image that is flat, blurred or a few pixels wide has few key
     points or none; without any it gives an empty Bag.
 
     Parameters
     ----------
     n_features : int, default=0
-        How many of the key points with the most contrast are kept, or a few more where the last ones tie; 0 keeps all.
+        How many of the keypoints with the most contrast are kept, or a few more where the last ones tie; 0 keeps all.
     n_octave_layers : int, default=3
-        Sizes searched for in each halving of the picture.
+        Sizes searched for in each halving of the image.
     contrast_threshold : float, default=0.04
         Less finds weaker blobs. OpenCV divides it by `n_octave_layers`.
     edge_threshold : float, default=10
@@ -37,17 +37,17 @@ class SIFT(LocalExtractor):
     sigma : float, default=1.6
         Deviation of the Gaussian that smooths the first layer.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or an empty Bag, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
 
     Notes
     -----
-    The numbers are those of ``cv2.SIFT_create(...).detectAndCompute`` on the picture in 8-bit gray: float32 descriptors of
-    128 whole values from 0 to 255. A frame's scale is the ``size`` of OpenCV's key point; the square that is described has
-    six times that as its side. An OpenCV detector cannot be pickled, so one is built for each picture.
+    The numbers are those of ``cv2.SIFT_create(...).detectAndCompute`` on the image in 8-bit gray: float32 descriptors of
+    128 whole values from 0 to 255. A frame's scale is the ``size`` of OpenCV's keypoint; the square that is described has
+    six times that as its side. An OpenCV detector cannot be pickled, so one is built for each image.
 
     References
     ----------

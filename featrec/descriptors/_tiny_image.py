@@ -1,4 +1,4 @@
-"""TinyImage: a picture's pixels, shrunk to a few."""
+"""TinyImage: an image's pixels, shrunk to a few."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, 
 
 __all__ = ["TinyImage"]
 
-# A picture that departs less from its mean is flat, and what departs is rounding: a 16-bit step is 1.5e-5.
+# An image that departs less from its mean is flat, and what departs is rounding: a 16-bit step is 1.5e-5.
 FLAT = 1e-6
 
 
 class TinyImage(GlobalExtractor):
-    """A picture shrunk to a few pixels, in a row: the baseline that every other representation has to beat.
+    """An image shrunk to a few pixels, in a row: the baseline that every other representation has to beat.
 
-    Every picture works, of any size; proportions are not kept. A flat one becomes a row of zeros when normalised.
+    Every image works, of any size; proportions are not kept. A flat one becomes a row of zeros when normalised.
 
     Parameters
     ----------
@@ -31,10 +31,10 @@ class TinyImage(GlobalExtractor):
         Subtract the mean of the row and divide it by its length, which takes out brightness and contrast. Otherwise the
         values lie in [0, 1].
     on_error : {"raise", "empty"}, default="raise"
-        What happens to a picture that cannot be read or described: an error that names it, or a row of zeros, with one warning
+        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
         that counts them and ``failures_`` that lists them.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: a picture that comes again, in another fold, at another point of a grid or in
+        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
         another run, is read there. See :class:`DescriptorCache`.
     n_jobs : int, optional
         Threads; None means what the joblib context says, else 1.
@@ -48,7 +48,7 @@ class TinyImage(GlobalExtractor):
 
     Notes
     -----
-    A tiny pixel is the mean of the area that it covers. Along an axis on which the picture has too few pixels it is
+    A tiny pixel is the mean of the area that it covers. Along an axis on which the image has too few pixels it is
     interpolated linearly.
 
     References

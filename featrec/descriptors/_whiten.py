@@ -53,12 +53,12 @@ class Whiten(BagStep):
     whiten : bool or "zca", default=True
         True divides each component by its deviation; False only turns, as ``sklearn.decomposition.PCA`` does by default; "zca"
         divides and turns back, so that the results are as near to the descriptors as white ones can be, dimension by
-        dimension (of small pictures' patches they still look like patches). It keeps all dimensions.
+        dimension (of small images' patches they still look like patches). It keeps all dimensions.
     regularization : float, default=0.01
         Added to each variance before the division, as a part of the largest one: directions with hardly any variance are noise,
         which this keeps small. VLFeat's convention; 0 gives every component a variance of 1, as scikit-learn does.
     epsilon : float, default=0.0
-        Added to each variance too, as it is: the convention of the papers on small pictures.
+        Added to each variance too, as it is: the convention of the papers on small images.
     renormalize : bool, default=False
         Divide each result by its length.
     max_descriptors : int, default=100_000
@@ -243,7 +243,7 @@ def _is_matrix(X: Any) -> bool:
 def _rows_at_once(n_in: int, n_out: int) -> tuple[int, bool]:
     """How many descriptors are projected at once, and whether BLAS would spread that over threads.
 
-    To hold BLAS to one thread takes as long as the work itself for a picture of 32×32 pixels.
+    To hold BLAS to one thread takes as long as the work itself for an image of 32×32 pixels.
     """
     rows = PRODUCT_OF_ONE_THREAD // (n_in * n_out) // 4 * 4
     return (ROWS_IN_CACHE, True) if rows < LEAST_ROWS else (min(rows, ROWS_IN_CACHE), False)

@@ -1,4 +1,4 @@
-"""What a picture is: safe decoding, the one check of any input, and the base of all that takes images."""
+"""Reading images: safe decoding, input checks, and the base classes of all estimators that take images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of all that takes images: the check, the laziness and the threads, so that a subclass writes one method."""
+"""Base classes of estimators that take images: input checks, lazy evaluation and threads."""
 
 from __future__ import annotations
 
@@ -37,25 +37,24 @@ from featrec.parallel import BATCHES_PER_WORKER, LARGEST_BATCH, each_batch, work
 
 __all__ = ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
 
-# So many bytes are described in one batch where pictures are one array.
+# Bytes per batch if the images are one array.
 BATCH_BYTES = 2**20
-# Rows of numbers, one a picture: a matrix, or a list where they came from several calls and may be of unequal lengths.
+# One row of numbers per image: a matrix, or a list of rows that may differ in length.
 Rows: TypeAlias = np.ndarray | list[np.ndarray]
 
 
 class ImageTransformer(Transformer):
-    """Base of all that takes images. Nothing is learned from the pictures unless a subclass says so."""
+    """Base of all estimators that take images. Nothing is learned from the images unless a subclass says so."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; no picture is read.
+        """Check the parameters and the type of input; no image is read.
 
         Parameters
         ----------
         X : images
             See :func:`featrec.images.check_images`.
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels. That there is one for each picture is checked here, before pictures are
-            described for hours.
+            Labels are not used. Their number is checked here, before hours of work.
 
         Returns
         -------
@@ -78,10 +77,10 @@ class ImageTransformer(Transformer):
 
 
 class Preprocessor(NoOutputContainer, ImageTransformer):
-    """Pictures to pictures. A subclass writes ``_change(image) -> image``."""
+    """Base of transformers from images to images. A subclass implements ``_change(image) -> image``."""
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the pictures; it is done when a picture is asked for.
+        """Add this step to the images; it runs when an image is accessed.
 
         Parameters
         ----------
@@ -95,12 +94,12 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         return check_images(X).then(copy.copy(self)._change)
 
     def apply(self, image: Any) -> np.ndarray:
-        """Change one picture: an array, a path, encoded bytes or a PIL image."""
+        """Change one image: an array, a path, encoded bytes or a PIL image."""
         self._check_parameters()
         return self._change(read_image(image))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """One name, since what comes out is pictures still; a Pipeline asks every step."""
+        """One name, because the output is still images; a Pipeline asks every step."""
         return np.array(["image"], dtype=object)
 
     def _change(self, image: np.ndarray) -> np.ndarray:
@@ -108,9 +107,9 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
 
 
 class Extractor(ImageTransformer):
-    """What all extractors share: the policy for pictures that cannot be used, and the cache.
+    """Base of all extractors: handling of unusable images, and the cache.
 
-    `algorithm` is part of a cached description's key: raise it in a class whose results change while its parameters do not.
+    `algorithm` is part of the cache key. Increase it if the results of a class change while its parameters stay the same.
     """
 
     _parameter_constraints = {**ON_ERROR, **CACHE}
@@ -124,28 +123,28 @@ class Extractor(ImageTransformer):
         super()._check_parameters()
 
     def _decides(self) -> dict[str, Any]:
-        """What decides a description beside the picture and the class: parameters, and what fit has learned."""
+        """The parameters and fitted attributes that determine a description, besides image and class."""
         return {name: value for name, value in estimator_state(self).items() if name not in NEUTRAL}
 
     def __getstate__(self) -> dict:
-        """The list of failures belongs to the last batch, not to the model."""
+        """Drop the list of failures, which belongs to the last batch and not to the model."""
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "failures_"}
 
 
 class LocalExtractor(NoOutputContainer, Extractor):
-    """Pictures to Bags. A subclass writes ``_describe(image) -> Bag`` and ``_dimension() -> int``.
+    """Base of extractors from images to Bags. A subclass implements ``_describe(image) -> Bag`` and ``_dimension() -> int``.
 
-    One whose descriptors are packed bits sets ``metric = "hamming"``.
+    An extractor of packed bits sets ``metric = "hamming"``.
     """
 
     _parameter_constraints = {**Extractor._parameter_constraints}
     metric: ClassVar[str] = "euclidean"
-    # What is said of images without descriptors.
-    why_empty: ClassVar[str] = "They may be flat or too small for {name} (Resize first)."
+    # Why images may have no descriptors.
+    why_empty: ClassVar[str] = "They may be flat or too small for {name} (use Resize first)."
 
     def transform(self, X: Any) -> Bags:
-        """Describe pictures lazily: a Bag is computed when it is asked for.
+        """Describe images lazily: each Bag is computed when it is accessed.
 
         Parameters
         ----------
@@ -163,7 +162,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
         return images.described(describe, instead=self._nothing(), failures=self.failures_)
 
     def extract(self, image: Any) -> Bag:
-        """Describe one picture: an array, a path, encoded bytes or a PIL image."""
+        """Describe one image: an array, a path, encoded bytes or a PIL image."""
         self._check_parameters()
         return self._describe(read_image(image))
 
@@ -173,11 +172,11 @@ class LocalExtractor(NoOutputContainer, Extractor):
         return np.array([f"{prefix}{i}" for i in range(self._dimension())], dtype=object)
 
     def _nothing(self) -> Bag:
-        """The Bag of a picture without descriptors."""
+        """The Bag of an image without descriptors."""
         return Bag(np.empty((0, self._dimension()), self._kind()), np.empty((0, 4), np.float32), metric=self.metric)
 
     def _kind(self) -> type:
-        """The type of the descriptors' numbers."""
+        """The data type of the descriptors."""
         return np.uint8 if self.metric == "hamming" else np.float32
 
     def _describe(self, image: np.ndarray) -> Bag:
@@ -188,11 +187,11 @@ class LocalExtractor(NoOutputContainer, Extractor):
 
 
 class GlobalExtractor(CodesOutput, Extractor):
-    """Pictures to one row of numbers each.
+    """Base of extractors from images to one row of numbers each.
 
-    A subclass writes ``_describe(image) -> vector``, or where many at once pay off ``_describe_stack(images) -> rows``, which
-    is given pictures of one size and type as one array, or ``_describe_batch(images) -> rows``, which is given any;
-    ``_way_out`` tells a user whose pictures give rows of different lengths what to do.
+    A subclass implements ``_describe(image) -> vector``. If several images at once are faster, it implements
+    ``_describe_stack(images) -> rows``, which gets images of one size and type as one array, or ``_describe_batch(images) ->
+    rows``, which gets any images. ``_way_out`` tells users what to do if their images give rows of different lengths.
     """
 
     _parameter_constraints = {**JOBS, **VERBOSE, **Extractor._parameter_constraints}
@@ -202,13 +201,13 @@ class GlobalExtractor(CodesOutput, Extractor):
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the first picture to learn the length of a row; with ``on_error="empty"`` the first that can be read.
+        """Read the first image to learn the length of a row; with ``on_error="empty"``, the first readable image.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each picture is checked.
+            Labels are not used; only their number is checked.
 
         Returns
         -------
@@ -218,12 +217,12 @@ class GlobalExtractor(CodesOutput, Extractor):
         images = check_images(X)
         check_one_label_each(y, len(images))
         if not len(images):
-            raise InputError(f"{type(self).__name__}.fit needs one picture at least, to learn the length of a code; got none")
+            raise InputError(f"{type(self).__name__}.fit needs at least one image to learn the length of a code; got none")
         self.n_features_out_ = self._first_length(images, Recall(self))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Describe pictures.
+        """Describe images.
 
         Parameters
         ----------
@@ -236,7 +235,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         self._check_parameters()
         images = check_images(X)
         if not len(images):
-            check_is_fitted(self, "n_features_out_", msg="An empty batch has no known width before fit of %(name)s.")
+            check_is_fitted(self, "n_features_out_", msg="The width of an empty batch is not known before fit of %(name)s.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
         describe = partial(self._part, recall=Recall(self))
         images = images.then(DarkWatch())
@@ -248,7 +247,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return self._with_index(codes, images.index)
 
     def extract(self, image: Any) -> np.ndarray:
-        """Describe one picture: an array, a path, encoded bytes or a PIL image."""
+        """Describe one image: an array, a path, encoded bytes or a PIL image."""
         self._check_parameters()
         return np.asarray(self._describe_batch([read_image(image)])[0], dtype=np.float32)
 
@@ -279,7 +278,8 @@ class GlobalExtractor(CodesOutput, Extractor):
         return [rows[position] for position in range(len(images))]
 
     def _batch_size(self, images: Images) -> int | None:
-        """None is the usual one; small pictures of one array are described so fast that its overhead would show."""
+        """Batch size, or None for the default. Small images of one array need larger batches, because they are described so
+        fast."""
         first = None if not self._has("_describe_stack") or self._has("_describe_batch") else stacked(images[:1])
         if first is None:
             return None
@@ -287,7 +287,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return max(1, min(share, max(LARGEST_BATCH, BATCH_BYTES // first.nbytes)))
 
     def _has(self, method: str) -> bool:
-        """Whether a subclass writes it."""
+        """Whether a subclass implements the method."""
         return getattr(type(self), method) is not getattr(GlobalExtractor, method)
 
     def _rows(self, images: Images, recall: Recall) -> Rows:
@@ -306,14 +306,14 @@ class GlobalExtractor(CodesOutput, Extractor):
 
     def _described_together(self, images: Images, recall: Recall) -> Rows:
         stack = None if self._has("_describe_batch") else stacked(images)
-        pictures: Any = list(images) if stack is None else stack
+        items: Any = list(images) if stack is None else stack
         try:
-            return recall.several(self._batch, pictures)
+            return recall.several(self._batch, items)
         except ImageError:
-            # Which of them it was shows when each is described by itself.
-            for position, picture in enumerate(pictures):
+            # Describe them one by one to find the image at fault.
+            for position, image in enumerate(items):
                 with images.naming(position):
-                    self._batch([picture])
+                    self._batch([image])
             raise
 
     def _row(self, image: np.ndarray) -> np.ndarray:
@@ -324,14 +324,14 @@ class GlobalExtractor(CodesOutput, Extractor):
         return [np.asarray(row, np.float32) for row in rows] if isinstance(rows, list) else np.asarray(rows, np.float32)
 
     def _part(self, images: Images, recall: Recall) -> tuple[Rows | list[np.ndarray | None], list[Failure]]:
-        """The rows of a batch, None for pictures that cannot be used, and the reasons."""
+        """The rows of a batch, with None for unusable images, and the failures."""
         if self.on_error == "raise":
             return self._rows(images, recall), []
         if self._has("_describe_stack"):
             try:
                 return self._rows(images, recall), []
             except ImageError:
-                pass  # one by one, to know which
+                pass  # one by one, to find the image at fault
         rows: list[np.ndarray | None] = []
         failures = []
         for position in range(len(images)):
@@ -343,7 +343,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return rows, failures
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
-        """All rows, each batch's put to its place as it comes, so that they are not held twice; and all failures."""
+        """All rows, and all failures. Each batch is copied to its place as it arrives, so that rows are not held twice."""
         codes = np.empty((len(images), getattr(self, "n_features_out_", 0)), np.float32)
         known = hasattr(self, "n_features_out_")
         failures = Failures()
@@ -378,10 +378,11 @@ class GlobalExtractor(CodesOutput, Extractor):
                 if self.on_error == "raise":
                     raise
                 first = first or error
-        raise InputError(f"none of the {len(images)} images can be used; the first: {first and first.brief()}") from first
+        raise InputError(f"none of the {len(images)} images can be used; the first error: {first and first.brief()}") from first
 
     def _refuse_unequal(self, expected: int, length: int) -> None:
         if length != expected:
             raise ImageError(
-                f"{type(self).__name__} gives {length} numbers, {expected} for those before; all must agree. {self._way_out}"
+                f"{type(self).__name__} gives {length} numbers for this image and {expected} for the previous ones; "
+                f"all must have the same length. {self._way_out}"
             )

@@ -1,4 +1,4 @@
-"""DescriptorCache: where descriptions of pictures are kept from one run to the next."""
+"""DescriptorCache: keeps the descriptions of images between runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["CACHE", "CacheInfo", "DescriptorCache"]
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """How a cache fares: `hits` and `misses` are this process's, `entries` and `bytes` are everybody's."""
+    """Statistics of a cache: `hits` and `misses` count this process, `entries` and `bytes` the whole folder."""
 
     hits: int
     misses: int
@@ -25,51 +25,52 @@ class CacheInfo:
 
 @dataclass(frozen=True)
 class DescriptorCache:
-    """A folder where extractors keep what they have computed, for ``cache=`` of any of them.
+    """A folder where extractors store what they have computed, for the parameter ``cache=`` of any extractor.
 
-    A picture that comes again, in another fold, at another point of a grid, in the test set or in another run, is read from
-    the folder and not described again. ``Pipeline(memory=)`` keeps what ``fit`` gives for a whole training set, and nothing
-    of what ``predict`` describes; here each picture is kept by itself, so that train, test and folds share it.
+    If an image occurs again (in another fold, at another grid point, in the test set or in another run), its description is
+    read from the folder. ``Pipeline(memory=)`` stores the result of ``fit`` for a whole training set and nothing of
+    ``predict``. Here each image is stored by itself, so training set, test set and folds share it.
 
-    What a description depends on is its key: the pixels that the extractor sees, so that a file that has changed and another
-    preprocessing count while a file's name does not; the extractor's class, its ``algorithm`` number and its parameters; the
-    versions of featrec, OpenCV and NumPy. All kinds of extractors may share a folder, and so may processes and machines.
+    The key of a description contains everything it depends on: the pixels given to the extractor; the extractor's class, its
+    ``algorithm`` number and its parameters; the versions of featrec, OpenCV and NumPy. A changed file or another preprocessing
+    gives another key; a new file name does not. Different extractors, processes and machines may share a folder.
 
-    Fails at the start where the folder cannot be made, or holds files that are not a cache's. When the disk is full or the
-    folder may only be read, one warning says so and the work goes on. A file that is damaged or foreign counts as missing.
+    If the folder cannot be created, or contains files that are not part of a cache, this is an error at the start. If the disk
+    is full or the folder is read-only, there is one warning and the work continues. A damaged or unknown file counts as
+    missing.
 
     Parameters
     ----------
     folder : path
-        New, empty, or a cache already. It may be deleted at any time.
+        A new or empty folder, or an existing cache. It may be deleted at any time.
     max_bytes : int, default=10 * 2**30
-        When the files are about to have more, those that were used longest ago are deleted. Each process that
-        writes may pass it by a sixteenth. Where one pass over all pictures needs more, entries go before they are wanted again.
+        Size limit. Before it is exceeded, the least recently used files are deleted. Each writing process may exceed it by
+        1/16. If one pass over all images needs more, entries are deleted before they are used again.
 
-    Notes
-    -----
-    A path as ``cache=`` stands for a DescriptorCache with the defaults. Model files do not store where a cache is.
+    Notes ----- A path as ``cache=`` means a DescriptorCache with the defaults. Model files do not store the location of a
+    cache.
 
-    Images are decoded and preprocessed each time. A cache is worth most for networks and key points, whose descriptions are
-    slow to compute and small: a grid search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` gains
-    nothing, since it takes 0.3 ms an image and the classifier the rest. `DenseSIFT` loses a little: it is about as fast as the
-    reading of its 32-bit numbers, 6.7 MB for an image of 250×250 at the usual four sizes (``dtype="uint8"`` takes a quarter),
-    and k-means is four fifths of a fit. Images that fail are not kept. Two threads never describe one image twice; two
-    processes that come to it at the same moment may.
+    Images are decoded and preprocessed each time. A cache helps most with networks and keypoints, whose descriptions are slow
+    to compute and small: a grid search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` gains
+    nothing, because it takes only 0.3 ms per image; the rest of the time is the classifier's. `DenseSIFT` gets slightly
+    slower: computing is about as fast as reading its 32-bit numbers (6.7 MB for an image of 250×250 at the default four sizes;
+    a quarter with ``dtype="uint8"``), and k-means takes four fifths of a fit. Images that fail are not stored. Two threads
+    never describe the same image twice; two processes may if they reach it at the same time.
 
-    An extractor of your own needs no more than a parameter ``cache`` that it stores. It is known by its class's name and code,
-    with the functions and constants of its module that this names; where its results change for another reason, raise its class
-    attribute ``algorithm``. Whoever can write to the folder can change numbers, though nothing in it is executed.
+    Your own extractor only needs a parameter ``cache`` that it stores. It is identified by the name and code of its class,
+    including the functions and constants of its module that this code uses. If its results change for another reason, increase
+    its class attribute ``algorithm``. Anyone who can write to the folder can change the numbers, but nothing in it is
+    executed.
 
     Examples
     --------
     >>> import tempfile
     >>> import numpy as np
     >>> from featrec.descriptors import SIFT, DescriptorCache
-    >>> pictures = np.random.default_rng(0).integers(0, 256, (3, 40, 40), dtype=np.uint8)
+    >>> images = np.random.default_rng(0).integers(0, 256, (3, 40, 40), dtype=np.uint8)
     >>> cache = DescriptorCache(tempfile.mkdtemp(), max_bytes=10**8)
     >>> for time in range(2):
-    ...     bags = SIFT(cache=cache).transform(pictures).compute()
+    ...     bags = SIFT(cache=cache).transform(images).compute()
     >>> cache.info().misses, cache.info().hits
     (3, 3)
     """
@@ -82,30 +83,32 @@ class DescriptorCache:
             raise InputError(f"folder of DescriptorCache must be a path; got {self.folder!r}")
         if not isinstance(self.max_bytes, Integral) or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
             raise InputError(f"max_bytes of DescriptorCache must be a whole number, at least 1; got {self.max_bytes!r}")
-        # A worker may stand in another folder.
+        # A worker may have another working directory.
         try:
             object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
         except RuntimeError as error:
-            raise InputError(f"folder of DescriptorCache: {self.folder!r} names nobody's home ({error})") from error
+            raise InputError(
+                f"folder of DescriptorCache: {self.folder!r} refers to an unknown home directory ({error})"
+            ) from error
 
     def info(self) -> CacheInfo:
-        """Count the files and what they were asked for.
+        """Count hits, misses, entries and bytes.
 
         Returns
         -------
         CacheInfo
-            hits and misses (of this process, since it started), entries and bytes (in the folder now).
+            `hits` and `misses` of this process since it started; `entries` and `bytes` now in the folder.
         """
         entries = self._store().entries()
         return CacheInfo(self._store().hits, self._store().misses, len(entries), sum(size for _, size, _ in entries))
 
     def clear(self) -> None:
-        """Delete all entries; what else lies in the folder stays."""
+        """Delete all entries; other files in the folder stay."""
         self._store().trim(0)
 
     def _store(self) -> Store:
         return store_in(Path(self.folder))
 
 
-# The constraint of the parameter that all extractors have.
+# Constraint of the parameter `cache` of all extractors.
 CACHE = {"cache": [str, os.PathLike, DescriptorCache, None]}

@@ -1,4 +1,4 @@
-"""Values as a digest of their content: equal ones give the same in every process, others never do."""
+"""Digests of values by content: equal values give the same digest in every process."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from featrec.exceptions import InputError
 
 __all__ = ["content_digest", "estimator_state", "public_name"]
 
-# Classes of these change with the versions that are in every key; those of others are told apart by their code.
+# Classes of these libraries are identified by the versions in every key; other classes by their code.
 LIBRARIES = {"builtins", "abc", "typing", "featrec", "sklearn", "numpy", "cv2", "PIL"}
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic)
 
 
 def content_digest(value: Any) -> str:
-    """A digest of what a value holds; of a function or a class its code; of an object what a pickle would store.
+    """Compute a digest of a value. Functions and classes are hashed by their code, other objects by what a pickle would store.
 
     Raises
     ------
     InputError
-        For what cannot be pickled.
+        If the value cannot be pickled.
     """
     digest = _Digest()
     digest.add(value)
@@ -34,14 +34,14 @@ def content_digest(value: Any) -> str:
 
 
 def estimator_state(estimator: Any) -> dict[str, Any]:
-    """Parameters and what fit has learned, which ends with an underscore; scikit-learn keeps notes of its own beside them."""
+    """Parameters and fitted attributes (which end with an underscore), without scikit-learn's private attributes."""
     parameters = estimator.get_params(deep=False)
     learned = {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
     return parameters | learned
 
 
 def public_name(kind: type) -> str:
-    """``featrec.descriptors.SIFT``: a module of ours that is renamed changes nothing."""
+    """The public name of a class, such as ``featrec.descriptors.SIFT``. It does not depend on private module names."""
     module = kind.__module__
     if module.split(".")[0] == "featrec":
         module = ".".join(part for part in module.split(".") if not part.startswith("_"))
@@ -49,11 +49,11 @@ def public_name(kind: type) -> str:
 
 
 class _Digest:
-    """Feeds a hash; each part goes with its tag and its length, so that no two run together."""
+    """Feeds a hash. Each part is written with its tag and length, so that parts cannot run together."""
 
     def __init__(self) -> None:
         self.hash = hashlib.sha256()
-        self.seen: dict[int, tuple[int, Any]] = {}  # holding the object keeps its id from being given to another
+        self.seen: dict[int, tuple[int, Any]] = {}  # keeps the object alive, so that its id is not reused
 
     def part(self, tag: str, content: Any = b"") -> None:
         content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
@@ -87,7 +87,7 @@ class _Digest:
             self.add(value)
 
     def again(self, value: Any) -> bool:
-        """Whether this very object is in already: functions may name each other, and objects hold themselves."""
+        """Whether this same object was added before: functions may call each other, and objects may contain themselves."""
         known = id(value) in self.seen
         self.seen.setdefault(id(value), (len(self.seen), value))
         if known:
@@ -95,7 +95,7 @@ class _Digest:
         return known
 
     def add_object(self, value: Any) -> None:
-        value = getattr(value, "py_func", value)  # a compiled loop of numba's
+        value = getattr(value, "py_func", value)  # a function compiled by numba
         if isinstance(value, types.FunctionType):
             self.add_function(value)
         elif isinstance(value, types.CodeType):
@@ -140,7 +140,7 @@ class _Digest:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """All that a function and those inside it look up."""
+    """All global names that a function and its inner functions use."""
     return set(code.co_names).union(*(_names(each) for each in code.co_consts if isinstance(each, types.CodeType)))
 
 
@@ -164,8 +164,8 @@ def _reduced(value: Any) -> tuple:
         reduced = value.__reduce_ex__(4)
     except TypeError as error:
         raise InputError(
-            f"cache: a {type(value).__name__} among the parameters cannot be told from another by its content ({error}). "
-            "Give plain values, arrays, functions or estimators, or cache=None"
+            f"cache: the content of a {type(value).__name__} among the parameters cannot be compared ({error}). "
+            "Use plain values, arrays, functions or estimators, or cache=None"
         ) from error
     if isinstance(reduced, str):
         return type(value), reduced

@@ -1,6 +1,6 @@
-"""From one representation of the same picture to another; what a value means is decided here.
+"""Conversions between representations of an image, and the meaning of pixel values.
 
-A decoded picture is uint8, uint16, float32 or float64 in [0, 1], of shape (h, w) or (h, w, 3), and contiguous.
+A decoded image is a contiguous array of shape (h, w) or (h, w, 3), of type uint8, uint16, or float32 or float64 in [0, 1].
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ __all__ = [
     "check_dtype",
     "check_float",
     "has_colour",
+    "image_from_array",
     "on_white",
-    "picture_of_array",
 ]
 
 
 def as_gray(image: np.ndarray) -> np.ndarray:
-    """The luma of a colour picture (0.299 R + 0.587 G + 0.114 B); a gray one as it is. The type is kept."""
+    """Convert to gray (0.299 R + 0.587 G + 0.114 B), keeping the data type; a gray image is returned unchanged."""
     if image.ndim == 2:
         return image
     if image.dtype == np.float64:
@@ -36,40 +36,40 @@ def as_gray(image: np.ndarray) -> np.ndarray:
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
-    """A gray picture as three equal channels; a colour one as it is."""
+    """Convert a gray image to three equal channels; a colour image is returned unchanged."""
     return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2)
 
 
 def has_colour(image: np.ndarray) -> bool:
-    """Whether a picture has three channels that are not equal."""
+    """Whether an image has three channels that differ."""
     return image.ndim == 3 and not bool((image == image[..., :1]).all())
 
 
 def as_float(image: np.ndarray) -> np.ndarray:
-    """Values in [0, 1]: float32 for integers, floats as they are."""
+    """Convert to values in [0, 1]: integers become float32, floats are returned unchanged."""
     if image.dtype.kind == "f":
         return image
     return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
 
 
 def as_uint8(image: np.ndarray) -> np.ndarray:
-    """Values in 0..255, rounded."""
+    """Convert to rounded values in 0..255."""
     if image.dtype == np.uint8:
         return image
     return np.rint(as_float(image) * 255).astype(np.uint8)
 
 
-def picture_of_array(image: np.ndarray) -> np.ndarray:
-    """An array in any form that is taken, as a decoded picture; one that is already, itself and not a copy."""
+def image_from_array(image: np.ndarray) -> np.ndarray:
+    """Convert an array of any supported form to a decoded image; one that is already decoded is not copied."""
     if np.ma.is_masked(image):
-        raise UnsupportedImageError("masked pixels have no value; image.filled(0) gives them one")
+        raise UnsupportedImageError("masked pixels have no value; image.filled(0) sets them to 0")
     image = np.asarray(image)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         channels_first = image.ndim == 3 and image.shape[0] in (1, 3, 4)
         way_out = ". Channels come last: image.transpose(1, 2, 0)." if channels_first else ""
-        raise UnsupportedImageError(f"an array (h, w) or (h, w, 3) is expected; got shape {image.shape}{way_out}")
+        raise UnsupportedImageError(f"expected an array of shape (h, w) or (h, w, 3); got shape {image.shape}{way_out}")
     if 0 in image.shape:
-        raise EmptyImageError(f"{image.shape[0]} rows and {image.shape[1]} columns; a picture has one of each at least")
+        raise EmptyImageError(f"{image.shape[0]} rows and {image.shape[1]} columns; an image needs at least one of each")
     image = _native(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
@@ -79,7 +79,7 @@ def picture_of_array(image: np.ndarray) -> np.ndarray:
 
 
 def _native(image: np.ndarray) -> np.ndarray:
-    """One of the four types of a decoded picture."""
+    """The data type of the decoded image."""
     check_dtype(image.dtype)
     if image.dtype == bool:
         return image.astype(np.uint8) * np.uint8(255)
@@ -89,29 +89,29 @@ def _native(image: np.ndarray) -> np.ndarray:
 
 
 def check_dtype(dtype: np.dtype) -> None:
-    """Refuse numbers whose range nobody agreed on."""
+    """Refuse number types without an agreed range."""
     if dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2):
         return
     way_out = "image.astype(np.uint8) if its values are 0 to 255." if dtype.kind in "iu" else "Convert it first."
     raise UnsupportedImageError(
-        f"{dtype} has no agreed range; uint8 (0-255), uint16 (0-65535), bool and floats in [0, 1] are taken. {way_out}"
+        f"{dtype} has no agreed range; supported are uint8 (0-255), uint16 (0-65535), bool and floats in [0, 1]. {way_out}"
     )
 
 
 def check_float(image: np.ndarray) -> np.ndarray:
-    """Floats, if they lie in [0, 1], as float32 or float64."""
+    """Return floats in [0, 1] as float32 or float64; refuse others."""
     low, high = image.min(), image.max()
     if np.isnan(low) or np.isnan(high):
-        raise UnsupportedImageError("a float picture lies in [0, 1]; found NaN. np.nan_to_num(image) puts 0 for it.")
+        raise UnsupportedImageError("a float image must lie in [0, 1]; found NaN. np.nan_to_num(image) replaces it with 0.")
     if low < 0 or high > 1:
         slightly = low > -0.01 and high < 1.01
         way_out = "np.clip(image, 0, 1) removes rounding errors." if slightly else "image / 255 if its values are 0 to 255."
-        raise UnsupportedImageError(f"a float picture lies in [0, 1]; found values from {low} to {high}. {way_out}")
+        raise UnsupportedImageError(f"a float image must lie in [0, 1]; found values from {low} to {high}. {way_out}")
     return image.astype(np.float32 if image.dtype.itemsize <= 4 else np.float64, copy=False)
 
 
 def on_white(image: np.ndarray) -> np.ndarray:
-    """Lay a picture whose last channel is alpha on white; the type is kept."""
+    """Blend an image with alpha as its last channel with white, keeping the data type."""
     colour, alpha = image[..., :-1], image[..., -1:]
     if image.dtype.kind == "f":
         if (alpha < 1).any():
@@ -122,7 +122,7 @@ def on_white(image: np.ndarray) -> np.ndarray:
 
 
 def _mixed_integers(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The mixture with white, rounded; in whole numbers, since floats of a large picture take eight times its memory."""
+    """The rounded blend with white. It uses integers, because floats of a large image take eight times its memory."""
     wide: Any = np.uint16 if colour.dtype == np.uint8 else np.uint32
     top = np.iinfo(colour.dtype).max
     mixed: Any = colour.astype(wide)

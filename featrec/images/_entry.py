@@ -1,4 +1,4 @@
-"""One description as a file: plain arrays and a checksum, nothing that is executed when it is read."""
+"""File format of a cached description: plain arrays and a checksum; reading it executes nothing."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["Description", "pack", "unpack"]
 Description = Bag | np.ndarray
 
 MAGIC = b"featrec\x01"
-PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and all that follows it, the header's length
-CHECKED = 12  # where that begins
+PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and all that follows, the length of the header
+CHECKED = 12  # where the header begins
 ALIGNMENT = 64
 KINDS = ("<f4", "|u1")
 
 
 def pack(description: Description, key: str) -> list[Any] | None:
-    """The file's parts, in order; None for what would not come back as it was."""
+    """The parts of the file, in order; None if the description could not be restored exactly."""
     if type(description) is Bag:
         arrays = [description.descriptors] + ([] if description.frames is None else [description.frames])
         size = None if description.size is None else [int(length) for length in description.size]
@@ -43,7 +43,7 @@ def pack(description: Description, key: str) -> list[Any] | None:
 
 
 def unpack(file: np.ndarray, key: str) -> Description | None:
-    """The description in the bytes of a file; None where they are not what :func:`pack` wrote for this key."""
+    """Read a description from the bytes of a file; None if :func:`pack` did not write them for this key."""
     if len(file) < PREAMBLE.size:
         return None
     magic, checksum, length = PREAMBLE.unpack(file[: PREAMBLE.size].tobytes())
@@ -52,7 +52,7 @@ def unpack(file: np.ndarray, key: str) -> Description | None:
     try:
         return _rebuilt(json.loads(file[PREAMBLE.size :][:length].tobytes()), file, PREAMBLE.size + length)
     except (KeyError, IndexError, TypeError, ValueError, RecursionError):
-        return None  # the checksum is right, so somebody meant it; it is no reason to fail
+        return None  # The checksum is right, so the file was forged; treat it as missing.
 
 
 def _rebuilt(header: dict[str, Any], file: np.ndarray, end: int) -> Description:
@@ -74,7 +74,7 @@ def _padding(length: int) -> bytes:
 
 
 def _checksum(key: str, parts: list[Any]) -> int:
-    """With the key inside, a file under another's name is none. CRC-32 runs at several gigabytes a second."""
+    """Checksum that includes the key, so that a file under another name is invalid. CRC-32 runs at several GB/s."""
     total = zlib.crc32(key.encode())
     for part in parts:
         total = zlib.crc32(part, total)

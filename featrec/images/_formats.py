@@ -1,4 +1,4 @@
-"""The formats of image files that are read: one list for the decoder and for whoever looks for images by name."""
+"""The supported image formats, for the decoder and for code that looks for images by name."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from PIL import Image, features
 
 __all__ = ["FORMATS", "is_image_name", "suffixes"]
 
-# Formats whose decoders work on the bytes alone. Pillow knows more, among them EPS, which starts another program.
+# Formats whose decoders only read bytes. Pillow supports more, such as EPS, which starts another program.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
 
-# What Pillow calls a JPEG file that holds further images behind the first one.
+# Pillow's name for a JPEG file with further images after the first.
 OPENED_AS_JPEG = "MPO"
 
-# Libraries that a build of Pillow may lack; it lists the format all the same.
+# Libraries that a build of Pillow may lack, although it lists the format.
 LIBRARIES = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
 
 @lru_cache(maxsize=1)
 def suffixes() -> tuple[str, ...]:
-    """How the names of files end that the installed Pillow can decode, in lower case, sorted."""
+    """The suffixes of the formats that the installed Pillow can decode, in lower case, sorted."""
     Image.init()
     readable = {name for name in FORMATS if name in Image.OPEN and _has_library(name)}
     if "JPEG" in readable:
@@ -29,7 +29,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file of this name should hold an image; upper case and lower case are alike."""
+    """Whether a file name has the suffix of an image; case is ignored."""
     return name.lower().endswith(suffixes())
 
 

@@ -1,4 +1,4 @@
-"""The one check of what is given as a batch of pictures."""
+"""The check of a batch of images."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from featrec.lazy import Bags, Images
 
 __all__ = ["check_images"]
 
-ONE_PICTURE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
 
 
 def check_images(X: Any) -> Images:
-    """Take anything that holds pictures as lazy Images; refuse what does not, with the way out.
+    """Convert any batch of images to lazy Images; refuse other input with a hint.
 
     Parameters
     ----------
     X : Images, ImageFolder, list, array, or column of a table
-        Arrays (h, w) or (h, w, 3), paths, encoded bytes or PIL images, mixed as you like; or one array (n, h, w),
-        (n, h, w, 1) or (n, h, w, 3). Nothing is decoded here.
+        Arrays of shape (h, w) or (h, w, 3), paths, encoded bytes or PIL images, which may be mixed; or one array of shape (n,
+        h, w), (n, h, w, 1) or (n, h, w, 3). Nothing is decoded here.
 
     Returns
     -------
@@ -37,14 +37,14 @@ def check_images(X: Any) -> Images:
     Raises
     ------
     InputError
-        Where `X` is one picture, flattened rows, a table, or no sequence.
+        If `X` is a single image, flattened rows, a table, or not a sequence.
 
     Examples
     --------
     >>> import numpy as np
     >>> from featrec.images import check_images
     >>> check_images(np.zeros((5, 8, 8)))
-    Images(5 of Pictures)
+    Images(5 of ImageItems)
     """
     if isinstance(X, Images):
         return X
@@ -53,14 +53,14 @@ def check_images(X: Any) -> Images:
         return Images(X)
     items = _check_array(X if isinstance(X, np.ndarray) else np.asarray(X)) if _is_array(X) else _as_list(X)
     _refuse_other_items(items)
-    return Images(Pictures(items), index=X.index if hasattr(X, "iloc") else None)
+    return Images(ImageItems(items), index=X.index if hasattr(X, "iloc") else None)
 
 
-class Pictures:
-    """Images in any of their forms, decoded when asked for."""
+class ImageItems:
+    """Images in any supported form, decoded when accessed."""
 
-    # scikit-learn slices a list or array itself, so that of the whole nothing is known here.
-    counted = "The number counts the images handed over; in a cross-validation those are the fold's"
+    # scikit-learn slices lists and arrays itself, so the position in the whole sequence is not known.
+    counted = "The number is the position among the images passed in; in a cross-validation, those of the fold"
 
     def __init__(self, items: Sequence | np.ndarray):
         self.items = items
@@ -72,36 +72,34 @@ class Pictures:
         return read_image(self.items[position])
 
     def name(self, position: int) -> str | None:
-        """The path, where the item is one."""
+        """The path, if the item is one."""
         item = self.items[position]
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
 
-    def take(self, rows: np.ndarray) -> Pictures:
-        """Some of them."""
+    def take(self, rows: np.ndarray) -> ImageItems:
+        """A subset."""
         if isinstance(self.items, np.ndarray):
-            return Pictures(self.items[rows])
-        return Pictures([self.items[row] for row in rows])
+            return ImageItems(self.items[rows])
+        return ImageItems([self.items[row] for row in rows])
 
 
 def _refuse_what_is_no_batch(X: Any) -> None:
-    if isinstance(X, ONE_PICTURE):
+    if isinstance(X, ONE_IMAGE):
         if isinstance(X, (str, os.PathLike)) and os.path.exists(X) and not _is_image_file(X):
             _refuse(f"the path of a folder or archive ({os.fsdecode(X)!r})", "featrec.datasets.ImageFolder(path) reads those.")
-        _refuse(f"one picture ({type(X).__name__})", "Put it into a list: [picture].")
+        _refuse(f"one image ({type(X).__name__})", "Use a list: [image].")
     if isinstance(X, (Bag, Bags)):
-        _refuse(f"a {type(X).__name__}", "The pictures have been described already; give it to an encoder.")
+        _refuse(f"a {type(X).__name__}", "These images are already described; pass them to an encoder.")
     if isinstance(X, (Mapping, Set)):
-        _refuse(f"a {type(X).__name__}", "Give a list; list(paths.values()) or sorted(paths) makes one.")
+        _refuse(f"a {type(X).__name__}", "Use a list, such as list(paths.values()) or sorted(paths).")
     if (hasattr(X, "columns") or hasattr(X, "column_names")) and hasattr(X, "shape"):
-        _refuse(
-            "a table", 'Give its column of paths or pictures, table["path"]; flattened pictures in rows need Unflatten first.'
-        )
+        _refuse("a table", 'Use its column of paths or images, table["path"]; put Unflatten before rows of flattened images.')
     if hasattr(X, "train") and hasattr(X, "test"):
-        _refuse(f"a whole data set ({type(X).__name__})", "Give one of its parts: train, test = X.")
+        _refuse(f"a whole dataset ({type(X).__name__})", "Use one of its parts: train, test = X.")
     if hasattr(X, "tocsr"):
-        _refuse(f"a sparse matrix of shape {X.shape}", "Flattened pictures in rows need Unflatten((height, width)) first.")
+        _refuse(f"a sparse matrix of shape {X.shape}", "Put Unflatten((height, width)) before rows of flattened images.")
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
-        _refuse(f"a {type(X).__name__}", "Several passes are made over the pictures; list(pictures) holds them.")
+        _refuse(f"a {type(X).__name__}", "The images are read several times; use list(images).")
 
 
 def _is_image_file(path: str | os.PathLike) -> bool:
@@ -109,7 +107,7 @@ def _is_image_file(path: str | os.PathLike) -> bool:
 
 
 def _is_array(X: Any) -> bool:
-    """numpy's, or another library's of two axes or more (a tensor, say); a column of a table is none."""
+    """Whether it is an array: numpy's, or another library's with two axes or more (a tensor); table columns are not."""
     return isinstance(X, np.ndarray) or (hasattr(X, "__array__") and getattr(X, "ndim", 1) > 1)
 
 
@@ -121,49 +119,52 @@ def _check_array(X: np.ndarray) -> np.ndarray:
     if X.ndim == 2:
         _refuse(
             f"a 2-D array of shape {X.shape}",
-            "One gray picture is given as [picture]; flattened pictures in rows need Unflatten((height, width)) first.",
+            "Use [image] for one gray image; put Unflatten((height, width)) before rows of flattened images.",
         )
     if X.ndim == 3 and X.shape[2] in (3, 4):
         _refuse(
             f"an array of shape {X.shape}",
-            "If it is one colour picture, write [picture]; if it is a batch of narrow gray ones, write X[..., None].",
+            "Use [image] for one colour image, or X[..., None] for a batch of narrow gray images.",
         )
     if X.ndim == 4 and X.shape[3] not in (1, 3, 4):
-        way_out = "Channels come last: X.transpose(0, 2, 3, 1)." if X.shape[1] in (1, 3, 4) else "Channels come last, 1 or 3."
+        channels_first = X.shape[1] in (1, 3, 4)
+        way_out = (
+            "Channels come last: X.transpose(0, 2, 3, 1)." if channels_first else "Channels come last; there must be 1 or 3."
+        )
         _refuse(f"an array of shape {X.shape}", way_out)
     if X.ndim not in (3, 4):
-        _refuse(f"an array of shape {X.shape}", "A batch is (n, height, width) or (n, height, width, 3).")
+        _refuse(f"an array of shape {X.shape}", "A batch has shape (n, height, width) or (n, height, width, 3).")
     check_dtype(X.dtype)
     return X
 
 
 def _check_column(X: np.ndarray) -> np.ndarray:
-    """A 1-D array of objects or text."""
+    """Check a 1-D array of objects or text."""
     if X.ndim != 1 or X.dtype.names:
-        _refuse(f"an array of {X.dtype} of shape {X.shape}", "Give a 1-D array or a list.")
+        _refuse(f"an array of {X.dtype} of shape {X.shape}", "Use a 1-D array or a list.")
     if X.dtype.kind == "S":
-        _refuse(f"an array of {X.dtype}", "numpy cuts zeros off the end of bytes; give a list, or an array of dtype=object.")
+        _refuse(f"an array of {X.dtype}", "numpy removes trailing zeros of bytes; use a list, or an array of dtype=object.")
     return X
 
 
 def _refuse_other_items(X: Any) -> None:
-    """The usual mistakes show in the first item; nothing is decoded for it."""
+    """Check the first item for common mistakes, without decoding it."""
     if not isinstance(X, (list, tuple, range, np.ndarray)) or len(X) == 0 or not _is_column(X):
         return
     first: Any = X[0]
     kind = f"a {type(X).__name__} of"
     if isinstance(first, (Number, np.number)) and first == first:
-        _refuse(f"{kind} numbers", "A picture is an array (h, w) or (h, w, 3), a path, bytes or a PIL image.")
+        _refuse(f"{kind} numbers", "An image is an array of shape (h, w) or (h, w, 3), a path, bytes or a PIL image.")
     if isinstance(first, (Bag, Bags)):
-        _refuse(f"{kind} {type(first).__name__}", "The pictures have been described already; give it to an encoder.")
+        _refuse(f"{kind} {type(first).__name__}", "These images are already described; pass them to an encoder.")
     if isinstance(first, tuple) and len(first) == 2:
-        _refuse(f"{kind} pairs", "Labels go apart: [picture for picture, label in pairs].")
+        _refuse(f"{kind} pairs", "Pass labels separately: [image for image, label in pairs].")
     if isinstance(first, np.ndarray) and first.ndim == 1:
-        _refuse(f"{kind} 1-D arrays", "Flattened pictures in rows need np.stack(rows) and Unflatten((height, width)) first.")
+        _refuse(f"{kind} 1-D arrays", "For rows of flattened images, use np.stack(rows) and Unflatten((height, width)) first.")
     if _is_batch(first):
         _refuse(
             f"{kind} batches (the first is of type {type(first).__name__} and length {len(first)})",
-            "Give one of them, X[0]; a pair (train, test) or (pictures, labels) is unpacked: train, test = X.",
+            "Use one of them, X[0]; unpack a pair (train, test) or (images, labels): train, test = X.",
         )
 
 
@@ -178,7 +179,7 @@ def _is_batch(item: Any) -> bool:
 
 
 def _as_list(X: Any) -> Sequence:
-    """A column of a table by position; a sequence as it is."""
+    """The values of a table column by position; a sequence is returned unchanged."""
     for name in ("tolist", "to_list"):
         if hasattr(X, name) and not isinstance(X, np.ndarray):
             return getattr(X, name)()
@@ -187,5 +188,5 @@ def _as_list(X: Any) -> Sequence:
 
 def _refuse(given: str, way_out: str) -> NoReturn:
     raise InputError(
-        f"a batch of pictures is expected: a list, a folder, or an array (n, h, w) or (n, h, w, 3); got {given}. {way_out}"
+        f"expected a batch of images: a list, a folder, or an array of shape (n, h, w) or (n, h, w, 3); got {given}. {way_out}"
     )

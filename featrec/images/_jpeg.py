@@ -1,4 +1,4 @@
-"""JPEG: which files cv2 decodes to the same pixels as Pillow, and which take too long; figures: docs/notes/decoding.md."""
+"""JPEG: which files cv2 decodes to the same pixels as Pillow, and which take too long (see docs/notes/decoding.md)."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from featrec.exceptions import UnsupportedImageError
 
 __all__ = ["check_scans", "decode_plain_jpeg"]
 
-# Since OpenCV 4.11; before, the picture is held twice to swap its channels.
+# Since OpenCV 4.11. Earlier versions hold the image twice to swap its channels.
 COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
 MAX_SCANS = 100
 
-# Segments of a plain file. Left out: progressive, arithmetic, lossless and 12-bit frames, and what defines lines late.
+# Segments of a plain file. Progressive, arithmetic, lossless and 12-bit frames are excluded, as is a late number of lines.
 FRAMES = (0xC0, 0xC1)
 SCAN, END = 0xDA, 0xD9
 SEGMENTS = {*FRAMES, SCAN, 0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
-# Inside the coded data a marker other than a restart ends them.
+# In the coded data, any marker except a restart ends the data.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
-# How often luma is sampled for each chroma sample (4:4:4, 4:2:2, 4:2:0, 4:1:1, 4:4:0), as the byte in the file.
+# Luma samples per chroma sample (4:4:4, 4:2:2, 4:2:0, 4:1:1, 4:4:0), as the byte in the file.
 SAMPLINGS = {0x11, 0x21, 0x22, 0x41, 0x12}
 
 
 def decode_plain_jpeg(data: bytes, mode: str) -> np.ndarray | None:
-    """The pixels of a JPEG by cv2, not turned; None where it is not certain that Pillow finds the same.
+    """Decode a JPEG with cv2, without rotation; None if Pillow might give other pixels.
 
-    cv2 fills in silence what a cut-off file lacks, so only a file is taken whose segments follow each other up to its end.
+    cv2 silently fills in missing parts of a truncated file. Only files with complete segments up to the end are accepted.
 
     Parameters
     ----------
     data : bytes
     mode : str
-        What Pillow calls the picture: L or RGB.
+        Pillow's mode of the image: L or RGB.
     """
     if mode not in ("L", "RGB") or not _is_plain(data) or not _libraries_agree():
         return None
@@ -48,7 +48,7 @@ def decode_plain_jpeg(data: bytes, mode: str) -> np.ndarray | None:
 
 
 def check_scans(data: bytes) -> None:
-    """Refuse a progressive file of very many scans: each of a few bytes makes the decoder pass over the whole picture."""
+    """Refuse a progressive file with very many scans; the decoder visits the whole image for each of them."""
     if data.count(bytes([0xFF, SCAN])) <= MAX_SCANS:
         return
     position, scans = 2, 0
@@ -58,7 +58,7 @@ def check_scans(data: bytes) -> None:
     if scans > MAX_SCANS:
         raise UnsupportedImageError(
             f"a progressive JPEG of {scans} scans, more than the limit of {MAX_SCANS}; encoders write about ten, and each "
-            "takes as long as a picture. Save it again if its origin is trusted"
+            "takes as long as an image. If you trust its origin, save it again"
         )
 
 
@@ -74,7 +74,7 @@ def _by_cv2(data: bytes, mode: str) -> np.ndarray | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether this is one Huffman-coded scan with all components, followed by the mark of the end."""
+    """Whether this is one Huffman-coded scan with all components, followed by the end marker."""
     position, components = 2, 0
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] in SEGMENTS:
         marker = data[position + 1]
@@ -100,15 +100,15 @@ def _is_plain_frame(content: bytes) -> bool:
 
 @functools.cache
 def _libraries_agree() -> bool:
-    """Whether the JPEG libraries of cv2 and Pillow round alike here, tried once on a small picture.
+    """Whether the JPEG libraries of cv2 and Pillow give the same pixels, tested once on a small image.
 
-    Their wheels carry libjpeg-turbo; a build against another library need not agree with it.
+    Their wheels contain libjpeg-turbo; builds with another library may differ.
     """
     values = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
-    picture = Image.fromarray(cv2.GaussianBlur(values, (0, 0), 1.5))
+    image = Image.fromarray(cv2.GaussianBlur(values, (0, 0), 1.5))
     for subsampling in (0, 1, 2):
         file = io.BytesIO()
-        picture.save(file, "JPEG", quality=85, subsampling=subsampling)
+        image.save(file, "JPEG", quality=85, subsampling=subsampling)
         with Image.open(io.BytesIO(file.getvalue())) as again:
             found = _by_cv2(file.getvalue(), "RGB")
             if found is None or not np.array_equal(np.asarray(again), found):

@@ -1,4 +1,4 @@
-"""Descriptions that are looked up before they are computed."""
+"""Cached descriptions: look up before computing."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from featrec.images._entry import Description
 
 __all__ = ["NEUTRAL", "Recall", "Recalled"]
 
-# What changes no description: where and how the work is done, and what fit notes of the output.
+# Attributes that do not change descriptions: how the work is done, and what fit records about the output.
 NEUTRAL = {"cache", "on_error", "n_jobs", "verbose", "batch_size", "failures_", "n_features_out_"}
 
 
 class Remembering(Protocol):
-    """What an extractor says of itself."""
+    """What an extractor provides."""
 
     algorithm: ClassVar[int]
     cache: str | os.PathLike | DescriptorCache | None
@@ -34,9 +34,9 @@ class Remembering(Protocol):
 
 
 class Recall:
-    """What an extractor asks for a description: a cache and the digest of all that decides one, the picture apart.
+    """Looks up descriptions for an extractor, by a cache and the digest of everything that determines them except the image.
 
-    Without a cache everything is computed.
+    Without a cache, everything is computed.
     """
 
     def __init__(self, extractor: Remembering):
@@ -50,13 +50,13 @@ class Recall:
             self.recipe = content_digest((versions, kind, kind.algorithm, extractor._decides()))
 
     def one(self, describe: Callable[[np.ndarray], Any], image: np.ndarray) -> Any:
-        """The description of a picture."""
+        """The description of one image."""
         if self.cache is None:
             return describe(image)
         return self.several(lambda images: [describe(images[0])], [image])[0]
 
     def several(self, describe: Callable[[Sequence[np.ndarray]], Any], images: Sequence[np.ndarray]) -> Any:
-        """The descriptions of pictures, in their order; `describe` is given those that have none yet."""
+        """The descriptions of images, in order; only missing ones are computed."""
         if self.cache is None:
             return describe(images)
         store = self.cache._store()
@@ -78,18 +78,18 @@ class Recall:
         return [found[key] for key in keys]
 
     def _key(self, image: np.ndarray) -> str:
-        """Processors have SHA-256 built in: it takes a quarter of BLAKE2's time."""
+        """The key of an image. SHA-256 is built into processors and takes a quarter of BLAKE2's time."""
         digest = hashlib.sha256(f"{self.recipe} {image.dtype.str} {image.shape} ".encode())
         digest.update(np.ascontiguousarray(image).data)
         return digest.hexdigest()[:40]
 
 
 class Recalled:
-    """A step that looks into the cache before it describes."""
+    """A step that looks into the cache before describing."""
 
     def __init__(self, describe: Callable[[np.ndarray], Any], recall: Recall):
         self.describe, self.recall = describe, recall
-        self.__self__ = getattr(describe, "__self__", self)  # what a lazy sequence calls this step
+        self.__self__ = getattr(describe, "__self__", self)  # the name of this step in the repr of a lazy sequence
 
     def __call__(self, image: np.ndarray) -> Any:
         return self.recall.one(self.describe, image)
@@ -101,10 +101,10 @@ _LOCKS_LOCK = threading.Lock()
 
 @contextmanager
 def _alone(folder: Path, keys: list[str]) -> Iterator[None]:
-    """Keep other threads of this process from the same pictures.
+    """Keep other threads of this process from describing the same images.
 
-    The locks are taken in one order, so that two threads never wait for each other. One that a fork has copied in its locked
-    state belongs to another process and is not met.
+    Locks are acquired in sorted order, which avoids deadlocks. Names contain the process id, so a lock copied by a fork while
+    locked is never used.
     """
     names = [(os.getpid(), folder, key) for key in sorted(keys)]
     with ExitStack() as stack:

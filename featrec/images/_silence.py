@@ -1,7 +1,7 @@
-"""Pillow's warnings about a file, kept from the user: a picture is read, or an error says why not.
+"""Hides Pillow's warnings about a file: either the image is read, or an error says why not.
 
-``warnings.catch_warnings`` is no way to do it: it swaps the list of filters for the whole process, and threads that overlap
-swap back the wrong one. This filter is put into the list once, and looks at the thread.
+``warnings.catch_warnings`` does not work here: it replaces the filters of the whole process, and overlapping threads restore
+the wrong ones. This filter is added to the list once and applies only to the current thread.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _CHANGING = threading.Lock()
 
 
 class _PillowHere:
-    """Stands where a filter has a pattern for the module's name."""
+    """Used in place of a filter's pattern for module names."""
 
-    pattern = r"PIL\."  # scikit-learn writes the filters of its workers anew from their patterns
+    pattern = r"PIL\."  # scikit-learn recreates the filters in its workers from their patterns
 
     def match(self, module: str) -> bool:
         return getattr(_THREAD, "depth", 0) > 0 and module.startswith("PIL.")
@@ -32,7 +32,7 @@ _FILTER: Any = ("ignore", None, Warning, _PillowHere(), 0)
 
 @contextmanager
 def pillow_silenced() -> Iterator[None]:
-    """Ignore what Pillow warns of in this thread, and nothing else."""
+    """Ignore Pillow's warnings in this thread, and no others."""
     if not warnings.filters or warnings.filters[0] is not _FILTER:
         _put_first()
     _THREAD.depth = getattr(_THREAD, "depth", 0) + 1

@@ -1,4 +1,4 @@
-"""Pictures that are one array already, by the array and not one by one."""
+"""Fast access to images that are already one array."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from featrec.exceptions import UnsupportedImageError
 from featrec.images._convert import check_float
 from featrec.images._dark import DarkWatch
-from featrec.images._input import Pictures
+from featrec.images._input import ImageItems
 from featrec.lazy import Images
 
 __all__ = ["stacked"]
 
 
 def stacked(images: Images) -> np.ndarray | None:
-    """Pictures as they would be read, (n, h, w) or (n, h, w, 3), where they are 8-bit or float pictures of one plain array.
+    """The images as they would be read, as one array of shape (n, h, w) or (n, h, w, 3).
 
-    None where they have to be read one by one: other sources and types, steps before, and values that are refused, so that
-    the error names the picture.
+    None if the source is not a plain array of 8-bit or float images, if there are previous steps, or if values are invalid,
+    because reading one by one lets the error name the image.
     """
     source = images.source
-    if not isinstance(source, Pictures) or type(source.items) is not np.ndarray:
+    if not isinstance(source, ImageItems) or type(source.items) is not np.ndarray:
         return None
     if not all(isinstance(step, DarkWatch) and step.describe is None for step in images.steps):
         return None
@@ -38,7 +38,7 @@ def stacked(images: Images) -> np.ndarray | None:
 
 
 def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Neighbours without a copy."""
+    """Select rows; consecutive rows without a copy."""
     first, last = int(rows[0]), int(rows[-1])
     if last - first == len(rows) - 1 and (rows[1:] - rows[:-1] == 1).all():
         return items[first : last + 1]

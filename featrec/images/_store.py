@@ -1,4 +1,4 @@
-"""A folder of descriptions: what the extractors' cache reads and writes, from any number of threads and processes."""
+"""The cache folder of descriptions, used by any number of threads and processes."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from featrec.images._entry import PREAMBLE, Description, pack, unpack
 
 __all__ = ["Store", "store_in"]
 
-# Backup programs leave out a folder with such a file, whose first line is fixed: https://bford.info/cachedir
+# Backup programs skip a folder with this file; its first line is fixed: https://bford.info/cachedir
 MARKER = "CACHEDIR.TAG"
 MARKER_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
 # Descriptions of pictures, kept by featrec.descriptors.DescriptorCache. This folder may be deleted at any time.
 """
 ENTRY, PART = ".descriptors", ".part"
 OWN = re.compile(rf"[0-9a-f]{{2}}|{re.escape(MARKER)}|.*{re.escape(PART)}")
-PART_LIFE = 3600.0  # seconds after which the file of a writer that was killed is taken away
-# After so many bytes of its own, in parts of the limit, a process looks how full the folder is, and makes so much room.
+PART_LIFE = 3600.0  # age in seconds at which temporary files of killed writers are deleted
+# As fractions of the limit: after how many bytes written a process checks the folder, and how much space it then frees.
 LOOK, ROOM = 1 / 16, 1 / 8
 
 
 class Store:
-    """The files of one folder. Nothing in it is trusted, and nothing that it has not written is deleted."""
+    """The files of one folder. Their content is not trusted, and foreign files are never deleted."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -44,7 +44,7 @@ class Store:
         self._prepared = False
 
     def prepare(self) -> None:
-        """Make the folder, or see that it is one of ours."""
+        """Create the folder, or check that it is a cache."""
         if self._prepared:
             return
         try:
@@ -54,19 +54,19 @@ class Store:
                 self._write(self.folder / MARKER, [MARKER_TEXT.encode()])
         except OSError as error:
             raise InputError(
-                f"cache: the folder {str(self.folder)!r} cannot be made or opened ({error}). Give one that you may write to, "
+                f"cache: the folder {str(self.folder)!r} cannot be created or opened ({error}). Use a writable folder "
                 "or cache=None"
             ) from error
         self._prepared = True
 
     def count(self, hits: int, misses: int) -> None:
-        """Add what was found and what had to be described."""
+        """Add to the numbers of hits and misses."""
         with self._lock:
             self.hits += hits
             self.misses += misses
 
     def read(self, key: str) -> Description | None:
-        """The description under a key; None where there is none that is whole."""
+        """The description under a key; None if it is missing or damaged."""
         path = self._path(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -82,7 +82,7 @@ class Store:
         return found
 
     def write(self, key: str, description: Description, limit: int) -> None:
-        """Keep a description; where that fails, say so once and go on."""
+        """Store a description; on failure, warn once and continue."""
         parts = pack(description, key)
         if parts is None:
             return
@@ -95,17 +95,17 @@ class Store:
         try:
             self._write(path, parts)
         except OSError as error:
-            # Windows refuses to replace a file that another process reads.
+            # Windows refuses to replace a file that another process is reading.
             if not (isinstance(error, PermissionError) and path.exists()):
                 self._tell(str(error))
 
     def entries(self) -> list[tuple[float, int, str]]:
-        """Last use, size and path of each file of ours."""
+        """Last use, size and path of each entry."""
         found = []
         for entry in self._files():
             try:
                 status = entry.stat()
-            except OSError:  # another process took it away
+            except OSError:  # deleted by another process
                 continue
             if entry.name.endswith(ENTRY):
                 found.append((status.st_mtime, status.st_size, entry.path))
@@ -114,7 +114,7 @@ class Store:
         return found
 
     def trim(self, limit: int) -> None:
-        """Delete what was used longest ago until the rest has `limit` bytes at most."""
+        """Delete the least recently used entries until the rest has at most `limit` bytes."""
         entries = self.entries()
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
@@ -124,9 +124,9 @@ class Store:
             total -= size
 
     def _look(self, key: str, size: int, limit: int) -> None:
-        """Make room before a file of `size` bytes comes, so rarely that it costs nothing.
+        """Free space before a file of `size` bytes is written. The folder is checked rarely, to save time.
 
-        Also by chance, with the key as the die: many processes that each write little would never look otherwise.
+        It is also checked at random, decided by the key; otherwise many processes that each write little would never check it.
         """
         with self._lock:
             self._grown += size
@@ -149,8 +149,8 @@ class Store:
         strange = sorted(name for name in os.listdir(self.folder) if not OWN.fullmatch(name))
         if strange or ((self.folder / MARKER).exists() and not self._is_marked()):
             raise InputError(
-                f"cache: the folder {str(self.folder)!r} is not empty and no cache of featrec's; it holds "
-                f"{strange[0] if strange else MARKER!r}. Give a folder of its own, new or empty"
+                f"cache: the folder {str(self.folder)!r} is not empty and not a featrec cache; it contains "
+                f"{strange[0] if strange else MARKER!r}. Use a new or empty folder"
             )
 
     def _path(self, key: str) -> Path:
@@ -165,7 +165,7 @@ class Store:
                 continue
 
     def _write(self, path: Path, parts: list) -> None:
-        """Complete or not at all."""
+        """Write the file completely or not at all."""
         temporary = path.with_name(f"{path.stem}.{secrets.token_hex(8)}{PART}")
         try:
             _fill(temporary, parts)
@@ -175,7 +175,7 @@ class Store:
             raise
 
     def _touch(self, path: Path) -> None:
-        with suppress(OSError):  # a folder that may only be read
+        with suppress(OSError):  # the folder may be read-only
             os.utime(path)
 
     def _tell(self, reason: str) -> None:
@@ -183,8 +183,8 @@ class Store:
             told, self._told = self._told, True
         if not told:
             warnings.warn(
-                f"the cache in {str(self.folder)!r} cannot keep more: {reason}. Pictures that are not in it are described each "
-                "time. Make room, or give another folder. Told once.",
+                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are not in it are described each "
+                "time. Free some space, or use another folder. This warning is shown once.",
                 FeatrecWarning,
                 stacklevel=2,
             )
@@ -195,7 +195,7 @@ _STORES_LOCK = threading.Lock()
 
 
 def store_in(folder: Path) -> Store:
-    """This process's store for a folder; all extractors that name it share one."""
+    """The store of a folder, shared by all extractors of this process."""
     with _STORES_LOCK:
         return _STORES.setdefault(folder, Store(folder))
 
@@ -207,5 +207,5 @@ def _fill(path: Path, parts: list) -> None:
 
 
 def _delete(path: str | Path) -> None:
-    with suppress(OSError):  # gone already, or in use where that forbids it
+    with suppress(OSError):  # already deleted, or in use on a system that forbids deletion
         os.unlink(path)

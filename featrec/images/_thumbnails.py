@@ -1,4 +1,4 @@
-"""Thumbnails of training images and their nearest neighbours: evidence for what "auto" parameters decide."""
+"""Thumbnails of training images and their nearest neighbours, for "auto" parameters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featrec.parallel import map_batches
 
 __all__ = ["nearest", "similarities", "thumbnails"]
 
-# Images that are compared, evenly spaced within each class.
+# Maximum number of images compared, evenly spaced within each class.
 MOST = 4000
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -23,7 +23,7 @@ Change = Callable[[np.ndarray], np.ndarray]
 def thumbnails(
     images: Images, labels: Any, side: int, changes: tuple[Change, ...], n_jobs: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gray thumbnails without their mean and of unit length, of up to 4,000 images that can be read.
+    """Gray thumbnails with zero mean and unit length, of up to 4,000 readable images.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def thumbnails(
     labels : array-like of shape (n_images,)
     side : int
     changes : tuple of callables from image to image
-        Each image gives a thumbnail of each change.
+        Each image gives one thumbnail per change.
     n_jobs : int, optional
 
     Returns
@@ -51,12 +51,12 @@ def thumbnails(
 
 
 def nearest(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether the most similar other thumbnail has the same label, for each row of similarities."""
+    """For each row of similarities, whether the most similar other thumbnail has the same label."""
     return labels[values.argmax(axis=1)] == labels
 
 
 def similarities(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Between each two, an image and itself left out."""
+    """Similarities of all pairs; the diagonal (each image with itself) is excluded."""
     values: np.ndarray = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
     np.fill_diagonal(values, -2)
     return values

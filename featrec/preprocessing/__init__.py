@@ -1,6 +1,6 @@
-"""Pictures to pictures: rows to pictures, gray, one size, range, contrast, light, noise, slant; and copies to learn from.
+"""Preprocessing steps from images to images, and augmentation of training sets.
 
-All but Augmented are lazy: a picture is changed when it is asked for.
+All steps except Augmented are lazy: an image is changed when it is accessed.
 """
 
 from __future__ import annotations

@@ -12,23 +12,21 @@ __all__ = ["AdjustLight"]
 
 
 class AdjustLight(Preprocessor):
-    """Change gamma, contrast and brightness of all pictures alike.
+    """Change gamma, contrast and brightness of all images by the same amount.
 
-    A value v in [0, 1] becomes ``(v**gamma - 0.5) * contrast + 0.5 + brightness``, cut off at black and white.
+    A value v in [0, 1] becomes ``(v**gamma - 0.5) * contrast + 0.5 + brightness``, clipped to [0, 1].
 
     Parameters
     ----------
     gamma : float, default=1.0
-        Below 1 shadows are opened, above 1 darkened. 0.5 is the square root that HOG's authors tried, and 2.2 brings what a
-        camera encoded about back to amounts of light.
+        Values below 1 brighten shadows, values above 1 darken them. 0.5 is the square root tested by the authors of HOG; 2.2
+        roughly converts encoded camera values to linear light.
     contrast : float, default=1.0
-        A factor, around middle gray.
+        Contrast factor, relative to middle gray.
     brightness : float, default=0.0
-        Added; 1 makes black white.
+        Value added; 1 turns black into white.
 
-    Notes
-    -----
-    The type is kept; whole numbers are rounded.
+    Notes ----- The data type is kept; integers are rounded.
 
     Examples
     --------

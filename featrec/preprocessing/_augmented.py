@@ -1,4 +1,4 @@
-"""Augmented: a classifier that learns from changed copies of its pictures, too."""
+"""Augmented: a classifier that is also fitted on changed copies of its training images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from featrec.preprocessing._copies import RandomChange, with_copies
 __all__ = ["Augmented"]
 
 LIMITS = ("flip", "rotate", "scale", "translate", "crop", "light", "color", "noise")
-# The two uses of one seed: copies to learn from, and views to predict from.
+# The two uses of the seed: copies for training, and views for prediction.
 COPIES, VIEWS = 0, 1
 
 
 def _model_has(method: str) -> Any:
-    """The method is there where the model has it; an AttributeError of the model itself tells why it has not."""
+    """Provide a method if the model has it; otherwise raise the model's own AttributeError."""
 
     def has(self: Augmented) -> bool:
         return hasattr(getattr(self, "model_", self.model), method)
@@ -34,43 +34,43 @@ def _model_has(method: str) -> Any:
 
 
 class Augmented(ClassifierMixin, Estimator):
-    """A classifier of pictures that learns from changed copies of them, too, made inside ``fit`` and nowhere else.
+    """A classifier of images that is also fitted on changed copies of its training images, which are made only in ``fit``.
 
-    Copies made before a cross-validation end up on both sides of its folds, and the model is then judged on pictures that it
-    has all but seen. Here each fold makes its own, from the pictures that it learns from. A copy is made when the model asks
-    for it, so copies take time and no memory. A model that splits its pictures by itself (a search, a calibration) is refused
-    inside; put it around: ``GridSearchCV(Augmented(model), ...)``.
+    If copies are made before a cross-validation, copies of one image are on both sides of a split, and the accuracy is too
+    optimistic. Here each fold makes copies of its own training images only. Copies are computed on access, so they take no
+    memory. A model that splits images itself (a search or calibration) must be outside: ``GridSearchCV(Augmented(model),
+    ...)``.
 
     Parameters
     ----------
-    model : classifier of pictures
-        Such as a recipe, or a Pipeline that begins with a preprocessor or an extractor. It is cloned.
+    model : classifier of images
+        A recipe, or a Pipeline that starts with a preprocessor or an extractor. It is cloned.
     flip : {"horizontal", "vertical", "both"}, optional
-        Every other copy is mirrored; with "both" they are in turn mirrored left to right, upside down, in both ways, and not
-        at all. Where nothing else changes, one copy is enough, and three for "both".
+        Mirror every second copy. "both" cycles through left-right, upside down, both ways, and unchanged. If nothing else
+        changes, use one copy, or three with "both".
     rotate : float, default=0
-        Degrees: turned by at most so much to either side.
+        Largest rotation to either side, in degrees.
     scale : float, default=0
-        Made larger or smaller, by a factor from 1 / (1 + scale) to 1 + scale.
+        Scale by a random factor from 1 / (1 + scale) to 1 + scale.
     translate : float, default=0
-        Shifted by at most so much to each side, as a share of width and height.
+        Largest shift to each side, as a share of width and height.
     crop : float, default=0
-        A window of the picture, whose width and height are each from 1 - crop to 1 of the picture's, is stretched to the
-        whole; so proportions change, too.
+        Cut out a random window and stretch it to the image size. Its width and height are each a share from 1 - crop to 1, so
+        the proportions change, too.
     light : float, default=0
         Gamma and contrast change by factors from exp(-light) to exp(light), brightness by at most half of light.
     color : float, default=0
-        Each channel of a colour picture is multiplied by a factor from exp(-color) to exp(color).
+        Each channel of a colour image is multiplied by a factor from exp(-color) to exp(color).
     noise : float, default=0
-        The standard deviation of normal noise added to every value, where white is 1.
+        Standard deviation of normal noise added to every value (white is 1).
     copies : int, default=4
-        How many are made of each picture to learn from, besides the picture itself.
+        Number of copies per training image, in addition to the image itself.
     views : int, default=0
-        How many are made of each picture to predict, besides the picture itself. What the model says of them is averaged:
-        its probabilities, else its decision function, else its votes. The k-th view is changed in the same way for all
-        pictures, so a prediction does not depend on the others of its batch.
+        Number of changed views per image in prediction, in addition to the image itself. The predictions are averaged:
+        probabilities, or else decision functions, or else votes. The k-th view is the same change for all images, so a
+        prediction does not depend on the rest of the batch.
     random_state : int, RandomState or None, default=None
-        Each copy of each picture has a seed of its own, so neither `n_jobs` nor the size of a batch changes it.
+        Seed. Each copy has its own seed, so it does not depend on `n_jobs` or the batch size.
 
     Attributes
     ----------
@@ -78,15 +78,13 @@ class Augmented(ClassifierMixin, Estimator):
         The fitted model.
     classes_ : array of shape (n_classes,)
     seed_ : int
-        What all copies and views are drawn from.
+        Seed of all copies and views.
 
-    Notes
-    -----
-    A copy has its picture's size. What a turn or a shift brings in from outside is the picture's mirror image, which adds no
-    border that an extractor could take for a contour.
+    Notes ----- Copies keep the image size. Areas outside the image are filled by reflection, which adds no border that an
+    extractor could treat as a contour.
 
-    Values in ``fit_params`` that are as many as the pictures (``svc__sample_weight=...``) are repeated for the copies. What a
-    model holds back by itself without a parameter `cv` (``early_stopping``, out-of-bag estimates) holds copies on both sides.
+    Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. Internal
+    validation without a parameter `cv` (``early_stopping``, out-of-bag estimates) has copies of the same image on both sides.
 
     References
     ----------
@@ -150,16 +148,16 @@ class Augmented(ClassifierMixin, Estimator):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **fit_params: Any) -> Self:
-        """Learn from the images and their copies.
+        """Fit the model on the images and their copies.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,)
         sample_weight : array-like of shape (n_images,), optional
-            How much each image counts, and each of its copies. A Pipeline hands it to its last step.
+            Weight of each image and its copies. A Pipeline passes it to its last step.
         **fit_params
-            Handed to the model's ``fit``.
+            Passed to the model's ``fit``.
 
         Returns
         -------
@@ -169,19 +167,19 @@ class Augmented(ClassifierMixin, Estimator):
         _refuse_folds_inside(self.model)
         images, labels = check_images(X), _checked_labels(y)
         if len(images) != len(labels):
-            raise InputError(f"Augmented: {len(images)} pictures and {len(labels)} labels; each picture needs one")
+            raise InputError(f"Augmented: {len(images)} images and {len(labels)} labels; each image needs one label")
         if sample_weight is not None:
             fit_params |= {_weight_parameter(self.model): _checked_weights(sample_weight, len(images))}
         times = 1 + int(self.copies)
         repeated = {name: _repeated(value, len(images), times) for name, value in fit_params.items()}
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        pictures = with_copies(images, self._change(), int(self.copies), (self.seed_, COPIES))
-        self.model_ = clone(self.model).fit(pictures, np.repeat(labels, times), **repeated)
+        augmented = with_copies(images, self._change(), int(self.copies), (self.seed_, COPIES))
+        self.model_ = clone(self.model).fit(augmented, np.repeat(labels, times), **repeated)
         self.classes_ = getattr(self.model_, "classes_", np.unique(labels))
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class of each picture, from all its views.
+        """Predict the class of each image, from all its views.
 
         Parameters
         ----------
@@ -203,7 +201,7 @@ class Augmented(ClassifierMixin, Estimator):
 
     @_model_has("predict_proba")
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class, the mean over the views.
+        """Probabilities of the classes, averaged over the views.
 
         Parameters
         ----------
@@ -217,7 +215,7 @@ class Augmented(ClassifierMixin, Estimator):
 
     @_model_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
-        """The model's decision function, the mean over the views.
+        """The model's decision function, averaged over the views.
 
         Parameters
         ----------
@@ -251,22 +249,22 @@ class Augmented(ClassifierMixin, Estimator):
         return values.reshape(-1, 1 + int(self.views), *values.shape[1:]).mean(axis=1)
 
     def _votes(self, X: Any) -> np.ndarray:
-        """How many views of each picture were taken for each class; the picture itself decides where votes are equal."""
+        """Count the votes of the views for each class; the image itself breaks ties."""
         labels = np.asarray(self.model_.predict(self._viewed(X))).reshape(-1, 1 + int(self.views))
         votes = (labels[..., None] == self.classes_).astype(float)
         return votes.sum(axis=1) + 0.5 * votes[:, 0]
 
 
 def _refuse_folds_inside(model: Any) -> None:
-    """A search or a calibration inside would put copies of one picture on both sides of its own folds."""
+    """Refuse a search or calibration inside, because copies of one image would be on both sides of its splits."""
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     for name, value in parameters.items():
         if name.rpartition("__")[2] == "cv" and not (isinstance(value, str) and value == "prefit"):
             owner = parameters[name.removesuffix("__cv")] if "__" in name else model
             kind = type(owner).__name__
             raise InputError(
-                f"Augmented: {kind} inside splits the pictures by itself (its parameter cv), and copies of one "
-                f"picture would lie on both sides. Put it around: {kind}(Augmented(...), ...)."
+                f"Augmented: {kind} inside splits the images itself (parameter cv), so copies of one "
+                f"image would be on both sides. Use {kind}(Augmented(...), ...) instead."
             )
 
 
@@ -275,20 +273,20 @@ def _checked_labels(y: Any) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise InputError(f"Augmented: labels are one for each picture, of shape (n,); got shape {labels.shape}")
+        raise InputError(f"Augmented: labels must have shape (n,), one per image; got shape {labels.shape}")
     return labels
 
 
 def _weight_parameter(model: Any) -> str:
-    """What the model's ``fit`` calls the weights of images: a Pipeline wants the last step's name before it."""
+    """The name of the model's parameter for sample weights; a Pipeline needs the last step's name as prefix."""
     name, last = "sample_weight", model
     while isinstance(last, Pipeline):
         step, last = last.steps[-1]
         name = f"{name.removesuffix('sample_weight')}{step}__sample_weight"
     if not has_fit_parameter(last, "sample_weight"):
         raise InputError(
-            f"Augmented: {type(last).__name__} takes no sample_weight. Leave the weights out, or end with a classifier that "
-            "takes them, such as WideRidge or LinearSVC."
+            f"Augmented: {type(last).__name__} does not accept sample_weight. Omit the weights, or use a final classifier that "
+            "accepts them, such as WideRidge or LinearSVC."
         )
     return name
 
@@ -296,11 +294,11 @@ def _weight_parameter(model: Any) -> str:
 def _checked_weights(sample_weight: Any, n: int) -> np.ndarray:
     weights = np.asarray(sample_weight)
     if weights.shape != (n,):
-        raise InputError(f"Augmented: sample_weight has one number for each of the {n} images; got shape {weights.shape}")
+        raise InputError(f"Augmented: sample_weight must have one number for each of the {n} images; got shape {weights.shape}")
     return weights
 
 
 def _repeated(value: Any, n: int, times: int) -> Any:
-    """A value for each picture becomes one for each copy; anything else stays."""
+    """Repeat values with one entry per image for the copies; return others unchanged."""
     one_for_each = hasattr(value, "__len__") and not isinstance(value, (str, bytes, dict)) and len(value) == n
     return np.repeat(np.asarray(value), times, axis=0) if one_for_each else value

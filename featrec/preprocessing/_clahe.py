@@ -1,4 +1,4 @@
-"""CLAHE: contrast equalised within tiles, and limited."""
+"""CLAHE: contrast-limited adaptive histogram equalization."""
 
 from __future__ import annotations
 
@@ -17,27 +17,24 @@ __all__ = ["CLAHE"]
 
 
 class CLAHE(Preprocessor):
-    """Equalise contrast within tiles of the picture, with a limit on how much noise is raised.
+    """Equalise contrast within tiles of the image, with a limit that avoids amplifying noise.
 
-    For pictures that are dark in one part and bright in another. Each tile's histogram is cut at the limit and made as even
-    as that allows; between the tiles' centres the gray values are interpolated.
+    For images with dark and bright parts. The histogram of each tile is clipped at the limit and equalised; gray values are
+    interpolated between the centres of tiles.
 
     Parameters
     ----------
     clip_limit : float, default=2.0
-        How steep a tile's curve of gray values may become, as a multiple of the even one's slope; the larger, the more
-        contrast and the more noise.
+        Maximum slope of a tile's tone curve, relative to a uniform histogram. Larger values give more contrast and more noise.
     grid : tuple of (rows, columns), default=(8, 8)
-        How many tiles there are; no more than the picture has rows and columns.
+        Number of tiles, at most the rows and columns of the image.
 
-    Notes
-    -----
-    The type is kept. Of colour pictures the luma is equalised and its change added to the three channels, as when Y of
-    YCbCr is replaced, but without rounding the colours on the way.
+    Notes ----- The data type is kept. In colour images, the luma is equalised and its change is added to the three channels.
+    This equals replacing Y of YCbCr, but without intermediate rounding.
 
-    The curves are found on 8 bits; pictures of 16 bits and floats are changed by the difference, so detail within a step of
-    1/255 stays. OpenCV's own 16-bit form cuts a histogram of 65536 bins at one pixel or more, so in tiles of fewer than
-    65536 / `clip_limit` pixels its limit changes nothing. Use :class:`Rescale` first where a scan fills a part of its range.
+    Tone curves are computed with 8 bits. 16-bit and float images are changed by the difference, which keeps details finer than
+    1/255. OpenCV's own 16-bit version clips a histogram of 65536 bins at one pixel or more, so its limit has no effect in
+    tiles with fewer than 65536 / `clip_limit` pixels. Use :class:`Rescale` first for scans that use only part of their range.
 
     References
     ----------
@@ -62,7 +59,7 @@ class CLAHE(Preprocessor):
         super()._check_parameters()
         grid: Any = tuple(self.grid)
         if len(grid) != 2 or not all(isinstance(tiles, Integral) and int(tiles) > 0 for tiles in grid):
-            raise InputError(f"CLAHE: grid is a pair (rows, columns) of positive whole numbers; got {self.grid!r}")
+            raise InputError(f"CLAHE: grid must be a pair (rows, columns) of positive integers; got {self.grid!r}")
 
     def _change(self, image: np.ndarray) -> np.ndarray:
         luma = as_uint8(as_gray(image))

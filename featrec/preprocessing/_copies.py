@@ -1,4 +1,4 @@
-"""Changed copies of pictures, each made when it is asked for, from a seed of its own."""
+"""Changed copies of images, computed on access, each with its own seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Copies", "RandomChange", "with_copies"]
 
 @dataclass(frozen=True)
 class RandomChange:
-    """The limits within which a copy differs from its picture; see Augmented, whose parameters they are."""
+    """The limits of random changes; see the parameters of Augmented."""
 
     flip: str | None = None
     rotate: float = 0.0
@@ -29,9 +29,9 @@ class RandomChange:
     noise: float = 0.0
 
     def __call__(self, image: np.ndarray, copy: int, random: np.random.Generator) -> np.ndarray:
-        """The changed copy of this number, from 1 on.
+        """The changed copy with this number, starting at 1.
 
-        All numbers are drawn whatever the limits, so that one limit changes nothing about the others.
+        All random numbers are always drawn, so that changing one limit does not affect the others.
         """
         geometry, light = random.uniform(-1, 1, 8), random.uniform(-1, 1, 6)
         image = self._flipped(image, copy)
@@ -42,14 +42,14 @@ class RandomChange:
         return image
 
     def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
-        """In turn and not drawn, so that one copy is enough to have each picture's mirror image."""
+        """Mirror the copies in turn, not at random, so that one copy is enough to get each mirror image."""
         turn = {None: 0, "horizontal": copy % 2, "vertical": 2 * (copy % 2), "both": copy % 4}[self.flip]
         image = image[:, ::-1] if turn & 1 else image
         image = image[::-1] if turn & 2 else image
         return np.ascontiguousarray(image)
 
     def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Turned, scaled, shifted and cropped at once, so that pixels are interpolated once."""
+        """Rotate, scale, shift and crop in one step, so that pixels are interpolated only once."""
         size = np.array([image.shape[1], image.shape[0]], dtype=float)
         angle = np.deg2rad(self.rotate) * drawn[0]
         window = 1 - self.crop * np.abs(drawn[1:3])
@@ -62,7 +62,7 @@ class RandomChange:
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         shape = (image.shape[1], image.shape[0])
         moved = cv2.warpAffine(image, affine, shape, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
-        # A sum of weighted float32 ones can pass 1 by a rounding error.
+        # Rounding can make a weighted sum of float32 values exceed 1.
         return np.clip(moved, 0, 1) if moved.dtype.kind == "f" else moved
 
     def _relit(self, image: np.ndarray, drawn: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -76,14 +76,14 @@ class RandomChange:
 
 
 class Copies:
-    """Pictures and their changed copies, one after another: the source behind lazy Images.
+    """Images and their changed copies, one after another: a source of lazy Images.
 
     Parameters
     ----------
     images : Images
     change : RandomChange
     numbers : array of shape (n_items, 3)
-        Of each item the picture's position, the position that its seed has, and which copy it is; 0 is the picture itself.
+        For each item: position of the image, position for the seed, and number of the copy (0 for the image itself).
     seed : tuple of int
     """
 
@@ -99,18 +99,18 @@ class Copies:
         return image if copy == 0 else self.change(image, copy, np.random.default_rng((*self.seed, place, copy)))
 
     def name(self, position: int) -> str | None:
-        """The path of the picture that the item is a copy of."""
+        """The path of the original image."""
         return self.images.name(int(self.numbers[position, 0]))
 
     def take(self, rows: np.ndarray) -> Copies:
-        """Some of them, with no more pictures than they need and the same seeds."""
+        """A subset, with only the images that it needs and the same seeds."""
         numbers = self.numbers[rows]
-        pictures, numbers[:, 0] = np.unique(numbers[:, 0], return_inverse=True)
-        return Copies(self.images[pictures], self.change, numbers, self.seed)
+        images, numbers[:, 0] = np.unique(numbers[:, 0], return_inverse=True)
+        return Copies(self.images[images], self.change, numbers, self.seed)
 
 
 def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
-    """Each picture followed by its copies; errors name the picture's place, not the copy's.
+    """Each image followed by its copies. Errors name the position of the image, not of the copy.
 
     Parameters
     ----------
@@ -119,8 +119,8 @@ def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[i
     copies : int
     seed : tuple of int
     alike : bool, default=False
-        Whether copy k is changed in the same way for every picture, so that what is said of a picture does not depend on
-        its place in the batch. By default each picture has seeds of its own.
+        Change copy k in the same way for every image, so that the prediction for an image does not depend on its position in
+        the batch. By default, each image has its own seeds.
 
     Returns
     -------

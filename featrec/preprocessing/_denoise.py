@@ -1,4 +1,4 @@
-"""Denoise: median, bilateral filter, non-local means."""
+"""Denoise: median filter, bilateral filter, non-local means."""
 
 from __future__ import annotations
 
@@ -12,36 +12,34 @@ from featrec.preprocessing._tones import as_type
 
 __all__ = ["Denoise"]
 
-# Non-local means compares patches within a square of so many pixels to each side.
+# Non-local means compares patches up to this many pixels away, in each direction.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
-# cv2's median takes windows up to here of all types but float64, and any of uint8.
+# Largest window of cv2's median for all types except float64; larger windows work only for uint8.
 LARGEST_FAST_MEDIAN = 5
 
 
 class Denoise(Preprocessor):
-    """Take noise away and leave edges.
+    """Remove noise and keep edges.
 
     Parameters
     ----------
     method : {"median", "bilateral", "nlm"}, default="median"
-        What a pixel becomes:
+        Method:
 
-        - "median": the median of the window around it, each channel apart. Removes single wrong pixels (dust, hot pixels,
-          salt and pepper); thin lines go with them.
-        - "bilateral": a mean of its neighbours, in which those of another gray or colour weigh little.
-        - "nlm": a mean of those pixels up to 10 away whose surroundings look alike (non-local means). Keeps texture
+        - "median": the median of a window, for each channel. Removes single wrong pixels (dust, hot pixels,
+          salt and pepper), but also thin lines.
+        - "bilateral": a weighted mean of neighbours, with low weights for different gray values or colours.
+        - "nlm": a mean of pixels up to 10 away with similar surroundings (non-local means). Keeps texture
           best, and takes a hundred times as long as the bilateral filter.
     size : int, optional
-        Odd. The side of the median's window (3 by default), of the bilateral filter's (5), or of the
-        surroundings that are compared (7).
+        Side of the window; must be odd. Default: 3 for the median, 5 for the bilateral filter, and 7 (the compared
+        surroundings) for non-local means.
     strength : float, default=0.1
-        Where white is 1: how different a neighbour may be and still count, for "bilateral"; for "nlm" how different
-        surroundings may be, best a little less than the noise's standard deviation. Nothing to the median.
+        Tolerated difference (white is 1) of neighbours in "bilateral", or of surroundings in "nlm"; for "nlm", slightly less
+        than the standard deviation of the noise works best. The median ignores it.
 
-    Notes
-    -----
-    The type is kept. Gray values of the bilateral filter and non-local means are computed in float32.
+    Notes ----- The data type is kept. The bilateral filter and non-local means compute in float32.
 
     References
     ----------
@@ -72,7 +70,7 @@ class Denoise(Preprocessor):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.size is not None and self.size % 2 == 0:
-            raise InputError(f"Denoise: size is odd, so that a window has a middle; got {self.size}")
+            raise InputError(f"Denoise: size must be odd, so that the window has a centre; got {self.size}")
 
     def _change(self, image: np.ndarray) -> np.ndarray:
         size = int(SIZES[self.method] if self.size is None else self.size)
@@ -86,7 +84,7 @@ class Denoise(Preprocessor):
         return cv2.bilateralFilter(values, size, self.strength, size / 2)
 
     def _non_local(self, values: np.ndarray, size: int) -> np.ndarray:
-        from skimage.restoration import denoise_nl_means  # a tenth of a second, which no other step pays
+        from skimage.restoration import denoise_nl_means  # importing takes a tenth of a second, which other steps avoid
 
         channels = -1 if values.ndim == 3 else None
         smooth = denoise_nl_means(values, size, REACH, self.strength, channel_axis=channels)

@@ -1,4 +1,4 @@
-"""Deskew: leaning characters set upright."""
+"""Deskew: straightens slanted characters."""
 
 from __future__ import annotations
 
@@ -14,42 +14,40 @@ from featrec.lazy import Images
 
 __all__ = ["Deskew"]
 
-# Thumbnails on which "auto" decides, and the standard deviations by which it must pay.
+# Thumbnails that "auto" compares, and the standard deviations by which deskewing must improve them.
 SIDE, CLEARLY = 14, 3.0
 
 
 class Deskew(Preprocessor):
-    """Set a leaning digit or letter upright, by a shear that its moments give.
+    """Straighten a slanted digit or letter by a shear, computed from its moments.
 
-    Writers lean to different degrees, which says nothing of the digit; taken off, the classes lie closer. Each row is moved
-    sideways, in proportion to its distance from the centre of mass, until the mass no longer moves with the rows. For images
-    of one character on an even ground; things that are low and wide, as shoes are, may be sheared far.
+    Writers slant characters by different angles, which is irrelevant for the class; removing the slant makes classes more
+    compact. Each row is shifted in proportion to its distance from the centre of mass, until the mass is vertical. Use it for
+    images of one character on a uniform background. Wide flat objects, such as shoes, may be distorted strongly.
 
     Parameters
     ----------
     background : {"auto", "dark", "light"}, default="auto"
-        Whether the ground is black or white: mass is what differs from it, and it fills what comes in from outside. "auto"
-        takes it for white where the mean of the image's outermost pixels is over half of white.
+        The background. Mass is the difference from it, and it fills areas outside the image. "auto": light if the mean of the
+        border pixels is above 0.5, else dark.
     center : bool, default=False
-        Move the centre of mass to the image's centre as well, down to parts of a pixel.
+        Also move the centre of mass to the centre of the image, with subpixel accuracy.
     when : {"always", "auto"}, default="always"
-        "auto" decides in `fit`, which needs labels for it: images are set upright where thumbnails of up to 4,000 training
-        images then find their class by the most similar other one clearly more often, by three standard deviations of the
-        difference. So it is with handwriting, and not with things.
+        "auto" decides in `fit`, which then needs labels. Images are straightened if nearest neighbours among thumbnails of up
+        to 4,000 training images then find the right class clearly more often (by three standard deviations of the difference).
+        This is the case for handwriting, but not for objects.
 
     Attributes
     ----------
     applied_ : bool
-        Whether images are set upright; there with ``when="auto"`` alone, after `fit`.
+        Whether images are straightened. Only available with ``when="auto"``, after `fit`.
 
-    Notes
-    -----
-    With the central moments of the luma, the skew is μ₁₁ / μ₀₂, and the value at x, y is the one that lay at
-    x + skew · (y - ȳ), y, interpolated along the row. Size and type are kept; whole numbers are rounded. An
-    image of one value comes back as it is, and one whose mass lies in a single row is not sheared.
+    Notes ----- The skew is μ₁₁ / μ₀₂, with the central moments of the luma. The value at (x, y) is the old value at (x + skew
+    · (y - ȳ), y), interpolated along the row. Size and data type are kept; integers are rounded. Constant images are returned
+    unchanged, and an image with its mass in a single row is not sheared.
 
-    Departures from OpenCV's digits sample: the rows turn about the centre of mass and not the image's, and interpolation is
-    exact and the same on every machine.
+    Differences from OpenCV's digits sample: the shear is relative to the centre of mass, not the image centre, and the
+    interpolation is exact and the same on every machine.
 
     References
     ----------
@@ -77,13 +75,13 @@ class Deskew(Preprocessor):
         self.when = when
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; with ``when="auto"`` decide whether images are set upright.
+        """Check the parameters and the type of input; ``when="auto"`` decides whether to straighten images.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Labels, from which ``when="auto"`` learns; without them images stay as they are.
+            Labels for ``when="auto"``; without labels, images stay unchanged.
 
         Returns
         -------
@@ -95,7 +93,7 @@ class Deskew(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it is done when an image is asked for.
+        """Add this step to the images; it runs when an image is accessed.
 
         Parameters
         ----------
@@ -106,7 +104,9 @@ class Deskew(Preprocessor):
         Images
         """
         if self.when == "auto":
-            check_is_fitted(self, "applied_", msg='%(name)s(when="auto") learns in fit whether to set images upright; fit it.')
+            check_is_fitted(
+                self, "applied_", msg='%(name)s(when="auto") decides in fit whether to straighten images; call fit first.'
+            )
             if not self.applied_:
                 self._check_parameters()
                 return check_images(X)

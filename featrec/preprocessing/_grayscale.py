@@ -1,4 +1,4 @@
-"""Grayscale: colour pictures as their luma."""
+"""Grayscale: convert colour images to luma."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["Grayscale"]
 
 
 class Grayscale(Preprocessor):
-    """Replace colour pictures by their luma, 0.299 R + 0.587 G + 0.114 B; gray ones stay as they are.
+    """Convert colour images to luma (0.299 R + 0.587 G + 0.114 B); gray images stay unchanged.
 
-    The type is kept. Extractors that work on gray do this by themselves; the step is for pictures that go to something
-    else, and for making a colour extractor blind to colour.
+    The data type is kept. Extractors of gray images convert by themselves; use this step before other estimators, or to remove
+    colour before a colour extractor.
 
     Examples
     --------

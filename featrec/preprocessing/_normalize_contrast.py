@@ -1,4 +1,4 @@
-"""NormalizeContrast: every picture, or every place in it, to one mean and one spread."""
+"""NormalizeContrast: the same mean and standard deviation for every image, or for every local window."""
 
 from __future__ import annotations
 
@@ -13,28 +13,25 @@ __all__ = ["NormalizeContrast"]
 
 
 class NormalizeContrast(Preprocessor):
-    """Bring every picture, or every place in it, to one mean and one spread of gray values.
+    """Normalise the mean and the standard deviation of gray values, for the whole image or for local windows.
 
-    The values are shifted and stretched so that their mean is 0.5 and their standard deviation `spread`, and cut off at black
-    and white. Without a `window` this takes away differences of exposure between pictures, which
-    thresholds on gray values see (SIFT's and AKAZE's contrast threshold, ORB's corners, raw pixels). With one
-    it also takes away shadows within a picture.
+    Values are shifted and scaled to a mean of 0.5 and the standard deviation `spread`, and clipped to [0, 1]. Without a
+    `window`, this removes differences in exposure between images. They matter for thresholds on gray values (the contrast
+    thresholds of SIFT and AKAZE, ORB's corners) and for raw pixels. With a `window`, it also removes shadows within an image.
 
     Parameters
     ----------
     spread : float, default=0.2
-        The standard deviation asked for, where white is 1.
+        Target standard deviation (white is 1).
     window : float, optional
-        For local normalisation: the standard deviation, as a share of the picture's shorter side, of the Gaussian under
-        which mean and spread are taken around each pixel; 0.1 suits an object that fills the picture. By default
-        mean and spread are those of the whole picture.
+        For local normalisation: standard deviation of the Gaussian window around each pixel, as a share of the shorter side of
+        the image. 0.1 suits an object that fills the image. Default: statistics of the whole image.
     floor : float, default=0.02
-        A spread below it is taken for noise and not stretched further. A flat picture, or a flat place, becomes gray.
+        Smallest standard deviation that is scaled up; below it, variation is treated as noise. Flat images and regions become
+        gray.
 
-    Notes
-    -----
-    The type is kept. Mean and spread are the luma's, and one stretch serves all channels, so that colours keep their hue.
-    HOG and the SIFT descriptor itself normalise contrast within a block already; before them a window changes little.
+    Notes ----- The data type is kept. Statistics are computed on the luma and applied to all channels, so that hues are kept.
+    HOG and SIFT descriptors already normalise contrast in blocks, so a window has little effect on them.
 
     References
     ----------
@@ -71,12 +68,12 @@ class NormalizeContrast(Preprocessor):
         return as_type(0.5 + (values - mean) * slope, image.dtype)
 
     def _statistics(self, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers for the whole picture, or arrays with a number for each pixel."""
+        """Mean and standard deviation: numbers for the whole image, or arrays with one number per pixel."""
         if self.window is None:
             return luma.mean(), luma.std()
         sigma = self.window * min(luma.shape)
         mean = _blurred(luma, sigma)
-        # Each pixel's distance is taken from the mean around itself, which a difference of squares would lose to rounding.
+        # Differences are taken from each pixel's own local mean; a difference of squares would lose precision.
         return mean, np.sqrt(_blurred((luma - mean) ** 2, sigma))
 
 

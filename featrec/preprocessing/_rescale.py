@@ -1,4 +1,4 @@
-"""Rescale: pictures that use a part of their type's range, spread over all of it."""
+"""Rescale: stretch images that use only part of their value range."""
 
 from __future__ import annotations
 
@@ -16,29 +16,26 @@ __all__ = ["Rescale"]
 
 
 class Rescale(Preprocessor):
-    """Spread pictures that use a part of their range over all of it.
+    """Stretch images that use only part of their value range to the full range.
 
-    A sensor of 12 bits writes 0 to 4095 into files of 16 bits, whose white is 65535; read as they stand, such scans are
-    nearly black. Where it is known what white is, `max_value` or `bits` says so, and pictures stay comparable with one another.
-    Where it is not, each picture is stretched between two of its own percentiles.
+    A 12-bit sensor writes values from 0 to 4095 into 16-bit files, in which white is 65535, so such scans look nearly black.
+    If the value of white is known, set `max_value` or `bits`; images then stay comparable. Otherwise, each image is stretched
+    between two of its own percentiles.
 
     Parameters
     ----------
     max_value : int, optional
-        The value of white, such as 4095. It holds for whole-number pictures whose type can hold it: in a folder that mixes
-        12-bit scans with 8-bit pictures the latter stay as they are, and floats do, too. A larger value in a picture is
-        an error, since white was then something else.
+        The value of white, such as 4095. It applies to integer types that can represent it: if a folder mixes 12-bit scans and
+        8-bit images, the 8-bit images stay unchanged, and so do floats. A larger value in an image is an error.
     bits : int, optional
-        The same as ``max_value=2**bits - 1``. Give one of the two, or none.
+        Same as ``max_value=2**bits - 1``. Set at most one of the two.
     percentiles : tuple of (low, high), default=(0, 100)
-        Used where white is not declared: the value that `low` percent of a picture's numbers do not pass becomes black,
-        that of `high` percent white, and what lies outside is cut off. (0.5, 99.5) ignores dust and hot pixels. All
-        channels share one stretch, so that colours keep their hue. A flat picture stays as it is.
+        Percentiles of the image that become black and white if the value of white is not set; values outside are clipped.
+        (0.5, 99.5) ignores dust and hot pixels. All channels are stretched alike, so that hues are kept. A flat image stays
+        unchanged.
 
-    Notes
-    -----
-    The type is kept. ``Rescale()`` without a declared white makes a dim picture as bright as any other, and a
-    blank one with noise into noise; declare white where you know it.
+    Notes ----- The data type is kept. Without a value of white, ``Rescale()`` makes dim images as bright as others and
+    amplifies the noise of blank images. Set the value of white if you know it.
 
     Examples
     --------
@@ -68,11 +65,11 @@ class Rescale(Preprocessor):
         super()._check_parameters()
         if self.max_value is not None and self.bits is not None:
             raise InputError(
-                f"Rescale: max_value={self.max_value} and bits={self.bits} both say what white is; give one of them"
+                f"Rescale: max_value={self.max_value} and bits={self.bits} both define white; set only one of them"
             )
         ends: Any = tuple(self.percentiles)
         if len(ends) != 2 or not all(isinstance(end, Real) for end in ends) or not 0 <= ends[0] < ends[1] <= 100:
-            raise InputError(f"Rescale: percentiles is (low, high) with 0 <= low < high <= 100; got {self.percentiles!r}")
+            raise InputError(f"Rescale: percentiles must be (low, high) with 0 <= low < high <= 100; got {self.percentiles!r}")
 
     def _change(self, image: np.ndarray) -> np.ndarray:
         white = 2**self.bits - 1 if self.bits is not None else self.max_value
@@ -87,15 +84,15 @@ def _declared(image: np.ndarray, white: int) -> np.ndarray:
         return image
     if image.max() > white:
         raise UnsupportedImageError(
-            f"Rescale: white was said to be {white}; found {image.max()} in a picture of {image.dtype}. "
-            f"Give the largest value that is possible: bits={int(image.max()).bit_length()} holds this one."
+            f"Rescale: white is set to {white}, but an image of {image.dtype} contains {image.max()}. "
+            f"Set the largest possible value; bits={int(image.max()).bit_length()} includes this one."
         )
     top = np.iinfo(image.dtype).max
     return with_tones(image, lambda values: values * (top / white))
 
 
 def _ends(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """What becomes black and white, in [0, 1]; the extremes where so many pixels are alike that the percentiles coincide."""
+    """The values that become black and white, in [0, 1]; minimum and maximum if the percentiles coincide."""
     top = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
     black, white = np.percentile(image, (low, high))
     if black == white:

@@ -1,4 +1,4 @@
-"""Resize: images of any size to one size, or into one box."""
+"""Resize: resize images to one size, or to fit into a box."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from featrec.lazy import Images
 
 __all__ = ["Resize"]
 
-# What "auto" does: so many training images are measured.
+# Number of training images that "auto" measures.
 MEASURED = 1000
-# No side that it finds is shorter than this, unless `bounds` begin below.
+# Shortest side that "auto" chooses, unless `bounds` start lower.
 SHORTEST = 16
 
 
 class Resize(Preprocessor):
-    """Bring images to one size, or into one box.
+    """Resize images to one size, or to fit into a box.
 
-    An axis that shrinks is averaged over areas, so that fine texture does not alias; an axis that grows is interpolated
-    linearly. Type and channels are kept. An image that has the size already is returned itself, not a copy.
+    Axes that shrink are averaged over areas, which avoids aliasing; axes that grow are interpolated linearly. Data type and
+    channels are kept. An image that already has the size is returned without a copy.
 
     Parameters
     ----------
     size : int, tuple of (height, width), or "auto"
-        An int n means the square (n, n). "auto" is decided in `fit`: the median height and the median width of the training
-        images (of at most 1,000, evenly spaced), scaled together until their geometric mean lies within `bounds`, then
-        rounded to multiples of `multiple`, 16 at least or where `bounds` begin if that is less.
+        Target size; an int n means (n, n). "auto" is decided in `fit`: the median height and width of at most 1,000 training
+        images, scaled so that their geometric mean is within `bounds`, then rounded to multiples of `multiple`. No side is
+        shorter than 16, or than the lower bound if that is less.
     mode : {"stretch", "fit", "crop", "pad"}, default="stretch"
-        What happens to an image of another shape than `size`:
+        How images with other proportions than `size` are handled:
 
-        - "stretch": it is distorted to `size`.
-        - "fit": it keeps its shape and becomes as large as fits into `size`; one side has the length asked for and the
-          other may be shorter, so images of different shapes keep different sizes.
-        - "crop": it keeps its shape and fills `size`; what stands over is cut off on both sides alike.
-        - "pad": as "fit", then centred in `size`, and the rest is filled with `fill`.
+        - "stretch": distort the image to `size`.
+        - "fit": keep the proportions and use the largest size that fits into `size`; one side has that length, the
+          other may be shorter, so images of different proportions have different sizes.
+        - "crop": keep the proportions, fill `size`, and cut off the excess equally on both sides.
+        - "pad": like "fit", then centre the image in `size` and fill the rest with `fill`.
     fill : "edge" or float, default="edge"
-        For "pad": "edge" repeats the outermost pixels, which adds no contours that a detector could take for the
-        image's; a number is a gray value from 0 (black) to 1 (white).
+        For "pad": "edge" repeats the border pixels, which adds no false contours; a number is a gray value from 0 (black) to 1
+        (white).
     bounds : tuple of (least, most), default=(28, 64)
-        For "auto": pixels between which the geometric mean of height and width lies.
+        For "auto": limits in pixels of the geometric mean of height and width.
     multiple : int, default=4
-        For "auto": what height and width are multiples of; 4 suits HOG's automatic cells. With 1, images of one size within
-        `bounds` are returned as they are.
+        For "auto": height and width are multiples of this; 4 suits HOG's automatic cells. With 1, images of one size within
+        `bounds` are returned unchanged.
 
     Attributes
     ----------
     size_ : tuple of (height, width)
-        The size used; there with ``size="auto"`` alone, after `fit`.
+        The size used. Only available with ``size="auto"``, after `fit`.
 
     Examples
     --------
@@ -95,13 +95,13 @@ class Resize(Preprocessor):
         self.multiple = multiple
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; with ``size="auto"`` measure some of the images.
+        """Check the parameters and the type of input; ``size="auto"`` measures some of the images.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each image is checked.
+            Labels are not used; only their number is checked.
 
         Returns
         -------
@@ -124,7 +124,7 @@ class Resize(Preprocessor):
         return isinstance(self.size, str)
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it is done when an image is asked for. An array of this size is taken as it is.
+        """Add this step to the images; it runs when an image is accessed. An array of this size is returned unchanged.
 
         Parameters
         ----------
@@ -136,9 +136,9 @@ class Resize(Preprocessor):
         """
         self._check_parameters()
         if self._is_automatic():
-            check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; fit it, or give a size.')
+            check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; call fit first, or set a size.')
         images = check_images(X)
-        # Without a step the images of an array stay one array, which HOG and PatchCodes describe at once.
+        # Without this step, images of an array stay one array, which HOG and PatchCodes describe at once.
         first = stacked(images[:1]) if len(images) else None
         return images if first is not None and first.shape[1:3] == self._box() else super().transform(images)
 
@@ -146,7 +146,7 @@ class Resize(Preprocessor):
         super()._check_parameters()
         whole = all(isinstance(bound, Integral) and not isinstance(bound, bool) for bound in self.bounds)
         if len(self.bounds) != 2 or not whole or not 1 <= self.bounds[0] <= self.bounds[1]:
-            raise InputError(f"Resize: bounds are two whole numbers of pixels, 1 <= least <= most; got {self.bounds!r}")
+            raise InputError(f"Resize: bounds must be two integers with 1 <= least <= most; got {self.bounds!r}")
         if not self._is_automatic():
             self._box()
 
@@ -154,7 +154,7 @@ class Resize(Preprocessor):
         size: Any = self.size_ if self._is_automatic() else self.size
         sides = (size, size) if isinstance(size, Integral) else tuple(size)
         if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
-            raise InputError(f"Resize: size is a positive whole number or a pair (height, width) of them; got {self.size!r}")
+            raise InputError(f"Resize: size must be a positive integer or a pair (height, width) of them; got {self.size!r}")
         return int(sides[0]), int(sides[1])
 
     def _change(self, image: np.ndarray) -> np.ndarray:
@@ -168,7 +168,7 @@ class Resize(Preprocessor):
 
 
 def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """The size that "auto" stands for; images that cannot be read are passed over."""
+    """The size that "auto" chooses; unreadable images are skipped."""
     shapes: list[tuple[int, ...]] = []
     first: ImageError | None = None
     for position in np.unique(np.linspace(0, len(images) - 1, MEASURED).round().astype(int)) if len(images) else ():
@@ -177,8 +177,8 @@ def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple
         except ImageError as error:
             first = first or error
     if not shapes:
-        why = f"; the first: {first}" if first else ""
-        raise InputError(f'Resize(size="auto").fit needs one image at least that can be read; got none of {len(images)}{why}')
+        why = f"; the first error: {first}" if first else ""
+        raise InputError(f'Resize(size="auto").fit needs at least one readable image; got none of {len(images)}{why}')
     height, width = np.median(shapes, axis=0)
     side = float(np.sqrt(height * width))
     scale = min(max(side, bounds[0]), bounds[1]) / side
@@ -188,7 +188,7 @@ def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple
 
 
 def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tuple[int, int]:
-    """The size of the same shape that fits into the box, or that fills it; one side is the box's."""
+    """The size with the same proportions that fits into the box, or that fills it; one side equals the box."""
     height, width = found
     by_height = (box[0], max(1, (2 * width * box[0] + height) // (2 * height)))
     by_width = (max(1, (2 * height * box[1] + width) // (2 * width)), box[1])
@@ -196,7 +196,7 @@ def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tupl
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Areas along the axes that shrink first, then lines along those that grow."""
+    """Average areas along axes that shrink, then interpolate lines along axes that grow."""
     if image.shape[:2] == size:
         return image
     smaller = (min(image.shape[0], size[0]), min(image.shape[1], size[1]))
@@ -204,7 +204,7 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     for shape, interpolation in ((smaller, cv2.INTER_AREA), (size, cv2.INTER_LINEAR)):
         if image.shape[:2] != shape:
             image = cv2.resize(image, shape[::-1], interpolation=interpolation)
-    # A sum of weighted float32 ones can pass 1 by a rounding error.
+    # Rounding can make a weighted sum of float32 values exceed 1.
     return np.clip(image, 0, 1, out=image) if dtype.kind == "f" else image
 
 

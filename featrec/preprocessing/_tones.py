@@ -1,4 +1,4 @@
-"""Gray values changed one by one, and numbers brought back to a picture's own type."""
+"""Tone curves, and conversion of results to the data type of an image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ __all__ = ["as_type", "with_tones"]
 
 
 def with_tones(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """The picture with `curve` applied to its values, which it sees in [0, 1]; the type is kept.
+    """Apply `curve` to the values of an image as floats in [0, 1], keeping the data type.
 
-    Whole numbers go through a table of all their values: a power is then taken 256 times and not once for each pixel.
+    Integers use a lookup table of all possible values, so a power is computed 256 times instead of once per pixel.
     """
     if image.dtype.kind == "f":
         return as_type(curve(image), image.dtype)
@@ -22,7 +22,7 @@ def with_tones(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Numbers around [0, 1] as a picture of the type: cut off at black and white, and rounded where it is whole."""
+    """Convert numbers to an image of the given type: clipped to [0, 1], and rounded for integer types."""
     values = np.clip(values, 0, 1)
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)

@@ -1,4 +1,4 @@
-"""Unflatten: rows of numbers, as scikit-learn keeps small pictures, back to pictures."""
+"""Unflatten: convert rows of numbers, as used by scikit-learn for small images, to images."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ __all__ = ["Unflatten"]
 
 
 class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
-    """Turn flattened pictures, one in each row of a 2-D array or table, back into pictures.
+    """Convert flattened images, one per row of a 2-D array or table, to images.
 
-    A pipeline that starts with it takes what ``fetch_openml`` or ``load_digits`` give. What the numbers mean is settled
-    as everywhere else: uint8 is value/255, uint16 value/65535, floats lie in [0, 1]; other whole numbers are taken for
-    uint8 where they lie in 0 to 255. Everything else is refused unless `max_value` says what white is.
+    A pipeline that starts with this step accepts the output of ``fetch_openml`` or ``load_digits``. White is 255 in uint8,
+    65535 in uint16, and 1 in floats, as everywhere. Other integers are treated as uint8 if they are in 0 to 255. All other
+    values need `max_value`.
 
     Parameters
     ----------
     shape : tuple of (height, width), (height, width, 3) or (3, height, width)
-        The shape of each picture; one of height and width may be -1, for what the length of a row leaves. With 3 in front,
-        and not at the end, a row stores all of red, then green, then blue, as those of CIFAR-10 do; the pictures have their
-        colours last.
+        The shape of each image. Either height or width may be -1, to be inferred from the length of a row. (3, height, width)
+        means that rows store all of red, then green, then blue, as in CIFAR-10; the resulting images have their channels last.
     max_value : float, optional
-        The value of white: 255 for bytes kept as floats, as ``fetch_openml`` gives them, 16 for scikit-learn's digits. The
-        pictures then are float32, the values divided by it; but rows of nothing but whole numbers with 255 for white are
-        bytes, and become the same uint8 pictures that the bytes themselves would.
+        The value of white, such as 255 for bytes stored as floats (``fetch_openml``) or 16 for scikit-learn's digits. The
+        images are then float32, divided by this value. Exception: with 255, rows that contain only whole numbers become uint8
+        images.
 
     Attributes
     ----------
@@ -61,13 +60,13 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         self.max_value = max_value
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the rows; nothing is learned but their length.
+        """Check the parameters and the rows; only the length of a row is learned.
 
         Parameters
         ----------
         X : array or table of shape (n_images, height * width) or (n_images, 3 * height * width)
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each picture is checked.
+            Nothing is learned from labels; that there is one for each image is checked.
 
         Returns
         -------
@@ -77,7 +76,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         return self
 
     def transform(self, X: Any) -> Images:
-        """See the rows as pictures; the index of a pandas table is kept.
+        """Convert the rows to images; the index of a pandas table is kept.
 
         Parameters
         ----------
@@ -91,7 +90,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
     def _rows(self, X: Any, *, reset: bool) -> Rows:
         self._check_parameters()
-        _refuse_pictures(X)
+        _refuse_images(X)
         checks = {"dtype": "numeric", "ensure_all_finite": False, "ensure_min_samples": int(reset)}
         if reset or hasattr(self, "n_features_in_"):
             rows = validate_data(self, X, reset=reset, **checks)
@@ -113,8 +112,9 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         coloured = len(shape) == 3 and 3 in (shape[0], shape[2])
         if not whole or not (coloured or len(shape) == 2) or shape.count(-1) > 1:
             raise InputError(
-                "Unflatten: shape is (height, width), (height, width, 3) or, with one colour after the other, (3, height, "
-                f"width), one of height and width may be -1; got {self.shape!r}"
+                "Unflatten: shape must be (height, width), (height, width, 3) or, with one channel after the other, "
+                "(3, height, "
+                f"width); either height or width may be -1; got {self.shape!r}"
             )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -131,7 +131,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
 
 
 class Rows:
-    """Pictures kept as rows of one array; a row becomes a picture when it is asked for."""
+    """Images stored as rows of one array; a row is converted when it is accessed."""
 
     def __init__(self, values: np.ndarray, shape: tuple[int, ...], max_value: float | None, colours_first: bool):
         self.values, self.shape_of_one, self.max_value, self.colours_first = values, shape, max_value, colours_first
@@ -144,34 +144,34 @@ class Rows:
         if self.colours_first:
             image = image.transpose(1, 2, 0)
         if self.max_value is not None:
-            # In float64, where a value of at most max_value cannot come out above 1.
+            # In float64, because there values up to max_value cannot exceed 1.
             image = (image / np.float64(self.max_value)).astype(np.float32)
         return read_image(image)
 
     def take(self, rows: np.ndarray) -> Rows:
-        """Some of them."""
+        """A subset."""
         return Rows(self.values[rows], self.shape_of_one, self.max_value, self.colours_first)
 
 
-def _refuse_pictures(X: Any) -> None:
+def _refuse_images(X: Any) -> None:
     if isinstance(X, Images) or getattr(X, "holds_images", False) or (isinstance(X, np.ndarray) and X.ndim in (3, 4)):
         raise InputError(
-            f"Unflatten takes rows, an array of shape (n_images, n_values); got {type(X).__name__} of shape {X.shape}, "
-            "which are pictures already. Leave this step out."
+            f"Unflatten expects rows, an array of shape (n_images, n_values); got {type(X).__name__} of shape {X.shape}, "
+            "which are already images. Omit this step."
         )
     if isinstance(X, dict) and "data" in X:
-        raise InputError("Unflatten takes rows, an array or a table; got the whole data set. Give its rows: dataset.data.")
+        raise InputError("Unflatten expects rows, an array or a table; got a whole dataset. Use its rows: dataset.data.")
 
 
 def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
-    """The shape without -1, if the rows have as many values as it asks for."""
+    """The shape without -1, if it matches the length of the rows."""
     known = int(np.prod([side for side in shape if side != -1]))
     fits = found % known == 0 if -1 in shape else found == known
     if not fits:
         needed = f"a multiple of {known}" if -1 in shape else str(known)
         raise InputError(
-            f"Unflatten: pictures of shape {shape} have {needed} values; the rows have {found}. "
-            f"{_guess(found)}A column that is no pixel, such as the label, must be dropped before."
+            f"Unflatten: images of shape {shape} have {needed} values, but the rows have {found}. "
+            f"{_guess(found)}Drop columns that are not pixels, such as the label."
         )
     return tuple(found // known if side == -1 else side for side in shape)
 
@@ -179,15 +179,15 @@ def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
 def _guess(found: int) -> str:
     gray, coloured = math.isqrt(found), math.isqrt(found // 3)
     if gray**2 == found:
-        return f"They would be square with shape={(gray, gray)}. "
+        return f"For square images, use shape={(gray, gray)}. "
     if 3 * coloured**2 == found:
         last, first = (coloured, coloured, 3), (3, coloured, coloured)
-        return f"They would be square with shape={last}, or {first} where a row has all of red first, as CIFAR-10's have. "
+        return f"For square images, use shape={last}, or {first} if rows store all of red first, as in CIFAR-10. "
     return ""
 
 
 def _checked(rows: np.ndarray, max_value: float | None) -> np.ndarray:
-    """The rows, if their values have a meaning; whole numbers from 0 to 255 as uint8."""
+    """The rows, if their values are valid; whole numbers from 0 to 255 as uint8."""
     if rows.size == 0 or (rows.dtype in (bool, np.uint8, np.uint16) and max_value is None):
         return rows
     if rows.dtype.kind == "f" and not np.isfinite(rows.sum(dtype=np.float64)):
@@ -204,21 +204,21 @@ def _refuse_missing(rows: np.ndarray) -> None:
     missing = ~np.isfinite(rows).all(axis=1)
     if missing.any():
         raise InputError(
-            f"Unflatten: row {int(missing.argmax())} holds NaN or infinity ({int(missing.sum())} of {len(rows)} rows do); "
-            "a pixel has a value. Drop those rows or fill them first."
+            f"Unflatten: row {int(missing.argmax())} contains NaN or infinity ({int(missing.sum())} of {len(rows)} rows do); "
+            "pixels need a value. Drop these rows or fill them first."
         )
 
 
 def _refuse_range(rows: np.ndarray, low: Any, high: Any, max_value: float | None) -> None:
     row = int(np.argmax((rows == (low if low < 0 else high)).any(axis=1)))
     if low < 0:
-        rule = "Negative values in data, where pixels are 0 or more"
-        way_out = "Rows that were standardised are no pictures any more; give them unscaled."
+        rule = "Negative values in data, but pixels are at least 0"
+        way_out = "Do not standardise rows before this step."
     elif max_value is not None:
-        rule, way_out = f"max_value={max_value:g} was said to be white", "Give the largest value that is possible."
+        rule, way_out = f"max_value={max_value:g} is set as white", "Set the largest possible value."
     else:
-        rule = "whole numbers lie in 0 to 255" if rows.dtype.kind in "iu" else "floats lie in [0, 1]"
-        way_out = "Unflatten(shape, max_value=...) says what white is: 255 for bytes, 16 for scikit-learn's digits."
+        rule = "integers must be in 0 to 255" if rows.dtype.kind in "iu" else "floats must be in [0, 1]"
+        way_out = "Set the value of white with Unflatten(shape, max_value=...): 255 for bytes, 16 for scikit-learn's digits."
     raise InputError(
-        f"Unflatten: {rule}; row {row} of {rows.dtype} holds values from {low} to {high} among all rows. {way_out}"
+        f"Unflatten: {rule}; row {row} of {rows.dtype} is outside; values of all rows are from {low} to {high}. {way_out}"
     )

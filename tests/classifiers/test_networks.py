@@ -247,7 +247,7 @@ def test_labels_are_checked():
     X, y = pictures(4)
     with pytest.raises(InputError, match="there is only one, 'cat'"):
         lenet().fit(X, ["cat"] * 4)
-    with pytest.raises(InputError, match="4 pictures and 3 labels"):
+    with pytest.raises(InputError, match="4 images and 3 labels"):
         lenet().fit(X, y[:3])
     with pytest.raises(ValueError, match="Unknown label type"):
         lenet().fit(X, [0.1, 0.2, 0.3, 0.4])
@@ -256,7 +256,7 @@ def test_labels_are_checked():
 @needs_torch
 def test_labels_of_another_number_are_refused_before_a_picture_is_read():
     missing = Resize((16, 16)).transform(["nowhere.png"] * 3)
-    with pytest.raises(InputError, match="3 pictures and 2 labels"):
+    with pytest.raises(InputError, match="3 images and 2 labels"):
         lenet().fit(missing, ["cat", "dog"])
 
 

@@ -170,7 +170,7 @@ def test_a_recipe_is_run_on_the_data_sets_that_it_names():
     assert found == [("textures", "tiny_knn"), ("shapes", "color_forest"), ("shapes", "tiny_knn")]
     assert all("datasets" not in cell for cell in cells)
     for wrong, told in (
-        (["faces"], r"asks for the data set 'faces'.*\[\[dataset\]\] has textures, shapes"),
+        (["faces"], r"asks for the dataset 'faces'.*\[\[dataset\]\] has textures, shapes"),
         ("shapes", "is a list of names"),
         ([], "is a list of names"),
     ):
@@ -201,14 +201,14 @@ def test_a_recipe_that_draws_nothing_needs_only_some_of_the_seeds():
             r"the top level has no key 'jobs' \(did you mean 'n_jobs'\?\); it takes dataset, n_jobs, recipe",
         ),
         (f"n_jobs = 0\n{DATASET}{RECIPE}", "asks for no threads"),
-        (f"{DATASET}sed = 3\n{RECIPE}", r"the data set 'textures' has no key 'sed' \(did you mean 'seeds'\?\)"),
+        (f"{DATASET}sed = 3\n{RECIPE}", r"the dataset 'textures' has no key 'sed' \(did you mean 'seeds'\?\)"),
         (f"{DATASET}seeds = [1, 1]\n{RECIPE}", "a list of different integers"),
-        (f"{DATASET}seeds = 0\n{RECIPE}", "seeds of the data set 'textures'"),
-        (f'{DATASET}split = "mine"\n{RECIPE}', "split of the data set 'textures' is"),
+        (f"{DATASET}seeds = 0\n{RECIPE}", "seeds of the dataset 'textures'"),
+        (f'{DATASET}split = "mine"\n{RECIPE}', "split of the dataset 'textures' is"),
         (f'{DATASET}split = "random"\n{RECIPE}', "needs n_train"),
-        (f"{DATASET}n_train = true\n{RECIPE}", "n_train of the data set 'textures' is an integer from 1 up; got True"),
-        (f"{DATASET}validation = 2\n{RECIPE}", "validation of the data set 'textures' is true"),
-        (f'[[dataset]]\nname = "texture"\n{RECIPE}', r"there is no data set 'texture' \(did you mean 'textures'\?\)"),
+        (f"{DATASET}n_train = true\n{RECIPE}", "n_train of the dataset 'textures' is an integer from 1 up; got True"),
+        (f"{DATASET}validation = 2\n{RECIPE}", "validation of the dataset 'textures' is true"),
+        (f'[[dataset]]\nname = "texture"\n{RECIPE}', r"there is no dataset 'texture' \(did you mean 'textures'\?\)"),
         (f"[[dataset]]\n{RECIPE}", r"each \[\[dataset\]\] needs a name"),
         (f'{DATASET}[[recipe]]\nname = "tiny_kmm"\n', "there is no recipe 'tiny_kmm'"),
         (f"{DATASET}{RECIPE}[recipe.optoins]\n", r"the recipe 'tiny_knn' has no key 'optoins' \(did you mean 'options'\?\)"),
@@ -244,7 +244,7 @@ def test_what_only_the_data_set_knows_is_refused_before_anything_runs(config, he
     assert here == []
 
 
-def test_a_validation_never_asks_about_a_test_picture():
+def test_a_validation_never_asks_about_a_test_image():
     pool = Pool(load_dataset("textures", n_train=10, n_test=5))
     for seed in range(3):
         train, held_out = parts(pool, SPLIT | {"validation": 0.3, "seed": seed})
@@ -253,19 +253,17 @@ def test_a_validation_never_asks_about_a_test_picture():
         assert not set(train) & set(held_out)
 
 
-def test_copies_of_a_picture_stay_on_one_side():
+def test_copies_of_an_image_stay_on_one_side():
     random = np.random.default_rng(0)
     different = random.integers(0, 256, (30, 4, 4), dtype=np.uint8)
-    pictures = np.concatenate([different, different[:15]])
-    labels = np.resize(["a", "b", "c"], len(pictures))
-    pool = Pool(
-        Dataset("copies", LabeledImages(pictures[:20], labels[:20]), LabeledImages(pictures[20:], labels[20:]), "", "", "")
-    )
+    images = np.concatenate([different, different[:15]])
+    labels = np.resize(["a", "b", "c"], len(images))
+    pool = Pool(Dataset("copies", LabeledImages(images[:20], labels[:20]), LabeledImages(images[20:], labels[20:]), "", "", ""))
     splits = [parts(pool, SPLIT | {"kind": "random", "n_train": 8, "seed": seed}) for seed in range(20)]
     for train, test in splits:
         assert set(Counter(pool.labels[train].tolist()).values()) <= {7, 8}
         assert sorted([*train, *test]) == list(range(45))
-        assert not {pictures[row].tobytes() for row in train} & {pictures[row].tobytes() for row in test}
+        assert not {images[row].tobytes() for row in train} & {images[row].tobytes() for row in test}
     assert len({train.tobytes() for train, _ in splits}) == 20
     again = parts(pool, SPLIT | {"kind": "random", "n_train": 8, "seed": 7})
     assert np.array_equal(again[0], splits[7][0])
@@ -276,7 +274,7 @@ def test_sizes_and_what_is_left():
     train, test = parts(pool, SPLIT | {"n_train": 2, "n_test": 3, "seed": 0})
     assert (len(train), len(test)) == (16, 24)
     assert train.max() < 48 <= test.min()
-    with pytest.raises(InputError, match="n_train = 11 leaves nothing to judge on: the class 'brick' has 11 pictures"):
+    with pytest.raises(InputError, match="n_train = 11 leaves nothing to judge on: the class 'brick' has 11 images"):
         parts(pool, SPLIT | {"kind": "random", "n_train": 11, "seed": 0})
 
 
@@ -337,7 +335,7 @@ def made_up(title, predicted, seed=0, kind="standard"):
     }  # fmt: skip
 
 
-def test_rows_are_compared_picture_by_picture():
+def test_rows_are_compared_image_by_image():
     below, above = [0] * 50 + [1] * 20 + [0] * 30, [0] * 50 + [1] * 50
     ((first, second),) = _bench_table.summary([made_up("x", below), made_up("y", above)]).values()
     assert first == ["x", "70.0 (60.0 to 80.0)", "–", "1,234", "12.3", "100", "–"]

@@ -55,7 +55,7 @@ def test_a_manifest_with_missing_files(tmp_path, capsys):
     path = SOURCES["manifest"](tmp_path, files({}))
     (tmp_path / "below/dog/08.png").unlink()
     assert main(["check", str(path)]) == 1
-    assert capsys.readouterr().out.startswith(f"{tmp_path / 'below/dog/08.png'}\tthere is no such file")
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'below/dog/08.png'}\tno such file")
 
 
 def test_files_and_paths_that_come_in(tmp_path, capsys, monkeypatch):

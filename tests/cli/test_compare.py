@@ -214,7 +214,7 @@ def test_a_damaged_image_may_be_named_in_any_way(tmp_path, capsys, monkeypatch, 
     file = write_rows(tmp_path / "mine.csv", [(named(path), label) for path, label in labels.items()])
     assert run("compare", "p", "--recipes", "tiny_knn", "--predictions", file) == 1
     told = capsys.readouterr()
-    assert re.search(r"error: '?p/test/a/14\.png'?: no picture format", told.err)
+    assert re.search(r"error: '?p/test/a/14\.png'?: unsupported image format", told.err)
     assert re.search(r"warning: the predictions 'mine' name '.*14\.png', which cannot be read; left out", told.err)
 
 

@@ -1,4 +1,4 @@
-"""Codes on the disk: a row for each picture, in order, and the same bytes however often the work was killed."""
+"""Codes on the disk: a row for each image, in order, and the same bytes however often the work was killed."""
 
 import csv
 import io
@@ -34,10 +34,10 @@ import os, random, signal, sys, time
 from pathlib import Path
 from featrec.cli import main
 from featrec.persistence import load
-model, pictures, out, kills = sys.argv[1:]
+model, images, out, kills = sys.argv[1:]
 load(model)
 out, generator, killed, cut = Path(out), random.Random(5), 0, set()
-words = ["encode", model, pictures, "--save-every", "16", "--n-jobs", "2", "--out"]
+words = ["encode", model, images, "--save-every", "16", "--n-jobs", "2", "--out"]
 
 def begin(target):
     child = os.fork()
@@ -86,13 +86,13 @@ print(killed, len(cut - {0}))
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """160 pictures in folders at two depths, and a small model."""
+    """160 images in folders at two depths, and a small model."""
     root = tmp_path_factory.mktemp("encode")
     shapes, _ = load_dataset("shapes", n_train=160, n_test=1, size=48)
-    for i, picture in enumerate(shapes):
+    for i, image in enumerate(shapes):
         path = root / "pictures" / str(i % 3) / ("deep" if i % 2 else "") / f"{i:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(path)
+        Image.fromarray(image).save(path)
     Image.fromarray(shapes[0]).save(root / "pictures" / "loose.png")
     model = recipes.tiny_knn().fit(shapes, shapes.labels)
     save(model, root / "model.featrec")
@@ -119,7 +119,7 @@ def rows_of(out):
         return list(csv.DictReader(file))
 
 
-def begun(place, out, blocks, monkeypatch, *words, pictures=None):
+def begun(place, out, blocks, monkeypatch, *words, images=None):
     """A run that ends after some blocks."""
     append, count = CodesFile.append, []
 
@@ -131,8 +131,8 @@ def begun(place, out, blocks, monkeypatch, *words, pictures=None):
 
     with monkeypatch.context() as patch:
         patch.setattr(CodesFile, "append", append_and_end)
-        model, pictures = place / "model.featrec", pictures or place / "pictures"
-        assert encode(model, pictures, "--out", out, "--save-every", BLOCK, *words) == 2
+        model, images = place / "model.featrec", images or place / "pictures"
+        assert encode(model, images, "--out", out, "--save-every", BLOCK, *words) == 2
     assert not out.exists()
     return Path(f"{out}.part"), Path(f"{out}.journal")
 
@@ -197,7 +197,7 @@ def test_neither_threads_nor_blocks_change_a_bit(place, tmp_path):
         assert (tmp_path / f"{i}.npy").read_bytes() == expected
 
 
-def test_pictures_from_archives_manifests_and_the_standard_input(place, out, monkeypatch):
+def test_images_from_archives_manifests_and_the_standard_input(place, out, monkeypatch):
     paths = paths_of(place / "pictures")
     archive, manifest = out.with_name("some.tar"), out.with_name("some.csv")
     with tarfile.open(archive, "w") as tar:
@@ -214,31 +214,31 @@ def test_pictures_from_archives_manifests_and_the_standard_input(place, out, mon
     assert [Path(row["path"]).name for row in rows_of(out)][:2] == ["4.png", "3.png"]
 
 
-def test_bad_pictures_are_named_and_their_rows_are_zero(place, out, capsys):
+def test_bad_images_are_named_and_their_rows_are_zero(place, out, capsys):
     paths = paths_of(place / "pictures")[:40]
     bad = out.with_name("bad.png")
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(b"no image")
     assert encode(place / "model.featrec", bad, *paths, out.with_name("none.png"), "--out", out) == 1
     told = capsys.readouterr().err
-    assert f"error: {str(bad)!r}: no picture format" in told
-    assert "2 of 42 pictures could not be used; their codes are zero" in told
+    assert f"error: {str(bad)!r}: unsupported image format" in told
+    assert "2 of 42 images could not be used; their codes are zero" in told
     rows = rows_of(out)
     assert [row["row"] for row in rows if row["error"]] == ["0", "41"]
-    assert rows[41]["error"].startswith("there is no such file")
+    assert rows[41]["error"].startswith("no such file")
     assert encode(place / "model.featrec", *paths, "--out", out.with_name("good.npy")) == 0
     assert np.array_equal(np.load(out)[1:-1], np.load(out.with_name("good.npy")))
     assert not np.load(out)[[0, 41]].any()
 
 
-def test_a_model_that_goes_on_over_bad_pictures_names_them_too(place, out, capsys):
+def test_a_model_that_goes_on_over_bad_images_names_them_too(place, out, capsys):
     paths = paths_of(place / "pictures")[:4]
     lenient = recipes.tiny_knn(on_error="empty").fit(paths, list("aabb"))
     save(lenient, out.with_name("lenient.featrec"))
     assert encode(out.with_name("lenient.featrec"), *paths, "none.png", "--out", out) == 1
     captured = capsys.readouterr()
-    assert "1 of 5 pictures could not be used; their codes are zero" in captured.err
+    assert "1 of 5 images could not be used; their codes are zero" in captured.err
     assert "nothing was found" not in captured.out
-    assert rows_of(out)[4]["error"].startswith("there is no such file")
+    assert rows_of(out)[4]["error"].startswith("no such file")
 
 
 def test_blocks_are_whole_batches():
@@ -246,14 +246,14 @@ def test_blocks_are_whole_batches():
     assert _encode._block_size(1024, _encode.BLOCK_BYTES) == 16
 
 
-def test_pictures_on_which_nothing_is_found_are_counted(out, capsys):
+def test_images_on_which_nothing_is_found_are_counted(out, capsys):
     shapes, _ = load_dataset("shapes", n_train=40, n_test=1)
     save(make_pipeline(SIFT(), BagOfWords(10, random_state=0)).fit(shapes), out.with_name("m.featrec"))
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(out.with_name("black.png"))
     Image.fromarray(shapes[0]).save(out.with_name("shape.png"))
     assert encode(out.with_name("m.featrec"), out.with_name("black.png"), out.with_name("shape.png"), "--out", out) == 0
     told = capsys.readouterr()
-    assert "1 codes are zero, since nothing was found on their pictures" in told.out
+    assert "1 codes are zero, since nothing was found on their images" in told.out
     assert told.err == ""
 
 
@@ -278,9 +278,9 @@ def assert_said(capsys, line):
     assert re.search(line, capsys.readouterr().err)
 
 
-def test_no_usable_picture_and_no_picture_at_all(place, out, capsys, tmp_path):
+def test_no_usable_image_and_no_image_at_all(place, out, capsys, tmp_path):
     assert encode(place / "model.featrec", "none.png", "--out", out) == 2
-    assert_said(capsys, r"none of the 1 images can be used; the first: image 0 \('none.png'\): there is no such file")
+    assert_said(capsys, r"none of the 1 images can be used; the first error: image 0 \('none.png'\): no such file")
     (tmp_path / "empty").mkdir()
     assert encode(place / "model.featrec", tmp_path / "empty", "--out", out) == 2
     assert_said(capsys, "there is no image in '.*empty'")
@@ -306,24 +306,24 @@ def test_models_without_codes(place, out, capsys):
 
 @pytest.mark.parametrize("probability", [None, "calibrated"])
 def test_the_codes_of_a_model_that_learned_from_mirrored_copies(place, out, probability):
-    pictures = paths_of(place / "pictures")[:20]
+    images = paths_of(place / "pictures")[:20]
     labels = ["even", "odd"] * 10
     options = {"n_words": 3, "bin_sizes": 4, "n_dimensions": 8, "mirror": True, "probability": probability}
-    model = recipes.vlad_svm(**options).fit(pictures, labels)
+    model = recipes.vlad_svm(**options).fit(images, labels)
     save(model, out.with_name("mirrored.featrec"))
-    assert encode(out.with_name("mirrored.featrec"), *pictures, "--out", out) == 0
+    assert encode(out.with_name("mirrored.featrec"), *images, "--out", out) == 0
     inner = model if probability is None else model.estimator_
-    assert np.array_equal(np.load(out), inner.model_[:-1].transform(pictures))
+    assert np.array_equal(np.load(out), inner.model_[:-1].transform(images))
 
 
 def test_a_file_that_is_there_is_replaced_only_when_asked(place, out, capsys):
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
     before = out.read_bytes()
-    picture = paths_of(place / "pictures")[0]
-    assert encode(place / "model.featrec", picture, "--out", out) == 2
+    image = paths_of(place / "pictures")[0]
+    assert encode(place / "model.featrec", image, "--out", out) == 2
     assert_said(capsys, "codes.npy exists; --force replaces it")
     assert out.read_bytes() == before
-    assert encode(place / "model.featrec", picture, "--out", out, "--force") == 0
+    assert encode(place / "model.featrec", image, "--out", out, "--force") == 0
     assert len(np.load(out)) == 1
 
 
@@ -343,7 +343,7 @@ def test_a_run_goes_on_where_another_ended(place, out, tmp_path, monkeypatch, ca
     part, _ = begun(place, out, 4, monkeypatch)
     inode = part.stat().st_ino
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
-    assert "going on after 64 of 161 pictures" in capsys.readouterr().out
+    assert "going on after 64 of 161 images" in capsys.readouterr().out
     assert out.stat().st_ino == inode
     assert out.read_bytes() == undisturbed(place, tmp_path)
 
@@ -413,7 +413,7 @@ def test_what_was_done_after_a_tear_counts_too(place, out, tmp_path, monkeypatch
     cut_part(part, journal)
     begun(place, out, 2, monkeypatch)
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
-    assert "going on after 80 of 161 pictures" in capsys.readouterr().out
+    assert "going on after 80 of 161 images" in capsys.readouterr().out
     assert out.read_bytes() == undisturbed(place, tmp_path)
 
 
@@ -437,8 +437,8 @@ def test_failures_before_and_after_the_end_of_a_run_are_told_once(place, out, tm
     bad = [tmp_path / f"{i}.png" for i in range(2)]
     for path in bad:
         path.write_bytes(b"")
-    pictures = paths_of(place / "pictures")
-    words = [place / "model.featrec", *pictures[:20], bad[0], *pictures[20:], bad[1], "--out", out, "--save-every", 16]
+    images = paths_of(place / "pictures")
+    words = [place / "model.featrec", *images[:20], bad[0], *images[20:], bad[1], "--out", out, "--save-every", 16]
     monkeypatch.setattr(_codes_file, "_header", ending(_codes_file._header, 6))
     assert encode(*words) == 2
     monkeypatch.undo()
@@ -446,7 +446,7 @@ def test_failures_before_and_after_the_end_of_a_run_are_told_once(place, out, tm
     assert encode(*words) == 1
     told = capsys.readouterr().err
     assert [told.count(f"{i}.png': ") for i in range(2)] == [0, 1]
-    assert "2 of 163 pictures" in told
+    assert "2 of 163 images" in told
     assert [row["row"] for row in rows_of(out) if row["error"]] == ["20", "162"]
 
 
@@ -479,7 +479,7 @@ def test_another_task_is_refused_by_name(place, out, monkeypatch, capsys):
     assert encode(place / "hog.featrec", place / "pictures", "--out", out) == 2
     assert_said(capsys, "begun by an earlier run, and since then the model has changed. Give what that run was given, name")
     assert encode(place / "hog.featrec", paths_of(place / "pictures")[0], "--out", out) == 2
-    assert_said(capsys, "the model and the list of pictures have changed.* throw away what it did with --restart")
+    assert_said(capsys, "the model and the list of images have changed.* throw away what it did with --restart")
     monkeypatch.setattr("cv2.__version__", "3.1.4")
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 2
     assert_said(capsys, "since then what is installed has changed")
@@ -494,24 +494,24 @@ def test_the_same_names_in_another_folder_are_another_list(place, out, tmp_path,
         for path in paths_of(place / "pictures")[:40]:
             (tmp_path / name / Path(path).name).write_bytes(Path(path).read_bytes())
     monkeypatch.chdir(tmp_path / "one")
-    begun(place, out, 1, monkeypatch, pictures=".")
+    begun(place, out, 1, monkeypatch, images=".")
     monkeypatch.chdir(tmp_path / "two")
     assert encode(place / "model.featrec", ".", "--out", out) == 2
-    assert_said(capsys, "since then the list of pictures has changed")
+    assert_said(capsys, "since then the list of images has changed")
     monkeypatch.chdir(tmp_path)
     assert encode(place / "model.featrec", tmp_path / "one", "--out", out) == 0
-    assert "going on after 16 of 40 pictures" in capsys.readouterr().out
+    assert "going on after 16 of 40 images" in capsys.readouterr().out
 
 
-def test_a_picture_that_was_written_since_makes_another_list(place, out, tmp_path, monkeypatch, capsys):
+def test_an_image_that_was_written_since_makes_another_list(place, out, tmp_path, monkeypatch, capsys):
     (tmp_path / "some").mkdir()
     for path in paths_of(place / "pictures")[:40]:
         (tmp_path / "some" / Path(path).name).write_bytes(Path(path).read_bytes())
-    begun(place, out, 1, monkeypatch, pictures=tmp_path / "some")
+    begun(place, out, 1, monkeypatch, images=tmp_path / "some")
     first = sorted((tmp_path / "some").iterdir())[0]
     first.write_bytes(first.read_bytes() + b"\0")
     assert encode(place / "model.featrec", tmp_path / "some", "--out", out) == 2
-    assert_said(capsys, "since then the list of pictures has changed")
+    assert_said(capsys, "since then the list of images has changed")
 
 
 def test_a_run_that_did_nothing_is_in_nobodys_way(place, out, monkeypatch):

@@ -1,4 +1,4 @@
-"""Which pictures are learned from and which are tested on."""
+"""Which images are learned from and which are tested on."""
 
 from argparse import Namespace
 
@@ -12,7 +12,7 @@ from featrec.exceptions import InputError
 
 @pytest.fixture
 def write(tmp_path):
-    """Write that many pictures into each class folder."""
+    """Write that many images into each class folder."""
 
     def write_folder(place, **counts):
         for name, count in counts.items():
@@ -54,7 +54,7 @@ def test_nothing_is_held_out_when_nothing_is_asked_for(write):
     assert test is None
 
 
-def test_one_picture_in_each_class_leaves_none_to_test_on(write):
+def test_one_image_in_each_class_leaves_none_to_test_on(write):
     with pytest.raises(InputError, match="--holdout 0 learns from all"):
         split(write("all", cat=1, dog=1))
 

@@ -1,4 +1,4 @@
-"""Bad pictures are named and left out; everything else is as if they had never been there."""
+"""Bad images are named and left out; everything else is as if they had never been there."""
 
 import json
 import re
@@ -16,7 +16,7 @@ CLASSES = 8
 
 
 def write_folder(root, n, n_bad, seed=0):
-    """n pictures of the shapes, n_bad of them damaged in one way or another; the damaged ones' paths."""
+    """n images of the shapes, n_bad of them damaged in one way or another; the damaged ones' paths."""
     shapes, _ = load_dataset("shapes", n_train=n, n_test=8, size=48)
     bad = set(np.random.default_rng(seed).choice(n, n_bad, replace=False).tolist())
     damaged = []
@@ -32,7 +32,7 @@ def write_folder(root, n, n_bad, seed=0):
 
 def damage(path, i):
     data = path.read_bytes()
-    path.write_bytes([b"", data[: len(data) // 2], b"this is no picture", data[:100] + bytes(200)][i % 4])
+    path.write_bytes([b"", data[: len(data) // 2], b"this is no image", data[:100] + bytes(200)][i % 4])
 
 
 @pytest.fixture(params=[pytest.param((120, 6), id="120"), pytest.param((3000, 30), id="3000", marks=pytest.mark.slow)])
@@ -56,7 +56,7 @@ def test_training_names_exactly_the_bad_ones_and_equals_a_run_without_them(folde
     told = capsys.readouterr()
     named = sorted(set(re.findall(r"error: .*?'([^']+\.png)'", told.err)))
     assert named == [str(path) for path in damaged]
-    assert f"{2 * len(damaged)} of " in told.err, "counted once in the training and once in the test pictures"
+    assert f"{2 * len(damaged)} of " in told.err, "counted once in the training and once in the test images"
     assert main(["train", str(clean), *words, str(clean), "--out", str(tmp_path / "b.featrec")]) == 0
     assert accuracy(told.out) == accuracy(capsys.readouterr().out)
 
@@ -74,14 +74,14 @@ def test_prediction_names_exactly_the_bad_ones_and_answers_the_others(folders, t
 
 def test_the_policy_in_code_reports_exactly_the_bad_ones(folders):
     mixed, clean, damaged = folders
-    pictures, others = ImageFolder(mixed), ImageFolder(clean)
+    images, others = ImageFolder(mixed), ImageFolder(clean)
     model = hog_svm(on_error="empty", n_jobs=2).fit(others, others.labels)
-    with pytest.warns(FailedImageWarning, match=f"{len(damaged)} of {len(pictures)} images could not be used"):
-        predicted = model.predict(pictures)
+    with pytest.warns(FailedImageWarning, match=f"{len(damaged)} of {len(images)} images could not be used"):
+        predicted = model.predict(images)
     assert sorted(failure.item for failure in model["hog"].failures_) == [str(path) for path in damaged]
-    rest = np.setdiff1d(np.arange(len(pictures)), [failure.index for failure in model["hog"].failures_])
+    rest = np.setdiff1d(np.arange(len(images)), [failure.index for failure in model["hog"].failures_])
     assert (predicted[rest] == model.predict(others)).all()
-    assert (pictures.labels[rest] == others.labels).all()
+    assert (images.labels[rest] == others.labels).all()
 
 
 def test_compare_goes_on_without_them(tmp_path, capsys):
@@ -92,10 +92,10 @@ def test_compare_goes_on_without_them(tmp_path, capsys):
     assert "47 images in 2 folds" in told.out
 
 
-def test_nothing_but_bad_pictures_is_an_error(tmp_path, capsys):
+def test_nothing_but_bad_images_is_an_error(tmp_path, capsys):
     write_folder(tmp_path / "p", 16, 16)
     assert main(["train", str(tmp_path / "p"), "--recipe", "tiny_knn", "--out", str(tmp_path / "m"), "--holdout", "0"]) == 2
-    assert "can be read; the first" in capsys.readouterr().err
+    assert "can be read; the first error" in capsys.readouterr().err
 
 
 @pytest.fixture
@@ -108,11 +108,11 @@ def calibrated(tmp_path):
 
 
 def test_the_likeliest_labels_with_probabilities(calibrated, capsys):
-    model, picture = calibrated
+    model, image = calibrated
     capsys.readouterr()
-    assert main(["predict", str(model), picture, "--top", "3"]) == 0
+    assert main(["predict", str(model), image, "--top", "3"]) == 0
     path, label, *scores = capsys.readouterr().out.rstrip("\n").split("\t")
-    assert path == picture
+    assert path == image
     assert len(scores) == 3
     assert scores[0].startswith(label)
     values = [float(score.rpartition(" ")[2]) for score in scores]
@@ -121,13 +121,13 @@ def test_the_likeliest_labels_with_probabilities(calibrated, capsys):
 
 
 def test_too_little_confidence_gives_no_label(calibrated, capsys):
-    model, picture = calibrated
+    model, image = calibrated
     capsys.readouterr()
-    assert main(["predict", str(model), picture, "--min-confidence", "1"]) == 0
-    assert capsys.readouterr().out == f"{picture}\t?\n"
-    assert main(["predict", str(model), picture, "--json", "--min-confidence", "1"]) == 0
+    assert main(["predict", str(model), image, "--min-confidence", "1"]) == 0
+    assert capsys.readouterr().out == f"{image}\t?\n"
+    assert main(["predict", str(model), image, "--json", "--min-confidence", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["label"] is None
-    assert main(["predict", str(model), picture, "--min-confidence", "0"]) == 0
+    assert main(["predict", str(model), image, "--min-confidence", "0"]) == 0
     assert capsys.readouterr().out.split("\t")[1].strip() != "?"
 
 

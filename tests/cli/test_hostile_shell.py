@@ -46,7 +46,7 @@ def mess(tmp_path_factory):
 
 TRAIN = "--recipe tiny_knn --out new.model"
 WRONG = {
-    f"train empty {TRAIN}": "'empty' holds no class folders",
+    f"train empty {TRAIN}": "'empty' contains no class folders",
     f"train one {TRAIN}": "holds one class, 'a'; a classifier needs two or more",
     f"train junk {TRAIN}": "none of the .* can be read",
     f"train nowhere {TRAIN}": "there is no folder 'nowhere'; check the path",
@@ -70,7 +70,7 @@ WRONG = {
     "predict image.png image.png": "'image.png': .*no model",
     "predict empty image.png": "'empty': a folder; a model is one file",
     "predict good.model empty": "there is no image in 'empty'",
-    "predict good.model nowhere.png": "'nowhere.png': there is no such file",
+    "predict good.model nowhere.png": "'nowhere.png': no such file",
     "predict good.model image.png --top 0": "--top: a count is a whole number, 1 or more; got 0",
     "predict good.model image.png --min-confidence high": "--min-confidence: it lies between 0 and 1, such as 0.2; got high",
     "encode good.model empty --out codes.npy": "there is no image in 'empty'",
@@ -78,9 +78,9 @@ WRONG = {
     "encode good.model good --out codes.csv": "--out names a file of numpy's, which ends in .npy; got 'codes.csv'",
     "encode good.model good --out /proc/codes.npy": "/proc/codes.npy cannot be written",
     "encode good.model junk --out codes.npy": "none of the 6 .* can be used; the first: .*junk/a/0.png",
-    "compare empty": "'empty' holds no class folders",
+    "compare empty": "'empty' contains no class folders",
     "compare good --recipes tiny_kn": "there is no recipe 'tiny_kn'",
-    "suggest empty": "'empty' holds no class folders",
+    "suggest empty": "'empty' contains no class folders",
     "bench nowhere.toml": "there is no file 'nowhere.toml'",
     "bench broken.toml": "broken.toml is no TOML",
     "bench empty": "empty is a folder; give a file of it",

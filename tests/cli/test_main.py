@@ -43,7 +43,7 @@ def test_the_exit_code_is_that_of_the_command(command):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (InputError("no picture;\ntake another"), "featrec: error: no picture; take another\n"),
+        (InputError("no image;\ntake another"), "featrec: error: no image; take another\n"),
         (FileNotFoundError(2, "No such file or directory", "a.png"), "featrec: error: No such file or directory: 'a.png'\n"),
         (OSError("disk full"), "featrec: error: disk full\n"),
         (ImportError("libGL.so.1: no"), "featrec: error: libGL.so.1: no; 'featrec doctor' says how to mend it\n"),
@@ -66,8 +66,8 @@ def test_an_error_is_one_line_on_the_error_stream(command, capsys, error, line):
 
 @pytest.mark.parametrize("words", [["--debug", "try"], ["try", "--debug"]])
 def test_debug_shows_where(command, words):
-    command(raising(InputError("no picture")))
-    with pytest.raises(InputError, match="no picture"):
+    command(raising(InputError("no image")))
+    with pytest.raises(InputError, match="no image"):
         main(words)
 
 

@@ -14,7 +14,7 @@ from featrec.persistence import load
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Dark and light pictures, which every recipe tells apart."""
+    """Dark and light images, which every recipe tells apart."""
     root = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for name, level in (("dark", 40), ("light", 200)):
@@ -113,7 +113,7 @@ def test_train_replaces_a_model_when_told(folder, tmp_path):
     assert out.read_bytes() != b"old"
 
 
-def test_predict_prints_a_line_for_each_picture(folder, model, capsys):
+def test_predict_prints_a_line_for_each_image(folder, model, capsys):
     files = [folder / "light" / "3.png", folder / "dark" / "1.png"]
     assert run("predict", model, *files) == 0
     assert capsys.readouterr().out == f"{files[0]}\tlight\n{files[1]}\tdark\n"
@@ -163,7 +163,7 @@ def test_decision_values_of_two_classes_are_scores_too(folder, tmp_path, capsys)
 
 def test_a_bad_file_is_named_and_the_others_are_answered(folder, model, tmp_path, capsys):
     text = tmp_path / "notes.png"
-    text.write_text("no picture")
+    text.write_text("no image")
     good = folder / "dark" / "1.png"
     assert run("predict", model, text, good, tmp_path / "nowhere.png") == 1
     captured = capsys.readouterr()

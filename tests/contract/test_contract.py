@@ -15,7 +15,7 @@ from featrec.classifiers import Calibrated
 from featrec.exceptions import InputError
 from featrec.lazy import Bags, Images
 from featrec.persistence import load, save
-from featrec.testing import _pictures, _random_bags, check_encoder, check_extractor
+from featrec.testing import _images, _random_bags, check_encoder, check_extractor
 from tests.contract.estimators import kind, make, marks, public_estimators
 from tests.tiny_network import write_tiny_network
 
@@ -55,14 +55,14 @@ def material(cls):
     if cls.__name__ == "BinaryVocabulary":
         return binary_bags()
     return {
-        "extractor": _pictures,
-        "preprocessor": _pictures,
+        "extractor": _images,
+        "preprocessor": _images,
         "encoder": _random_bags,
         "vocabulary": _random_bags,
         "bag step": histograms,
         "codes": lambda: np.random.default_rng(0).random((12, 7)).astype(np.float32),
         "classifier of codes": lambda: np.random.default_rng(0).random((12, 17)).astype(np.float32),
-        "classifier": _pictures,
+        "classifier": _images,
         "network": lambda: np.random.default_rng(0).integers(0, 256, (12, 16, 16), dtype=np.uint8),
     }[kind(cls)]()
 
@@ -199,15 +199,15 @@ def test_a_wrong_parameter_is_refused_before_work(cls, network):
 @pytest.mark.parametrize(
     "cls", [c for c in of_kind("extractor", "preprocessor", "classifier", "network") if c.id != "Unflatten"]
 )
-def test_one_picture_is_refused_with_the_way_out(cls, network):
-    with pytest.raises(ValueError, match=r"\[picture\]"):
+def test_one_image_is_refused_with_the_way_out(cls, network):
+    with pytest.raises(ValueError, match=r"\[image\]"):
         fitted(make(cls, network), np.zeros((20, 20), np.uint8))
 
 
 @pytest.mark.parametrize("cls", of_kind("extractor", "preprocessor", "network"))
-def test_labels_of_another_number_are_refused_before_pictures_are_described(cls, network):
+def test_labels_of_another_number_are_refused_before_images_are_described(cls, network):
     X = material(cls)
-    with pytest.raises(InputError, match=rf"{len(X)} pictures and {len(X) - 1} labels; there is one label for each picture"):
+    with pytest.raises(InputError, match=rf"{len(X)} images and {len(X) - 1} labels; there is one label for each image"):
         make(cls, network).fit(X, np.resize(["cat", "dog"], len(X) - 1))
 
 

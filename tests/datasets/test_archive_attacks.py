@@ -24,7 +24,7 @@ HEADER_SIZE = 30
 ENTRY_SIZES = 20  # where packed and unpacked length stand in a member of a zip's directory
 
 
-def picture(value: int = 1) -> bytes:
+def image(value: int = 1) -> bytes:
     data = io.BytesIO()
     Image.fromarray(np.full((4, 6), value, np.uint8)).save(data, "PNG")
     return data.getvalue()
@@ -34,7 +34,7 @@ def put_zip(path: Path, *names: str, data: bytes | None = None, method: int = zi
     with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of names that stand twice
         for value, name in enumerate(names):
-            archive.writestr(name, picture(value) if data is None else data)
+            archive.writestr(name, image(value) if data is None else data)
     return path
 
 
@@ -50,7 +50,7 @@ def tar_of(*members: tuple[str, bytes | None, bytes], form: int = tarfile.GNU_FO
 
 
 def put_tar(path: Path, *names: str) -> Path:
-    data = tar_of(*((name, picture(value), tarfile.REGTYPE) for value, name in enumerate(names)))
+    data = tar_of(*((name, image(value), tarfile.REGTYPE) for value, name in enumerate(names)))
     path.write_bytes(data if path.suffix == ".tar" else gzip.compress(data))
     return path
 
@@ -84,8 +84,8 @@ def path(request, tmp_path):
         ("//server/share/evil.png", "is absolute"),
         ("C:/evil.png", "is absolute"),
         ("c:evil.png", "is absolute"),
-        ("a\\..\\evil.png", "has a backslash"),
-        ("\\\\server\\evil.png", "has a backslash"),
+        ("a\\..\\evil.png", "contains a backslash"),
+        ("\\\\server\\evil.png", "contains a backslash"),
         ("../notes.txt", "leads upwards"),
     ],
 )
@@ -100,20 +100,20 @@ def test_names_that_lead_out(path, name, trick):
 def test_a_zero_byte_in_a_name(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1_evil.png")
     path.write_bytes(path.read_bytes().replace(b"1_evil", b"1\0evil"))
-    with pytest.raises(DatasetError, match="has a backslash or a zero byte in it"):
+    with pytest.raises(DatasetError, match="contains a backslash or a zero byte"):
         ImageFolder(path)
 
 
 @pytest.mark.parametrize("again", ["a/1.png", "./a/1.png", "a//1.png", "a/./1.png"])
-def test_two_pictures_of_one_name(path, again):
-    with pytest.raises(DatasetError, match=r"holds two pictures of one name, '.*1\.png'; which is meant cannot be told"):
+def test_two_images_of_one_name(path, again):
+    with pytest.raises(DatasetError, match=r"contains two images with the same name, '.*1\.png'"):
         ImageFolder(put_any(path, "a/1.png", "a/2.png", again))
 
 
 def test_names_that_look_the_same(path):
     folder = ImageFolder(put_any(path, "a/caf\u00e9.png", "a/cafe\u0301.png"))
-    assert sorted(int(picture[0, 0]) for picture in folder) == [0, 1]
-    with pytest.raises(DatasetError, match="class folders that look the same"):
+    assert sorted(int(image[0, 0]) for image in folder) == [0, 1]
+    with pytest.raises(DatasetError, match="class folders whose names look the same"):
         ImageFolder(put_any(path, "caf\u00e9/1.png", "cafe\u0301/1.png"))
 
 
@@ -121,10 +121,10 @@ def test_names_that_look_the_same(path):
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"V"])
 def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
     (tmp_path / "x.tar").write_bytes(
-        tar_of(("a/1.png", picture(1), tarfile.REGTYPE), ("a/2.png", None, kind), ("a/3.png", picture(3), tarfile.REGTYPE))
+        tar_of(("a/1.png", image(1), tarfile.REGTYPE), ("a/2.png", None, kind), ("a/3.png", image(3), tarfile.REGTYPE))
     )
     folder = ImageFolder(tmp_path / "x.tar")
-    assert [int(picture[0, 0]) for picture in folder] == [1, 3]
+    assert [int(image[0, 0]) for image in folder] == [1, 3]
     assert folder.skipped == [str(tmp_path / "x.tar" / "a" / "2.png")]
 
 
@@ -133,7 +133,7 @@ def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
 def test_links_and_devices_in_a_zip_are_skipped(tmp_path, mode):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a/1.png", picture(1))
+        archive.writestr("a/1.png", image(1))
         link = zipfile.ZipInfo("a/2.png")
         link.create_system, link.external_attr = 3, mode << 16
         archive.writestr(link, "/etc/passwd")
@@ -144,12 +144,12 @@ def test_links_and_devices_in_a_zip_are_skipped(tmp_path, mode):
 
 def test_a_sparse_file(tmp_path):
     path = tmp_path / "x.tar"
-    path.write_bytes(tar_of(("a/1.png", picture(1), tarfile.GNUTYPE_SPARSE)))
-    with pytest.raises(DatasetError, match=r"holds 'a/1\.png' with its gaps left out; pack it again without --sparse"):
+    path.write_bytes(tar_of(("a/1.png", image(1), tarfile.GNUTYPE_SPARSE)))
+    with pytest.raises(DatasetError, match=r"contains 'a/1\.png' as a sparse file; pack it again without --sparse"):
         ImageFolder(path)
     note = b"22 GNU.sparse.major=1\n"
-    path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
-    with pytest.raises(DatasetError, match="gaps left out"):
+    path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
+    with pytest.raises(DatasetError, match="as a sparse file"):
         ImageFolder(path)
 
 
@@ -158,14 +158,16 @@ def test_an_encrypted_zip(tmp_path):
     data = bytearray(path.read_bytes())
     data[data.rindex(b"PK\1\2") + 8] |= 1
     path.write_bytes(data)
-    with pytest.raises(DatasetError, match=r"is encrypted \('a/2\.png' is\); unpack it with its password"):
+    with pytest.raises(DatasetError, match=r"is encrypted \('a/2\.png'\); unpack it with its password"):
         ImageFolder(path)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_other_methods(tmp_path, method):
     path = put_zip(tmp_path / "x.zip", "a/1.png", method=method)
-    with pytest.raises(DatasetError, match=rf"packs 'a/1\.png' with method {method}; stored \(0\) and deflated \(8\) are read"):
+    with pytest.raises(
+        DatasetError, match=rf"compresses 'a/1\.png' with method {method}; supported are stored \(0\) and deflated \(8\)"
+    ):
         ImageFolder(path)
 
 
@@ -179,9 +181,9 @@ def with_sizes(path: Path, *, packed: int | None = None, size: int | None = None
     return path
 
 
-def test_a_picture_over_the_limit(tmp_path):
+def test_an_image_over_the_limit(tmp_path):
     path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png"), size=2**28 + 1)
-    with pytest.raises(DatasetError, match=r"the picture 'a/1\.png' .* has 268,435,457 bytes, more than the limit .*Unpack"):
+    with pytest.raises(DatasetError, match=r"the image 'a/1\.png' .* has 268,435,457 bytes, more than the limit .*Unpack"):
         ImageFolder(path)
 
 
@@ -201,7 +203,7 @@ def test_a_header_that_lies_about_the_length(tmp_path, announced):
 @pytest.mark.parametrize("packed", [2**27, 2**31])
 def test_a_header_that_announces_more_than_there_is(tmp_path, packed):
     path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png"), packed=packed)
-    with pytest.raises(DatasetError, match=r"has members that overlap|more than the limit"):
+    with pytest.raises(DatasetError, match=r"has overlapping members|more than the limit"):
         ImageFolder(path)
 
 
@@ -214,7 +216,7 @@ def test_members_that_share_their_bytes(tmp_path):
     entries = b"".join(data[start:end].replace(b"0000", b"%04d" % number) for number in range(500))
     path.write_bytes(data[:start] + entries + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 500, 500, len(entries), start, 0))
     assert len(zipfile.ZipFile(path).namelist()) == 500
-    with pytest.raises(DatasetError, match="has members that overlap, at byte 0; it is damaged or made to harm"):
+    with pytest.raises(DatasetError, match="has overlapping members at byte 0; it is damaged or malicious"):
         ImageFolder(path)
 
 
@@ -236,7 +238,7 @@ def test_a_gzip_bomb_is_left_while_it_is_unpacked(tmp_path):
     path.write_bytes(gzip.compress(member.tobuf()) + 1_000 * zeros)
     tracemalloc.start()
     start = time.perf_counter()
-    with pytest.raises(DatasetError, match=r"over 200 times as many, as archives do that are made to fill a memory"):
+    with pytest.raises(DatasetError, match=r"over 200 times as many, which suggests a zip bomb"):
         ImageFolder(path)
     seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
@@ -249,7 +251,7 @@ def test_too_many_members(tmp_path, monkeypatch):
     monkeypatch.setattr(_archive, "MAX_MEMBERS", 3)
     monkeypatch.setattr(_tar, "MAX_MEMBERS", 3)
     for path in (put_zip(tmp_path / "x.zip", *"abcd"), put_tar(tmp_path / "x.tar", *"abcd")):
-        with pytest.raises(DatasetError, match="holds more than 3 members; split it"):
+        with pytest.raises(DatasetError, match="contains more than 3 members; split it"):
             ImageFolder(path)
     notes = [("x", b"8 a=bcd\n", tarfile.XHDTYPE)] * 20
     (tmp_path / "x.tar").write_bytes(tar_of(*notes))
@@ -262,10 +264,10 @@ def test_too_many_members(tmp_path, monkeypatch):
 
 def test_notes_that_are_made_to_harm(tmp_path):
     path = tmp_path / "x.tar"
-    path.write_bytes(tar_of(("x", b"6 a=b\n" * 43_000, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+    path.write_bytes(tar_of(("x", b"6 a=b\n" * 43_000, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
     assert len(ImageFolder(path)) == 1
-    path.write_bytes(tar_of(("x", b"6 a=b\n" * 50_000, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
-    with pytest.raises(DatasetError, match="announces a name or headers of 300,000 bytes, more than the limit"):
+    path.write_bytes(tar_of(("x", b"6 a=b\n" * 50_000, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
+    with pytest.raises(DatasetError, match="declares a name or headers of 300,000 bytes, more than the limit"):
         ImageFolder(path)
     for note in (
         b"-5 path=x\n",
@@ -276,29 +278,29 @@ def test_notes_that_are_made_to_harm(tmp_path):
         b"11 path=xyz",
         b"\xff",
     ):
-        path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
+        path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
         with pytest.raises(DatasetError, match="has damaged extended headers"):
             ImageFolder(path)
     for note in (b"11 size=-1\n", b"32 size=99999999999999999999999\n", b"11 size=1e\n"):
-        path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
-        with pytest.raises(DatasetError, match=r"is no size of 'a/1\.png'"):
+        path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
+        with pytest.raises(DatasetError, match=r"is not a valid size of 'a/1\.png'"):
             ImageFolder(path)
-    path.write_bytes(tar_of(("x", b"16 path=a/2.png\n", tarfile.XGLTYPE), ("a/1.png", picture(1), tarfile.REGTYPE)))
-    with pytest.raises(DatasetError, match="gives one name or size to all its members"):
+    path.write_bytes(tar_of(("x", b"16 path=a/2.png\n", tarfile.XGLTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
+    with pytest.raises(DatasetError, match="assigns one name or size to all its members"):
         ImageFolder(path)
 
 
 @pytest.mark.parametrize("size", [b"\xff" * 12, b"\x80" + b"\x7f" * 11, b"77777777777\0", b"-0000000001\0", b"00000000009\0"])
 def test_a_tar_that_lies_about_a_length(tmp_path, size):
-    data = bytearray(tar_of(("a/1.png", picture(1), tarfile.REGTYPE)))
+    data = bytearray(tar_of(("a/1.png", image(1), tarfile.REGTYPE)))
     data[124:136] = size
     for path, content in ((tmp_path / "x.tar", corrected(data)), (tmp_path / "x.tgz", gzip.compress(corrected(data)))):
         path.write_bytes(content)
-        with pytest.raises(DatasetError, match=r"is cut off|is no number|more than the limit"):
+        with pytest.raises(DatasetError, match=r"is truncated|is not a number|more than the limit"):
             ImageFolder(path)
 
 
-def test_a_flipped_bit_in_a_zipped_picture_is_found_by_its_checksum(tmp_path):
+def test_a_flipped_bit_in_a_zipped_image_is_found_by_its_checksum(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1.png", method=zipfile.ZIP_STORED)
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 8] ^= 1
@@ -307,7 +309,7 @@ def test_a_flipped_bit_in_a_zipped_picture_is_found_by_its_checksum(tmp_path):
         ImageFolder(path)[0]
 
 
-def test_a_damaged_deflated_picture(tmp_path):
+def test_a_damaged_deflated_image(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1.png")
     data = bytearray(path.read_bytes())
     data[HEADER_SIZE + len("a/1.png")] = 0xFF  # a kind of block that there is not
@@ -327,16 +329,16 @@ def test_a_directory_that_contradicts_itself(tmp_path):
         path.write_bytes(changed)
         return path
 
-    with pytest.raises(DatasetError, match="announces 7 members and lists 2; copy"):
+    with pytest.raises(DatasetError, match="declares 7 members but lists 2; copy"):
         ImageFolder(with_end(10, 7))
-    with pytest.raises(DatasetError, match="is one part of several; join them"):
+    with pytest.raises(DatasetError, match="is one part of a split archive; join the parts"):
         ImageFolder(with_end(4, 1))
-    with pytest.raises(DatasetError, match="its directory does not fit in"):
+    with pytest.raises(DatasetError, match="its directory does not fit"):
         ImageFolder(with_end(16, 2**31, "<I"))
-    with pytest.raises(DatasetError, match=r"has a damaged directory|has members that overlap"):
+    with pytest.raises(DatasetError, match=r"has a damaged directory|has overlapping members"):
         ImageFolder(with_end(12, 60, "<I"))
     path.write_bytes(data.replace(b"PK\3\4", b"PK\3\3"))
-    with pytest.raises(TruncatedImageError, match=r"a/1\.png': the archive has no picture where its directory says"):
+    with pytest.raises(TruncatedImageError, match=r"a/1\.png': the archive lacks an image at the position"):
         ImageFolder(path)[0]
 
 
@@ -347,7 +349,7 @@ def test_every_truncation_is_noticed(path):
         data = data[: -(-data.rindex(b"IEND") // 512) * 512 + 512]  # the padding behind the end may be missing
     for length in range(0, len(data) - (511 if path.suffix == ".tar" else 0), 23):
         path.write_bytes(data[:length])
-        with pytest.raises(DatasetError, match=r"cut off|is no zip|is no tar|damaged"):
+        with pytest.raises(DatasetError, match=r"truncated|is not a zip|is not a tar|damaged"):
             ImageFolder(path)
 
 
@@ -367,7 +369,7 @@ def test_an_archive_that_cannot_be_opened(path, monkeypatch):
 @pytest.mark.parametrize("data", [b"", b"\0", b"PK", b"PK\5\6", b"\x1f\x8b", b"\x1f\x8b\x08", b"text\n" * 300, bytes(100)])
 def test_what_is_no_archive(path, data):
     path.write_bytes(data)
-    with pytest.raises(DatasetError, match=r"is no zip|cut off|is no tar|damaged"):
+    with pytest.raises(DatasetError, match=r"is not a zip|truncated|is not a tar|damaged"):
         ImageFolder(path)
 
 
@@ -375,7 +377,7 @@ def test_an_archive_without_anything(tmp_path):
     put_zip(tmp_path / "x.zip")
     put_tar(tmp_path / "x.tar")
     for name in ("x.zip", "x.tar"):
-        with pytest.raises(DatasetError, match="holds no class folders"):
+        with pytest.raises(DatasetError, match="contains no class folders"):
             ImageFolder(tmp_path / name)
 
 
@@ -424,7 +426,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 def originals(folder: Path) -> dict[str, bytes]:
     """One of each kind, with long names, folders, links and extended headers in them."""
     names = ("train/a/1.png", "train/b/" + "long/" * 40 + "2.png", "a/3.png", "é/4.png")
-    members = [(name, picture(value), tarfile.REGTYPE) for value, name in enumerate(names)]
+    members = [(name, image(value), tarfile.REGTYPE) for value, name in enumerate(names)]
     members += [("a", None, tarfile.DIRTYPE), ("a/link.png", None, tarfile.SYMTYPE)]
     gnu, pax = tar_of(*members), tar_of(*members, form=tarfile.PAX_FORMAT)
     deflated = put_zip(folder / "1.zip", *names).read_bytes()

@@ -49,8 +49,8 @@ def test_the_class_of_clutter_is_asked_for(home):
     with_clutter = load(home, n_train=4, background=True)
     assert with_clutter.classes == sorted(SIZES)
     assert counts(with_clutter.train)["BACKGROUND_Google"] == 4
-    assert "clutter is among them" in with_clutter.description
-    assert "clutter" not in load(home, n_train=4).description
+    assert "including the background class" in with_clutter.description
+    assert "background" not in load(home, n_train=4).description
 
 
 def test_the_other_classes_are_drawn_alike_with_and_without_clutter(home):
@@ -64,7 +64,7 @@ def test_the_seed_decides(home):
     assert first != other
 
 
-def test_fewer_to_train_on_are_a_part_of_more_and_the_test_pictures_stay(home):
+def test_fewer_to_train_on_are_a_part_of_more_and_the_test_images_stay(home):
     few, many = (load(home, n_train=n, n_test=2) for n in (2, 4))
     assert set(few.train.paths) < set(many.train.paths)
     assert few.test.paths == many.test.paths
@@ -72,14 +72,14 @@ def test_fewer_to_train_on_are_a_part_of_more_and_the_test_pictures_stay(home):
 
 @pytest.mark.parametrize("n_train", [6, 7])
 def test_a_class_that_is_too_small(home, n_train):
-    with pytest.raises(InputError, match=rf"is {n_train}, and the class 'accordion' has 6 pictures, .* use n_train=5 or less"):
+    with pytest.raises(InputError, match=rf"is {n_train}, but the class 'accordion' has 6 images, .* use n_train=5 or less"):
         load(home, n_train=n_train)
 
 
 def test_options_out_of_range(home):
-    with pytest.raises(InputError, match="n_train of the data set 'caltech101' must be an integer from 1 up; got 0"):
+    with pytest.raises(InputError, match="n_train of the dataset 'caltech101' must be an integer of at least 1; got 0"):
         load(home, n_train=0)
-    with pytest.raises(InputError, match=r"n_test of the data set 'caltech101' must be an integer from 1 up; got 0\.5"):
+    with pytest.raises(InputError, match=r"n_test of the dataset 'caltech101' must be an integer of at least 1; got 0\.5"):
         load(home, n_test=0.5)
-    with pytest.raises(InputError, match="background of the data set 'caltech101' must be True or False; got 1"):
+    with pytest.raises(InputError, match="background of the dataset 'caltech101' must be True or False; got 1"):
         load(home, background=1)

@@ -78,7 +78,7 @@ def test_damaged_files_are_left_out_with_their_labels(tmp_path, kind, n_jobs):
     assert [failure.index for failure in folder.dropped] == sorted(BAD)
     assert [failure.item for failure in folder.dropped] == [ImageFolder(path).paths[place] for place in sorted(BAD)]
     reasons = [failure.reason for failure in folder.dropped]
-    for reason, word in zip(reasons, ("zero bytes", "no picture format", "damaged or cut off"), strict=True):
+    for reason, word in zip(reasons, ("zero bytes", "unsupported image format", "damaged or truncated"), strict=True):
         assert word in reason
     copy = pickle.loads(pickle.dumps(folder))
     assert copy.paths == folder.paths
@@ -96,7 +96,7 @@ def test_a_manifest_keeps_its_columns_and_loses_missing_files_too(tmp_path):
     path = as_manifest(tmp_path, files({7: b""}))
     (tmp_path / "below/cat/01.png").unlink()
     (tmp_path / "below/owl/13.png").unlink()
-    with pytest.raises(DatasetError, match=r"line 3 .*names no file \(and of 1 more rows\)"):
+    with pytest.raises(DatasetError, match=r"line 3 .*does not exist \(and of 1 more rows\)"):
         ImageFolder(path)
     for read in (ImageFolder, ImageFolder.from_manifest):
         folder = dropping(read, path)
@@ -120,21 +120,23 @@ def test_what_was_dropped_is_in_no_part(tmp_path):
 
 def test_a_class_that_is_gone_is_told(tmp_path):
     write(tmp_path, files(dict.fromkeys(range(5, 10), b"")))
-    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; of the classes \['dog'\] none is left"):
+    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; no images are left of the classes \['dog'\]"):
         folder = ImageFolder(tmp_path, on_error="drop")
     assert set(folder.labels.tolist()) == {"cat", "owl"}
 
 
 def test_a_folder_of_damaged_files_alone_is_an_error(tmp_path):
     write(tmp_path, files(dict.fromkeys(range(15), b"")))
-    with pytest.raises(DatasetError, match=r"none of the 15 images of '.*' can be read; the first: '.*00\.png': zero bytes"):
+    with pytest.raises(
+        DatasetError, match=r"none of the 15 images of '.*' can be read; the first error: '.*00\.png': zero bytes"
+    ):
         ImageFolder(tmp_path, on_error="drop")
 
 
 @pytest.mark.parametrize("read", [ImageFolder, ImageFolder.from_manifest, ImageFolder.split])
 @pytest.mark.parametrize(("word", "message"), [
-    ("empty", 'on_error="empty" is for extractors and recipes.*an ImageFolder takes "raise", or "drop"'),
-    ("skip", 'on_error of an ImageFolder is "raise" or "drop"; got \'skip\''),
+    ("empty", 'on_error="empty" is for extractors and recipes.*ImageFolder accepts "raise", or "drop"'),
+    ("skip", 'on_error of ImageFolder must be "raise" or "drop"; got \'skip\''),
 ])  # fmt: skip
 def test_other_words_are_refused_before_the_folder_is_listed(read, word, message):
     with pytest.raises(InputError, match=message):
@@ -161,7 +163,7 @@ def test_images_are_forgotten_once_they_have_been_decoded(tmp_path):
     assert peak < 5 * 600_000, "thirty have 18 million bytes"
 
 
-DROP = r'would leave its label behind\. featrec\.datasets\.ImageFolder\(path, on_error="drop"\) leaves damaged files out'
+DROP = r'would leave its label behind\. featrec\.datasets\.ImageFolder\(path, on_error="drop"\) leaves out damaged files'
 
 
 @pytest.mark.parametrize("extractor", [HOG(), TinyImage(), ColorHistogram(), SIFT(), DenseSIFT(), Patches()], ids=str)
@@ -182,7 +184,7 @@ def test_recipes_refuse_to_drop_before_anything_is_fitted(recipe):
 
 def test_the_error_on_a_damaged_file_names_both_ways_to_go_on(tmp_path):
     folder = ImageFolder(write(tmp_path, files()))
-    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To go on without it: ") as caught:
+    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To continue without it: ") as caught:
         TinyImage().fit(folder).transform(folder)
     assert 'ImageFolder(path, on_error="drop"), or on_error="empty" of an extractor or recipe.' in str(caught.value)
     assert "on_error" not in caught.value.reason

@@ -50,16 +50,16 @@ def test_idx(tmp_path, pixels):
     [
         (idx(np.zeros((2, 3, 3)), kind=13), "starts with 00 00 0d 03; unsigned bytes of 3 axes start with 00 00 08 03"),
         (idx(np.zeros(5)), "starts with 00 00 08 01"),
-        (idx(np.zeros((2, 3, 3)))[:-1], r"announces 18 values \(2, 3, 3\); 17 follow"),
-        (idx(np.zeros((2, 3, 3))) + b"\0", "announces 18 values .* 19 follow"),
-        (idx(np.zeros((2, 3, 3)))[:9], "header ends after 9 bytes of 16"),
+        (idx(np.zeros((2, 3, 3)))[:-1], r"declares 18 values \(2, 3, 3\), but 17 follow"),
+        (idx(np.zeros((2, 3, 3))) + b"\0", "declares 18 values .* 19 follow"),
+        (idx(np.zeros((2, 3, 3)))[:9], "header is truncated: 9 of 16 bytes"),
         (b"", "starts with ; unsigned"),
     ],
 )
 def test_damaged_idx(tmp_path, content, message):
     path = tmp_path / "images.gz"
     path.write_bytes(gzip.compress(content))
-    with pytest.raises(DatasetError, match=f"no sound IDX file: .*{message}.*Copy or download"):
+    with pytest.raises(DatasetError, match=f"not a valid IDX file: .*{message}.*Copy or download"):
         read_idx(path, 3)
 
 
@@ -80,15 +80,15 @@ def test_fashion_mnist(fashion, pixels):
 
 
 @pytest.mark.parametrize("targets", [np.arange(6), np.array([0, 1, 2, 3, 4, 5, 10])], ids=["too few", "too large"])
-def test_labels_that_do_not_belong_to_the_pictures(fashion, targets):
+def test_labels_that_do_not_belong_to_the_images(fashion, targets):
     put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
-    with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 pictures, {len(targets)} labels"):
+    with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 images, {len(targets)} labels"):
         load_dataset("fashion-mnist", data_home=fashion.parent)
 
 
 @pytest.fixture
 def cifar(tmp_path):
-    """Each file holds one picture of each of two classes; red counts the file, green the row, blue the column."""
+    """Each file holds one image of each of two classes; red counts the file, green the row, blue the column."""
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
     (folder / NAMES).write_text("plane\ncar\n\n")
@@ -111,16 +111,18 @@ def test_damaged_cifar10(cifar):
     path = cifar / TRAIN[3]
     content = path.read_bytes()
     path.write_bytes(content[:-1])
-    with pytest.raises(DatasetError, match=r"data_batch_4.bin' has 6,145 bytes, which is no multiple of a record's 3,073"):
+    with pytest.raises(
+        DatasetError, match=r"data_batch_4.bin' has 6,145 bytes, which is not a multiple of the record length 3,073"
+    ):
         load_dataset("cifar10", data_home=cifar.parent)
     path.write_bytes(b"\7" + content[1:])
-    with pytest.raises(DatasetError, match=r"labels up to 7, and batches\.meta\.txt names 2 classes"):
+    with pytest.raises(DatasetError, match=r"labels up to 7, but batches\.meta\.txt lists only 2 classes"):
         load_dataset("cifar10", data_home=cifar.parent)
 
 
 @pytest.fixture
 def cifar100(tmp_path):
-    """Two pictures to train on and one to test on: a coarse label, a fine label, and the channels."""
+    """Two images to train on and one to test on: a coarse label, a fine label, and the channels."""
     folder = tmp_path / "cifar-100-binary"
     folder.mkdir()
     (folder / "coarse_label_names.txt").write_text("fish\nflowers\n")
@@ -145,15 +147,15 @@ def test_the_groups_of_cifar100(cifar100):
     assert train.labels.tolist() == ["fish", "flowers"]
     assert test.labels.tolist() == ["fish"]
     assert train.classes == ["fish", "flowers"]
-    with pytest.raises(InputError, match="labels of the data set 'cifar100' must be 'coarse' or 'fine'; got 'both'"):
+    with pytest.raises(InputError, match="labels of the dataset 'cifar100' must be 'coarse' or 'fine'; got 'both'"):
         load_dataset("cifar100", data_home=cifar100.parent, labels="both")
 
 
 def test_damaged_cifar100(cifar100):
     content = (cifar100 / "test.bin").read_bytes()
     (cifar100 / "test.bin").write_bytes(content[1:])
-    with pytest.raises(DatasetError, match=r"test.bin' has 3,073 bytes, which is no multiple of a record's 3,074"):
+    with pytest.raises(DatasetError, match=r"test.bin' has 3,073 bytes, which is not a multiple of the record length 3,074"):
         load_dataset("cifar100", data_home=cifar100.parent)
     (cifar100 / "test.bin").write_bytes(b"\0\3" + content[2:])
-    with pytest.raises(DatasetError, match=r"labels up to 3, and fine_label_names\.txt names 3 classes"):
+    with pytest.raises(DatasetError, match=r"labels up to 3, but fine_label_names\.txt lists only 3 classes"):
         load_dataset("cifar100", data_home=cifar100.parent)

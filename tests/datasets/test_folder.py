@@ -18,7 +18,7 @@ from featrec.images import check_images
 
 
 def put(root: Path, *names: str) -> Path:
-    """Write pictures whose values are their numbers in the list, in the order given."""
+    """Write images whose values are their numbers in the list, in the order given."""
     for value, name in enumerate(names):
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def relative(folder: ImageFolder) -> list[str]:
     return [Path(path).relative_to(folder.path).as_posix() for path in folder.paths]
 
 
-def test_pictures_are_sorted_by_class_and_path_whatever_order_they_were_written_in(folder):
+def test_images_are_sorted_by_class_and_path_whatever_order_they_were_written_in(folder):
     assert relative(folder) == ["a/B.PNG", "a/deep/er/0.png", "a/z.png", "b/1.png", "b/2.png"]
     assert folder.labels.tolist() == ["a", "a", "a", "b", "b"]
     assert folder.classes == ["a", "b"]
@@ -43,10 +43,10 @@ def test_pictures_are_sorted_by_class_and_path_whatever_order_they_were_written_
     assert folder.shape == (5,)
 
 
-def test_a_picture_is_decoded(folder):
+def test_an_image_is_decoded(folder):
     assert folder[0].tolist() == np.full((4, 6), 4).tolist()
     assert folder[-1].max() == 0
-    assert [int(picture[0, 0]) for picture in folder] == [4, 2, 3, 1, 0]
+    assert [int(image[0, 0]) for image in folder] == [4, 2, 3, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_position_beyond_the_end(folder, position):
 
 def test_nothing_is_decoded_by_splitting(folder):
     for path in folder.paths:
-        Path(path).write_bytes(b"no picture")
+        Path(path).write_bytes(b"no image")
     train, test, train_labels, test_labels = train_test_split(folder, folder.labels, test_size=2, random_state=0)
     assert train.labels.tolist() == train_labels.tolist()
     assert test.labels.tolist() == test_labels.tolist()
@@ -92,8 +92,8 @@ def test_nothing_is_decoded_by_splitting(folder):
     assert _safe_indexing(folder, [4, 1]).paths == [folder.paths[4], folder.paths[1]]
 
 
-def test_a_broken_picture_is_named(folder):
-    Path(folder.paths[2]).write_bytes(b"no picture")
+def test_a_broken_image_is_named(folder):
+    Path(folder.paths[2]).write_bytes(b"no image")
     folder = ImageFolder(folder.path)
     with pytest.raises(NotAnImageError, match=r"image 1 \('.*z\.png'\)"):
         list(check_images(folder[1:]))
@@ -111,19 +111,19 @@ def test_a_pickled_part_takes_only_its_own_paths_along(folder):
     assert copy[[1]].paths == folder.paths[4:]
 
 
-def test_it_is_a_batch_of_pictures(folder):
+def test_it_is_a_batch_of_images(folder):
     images = check_images(folder)
     assert images.name(1) == folder.paths[1]
     assert images[2:][0].tolist() == folder[2].tolist()
     copy = pickle.loads(pickle.dumps(images[2:4]))
-    assert [picture.tolist() for picture in copy] == [folder[2].tolist(), folder[3].tolist()]
+    assert [image.tolist() for image in copy] == [folder[2].tolist(), folder[3].tolist()]
     assert copy.name(0) == folder.paths[2]
 
 
 def test_it_is_no_array(folder):
-    with pytest.raises(InputError, match=r"read image by image and is no array.*folder\.paths"):
+    with pytest.raises(InputError, match=r"read image by image and cannot become one array.*folder\.paths"):
         np.asarray(folder)
-    with pytest.raises(InputError, match="no array"):
+    with pytest.raises(InputError, match="cannot become one array"):
         pd.Series(folder)
 
 
@@ -145,7 +145,7 @@ def test_names_in_any_script(tmp_path):
     assert pickle.loads(pickle.dumps(folder)).labels.tolist() == ["кошка", "犬"]
 
 
-def test_the_number_of_pictures_is_told(folder):
+def test_the_number_of_images_is_told(folder):
     assert repr(folder).startswith("ImageFolder(5 images, 2 classes, '")
     assert repr(folder[:2]).startswith("ImageFolder(2 images, 2 classes")
 
@@ -153,9 +153,9 @@ def test_the_number_of_pictures_is_told(folder):
 @pytest.mark.parametrize(
     "names, message",
     [
-        ([], "holds no class folders. A folder of images is laid out as class/image.jpg"),
-        (["1.png", "2.jpg"], "holds no class folders; 2 images lie in it directly"),
-        (["train/a/1.png", "test/a/1.png"], r"\['test', 'train'\], which are no classes.*ImageFolder.split\(path\) reads them"),
+        ([], "contains no class folders. The layout of a folder of images is class/image.jpg"),
+        (["1.png", "2.jpg"], "contains no class folders; it contains 2 images directly"),
+        (["train/a/1.png", "test/a/1.png"], r"\['test', 'train'\], which are parts of a split.*ImageFolder\.split\(path\)"),
     ],
 )
 def test_folders_without_classes(tmp_path, names, message):
@@ -163,10 +163,10 @@ def test_folders_without_classes(tmp_path, names, message):
         ImageFolder(put(tmp_path, *names))
 
 
-def test_a_class_without_pictures(tmp_path):
+def test_a_class_without_images(tmp_path):
     put(tmp_path, "a/1.png")
     (tmp_path / "b").mkdir()
-    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' hold no image.*Remove them"):
+    with pytest.raises(DatasetError, match=r"class folders \['b'\] of '.*' contain no image.*Remove them"):
         ImageFolder(tmp_path)
 
 
@@ -196,7 +196,7 @@ def test_split_by_other_names(tmp_path):
 
 def test_split_with_classes_that_nothing_was_learned_of(tmp_path):
     put(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/3.png", "test/B/4.png")
-    with pytest.raises(DatasetError, match=r"has the classes \['B'\] \(and lacks \['b'\]\).*Rename them alike"):
+    with pytest.raises(DatasetError, match=r"has the classes \['B'\] \(and lacks \['b'\]\).*Use the same names"):
         ImageFolder.split(tmp_path)
 
 

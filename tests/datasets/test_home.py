@@ -47,14 +47,15 @@ def test_a_tilde_is_the_home_of_the_user(home, monkeypatch):
 
 @pytest.mark.parametrize("download", [False, True])
 def test_without_a_folder_nothing_is_fetched(home, download):
-    with pytest.raises(DatasetError, match=r"FEATREC_DATA or data_home=\.\.\. names; neither is set; expected: mnist/"):
+    with pytest.raises(DatasetError, match=r"FEATREC_DATA or data_home=\.\.\., but neither is set; expected: mnist/"):
         load_dataset("mnist", download=download)
 
 
 def test_what_can_be_fetched_is_offered(home):
     with pytest.raises(
         DatasetError,
-        match=r"no train-images.*; expected: .* load_dataset\('mnist', data_home=.*, download=True\) fetches it \(12 MB\)",
+        match=r"missing train-images.*; expected: .* load_dataset\('mnist', data_home=.*, download=True\) downloads "
+        r"it \(12 MB\)",
     ):
         load_dataset("mnist", data_home=home)
     assert not (home / "mnist").exists()
@@ -63,24 +64,25 @@ def test_what_can_be_fetched_is_offered(home):
 @pytest.mark.parametrize("download", [False, True])
 def test_what_cannot_be_confirmed_is_not_offered(home, download):
     with pytest.raises(
-        DatasetError, match=r"no train, test; expected: scene15/.* It is not offered for download: no checksum of"
+        DatasetError,
+        match=r"missing train, test; expected: scene15/.* It cannot be downloaded automatically, because no checksum",
     ):
         load_dataset("scene15", data_home=home, download=download)
     assert not (home / "scene15").exists()
 
 
 def test_download_must_be_yes_or_no():
-    with pytest.raises(InputError, match="download of the data set 'mnist' must be True or False; got 'yes'"):
+    with pytest.raises(InputError, match="download of the dataset 'mnist' must be True or False; got 'yes'"):
         load_dataset("mnist", download="yes")
 
 
 def test_data_home_must_be_a_path():
-    with pytest.raises(InputError, match="data_home of the data set 'mnist' must be a path or None; got 5"):
+    with pytest.raises(InputError, match="data_home of the dataset 'mnist' must be a path or None; got 5"):
         load_dataset("mnist", data_home=5)
 
 
 def test_a_set_is_fetched_and_loaded(site, tmp_path, rng):
-    """From the empty folder to pictures; the second call asks for nothing."""
+    """From the empty folder to images; the second call asks for nothing."""
     kinds = {"images-idx3": rng.integers(0, 256, (5, 28, 28)), "labels-idx1": rng.integers(0, 10, 5)}
     files = []
     for name in MNIST.content:

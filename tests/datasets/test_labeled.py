@@ -20,64 +20,64 @@ LABELS = ["b", "a", "a", "b", "c", "a"]
 
 
 @pytest.fixture
-def pictures():
+def images():
     return LabeledImages(PIXELS, LABELS)
 
 
 def flat(images):
-    return np.array([picture.ravel() for picture in images], dtype=float)
+    return np.array([image.ravel() for image in images], dtype=float)
 
 
-def test_it_is_sliced_like_an_array(pictures):
-    assert pictures.shape == (6,)
-    assert pictures.classes == ["a", "b", "c"]
-    assert pictures[2].tolist() == PIXELS[2].tolist()
-    part = pictures[np.array([5, 0]), ...]
+def test_it_is_sliced_like_an_array(images):
+    assert images.shape == (6,)
+    assert images.classes == ["a", "b", "c"]
+    assert images[2].tolist() == PIXELS[2].tolist()
+    part = images[np.array([5, 0]), ...]
     assert np.asarray(part).tolist() == PIXELS[[5, 0]].tolist()
     assert part.labels.tolist() == ["a", "b"]
     assert part.classes == ["a", "b", "c"]
-    assert [picture.tolist() for picture in part] == PIXELS[[5, 0]].tolist()
+    assert [image.tolist() for image in part] == PIXELS[[5, 0]].tolist()
 
 
-def test_a_part_copies_no_picture(pictures):
-    assert np.shares_memory(pictures[[4, 1]][0], PIXELS)
+def test_a_part_copies_no_image(images):
+    assert np.shares_memory(images[[4, 1]][0], PIXELS)
 
 
-def test_a_pickled_part_takes_only_its_own_pictures_along():
-    pictures = LabeledImages(np.zeros((100, 40, 40), np.uint8), ["a"] * 100)
-    state = pickle.dumps(pictures[7:9])
+def test_a_pickled_part_takes_only_its_own_images_along():
+    images = LabeledImages(np.zeros((100, 40, 40), np.uint8), ["a"] * 100)
+    state = pickle.dumps(images[7:9])
     assert len(state) < 10_000
     assert np.asarray(pickle.loads(state)).shape == (2, 40, 40)
 
 
-def test_pictures_of_several_sizes():
-    pictures = LabeledImages([np.zeros((3, 4), np.uint8), np.ones((5, 5, 3))], ["a", "b"])
-    assert pictures[[1]][0].shape == (5, 5, 3)
-    assert pickle.loads(pickle.dumps(pictures[1:]))[0].shape == (5, 5, 3)
-    with pytest.raises(InputError, match=r"pictures of one shape; these have 2.*Resize"):
-        np.asarray(pictures)
+def test_images_of_several_sizes():
+    images = LabeledImages([np.zeros((3, 4), np.uint8), np.ones((5, 5, 3))], ["a", "b"])
+    assert images[[1]][0].shape == (5, 5, 3)
+    assert pickle.loads(pickle.dumps(images[1:]))[0].shape == (5, 5, 3)
+    with pytest.raises(InputError, match=r"images of one shape; found 2.*Resize"):
+        np.asarray(images)
 
 
-def test_it_is_a_batch_of_pictures(pictures):
-    images = check_images(pictures[1:])
-    assert images[0].tolist() == PIXELS[1].tolist()
-    assert [picture.tolist() for picture in pickle.loads(pickle.dumps(images[2:]))] == PIXELS[3:].tolist()
+def test_it_is_a_batch_of_images(images):
+    batch = check_images(images[1:])
+    assert batch[0].tolist() == PIXELS[1].tolist()
+    assert [image.tolist() for image in pickle.loads(pickle.dumps(batch[2:]))] == PIXELS[3:].tolist()
 
 
-def test_scikit_learn_splits_it(pictures):
-    train, test = train_test_split(pictures, test_size=2, random_state=0)
+def test_scikit_learn_splits_it(images):
+    train, test = train_test_split(images, test_size=2, random_state=0)
     assert sorted(train.labels.tolist() + test.labels.tolist()) == sorted(LABELS)
     model = make_pipeline(FunctionTransformer(flat), KNeighborsClassifier(1))
-    predicted = cross_val_predict(model, pictures, pictures.labels, cv=KFold(3))
-    assert predicted.tolist() == cross_val_predict(model, PIXELS, pictures.labels, cv=KFold(3)).tolist()
+    predicted = cross_val_predict(model, images, images.labels, cv=KFold(3))
+    assert predicted.tolist() == cross_val_predict(model, PIXELS, images.labels, cv=KFold(3)).tolist()
 
 
 def test_labels_that_do_not_fit():
-    with pytest.raises(InputError, match=r"one label for each picture is expected; got 6 pictures and labels \(5,\)"):
+    with pytest.raises(InputError, match=r"expected one label for each image; got 6 images and labels \(5,\)"):
         LabeledImages(PIXELS, LABELS[:5])
-    with pytest.raises(InputError, match=r"the labels \['c'\] are none of the classes \['a', 'b'\]"):
+    with pytest.raises(InputError, match=r"the labels \['c'\] are not among the classes \['a', 'b'\]"):
         LabeledImages(PIXELS, LABELS, ["a", "b"])
 
 
-def test_how_it_reads(pictures):
-    assert repr(pictures[:4]) == "LabeledImages(4 pictures, 3 classes)"
+def test_how_it_reads(images):
+    assert repr(images[:4]) == "LabeledImages(4 images, 3 classes)"

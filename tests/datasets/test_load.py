@@ -68,21 +68,21 @@ def test_each_half_can_be_sent_to_another_process(dataset):
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_the_same_call_gives_the_same_pictures(name):
+def test_the_same_call_gives_the_same_images(name):
     for first, second in zip(load_dataset(name, **SMALL[name]), load_dataset(name, **SMALL[name]), strict=True):
         assert np.array_equal(np.asarray(first), np.asarray(second))
         assert first.labels.tolist() == second.labels.tolist()
 
 
 @pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
-def test_another_seed_gives_other_pictures(name):
+def test_another_seed_gives_other_images(name):
     first, second = (load_dataset(name, **SMALL[name], random_state=seed).train for seed in (0, 1))
     assert not np.array_equal(np.asarray(first), np.asarray(second))
 
 
 @pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
 def test_a_seed_that_is_none(name):
-    with pytest.raises(InputError, match="random_state must be an integer from 0 up, a RandomState or None; got -1"):
+    with pytest.raises(InputError, match="random_state must be a non-negative integer, a RandomState or None; got -1"):
         load_dataset(name, random_state=-1)
 
 
@@ -93,26 +93,26 @@ def test_a_seed_drawn_elsewhere(random_state):
 
 
 def test_how_it_reads():
-    assert repr(load_dataset("faces")) == "Dataset('faces': 100 + 100 pictures, 2 classes)"
+    assert repr(load_dataset("faces")) == "Dataset('faces': 100 + 100 images, 2 classes)"
 
 
 def test_an_unknown_name():
     with pytest.raises(
-        DatasetError, match=r"no data set 'Digit'; did you mean 'digits'\? The names are caltech101, .*ImageFolder"
+        DatasetError, match=r"no dataset 'Digit'; did you mean 'digits'\? The available datasets are caltech101, .*ImageFolder"
     ):
         load_dataset("Digit")
-    with pytest.raises(DatasetError, match=r"no data set 'quux'\. The names are"):
+    with pytest.raises(DatasetError, match=r"no dataset 'quux'\. The available datasets are"):
         load_dataset("quux")
-    with pytest.raises(DatasetError, match=r"no data set \['digits'\]"):
+    with pytest.raises(DatasetError, match=r"no dataset \['digits'\]"):
         load_dataset(["digits"])
 
 
 def test_an_unknown_option():
-    with pytest.raises(InputError, match="'textures' has no option colour; it takes n_train, n_test, random_state"):
+    with pytest.raises(InputError, match="'textures' has no option colour; its options are n_train, n_test, random_state"):
         load_dataset("textures", colour=1)
-    with pytest.raises(InputError, match="'faces' has no option seed; it takes none"):
+    with pytest.raises(InputError, match="'faces' has no option seed; it has no options"):
         load_dataset("faces", seed=1)
-    with pytest.raises(InputError, match=r"'mnist' has no option _published; it takes data_home, download$"):
+    with pytest.raises(InputError, match=r"'mnist' has no option _published; its options are data_home, download$"):
         load_dataset("mnist", _published=None)
 
 
@@ -120,11 +120,11 @@ def test_an_unknown_option():
 def test_a_large_set_that_is_not_there(name, monkeypatch, tmp_path):
     monkeypatch.delenv("FEATREC_DATA", raising=False)
     with pytest.raises(
-        DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=... names; neither is set; expected: .*https://"
+        DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=..., but neither is set; expected: .*https://"
     ):
         load_dataset(name)
-    with pytest.raises(DatasetError, match=rf"{name}' is not complete in '{tmp_path}.*: no .*expected: .*https://"):
+    with pytest.raises(DatasetError, match=rf"{name}' is incomplete in '{tmp_path}.*: no .*expected: .*https://"):
         load_dataset(name, data_home=tmp_path)
     monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
-    with pytest.raises(DatasetError, match=f"is not complete in '{tmp_path}"):
+    with pytest.raises(DatasetError, match=f"is incomplete in '{tmp_path}"):
         load_dataset(name)

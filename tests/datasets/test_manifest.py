@@ -20,7 +20,7 @@ from featrec.exceptions import DatasetError, ImageError, InputError, MissingImag
 
 @pytest.fixture
 def root(tmp_path):
-    """Pictures 0 to 4, each as bright as its number."""
+    """Images 0 to 4, each as bright as its number."""
     (tmp_path / "pictures").mkdir()
     for value in range(5):
         Image.fromarray(np.full((4, 6), value, np.uint8)).save(tmp_path / "pictures" / f"{value}.png")
@@ -51,7 +51,7 @@ def test_rows_in_their_order(root):
             "pictures/1.png",
             "pictures/2.png",
         ]
-        assert [int(picture[0, 0]) for picture in folder] == [3, 1, 2]
+        assert [int(image[0, 0]) for image in folder] == [3, 1, 2]
         assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
         assert list(folder.metadata) == ["person"]
         assert folder.skipped == []
@@ -77,7 +77,7 @@ def test_a_column_groups_a_cross_validation(root):
 
 def test_an_unknown_column(root):
     folder = ImageFolder(write(root, *ROWS))
-    with pytest.raises(InputError, match=r"has no further column 'Person'; it has \['person'\]"):
+    with pytest.raises(InputError, match=r"has no column 'Person'; it has \['person'\]"):
         folder.column("Person")
     folders = root / "folders"
     (folders / "a").mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_another_root(root):
     table = table.rename(root / "table.csv")
     assert len(ImageFolder.from_manifest(table, root=root / "pictures")) == 1
     with pytest.raises(
-        DatasetError, match=r"line 2 of the manifest '.*': path '3\.png' names no file; paths start at '.*'\. Correct"
+        DatasetError, match=r"line 2 of the manifest '.*': path '3\.png' does not exist; paths start at '.*'\. Correct"
     ):
         ImageFolder(table)
 
@@ -138,23 +138,26 @@ def test_labels_are_composed_and_trimmed(root):
 @pytest.mark.parametrize(
     "row, message",
     [
-        ("pictures/1.png,", r"line 3 of the manifest '.*table\.csv': label '' is empty; give the picture's label"),
+        ("pictures/1.png,", r"line 3 of the manifest '.*table\.csv': label '' is empty; enter the label"),
         ("pictures/1.png,  ", r"line 3 .*: label '.*' is empty"),
-        (",smile", r"line 3 .*: path '' is empty; give the picture's path"),
-        ("pictures/3.png,smile", r"line 3 .*: path 'pictures/3\.png' stands in line 2 already; keep one of the two"),
-        ("pictures/../pictures/3.png,frown", r"line 3 .*: path '.*' stands in line 2 already"),
-        ("pictures/9.png,smile", r"line 3 .*: path 'pictures/9\.png' names no file; paths start at"),
-        ("pictures\\1.png,smile", r"line 3 .*names no file; .* or write '/' between the parts"),
-        ("pictures,smile", r"line 3 .*: path 'pictures' is no file; a row names one image"),
-        (".,smile", r"line 3 .*: path '\.' leads out of"),
-        ("../secret.png,smile", r"line 3 .*: path '\.\./secret\.png' leads out of '.*'; put the manifest above all images"),
-        ("pictures/../../secret.png,smile", r"line 3 .*: path .* leads out of"),
-        ("/etc/passwd,smile", r"line 3 .*: path '/etc/passwd' leads out of"),
-        ("pictures/\0.png,smile", r"line 3 .*: path .* has a zero byte in it"),
-        ("pictures/1.png", r"line 3 of the manifest '.*' has 1 cells, the header has 2; cells are divided by commas"),
+        (",smile", r"line 3 .*: path '' is empty; enter the path"),
+        ("pictures/3.png,smile", r"line 3 .*: path 'pictures/3\.png' is already in line 2; remove one of the two"),
+        ("pictures/../pictures/3.png,frown", r"line 3 .*: path '.*' is already in line 2"),
+        ("pictures/9.png,smile", r"line 3 .*: path 'pictures/9\.png' does not exist; paths start at"),
+        ("pictures\\1.png,smile", r"line 3 .*does not exist; .* or use '/' as separator"),
+        ("pictures,smile", r"line 3 .*: path 'pictures' is not a file; each row must name one image"),
+        (".,smile", r"line 3 .*: path '\.' is outside"),
+        (
+            "../secret.png,smile",
+            r"line 3 .*: path '\.\./secret\.png' is outside '.*'; move the manifest to a folder above all images",
+        ),
+        ("pictures/../../secret.png,smile", r"line 3 .*: path .* is outside"),
+        ("/etc/passwd,smile", r"line 3 .*: path '/etc/passwd' is outside"),
+        ("pictures/\0.png,smile", r"line 3 .*: path .* contains a zero byte"),
+        ("pictures/1.png", r"line 3 of the manifest '.*' has 1 cells, but the header has 2; cells are separated by commas"),
         ("pictures/1.png,smile,1", "line 3 .* has 3 cells"),
-        ('pictures/1.png,"smile', r"line 3 of the manifest '.*' is no CSV .*double quote that is not closed"),
-        ('pictures/1.png,"smile"x', "line 3 .* is no CSV"),
+        ('pictures/1.png,"smile', r"line 3 of the manifest '.*' is not valid CSV .*unclosed double quote"),
+        ('pictures/1.png,"smile"x', "line 3 .* is not valid CSV"),
     ],
 )
 def test_rows_that_are_refused(root, row, message):
@@ -163,8 +166,8 @@ def test_rows_that_are_refused(root, row, message):
         ImageFolder(write(root, "path,label", "pictures/3.png,smile", row))
 
 
-def test_several_missing_pictures_are_counted(root):
-    with pytest.raises(DatasetError, match=r"line 3 .*'x\.png' names no file \(and of 1 more rows\)"):
+def test_several_missing_images_are_counted(root):
+    with pytest.raises(DatasetError, match=r"line 3 .*'x\.png' does not exist \(and of 1 more rows\)"):
         ImageFolder(write(root, "path,label", "pictures/3.png,smile", "x.png,smile", "y.png,frown"))
 
 
@@ -172,7 +175,7 @@ def test_absolute_paths_below_the_root(root):
     table = write(root, "path,label", f"{root}/pictures/3.png,smile")
     assert len(ImageFolder(table)) == 1
     assert len(ImageFolder.from_manifest(table, root="/")) == 1
-    with pytest.raises(DatasetError, match="leads out of"):
+    with pytest.raises(DatasetError, match="is outside"):
         ImageFolder.from_manifest(table, root=root / "other")
 
 
@@ -180,12 +183,15 @@ def test_absolute_paths_below_the_root(root):
     "data, message",
     [
         (b"", r"has no column 'path' and no column 'label' in its first line; it has \[\]"),
-        (b"path,label\n", "has a header and no rows"),
-        (b"path,label,path\nx,y,z\n", r"has two columns of one name, \['path'\]; rename one"),
-        (b"path,label\nx.png,caf\xe9\n", r"line 2 of the manifest '.*' is no UTF-8 \(byte 0xe9\); save it as 'CSV UTF-8'"),
-        ("path,label\n".encode("utf-16"), "line 1 .* is no UTF-8"),
+        (b"path,label\n", "has a header but no rows"),
+        (b"path,label,path\nx,y,z\n", r"has two columns with the same name, \['path'\]; rename one"),
+        (
+            b"path,label\nx.png,caf\xe9\n",
+            r"line 2 of the manifest '.*' is not valid UTF-8 \(byte 0xe9\); save it as 'CSV UTF-8'",
+        ),
+        ("path,label\n".encode("utf-16"), "line 1 .* is not valid UTF-8"),
         (b"path,label," + b"x" * 200_000 + b"\n", "has no column 'path'"),
-        (b"path,label\nx.png," + b"x" * 200_000 + b"\n", "line 2 .* is no CSV .*field larger"),
+        (b"path,label\nx.png," + b"x" * 200_000 + b"\n", "line 2 .* is not valid CSV .*field larger"),
     ],
 )
 def test_tables_that_are_refused(root, data, message):
@@ -199,20 +205,18 @@ def test_no_table(root):
         ImageFolder.from_manifest(root / "nowhere.csv")
     with pytest.raises(DatasetError, match="there is no folder"):
         ImageFolder(root / "nowhere.csv")
-    with pytest.raises(
-        DatasetError, match=r"is a manifest, which has no folders; .*pictures\.column\(\"split\"\) == \"train\""
-    ):
+    with pytest.raises(DatasetError, match=r"is a manifest, which has no folders; .*images\.column\(\"split\"\) == \"train\""):
         ImageFolder.split(write(root, *ROWS))
     assert not ImageFolder.is_split(root / "table.csv")
 
 
-def test_a_picture_that_changed_or_is_gone(root):
+def test_an_image_that_changed_or_is_gone(root):
     folder = ImageFolder(write(root, *ROWS))
     (root / "pictures" / "3.png").write_bytes(b"other")
     (root / "pictures" / "1.png").unlink()
     with pytest.raises(ImageError, match=r"3\.png': the file changed after it was listed"):
         folder[0]
-    with pytest.raises(MissingImageError, match=r"1\.png': the file is gone; it was there when it was listed"):
+    with pytest.raises(MissingImageError, match=r"1\.png': the file was deleted after it was listed"):
         folder[1]
 
 
@@ -221,7 +225,7 @@ def test_names_that_differ_only_in_case(root):
     (root / "pictures" / "a.png").write_bytes((root / "pictures" / "2.png").read_bytes())
     folder = ImageFolder(write(root, "path,label", "pictures/A.PNG,x", "pictures/a.png,X"))
     assert folder.classes == ["X", "x"]
-    assert [int(picture[0, 0]) for picture in folder] in ([1, 2], [2, 2])
+    assert [int(image[0, 0]) for image in folder] in ([1, 2], [2, 2])
 
 
 TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20)

@@ -12,7 +12,7 @@ from featrec.exceptions import DatasetError, InputError, SkippedFileWarning
 from featrec.images import check_images
 from featrec.recipes import hog_svm
 
-SKIPPED = r"skipped images beside the class folders \(1\), linked folders \(1\), \.txt \(1\)\."
+SKIPPED = r"skipped images next to the class folders \(1\), linked folders \(1\), \.txt \(1\)\."
 pytestmark = pytest.mark.filterwarnings("ignore::featrec.exceptions.DroppedImageWarning")
 
 
@@ -85,10 +85,10 @@ def test_parts_of_a_split_are_no_classes_however_they_are_spelled(tmp_path, name
     for name in names:
         (tmp_path / name / "cat").mkdir(parents=True)
         Image.new("L", (4, 4)).save(tmp_path / name / "cat" / "1.png")
-    with pytest.raises(DatasetError, match="no classes but parts of a split") as caught:
+    with pytest.raises(DatasetError, match="parts of a split, not classes") as caught:
         ImageFolder(tmp_path)
     named = "".join(f", {half}={name!r}" for half, name in split.items())
-    assert f"ImageFolder.split(path{named}) reads them" in str(caught.value)
+    assert f"ImageFolder.split(path{named})" in str(caught.value)
     assert [len(half) for half in ImageFolder.split(tmp_path, **split)] == [1, 1]
 
 
@@ -96,11 +96,11 @@ def test_an_empty_class_says_what_it_holds_instead(tmp_path):
     (tmp_path / "cat").mkdir()
     (tmp_path / "dog").mkdir()
     Image.new("L", (4, 4)).save(tmp_path / "dog" / "1.png")
-    with pytest.raises(DatasetError, match=r"\['cat'\] of '.*' hold no image\. Remove them"):
+    with pytest.raises(DatasetError, match=r"\['cat'\] of '.*' contain no image\. Remove them"):
         ImageFolder(tmp_path)
     for name in ("1.heic", "2.heic", ".3"):
         (tmp_path / "cat" / name).write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"hold no image but \.heic \(2\)\. Remove them.*\.jpg"):
+    with pytest.raises(DatasetError, match=r"contain no image but \.heic \(2\)\. Remove them.*\.jpg"):
         ImageFolder(tmp_path)
 
 
@@ -112,5 +112,5 @@ def test_a_folder_where_images_are_expected_is_sent_to_image_folder(tmp_path, na
     for given in (path, str(path)):
         with pytest.raises(InputError, match=refusal):
             check_images(given)
-    with pytest.raises(InputError, match=r"one picture \(str\)\. Put it into a list"):
+    with pytest.raises(InputError, match=r"one image \(str\)\. Use a list"):
         check_images("nowhere\0.jpg")

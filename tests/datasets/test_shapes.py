@@ -26,7 +26,7 @@ def test_the_kinds_take_turns():
     assert len(train.classes) == 8
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are():
+def test_an_image_does_not_depend_on_how_many_there_are():
     assert np.array_equal(shapes(5), shapes(16)[:5])
 
 
@@ -40,23 +40,23 @@ def test_sizes(size):
     assert shapes(2, size=size).shape == (2, size, size, 3)
 
 
-def test_a_larger_picture_shows_the_same_scene():
+def test_a_larger_image_shows_the_same_scene():
     options = CALM | {"scale": 1.0, "rotation": 1.0, "light": 1.0}
     small, large = (shapes(size=size, **options).astype(float) for size in (48, 96))
     shrunk = large.reshape(16, 48, 2, 48, 2, 3).mean(axis=(2, 4))
     assert np.abs(shrunk - small).mean() < 1.5
 
 
-def test_without_nuisance_a_picture_has_few_tones():
-    for picture in shapes(**CALM):
-        tones, counts = np.unique(picture.reshape(-1, 3), axis=0, return_counts=True)
+def test_without_nuisance_an_image_has_few_tones():
+    for image in shapes(**CALM):
+        tones, counts = np.unique(image.reshape(-1, 3), axis=0, return_counts=True)
         assert len(tones) > 1
         assert np.sort(counts)[-2:].sum() > 0.7 * counts.sum()
 
 
 def test_without_nuisance_all_objects_of_a_kind_cover_the_same_pixels():
-    pictures = shapes(16, **CALM).astype(float)
-    contrast = np.abs(pictures - pictures[:, :1, :1]).sum(axis=3)
+    images = shapes(16, **CALM).astype(float)
+    contrast = np.abs(images - images[:, :1, :1]).sum(axis=3)
     covered = contrast > contrast.max(axis=(1, 2), keepdims=True) / 2
     for kind in range(8):
         same, others = covered[kind] != covered[kind + 8 :: 8], covered[kind] != np.delete(covered, [kind, kind + 8], axis=0)
@@ -83,9 +83,9 @@ def test_light_leaves_a_fifth_at_least():
     assert (lit[bright] / calm[bright]).max() <= 1
 
 
-def middle_hue(pictures: np.ndarray) -> np.ndarray:
-    """Chroma of the middle of a picture, where the object is."""
-    middle = pictures[:, 48, 48].astype(float)
+def middle_hue(images: np.ndarray) -> np.ndarray:
+    """Chroma of the middle of an image, where the object is."""
+    middle = images[:, 48, 48].astype(float)
     return middle - middle.mean(axis=1, keepdims=True)
 
 
@@ -101,11 +101,11 @@ def test_the_hue_tells_the_kind_as_far_as_asked(color, least, most):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"noise": 1.5}, r"noise of the data set 'shapes' must be a number from 0 \(none\) to 1; got 1.5"),
+        ({"noise": 1.5}, r"noise of the dataset 'shapes' must be a number from 0 \(none\) to 1; got 1.5"),
         ({"clutter": "much"}, "clutter .* must be a number .*got 'much'"),
         ({"light": float("nan")}, "light .* must be a number .*got nan"),
-        ({"size": 8}, "size of the data set 'shapes' must be an integer from 16 up; got 8"),
-        ({"n_test": 2.0}, "n_test .* must be an integer from 1 up; got 2.0"),
+        ({"size": 8}, "size of the dataset 'shapes' must be an integer of at least 16; got 8"),
+        ({"n_test": 2.0}, "n_test .* must be an integer of at least 1; got 2.0"),
     ],
 )
 def test_options_out_of_range(options, message):

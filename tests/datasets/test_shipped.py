@@ -13,11 +13,11 @@ from featrec.exceptions import DatasetError, InputError
 from featrec.images import as_gray, read_image
 
 
-def found_at(picture: np.ndarray, crop: np.ndarray) -> list[tuple[int, int]]:
-    """Rows and columns at which a crop lies in a picture."""
-    wanted = np.argwhere((picture == crop[0, 0])[: 1 - CROP, : 1 - CROP]).tolist()
-    wanted = [(y, x) for y, x in wanted if picture[y, x : x + CROP].tobytes() == crop[0].tobytes()]
-    return [(y, x) for y, x in wanted if np.array_equal(picture[y : y + CROP, x : x + CROP], crop)]
+def found_at(image: np.ndarray, crop: np.ndarray) -> list[tuple[int, int]]:
+    """Rows and columns at which a crop lies in an image."""
+    wanted = np.argwhere((image == crop[0, 0])[: 1 - CROP, : 1 - CROP]).tolist()
+    wanted = [(y, x) for y, x in wanted if image[y, x : x + CROP].tobytes() == crop[0].tobytes()]
+    return [(y, x) for y, x in wanted if np.array_equal(image[y : y + CROP, x : x + CROP], crop)]
 
 
 def test_digits_are_the_shipped_ones_each_once():
@@ -44,20 +44,20 @@ def test_faces_keep_their_order_and_no_patch_is_in_both_halves():
     assert train.labels.tolist() == test.labels.tolist() == ["face"] * 50 + ["other"] * 50
     blocks = np.concatenate([np.asarray(train)[:50], np.asarray(test)[:50], np.asarray(train)[50:], np.asarray(test)[50:]])
     assert np.abs(blocks / 255 - shipped).max() <= 0.5 / 255 + 1e-9
-    assert not {picture.tobytes() for picture in train} & {picture.tobytes() for picture in test}
+    assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
 
 
 def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
     train, test = load_dataset("textures", n_train=4, n_test=4)
     for name, file in FILES.items():
-        picture = as_gray(read_image(_shipped.shipped_file(file)))
-        middle = picture.shape[1] / 2
+        image = as_gray(read_image(_shipped.shipped_file(file)))
+        middle = image.shape[1] / 2
         for crop in train[train.labels == name]:
-            places = found_at(picture, crop)
+            places = found_at(image, crop)
             assert places
             assert max(x for _, x in places) + CROP <= middle - GAP / 2 + 1
         for crop in test[test.labels == name]:
-            places = found_at(picture, crop)
+            places = found_at(image, crop)
             assert places
             assert min(x for _, x in places) >= middle + GAP / 2 - 1
 
@@ -66,10 +66,10 @@ def test_as_many_crops_as_asked_for():
     train, test = load_dataset("textures", n_train=2, n_test=1)
     assert train.labels.tolist() == np.repeat(sorted(FILES), 2).tolist()
     assert test.labels.tolist() == sorted(FILES)
-    with pytest.raises(InputError, match="n_train of the data set 'textures' must be an integer from 1 up; got 0"):
+    with pytest.raises(InputError, match="n_train of the dataset 'textures' must be an integer of at least 1; got 0"):
         load_dataset("textures", n_train=0)
 
 
 def test_a_file_that_scikit_image_does_not_ship():
-    with pytest.raises(DatasetError, match=r"does not ship skin\.jpg here .*pip install"):
+    with pytest.raises(DatasetError, match=r"lacks skin\.jpg .*pip install"):
         _shipped.shipped_file("skin.jpg")

@@ -110,7 +110,7 @@ def test_an_archive_that_lies_there_is_used_and_left(site, tmp_path):
 
 def test_another_archive_of_the_same_name_is_not_overwritten(site, tmp_path):
     (tmp_path / "tiny.tar.gz").write_bytes(b"mine")
-    with pytest.raises(DatasetError, match=r"tiny.tar.gz' is not the published file .*Move it away"):
+    with pytest.raises(DatasetError, match=r"tiny.tar.gz' is not the published file .*move it away"):
         fetch(put(site, WHOLE), tmp_path)
     assert (tmp_path / "tiny.tar.gz").read_bytes() == b"mine"
 
@@ -137,7 +137,7 @@ def test_an_archive_that_was_cut_off(site, tmp_path):
 )
 def test_an_archive_that_cannot_be_unpacked(site, tmp_path, content, inner):
     with pytest.raises(
-        DatasetError, match=r"cannot be unpacked .*, though its checksum is right; expected: tiny/ with names.txt"
+        DatasetError, match=r"cannot be unpacked .*, although its checksum is right; expected: tiny/ with names.txt"
     ):
         fetch(put(site, content, "tiny.bin", inner), tmp_path)
     assert [path for path in there(tmp_path) if path.startswith("tiny/")] == []
@@ -146,5 +146,5 @@ def test_an_archive_that_cannot_be_unpacked(site, tmp_path, content, inner):
 
 def test_an_archive_that_lacks_a_part(site, tmp_path):
     lacking = replace(put(site, WHOLE), content=(*CONTENT, "more.txt"))
-    with pytest.raises(DatasetError, match=r"not complete in '.*tiny': no more.txt"):
+    with pytest.raises(DatasetError, match=r"is incomplete in '.*tiny': missing more.txt"):
         dataset_folder(lacking, tmp_path, True)

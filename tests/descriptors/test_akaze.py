@@ -84,7 +84,7 @@ def test_nothing_found(shape):
 
 @needs_akaze
 @pytest.mark.parametrize("options", [{}, {"n_octave_layers": 12, "threshold": 0.0}, {"descriptor_type": "mldb_upright"}])
-def test_pictures_that_are_not_handed_to_opencv_would_have_given_nothing(rng, options):
+def test_images_that_are_not_handed_to_opencv_would_have_given_nothing(rng, options):
     """At 58 pixels OpenCV still works and finds nothing; at 59 it does find something."""
     of_cv2 = {"nOctaveLayers": options.get("n_octave_layers", 4), "threshold": options.get("threshold", 0.001)}
     for side, found in ((58, False), (59, True)):
@@ -104,7 +104,7 @@ def test_lazy_pickled_cloned(gray):
     assert list(AKAZE().get_feature_names_out()[[0, -1]]) == ["akaze0", "akaze60"]
 
 
-def test_an_opencv_without_it_is_named_before_any_picture(monkeypatch):
+def test_an_opencv_without_it_is_named_before_any_image(monkeypatch):
     monkeypatch.setattr(_keypoints, "cv2", type("cv2", (), {"__version__": "5.0.0", "xfeatures2d": None}))
     with pytest.raises(MissingExtraError, match=r"AKAZE is not in the installed OpenCV 5\.0\.0.*opencv-contrib-python"):
         AKAZE().fit([np.zeros((9, 9))])

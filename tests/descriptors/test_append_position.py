@@ -43,14 +43,14 @@ def test_it_is_vlfeats_xy_half_a_pixel_aside(bag):
     np.testing.assert_allclose(AppendPosition().apply(bag).descriptors[:, 5:], vlfeat - half_pixel, atol=1e-6)
 
 
-def test_a_mirrored_picture_gives_the_opposite_x(rng):
-    picture = rng.integers(0, 256, (40, 60), dtype=np.uint8)
+def test_a_mirrored_image_gives_the_opposite_x(rng):
+    original = rng.integers(0, 256, (40, 60), dtype=np.uint8)
     extractor = DenseSIFT(bin_sizes=4)
     there, back = (
-        AppendPosition().apply(extractor.extract(image)).descriptors[:, -2:] for image in (picture, picture[:, ::-1])
+        AppendPosition().apply(extractor.extract(image)).descriptors[:, -2:] for image in (original, original[:, ::-1])
     )
     assert np.abs(there).max() < 0.5
-    lattice = extractor.extract(picture).frames
+    lattice = extractor.extract(original).frames
     mirrored = Bag(np.zeros((len(lattice), 1)), np.column_stack([59 - lattice[:, 0], lattice[:, 1:]]), (40, 60))
     np.testing.assert_allclose(AppendPosition().apply(mirrored).descriptors[:, 1], -there[:, 0], atol=1e-6)
     np.testing.assert_array_equal(there, back)
@@ -65,7 +65,7 @@ def test_bytes_become_numbers():
     ("bag", "match"),
     [
         (Bag([[1.0]]), r"lacks frames\. Extractors give both.*Bag\(descriptors, frames, size\)"),
-        (Bag([[1.0]], [[0, 0, 1, -1]]), "lacks the picture's size"),
+        (Bag([[1.0]], [[0, 0, 1, -1]]), "lacks the image's size"),
         (Bag([[1.0]], size=(3, 3)), "lacks frames"),
     ],
 )

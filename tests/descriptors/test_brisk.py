@@ -57,7 +57,7 @@ def test_colour_equals_cv2():
 
 @needs_brisk
 def test_a_kept_detector_answers_as_a_new_one_does(gray):
-    """A thread keeps its last detector; other settings, other pictures and other threads do not meet it."""
+    """A thread keeps its last detector; other settings, other images and other threads do not meet it."""
     expected = {thresh: by_hand(gray, thresh, 3, 1.0) for thresh in (30, 60)}
     for thresh in (30, 60, 60, 30):
         assert_equal(BRISK(thresh=thresh).extract(gray), expected[thresh])
@@ -121,7 +121,7 @@ def test_lazy_pickled_cloned(gray):
     assert list(BRISK().get_feature_names_out()[[0, -1]]) == ["brisk0", "brisk63"]
 
 
-def test_an_opencv_without_it_is_named_before_any_picture(monkeypatch):
+def test_an_opencv_without_it_is_named_before_any_image(monkeypatch):
     monkeypatch.setattr(_keypoints, "cv2", type("cv2", (), {"__version__": "5.0.0"}))
     with pytest.raises(MissingExtraError, match=r"BRISK is not in the installed OpenCV 5\.0\.0.*opencv-contrib-python"):
         BRISK().fit([np.zeros((9, 9))])

@@ -20,7 +20,7 @@ def tiny(tmp_path):
 
 
 def tiny_input(image):
-    """(3, 32, 32) of a colour picture of 32×32 in [0, 1], as DECLARED says."""
+    """(3, 32, 32) of a colour image of 32×32 in [0, 1], as DECLARED says."""
     return (image.transpose(2, 0, 1)[None] * 255 - 127.5) / 127.5
 
 
@@ -77,7 +77,7 @@ def test_a_free_size_is_declared_or_given(rng, tmp_path):
     given = CNNFeatures(free, size=(40, 48)).fit([image])
     expected = run_tiny_network(tiny_input(image))["feat"][0]
     np.testing.assert_allclose(given.transform([image])[0], expected, rtol=1e-4, atol=1e-4)
-    with pytest.raises(InputError, match=r"pictures of any size, and preprocessing='tf' names none; give size="):
+    with pytest.raises(InputError, match=r"images of any size, and preprocessing='tf' names none; give size="):
         CNNFeatures(free, preprocessing="tf").extract(image)
 
 
@@ -101,7 +101,7 @@ def test_batches_and_threads_change_nothing(ragged, tmp_path, batch, batch_size)
     np.testing.assert_allclose(threaded, codes, rtol=1e-5, atol=1e-6)
 
 
-def test_gray_pictures_are_three_equal_channels(rng, tiny):
+def test_gray_images_are_three_equal_channels(rng, tiny):
     gray = rng.integers(0, 256, (32, 32), dtype=np.uint8)
     codes = CNNFeatures(tiny).fit_transform([gray, np.stack([gray] * 3, axis=2), gray / 255])
     np.testing.assert_allclose(codes, codes[[0, 0, 0]], rtol=1e-4, atol=1e-5)
@@ -117,11 +117,11 @@ def test_a_fitted_extractor_needs_no_file(ragged, tiny):
 
 
 def test_fit_reads_the_parameters_anew(rng, tiny):
-    pictures = rng.random((2, 32, 32, 3))
-    features = CNNFeatures(tiny).fit(pictures)
-    features.set_params(layer="logits", preprocessing="torch").fit(pictures)
-    fresh = CNNFeatures(tiny, layer="logits", preprocessing="torch").fit(pictures)
-    np.testing.assert_array_equal(features.transform(pictures), fresh.transform(pictures))
+    images = rng.random((2, 32, 32, 3))
+    features = CNNFeatures(tiny).fit(images)
+    features.set_params(layer="logits", preprocessing="torch").fit(images)
+    fresh = CNNFeatures(tiny, layer="logits", preprocessing="torch").fit(images)
+    np.testing.assert_array_equal(features.transform(images), fresh.transform(images))
 
 
 def test_transform_before_fit_and_a_model_as_bytes(ragged, tiny):
@@ -136,7 +136,7 @@ def test_names_and_clone(ragged, tiny):
     assert clone(features).get_params() == features.get_params()
 
 
-def test_a_network_for_gray_pictures(rng, tmp_path):
+def test_a_network_for_gray_images(rng, tmp_path):
     image = rng.random((8, 8))
     path = tmp_path / "gray.onnx"
     path.write_bytes(one_relu(channels=1))
@@ -174,7 +174,7 @@ def test_any_damage_is_an_input_error(rng):
 
 @pytest.mark.parametrize("parameters", [{"inputs": 2}, {"sides": 2}, {"inputs": 0}])
 def test_networks_for_other_things_are_refused(parameters):
-    with pytest.raises(InputError, match="the model given as bytes is no network for pictures: one input of shape"):
+    with pytest.raises(InputError, match="the model given as bytes is no network for images: one input of shape"):
         CNNFeatures(one_relu(3, **parameters), preprocessing="tf").extract(np.zeros((8, 8)))
 
 
@@ -211,7 +211,7 @@ def test_preprocessing_is_never_guessed(tmp_path):
         InputError, match=r"is not declared, and cannot be guessed. Say preprocessing='torch', 'tf', 'caffe' or"
     ):
         CNNFeatures(path).extract(np.zeros((8, 8)))
-    with pytest.raises(InputError, match="how pictures are prepared for the model given as bytes is not declared"):
+    with pytest.raises(InputError, match="how images are prepared for the model given as bytes is not declared"):
         CNNFeatures(path.read_bytes()).extract(np.zeros((8, 8)))
 
 
@@ -237,10 +237,10 @@ PUBLISHED = [("squeezenet1_1", "caffe", 512, 1000), ("mobilenet_v2", "tf", 1280,
 def test_published_networks_see_what_is_there(weights, name, preprocessing, width, classes):
     model = weights / f"{name}.onnx"
     labels = (weights / f"imagenet_labels_{classes}.txt").read_text().splitlines()
-    pictures = [data.chelsea(), data.coffee()]
-    shares = CNNFeatures(model, layer="prob", preprocessing=preprocessing).fit_transform(pictures)
+    images = [data.chelsea(), data.coffee()]
+    shares = CNNFeatures(model, layer="prob", preprocessing=preprocessing).fit_transform(images)
     assert [labels[i] for i in shares.argmax(axis=1)] == ["Egyptian cat", "espresso"]
-    assert CNNFeatures(model, preprocessing=preprocessing).fit_transform(pictures).shape == (2, width)
+    assert CNNFeatures(model, preprocessing=preprocessing).fit_transform(images).shape == (2, width)
 
 
 @pytest.mark.data

@@ -30,7 +30,7 @@ def test_hue_saturation_and_value_are_pythons(rgb):
 
 
 @pytest.mark.parametrize("space", list(RANGES))
-def test_integers_and_floats_of_one_picture_agree(space):
+def test_integers_and_floats_of_one_image_agree(space):
     image = data.astronaut()[:100, :120]
     histogram = ColorHistogram(space=space)
     code = histogram.extract(image)
@@ -53,7 +53,7 @@ def test_gray_is_three_equal_channels(rng, space):
 
 
 @pytest.mark.parametrize("space", list(RANGES))
-def test_every_kind_of_picture_whatever_the_number_of_threads(ragged, space):
+def test_every_kind_of_image_whatever_the_number_of_threads(ragged, space):
     codes = ColorHistogram(bins=(4, 3, 2), space=space).fit_transform(ragged * 3)
     assert codes.shape == (18, 24)
     assert codes.dtype == np.float32

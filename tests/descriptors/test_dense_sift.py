@@ -18,7 +18,7 @@ from featrec.exceptions import InputError
 from tests.naive import dense_sift as naive
 
 REFERENCE = Path(__file__).parents[1] / "data" / "vlfeat_reference.npz"
-# Picture, step, bin size, window and window size of VLFeat's figures.
+# Image, step, bin size, window and window size of VLFeat's figures.
 CASES = [
     (image, *case)
     for image in ("camera", "brick")
@@ -34,7 +34,7 @@ def vlfeat():
 
 
 @pytest.fixture
-def picture():
+def image():
     return np.random.default_rng(7).integers(0, 256, (41, 57), dtype=np.uint8)
 
 
@@ -136,7 +136,7 @@ def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, ou
     return out
 
 
-SHAPES = [((14, 17), 2, 3, 1), ((9, 4), 1, 1, 0), ((13, 16), 3, 4, 0)]  # of a picture; step, bin size and first
+SHAPES = [((14, 17), 2, 3, 1), ((9, 4), 1, 1, 0), ((13, 16), 3, 4, 0)]  # of an image; step, bin size and first
 
 
 class TestNaive:
@@ -176,20 +176,20 @@ class TestNaive:
     @pytest.mark.parametrize(("step", "bin_sizes"), [(4, (4,)), (3, (4, 5)), (5, (2, 3)), (2, (4, 6)), (7, (1, 4))])
     @pytest.mark.parametrize("window", ["flat", "gaussian"])
     def test_extractor(self, step, bin_sizes, window):
-        picture = np.random.default_rng(6).random((19, 23), dtype=np.float32)
-        bag = DenseSIFT(step=step, bin_sizes=bin_sizes, magnif=5, window=window, contrast_threshold=0).extract(picture)
+        image = np.random.default_rng(6).random((19, 23), dtype=np.float32)
+        bag = DenseSIFT(step=step, bin_sizes=bin_sizes, magnif=5, window=window, contrast_threshold=0).extract(image)
         expected = []
         for size in bin_sizes:
-            smooth, profiles = naive.smoothed(picture, size / 5), naive.bin_profiles(size, 1.5, window)
+            smooth, profiles = naive.smoothed(image, size / 5), naive.bin_profiles(size, 1.5, window)
             first = 3 * (max(bin_sizes) - size) // 2
             expected.append(naive.dense_sift([smooth], step, size, first, profiles, [1], 0)[0])
         np.testing.assert_allclose(bag.descriptors, np.concatenate(expected), atol=2e-5)
 
-    def test_smoothing_wider_than_the_picture(self):
-        picture = np.random.default_rng(9).random((7, 8), dtype=np.float32)
-        bag = DenseSIFT(step=1, bin_sizes=2, magnif=0.8, contrast_threshold=0).extract(picture)
+    def test_smoothing_wider_than_the_image(self):
+        image = np.random.default_rng(9).random((7, 8), dtype=np.float32)
+        bag = DenseSIFT(step=1, bin_sizes=2, magnif=0.8, contrast_threshold=0).extract(image)
         profiles = naive.bin_profiles(2, 1.5, "flat")
-        expected = naive.dense_sift([naive.smoothed(picture, 2.5)], 1, 2, 0, profiles, [1], 0)[0]
+        expected = naive.dense_sift([naive.smoothed(image, 2.5)], 1, 2, 0, profiles, [1], 0)[0]
         assert bag.descriptors.shape == (2, 128)
         np.testing.assert_allclose(bag.descriptors, expected, atol=1e-3)
 
@@ -204,9 +204,9 @@ class TestNaive:
 
 
 class TestSymmetry:
-    def test_transposed(self, picture):
-        there = DenseSIFT(step=3, bin_sizes=(3, 5)).extract(picture)
-        back = DenseSIFT(step=3, bin_sizes=(3, 5)).extract(picture.T)
+    def test_transposed(self, image):
+        there = DenseSIFT(step=3, bin_sizes=(3, 5)).extract(image)
+        back = DenseSIFT(step=3, bin_sizes=(3, 5)).extract(image.T)
         swapped = in_bins(back.descriptors).transpose(0, 2, 1, 3)[..., (2 - np.arange(8)) % 8].reshape(-1, 128)
         order = np.lexsort((there.frames[:, 0], there.frames[:, 1], there.frames[:, 2]))
         same = np.lexsort((back.frames[:, 1], back.frames[:, 0], back.frames[:, 2]))
@@ -214,25 +214,23 @@ class TestSymmetry:
         np.testing.assert_allclose(there.descriptors[order], swapped[same], atol=2e-4)
 
     def test_turned_by_a_quarter(self):
-        picture = np.random.default_rng(8).integers(
-            0, 256, (37, 37), dtype=np.uint8
-        )  # the lattice of step 4 ends on the border
+        image = np.random.default_rng(8).integers(0, 256, (37, 37), dtype=np.uint8)  # the lattice of step 4 ends on the border
         extractor = DenseSIFT(step=4, bin_sizes=4)
-        there = in_bins(extractor.extract(picture).descriptors)
-        turned = in_bins(extractor.extract(np.rot90(picture)).descriptors)
+        there = in_bins(extractor.extract(image).descriptors)
+        turned = in_bins(extractor.extract(np.rot90(image)).descriptors)
         places = np.rot90(np.arange(49).reshape(7, 7)).ravel()
         expected = np.rot90(there[places], axes=(1, 2))[..., (np.arange(8) + 2) % 8]
         np.testing.assert_allclose(turned, expected, atol=2e-4)
 
-    def test_brighter_and_with_less_contrast_is_the_same(self, picture):
+    def test_brighter_and_with_less_contrast_is_the_same(self, image):
         extractor = DenseSIFT(step=5, contrast_threshold=0)
-        plain = extractor.extract(picture / 255).descriptors
-        np.testing.assert_allclose(extractor.extract(0.3 + 0.5 * picture / 255).descriptors, plain, atol=1e-4)
+        plain = extractor.extract(image / 255).descriptors
+        np.testing.assert_allclose(extractor.extract(0.3 + 0.5 * image / 255).descriptors, plain, atol=1e-4)
 
 
 class TestBag:
-    def test_descriptors_have_length_1(self, picture):
-        bag = DenseSIFT().extract(picture)
+    def test_descriptors_have_length_1(self, image):
+        bag = DenseSIFT().extract(image)
         assert bag.descriptors.dtype == np.float32
         assert bag.metric == "euclidean"
         assert bag.size == (41, 57)
@@ -245,7 +243,7 @@ class TestBag:
         assert centres[2] < centres[1] < centres[0]
         np.testing.assert_array_equal(bag.frames[0], [15, 15, 40, -1])
 
-    def test_flat_picture_keeps_its_frames(self):
+    def test_flat_image_keeps_its_frames(self):
         bag = DenseSIFT().extract(np.full((40, 50), 77, np.uint8))
         assert len(bag.frames) > 0
         assert not bag.descriptors.any()
@@ -261,44 +259,44 @@ class TestBag:
         assert bag.descriptors.dtype == np.float32
         assert bag.frames.shape == (0, 4)
 
-    def test_small_pictures_have_the_sizes_that_fit(self):
+    def test_small_images_have_the_sizes_that_fit(self):
         bag = DenseSIFT(bin_sizes=(2, 4)).extract(np.zeros((12, 12), np.uint8))
         np.testing.assert_array_equal(np.unique(bag.frames[:, 2]), [8])
 
 
 class TestInput:
-    def test_types_agree(self, picture):
+    def test_types_agree(self, image):
         extractor = DenseSIFT(step=6)
-        expected = extractor.extract(picture).descriptors
-        for same in (picture.astype(np.uint16) * 257, picture / 255, (picture / 255).astype(np.float32), picture[..., None]):
+        expected = extractor.extract(image).descriptors
+        for same in (image.astype(np.uint16) * 257, image / 255, (image / 255).astype(np.float32), image[..., None]):
             np.testing.assert_allclose(extractor.extract(same).descriptors, expected, atol=1e-5)
 
-    def test_colour_is_described_by_its_luma(self, picture):
+    def test_colour_is_described_by_its_luma(self, image):
         extractor = DenseSIFT(step=6)
-        expected = extractor.extract(picture).descriptors
-        np.testing.assert_array_equal(extractor.extract(np.repeat(picture[..., None], 3, axis=2)).descriptors, expected)
-        colour = np.zeros((*picture.shape, 3))
-        colour[..., 1] = picture / 255
+        expected = extractor.extract(image).descriptors
+        np.testing.assert_array_equal(extractor.extract(np.repeat(image[..., None], 3, axis=2)).descriptors, expected)
+        colour = np.zeros((*image.shape, 3))
+        colour[..., 1] = image / 255
         np.testing.assert_allclose(extractor.extract(colour).descriptors, expected, atol=1e-3)
 
-    def test_read_only_and_strided_pictures(self, picture):
-        expected = DenseSIFT(step=6).extract(np.ascontiguousarray(picture[::-1])).descriptors
-        view = picture[::-1]
+    def test_read_only_and_strided_images(self, image):
+        expected = DenseSIFT(step=6).extract(np.ascontiguousarray(image[::-1])).descriptors
+        view = image[::-1]
         view.flags.writeable = False
         np.testing.assert_array_equal(DenseSIFT(step=6).extract(view).descriptors, expected)
 
-    def test_picture_is_left_alone(self, picture):
-        image = picture / np.float32(255)
-        before = image.copy()
-        DenseSIFT(magnif=None).extract(image)
-        np.testing.assert_array_equal(image, before)
+    def test_image_is_left_alone(self, image):
+        result = image / np.float32(255)
+        before = result.copy()
+        DenseSIFT(magnif=None).extract(result)
+        np.testing.assert_array_equal(result, before)
 
     @pytest.mark.parametrize("given", [{}, {"color": "rgb", "window": "gaussian", "dtype": "uint8"}], ids=["plain", "all"])
-    def test_threads_give_the_same(self, picture, given):
+    def test_threads_give_the_same(self, image, given):
         extractor = DenseSIFT(step=3, **given)
-        expected = extractor.extract(picture).descriptors
+        expected = extractor.extract(image).descriptors
         with ThreadPoolExecutor(2) as pool:
-            for bag in pool.map(extractor.extract, [picture] * 8):
+            for bag in pool.map(extractor.extract, [image] * 8):
                 np.testing.assert_array_equal(bag.descriptors, expected)
 
 
@@ -324,12 +322,12 @@ class TestColour:
             # Where a channel is nearly constant, rounding decides.
             assert np.median(np.abs(own - gray.descriptors).max(axis=1)) < 1e-3, (color, c)
 
-    def channels(self, picture, color):
-        red, green, blue = np.moveaxis(picture, 2, 0)
+    def channels(self, image, color):
+        red, green, blue = np.moveaxis(image, 2, 0)
         if color == "rgb":
             return red, green, blue
         if color == "hsv":
-            return np.moveaxis(rgb2hsv(picture), 2, 0)
+            return np.moveaxis(rgb2hsv(image), 2, 0)
         luma = 0.299 * red + 0.587 * green + 0.114 * blue
         opponents = (red - green) / math.sqrt(2), (red + green - 2 * blue) / math.sqrt(6)
         return luma, *(opponent + 0.01 * luma for opponent in opponents)
@@ -350,11 +348,11 @@ class TestColour:
         np.testing.assert_array_equal(kept[clear], (contrasts >= 0.04)[clear])
 
     @pytest.mark.parametrize("color", ["rgb", "opponent", "hsv"])
-    def test_gray_is_three_equal_channels(self, picture, color):
+    def test_gray_is_three_equal_channels(self, image, color):
         extractor = DenseSIFT(step=6, bin_sizes=4, color=color)
-        three = extractor.extract(np.repeat(picture[..., None], 3, axis=2)).descriptors
-        np.testing.assert_array_equal(extractor.extract(picture).descriptors, three)
-        luma = DenseSIFT(step=6, bin_sizes=4).extract(picture).descriptors
+        three = extractor.extract(np.repeat(image[..., None], 3, axis=2)).descriptors
+        np.testing.assert_array_equal(extractor.extract(image).descriptors, three)
+        luma = DenseSIFT(step=6, bin_sizes=4).extract(image).descriptors
         described = {"rgb": (0, 1, 2), "opponent": (0, 1, 2), "hsv": (2,)}[color]
         for c in range(3):
             expected = luma if c in described else np.zeros_like(luma)
@@ -374,10 +372,10 @@ class TestColour:
 
 class TestBytes:
     @pytest.mark.parametrize("window", ["flat", "gaussian"])
-    def test_numbers_times_512(self, picture, window):
+    def test_numbers_times_512(self, image, window):
         given = {"step": 3, "bin_sizes": (3, 5), "window": window, "contrast_threshold": 0.06}
-        numbers = DenseSIFT(**given).extract(picture)
-        held = DenseSIFT(dtype="uint8", **given).extract(picture)
+        numbers = DenseSIFT(**given).extract(image)
+        held = DenseSIFT(dtype="uint8", **given).extract(image)
         assert held.descriptors.dtype == np.uint8
         assert held.metric == "euclidean"
         np.testing.assert_array_equal(held.frames, numbers.frames)
@@ -390,32 +388,32 @@ class TestBytes:
         stripe[:, 13:] = 255
         assert DenseSIFT(bin_sizes=4, magnif=None, dtype="uint8").extract(stripe).descriptors.max() == 255
 
-    def test_unreadable_pictures_have_the_same_type(self):
+    def test_unreadable_images_have_the_same_type(self):
         extractor = DenseSIFT(dtype="uint8", color="rgb", on_error="empty")
-        bag = extractor.transform([b"no picture"])[0]
+        bag = extractor.transform([b"no image"])[0]
         assert bag.descriptors.shape == (0, 384)
         assert bag.descriptors.dtype == np.uint8
 
 
 class TestParameters:
-    def test_one_size_as_a_number(self, picture):
+    def test_one_size_as_a_number(self, image):
         one, many = DenseSIFT(bin_sizes=5), DenseSIFT(bin_sizes=np.array([5]))
-        np.testing.assert_array_equal(one.extract(picture).descriptors, many.extract(picture).descriptors)
+        np.testing.assert_array_equal(one.extract(image).descriptors, many.extract(image).descriptors)
 
-    def test_smoothing_comes_before_the_gradients(self, picture):
-        sharp = DenseSIFT(bin_sizes=4, magnif=None, contrast_threshold=0.05).extract(picture)
-        smooth = DenseSIFT(bin_sizes=4, magnif=2, contrast_threshold=0.05).extract(picture)
+    def test_smoothing_comes_before_the_gradients(self, image):
+        sharp = DenseSIFT(bin_sizes=4, magnif=None, contrast_threshold=0.05).extract(image)
+        smooth = DenseSIFT(bin_sizes=4, magnif=2, contrast_threshold=0.05).extract(image)
         assert sharp.descriptors.any(axis=1).mean() > smooth.descriptors.any(axis=1).mean()
 
-    def test_a_wider_window_weighs_outer_bins_more(self, picture):
-        narrow = in_bins(DenseSIFT(bin_sizes=4, window_size=1).extract(picture).descriptors)
-        wide = in_bins(DenseSIFT(bin_sizes=4, window_size=4).extract(picture).descriptors)
+    def test_a_wider_window_weighs_outer_bins_more(self, image):
+        narrow = in_bins(DenseSIFT(bin_sizes=4, window_size=1).extract(image).descriptors)
+        wide = in_bins(DenseSIFT(bin_sizes=4, window_size=4).extract(image).descriptors)
         assert wide[:, 0, 0].sum() > narrow[:, 0, 0].sum()
 
     @pytest.mark.parametrize("bin_sizes", [(), (4, 0), (4, 2.5), [[4, 6]]])
-    def test_wrong_sizes(self, picture, bin_sizes):
+    def test_wrong_sizes(self, image, bin_sizes):
         with pytest.raises(InputError, match="bin_sizes of DenseSIFT must be one or more whole numbers"):
-            DenseSIFT(bin_sizes=bin_sizes).extract(picture)
+            DenseSIFT(bin_sizes=bin_sizes).extract(image)
 
     @pytest.mark.parametrize(
         "wrong",
@@ -430,12 +428,12 @@ class TestParameters:
             {"dtype": "float64"},
         ],
     )
-    def test_wrong_values(self, picture, wrong):
+    def test_wrong_values(self, image, wrong):
         with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of DenseSIFT must be"):
-            DenseSIFT(**wrong).extract(picture)
+            DenseSIFT(**wrong).extract(image)
 
-    def test_names_clone_pickle(self, picture):
+    def test_names_clone_pickle(self, image):
         extractor = clone(DenseSIFT(step=9))
         assert len(extractor.get_feature_names_out()) == 128
-        bags = pickle.loads(pickle.dumps(extractor.transform([picture])))
-        np.testing.assert_array_equal(bags[0].descriptors, DenseSIFT(step=9).extract(picture).descriptors)
+        bags = pickle.loads(pickle.dumps(extractor.transform([image])))
+        np.testing.assert_array_equal(bags[0].descriptors, DenseSIFT(step=9).extract(image).descriptors)

@@ -33,9 +33,9 @@ def test_has_the_numbers_of_scikit_image(rng, orientations, block_norm, transfor
     )
 
 
-@pytest.mark.parametrize("picture", [data.camera, data.astronaut])
-def test_agrees_on_photographs_where_gradients_lie_on_the_borders_ofbins_of(picture):
-    image = picture()[100:201, 150:263] / 255
+@pytest.mark.parametrize("original", [data.camera, data.astronaut])
+def test_agrees_on_photographs_where_gradients_lie_on_the_borders_ofbins_of(original):
+    image = original()[100:201, 150:263] / 255
     for orientations, transform_sqrt in product((8, 9, 12), (False, True)):
         assert_same_as_scikit_image(image, orientations=orientations, transform_sqrt=transform_sqrt)
 
@@ -56,7 +56,7 @@ def test_integers_are_scaled_first(rng, dtype, shape):
 @pytest.mark.parametrize("orientations", [6, 7, 8, 9, 12, 14, 24, 28])
 @pytest.mark.parametrize("shape", [(40, 47), (40, 47, 3)])
 @pytest.mark.parametrize("spread", [3, 256])
-def test_no_vote_of_an_8_bit_picture_goes_to_another_bin_than_scikit_images(rng, orientations, shape, spread):
+def test_no_vote_of_an_8_bit_image_goes_to_another_bin_than_scikit_images(rng, orientations, shape, spread):
     """Few values make many gradients on the borders of bins. scikit-image does not scale, which its L1 norm shows least."""
     image = rng.integers(0, spread, shape, dtype=np.uint8)
     sizes = {"orientations": orientations, "pixels_per_cell": (5, 6), "cells_per_block": (1, 1)}
@@ -81,40 +81,42 @@ def test_the_axes_are_where_scikit_image_has_them(orientations):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(16, 20), (16, 20, 1), (16, 20, 3)])
 @pytest.mark.parametrize("transform_sqrt", [False, True])
-def test_a_picture_has_the_same_numbers_alone_and_in_a_batch(rng, dtype, shape, transform_sqrt):
+def test_an_image_has_the_same_numbers_alone_and_in_a_batch(rng, dtype, shape, transform_sqrt):
     """One array, a list, lists in which sizes of values mix, and parts of them on several threads."""
-    pictures = rng.random((70, *shape)).astype(dtype)
+    images = rng.random((70, *shape)).astype(dtype)
     if np.dtype(dtype).kind == "u":
-        pictures = rng.integers(0, np.iinfo(dtype).max, (70, *shape), dtype=dtype, endpoint=True)
+        images = rng.integers(0, np.iinfo(dtype).max, (70, *shape), dtype=dtype, endpoint=True)
     hog = HOG(orientations=8, pixels_per_cell=[(4, 4), (8, 5)], cells_per_block=(2, 2), transform_sqrt=transform_sqrt)
-    codes = hog.fit_transform(pictures)
+    codes = hog.fit_transform(images)
     assert codes.shape == (70, hog.n_features_out_)
-    np.testing.assert_array_equal(codes, [hog.extract(picture) for picture in pictures])
-    np.testing.assert_array_equal(codes, hog.transform(list(pictures)))
-    np.testing.assert_array_equal(codes[::-3], hog.set_params(n_jobs=2).transform(pictures[::-3]))
-    mixed = [*pictures[:5], np.zeros((16, 20), np.uint8), *pictures[5:9]]
+    np.testing.assert_array_equal(codes, [hog.extract(image) for image in images])
+    np.testing.assert_array_equal(codes, hog.transform(list(images)))
+    np.testing.assert_array_equal(codes[::-3], hog.set_params(n_jobs=2).transform(images[::-3]))
+    mixed = [*images[:5], np.zeros((16, 20), np.uint8), *images[5:9]]
     np.testing.assert_array_equal(hog.transform(mixed), np.insert(codes[:9], 5, 0, axis=0))
 
 
-def test_a_float_picture_of_an_array_that_is_refused_is_named(rng):
-    pictures = rng.random((50, 24, 24))
-    pictures[41, 3, 3] = 1.5
-    with pytest.raises(ImageError, match=r"image 41: a float picture lies in \[0, 1\]; found values from .* to 1.5"):
-        HOG().fit_transform(pictures)
-    hog = HOG(on_error="empty").fit(pictures)
+def test_a_float_image_of_an_array_that_is_refused_is_named(rng):
+    images = rng.random((50, 24, 24))
+    images[41, 3, 3] = 1.5
+    with pytest.raises(ImageError, match=r"image 41: a float image must lie in \[0, 1\]; found values from .* to 1.5"):
+        HOG().fit_transform(images)
+    hog = HOG(on_error="empty").fit(images)
     with pytest.warns(FailedImageWarning, match="1 of 50 images"):
-        codes = hog.transform(pictures)
+        codes = hog.transform(images)
     assert list(np.flatnonzero(~codes.any(axis=1))) == [41]
     assert [failure.index for failure in hog.failures_] == [41]
-    np.testing.assert_array_equal(np.delete(codes, 41, axis=0), HOG().fit_transform(np.delete(pictures, 41, axis=0)))
+    np.testing.assert_array_equal(np.delete(codes, 41, axis=0), HOG().fit_transform(np.delete(images, 41, axis=0)))
 
 
 def test_codes_of_several_sizes_of_cells_stand_one_after_another(rng):
     image = rng.integers(0, 256, (28, 28), dtype=np.uint8)
     sizes = [(4, 4), (7, 7), [14, 10]]
-    for picture in (image, image / 255):
-        each = [HOG(pixels_per_cell=size, cells_per_block=(2, 2)).extract(picture) for size in sizes]
-        np.testing.assert_array_equal(HOG(pixels_per_cell=sizes, cells_per_block=(2, 2)).extract(picture), np.concatenate(each))
+    for original in (image, image / 255):
+        each = [HOG(pixels_per_cell=size, cells_per_block=(2, 2)).extract(original) for size in sizes]
+        np.testing.assert_array_equal(
+            HOG(pixels_per_cell=sizes, cells_per_block=(2, 2)).extract(original), np.concatenate(each)
+        )
     assert HOG(pixels_per_cell=sizes).cells(image).shape == (7, 7, 9)
     assert HOG(pixels_per_cell=sizes).cells(image, pixels_per_cell=(14, 10)).shape == (2, 2, 9)
     assert HOG(pixels_per_cell=[(8, 8)]).cells(image, pixels_per_cell=(4, 4)).shape == (7, 7, 9)
@@ -187,7 +189,7 @@ def test_gradients_too_short_for_float32_are_not_lost_on_the_way(rng):
     assert cells.max() < 1e-41
 
 
-def test_a_flat_picture_is_zero():
+def test_a_flat_image_is_zero():
     assert (HOG().extract(np.full((32, 32), 77, np.uint8)) == 0).all()
 
 
@@ -334,31 +336,31 @@ def test_norms_are_numbered_alike_in_the_naive_loops():
 
 
 def test_a_batch_is_a_float32_matrix_whatever_the_number_of_threads(rng):
-    pictures = [rng.random((32, 40)), rng.integers(0, 256, (32, 40, 3), dtype=np.uint8), np.zeros((32, 40), np.uint16)] * 5
-    codes = HOG().fit_transform(pictures)
+    images = [rng.random((32, 40)), rng.integers(0, 256, (32, 40, 3), dtype=np.uint8), np.zeros((32, 40), np.uint16)] * 5
+    codes = HOG().fit_transform(images)
     assert codes.shape == (15, 2 * 3 * 81)
     assert codes.dtype == np.float32
-    np.testing.assert_array_equal(HOG(n_jobs=2).fit(pictures).transform(pictures), codes)
-    np.testing.assert_array_equal(codes[1], HOG().extract(pictures[1]))
+    np.testing.assert_array_equal(HOG(n_jobs=2).fit(images).transform(images), codes)
+    np.testing.assert_array_equal(codes[1], HOG().extract(images[1]))
 
 
 def test_names_clone_and_pickle(rng):
-    pictures = rng.random((3, 24, 24))
-    hog = HOG(orientations=4).set_output(transform="pandas").fit(pictures)
-    frame = pickle.loads(pickle.dumps(hog)).transform(pictures)
+    images = rng.random((3, 24, 24))
+    hog = HOG(orientations=4).set_output(transform="pandas").fit(images)
+    frame = pickle.loads(pickle.dumps(hog)).transform(images)
     assert list(frame.columns[:2]) == ["hog0", "hog1"]
     assert frame.shape == (3, 36)
     assert clone(hog).get_params() == hog.get_params()
 
 
-def test_pictures_without_room_for_a_block_are_refused():
+def test_images_without_room_for_a_block_are_refused():
     with pytest.raises(ImageError, match=r"image 1: HOG needs 24×24 pixels for one block of cells; got 23×40.*Resize"):
         HOG().fit_transform([np.zeros((24, 24)), np.zeros((23, 40))])
     with pytest.raises(ImageError, match=r"needs 24×24 pixels .* got 1×1"):
         HOG().extract(np.zeros((1, 1), np.uint8))
 
 
-def test_pictures_of_unequal_sizes_are_refused():
+def test_images_of_unequal_sizes_are_refused():
     with pytest.raises(ImageError, match=r"HOG gives 162 numbers, 81 for those before.*Resize"):
         HOG().fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
 

@@ -14,7 +14,7 @@ from tests.naive import lbp as naive
 CIRCLES = [(8, 1.0), (8, 2.0), (16, 2.0), (12, 1.5), (5, 3.0), (1, 1.0), (8, 0.5)]
 
 
-def picture(shape=(17, 23), seed=0):
+def make_image(shape=(17, 23), seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -24,7 +24,7 @@ def interior(array, margin):
 
 @pytest.mark.parametrize("n_points, radius", CIRCLES)
 def test_patterns_equal_the_naive_twin(n_points, radius):
-    gray, margin = picture(), int(np.ceil(radius))
+    gray, margin = make_image(), int(np.ceil(radius))
     offsets, weights = _circle(n_points, radius, ONE_FOR_8_BITS)
     found = np.full((17 - 2 * margin, 23 - 2 * margin), 9999, np.uint16)
     expected = found.copy()
@@ -61,7 +61,7 @@ def test_patterns_equal_scikit_images(n_points, radius, name):
 
 @pytest.mark.parametrize("radius", [1.0, 1.5, 2.0, 3.0])
 def test_no_pattern_of_noise_differs_from_scikit_images(radius):
-    """Weights of 20 bits get a pattern in a million wrong, which these pictures hold."""
+    """Weights of 20 bits get a pattern in a million wrong, which these images hold."""
     margin = int(np.ceil(radius))
     for image in np.random.default_rng(0).integers(0, 256, (10, 360, 480), dtype=np.uint8)[:4]:
         expected = interior(local_binary_pattern(image, 8, radius), margin)
@@ -69,7 +69,7 @@ def test_no_pattern_of_noise_differs_from_scikit_images(radius):
 
 
 def test_several_grids_and_circles_are_the_single_ones_in_order():
-    image = picture((40, 60))
+    image = make_image((40, 60))
     whole = LBP(n_points=(8, 16), radius=(1, 2), method="uniform", grids=((1, 1), (2, 2))).extract(image)
     parts = [
         LBP(n_points=n, radius=radius, method="uniform", grids=(grid,)).extract(image)
@@ -79,7 +79,7 @@ def test_several_grids_and_circles_are_the_single_ones_in_order():
     np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
-def test_the_brightest_16_bit_picture_does_not_overflow():
+def test_the_brightest_16_bit_image_does_not_overflow():
     image = np.full((19, 19), 65535, np.uint16)
     image[9, 9] = 65534
     code = LBP(radius=1.5, method="default", norm=None).extract(image)
@@ -108,7 +108,7 @@ def _ties(image, n_points, radius):
 
 @pytest.mark.parametrize("method, n_bins", [("default", 256), ("ror", 36), ("uniform", 10), ("nri_uniform", 59)])
 def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
-    image = picture((60, 70))
+    image = make_image((60, 70))
     theirs = interior(local_binary_pattern(image, 8, 1, method), 1)
     patterns = patterns_of(image, ONE_FOR_8_BITS, 8, 1.0)
     bins, n = pattern_bins(8, method)
@@ -118,7 +118,7 @@ def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
 
 
 def test_the_code_is_the_histogram_of_each_cell():
-    image = picture((40, 60))
+    image = make_image((40, 60))
     code = LBP(method="default", grids=((1, 1), (2, 3)), norm=None).extract(image)
     patterns = patterns_of(image, ONE_FOR_8_BITS, 8, 1.0)
     whole, cells = code[:256], code[256:].reshape(2, 3, 256)
@@ -129,22 +129,22 @@ def test_the_code_is_the_histogram_of_each_cell():
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "hellinger"])
 def test_norms(norm):
-    cells = LBP(grids=((2, 2),), norm=norm).extract(picture((40, 60))).reshape(4, 59)
+    cells = LBP(grids=((2, 2),), norm=norm).extract(make_image((40, 60))).reshape(4, 59)
     sums = {"l1": cells.sum(axis=1), "l2": (cells**2).sum(axis=1), "hellinger": (cells**2).sum(axis=1)}[norm]
     np.testing.assert_allclose(sums, 1, rtol=1e-5)
 
 
 def test_patterns_do_not_change_with_light():
-    image = picture((40, 60)) // 2
+    image = make_image((40, 60)) // 2
     np.testing.assert_array_equal(LBP().extract(image), LBP().extract(image * 2))
 
 
-def test_a_flat_picture_has_one_pattern():
+def test_a_flat_image_has_one_pattern():
     code = LBP(method="default", norm="l1", n_points=[8, 8], radius=[1, 2.3]).extract(np.full((20, 20), 77, np.uint8))
     assert code[255] == code[511] == 1
 
 
-def test_a_picture_smaller_than_the_circle_gives_zeros():
+def test_an_image_smaller_than_the_circle_gives_zeros():
     assert not LBP(radius=3).extract(np.zeros((6, 40), np.uint8)).any()
 
 
@@ -161,4 +161,4 @@ def test_a_picture_smaller_than_the_circle_gives_zeros():
 )
 def test_wrong_parameters_are_named(options, message):
     with pytest.raises(InputError, match=message):
-        LBP(**options).fit([picture()])
+        LBP(**options).fit([make_image()])

@@ -13,7 +13,7 @@ from featrec.exceptions import InputError, MissingImageError
 from tests.naive import patches as naive
 
 
-def picture(shape=(11, 14, 3), seed=0):
+def make_image(shape=(11, 14, 3), seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -29,33 +29,33 @@ def by_formula(image, size, contrast):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("contrast", [-1.0, 0.0, 10.0])
 def test_patches_equal_the_naive_twin(size, stride, channels, contrast):
-    pictures = picture((2, 9, 12 * channels))
-    pictures[1, :, : 6 * channels] = 77  # flat in part
+    images = make_image((2, 9, 12 * channels))
+    images[1, :, : 6 * channels] = 77  # flat in part
     n = 2 * ((9 - size) // stride + 1) * ((12 - size) // stride + 1)
     found, expected = (np.full((n, size * size * channels), np.nan, np.float32) for _ in range(2))
-    cut_patches(pictures, size, channels, stride, 0.5, contrast, found)
-    naive.cut_patches(pictures, size, channels, stride, 0.5, contrast, expected)
+    cut_patches(images, size, channels, stride, 0.5, contrast, found)
+    naive.cut_patches(images, size, channels, stride, 0.5, contrast, expected)
     np.testing.assert_allclose(found, expected, atol=2e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (11, 30)])
 @pytest.mark.parametrize("contrast", [0.0, 10.0, 100.0])
 def test_a_descriptor_is_a_patch_of_scikit_learns_by_the_formula(shape, contrast):
-    image = picture(shape)
+    image = make_image(shape)
     bag = Patches(6, contrast=contrast).fit([image]).extract(image)
     np.testing.assert_allclose(bag.descriptors, by_formula(image, 6, contrast), atol=1e-5)
 
 
 def test_without_contrast_the_pixels_are_left_as_they_are():
-    image = picture((9, 10))
+    image = make_image((9, 10))
     bag = Patches(4, contrast=None, color="gray").extract(image)
     np.testing.assert_array_equal(bag.descriptors, extract_patches_2d(image, (4, 4)).reshape(-1, 16))
 
 
 @pytest.mark.parametrize("contrast", [None, 0.0, 10.0])
 @pytest.mark.parametrize("color", ["gray", "rgb"])
-def test_all_types_of_a_picture_give_the_same_patches(contrast, color):
-    image = picture((12, 12)) if color == "gray" else picture()
+def test_all_types_of_an_image_give_the_same_patches(contrast, color):
+    image = make_image((12, 12)) if color == "gray" else make_image()
     image[:7, :7] = 200
     patches = Patches(5, contrast=contrast, color=color)
     expected = patches.extract(image).descriptors
@@ -63,8 +63,8 @@ def test_all_types_of_a_picture_give_the_same_patches(contrast, color):
         np.testing.assert_allclose(patches.extract(same).descriptors, expected, rtol=2e-6, atol=2e-6)
 
 
-def test_a_picture_of_bits_is_one_of_black_and_white():
-    bits = picture((8, 8)) > 99
+def test_an_image_of_bits_is_one_of_black_and_white():
+    bits = make_image((8, 8)) > 99
     patches = Patches(3, color="gray")
     np.testing.assert_array_equal(patches.extract(bits).descriptors, patches.extract(bits * np.uint8(255)).descriptors)
 
@@ -90,8 +90,8 @@ def test_sums_stay_exact_in_the_largest_patch():
     np.testing.assert_allclose(descriptors[0], -descriptors[1])
 
 
-def test_mirrored_patches_follow_those_of_the_picture():
-    image = picture()
+def test_mirrored_patches_follow_those_of_the_image():
+    image = make_image()
     plain = Patches(4, stride=3, color="rgb")
     both = Patches(4, stride=3, color="rgb", mirror=True).extract(image)
     parts = [plain.extract(image), plain.extract(np.ascontiguousarray(image[:, ::-1]))]
@@ -100,7 +100,7 @@ def test_mirrored_patches_follow_those_of_the_picture():
 
 
 def test_frames_are_centres_row_by_row():
-    bag = Patches(4, stride=3, color="gray").extract(picture((8, 11)))
+    bag = Patches(4, stride=3, color="gray").extract(make_image((8, 11)))
     expected = [[x + 1.5, y + 1.5, 4, -1] for y in (0, 3) for x in (0, 3, 6)]
     np.testing.assert_array_equal(bag.frames, expected)
     assert bag.size == (8, 11)
@@ -108,15 +108,15 @@ def test_frames_are_centres_row_by_row():
 
 
 @pytest.mark.parametrize("mirror", [False, True])
-def test_a_picture_smaller_than_a_patch_gives_an_empty_bag(mirror):
-    bag = Patches(6, color="rgb", mirror=mirror).extract(picture((5, 40, 3)))
+def test_an_image_smaller_than_a_patch_gives_an_empty_bag(mirror):
+    bag = Patches(6, color="rgb", mirror=mirror).extract(make_image((5, 40, 3)))
     assert bag.descriptors.shape == (0, 108)
     assert bag.frames.shape == (0, 4)
     assert bag.size == (5, 40)
 
 
-def test_colour_is_that_of_the_first_pictures():
-    gray, color = picture((8, 8)), picture((8, 8, 3))
+def test_colour_is_that_of_the_first_images():
+    gray, color = make_image((8, 8)), make_image((8, 8, 3))
     assert Patches().fit([gray, color]).color_ == "rgb"
     assert Patches().fit([gray] * 32 + [color]).color_ == "gray"
     assert Patches().fit([color, gray]).color_ == "rgb"
@@ -129,14 +129,14 @@ def test_colour_is_that_of_the_first_pictures():
 
 
 def test_unfitted_with_auto_it_says_what_fit_learns():
-    for ask in (lambda p: p.transform([picture()]), lambda p: p.extract(picture()), lambda p: p.get_feature_names_out()):
-        with pytest.raises(NotFittedError, match="learns in fit whether pictures have colour"):
+    for ask in (lambda p: p.transform([make_image()]), lambda p: p.extract(make_image()), lambda p: p.get_feature_names_out()):
+        with pytest.raises(NotFittedError, match="learns in fit whether images have colour"):
             ask(Patches())
     assert len(Patches(3, color="rgb").get_feature_names_out()) == 27
 
 
-def test_pictures_that_can_be_read_decide():
-    batch = ["nowhere.png", picture((8, 8))]
+def test_images_that_can_be_read_decide():
+    batch = ["nowhere.png", make_image((8, 8))]
     with pytest.raises(MissingImageError, match="nowhere"):
         Patches().fit(batch)
     patches = Patches(on_error="empty").fit(batch)
@@ -144,7 +144,7 @@ def test_pictures_that_can_be_read_decide():
     assert [len(bag.descriptors) for bag in patches.transform(batch)] == [0, 9]
     with pytest.raises(InputError, match="none of the 1 images can be used"):
         Patches(on_error="empty").fit(batch[:1])
-    with pytest.raises(InputError, match="needs one picture at least"):
+    with pytest.raises(InputError, match="needs at least one image"):
         Patches().fit([])
 
 
@@ -160,11 +160,11 @@ def test_pictures_that_can_be_read_decide():
 )
 def test_parameters_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
-        Patches(**options).fit([picture()])
+        Patches(**options).fit([make_image()])
 
 
 def test_auto_and_the_colour_that_it_found_share_a_cache(tmp_path):
-    image, cache = picture((8, 8, 3)), DescriptorCache(tmp_path / "cache")
+    image, cache = make_image((8, 8, 3)), DescriptorCache(tmp_path / "cache")
     first = Patches(cache=cache).fit([image]).transform([image])[0]
     second = Patches(color="rgb", cache=cache).transform([image])[0]
     np.testing.assert_array_equal(first.descriptors, second.descriptors)
@@ -172,10 +172,10 @@ def test_auto_and_the_colour_that_it_found_share_a_cache(tmp_path):
 
 
 def test_from_patch_to_code_in_a_pipeline():
-    pictures = picture((6, 16, 16, 3))
+    images = make_image((6, 16, 16, 3))
     model = make_pipeline(
         Patches(5, mirror=True), Whiten(whiten="zca", regularization=0, epsilon=0.1), BagOfWords(4, random_state=0)
     )
-    codes = model.fit_transform(pictures)
-    np.testing.assert_array_equal(codes, model.transform(pictures / 255))
+    codes = model.fit_transform(images)
+    np.testing.assert_array_equal(codes, model.transform(images / 255))
     assert codes.shape == (6, 4)

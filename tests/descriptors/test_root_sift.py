@@ -64,7 +64,7 @@ def test_frames_size_and_the_given_bag_stay_as_they_are(histograms):
     assert (bag.frames is frames, bag.size, bag.metric) == (True, (8, 9), "euclidean")
 
 
-def test_sift_of_pictures(ragged):
+def test_sift_of_images(ragged):
     for extractor in (SIFT(), DenseSIFT()):
         for plain, roots in zip(extractor.transform(ragged), RootSIFT().transform(extractor.transform(ragged)), strict=True):
             sums = plain.descriptors.sum(axis=1)
@@ -95,7 +95,7 @@ def test_names_are_handed_on():
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        (Bag([[1.0]]), r"RootSIFT takes the bags of several images; got one Bag. Write \[bag\]"),
+        (Bag([[1.0]]), r"RootSIFT expects the bags of several images; got one Bag. Use \[bag\]"),
         ([np.zeros((9, 9))], r"item 0 is an array of shape \(9, 9\)"),
         ("bags", "got str"),
     ],

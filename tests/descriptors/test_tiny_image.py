@@ -20,7 +20,7 @@ def test_a_pixel_on_a_border_counts_by_its_parts():
     assert TinyImage(size=(1, 2), normalize=False).extract(np.array([[0.0, 0.6, 0.9]])) == pytest.approx([0.2, 0.8])
 
 
-def test_a_picture_long_in_one_direction_and_short_in_the_other(rng):
+def test_an_image_long_in_one_direction_and_short_in_the_other(rng):
     image = rng.random((1, 64))
     tiny = TinyImage(size=(4, 16), normalize=False).extract(image).reshape(4, 16)
     np.testing.assert_allclose(tiny, np.tile(image.reshape(16, 4).mean(axis=1), (4, 1)), atol=1e-6)
@@ -40,7 +40,7 @@ def test_brightness_and_contrast_are_taken_out(rng):
 
 @pytest.mark.parametrize("value", [0, 1, 77, 255])
 @pytest.mark.parametrize("color", [False, True])
-def test_a_flat_picture_is_zero(value, color):
+def test_a_flat_image_is_zero(value, color):
     for image in (np.full((37, 23), value, np.uint8), np.full((37, 23, 3), value / 255), np.full((1, 1), value, np.uint8)):
         assert (TinyImage(color=color).extract(image) == 0).all()
 
@@ -53,14 +53,14 @@ def test_colour_keeps_three_channels(rng):
     np.testing.assert_array_equal(gray[:, 0], gray[:, 2])
 
 
-def test_integers_and_floats_of_one_picture_agree():
+def test_integers_and_floats_of_one_image_agree():
     image = data.astronaut()[:100, :120]
     code = TinyImage().extract(image)
     for same in (image.astype(np.uint16) * 257, image / 255, (image / 255).astype(np.float32)):
         np.testing.assert_allclose(TinyImage().extract(same), code, atol=1e-5)
 
 
-def test_every_kind_of_picture_whatever_the_number_of_threads(ragged):
+def test_every_kind_of_image_whatever_the_number_of_threads(ragged):
     codes = TinyImage(size=(5, 7)).fit_transform(ragged * 3)
     assert codes.shape == (18, 35)
     assert codes.dtype == np.float32

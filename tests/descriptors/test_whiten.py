@@ -176,13 +176,13 @@ def test_it_refits_afresh_and_its_bags_keep_what_they_were_made_with(points):
         (Whiten(13), [Bag(np.eye(12))], "descriptors of 12 numbers have no 13 components; ask for 12 or fewer"),
         (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Lower n_components"),
         (Whiten(), [Bag(np.eye(12)[:1])], "cannot be learned from 1 descriptors"),
-        (Whiten(), [Bag(np.empty((0, 3)))] * 4, "nothing but empty bags; none of the 4 images gave a descriptor"),
+        (Whiten(), [Bag(np.empty((0, 3)))] * 4, "all bags are empty; none of the 4 images gave a descriptor"),
         (
             Whiten(),
             [Bag(np.empty((0, 3)), size=(5, 7))] * 2,
             "none of the 2 images, one of them of 5×7 pixels, gave a descriptor. They may be .* too small for the extractor",
         ),
-        (Whiten(), [], "nothing but empty bags; none of the 0 images"),
+        (Whiten(), [], "all bags are empty; none of the 0 images"),
     ],
     ids=["wide", "few", "one", "empty", "small", "none"],
 )
@@ -225,7 +225,7 @@ def test_wrong_values(points, wrong):
         Whiten(**wrong).fit(points)
 
 
-def pictures(rng, n=8):
+def images(rng, n=8):
     """Two kinds that differ in direction."""
     stripes = np.tile(np.repeat([40, 200], 4), 8)[:64]
     kinds = [np.tile(stripes, (48, 1)), np.tile(stripes[:48, None], (1, 64))]
@@ -233,19 +233,19 @@ def pictures(rng, n=8):
 
 
 def test_a_pipeline_of_every_step(rng):
-    X, y = pictures(rng), ["across", "down"] * 4
+    X, y = images(rng), ["across", "down"] * 4
     encoder = SpatialPyramid(BagOfWords(5, random_state=0, n_jobs=2), levels=2)
     steps = DenseSIFT(bin_sizes=4), RootSIFT(), Whiten(20, random_state=0), AppendPosition(scale=True)
     model = make_pipeline(*steps, encoder, LinearSVC(random_state=0)).fit(X, y)
-    assert list(model.predict(pictures(rng, 4))) == ["across", "down"] * 2
+    assert list(model.predict(images(rng, 4))) == ["across", "down"] * 2
     names = model[:-2].get_feature_names_out()
     assert len(names) == 23 == model[:-2].transform(X)[0].descriptors.shape[1]
     assert list(names[19:]) == ["whiten19", "appendposition_x", "appendposition_y", "appendposition_scale"]
 
 
-def test_pictures_that_could_not_be_used_pass_through_as_empty_bags(rng, tmp_path):
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    X = [*pictures(rng, 4), tmp_path / "broken.png", np.zeros((3, 3), np.uint8)]
+def test_images_that_could_not_be_used_pass_through_as_empty_bags(rng, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    X = [*images(rng, 4), tmp_path / "broken.png", np.zeros((3, 3), np.uint8)]
     steps = DenseSIFT(bin_sizes=4, on_error="empty"), RootSIFT(), Whiten(20), AppendPosition(scale=True)
     bags = make_pipeline(*steps).fit_transform(X)
     assert [bag.descriptors.shape[1] for bag in bags] == [23] * 6

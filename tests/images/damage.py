@@ -1,4 +1,4 @@
-"""Damaged picture files, made from a seed; run as a program it reads them and prints what came of it as JSON."""
+"""Damaged image files, made from a seed; run as a program it reads them and prints what came of it as JSON."""
 
 import functools
 import hashlib
@@ -18,9 +18,9 @@ from PIL import Image
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
 
-def encoded(picture, kind, **options):
+def encoded(image, kind, **options):
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -29,38 +29,38 @@ def whole(kind):
     """Valid files of a format, in its usual variants."""
     values = np.random.default_rng(7).integers(0, 256, (32, 27, 4), dtype=np.uint8)
     colour = Image.fromarray(values[..., :3])
-    pictures = [(colour, {}), (colour.convert("L"), {})]
+    images = [(colour, {}), (colour.convert("L"), {})]
     if kind == "JPEG":
-        pictures += [(colour, {"progressive": True}), (colour.convert("CMYK"), {}), (colour, {"restart_marker_blocks": 1})]
+        images += [(colour, {"progressive": True}), (colour.convert("CMYK"), {}), (colour, {"restart_marker_blocks": 1})]
     if kind in ("PNG", "WEBP", "TIFF"):
-        pictures += [(Image.fromarray(values), {})]
+        images += [(Image.fromarray(values), {})]
     if kind in ("PNG", "TIFF", "BMP", "GIF"):
-        pictures += [(colour.quantize(16), {}), (colour.convert("1"), {})]
+        images += [(colour.quantize(16), {}), (colour.convert("1"), {})]
     if kind in ("PNG", "TIFF"):
-        pictures += [(Image.fromarray(values[..., 0].astype(np.uint16) * 257), {})]
+        images += [(Image.fromarray(values[..., 0].astype(np.uint16) * 257), {})]
     if kind in ("PNG", "WEBP", "GIF", "TIFF"):
-        pictures += [(colour, {"save_all": True, "append_images": [colour.rotate(90)]})]
+        images += [(colour, {"save_all": True, "append_images": [colour.rotate(90)]})]
     if kind == "TIFF":
-        pictures += [(Image.fromarray(values[..., 0].astype(np.float32) / 255), {})]
-        pictures += [(colour, {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
-        pictures += [(colour.convert("1"), {"compression": "group4"})]
+        images += [(Image.fromarray(values[..., 0].astype(np.float32) / 255), {})]
+        images += [(colour, {"compression": name}) for name in ("tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")]
+        images += [(colour.convert("1"), {"compression": "group4"})]
     if kind == "WEBP":
-        pictures += [(colour, {"lossless": True})]
-    files = [encoded(picture, kind, **options) for picture, options in pictures]
+        images += [(colour, {"lossless": True})]
+    files = [encoded(image, kind, **options) for image, options in images]
     wide = b"P5\n27 32\n65535\n" + values[..., 0].astype(">u2").tobytes()
     return [*files, wide, b"P3\n# plain\n2 2\n255\n" + b"1 2 3 " * 4] if kind == "PPM" else files
 
 
 @functools.cache
 def bombs(kind):
-    """Small files that unpack to much: blank pictures below and above the limit for such, and what else a format offers."""
+    """Small files that unpack to much: blank images below and above the limit for such, and what else a format offers."""
     files = [_blank(kind, side) for side in (3100, 4000)]
     if kind == "PNG":
-        picture = whole("PNG")[0]
+        image = whole("PNG")[0]
         zeros = zlib.compress(bytes(50_000_000))
         for name, content in ((b"zTXt", b"a\0\0" + zeros), (b"iCCP", b"a\0\0" + zeros), (b"iTXt", b"a\0\1\0\0\0" + zeros)):
-            files.append(picture[:33] + chunk(name, content) + picture[33:])
-        files.append(picture[:33] + chunk(b"IDAT", zeros) + chunk(b"IEND", b""))
+            files.append(image[:33] + chunk(name, content) + image[33:])
+        files.append(image[:33] + chunk(b"IDAT", zeros) + chunk(b"IEND", b""))
     if kind == "BMP":
         files += [_run_length_bmp(3100), _run_length_bmp(60_000)]
     return files

@@ -38,7 +38,7 @@ class MeansAtOnce(CachedMeans):
 
 
 class Centred(CachedMeans):
-    """Learns from its pictures."""
+    """Learns from its images."""
 
     def fit(self, X, y=None):
         self.mean_ = float(np.mean([np.mean(image) for image in X]))
@@ -50,7 +50,7 @@ class Centred(CachedMeans):
 
 
 class Rows(LocalExtractor):
-    """A Bag without frames and size, of as many descriptors as the picture has rows that are not black."""
+    """A Bag without frames and size, of as many descriptors as the image has rows that are not black."""
 
     def __init__(self, cache=None, on_error="raise"):
         self.cache, self.on_error = cache, on_error

@@ -50,109 +50,111 @@ class Columns(Means):
 
 
 @pytest.fixture
-def pictures(rng):
+def images(rng):
     return [rng.integers(0, 256, (8 + position, 9), dtype=np.uint8) for position in range(70)]
 
 
-def test_preprocessor(pictures):
+def test_preprocessor(images):
     step = Darker(3)
-    images = step.fit_transform(pictures)
-    assert isinstance(images, Images)
-    np.testing.assert_array_equal(images[5], pictures[5] // 3)
-    np.testing.assert_array_equal(step.apply(pictures[5]), pictures[5] // 3)
-    assert repr(images) == "Images(70 of Pictures → Darker)"
+    batch = step.fit_transform(images)
+    assert isinstance(batch, Images)
+    np.testing.assert_array_equal(batch[5], images[5] // 3)
+    np.testing.assert_array_equal(step.apply(images[5]), images[5] // 3)
+    assert repr(batch) == "Images(70 of ImageItems → Darker)"
 
 
-def test_what_was_given_to_transform_counts(pictures):
-    """Lazy pictures keep the parameters of the moment they were asked for."""
+def test_what_was_given_to_transform_counts(images):
+    """Lazy batch keep the parameters of the moment they were asked for."""
     step = Darker(3)
-    images = step.transform(pictures)
+    batch = step.transform(images)
     step.set_params(by=100)
-    np.testing.assert_array_equal(images[5], pictures[5] // 3)
+    np.testing.assert_array_equal(batch[5], images[5] // 3)
 
 
 @pytest.mark.parametrize("step", [Darker(), Corners()])
 @pytest.mark.parametrize("container", ["default", "pandas", "polars"])
-def test_set_output_changes_nothing(pictures, step, container):
+def test_set_output_changes_nothing(images, step, container):
     step = clone(step).set_output(transform=container)
-    assert isinstance(step.fit_transform(pictures), (Images, Bags))
+    assert isinstance(step.fit_transform(images), (Images, Bags))
 
 
-def test_local_extractor(pictures):
-    bags = Corners().fit_transform(pictures)
+def test_local_extractor(images):
+    bags = Corners().fit_transform(images)
     assert isinstance(bags, Bags)
     assert bags.shape == (70,)
-    np.testing.assert_array_equal(bags[9].descriptors, Corners().extract(pictures[9]).descriptors)
+    np.testing.assert_array_equal(bags[9].descriptors, Corners().extract(images[9]).descriptors)
     assert list(Corners().get_feature_names_out()) == ["corners0", "corners1"]
     assert Corners().transform([]).shape == (0,)
 
 
 @pytest.mark.parametrize("kind", [Means, MeansAtOnce])
-def test_global_extractor(pictures, kind):
-    expected = np.array([[image.mean(), image.std()] for image in pictures], np.float32)
+def test_global_extractor(images, kind):
+    expected = np.array([[image.mean(), image.std()] for image in images], np.float32)
     for n_jobs in (None, 1, 2):
-        codes = kind(n_jobs).fit_transform(pictures)
+        codes = kind(n_jobs).fit_transform(images)
         assert codes.dtype == np.float32
         np.testing.assert_array_equal(codes, expected)
     with joblib.parallel_config(n_jobs=2):
-        np.testing.assert_array_equal(kind().fit_transform(pictures), expected)
-    np.testing.assert_array_equal(kind().extract(pictures[3]), expected[3])
+        np.testing.assert_array_equal(kind().fit_transform(images), expected)
+    np.testing.assert_array_equal(kind().extract(images[3]), expected[3])
 
 
-def test_index_and_names_go_on_the_frame(pictures):
-    column = pd.Series(pictures, index=np.arange(70) * 2).sample(frac=1, random_state=0)
+def test_index_and_names_go_on_the_frame(images):
+    column = pd.Series(images, index=np.arange(70) * 2).sample(frac=1, random_state=0)
     frame = Means().set_output(transform="pandas").fit_transform(column)
     assert list(frame.index) == list(column.index)
     assert list(frame.columns) == ["means0", "means1"]
-    assert frame.loc[6, "means0"] == pytest.approx(pictures[3].mean())
+    assert frame.loc[6, "means0"] == pytest.approx(images[3].mean())
 
 
-def test_empty_batches(pictures):
-    assert Means().fit(pictures).transform([]).shape == (0, 2)
-    with pytest.raises(NotFittedError, match="An empty batch has no known width before fit of Means"):
+def test_empty_batches(images):
+    assert Means().fit(images).transform([]).shape == (0, 2)
+    with pytest.raises(NotFittedError, match="The width of an empty batch is not known before fit of Means"):
         Means().transform([])
-    with pytest.raises(InputError, match=r"Means\.fit needs one picture at least, to learn the length of a code; got none"):
+    with pytest.raises(InputError, match=r"Means\.fit needs at least one image to learn the length of a code; got none"):
         Means().fit([])
     with pytest.raises(NotFittedError, match="Means"):
         Means().get_feature_names_out()
 
 
-def test_unequal_codes_name_the_picture(pictures):
-    pictures[40] = pictures[40][:, :5]
+def test_unequal_codes_name_the_image(images):
+    images[40] = images[40][:, :5]
     for n_jobs in (1, 2):
         with pytest.raises(
-            ImageError, match=r"image 40: Columns gives 5 numbers, 9 for those before.*Put Resize\(\(height, width\)\)"
+            ImageError,
+            match=r"image 40: Columns gives 5 numbers for this image and 9 for the previous ones.*Put "
+            r"Resize\(\(height, width\)\)",
         ):
-            Columns(n_jobs).transform(pictures)
+            Columns(n_jobs).transform(images)
 
 
-def test_a_whole_batch_of_another_length_names_its_first_picture(pictures):
-    pictures[32:] = [image[:, :5] for image in pictures[32:]]
-    with pytest.raises(ImageError, match=r"image 32: Columns gives 5 numbers, 9 for those before"):
-        Columns().fit(pictures).transform(pictures)
+def test_a_whole_batch_of_another_length_names_its_first_image(images):
+    images[32:] = [image[:, :5] for image in images[32:]]
+    with pytest.raises(ImageError, match=r"image 32: Columns gives 5 numbers for this image and 9 for the previous ones"):
+        Columns().fit(images).transform(images)
 
 
 @pytest.mark.parametrize("step", [Darker(), Corners(), Means()])
-def test_bad_input_and_bad_pictures(pictures, step):
-    with pytest.raises(InputError, match=r"a batch of pictures is expected: .* got one picture \(str\)"):
+def test_bad_input_and_bad_images(images, step):
+    with pytest.raises(InputError, match=r"expected a batch of images: .* got one image \(str\)"):
         step.fit("cat.jpg")
-    with pytest.raises(MissingImageError, match=r"image 3 \('cat\.jpg'\): there is no such file"):
-        list(step.transform([*pictures[:3], "cat.jpg"]))
+    with pytest.raises(MissingImageError, match=r"image 3 \('cat\.jpg'\): no such file"):
+        list(step.transform([*images[:3], "cat.jpg"]))
 
 
-def test_errors_of_others_get_a_note(pictures):
+def test_errors_of_others_get_a_note(images):
     class Broken(Means):
         def _describe(self, image):
             raise ZeroDivisionError("no idea")
 
     with pytest.raises(ZeroDivisionError, match="no idea") as caught:
-        Broken().transform(pictures[:3])
+        Broken().transform(images[:3])
     assert "at image 0" in caught.value.__notes__
 
 
-def test_parameters_are_checked_at_fit_and_transform(pictures):
+def test_parameters_are_checked_at_fit_and_transform(images):
     for call in (Darker(0).fit, Darker(0).transform):
         with pytest.raises(ValueError, match="The 'by' parameter of Darker must be an int in the range"):
-            call(pictures)
+            call(images)
     with pytest.raises(ValueError, match="The 'n_jobs' parameter of Means"):
-        Means(n_jobs="two").transform(pictures)
+        Means(n_jobs="two").transform(images)

@@ -45,7 +45,7 @@ def cache(tmp_path):
 
 
 @pytest.fixture
-def pictures(rng):
+def images(rng):
     return [np.kron(rng.integers(0, 256, (6, 7, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8)) for _ in range(5)]
 
 
@@ -59,17 +59,17 @@ def same(first, second):
     return first.dtype == second.dtype and first.shape == second.shape and np.array_equal(first, second)
 
 
-def described(extractor, pictures):
-    """What the extractor says, and how many pictures it described for it."""
+def described(extractor, images):
+    """What the extractor says, and how many images it described for it."""
     before = len(COUNT)
-    result = list(extractor.fit(pictures).transform(pictures))
+    result = list(extractor.fit(images).transform(images))
     return result, len(COUNT) - before
 
 
-def misses(extractor, pictures):
-    """How many of the pictures were not in the extractor's cache."""
+def misses(extractor, images):
+    """How many of the images were not in the extractor's cache."""
     before = extractor.cache.info().misses
-    list(extractor.transform(pictures))
+    list(extractor.transform(images))
     return extractor.cache.info().misses - before
 
 
@@ -89,12 +89,12 @@ def test_every_extractor_takes_a_cache():
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS, ids=lambda extractor: type(extractor).__name__)
-def test_what_comes_back_is_what_was_computed(extractor, pictures, cache):
-    expected = list(clone(extractor).fit(pictures).transform(pictures))
+def test_what_comes_back_is_what_was_computed(extractor, images, cache):
+    expected = list(clone(extractor).fit(images).transform(images))
     extractor = clone(extractor).set_params(cache=cache)
     for hits in (0, 5):
         before = cache.info().hits
-        found = list(extractor.fit(pictures).transform(pictures))
+        found = list(extractor.fit(images).transform(images))
         assert all(same(a, b) for a, b in zip(found, expected, strict=True))
         assert cache.info().hits - before >= hits
     assert (cache.info().misses, cache.info().entries) == (5, 5)
@@ -151,16 +151,16 @@ def test_what_would_not_come_back_as_it_was_is_not_kept():
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign", "another's", "folder"])
-def test_a_damaged_entry_is_described_again_and_replaced(damage, pictures, cache):
+def test_a_damaged_entry_is_described_again_and_replaced(damage, images, cache):
     extractor = SIFT(cache=cache)
-    expected = list(extractor.transform(pictures))
+    expected = list(extractor.transform(images))
     path, other = files(cache)[:2]
     content = path.read_bytes()
     if damage == "folder":
         path.unlink()
         path.mkdir()
-        with pytest.warns(FeatrecWarning, match="cannot keep more"):
-            found = list(extractor.transform(pictures))
+        with pytest.warns(FeatrecWarning, match="cannot store more"):
+            found = list(extractor.transform(images))
     else:
         path.write_bytes(
             {
@@ -171,22 +171,22 @@ def test_a_damaged_entry_is_described_again_and_replaced(damage, pictures, cache
                 "another's": other.read_bytes(),
             }[damage]
         )
-        found = list(extractor.transform(pictures))
+        found = list(extractor.transform(images))
         assert path.read_bytes() == content
     assert cache.info().misses == 6
     assert all(same(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_a_picture_is_known_by_what_the_extractor_sees(pictures, cache, tmp_path):
+def test_an_image_is_known_by_what_the_extractor_sees(images, cache, tmp_path):
     path = tmp_path / "a.png"
-    Image.fromarray(pictures[0]).save(path)
+    Image.fromarray(images[0]).save(path)
     assert misses(SIFT(cache=cache), [path]) == 1
-    assert misses(SIFT(cache=cache), [pictures[0], np.asfortranarray(pictures[0]), path.read_bytes()]) == 0
+    assert misses(SIFT(cache=cache), [images[0], np.asfortranarray(images[0]), path.read_bytes()]) == 0
     path.rename(tmp_path / "b.png")
     assert misses(SIFT(cache=cache), [tmp_path / "b.png"]) == 0
-    Image.fromarray(pictures[1]).save(tmp_path / "b.png")
+    Image.fromarray(images[1]).save(tmp_path / "b.png")
     assert misses(SIFT(cache=cache), [tmp_path / "b.png"]) == 1
-    assert misses(SIFT(cache=cache), [pictures[0].astype(np.uint16) * 257]) == 1
+    assert misses(SIFT(cache=cache), [images[0].astype(np.uint16) * 257]) == 1
     flat = np.zeros((4, 6), np.uint8)
     assert misses(SIFT(cache=cache), [flat, flat.T]) == 2
 
@@ -195,71 +195,71 @@ CHANGES = [("n_features", 7), ("n_octave_layers", 4), ("contrast_threshold", 0.0
 
 
 @pytest.mark.parametrize("name, value", CHANGES)
-def test_each_parameter_counts(name, value, pictures, cache):
+def test_each_parameter_counts(name, value, images, cache):
     extractor = SIFT(cache=cache)
-    assert misses(extractor, pictures) == 5
-    assert misses(extractor.set_params(**{name: value}), pictures) == 5
-    assert misses(SIFT(cache=cache), pictures) == 0
+    assert misses(extractor, images) == 5
+    assert misses(extractor.set_params(**{name: value}), images) == 5
+    assert misses(SIFT(cache=cache), images) == 0
 
 
-def test_what_changes_no_number_does_not_count(pictures, cache):
-    assert misses(TinyImage(cache=cache), pictures) == 5
-    fitted = TinyImage(cache=cache, n_jobs=2, verbose=1, on_error="empty").fit(pictures)
-    assert misses(fitted.set_output(transform="pandas"), pictures) == 0
-    assert misses(TinyImage(cache=DescriptorCache(cache.folder, max_bytes=10**6)), pictures) == 0
-    assert misses(pickle.loads(pickle.dumps(TinyImage(cache=cache))), pictures) == 0
+def test_what_changes_no_number_does_not_count(images, cache):
+    assert misses(TinyImage(cache=cache), images) == 5
+    fitted = TinyImage(cache=cache, n_jobs=2, verbose=1, on_error="empty").fit(images)
+    assert misses(fitted.set_output(transform="pandas"), images) == 0
+    assert misses(TinyImage(cache=DescriptorCache(cache.folder, max_bytes=10**6)), images) == 0
+    assert misses(pickle.loads(pickle.dumps(TinyImage(cache=cache))), images) == 0
 
 
-def test_two_kinds_of_extractors_share_a_folder(pictures, cache):
-    assert misses(ColorHistogram(cache=cache), pictures) == 5
-    assert misses(TinyImage(cache=cache), pictures) == 5
-    assert misses(ColorHistogram(cache=cache), pictures) == 0
+def test_two_kinds_of_extractors_share_a_folder(images, cache):
+    assert misses(ColorHistogram(cache=cache), images) == 5
+    assert misses(TinyImage(cache=cache), images) == 5
+    assert misses(ColorHistogram(cache=cache), images) == 0
 
 
 @pytest.mark.parametrize(
     "owner, name", [(cv2, "__version__"), (np, "__version__"), (_recall, "__version__"), (SIFT, "algorithm")]
 )
-def test_versions_count(owner, name, pictures, cache, monkeypatch):
-    assert misses(SIFT(cache=cache), pictures) == 5
+def test_versions_count(owner, name, images, cache, monkeypatch):
+    assert misses(SIFT(cache=cache), images) == 5
     monkeypatch.setattr(owner, name, "9.9.9")
-    assert misses(SIFT(cache=cache), pictures) == 5
+    assert misses(SIFT(cache=cache), images) == 5
     monkeypatch.undo()
-    assert misses(SIFT(cache=cache), pictures) == 0
+    assert misses(SIFT(cache=cache), images) == 0
 
 
-def test_an_extractor_without_the_parameter_works_as_before(pictures):
-    first, second = (described(Means(), pictures) for _ in range(2))
-    assert first[1] == second[1] == 6, "five pictures, and the first one in fit"
+def test_an_extractor_without_the_parameter_works_as_before(images):
+    first, second = (described(Means(), images) for _ in range(2))
+    assert first[1] == second[1] == 6, "five images, and the first one in fit"
 
 
 @pytest.mark.parametrize("kind", [CachedMeans, MeansAtOnce, Rows])
-def test_ones_own_extractor_is_cached(kind, pictures, cache):
-    pictures[3][:] = 0
-    expected, _ = described(kind(), pictures)
+def test_ones_own_extractor_is_cached(kind, images, cache):
+    images[3][:] = 0
+    expected, _ = described(kind(), images)
     for calls in (5, 0):
-        found, described_now = described(kind(cache), pictures)
+        found, described_now = described(kind(cache), images)
         assert described_now == calls
         assert all(same(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_ones_own_code_counts(pictures, cache, monkeypatch):
+def test_ones_own_code_counts(images, cache, monkeypatch):
     """Who edits an extractor while its cache stands must not be given the old numbers."""
-    assert misses(CachedMeans(cache), pictures) == 5
+    assert misses(CachedMeans(cache), images) == 5
     monkeypatch.setattr(own_extractors, "FACTOR", 3.0)
-    assert misses(CachedMeans(cache), pictures) == 5
+    assert misses(CachedMeans(cache), images) == 5
     monkeypatch.setattr(own_extractors, "scaled", eval("lambda values: values * 4", vars(own_extractors)))
-    assert misses(CachedMeans(cache), pictures) == 5
+    assert misses(CachedMeans(cache), images) == 5
     monkeypatch.setattr(Means, "_describe", eval("lambda self, image: image.mean(axis=(0, 1))", vars(own_extractors)))
-    assert misses(CachedMeans(cache), pictures) == 5
+    assert misses(CachedMeans(cache), images) == 5
     monkeypatch.undo()
-    assert misses(CachedMeans(cache), pictures) == 0
+    assert misses(CachedMeans(cache), images) == 0
 
 
-def test_what_fit_has_learned_counts(pictures, cache):
-    extractor = Centred(cache).fit(pictures)
-    assert misses(extractor, pictures) == 4
-    assert misses(extractor.fit(pictures[1:]), pictures) == 4
-    assert misses(Centred(cache).fit(pictures), pictures) == 0
+def test_what_fit_has_learned_counts(images, cache):
+    extractor = Centred(cache).fit(images)
+    assert misses(extractor, images) == 4
+    assert misses(extractor.fit(images[1:]), images) == 4
+    assert misses(Centred(cache).fit(images), images) == 0
 
 
 VALUES = [
@@ -309,9 +309,9 @@ def test_an_object_that_holds_itself_has_a_digest():
     assert content_digest(extractor) != content_digest(Means())
 
 
-def test_what_has_no_content_is_refused_as_a_parameter(pictures, cache):
-    with pytest.raises(InputError, match="cache: a lock among the parameters cannot be told from another"):
-        CachedMeans(cache, power=threading.Lock()).fit(pictures)
+def test_what_has_no_content_is_refused_as_a_parameter(images, cache):
+    with pytest.raises(InputError, match="cache: the content of a lock among the parameters cannot be compared"):
+        CachedMeans(cache, power=threading.Lock()).fit(images)
 
 
 @pytest.fixture
@@ -319,65 +319,65 @@ def network(tmp_path):
     return write_tiny_network(tmp_path / "net.onnx")
 
 
-def test_only_the_new_pictures_of_a_batch_go_through_a_network(pictures, network, cache, monkeypatch):
+def test_only_the_new_images_of_a_batch_go_through_a_network(images, network, cache, monkeypatch):
     batches = []
     forward = CNNFeatures._forward
 
-    def counted(self, images):
-        batches.append(len(images))
-        return forward(self, images)
+    def counted(self, batch):
+        batches.append(len(batch))
+        return forward(self, batch)
 
     monkeypatch.setattr(CNNFeatures, "_forward", counted)
-    expected = CNNFeatures(network, batch_size=3).fit_transform(pictures)
-    features = CNNFeatures(network, batch_size=3, cache=cache).fit(pictures[1:2])
+    expected = CNNFeatures(network, batch_size=3).fit_transform(images)
+    features = CNNFeatures(network, batch_size=3, cache=cache).fit(images[1:2])
     batches.clear()
-    assert same(features.transform(pictures), expected)
-    assert batches == [1, 2, 1], "of those in pairs, and the second picture is known from fit"
-    assert same(features.transform(pictures[::-1]), expected[::-1])
-    assert same(features.transform([pictures[4], *pictures]), expected[[4, 0, 1, 2, 3, 4]])
-    assert batches == [1, 2, 1], "of those in pairs, and the second picture is known from fit"
+    assert same(features.transform(images), expected)
+    assert batches == [1, 2, 1], "of those in pairs, and the second image is known from fit"
+    assert same(features.transform(images[::-1]), expected[::-1])
+    assert same(features.transform([images[4], *images]), expected[[4, 0, 1, 2, 3, 4]])
+    assert batches == [1, 2, 1], "of those in pairs, and the second image is known from fit"
 
 
-def test_a_network_is_known_by_its_content(pictures, network, cache, tmp_path):
-    assert misses(CNNFeatures(network, cache=cache), pictures) == 5
-    assert misses(CNNFeatures(network, cache=cache, batch_size=2).fit(pictures), pictures) == 0
+def test_a_network_is_known_by_its_content(images, network, cache, tmp_path):
+    assert misses(CNNFeatures(network, cache=cache), images) == 5
+    assert misses(CNNFeatures(network, cache=cache, batch_size=2).fit(images), images) == 0
     elsewhere = write_tiny_network(tmp_path / "other.onnx")
-    assert misses(CNNFeatures(elsewhere, cache=cache), pictures) == 0
-    assert misses(CNNFeatures(elsewhere, cache=cache, layer="logits"), pictures) == 5
+    assert misses(CNNFeatures(elsewhere, cache=cache), images) == 0
+    assert misses(CNNFeatures(elsewhere, cache=cache, layer="logits"), images) == 5
     write_tiny_network(elsewhere, declared=DECLARED | {"mean": 100})
-    assert misses(CNNFeatures(elsewhere, cache=cache), pictures) == 5
+    assert misses(CNNFeatures(elsewhere, cache=cache), images) == 5
     write_tiny_network(elsewhere, opset=14)
-    assert misses(CNNFeatures(elsewhere, cache=cache), pictures) == 5
+    assert misses(CNNFeatures(elsewhere, cache=cache), images) == 5
 
 
-def test_pictures_that_fail_are_not_kept(pictures, cache):
-    pictures[2] = b"no picture"
-    extractor = TinyImage(cache=cache, on_error="empty").fit(pictures)
+def test_images_that_fail_are_not_kept(images, cache):
+    images[2] = b"no image"
+    extractor = TinyImage(cache=cache, on_error="empty").fit(images)
     for _ in range(2):
         with pytest.warns(FailedImageWarning, match="1 of 5"):
-            codes = extractor.transform(pictures)
+            codes = extractor.transform(images)
         assert not codes[2].any()
     assert cache.info().entries == 4
 
 
 def test_unequal_rows_are_refused_with_and_without_hits(rng, cache):
-    pictures = [rng.random((32, 32)), rng.random((48, 48))]
+    images = [rng.random((32, 32)), rng.random((48, 48))]
     extractor = HOG(cache=cache)
-    for picture in pictures:
-        extractor.fit([picture]).transform([picture])
+    for image in images:
+        extractor.fit([image]).transform([image])
     with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
-        HOG(cache=cache).fit(pictures[:1]).transform(pictures)
+        HOG(cache=cache).fit(images[:1]).transform(images)
     with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
-        HOG(cache=cache).transform(pictures)
+        HOG(cache=cache).transform(images)
 
 
 @pytest.mark.parametrize("kind", [Rows, CachedMeans, MeansAtOnce])
-def test_two_threads_do_not_describe_one_picture_twice(kind, rng, cache):
-    pictures = [rng.integers(1, 256, (9, 9), dtype=np.uint8) for _ in range(40)]
-    expected = list(kind().fit(pictures).transform(pictures))
+def test_two_threads_do_not_describe_one_image_twice(kind, rng, cache):
+    images = [rng.integers(1, 256, (9, 9), dtype=np.uint8) for _ in range(40)]
+    expected = list(kind().fit(images).transform(images))
     COUNT.clear()
     with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(lambda number: list(kind(cache).transform(np.roll(pictures, number, axis=0))), range(8)))
+        results = list(pool.map(lambda number: list(kind(cache).transform(np.roll(images, number, axis=0))), range(8)))
     assert len(COUNT) == 40
     for number, found in enumerate(results):
         order = np.roll(np.arange(40), number)
@@ -400,31 +400,31 @@ def test_locks_are_taken_in_one_order(cache):
     assert not both.is_alive()
 
 
-def transform_all(extractor, pictures):
-    return [list(extractor.transform(pictures)) for _ in range(3)], extractor.cache.info()
+def transform_all(extractor, images):
+    return [list(extractor.transform(images)) for _ in range(3)], extractor.cache.info()
 
 
-def test_two_processes_share_a_folder(pictures, cache):
-    expected = list(SIFT().transform(pictures))
-    jobs = (joblib.delayed(transform_all)(SIFT(cache=cache), pictures) for _ in range(4))
+def test_two_processes_share_a_folder(images, cache):
+    expected = list(SIFT().transform(images))
+    jobs = (joblib.delayed(transform_all)(SIFT(cache=cache), images) for _ in range(4))
     results = joblib.Parallel(n_jobs=2, backend="loky")(jobs)
     for found, _ in results:
         assert all(same(a, b) for each in found for a, b in zip(each, expected, strict=True))
     assert cache.info().entries == 5
-    assert misses(SIFT(cache=cache), pictures) == 0
+    assert misses(SIFT(cache=cache), images) == 0
     assert not list(cache.folder.rglob("*.part"))
 
 
-def test_lazy_bags_take_the_cache_to_another_process(pictures, cache):
-    bags = SIFT(cache=cache).transform(pictures)
+def test_lazy_bags_take_the_cache_to_another_process(images, cache):
+    bags = SIFT(cache=cache).transform(images)
     with joblib.parallel_config("loky", n_jobs=2):
         bags.compute()
     assert cache.info().entries == 5
-    assert misses(SIFT(cache=cache), pictures) == 0
+    assert misses(SIFT(cache=cache), images) == 0
 
 
 @pytest.mark.slow
-def test_a_class_of_a_script_is_the_same_in_its_workers(cache, pictures, tmp_path):
+def test_a_class_of_a_script_is_the_same_in_its_workers(cache, images, tmp_path):
     """There it is a copy that was sent along, and its module is another."""
     script = tmp_path / "script.py"
     script.write_text(
@@ -435,11 +435,11 @@ def test_a_class_of_a_script_is_the_same_in_its_workers(cache, pictures, tmp_pat
         "    def __init__(self, cache=None): self.cache = cache\n"
         "    def _describe(self, image): return [image.mean() + LEVEL]\n"
         "if __name__ == '__main__':\n"
-        "    pictures = np.random.default_rng(0).random((8, 5, 5))\n"
-        "    own = Own(DescriptorCache(sys.argv[1])).fit(pictures)\n"
+        "    images = np.random.default_rng(0).random((8, 5, 5))\n"
+        "    own = Own(DescriptorCache(sys.argv[1])).fit(images)\n"
         "    with joblib.parallel_config('loky', n_jobs=2):\n"
-        "        own.transform(pictures)\n"
-        "    own.transform(pictures)\n"
+        "        own.transform(images)\n"
+        "    own.transform(images)\n"
         "    print(own.cache.info().misses, own.cache.info().entries)\n"
     )
     command = [sys.executable, str(script), str(cache.folder)]
@@ -448,24 +448,24 @@ def test_a_class_of_a_script_is_the_same_in_its_workers(cache, pictures, tmp_pat
 
 
 def test_the_cap_holds_and_what_was_used_last_stays(rng, tmp_path):
-    pictures = [rng.random((40, 40)) for _ in range(60)]
+    images = [rng.random((40, 40)) for _ in range(60)]
     probe = DescriptorCache(tmp_path / "probe")
-    TinyImage(cache=probe).transform(pictures[:1])
+    TinyImage(cache=probe).transform(images[:1])
     cache = DescriptorCache(tmp_path / "cache", max_bytes=20 * probe.info().bytes)
     extractor = TinyImage(cache=cache)
     stranger = tmp_path / "cache" / "00" / "mine.txt"
-    for position, picture in enumerate(pictures):
-        extractor.transform([picture])
+    for position, image in enumerate(images):
+        extractor.transform([image])
         if position == 0:
             stranger.parent.mkdir(exist_ok=True)
             stranger.write_text("not yours")
             os.utime(stranger, (0, 0))
         assert cache.info().bytes <= cache.max_bytes
-        assert misses(extractor, pictures[:1]) == 0, "used all the time"
+        assert misses(extractor, images[:1]) == 0, "used all the time"
         time.sleep(0.001)
     assert cache.info().entries >= 15
-    assert misses(extractor, pictures[-10:]) == 0
-    assert misses(extractor, pictures[1:5]) == 4
+    assert misses(extractor, images[-10:]) == 0
+    assert misses(extractor, images[1:5]) == 4
     cache.clear()
     assert cache.info().entries == 0
     assert stranger.read_text() == "not yours"
@@ -480,16 +480,16 @@ def test_many_processes_that_write_little_make_room_too(rng, cache, monkeypatch)
     assert cache.info().bytes < 2 * limit
 
 
-def test_a_description_over_the_cap_is_not_kept(pictures, tmp_path):
+def test_a_description_over_the_cap_is_not_kept(images, tmp_path):
     cache = DescriptorCache(tmp_path / "cache", max_bytes=100)
-    with pytest.warns(FeatrecWarning, match=r"over max_bytes=100\. Pictures .* Told once") as caught:
-        TinyImage(cache=cache).transform(pictures)
+    with pytest.warns(FeatrecWarning, match=r"over max_bytes=100\. Images .* This warning is shown once") as caught:
+        TinyImage(cache=cache).transform(images)
     assert len(caught) == 1
     assert cache.info().entries == 0
 
 
-def test_what_a_killed_writer_leaves_goes_after_an_hour(pictures, cache):
-    TinyImage(cache=cache).transform(pictures)
+def test_what_a_killed_writer_leaves_goes_after_an_hour(images, cache):
+    TinyImage(cache=cache).transform(images)
     old, young = (files(cache)[0].with_suffix(f".{name}.part") for name in ("old", "young"))
     for path in (old, young):
         path.write_bytes(b"half")
@@ -500,9 +500,9 @@ def test_what_a_killed_writer_leaves_goes_after_an_hour(pictures, cache):
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EROFS, errno.EACCES])
-def test_a_full_disk_is_told_once_and_the_work_goes_on(error, pictures, cache, monkeypatch):
-    expected = TinyImage().fit_transform(pictures)
-    TinyImage(cache=cache).transform(pictures[:2])
+def test_a_full_disk_is_told_once_and_the_work_goes_on(error, images, cache, monkeypatch):
+    expected = TinyImage().fit_transform(images)
+    TinyImage(cache=cache).transform(images[:2])
 
     def full(path, parts):
         path.parent.mkdir(exist_ok=True)
@@ -510,48 +510,49 @@ def test_a_full_disk_is_told_once_and_the_work_goes_on(error, pictures, cache, m
         raise OSError(error, "no room")
 
     monkeypatch.setattr(_store, "_fill", full)
-    with pytest.warns(FeatrecWarning, match=r"the cache in '.*cache' cannot keep more: .*no room") as caught:
-        found = [TinyImage(cache=cache).transform(pictures) for _ in range(2)]
+    with pytest.warns(FeatrecWarning, match=r"the cache in '.*cache' cannot store more: .*no room") as caught:
+        found = [TinyImage(cache=cache).transform(images) for _ in range(2)]
     assert len(caught) == 1
     assert all(same(each, expected) for each in found)
     assert cache.info().entries == 2
     assert not list(cache.folder.rglob("*.part"))
 
 
-def test_a_folder_that_is_deleted_in_between_is_made_again(pictures, cache):
+def test_a_folder_that_is_deleted_in_between_is_made_again(images, cache):
     extractor = TinyImage(cache=cache)
-    extractor.transform(pictures)
+    extractor.transform(images)
     shutil.rmtree(cache.folder)
-    assert misses(extractor, pictures) == 5
-    assert misses(extractor, pictures) == 0
+    assert misses(extractor, images) == 5
+    assert misses(extractor, images) == 0
 
 
-def test_a_folder_of_something_else_is_refused(pictures, tmp_path):
+def test_a_folder_of_something_else_is_refused(images, tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"not empty and no cache of featrec's; it holds 'holiday.jpg'"):
-        TinyImage(cache=tmp_path).fit(pictures)
+    with pytest.raises(InputError, match=r"not empty and not a featrec cache; it contains 'holiday.jpg'"):
+        TinyImage(cache=tmp_path).fit(images)
     assert os.listdir(tmp_path) == ["holiday.jpg"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
-    with pytest.raises(InputError, match=r"it holds 'CACHEDIR.TAG'"):
-        SIFT(cache=tmp_path / "other").transform(pictures)
+    with pytest.raises(InputError, match=r"it contains 'CACHEDIR.TAG'"):
+        SIFT(cache=tmp_path / "other").transform(images)
 
 
-def test_a_folder_that_cannot_be_made_is_named_at_the_start(pictures, tmp_path):
+def test_a_folder_that_cannot_be_made_is_named_at_the_start(images, tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match=r"cache: the folder '.*file.*' cannot be made or opened .* or cache=None"):
-            SIFT(cache=place).transform(pictures)
+        with pytest.raises(InputError, match=r"cache: the folder '.*file.*' cannot be created or opened .* or cache=None"):
+            SIFT(cache=place).transform(images)
 
 
 @pytest.mark.parametrize("value", [3, True, b"folder", ["folder"]])
-def test_only_a_path_or_a_cache_is_taken(value, pictures):
+def test_only_a_path_or_a_cache_is_taken(value, images):
     with pytest.raises(ValueError, match="cache"):
-        TinyImage(cache=value).fit(pictures)
+        TinyImage(cache=value).fit(images)
 
 
 @pytest.mark.parametrize(
-    "folder, match", [("", "folder"), (None, "folder"), (b"x", "folder"), ("~nobody-has-it/x", "names nobody's home")]
+    "folder, match",
+    [("", "folder"), (None, "folder"), (b"x", "folder"), ("~nobody-has-it/x", "refers to an unknown home directory")],
 )
 def test_a_cache_needs_a_folder(folder, match):
     with pytest.raises(InputError, match=match):
@@ -564,11 +565,11 @@ def test_a_cache_needs_a_size(limit, tmp_path):
         DescriptorCache(tmp_path, max_bytes=limit)
 
 
-def test_a_path_is_a_cache_with_the_defaults(pictures, tmp_path, monkeypatch):
+def test_a_path_is_a_cache_with_the_defaults(images, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     extractors = [TinyImage(cache=place) for place in ("here", tmp_path / "here", DescriptorCache("here"))]
     for extractor in extractors:
-        extractor.transform(pictures)
+        extractor.transform(images)
     info = DescriptorCache("here").info()
     assert (info.misses, info.hits, info.entries) == (5, 10, 5)
 
@@ -580,13 +581,13 @@ def test_clones_and_copies_are_the_same_cache(cache):
 
 
 @pytest.mark.parametrize("kind", [str, os.fspath, DescriptorCache])
-def test_where_an_extractor_caches_is_not_stored(kind, pictures, tmp_path):
-    extractor = TinyImage(cache=kind(tmp_path / "secret")).fit(pictures)
+def test_where_an_extractor_caches_is_not_stored(kind, images, tmp_path):
+    extractor = TinyImage(cache=kind(tmp_path / "secret")).fit(images)
     save(extractor, tmp_path / "model.featrec")
     loaded = load(tmp_path / "model.featrec")
     assert loaded.cache is None
     assert b"secret" not in (tmp_path / "model.featrec").read_bytes()
-    assert same(loaded.transform(pictures), extractor.transform(pictures))
+    assert same(loaded.transform(images), extractor.transform(images))
 
 
 def test_a_model_file_that_names_a_cache_is_refused(tmp_path):
@@ -601,8 +602,8 @@ def test_a_model_file_that_names_a_cache_is_refused(tmp_path):
         load(tmp_path / "model.featrec")
 
 
-def test_no_warning_where_all_is_well(pictures, cache):
+def test_no_warning_where_all_is_well(images, cache):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        first, second = (list(SIFT(cache=cache).transform(pictures)) for _ in range(2))
-    assert len(first) == len(second) == len(pictures)
+        first, second = (list(SIFT(cache=cache).transform(images)) for _ in range(2))
+    assert len(first) == len(second) == len(images)

@@ -110,7 +110,7 @@ def test_read_only_and_strided_arrays(rng):
 def test_subclasses_of_arrays():
     masked = np.ma.masked_array(np.ones((2, 2)), mask=False)
     assert type(read_image(masked)) is np.ndarray
-    with pytest.raises(UnsupportedImageError, match=r"masked pixels have no value; image\.filled\(0\)"):
+    with pytest.raises(UnsupportedImageError, match=r"masked pixels have no value; image\.filled\(0\) sets"):
         read_image(np.ma.masked_array(np.ones((2, 2)), mask=[[True, False], [False, False]]))
 
 
@@ -121,13 +121,13 @@ REFUSED = {
     "complex": (np.zeros((2, 2), complex), r"complex128 has no agreed range.*Convert it first"),
     "object": (np.zeros((2, 2), object), r"object has no agreed range"),
     "text": (np.zeros((2, 2), "U3"), r"<U3 has no agreed range"),
-    "bytes as floats": (np.full((2, 2), 255.0), r"lies in \[0, 1\]; found values from 255\.0 to 255\.0\. image / 255"),
+    "bytes as floats": (np.full((2, 2), 255.0), r"must lie in \[0, 1\]; found values from 255\.0 to 255\.0\. image / 255"),
     "negative": (np.full((2, 2), -1.0), r"found values from -1\.0 to -1\.0"),
     "just over one": (np.full((2, 2), 1 + 1e-9), r"to 1\.000000001\. np\.clip\(image, 0, 1\) removes rounding errors"),
-    "NaN": (np.array([[0.5, np.nan]]), r"lies in \[0, 1\]; found NaN\. np\.nan_to_num"),
+    "NaN": (np.array([[0.5, np.nan]]), r"must lie in \[0, 1\]; found NaN\. np\.nan_to_num"),
     "infinity": (np.array([[0.5, np.inf]], np.float32), r"found values from 0\.5 to inf"),
     "NaN as half": (np.array([[0.5, np.nan]], np.float16), r"found NaN"),
-    "row": (np.zeros(4), r"\(h, w\) or \(h, w, 3\) is expected; got shape \(4,\)"),
+    "row": (np.zeros(4), r"expected an array of shape \(h, w\) or \(h, w, 3\); got shape \(4,\)"),
     "number": (np.float64(3), r"got shape \(\)"),
     "batch": (np.zeros((2, 4, 4, 3)), r"got shape \(2, 4, 4, 3\)"),
     "channels first": (np.zeros((3, 8, 9)), r"got shape \(3, 8, 9\)\. Channels come last: image\.transpose\(1, 2, 0\)"),
@@ -143,5 +143,5 @@ def test_refused_arrays(image, message):
 
 @pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0), (0, 4, 3)])
 def test_no_pixels(shape):
-    with pytest.raises(EmptyImageError, match=f"{shape[0]} rows and {shape[1]} columns; a picture has one of each at least"):
+    with pytest.raises(EmptyImageError, match=f"{shape[0]} rows and {shape[1]} columns; an image needs at least one of each"):
         read_image(np.zeros(shape, np.uint8))

@@ -1,4 +1,4 @@
-"""Damaged files of seven formats, read in a process of their own: a picture or an error of ours, soon and in little memory."""
+"""Damaged files of seven formats, read in a process of their own: an image or an error of ours, soon and in little memory."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def check(report, count):
     assert sum(report["outcomes"].values()) == count
     assert report["slowest"][0] < LONGEST, report["slowest"]
     assert report["megabytes"] < LARGEST
-    # Damage is not all of one sort: some files are still pictures, some are cut off, some are something else.
+    # Damage is not all of one sort: some files are still images, some are cut off, some are something else.
     assert {"decoded", "TruncatedImageError", "NotAnImageError"} <= set(report["outcomes"])
 
 

@@ -13,7 +13,7 @@ from featrec.preprocessing import Rescale, Resize
 
 @pytest.fixture
 def scans(rng, tmp_path):
-    """Files of 12 bits in 16, one ordinary picture before them."""
+    """Files of 12 bits in 16, one ordinary image before them."""
     paths = [tmp_path / f"{name}.png" for name in "abcd"]
     for path, top in zip(paths, (256 << 8, 4096, 4000, 4096), strict=True):
         cv2.imwrite(str(path), rng.integers(0, top, (40, 40)).astype(np.uint16))
@@ -22,7 +22,7 @@ def scans(rng, tmp_path):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("stage", ["global", "local"])
-def test_one_warning_a_batch_names_the_picture_and_rescale(scans, stage, n_jobs):
+def test_one_warning_a_batch_names_the_image_and_rescale(scans, stage, n_jobs):
     model = (
         HOG(n_jobs=n_jobs) if stage == "global" else make_pipeline(DenseSIFT(), BagOfWords(4, random_state=0, n_jobs=n_jobs))
     )
@@ -32,20 +32,20 @@ def test_one_warning_a_batch_names_the_picture_and_rescale(scans, stage, n_jobs)
 
 
 @pytest.mark.parametrize("step", [Rescale(bits=12), Rescale()], ids=repr)
-def test_rescaled_pictures_are_no_matter(scans, step):
+def test_rescaled_images_are_no_matter(scans, step):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         codes = make_pipeline(step, Resize(32), HOG()).fit_transform(scans[1:])
     assert len(codes) == len(scans[1:])
 
 
-def test_black_8_bit_and_float_pictures_are_no_matter():
-    pictures = [np.zeros((32, 32), np.uint16), np.ones((32, 32), np.uint8), np.full((32, 32), 0.01)]
+def test_black_8_bit_and_float_images_are_no_matter():
+    images = [np.zeros((32, 32), np.uint16), np.ones((32, 32), np.uint8), np.full((32, 32), 0.01)]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        codes = HOG().fit_transform(pictures)
+        codes = HOG().fit_transform(images)
     assert not codes.any(), "these are flat"
 
 
 def test_the_step_keeps_the_extractors_name(scans):
-    assert repr(DenseSIFT().transform(scans)) == "Bags(4 of Pictures → DenseSIFT)"
+    assert repr(DenseSIFT().transform(scans)) == "Bags(4 of ImageItems → DenseSIFT)"

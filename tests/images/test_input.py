@@ -15,7 +15,7 @@ from featrec.images import check_images
 
 @pytest.fixture
 def files(tmp_path, rng):
-    """Paths of five gray pictures; the first pixel of the i-th is i."""
+    """Paths of five gray images; the first pixel of the i-th is i."""
     paths = []
     for position in range(5):
         image = rng.integers(0, 256, (6 + position, 8), dtype=np.uint8)
@@ -30,7 +30,7 @@ def order(images):
 
 
 class Column:
-    """Decodes an item when it is asked for, as the columns of a data set do; knows nothing else."""
+    """Decodes an item when it is asked for, as the columns of a dataset do; knows nothing else."""
 
     def __init__(self, paths):
         self.paths, self.reads = paths, 0
@@ -44,7 +44,7 @@ class Column:
 
 
 class Folder(Column):
-    """Says that it holds pictures, as an ImageFolder does."""
+    """Says that it holds images, as an ImageFolder does."""
 
     holds_images = True
     labels = ("a",) * 5
@@ -61,7 +61,7 @@ class Folder(Column):
         return self.paths[position]
 
     def __array__(self, dtype=None, copy=None):
-        raise TypeError("pictures of different sizes are no array")
+        raise TypeError("images of different sizes are no array")
 
 
 # What is taken.
@@ -86,8 +86,8 @@ def test_sequences_of_all_kinds(files, make):
 
 
 def test_kinds_may_mix(files):
-    with Image.open(files[1]) as picture:
-        mixed = [files[0], picture, Path(files[2]), Path(files[3]).read_bytes(), np.full((2, 2, 3), 4, np.uint8)]
+    with Image.open(files[1]) as original:
+        mixed = [files[0], original, Path(files[2]), Path(files[3]).read_bytes(), np.full((2, 2, 3), 4, np.uint8)]
         assert [image.flat[0] for image in check_images(mixed)] == [0, 1, 2, 3, 4]
 
 
@@ -134,7 +134,7 @@ def test_another_librarys_array():
 @pytest.mark.parametrize(
     "nothing", [[], (), np.empty((0, 8, 8)), np.empty((0, 8, 8, 3)), np.array([]), np.array([], dtype=object)]
 )
-def test_no_pictures_are_a_batch(nothing):
+def test_no_images_are_a_batch(nothing):
     assert check_images(nothing).shape == (0,)
     assert check_images(pd.Series(nothing, dtype=object) if np.ndim(nothing) == 1 else nothing).shape == (0,)
 
@@ -165,7 +165,7 @@ def test_nothing_is_decoded_by_the_check(files):
     assert len(missing) == 2
 
 
-# One picture where a batch is expected.
+# One image where a batch is expected.
 
 
 @pytest.mark.parametrize(
@@ -180,68 +180,69 @@ def test_nothing_is_decoded_by_the_check(files):
         (Image.new("L", (4, 4)), "Image"),
     ],
 )
-def test_one_picture_is_refused(one, kind):
-    with pytest.raises(
-        InputError, match=rf"a batch of pictures is expected: .*; got one picture \({kind}\)\. Put it into a list: \[pict"
-    ):
+def test_one_image_is_refused(one, kind):
+    with pytest.raises(InputError, match=rf"expected a batch of images: .*; got one image \({kind}\)\. Use a list: \[image\]"):
         check_images(one)
 
 
 NO_BATCH = {
-    "a gray picture or rows": (
+    "a gray image or rows": (
         np.zeros((8, 9)),
-        r"a 2-D array of shape \(8, 9\)\. One gray picture is given as \[picture\]; .*Unflatten\(",
+        r"a 2-D array of shape \(8, 9\)\. Use \[image\] for one gray image; .*Unflatten\(",
     ),
-    "a colour picture": (
+    "a colour image": (
         np.zeros((8, 9, 3)),
-        r"shape \(8, 9, 3\)\. If it is one colour picture, write \[picture\]; .* X\[\.\.\., None\]",
+        r"shape \(8, 9, 3\)\. Use \[image\] for one colour image, .* X\[\.\.\., None\]",
     ),
-    "a picture with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. If it is one colour picture"),
+    "an image with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. Use \[image\] for one colour image"),
     "channels first": (np.zeros((5, 3, 8, 9)), r"shape \(5, 3, 8, 9\)\. Channels come last: X\.transpose\(0, 2, 3, 1\)"),
-    "two channels": (np.zeros((5, 8, 9, 2)), r"shape \(5, 8, 9, 2\)\. Channels come last, 1 or 3"),
-    "one row": (np.zeros(5), r"shape \(5,\)\. A batch is \(n, height, width\)"),
-    "a number": (np.array(5.0), r"shape \(\)\. A batch is"),
-    "five axes": (np.zeros((1, 2, 8, 9, 3)), r"shape \(1, 2, 8, 9, 3\)\. A batch is"),
+    "two channels": (np.zeros((5, 8, 9, 2)), r"shape \(5, 8, 9, 2\)\. Channels come last; there must be 1 or 3"),
+    "one row": (np.zeros(5), r"shape \(5,\)\. A batch has shape \(n, height, width\)"),
+    "a number": (np.array(5.0), r"shape \(\)\. A batch has shape"),
+    "five axes": (np.zeros((1, 2, 8, 9, 3)), r"shape \(1, 2, 8, 9, 3\)\. A batch has shape"),
     "int64": (np.zeros((5, 8, 9), np.int64), r"int64 has no agreed range.*image\.astype\(np\.uint8\)"),
     "complex": (np.zeros((5, 8, 9), complex), r"complex128 has no agreed range"),
-    "2-D paths": (np.array([["a.png"], ["b.png"]]), r"an array of <U5 of shape \(2, 1\)\. Give a 1-D array or a list"),
+    "2-D paths": (np.array([["a.png"], ["b.png"]]), r"an array of <U5 of shape \(2, 1\)\. Use a 1-D array or a list"),
     "2-D objects": (np.zeros((2, 2), object), r"an array of object of shape \(2, 2\)"),
     "records": (np.zeros(3, [("path", "U9")]), r"an array of \[\('path', '<U9'\)\]"),
-    "fixed bytes": (np.array([b"ab\0"]), r"an array of \|S3\. numpy cuts zeros off the end of bytes; give a list"),
-    "a dict": ({"a": "a.png"}, r"got a dict\. Give a list; list\(paths\.values\(\)\)"),
-    "a set": ({"a.png"}, r"got a set\. Give a list; .*sorted\(paths\)"),
+    "fixed bytes": (np.array([b"ab\0"]), r"an array of \|S3\. numpy removes trailing zeros of bytes; use a list"),
+    "a dict": ({"a": "a.png"}, r"got a dict\. Use a list, such as list\(paths\.values\(\)\)"),
+    "a set": ({"a.png"}, r"got a set\. Use a list, .*sorted\(paths\)"),
     "a frozen set": (frozenset(["a.png"]), r"got a frozenset\."),
     "keys": ({"a.png": 1}.keys(), r"got a dict_keys\."),
     "values": (
         {"a": "a.png"}.values(),
-        r"got a dict_values\. Several passes are made over the pictures; list\(pictures\) holds them",
+        r"got a dict_values\. The images are read several times; use list\(images\)",
     ),
-    "a generator": ((name for name in ["a.png"]), r"got a generator\. Several passes"),
-    "a map": (map(str, []), r"got a map\. Several passes"),
+    "a generator": ((name for name in ["a.png"]), r"got a generator\. The images are read several times"),
+    "a map": (map(str, []), r"got a map\. The images are read several times"),
     "nothing": (None, r"got a NoneType\."),
     "an int": (7, r"got a int\."),
     "a table": (
         pd.DataFrame({"path": ["a.png"]}),
-        r'got a table\. Give its column of paths or pictures, table\["path"\]; .*Unflatten',
+        r'got a table\. Use its column of paths or images, table\["path"\]; .*Unflatten',
     ),
     "sparse rows": (sparse.csr_array((2, 784)), r"got a sparse matrix of shape \(2, 784\)\. .*Unflatten\("),
-    "a bag": (Bag(np.zeros((2, 3))), r"got a Bag\. The pictures have been described already; give it to an encoder"),
-    "bags": (Bags([]), r"got a Bags\. The pictures have been described already"),
-    "a list of bags": ([Bag(np.zeros((2, 3)))], r"got a list of Bag\. The pictures have been described already"),
-    "numbers": ([1, 2, 3], r"got a list of numbers\. A picture is an array \(h, w\)"),
+    "a bag": (Bag(np.zeros((2, 3))), r"got a Bag\. These images are already described; pass them to an encoder"),
+    "bags": (Bags([]), r"got a Bags\. These images are already described"),
+    "a list of bags": ([Bag(np.zeros((2, 3)))], r"got a list of Bag\. These images are already described"),
+    "numbers": ([1, 2, 3], r"got a list of numbers\. An image is an array of shape \(h, w\)"),
     "floats": ((0.5, 0.25), r"got a tuple of numbers\."),
     "a range": (range(3), r"got a range of numbers\."),
     "numbers as objects": (np.array([1, 2], object), r"got a ndarray of numbers\."),
-    "lists": ([[1, 2], [3, 4]], r"got a list of batches \(the first is of type list and length 2\)\. Give one of them, X\[0\]"),
+    "lists": ([[1, 2], [3, 4]], r"got a list of batches \(the first is of type list and length 2\)\. Use one of them, X\[0\]"),
     "rows in a list": ([np.zeros(784)], r"got a list of 1-D arrays\. .*np\.stack\(rows\) and Unflatten"),
-    "pairs": ([(np.zeros((8, 8)), "cat")], r"got a list of pairs\. Labels go apart: \[picture for picture, label in pairs\]"),
-    "pictures and labels": (
+    "pairs": (
+        [(np.zeros((8, 8)), "cat")],
+        r"got a list of pairs\. Pass labels separately: \[image for image, label in pairs\]",
+    ),
+    "images and labels": (
         (np.zeros((9, 8, 8)), np.zeros(9)),
-        r"tuple of batches \(the first is of type ndarray and length 9\)\. .*unpacked",
+        r"tuple of batches \(the first is of type ndarray and length 9\)\. .*unpack a pair",
     ),
     "colour and labels": ((np.zeros((9, 8, 8, 3)), np.zeros(9)), r"tuple of batches"),
     "list and labels": ((["a.png", "b.png"], ["cat", "dog"]), r"tuple of batches \(the first is of type list and length 2\)"),
-    "a data set's pair": ((Folder(["a"]), Folder(["b"])), r"tuple of batches \(the first is of type Folder .* train, test = X"),
+    "a dataset's pair": ((Folder(["a"]), Folder(["b"])), r"tuple of batches \(the first is of type Folder .* train, test = X"),
     "a pair of Images": ((Images([]), Images([])), r"tuple of batches \(the first is of type Images"),
 }
 
@@ -261,10 +262,10 @@ def test_bad_items_are_named_when_they_are_asked_for(files, tmp_path):
     assert images[0].shape == (6, 8)
     with pytest.raises(EmptyImageError, match=r"^image 1 \('.*void\.png'\): zero bytes"):
         images[1]
-    with pytest.raises(MissingImageError, match=r"^image 2 \('missing\.png'\): there is no such file") as caught:
+    with pytest.raises(MissingImageError, match=r"^image 2 \('missing\.png'\): no such file") as caught:
         images[2]
     assert (caught.value.position, caught.value.item) == (2, "missing.png")
-    with pytest.raises(UnsupportedImageError, match=r"^image 3: a picture is .* got a NoneType\. A missing value"):
+    with pytest.raises(UnsupportedImageError, match=r"^image 3: an image is .* got a NoneType\. It is a missing value"):
         images[3]
     with pytest.raises(UnsupportedImageError, match=r"^image 4: int64 has no agreed range"):
         images[4]
@@ -274,7 +275,7 @@ def test_bad_items_are_named_when_they_are_asked_for(files, tmp_path):
 
 def test_a_whole_data_set_is_refused():
     whole = load_dataset("digits")
-    with pytest.raises(InputError, match=r"got a whole data set \(Dataset\)\. Give one of its parts: train, test = X"):
+    with pytest.raises(InputError, match=r"got a whole dataset \(Dataset\)\. Use one of its parts: train, test = X"):
         check_images(whole)
     assert check_images(whole[0])[0].shape == (8, 8)
 
@@ -282,7 +283,7 @@ def test_a_whole_data_set_is_refused():
 def test_a_missing_value_in_a_column():
     images = check_images(pd.Series([np.nan, "cat.png"], dtype=object))
     with pytest.raises(
-        UnsupportedImageError, match=r"image 0: .* got a float\. A missing value; drop it together with its label"
+        UnsupportedImageError, match=r"image 0: .* got a float\. It is a missing value; drop it together with its label"
     ):
         images[0]
 

@@ -1,4 +1,4 @@
-"""Every rule of what a batch of pictures is, held against arrays and items that hypothesis makes up."""
+"""Every rule of what a batch of images is, held against arrays and items that hypothesis makes up."""
 
 import io
 
@@ -19,8 +19,8 @@ FLOATS = st.floats(0, 1, width=32)
 
 
 @st.composite
-def pictures(draw, channels=(None, 1, 3, 4)):
-    """One legal picture: any type, gray or colour, with or without alpha."""
+def images(draw, channels=(None, 1, 3, 4)):
+    """One legal image: any type, gray or colour, with or without alpha."""
     shape = (draw(SIDES), draw(SIDES))
     last = draw(st.sampled_from(channels))
     shape += () if last is None else (last,)
@@ -29,7 +29,7 @@ def pictures(draw, channels=(None, 1, 3, 4)):
     return draw(arrays.arrays(draw(WHOLE), shape))
 
 
-@given(st.lists(pictures(), max_size=5))
+@given(st.lists(images(), max_size=5))
 def test_a_list_may_mix_sizes_types_gray_and_colour(items):
     images = check_images(items)
     assert images.shape == (len(items),)
@@ -41,18 +41,18 @@ def test_a_list_may_mix_sizes_types_gray_and_colour(items):
 
 
 @given(st.integers(0, 4), SIDES, SIDES, st.sampled_from([(), (1,), (3,), (4,)]), WHOLE)
-def test_one_array_is_a_batch_unless_it_may_be_one_colour_picture(n, height, width, last, dtype):
+def test_one_array_is_a_batch_unless_it_may_be_one_colour_image(n, height, width, last, dtype):
     batch = np.zeros((n, height, width, *last), dtype)
     if not last and width in (3, 4):
-        with pytest.raises(InputError, match=r"write \[picture\].*X\[\.\.\., None\]"):
+        with pytest.raises(InputError, match=r"Use \[image\].*X\[\.\.\., None\]"):
             check_images(batch)
     else:
         assert len(check_images(batch)) == n
 
 
 @given(arrays.arrays(st.sampled_from([np.uint8, np.float64]), arrays.array_shapes(min_dims=2, max_dims=2)))
-def test_two_axes_are_one_picture_or_flattened_rows(rows):
-    with pytest.raises(InputError, match=r"\[picture\].*Unflatten"):
+def test_two_axes_are_one_image_or_flattened_rows(rows):
+    with pytest.raises(InputError, match=r"\[image\].*Unflatten"):
         check_images(rows)
 
 
@@ -64,7 +64,7 @@ def test_channels_come_last(n, channels, height, width):
 
 @given(arrays.array_shapes(min_dims=5, max_dims=6, max_side=3))
 def test_more_axes_are_no_batch(shape):
-    with pytest.raises(InputError, match="a batch of pictures is expected"):
+    with pytest.raises(InputError, match="expected a batch of images"):
         check_images(np.zeros(shape, np.uint8))
 
 
@@ -73,7 +73,7 @@ ONE = st.one_of(st.text(max_size=8), st.binary(max_size=8), st.binary(max_size=8
 
 @given(ONE)
 def test_one_path_or_one_file_is_no_batch(one):
-    with pytest.raises(InputError, match=r"\[picture\]"):
+    with pytest.raises(InputError, match=r"\[image\]"):
         check_images(one)
 
 
@@ -90,7 +90,7 @@ CONTAINERS = st.one_of(
 
 @given(CONTAINERS)
 def test_what_has_no_order_or_one_pass_is_no_batch(given_one):
-    with pytest.raises(InputError, match="a batch of pictures is expected"):
+    with pytest.raises(InputError, match="expected a batch of images"):
         check_images(given_one)
 
 
@@ -99,38 +99,38 @@ def test_what_has_no_order_or_one_pass_is_no_batch(given_one):
         st.sampled_from([np.int8, np.int16, np.int32, np.int64, np.uint32, np.uint64, np.complex64]), st.tuples(SIDES, SIDES)
     )
 )
-def test_types_without_an_agreed_range_are_refused_by_name(picture):
-    with pytest.raises(ImageError, match=str(picture.dtype)):
-        read_image(picture)
+def test_types_without_an_agreed_range_are_refused_by_name(image):
+    with pytest.raises(ImageError, match=str(image.dtype)):
+        read_image(image)
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True).filter(lambda value: not 0 <= value <= 1), SIDES, SIDES)
 def test_floats_outside_zero_to_one_are_refused(value, height, width):
-    picture = np.full((height, width), 0.5)
-    picture[-1, -1] = value
+    image = np.full((height, width), 0.5)
+    image[-1, -1] = value
     with pytest.raises(ImageError, match=r"\[0, 1\]"):
-        read_image(picture)
+        read_image(image)
 
 
 @given(arrays.arrays(np.uint8, st.tuples(SIDES, SIDES)))
-def test_uint8_uint16_bool_and_floats_mean_shares(picture):
-    share = picture / 255
-    np.testing.assert_allclose(as_float(read_image(picture)), share, atol=1e-6)
-    np.testing.assert_allclose(as_float(read_image(picture.astype(np.uint16) * 257)), share, atol=1e-6)
+def test_uint8_uint16_bool_and_floats_mean_shares(image):
+    share = image / 255
+    np.testing.assert_allclose(as_float(read_image(image)), share, atol=1e-6)
+    np.testing.assert_allclose(as_float(read_image(image.astype(np.uint16) * 257)), share, atol=1e-6)
     np.testing.assert_allclose(as_float(read_image(share)), share)
-    np.testing.assert_array_equal(as_float(read_image(picture > 99)), picture > 99)
+    np.testing.assert_array_equal(as_float(read_image(image > 99)), image > 99)
 
 
 @given(arrays.arrays(np.uint8, st.tuples(SIDES, SIDES, st.just(4))))
-def test_alpha_is_laid_on_white(picture):
-    alpha = picture[..., 3:] / 255
-    expected = picture[..., :3] * alpha + 255 * (1 - alpha)
-    np.testing.assert_allclose(read_image(picture), expected, atol=0.5001)
+def test_alpha_is_laid_on_white(image):
+    alpha = image[..., 3:] / 255
+    expected = image[..., :3] * alpha + 255 * (1 - alpha)
+    np.testing.assert_allclose(read_image(image), expected, atol=0.5001)
 
 
-@given(pictures(channels=(None,)))
-def test_gray_is_three_equal_channels_to_who_wants_colour(picture):
-    image = read_image(picture)
+@given(images(channels=(None,)))
+def test_gray_is_three_equal_channels_to_who_wants_colour(original):
+    image = read_image(original)
     colour = as_rgb(image)
     assert colour.shape == (*image.shape, 3)
     assert all((colour[..., c] == image).all() for c in range(3))
@@ -138,11 +138,11 @@ def test_gray_is_three_equal_channels_to_who_wants_colour(picture):
 
 
 @given(arrays.arrays(np.uint8, st.tuples(SIDES, SIDES, st.just(3))))
-def test_colour_is_rgb_from_every_source(picture):
+def test_colour_is_rgb_from_every_source(image):
     file = io.BytesIO()
-    Image.fromarray(picture).save(file, "PNG")
-    for source in (picture, file.getvalue(), Image.fromarray(picture)):
-        np.testing.assert_array_equal(read_image(source), picture)
+    Image.fromarray(image).save(file, "PNG")
+    for source in (image, file.getvalue(), Image.fromarray(image)):
+        np.testing.assert_array_equal(read_image(source), image)
 
 
 @given(st.sampled_from([[], (), np.empty((0, 5, 5)), np.empty((0, 5, 5, 3), np.uint8)]))
@@ -152,7 +152,7 @@ def test_an_empty_batch_has_the_width_of_the_fit(nothing):
         assert fitted.transform(nothing).shape == (0, width)
 
 
-@given(st.lists(pictures(), min_size=1, max_size=4), st.data())
+@given(st.lists(images(), min_size=1, max_size=4), st.data())
 def test_a_bad_item_is_named_by_its_place(items, data):
     place = data.draw(st.integers(0, len(items)))
     items.insert(place, data.draw(st.sampled_from([np.zeros((2, 2), np.int64), b"", "nowhere.png", None])))

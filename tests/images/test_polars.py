@@ -22,5 +22,5 @@ def test_a_column_of_paths_or_bytes(tmp_path):
 
 
 def test_a_table_is_refused():
-    with pytest.raises(InputError, match=r'got a table\. Give its column of paths or pictures, table\["path"\]'):
+    with pytest.raises(InputError, match=r'got a table\. Use its column of paths or images, table\["path"\]'):
         check_images(pl.DataFrame({"path": ["a.png"]}))

@@ -28,9 +28,9 @@ from featrec.images import as_rgb, read_image
 tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
 
 
-def encoded(picture, kind="PNG", **options):
+def encoded(image, kind="PNG", **options):
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -44,7 +44,7 @@ def gray(rng):
     return rng.integers(0, 256, (12, 17), dtype=np.uint8)
 
 
-# Where a picture comes from.
+# Where an image comes from.
 
 
 def test_every_kind_of_source(tmp_path, colour):
@@ -66,14 +66,14 @@ def test_anything_that_gives_an_array(colour):
 @pytest.mark.parametrize(
     "source, message",
     [
-        (None, "got a NoneType. A missing value; drop it together with its label"),
-        (float("nan"), "got a float. A missing value"),
+        (None, "got a NoneType. It is a missing value; drop it together with its label"),
+        (float("nan"), "got a float. It is a missing value"),
         (7, "got a int"),
-        ((1, 2), r"got a tuple. If it is a pair \(picture, label\): \[picture for picture, label in pairs\]"),
-        ([[1, 2]], "got a list. np.asarray makes an array"),
+        ((1, 2), r"got a tuple\. For pairs \(image, label\), use \[image for image, label in pairs\]"),
+        ([[1, 2]], "got a list. np.asarray converts other containers"),
     ],
 )
-def test_no_picture(source, message):
+def test_no_image(source, message):
     with pytest.raises(UnsupportedImageError, match=message):
         read_image(source)
 
@@ -259,38 +259,38 @@ def test_one_transparent_colour(colour):
 
 @pytest.mark.parametrize("kind", ["PNG", "GIF"])
 def test_palette(kind):
-    picture = Image.new("P", (4, 2))
-    picture.putpalette([10, 20, 30, 40, 50, 60] + [0] * 12)
-    picture.putpixel((1, 0), 1)
+    image = Image.new("P", (4, 2))
+    image.putpalette([10, 20, 30, 40, 50, 60] + [0] * 12)
+    image.putpixel((1, 0), 1)
     for options in ({}, {"transparency": 1}):
-        found = read_image(encoded(picture, kind, **options))
+        found = read_image(encoded(image, kind, **options))
         assert found[0, 0].tolist() == [10, 20, 30]
         assert found[0, 1].tolist() == ([255] * 3 if options else [40, 50, 60])
 
 
 def test_palette_with_alpha_by_entry():
-    picture = Image.new("P", (2, 1))
-    picture.putpalette([10, 20, 30, 40, 50, 60])
-    picture.putpixel((1, 0), 1)
-    found = read_image(encoded(picture, transparency=bytes([255, 51])))
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    found = read_image(encoded(image, transparency=bytes([255, 51])))
     assert found[0].tolist() == [[10, 20, 30], [212, 214, 216]]  # 255 - 0.2 * (255 - value)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"])
 def test_pillow_modes(mode):
     white = Image.new("RGB", (5, 4), "white")
-    picture = (
+    image = (
         white.convert("RGBA").convert(mode) if mode == "RGBa" else white.convert("LA").convert(mode) if mode == "La" else None
     )
-    picture = picture or white.convert(mode)
-    found = read_image(picture)
+    image = image or white.convert(mode)
+    found = read_image(image)
     assert found.dtype == np.uint8
     assert found.shape == ((4, 5) if mode in ("1", "L", "LA", "La") else (4, 5, 3))
     np.testing.assert_allclose(found, 255, atol=1)
 
 
 def test_a_mode_that_is_not_taken():
-    with pytest.raises(UnsupportedImageError, match="Pillow's mode 'LAB' is not taken"):
+    with pytest.raises(UnsupportedImageError, match="Pillow's mode 'LAB' is not supported"):
         read_image(Image.new("LAB", (3, 3)))
 
 
@@ -303,10 +303,10 @@ def test_cmyk_jpeg(colour):
 
 
 def test_one_bit():
-    picture = Image.new("1", (9, 2))
-    picture.putpixel((8, 1), 1)
+    image = Image.new("1", (9, 2))
+    image.putpixel((8, 1), 1)
     for kind in ("PNG", "TIFF", "PPM"):
-        found = read_image(encoded(picture, kind))
+        found = read_image(encoded(image, kind))
         assert found.dtype == np.uint8
         assert (found[1, 8], found.sum()) == (255, 255)
 
@@ -316,7 +316,7 @@ def test_float_tiff(rng):
     found = read_image(_tiff(image))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, image)
-    with pytest.raises(UnsupportedImageError, match=r"float picture lies in \[0, 1\]; found values from .* to 9"):
+    with pytest.raises(UnsupportedImageError, match=r"float image must lie in \[0, 1\]; found values from .* to 9"):
         read_image(_tiff(image * 0 + 9))
 
 
@@ -325,7 +325,7 @@ def test_wide_integers():
     assert read_image(_tiff(image)).dtype == np.uint16
     np.testing.assert_array_equal(read_image(_tiff(image)), image)
     for value in (-1, 65536):
-        with pytest.raises(UnsupportedImageError, match=r"32-bit TIFF with values from .*16 bits .* are taken. Scale it first"):
+        with pytest.raises(UnsupportedImageError, match=r"32-bit TIFF with values from .*16 bits .* Rescale it first"):
             read_image(_tiff(image * 0 + value))
 
 
@@ -341,38 +341,38 @@ def test_pillow_image_stays_open_and_where_it_stands(tmp_path):
     path = tmp_path / "frames.gif"
     frames = [Image.new("RGB", (6, 5), name) for name in ("red", "lime")]
     frames[0].save(path, save_all=True, append_images=frames[1:])
-    with Image.open(path) as picture:
-        picture.seek(1)
-        assert read_image(picture)[2, 2].tolist() == [0, 255, 0]
-        assert picture.tell() == 1
-        picture.seek(0)
-        assert read_image(picture)[2, 2].tolist() == [255, 0, 0]
+    with Image.open(path) as image:
+        image.seek(1)
+        assert read_image(image)[2, 2].tolist() == [0, 255, 0]
+        assert image.tell() == 1
+        image.seek(0)
+        assert read_image(image)[2, 2].tolist() == [255, 0, 0]
 
 
 def test_pillow_image_is_left_untouched(colour):
     exif = Image.Exif()
     exif[274] = 6
-    with Image.open(io.BytesIO(encoded(Image.fromarray(colour), exif=exif))) as picture:
-        assert read_image(picture).shape == (17, 12, 3)
-        assert picture.size == (17, 12)
-        assert picture.getexif()[274] == 6
-        np.testing.assert_array_equal(np.asarray(picture), colour)
+    with Image.open(io.BytesIO(encoded(Image.fromarray(colour), exif=exif))) as image:
+        assert read_image(image).shape == (17, 12, 3)
+        assert image.size == (17, 12)
+        assert image.getexif()[274] == 6
+        np.testing.assert_array_equal(np.asarray(image), colour)
 
 
 def test_result_of_a_pillow_image_is_its_own():
-    picture = Image.new("L", (3, 3))
-    read_image(picture)[:] = 9
-    assert picture.getpixel((0, 0)) == 0
+    image = Image.new("L", (3, 3))
+    read_image(image)[:] = 9
+    assert image.getpixel((0, 0)) == 0
 
 
 def test_one_pillow_image_in_many_threads(rng):
     image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
-    picture = Image.open(io.BytesIO(encoded(Image.fromarray(image))))
+    original = Image.open(io.BytesIO(encoded(Image.fromarray(image))))
     found, start = [], threading.Barrier(8)
 
     def read():
         start.wait()
-        found.append(read_image(picture))
+        found.append(read_image(original))
 
     threads = [threading.Thread(target=read) for _ in range(8)]
     for thread in threads:
@@ -395,10 +395,12 @@ def _bomb(width, height):
 
 def test_the_limit_counts_before_anything_is_decoded():
     with pytest.raises(
-        TooManyPixelsError, match=r"60000×60000 = 3,600,000,000 pixels, more than the limit of 100,000,000; read_image"
+        TooManyPixelsError,
+        match=r"60000×60000 = 3,600,000,000 pixels, more than the limit of 100,000,000; raise "
+        r"the limit with read_image",
     ):
         read_image(_bomb(60000, 60000))
-    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+    with pytest.raises(TruncatedImageError, match="damaged or truncated"):
         read_image(_bomb(3000, 3000))
 
 
@@ -418,20 +420,20 @@ def test_the_limit_counts_for_pillow_images_not_for_arrays(gray):
     assert read_image(gray, max_pixels=100) is gray
 
 
-# Files that are no pictures.
+# Files that are no images.
 
 
 def test_missing(tmp_path):
-    with pytest.raises(MissingImageError, match=r"nothing\.png': there is no such file; check the path") as caught:
+    with pytest.raises(MissingImageError, match=r"nothing\.png': no such file; check the path") as caught:
         read_image(tmp_path / "nothing.png")
     assert isinstance(caught.value, FileNotFoundError)
     assert caught.value.item == os.fspath(tmp_path / "nothing.png")
-    with pytest.raises(MissingImageError, match="a web address is not fetched; download it first"):
+    with pytest.raises(MissingImageError, match="URLs are not supported; download the file first"):
         read_image("https://example.org/cat.jpg")
 
 
 def test_folder(tmp_path):
-    with pytest.raises(UnreadableImageError, match=r"a folder, not a picture; featrec\.datasets\.ImageFolder reads folders"):
+    with pytest.raises(UnreadableImageError, match=r"a folder, not an image; use featrec\.datasets\.ImageFolder"):
         read_image(tmp_path)
 
 
@@ -454,7 +456,7 @@ def test_permission(tmp_path, gray):
 def test_zero_bytes(tmp_path):
     path = tmp_path / "empty.jpg"
     path.touch()
-    with pytest.raises(EmptyImageError, match=r"empty\.jpg': zero bytes; the file was perhaps not copied to its end"):
+    with pytest.raises(EmptyImageError, match=r"empty\.jpg': zero bytes; perhaps the file was not copied completely"):
         read_image(path)
     with pytest.raises(EmptyImageError, match=r"^zero bytes"):
         read_image(b"")
@@ -467,7 +469,7 @@ def test_something_else(tmp_path, text):
     path = tmp_path / "text.jpg"
     path.write_bytes(text)
     with pytest.raises(
-        NotAnImageError, match=r"text\.jpg': no picture format that is taken; it begins with b'.*Taken are JPEG, PNG"
+        NotAnImageError, match=r"text\.jpg': unsupported image format; the file begins with b'.*Supported formats: JPEG, PNG"
     ):
         read_image(path)
 
@@ -481,7 +483,7 @@ def test_formats_that_start_programs_are_not_taken():
 @pytest.mark.parametrize("n_bytes", [1, 2, 3])
 def test_a_few_bytes_of_an_image(kind, n_bytes):
     """None of Python's own words: they are either a known beginning or no format."""
-    with pytest.raises(ImageError, match=r"^no picture format that is taken; it begins with b'|^damaged or cut off") as caught:
+    with pytest.raises(ImageError, match=r"^unsupported image format; the file begins with b'|^damaged or truncated") as caught:
         read_image(encoded(Image.new("L", (4, 4)), kind)[:n_bytes])
     assert "unpack" not in str(caught.value)
 
@@ -492,14 +494,14 @@ def test_cut_off(tmp_path, rng, kind, share):
     data = encoded(Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)), kind)
     path = tmp_path / "half"
     path.write_bytes(data[: int(len(data) * share)])
-    with pytest.raises(ImageError, match=r"half': (damaged or cut off|no picture format)") as caught:
+    with pytest.raises(ImageError, match=r"half': (damaged or truncated|unsupported image format)") as caught:
         read_image(path)
     assert isinstance(caught.value, (TruncatedImageError, NotAnImageError))
 
 
 def test_cut_off_sixteen_bits(rng):
     data = cv2.imencode(".png", rng.integers(0, 65536, (40, 40, 3)).astype(np.uint16))[1].tobytes()
-    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+    with pytest.raises(TruncatedImageError, match="damaged or truncated"):
         read_image(data[: len(data) // 2])
 
 
@@ -517,8 +519,8 @@ def test_noise_never_gives_anything_but_our_errors(rng):
 
 
 def test_errors_travel(tmp_path):
-    with pytest.raises(MissingImageError, match="there is no such file") as caught:
+    with pytest.raises(MissingImageError, match="no such file") as caught:
         read_image(tmp_path / "nothing.png")
     again = pickle.loads(pickle.dumps(caught.value.at(3, None)))
     assert type(again) is MissingImageError
-    assert str(again).startswith(f"image 3 ('{Path(tmp_path, 'nothing.png')}'): there is no such file")
+    assert str(again).startswith(f"image 3 ('{Path(tmp_path, 'nothing.png')}'): no such file")

@@ -14,21 +14,21 @@ from featrec.exceptions import TruncatedImageError, UnsupportedImageError
 from featrec.images import _jpeg, read_image
 
 
-def encoded(picture, **options):
+def encoded(image, **options):
     file = io.BytesIO()
-    picture.save(file, "JPEG", **options)
+    image.save(file, "JPEG", **options)
     return file.getvalue()
 
 
 def by_pillow(data):
-    with Image.open(io.BytesIO(data)) as picture:
-        return np.asarray(ImageOps.exif_transpose(picture))
+    with Image.open(io.BytesIO(data)) as image:
+        return np.asarray(ImageOps.exif_transpose(image))
 
 
 def plain(data):
     """What the fast way gives, None where it is not taken."""
-    with Image.open(io.BytesIO(data)) as picture:
-        return _jpeg.decode_plain_jpeg(data, picture.mode)
+    with Image.open(io.BytesIO(data)) as image:
+        return _jpeg.decode_plain_jpeg(data, image.mode)
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def colour(rng):
 @pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "cat", "text"])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("quality", [20, 75, 95])
-def test_pictures(name, subsampling, quality):
-    picture = Image.fromarray(getattr(skimage.data, name)()).resize((203, 151))
-    data = encoded(picture, quality=quality, subsampling=subsampling)
+def test_images(name, subsampling, quality):
+    image = Image.fromarray(getattr(skimage.data, name)()).resize((203, 151))
+    data = encoded(image, quality=quality, subsampling=subsampling)
     np.testing.assert_array_equal(plain(data), by_pillow(data))
     np.testing.assert_array_equal(read_image(data), by_pillow(data))
 
@@ -146,7 +146,7 @@ def test_where_cv2_fails_pillow_decides(colour, monkeypatch):
 @pytest.mark.parametrize("share", np.arange(0.05, 1, 0.05).tolist())
 def test_cut_off_is_an_error_still(colour, share):
     data = encoded(colour, quality=90)
-    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+    with pytest.raises(TruncatedImageError, match="damaged or truncated"):
         read_image(data[: int(len(data) * share)])
 
 
@@ -156,14 +156,14 @@ def test_very_many_scans():
     scan = data[last:-2]
     assert read_image(data[:last] + scan * 20 + data[-2:]).shape == (300, 300)
     with pytest.raises(
-        UnsupportedImageError, match=r"a progressive JPEG of .* scans, more than the limit of 100; .*Save it again"
+        UnsupportedImageError, match=r"a progressive JPEG of .* scans, more than the limit of 100; .*save it again"
     ):
         read_image(data[:last] + scan * 200 + data[-2:])
     assert read_image(data + scan * 200).shape == (300, 300)  # beyond the end they are no scans
 
 
 @pytest.mark.data
-def test_every_picture_of_scene15():
+def test_every_image_of_scene15():
     root = os.environ.get("FEATREC_DATA")
     paths = sorted(Path(root, "scene15").rglob("*.jpg")) if root else []
     if not paths:
@@ -173,8 +173,8 @@ def test_every_picture_of_scene15():
         data = path.read_bytes()
         found = plain(data)
         taken += found is not None
-        with Image.open(path) as picture:
-            progressive += "progressive" in picture.info
+        with Image.open(path) as image:
+            progressive += "progressive" in image.info
         np.testing.assert_array_equal(read_image(path), by_pillow(data))
         assert found is None or np.array_equal(found, by_pillow(data))
     assert taken > 3000

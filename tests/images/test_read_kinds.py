@@ -17,9 +17,9 @@ from featrec.images import _silence, read_image
 tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
 
 
-def encoded(picture, kind, **options):
+def encoded(image, kind, **options):
     file = io.BytesIO()
-    picture.save(file, kind, **options)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -59,7 +59,7 @@ def test_interlaced_png(rng, depth, channels):
     header = struct.pack(">IIBBBBB", 18, 13, depth, {1: 0, 3: 2}[channels], 0, 0, 1)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
     np.testing.assert_array_equal(read_image(data), image.squeeze())
-    with pytest.raises(TruncatedImageError, match="damaged or cut off"):
+    with pytest.raises(TruncatedImageError, match="damaged or truncated"):
         read_image(data[:-30])
 
 
@@ -76,7 +76,7 @@ def test_gray_png_of_few_bits(depth):
 def test_text_bomb_in_a_png(gray):
     data = encoded(Image.fromarray(gray), "PNG")
     bomb = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7)))
-    with pytest.raises(TruncatedImageError, match=r"(?i)damaged or cut off .*decompressed data too large"):
+    with pytest.raises(TruncatedImageError, match=r"(?i)damaged or truncated .*decompressed data too large"):
         read_image(data[:33] + bomb + data[33:])
 
 
@@ -149,13 +149,13 @@ def test_tiff_with_tiles_that_nobody_can_hold(gray):
     for tag in (322, 323):
         place = data.index(struct.pack("<HHI", tag, 4, 1))
         data = data[: place + 8] + struct.pack("<I", 60000) + data[place + 12 :]
-    with pytest.raises(TruncatedImageError, match=r"damaged: its tiles have 60000×60000 pixels, the picture 18×13"):
+    with pytest.raises(TruncatedImageError, match=r"damaged: its tiles have 60000×60000 pixels, the image 18×13"):
         read_image(data)
 
 
 def test_kinds_of_tiff_that_are_not_taken(rng):
     for image in (rng.normal(size=(5, 6)), rng.normal(size=(5, 6, 2)), rng.integers(0, 9, (5, 6), dtype=np.int64)):
-        with pytest.raises(UnsupportedImageError, match=r"a kind of TIFF that is not taken \(unknown pixel mode\); save it as"):
+        with pytest.raises(UnsupportedImageError, match=r"an unsupported type of TIFF \(unknown pixel mode\); save it as"):
             read_image(tiff(image, photometric="minisblack", planarconfig="contig" if image.ndim == 3 else None))
 
 
@@ -164,9 +164,9 @@ def test_kinds_of_tiff_that_are_not_taken(rng):
 
 @pytest.mark.parametrize("mode", ["1", "P", "L", "RGB"])
 def test_bmp(colour, mode):
-    picture = Image.fromarray(colour).convert(mode)
-    wanted = picture.convert("L" if mode in "1L" else "RGB")
-    np.testing.assert_array_equal(read_image(encoded(picture, "BMP")), np.asarray(wanted))
+    image = Image.fromarray(colour).convert(mode)
+    wanted = image.convert("L" if mode in "1L" else "RGB")
+    np.testing.assert_array_equal(read_image(encoded(image, "BMP")), np.asarray(wanted))
 
 
 def test_bmp_with_an_unused_fourth_byte(colour):
@@ -192,7 +192,9 @@ def test_bmp_packed_by_run_lengths():
     assert read_image(data).tolist() == [[6, 0, 0, 0, 0], [7] * 5]
     large = data[:18] + struct.pack("<ii", 2500, 1700) + data[26:]
     with pytest.raises(
-        TooManyPixelsError, match=r"2500×1700 = 4,250,000 pixels, more than the limit of 2,000,000 for a BMP .* save it as PNG"
+        TooManyPixelsError,
+        match=r"2500×1700 = 4,250,000 pixels, more than the limit of 2,000,000 for a run-length "
+        r"encoded BMP.* save it as PNG",
     ):
         read_image(large)
 
@@ -256,7 +258,7 @@ def test_webp(colour):
 # What a file may unpack to.
 
 
-def test_a_blank_picture_may_be_large_but_not_very(monkeypatch):
+def test_a_blank_image_may_be_large_but_not_very(monkeypatch):
     blank = encoded(Image.new("1", (1000, 900)), "PNG")
     assert len(blank) < 900
     assert read_image(blank, max_pixels=9_000_000).shape == (900, 1000)
@@ -275,14 +277,14 @@ def test_drawings_may_be_large(rng):
     np.testing.assert_array_equal(read_image(data, max_pixels=1_200_000), image)
 
 
-def test_large_pictures_are_taken_out_of_pillow_in_parts(rng):
+def test_large_images_are_taken_out_of_pillow_in_parts(rng):
     values = cv2.resize(rng.integers(0, 256, (20, 20, 4), dtype=np.uint8), (1300, 1100))
     for mode in ("RGB", "RGBA", "L", "LA", "P"):
-        picture = Image.fromarray(values).convert("RGB").quantize(16) if mode == "P" else Image.fromarray(values).convert(mode)
-        white = Image.new("RGBA", picture.size, "white")
-        white.alpha_composite(picture.convert("RGBA"))
+        image = Image.fromarray(values).convert("RGB").quantize(16) if mode == "P" else Image.fromarray(values).convert(mode)
+        white = Image.new("RGBA", image.size, "white")
+        white.alpha_composite(image.convert("RGBA"))
         wanted = np.asarray(white.convert("L" if mode in ("L", "LA") else "RGB"))
-        found = read_image(encoded(picture, "PNG", compress_level=1))
+        found = read_image(encoded(image, "PNG", compress_level=1))
         assert found.shape == wanted.shape
         np.testing.assert_allclose(found, wanted, atol=1)
 
@@ -299,10 +301,10 @@ def _with_broken_exif(colour):
 
 def test_pillow_warns_of_broken_exif(colour):
     with (
-        Image.open(io.BytesIO(_with_broken_exif(colour))) as picture,
+        Image.open(io.BytesIO(_with_broken_exif(colour))) as image,
         pytest.warns(UserWarning, match=r"Tag data larger than file|corrupt EXIF|Truncated File Read"),
     ):
-        picture.getexif()
+        image.getexif()
 
 
 def test_warnings_of_pillow_stay_inside(colour):
@@ -311,8 +313,8 @@ def test_warnings_of_pillow_stay_inside(colour):
         np.testing.assert_array_equal(read_image(_with_broken_exif(colour)), colour)
         read_image(_with_broken_exif(colour))
         assert not caught
-        with Image.open(io.BytesIO(_with_broken_exif(colour))) as picture:
-            picture.getexif()
+        with Image.open(io.BytesIO(_with_broken_exif(colour))) as image:
+            image.getexif()
         assert len(caught) == 1, "what Pillow warns of outside of read_image is not ours to hide"
 
 

@@ -1,4 +1,4 @@
-"""Pictures of one size described together, and those of one array without a step for each."""
+"""Images of one size described together, and those of one array without a step for each."""
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ class RowMeans(GlobalExtractor):
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("rows", [slice(None), slice(2, 7), slice(None, None, -2), [3, 3, 1], [6]])
 def test_a_stack_is_what_reading_one_by_one_gives(rng, shape, dtype, rows):
-    pictures = rng.integers(0, 2, (9, *shape)).astype(dtype)
-    images = check_images(pictures)[rows].then(DarkWatch())
+    originals = rng.integers(0, 2, (9, *shape)).astype(dtype)
+    images = check_images(originals)[rows].then(DarkWatch())
     stack = stacked(images)
     assert stack.dtype == dtype
     assert stack.flags.c_contiguous
@@ -37,7 +37,7 @@ def test_a_stack_is_what_reading_one_by_one_gives(rng, shape, dtype, rows):
 
 
 @pytest.mark.parametrize(
-    "pictures",
+    "images",
     [
         np.zeros((3, 4, 5), np.uint16),
         np.zeros((3, 4, 5), bool),
@@ -51,8 +51,8 @@ def test_a_stack_is_what_reading_one_by_one_gives(rng, shape, dtype, rows):
     ],
     ids=["16 bits", "bool", "foreign", "alpha", "nan", "too bright", "empty", "list", "masked"],
 )
-def test_other_pictures_are_read_one_by_one(pictures):
-    assert stacked(check_images(pictures)) is None
+def test_other_images_are_read_one_by_one(images):
+    assert stacked(check_images(images)) is None
 
 
 def test_a_step_before_is_done_for_each():
@@ -62,27 +62,30 @@ def test_a_step_before_is_done_for_each():
 def test_an_array_is_described_in_few_calls_and_a_list_by_sizes(rng):
     given = []
     extractor = RowMeans(given)
-    pictures = rng.random((40, 3, 5))
-    codes = extractor.transform(pictures)
-    np.testing.assert_allclose(codes, pictures.mean(axis=2), rtol=1e-6)
+    images = rng.random((40, 3, 5))
+    codes = extractor.transform(images)
+    np.testing.assert_allclose(codes, images.mean(axis=2), rtol=1e-6)
     assert sum(shape[0] for shape in given) == 40
     assert len(given) <= 4
     given.clear()
-    extractor._describe_batch([*pictures[:2], np.zeros((3, 5), np.uint8), pictures[2]])
+    extractor._describe_batch([*images[:2], np.zeros((3, 5), np.uint8), images[2]])
     assert given == [(3, 3, 5), (1, 3, 5)]
 
 
-def test_the_picture_that_is_refused_is_named_among_those_of_a_batch(rng):
-    pictures = [rng.random((3, 4)), rng.random((3, 5)), rng.random((2, 4)), rng.random((2, 4))]
+def test_the_image_that_is_refused_is_named_among_those_of_a_batch(rng):
+    images = [rng.random((3, 4)), rng.random((3, 5)), rng.random((2, 4)), rng.random((2, 4))]
     with pytest.raises(ImageError, match="image 2: needs 3 rows; got 2"):
-        RowMeans().fit_transform(pictures)
-    extractor = RowMeans(on_error="empty").fit(pictures)
+        RowMeans().fit_transform(images)
+    extractor = RowMeans(on_error="empty").fit(images)
     with pytest.warns(FailedImageWarning, match="2 of 4 images"):
-        codes = extractor.transform(pictures)
-    np.testing.assert_allclose(codes[:2], [picture.mean(axis=1) for picture in pictures[:2]], rtol=1e-6)
+        codes = extractor.transform(images)
+    np.testing.assert_allclose(codes[:2], [image.mean(axis=1) for image in images[:2]], rtol=1e-6)
     assert not codes[2:].any()
     assert [failure.index for failure in extractor.failures_] == [2, 3]
-    with pytest.raises(ImageError, match=r"image 1: RowMeans gives 4 numbers, 3 for those before; all must agree"):
+    with pytest.raises(
+        ImageError,
+        match=r"image 1: RowMeans gives 4 numbers for this image and 3 for the previous ones; all must have the same length",
+    ):
         RowMeans(on_error="empty").transform([rng.random((3, 4)), rng.random((4, 4))])
 
 
@@ -91,14 +94,14 @@ def test_before_fit_an_array_of_failures_has_no_width():
         assert RowMeans(on_error="empty").transform(np.zeros((2, 2, 2))).shape == (2, 0)
 
 
-def test_others_go_through_their_pictures_one_by_one():
+def test_others_go_through_their_images_one_by_one():
     class Mean(GlobalExtractor):
         def _describe(self, image):
             if image.max() > 0.5:
                 raise ImageError("too bright")
             return [image.mean()]
 
-    pictures = np.zeros((5, 2, 2))
-    pictures[3] = 1
+    images = np.zeros((5, 2, 2))
+    images[3] = 1
     with pytest.raises(ImageError, match="image 3: too bright"):
-        Mean().transform(pictures)
+        Mean().transform(images)

@@ -1,4 +1,4 @@
-"""How far what is in a picture leans, and shears, in plain loops."""
+"""How far what is in an image leans, and shears, in plain loops."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ def lean(mass, found):
     found[2] = mu11 / mu02 if mu02 > 1e-9 * mass.sum() else 0
 
 
-def shear(picture, skew, across, down, outside, sheared):
-    height, width = picture.shape[:2]
+def shear(image, skew, across, down, outside, sheared):
+    height, width = image.shape[:2]
     sheared[:] = 0
     for y, x, c in np.ndindex(sheared.shape):
         place_y, place_x = y + down, x + across + skew * y
@@ -20,5 +20,5 @@ def shear(picture, skew, across, down, outside, sheared):
         for row in (top, top + 1):
             for column in (left, left + 1):
                 inside = 0 <= row < height and 0 <= column < width
-                value = picture[row, column, c] if inside else outside
+                value = image[row, column, c] if inside else outside
                 sheared[y, x, c] += value * (1 - abs(row - place_y)) * (1 - abs(column - place_x))

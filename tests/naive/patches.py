@@ -1,14 +1,14 @@
-"""All squares of a picture with their means and contrasts taken off, in plain loops."""
+"""All squares of an image with their means and contrasts taken off, in plain loops."""
 
 import numpy as np
 
 
-def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
+def cut_patches(images, size, channels, stride, unit, contrast, descriptors):
     n = 0
-    for picture in pictures.reshape(*pictures.shape[:2], -1, channels):
-        for y in range(0, picture.shape[0] - size + 1, stride):
-            for x in range(0, picture.shape[1] - size + 1, stride):
-                patch = picture[y : y + size, x : x + size].astype(np.float64).ravel() * unit
+    for image in images.reshape(*images.shape[:2], -1, channels):
+        for y in range(0, image.shape[0] - size + 1, stride):
+            for x in range(0, image.shape[1] - size + 1, stride):
+                patch = image[y : y + size, x : x + size].astype(np.float64).ravel() * unit
                 if contrast >= 0:
                     deviations = patch - patch.mean()
                     variance = (deviations**2).sum() / max(patch.size - 1, 1)

@@ -22,7 +22,7 @@ def test_gamma_agrees_with_scikit_image(rng):
     np.testing.assert_allclose(AdjustLight(0.5).apply(image), adjust_gamma(image, 0.5), atol=1e-12)
 
 
-def test_no_change_returns_the_picture_itself(rng):
+def test_no_change_returns_the_image_itself(rng):
     image = rng.random((4, 5))
     assert AdjustLight().apply(image) is image
 

@@ -36,7 +36,7 @@ def digits():
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """Notes which pictures it has learned from and which it is asked about; a picture is known by its one gray value."""
+    """Notes which images it has learned from and which it is asked about; an image is known by its one gray value."""
 
     runs = []
 
@@ -51,8 +51,8 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
-def flat_pictures(n):
-    """Pictures of one gray value each: a turn, a shift or a flip leaves it, so that every copy can be told."""
+def flat_images(n):
+    """Images of one gray value each: a turn, a shift or a flip leaves it, so that every copy can be told."""
     return [np.full((6, 6), value, np.uint8) for value in range(n)]
 
 
@@ -64,34 +64,34 @@ def crossings(runs, copies):
 
 
 def test_no_copy_crosses_a_fold():
-    pictures, labels = flat_pictures(100), np.tile(["a", "b"], 50)
+    images, labels = flat_images(100), np.tile(["a", "b"], 50)
     Recorder.runs = []
     model = Augmented(Recorder(), flip="both", rotate=20, scale=0.2, translate=0.1, crop=0.2, copies=4, random_state=0)
-    cross_val_score(model, pictures, labels, cv=StratifiedKFold(5, shuffle=True, random_state=0))
+    cross_val_score(model, images, labels, cv=StratifiedKFold(5, shuffle=True, random_state=0))
     assert len(Recorder.runs) == 5
     assert crossings(Recorder.runs, 4) == 0
 
 
 def test_the_count_finds_copies_made_beforehand():
     """The usual mistake, so that the count above is known to count."""
-    pictures, labels = flat_pictures(100), np.tile(["a", "b"], 50)
+    images, labels = flat_images(100), np.tile(["a", "b"], 50)
     Recorder.runs = []
-    beforehand = [picture[:, ::-1] for picture in pictures for _ in range(5)]
+    beforehand = [image[:, ::-1] for image in images for _ in range(5)]
     cross_val_score(Recorder(), beforehand, np.repeat(labels, 5), cv=StratifiedKFold(5, shuffle=True, random_state=0))
     assert sum(len(set(learned) & set(asked)) for learned, asked in Recorder.runs) > 200
 
 
-def test_groups_go_with_their_pictures():
-    pictures, labels, groups = flat_pictures(100), np.tile(["a", "b"], 50), np.arange(100) // 10
+def test_groups_go_with_their_images():
+    images, labels, groups = flat_images(100), np.tile(["a", "b"], 50), np.arange(100) // 10
     Recorder.runs = []
-    cross_val_score(Augmented(Recorder(), flip="both"), pictures, labels, groups=groups, cv=GroupKFold(5))
+    cross_val_score(Augmented(Recorder(), flip="both"), images, labels, groups=groups, cv=GroupKFold(5))
     assert crossings(Recorder.runs, 4) == 0
     for learned, asked in Recorder.runs:
         assert not set(groups[learned]) & set(groups[asked])
 
 
 def test_labels_go_with_the_copies():
-    model = Augmented(Recorder(), flip="both", copies=3).fit(flat_pictures(5), ["a", "b", "c", "a", "b"])
+    model = Augmented(Recorder(), flip="both", copies=3).fit(flat_images(5), ["a", "b", "c", "a", "b"])
     assert model.model_.learned_ == np.repeat(range(5), 4).tolist()
     assert model.model_.labels_ == np.repeat(["a", "b", "c", "a", "b"], 4).tolist()
     assert model.classes_.tolist() == ["a", "b", "c"]
@@ -115,7 +115,7 @@ def test_the_same_seed_gives_the_same_model_whatever_n_jobs(digits):
     assert not np.array_equal(first, third)
 
 
-def test_copies_help_where_test_pictures_are_moved(digits):
+def test_copies_help_where_test_images_are_moved(digits):
     moved = [np.roll(image, 1, axis=1) for image in digits]
     plain = pixels(KNeighborsClassifier(1)).fit(digits, digits.labels)
     augmented = Augmented(pixels(KNeighborsClassifier(1)), translate=0.15, copies=10, random_state=0)
@@ -155,17 +155,17 @@ class ByBrightness(ClassifierMixin, BaseEstimator):
         return np.array(["dark" if np.mean(image) < 0.5 else "light" for image in X])
 
 
-def test_votes_are_counted_and_the_picture_decides_a_draw():
+def test_votes_are_counted_and_the_image_decides_a_draw():
     model = Augmented(ByBrightness(), light=0.5, views=3, random_state=1)
-    pictures = [np.full((4, 4), value) for value in np.linspace(0.3, 0.7, 41)]
-    model.fit(pictures, ["dark"] * 20 + ["light"] * 21)
+    images = [np.full((4, 4), value) for value in np.linspace(0.3, 0.7, 41)]
+    model.fit(images, ["dark"] * 20 + ["light"] * 21)
     assert not hasattr(model, "predict_proba")
     assert not hasattr(model, "decision_function")
-    votes = model.model_.predict(model._viewed(pictures)).reshape(-1, 4)
+    votes = model.model_.predict(model._viewed(images)).reshape(-1, 4)
     light = (votes == "light").sum(axis=1)
     assert (light == 2).any()
     expected = np.where(light == 2, votes[:, 0], np.where(light > 2, "light", "dark"))
-    np.testing.assert_array_equal(model.predict(pictures), expected)
+    np.testing.assert_array_equal(model.predict(images), expected)
 
 
 def test_a_prediction_does_not_depend_on_its_batch(digits):
@@ -211,13 +211,13 @@ def test_calibration_around_it(digits):
 FORMS = {
     "list": list,
     "array": np.asarray,
-    "column": lambda pictures: pd.Series(list(pictures)),
-    "set": lambda pictures: pictures,
+    "column": lambda images: pd.Series(list(images)),
+    "set": lambda images: images,
 }
 
 
 @pytest.mark.parametrize("as_form", FORMS.values(), ids=FORMS)
-def test_every_form_of_pictures(digits, as_form):
+def test_every_form_of_images(digits, as_form):
     model = Augmented(pixels(GaussianNB()), **LIMITS, copies=1, random_state=0)
     X = as_form(digits)
     labels = pd.Series(digits.labels) if isinstance(X, pd.Series) else digits.labels
@@ -279,7 +279,7 @@ def test_no_seed_gives_other_copies_and_steady_views(digits):
     ids=["search", "calibration"],
 )
 def test_folds_inside_are_refused(digits, inside):
-    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Put it around"):
+    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Use"):
         Augmented(inside).fit(digits, digits.labels)
 
 
@@ -291,17 +291,17 @@ def test_a_frozen_model_is_used_as_it_is_and_seen_from_several_views(digits):
 
 
 def test_unequal_lengths_are_refused(digits):
-    with pytest.raises(InputError, match="Augmented: 120 pictures and 119 labels; each picture needs one"):
+    with pytest.raises(InputError, match="Augmented: 120 images and 119 labels; each image needs one label"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels[:-1])
 
 
 def test_tables_of_labels_are_refused(digits):
-    with pytest.raises(InputError, match=r"labels are one for each picture, of shape \(n,\); got shape \(120, 2\)"):
+    with pytest.raises(InputError, match=r"labels must have shape \(n,\), one per image; got shape \(120, 2\)"):
         Augmented(pixels(GaussianNB())).fit(digits, np.zeros((120, 2)))
 
 
-def test_one_picture_is_refused(digits):
-    with pytest.raises(InputError, match=r"one picture \(str\). Put it into a list"):
+def test_one_image_is_refused(digits):
+    with pytest.raises(InputError, match=r"one image \(str\). Use a list"):
         Augmented(pixels(GaussianNB())).fit("cat.png", ["cat"])
 
 
@@ -328,7 +328,7 @@ def test_parameters_are_refused(digits, parameters):
 
 
 class Drawn:
-    """Pictures made when they are asked for, so that they do not count."""
+    """Images made when they are asked for, so that they do not count."""
 
     holds_images = True
 
@@ -349,12 +349,12 @@ def test_copies_are_not_held():
     assert peak < 30 * 16 * 100 * 100 * 3 / 3
 
 
-def test_a_picture_that_cannot_be_used_counts_once(digits):
-    pictures = [*digits[:9], b"no picture"]
+def test_an_image_that_cannot_be_used_counts_once(digits):
+    images = [*digits[:9], b"no image"]
     model = make_pipeline(TinyImage(size=(8, 8), on_error="empty"), GaussianNB())
     augmented = Augmented(model, rotate=10, copies=3, random_state=0)
     with pytest.warns(FailedImageWarning, match="TinyImage: 1 of 40"):
-        augmented.fit(pictures, [*digits.labels[:9], "x"])
+        augmented.fit(images, [*digits.labels[:9], "x"])
     assert [failure.index for failure in augmented.model_[0].failures_] == [9]
 
 
@@ -369,7 +369,7 @@ def test_weights_of_images_reach_the_last_step_of_a_pipeline(digits):
 
 def test_weights_for_a_classifier_that_takes_none_are_refused(digits):
     model = Augmented(pixels(KNeighborsClassifier()))
-    with pytest.raises(InputError, match="KNeighborsClassifier takes no sample_weight"):
+    with pytest.raises(InputError, match="KNeighborsClassifier does not accept sample_weight"):
         model.fit(digits, digits.labels, sample_weight=np.ones(len(digits)))
     with pytest.raises(InputError, match=r"one number for each of the 120 images; got shape \(7,\)"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels, sample_weight=np.ones(7))

@@ -42,7 +42,7 @@ def test_equal_channels_stay_equal():
 
 
 def test_the_limit_counts_for_16_bits_too():
-    """OpenCV's own 16-bit form gives the same for both limits on pictures of this size."""
+    """OpenCV's own 16-bit form gives the same for both limits on images of this size."""
     deep = SCENE.astype(np.uint16) * 257
     low, high = (np.abs(np.diff(CLAHE(limit).apply(deep).astype(float))).mean() for limit in (1.0, 8.0))
     assert high > 1.5 * low
@@ -55,7 +55,7 @@ def test_16_bits_keep_what_lies_between_8_bit_steps(rng):
 
 @pytest.mark.parametrize("grid", [(8,), (0, 8), (8, 2.5), (1, 2, 3)])
 def test_grid_is_refused(grid):
-    with pytest.raises(InputError, match=r"CLAHE: grid is a pair \(rows, columns\) of positive whole numbers"):
+    with pytest.raises(InputError, match=r"CLAHE: grid must be a pair \(rows, columns\) of positive integers"):
         CLAHE(grid=grid).transform([])
 
 

@@ -105,7 +105,7 @@ def test_scale_makes_larger_and_smaller_by_the_same_factor():
 
 
 def test_a_crop_shows_nothing_from_outside(rng):
-    """Along a ramp every value of a window lies between those at the picture's borders, and the window is long enough."""
+    """Along a ramp every value of a window lies between those at the image's borders, and the window is long enough."""
     ramp = np.tile(np.linspace(0, 1, 101), (20, 1))
     spans = []
     for copy in changes(RandomChange(crop=0.4), ramp):
@@ -156,7 +156,7 @@ def images(ragged):
     return check_images(ragged)
 
 
-def test_a_picture_is_followed_by_its_copies(images, ragged):
+def test_an_image_is_followed_by_its_copies(images, ragged):
     found = with_copies(images, EVERYTHING, 2, (0,))
     assert found.shape == (18,)
     for place, image in enumerate(ragged):
@@ -184,11 +184,11 @@ def test_a_part_travels_without_the_rest(rng):
 def test_nothing_is_read_before_it_is_asked_for(tmp_path):
     missing = [tmp_path / f"{name}.png" for name in "abc"]
     found = with_copies(check_images(missing), EVERYTHING, 4, (0,))
-    with pytest.raises(ImageError, match=r"image 1 \('.*b.png'\): there is no such file"):
+    with pytest.raises(ImageError, match=r"image 1 \('.*b.png'\): no such file"):
         found[7]
     assert found.name(7) == str(missing[1])
     part = with_copies(check_images(missing)[[2, 0]], EVERYTHING, 4, (0,))
-    with pytest.raises(ImageError, match=r"image 2 \('.*c.png'\): there is no such file"):
+    with pytest.raises(ImageError, match=r"image 2 \('.*c.png'\): no such file"):
         part[[1, 3]][1]
 
 

@@ -72,7 +72,7 @@ def test_each_method_has_a_size_of_its_own(rng):
 
 
 def test_an_even_size_is_refused():
-    with pytest.raises(InputError, match="Denoise: size is odd, so that a window has a middle; got 4"):
+    with pytest.raises(InputError, match="Denoise: size must be odd, so that the window has a centre; got 4"):
         Denoise(size=4).transform([])
 
 

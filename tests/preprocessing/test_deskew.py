@@ -36,10 +36,10 @@ def test_lean_equals_the_naive_twin(rng, shape):
     "skew, across, down", [(0, 0, 0), (0.4, -2.3, 0), (-1.7, 5.5, 1.25), (0.2, 0.5, -2.5), (0, 2, -3), (9, 0, 40)]
 )
 def test_shear_equals_the_naive_twin(rng, channels, skew, across, down):
-    picture = rng.random((8, 10, channels))
-    found, expected = np.full(picture.shape, np.nan), np.zeros(picture.shape)
-    shear(picture, skew, across, down, 0.3, found)
-    naive.shear(picture, skew, across, down, 0.3, expected)
+    image = rng.random((8, 10, channels))
+    found, expected = np.full(image.shape, np.nan), np.zeros(image.shape)
+    shear(image, skew, across, down, 0.3, found)
+    naive.shear(image, skew, across, down, 0.3, expected)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
@@ -111,7 +111,7 @@ def test_channels_are_sheared_by_the_lean_of_the_luma():
 
 @pytest.mark.parametrize("value", [0, 1, 200, 255])
 @pytest.mark.parametrize("center", [False, True])
-def test_a_picture_of_one_value_comes_back(value, center):
+def test_an_image_of_one_value_comes_back(value, center):
     image = np.full((9, 12), value, np.uint8)
     np.testing.assert_array_equal(Deskew(center=center).apply(image), image)
 
@@ -124,7 +124,7 @@ def test_a_single_row_is_centred_but_not_sheared():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1, 3), (2, 2)])
-def test_the_smallest_pictures(rng, shape):
+def test_the_smallest_images(rng, shape):
     changed = Deskew(center=True).apply(rng.random(shape))
     assert changed.shape == shape
     assert np.isfinite(changed).all()
@@ -167,7 +167,7 @@ def test_it_decides_on_training_images_whether_it_helps(tmp_path):
 def test_without_labels_images_stay_as_they_are():
     images, _ = leaning(0.4)
     assert Deskew(when="auto").fit(images).applied_ is False
-    with pytest.raises(NotFittedError, match="learns in fit whether to set images upright"):
+    with pytest.raises(NotFittedError, match="decides in fit whether to straighten images"):
         Deskew(when="auto").transform(images)
 
 

@@ -27,7 +27,7 @@ STEPS = [
 SHAPES = [(1, 1), (1, 1, 3), (1, 9), (7, 1, 3), (2, 3), (23, 31), (23, 31, 3)]
 
 
-def picture(rng, shape, dtype):
+def make_image(rng, shape, dtype):
     values = rng.random(shape)
     return values.astype(dtype) if np.dtype(dtype).kind == "f" else (values * 255).astype(dtype)
 
@@ -36,7 +36,7 @@ def picture(rng, shape, dtype):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
 def test_type_shape_and_range_are_kept(rng, step, dtype):
     for shape in SHAPES:
-        image = picture(rng, shape, dtype)
+        image = make_image(rng, shape, dtype)
         before = image.copy()
         image.setflags(write=False)
         changed = step.apply(image)
@@ -52,7 +52,7 @@ def test_type_shape_and_range_are_kept(rng, step, dtype):
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
-def test_a_flat_picture_stays_flat(step, value):
+def test_a_flat_image_stays_flat(step, value):
     for shape in [(12, 17), (12, 17, 3)]:
         changed = step.apply(np.full(shape, value))
         assert np.isfinite(changed).all()
@@ -61,7 +61,7 @@ def test_a_flat_picture_stays_flat(step, value):
 
 @pytest.mark.parametrize("step", [s for s in STEPS if not (isinstance(s, Denoise) and s.method == "nlm")], ids=repr)
 def test_gray_as_three_channels_is_changed_like_gray(rng, step):
-    gray = picture(rng, (23, 31), np.uint8)
+    gray = make_image(rng, (23, 31), np.uint8)
     changed = step.apply(np.repeat(gray[..., None], 3, axis=2))
     tolerance = 60 if isinstance(step, Denoise) and step.method == "bilateral" else 1
     for channel in range(3):
@@ -71,15 +71,15 @@ def test_gray_as_three_channels_is_changed_like_gray(rng, step):
 @pytest.mark.parametrize("step", STEPS, ids=repr)
 def test_batches_are_lazy_and_travel(ragged, step):
     images = step.fit_transform(ragged)
-    assert repr(images) == f"Images(6 of Pictures → {type(step).__name__})"
+    assert repr(images) == f"Images(6 of ImageItems → {type(step).__name__})"
     for image, again in zip(images, pickle.loads(pickle.dumps(images)), strict=True):
         np.testing.assert_array_equal(image, again)
 
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)
-def test_types_of_the_same_picture_agree(rng, step):
-    """uint8, uint16 and floats of one picture give the same gray values, within the rounding of the coarsest."""
-    small = picture(rng, (24, 31), np.uint8)
+def test_types_of_the_same_image_agree(rng, step):
+    """uint8, uint16 and floats of one image give the same gray values, within the rounding of the coarsest."""
+    small = make_image(rng, (24, 31), np.uint8)
     wanted = step.apply(small) / 255
     tolerance = 1.01 / 255
     np.testing.assert_allclose(step.apply(small.astype(np.uint16) * 257) / 65535, wanted, atol=tolerance)

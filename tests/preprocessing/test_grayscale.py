@@ -29,7 +29,7 @@ def test_gray_is_returned_itself(ragged):
 def test_batch_is_all_gray_and_lazy(ragged):
     images = Grayscale().fit_transform(ragged)
     assert [image.shape for image in images] == [image.shape[:2] for image in ragged]
-    assert repr(images) == "Images(6 of Pictures → Grayscale)"
+    assert repr(images) == "Images(6 of ImageItems → Grayscale)"
 
 
 def test_input_is_left_untouched(ragged):

@@ -15,7 +15,7 @@ def test_declared_white_becomes_white(rng, step):
     assert changed.max() == 65535
 
 
-def test_declared_white_of_8_bit_pictures():
+def test_declared_white_of_8_bit_images():
     image = np.array([[0, 21, 63]], np.uint8)
     assert Rescale(bits=6).apply(image).tolist() == [[0, 85, 255]]
 
@@ -28,7 +28,9 @@ def test_what_cannot_hold_the_declared_white_stays_itself(rng, dtype):
 
 def test_values_over_the_declared_white_are_refused_by_name():
     images = Rescale(bits=12).transform([np.zeros((2, 2), np.uint16), np.full((2, 2), 5000, np.uint16)])
-    with pytest.raises(UnsupportedImageError, match=r"image 1: Rescale: white was said to be 4095; found 5000.*bits=13"):
+    with pytest.raises(
+        UnsupportedImageError, match=r"image 1: Rescale: white is set to 4095, but an image of uint16 contains 5000.*bits=13"
+    ):
         images[1]
 
 
@@ -56,19 +58,19 @@ def test_few_bright_pixels_on_black_are_kept():
     assert changed.sum() == 65535
 
 
-def test_a_flat_picture_is_returned_itself():
+def test_a_flat_image_is_returned_itself():
     image = np.full((4, 4), 7, np.uint8)
     assert Rescale().apply(image) is image
 
 
 @pytest.mark.parametrize("percentiles", [(0,), (50, 50), (-1, 99), (1, 101), (2, 1), ("a", "b")])
 def test_percentiles_are_refused(percentiles):
-    with pytest.raises(InputError, match=r"Rescale: percentiles is \(low, high\) with 0 <= low < high <= 100"):
+    with pytest.raises(InputError, match=r"Rescale: percentiles must be \(low, high\) with 0 <= low < high <= 100"):
         Rescale(percentiles=percentiles).transform([])
 
 
 def test_two_declarations_are_refused():
-    with pytest.raises(InputError, match=r"max_value=4095 and bits=12 both say what white is"):
+    with pytest.raises(InputError, match=r"max_value=4095 and bits=12 both define white"):
         Rescale(4095, bits=12).fit([])
 
 

@@ -15,7 +15,7 @@ DTYPES = [np.uint8, np.uint16, np.float32, np.float64]
 SIDE = st.integers(1, 60)
 
 
-def picture(rng, shape, dtype):
+def make_image(rng, shape, dtype):
     values = rng.random(shape)
     return values.astype(dtype) if np.dtype(dtype).kind == "f" else (values * np.iinfo(dtype).max).astype(dtype)
 
@@ -55,7 +55,7 @@ def by_hand(image, size):
 @pytest.mark.parametrize("shape", [(31, 44), (31, 44, 3)])
 @pytest.mark.parametrize("size", [(13, 20), (50, 60), (13, 60), (50, 20), (31, 20), (1, 1)])
 def test_values_agree_with_plain_weights(rng, dtype, shape, size):
-    image = picture(rng, shape, dtype)
+    image = make_image(rng, shape, dtype)
     resized = Resize(size).apply(image)
     assert resized.dtype == dtype
     assert resized.shape == (*size, *shape[2:])
@@ -76,7 +76,7 @@ def test_half_the_size_is_the_mean_of_blocks(rng, shape):
 
 
 def test_equals_cv2_by_hand(rng):
-    image = picture(rng, (40, 60, 3), np.uint8)
+    image = make_image(rng, (40, 60, 3), np.uint8)
     np.testing.assert_array_equal(Resize((17, 23)).apply(image), cv2.resize(image, (23, 17), interpolation=cv2.INTER_AREA))
     np.testing.assert_array_equal(Resize((70, 90)).apply(image), cv2.resize(image, (90, 70), interpolation=cv2.INTER_LINEAR))
 
@@ -112,19 +112,19 @@ def test_shapes_of_every_mode(height, width, rows, columns):
 
 
 def test_fit_is_stretch_to_the_fitting_size(rng):
-    image = picture(rng, (60, 80), np.uint8)
+    image = make_image(rng, (60, 80), np.uint8)
     np.testing.assert_array_equal(Resize(40, mode="fit").apply(image), Resize((30, 40)).apply(image))
 
 
 def test_crop_takes_the_centre(rng):
-    image = picture(rng, (20, 50), np.uint8)
+    image = make_image(rng, (20, 50), np.uint8)
     np.testing.assert_array_equal(Resize(20, mode="crop").apply(image), image[:, 15:35])
     np.testing.assert_array_equal(Resize(10, mode="crop").apply(image), Resize((10, 25)).apply(image)[:, 7:17])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_pad_centres_and_repeats_the_edge(rng, dtype):
-    image = picture(rng, (20, 10, 3), dtype)
+    image = make_image(rng, (20, 10, 3), dtype)
     padded = Resize(20, mode="pad").apply(image)
     assert padded.dtype == dtype
     np.testing.assert_array_equal(padded[:, 5:15], image)
@@ -146,13 +146,13 @@ def test_pad_with_gray():
 
 @pytest.mark.parametrize("mode", ["stretch", "fit", "crop", "pad"])
 def test_the_size_asked_for_is_returned_itself(rng, mode):
-    image = picture(rng, (20, 30, 3), np.uint8)
+    image = make_image(rng, (20, 30, 3), np.uint8)
     assert np.shares_memory(Resize((20, 30), mode=mode).apply(image), image)
 
 
 @pytest.mark.parametrize("mode", ["stretch", "fit", "crop", "pad"])
 def test_input_is_left_untouched(rng, mode):
-    image = picture(rng, (21, 34), np.float32)
+    image = make_image(rng, (21, 34), np.float32)
     before = image.copy()
     image.setflags(write=False)
     Resize((10, 50), mode=mode).apply(image)
@@ -181,7 +181,7 @@ def test_changed_parameters_count_from_then_on(ragged):
     assert clone(resize).get_params() == {"size": (4, 6), **kept}
 
 
-def test_error_names_the_picture(tmp_path):
+def test_error_names_the_image(tmp_path):
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 9)
     images = Resize(8).transform([np.zeros((4, 4), np.uint8), str(bad)])
@@ -191,7 +191,7 @@ def test_error_names_the_picture(tmp_path):
 
 @pytest.mark.parametrize("size", [(4,), (4, 5, 3), (4, 0), (4.0, 5), ()])
 def test_size_is_refused(size):
-    with pytest.raises(InputError, match=r"Resize: size is a positive whole number or a pair \(height, width\)"):
+    with pytest.raises(InputError, match=r"Resize: size must be a positive integer or a pair \(height, width\)"):
         Resize(size).transform([])
 
 
@@ -240,13 +240,13 @@ def test_bounds_and_multiple_of_the_automatic_size(shapes, expected):
 
 @pytest.mark.parametrize("bounds", [(28,), (64, 28), (0, 64), (28.0, 64.0), (True, 64)])
 def test_bounds_are_refused(bounds):
-    with pytest.raises(InputError, match=r"Resize: bounds are two whole numbers of pixels, 1 <= least <= most; got "):
+    with pytest.raises(InputError, match=r"Resize: bounds must be two integers with 1 <= least <= most; got "):
         Resize("auto", bounds=bounds).fit([np.zeros((9, 9))])
 
 
 def test_an_array_of_this_size_stays_one_array(rng):
     """What describes an array at once is still given one; any other source and size gets the step."""
-    images = picture(rng, (5, 28, 30, 3), np.uint8)
+    images = make_image(rng, (5, 28, 30, 3), np.uint8)
     for resize in (Resize((28, 30)), Resize("auto", bounds=(8, 32), multiple=1).fit(images)):
         same = resize.transform(images)
         assert same.steps == ()
@@ -259,10 +259,10 @@ def test_an_array_of_this_size_stays_one_array(rng):
 def test_the_automatic_size_needs_fit_and_an_image_that_can_be_read(tmp_path):
     with pytest.raises(NotFittedError, match=r'Resize\(size="auto"\) learns its size in fit'):
         Resize("auto").transform([np.zeros((9, 9))])
-    with pytest.raises(InputError, match="needs one image at least that can be read; got none of 0"):
+    with pytest.raises(InputError, match="needs at least one readable image; got none of 0"):
         Resize("auto").fit([])
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"no image")
-    with pytest.raises(InputError, match="got none of 1; the first: "):
+    with pytest.raises(InputError, match="got none of 1; the first error: "):
         Resize("auto").fit([damaged])
     assert Resize("auto").fit([str(damaged), np.zeros((40, 40))]).size_ == (40, 40)

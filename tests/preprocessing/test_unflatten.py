@@ -22,7 +22,7 @@ def test_scikit_learn(estimator, check):
 
 @pytest.mark.parametrize("shape", [(4, 6), (4, 2, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
-def test_rows_become_pictures(rng, shape, dtype):
+def test_rows_become_images(rng, shape, dtype):
     rows = rng.random((5, 24)).astype(dtype) if np.dtype(dtype).kind == "f" else rng.integers(0, 256, (5, 24)).astype(dtype)
     images = Unflatten(shape).fit_transform(rows)
     assert images.shape == (5,)
@@ -31,11 +31,11 @@ def test_rows_become_pictures(rng, shape, dtype):
 
 
 @pytest.mark.parametrize("shape", [(3, 4, 2), (3, -1, 2), (3, 4, -1)])
-def test_rows_of_one_colour_after_the_other_become_pictures_with_colours_last(rng, shape):
-    pictures = rng.integers(0, 256, (5, 4, 2, 3)).astype(np.uint8)
-    images = Unflatten(shape).fit_transform(pictures.transpose(0, 3, 1, 2).reshape(5, 24))
-    np.testing.assert_array_equal(np.asarray(images), pictures)
-    np.testing.assert_array_equal(np.asarray(images[[3, 1]]), pictures[[3, 1]])
+def test_rows_of_one_colour_after_the_other_become_images_with_colours_last(rng, shape):
+    originals = rng.integers(0, 256, (5, 4, 2, 3)).astype(np.uint8)
+    images = Unflatten(shape).fit_transform(originals.transpose(0, 3, 1, 2).reshape(5, 24))
+    np.testing.assert_array_equal(np.asarray(images), originals)
+    np.testing.assert_array_equal(np.asarray(images[[3, 1]]), originals[[3, 1]])
 
 
 def test_three_at_both_ends_means_colours_last_unless_the_width_is_what_remains(rng):
@@ -83,14 +83,14 @@ def test_max_value_is_white(dtype, top):
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.int64, np.float32, np.float64])
-def test_bytes_kept_as_other_numbers_are_the_pictures_of_the_bytes(rng, dtype):
+def test_bytes_kept_as_other_numbers_are_the_images_of_the_bytes(rng, dtype):
     rows = rng.integers(0, 2 if dtype is bool else 256, (5, 12)).astype(dtype)
     images = np.asarray(Unflatten((3, 4), max_value=255).transform(rows))
     assert images.dtype == np.uint8
     np.testing.assert_array_equal(images.reshape(5, 12), rows)
 
 
-def test_one_value_between_bytes_makes_all_pictures_floats():
+def test_one_value_between_bytes_makes_all_images_floats():
     images = np.asarray(Unflatten((1, 2), max_value=255).transform(np.array([[0.0, 255.0], [127.5, 51.0]])))
     assert images.dtype == np.float32
     np.testing.assert_array_equal(images.ravel(), np.float32([0, 1, 0.5, 0.2]))
@@ -151,7 +151,7 @@ def test_a_part_is_pickled_alone(rng):
     np.testing.assert_array_equal(pickle.loads(part)[0], images[7])
 
 
-def test_no_rows_are_no_pictures(rng):
+def test_no_rows_are_no_images(rng):
     step = Unflatten((2, 3)).fit(rng.random((2, 6)))
     assert step.transform(np.empty((0, 6))).shape == (0,)
 
@@ -170,22 +170,25 @@ def test_before_another_step(rng):
 REFUSED = {
     "floats to 255": (
         np.full((3, 4), 255.0),
-        r"floats lie in \[0, 1\]; row 0 .* 255.0 .* max_value=\.\.\.\) says what white is: 255",
+        r"floats must be in \[0, 1\]; row 0 .* 255.0 .* max_value=\.\.\.\): 255",
     ),
-    "ints over 255": (np.array([[1, 2, 3, 4], [1, 2, 3, 300]]), r"whole numbers lie in 0 to 255; row 1 of int64 .* to 300"),
-    "negative ints": (np.array([[1, 2, 3, -4]]), r"Negative values in data.*row 0 .* from -4 to 3.*standardised"),
+    "ints over 255": (np.array([[1, 2, 3, 4], [1, 2, 3, 300]]), r"integers must be in 0 to 255; row 1 of int64 .* to 300"),
+    "negative ints": (np.array([[1, 2, 3, -4]]), r"Negative values in data.*row 0 .* from -4 to 3.*standardise"),
     "negative floats": (np.array([[0.5] * 4, [0, 0, 0, -0.1]]), r"Negative values in data.*row 1 .* from -0\.1"),
-    "NaN": (np.array([[0.5] * 4, [0, 0, np.nan, 0]]), r"row 1 holds NaN or infinity \(1 of 2 rows do\).*Drop those rows"),
-    "infinity": (np.array([[0, np.inf, 0, 0]]), r"row 0 holds NaN or infinity"),
-    "too few columns": (np.zeros((2, 3)), r"pictures of shape \(2, 2\) have 4 values; the rows have 3"),
-    "label left in": (np.zeros((2, 5)), r"have 4 values; the rows have 5\. .*such as the label, must be dropped"),
-    "square": (np.zeros((2, 784)), r"the rows have 784\. They would be square with shape=\(28, 28\)"),
+    "NaN": (np.array([[0.5] * 4, [0, 0, np.nan, 0]]), r"row 1 contains NaN or infinity \(1 of 2 rows do\).*Drop these rows"),
+    "infinity": (np.array([[0, np.inf, 0, 0]]), r"row 0 contains NaN or infinity"),
+    "too few columns": (np.zeros((2, 3)), r"images of shape \(2, 2\) have 4 values, but the rows have 3"),
+    "label left in": (
+        np.zeros((2, 5)),
+        r"have 4 values, but the rows have 5\. .*Drop columns that are not pixels, such as the label",
+    ),
+    "square": (np.zeros((2, 784)), r"the rows have 784\. For square images, use shape=\(28, 28\)"),
     "square colour": (
         np.zeros((2, 3072)),
-        r"the rows have 3072\. .* shape=\(32, 32, 3\), or \(3, 32, 32\) where a row has all of red first",
+        r"the rows have 3072\. .* shape=\(32, 32, 3\), or \(3, 32, 32\) if rows store all of red first",
     ),
-    "pictures": (np.zeros((5, 8, 8)), r"ndarray of shape \(5, 8, 8\), which are pictures already\. Leave this step out"),
-    "data set": (load_digits(), r"got the whole data set\. Give its rows: dataset\.data"),
+    "pictures": (np.zeros((5, 8, 8)), r"ndarray of shape \(5, 8, 8\), which are already images\. Omit this step"),
+    "dataset": (load_digits(), r"got a whole dataset\. Use its rows: dataset\.data"),
     "one row": (np.zeros(4), r"Expected 2D array, got 1D array"),
     "complex": (np.zeros((2, 4), complex), r"Complex data not supported"),
     "text": ([["a", "b", "c", "d"]], r"dtype='numeric' is not compatible|could not convert string"),
@@ -199,24 +202,24 @@ def test_refused(rows, message):
 
 
 def test_multiple_is_refused_with_the_numbers():
-    with pytest.raises(InputError, match=r"shape \(-1, 5\) have a multiple of 5 values; the rows have 12"):
+    with pytest.raises(InputError, match=r"shape \(-1, 5\) have a multiple of 5 values, but the rows have 12"):
         Unflatten((-1, 5)).transform(np.zeros((1, 12)))
 
 
 def test_over_max_value_is_refused():
-    with pytest.raises(InputError, match=r"max_value=16 was said to be white; row 1 .* 17\.0.*largest value that is possible"):
+    with pytest.raises(InputError, match=r"max_value=16 is set as white; row 1 .* 17\.0.*largest possible value"):
         Unflatten((1, 2), max_value=16).transform(np.array([[16.0, 1], [17, 0]]))
 
 
 def test_images_are_refused(ragged):
-    with pytest.raises(InputError, match=r"Images of shape \(6,\), which are pictures already"):
+    with pytest.raises(InputError, match=r"Images of shape \(6,\), which are already images"):
         Unflatten((2, 2)).transform(Resize(4).transform(ragged))
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 2, 4), (-1, -1), (0, 4), (2.0, 2), (4, 2, 2), (-2, 4), (3, -1, -1), (2, 2, -1)])
 def test_shape_is_refused(shape):
     with pytest.raises(
-        InputError, match=r"shape is \(height, width\), \(height, width, 3\) or, .* one of height and width may be -1"
+        InputError, match=r"shape must be \(height, width\), \(height, width, 3\) or, .* either height or width may be -1"
     ):
         Unflatten(shape).fit(np.zeros((1, 4)))
 

@@ -115,5 +115,5 @@ def test_refusals_name_the_way_out(rng):
         BinaryVocabulary(2).fit(packed[0])
     with pytest.raises(InputError, match="5 words cannot be learned from 4 descriptors"):
         BinaryVocabulary(5).fit([Bag(packed, metric="hamming")])
-    with pytest.raises(InputError, match=r"nothing but empty bags.*2 images"):
+    with pytest.raises(InputError, match=r"all bags are empty.*2 images"):
         BinaryVocabulary(2).fit([Bag(packed[:0], metric="hamming")] * 2)

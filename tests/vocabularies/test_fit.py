@@ -66,5 +66,5 @@ def test_refusals_name_the_way_out(bags, packed):
     with pytest.raises(InputError, match="800 words cannot be learned from 750 descriptors"):
         fit_vocabulary(800, bags)
     for vocabulary in (3, KMeans(3), KMeansVocabulary(3)):
-        with pytest.raises(InputError, match=r"nothing but empty bags; none of the 1 images"):
+        with pytest.raises(InputError, match=r"all bags are empty; none of the 1 images"):
             fit_vocabulary(vocabulary, bags[:1])

@@ -287,7 +287,7 @@ def test_refusals_name_the_way_out(rng):
         GaussianVocabulary(9).fit([bag])
     with pytest.raises(MetricError, match=r"packed bits \(hamming\), which have no variance.*BinaryVocabulary"):
         GaussianVocabulary(2).fit([packed])
-    with pytest.raises(InputError, match=r"nothing but empty bags.*none of the 3 images"):
+    with pytest.raises(InputError, match=r"all bags are empty.*none of the 3 images"):
         GaussianVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
     with pytest.raises(NotFittedError, match="not fitted"):
         GaussianVocabulary(2).nearest(bag)

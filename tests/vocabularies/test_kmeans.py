@@ -167,11 +167,11 @@ def test_refusals_name_the_way_out(rng):
         KMeansVocabulary(9).fit([bag])
     with pytest.raises(MetricError, match=r"packed bits \(hamming\).*BinaryVocabulary"):
         KMeansVocabulary(2).fit([Bag(np.zeros((4, 2), np.uint8), metric="hamming")])
-    with pytest.raises(InputError, match=r"nothing but empty bags.*none of the 3 images"):
+    with pytest.raises(InputError, match=r"all bags are empty.*none of the 3 images"):
         KMeansVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
-    with pytest.raises(InputError, match=r"takes Bags; item 0 is an array of shape \(4, 2\)"):
+    with pytest.raises(InputError, match=r"expects Bags; item 0 is an array of shape \(4, 2\)"):
         KMeansVocabulary(2).fit([np.zeros((4, 2)), np.zeros((3, 2))])
-    with pytest.raises(InputError, match=r"got one Bag\. Write \[bag\]"):
+    with pytest.raises(InputError, match=r"got one Bag\. Use \[bag\]"):
         KMeansVocabulary(2).fit(bag)
     with pytest.raises(NotFittedError, match="not fitted"):
         KMeansVocabulary(2).nearest(bag)

@@ -106,7 +106,7 @@ def test_refusals_name_the_way_out(rng):
         RandomVocabulary(9).fit([Bag(rng.random((4, 2)))])
     with pytest.raises(MetricError, match=r"packed bits \(hamming\).*BinaryVocabulary"):
         RandomVocabulary(2).fit([Bag(np.ones((4, 2), np.uint8), metric="hamming")])
-    with pytest.raises(InputError, match=r"nothing but empty bags.*none of the 3 images"):
+    with pytest.raises(InputError, match=r"all bags are empty.*none of the 3 images"):
         RandomVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
     with pytest.raises(ValueError, match="unit_length"):
         RandomVocabulary(2, unit_length="yes").fit([Bag(rng.random((4, 2)))])
