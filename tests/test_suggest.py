@@ -452,18 +452,16 @@ def test_the_command_tries_what_the_function_tries(tmp_path):
     assert set(_wanted(arguments)) == set(_candidates(None)) - {"cnn_svm"} | {"cnn_svm net"}
 
 
-def test_the_command_tells_the_way_out_in_the_shells_words(tmp_path, capsys):
+def test_the_command_tells_the_way_out_in_the_shells_words(tmp_path, capsys, rng):
     for name in ("dark", "light"):
         (tmp_path / name).mkdir()
         for number in range(2):
-            Image.new("L", (1200, 900), 90 * number).save(tmp_path / name / f"{number}.png")
-    words = ["--recipes", "cnn_svm,patches_ridge", "--cv", "2", "--n-jobs", "1"]
+            Image.fromarray(rng.integers(0, 256, (40, 50), dtype=np.uint8)).save(tmp_path / name / f"{number}.png")
+    words = ["--recipes", "cnn_svm,tiny_knn", "--cv", "2", "--n-jobs", "1"]
     assert main(["suggest", str(tmp_path), *words]) == 0
     told = capsys.readouterr().out
     assert "it needs the file of a network; give --cnn FILE" in told
-    assert "it is for small images, and one has 1200 × 900 pixels" in told
     assert "recipes={" not in told
-    assert "make_pipeline" not in told
 
 
 def test_the_command(tmp_path, capsys, rng):
