@@ -49,7 +49,7 @@ def test_the_exit_code_says_whether_something_is_to_be_mended(monkeypatch, capsy
     assert capsys.readouterr().out == "heart\n  ok  beats\nhealthy\n"
     monkeypatch.setattr(_examinations, "EXAMINATIONS", {"heart": lambda: [_examinations.Finding("stands still", "press")]})
     assert main(["doctor"]) == 1
-    assert "  !!  stands still\n      mend: press\n1 to mend" in capsys.readouterr().out
+    assert "  !!  stands still\n      mend: press\n1 problems; see" in capsys.readouterr().out
 
 
 def test_every_examination_finds_something():
@@ -148,13 +148,13 @@ def test_a_cache_folder_that_is_not_there_yet_can_be_made(monkeypatch, tmp_path)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "not" / "yet"))
     monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
     text, _ = found(_examinations.caches)
-    assert text.endswith("(NUMBA_CACHE_DIR), which can be written")
+    assert text.endswith("(NUMBA_CACHE_DIR), which is writable")
 
 
 @pytest.mark.parametrize(
     ("n_cached", "told"),
     [
-        (0, r"it is cold: no loop is compiled for this processor \(znver4\) yet; 'featrec warm' .*"),
+        (0, r"no loop is compiled for this processor \(znver4\) yet; 'featrec warm' .*"),
         (7, r"7 of 11 loops are compiled for this processor \(znver4\), 2\.5 MB; 'featrec warm' .*"),
     ],
 )
