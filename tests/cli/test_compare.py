@@ -179,7 +179,7 @@ def test_predictions_that_do_not_fit_are_refused_before_work(folder, tmp_path, n
     refused([], "needs the columns path and label", ())
     refused(rows, "the name 'tiny_knn' of --predictions is already used by a model", name="tiny_knn")
     for words, told in (
-        (["mine"], "--predictions takes NAME=FILE.csv"),
+        (["mine"], "--predictions expects NAME=FILE.csv"),
         (["mine=nowhere.csv"], "the predictions in 'nowhere.csv' cannot be read: No such file"),
         (["a=x.csv", "--predictions", "a=y.csv"], "two --predictions have the same name 'a'"),
     ):
@@ -197,7 +197,7 @@ def test_predictions_may_name_an_image_that_cannot_be_read(tmp_path, capsys):
     assert run("compare", tmp_path / "p", "--recipes", "tiny_knn", "--cv", "2", "--predictions", file) == 1
     told = capsys.readouterr()
     assert "11 images in 2 folds" in told.out
-    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; left out", told.err)
+    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; ignored", told.err)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_damaged_image_may_be_named_in_any_way(tmp_path, capsys, monkeypatch, 
     assert run("compare", "p", "--recipes", "tiny_knn", "--predictions", file) == 1
     told = capsys.readouterr()
     assert re.search(r"error: '?p/test/a/14\.png'?: unsupported image format", told.err)
-    assert re.search(r"warning: the predictions 'mine' name '.*14\.png', which cannot be read; left out", told.err)
+    assert re.search(r"warning: the predictions 'mine' name '.*14\.png', which cannot be read; ignored", told.err)
 
 
 def test_an_error_in_the_middle_names_the_model(tmp_path, capsys):

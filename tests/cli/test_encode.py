@@ -263,7 +263,7 @@ def test_images_on_which_nothing_is_found_are_counted(out, capsys):
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("codes.txt", "names a file of numpy's, which ends in .npy; got"),
+        ("codes.txt", "must be a file name that ends in .npy; got"),
         ("no/codes.npy", "there is no folder .*no to write codes.npy to; make it first: mkdir -p"),
         ("folder.npy", "is a folder; use a file name, such as .*codes.npy"),
     ],
@@ -298,7 +298,7 @@ def test_models_without_codes(place, out, capsys):
     paths = paths_of(place / "pictures")
     save(make_pipeline(SIFT()).fit(paths), out.with_name("bags.featrec"))
     assert encode(out.with_name("bags.featrec"), *paths, "--out", out) == 2
-    assert_said(capsys, "the steps before the classifier return Bags, no codes; the model needs")
+    assert_said(capsys, "the steps before the classifier return Bags instead of codes; the model needs")
     save(LinearSVC().fit([[0.0], [1.0]], [0, 1]), out.with_name("svc.featrec"))
     assert encode(out.with_name("svc.featrec"), *paths, "--out", out) == 2
     assert_said(capsys, "contains a LinearSVC, which computes no codes; expected a pipeline")
@@ -477,9 +477,7 @@ def test_an_end_among_the_last_steps(place, out, tmp_path, monkeypatch, name):
 def test_another_task_is_refused_by_name(place, out, monkeypatch, capsys):
     begun(place, out, 2, monkeypatch)
     assert encode(place / "hog.featrec", place / "pictures", "--out", out) == 2
-    assert_said(
-        capsys, "begun by an earlier run, and since then the model has changed. Use the same input as run was given, name"
-    )
+    assert_said(capsys, "started by an earlier run, and since then the model has changed. Use the same input as that run, set")
     assert encode(place / "hog.featrec", paths_of(place / "pictures")[0], "--out", out) == 2
     assert_said(capsys, "the model and the list of images have changed.* discard its work with --restart")
     monkeypatch.setattr("cv2.__version__", "3.1.4")
