@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder", metavar="DIR", type=Path, help="one folder per class; train/ is used if there are train/ and test/"
     )
     parser.add_argument("--images", metavar="N", type=count, default=300, help="number of images to draw (default: 300)")
-    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="folds (3)")
+    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="number of folds (default: 3)")
     parser.add_argument("--seconds", metavar="S", type=seconds, default=30.0, help="time limit per recipe (default: 30)")
     told = "time limit for all recipes; recipes that would exceed it are skipped (default: 50)"
     parser.add_argument("--total-seconds", metavar="S", type=seconds, default=50.0, help=told)
