@@ -68,7 +68,7 @@ def test_what_visual_words_says_is_so(visual_words):
     bag, pyramid = (tuple(map(int, pair)) for pair in re.findall(r"shuffled (\d+)%, another photograph (\d+)%", told))
     assert bag[0] > 70
     assert bag[0] - bag[1] > pyramid[0] - pyramid[1] > 0
-    assert float(re.search(r"([\d.]+)% of 320 images right", told)[1]) > 80
+    assert float(re.search(r"([\d.]+)% of 320 pictures right", told)[1]) > 80
 
 
 def nearest(descriptors, words):

@@ -139,7 +139,7 @@ def test_no_processes_are_refused_with_the_option(capsys, number):
     with pytest.raises(SystemExit):
         main(["warm", "tiny_knn", "--n-jobs", number])
     told = capsys.readouterr().err
-    assert f"argument --n-jobs: a number of processes is 1 or more, or -1 for all processors; got {number}" in told
+    assert f"argument --n-jobs: the number of processes must be at least 1, or -1 for all processors; got {number}" in told
 
 
 def test_what_cannot_be_warmed_is_refused(monkeypatch):

@@ -1,9 +1,9 @@
-"""Few pictures: learn from changed copies of them, and find out by cross-validation whether that helps.
+"""Augment a small training set with changed copies, and test by cross-validation whether this helps.
 
     python docs/how_to/augment.py
 
-``Augmented`` makes the copies inside ``fit``. In a cross-validation or a grid search each fold thus makes its own, from the
-pictures that it learns from; copies made before it would lie on both sides, and every score would be too good.
+``Augmented`` makes the copies inside ``fit``. In a cross-validation or a grid search, each fold therefore makes copies only
+of its own training images. Copies made before would be on both sides of the split, and scores would be too optimistic.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from __future__ import annotations
 from featrec.preprocessing import Augmented
 from featrec.recipes import hog_svm
 
-# How far a copy may differ is knowledge about the pictures: digits are not mirrored, leaves may be.
+# Useful changes depend on the images: digits must not be mirrored, leaves may be.
 SETTINGS = {
     "as they are": {"copies": 0},
-    "turned": {"rotate": 20},
-    "turned and shifted": {"rotate": 20, "translate": 0.05},
+    "rotated": {"rotate": 20},
+    "rotated and shifted": {"rotate": 20, "translate": 0.05},
     "mirrored": {"flip": "horizontal"},
 }
 
@@ -37,9 +37,9 @@ if __name__ == "__main__":
     train, test = load_dataset("shapes", n_train=80, n_test=400)
     found = scores(train, train.labels, SETTINGS)
     for name, accuracy in found.items():
-        print(f"{name:<20} {100 * accuracy:.1f} % in five folds of {len(train)} pictures")
+        print(f"{name:<20} {100 * accuracy:.1f} % in five folds of {len(train)} images")
     best = max(found, key=found.get)
     model = Augmented(hog_svm(), **{"copies": 9, "random_state": 0, **SETTINGS[best]}).fit(train, train.labels)
-    print(f"{best}, nine copies: {100 * model.score(test, test.labels):.1f} % of {len(test)} test pictures")
+    print(f"{best}, nine copies: {100 * model.score(test, test.labels):.1f} % of {len(test)} test images")
     plain = hog_svm().fit(train, train.labels)
     print(f"as they are: {100 * plain.score(test, test.labels):.1f} %")

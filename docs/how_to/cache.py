@@ -1,20 +1,20 @@
-"""Describe each image once, however often it is asked for: a grid search through a cache.
+"""Describe each image only once: a grid search with a cache.
 
     python docs/how_to/cache.py [FOLDER]
 
-A grid of 4 vocabularies and 3 folds fits 12 pipelines, and one more at the end. Each fit goes through its images twice,
-for the words and for the codes, and each test once: every image is wanted 22 times. With ``cache=`` the extractor keeps
-what it has computed in a folder, one file for an image, and all of these read it there; so do the next search, the next run
-and other processes. ``Pipeline(memory=)`` helps little: it stores whole training sets, and nothing of what is predicted.
+A grid of 4 vocabularies and 3 folds fits 12 pipelines, and one more at the end. Each fit needs its images twice, for the
+words and for the codes, and each test once, so every image is needed 22 times. With ``cache=``, the extractor stores its
+results in a folder, one file per image, from which all later fits, searches, runs and processes read them.
+``Pipeline(memory=)`` helps little: it stores whole training sets, and nothing during prediction.
 
-When it pays
-------------
-A cache saves the describing and nothing else, and costs the reading of its entries. So it pays where an image takes longer
-to describe than its entry to read, and as much as describing is a part of a fit. Fits through 140 colour images of 96×96
-(a grid of 2 values and 3 folds, 7 fits; seconds of one core, without a cache and with a full one):
+When it pays off
+----------------
+A cache saves only the time to describe images, and takes time to read its entries. It therefore pays off if describing an
+image takes longer than reading its entry, and if describing is a large part of a fit. Times for 140 colour images of 96×96
+(a grid of 2 values and 3 folds, 7 fits; seconds on one core, without a cache and with a full one):
 
     ==================== ============ ========= ======= ==== ========================================================
-    extractor            ms an image  without   with         what the rest of the time is
+    extractor            ms per image without   with         remaining time
     ==================== ============ ========= ======= ==== ========================================================
     CNNFeatures          11           12.6      0.5     27×  little: a MobileNetV2, then a linear SVM on 1,280 numbers
     SIFT                 3.7          6.8       1.1     6×   k-means of 50 and 100 words on few descriptors
@@ -23,12 +23,12 @@ to describe than its entry to read, and as much as describing is a part of a fit
     DenseSIFT            0.6          7.1       7.6     0.9× k-means on 100,000 descriptors, four fifths of a fit
     ==================== ============ ========= ======= ==== ========================================================
 
-One fit alone describes an image twice at most (once where nothing is learned from descriptors), so it gains little. With
-`DenseSIFT` and `HOG` leave the cache out; what helps there is a smaller ``max_descriptors`` of the encoder, or a
-vocabulary that is fitted once and frozen (``BagOfWords(FrozenEstimator(vocabulary))``).
+A single fit describes each image at most twice (once if nothing is learned from descriptors), so it gains little. Do not use
+a cache with `DenseSIFT` and `HOG`. To speed them up, use a smaller ``max_descriptors`` in the encoder, or a vocabulary that
+is fitted once and frozen (``BagOfWords(FrozenEstimator(vocabulary))``).
 
-Nothing has to be cleared by hand. Another image, parameter, or version of featrec or OpenCV is another entry, and beyond
-``max_bytes`` what was used longest ago goes.
+The cache needs no manual cleaning. Every image, parameter, and version of featrec or OpenCV has its own entry, and the least
+recently used entries are deleted when ``max_bytes`` is exceeded.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""An extractor of your own in one file: mean, spread and skew of each colour channel.
+"""Write an extractor in one file: mean, standard deviation and skew of each colour channel.
 
     python docs/how_to/color_moments.py
 
-A class that gives one row of numbers for a picture is a ``GlobalExtractor`` and writes ``_describe(image) -> vector``; one
-that gives local features is a ``LocalExtractor`` and writes ``_describe(image) -> Bag`` and ``_dimension()``. The base class
-brings the check of the input, threads, names, tables and errors that name the picture. ``check_extractor`` says what is still
-wrong, and why it matters.
+An extractor of one row of numbers per image is a ``GlobalExtractor`` and implements ``_describe(image) -> vector``. An
+extractor of local features is a ``LocalExtractor`` and implements ``_describe(image) -> Bag`` and ``_dimension()``. The base
+class provides input checks, threads, feature names, tables, and errors that name the image. ``check_extractor`` reports what
+is wrong and why it matters.
 
 Stricker and Orengo, "Similarity of color images", 1995.
 """

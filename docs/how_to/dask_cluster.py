@@ -1,31 +1,31 @@
-"""More pictures than one machine has time for: a pipeline on a Dask cluster, with the pictures on shared storage.
+"""Use a cluster: a pipeline on a Dask cluster, with the images on shared storage.
 
-    python docs/how_to/dask_cluster.py                      two processes of this machine, to try it
-    python docs/how_to/dask_cluster.py tcp://head:8786      a cluster that is running
+    python docs/how_to/dask_cluster.py                      two processes on this machine, to try it
+    python docs/how_to/dask_cluster.py tcp://head:8786      a running cluster
 
-``pip install featrec[dask]`` on all machines. Inside ``joblib.parallel_config("dask")`` any pipeline of featrec's sends its
-batches to the cluster, in ``fit``, ``transform`` and ``predict``; the codes are the same ones, to the bit. An estimator's
-``n_jobs`` must be None, or anything but 1.
+Run ``pip install featrec[dask]`` on all machines. Inside ``joblib.parallel_config("dask")``, every featrec pipeline sends its
+batches to the cluster, in ``fit``, ``transform`` and ``predict``; the codes are identical to the bit. The ``n_jobs`` of
+estimators must be None, or any number except 1.
 
-What every worker must have
-    The pictures under the paths that you give: shared storage, mounted at the same place, and absolute paths.
-    The versions that this machine has; ``different_versions`` below asks them. Other versions of OpenCV find other keypoints.
-    A folder for compiled loops. Where the package lies on storage that workers cannot write to, set NUMBA_CACHE_DIR for
-    each of them, or every worker compiles anew.
-    One thread: ``dask worker tcp://head:8786 --nworkers 16 --nthreads 1``. Processes share no lock of Python's.
+What every worker needs
+    The images under the same absolute paths: shared storage, mounted at the same place.
+    The same versions as this machine; ``different_versions`` below checks them. Other versions of OpenCV find other keypoints.
+    A folder for compiled loops. If the package is on storage that workers cannot write to, set NUMBA_CACHE_DIR for each
+    worker; otherwise, every worker compiles again.
+    One thread: ``dask worker tcp://head:8786 --nworkers 16 --nthreads 1``. Processes do not share Python's global lock.
 
 What goes over the network
-    To a worker: the paths of a batch, 32 at most, and the fitted steps, with every batch. Back: the codes. Neither pictures
-    nor descriptors travel, except for the sample that a vocabulary is learned from (``max_descriptors``).
-    Clustering that sample, kernels and classifiers work on arrays in one memory, with the threads of this machine.
+    To a worker: the paths of a batch (at most 32) and the fitted steps, with every batch. Back: the codes. Images and
+    descriptors are not sent, except for the sample that a vocabulary is learned from (``max_descriptors``).
+    Clustering this sample, kernels and classifiers work on arrays in memory, with the threads of this machine.
 
 What happens when a worker dies
-    Its batch goes to another one. A batch that has ended four workers is given up (``distributed.scheduler.allowed-failures``);
-    look there for memory that is too small. When this process ends, what it has not written is lost, and the codes of a
-    million pictures are worth more than that: write them block by block, as below, or do without a cluster, with
+    Its batch goes to another worker. A batch that has killed four workers is given up
+    (``distributed.scheduler.allowed-failures``); the usual cause is too little memory. When this process ends, everything
+    that it has not written is lost. For millions of images, write the codes block by block, as below, or use no cluster:
 
         split --number=l/8 --numeric-suffixes pictures.txt part-
-        featrec encode my.model - --out codes-03.npy < part-03        # on machine 3 of 8; begun again, it goes on
+        featrec encode my.model - --out codes-03.npy < part-03        # on machine 3 of 8; resumes after a kill
 
     Searches (``GridSearchCV``, ``cross_val_score``) send whole fits to the workers; each of them works alone.
 """
@@ -43,7 +43,7 @@ from featrec.recipes import bovw_svm
 
 
 def versions():
-    """What decides the codes."""
+    """The versions that determine the codes."""
     import cv2
     import numpy
     import sklearn
@@ -54,12 +54,12 @@ def versions():
 
 
 def different_versions(client):
-    """The workers that have other versions than this process, and which."""
+    """The workers with other versions than this process, and these versions."""
     return {address: found for address, found in client.run(versions).items() if found != versions()}
 
 
 def encode(steps, paths, out, block=4096):
-    """Write the codes of all pictures into one file, of which only a block is ever held in memory."""
+    """Write the codes of all images to one file, with only one block in memory."""
     width = steps.transform(paths[:1]).shape[1]
     codes = np.lib.format.open_memmap(out, mode="w+", dtype=np.float32, shape=(len(paths), width))
     for start in range(0, len(paths), block):
@@ -70,7 +70,7 @@ def encode(steps, paths, out, block=4096):
 
 
 def learn(paths, labels):
-    """A model, whose pictures are read by the workers."""
+    """Fit a model; the workers read the images."""
     with joblib.parallel_config("dask"):
         return bovw_svm(n_words=100).fit(paths, labels)
 
@@ -89,10 +89,10 @@ if __name__ == "__main__":
         print("workers with other versions:", different_versions(client) or "none")
         shapes, _ = load_dataset("shapes", n_train=400, n_test=1)
         paths = [str(Path(shared, f"{i}.png").absolute()) for i in range(len(shapes))]
-        for path, picture in zip(paths, shapes, strict=True):
-            Image.fromarray(picture).save(path)
+        for path, image in zip(paths, shapes, strict=True):
+            Image.fromarray(image).save(path)
         model = learn(paths[:200], shapes.labels[:200])
         codes = encode(model[:-1], paths, Path(shared, "codes.npy"), block=100)
         same = np.array_equal(codes, model[:-1].transform(paths))
-        print(f"{len(codes)} codes of {codes.shape[1]} numbers; the same as of this process alone: {same}")
-        print(f"{100 * np.mean(model[-1].predict(codes[200:]) == shapes.labels[200:]):.0f} % of the other pictures are right")
+        print(f"{len(codes)} codes of {codes.shape[1]} numbers; the same as without a cluster: {same}")
+        print(f"{100 * np.mean(model[-1].predict(codes[200:]) == shapes.labels[200:]):.0f} % of the other images are correct")

@@ -1,12 +1,12 @@
-"""An encoder of your own in one file: which words occur at all, not how often.
+"""Write an encoder in one file: which words occur in an image, regardless of how often.
 
     python docs/how_to/word_presence.py
 
-An encoder is three methods. ``_pool`` puts one image's descriptors into cells and assigns each descriptor once; ``_finish``
-normalises rows; ``_width`` says how long a row is. ``pooling`` says whether the cells of a region are added up or whether the
-largest counts. The base class does the rest: it learns the vocabulary, goes over the images in threads, gives empty Bags rows
-of zeros with one warning and names columns, and any ``SpatialPyramid`` can be put around it. ``check_encoder`` says what is
-still wrong, and why it matters.
+An encoder implements three methods. ``_pool`` assigns each descriptor of an image once and pools the results in cells;
+``_finish`` normalises rows; ``_width`` returns the length of a row. ``pooling`` determines whether a region is the sum or the
+maximum of its cells. The base class does the rest: it learns the vocabulary, encodes images in threads, returns rows of zeros
+with one warning for empty Bags, and names the columns. The encoder also works in a ``SpatialPyramid``. ``check_encoder``
+reports what is wrong and why it matters.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command ``featrec``. A module for each subcommand; what they need is imported when they run."""
+"""The command ``featrec``. Each subcommand is a module whose dependencies are imported when it runs."""
 
 from featrec.cli._main import main
 

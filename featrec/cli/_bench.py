@@ -1,4 +1,4 @@
-"""Run recipes on datasets as a file says, each in a fresh process, and go on where it was stopped."""
+"""Run the recipes and datasets of a configuration file, each in a new process; resumes after interruptions."""
 
 from __future__ import annotations
 
@@ -25,36 +25,41 @@ CELL = "from featrec.cli._bench_cell import main; main()"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to run, where the results go, and how they are shown."""
+    """Add the arguments: what to run, where results go, and how they are shown."""
     parser.add_argument(
         "config",
         metavar="FILE",
         type=Path,
-        help="a .toml with datasets and recipes (docs/benchmarks.md), or a .jsonl with results to show",
+        help=".toml file with datasets and recipes (docs/benchmarks.md), or .jsonl file with results to show",
     )
-    parser.add_argument("--out", metavar="RESULTS", type=Path, help="where results are added, a line each (FILE as .jsonl)")
     parser.add_argument(
-        "--only", metavar="TEXT", action="append", default=[], help="only what has this in its recipe's or dataset's name"
+        "--out",
+        metavar="RESULTS",
+        type=Path,
+        help="file to which results are appended, one per line (default: FILE with suffix .jsonl)",
     )
-    parser.add_argument("--again", action="store_true", help="run what has a result already, too")
-    parser.add_argument("--dry-run", action="store_true", help="say what would be run, and run nothing")
+    parser.add_argument(
+        "--only", metavar="TEXT", action="append", default=[], help="run only recipes and datasets whose name contains this"
+    )
+    parser.add_argument("--again", action="store_true", help="also run what already has a result")
+    parser.add_argument("--dry-run", action="store_true", help="list what would run, and exit")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run what has no result yet, print the table; 1 where some failed, 2 where all did."""
+    """Run everything without a result and print the table. Returns 1 if some runs failed, 2 if all failed."""
     if arguments.config.suffix == ".jsonl":
         if not arguments.config.is_file():
             raise InputError(f"there is no file {str(arguments.config)!r}; featrec bench CONFIG.toml writes one")
         return _show(list(read_results(arguments.config).values()), arguments)
     if arguments.config.is_dir():
-        raise InputError(f"{arguments.config} is a folder; give a file of it, such as {arguments.config / 'bench.toml'}")
+        raise InputError(f"{arguments.config} is a folder; use a file in it, such as {arguments.config / 'bench.toml'}")
     out = arguments.out or arguments.config.with_suffix(".jsonl")
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
     cells = _different([_described(cell) for cell in read_config(arguments.config) if _wanted(cell, arguments.only)])
     if not cells:
-        raise InputError(f"--only {' --only '.join(arguments.only)} leaves nothing of {arguments.config}")
+        raise InputError(f"--only {' --only '.join(arguments.only)} matches nothing in {arguments.config}")
     done = read_results(out)
     rest = [cell for cell in cells if arguments.again or "error" in done.get(cell["key"], {"error": "not run"})]
     if arguments.dry_run:
@@ -72,7 +77,7 @@ def _wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
 
 
 def _described(cell: dict[str, Any]) -> dict[str, Any]:
-    """The cell with its model's parameters; what the recipe refuses is refused before anything runs."""
+    """The cell with all parameters of its model; invalid options are reported before anything runs."""
     from featrec.cli._bench_cell import make_model
 
     try:
@@ -83,7 +88,7 @@ def _described(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without further seeds of what draws nothing, neither its split nor its model."""
+    """Drop further seeds if neither split nor model is random."""
     found: dict[tuple[str, ...], dict[str, Any]] = {}
     for cell in cells:
         seed = cell["seed"] if draws(cell) else None
@@ -92,7 +97,7 @@ def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _check_data(cells: Iterable[dict[str, Any]]) -> None:
-    """A dataset that is not there, or has no such option, is found out before the first cell."""
+    """Check that datasets exist and have the requested options, before the first cell runs."""
     from featrec.cli._bench_cell import expanded
     from featrec.cli._bench_splits import read_halves
 
@@ -105,10 +110,10 @@ def _check_data(cells: Iterable[dict[str, Any]]) -> None:
 
 
 def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
-    """One cell in a process of its own, and its line in the file; what goes wrong there is a result, too."""
+    """Run one cell in its own process and append its line to the file; failures are results, too."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
-    measured = stamp()  # before: the clone may be at another commit when a long run ends
+    measured = stamp()  # read now, because the repository may be at another commit when a long run ends
     with tempfile.TemporaryDirectory() as folder:
         found = _in_fresh_process(cell, Path(folder, "found.json"))
     append(out, cell | found | measured)

@@ -1,4 +1,4 @@
-"""Labels and predictions of each image, as a line of results keeps them."""
+"""Compact storage of labels and predictions in lines of results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["answers", "packed"]
 
 
 def packed(classes: np.ndarray) -> str:
-    """The places of classes, all low bytes before all high ones, which compress to nothing where classes are few."""
+    """Pack class indices: all low bytes before all high bytes, which compress well if there are few classes."""
     halves = bytes((classes & 255).tolist()) + bytes((classes >> 8).tolist())
     return base64.b64encode(zlib.compress(halves, 9)).decode("ascii")
 
@@ -22,7 +22,7 @@ def packed(classes: np.ndarray) -> str:
 def answers(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """The true and the predicted class of each image, by name.
 
-    Older results have predictions as a list of places and labels as runs of equal ones.
+    Older results store predictions as a list of class indices, and labels as run lengths.
     """
     import numpy as np
 

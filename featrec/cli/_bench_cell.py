@@ -1,4 +1,4 @@
-"""One cell of a benchmark: a recipe on a split, in a process of its own."""
+"""One cell of a benchmark: a recipe on a split, in its own process."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "make_model", "run_cell"]
 
-WARM_UP = 2  # classes, and images of each, that a copy of the model sees before the clock starts
+WARM_UP = 2  # Number of classes, and of images per class, used to warm up a copy of the model before timing.
 
 
 def main() -> None:
-    """Read a cell from the standard input and write what came out to the file that the command line names."""
+    """Read a cell from standard input and write the result to the file named on the command line."""
     cell = json.load(sys.stdin)
     try:
         found = run_cell(cell)
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def make_model(cell: Mapping[str, Any]) -> Any:
-    """The recipe of a cell, everything that is drawn from its seed; variables of the environment stand for paths."""
+    """Create the recipe of a cell, with its seed; environment variables in paths are expanded."""
     from featrec import recipes
 
     model = recipes.make(cell["recipe"], n_jobs=cell["n_jobs"], **expanded(cell["options"]))
@@ -50,11 +50,13 @@ def make_model(cell: Mapping[str, Any]) -> Any:
 
 
 def expanded(value: Any) -> Any:
-    """The same with ``$NAME`` replaced in every text; InputError where there is no such variable."""
+    """Replace ``$NAME`` in all strings; raises InputError for unknown variables."""
     if isinstance(value, str):
         found = os.path.expandvars(value)
         if unset := re.search(r"\$\{?[A-Za-z_]\w*", found):
-            raise InputError(f"{value!r} names a variable that is not set, {unset[0].lstrip('${')}; set it in the shell first")
+            raise InputError(
+                f"{value!r} contains the variable {unset[0].lstrip('${')}, which is not set; set it in the shell first"
+            )
         return found
     if isinstance(value, dict):
         return {name: expanded(item) for name, item in value.items()}
@@ -62,7 +64,7 @@ def expanded(value: Any) -> Any:
 
 
 def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
-    """Fit, ask, judge and weigh; every figure that the process itself can know."""
+    """Fit, predict and evaluate, and measure time and memory of this process."""
     pool = _pool(cell)
     train, test = parts(pool, cell["split"])
     model = make_model(cell)
@@ -85,7 +87,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "predict_seconds": round(ask.seconds, 4),
         "predict_steps": predict_steps,
         "reading_cpu_seconds": {"fit": fit_reading, "predict": predict_reading},
-        # In no other figure; a copy of the model has been fitted before, so there is hardly ever anything left.
+        # Not part of any other time. A copy of the model was fitted before, so little is left to compile.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
         "images_per_second": round(len(test) / max(ask.seconds, 1e-9), 2),
         "peak_mb": round(peak_megabytes(), 1),
@@ -95,7 +97,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pool(cell: Mapping[str, Any]) -> Pool:
-    """The images; what is skipped and dropped of a folder has been told before the first cell."""
+    """Load the images; skipped and dropped files were reported before the first cell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkippedFileWarning)
         warnings.simplefilter("ignore", DroppedImageWarning)
@@ -103,7 +105,7 @@ def _pool(cell: Mapping[str, Any]) -> Pool:
 
 
 def _left_out(pool: Pool) -> dict[str, int]:
-    """How many damaged files, where there are any."""
+    """Number of damaged files, if any."""
     from featrec.evaluation._evaluate import count_dropped
 
     dropped = count_dropped(*pool.halves)
@@ -111,7 +113,7 @@ def _left_out(pool: Pool) -> dict[str, int]:
 
 
 def _timed(pool: Pool, work: Callable[[], tuple[Any, dict[str, float]]]) -> tuple[Any, dict[str, float], float, Spent]:
-    """What comes back, the seconds of the steps, those of the processor for reading, and all in all."""
+    """The result of a call, the seconds of its steps, the CPU seconds for reading, and the total."""
     pool.seconds = 0.0
     with timed() as spent:
         found, steps = work()
@@ -119,7 +121,7 @@ def _timed(pool: Pool, work: Callable[[], tuple[Any, dict[str, float]]]) -> tupl
 
 
 def _fit(model: Any, images: Images, labels: np.ndarray) -> tuple[Any, dict[str, float]]:
-    """What Pipeline.fit does without a cache, timed step by step; the time of a lazy step falls into the one that pulls."""
+    """Like Pipeline.fit without a cache, timing each step; a lazy step is timed in the step that uses its results."""
     seconds: dict[str, float] = {}
     codes: Any = images
     *steps, (name, last) = _steps(model)
@@ -148,14 +150,14 @@ def _predict(model: Any, images: Images) -> tuple[Any, dict[str, float]]:
 
 
 def _steps(model: Any) -> list[tuple[str, Any]]:
-    """The steps of a Pipeline, those that do nothing left out; anything else is one step."""
+    """The steps of a Pipeline, except those that do nothing; other models are a single step."""
     if not hasattr(model, "steps"):
         return [(type(model).__name__.lower(), model)]
     return [(name, step) for name, step in model.steps if step is not None and step != "passthrough"]
 
 
 def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
-    """Load what the model compiles; what goes wrong with so few images either goes wrong later, too, or does not matter."""
+    """Compile what the model needs. Errors are ignored, because with so few images they are irrelevant or will recur."""
     from sklearn.base import clone
 
     labels = pool.labels[train]
@@ -169,7 +171,7 @@ def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
 
 
 def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
-    """Accuracies, and label and prediction of each image."""
+    """Accuracies, and the label and prediction of each image."""
     from featrec.evaluation import compare
 
     result = compare({"model": predicted}, labels, labels, test=(labels, labels)).results[0]
@@ -185,7 +187,7 @@ def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dic
 
 
 def _weight(model: Any) -> int | None:
-    """The size of the model's file; None for what has none."""
+    """The size of the model file; None if the model cannot be saved."""
     from featrec.exceptions import FeatrecError
     from featrec.persistence import model_bytes
 

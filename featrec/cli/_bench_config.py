@@ -1,4 +1,4 @@
-"""A benchmark's TOML file as cells: datasets × recipes × seeds, refused by name where something is wrong."""
+"""Reads a benchmark's TOML file into cells (datasets × recipes × seeds); errors name the invalid entry."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from featrec.exceptions import InputError
 
 __all__ = ["cells_of", "check_recipe", "read_config"]
 
-HELD_OUT = 0.3  # of each class, where validation = true
+HELD_OUT = 0.3  # share of each class, for validation = true
 FROM_SEEDS = ("n_jobs", "random_state", "verbose")
 
 
 def read_config(path: Path) -> list[dict[str, Any]]:
-    """The cells of a file, each with everything that decides its result."""
+    """The cells of a file, each with everything that determines its result."""
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"there is no file {str(path)!r}; a configuration names [[dataset]] and [[recipe]]") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML: {error}") from error
+        raise InputError(f"{path} is not valid TOML: {error}") from error
     try:
         return list(cells_of(config))
     except InputError as error:
@@ -33,11 +33,11 @@ def read_config(path: Path) -> list[dict[str, Any]]:
 
 
 def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each dataset's splits with each recipe."""
+    """Combine the splits of each dataset with each recipe."""
     _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
-        raise InputError("n_jobs = 0 asks for no threads; 1 is one, -1 all processors")
+        raise InputError("n_jobs = 0 means no threads; use 1 for one, -1 for all processors")
     splits = [list(_splits(table)) for table in _tables(config, "dataset")]
     names = [table["name"] for table in config["dataset"]]
     recipes = [(_sets(table, names), recipe) for table in _tables(config, "recipe") for recipe in _recipes(table)]
@@ -50,7 +50,7 @@ def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     tables = config.get(name, [])
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise InputError(f"one [[{name}]] at least is needed, in double brackets")
+        raise InputError(f"at least one [[{name}]] is needed, in double brackets")
     for table in tables:
         if not isinstance(table.get("name"), str):
             raise InputError(
@@ -60,18 +60,18 @@ def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One for each seed. The standard split draws nothing, unless a part of it is asked for."""
+    """One cell per seed. The standard split is not random, unless a validation part is requested."""
     where = f"the dataset {table['name']!r}"
     _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
     options = _options(table, where) | _place(table, where)
     kind = table.get("split", "standard" if _has_standard_split(options) else "random")
     if kind not in ("standard", "random"):
-        raise InputError(f'split of {where} is "standard", the one it brings, or "random"; got {kind!r}')
+        raise InputError(f'split of {where} must be "standard" (the predefined split) or "random"; got {kind!r}')
     sizes = {name: _whole(table, name, where) for name in ("n_train", "n_test")}
     if kind == "standard" and not _has_standard_split(options):
-        raise InputError(f'{where} has no train and test folders, so its split is "random"; leave split out')
+        raise InputError(f'{where} has no train and test folders, so its split is always "random"; omit split')
     if kind == "random" and sizes["n_train"] is None and "path" not in options:
-        raise InputError(f"a random split of {where} needs n_train, the number of images of each class to learn from")
+        raise InputError(f"a random split of {where} needs n_train, the number of training images per class")
     validation = _validation(table, where)
     drawn = kind == "random" or validation is not None or any(size is not None for size in sizes.values())
     for seed in _seeds(table, where):
@@ -80,17 +80,17 @@ def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _place(table: Mapping[str, Any], where: str) -> dict[str, str]:
-    """The path of an own folder; without one, the name is one of ``load_dataset``'s."""
+    """The path of a user's folder; without a path, the name is a dataset of ``load_dataset``."""
     if "path" not in table:
         _check_dataset(table["name"])
         return {}
     if not isinstance(table["path"], str) or table.get("options"):
-        raise InputError(f'{where} is a folder by its path, such as path = "images", and takes no options; got {dict(table)}')
+        raise InputError(f'{where} is a folder with a path, such as path = "images", and has no options; got {dict(table)}')
     return {"path": table["path"]}
 
 
 def _has_standard_split(options: Mapping[str, Any]) -> bool:
-    """Datasets bring one; an own folder does where it has train/ and test/."""
+    """Whether there is a predefined split: datasets have one, and folders with train/ and test/."""
     from featrec.cli._bench_cell import expanded
     from featrec.datasets import ImageFolder
 
@@ -98,14 +98,16 @@ def _has_standard_split(options: Mapping[str, Any]) -> bool:
 
 
 def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
-    """One for each point of the grid, and how many of a dataset's seeds it is run with; None means all."""
+    """One recipe per grid point, with the number of seeds to run; None means all."""
     where = f"the recipe {table['name']!r}"
     _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
     runs = _whole(table, "seeds", where)
     options, grid = _options(table, where), _options(table, where, "grid")
     for name, values in grid.items():
         if not isinstance(values, list) or not values or name in options:
-            raise InputError(f"{name} in the grid of {where} is a list of values to try, and stands in the grid alone")
+            raise InputError(
+                f"{name} in the grid of {where} must be a list of values to try, and must not be set outside the grid"
+            )
     from featrec import recipes
 
     check_recipe(table["name"], [*options, *grid])
@@ -118,30 +120,32 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | N
 
 
 def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
-    """The datasets that a recipe is run on: all, unless it names some."""
+    """The datasets for a recipe: all, unless it names some."""
     where = f"the recipe {table['name']!r}"
     wanted = table.get("datasets", names)
     if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):
-        raise InputError(f'datasets of {where} is a list of names, such as datasets = ["{names[0]}"]; got {wanted!r}')
+        raise InputError(f'datasets of {where} must be a list of names, such as datasets = ["{names[0]}"]; got {wanted!r}')
     for name in wanted:
         if name not in names:
-            raise InputError(f"{where} asks for the dataset {name!r}{_near(name, names)}; [[dataset]] has {', '.join(names)}")
+            raise InputError(
+                f"{where} names the unknown dataset {name!r}{_near(name, names)}; [[dataset]] has {', '.join(names)}"
+            )
     return wanted
 
 
 def _check_dataset(name: str) -> None:
-    """The options are refused by load_dataset, before the first cell runs; here nothing is drawn or read."""
+    """Check the options with load_dataset before the first cell runs; nothing is loaded."""
     from featrec.datasets import dataset_names
 
     if name not in dataset_names():
         raise InputError(
-            f"there is no dataset {name!r}{_near(name, dataset_names())}; there are {', '.join(dataset_names())}. A folder of "
-            'your own has path = "FOLDER" beside its name'
+            f"there is no dataset {name!r}{_near(name, dataset_names())}; available: {', '.join(dataset_names())}. For your "
+            'own folder, add path = "FOLDER"'
         )
 
 
 def check_recipe(name: str, options: Iterable[str]) -> None:
-    """Refuse an option that the recipe does not have, or that is not for the user to give here."""
+    """Refuse unknown options, and options that are set elsewhere."""
     from featrec import recipes
 
     recipe = getattr(recipes, recipes.resolve(name)[0])
@@ -151,9 +155,13 @@ def check_recipe(name: str, options: Iterable[str]) -> None:
         return
     for option in options:
         if option in FROM_SEEDS:
-            raise InputError(f"{option} is no option of {name!r} here; the seed and the number of threads are given apart")
+            raise InputError(
+                f"{option} cannot be set as an option of {name!r}; the seed and the number of threads have their own keys"
+            )
         if option not in known:
-            raise InputError(f"the recipe {name!r} has no option {option!r}{_near(option, known)}; it takes {', '.join(known)}")
+            raise InputError(
+                f"the recipe {name!r} has no option {option!r}{_near(option, known)}; its options are {', '.join(known)}"
+            )
     for option, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and option not in options:
             raise InputError(f"the recipe {name!r} needs the option {option!r}")
@@ -163,7 +171,7 @@ def _known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
     keys = list(keys)
     for key in table:
         if key not in keys:
-            raise InputError(f"{where} has no key {key!r}{_near(key, keys)}; it takes {', '.join(keys)}")
+            raise InputError(f"{where} has no key {key!r}{_near(key, keys)}; its keys are {', '.join(keys)}")
 
 
 def _near(name: str, names: Iterable[str]) -> str:
@@ -174,14 +182,14 @@ def _near(name: str, names: Iterable[str]) -> str:
 def _options(table: Mapping[str, Any], where: str, name: str = "options") -> dict[str, Any]:
     options = table.get(name, {})
     if not isinstance(options, dict):
-        raise InputError(f"{name} of {where} is a table, such as {name} = {{ n_words = 200 }}; got {options!r}")
+        raise InputError(f"{name} of {where} must be a table, such as {name} = {{ n_words = 200 }}; got {options!r}")
     return options
 
 
 def _whole(table: Mapping[str, Any], name: str, where: str, *, default: int | None = None, least: int = 1) -> Any:
     value = table.get(name, default)
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise InputError(f"{name} of {where} is an integer from {least} up; got {value!r}")
+        raise InputError(f"{name} of {where} must be an integer of at least {least}; got {value!r}")
     return value
 
 
@@ -190,15 +198,17 @@ def _validation(table: Mapping[str, Any], where: str) -> float | None:
     if isinstance(value, bool):
         return HELD_OUT if value else None
     if not isinstance(value, float) or not 0 < value < 1:
-        raise InputError(f"validation of {where} is true ({HELD_OUT}) or a share between 0 and 1; got {value!r}")
+        raise InputError(f"validation of {where} must be true ({HELD_OUT}) or a share between 0 and 1; got {value!r}")
     return value
 
 
 def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
-    """Five for random splits, one for the standard one, unless it is said."""
+    """The seeds: by default five for random splits, and one for the standard split."""
     value = table.get("seeds", 5 if table.get("split") == "random" else 1)
     seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
     fits = isinstance(seeds, list) and all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
     if not fits or not seeds or len(set(seeds)) < len(seeds):
-        raise InputError(f"seeds of {where} is a number of them or a list of different integers from 0 up; got {value!r}")
+        raise InputError(
+            f"seeds of {where} must be a number of seeds, or a list of different non-negative integers; got {value!r}"
+        )
     return seeds

@@ -1,4 +1,4 @@
-"""The file of a benchmark's results: a line of JSON for each run, found again by a key."""
+"""The file of benchmark results: one line of JSON per run, identified by a key."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from featrec.exceptions import InputError
 __all__ = ["append", "described", "read_results"]
 
 DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed", "n_jobs")
-# Of a scikit-learn pipeline: what holds the steps, which are told one by one, and what changes no result.
+# Ignored in scikit-learn pipelines: parameters that contain the steps (stored one by one) or do not change results.
 NOT_TOLD = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 
 
 def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """A cell with every parameter of its model, and a key that changes with all that decides the result."""
+    """The cell with all parameters of its model, and a key of everything that determines the result."""
     parameters = {
         name: _plain(value)
         for name, value in sorted(model.get_params().items())
@@ -33,7 +33,7 @@ def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def portable(value: Any) -> Any:
-    """The same without the place of the data on this machine, which is nobody's business and moves."""
+    """The cell without local paths of the data, which are private and may change."""
     home = os.path.normpath(os.environ.get("FEATREC_DATA", ""))
     if not os.path.isabs(home) or home == os.sep:
         return value
@@ -42,7 +42,7 @@ def portable(value: Any) -> Any:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """The last line of each key, in the order of the first; a last line that was cut off is left out."""
+    """The last line of each key, in order of first appearance; an incomplete last line is ignored."""
     if not path.exists():
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -53,12 +53,12 @@ def read_results(path: Path) -> dict[str, dict[str, Any]]:
             found[row["key"]] = row
         except (json.JSONDecodeError, KeyError, TypeError):
             if number < len(lines) and line:
-                raise InputError(f"line {number} of {path} is no result of featrec bench; mend or move the file") from None
+                raise InputError(f"line {number} of {path} is not a result of featrec bench; repair or move the file") from None
     return found
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a line that is on the disk when this returns."""
+    """Append a line, and return when it is on disk."""
     text = json.dumps(portable(dict(row)), ensure_ascii=False, separators=(",", ":")) + "\n"
     with open(path, "ab+") as file:
         if file.seek(0, os.SEEK_END):
@@ -74,7 +74,7 @@ def _is_estimator(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON, and the same in every process."""
+    """JSON that is the same in every process."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):

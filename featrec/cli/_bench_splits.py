@@ -1,4 +1,4 @@
-"""Which images a cell of a benchmark learns from, and which it is judged on."""
+"""The training images and test images of a benchmark cell."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from featrec.lazy import Images
 
 __all__ = ["Pool", "parts", "read_halves"]
 
-HELD_OUT = 0.2  # of each class, where random splits of a folder say no n_train
+HELD_OUT = 0.2  # Share of each class, if random splits of a folder set no n_train.
 
 
 class Pool:
-    """The training and the test half of a dataset as one sequence, which counts the time that reading takes."""
+    """The training set and test set as one sequence, which measures the time of reading."""
 
     def __init__(self, halves: Iterable[Any]):
         self.halves = tuple(halves)
@@ -48,16 +48,16 @@ class Pool:
         self.__dict__ |= state | {"_counting": threading.Lock()}
 
     def name(self, position: int) -> str | None:
-        """The path of an image, where it has one."""
+        """The path of an image, if it has one."""
         half, position = self._place(position)
         return half.name(position) if hasattr(half, "name") else None
 
     def images(self, rows: np.ndarray) -> Images:
-        """Some of the images, read when they are asked for."""
+        """A subset, read on access."""
         return Images(self)[rows]
 
     def contents(self) -> list[bytes]:
-        """A digest of each file's bytes, or of the pixels where an image is no file of its own; nothing is counted."""
+        """Digests of the bytes of each file, or of the pixels if an image is not a file; reading time is not counted."""
         return [self._digest(position) for position in range(len(self))]
 
     def _digest(self, position: int) -> bytes:
@@ -74,9 +74,10 @@ class Pool:
 
 
 def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The training and the test half of a dataset of ``load_dataset``, or of the folder that the options give a path of.
+    """The training set and test set of a dataset of ``load_dataset``, or of a folder given by path.
 
-    Of a folder without train/ and test/ the second half is empty: every split of it is drawn. Damaged files are left out.
+    For a folder without train/ and test/, the test set is empty, because all its splits are random. Damaged files are left
+    out.
     """
     from featrec.datasets import ImageFolder, load_dataset
 
@@ -90,10 +91,9 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of the pool to learn from and those to judge on, both in the order of the pool.
+    """The rows for training and for testing, both in the order of the pool.
 
-    Images with the same bytes stay on one side wherever a line is drawn here; the split that a dataset brings is kept as
-    it is.
+    Images with the same bytes stay on the same side of random splits; predefined splits are not changed.
     """
     seed, labels = split["seed"], pool.labels
     rows = np.arange(len(pool))
@@ -113,7 +113,7 @@ def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
     if split["n_test"] is not None:
         test = _few(test, labels, split["n_test"], seed)
     if not len(train) or not len(test):
-        raise InputError(f"the split leaves {len(train)} images to learn from and {len(test)} to judge on; take smaller shares")
+        raise InputError(f"the split leaves {len(train)} images for training and {len(test)} for testing; use smaller shares")
     return train, test
 
 
@@ -126,19 +126,19 @@ def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
         return _all_but(labels, HELD_OUT)
     smallest, n = min(Counter(labels.tolist()).items(), key=lambda pair: pair[1])
     if n <= n_train:
-        raise InputError(f"n_train = {n_train} leaves nothing to judge on: the class {smallest!r} has {n} images")
+        raise InputError(f"n_train = {n_train} leaves no test images: the class {smallest!r} has {n} images")
     return dict.fromkeys(labels.tolist(), n_train)
 
 
 def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
-    """Of each class a share less, at least one image."""
+    """Hold out a share of each class, at least one image."""
     return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
 
 
 def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed: int) -> np.ndarray:
-    """Whole groups in an order drawn by the seed, each taken where none of its classes gets too many.
+    """Select whole groups in random order, skipping groups that would exceed a class quota.
 
-    A class stays short of its quota where nothing but copies that are too many is left.
+    A class stays below its quota if only groups that are too large remain.
     """
     order = np.argsort(groups, kind="stable")
     _, starts = np.unique(groups[order], return_index=True)
@@ -154,7 +154,7 @@ def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed
 
 
 def _few(rows: np.ndarray, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """At most n of each class."""
+    """At most n rows of each class."""
     random = np.random.default_rng((seed, n))
     found = [random.permutation(rows[labels[rows] == name])[:n] for name in np.unique(labels[rows])]
     return np.sort(np.concatenate(found)) if found else rows

@@ -1,4 +1,4 @@
-"""The table of a benchmark's results: one row for each recipe on a split, over its seeds."""
+"""The table of benchmark results: one row per recipe and split, over all seeds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
 
 
 def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
-    """For each dataset and split the lines of a table, recipes in the order of their first run."""
+    """For each dataset and split, the lines of a table, with recipes in the order of their first run."""
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
         groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
@@ -30,7 +30,7 @@ def summary(rows: Iterable[Mapping[str, Any]]) -> dict[str, list[list[str]]]:
 
 
 def place(row: Mapping[str, Any]) -> str:
-    """Which images a run is about, whatever its seed: ``scene15, random splits, n_train 100 a class``."""
+    """The images of a run, for any seed: ``scene15, random splits, n_train 100 a class``."""
     split = row["split"]
     words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
     words.append("the standard split" if split["kind"] == "standard" else "random splits")
@@ -43,7 +43,7 @@ def place(row: Mapping[str, Any]) -> str:
 
 
 def told(row: Mapping[str, Any]) -> str:
-    """One line about the machine, the versions, the commit and the day of a run."""
+    """One line about the machine, the versions, the commit and the date of a run."""
     machine, versions = row["machine"], dict(row["versions"])
     memory = f", {machine['memory_gb']:.0f} GB" if machine.get("memory_gb") else ""
     commit = (row.get("commit") or "no commit")[:10] + (" and changes" if row.get("dirty") else "")
@@ -57,25 +57,25 @@ def _with(instructions: Sequence[str]) -> str:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown; the first column stands left, the others right."""
+    """A table in GitHub's Markdown; the first column is left-aligned, the others right-aligned."""
     lines = [header, [":---", *["---:"] * (len(header) - 1)], *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The same for a terminal."""
+    """The same table for a terminal."""
     lines = [header, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join("  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines)
 
 
 def draws(row: Mapping[str, Any]) -> bool:
-    """Whether a seed changes anything: the split, or what a model draws."""
+    """Whether the seed matters: for the split, or for a random model."""
     return row["split"]["seed"] is not None or any(name.rpartition("__")[2] == "random_state" for name in row["parameters"])
 
 
 def without_seed(row: Mapping[str, Any]) -> str:
-    """What the runs of one line share."""
+    """The properties that all runs of one line share."""
     parameters = {name: value for name, value in row["parameters"].items() if name.rpartition("__")[2] != "random_state"}
     return json.dumps([row["recipe"], row["title"], parameters, row["n_jobs"]], sort_keys=True)
 
@@ -96,7 +96,7 @@ def _number(value: float) -> str:
 
 
 def _accuracy(runs: Sequence[Mapping[str, Any]]) -> str:
-    """With Wilson's interval where there is one run, with the standard deviation over seeds where there are several."""
+    """With Wilson's interval for one run, or the standard deviation over several seeds."""
     shares = [100 * run["accuracy"] for run in runs]
     if _one_answer(runs):
         low, high = runs[0]["interval"]
@@ -105,13 +105,13 @@ def _accuracy(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _one_answer(runs: Sequence[Mapping[str, Any]]) -> bool:
-    """One run, or several on the same images that all predict the same, since seeds change nothing in the model."""
+    """One run, or several runs with the same images and predictions, because the model does not depend on seeds."""
     drawn = any(run["split"]["seed"] is not None for run in runs)
     return len(runs) == 1 or (not drawn and len({json.dumps(run["predicted"]) for run in runs}) == 1)
 
 
 def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> str:
-    """Points more than the row above on the same images, seed by seed; McNemar's exact p where there is one seed."""
+    """Percentage points above the previous row on the same images, per seed; McNemar's exact p for a single seed."""
     before = {run["seed"]: run for run in above}
     pairs = [(run, before[run["seed"]]) for run in runs if run["seed"] in before]
     pairs = [(run, other) for run, other in pairs if answers(run)[0].tolist() == answers(other)[0].tolist()]
@@ -122,7 +122,7 @@ def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]])
 
 
 def _mcnemar(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Labels and predictions as they were kept, judged side by side."""
+    """Compare stored labels and predictions."""
     from featrec.evaluation import compare
 
     (true, first), (_, second) = answers(run), answers(other)

@@ -1,4 +1,4 @@
-"""Read every image once and list the damaged ones, before an hour of work finds them."""
+"""Read every image once and list damaged files, before hours of work."""
 
 from __future__ import annotations
 
@@ -20,20 +20,24 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The images and the form of the answer."""
+    """Add the arguments: the images and the output format."""
     parser.add_argument(
         "files",
         metavar="DIR",
         nargs="+",
         help="folders of images at any depth, archives (.zip, .tar, .tar.gz), manifests (.csv) or files; "
-        "- reads paths from the standard input",
+        "- reads paths from standard input",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object: n_images, damaged (path, reason) and skipped")
-    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object: n_images, damaged (path, reason) and skipped"
+    )
+    parser.add_argument(
+        "--n-jobs", metavar="N", type=threads, default=-1, help="number of threads (default: -1, all processors)"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each damaged image, its path and the reason; 1 where there are any."""
+    """Print path and reason of each damaged image. Returns 1 if there are any."""
     from featrec.datasets._damaged import find_damaged
 
     images = _gathered(arguments.files)
@@ -48,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _gathered(files: Sequence[str]) -> ImageFiles:
-    """What `featrec predict` would take, and files that a manifest names and that are missing."""
+    """The images that `featrec predict` would use, and missing files listed in manifests."""
     from featrec.cli._pictures import ImageFiles, named
     from featrec.datasets._manifest import is_manifest, read_manifest
 
@@ -57,7 +61,7 @@ def _gathered(files: Sequence[str]) -> ImageFiles:
     for file in files:
         items += read_manifest(file, keep_missing=True).images if is_manifest(file) else named(file, skipped)
     if not items:
-        raise InputError("no image was named; give folders, archives, manifests or files")
+        raise InputError("no images given; name folders, archives, manifests or files")
     return ImageFiles(items, skipped)
 
 
@@ -67,7 +71,7 @@ def _as_dict(n: int, damaged: Failures, skipped: list[str]) -> dict:
 
 
 def _summarize(n: int, n_damaged: int) -> None:
-    """Where there are lines of damaged images, they alone go to the standard output."""
+    """Print the summary; if damaged images are listed, standard output contains only their lines."""
     sys.stdout.flush()
     if n_damaged:
         sys.stderr.write(f"featrec: {n_damaged:,} of {n:,} images cannot be read; train, compare and suggest leave them out\n")

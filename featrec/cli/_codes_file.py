@@ -1,4 +1,4 @@
-"""A matrix on the disk that grows block by block, survives a kill at any moment and appears only when it is whole."""
+"""A matrix on disk that is written in blocks, can resume after a kill, and appears only when complete."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ KIND = "<f4"
 
 
 class CodesFile:
-    """Rows of float32 that are appended in blocks to ``out.part``, and a journal, ``out.journal``, of what of it is done.
+    """Rows of float32, appended in blocks to ``out.part``, and a journal ``out.journal`` of completed blocks.
 
-    A block counts once its bytes and then its line in the journal, with a checksum each, have reached the disk. Opened again
-    for the same task it goes on behind the last block that does; what a kill has cut off is written again. A second
-    process at the same file is refused; the lock is the system's and ends with the process that holds it, however that ends.
+    A block is complete when first its bytes and then its line in the journal, each with a checksum, are on disk. When opened
+    again for the same task, writing resumes after the last complete block. A second process cannot write to the same file; the
+    system releases the lock when a process ends for any reason.
 
     Parameters
     ----------
     out : path
     task : dict
-        What the rows are made from, by names that an error can use. All must be equal for the work to go on.
+        Everything that determines the rows, with names for error messages. To resume, all values must be equal.
     n_rows : int
     fresh : bool
-        Throw away what an earlier process has begun.
+        Discard the work of an earlier process.
 
     Attributes
     ----------
     width : int or None
-        The length of a row; None where nothing has been begun.
+        Length of a row; None before the first block.
     blocks : list of dict
-        What was noted of each block that is done.
+        The journal entries of completed blocks.
     published : bool
-        The file has its name already, and a kill has left the journal only.
+        Whether the file already has its final name and only the journal is left from a killed run.
     """
 
     def __init__(self, out: Path, task: dict[str, Any], n_rows: int, *, fresh: bool = False):
@@ -64,18 +64,18 @@ class CodesFile:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if not self.blocks:  # nothing that another run could go on from
+        if not self.blocks:  # nothing to resume from
             self.part.unlink(missing_ok=True)
             self.clear()
         self.journal.close()
 
     @property
     def n_done(self) -> int:
-        """How many rows are on the disk."""
+        """Number of rows on disk."""
         return self.blocks[-1]["stop"] if self.blocks else 0
 
     def begin(self, width: int) -> None:
-        """Start with nothing."""
+        """Start from the beginning."""
         with open(self.part, "wb") as file:
             file.write(_header(self.n_rows, width))
             to_disk(file)
@@ -84,7 +84,7 @@ class CodesFile:
         self.width = width
 
     def append(self, rows: np.ndarray, notes: dict[str, Any]) -> None:
-        """Write a block of rows, and what is to be known of it."""
+        """Write a block of rows and its journal entry."""
         data = np.ascontiguousarray(rows, KIND).tobytes()
         with open(self.part, "r+b") as file:
             file.truncate(self._place(self.n_done))
@@ -96,22 +96,22 @@ class CodesFile:
         self.blocks.append(block)
 
     def publish(self) -> None:
-        """Give the file its name."""
+        """Rename the file to its final name."""
         os.replace(self.part, self.out)
         _folder_to_disk(self.out.parent)
         self.published = True
 
     def clear(self) -> None:
-        """Remove the journal, once all is where it belongs."""
+        """Remove the journal when everything is in place."""
         self.journal.remove()
 
     def _place(self, row: int) -> int:
-        """Where a row begins in the file."""
+        """Position of a row in the file."""
         assert self.width is not None
         return len(_header(self.n_rows, self.width)) + 4 * row * self.width
 
     def _resume(self) -> None:
-        if len(self.journal.records) < 2:  # no row is done yet
+        if len(self.journal.records) < 2:  # no complete rows yet
             self.journal.keep(0)
             return
         first, *blocks = self.journal.records
@@ -133,12 +133,13 @@ class CodesFile:
         if other:
             verb = "has" if len(other) == 1 else "have"
             raise InputError(
-                f"{self.out} was begun by an earlier run, and since then {' and '.join(other)} {verb} changed. Give what that "
-                "run was given, name another --out, or throw away what it did with --restart"
+                f"{self.out} was started by an earlier run, and since then {' and '.join(other)} {verb} changed. "
+                f"Use the same input as "
+                "that run, set another --out, or discard its work with --restart"
             )
 
     def _header_stands(self, width: int) -> bool:
-        """Whether the file begins as a file of these rows does."""
+        """Whether the start of the file is valid for these rows."""
         header = _header(self.n_rows, width)
         if not self.part.exists():
             return False
@@ -146,7 +147,7 @@ class CodesFile:
             return file.read(len(header)) == header
 
     def _whole(self, blocks: list[dict[str, Any]]) -> int:
-        """How many of the blocks are on the disk as they were written, before the first that is not."""
+        """Number of blocks that are unchanged on disk, before the first that is not."""
         assert self.width is not None
         with open(self.part, "rb") as file:
             file.seek(self._place(0))

@@ -1,4 +1,4 @@
-"""Put recipes and networks side by side on the same images."""
+"""Compare recipes and networks on the same images."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-# Quick ones, which take images of any size, gray and colour.
+# Fast recipes for images of any size, gray and colour.
 USUAL = "tiny_knn,color_forest,hog_svm,lbp_svm"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The images, the models and where the result goes."""
+    """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
-    group.add_argument("--cv", metavar="K", type=folds, help="cross-validation in K folds instead of held-out images")
-    told = f"some of those that 'featrec recipes' lists ({USUAL}, which are quick and take images of any size)"
+    group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
+    told = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
     parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=told)
     parser.add_argument(
-        "--cnn", metavar="FILE", action="append", default=[], help=f"a network as an ONNX file, once or more: {NETWORK_FORM}"
+        "--cnn", metavar="FILE", action="append", default=[], help=f"network as an ONNX file (may be repeated): {NETWORK_FORM}"
     )
-    told = "what another program predicts, once or more: a CSV with the columns path and label (or prediction), matched by path"
+    told = "predictions of another program (may be repeated): a CSV with the columns path and label (or prediction)"
     parser.add_argument("--predictions", metavar=FORM, action="append", default=[], help=told)
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--markdown", metavar="OUT", type=Path, help="write the table to this file, too")
+    parser.add_argument("--json", metavar="OUT", type=Path, help="also write the results to this file")
+    parser.add_argument("--markdown", metavar="OUT", type=Path, help="also write the table to this file")
     add_computing(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Fit all, judge all, print one table; 1 where images were left out."""
+    """Fit and evaluate all models and print one table. Returns 1 if images were left out."""
     from featrec.evaluation import compare
 
     check_outputs(arguments.json, arguments.markdown)
     files = parse_predictions(arguments.predictions)
     _check_test_images(arguments)
-    check_folder(arguments.folder)  # before a recipe is looked for, and before any image is read
+    check_folder(arguments.folder)  # check this before creating recipes or reading images
     models = _models(arguments)
     folders = _images(arguments)
     own = _own(files, models, *folders)
@@ -73,21 +73,21 @@ def _models(arguments: argparse.Namespace) -> dict[str, Any]:
             row = f"cnn_svm {text}"
         models[row] = make_network(text, **options)
     if not models and not arguments.predictions:
-        raise InputError("nothing to compare; name recipes (--recipes hog_svm,bovw_svm) or networks (--cnn FILE)")
+        raise InputError("nothing to compare; set recipes (--recipes hog_svm,bovw_svm) or networks (--cnn FILE)")
     return models
 
 
 def _own(files: dict[str, Path], models: dict[str, Any], train: ImageFolder, test: Any = None) -> dict[str, dict[str, str]]:
-    """What other programs predict: a label for each path."""
+    """Predictions of other programs: a label for each path."""
     twice = sorted(set(files) & set(models))
     if twice:
-        raise InputError(f"--predictions has the name {twice[0]!r}, which a model has already; give it another")
+        raise InputError(f"the name {twice[0]!r} of --predictions is already used by a model; use another name")
     judged, others = (train, None) if test is None else (test, train)
     return {name: read_predictions(name, file, judged, others) for name, file in files.items()}
 
 
 def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """The images to learn from and those to test on; with --cv only the former."""
+    """The training images and the test images; with --cv only the former."""
     if arguments.cv is not None:
         from featrec.datasets import ImageFolder
 
@@ -96,8 +96,8 @@ def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
 
 def _check_test_images(arguments: argparse.Namespace) -> None:
-    """Refuse options that leave nothing to test on, or two kinds of it."""
+    """Refuse options that leave no test images, or that select them twice."""
     if arguments.cv is not None and has_split(arguments.folder):
-        raise InputError(f"{arguments.folder} has its own test folder; leave --cv out, or give the train folder alone")
+        raise InputError(f"{arguments.folder} has its own test folder; omit --cv, or use only the train folder")
     if arguments.holdout == 0:
-        raise InputError("a comparison needs images to test on; --holdout must be more than 0")
+        raise InputError("a comparison needs test images; --holdout must be more than 0")

@@ -1,4 +1,4 @@
-"""Compare five recipes on built-in images; the place to start."""
+"""Compare five recipes on built-in images. Start here."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ Next, with images of your own, in a folder for each class:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What is drawn."""
-    parser.add_argument("--seed", metavar="N", type=seed, default=0, help="of the images and the models (0)")
+    """Add the argument for the seed."""
+    parser.add_argument("--seed", metavar="N", type=seed, default=0, help="seed of the images and the models (default: 0)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Draw the images, fit and compare the recipes, and say what to try next."""
+    """Generate the images, fit and compare the recipes, and suggest the next steps."""
     with uncollected() if arguments.own_process else nullcontext():
         from featrec.datasets import load_dataset
         from featrec.evaluation import compare
 
         models = {name: make_recipe(name, n_jobs=-1, seed=arguments.seed, verbose=0) for name in RECIPES}
         train, test = load_dataset("shapes", random_state=arguments.seed)
-    print(f"The set 'shapes': {len(train)} images to learn from and {len(test)} to test on, of {', '.join(train.classes)}.\n")
+    print(f"The dataset 'shapes': {len(train)} training images and {len(test)} test images of {', '.join(train.classes)}.\n")
     print_recipes(RECIPES)
     print(flush=True)
     comparison = compare(models, train, train.labels, test=(test, test.labels), verbose=verbosity())
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _usual_mistake(comparison: Comparison) -> str:
-    """What the best model confuses most often."""
+    """The most frequent confusion of the best model."""
     from collections import Counter
 
     best = comparison.results[0]

@@ -1,4 +1,4 @@
-"""Look at the installation and say how to mend it."""
+"""Check the installation and suggest repairs."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """This command has none."""
+    """This command has no arguments."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print all findings; 1 where something needs mending."""
+    """Print all findings. Returns 1 if something needs repair."""
     from featrec.cli._examinations import EXAMINATIONS
 
     problems = 0
@@ -24,5 +24,5 @@ def run(arguments: argparse.Namespace) -> int:
             if finding.mend is not None:
                 problems += 1
                 print(textwrap.indent(f"mend: {finding.mend}", " " * 6))
-    print("healthy" if not problems else f"{problems} to mend; the lines after 'mend:' say how")
+    print("healthy" if not problems else f"{problems} problems; see the lines after 'mend:'")
     return 1 if problems else 0

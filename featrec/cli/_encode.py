@@ -1,4 +1,4 @@
-"""Write the codes of any number of images into one file; begun again after a kill, it goes on."""
+"""Write the codes of any number of images to one file; resumes after a kill."""
 
 from __future__ import annotations
 
@@ -28,39 +28,45 @@ if TYPE_CHECKING:
 
 __all__ = ["add_arguments", "run"]
 
-# Batches are the same ones wherever a run was killed and whatever the number of threads, and so are the codes, to the bit.
+# Batches do not depend on interruptions or threads, so the codes are identical to the bit.
 BATCH = 16
 LARGEST_BLOCK = 1024
 BLOCK_BYTES = 2**25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The model, the images and where the codes go."""
-    parser.add_argument("model", metavar="MODEL", help="a file that 'featrec train' or featrec.persistence.save has written")
+    """Add the arguments: the model, the images and the output file."""
+    parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train' or featrec.persistence.save")
     parser.add_argument(
         "files",
         metavar="FILE",
         nargs="+",
         help="images, folders of them at any depth, archives (.zip, .tar, .tar.gz) or manifests (.csv); "
-        "- reads paths from the standard input",
+        "- reads paths from standard input",
     )
     parser.add_argument(
-        "--out", metavar="FILE.npy", type=Path, required=True, help="float32, a row for each image; numpy.load opens it"
+        "--out",
+        metavar="FILE.npy",
+        type=Path,
+        required=True,
+        help="output file: float32, one row per image; open it with numpy.load",
     )
-    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
+    parser.add_argument(
+        "--n-jobs", metavar="N", type=threads, default=-1, help="number of threads (default: -1, all processors)"
+    )
     parser.add_argument(
         "--save-every",
         metavar="N",
         type=count,
         default=LARGEST_BLOCK,
-        help=f"a kill loses so many images at most ({LARGEST_BLOCK}, fewer where their codes are long)",
+        help=f"at most this many images are lost if the process is killed (default: {LARGEST_BLOCK}, fewer for long codes)",
     )
-    parser.add_argument("--restart", action="store_true", help="throw away what an earlier run has begun")
-    parser.add_argument("--force", action="store_true", help="replace a file of codes that is there")
+    parser.add_argument("--restart", action="store_true", help="discard the work of an earlier run")
+    parser.add_argument("--force", action="store_true", help="replace an existing output file")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Encode, block by block; 1 where images could not be used, after all others have been encoded."""
+    """Encode block by block. Returns 1 if images could not be used, after encoding all others."""
     from featrec.cli._codes_file import CodesFile
     from featrec.cli._pictures import gather
 
@@ -77,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _task(model: str, images: ImageFiles) -> dict[str, Any]:
-    """What must not change between a run that was killed and the one that goes on."""
+    """Everything that must not change between a killed run and the run that resumes it."""
     import cv2
     import numpy
     import sklearn
@@ -95,11 +101,12 @@ def _task(model: str, images: ImageFiles) -> dict[str, Any]:
 
 def _encode(encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyBagWarning)  # once for each batch; they are counted instead
+        # these warnings are shown once per batch; failures are counted instead
+        warnings.simplefilter("ignore", EmptyBagWarning)
         if file.width is None:
             file.begin(encoding.first_width(images))
         elif file.n_done:
-            print(f"going on after {file.n_done:,} of {len(images):,} images")
+            print(f"resuming after {file.n_done:,} of {len(images):,} images")
         for rows, failures in _blocks(encoding, images, file, arguments):
             report(ImageError(reason, item=images.name(row)) for row, reason in failures)
             file.append(rows, {"failures": failures, "zeros": int((~rows.any(axis=1)).sum())})
@@ -110,7 +117,7 @@ def _encode(encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments:
 def _blocks(
     encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, str]]]]:
-    """The codes of what is not done yet, and the reasons for those that failed."""
+    """Write the remaining codes, and return the reasons of failures."""
     import numpy as np
 
     from featrec.parallel import map_batches
@@ -129,13 +136,13 @@ def _blocks(
 
 
 def _block_size(most: int, width: int) -> int:
-    """Whole batches, so that batches begin at the same images in every run."""
+    """Whole batches, so that batches start at the same images in every run."""
     size = min(most, max(1, BLOCK_BYTES // (4 * max(1, width))))
     return BATCH * max(1, size // BATCH)
 
 
 class _Encoding:
-    """What makes codes of images; one that cannot be used gives a row of zeros and its reason."""
+    """Computes codes of images; an unusable image gives a row of zeros and a reason."""
 
     width: int
 
@@ -146,7 +153,7 @@ class _Encoding:
         self.steps.set_params(**dict.fromkeys(policies, "raise"))
 
     def __call__(self, images: ImageFiles) -> tuple[np.ndarray, list[tuple[int, str]]]:
-        """The codes of a batch, and which of its images failed."""
+        """The codes of a batch, and the images that failed."""
         import numpy as np
 
         from featrec.parallel import alone
@@ -164,14 +171,14 @@ class _Encoding:
         return codes, failures
 
     def first_width(self, images: ImageFiles) -> int:
-        """The length of a code, which the first image tells that can be used."""
+        """Length of a code, from the first usable image."""
         first: ImageError | None = None
         for row in range(len(images)):
             try:
                 return self._codes(images[row : row + 1]).shape[1]
             except ImageError as error:
                 first = first or error
-        raise InputError(f"none of the {len(images):,} images can be used; the first: {first and first.brief()}")
+        raise InputError(f"none of the {len(images):,} images can be used; the first error: {first and first.brief()}")
 
     def _codes(self, images: ImageFiles) -> np.ndarray:
         import numpy as np
@@ -179,14 +186,14 @@ class _Encoding:
         codes = self.steps.transform(images)
         if not isinstance(codes, np.ndarray) or codes.ndim != 2:
             raise InputError(
-                f"{self.name}: what comes before the classifier gives {type(codes).__name__}, no codes; "
-                "the model needs an extractor that gives one row for each image, or an encoder"
+                f"{self.name}: the steps before the classifier return {type(codes).__name__} instead of codes; "
+                "the model needs an extractor that returns one row per image, or an encoder"
             )
         return codes.astype(np.float32, copy=False)
 
 
 def _steps_to_codes(model: Any, name: str) -> Any:
-    """A pipeline without what predicts at its end."""
+    """A pipeline without its final predictor."""
     from sklearn.pipeline import Pipeline
 
     model = _inside(model)
@@ -194,14 +201,15 @@ def _steps_to_codes(model: Any, name: str) -> Any:
         return model[:-1]
     if not hasattr(model, "transform"):
         raise InputError(
-            f"{name} holds a {type(model).__name__}, which makes no codes; a pipeline is expected, of steps that make codes "
-            "with or without a classifier behind them"
+            f"{name} contains a {type(model).__name__}, which computes no codes; expected a pipeline of steps that "
+            f"compute codes, "
+            "with or without a final classifier"
         )
     return model
 
 
 def _inside(model: Any) -> Any:
-    """The fitted pipeline in what learned from copies, or from folds for its probabilities."""
+    """The fitted pipeline inside an augmented or calibrated model."""
     from sklearn.calibration import CalibratedClassifierCV
 
     from featrec.classifiers import Calibrated
@@ -218,7 +226,7 @@ def _inside(model: Any) -> Any:
 
 def _check_out(out: Path) -> None:
     if out.suffix != ".npy":
-        raise InputError(f"--out names a file of numpy's, which ends in .npy; got {str(out)!r}")
+        raise InputError(f"--out must be a file name that ends in .npy; got {str(out)!r}")
     check_outputs(out, example="codes.npy")
 
 
@@ -227,14 +235,14 @@ def _names_file(out: Path) -> Path:
 
 
 def _refuse_existing(file: CodesFile, force: bool) -> None:
-    """Asked once the file is locked, and of a run that a kill has left half done only if its outcome is not there."""
+    """Refuse to overwrite an existing file. Called when the file is locked; a resumed run may already have its own file."""
     for path in (file.out, _names_file(file.out)):
         if path.exists() and not force and file.width is None:
-            raise InputError(f"{path} exists; --force replaces it")
+            raise InputError(f"{path} exists; use --force to replace it")
 
 
 def _write_names(images: ImageFiles, file: CodesFile) -> None:
-    """Which image each row is, and the reason where it is zeros because its image could not be used."""
+    """Write the image of each row, with the reason for a row of zeros."""
     reasons = {row: reason for block in file.blocks for row, reason in block["failures"]}
     target = _names_file(file.out)
     growing = target.with_name(target.name + ".part")
@@ -248,13 +256,13 @@ def _write_names(images: ImageFiles, file: CodesFile) -> None:
 
 
 def _told(file: CodesFile) -> int:
-    """The last lines, and the exit code, which says whether images were left out."""
+    """Print the summary, and return 1 if images were left out."""
     failed = sum(len(block["failures"]) for block in file.blocks)
     empty = sum(block["zeros"] for block in file.blocks) - failed
     size = file.out.stat().st_size / 1e6
     print(f"wrote {file.out} ({file.n_rows:,} codes of {file.width:,} numbers, {size:.1f} MB) and {_names_file(file.out)}")
     if empty:
-        print(f"{empty:,} codes are zero, since nothing was found on their images")
+        print(f"{empty:,} codes are zero, because no features were found in these images")
     if failed:
         sys.stderr.write(f"featrec: {failed:,} of {file.n_rows:,} images could not be used; their codes are zero\n")
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""What the doctor looks at. Nothing here needs an OpenCV, or anything else, that can be imported."""
+"""The checks of `featrec doctor`. They work even if OpenCV or other packages cannot be imported."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DISTRIBUTIONS = (
     "threadpoolctl",
 )
 DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
-# A file or folder of each set that is there when the set is whole; an interrupted download leaves others.
+# A file or folder that is present only if a dataset is complete; interrupted downloads leave other files.
 DATA_SIGNS = {
     "mnist": "mnist/t10k-labels-idx1-ubyte.gz",
     "fashion-mnist": "fashion-mnist/t10k-labels-idx1-ubyte.gz",
@@ -41,14 +41,14 @@ PIP = f"{shlex.quote(sys.executable)} -m pip"
 
 
 class Finding(NamedTuple):
-    """One line of the doctor's; with a mend where something is wrong."""
+    """One line of output, with a repair command if something is wrong."""
 
     text: str
     mend: str | None = None
 
 
 def versions() -> Iterator[Finding]:
-    """Python, featrec and what it stands on."""
+    """Check Python, featrec and its dependencies."""
     import featrec
 
     system = f"{platform.system()} {platform.machine()}"
@@ -66,7 +66,7 @@ def versions() -> Iterator[Finding]:
 
 
 def opencv() -> Iterator[Finding]:
-    """Which wheels brought cv2, whether it loads, and which detectors are in it."""
+    """Check which wheels provide cv2, whether it loads, and which detectors it has."""
     wheels = sorted(set(metadata.packages_distributions().get("cv2", [])))
     yield _wheels(wheels)
     try:
@@ -82,11 +82,11 @@ def opencv() -> Iterator[Finding]:
 
 
 def threads() -> Iterator[Finding]:
-    """How many processors there are and how many threads each library would start."""
+    """The number of processors, and the default number of threads of each library."""
     yield Finding(
         f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
     )
-    if "cv2" in sys.modules:  # where it cannot be imported, that has been said already
+    if "cv2" in sys.modules:  # if the import fails, this was already reported
         yield from _ask("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
     yield from _ask("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
     yield from _ask("threadpoolctl", _blas)
@@ -96,19 +96,19 @@ def threads() -> Iterator[Finding]:
 
 
 def caches() -> Iterator[Finding]:
-    """Where the compiled loops are kept between runs, whether they can be, and how many are there for this processor."""
+    """Where compiled loops are stored, whether the folder is writable, and how many are stored for this processor."""
     import featrec
 
     named = os.environ.get("NUMBA_CACHE_DIR")
     folder = Path(named) if named else Path(featrec.__file__).parent / "compiled"
-    place = "NUMBA_CACHE_DIR" if named else "beside the package"
+    place = "NUMBA_CACHE_DIR" if named else "next to the package"
     if _is_writable(folder):
-        yield Finding(f"compiled loops are kept in {folder} ({place}), which can be written")
+        yield Finding(f"compiled loops are stored in {folder} ({place}), which is writable")
     elif not named and _is_writable(Path.home()):
-        yield Finding(f"{folder} is read-only; compiled loops are kept in the home folder")
+        yield Finding(f"{folder} is read-only; compiled loops are stored in the home folder")
     else:
         mend = "export NUMBA_CACHE_DIR=/a/folder/that/can/be/written"
-        yield Finding(f"{folder} ({place}) is read-only, so compiled loops cannot be kept", mend)
+        yield Finding(f"{folder} ({place}) is read-only, so compiled loops cannot be stored", mend)
         return
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         yield Finding("NUMBA_DISABLE_JIT is set, so the loops are not compiled", "unset NUMBA_DISABLE_JIT")
@@ -117,23 +117,23 @@ def caches() -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
-    """Which of the published datasets are at hand."""
+    """Which of the published datasets are available."""
     named = os.environ.get("FEATREC_DATA")
     if not named:
-        yield Finding("FEATREC_DATA is not set; digits, faces, shapes and textures need no files")
+        yield Finding("FEATREC_DATA is not set; digits, faces, shapes and textures need no download")
     elif not Path(named).is_dir():
         yield Finding(
-            f"FEATREC_DATA={named} is no folder", "export FEATREC_DATA=/the/folder/with/the/sets, or unset FEATREC_DATA"
+            f"FEATREC_DATA={named} is not a folder", "export FEATREC_DATA=/the/folder/with/the/sets, or unset FEATREC_DATA"
         )
     else:
         there = [name for name, sign in DATA_SIGNS.items() if (Path(named) / sign).exists()]
         missing = [f"{name} ({sign})" for name, sign in DATA_SIGNS.items() if name not in there]
-        beside = f"; not there: {', '.join(missing)}" if missing else ""
-        yield Finding(f"FEATREC_DATA={named} holds {', '.join(there) or 'none of the sets'}{beside}")
+        beside = f"; missing: {', '.join(missing)}" if missing else ""
+        yield Finding(f"FEATREC_DATA={named} contains {', '.join(there) or 'no datasets'}{beside}")
 
 
 def extras() -> Iterator[Finding]:
-    """Which optional parts are installed; a missing one is no fault."""
+    """Which optional packages are installed; missing ones are no problem."""
     for extra, needed in _extras().items():
         missing = [name for name in needed if _version(name) is None]
         state = f"not installed ({', '.join(missing)}): {PIP} install 'featrec[{extra}]'" if missing else "installed"
@@ -158,7 +158,7 @@ def _version(name: str) -> str | None:
 
 
 def _numbers(version: str) -> list[int]:
-    """The leading numbers of a version, which is all that a lower bound needs."""
+    """The leading numbers of a version, which are enough for a lower bound."""
     return [int(part) for part in re.findall(r"\d+", version.partition("rc")[0])]
 
 
@@ -175,7 +175,7 @@ def _least_versions() -> dict[str, str]:
 
 
 def _extras() -> dict[str, list[str]]:
-    """For each extra the packages that it brings; featrec's own, in 'all' and 'test', are left out."""
+    """The packages of each extra, except featrec itself in 'all' and 'test'."""
     brought: dict[str, list[str]] = {}
     for line in _requirements():
         match = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", line)
@@ -186,23 +186,23 @@ def _extras() -> dict[str, list[str]]:
 
 def _wheels(wheels: list[str]) -> Finding:
     if not wheels:
-        return Finding("no wheel brings cv2", f"{PIP} install {CONTRIB}")
+        return Finding("no wheel provides cv2", f"{PIP} install {CONTRIB}")
     brought = ", ".join(f"{wheel} {_version(wheel)}" for wheel in wheels)
     if len(wheels) == 1:
         return Finding(f"cv2 comes from {brought}")
     kept = HEADLESS if all("headless" in wheel for wheel in wheels) else CONTRIB
-    return Finding(f"wheels lie over each other: {brought}", _replace(wheels, kept, None))
+    return Finding(f"several wheels overwrite each other: {brought}", _replace(wheels, kept, None))
 
 
 def _mend_import(reason: str, wheels: list[str]) -> str:
-    """Where a library of the desktop is missing, the headless wheel of the same version does without."""
+    """If a desktop library is missing, the headless wheel of the same version works without it."""
     if re.search(r"lib\S+\.so", reason) and wheels:
         return _replace(wheels, HEADLESS, _version(wheels[0])) + "\nor:   apt install libgl1 libglib2.0-0"
     return _replace(wheels, CONTRIB, None)
 
 
 def _replace(wheels: list[str], wheel: str, version: str | None) -> str:
-    """The command that puts one wheel in the place of all that are there."""
+    """The command that replaces all wheels by one."""
     remove = f"{PIP} uninstall -y {' '.join(wheels)} && " if wheels else ""
     return f"{remove}{PIP} install --no-deps --force-reinstall {wheel}{f'=={version}' if version else ''}"
 
@@ -213,18 +213,16 @@ def _has_detector(cv2: Any, place: str, name: str) -> bool:
 
 
 def _warmth(compilation: Any) -> str:
-    """A cold cache is no fault: the first fit fills it."""
+    """A cold cache is no problem: the first fit fills it."""
     cache = compilation.look_at_cache()
     if not cache.n_cached:
-        return (
-            f"it is cold: no loop is compiled for this processor ({cache.processor}) yet; 'featrec warm' does that beforehand"
-        )
+        return f"no loop is compiled for this processor ({cache.processor}) yet; run 'featrec warm' to compile them now"
     what = f"{cache.n_cached} of {cache.n_loops} loops are compiled for this processor ({cache.processor})"
-    return f"{what}, {cache.n_bytes / 1e6:.1f} MB; 'featrec warm' adds what recipes still need"
+    return f"{what}, {cache.n_bytes / 1e6:.1f} MB; run 'featrec warm' to compile the rest"
 
 
 def _ask(module: str, question: Callable[[Any], str]) -> Iterator[Finding]:
-    """An answer of a library; importing it is the test of its installation."""
+    """Query a library; importing it tests its installation."""
     try:
         yield Finding(question(importlib.import_module(module)))
     except Exception as error:
@@ -237,7 +235,7 @@ def _blas(threadpoolctl: Any) -> str:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether a file can be made there, now or once the folder has been made."""
+    """Whether a file can be created there, possibly after creating the folder."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK)

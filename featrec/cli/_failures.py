@@ -1,4 +1,4 @@
-"""Images that cannot be read: they are named, and the work goes on without them."""
+"""Reports unreadable images; commands continue without them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["readable", "report", "told"]
 
 
 def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
-    """What ``ImageFolder`` or ``ImageFolder.split`` reads, without its damaged files, each of which is named."""
+    """Read a folder with ``ImageFolder`` or ``ImageFolder.split``, without damaged files, each of which is reported."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DroppedImageWarning)  # each has a line of its own
+        warnings.simplefilter("ignore", DroppedImageWarning)  # each file gets its own line
         found = read(place, on_error="drop", n_jobs=n_jobs, verbose=verbosity())
     for folder in found if isinstance(found, tuple) else (found,):
         report(ImageError(failure.reason, item=failure.item) for failure in folder.dropped)
@@ -27,16 +27,16 @@ def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
 
 
 def report(failures: Iterable[ImageError]) -> None:
-    """A line for each on the standard error."""
+    """Print one line per failure to standard error."""
     sys.stdout.flush()
     for failure in failures:
         sys.stderr.write(f"featrec: error: {failure}\n")
 
 
 def told(*folders: ImageFolder | None) -> int:
-    """The last line where images were left out, and the exit code, which says so too."""
+    """Print a last line if images were left out, and return the exit code."""
     there = [folder for folder in folders if folder is not None]
-    lists = {id(folder.dropped): folder.dropped for folder in there}  # halves of one folder share theirs
+    lists = {id(folder.dropped): folder.dropped for folder in there}  # both parts of one folder share these
     failed = sum(map(len, lists.values()))
     if failed:
         total = failed + sum(len(folder) for folder in there)

@@ -1,4 +1,4 @@
-"""A journal that survives a kill at any moment, of which one process at a time can be the author."""
+"""A journal that survives a kill at any time and is written by one process at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Journal", "to_disk"]
 
 
 class Journal:
-    """Lines of JSON with a checksum each; the first that is not whole ends it."""
+    """Lines of JSON with checksums; the first incomplete line ends it."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -30,11 +30,11 @@ class Journal:
             self.ends.append(self.ends[-1] + len(line))
 
     def keep(self, count: int) -> None:
-        """Forget all lines but the first ones."""
+        """Drop all lines except the first ones."""
         del self.records[count:], self.ends[count + 1 :]
 
     def add(self, record: dict[str, Any]) -> None:
-        """Write one more line; it is on the disk when this returns."""
+        """Append a line, and return when it is on disk."""
         text = json.dumps(record, separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(text), text)
         self.file.truncate(self.ends[-1])
@@ -45,18 +45,18 @@ class Journal:
         self.ends.append(self.ends[-1] + len(line))
 
     def remove(self) -> None:
-        """Delete the file, while it is locked where the system allows that."""
+        """Delete the file, while it is locked if the system allows it."""
         if sys.platform == "win32":
             self.close()
         self.path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
-        """Let the lock go."""
+        """Release the lock."""
         self.file.close()
 
     def _locked(self) -> BinaryIO:
-        """The file, opened by nobody else; not one that another process has just deleted."""
+        """Open the file exclusively; not a file that another process has just deleted."""
         while True:
             file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
             try:
@@ -64,7 +64,7 @@ class Journal:
             except (BlockingIOError, PermissionError):
                 file.close()
                 raise InputError(
-                    f"another process is writing {self.path.with_suffix('')}; wait until it has ended, or name another --out"
+                    f"another process is writing {self.path.with_suffix('')}; wait until it ends, or set another --out"
                 ) from None
             if _is_named(file, self.path):
                 return file
@@ -72,7 +72,7 @@ class Journal:
 
 
 def _is_named(file: BinaryIO, path: Path) -> bool:
-    """Whether the path still leads to the open file."""
+    """Whether the path still refers to the open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
@@ -88,17 +88,17 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def to_disk(file: BinaryIO) -> None:
-    """Wait until what was written has reached the disk."""
+    """Wait until written data are on disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def _lock(file: BinaryIO) -> None:
-    """Take it for this process alone, or raise OSError at once."""
+    """Lock the file for this process, or raise OSError immediately."""
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # a lock keeps others from reading there, too
+        file.seek(2**30)  # such a lock prevents others from reading there, too
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:

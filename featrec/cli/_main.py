@@ -1,4 +1,4 @@
-"""From the words on the command line to a subcommand, and from an error to one line."""
+"""The command line: selects a subcommand, and shows errors in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
 
-# Each is a module of this package; one that is named is loaded alone.
+# Each is a module of this package; only the selected one is loaded.
 COMMANDS = ("demo", "recipes", "check", "suggest", "train", "predict", "encode", "compare", "bench", "warm", "doctor")
 FAILED = 2
 
@@ -26,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The words after ``featrec``; those of this process where none are given.
+        The arguments after ``featrec``. Default: those of this process.
 
     Returns
     -------
     int
-        The exit code: 0, 1 where a part failed, 2 where all did.
+        The exit code: 0 for success, 1 if a part failed, 2 if everything failed.
     """
     words = sys.argv[1:] if argv is None else argv
     command = next((word for word in words if not word.startswith("-")), None)
@@ -51,20 +51,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except BrokenPipeError:
-        # The reader (head, less) has gone; without this Python complains once more when it closes the stream.
+        # The reader (head, less) has closed the pipe; otherwise Python would complain again when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
-        return _fail("interrupted; what was announced as saved is there")
+        return _fail("interrupted; files reported as saved are complete")
     except Exception as error:
         return _fail(_one_line(error))
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, too."""
+    """An argument parser whose errors take one line."""
 
     def error(self, message: str) -> NoReturn:
-        raise SystemExit(_fail(f"{message} ({self.prog} --help says more)"))
+        raise SystemExit(_fail(f"{message} (see {self.prog} --help)"))
 
 
 def _parser(commands: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
@@ -88,7 +88,7 @@ def _parser(commands: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
 
 
 def _add_debug(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show where an error comes from")
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="show the traceback of an error")
 
 
 def _fail(message: str) -> int:
@@ -97,18 +97,18 @@ def _fail(message: str) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """What is said about an error; one that featrec does not raise on purpose is named and can be looked into."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # which of several models, at which image
+    """The message of an error; unexpected errors are named, so that they can be looked up."""
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # the model and the image
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError):
         return message
-    if message.startswith("cannot cache function"):  # numba, of a folder that cannot be written
-        return f"{message}; name a folder that can be written: export NUMBA_CACHE_DIR=FOLDER ('featrec doctor' says more)"
+    if message.startswith("cannot cache function"):  # from numba, if a folder is read-only
+        return f"{message}; set a writable folder: export NUMBA_CACHE_DIR=FOLDER (see 'featrec doctor')"
     if isinstance(error, ImportError):
-        return f"{message}; 'featrec doctor' says how to mend it"
+        return f"{message}; run 'featrec doctor' to see how to repair it"
     if isinstance(error, OSError):
         return message.partition("] ")[2] or message
-    return f"{type(error).__name__}: {message} (--debug shows where)"
+    return f"{type(error).__name__}: {message} (use --debug to see where)"
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *rest: Any) -> None:

@@ -1,4 +1,4 @@
-"""Models from what the command line says: a recipe's name, or the file of a network."""
+"""Creates models from command-line arguments: a recipe's name, or a network's file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ NETWORK_OPTIONS = ("layer", "preprocessing", "size")
 
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
-    """What decides how long it takes, and what is drawn."""
-    parser.add_argument("--n-jobs", metavar="N", type=threads, default=-1, help="threads; -1, the default, uses all processors")
-    parser.add_argument("--seed", metavar="N", type=number_of_seed, default=0, help="of everything that is drawn (0)")
+    """Add the number of threads and the seed."""
+    parser.add_argument(
+        "--n-jobs", metavar="N", type=threads, default=-1, help="number of threads (default: -1, all processors)"
+    )
+    parser.add_argument("--seed", metavar="N", type=number_of_seed, default=0, help="seed of all random choices (default: 0)")
 
 
 def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
-    """The recipe with that name; drawn from `seed`, telling its progress on a terminal."""
+    """Create a recipe by name with `seed`; it shows its progress on a terminal."""
     if name.partition(":")[0] == "cnn_svm":
         raise InputError(f"cnn_svm needs the file of a network: --cnn {NETWORK_FORM}")
     from featrec import recipes
@@ -36,17 +38,17 @@ def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: 
 
 
 def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:
-    """The recipe cnn_svm for ``FILE[,option=value]...``; a file that is not there is found out before any training."""
+    """The recipe cnn_svm for ``FILE[,option=value]...``; a missing file is reported before any training."""
     file, declared = parse_network(text)
     if not Path(file).is_file():
-        raise InputError(f"there is no file {file!r}; check the path, or write --cnn {NETWORK_FORM}")
+        raise InputError(f"there is no file {file!r}; check the path, or use --cnn {NETWORK_FORM}")
     from featrec import recipes
 
     return _seeded(recipes.cnn_svm(file, **declared, **options, verbose=verbosity()), seed)
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:
-    """The file and the options; a comma in the file's own name does no harm."""
+    """Split the argument into file and options; the file name may contain commas."""
     file, options = text, {}
     while "," in file:
         rest, _, last = file.rpartition(",")
@@ -54,24 +56,24 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
         if not equals:
             break
         if key not in NETWORK_OPTIONS:
-            raise InputError(f"--cnn has no option {key!r}; write {NETWORK_FORM}")
+            raise InputError(f"--cnn has no option {key!r}; use {NETWORK_FORM}")
         options[key] = _size(value) if key == "size" else value
         file = rest
     return file, options
 
 
 def read_model(path: str) -> Any:
-    """The model in a file that a command is given."""
+    """Load the model from the file given to a command."""
     from featrec.persistence import load
 
     if not Path(path).exists():
-        raise InputError(f"there is no file {path!r}; a model is a file that 'featrec train' has written")
+        raise InputError(f"there is no file {path!r}; a model file is created by 'featrec train'")
     return load(path)
 
 
 def _size(value: str) -> tuple[int, int]:
     if not value.isdecimal():
-        raise InputError(f"the size of a network's input is a number of pixels, such as size=224; got {value!r}")
+        raise InputError(f"the input size of a network must be a number of pixels, such as size=224; got {value!r}")
     return int(value), int(value)
 
 

@@ -1,4 +1,4 @@
-"""Options of a recipe as a shell gives them: ``NAME=VALUE``, checked one by one before any work."""
+"""Recipe options on the command line: ``NAME=VALUE``, checked one by one before any work."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from featrec.exceptions import InputError
 __all__ = ["OPTION_HELP", "parse_options"]
 
 OPTION_HELP = (
-    "an option of the recipe: a number (n_words=400), true or false (mirror=true), several numbers (size=32,32), none, or a "
-    "word; again for another"
+    "option of the recipe (may be repeated): a number (n_words=400), true or false (mirror=true), several numbers "
+    "(size=32,32), none, or a word"
 )
 WORDS = {"none": None, "true": True, "false": False}
 
 
 def parse_options(name: str, texts: Sequence[str]) -> dict[str, Any]:
-    """A recipe's options from ``NAME=VALUE``; refused by the option's name where the recipe cannot use the value."""
+    """Parse options from ``NAME=VALUE``; errors name the option whose value is invalid."""
     from featrec.cli._bench_config import check_recipe
 
     options = {}
     for text in texts:
         option, equals, value = text.partition("=")
         if not equals:
-            raise InputError(f"--set takes NAME=VALUE, such as n_words=400 or mirror=true; got {text!r}")
+            raise InputError(f"--set expects NAME=VALUE, such as n_words=400 or mirror=true; got {text!r}")
         options[option.strip()] = _value(value.strip())
     check_recipe(name, options)
     for option, value in options.items():
@@ -36,7 +36,7 @@ def parse_options(name: str, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """The value as TOML writes it, or Python, or a shell's user: ``32,32``, ``(32, 32)`` and ``[32, 32]`` are one."""
+    """Parse a value in the syntax of TOML, Python or a shell: ``32,32``, ``(32, 32)`` and ``[32, 32]`` are equal."""
     if text.lower() in WORDS:
         return WORDS[text.lower()]
     brackets = text.replace("(", "[").replace(")", "]")
@@ -50,13 +50,13 @@ def _value(text: str) -> Any:
 
 
 def _check_value(name: str, option: str, value: Any) -> None:
-    """Make the recipe with this option alone: whatever is refused then is refused because of it."""
+    """Create the recipe with only this option, so that an error must be caused by it."""
     from featrec import recipes
     from featrec.base import check_all_parameters
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an old name is warned of when the model is made
+            warnings.simplefilter("ignore")  # old names cause a warning when the model is created
             check_all_parameters(recipes.make(name, **{option: value}))
     except ImportError:
         raise
@@ -66,20 +66,20 @@ def _check_value(name: str, option: str, value: Any) -> None:
 
 
 def _accepted(name: str, option: str) -> str:
-    """What the recipe's docstring says of an option: ``n_words of bovw_svm is int, default=200``."""
+    """Describe an option by the recipe's docstring: ``n_words of bovw_svm is int, default=200``."""
     from featrec import recipes
 
     recipe = name.partition(":")[0]
     found = re.search(rf"^ +(?:\w+, )*{option}(?:, \w+)* : (.+)$", getattr(recipes, recipe).__doc__ or "", flags=re.M)
-    return f"{option} of {recipe} is {found[1]}" if found else f"{option} is no value that {recipe} can use"
+    return f"{option} of {recipe} is {found[1]}" if found else f"{option} is not a value that {recipe} accepts"
 
 
 def _rule(told: str) -> str:
-    """The range in an error of scikit-learn's, without the kinds of objects that only Python can give."""
+    """The range in an error message of scikit-learn, without types that only exist in Python."""
     found = re.search(r"in the range [\[(][^\])]+[\])]", told)
     return f", {found[0]}" if found else ""
 
 
 def _shown(value: Any) -> str:
-    """The value as it would be given."""
+    """Format a value as on the command line."""
     return str(value).lower() if isinstance(value, bool) or value is None else str(value).replace(" ", "")

@@ -1,4 +1,4 @@
-"""The images that a command is given, in any number: files, folders, archives and lists."""
+"""The image arguments of a command: files, folders, archives and lists."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["ImageFiles", "gather", "image_of", "labels_of", "name_of", "named"]
 
 
 class ImageFiles:
-    """Images in files and in archives, in order, each decoded when it is asked for.
+    """Images in files and archives, in order, each decoded when it is accessed.
 
     Parameters
     ----------
     items : list
-        The path of a file, or an image in an archive, which has a ``path`` and can be read.
+        Paths of files, or images in archives, which have a ``path`` and can be read.
     skipped : list of str, optional
-        Paths of what was not taken in folders and archives.
+        Paths of skipped files in folders and archives.
     labels : list of str, optional
-        Of each, empty where it is not known.
+        The label of each image; empty if unknown.
     """
 
     holds_images = True
@@ -42,16 +42,16 @@ class ImageFiles:
         return image_of(self.items[key])
 
     def take(self, rows: Iterable[int]) -> ImageFiles:
-        """Some of them."""
+        """A subset."""
         rows = list(rows)
         return ImageFiles([self.items[row] for row in rows], labels=[self.labels[row] for row in rows])
 
     def name(self, position: int) -> str:
-        """The path; in an archive the archive's goes before."""
+        """The path; in an archive it starts with the path of the archive."""
         return name_of(self.items[position])
 
     def fingerprint(self) -> str:
-        """The same for the same files in the same order, where neither they nor archives have been written since.
+        """A digest that is the same for the same unchanged files in the same order.
 
         A relative path names another file in another working directory, and many folders hold a 0001.jpg.
         """
@@ -63,7 +63,7 @@ class ImageFiles:
 
 
 def _stamp(path: str) -> Any:
-    """What changes when a file is written; None for one that is not there, which fails when its turn comes."""
+    """A value that changes when a file is rewritten; None if the file is missing, which is an error when it is read."""
     from featrec.datasets._file import Stamp
 
     try:
@@ -73,33 +73,33 @@ def _stamp(path: str) -> Any:
 
 
 def gather(files: Iterable[str]) -> ImageFiles:
-    """What the words of a command line name, in their order; no image is opened."""
+    """The images named on a command line, in order; no image is opened."""
     images = ImageFiles([])
     for file in files:
         items, labels = list(named(file, images.skipped)), labels_of(file)
         images.items += items
         images.labels += [labels.get(name_of(item), "") for item in items]
     if not len(images):
-        raise InputError("no image was named; give files, folders, archives or manifests, or their paths on the standard input")
+        raise InputError("no images given; name files, folders, archives or manifests, or pass their paths on standard input")
     return images
 
 
 def image_of(item: Any) -> Any:
-    """The image in a file or in an archive, decoded."""
+    """Decode the image in a file or an archive."""
     from featrec.images import read_image
 
     return read_image(item) if isinstance(item, str) else item.read()
 
 
 def name_of(item: Any) -> str:
-    """The path of a file, or of an image in an archive, with the archive's before."""
+    """The path of a file, or of an image in an archive, which starts with the path of the archive."""
     return item if isinstance(item, str) else item.path
 
 
 def named(file: str, skipped: list[str] | None = None) -> Iterator[Any]:
-    """What one word of a command line names: an image, those of a folder, an archive or a list; - is a list that comes in.
+    """The images of one argument: an image, a folder, an archive or a list; - reads a list from standard input.
 
-    What is not taken in a folder or an archive is added to `skipped`.
+    Skipped files in folders and archives are added to `skipped`.
     """
     from featrec.datasets._manifest import is_manifest
     from featrec.datasets._place import is_archive
@@ -117,7 +117,7 @@ def named(file: str, skipped: list[str] | None = None) -> Iterator[Any]:
 
 
 def labels_of(file: str) -> dict[str, str]:
-    """The label of each image by its path, where a word names a manifest or class folders; nothing is known otherwise."""
+    """The label of each image by path, for manifests and class folders; other labels are unknown."""
     import warnings
 
     from featrec.datasets import ImageFolder
@@ -127,7 +127,7 @@ def labels_of(file: str) -> dict[str, str]:
         return {}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what was skipped is told once, by those who list the images
+            warnings.simplefilter("ignore")  # skipped files are reported once, by the code that lists the images
             halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
     except DatasetError:  # a file, or a folder without class folders
         return {}
@@ -135,12 +135,12 @@ def labels_of(file: str) -> dict[str, str]:
 
 
 def _inside(place: str, skipped: list[str]) -> list[Any]:
-    """All images in a folder or an archive, at any depth, sorted by the parts of their names."""
+    """All images in a folder or archive at any depth, sorted by path."""
     from featrec.datasets._place import tree_of
 
     tree = tree_of(place)
     if not tree.images:
-        raise InputError(f"there is no image in {place!r}")
+        raise InputError(f"no images in {place!r}")
     tree.warn_of_skipped()
     skipped += sorted(tree.skipped)
     found = [tree.images[parts] for parts in sorted(tree.images)]

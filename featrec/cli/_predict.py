@@ -1,4 +1,4 @@
-"""Say what is on images, with a saved model."""
+"""Predict the classes of images with a saved model."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ UNSURE = "?"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The model, the images and the form of the answer."""
-    parser.add_argument("model", metavar="MODEL", help="a file that 'featrec train' has written")
+    """Add the arguments: the model, the images and the output format."""
+    parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train'")
     parser.add_argument(
         "files",
         metavar="FILE",
         nargs="+",
-        help="images, folders, archives or manifests; - reads paths from the standard input",
+        help="images, folders, archives or manifests; - reads paths from standard input",
     )
-    parser.add_argument("--json", action="store_true", help=f"JSON lines with path, label and the {TOP} highest scores")
-    parser.add_argument("--top", metavar="K", type=count, help="give the K likeliest labels with their scores")
+    parser.add_argument("--json", action="store_true", help=f"print JSON lines with path, label and the {TOP} highest scores")
+    parser.add_argument("--top", metavar="K", type=count, help="print the K most likely labels with their scores")
     parser.add_argument(
         "--min-confidence",
         metavar="P",
         type=share,
-        help="give no label where the probability is less; needs a model with probabilities",
+        help="print no label if the probability is lower; needs a model with probabilities",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each image; 1 where some could not be used, after the others have been answered, 2 where none could."""
+    """Print a line per image. Returns 1 if some images could not be used, 2 if none could."""
     with uncollected() if arguments.own_process else nullcontext():
         model = read_model(arguments.model)
     _check_confidence(model, arguments)
@@ -59,20 +59,20 @@ def run(arguments: argparse.Namespace) -> int:
                 _doubt(answer, arguments.min_confidence)
                 print(_line(path, answer, arguments))
     if not answered and not failures:
-        raise InputError("no image was named; the standard input holds no path")
+        raise InputError("no images given; standard input contains no path")
     return 0 if not failures else 1 if answered else 2
 
 
 def _check_confidence(model: Any, arguments: argparse.Namespace) -> None:
     if arguments.min_confidence is not None and not hasattr(model, "predict_proba"):
         raise InputError(
-            f"{arguments.model} gives no probabilities, which --min-confidence asks for; train it with "
+            f"{arguments.model} has no probabilities, which --min-confidence needs; train it with "
             "--probability calibrated or --probability temperature"
         )
 
 
 def _doubt(answer: dict[str, Any], least: float | None) -> None:
-    """Take the label back where its probability is too small."""
+    """Remove the label if its probability is too low."""
     if least is not None and max(answer["scores"].values()) < least:
         answer["label"] = None
 
@@ -86,7 +86,7 @@ def _line(path: str, answer: dict[str, Any], arguments: argparse.Namespace) -> s
 
 
 def _answer(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
-    """The answer to each image, in order, with its path; an error where it cannot be used."""
+    """The prediction for each image, in order, with its path; an error if the image cannot be used."""
     answers: dict[int, dict[str, Any] | ImageError] = {}
     images = {}
     for position, item in enumerate(items):
@@ -103,7 +103,7 @@ def _answer(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str,
 
 
 def _predict_one(model: Any, path: str, image: Any, top: int) -> dict[str, Any] | ImageError:
-    """Where one of several images is refused, each is asked about by itself."""
+    """If one of several images fails, predict each separately."""
     try:
         return _predict(model, [image], top)[0]
     except ImageError as error:
@@ -111,7 +111,7 @@ def _predict_one(model: Any, path: str, image: Any, top: int) -> dict[str, Any] 
 
 
 def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
-    """A label for each image, and its scores; the images are described once for both."""
+    """The label of each image, and its scores; images are described once for both."""
     from sklearn.pipeline import Pipeline
 
     if not images:
@@ -126,7 +126,7 @@ def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
 
 
 def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
-    """The highest probabilities or decision values of each image, by class; none where the model has neither."""
+    """The highest probabilities or decision values of each image, by class; empty if the model has neither."""
     import numpy as np
 
     name = next((name for name in ("predict_proba", "decision_function") if hasattr(model, name)), None)
@@ -145,5 +145,5 @@ def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
 
 
 def _plain(label: Any) -> Any:
-    """A label as Python's own type, which JSON can write."""
+    """Convert a label to a Python type that JSON supports."""
     return label.item() if hasattr(label, "item") else label

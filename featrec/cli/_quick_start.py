@@ -1,4 +1,4 @@
-"""The start and the end of a short command, without looking for garbage."""
+"""Runs short commands without garbage collection."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["uncollected"]
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Inside no garbage is collected, and what is there afterwards never is; for a process that is the command's own.
+    """Disable garbage collection inside and freeze all remaining objects; only for a process of its own.
 
-    Imports leave next to no garbage. Looking for it among all that they make was a fifth of the time of a prediction, in part
-    at the very end, when Python looks once more.
+    Imports create almost no garbage. Searching for it took a fifth of the time of a prediction, partly at exit, when Python
+    searches again.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""List the recipes with their presets, and when to use them."""
+"""List the recipes and presets, and when to use them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ FOLDER = Path(featrec.__file__).parent / "recipes"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """This command has none."""
+    """This command has no arguments."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each recipe."""
+    """Print one line per recipe."""
     print_recipes(list(summaries()))
     return 0
 
 
 def print_recipes(names: Sequence[str]) -> None:
-    """A line for each recipe; on a terminal it is broken between words."""
+    """One line per recipe, wrapped to the width of a terminal."""
     import shutil
     import sys
     import textwrap
@@ -39,7 +39,7 @@ def print_recipes(names: Sequence[str]) -> None:
 
 
 def summaries() -> dict[str, str]:
-    """What `recipes.names` and `recipes.describe` tell, read from the source: importing scikit-learn for it takes seconds."""
+    """Read `recipes.names` and `recipes.describe` from the source, because importing scikit-learn takes seconds."""
     found: dict[str, str] = {}
     order: list[str] = []
     for tree in _modules():
@@ -53,7 +53,7 @@ def summaries() -> dict[str, str]:
 
 
 def _presets() -> dict[str, dict[str, str]]:
-    """The line of each preset by recipe and name; their module imports nothing, and is run apart from its package."""
+    """The line of each preset by recipe and name. Their module has no imports and is run separately from its package."""
     path = FOLDER / "_presets.py"
     presets = runpy.run_path(str(path))["PRESETS"] if path.exists() else {}
     return {
@@ -68,7 +68,7 @@ def _modules() -> Iterator[ast.Module]:
 
 
 def _imported(tree: ast.Module) -> set[str]:
-    """The names that a module takes from others of the recipes."""
+    """The names that a module imports from other modules of the recipes."""
     imports = [
         node for node in tree.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith("featrec.recipes.")
     ]

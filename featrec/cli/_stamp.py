@@ -1,4 +1,4 @@
-"""What a figure depends on beside the code that was timed: versions, machine, commit and day."""
+"""Context of benchmark results: versions, machine, commit and date."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ import featrec
 __all__ = ["peak_megabytes", "stamp"]
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# What compiled loops and BLAS choose by, as Linux names it.
+# CPU flags by which compiled loops and BLAS select their code, as named by Linux.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PACKAGE = Path(featrec.__file__).parent
 
 
 def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict[str, Any]:
-    """Versions, of `packages` as well, machine, commit and day.
+    """Versions (also of `packages`), machine, commit and date.
 
     The commit is that of the clone which featrec is imported from, None where it is installed; `dirty` says whether the
     package or one of the `watched` files differs from it.
@@ -36,7 +36,7 @@ def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict
 
 
 def peak_megabytes() -> float:
-    """The most memory this process has had. ru_maxrss would also count what its parent had when it was started."""
+    """Peak memory of this process. ru_maxrss would also include the parent's memory at the start."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
@@ -81,7 +81,7 @@ def _processor() -> str:
 
 
 def _instructions() -> list[str]:
-    """Those of INSTRUCTIONS that the processor has; nothing where the system does not tell."""
+    """The INSTRUCTIONS that the processor supports; empty if the system does not report them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -98,7 +98,7 @@ def _memory() -> float | None:
 
 
 def _commit(paths: Iterable[Path]) -> dict[str, Any]:
-    """Nothing is known of a featrec that git does not track, even where it lies inside somebody's repository."""
+    """Return nothing if git does not track featrec, even if it is inside another repository."""
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "dirty": None}
     changed = _git("status", "--porcelain", "--", *map(str, paths))

@@ -1,4 +1,4 @@
-"""Try recipes on a few images of a folder, and say which to take up first."""
+"""Try recipes on a few images of a folder and suggest where to start."""
 
 from __future__ import annotations
 
@@ -22,26 +22,28 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The images, how many of them and for how long, and where the result goes."""
+    """Add the arguments: the images, limits of number and time, and output files."""
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="a folder for each class; where it has train/ and test/, train is taken"
+        "folder", metavar="DIR", type=Path, help="one folder per class; train/ is used if there are train/ and test/"
     )
-    parser.add_argument("--images", metavar="N", type=count, default=300, help="how many images to draw (300)")
-    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="folds (3)")
-    parser.add_argument("--seconds", metavar="S", type=seconds, default=30.0, help="for each recipe (30)")
-    told = "for all recipes; those that would not end in it are left out with their time (50)"
+    parser.add_argument("--images", metavar="N", type=count, default=300, help="number of images to draw (default: 300)")
+    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="number of folds (default: 3)")
+    parser.add_argument("--seconds", metavar="S", type=seconds, default=30.0, help="time limit per recipe (default: 30)")
+    told = "time limit for all recipes; recipes that would exceed it are skipped (default: 50)"
     parser.add_argument("--total-seconds", metavar="S", type=seconds, default=50.0, help=told)
-    parser.add_argument("--recipes", metavar="A,B,...", default="", help="some of those that 'featrec recipes' lists (all)")
     parser.add_argument(
-        "--cnn", metavar="FILE", action="append", default=[], help=f"a network as an ONNX file, once or more: {NETWORK_FORM}"
+        "--recipes", metavar="A,B,...", default="", help="recipes, as listed by 'featrec recipes' (default: all)"
     )
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the figures to this file, too")
-    parser.add_argument("--markdown", metavar="OUT", type=Path, help="write the table to this file, too")
+    parser.add_argument(
+        "--cnn", metavar="FILE", action="append", default=[], help=f"network as an ONNX file (may be repeated): {NETWORK_FORM}"
+    )
+    parser.add_argument("--json", metavar="OUT", type=Path, help="also write the results to this file")
+    parser.add_argument("--markdown", metavar="OUT", type=Path, help="also write the table to this file")
     add_computing(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Try all, print one table; 1 where images were left out."""
+    """Try all recipes and print one table. Returns 1 if images were left out."""
     from featrec import recipes
     from featrec.datasets import ImageFolder
 
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
     try:
         found = recipes.suggest(folder, folder.labels, **options)
-    except ImageError:  # a few images are drawn of perhaps many, so all are read only where one of the few is damaged
+    except ImageError:  # only a few images are drawn, so all images are read only if one of the few is damaged
         folder = readable(read, arguments.folder, arguments.n_jobs)
         found = recipes.suggest(folder, folder.labels, **options)
     found = _in_shell_words(found)
@@ -69,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _in_shell_words(found: Suggestion) -> Suggestion:
-    """Why a recipe was left out, without a way out that is a call of Python; the shell has its own for networks."""
+    """Why a recipe was skipped, with command-line hints instead of Python calls."""
     return replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
 
 
@@ -78,7 +80,7 @@ def _remark(trial: Trial) -> str:
         return trial.remark
     reason, _, way_out = trial.remark.partition("; give ")
     if way_out and trial.name == "cnn_svm":
-        return "it needs the file of a network; give --cnn FILE"
+        return "it needs the file of a network; use --cnn FILE"
     return reason
 
 
@@ -89,7 +91,7 @@ def _train_half(folder: Path, **options: Any) -> ImageFolder:
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The recipes by name, all and their presets where none is named, and the networks."""
+    """The recipes by name, or all recipes and presets, and the networks."""
     from featrec.recipes._names import variants
 
     names = [name.strip() for name in arguments.recipes.split(",") if name.strip()]
@@ -103,11 +105,11 @@ def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _networks(arguments: argparse.Namespace) -> dict[str, str]:
-    """What was said of each network, by the name of its row."""
+    """The arguments of each network, by the name of its row."""
     return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
 
 
 def _words(arguments: argparse.Namespace, name: str) -> str:
-    """How ``featrec train`` is told to take the model of a row."""
+    """The arguments of ``featrec train`` for the model of a row."""
     text = _networks(arguments).get(name)
     return f"--recipe {name}" if text is None else f"--cnn {text}"

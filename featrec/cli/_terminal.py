@@ -1,4 +1,4 @@
-"""What is said while a command works: something on a terminal, nothing in a pipe."""
+"""Progress messages: shown on a terminal, omitted in a pipe."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ __all__ = ["say", "verbosity", "warn"]
 
 
 def verbosity() -> int:
-    """The `verbose` of everything that can tell how far it is."""
+    """The `verbose` value of everything that can show progress."""
     return int(sys.stderr.isatty())
 
 
 def say(text: str) -> None:
-    """A line about the progress."""
+    """Print a line about the progress."""
     if verbosity():
         sys.stderr.write(text + "\n")
 
 
 def warn(text: str) -> None:
-    """A line that is told in a pipe as well, after what has been printed."""
+    """Print a warning, also in a pipe, after the previous output."""
     sys.stdout.flush()
     sys.stderr.write(f"featrec: warning: {text}\n")

@@ -1,4 +1,4 @@
-"""Compile beforehand what recipes need, so that the first fit is as quick as all others."""
+"""Compile in advance what recipes need, so that the first fit is fast."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which recipes, and in how many processes."""
-    parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="one of those that 'featrec recipes' lists (all)")
-    parser.add_argument("--demo", action="store_true", help="what 'featrec demo' needs")
+    """Add the arguments: the recipes and the number of processes."""
+    parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="recipe, as listed by 'featrec recipes' (default: all)")
+    parser.add_argument("--demo", action="store_true", help="compile what 'featrec demo' needs")
     parser.add_argument(
-        "--n-jobs", metavar="N", type=processes, default=-1, help="processes; -1, the default, uses all processors"
+        "--n-jobs", metavar="N", type=processes, default=-1, help="number of processes (default: -1, all processors)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compile, say where it is kept; 1 where a recipe failed."""
+    """Compile, and print where the results are stored. Returns 1 if a recipe failed."""
     from featrec import recipes
     from featrec.cli._demo import RECIPES
 

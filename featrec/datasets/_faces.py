@@ -32,6 +32,6 @@ def load_faces() -> Dataset:
     values = np.load(shipped_file("lfw_subset.npy"), allow_pickle=False)
     images = np.rint(values * 255).astype(np.uint8)
     labels = np.where(np.arange(len(images)) < N_FACES, "face", "other")
-    pictures = LabeledImages(images, labels)
+    dataset = LabeledImages(images, labels)
     first_half = np.arange(len(images)) % N_FACES < N_FACES // 2
-    return Dataset("faces", pictures[first_half], pictures[~first_half], LICENSE, CITATION, DESCRIPTION)
+    return Dataset("faces", dataset[first_half], dataset[~first_half], LICENSE, CITATION, DESCRIPTION)

@@ -1,4 +1,4 @@
-"""Images to local features (Bags) or to one row of numbers each (codes); steps from Bags to Bags."""
+"""Extractors from images to local features (Bags) or to one row of numbers per image (codes), and steps from Bags to Bags."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from featrec.descriptors._sift import SIFT
     from featrec.descriptors._tiny_image import TinyImage
     from featrec.descriptors._whiten import Whiten
-    from featrec.images import DescriptorCache as DescriptorCache  # it is at home there, and looked for here
+
+    # defined in featrec.images, and exported here, where users look for it
+    from featrec.images import DescriptorCache as DescriptorCache
 
 __all__ = [
     "AKAZE",

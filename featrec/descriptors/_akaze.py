@@ -18,46 +18,43 @@ __all__ = ["AKAZE"]
 BYTES = 61
 TYPES = {"mldb": "AKAZE_DESCRIPTOR_MLDB", "mldb_upright": "AKAZE_DESCRIPTOR_MLDB_UPRIGHT"}
 DIFFUSIVITIES = ("charbonnier", "pm_g1", "pm_g2", "weickert")
-# Nothing is detected nearer to the border, and of narrower images some versions of OpenCV write outside their memory.
+# No keypoint is detected closer to the border; on narrower images, some versions of OpenCV write out of bounds.
 BORDER = 29
 
 
 class AKAZE(LocalExtractor):
-    """AKAZE descriptors at the blobs that its detector finds: 486 bits each, from a scale space that keeps edges.
+    """AKAZE keypoints with binary descriptors of 486 bits, from an edge-preserving scale space.
 
-    Bits are compared by how many differ, so
-    Bags carry the metric "hamming" and vocabularies for numbers refuse them. Nothing is found nearer to the border than 29
-    pixels: an image of at most 58 in width or height gives an empty Bag, as a flat one does.
+    Bags have the metric "hamming", which counts differing bits; vocabularies of numbers refuse them. No keypoints are found
+    within 29 pixels of the border. Flat images, and images of at most 58 pixels in width or height, give an empty Bag.
 
     Parameters
     ----------
     descriptor_type : {"mldb", "mldb_upright"}, default="mldb"
-        "mldb_upright" does not follow a keypoint's direction: where images stand upright, that says more.
+        "mldb_upright" ignores the direction of keypoints, which is more discriminative if all images are upright.
     threshold : float, default=0.001
-        Less finds weaker blobs.
+        Detection threshold; lower values find weaker blobs.
     n_octaves : int, default=4
-        Halvings of the image that are searched; those that would get too small are left out.
+        Number of octaves, each at half the size; octaves that are too small are skipped.
     n_octave_layers : int, default=4
-        Sizes searched for in each.
+        Layers per octave.
     diffusivity : {"pm_g1", "pm_g2", "weickert", "charbonnier"}, default="pm_g2"
-        What stops the smoothing at edges.
+        Function that stops the smoothing at edges.
     max_points : int, default=-1
-        How many of the strongest keypoints are kept; -1 and 0 keep all.
+        Maximum number of keypoints, strongest first; -1 and 0 mean all.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
+        list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
 
-    Notes
-    -----
-    The numbers are those of OpenCV's ``AKAZE_create(...).detectAndCompute`` on the image in 8-bit gray: 61 bytes for each key
-    point. OpenCV 5 has it in ``cv2.xfeatures2d``, which comes with opencv-contrib-python only; without it every use is an error
-    that says so. A frame's scale is the ``size`` of OpenCV's keypoint.
+    Notes ----- Results equal OpenCV's ``AKAZE_create(...).detectAndCompute`` on the 8-bit gray image: 61 bytes per keypoint.
+    In OpenCV 5, AKAZE is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale
+    of a frame is the ``size`` of OpenCV's keypoint.
 
-    OpenCV's ``descriptor_size`` and ``descriptor_channels`` are left out, since OpenCV 4.14 can write outside its memory with
-    other values than the default; its KAZE descriptors are left out, since they are numbers and no bits.
+    OpenCV's ``descriptor_size`` and ``descriptor_channels`` are not supported, because OpenCV 4.14 can write out of bounds
+    with values other than the defaults. KAZE descriptors are not supported, because they are numbers, not bits.
 
     References
     ----------

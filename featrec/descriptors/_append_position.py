@@ -1,4 +1,4 @@
-"""AppendPosition: where in the image a descriptor lies, as dimensions of its own."""
+"""AppendPosition: adds the position in the image to each descriptor."""
 
 from __future__ import annotations
 
@@ -16,23 +16,22 @@ __all__ = ["AppendPosition"]
 
 
 class AppendPosition(BagStep):
-    """Append x and y, from -1/2 to 1/2 over the image, to each descriptor; with `scale` also the logarithm of its size.
+    """Append x and y, from -1/2 to 1/2 over the image, to each descriptor; with `scale`, also the logarithm of its size.
 
-    A Fisher vector or VLAD of such descriptors knows roughly where in the image things lie, as a spatial pyramid does, and is
-    hardly longer. It stands last before the encoder, after :class:`Whiten`, which would mix positions with the rest.
-    Bags without frames or without the image's size are refused, and so are packed bits.
+    A Fisher vector or VLAD of these descriptors contains rough positions in the image, like a spatial pyramid, but is hardly
+    longer. Use it as the last step before the encoder, after :class:`Whiten`, which would mix positions with other dimensions.
+    Bags without frames or image size, and packed bits, are errors.
 
     Parameters
     ----------
     scale : bool, default=False
-        Append also the logarithm of the descriptor's diameter over the square root of the image's area.
+        Also append the logarithm of the descriptor's diameter divided by the square root of the image area.
     weight : float, default=1.0
-        What the appended numbers are multiplied by: more lets places count more against looks when the nearest word is sought.
+        Factor of the appended numbers. Larger values give positions more influence on the nearest word.
 
-    Notes
-    -----
-    x is (x + 1/2) / width - 1/2, where the first pixel's centre is 0, so that a mirrored image gives exactly -x; VLFeat's
-    ``xy`` is half a pixel from it. Sánchez et al. append the scale too, and give the spatial numbers no weight.
+    Notes ----- The appended number is (x + 1/2) / width - 1/2, with the centre of the first pixel at 0, so that a mirrored
+    image gives exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and
+    use no weight.
 
     References
     ----------
@@ -57,7 +56,7 @@ class AppendPosition(BagStep):
         self.weight = weight
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the descriptor's dimensions: those of `input_features`, then of those appended."""
+        """Names of the descriptor dimensions: `input_features`, followed by the appended ones."""
         given = super().get_feature_names_out(input_features)
         return np.concatenate([given, [f"appendposition_{name}" for name in ("x", "y", "scale")[: self._more()]]])
 
@@ -75,10 +74,10 @@ class AppendPosition(BagStep):
 
     def _position(self, bag: Bag) -> np.ndarray:
         if bag.frames is None or bag.size is None:
-            lacking = "frames" if bag.frames is None else "the image's size"
+            lacking = "frames" if bag.frames is None else "the image size"
             raise ImageError(
-                f"AppendPosition needs frames and the image's size; this bag lacks {lacking}. Extractors give both; "
-                "precomputed descriptors enter as Bag(descriptors, frames, size)."
+                f"AppendPosition needs frames and the image size; this bag lacks {lacking}. Extractors provide both; "
+                "wrap precomputed descriptors as Bag(descriptors, frames, size)."
             )
         height, width = bag.size
         columns = [(bag.frames[:, 0] + 0.5) / width - 0.5, (bag.frames[:, 1] + 0.5) / height - 0.5]
@@ -90,5 +89,7 @@ class AppendPosition(BagStep):
 def _logarithms(diameters: np.ndarray) -> np.ndarray:
     least = diameters.min()
     if not least > 0:
-        raise ImageError(f"AppendPosition(scale=True) needs diameters over 0 in the frames; got {least:.4g}. Use scale=False.")
+        raise ImageError(
+            f"AppendPosition(scale=True) needs positive diameters in the frames; got {least:.4g}. Use scale=False."
+        )
     return np.log(diameters)

@@ -1,4 +1,4 @@
-"""The base of all that turns bags into bags: the check and the laziness, so that a subclass writes one method."""
+"""Base of steps from Bags to Bags: input checks and lazy evaluation."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["BagStep"]
 
 
 class BagStep(NoOutputContainer, Transformer):
-    """Bags to Bags, between an extractor and an encoder. A subclass writes ``_change(bag) -> Bag``.
+    """Base of steps from Bags to Bags, between extractor and encoder. A subclass implements ``_change(bag) -> Bag``.
 
-    One that changes the dimensions also writes ``get_feature_names_out``. A bag without descriptors comes from an image that
-    gave none; it must come out empty, as wide as the others.
+    A subclass that changes the dimensions also implements ``get_feature_names_out``. An empty bag must stay empty and have the
+    same width as the others.
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; no bag is computed.
+        """Check the parameters and the type of input; no bag is computed.
 
         Parameters
         ----------
@@ -39,7 +39,7 @@ class BagStep(NoOutputContainer, Transformer):
         return self
 
     def transform(self, X: Any) -> Bags:
-        """Add this step to the bags; it is done when a bag is asked for.
+        """Add this step to the bags; it runs when a bag is accessed.
 
         Parameters
         ----------
@@ -58,11 +58,11 @@ class BagStep(NoOutputContainer, Transformer):
         return self.transform([bag])[0]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the descriptor's dimensions: those of `input_features`, which a Pipeline hands on from step to step."""
+        """Names of the descriptor dimensions: `input_features`, which a Pipeline passes from step to step."""
         if input_features is None:
             raise InputError(
-                f"{type(self).__name__} keeps the names of the dimensions that it is given: "
-                "give input_features, the extractor's get_feature_names_out()"
+                f"{type(self).__name__} keeps the names of its input dimensions: "
+                "pass input_features, the result of the extractor's get_feature_names_out()"
             )
         return np.array(input_features, dtype=object)
 
@@ -72,8 +72,9 @@ class BagStep(NoOutputContainer, Transformer):
     def _refuse_bits(self, bag: Bag) -> None:
         if bag.metric != "euclidean":
             raise MetricError(
-                f"{type(self).__name__} takes numbers (euclidean); got packed bits ({bag.metric}), which have neither sums nor "
-                f"means. Leave {type(self).__name__} out, or use SIFT or DenseSIFT."
+                f"{type(self).__name__} expects numbers (euclidean); got packed bits ({bag.metric}), which have "
+                f"neither sums nor "
+                f"means. Omit {type(self).__name__}, or use SIFT or DenseSIFT."
             )
 
     def __sklearn_is_fitted__(self) -> bool:

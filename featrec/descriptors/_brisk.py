@@ -20,33 +20,31 @@ BYTES = 64
 
 
 class BRISK(LocalExtractor):
-    """BRISK descriptors at the corners that its detector finds in several sizes: 512 bits each.
+    """BRISK corners in several scales with binary descriptors of 512 bits.
 
-    Each bit compares two places on circles around the keypoint. Bits are compared by how many differ, so Bags carry the
-    metric "hamming" and vocabularies for numbers refuse them. A keypoint whose circles would leave the image is not used:
-    small images give few or none, and without any an empty Bag, as flat ones do.
+    Each bit compares two points on circles around the keypoint. Bags have the metric "hamming", which counts differing bits;
+    vocabularies of numbers refuse them. Keypoints whose circles extend beyond the image are not used, so small images give few
+    descriptors or an empty Bag. Flat images give an empty Bag, too.
 
     Parameters
     ----------
     thresh : int, default=30
-        Least difference of gray between a corner and its surroundings, 0 to 255.
+        Minimum gray difference between a corner and its surroundings, 0 to 255.
     octaves : int, default=3
-        Halvings of the image that are searched, each with one size between; 0 searches the image itself only. Those that
-        would have no pixel are left out.
+        Number of octaves, each at half the size, with one layer in between; 0 means only the image itself. Octaves without a
+        pixel are skipped.
     pattern_scale : float, default=1.0
-        Size of the circles, as a multiple of the paper's.
+        Scale of the circles relative to the paper.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
+        list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
 
-    Notes
-    -----
-    The numbers are those of OpenCV's ``BRISK_create(...).detectAndCompute`` on the image in 8-bit gray: 64 bytes for each key
-    point. OpenCV 5 has it in ``cv2.xfeatures2d``, which comes with opencv-contrib-python only; without it every use is an error
-    that says so. A frame's scale is the ``size`` of OpenCV's keypoint.
+    Notes ----- Results equal OpenCV's ``BRISK_create(...).detectAndCompute`` on the 8-bit gray image: 64 bytes per keypoint.
+    In OpenCV 5, BRISK is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale
+    of a frame is the ``size`` of OpenCV's keypoint.
 
     References
     ----------
@@ -97,14 +95,14 @@ class BRISK(LocalExtractor):
         return BYTES
 
     def _octaves(self, side: int) -> int:
-        """OpenCV fails on a layer without a pixel; the smallest one is two thirds of the image, halved for each octave."""
+        """OpenCV fails on layers without a pixel. The smallest layer is two thirds of the image, halved for each octave."""
         octaves = 0
         while octaves < self.octaves and (side // 3 * 2) >> octaves >= 1:
             octaves += 1
         return octaves
 
 
-# Drawing the pattern takes as long as describing an image, so that each thread keeps its last detector.
+# Each thread keeps its last detector, because drawing the pattern takes as long as describing an image.
 _KEPT = threading.local()
 
 

@@ -1,4 +1,4 @@
-"""CNNFeatures: what a trained network sees in an image."""
+"""CNNFeatures: features from a trained network."""
 
 from __future__ import annotations
 
@@ -23,62 +23,60 @@ __all__ = ["CNNFeatures"]
 
 
 class CNNFeatures(GlobalExtractor):
-    """The outputs of a trained network in an ONNX file, run by OpenCV: the engineered features' rival.
+    """The outputs of a trained network in an ONNX file, run by OpenCV; a baseline for engineered features.
 
-    Every image works, of any size. How it is prepared must be declared, since a network fed with other values than it was
-    trained on answers nonsense without an error. Fails, saying what to do, where the file is none or is no ONNX file,
-    where nothing is declared, and where OpenCV cannot run the network.
+    Images may have any size. The preprocessing must be declared, because a network with wrong input values gives meaningless
+    results without an error. There is an error if the file is missing or not an ONNX file, if no preprocessing is declared, or
+    if OpenCV cannot run the network.
 
     Parameters
     ----------
     model : path or bytes
         The ONNX file. Its input has the shape (n, channels, height, width).
     layer : str, optional
-        The output to take; None takes the declared one, else the last in the file. A map (channels, height, width) is
-        averaged over the image.
+        Layer to use. Default: the declared layer, else the last output in the file. Maps of shape (channels, height, width)
+        are averaged over the image.
     preprocessing : {"torch", "tf", "caffe"} or dict, optional
-        A dict has `mean`, `scale` (numbers, or one for each channel in the network's order), `color_order` ("rgb", "bgr" or
-        "gray") and, if wanted, `size` (height, width) and `crop`: the network sees (value - mean) * scale, with values from
-        0 to 255. A name stands for one of the usual three: "torch" is RGB with ImageNet's mean and deviation, "tf" RGB from
-        -1 to 1, "caffe" BGR minus (104, 117, 123). None reads the same keys, and `layer` if it is there, from a JSON file
-        beside the model: ``net.json`` for ``net.onnx``.
+        A dict with `mean` and `scale` (numbers, or one per channel in the network's order), `color_order` ("rgb", "bgr" or
+        "gray"), and optionally `size` (height, width) and `crop`. The input of the network is (value - mean) * scale, with
+        values from 0 to 255. "torch" means RGB with ImageNet's mean and standard deviation, "tf" RGB from -1 to 1, and "caffe"
+        BGR minus (104, 117, 123). None reads these keys, and optionally `layer`, from a JSON file next to the model:
+        ``net.json`` for ``net.onnx``.
     size : int or tuple of (height, width), optional
-        Takes the declared one's place; None takes the declared one, else what the ONNX file fixes.
+        Input size. Default: the declared size, else the size in the ONNX file.
     crop : bool, optional
-        True takes the largest middle part of the size's proportions, False stretches the image. Takes the declared one's
-        place; True where nothing is declared.
+        True: use the largest central part with the proportions of the input size. False: stretch the image. Default: the
+        declared value, else True.
     batch_size : int, default=1
-        Images that go through the network at once.
+        Number of images per forward pass.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
+        a list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
     n_jobs : int, optional
-        Threads; None means what the joblib context says, else 1.
+        Number of threads. None means the joblib context, else 1.
     verbose : int, default=0
-        Above 0, progress is written to the standard error.
+        1 shows the progress on standard error.
 
     Attributes
     ----------
     n_features_out_ : int
         The length of a code.
     network_ : array of uint8
-        The bytes of the ONNX file, so that a fitted extractor needs it no more, wherever it is sent.
+        The bytes of the ONNX file. A fitted extractor no longer needs the file.
     digest_ : str
         SHA-256 of these bytes.
     input_ : dict
-        size, mean, scale, color_order and crop, as they are used.
+        The size, mean, scale, color_order and crop that are used.
     layer_ : str
-        The output that is taken.
+        The layer that is used.
     batch_ : int
-        Images at once that the ONNX file fixes; 0 where any number will do.
+        Batch size fixed by the ONNX file; 0 if it is not fixed.
 
-    Notes
-    -----
-    Nothing is learned from the images; ``fit`` reads the file. Before ``fit``, each batch reads it anew. Images are
-    resized by the mean over areas when they shrink and linearly when they grow.
+    Notes ----- ``fit`` reads the file and learns nothing from the images. Without ``fit``, each batch reads the file again.
+    Images are averaged over areas when they shrink and interpolated linearly when they grow.
 
     Examples
     --------
@@ -122,13 +120,13 @@ class CNNFeatures(GlobalExtractor):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the network, and send the first image through it to learn the length of a code.
+        """Read the network, and run the first image through it to learn the length of a code.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each image is checked.
+            Labels are not used; only their number is checked.
 
         Returns
         -------
@@ -154,7 +152,7 @@ class CNNFeatures(GlobalExtractor):
         return self
 
     def _declaration(self, name: str) -> tuple[dict[str, Any], str]:
-        """What is said about the input, and where."""
+        """The declared preprocessing, and its source."""
         if isinstance(self.preprocessing, str):
             return dict(CONVENTIONS[self.preprocessing]), f"preprocessing={self.preprocessing!r}"
         if self.preprocessing is not None:
@@ -162,20 +160,20 @@ class CNNFeatures(GlobalExtractor):
         beside = None if isinstance(self.model, bytes) else Path(self.model).with_suffix(".json")
         if beside is None or not beside.is_file():
             raise InputError(
-                f"how images are prepared for {name} is not declared, and cannot be guessed. Say preprocessing="
-                f"{', '.join(map(repr, CONVENTIONS))} or a dict of mean, scale and color_order, as the network's authors "
-                "have it; or write these keys into a JSON file of the same name beside the model."
+                f"the preprocessing for {name} is not declared and cannot be guessed. Set preprocessing="
+                f"{', '.join(map(repr, CONVENTIONS))} or a dict of mean, scale and color_order, as published with the "
+                "network; or write these keys into a JSON file of the same name next to the model."
             )
         try:
             declared = json.loads(beside.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{str(beside)!r} cannot be read as JSON: {error}") from error
         if not isinstance(declared, dict):
-            raise InputError(f"{str(beside)!r} must hold one object with mean, scale and color_order; got {declared!r:.80}")
+            raise InputError(f"{str(beside)!r} must contain one object with mean, scale and color_order; got {declared!r:.80}")
         return declared, repr(str(beside))
 
     def _decides(self) -> dict[str, Any]:
-        """With the network's digest, not its place, and what a file beside it says of the input."""
+        """Includes the digest of the network instead of its path, and the content of the JSON file."""
         reader = self if hasattr(self, "network_") else copy.copy(self)._read()
         decided = super(CNNFeatures, reader)._decides()
         return {name: value for name, value in decided.items() if name not in {"model", "network_"}}
@@ -195,14 +193,14 @@ class CNNFeatures(GlobalExtractor):
 
 
 def _file_bytes(model: str | os.PathLike | bytes) -> tuple[bytes, str]:
-    """The file's bytes, and what it is called in errors."""
+    """The bytes of the file, and its name in error messages."""
     if isinstance(model, bytes):
         return model, "the model given as bytes"
     path = Path(model)
     try:
         return path.read_bytes(), repr(str(path))
     except FileNotFoundError:
-        raise InputError(f"there is no network at {str(path)!r}; check the path and the working directory") from None
+        raise InputError(f"no network file at {str(path)!r}; check the path and the working directory") from None
     except (OSError, ValueError) as error:
         raise InputError(f"the network at {str(path)!r} cannot be opened: {error}") from error
 

@@ -12,44 +12,42 @@ from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_rgb
 
 __all__ = ["ColorHistogram"]
 
-# In parts of a bin: float32 moves the hue of 8-bit colours by up to 3e-6 of one of eight bins. What lies on a bin's border
-# shall not depend on whether an image came as integers or as floats.
+# Tolerance in units of bins. float32 changes the hue of 8-bit colours by up to 3e-6 of one of eight bins. Values on the
+# border of a bin should not depend on whether an image has integers or floats.
 ROUNDING = 1e-4
 
 
 class ColorHistogram(GlobalExtractor):
-    """The share of an image's pixels in each bin of a colour space; where in the image they are is forgotten.
+    """The share of pixels in each bin of a colour space, regardless of position.
 
-    Every image works, of any size: a gray one counts as three equal channels.
+    Images may have any size; a gray image counts as three equal channels.
 
     Parameters
     ----------
     bins : int or tuple of three ints, default=(8, 8, 8)
-        Bins of each channel; an int stands for three equal ones. The code has their product's length, the last channel
-        running fastest.
+        Number of bins per channel; an int applies to all three. The length of the code is the product; the last channel varies
+        fastest.
     space : {"rgb", "hsv", "lab"}, default="rgb"
         "rgb": three channels from 0 to 1. "hsv": hue over the full turn from red to red, saturation, value.
         "lab": CIE L*a*b* of sRGB in daylight (D65, 2°), L from 0 to 100, a and b from -128 to 127.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
+        a list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
     n_jobs : int, optional
-        Threads; None means what the joblib context says, else 1.
+        Number of threads. None means the joblib context, else 1.
     verbose : int, default=0
-        Above 0, progress is written to the standard error.
+        1 shows the progress on standard error.
 
     Attributes
     ----------
     n_features_out_ : int
         The length of a code.
 
-    Notes
-    -----
-    A value on the border of two bins counts in the upper one, the largest value in the last bin. A pixel without saturation
-    has hue 0.
+    Notes ----- A value on the border of two bins belongs to the upper bin, the largest value to the last bin. A pixel without
+    saturation has hue 0.
 
     References
     ----------
@@ -111,7 +109,7 @@ def _rgb(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _hsv(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Hue, saturation and value in [0, 1]; OpenCV's put what lies on a bin's border on either side of it."""
+    """Hue, saturation and value in [0, 1]. OpenCV's version puts values on bin borders on either side."""
     red, green, blue = np.moveaxis(rgb, 2, 0).copy()
     value = np.maximum(np.maximum(red, green), blue)
     chroma = value - np.minimum(np.minimum(red, green), blue)
@@ -122,7 +120,7 @@ def _hsv(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _lab(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
-    """L, a and b, each from 0 to 1 over its range; OpenCV's are off by up to 0.6 units."""
+    """L, a and b, each scaled from its range to [0, 1]. OpenCV's version has errors of up to 0.6 units."""
     from skimage.color import rgb2lab
 
     lightness, a, b = np.moveaxis(rgb2lab(rgb), 2, 0)

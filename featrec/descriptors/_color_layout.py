@@ -1,4 +1,4 @@
-"""Where in an image it is light or dark, even or rough, and of which colour: a few numbers beside its gradients."""
+"""Layout of brightness, texture and colour: a few numbers in addition to the gradients of an image."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
 
 # Rows and columns of cells.
 GRID = 4
-# Numbers of one channel: means and deviations.
+# Numbers per channel: means and standard deviations.
 PLANE = 2 * GRID * GRID
-# The means' and the deviations' spread among cells of photographs, in parts of white: lightness, red less green, yellow less
-# blue. Divided by them all weigh about alike. Measured on 2,000 training images of CIFAR-10.
+# Typical deviation of cell means and cell deviations in photographs (white is 1): lightness, red minus green, yellow minus
+# blue. Dividing by them gives all about the same weight. Measured on 2,000 training images of CIFAR-10.
 SPREADS = np.array([[0.22, 0.06, 0.06], [0.08, 0.03, 0.03]], np.float32)
-# What all numbers of a colour image are to weigh together; the code of one size of cells weighs one at most.
+# Total weight of the numbers of a colour image; the code of one cell size weighs at most 1.
 WEIGHT = 0.8
-# So many training images are looked at for colour.
+# Number of training images examined for colour.
 LOOKED_AT = 100
-# The share of the whole code's variance that "auto" gives to the layout at most.
+# Maximum share of the variance of the whole code that "auto" gives to the layout.
 SHARE = 0.25
 
 
 def color_layout(images: np.ndarray, color: str) -> np.ndarray:
-    """Means and deviations of the channels in a grid of cells.
+    """Means and standard deviations of the channels in a grid of cells.
 
     Parameters
     ----------
     images : array of shape (n, height, width) or (n, height, width, channels)
     color : {"gray", "rgb"}
-        "gray": of the lightness alone, the mean of the three channels. "rgb": of red less green and yellow less blue, too.
+        "gray": only lightness, the mean of the three channels. "rgb": also red minus green and yellow minus blue.
 
     Returns
     -------
@@ -66,22 +66,22 @@ def _channels(images: np.ndarray, color: str) -> list[np.ndarray]:
 
 
 def _borders(length: int) -> np.ndarray:
-    """Where cells begin; of fewer pixels than cells some cells are one pixel, and the same one."""
+    """First pixels of the cells. If there are fewer pixels than cells, some cells are the same single pixel."""
     return np.arange(GRID) * length // GRID
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Over the cells, in float64."""
+    """Sum over the cells, in float64."""
     return np.add.reduceat(np.add.reduceat(values, rows, axis=1, dtype=np.float64), columns, axis=2)
 
 
 def spread(n: int, most: int) -> np.ndarray:
-    """At most so many places of n, evenly spaced."""
+    """At most this many positions out of n, evenly spaced."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 def any_colour(images: Images, on_error: str) -> bool:
-    """Whether any of some images has colour; those that cannot be read are passed over where that is wanted."""
+    """Whether any of some images has colour; unreadable images can be skipped."""
     for position in spread(len(images), LOOKED_AT):
         try:
             if has_colour(images[int(position)]):
@@ -93,10 +93,10 @@ def any_colour(images: Images, on_error: str) -> bool:
 
 
 def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | None) -> float:
-    """What a layout is multiplied by: it has a fixed share of the variance at most, less where it tells less of classes.
+    """Scale of the layout: a limited share of the variance, and less if it is less informative about the classes.
 
-    A layout whose classes differ in a smaller share of their variance than those of the gradients do weighs less by the ratio
-    of the shares: colours that were drawn at random are noise in every distance.
+    If the variance between classes is a smaller share for the layout than for the gradients, the scale is reduced by the ratio
+    of these shares. Random colours would otherwise add noise to every distance.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | 
 
 
 def _between_classes(codes: np.ndarray, labels: np.ndarray) -> float:
-    """The share of the variance that lies between classes, less what chance would give."""
+    """The share of variance between classes, minus the share expected by chance."""
     names, places = np.unique(labels, return_inverse=True)
     counts, n = np.bincount(places), len(codes)
     if len(names) < 2 or n <= len(names):

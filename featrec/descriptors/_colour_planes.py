@@ -1,4 +1,4 @@
-"""The channels of an image that dense descriptors are computed on, one array after another."""
+"""The channels of an image for dense descriptors, as separate arrays."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from featrec.images import as_float, as_gray, as_rgb
 
 __all__ = ["SHARES", "colour_planes"]
 
-# Of the channels in the contrast of a descriptor.
+# Weights of the channels in the contrast of a descriptor.
 SHARES = {"gray": (1.0,), "rgb": (1 / 3, 1 / 3, 1 / 3), "opponent": (1.0, 0.0, 0.0), "hsv": (0.0, 0.0, 1.0)}
 MONOCHROME = 0.01
 
 
 def colour_planes(image: np.ndarray, color: str) -> tuple[np.ndarray, float]:
-    """Channels (n, h, w) float32, a copy always, and the value of white.
+    """Channels of shape (n, h, w) in float32, always a copy, and the value of white.
 
-    Gray stays in the unit of the image, since descriptors do not depend on it and the quotient is one more pass.
+    Gray values are not rescaled, because descriptors do not depend on the scale and a division would take another pass.
     """
     if color == "gray":
         white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)

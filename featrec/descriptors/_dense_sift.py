@@ -1,4 +1,4 @@
-"""SIFT descriptors of one size and direction at every point of a lattice."""
+"""DenseSIFT: upright SIFT descriptors at every point of a grid."""
 
 from __future__ import annotations
 
@@ -23,65 +23,63 @@ __all__ = ["DenseSIFT"]
 BINS = 4
 ORIENTATIONS = 8
 NO_ANGLE = -1
-# How a number is stored: the length of a descriptor, the largest number, and what is added before uint8 cuts off the rest.
+# Storage of numbers: the length of a descriptor, the largest number, and the rounding offset before conversion to uint8.
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
 class DenseSIFT(LocalExtractor):
-    """SIFT descriptors on a lattice, upright and at a few fixed sizes, as VLFeat's ``vl_phow`` and ``vl_dsift``.
+    """Upright SIFT descriptors on a dense grid at a few fixed sizes, like VLFeat's ``vl_phow`` and ``vl_dsift``.
 
-    Where an interest point detector finds little, in sky, walls or snow, a lattice still describes the image: this is
-    the usual choice for recognising scenes and objects. Each descriptor is a square of 4 × 4 bins with 8 orientations
-    each. All sizes share their centres, up to half a pixel, so that they start where the largest one does. The centres of
-    all bins lie in the image: bins of 10 need 31 pixels in both directions, and smaller images want smaller
-    `bin_sizes`. An image into which no size fits gives an empty Bag.
+    Dense descriptors also describe regions where detectors find few keypoints, such as sky, walls or snow. They are the usual
+    choice for recognising scenes and objects. Each descriptor is a square of 4 × 4 bins with 8 orientations each. All sizes
+    share the same centres, up to half a pixel, so the grid starts where the largest size fits. The centres of all bins are
+    inside the image: bins of 10 need 31 pixels in both directions, so small images need smaller `bin_sizes`. If no size fits,
+    the Bag is empty.
 
     Parameters
     ----------
     step : int, default=4
-        Pixels between neighbouring centres, in both directions.
+        Distance of neighbouring centres in pixels, in both directions.
     bin_sizes : int or sequence of int, default=(4, 6, 8, 10)
-        Sides of a bin in pixels.
+        Side lengths of a bin in pixels.
     magnif : float or None, default=6
-        For a bin size the image is first smoothed by a Gaussian whose deviation is the bin size divided by this. None
-        smooths nothing.
+        For each bin size, the image is first smoothed by a Gaussian with standard deviation bin size / magnif. None: no
+        smoothing.
     contrast_threshold : float, default=0.005
-        A descriptor whose mean gradient, in parts of the range from black to white per pixel, is less becomes zero; its
-        frame stays.
+        Descriptors with a smaller mean gradient (per pixel; the range from black to white is 1) become zero; their frames
+        stay.
     window_size : float, default=1.5
-        Deviation, in bins, of the Gaussian that gives the inner bins more weight than the outer ones.
+        Standard deviation, in bins, of the Gaussian that gives inner bins more weight than outer ones.
     color : {"gray", "rgb", "opponent", "hsv"}, default="gray"
-        What is described: the luma, or three channels, whose descriptors are put one after another, 384 numbers in all. The
-        channels are red, green and blue; the luma and the opponent colours red - green and yellow - blue; or hue, saturation
-        and value.
+        Channels to describe. "gray": the luma. Otherwise, the descriptors of three channels are concatenated to 384 numbers.
+        "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue, saturation and value.
     window : {"flat", "gaussian"}, default="flat"
-        Whether the Gaussian weighs whole bins or each pixel. Flat is several times as fast and nearly the same.
+        "flat" weights whole bins and is several times as fast as "gaussian", which weights each pixel; results are nearly the
+        same.
     dtype : {"float32", "uint8"}, default="float32"
-        Of the descriptors' numbers. uint8 holds them times 512, rounded and at most 255, as VLFeat does: a quarter of the
-        memory, and whole numbers for a vocabulary.
+        Data type of the descriptors. uint8 stores them times 512, rounded and limited to 255, as VLFeat does. It takes a
+        quarter of the memory.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
+        list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
 
-    Notes
-    -----
-    Bags hold descriptors of length 1 per channel: 4 bins in y × 4 in x × 8 orientations, the orientations fastest, from x
-    (right) towards y (down). A frame's scale is the side of the square, four bins; VLFeat's fourth row, the bin size, is a
-    quarter of that, and the ``size`` of an OpenCV keypoint that is described on the same bins is a sixth. The angle is -1,
-    since no direction is estimated. Descriptors come size by size, and row by row within a size.
+    Notes ----- Descriptors have unit length per channel: 4 bins in y × 4 in x × 8 orientations. Orientations vary fastest,
+    from x (right) towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's fourth row, the bin
+    size, is a quarter of it; the ``size`` of an OpenCV keypoint with the same bins is a sixth. The angle is -1, because no
+    direction is estimated. Descriptors are ordered by size, then by row.
 
-    A flat window is constant within a bin, as in VLFeat's ``fast``: a bin's weight is the mean of the Gaussian over it. VLFeat
-    approximates a gradient's angle by a cubic; here it is exact to 3e-6 of an orientation bin. That is what the
-    descriptors differ by, at most 0.012 on VLFeat's reference figures with a flat window.
+    A flat window is constant within a bin, as in VLFeat's ``fast``: the weight of a bin is the mean of the Gaussian over it.
+    VLFeat approximates the angle of gradients by a cubic; here it is exact to 3e-6 of an orientation bin. Because of this,
+    descriptors differ by at most 0.012 from VLFeat's reference values with a flat window.
 
-    Colour follows ``vl_phow``. A colour image is described in gray by its luma, and a gray image in colour as one of three
-    equal channels. The contrast of a descriptor is that of the luma for "opponent", the mean over the channels for "rgb" and
-    that of the value for "hsv"; under the threshold all three channels' numbers become zero. The opponent colours have a
-    hundredth of the luma added, so that a gray region's are not noise. Departures: the luma's weights are 0.299, 0.587 and
-    0.114 instead of 0.3, 0.59 and 0.11; a hue, like there, is a number from 0 to 1 that jumps at red.
+    Colour follows ``vl_phow``. With "gray", colour images are converted to luma; with other values, gray images count as three
+    equal channels. The contrast of a descriptor is computed on the luma for "opponent", as the mean over the channels for
+    "rgb", and on the value for "hsv". Below the threshold, the numbers of all three channels become zero. A hundredth of the
+    luma is added to the opponent colours, so that gray regions are not pure noise. Difference: the weights of the luma are
+    0.299, 0.587 and 0.114 instead of 0.3, 0.59 and 0.11. As in VLFeat, hue is a number from 0 to 1 that jumps at red.
 
     References
     ----------
@@ -99,7 +97,7 @@ class DenseSIFT(LocalExtractor):
     Bag(111 descriptors of 128 float32, frames, image 64×80, euclidean)
     """
 
-    why_empty = "They may be too small for bin_sizes of {name}: Resize first, or take smaller ones."
+    why_empty = "They may be too small for bin_sizes of {name}: use Resize first, or smaller bin_sizes."
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "step": [positive_integer()],
@@ -142,8 +140,8 @@ class DenseSIFT(LocalExtractor):
         sizes = self._sizes()
         if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
             raise InputError(
-                f"bin_sizes of DenseSIFT must be one or more whole numbers of pixels, at least 1; got {self.bin_sizes!r}. "
-                "(4, 6, 8, 10) is usual."
+                f"bin_sizes of DenseSIFT must be one or more positive integers; got {self.bin_sizes!r}. "
+                "A common choice is (4, 6, 8, 10)."
             )
 
     def _describe(self, image: np.ndarray) -> Bag:
@@ -155,7 +153,7 @@ class DenseSIFT(LocalExtractor):
         return Bag._made(descriptors, frames, (height, width))
 
     def _fill(self, image: np.ndarray, lattices: list[_Lattice], descriptors: np.ndarray) -> None:
-        """All sizes and channels in one call, so that threads meet but once."""
+        """All sizes and channels in one call, so that threads synchronise only once."""
         planes, white = colour_planes(image, self.color)
         sizes = tuple(lattice.bin_size for lattice in lattices)
         deviations = tuple(0.0 if self.magnif is None else size / self.magnif for size in sizes)
@@ -192,7 +190,7 @@ class DenseSIFT(LocalExtractor):
 
 
 class _Lattice(NamedTuple):
-    """The descriptors of one size: `first` is where the first bin is centred, `xs` and `ys` where the descriptors are."""
+    """The descriptors of one size. `first` is the centre of the first bin; `xs` and `ys` are positions of descriptors."""
 
     bin_size: int
     first: int
@@ -202,7 +200,7 @@ class _Lattice(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple[list[_Lattice], np.ndarray]:
-    """The lattices of those sizes that fit into an image, and the frames of all descriptors, read-only: bags share them."""
+    """The grids of the sizes that fit into an image, and the frames of all descriptors, read-only because bags share them."""
     lattices = []
     for size in sizes:
         first = 3 * (max(sizes) - size) // 2
@@ -225,7 +223,7 @@ def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple
 def plan(
     height: int, width: int, step: int, sizes: tuple[int, ...], firsts: tuple[int, ...], n_filters: int
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """What `dense_sift` is told of the lattices; places of what a size has fewer of are left over."""
+    """The description of the grids for `dense_sift`; unused places of smaller grids are filled."""
     counts = np.array([[(length - 1 - first - 3 * size) // step + 1 for length in (height, width)]
                        for size, first in zip(sizes, firsts, strict=True)])  # fmt: skip
     marks = np.full((len(sizes), height, n_filters), -1)
@@ -248,9 +246,10 @@ def plan(
 
 
 def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels that cells are centred on, and where each descriptor's four, side by side, begin.
+    """The pixels at the centres of cells, and the first of each descriptor's four adjacent cells.
 
-    With one filter for all bins descriptors share cells: those that leave one rest by the bin size lie together.
+    With one filter for all bins, descriptors share cells. Descriptors with the same remainder by the bin size are stored
+    together.
     """
     if n_filters > 1:
         return columns.ravel(), BINS * np.arange(len(columns))
@@ -268,7 +267,7 @@ def _steps(n: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussians cut at four deviations: the radii, and the filters in rows, filled with zeros to a multiple of four."""
+    """Gaussians truncated at four standard deviations: radii, and filters as rows, padded with zeros to a multiple of four."""
     radii = np.array([math.ceil(4 * deviation) for deviation in deviations])
     filters = np.zeros((len(deviations), _multiple_of_four(2 * max(radii) + 1)), np.float32)
     for row, radius, deviation in zip(filters, radii, deviations, strict=True):
@@ -280,7 +279,7 @@ def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=32)
 def _bin_filters(sizes: tuple[int, ...], window_size: float, window: str) -> tuple[np.ndarray, np.ndarray]:
-    """Filters of the bins of a row, filled with zeros to a multiple of four, and the bins' weights."""
+    """Filters of the bins of a row, padded with zeros to a multiple of four, and the weights of the bins."""
     own = BINS if window == "gaussian" else 1
     filters = np.zeros((len(sizes), own, _multiple_of_four(2 * max(sizes) - 1)), np.float32)
     weights = np.ones((len(sizes), BINS), np.float32)

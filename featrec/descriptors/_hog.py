@@ -35,80 +35,77 @@ from featrec.lazy import Images
 __all__ = ["HOG"]
 
 NORMS = {"L1": L1, "L1-sqrt": L1_SQRT, "L2": L2, "L2-Hys": L2_HYS}
-# So many at once: what is known of a pixel of a float image fits into the second cache.
+# Batch size such that the data of a float image fit into the second-level cache.
 PIXELS = 2**15
-# So many training images are described to find the colours' scale, evenly spaced.
+# Number of training images, evenly spaced, used to find the scale of the colours.
 DESCRIBED = 2000
 
 
 class HOG(GlobalExtractor):
     """Histograms of oriented gradients, normalised in overlapping blocks.
 
-    An image is divided into cells; each cell holds how long the gradients of its pixels are, by orientation. Each block of
-    neighbouring cells is divided by its norm, which takes out the local contrast. The code's length follows from the
-    image's size, so that images of unequal sizes need ``Resize`` first; an image without room for one block is refused.
+    The image is divided into cells. Each cell has a histogram of gradient magnitudes by orientation. Each block of
+    neighbouring cells is divided by its norm, which removes local contrast. The length of the code depends on the image size,
+    so images of different sizes need ``Resize`` first. Images smaller than one block are an error.
 
     Parameters
     ----------
     orientations : int, default=9
-        Bins over half a turn, or over a whole one where directions are signed.
+        Number of bins over 180 degrees, or over 360 degrees if `signed`.
     pixels_per_cell : tuple of (rows, columns), int for both, a sequence of such tuples, or "auto", default=(8, 8)
-        Of several sizes the codes stand one after another; the gradients are computed once. "auto" takes three sizes, an
-        eighth, a quarter and half of the image's sides: 4, 8 and 16 pixels for images of 32 × 32, 4, 7 and 14 for 28 × 28.
+        Cell sizes. The codes of several sizes are concatenated; gradients are computed once. "auto" uses three sizes, with an
+        eighth, a quarter and a half of the image sides: 4, 8 and 16 pixels for images of 32 × 32; 4, 7 and 14 for 28 × 28.
     cells_per_block : tuple of (rows, columns), or int for both, default=(3, 3)
-        The same for all sizes of cells.
+        Block size; the same for all cell sizes.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
-        L2-Hys is L2, cut at 0.2, then L2 again.
+        "L2-Hys" is L2, clipped at 0.2, then L2 again.
     transform_sqrt : bool, default=False
-        Take the square root of the values first, which evens out light and shadow.
+        Take the square root of pixel values first, which reduces effects of lighting.
     signed : bool, default=False
-        Whether a gradient from dark to bright and its opposite are two directions. They are one for things that stand before
-        light and dark grounds alike, and two for strokes and prints, whose ground is known.
+        Distinguish gradients from dark to bright from their opposites. Use False for objects on light or dark backgrounds, and
+        True for handwriting and prints, which have a known background.
     balance : bool, default=False
-        Divide the code of each size of cells by the root of its number of blocks, so that all sizes have about the same
-        weight in a distance between codes, however many blocks they have.
+        Divide the code of each cell size by the square root of its number of blocks, so that all sizes have about the same
+        weight in distances between codes.
     color : {"gray", "rgb", "auto"} or None, default=None
-        What stands after the gradients: means and deviations in 4 × 4 cells of the lightness ("gray"), or of the lightness and
-        of two opponent colours ("rgb"). "auto" is decided in `fit`: "rgb" where any of up to 100 training images, evenly
-        spaced, has colour, else "gray"; and these numbers have a quarter of the codes' variance at most, and less where labels
-        are given and, in up to 2,000 images, tell less of their variance than of the gradients'. None: nothing.
+        Append a layout to the gradients: means and standard deviations in 4 × 4 cells, of lightness ("gray"), or of lightness
+        and two opponent colours ("rgb"). "auto" decides in `fit`: "rgb" if any of up to 100 training images has colour, else
+        "gray". It also limits the layout to a quarter of the variance of the codes. If labels are given, and the layout of up
+        to 2,000 images is less informative about them than the gradients, the share is reduced further. None: no layout.
     mirror : bool, default=False
-        Add the code of the image's mirror image: the code is twice as long. For classifiers that learn from several views,
-        such as ``NystroemRidgeClassifier(n_views=2)``.
+        Append the code of the mirrored image, which doubles the length. For classifiers of several views, such as
+        ``NystroemRidgeClassifier(n_views=2)``.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
+        a list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
     n_jobs : int, optional
-        Threads; None means what the joblib context says, else 1.
+        Number of threads. None means the joblib context, else 1.
     verbose : int, default=0
-        Above 0, progress is written to the standard error.
+        1 shows the progress on standard error.
 
     Attributes
     ----------
     n_features_out_ : int
-        The length of a code, learned from the first image of ``fit``.
+        Length of a code, learned from the first image in ``fit``.
     color_ : {"gray", "rgb"}
-        What stands after the gradients; there with ``color="auto"`` alone, as is the next.
+        The type of layout. Only available with ``color="auto"``.
     color_scale_ : float
-        What it is multiplied by.
+        Factor of the layout. Only available with ``color="auto"``.
 
-    Notes
-    -----
-    Parameters and numbers are those of ``skimage.feature.hog`` on the image as floats in [0, 1], its last axis the
-    channels. The departures from the paper are therefore the same: a pixel votes for one cell and one orientation without
-    interpolation, and a block has no Gaussian window. Of a colour image each pixel's longest gradient counts. Several sizes
-    of cells and signed directions go beyond scikit-image; the latter are in the paper, where they helped for vehicles and not
-    for people.
+    Notes ----- Parameters and results equal ``skimage.feature.hog`` on float images in [0, 1] with channels last. The
+    differences to the paper are therefore the same: each pixel votes for one cell and one orientation without interpolation,
+    and blocks have no Gaussian window. In colour images, the longest gradient of each pixel counts. Several cell sizes and
+    signed directions are not available in scikit-image. In the paper, signed directions helped for vehicles but not for
+    people.
 
-    The gradients of 8-bit images are whole numbers, so that those on the border of two bins are in the upper one, as in
-    ``skimage.feature.hog`` of the 8-bit image. The same image as floats has rounding errors, after which such a gradient
-    may vote for either: the diagonal ones where the number of orientations is a multiple of 4, such as 8 or 12.
+    Gradients of 8-bit images are integers, so gradients on the border of two bins belong to the upper one, as in
+    ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put them into either bin. This affects
+    diagonal gradients if the number of orientations is a multiple of 4, such as 8 or 12.
 
-    Images of one size are described together, a batch in one call. One array ``(n, height, width)`` is quicker still than
-    a list of images.
+    Images of one size are described together in batches. One array ``(n, height, width)`` is faster than a list of images.
 
     References
     ----------
@@ -138,7 +135,7 @@ class HOG(GlobalExtractor):
         "mirror": ["boolean"],
     }
     algorithm: ClassVar[int] = 2
-    # For models that were saved before there were these parameters.
+    # Defaults for models saved before these parameters existed.
     signed: bool = False
     balance: bool = False
     color: str | None = None
@@ -176,13 +173,13 @@ class HOG(GlobalExtractor):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the first image to learn the length of a code; with ``color="auto"`` look for colour in some more.
+        """Read the first image to learn the length of a code; ``color="auto"`` examines more images.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels but the colours' weight, with ``color="auto"``.
+            Labels are used only for the weight of colours with ``color="auto"``.
 
         Returns
         -------
@@ -200,7 +197,7 @@ class HOG(GlobalExtractor):
         places, labels = spread(len(images), DESCRIBED), None if y is None else np.asarray(y)
         probe = clone(self).set_params(color=self.color_, mirror=False, cache=None, verbose=0)
         with warnings.catch_warnings():
-            # What cannot be described is warned of when all images are.
+            # Unusable images are reported when all images are described.
             warnings.simplefilter("ignore", FailedImageWarning)
             codes = probe.set_output(transform="default").transform(images[places])
         used = np.flatnonzero(codes.any(axis=1))
@@ -224,12 +221,12 @@ class HOG(GlobalExtractor):
     def _resolved_color(self) -> str | None:
         if self.color != "auto":
             return self.color
-        message = '%(name)s(color="auto") learns in fit whether images have colour; or give "gray" or "rgb".'
+        message = '%(name)s(color="auto") decides in fit whether images have colour; call fit, or set "gray" or "rgb".'
         check_is_fitted(self, "color_", msg=message)
         return self.color_
 
     def _decides(self) -> dict[str, Any]:
-        """What "auto" has found, not that it was asked."""
+        """The fitted value instead of "auto"."""
         color = self._resolved_color()
         return super()._decides() | {"color": color, "color_": color}
 
@@ -242,20 +239,19 @@ class HOG(GlobalExtractor):
         return tags
 
     def cells(self, image: Any, *, pixels_per_cell: tuple[int, int] | None = None) -> np.ndarray:
-        """The histograms of one image's cells, before blocks are normalised.
+        """The cell histograms of one image, before block normalisation.
 
         Parameters
         ----------
         image : array, path, encoded bytes or PIL image
         pixels_per_cell : tuple of (rows, columns), optional
-            Another size of cells; None takes the first of the parameter's.
+            Cell size. Default: the first size of the parameter.
 
         Returns
         -------
         cells : array of shape (cell rows, cell columns, orientations), float32
-            The mean gradient length of the cell's pixels, by orientation from 0 to 180 degrees, or to 360 where directions
-            are signed; 0 is a gradient that points to the right, and y points down. Pixels beyond the last whole cell are
-            left out.
+            Mean gradient magnitude in each cell, by orientation from 0 to 180 degrees, or to 360 degrees if `signed`. At 0 the
+            gradient points right; y points down. Pixels beyond the last whole cell are ignored.
         """
         self._check_parameters()
         image = read_image(image)
@@ -271,7 +267,7 @@ class HOG(GlobalExtractor):
         check_sizes("cells_per_block", self.cells_per_block, 2)
 
     def _sizes(self, height: int, width: int) -> list[tuple[int, ...]]:
-        """The sizes of cells for images of that size, in the order of their codes."""
+        """The cell sizes for images of this size, in the order of their codes."""
         sizes: Any = self.pixels_per_cell
         if isinstance(sizes, str):
             eighth = (max(1, (height + 4) // 8), max(1, (width + 4) // 8))
@@ -292,7 +288,7 @@ class HOG(GlobalExtractor):
         return np.hstack([self._view(images, sizes, block), self._view(mirrored, sizes, block)])
 
     def _view(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...]) -> np.ndarray:
-        """The gradients' code and, where it is wanted, the layout of the colours."""
+        """The code of the gradients, followed by the layout if requested."""
         codes, color = self._codes(images, sizes, block, NORMS[self.block_norm]), self._resolved_color()
         if self.balance:
             codes *= np.repeat(*self._weights(images.shape[1], images.shape[2], sizes, block))
@@ -303,12 +299,12 @@ class HOG(GlobalExtractor):
     def _weights(
         self, height: int, width: int, sizes: list[tuple[int, ...]], block: tuple[int, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What the code of each size is multiplied by, and how long it is."""
+        """Factor and length of the code of each cell size."""
         blocks = np.array([(height // tall - block[0] + 1) * (width // wide - block[1] + 1) for tall, wide in sizes])
         return (1 / np.sqrt(blocks)).astype(np.float32), blocks * block[0] * block[1] * int(self.orientations)
 
     def _codes(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int) -> np.ndarray:
-        """One row of numbers for each image (n, h, w) or (n, h, w, channels)."""
+        """One row of numbers per image, for images of shape (n, h, w) or (n, h, w, channels)."""
         height, width = images.shape[1:3]
         counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]
         length = sum(down * across for down, across in counts) * block[0] * block[1] * self.orientations
@@ -320,7 +316,7 @@ class HOG(GlobalExtractor):
         room, padded = hog_room(height, width, orientations, grids, 0 if gray else 1)
         if images.dtype == np.uint8 and not self.transform_sqrt:
             flat, table = images.reshape(len(images), -1), bins_of_bytes(self.orientations, self.signed)
-            # An array that is only read would have the loop compiled once more.
+            # A read-only array would trigger another compilation of the loop.
             flat = flat if flat.flags.writeable else flat.copy()
             if gray:
                 hog_gray(flat, height, width, table, orientations, grids, tall, wide, norm, room, codes)
@@ -329,7 +325,7 @@ class HOG(GlobalExtractor):
                     flat, images.shape[3], height, width, table, orientations, grids, tall, wide, norm, room, padded, codes
                 )
             return codes
-        # Room for a part at a time, used again: fresh memory for each would take half as long as the work.
+        # Working memory is allocated once and reused; new memory for each part would take half as long as the computation.
         at_once = min(len(images), max(1, PIXELS // (height * width)))
         gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)
         bins, lengths = np.empty((at_once, height * width), np.int32), np.empty((at_once, height * width), np.float32)
@@ -346,7 +342,7 @@ class HOG(GlobalExtractor):
     def _vote(
         self, values: np.ndarray, gradients: np.ndarray, bins: np.ndarray, lengths: np.ndarray, doubtful: np.ndarray
     ) -> None:
-        """The bin and the length of each pixel's gradient, into the last arrays but one; the others are room for the work."""
+        """Write the bin and magnitude of each pixel's gradient to the second to last arrays; the others are working memory."""
         hog_gradients(values, gradients[0], gradients[1])
         dx, dy, bins, lengths = gradients[0].ravel(), gradients[1].ravel(), bins.reshape(-1), lengths.reshape(-1)
         half_turn = self.orientations / 2 if self.signed else float(self.orientations)
@@ -356,7 +352,7 @@ class HOG(GlobalExtractor):
             bins[doubts] = bins_of(dy[doubts], dx[doubts], self.orientations, self.signed)
 
     def _values(self, images: np.ndarray) -> np.ndarray:
-        """Floats in [0, 1]."""
+        """Convert to floats in [0, 1]."""
         values = images
         if images.dtype.kind != "f":
             values = np.divide(images, float(np.iinfo(images.dtype).max), dtype=np.float64)
@@ -368,6 +364,6 @@ class HOG(GlobalExtractor):
         block = check_sizes("cells_per_block", self.cells_per_block, 2)
         rows, columns = (each * times for each, times in zip(cell, block, strict=True))
         return ImageError(
-            f"HOG needs {rows}×{columns} pixels for one block of cells; got {height}×{width}. "
-            "Put Resize((height, width)) before it, or make pixels_per_cell or cells_per_block smaller."
+            f"HOG needs at least {rows}×{columns} pixels for one block of cells; got {height}×{width}. "
+            "Put Resize((height, width)) before it, or reduce pixels_per_cell or cells_per_block."
         )

@@ -1,4 +1,4 @@
-"""LBP: which of the points around a pixel are no darker than it, counted over the image or the cells of a grid."""
+"""LBP: histograms of local binary patterns, over the image or the cells of a grid."""
 
 from __future__ import annotations
 
@@ -19,56 +19,55 @@ from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray
 __all__ = ["LBP"]
 
 MOST_POINTS = 16
-# One as a whole number: the largest power of two that leaves room for the brightest pixel in 31 bits.
+# Fixed-point one: the largest power of two such that the brightest pixel fits into 31 bits.
 ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
 
 class LBP(GlobalExtractor):
-    """Local binary patterns: the texture around each pixel as a few bits, counted.
+    """Local binary patterns: histograms of the texture around each pixel.
 
-    Each pixel is compared with points on a circle around it; the bits that say which of them are no darker are a pattern,
-    and the code is how often each pattern occurs, in each cell of one or more grids. Patterns do not change with brightness
-    or contrast. They are short of what dense SIFT tells of a scene, and a good companion to it.
+    Each pixel is compared with points on a circle around it. The pattern has a bit for each point that is not darker. The code
+    counts how often each pattern occurs in each cell of one or more grids. Patterns do not depend on brightness or contrast.
+    They are less informative about scenes than dense SIFT, but complement it well.
 
     Parameters
     ----------
     n_points : int or sequence of int, default=8
-        Points on the circle, at most 16; a sequence goes with `radius`, one for each.
+        Number of points on the circle, at most 16; a sequence has one entry per `radius`.
     radius : float or sequence of float, default=1
-        Of the circle in pixels. Several radii give several codes, one after the other.
+        Radius of the circle in pixels. The codes of several radii are concatenated.
     method : {"default", "ror", "uniform", "nri_uniform"}, default="nri_uniform"
-        How patterns share bins, as scikit-image calls it. "default": each has its own, ``2 ** n_points``. "ror": turned
-        ones share one. "uniform": those with at most two changes around the circle by the number of their bits, all others
-        together, ``n_points + 2`` bins, turned ones together. "nri_uniform": those with at most two changes each its own,
-        all others together, ``n_points * (n_points - 1) + 3`` bins.
+        How patterns are grouped into bins, with the names of scikit-image. "default": one bin per pattern, ``2 ** n_points``
+        bins. "ror": rotated patterns share a bin. "uniform": patterns with at most two changes around the circle are grouped
+        by their number of set bits, all others share one bin; ``n_points + 2`` bins. "nri_uniform": patterns with at most two
+        changes have one bin each, all others share one; ``n_points * (n_points - 1) + 3`` bins.
     grids : sequence of (int, int), default=((1, 1),)
-        Rows and columns of the grids; patterns are counted in each cell of each of them.
+        Rows and columns of each grid; patterns are counted in each cell.
     norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
-        Of a cell's counts: "l1" gives shares, "l2" unit length, "hellinger" the square root of the shares, None counts.
+        Normalisation of the counts of a cell. "l1": shares; "l2": unit length; "hellinger": square root of the shares; None:
+        counts.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
+        a list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
     n_jobs : int, optional
-        Threads; None means what the joblib context says, else 1.
+        Number of threads. None means the joblib context, else 1.
     verbose : int, default=0
-        Above 0, progress is written to the standard error.
+        1 shows the progress on standard error.
 
     Attributes
     ----------
     n_features_out_ : int
         The length of a code.
 
-    Notes
-    -----
-    Colour is turned to gray. Pixels whose circle does not lie in the image are left out (scikit-image takes what is outside
-    for black); an image or a cell without any gives zeros.
+    Notes ----- Colour images are converted to gray. Pixels with a circle that extends beyond the image are ignored
+    (scikit-image treats the outside as black); an image or cell without other pixels gives zeros.
 
-    Points between pixels are interpolated with weights that are whole numbers and add up to a power of two, so that a flat
-    surface ties exactly and the codes are the same on every machine. For 8-bit images the weights are exact to 2**-24,
-    for 16-bit and float ones, which are taken as 16 bits, to 2**-16.
+    Points between pixels are interpolated with integer weights that sum to a power of two. Flat surfaces therefore give exact
+    ties, and codes are the same on every machine. Weights are exact to 2**-24 for 8-bit images, and to 2**-16 for 16-bit and
+    float images, which are converted to 16 bits.
 
     References
     ----------
@@ -131,17 +130,17 @@ class LBP(GlobalExtractor):
         radii = [radius] if isinstance(radius, Real) else list(radius)
         points = [n_points] * len(radii) if isinstance(n_points, Integral) else list(n_points)
         if not radii or not all(isinstance(each, Real) and 0 < float(each) <= 100 for each in radii):
-            raise InputError(f"radius of LBP must be one or more numbers over 0 and up to 100; got {self.radius!r}")
+            raise InputError(f"radius of LBP must be one or more numbers above 0 and at most 100; got {self.radius!r}")
         if not all(isinstance(number, Integral) and 1 <= int(number) <= MOST_POINTS for number in points):
-            raise InputError(f"n_points of LBP must be whole numbers from 1 to {MOST_POINTS}; got {self.n_points!r}")
+            raise InputError(f"n_points of LBP must be integers from 1 to {MOST_POINTS}; got {self.n_points!r}")
         if len(points) != len(radii):
-            raise InputError(f"LBP: {len(points)} n_points and {len(radii)} radius; give one of each for each circle")
+            raise InputError(f"LBP: {len(points)} n_points and {len(radii)} radius; each circle needs one of each")
         return [(int(number), float(each)) for number, each in zip(points, radii, strict=True)]
 
     def _grids(self) -> list[tuple[int, int]]:
         grids = [tuple(np.atleast_1d(grid).tolist()) for grid in self.grids]
         if not grids or not all(len(grid) == 2 and all(isinstance(n, int) and n > 0 for n in grid) for grid in grids):
-            raise InputError(f"grids of LBP holds pairs of (rows, columns), each 1 or more; got {self.grids!r}")
+            raise InputError(f"grids of LBP must contain pairs of (rows, columns), each at least 1; got {self.grids!r}")
         return grids
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
@@ -162,7 +161,7 @@ def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bins: int, grid: tuple[int, int]) -> np.ndarray:
-    """How often each bin occurs in each cell of an image of that shape: (rows, columns, bins)."""
+    """Histograms of the cells of an image of this shape: (rows, columns, bins)."""
     counts = np.zeros((*grid, n_bins), np.int32)
     if patterns.size:
         margin = (shape[0] - patterns.shape[0]) // 2
@@ -174,7 +173,7 @@ def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bi
 
 
 def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.ndarray:
-    """The pattern of each pixel whose circle lies in the image."""
+    """The pattern of each pixel whose circle is inside the image."""
     offsets, weights = _circle(n_points, radius, one)
     margin = math.ceil(radius - 1e-5)
     shape = tuple(max(0, length - 2 * margin) for length in gray.shape)
@@ -186,9 +185,9 @@ def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.
 
 @lru_cache(maxsize=32)
 def _circle(n_points: int, radius: float, one: int) -> tuple[np.ndarray, np.ndarray]:
-    """Where the points lie, and what each of the four pixels around weighs."""
+    """Positions of the points, and the weights of the four pixels around each."""
     angles = 2 * np.pi * np.arange(n_points) / n_points
-    # As in scikit-image, what is off a pixel by a rounding error lies on it.
+    # As in scikit-image, points within a rounding error of a pixel are moved onto it.
     places = np.round(radius * np.stack([-np.sin(angles), np.cos(angles)], axis=1), 5)
     offsets = np.floor(places).astype(np.int64)
     down, right = (places - offsets).T
@@ -201,7 +200,7 @@ def _circle(n_points: int, radius: float, one: int) -> tuple[np.ndarray, np.ndar
 
 @lru_cache(maxsize=16)
 def pattern_bins(n_points: int, method: str) -> tuple[np.ndarray, int]:
-    """The bin of each pattern, and how many there are."""
+    """The bin of each pattern, and the number of bins."""
     patterns = np.arange(1 << n_points)
     turned = np.stack([(patterns >> k) | ((patterns << (n_points - k)) & ((1 << n_points) - 1)) for k in range(n_points)])
     bits = ((patterns[:, None] >> np.arange(n_points)) & 1).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Whether images and their mirror images may count as one, decided on training images."""
+"""Decides on training images whether images may be treated like their mirror images."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from featrec.lazy import Images
 __all__ = ["mirror_is_harmless"]
 
 SIDE = 8
-# Of the images that their neighbours recognise, at least so many must be recognised by their mirror image.
+# Minimum number of images recognised by mirrored neighbours, relative to those recognised by normal neighbours.
 LEAST = 0.6
 
 
 def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
-    """Whether classes are found as well where an image may stand for its mirror image.
+    """Whether classes are recognised as well if an image may be replaced by its mirror image.
 
-    Thumbnails of up to 4,000 training images look for the most similar other one. Mirror images do harm in two cases: where
-    mirrored thumbnails find their class less than 0.6 times as often as the thumbnails themselves; and where, once each may
-    match either way, more right answers turn wrong than wrong ones right, by more than the root of both numbers together, which
-    is one standard deviation of their difference, were it chance. So digits, letters and signs that point left or right are
-    told apart from objects.
+    The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are harmful in two cases.
+    First, mirrored thumbnails find the right class less than 0.6 times as often as the originals. Second, if a match may be
+    mirrored, more correct answers become wrong than wrong ones correct, and the difference exceeds the square root of the
+    number of changed answers (one standard deviation if changes were random). This separates digits, letters and arrows from
+    objects.
 
     Parameters
     ----------

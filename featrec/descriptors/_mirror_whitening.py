@@ -1,4 +1,4 @@
-"""The whitening of patches and their mirror images together, which keeps symmetric and antisymmetric parts apart."""
+"""Joint whitening of patches and their mirror images, which separates symmetric and antisymmetric parts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 __all__ = ["MirrorWhitening"]
 
-# Bytes are multiplied four at a time.
+# Bytes are multiplied in groups of four.
 GROUP = 4
 
 
 class MirrorWhitening(NamedTuple):
-    """A patch times `basis`, less `offsets`, is white.
+    """Whitening of patches: multiply by `basis`, then subtract `offsets`.
 
-    Of the mirrored patch all columns but the first `n_even` change their sign.
+    For the mirrored patch, all columns except the first `n_even` change their sign.
     """
 
     basis: np.ndarray
@@ -24,9 +24,9 @@ class MirrorWhitening(NamedTuple):
 
     @staticmethod
     def of(patches: np.ndarray, size: int, epsilon: float, mirror: bool) -> MirrorWhitening:
-        """Learn it from patches (n, size * size * channels), rows of pixels with the channels side by side.
+        """Learn the whitening from patches of shape (n, size * size * channels), with the channels of a pixel side by side.
 
-        Without `mirror` all columns are even, and these are whitened principal components.
+        Without `mirror`, all columns are even; they are whitened principal components.
         """
         even, odd = _parts(patches.shape[1], size, mirror)
         columns, n_even, offsets = [], 0, []
@@ -43,12 +43,12 @@ class MirrorWhitening(NamedTuple):
         return MirrorWhitening(np.hstack(columns).astype(np.float32), np.concatenate(offsets).astype(np.float32), n_even)
 
     def apply(self, patches: np.ndarray) -> np.ndarray:
-        """Whitened patches (n, width)."""
+        """Whitened patches of shape (n, width)."""
         return patches @ self.basis - self.offsets
 
 
 def _parts(d: int, size: int, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal bases, as columns, of what stays the same in the mirror and of what changes its sign."""
+    """Orthonormal bases, as columns, of the symmetric and the antisymmetric parts."""
     if not mirror:
         return np.eye(d), np.empty((d, 0))
     places = np.arange(d).reshape(size, size, -1)

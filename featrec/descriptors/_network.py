@@ -1,4 +1,4 @@
-"""Running a network: one cv2.dnn.Net per thread, since it can be neither shared nor pickled."""
+"""Running a network: one cv2.dnn.Net per thread, because it can neither be shared nor pickled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NETWORKS_PER_THREAD = 2
 
 
 class _Loaded(threading.local):
-    """The networks that this thread used last, by the digest of their file."""
+    """The most recently used networks of this thread, by the digest of their file."""
 
     def __init__(self) -> None:
         self.networks: OrderedDict[str, cv2.dnn.Net] = OrderedDict()
@@ -34,7 +34,7 @@ _LOADED = _Loaded()
 
 
 def forward(data: np.ndarray, digest: str, layer: str, values: np.ndarray) -> np.ndarray:
-    """The output `layer` of the network in `data` (an ONNX file's bytes) for a batch (n, channels, height, width)."""
+    """Run the network in `data` (the bytes of an ONNX file) up to `layer` on a batch (n, channels, height, width)."""
     try:
         network = _LOADED.get(digest, data)
         network.setInput(values)
@@ -42,5 +42,5 @@ def forward(data: np.ndarray, digest: str, layer: str, values: np.ndarray) -> np
     except cv2.error as error:
         raise InputError(
             f"OpenCV {cv2.__version__} cannot run the network up to {layer!r}: {' '.join(str(error).split())} "
-            "Export it with a fixed input size, with another ONNX opset, or without the operations that are named here."
+            "Export it with a fixed input size, with another ONNX opset, or without these operations."
         ) from error

@@ -1,4 +1,4 @@
-"""NetworkInput: how an image becomes what a network was trained on."""
+"""NetworkInput: conversion of images to the input of a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["CONVENTIONS", "NetworkInput"]
 
 COLOR_ORDERS = {"rgb": 3, "bgr": 3, "gray": 1}
 
-# Names and meanings are those of Keras; "caffe" has the rounded means of the published Caffe models.
+# Names and meanings follow Keras; "caffe" has the rounded means of the published Caffe models.
 CONVENTIONS: dict[str, dict[str, Any]] = {
     "torch": {
         "mean": (123.675, 116.28, 103.53),
@@ -31,16 +31,16 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input that a network expects: ``(value - mean) * scale`` with values from 0 to 255.
+    """The input of a network: ``(value - mean) * scale`` with values from 0 to 255.
 
     Parameters
     ----------
     size : tuple of (height, width)
     mean, scale : tuple of floats
-        One for each channel, in the network's order.
+        One number per channel, in the network's order.
     color_order : {"rgb", "bgr", "gray"}
     crop : bool
-        True: the largest middle part of the size's proportions is taken. False: the image is stretched.
+        True: use the largest central part with the proportions of `size`. False: stretch the image.
     """
 
     size: tuple[int, int]
@@ -51,13 +51,13 @@ class NetworkInput:
 
     @classmethod
     def declared(cls, values: Mapping[str, Any], shape: tuple[int | None, ...], where: str) -> NetworkInput:
-        """From a declaration and the shape in the ONNX file; `where` stands in the errors."""
+        """Create it from a declaration and the input shape of the ONNX file; `where` is used in error messages."""
         unknown = set(values) - set(cls.__dataclass_fields__)
         missing = {"mean", "scale", "color_order"} - set(values)
         if unknown or missing:
             raise InputError(
-                f"the preprocessing in {where} needs mean, scale and color_order, and may have size and crop; "
-                f"missing are {sorted(missing)}, unknown are {sorted(unknown)}"
+                f"the preprocessing in {where} needs mean, scale and color_order, and optionally size and crop; "
+                f"missing: {sorted(missing)}, unknown: {sorted(unknown)}"
             )
         order = values["color_order"]
         if order not in COLOR_ORDERS:
@@ -67,16 +67,16 @@ class NetworkInput:
             raise InputError(f"crop in {where} must be true or false; got {crop!r}")
         channels = COLOR_ORDERS[order]
         if shape[1] not in (None, channels):
-            raise InputError(f"the network takes {shape[1]} channels; {order!r} in {where} has {channels}")
+            raise InputError(f"the network expects {shape[1]} channels, but {order!r} in {where} has {channels}")
         mean, scale = (_per_channel(name, values[name], channels, where) for name in ("mean", "scale"))
         return cls(_size(values.get("size"), shape[2:], where), mean, scale, order, crop)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values."""
+        """Convert to plain values."""
         return asdict(self)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """One image as the network's input, float32 of shape (channels, height, width)."""
+        """Convert one image to the network's input, float32 of shape (channels, height, width)."""
         values = as_float(image).astype(np.float32, copy=False)
         values = as_gray(values)[..., None] if self.color_order == "gray" else as_rgb(values)
         if self.color_order == "bgr":
@@ -87,7 +87,7 @@ class NetworkInput:
 
 
 def _cropped(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The largest middle part of the size's proportions, resized; cut first, so that a long strip does not grow."""
+    """The largest central part with the right proportions, resized. Cropping first avoids enlarging a long strip."""
     scale = min(image.shape[0] / height, image.shape[1] / width)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
@@ -110,10 +110,10 @@ def _per_channel(name: str, given: Any, channels: int, where: str) -> tuple[floa
 
 
 def _size(given: Any, fixed: tuple[int | None, ...], where: str) -> tuple[int, int]:
-    """As declared, or as the ONNX file fixes it; both must agree."""
+    """The declared size, or the size in the ONNX file; they must agree."""
     if given is None and None in fixed:
-        raise InputError(f"the network takes images of any size, and {where} names none; give size=(height, width)")
+        raise InputError(f"the network accepts any size, and {where} declares none; set size=(height, width)")
     size = check_sizes("size", fixed if given is None else given, 2)  # type: ignore[arg-type]
     if any(free not in (None, side) for free, side in zip(fixed, size, strict=True)):
-        raise InputError(f"size in {where} is {size}; the network takes {fixed}")
+        raise InputError(f"size in {where} is {size}, but the network expects {fixed}")
     return size[0], size[1]

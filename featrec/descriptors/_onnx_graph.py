@@ -1,6 +1,6 @@
-"""What an ONNX file says about its inputs and outputs, read without the onnx package.
+"""Reads the inputs and outputs of an ONNX file without the onnx package.
 
-Only the fields that are needed are decoded; see https://protobuf.dev/programming-guides/encoding and onnx.proto.
+Only the required fields are decoded; see https://protobuf.dev/programming-guides/encoding and onnx.proto.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from featrec.exceptions import InputError
 
 __all__ = ["OnnxGraph", "read_graph"]
 
-# Field numbers of onnx.proto.
+# Field numbers in onnx.proto.
 MODEL_GRAPH = 7
 GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 5, 11, 12
 TENSOR_NAME = 8
@@ -27,14 +27,14 @@ VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """The one input's shape, None where it is free, and the names of the outputs in the file's order."""
+    """Shape of the only input (None for free axes), and names of the outputs in the order of the file."""
 
     shape: tuple[int | None, ...]
     outputs: tuple[str, ...]
 
 
 def read_graph(data: bytes, name: str) -> OnnxGraph:
-    """The declared input and outputs of an ONNX file; `name` stands in the error."""
+    """Read the declared input and outputs of an ONNX file; `name` is used in error messages."""
     try:
         graph = _only(memoryview(data), MODEL_GRAPH)
         weights = {_text(_only(tensor, TENSOR_NAME)) for tensor in _all(graph, GRAPH_INITIALIZER)}
@@ -45,7 +45,7 @@ def read_graph(data: bytes, name: str) -> OnnxGraph:
         raise InputError(f"{name} is not an ONNX file, or is damaged ({error}); export the network to ONNX") from None
     if len(shapes) != 1 or len(shapes[0]) != 4 or not outputs:
         raise InputError(
-            f"{name} is no network for images: one input of shape (n, channels, height, width) is expected; it declares "
+            f"{name} is not a network for images: expected one input of shape (n, channels, height, width), but it declares "
             f"inputs of shapes {shapes} and {len(outputs)} outputs"
         )
     return OnnxGraph(shapes[0], outputs)
@@ -78,7 +78,7 @@ def _all(message: memoryview, wanted: int) -> list[memoryview]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field: an int, or the bytes of a string, a number or a message within."""
+    """Number and value of each field: an int, or the bytes of a string, a number or a nested message."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -92,9 +92,9 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif kind in (EIGHT_BYTES, FOUR_BYTES):
             size = 8 if kind == EIGHT_BYTES else 4
         else:
-            raise ValueError(f"a field of kind {kind}")
+            raise ValueError(f"a field of type {kind}")
         if at + size > len(message):
-            raise ValueError("it ends too early")
+            raise ValueError("it is truncated")
         yield number, message[at : at + size]
         at += size
 
@@ -108,4 +108,4 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         at += 1
         if byte < 128:
             return value, at
-    raise ValueError("a number does not end")
+    raise ValueError("an unterminated number")

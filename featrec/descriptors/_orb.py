@@ -20,43 +20,41 @@ SCORES = {"harris": cv2.ORB_HARRIS_SCORE, "fast": cv2.ORB_FAST_SCORE}
 
 
 class ORB(LocalExtractor):
-    """ORB descriptors at the corners that its detector finds: 256 bits each, much quicker than SIFT.
+    """ORB corners with binary descriptors of 256 bits; much faster than SIFT.
 
-    Bits are compared by how many differ, so Bags carry the metric "hamming" and vocabularies for numbers refuse them.
-    Corners nearer to the border than `edge_threshold` are not used: an image of at most twice that in width or height gives
-    an empty Bag, as a flat one does. For small images lower `edge_threshold` and `patch_size` together.
+    Bags have the metric "hamming", which counts differing bits; vocabularies of numbers refuse them. Corners closer to the
+    border than `edge_threshold` are not used. Flat images, and images of at most twice that width or height, give an empty
+    Bag. For small images, reduce `edge_threshold` and `patch_size` together.
 
     Parameters
     ----------
     n_features : int, default=500
-        How many of the best keypoints are kept.
+        Maximum number of keypoints, best first.
     scale_factor : float, default=1.2
-        Ratio of one level of the image pyramid to the next, over 1.
+        Ratio between the levels of the image pyramid, above 1.
     n_levels : int, default=8
-        Levels of the pyramid. Levels that would have no pixel are left out.
+        Number of pyramid levels. Levels without a pixel are skipped.
     edge_threshold : int, default=31
-        Pixels along the border where nothing is detected.
+        Width of the border, in pixels, where nothing is detected.
     first_level : int, default=0
-        The level that holds the image itself; those before it hold it enlarged.
+        The level of the original image; previous levels are enlarged.
     score_type : {"harris", "fast"}, default="harris"
-        What ranks the keypoints.
+        Score that ranks the keypoints.
     patch_size : int, default=31
-        Side of the square that a descriptor looks at, in pixels of its level.
+        Side of the described square, in pixels of its level.
     fast_threshold : int, default=20
-        Least difference of gray between a corner and its surroundings.
+        Minimum gray difference between a corner and its surroundings.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
+        list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
 
-    Notes
-    -----
-    The numbers are those of ``cv2.ORB_create(...).detectAndCompute`` on the image in 8-bit gray: 32 bytes for each key
-    point. OpenCV's ``WTA_K`` stays at 2: with 3 and 4, pairs of bits form one answer, and the number of differing bits
-    no longer measures how far two descriptors are apart. A frame's scale is the ``size`` of OpenCV's keypoint, the side of
-    the square in pixels of the image. An OpenCV detector cannot be pickled, so one is built for each image.
+    Notes ----- Results equal ``cv2.ORB_create(...).detectAndCompute`` on the 8-bit gray image: 32 bytes per keypoint. OpenCV's
+    ``WTA_K`` is always 2: with 3 and 4, pairs of bits form one value, and the number of differing bits is no longer a
+    distance. The scale of a frame is the ``size`` of OpenCV's keypoint, the side of the square in pixels of the image. OpenCV
+    detectors cannot be pickled, so a new one is created for each image.
 
     References
     ----------
@@ -127,7 +125,7 @@ class ORB(LocalExtractor):
         return BYTES
 
     def _levels(self, side: int) -> int:
-        """OpenCV fails on a level whose shorter side rounds to no pixel."""
+        """OpenCV fails on a level whose shorter side is rounded to zero pixels."""
         levels = 1
         while levels < self.n_levels and round(side / self.scale_factor ** (levels - self.first_level)) >= 1:
             levels += 1

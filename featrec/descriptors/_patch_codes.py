@@ -1,4 +1,4 @@
-"""PatchCodes: images to threshold codes of their whitened patches, in bytes and in one pass."""
+"""PatchCodes: threshold codes of whitened patches, computed on bytes in one pass."""
 
 from __future__ import annotations
 
@@ -37,83 +37,82 @@ from featrec.parallel import one_inner_thread
 
 __all__ = ["PatchCodes"]
 
-# The largest byte on either side of zero.
+# The largest absolute value of a byte.
 REACH = 127
-# The share of the sample's numbers that bytes reach; those beyond are cut.
+# Share of the sample's numbers within the range of bytes; numbers beyond are clipped.
 WITHIN = 0.9999
-# Sums of so many products of bytes are exact in float32.
+# Sums of up to this many products of bytes are exact in float32.
 MOST_NUMBERS = 1024
 
 
 class PatchCodes(GlobalExtractor):
-    """Codes of small images: how far their whitened patches reach along random words, averaged over the regions of a grid.
+    """Codes of small images: responses of whitened patches to random words, averaged over the regions of a grid.
 
-    What ``Patches``, ``Whiten(whiten="zca")`` and ``SpatialPyramid(ThresholdCode())`` give, one after another, in a quarter
-    of their time: whitened patches and words are rounded to bytes, whose products many processors compute four times as
-    fast as those of floats, and an image's mirror image costs hardly anything.
+    Equivalent to ``Patches``, ``Whiten(whiten="zca")`` and ``SpatialPyramid(ThresholdCode())``, in a quarter of the time.
+    Whitened patches and words are rounded to bytes, which many processors multiply four times as fast as floats. Mirror images
+    add almost no time.
 
     Parameters
     ----------
     n_words : int, default=1600
-        Words are whitened patches of training images, drawn at random, of unit length. Each gives two columns a region.
+        Number of words: random whitened patches of training images, scaled to unit length. Each word gives two columns per
+        region.
     size : int, default=6
-        Side of a patch in pixels. Patches are cut at every pixel.
+        Side of a patch in pixels. There is a patch at every pixel.
     contrast : float, default=10.0
-        Added to a patch's variance, on the scale where white is 255, before the patch is divided by the root.
+        Added to the variance of a patch (white is 255) before dividing by its square root.
     epsilon : float, default=0.02
         Added to each variance in the whitening.
     threshold : float, default=1.0
-        What is taken off the product of a patch and a word; what is left counts.
+        Subtracted from the product of a patch and a word; only the positive rest counts.
     grid : int or (rows, columns), default=3
-        Regions over which codes are averaged.
+        Grid of regions over which codes are averaged.
     overlap : float, default=1/3
-        The part of a region's side that it shares with the next.
+        Share of a region's side that overlaps the next region.
     mirror : bool or "auto", default=True
-        Average over the image and its left-right mirror image. "auto" decides in `fit`, as for :class:`Patches`: not for
-        digits, letters and whatever is another thing in a mirror.
+        Average over the image and its left-right mirror image. "auto" decides in `fit`, as in :class:`Patches`; it excludes
+        digits, letters and other classes that change when mirrored.
     color : {"auto", "gray", "rgb"}, default="auto"
-        What patches see; "auto" is "rgb" where one of the first 32 images of `fit` has colour.
+        Channels of the patches; "auto" is "rgb" if one of the first 32 images in `fit` has colour.
     max_patches : int, default=100_000
-        The size of the sample from which whitening and words are learned.
+        Size of the sample used to learn whitening and words.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read: an error that names it, or a row of zeros, with one warning that
-        counts them and ``failures_`` that lists them. An image smaller than a patch always has a row of zeros.
+        How unreadable images are handled: an error that names the image; or a row of zeros, with one warning for all of them
+        and a list in ``failures_``. An image smaller than a patch always gives a row of zeros.
     cache : path or DescriptorCache, optional
-        A folder where codes are kept. See :class:`DescriptorCache`.
+        Folder in which codes are stored. See :class:`DescriptorCache`.
     random_state : int, RandomState or None, default=None
-        For the sample and the words.
+        Seed of the sample and the words.
     n_jobs : int, optional
-        Threads; None means what the joblib context says, else 1.
+        Number of threads. None means the joblib context, else 1.
     verbose : int, default=0
-        Above 0, progress is written to the standard error.
+        1 shows the progress on standard error.
 
     Attributes
     ----------
     basis_ : array of shape (d, width), float32
-        What patches are multiplied by: whitened principal components, the symmetric ones first where `mirror` is set, each
-        kind filled up with zeros to a multiple of four.
+        Factors of patches: whitened principal components. With `mirror`, symmetric ones come first, and both types are padded
+        with zeros to a multiple of four.
     color_ : {"gray", "rgb"}
     mirror_ : bool
         Whether codes are averaged over the image and its mirror image.
     n_even_ : int
-        So many columns of `basis_` are symmetric ones.
+        Number of symmetric columns of `basis_`.
     n_features_out_ : int
     offsets_ : array of shape (width,), float32
-        What is taken off then.
+        Subtracted after the multiplication.
     patch_scale_ : float
-        What whitened patches are multiplied by before they are rounded to whole numbers from -127 to 127.
+        Factor of whitened patches before rounding to integers from -127 to 127.
     word_scales_ : array of shape (n_words,), float32
-        The same of each word.
+        The same factor for each word.
     words_ : array of shape (n_words, width), int8
 
-    Notes
-    -----
-    A patch is turned into a part that is symmetric from left to right and one that is antisymmetric; the whitening is that of
-    patches and mirrored patches together, which keeps the two apart. If s and a are the two parts' products with a word, s + a
-    is the product of the patch and s - a that of the mirrored one: one set of products gives both codes.
+    Notes ----- Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned on patches
+    and mirrored patches together, which keeps the parts separate. If s and a are the products of the parts with a word, then s
+    + a is the product of the patch and s - a that of the mirrored patch. One set of products therefore gives both codes.
 
-    Sums are over whole numbers and exact, so that processors without byte products give the same codes, more slowly. The codes
-    of an image and of its mirror image are the same up to the rounding of the whitened patches.
+    Sums of integers are exact, so processors without byte products give the same codes, only more slowly. The codes of an
+    image and its mirror image are equal up to the rounding of whitened patches.
 
     References
     ----------
@@ -189,7 +188,7 @@ class PatchCodes(GlobalExtractor):
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Labels, from which ``mirror="auto"`` learns.
+            Labels for ``mirror="auto"``.
 
         Returns
         -------
@@ -207,14 +206,14 @@ class PatchCodes(GlobalExtractor):
         refuse_empty(sample, bags, "PatchCodes.fit")
         if sample.descriptors.shape[1] > MOST_NUMBERS:
             raise InputError(
-                f"PatchCodes multiplies up to {MOST_NUMBERS} numbers exactly; a patch of size={self.size} has "
-                f'{sample.descriptors.shape[1]}. Make size smaller, or use color="gray".'
+                f"PatchCodes supports patches of up to {MOST_NUMBERS} numbers; a patch of size={self.size} has "
+                f'{sample.descriptors.shape[1]}. Reduce size, or use color="gray".'
             )
         self._learn(sample.descriptors)
         return self
 
     def extract(self, image: Any) -> np.ndarray:
-        """Describe one image: an array, a path, encoded bytes or a PIL image; zeros where it is smaller than a patch."""
+        """Describe one image: an array, a path, encoded bytes or a PIL image; zeros if it is smaller than a patch."""
         return np.nan_to_num(super().extract(image), copy=False)
 
     def _learn(self, patches: np.ndarray) -> None:
@@ -231,13 +230,13 @@ class PatchCodes(GlobalExtractor):
         self.n_features_out_ = 2 * len(self.words_) * rows * columns
 
     def _drawn(self, white: np.ndarray) -> np.ndarray:
-        """Patches of unit length in a random order, without zeros and copies."""
+        """Patches of unit length in random order, without zeros and duplicates."""
         lengths = np.linalg.norm(white, axis=1, keepdims=True)
         words = np.unique((white / np.where(lengths > 0, lengths, 1))[lengths[:, 0] > 0], axis=0)
         if len(words) < self.n_words:
             raise InputError(
-                f"PatchCodes: {self.n_words} words cannot be drawn where only {len(words)} patches differ and are not flat. "
-                "Lower n_words, raise max_patches, or give images that differ more."
+                f"PatchCodes: {self.n_words} words cannot be drawn from only {len(words)} different patches that are not flat. "
+                "Reduce n_words, increase max_patches, or use more varied images."
             )
         return words[check_random_state(self.random_state).permutation(len(words))[: self.n_words]]
 
@@ -273,18 +272,19 @@ class PatchCodes(GlobalExtractor):
         return patch_codes if has_integer_dot() else patch_codes_by_blas
 
     def _check_fits(self) -> None:
-        """The loop takes what was learned and the parameters to fit together."""
+        """Check that parameters and fitted attributes are consistent, as the compiled loop requires."""
         rows, columns = self._grid()
         learned = (self.basis_.shape[0], self.n_features_out_)
         wanted = (int(self.size) ** 2 * CHANNELS[self.color_], 2 * len(self.words_) * rows * columns)
         if learned != wanted:
             raise InputError(
-                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]}; its parameters now ask "
-                f"for {wanted[0]} and {wanted[1]}. Fit again."
+                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]}; its "
+                f"parameters now require "
+                f"{wanted[0]} and {wanted[1]}. Fit again."
             )
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
-        """Images smaller than a patch, which come as NaN, have rows of zeros and one warning that counts them."""
+        """Replace NaN rows of images smaller than a patch by zeros, with one warning that counts them."""
         codes, failures = super()._collected(parts, images)
         empty = np.isnan(codes[:, 0])
         codes[empty] = 0
@@ -293,7 +293,8 @@ class PatchCodes(GlobalExtractor):
         return codes, failures
 
     def _blocks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Words, what takes their points' zero off, and limits, in blocks as the loop takes them; zeros fill up the last."""
+        """Words, zero-point corrections and limits, in the block layout of the compiled loop; the last block is padded with
+        zeros."""
         n_words, width = self.words_.shape
         n_blocks = -(-n_words // BLOCK)
         words, limits = np.zeros((n_blocks * BLOCK, width), np.int8), np.zeros(n_blocks * BLOCK, np.int32)
@@ -307,7 +308,7 @@ class PatchCodes(GlobalExtractor):
         return blocks.copy(), starts.astype(np.int32, order="C"), limits.reshape(n_blocks, BLOCK)
 
     def _split(self) -> int:
-        """So many columns are symmetric; all where there is no mirror image."""
+        """Number of symmetric columns; all columns without mirror images."""
         return self.n_even_ if self.mirror_ else self.words_.shape[1]
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -1,4 +1,4 @@
-"""Where each patch of an image is pooled: an order of the patches by cells, and the regions that cells make up."""
+"""Where each patch is pooled: an order of the patches by cells, and the regions made of cells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["PatchTable", "patch_table"]
 
 
 class PatchTable(NamedTuple):
-    """What `patch_codes` takes: a row for each patch, one run of rows for each cell, and each region's cells."""
+    """Input of `patch_codes`: a row per patch, a run of rows per cell, and the cells of each region."""
 
     places: np.ndarray
     filled: np.ndarray
@@ -28,7 +28,7 @@ class PatchTable(NamedTuple):
 def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overlap: float, mirror: bool) -> PatchTable:
     """The table for images of one size.
 
-    Patches with the same cell and the same cell of the mirrored patch make up a run, filled up to a multiple of six.
+    Patches with the same cell, and the same cell of the mirrored patch, form a run, padded to a multiple of six.
     """
     rows, row_regions = _stretches(height, size, grid[0], overlap)
     columns, column_regions = _stretches(width, size, grid[1], overlap)
@@ -38,7 +38,7 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
     places, filled, runs = _runs(np.stack([cells, mirrored], axis=1))
     counts = np.bincount(cells, minlength=int(mirrored.max()) + 1)
     counts = counts + (np.bincount(mirrored, minlength=len(counts)) if mirror else 0)
-    # Where an image is hardly larger than a patch, no patch lies in some cells, and the loop has no sums for the last of them.
+    # If an image is barely larger than a patch, some cells have no patches, and the loop has no sums for the last of them.
     filled_cells = set(np.flatnonzero(counts).tolist())
     regions = [
         [cell for r in some for c in others if (cell := r * n_columns + c) in filled_cells]
@@ -52,7 +52,7 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
 
 
 def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each patch's row, which rows hold one, and the two cells of each six rows."""
+    """The row of each patch, the rows with a patch, and the two cells of each six rows."""
     pairs, number, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     sixes = -(-counts // POINTS_AT_ONCE)
     begins = np.concatenate([[0], np.cumsum(sixes * POINTS_AT_ONCE)])
@@ -66,9 +66,9 @@ def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _stretches(length: int, size: int, n_regions: int, overlap: float) -> tuple[np.ndarray, list[list[int]]]:
-    """The stretch of one side that each position of a patch lies in, and the stretches that each region covers.
+    """The interval of each patch position along one side, and the intervals covered by each region.
 
-    Regions are laid over the side as those of a `SpatialPyramid`; a patch lies where its centre is.
+    Regions are placed as in a `SpatialPyramid`; the centre of a patch determines its position.
     """
     side = 1 / (n_regions - (n_regions - 1) * overlap)
     starts = np.arange(n_regions) * side * (1 - overlap)

@@ -1,4 +1,4 @@
-"""Patches: small squares of an image as they are, with mean and contrast taken off."""
+"""Patches: small squares of an image, normalised by mean and contrast."""
 
 from __future__ import annotations
 
@@ -21,61 +21,57 @@ from featrec.lazy import Bags, Images
 __all__ = ["Patches"]
 
 CHANNELS = {"gray": 1, "rgb": 3}
-# Exact sums of squares of 16-bit numbers over a larger square would not fit into 64 bits.
+# For larger squares, exact sums of squares of 16-bit numbers would not fit into 64 bits.
 LARGEST = 120
-# Images that color="auto" looks at: one gray one among the first must not take the colour from all.
+# Number of images examined for color="auto"; a single gray image among the first must not disable colour for all.
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
 
 
 class Patches(LocalExtractor):
-    """Squares of pixels, all of an image's or those on a lattice, each with its mean and its contrast taken off.
+    """Squares of pixels at every position or on a grid, each normalised by its mean and contrast.
 
-    What small images (digits, clothes, CIFAR-10's objects) are described by when words are learned from the pixels
-    themselves: :class:`Whiten` with ``whiten="zca"`` comes next, then `TriangleCode` or `ThresholdCode` in a
-    `SpatialPyramid`. An image smaller than a patch gives an empty Bag.
+    For small images (digits, clothes, CIFAR-10) with words learned directly from pixels. The next steps are :class:`Whiten`
+    with ``whiten="zca"``, then `TriangleCode` or `ThresholdCode` in a `SpatialPyramid`. An image smaller than a patch gives an
+    empty Bag.
 
     Parameters
     ----------
     size : int, default=6
         Side of a patch in pixels, at most 120.
     stride : int, default=1
-        Pixels between neighbouring patches, in both directions.
+        Distance of neighbouring patches in pixels, in both directions.
     contrast : float or None, default=10.0
-        Added to a patch's variance, on the scale where white is 255, before the patch is divided by the root: what is flatter
-        than that is noise, and not brought to full contrast. None leaves the patches as they are, mean and all.
+        Added to the variance of a patch (white is 255) before dividing by its square root, so that noise in flat patches is
+        not amplified. None: no normalisation, not even of the mean.
     color : {"auto", "gray", "rgb"}, default="auto"
-        Whether patches are of the luma or of three channels; "auto" is "rgb" where one of the first 32 images of `fit` has
-        colour, which three equal channels are not. A gray image is three equal channels where "rgb" is asked for.
+        Patches of the luma or of three channels; "auto" is "rgb" if one of the first 32 images in `fit` has colour (channels
+        that differ). With "rgb", a gray image counts as three equal channels.
     mirror : bool or "auto", default=False
-        Let the patches of the image's left-right mirror image follow those of the image. Their frames are in the mirror
-        image's coordinates, so that an encoder that sums by cells gives the sum of the codes of both. "auto" decides in `fit`:
-        not where thumbnails of the training images are mistaken for another class more often once they may match a mirror
-        image, as digits and letters are; without labels it is True.
+        Append the patches of the left-right mirror image. Their frames have the coordinates of the mirror image, so encoders
+        that sum over cells give the sum of both codes. "auto" decides in `fit`: False if matching mirror images causes more
+        wrong classes among thumbnails of training images, as with digits and letters. Without labels, it is True.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
+        list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept; patches are faster cut than read. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored; computing patches is faster than reading them. See :class:`DescriptorCache`.
 
     Attributes
     ----------
     color_ : {"gray", "rgb"}
-        What the patches are of.
+        The channels of the patches.
     mirror_ : bool
-        Whether patches of the mirror image follow.
+        Whether patches of the mirror image are appended.
 
-    Notes
-    -----
-    With p the numbers of a patch, from 0 to 255 whatever the image's type, n of them, m their mean and
-    v = Σ(p - m)² / (n - 1), the descriptor is (p - m) / √(v + `contrast`); a flat patch gives zeros. n - 1 is what Coates and
-    Ng's program divides by. The numbers go row by row, the channels of a pixel side by side, and the patches row by row.
-    A frame is a patch's centre, its side and -1 for the angle.
+    Notes ----- Let p be the n numbers of a patch, scaled to 0..255 for every data type, m their mean, and v = Σ(p - m)² / (n -
+    1), as in Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); flat patches give zeros. Numbers and
+    patches are ordered row by row, with the channels of a pixel side by side. A frame contains the centre of a patch, its
+    side, and the angle -1.
 
-    Mean and variance come from sums over the image in whole numbers, without rounding. Float images are taken as 16 bits,
-    so that an image gives the same patches as uint8, uint16 and float; but the gray of a colour image is rounded as
-    :func:`featrec.images.as_gray` rounds it.
+    Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so an image gives the same
+    patches as uint8, uint16 and float; only the gray of colour images is rounded as in :func:`featrec.images.as_gray`.
 
     References
     ----------
@@ -121,15 +117,15 @@ class Patches(LocalExtractor):
         self.cache = cache
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the kind of input; "auto" looks at images.
+        """Check the parameters and the type of input; "auto" examines images.
 
-        ``color="auto"`` looks at the first images that can be read, ``mirror="auto"`` at up to 4,000.
+        ``color="auto"`` examines the first readable images, ``mirror="auto"`` up to 4,000 images.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Labels, from which ``mirror="auto"`` learns.
+            Labels for ``mirror="auto"``.
 
         Returns
         -------
@@ -146,7 +142,7 @@ class Patches(LocalExtractor):
 
     def _first_color(self, images: Images) -> str:
         if not len(images):
-            raise InputError('Patches(color="auto").fit needs one image at least, to see whether it has colour; got none')
+            raise InputError('Patches(color="auto").fit needs at least one image to see whether it has colour; got none')
         seen = 0
         first: ImageError | None = None
         for position in range(len(images)):
@@ -162,10 +158,10 @@ class Patches(LocalExtractor):
                 break
         if seen:
             return "gray"
-        raise InputError(f"none of the {len(images)} images can be used; the first: {first and first.brief()}") from first
+        raise InputError(f"none of the {len(images)} images can be used; the first error: {first and first.brief()}") from first
 
     def transform(self, X: Any) -> Bags:
-        """Describe images lazily: a Bag is computed when it is asked for.
+        """Describe images lazily: each Bag is computed when it is accessed.
 
         Parameters
         ----------
@@ -195,7 +191,9 @@ class Patches(LocalExtractor):
         if self.color != "auto":
             return self.color
         check_is_fitted(
-            self, "color_", msg='%(name)s(color="auto") learns in fit whether images have colour; or give "gray" or "rgb".'
+            self,
+            "color_",
+            msg='%(name)s(color="auto") decides in fit whether images have colour; call fit, or set "gray" or "rgb".',
         )
         return self.color_
 
@@ -203,7 +201,7 @@ class Patches(LocalExtractor):
         if self.mirror != "auto":
             return bool(self.mirror)
         check_is_fitted(
-            self, "mirror_", msg='%(name)s(mirror="auto") learns in fit whether mirror images help; or give a bool.'
+            self, "mirror_", msg='%(name)s(mirror="auto") decides in fit whether mirror images help; call fit, or set a bool.'
         )
         return self.mirror_
 
@@ -211,7 +209,7 @@ class Patches(LocalExtractor):
         return int(self.size) ** 2 * CHANNELS[self._resolved_color()]
 
     def _decides(self) -> dict[str, Any]:
-        """What "auto" has found, not that it was asked."""
+        """The fitted value instead of "auto"."""
         color, mirror = self._resolved_color(), self._resolved_mirror()
         return super()._decides() | {"color": color, "color_": color, "mirror": mirror, "mirror_": mirror}
 
@@ -225,7 +223,7 @@ class Patches(LocalExtractor):
 
 
 def _whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """uint8 or uint16, and what one of them is where white is 255."""
+    """Convert to uint8 or uint16; also return the number that equals one step of 255."""
     if image.dtype == np.uint8:
         return image, 1.0
     if image.dtype != np.uint16:
@@ -233,9 +231,9 @@ def _whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
     return image, 255 / 65535
 
 
-@lru_cache(maxsize=4)  # of large images each is hundreds of megabytes
+@lru_cache(maxsize=4)  # for large images, each of these takes hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
-    """The frames of all patches, read-only: bags share them."""
+    """The frames of all patches, read-only because bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))
     frames = np.empty((len(ys), len(xs), 4), np.float32)
     frames[..., 0], frames[..., 1], frames[..., 2], frames[..., 3] = xs, ys[:, None], size, NO_ANGLE

@@ -1,4 +1,4 @@
-"""RootSIFT: descriptors whose dot product is the Hellinger kernel of the original ones."""
+"""RootSIFT: descriptors whose dot product is the Hellinger kernel."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ __all__ = ["RootSIFT"]
 
 
 class RootSIFT(BagStep):
-    """The square root of each descriptor's shares: SIFT's large bins no longer outweigh all others.
+    """L1-normalise each descriptor and take the square root, so that large bins of SIFT no longer dominate.
 
-    A descriptor is divided by its sum, and the square root is taken, so that the Euclidean distance of the results is the
-    Hellinger distance of the histograms. It suits any histogram (SIFT, DenseSIFT), stands right after the extractor and
-    costs next to nothing. Descriptors of zeros stay zero; negative numbers and packed bits are refused.
+    The Euclidean distance of the results is the Hellinger distance of the histograms. Use it directly after an extractor of
+    histograms (SIFT, DenseSIFT); it takes almost no time. Descriptors of zeros stay zero; negative numbers and packed bits are
+    errors.
 
-    Notes
-    -----
-    The results have length 1 and are float32, whatever the scale of the input: SIFT's 0 to 255, uint8, or length 1.
+    Notes ----- Results have unit length and type float32, for any scale of the input: SIFT's 0 to 255, uint8, or unit length.
 
     References
     ----------
@@ -50,7 +48,7 @@ def _square_roots_of_shares(descriptors: np.ndarray) -> np.ndarray:
     roots = np.empty(descriptors.shape, np.float32)
     if root_shares(np.ascontiguousarray(descriptors), roots):
         raise InputError(
-            f"RootSIFT takes histograms, which have no negative numbers; got {descriptors.min():.4g}. "
+            f"RootSIFT expects histograms without negative numbers; got {descriptors.min():.4g}. "
             "Put it right after SIFT or DenseSIFT, before steps such as Whiten."
         )
     return roots

@@ -18,36 +18,34 @@ DIMENSION = 128
 
 
 class SIFT(LocalExtractor):
-    """SIFT descriptors at the blobs that its detector finds, in their own size and direction.
+    """SIFT keypoints and descriptors, invariant to scale and rotation.
 
-    They survive rotation and change of size, which is what matching and recognising a particular object need. For kinds
-    of scenes and objects :class:`DenseSIFT` says more. An image that is flat, blurred or a few pixels wide has few key
-    points or none; without any it gives an empty Bag.
+    They suit matching and the recognition of a particular object. For classes of scenes and objects, :class:`DenseSIFT` is
+    more informative. Images that are flat, blurred or only a few pixels wide have few keypoints; without any, the Bag is
+    empty.
 
     Parameters
     ----------
     n_features : int, default=0
-        How many of the keypoints with the most contrast are kept, or a few more where the last ones tie; 0 keeps all.
+        Maximum number of keypoints, by contrast, or a few more in case of ties; 0 means all.
     n_octave_layers : int, default=3
-        Sizes searched for in each halving of the image.
+        Layers per octave.
     contrast_threshold : float, default=0.04
-        Less finds weaker blobs. OpenCV divides it by `n_octave_layers`.
+        Lower values find weaker blobs. OpenCV divides it by `n_octave_layers`.
     edge_threshold : float, default=10
-        Blobs whose principal curvatures have a larger ratio lie on an edge and are dropped; more keeps more of them.
+        Keypoints with a larger ratio of principal curvatures lie on edges and are dropped; larger values keep more.
     sigma : float, default=1.6
-        Deviation of the Gaussian that smooths the first layer.
+        Standard deviation of the Gaussian that smooths the first layer.
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or an empty Bag, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
+        list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
 
-    Notes
-    -----
-    The numbers are those of ``cv2.SIFT_create(...).detectAndCompute`` on the image in 8-bit gray: float32 descriptors of
-    128 whole values from 0 to 255. A frame's scale is the ``size`` of OpenCV's keypoint; the square that is described has
-    six times that as its side. An OpenCV detector cannot be pickled, so one is built for each image.
+    Notes ----- Results equal ``cv2.SIFT_create(...).detectAndCompute`` on the 8-bit gray image: float32 descriptors of 128
+    whole numbers from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the described square is six times
+    as wide. OpenCV detectors cannot be pickled, so a new one is created for each image.
 
     References
     ----------

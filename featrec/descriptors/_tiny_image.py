@@ -1,4 +1,4 @@
-"""TinyImage: an image's pixels, shrunk to a few."""
+"""TinyImage: the pixels of an image shrunk to a few."""
 
 from __future__ import annotations
 
@@ -13,43 +13,40 @@ from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, 
 
 __all__ = ["TinyImage"]
 
-# An image that departs less from its mean is flat, and what departs is rounding: a 16-bit step is 1.5e-5.
+# Images with a smaller deviation from their mean are flat, because it may be rounding: a 16-bit step is 1.5e-5.
 FLAT = 1e-6
 
 
 class TinyImage(GlobalExtractor):
-    """An image shrunk to a few pixels, in a row: the baseline that every other representation has to beat.
+    """The pixels of an image shrunk to a small size: the baseline for all other representations.
 
-    Every image works, of any size; proportions are not kept. A flat one becomes a row of zeros when normalised.
+    Images may have any size; proportions are not kept. With `normalize`, flat images become rows of zeros.
 
     Parameters
     ----------
     size : int or tuple of (rows, columns), default=(16, 16)
     color : bool, default=False
-        Keep three channels; otherwise the luma is taken.
+        Keep three channels; otherwise use the luma.
     normalize : bool, default=True
-        Subtract the mean of the row and divide it by its length, which takes out brightness and contrast. Otherwise the
-        values lie in [0, 1].
+        Subtract the mean of the row and divide by its norm, which removes brightness and contrast. Otherwise, the values are
+        in [0, 1].
     on_error : {"raise", "empty"}, default="raise"
-        What happens to an image that cannot be read or described: an error that names it, or a row of zeros, with one warning
-        that counts them and ``failures_`` that lists them.
+        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
+        a list in ``failures_``.
     cache : path or DescriptorCache, optional
-        A folder where descriptions are kept: an image that comes again, in another fold, at another point of a grid or in
-        another run, is read there. See :class:`DescriptorCache`.
+        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+        runs. See :class:`DescriptorCache`.
     n_jobs : int, optional
-        Threads; None means what the joblib context says, else 1.
+        Number of threads. None means the joblib context, else 1.
     verbose : int, default=0
-        Above 0, progress is written to the standard error.
+        1 shows the progress on standard error.
 
     Attributes
     ----------
     n_features_out_ : int
         The length of a code.
 
-    Notes
-    -----
-    A tiny pixel is the mean of the area that it covers. Along an axis on which the image has too few pixels it is
-    interpolated linearly.
+    Notes ----- Each pixel is the mean of the area that it covers. Axes with too few pixels are interpolated linearly.
 
     References
     ----------
@@ -110,7 +107,7 @@ class TinyImage(GlobalExtractor):
 
 
 def _shrunk(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """The mean over areas along axes that are too long, then linear interpolation along those that are too short."""
+    """Average areas along axes that shrink, then interpolate linearly along axes that grow."""
     height, width = image.shape[:2]
     image = np.ascontiguousarray(image)
     image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)

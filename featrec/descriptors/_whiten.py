@@ -1,4 +1,4 @@
-"""Whiten: principal components of descriptors, each with the same variance."""
+"""Whiten: principal components of descriptors with equal variance."""
 
 from __future__ import annotations
 
@@ -29,65 +29,64 @@ from featrec.parallel import one_inner_thread
 __all__ = ["Whiten"]
 
 ROWS_AT_ONCE = 8192
-# So many centred descriptors stay in the cache until they are projected.
+# Number of centred descriptors that stay in the cache until they are projected.
 ROWS_IN_CACHE = 80
-# OpenBLAS uses one thread, however many it has, up to so many multiplications; tiles of too few rows are slower than threads.
+# Up to this many multiplications, OpenBLAS uses one thread; tiles with too few rows are slower than threads.
 PRODUCT_OF_ONE_THREAD, LEAST_ROWS = 1 << 18, 12
-# float32 keeps seven digits, so that a direction with a smaller share of the variance holds nothing but rounding errors.
+# float32 has seven digits, so directions with a smaller share of the variance contain only rounding errors.
 LEAST_SHARE = 1e-12
 
 
 class Whiten(BagStep):
-    """Turn descriptors to their principal components, fewer if wanted, and give each the same variance.
+    """Project descriptors onto their principal components, optionally fewer, and give each the same variance.
 
-    SIFT's neighbouring bins rise and fall together, and a few directions hold most of the variance. A Gaussian mixture with
-    diagonal covariances takes dimensions for uncorrelated, and k-means sees only the large ones; components suit both. 64 to
-    80 of SIFT's 128 dimensions are usual before a Fisher vector, and `renormalize` before VLAD.
+    Neighbouring bins of SIFT are correlated, and a few directions contain most of the variance. Whitened components suit
+    Gaussian mixtures with diagonal covariances, which assume uncorrelated dimensions, and k-means, which is dominated by
+    dimensions with large variance. Common choices are 64 to 80 of SIFT's 128 dimensions before a Fisher vector, and
+    `renormalize` before VLAD.
 
-    `fit` fails where there are fewer descriptors than `n_components` says, and on packed bits (ORB), which have no mean.
+    `fit` needs at least `n_components` descriptors. Packed bits (ORB), which have no mean, are an error.
 
     Parameters
     ----------
     n_components : int or None, default=None
-        How many dimensions are kept, those with the most variance; None keeps all.
+        Number of dimensions, those with the most variance; None means all.
     whiten : bool or "zca", default=True
-        True divides each component by its deviation; False only turns, as ``sklearn.decomposition.PCA`` does by default; "zca"
-        divides and turns back, so that the results are as near to the descriptors as white ones can be, dimension by
-        dimension (of small images' patches they still look like patches). It keeps all dimensions.
+        True: divide each component by its standard deviation. False: only rotate, like ``sklearn.decomposition.PCA`` by
+        default. "zca": divide and rotate back, which keeps the results as close to the descriptors as possible (patches still
+        look like patches); it needs all dimensions.
     regularization : float, default=0.01
-        Added to each variance before the division, as a part of the largest one: directions with hardly any variance are noise,
-        which this keeps small. VLFeat's convention; 0 gives every component a variance of 1, as scikit-learn does.
+        Added to each variance before the division, as a share of the largest variance, so that noise in directions with little
+        variance stays small. This is VLFeat's convention; with 0, every component has a variance of 1, as in scikit-learn.
     epsilon : float, default=0.0
-        Added to each variance too, as it is: the convention of the papers on small images.
+        Absolute number added to each variance; the convention of papers on small images.
     renormalize : bool, default=False
         Divide each result by its length.
     max_descriptors : int, default=100_000
-        The size of the sample.
+        Size of the sample.
     random_state : int, RandomState or None, default=None
-        For the sample.
+        Seed of the sample.
     n_jobs : int or None, default=None
-        Threads that read the sample; None means one, or what a joblib context says.
+        Number of threads that read the sample. None means 1, or the joblib context.
     verbose : int, default=0
-        Report the progress of sampling.
+        1 shows the progress of sampling.
 
     Attributes
     ----------
     mean_ : array of shape (d,), float32
     components_ : array of shape (n_components, d), float32
-        The directions with the most variance, most first, each of length 1. Of a direction and its opposite the one is taken
-        whose largest number is positive.
+        Unit vectors of the directions with the most variance, in decreasing order. Their sign makes the entry with the largest
+        absolute value positive.
     explained_variance_ : array of shape (n_components,)
-        The variance along each, in float64, without what is added to it.
+        Variance along each direction, in float64, without added numbers.
     projection_ : array of shape (n_out, d), float32
-        What a descriptor is multiplied by, once the mean is off.
+        Projection of descriptors after subtracting the mean.
     n_features_in_ : int
         The length of a descriptor.
 
-    Notes
-    -----
-    With ``regularization=0`` and ``epsilon=0`` these are scikit-learn's ``PCA(whiten=True)``; a direction without variance
-    gives zeros. Coates et al. and Thiry et al. whiten patches by "zca" with an `epsilon` on the scale of their pixels and
-    without `regularization`. Zero descriptors are descriptors: they come out where the mean lies on the other side.
+    Notes ----- ``regularization=0`` and ``epsilon=0`` equal scikit-learn's ``PCA(whiten=True)``; directions without variance
+    give zeros. Coates et al. and Thiry et al. whiten patches by "zca", with an `epsilon` on the scale of their pixels and
+    without `regularization`. Zero descriptors are treated like others: they become the projection of minus the mean.
 
     References
     ----------
@@ -143,7 +142,7 @@ class Whiten(BagStep):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn mean and components from a sample of at most `max_descriptors`.
+        """Learn mean and components from a sample of at most `max_descriptors` descriptors.
 
         Parameters
         ----------
@@ -180,10 +179,10 @@ class Whiten(BagStep):
         self.mean_ = mean.astype(np.float32)
         self.components_ = components.astype(np.float32)
         self.explained_variance_ = variances[kept].copy()
-        self.projection_ = projection.astype(np.float32, order="F")  # transposed it is what `project` takes, without a copy
+        self.projection_ = projection.astype(np.float32, order="F")  # its transpose is the input of `project`, without a copy
 
     def _scales(self, variances: np.ndarray) -> np.ndarray:
-        """What each component is multiplied by."""
+        """The factor of each component."""
         if not self.whiten:
             return np.ones(len(variances))
         raised = variances + self.regularization * variances[0] + self.epsilon
@@ -196,11 +195,11 @@ class Whiten(BagStep):
         if n and width != self.n_features_in_:
             raise InputError(
                 f"Whiten was fitted on descriptors of {self.n_features_in_} numbers; got {width}. "
-                "Use the extractor, with the parameters, that it was fitted on."
+                "Use the same extractor and parameters as in fit."
             )
         descriptors = np.empty((n, len(self.projection_)), np.float32)
         n_rows, spread = _rows_at_once(*self.projection_.shape)
-        # One thread: the results do not depend on how many BLAS has, and n_jobs spreads the images.
+        # One thread: results must not depend on the threads of BLAS, and n_jobs already distributes images.
         with one_inner_thread() if spread else nullcontext():
             project(bag.descriptors, self.mean_, np.ascontiguousarray(self.projection_.T), n_rows, descriptors)
         if self.renormalize:
@@ -212,7 +211,7 @@ class Whiten(BagStep):
         super()._check_parameters()
         if self.whiten == "zca" and self.n_components is not None:
             raise InputError(
-                f'Whiten(whiten="zca") keeps all dimensions; got n_components={self.n_components}. Use n_components=None, or '
+                f'Whiten(whiten="zca") needs all dimensions; got n_components={self.n_components}. Use n_components=None, or '
                 "whiten=True for fewer dimensions."
             )
 
@@ -220,11 +219,11 @@ class Whiten(BagStep):
         n, width = descriptors.shape
         wanted = self.n_components or 1
         if wanted > width:
-            raise InputError(f"Whiten: descriptors of {width} numbers have no {wanted} components; ask for {width} or fewer")
+            raise InputError(f"Whiten: descriptors of {width} numbers do not have {wanted} components; use {width} or fewer")
         if n < max(2, wanted):
             raise InputError(
                 f"Whiten: {wanted} components cannot be learned from {n} descriptors. "
-                "Lower n_components, raise max_descriptors, or give more images."
+                "Reduce n_components, increase max_descriptors, or use more images."
             )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -241,9 +240,9 @@ def _is_matrix(X: Any) -> bool:
 
 
 def _rows_at_once(n_in: int, n_out: int) -> tuple[int, bool]:
-    """How many descriptors are projected at once, and whether BLAS would spread that over threads.
+    """How many descriptors are projected at once, and whether BLAS would use threads for that.
 
-    To hold BLAS to one thread takes as long as the work itself for an image of 32×32 pixels.
+    Limiting BLAS to one thread takes as long as the projection for an image of 32×32 pixels.
     """
     rows = PRODUCT_OF_ONE_THREAD // (n_in * n_out) // 4 * 4
     return (ROWS_IN_CACHE, True) if rows < LEAST_ROWS else (min(rows, ROWS_IN_CACHE), False)
@@ -260,7 +259,7 @@ def _moments(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _principal(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances, largest first, and their directions as rows."""
+    """Variances in decreasing order, and their directions as rows."""
     variances, directions = np.linalg.eigh(covariance)
     variances, directions = np.maximum(variances[::-1], 0), directions[:, ::-1].T
     largest = np.abs(directions).argmax(axis=1)

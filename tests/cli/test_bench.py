@@ -150,7 +150,7 @@ def test_only_and_dry_run(config, here, capsys):
     assert bench(config, "--only", "forest") == 0
     assert here == ["color_forest"]
     assert bench(config, "--only", "nothing") == 2
-    assert "--only nothing leaves nothing" in capsys.readouterr().err
+    assert "--only nothing matches nothing" in capsys.readouterr().err
 
 
 def test_a_model_weighs_what_its_file_does_and_what_has_none_nothing(tmp_path):
@@ -170,9 +170,9 @@ def test_a_recipe_is_run_on_the_data_sets_that_it_names():
     assert found == [("textures", "tiny_knn"), ("shapes", "color_forest"), ("shapes", "tiny_knn")]
     assert all("datasets" not in cell for cell in cells)
     for wrong, told in (
-        (["faces"], r"asks for the dataset 'faces'.*\[\[dataset\]\] has textures, shapes"),
-        ("shapes", "is a list of names"),
-        ([], "is a list of names"),
+        (["faces"], r"names the unknown dataset 'faces'.*\[\[dataset\]\] has textures, shapes"),
+        ("shapes", "must be a list of names"),
+        ([], "must be a list of names"),
     ):
         with pytest.raises(InputError, match=told):
             list(cells_of({"dataset": datasets, "recipe": [{"name": "tiny_knn", "datasets": wrong}]}))
@@ -186,37 +186,43 @@ def test_a_recipe_that_draws_nothing_needs_only_some_of_the_seeds():
     assert [cell["seed"] for cell in cells if cell["recipe"] == "tiny_knn"] == [0, 7]
     assert (counted["textures", "color_forest"], counted["shapes", "color_forest"]) == (3, 2)
     assert all("seeds" not in cell for cell in cells)
-    with pytest.raises(InputError, match="seeds of the recipe 'tiny_knn' is an integer from 1 up; got 0"):
+    with pytest.raises(InputError, match="seeds of the recipe 'tiny_knn' must be an integer of at least 1; got 0"):
         list(cells_of({"dataset": datasets, "recipe": [{"name": "tiny_knn", "seeds": 0}]}))
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", r"one \[\[dataset\]\] at least"),
-        (DATASET, r"one \[\[recipe\]\] at least"),
-        ("x = ", "is no TOML"),
+        ("", r"at least one \[\[dataset\]\]"),
+        (DATASET, r"at least one \[\[recipe\]\]"),
+        ("x = ", "is not valid TOML"),
         (
             f"jobs = 2\n{DATASET}{RECIPE}",
-            r"the top level has no key 'jobs' \(did you mean 'n_jobs'\?\); it takes dataset, n_jobs, recipe",
+            r"the top level has no key 'jobs' \(did you mean 'n_jobs'\?\); its keys are dataset, n_jobs, recipe",
         ),
-        (f"n_jobs = 0\n{DATASET}{RECIPE}", "asks for no threads"),
+        (f"n_jobs = 0\n{DATASET}{RECIPE}", "means no threads"),
         (f"{DATASET}sed = 3\n{RECIPE}", r"the dataset 'textures' has no key 'sed' \(did you mean 'seeds'\?\)"),
-        (f"{DATASET}seeds = [1, 1]\n{RECIPE}", "a list of different integers"),
+        (f"{DATASET}seeds = [1, 1]\n{RECIPE}", "a list of different non-negative integers"),
         (f"{DATASET}seeds = 0\n{RECIPE}", "seeds of the dataset 'textures'"),
-        (f'{DATASET}split = "mine"\n{RECIPE}', "split of the dataset 'textures' is"),
+        (f'{DATASET}split = "mine"\n{RECIPE}', "split of the dataset 'textures' must be"),
         (f'{DATASET}split = "random"\n{RECIPE}', "needs n_train"),
-        (f"{DATASET}n_train = true\n{RECIPE}", "n_train of the dataset 'textures' is an integer from 1 up; got True"),
-        (f"{DATASET}validation = 2\n{RECIPE}", "validation of the dataset 'textures' is true"),
+        (
+            f"{DATASET}n_train = true\n{RECIPE}",
+            "n_train of the dataset 'textures' must be an integer of at least 1; got True",
+        ),
+        (f"{DATASET}validation = 2\n{RECIPE}", "validation of the dataset 'textures' must be true"),
         (f'[[dataset]]\nname = "texture"\n{RECIPE}', r"there is no dataset 'texture' \(did you mean 'textures'\?\)"),
         (f"[[dataset]]\n{RECIPE}", r"each \[\[dataset\]\] needs a name"),
         (f'{DATASET}[[recipe]]\nname = "tiny_kmm"\n', "there is no recipe 'tiny_kmm'"),
         (f"{DATASET}{RECIPE}[recipe.optoins]\n", r"the recipe 'tiny_knn' has no key 'optoins' \(did you mean 'options'\?\)"),
         (f'{DATASET}[[recipe]]\nname = "cnn_svm"\n', "the recipe 'cnn_svm' needs the option 'model'"),
         (f"{DATASET}{RECIPE}grid = {{ sise = [1] }}\n", r"has no option 'sise' \(did you mean 'size'\?\)"),
-        (f"{DATASET}{RECIPE}grid = {{ size = [1] }}\n", "stands in the grid alone"),
+        (f"{DATASET}{RECIPE}grid = {{ size = [1] }}\n", "must not be set outside the grid"),
         (f"{DATASET}{RECIPE}grid = {{ n_neighbors = 3 }}\n", "a list of values to try"),
-        (f'{DATASET}[[recipe]]\nname = "bovw_svm"\noptions = {{ random_state = 1 }}\n', "random_state is no option of"),
+        (
+            f'{DATASET}[[recipe]]\nname = "bovw_svm"\noptions = {{ random_state = 1 }}\n',
+            "random_state cannot be set as an option of",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):
@@ -228,7 +234,7 @@ def test_a_wrong_file_is_refused_by_name(tmp_path, text, message):
 
 def test_a_folder_is_no_configuration(tmp_path, capsys):
     assert main(["bench", str(tmp_path)]) == 2
-    assert "is a folder; give a file of it, such as" in capsys.readouterr().err
+    assert "is a folder; use a file in it, such as" in capsys.readouterr().err
 
 
 def test_what_only_the_data_set_knows_is_refused_before_anything_runs(config, here, tmp_path, capsys):
@@ -274,7 +280,7 @@ def test_sizes_and_what_is_left():
     train, test = parts(pool, SPLIT | {"n_train": 2, "n_test": 3, "seed": 0})
     assert (len(train), len(test)) == (16, 24)
     assert train.max() < 48 <= test.min()
-    with pytest.raises(InputError, match="n_train = 11 leaves nothing to judge on: the class 'brick' has 11 images"):
+    with pytest.raises(InputError, match="n_train = 11 leaves no test images: the class 'brick' has 11 images"):
         parts(pool, SPLIT | {"kind": "random", "n_train": 11, "seed": 0})
 
 
@@ -298,7 +304,7 @@ def test_a_line_that_was_cut_off_is_run_again(config, here):
     bench(config)
     assert len(here) == 2
     assert out.read_bytes().startswith(whole[:-40] + b"\n{")
-    with pytest.raises(InputError, match=r"line 1 of .* is no result"):
+    with pytest.raises(InputError, match=r"line 1 of .* is not a result"):
         read_results(out)
 
 
@@ -320,7 +326,10 @@ def test_where_the_data_lie_is_not_told(monkeypatch, tmp_path):
 def test_a_variable_that_is_not_set_is_named(monkeypatch):
     monkeypatch.delenv("FEATREC_NOWHERE", raising=False)
     for text in ("$FEATREC_NOWHERE/x.onnx", "${FEATREC_NOWHERE}/x.onnx"):
-        with pytest.raises(InputError, match="names a variable that is not set, FEATREC_NOWHERE; set it in the shell first"):
+        with pytest.raises(
+            InputError,
+            match="contains the variable FEATREC_NOWHERE, which is not set; set it in the shell first",
+        ):
             _bench_cell.expanded({"model": text})
 
 

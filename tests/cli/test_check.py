@@ -70,6 +70,6 @@ def test_files_and_paths_that_come_in(tmp_path, capsys, monkeypatch):
 def test_nothing_to_check(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert main(["check", "-"]) == 2
-    assert "no image was named" in capsys.readouterr().err
+    assert "no images given" in capsys.readouterr().err
     assert main(["check", str(tmp_path)]) == 2
-    assert "there is no image in" in capsys.readouterr().err
+    assert "no images in" in capsys.readouterr().err

@@ -77,18 +77,18 @@ def test_a_missing_folder_is_told_before_anything_of_models(tmp_path, capsys):
 
 @pytest.mark.parametrize("option", ["--json", "--markdown"])
 def test_a_result_that_cannot_be_written_is_told_before_work(folder, tmp_path, no_work, capsys, option):
-    for out, told in ((tmp_path, "is a folder; name the file to write"), (tmp_path / "no" / "c", "mkdir -p")):
+    for out, told in ((tmp_path, "is a folder; use a file name"), (tmp_path / "no" / "c", "mkdir -p")):
         assert run("compare", folder, "--recipes", "tiny_knn", option, out) == 2
         assert told in capsys.readouterr().err
     assert run("compare", folder, "--json", tmp_path / "c", "--markdown", tmp_path / "c") == 2
-    assert "is named for two results" in capsys.readouterr().err
+    assert "is used for two outputs" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_result_that_must_not_be_written_is_told_before_work(folder, tmp_path, no_work, capsys):
     tmp_path.chmod(0o500)
     assert run("compare", folder, "--recipes", "tiny_knn", "--json", tmp_path / "c") == 2
-    assert "cannot be written; its permissions forbid it" in capsys.readouterr().err
+    assert "cannot be written because of its permissions" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["compare", "suggest"])
@@ -96,7 +96,7 @@ def test_a_result_that_must_not_be_written_is_told_before_work(folder, tmp_path,
 def test_a_number_of_folds_is_two_or_more(folder, capsys, command, value):
     with pytest.raises(SystemExit, match="2"):
         run(command, folder, "--cv", value)
-    assert f"argument --cv: a number of folds is a whole number, 2 or more; got {value}" in capsys.readouterr().err
+    assert f"argument --cv: a number of folds must be an integer of at least 2; got {value}" in capsys.readouterr().err
 
 
 def test_more_folds_than_images_of_a_class_are_refused(folder, no_work, capsys):
@@ -177,11 +177,11 @@ def test_predictions_that_do_not_fit_are_refused_before_work(folder, tmp_path, n
         rows, "needs the columns path and label (or prediction) in its first row; it has ['file', 'class']", ("file", "class")
     )
     refused([], "needs the columns path and label", ())
-    refused(rows, "--predictions has the name 'tiny_knn', which a model has already", name="tiny_knn")
+    refused(rows, "the name 'tiny_knn' of --predictions is already used by a model", name="tiny_knn")
     for words, told in (
-        (["mine"], "--predictions takes NAME=FILE.csv"),
+        (["mine"], "--predictions expects NAME=FILE.csv"),
         (["mine=nowhere.csv"], "the predictions in 'nowhere.csv' cannot be read: No such file"),
-        (["a=x.csv", "--predictions", "a=y.csv"], "two --predictions have the name 'a'"),
+        (["a=x.csv", "--predictions", "a=y.csv"], "two --predictions have the same name 'a'"),
     ):
         assert run("compare", folder, "--recipes", "tiny_knn", "--predictions", *words) == 2
         assert told in capsys.readouterr().err
@@ -197,7 +197,7 @@ def test_predictions_may_name_an_image_that_cannot_be_read(tmp_path, capsys):
     assert run("compare", tmp_path / "p", "--recipes", "tiny_knn", "--cv", "2", "--predictions", file) == 1
     told = capsys.readouterr()
     assert "11 images in 2 folds" in told.out
-    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; left out", told.err)
+    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; ignored", told.err)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_damaged_image_may_be_named_in_any_way(tmp_path, capsys, monkeypatch, 
     assert run("compare", "p", "--recipes", "tiny_knn", "--predictions", file) == 1
     told = capsys.readouterr()
     assert re.search(r"error: '?p/test/a/14\.png'?: unsupported image format", told.err)
-    assert re.search(r"warning: the predictions 'mine' name '.*14\.png', which cannot be read; left out", told.err)
+    assert re.search(r"warning: the predictions 'mine' name '.*14\.png', which cannot be read; ignored", told.err)
 
 
 def test_an_error_in_the_middle_names_the_model(tmp_path, capsys):

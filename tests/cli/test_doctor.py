@@ -49,7 +49,7 @@ def test_the_exit_code_says_whether_something_is_to_be_mended(monkeypatch, capsy
     assert capsys.readouterr().out == "heart\n  ok  beats\nhealthy\n"
     monkeypatch.setattr(_examinations, "EXAMINATIONS", {"heart": lambda: [_examinations.Finding("stands still", "press")]})
     assert main(["doctor"]) == 1
-    assert "  !!  stands still\n      mend: press\n1 to mend" in capsys.readouterr().out
+    assert "  !!  stands still\n      mend: press\n1 problems; see" in capsys.readouterr().out
 
 
 def test_every_examination_finds_something():
@@ -148,14 +148,14 @@ def test_a_cache_folder_that_is_not_there_yet_can_be_made(monkeypatch, tmp_path)
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "not" / "yet"))
     monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
     text, _ = found(_examinations.caches)
-    assert text.endswith("(NUMBA_CACHE_DIR), which can be written")
+    assert text.endswith("(NUMBA_CACHE_DIR), which is writable")
 
 
 @pytest.mark.parametrize(
     ("n_cached", "told"),
     [
-        (0, r"it is cold: no loop is compiled for this processor \(znver4\) yet; 'featrec warm' .*"),
-        (7, r"7 of 11 loops are compiled for this processor \(znver4\), 2\.5 MB; 'featrec warm' .*"),
+        (0, r"no loop is compiled for this processor \(znver4\) yet; run 'featrec warm' .*"),
+        (7, r"7 of 11 loops are compiled for this processor \(znver4\), 2\.5 MB; run 'featrec warm' .*"),
     ],
 )
 def test_it_says_how_warm_the_cache_is(monkeypatch, tmp_path, n_cached, told):
@@ -172,7 +172,7 @@ def test_data_sets_at_hand_are_listed(monkeypatch, tmp_path):
     (tmp_path / "fashion-mnist").mkdir()  # left by a download that was cut off
     monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
     (text,) = found(_examinations.data)
-    assert text.startswith(f"FEATREC_DATA={tmp_path} holds mnist; not there: fashion-mnist (fashion-mnist/")
+    assert text.startswith(f"FEATREC_DATA={tmp_path} contains mnist; missing: fashion-mnist (fashion-mnist/")
     monkeypatch.setenv("FEATREC_DATA", str(tmp_path / "nowhere"))
     (mend,) = found(_examinations.data).values()
     assert mend.startswith("export FEATREC_DATA=")

@@ -237,7 +237,7 @@ def test_a_model_that_goes_on_over_bad_images_names_them_too(place, out, capsys)
     assert encode(out.with_name("lenient.featrec"), *paths, "none.png", "--out", out) == 1
     captured = capsys.readouterr()
     assert "1 of 5 images could not be used; their codes are zero" in captured.err
-    assert "nothing was found" not in captured.out
+    assert "no features were found" not in captured.out
     assert rows_of(out)[4]["error"].startswith("no such file")
 
 
@@ -253,7 +253,7 @@ def test_images_on_which_nothing_is_found_are_counted(out, capsys):
     Image.fromarray(shapes[0]).save(out.with_name("shape.png"))
     assert encode(out.with_name("m.featrec"), out.with_name("black.png"), out.with_name("shape.png"), "--out", out) == 0
     told = capsys.readouterr()
-    assert "1 codes are zero, since nothing was found on their images" in told.out
+    assert "1 codes are zero, because no features were found in these images" in told.out
     assert told.err == ""
 
 
@@ -263,9 +263,9 @@ def test_images_on_which_nothing_is_found_are_counted(out, capsys):
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("codes.txt", "names a file of numpy's, which ends in .npy; got"),
+        ("codes.txt", "must be a file name that ends in .npy; got"),
         ("no/codes.npy", "there is no folder .*no to write codes.npy to; make it first: mkdir -p"),
-        ("folder.npy", "is a folder; name the file to write, such as .*codes.npy"),
+        ("folder.npy", "is a folder; use a file name, such as .*codes.npy"),
     ],
 )
 def test_a_wrong_out(place, tmp_path, capsys, name, line):
@@ -283,14 +283,14 @@ def test_no_usable_image_and_no_image_at_all(place, out, capsys, tmp_path):
     assert_said(capsys, r"none of the 1 images can be used; the first error: image 0 \('none.png'\): no such file")
     (tmp_path / "empty").mkdir()
     assert encode(place / "model.featrec", tmp_path / "empty", "--out", out) == 2
-    assert_said(capsys, "there is no image in '.*empty'")
+    assert_said(capsys, "no images in '.*empty'")
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
 def test_an_error_before_the_first_block_leaves_nothing(place, out, capsys):
     with pytest.raises(SystemExit, match="2"):
         encode(place / "model.featrec", place / "pictures", "--out", out, "--n-jobs", 0)
-    assert_said(capsys, "a number of threads is 1 or more, or -1 for all processors; got 0")
+    assert_said(capsys, "the number of threads must be at least 1, or -1 for all processors; got 0")
     assert list(out.parent.iterdir()) == []
 
 
@@ -298,10 +298,10 @@ def test_models_without_codes(place, out, capsys):
     paths = paths_of(place / "pictures")
     save(make_pipeline(SIFT()).fit(paths), out.with_name("bags.featrec"))
     assert encode(out.with_name("bags.featrec"), *paths, "--out", out) == 2
-    assert_said(capsys, "what comes before the classifier gives Bags, no codes; the model needs")
+    assert_said(capsys, "the steps before the classifier return Bags instead of codes; the model needs")
     save(LinearSVC().fit([[0.0], [1.0]], [0, 1]), out.with_name("svc.featrec"))
     assert encode(out.with_name("svc.featrec"), *paths, "--out", out) == 2
-    assert_said(capsys, "holds a LinearSVC, which makes no codes; a pipeline is expected")
+    assert_said(capsys, "contains a LinearSVC, which computes no codes; expected a pipeline")
 
 
 @pytest.mark.parametrize("probability", [None, "calibrated"])
@@ -321,7 +321,7 @@ def test_a_file_that_is_there_is_replaced_only_when_asked(place, out, capsys):
     before = out.read_bytes()
     image = paths_of(place / "pictures")[0]
     assert encode(place / "model.featrec", image, "--out", out) == 2
-    assert_said(capsys, "codes.npy exists; --force replaces it")
+    assert_said(capsys, "codes.npy exists; use --force to replace it")
     assert out.read_bytes() == before
     assert encode(place / "model.featrec", image, "--out", out, "--force") == 0
     assert len(np.load(out)) == 1
@@ -332,7 +332,7 @@ def test_two_processes_at_one_file(place, out, capsys):
         CodesFile(out, {}, 3)
     with CodesFile(out, {}, 3):
         assert encode(place / "model.featrec", place / "pictures", "--out", out) == 2
-    assert_said(capsys, "another process is writing .*codes.npy; wait until it has ended, or name another --out")
+    assert_said(capsys, "another process is writing .*codes.npy; wait until it ends, or set another --out")
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
 
 
@@ -343,7 +343,7 @@ def test_a_run_goes_on_where_another_ended(place, out, tmp_path, monkeypatch, ca
     part, _ = begun(place, out, 4, monkeypatch)
     inode = part.stat().st_ino
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
-    assert "going on after 64 of 161 images" in capsys.readouterr().out
+    assert "resuming after 64 of 161 images" in capsys.readouterr().out
     assert out.stat().st_ino == inode
     assert out.read_bytes() == undisturbed(place, tmp_path)
 
@@ -413,7 +413,7 @@ def test_what_was_done_after_a_tear_counts_too(place, out, tmp_path, monkeypatch
     cut_part(part, journal)
     begun(place, out, 2, monkeypatch)
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
-    assert "going on after 80 of 161 images" in capsys.readouterr().out
+    assert "resuming after 80 of 161 images" in capsys.readouterr().out
     assert out.read_bytes() == undisturbed(place, tmp_path)
 
 
@@ -477,9 +477,9 @@ def test_an_end_among_the_last_steps(place, out, tmp_path, monkeypatch, name):
 def test_another_task_is_refused_by_name(place, out, monkeypatch, capsys):
     begun(place, out, 2, monkeypatch)
     assert encode(place / "hog.featrec", place / "pictures", "--out", out) == 2
-    assert_said(capsys, "begun by an earlier run, and since then the model has changed. Give what that run was given, name")
+    assert_said(capsys, "started by an earlier run, and since then the model has changed. Use the same input as that run, set")
     assert encode(place / "hog.featrec", paths_of(place / "pictures")[0], "--out", out) == 2
-    assert_said(capsys, "the model and the list of images have changed.* throw away what it did with --restart")
+    assert_said(capsys, "the model and the list of images have changed.* discard its work with --restart")
     monkeypatch.setattr("cv2.__version__", "3.1.4")
     assert encode(place / "model.featrec", place / "pictures", "--out", out) == 2
     assert_said(capsys, "since then what is installed has changed")
@@ -500,7 +500,7 @@ def test_the_same_names_in_another_folder_are_another_list(place, out, tmp_path,
     assert_said(capsys, "since then the list of images has changed")
     monkeypatch.chdir(tmp_path)
     assert encode(place / "model.featrec", tmp_path / "one", "--out", out) == 0
-    assert "going on after 16 of 40 images" in capsys.readouterr().out
+    assert "resuming after 16 of 40 images" in capsys.readouterr().out
 
 
 def test_an_image_that_was_written_since_makes_another_list(place, out, tmp_path, monkeypatch, capsys):

@@ -55,7 +55,7 @@ def test_nothing_is_held_out_when_nothing_is_asked_for(write):
 
 
 def test_one_image_in_each_class_leaves_none_to_test_on(write):
-    with pytest.raises(InputError, match="--holdout 0 learns from all"):
+    with pytest.raises(InputError, match="--holdout 0 trains on all"):
         split(write("all", cat=1, dog=1))
 
 
@@ -66,7 +66,7 @@ def test_train_and_test_folders_are_taken_as_they_are(write):
     assert train.labels.tolist() == ["cat", "cat", "dog"]
     assert test.labels.tolist() == ["cat"]
     for options in ({"test": folder / "test"}, {"holdout": 0.5}):
-        with pytest.raises(InputError, match="has its own train and test folders; leave --test and --holdout out"):
+        with pytest.raises(InputError, match="has its own train and test folders; omit --test and --holdout"):
             split(folder, **options)
 
 

@@ -140,8 +140,8 @@ def test_confidence_is_asked_of_models_that_have_it(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["--top", "0"], "a count is a whole number, 1 or more; got 0"),
-    (["--min-confidence", "2"], "it lies between 0 and 1, such as 0.2; got 2"),
+    (["--top", "0"], "a count must be an integer of at least 1; got 0"),
+    (["--min-confidence", "2"], "it must be between 0 and 1, such as 0.2; got 2"),
 ])  # fmt: skip
 def test_wrong_numbers_are_refused(words, message, capsys):
     with pytest.raises(SystemExit, match="2"):

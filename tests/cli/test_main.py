@@ -46,14 +46,14 @@ def test_the_exit_code_is_that_of_the_command(command):
         (InputError("no image;\ntake another"), "featrec: error: no image; take another\n"),
         (FileNotFoundError(2, "No such file or directory", "a.png"), "featrec: error: No such file or directory: 'a.png'\n"),
         (OSError("disk full"), "featrec: error: disk full\n"),
-        (ImportError("libGL.so.1: no"), "featrec: error: libGL.so.1: no; 'featrec doctor' says how to mend it\n"),
+        (ImportError("libGL.so.1: no"), "featrec: error: libGL.so.1: no; run 'featrec doctor' to see how to repair it\n"),
         (
             RuntimeError("cannot cache function 'vlad': no locator available for file 'x.py'"),
-            "featrec: error: cannot cache function 'vlad': no locator available for file 'x.py'; name a folder that can be "
-            "written: export NUMBA_CACHE_DIR=FOLDER ('featrec doctor' says more)\n",
+            "featrec: error: cannot cache function 'vlad': no locator available for file 'x.py'; set a writable folder: "
+            "export NUMBA_CACHE_DIR=FOLDER (see 'featrec doctor')\n",
         ),
-        (KeyError("x"), "featrec: error: KeyError: 'x' (--debug shows where)\n"),
-        (KeyboardInterrupt(), "featrec: error: interrupted; what was announced as saved is there\n"),
+        (KeyError("x"), "featrec: error: KeyError: 'x' (use --debug to see where)\n"),
+        (KeyboardInterrupt(), "featrec: error: interrupted; files reported as saved are complete\n"),
     ],
 )
 def test_an_error_is_one_line_on_the_error_stream(command, capsys, error, line):
@@ -77,7 +77,7 @@ def test_wrong_words_are_one_line_with_the_way_out(capsys, words):
         main(words)
     error = capsys.readouterr().err
     assert error.startswith("featrec: error: ")
-    assert error.endswith("--help says more)\n")
+    assert error.endswith("--help)\n")
     assert error.count("\n") == 1
 
 

@@ -22,7 +22,7 @@ def test_a_network_is_a_file_and_options(text, file, options):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("net.onnx,depth=3", r"no option 'depth'; write FILE\[,layer=NAME\]"),
+        ("net.onnx,depth=3", r"no option 'depth'; use FILE\[,layer=NAME\]"),
         ("net.onnx,size=big", "such as size=224; got 'big'"),
     ],
 )

@@ -43,7 +43,7 @@ def test_values_of_every_kind(recipe, text, value):
             r"color_forest is int, default=300, in the range \[1, inf\); got -2",
         ),
         ("patches_ridge", "code=foo", r'code of patches_ridge is \{"threshold", "triangle"\}.*; got \'foo\''),
-        ("hog_svm", "size", "--set takes NAME=VALUE, such as n_words=400 or mirror=true; got 'size'"),
+        ("hog_svm", "size", "--set expects NAME=VALUE, such as n_words=400 or mirror=true; got 'size'"),
         ("hog_svm", "szie=32", r"has no option 'szie' \(did you mean 'size'\?\)"),
     ],
 )

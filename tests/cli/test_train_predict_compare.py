@@ -55,7 +55,7 @@ def test_one_class_is_nothing_to_learn(folder, tmp_path, capsys):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "dark").symlink_to(folder / "dark", target_is_directory=True)
     assert run("train", tmp_path / "one", "--recipe", "fisher_svm", "--out", tmp_path / "m") == 2
-    assert "one holds one class, 'dark'; a classifier needs two or more" in capsys.readouterr().err
+    assert "one contains only one class, 'dark'; a classifier needs at least two" in capsys.readouterr().err
 
 
 def test_a_model_is_saved_before_it_is_judged(folder, tmp_path, capsys, monkeypatch):
@@ -71,8 +71,8 @@ def test_a_model_is_saved_before_it_is_judged(folder, tmp_path, capsys, monkeypa
 def test_train_refuses_before_it_trains(folder, model, tmp_path, capsys):
     before = model.read_bytes()
     refused = {
-        (folder, "--recipe", "tiny_knn", "--out", model): "--force replaces it",
-        (folder, "--recipe", "tiny_knn", "--out", tmp_path): "is a folder; name the file",
+        (folder, "--recipe", "tiny_knn", "--out", model): "use --force to replace it",
+        (folder, "--recipe", "tiny_knn", "--out", tmp_path): "is a folder; use a file name",
         (folder, "--recipe", "tiny_knn", "--out", tmp_path / "no" / "m"): f"mkdir -p {tmp_path / 'no'}",
         (folder, "--recipe", "tiny_knm", "--out", tmp_path / "m"): "Did you mean 'tiny_knn'?",
         (folder, "--recipe", "cnn_svm", "--out", tmp_path / "m"): "--cnn FILE",
@@ -97,8 +97,8 @@ def test_train_takes_options_of_a_recipe(folder, tmp_path, capsys):
     assert list(fitted[0].size) == [8, 8]
     for wrong, told in (
         (["--set", "n_neighbours=3"], "has no option 'n_neighbours' (did you mean 'n_neighbors'?)"),
-        (["--set", "n_neighbors"], "--set takes NAME=VALUE"),
-        (["--set", "random_state=3"], "the seed and the number of threads are given apart"),
+        (["--set", "n_neighbors"], "--set expects NAME=VALUE"),
+        (["--set", "random_state=3"], "the seed and the number of threads have their own keys"),
         (["--set", "probability=calibrated"], "--probability calibrated"),
     ):
         capsys.readouterr()
@@ -206,7 +206,7 @@ def test_compare_refuses_before_it_trains(folder, tmp_path, capsys):
         (folder, "--recipes", "tiny_knn", "--holdout", "0"): "--holdout must be more than 0",
         (folder, "--recipes", "tiny_knn", "--json", tmp_path / "no" / "c.json"): "mkdir -p",
         (folder, "--recipes", "tiny_knn", "--cnn", "no.onnx"): "there is no file 'no.onnx'",
-        (tmp_path, "--recipes", "tiny_knn", "--cv", "3"): "leave --cv out",
+        (tmp_path, "--recipes", "tiny_knn", "--cv", "3"): "omit --cv",
     }
     for words, message in refused.items():
         assert run("compare", *words) == 2

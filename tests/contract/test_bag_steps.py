@@ -146,5 +146,5 @@ def test_bytes_are_numbers(cls):
 
 
 def test_packed_bits_are_refused_by_name(cls):
-    with pytest.raises(MetricError, match=f"{cls.__name__} takes numbers .euclidean.; got packed bits .hamming."):
+    with pytest.raises(MetricError, match=f"{cls.__name__} expects numbers .euclidean.; got packed bits .hamming."):
         numbers(make(cls, None).fit_transform(binary_bags()))

@@ -212,7 +212,7 @@ def test_an_archive_that_is_gone_or_changed(archive):
     os.utime(archive, ns=(time, time))
     assert folder[0].shape == (4, 6)
     archive.unlink()
-    with pytest.raises(MissingImageError, match=r"^'.*/a/Z\.png': the archive is gone; it was there when it was listed"):
+    with pytest.raises(MissingImageError, match=r"^'.*/a/Z\.png': the archive was deleted after it was listed"):
         folder[0]
 
 

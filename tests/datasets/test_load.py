@@ -123,7 +123,7 @@ def test_a_large_set_that_is_not_there(name, monkeypatch, tmp_path):
         DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=..., but neither is set; expected: .*https://"
     ):
         load_dataset(name)
-    with pytest.raises(DatasetError, match=rf"{name}' is incomplete in '{tmp_path}.*: no .*expected: .*https://"):
+    with pytest.raises(DatasetError, match=rf"{name}' is incomplete in '{tmp_path}.*: missing .*expected: .*https://"):
         load_dataset(name, data_home=tmp_path)
     monkeypatch.setenv("FEATREC_DATA", str(tmp_path))
     with pytest.raises(DatasetError, match=f"is incomplete in '{tmp_path}"):

@@ -64,8 +64,8 @@ def test_bytes_become_numbers():
 @pytest.mark.parametrize(
     ("bag", "match"),
     [
-        (Bag([[1.0]]), r"lacks frames\. Extractors give both.*Bag\(descriptors, frames, size\)"),
-        (Bag([[1.0]], [[0, 0, 1, -1]]), "lacks the image's size"),
+        (Bag([[1.0]]), r"lacks frames\. Extractors provide both.*Bag\(descriptors, frames, size\)"),
+        (Bag([[1.0]], [[0, 0, 1, -1]]), "lacks the image size"),
         (Bag([[1.0]], size=(3, 3)), "lacks frames"),
     ],
 )
@@ -77,13 +77,13 @@ def test_bags_without_a_place_are_refused_with_the_way_out(bag, match):
 
 def test_diameters_without_a_logarithm_are_refused():
     bag = Bag([[1.0], [1.0]], [[0, 0, 4, -1], [0, 0, 0, -1]], (9, 9))
-    with pytest.raises(ImageError, match=r"diameters over 0 in the frames; got 0\. Use scale=False"):
+    with pytest.raises(ImageError, match=r"positive diameters in the frames; got 0\. Use scale=False"):
         AppendPosition(scale=True).apply(bag)
     assert AppendPosition().apply(bag).descriptors.shape == (2, 3)
 
 
 def test_packed_bits_are_refused_by_name(ragged):
-    with pytest.raises(MetricError, match=r"AppendPosition takes numbers \(euclidean\); got packed bits"):
+    with pytest.raises(MetricError, match=r"AppendPosition expects numbers \(euclidean\); got packed bits"):
         AppendPosition().transform(ORB().transform(ragged))[0]
 
 

@@ -77,7 +77,7 @@ def test_a_free_size_is_declared_or_given(rng, tmp_path):
     given = CNNFeatures(free, size=(40, 48)).fit([image])
     expected = run_tiny_network(tiny_input(image))["feat"][0]
     np.testing.assert_allclose(given.transform([image])[0], expected, rtol=1e-4, atol=1e-4)
-    with pytest.raises(InputError, match=r"images of any size, and preprocessing='tf' names none; give size="):
+    with pytest.raises(InputError, match=r"accepts any size, and preprocessing='tf' declares none; set size="):
         CNNFeatures(free, preprocessing="tf").extract(image)
 
 
@@ -112,7 +112,7 @@ def test_a_fitted_extractor_needs_no_file(ragged, tiny):
     codes = features.transform(ragged)
     os.remove(tiny)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(features)).transform(ragged), codes)
-    with pytest.raises(InputError, match=r"there is no network at '.*tiny.onnx'; check the path"):
+    with pytest.raises(InputError, match=r"no network file at '.*tiny.onnx'; check the path"):
         clone(features).fit(ragged)
 
 
@@ -142,7 +142,7 @@ def test_a_network_for_gray_images(rng, tmp_path):
     path.write_bytes(one_relu(channels=1))
     features = CNNFeatures(path, preprocessing={"mean": 127.5, "scale": 1, "color_order": "gray"})
     np.testing.assert_allclose(features.extract(image), [np.maximum(image * 255 - 127.5, 0).mean()], rtol=1e-5)
-    with pytest.raises(InputError, match="the network takes 1 channels; 'rgb' in preprocessing='tf' has 3"):
+    with pytest.raises(InputError, match="the network expects 1 channels, but 'rgb' in preprocessing='tf' has 3"):
         CNNFeatures(path, preprocessing="tf").extract(image)
 
 
@@ -174,7 +174,7 @@ def test_any_damage_is_an_input_error(rng):
 
 @pytest.mark.parametrize("parameters", [{"inputs": 2}, {"sides": 2}, {"inputs": 0}])
 def test_networks_for_other_things_are_refused(parameters):
-    with pytest.raises(InputError, match="the model given as bytes is no network for images: one input of shape"):
+    with pytest.raises(InputError, match="the model given as bytes is not a network for images: expected one input of shape"):
         CNNFeatures(one_relu(3, **parameters), preprocessing="tf").extract(np.zeros((8, 8)))
 
 
@@ -188,14 +188,14 @@ def test_what_opencv_cannot_run_is_told():
     ("parameters", "message"),
     [
         ({"layer": "none"}, "layer must be an output of .*: 'map', 'logits', 'feat'; got 'none'"),
-        ({"preprocessing": {"mean": 0}}, r"missing are \['color_order', 'scale'\]"),
-        ({"preprocessing": {**DECLARED, "std": 1}}, r"unknown are \['std'\]"),
+        ({"preprocessing": {"mean": 0}}, r"missing: \['color_order', 'scale'\]"),
+        ({"preprocessing": {**DECLARED, "std": 1}}, r"unknown: \['std'\]"),
         ({"preprocessing": {**DECLARED, "mean": (1, 2)}}, r"mean in preprocessing must be a number or 3 numbers; got \(1, 2\)"),
         ({"preprocessing": {**DECLARED, "scale": "big"}}, "scale in preprocessing must be a number or 3 numbers"),
         ({"preprocessing": {**DECLARED, "color_order": "RGB"}}, "color_order in preprocessing must be one of .*; got 'RGB'"),
         ({"preprocessing": {**DECLARED, "crop": "yes"}}, "crop in preprocessing must be true or false; got 'yes'"),
         ({"preprocessing": "keras"}, "'preprocessing' parameter of CNNFeatures must be"),
-        ({"size": (64, 64)}, r"size in .*tiny.json' is \(64, 64\); the network takes \(32, 32\)"),
+        ({"size": (64, 64)}, r"size in .*tiny.json' is \(64, 64\), but the network expects \(32, 32\)"),
         ({"size": (32,)}, "size must be 2 positive integers"),
         ({"model": 3}, "'model' parameter of CNNFeatures must be"),
     ],
@@ -207,15 +207,13 @@ def test_wrong_parameters_are_named(tiny, parameters, message):
 
 def test_preprocessing_is_never_guessed(tmp_path):
     path = write_tiny_network(tmp_path / "tiny.onnx", declared=None)
-    with pytest.raises(
-        InputError, match=r"is not declared, and cannot be guessed. Say preprocessing='torch', 'tf', 'caffe' or"
-    ):
+    with pytest.raises(InputError, match=r"is not declared and cannot be guessed. Set preprocessing='torch', 'tf', 'caffe' or"):
         CNNFeatures(path).extract(np.zeros((8, 8)))
-    with pytest.raises(InputError, match="how images are prepared for the model given as bytes is not declared"):
+    with pytest.raises(InputError, match="the preprocessing for the model given as bytes is not declared"):
         CNNFeatures(path.read_bytes()).extract(np.zeros((8, 8)))
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "cannot be read as JSON"), ("[1]", "must hold one object")])
+@pytest.mark.parametrize(("text", "message"), [("{", "cannot be read as JSON"), ("[1]", "must contain one object")])
 def test_a_broken_declaration_is_named(tiny, text, message):
     tiny.with_suffix(".json").write_text(text)
     with pytest.raises(InputError, match=f"tiny.json' {message}"):

@@ -71,7 +71,7 @@ def test_names_clone_and_pickle(ragged):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"bins": (8, 8)}, r"bins must be 3 positive integers, or one that stands for all; got \(8, 8\)"),
+        ({"bins": (8, 8)}, r"bins must be 3 positive integers, or a single one for all; got \(8, 8\)"),
         ({"bins": 0}, "'bins' parameter of ColorHistogram must be an int"),
         ({"space": "bgr"}, "'space' parameter of ColorHistogram must be a str among"),
     ],

@@ -74,7 +74,7 @@ def test_colour_is_decided_from_the_training_images(rng, tmp_path):
     assert hog.transform(gray).shape[1] == HOG(color="gray").fit_transform(gray).shape[1] + 64
     save(hog, tmp_path / "hog.featrec")
     np.testing.assert_array_equal(load(tmp_path / "hog.featrec").transform(some), hog.transform(some))
-    with pytest.raises(NotFittedError, match=r'HOG\(color="auto"\) learns in fit'):
+    with pytest.raises(NotFittedError, match=r'HOG\(color="auto"\) decides in fit'):
         HOG(color="auto").transform(gray)
     with pytest.raises(InputError, match="there is one label for each"):
         HOG(color="auto").fit(gray, np.zeros(8))

@@ -412,7 +412,7 @@ class TestParameters:
 
     @pytest.mark.parametrize("bin_sizes", [(), (4, 0), (4, 2.5), [[4, 6]]])
     def test_wrong_sizes(self, image, bin_sizes):
-        with pytest.raises(InputError, match="bin_sizes of DenseSIFT must be one or more whole numbers"):
+        with pytest.raises(InputError, match="bin_sizes of DenseSIFT must be one or more positive integers"):
             DenseSIFT(bin_sizes=bin_sizes).extract(image)
 
     @pytest.mark.parametrize(

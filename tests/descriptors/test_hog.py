@@ -126,12 +126,12 @@ def test_one_integer_stands_for_rows_and_columns():
     image = np.random.default_rng(0).integers(0, 256, (30, 28), np.uint8)
     found = HOG(pixels_per_cell=5, cells_per_block=2).extract(image)
     np.testing.assert_array_equal(found, HOG(pixels_per_cell=(5, 5), cells_per_block=(2, 2)).extract(image))
-    with pytest.raises(ImageError, match="HOG needs 40×40 pixels for one block of cells; got 30×28"):
+    with pytest.raises(ImageError, match="HOG needs at least 40×40 pixels for one block of cells; got 30×28"):
         HOG(pixels_per_cell=20, cells_per_block=2).extract(image)
 
 
 def test_the_largest_cells_must_have_room():
-    with pytest.raises(ImageError, match=r"HOG needs 20×21 pixels for one block of cells; got 24×20"):
+    with pytest.raises(ImageError, match=r"HOG needs at least 20×21 pixels for one block of cells; got 24×20"):
         HOG(pixels_per_cell=[(4, 4), (10, 5), (8, 7)], cells_per_block=(2, 3)).extract(np.zeros((24, 20)))
 
 
@@ -354,21 +354,21 @@ def test_names_clone_and_pickle(rng):
 
 
 def test_images_without_room_for_a_block_are_refused():
-    with pytest.raises(ImageError, match=r"image 1: HOG needs 24×24 pixels for one block of cells; got 23×40.*Resize"):
+    with pytest.raises(ImageError, match=r"image 1: HOG needs at least 24×24 pixels for one block of cells; got 23×40.*Resize"):
         HOG().fit_transform([np.zeros((24, 24)), np.zeros((23, 40))])
-    with pytest.raises(ImageError, match=r"needs 24×24 pixels .* got 1×1"):
+    with pytest.raises(ImageError, match=r"needs at least 24×24 pixels .* got 1×1"):
         HOG().extract(np.zeros((1, 1), np.uint8))
 
 
 def test_images_of_unequal_sizes_are_refused():
-    with pytest.raises(ImageError, match=r"HOG gives 162 numbers, 81 for those before.*Resize"):
+    with pytest.raises(ImageError, match=r"HOG gives 162 numbers for this image and 81 for the previous ones.*Resize"):
         HOG().fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell must be 2 positive integers, or one that stands for all; got \(8, 0\)"),
+        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell must be 2 positive integers, or a single one for all; got \(8, 0\)"),
         ({"cells_per_block": (2, 2, 2)}, "cells_per_block must be 2 positive integers"),
         ({"block_norm": "l2"}, "'block_norm' parameter of HOG must be a str among"),
         ({"orientations": 0}, "'orientations' parameter of HOG must be an int"),

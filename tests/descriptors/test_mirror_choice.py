@@ -57,7 +57,7 @@ def test_without_labels_mirror_images_are_taken():
 
 def test_it_must_be_fitted_and_gives_the_bags_of_what_it_found(tmp_path):
     images, labels = arrows(20)
-    with pytest.raises(NotFittedError, match="learns in fit whether mirror images help"):
+    with pytest.raises(NotFittedError, match="decides in fit whether mirror images help"):
         Patches(color="gray", mirror="auto").transform(images)
     model = Patches(color="gray", mirror="auto").fit(images, labels)
     np.testing.assert_array_equal(

@@ -135,7 +135,7 @@ def test_an_image_that_cannot_be_read_has_a_row_of_zeros():
 
 
 def test_what_cannot_be_learned_is_refused():
-    with pytest.raises(InputError, match=r"40 words cannot be drawn where only 0 patches differ"):
+    with pytest.raises(InputError, match=r"40 words cannot be drawn from only 0 different patches"):
         PatchCodes(**ROOM).fit(np.full((3, 9, 9), 7, np.uint8))
     with pytest.raises(InputError, match=r"a patch of size=19 has 1083"):
         PatchCodes(4, size=19).fit(images((24, 24, 3)))
@@ -146,7 +146,7 @@ def test_what_cannot_be_learned_is_refused():
 @pytest.mark.parametrize("change", [{"size": 5}, {"grid": 2}])
 def test_parameters_changed_after_fit_are_refused(change):
     model = PatchCodes(**ROOM).fit(images())
-    with pytest.raises(InputError, match=r"its parameters now ask for .* Fit again"):
+    with pytest.raises(InputError, match=r"its parameters now require .* Fit again"):
         model.set_params(**change).transform(images())
 
 

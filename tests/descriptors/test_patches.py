@@ -130,7 +130,7 @@ def test_colour_is_that_of_the_first_images():
 
 def test_unfitted_with_auto_it_says_what_fit_learns():
     for ask in (lambda p: p.transform([make_image()]), lambda p: p.extract(make_image()), lambda p: p.get_feature_names_out()):
-        with pytest.raises(NotFittedError, match="learns in fit whether images have colour"):
+        with pytest.raises(NotFittedError, match="decides in fit whether images have colour"):
             ask(Patches())
     assert len(Patches(3, color="rgb").get_feature_names_out()) == 27
 

@@ -74,21 +74,21 @@ def test_sift_of_images(ragged):
 def test_packed_bits_are_refused_by_name(ragged):
     bags = RootSIFT().transform(ORB().transform(ragged))
     with pytest.raises(
-        MetricError, match=r"RootSIFT takes numbers \(euclidean\); got packed bits \(hamming\).*SIFT or DenseSIFT"
+        MetricError, match=r"RootSIFT expects numbers \(euclidean\); got packed bits \(hamming\).*SIFT or DenseSIFT"
     ):
         bags[0]
 
 
 def test_negative_numbers_are_refused_with_the_right_order(histograms):
     whitened = Whiten().fit_transform([Bag(histograms)])
-    with pytest.raises(InputError, match=r"no negative numbers; got -.*before steps such as Whiten"):
+    with pytest.raises(InputError, match=r"without negative numbers; got -.*before steps such as Whiten"):
         RootSIFT().transform(whitened)[0]
 
 
 def test_names_are_handed_on():
     names = DenseSIFT().get_feature_names_out()
     assert list(RootSIFT().get_feature_names_out(names)) == list(names)
-    with pytest.raises(InputError, match="give input_features"):
+    with pytest.raises(InputError, match="pass input_features"):
         RootSIFT().get_feature_names_out()
 
 

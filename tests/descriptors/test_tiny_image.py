@@ -76,5 +76,5 @@ def test_names_clone_and_pickle(ragged):
 
 
 def test_a_wrong_size_is_named():
-    with pytest.raises(InputError, match=r"size must be 2 positive integers, or one that stands for all; got \(16, 0\)"):
+    with pytest.raises(InputError, match=r"size must be 2 positive integers, or a single one for all; got \(16, 0\)"):
         TinyImage(size=(16, 0)).extract(np.zeros((2, 2)))

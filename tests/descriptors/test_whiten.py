@@ -74,7 +74,7 @@ def test_zca_turns_back(points):
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     u, d, _ = np.linalg.svd(np.cov(centred.T))
     np.testing.assert_allclose(found, centred @ (u @ np.diag((d + 0.1) ** -0.5) @ u.T), atol=1e-4)
-    with pytest.raises(InputError, match="keeps all dimensions; got n_components=3"):
+    with pytest.raises(InputError, match="needs all dimensions; got n_components=3"):
         Whiten(3, whiten="zca").fit(as_bags(points))
 
 
@@ -173,14 +173,14 @@ def test_it_refits_afresh_and_its_bags_keep_what_they_were_made_with(points):
 @pytest.mark.parametrize(
     ("step", "given", "match"),
     [
-        (Whiten(13), [Bag(np.eye(12))], "descriptors of 12 numbers have no 13 components; ask for 12 or fewer"),
-        (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Lower n_components"),
+        (Whiten(13), [Bag(np.eye(12))], "descriptors of 12 numbers do not have 13 components; use 12 or fewer"),
+        (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Reduce n_components"),
         (Whiten(), [Bag(np.eye(12)[:1])], "cannot be learned from 1 descriptors"),
         (Whiten(), [Bag(np.empty((0, 3)))] * 4, "all bags are empty; none of the 4 images gave a descriptor"),
         (
             Whiten(),
             [Bag(np.empty((0, 3)), size=(5, 7))] * 2,
-            "none of the 2 images, one of them of 5×7 pixels, gave a descriptor. They may be .* too small for the extractor",
+            "none of the 2 images, one of them 5×7 pixels, gave a descriptor. They may be .* too small for the extractor",
         ),
         (Whiten(), [], "all bags are empty; none of the 0 images"),
     ],
@@ -193,14 +193,14 @@ def test_too_little_to_learn_from(step, given, match):
 
 def test_packed_bits_are_refused_by_name(ragged):
     bits = ORB(edge_threshold=5, patch_size=5).transform(ragged)
-    with pytest.raises(MetricError, match=r"Whiten takes numbers \(euclidean\); got packed bits \(hamming\)"):
+    with pytest.raises(MetricError, match=r"Whiten expects numbers \(euclidean\); got packed bits \(hamming\)"):
         Whiten().fit(bits)
-    with pytest.raises(MetricError, match=r"Whiten takes numbers"):
+    with pytest.raises(MetricError, match=r"Whiten expects numbers"):
         Whiten().fit([Bag(np.eye(5))]).apply(bits[0])
 
 
 def test_other_descriptors_than_in_fit_are_refused(points):
-    with pytest.raises(InputError, match=r"fitted on descriptors of 12 numbers; got 3\. Use the extractor"):
+    with pytest.raises(InputError, match=r"fitted on descriptors of 12 numbers; got 3\. Use the same extractor"):
         Whiten().fit(points).apply(Bag(np.eye(3)))
 
 

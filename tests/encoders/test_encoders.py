@@ -187,7 +187,7 @@ def test_a_pyramid_refuses_bags_without_places(bags):
 @pytest.mark.parametrize(("given", "message"), [
     (np.zeros((3, 8, 8)), "item 0 is an array of shape"),
     (["a.jpg"], "item 0 is a str"),
-    (Bag(np.ones((2, 3))), r"Write \[bag\]"),
+    (Bag(np.ones((2, 3))), r"Use \[bag\]"),
     ("a.jpg", "got str"),
 ])  # fmt: skip
 def test_what_is_no_bags_is_refused_with_the_way_out(given, message):

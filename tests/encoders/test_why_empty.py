@@ -22,7 +22,7 @@ def advice(extractor):
 @pytest.mark.parametrize("extractor", [SIFT(), ORB(), AKAZE(), BRISK()], ids=str)
 def test_detectors_of_key_points_are_sent_to_what_needs_none(extractor, on_error):
     told = advice(extractor.set_params(on_error=on_error))
-    assert f"too small for {type(extractor).__name__} (Resize first)" in told
+    assert f"too small for {type(extractor).__name__} (use Resize first)" in told
     assert "DenseSIFT needs none" in told
 
 
@@ -41,7 +41,9 @@ def test_the_warning_of_a_pipeline_with_dense_sift(rng):
     extractor = DenseSIFT()
     images = [rng.integers(0, 256, (40, 40), dtype=np.uint8) for _ in range(3)]
     encoder = BagOfWords(2, random_state=0).fit(RootSIFT().transform(extractor.transform(images)))
-    with pytest.warns(EmptyBagWarning, match=r"2 of 3 images .*too small for bin_sizes of DenseSIFT: Resize first") as caught:
+    with pytest.warns(
+        EmptyBagWarning, match=r"2 of 3 images .*too small for bin_sizes of DenseSIFT: use Resize first"
+    ) as caught:
         encoder.transform(RootSIFT().transform(extractor.transform([*SMALL, images[0]])))
     assert "needs none" not in str(caught[0].message)
 

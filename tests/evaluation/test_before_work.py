@@ -83,7 +83,7 @@ def test_evaluate_says_what_makes_a_model_too():
         ({"layer": "no"}, "layer must be an output of .*'feat'; got 'no'"),
         ({"size": (64, 64)}, "size"),
         ({"preprocessing": {"mean": 0}}, "preprocessing"),
-        ({"model": "nowhere.onnx"}, "there is no network at 'nowhere.onnx'"),
+        ({"model": "nowhere.onnx"}, "no network file at 'nowhere.onnx'"),
     ],
 )
 @pytest.mark.parametrize("around", [lambda model: model, Augmented, CalibratedClassifierCV], ids=["plain", "augmented", "cv"])

@@ -132,7 +132,7 @@ def test_labels_that_break_a_rule_are_refused(y, match):
 
 
 def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(InputError, match="needs at least one image"):
+    with pytest.raises(InputError, match="needs one image at least"):
         evaluate(Answers(), [], [])
     with pytest.raises(InputError, match="a model with predict is expected; got dict"):
         evaluate({}, ["a"], ["a"])

@@ -14,7 +14,7 @@ def test_the_how_to_runs():
     specification.loader.exec_module(page)
     train, _ = load_dataset("shapes", n_train=24, n_test=1, size=48)
     found = page.scores(
-        train, train.labels, {name: page.SETTINGS[name] for name in ("as they are", "turned")}, copies=1, folds=3
+        train, train.labels, {name: page.SETTINGS[name] for name in ("as they are", "rotated")}, copies=1, folds=3
     )
-    assert list(found) == ["as they are", "turned"]
+    assert list(found) == ["as they are", "rotated"]
     assert np.isfinite(list(found.values())).all()
