@@ -460,7 +460,7 @@ def test_the_command_tells_the_way_out_in_the_shells_words(tmp_path, capsys, rng
     words = ["--recipes", "cnn_svm,tiny_knn", "--cv", "2", "--n-jobs", "1"]
     assert main(["suggest", str(tmp_path), *words]) == 0
     told = capsys.readouterr().out
-    assert "it needs the file of a network; give --cnn FILE" in told
+    assert "it needs the file of a network; use --cnn FILE" in told
     assert "recipes={" not in told
 
 

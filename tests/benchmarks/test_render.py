@@ -74,7 +74,7 @@ def test_bench(tmp_path):
     test = render.table("bench b.jsonl validation=no split=standard", tmp_path)
     assert "| r | 86.2 (85.0 to 87.0) | – | 2 | 50 | 300 | 1 |" in test
     assert "chosen" not in test
-    assert "judged on 30 % of the training pictures" in render.table("bench b.jsonl title=chosen", tmp_path)
+    assert "judged on 30 % of the training images" in render.table("bench b.jsonl title=chosen", tmp_path)
     assert render.table("bench b.jsonl split=random", tmp_path) == render.NOTHING
 
 
