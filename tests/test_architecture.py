@@ -4,6 +4,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,12 @@ def test_modules_stay_small_and_named(path):
     assert path.stem.strip("_") not in {"utils", "util", "helpers", "common", "misc"}
     if layer_of(path) in STAGES | {"compiled"} and path.stem != "__init__":
         assert path.stem.startswith("_"), "modules of a stage are private; the stage exports"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_headings_in_docstrings_have_lines_of_their_own(path):
+    found = re.findall(r"^.*\w -{4,}.*$", path.read_text(encoding="utf-8"), re.M)
+    assert not found, "numpydoc takes a heading that shares its line with the text for text"
 
 
 def test_the_options_that_loops_share():

@@ -76,8 +76,9 @@ class ImageFolder(LabeledSequence):
     DroppedImageWarning
         If ``on_error="drop"`` left out files.
 
-    Notes ----- Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so that a name is the same on
-    every system.
+    Notes
+    -----
+    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so that a name is the same on every system.
 
     In an archive, a single folder around all class folders is not treated as a class. Links, devices and nested archives are
     skipped. Images are read in place and checked: in a .zip against their checksum, in a .tar.gz together with the whole
@@ -149,7 +150,9 @@ class ImageFolder(LabeledSequence):
             If a column is missing, a cell is empty, an image is missing, listed twice or outside the root, or the file is not
             a CSV. The message names line, column, value and solution.
 
-        Examples -------- A subset by a column, and groups for a comparison that keeps each person on one side of the split:
+        Examples
+        --------
+        A subset by a column, and groups for a comparison that keeps each person on one side of the split:
 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory

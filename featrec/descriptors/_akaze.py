@@ -49,9 +49,11 @@ class AKAZE(LocalExtractor):
         Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
         runs. See :class:`DescriptorCache`.
 
-    Notes ----- Results equal OpenCV's ``AKAZE_create(...).detectAndCompute`` on the 8-bit gray image: 61 bytes per keypoint.
-    In OpenCV 5, AKAZE is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale
-    of a frame is the ``size`` of OpenCV's keypoint.
+    Notes
+    -----
+    Results equal OpenCV's ``AKAZE_create(...).detectAndCompute`` on the 8-bit gray image: 61 bytes per keypoint. In OpenCV 5,
+    AKAZE is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale of a frame is
+    the ``size`` of OpenCV's keypoint.
 
     OpenCV's ``descriptor_size`` and ``descriptor_channels`` are not supported, because OpenCV 4.14 can write out of bounds
     with values other than the defaults. KAZE descriptors are not supported, because they are numbers, not bits.

@@ -29,9 +29,10 @@ class AppendPosition(BagStep):
     weight : float, default=1.0
         Factor of the appended numbers. Larger values give positions more influence on the nearest word.
 
-    Notes ----- The appended number is (x + 1/2) / width - 1/2, with the centre of the first pixel at 0, so that a mirrored
-    image gives exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and
-    use no weight.
+    Notes
+    -----
+    The appended number is (x + 1/2) / width - 1/2, with the centre of the first pixel at 0, so that a mirrored image gives
+    exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and use no weight.
 
     References
     ----------

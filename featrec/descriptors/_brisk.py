@@ -42,9 +42,11 @@ class BRISK(LocalExtractor):
         Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
         runs. See :class:`DescriptorCache`.
 
-    Notes ----- Results equal OpenCV's ``BRISK_create(...).detectAndCompute`` on the 8-bit gray image: 64 bytes per keypoint.
-    In OpenCV 5, BRISK is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale
-    of a frame is the ``size`` of OpenCV's keypoint.
+    Notes
+    -----
+    Results equal OpenCV's ``BRISK_create(...).detectAndCompute`` on the 8-bit gray image: 64 bytes per keypoint. In OpenCV 5,
+    BRISK is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale of a frame is
+    the ``size`` of OpenCV's keypoint.
 
     References
     ----------

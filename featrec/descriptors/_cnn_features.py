@@ -75,8 +75,10 @@ class CNNFeatures(GlobalExtractor):
     batch_ : int
         Batch size fixed by the ONNX file; 0 if it is not fixed.
 
-    Notes ----- ``fit`` reads the file and learns nothing from the images. Without ``fit``, each batch reads the file again.
-    Images are averaged over areas when they shrink and interpolated linearly when they grow.
+    Notes
+    -----
+    ``fit`` reads the file and learns nothing from the images. Without ``fit``, each batch reads the file again. Images are
+    averaged over areas when they shrink and interpolated linearly when they grow.
 
     Examples
     --------

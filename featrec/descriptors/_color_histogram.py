@@ -46,8 +46,10 @@ class ColorHistogram(GlobalExtractor):
     n_features_out_ : int
         The length of a code.
 
-    Notes ----- A value on the border of two bins belongs to the upper bin, the largest value to the last bin. A pixel without
-    saturation has hue 0.
+    Notes
+    -----
+    A value on the border of two bins belongs to the upper bin, the largest value to the last bin. A pixel without saturation
+    has hue 0.
 
     References
     ----------

@@ -66,10 +66,12 @@ class DenseSIFT(LocalExtractor):
         Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
         runs. See :class:`DescriptorCache`.
 
-    Notes ----- Descriptors have unit length per channel: 4 bins in y × 4 in x × 8 orientations. Orientations vary fastest,
-    from x (right) towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's fourth row, the bin
-    size, is a quarter of it; the ``size`` of an OpenCV keypoint with the same bins is a sixth. The angle is -1, because no
-    direction is estimated. Descriptors are ordered by size, then by row.
+    Notes
+    -----
+    Descriptors have unit length per channel: 4 bins in y × 4 in x × 8 orientations. Orientations vary fastest, from x (right)
+    towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's fourth row, the bin size, is a
+    quarter of it; the ``size`` of an OpenCV keypoint with the same bins is a sixth. The angle is -1, because no direction is
+    estimated. Descriptors are ordered by size, then by row.
 
     A flat window is constant within a bin, as in VLFeat's ``fast``: the weight of a bin is the mean of the Gaussian over it.
     VLFeat approximates the angle of gradients by a cubic; here it is exact to 3e-6 of an orientation bin. Because of this,

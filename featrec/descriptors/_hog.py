@@ -95,11 +95,12 @@ class HOG(GlobalExtractor):
     color_scale_ : float
         Factor of the layout. Only available with ``color="auto"``.
 
-    Notes ----- Parameters and results equal ``skimage.feature.hog`` on float images in [0, 1] with channels last. The
-    differences to the paper are therefore the same: each pixel votes for one cell and one orientation without interpolation,
-    and blocks have no Gaussian window. In colour images, the longest gradient of each pixel counts. Several cell sizes and
-    signed directions are not available in scikit-image. In the paper, signed directions helped for vehicles but not for
-    people.
+    Notes
+    -----
+    Parameters and results equal ``skimage.feature.hog`` on float images in [0, 1] with channels last. The differences to the
+    paper are therefore the same: each pixel votes for one cell and one orientation without interpolation, and blocks have no
+    Gaussian window. In colour images, the longest gradient of each pixel counts. Several cell sizes and signed directions are
+    not available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
 
     Gradients of 8-bit images are integers, so gradients on the border of two bins belong to the upper one, as in
     ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put them into either bin. This affects

@@ -62,8 +62,10 @@ class LBP(GlobalExtractor):
     n_features_out_ : int
         The length of a code.
 
-    Notes ----- Colour images are converted to gray. Pixels with a circle that extends beyond the image are ignored
-    (scikit-image treats the outside as black); an image or cell without other pixels gives zeros.
+    Notes
+    -----
+    Colour images are converted to gray. Pixels with a circle that extends beyond the image are ignored (scikit-image treats
+    the outside as black); an image or cell without other pixels gives zeros.
 
     Points between pixels are interpolated with integer weights that sum to a power of two. Flat surfaces therefore give exact
     ties, and codes are the same on every machine. Weights are exact to 2**-24 for 8-bit images, and to 2**-16 for 16-bit and

@@ -51,10 +51,12 @@ class ORB(LocalExtractor):
         Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
         runs. See :class:`DescriptorCache`.
 
-    Notes ----- Results equal ``cv2.ORB_create(...).detectAndCompute`` on the 8-bit gray image: 32 bytes per keypoint. OpenCV's
-    ``WTA_K`` is always 2: with 3 and 4, pairs of bits form one value, and the number of differing bits is no longer a
-    distance. The scale of a frame is the ``size`` of OpenCV's keypoint, the side of the square in pixels of the image. OpenCV
-    detectors cannot be pickled, so a new one is created for each image.
+    Notes
+    -----
+    Results equal ``cv2.ORB_create(...).detectAndCompute`` on the 8-bit gray image: 32 bytes per keypoint. OpenCV's ``WTA_K``
+    is always 2: with 3 and 4, pairs of bits form one value, and the number of differing bits is no longer a distance. The
+    scale of a frame is the ``size`` of OpenCV's keypoint, the side of the square in pixels of the image. OpenCV detectors
+    cannot be pickled, so a new one is created for each image.
 
     References
     ----------

@@ -107,9 +107,11 @@ class PatchCodes(GlobalExtractor):
         The same factor for each word.
     words_ : array of shape (n_words, width), int8
 
-    Notes ----- Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned on patches
-    and mirrored patches together, which keeps the parts separate. If s and a are the products of the parts with a word, then s
-    + a is the product of the patch and s - a that of the mirrored patch. One set of products therefore gives both codes.
+    Notes
+    -----
+    Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned on patches and mirrored
+    patches together, which keeps the parts separate. If s and a are the products of the parts with a word, then s + a is the
+    product of the patch and s - a that of the mirrored patch. One set of products therefore gives both codes.
 
     Sums of integers are exact, so processors without byte products give the same codes, only more slowly. The codes of an
     image and its mirror image are equal up to the rounding of whitened patches.

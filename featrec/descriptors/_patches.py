@@ -65,10 +65,12 @@ class Patches(LocalExtractor):
     mirror_ : bool
         Whether patches of the mirror image are appended.
 
-    Notes ----- Let p be the n numbers of a patch, scaled to 0..255 for every data type, m their mean, and v = Σ(p - m)² / (n -
-    1), as in Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); flat patches give zeros. Numbers and
-    patches are ordered row by row, with the channels of a pixel side by side. A frame contains the centre of a patch, its
-    side, and the angle -1.
+    Notes
+    -----
+    Let p be the n numbers of a patch, scaled to 0..255 for every data type, m their mean, and v = Σ(p - m)² / (n - 1), as in
+    Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); flat patches give zeros. Numbers and patches are
+    ordered row by row, with the channels of a pixel side by side. A frame contains the centre of a patch, its side, and the
+    angle -1.
 
     Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so an image gives the same
     patches as uint8, uint16 and float; only the gray of colour images is rounded as in :func:`featrec.images.as_gray`.

@@ -21,7 +21,9 @@ class RootSIFT(BagStep):
     histograms (SIFT, DenseSIFT); it takes almost no time. Descriptors of zeros stay zero; negative numbers and packed bits are
     errors.
 
-    Notes ----- Results have unit length and type float32, for any scale of the input: SIFT's 0 to 255, uint8, or unit length.
+    Notes
+    -----
+    Results have unit length and type float32, for any scale of the input: SIFT's 0 to 255, uint8, or unit length.
 
     References
     ----------

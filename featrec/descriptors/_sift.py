@@ -43,9 +43,11 @@ class SIFT(LocalExtractor):
         Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
         runs. See :class:`DescriptorCache`.
 
-    Notes ----- Results equal ``cv2.SIFT_create(...).detectAndCompute`` on the 8-bit gray image: float32 descriptors of 128
-    whole numbers from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the described square is six times
-    as wide. OpenCV detectors cannot be pickled, so a new one is created for each image.
+    Notes
+    -----
+    Results equal ``cv2.SIFT_create(...).detectAndCompute`` on the 8-bit gray image: float32 descriptors of 128 whole numbers
+    from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the described square is six times as wide. OpenCV
+    detectors cannot be pickled, so a new one is created for each image.
 
     References
     ----------

@@ -46,7 +46,9 @@ class TinyImage(GlobalExtractor):
     n_features_out_ : int
         The length of a code.
 
-    Notes ----- Each pixel is the mean of the area that it covers. Axes with too few pixels are interpolated linearly.
+    Notes
+    -----
+    Each pixel is the mean of the area that it covers. Axes with too few pixels are interpolated linearly.
 
     References
     ----------

@@ -84,9 +84,11 @@ class Whiten(BagStep):
     n_features_in_ : int
         The length of a descriptor.
 
-    Notes ----- ``regularization=0`` and ``epsilon=0`` equal scikit-learn's ``PCA(whiten=True)``; directions without variance
-    give zeros. Coates et al. and Thiry et al. whiten patches by "zca", with an `epsilon` on the scale of their pixels and
-    without `regularization`. Zero descriptors are treated like others: they become the projection of minus the mean.
+    Notes
+    -----
+    ``regularization=0`` and ``epsilon=0`` equal scikit-learn's ``PCA(whiten=True)``; directions without variance give zeros.
+    Coates et al. and Thiry et al. whiten patches by "zca", with an `epsilon` on the scale of their pixels and without
+    `regularization`. Zero descriptors are treated like others: they become the projection of minus the mean.
 
     References
     ----------

@@ -47,8 +47,9 @@ class DescriptorCache:
         Size limit. Before it is exceeded, the least recently used files are deleted. Each writing process may exceed it by
         1/16. If one pass over all images needs more, entries are deleted before they are used again.
 
-    Notes ----- A path as ``cache=`` means a DescriptorCache with the defaults. Model files do not store the location of a
-    cache.
+    Notes
+    -----
+    A path as ``cache=`` means a DescriptorCache with the defaults. Model files do not store the location of a cache.
 
     Images are decoded and preprocessed each time. A cache helps most with networks and keypoints, whose descriptions are slow
     to compute and small: a grid search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` gains

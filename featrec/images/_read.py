@@ -75,11 +75,13 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     ImageError
         One of its subclasses (see :mod:`featrec.exceptions`); the message says what was found and how to fix it.
 
-    Notes ----- Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. Open images of other
-    formats with Pillow and pass PIL images. PNG and TIFF files with 16-bit colours keep 16 bits; PIL images have 8 bits per
-    channel. 32-bit integers are read as 16-bit values; larger values are an error. Plain JPEG files are decoded by cv2, which
-    gives the same pixels as Pillow; all other files by Pillow. Damage that leaves a file decodable, such as a wrong byte in
-    the middle of a JPEG, is not detected.
+    Notes
+    -----
+    Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. Open images of other formats with
+    Pillow and pass PIL images. PNG and TIFF files with 16-bit colours keep 16 bits; PIL images have 8 bits per channel. 32-bit
+    integers are read as 16-bit values; larger values are an error. Plain JPEG files are decoded by cv2, which gives the same
+    pixels as Pillow; all other files by Pillow. Damage that leaves a file decodable, such as a wrong byte in the middle of a
+    JPEG, is not detected.
 
     Examples
     --------

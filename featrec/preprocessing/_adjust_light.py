@@ -26,7 +26,9 @@ class AdjustLight(Preprocessor):
     brightness : float, default=0.0
         Value added; 1 turns black into white.
 
-    Notes ----- The data type is kept; integers are rounded.
+    Notes
+    -----
+    The data type is kept; integers are rounded.
 
     Examples
     --------

@@ -80,8 +80,10 @@ class Augmented(ClassifierMixin, Estimator):
     seed_ : int
         Seed of all copies and views.
 
-    Notes ----- Copies keep the image size. Areas outside the image are filled by reflection, which adds no border that an
-    extractor could treat as a contour.
+    Notes
+    -----
+    Copies keep the image size. Areas outside the image are filled by reflection, which adds no border that an extractor could
+    treat as a contour.
 
     Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. Internal
     validation without a parameter `cv` (``early_stopping``, out-of-bag estimates) has copies of the same image on both sides.

@@ -29,8 +29,10 @@ class CLAHE(Preprocessor):
     grid : tuple of (rows, columns), default=(8, 8)
         Number of tiles, at most the rows and columns of the image.
 
-    Notes ----- The data type is kept. In colour images, the luma is equalised and its change is added to the three channels.
-    This equals replacing Y of YCbCr, but without intermediate rounding.
+    Notes
+    -----
+    The data type is kept. In colour images, the luma is equalised and its change is added to the three channels. This equals
+    replacing Y of YCbCr, but without intermediate rounding.
 
     Tone curves are computed with 8 bits. 16-bit and float images are changed by the difference, which keeps details finer than
     1/255. OpenCV's own 16-bit version clips a histogram of 65536 bins at one pixel or more, so its limit has no effect in

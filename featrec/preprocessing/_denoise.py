@@ -39,7 +39,9 @@ class Denoise(Preprocessor):
         Tolerated difference (white is 1) of neighbours in "bilateral", or of surroundings in "nlm"; for "nlm", slightly less
         than the standard deviation of the noise works best. The median ignores it.
 
-    Notes ----- The data type is kept. The bilateral filter and non-local means compute in float32.
+    Notes
+    -----
+    The data type is kept. The bilateral filter and non-local means compute in float32.
 
     References
     ----------

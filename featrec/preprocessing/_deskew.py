@@ -29,7 +29,7 @@ class Deskew(Preprocessor):
     ----------
     background : {"auto", "dark", "light"}, default="auto"
         The background. Mass is the difference from it, and it fills areas outside the image. "auto": light if the mean of the
-        border pixels is above 0.5, else dark.
+        border pixels is above half of white, else dark.
     center : bool, default=False
         Also move the centre of mass to the centre of the image, with subpixel accuracy.
     when : {"always", "auto"}, default="always"
@@ -42,9 +42,11 @@ class Deskew(Preprocessor):
     applied_ : bool
         Whether images are straightened. Only available with ``when="auto"``, after `fit`.
 
-    Notes ----- The skew is μ₁₁ / μ₀₂, with the central moments of the luma. The value at (x, y) is the old value at (x + skew
-    · (y - ȳ), y), interpolated along the row. Size and data type are kept; integers are rounded. Constant images are returned
-    unchanged, and an image with its mass in a single row is not sheared.
+    Notes
+    -----
+    The skew is μ₁₁ / μ₀₂, with the central moments of the luma. The value at (x, y) is the old value at (x + skew · (y - ȳ),
+    y), interpolated along the row. Size and data type are kept; integers are rounded. Constant images are returned unchanged,
+    and an image with its mass in a single row is not sheared.
 
     Differences from OpenCV's digits sample: the shear is relative to the centre of mass, not the image centre, and the
     interpolation is exact and the same on every machine.

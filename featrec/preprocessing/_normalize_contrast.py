@@ -30,8 +30,10 @@ class NormalizeContrast(Preprocessor):
         Smallest standard deviation that is scaled up; below it, variation is treated as noise. Flat images and regions become
         gray.
 
-    Notes ----- The data type is kept. Statistics are computed on the luma and applied to all channels, so that hues are kept.
-    HOG and SIFT descriptors already normalise contrast in blocks, so a window has little effect on them.
+    Notes
+    -----
+    The data type is kept. Statistics are computed on the luma and applied to all channels, so that hues are kept. HOG and SIFT
+    descriptors already normalise contrast in blocks, so a window has little effect on them.
 
     References
     ----------

@@ -34,8 +34,10 @@ class Rescale(Preprocessor):
         (0.5, 99.5) ignores dust and hot pixels. All channels are stretched alike, so that hues are kept. A flat image stays
         unchanged.
 
-    Notes ----- The data type is kept. Without a value of white, ``Rescale()`` makes dim images as bright as others and
-    amplifies the noise of blank images. Set the value of white if you know it.
+    Notes
+    -----
+    The data type is kept. Without a value of white, ``Rescale()`` makes dim images as bright as others and amplifies the noise
+    of blank images. Set the value of white if you know it.
 
     Examples
     --------
