@@ -25,10 +25,8 @@ __all__ = ["Warmed", "warm"]
 
 SIDE = 64
 N_IMAGES = 24  # of two classes
-SMALL: dict[str, Any] = {
-    "n_words": 32,
-    "image_size": None,
-}  # how many words there are decides how long a fit takes, not what is compiled
+# The number of words decides how long a fit takes, not what is compiled.
+SMALL: dict[str, Any] = {"n_words": 32, "image_size": None}
 
 
 class Row(NamedTuple):
