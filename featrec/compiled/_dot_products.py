@@ -6,10 +6,11 @@ are taken four features to a lane, as VNNI multiplies them; it multiplies unsign
 than those of OpenBLAS in tiles, whose packing is done anew for each tile; other processors have BLAS do them (`_kmeans`).
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
@@ -29,12 +30,23 @@ LARGEST_WIDTH = 16_000
 
 def has_integer_dot():
     """Whether numba compiles for a processor that multiplies bytes; it follows numba's settings, as the compiled code does."""
-    return COMPILED and _vector_lanes(cpu_target.target_context, types.uint32) > 0
+    return COMPILED and _lanes_here(types.uint32, *_target()) > 0
 
 
 def has_float_dot():
     """The same for float32 in vectors of 512 bits."""
-    return COMPILED and _vector_lanes(cpu_target.target_context, types.float32) > 0
+    return COMPILED and _lanes_here(types.float32, *_target()) > 0
+
+
+def _target():
+    """The settings by which numba is told of another processor than this one."""
+    return vars(config)["CPU_NAME"], vars(config)["CPU_FEATURES"]
+
+
+@cache
+def _lanes_here(kind, *settings):
+    """Asked for every image, and LLVM takes 40 µs to describe the processor; the answer changes with numba's settings only."""
+    return _vector_lanes(cpu_target.target_context, kind)
 
 
 def _vector_lanes(context, kind):

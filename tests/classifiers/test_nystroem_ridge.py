@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from featrec.classifiers import NystroemRidgeClassifier, _memory, _nystroem_equations
+from featrec.classifiers._nystroem_ridge import _principal
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence import load, save
 
@@ -181,3 +182,21 @@ def test_a_model_file_whose_arrays_do_not_fit_is_refused(rng, tmp_path, name, va
     save(model, tmp_path / "model.featrec")
     with pytest.raises(ModelFileError, match=message):
         load(tmp_path / "model.featrec")
+
+
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (60, 60), (6, 30)])
+def test_principal_directions_are_those_of_the_svd(rng, shape):
+    codes = (rng.normal(size=shape) * np.geomspace(1, 0.01, shape[1])).astype(np.float32)
+    codes -= codes.mean(axis=0)
+    number = min(shape) // 2
+    found = _principal(codes, number, np.random.RandomState(0))
+    expected = np.linalg.svd(codes, full_matrices=False)[2][:number]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=1)), 1, atol=1e-5)
+    np.testing.assert_allclose(found @ found.T, np.eye(number), atol=1e-5)
+
+
+def test_directions_without_variance_are_left_out(rng):
+    codes = np.repeat(rng.normal(size=(3, 12)), 5, axis=0).astype(np.float32)
+    assert len(_principal(codes - codes.mean(axis=0), 10, np.random.RandomState(0))) == 2
+    assert np.isfinite(_principal(np.zeros((5, 12), np.float32), 5, np.random.RandomState(0))).all()
