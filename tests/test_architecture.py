@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "featrec"
-ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base"}
+ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base", "shared_docs"}
 STAGES = {
     "datasets",
     "images",
@@ -33,6 +33,7 @@ TABLE = {
     "exceptions": (set(), set()),
     # What a package's __init__ takes to load its modules on demand.
     "on_demand": (set(), set()),
+    "shared_docs": (set(), set()),
     "bag": ({"exceptions"}, {"numpy"}),
     "lazy": ({"bag", "exceptions", "parallel"}, {"numpy"}),
     "parallel": ({"exceptions"}, {"joblib", "threadpoolctl"}),
@@ -110,6 +111,13 @@ def test_imports_follow_the_table(path):
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_private_modules_are_imported_by_their_own_stage_only(path):
+    for parts in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
+        if parts[0] == "featrec" and len(parts) > 3 and parts[1] not in {layer_of(path), "compiled"}:
+            assert not parts[2].startswith("_"), f"{path} imports {'.'.join(parts)}; its stage exports what others need"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_base_touches_private_scikit_learn(path):
     for parts in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
         if parts[0] == "sklearn" and layer_of(path) != "base":
@@ -157,8 +165,8 @@ def test_public_names_exist_and_say_where_they_live(name):
 ON_DEMAND = [path for path in sorted(PACKAGE.glob("*/__init__.py")) if "on_demand(" in path.read_text(encoding="utf-8")]
 
 
-def test_stages_before_evaluation_load_on_demand():
-    assert {path.parent.name for path in ON_DEMAND} == STAGES - {"evaluation"}
+def test_stages_load_on_demand():
+    assert {path.parent.name for path in ON_DEMAND} == STAGES | {"recipes"}
 
 
 @pytest.mark.parametrize("path", ON_DEMAND, ids=lambda path: path.parent.name)

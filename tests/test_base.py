@@ -6,8 +6,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from featrec import Bag, Bags, Images
-from featrec import parallel as parallel_module
+from featrec import Bag, Bags, Images, parallel as parallel_module
 from featrec.base import (
     CodesOutput,
     Estimator,

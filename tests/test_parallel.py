@@ -9,8 +9,7 @@ import joblib
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  its BLAS is one of those that are held to one thread
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from featrec import parallel

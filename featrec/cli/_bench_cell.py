@@ -106,7 +106,7 @@ def _pool(cell: Mapping[str, Any]) -> Pool:
 
 def _left_out(pool: Pool) -> dict[str, int]:
     """Number of damaged files, if any."""
-    from featrec.evaluation._evaluate import count_dropped
+    from featrec.evaluation import count_dropped
 
     dropped = count_dropped(*pool.halves)
     return {"n_dropped": dropped} if dropped else {}

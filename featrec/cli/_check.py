@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print path and reason of each damaged image. Returns 1 if there are any."""
-    from featrec.datasets._damaged import find_damaged
+    from featrec.datasets import find_damaged
 
     images = _gathered(arguments.files)
     damaged = find_damaged(images, n_jobs=arguments.n_jobs, verbose=verbosity())
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _gathered(files: Sequence[str]) -> ImageFiles:
     """The images that `featrec predict` would use, and missing files listed in manifests."""
     from featrec.cli._pictures import ImageFiles, named
-    from featrec.datasets._manifest import is_manifest, read_manifest
+    from featrec.datasets import is_manifest, read_manifest
 
     items: list[Any] = []
     skipped: list[str] = []

@@ -6,8 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featrec.cli._numbers import seed as number_of_seed
-from featrec.cli._numbers import threads
+from featrec.cli._numbers import seed as number_of_seed, threads
 from featrec.cli._terminal import verbosity
 from featrec.exceptions import InputError
 

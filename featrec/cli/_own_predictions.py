@@ -35,7 +35,7 @@ def parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
 
 def read_predictions(name: str, file: Path, judged: ImageFolder, others: ImageFolder | None = None) -> dict[str, str]:
     """A label for each evaluated image, by path; rows about `others`, which are not evaluated, are ignored."""
-    from featrec.evaluation._predictions import predictions_of
+    from featrec.evaluation import predictions_of
 
     rows = _rows(file)
     folders = [judged] if others is None else [judged, others]
@@ -49,7 +49,7 @@ def read_predictions(name: str, file: Path, judged: ImageFolder, others: ImageFo
 
 def _tell_of_dropped(name: str, rows: dict[str, str], dropped: list[str | None], judged: Sequence[str]) -> None:
     """Warn about labels of damaged images; images that were left out of the folder are ignored here."""
-    from featrec.evaluation._predictions import named_among
+    from featrec.evaluation import named_among
 
     found = named_among(rows, dropped, judged)
     if found:

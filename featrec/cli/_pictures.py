@@ -64,7 +64,7 @@ class ImageFiles:
 
 def _stamp(path: str) -> Any:
     """A value that changes when a file is rewritten; None if the file is missing, which is an error when it is read."""
-    from featrec.datasets._file import Stamp
+    from featrec.datasets import Stamp
 
     try:
         return Stamp.of(os.stat(path))
@@ -101,8 +101,7 @@ def named(file: str, skipped: list[str] | None = None) -> Iterator[Any]:
 
     Skipped files in folders and archives are added to `skipped`.
     """
-    from featrec.datasets._manifest import is_manifest
-    from featrec.datasets._place import is_archive
+    from featrec.datasets import is_archive, is_manifest
 
     if file == "-":
         yield from filter(None, map(str.strip, sys.stdin))
@@ -136,7 +135,7 @@ def labels_of(file: str) -> dict[str, str]:
 
 def _inside(place: str, skipped: list[str]) -> list[Any]:
     """All images in a folder or archive at any depth, sorted by path."""
-    from featrec.datasets._place import tree_of
+    from featrec.datasets import tree_of
 
     tree = tree_of(place)
     if not tree.images:

@@ -92,7 +92,7 @@ def _train_half(folder: Path, **options: Any) -> ImageFolder:
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
     """The recipes by name, or all recipes and presets, and the networks."""
-    from featrec.recipes._names import variants
+    from featrec.recipes import variants
 
     names = [name.strip() for name in arguments.recipes.split(",") if name.strip()]
     candidates: dict[str, Any] = {name: {} for name in names or variants()}

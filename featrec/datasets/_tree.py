@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from featrec.datasets._file import FileImage, Stamp
 from featrec.exceptions import DatasetError, SkippedFileWarning
-from featrec.images._formats import is_image_name, suffixes
+from featrec.images import is_image_name, suffixes
 
 __all__ = ["Tree", "folder_tree", "is_hidden", "what_it_is"]
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featrec.exceptions import ImageError
-from featrec.images import as_float
-from featrec.images._convert import has_colour
+from featrec.images import as_float, has_colour
 from featrec.lazy import Images
 
 __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from featrec.images._thumbnails import nearest, similarities, thumbnails
+from featrec.images import nearest, similarities, thumbnails
 from featrec.lazy import Images
 
 __all__ = ["mirror_is_harmless"]

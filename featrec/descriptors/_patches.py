@@ -14,8 +14,7 @@ from featrec.base import Interval, StrOptions, Tags, check_is_fitted, positive_i
 from featrec.compiled._patches import cut_patches
 from featrec.descriptors._mirror_choice import mirror_is_harmless
 from featrec.exceptions import ImageError, InputError
-from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb, check_images
-from featrec.images._convert import has_colour
+from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb, check_images, has_colour
 from featrec.lazy import Bags, Images
 
 __all__ = ["Patches"]

@@ -9,9 +9,12 @@ from featrec.on_demand import on_demand
 if TYPE_CHECKING:
     from featrec.images._base import GlobalExtractor, ImageTransformer, LocalExtractor, Preprocessor
     from featrec.images._cache import DescriptorCache
-    from featrec.images._convert import as_float, as_gray, as_rgb, as_uint8
+    from featrec.images._convert import as_float, as_gray, as_rgb, as_uint8, has_colour as has_colour
+    from featrec.images._formats import is_image_name as is_image_name, suffixes as suffixes
     from featrec.images._input import check_images
     from featrec.images._read import read_image
+    from featrec.images._stack import stacked as stacked
+    from featrec.images._thumbnails import nearest as nearest, similarities as similarities, thumbnails as thumbnails
 
 __all__ = [
     "DescriptorCache",
@@ -27,13 +30,17 @@ __all__ = [
     "read_image",
 ]
 
+# Names beyond __all__ serve other stages of featrec; they may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._base": ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"],
         "._cache": ["DescriptorCache"],
-        "._convert": ["as_float", "as_gray", "as_rgb", "as_uint8"],
+        "._convert": ["as_float", "as_gray", "as_rgb", "as_uint8", "has_colour"],
+        "._formats": ["is_image_name", "suffixes"],
         "._input": ["check_images"],
         "._read": ["read_image"],
+        "._stack": ["stacked"],
+        "._thumbnails": ["nearest", "similarities", "thumbnails"],
     },
 )

@@ -8,8 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, Tags, check_is_fitted
 from featrec.compiled._deskew import shear
-from featrec.images import Preprocessor, as_gray, check_images
-from featrec.images._thumbnails import nearest, similarities, thumbnails
+from featrec.images import Preprocessor, as_gray, check_images, nearest, similarities, thumbnails
 from featrec.lazy import Images
 
 __all__ = ["Deskew"]

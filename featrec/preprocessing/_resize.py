@@ -10,8 +10,7 @@ import numpy as np
 
 from featrec.base import StrOptions, Tags, check_is_fitted, positive_integer, real_number
 from featrec.exceptions import ImageError, InputError
-from featrec.images import Preprocessor, check_images
-from featrec.images._stack import stacked
+from featrec.images import Preprocessor, check_images, stacked
 from featrec.lazy import Images
 
 __all__ = ["Resize"]

@@ -30,16 +30,21 @@ Examples
 
 from __future__ import annotations
 
-from featrec.recipes._compact import patches_compact
-from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
-from featrec.recipes._global import color_forest, lbp_svm, tiny_knn
-from featrec.recipes._hog import hog_svm
-from featrec.recipes._names import describe, make, names, presets, resolve
-from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
-from featrec.recipes._patches import patches_kernel, patches_ridge
-from featrec.recipes._suggest import suggest
-from featrec.recipes._warm import warm
-from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
+from typing import TYPE_CHECKING
+
+from featrec.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from featrec.recipes._compact import patches_compact
+    from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
+    from featrec.recipes._global import color_forest, lbp_svm, tiny_knn
+    from featrec.recipes._hog import hog_svm
+    from featrec.recipes._names import describe, make, names, presets, resolve, variants as variants
+    from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
+    from featrec.recipes._patches import patches_kernel, patches_ridge
+    from featrec.recipes._suggest import suggest
+    from featrec.recipes._warm import warm
+    from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
 
 __all__ = [
     "bovw_svm",
@@ -66,3 +71,20 @@ __all__ = [
     "vlad_svm",
     "warm",
 ]
+
+# Names beyond __all__ serve other stages of featrec; they may change in any version.
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "._compact": ["patches_compact"],
+        "._fisher": ["fisher_lbp_svm", "fisher_svm", "vlad_svm"],
+        "._global": ["color_forest", "lbp_svm", "tiny_knn"],
+        "._hog": ["hog_svm"],
+        "._names": ["describe", "make", "names", "presets", "resolve", "variants"],
+        "._networks": ["cnn_svm", "pixels_lenet5", "pixels_resnet"],
+        "._patches": ["patches_kernel", "patches_ridge"],
+        "._suggest": ["suggest"],
+        "._warm": ["warm"],
+        "._words": ["bovw_svm", "orb_knn", "phow_svm"],
+    },
+)

@@ -14,18 +14,22 @@ from sklearn.model_selection import StratifiedKFold
 
 from featrec.base import check_all_parameters
 from featrec.descriptors import ColorHistogram, PatchCodes, Patches
-from featrec.evaluation import Suggestion
-from featrec.evaluation._clock import Clock
-from featrec.evaluation._evaluate import check_confidence
-from featrec.evaluation._labels import as_labels, paths_of
-from featrec.evaluation._preflight import refuse_no_model
-from featrec.evaluation._run import learns_from_pixels
-from featrec.evaluation._suggestion import suggested
-from featrec.evaluation._trials import Folds, sorted_trials
-from featrec.evaluation._turns import Limits, tried_in_turn
+from featrec.evaluation import (
+    Clock,
+    Folds,
+    Limits,
+    Suggestion,
+    as_labels,
+    check_confidence,
+    learns_from_pixels,
+    paths_of,
+    refuse_no_model,
+    sorted_trials,
+    suggested,
+    tried_in_turn,
+)
 from featrec.exceptions import FeatrecError, InputError
-from featrec.images import LocalExtractor, check_images
-from featrec.images._convert import has_colour
+from featrec.images import LocalExtractor, check_images, has_colour
 from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize

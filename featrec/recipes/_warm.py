@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featrec.compilation import can_share_cache, compiled_so_far, look_at_cache, warming
-from featrec.evaluation._run import is_network
+from featrec.evaluation import is_network
 from featrec.exceptions import InputError
 from featrec.parallel import each_in_processes
 from featrec.recipes._names import RECIPES, make, resolve, variants

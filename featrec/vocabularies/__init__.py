@@ -8,8 +8,7 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.vocabularies._binary import BinaryVocabulary
-    from featrec.vocabularies._fit import USUAL as USUAL
-    from featrec.vocabularies._fit import fit_vocabulary, make_vocabulary
+    from featrec.vocabularies._fit import USUAL as USUAL, fit_vocabulary, make_vocabulary
     from featrec.vocabularies._gaussian import GaussianVocabulary, check_diagonal, mixture_of
     from featrec.vocabularies._kmeans import KMeansVocabulary
     from featrec.vocabularies._random import RandomVocabulary

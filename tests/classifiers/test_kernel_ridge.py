@@ -5,8 +5,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import pairwise_distances
 
-from featrec.classifiers import KernelRidgeClassifier
-from featrec.classifiers import _exact_ridge as exact
+from featrec.classifiers import KernelRidgeClassifier, _exact_ridge as exact
 from featrec.classifiers._memory import OF_BLAS
 from featrec.exceptions import FeatrecWarning, InputError
 from featrec.persistence import load, save

@@ -5,9 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 
-from featrec.classifiers import WidePCA
-from featrec.classifiers import _leading as leading
-from featrec.classifiers import _wide_pca as module
+from featrec.classifiers import WidePCA, _leading as leading, _wide_pca as module
 from featrec.exceptions import InputError
 from featrec.persistence import load, save
 

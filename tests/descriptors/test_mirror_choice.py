@@ -5,8 +5,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from featrec.datasets import load_dataset
-from featrec.descriptors import Patches
-from featrec.descriptors import _mirror_choice as choice
+from featrec.descriptors import Patches, _mirror_choice as choice
 from featrec.exceptions import ImageError
 from featrec.images import _thumbnails, check_images
 from featrec.images._thumbnails import _small

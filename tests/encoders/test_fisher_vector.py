@@ -19,8 +19,7 @@ from featrec.exceptions import EmptyBagWarning, InputError, MetricError
 from featrec.persistence import load, save
 from featrec.testing import check_encoder
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary
-from tests.naive import encoders as naive_encoders
-from tests.naive import mixture as naive
+from tests.naive import encoders as naive_encoders, mixture as naive
 
 REFERENCE = Path(__file__).parent.parent / "data" / "vlfeat_reference.npz"
 KINDS = {

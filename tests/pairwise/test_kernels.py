@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics.pairwise import chi2_kernel as their_chi2_kernel
-from sklearn.metrics.pairwise import manhattan_distances
+from sklearn.metrics.pairwise import chi2_kernel as their_chi2_kernel, manhattan_distances
 
 from featrec.compiled import _kernels
 from featrec.exceptions import InputError

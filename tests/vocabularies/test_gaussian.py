@@ -10,8 +10,7 @@ from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
-from featrec.compiled import _mixture
-from featrec.compiled import _mixture_lanes as lanes
+from featrec.compiled import _mixture, _mixture_lanes as lanes
 from featrec.encoders import BagOfWords
 from featrec.exceptions import InputError, MetricError
 from featrec.persistence import load, save

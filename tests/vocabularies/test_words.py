@@ -17,8 +17,7 @@ from featrec.compiled._wide import wide_vectors
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary, _words, nearest_word, words_of
 from featrec.vocabularies._words import float_groups, half_norms, integer_groups, packed_blocks
-from tests.naive import hamming as naive_hamming
-from tests.naive import kmeans as naive_kmeans
+from tests.naive import hamming as naive_hamming, kmeans as naive_kmeans
 
 
 @pytest.mark.parametrize("n, k, d", [(0, 3, 5), (1, 1, 1), (7, 1, 4), (40, 9, 17), (20, 25, 6), (259, 3, 2)])

@@ -1,0 +1,98 @@
+"""Descriptions of parameters that many classes and functions share, written once.
+
+A class or function decorated with :func:`with_shared_docs` describes its own parameters only; those of :data:`SHARED` that its
+signature has and its docstring lacks are inserted, in the order of the signature.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any, TypeVar
+
+__all__ = ["SHARED", "with_shared_docs"]
+
+Documented = TypeVar("Documented", bound=Any)
+
+SHARED = {
+    "on_error": """\
+on_error : {"raise", "empty"}, default="raise"
+    How to handle an unusable image. "raise" raises an error that names the image. "empty" returns an empty Bag or a row of
+    zeros, warns once for all of them, and lists them in ``failures_``.""",
+    "cache": """\
+cache : path or DescriptorCache, optional
+    Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
+    runs. See :class:`~featrec.images.DescriptorCache`.""",
+    "max_descriptors": """\
+max_descriptors : int, default=100_000
+    Size of the sample of descriptors that the vocabulary is learned from, if `vocabulary` is an int.""",
+    "probability": """\
+probability : {None, "calibrated", "temperature"}, default=None
+    How to add ``predict_proba``; see :mod:`featrec.recipes`.""",
+    "class_weight": """\
+class_weight : dict, "balanced" or None, default=None
+    Weights of the classes; "balanced" weights each class by the inverse of its size.""",
+    "random_state": """\
+random_state : int, RandomState or None, default=None
+    Seed of all random choices; the same int gives the same result.""",
+    "n_jobs": """\
+n_jobs : int or None, default=None
+    Number of threads. None means 1, unless ``joblib.parallel_config`` sets another number.""",
+    "verbose": """\
+verbose : int, default=0
+    1 shows progress on standard error.""",
+}
+_HEADING = "Parameters\n----------\n"
+# The name of the next section and the line under it.
+_NEXT = re.compile(r"\n\n[A-Z][\w ]*\n-{3,}\n")
+
+
+def with_shared_docs(documented: Documented) -> Documented:
+    """Insert the shared parameters that the docstring lacks.
+
+    Parameters
+    ----------
+    documented : class or function
+        Its docstring has a section of parameters, or none of that name.
+
+    Returns
+    -------
+    documented
+        The same object.
+    """
+    if documented.__doc__:
+        documented.__doc__ = _completed(inspect.cleandoc(documented.__doc__), list(inspect.signature(documented).parameters))
+    return documented
+
+
+def _completed(text: str, parameters: list[str]) -> str:
+    before, heading, rest = text.partition(_HEADING)
+    if not heading:
+        before, rest = _without_section(text)
+    end = _NEXT.search(rest)
+    section, after = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
+    entries = _entries(section)
+    described = {name for entry in entries for name in _names(entry)}
+    for name in parameters:
+        if name in SHARED and name not in described:
+            entries.insert(_place(entries, parameters[: parameters.index(name)]), SHARED[name])
+    return before + _HEADING + "\n".join(entries) + after if entries else text
+
+
+def _without_section(text: str) -> tuple[str, str]:
+    """Split where the section of parameters belongs: before the first section, or at the end."""
+    first = _NEXT.search(text)
+    return (text[: first.start()] + "\n\n", text[first.start() :]) if first else (text + "\n\n", "")
+
+
+def _entries(section: str) -> list[str]:
+    return [entry for entry in re.split(r"\n(?=\S)", section.strip("\n")) if entry]
+
+
+def _names(entry: str) -> list[str]:
+    return [name.strip(" *") for name in entry.split("\n")[0].split(" :")[0].split(",")]
+
+
+def _place(entries: list[str], earlier: list[str]) -> int:
+    """Behind the last entry that describes an earlier parameter."""
+    return max((i + 1 for i, entry in enumerate(entries) if set(_names(entry)) & set(earlier)), default=0)
