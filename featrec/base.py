@@ -16,6 +16,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
+from featrec.callbacks import CallsBack
 from featrec.compilation import tell_of_compiling
 from featrec.exceptions import EmptyBagWarning, FailedImageWarning, InputError, MetricError
 from featrec.lazy import Bags, Images
@@ -73,7 +74,7 @@ def real_number(least: float | None = None, most: float | None = None, *, closed
     return Interval(Real, least, most, closed=closed)
 
 
-class Estimator(BaseEstimator):
+class Estimator(CallsBack, BaseEstimator):
     """Base of all estimators. Parameters are declared in ``_parameter_constraints`` and checked first."""
 
     _parameter_constraints: dict[str, list] = {}
@@ -101,6 +102,10 @@ class Estimator(BaseEstimator):
 
 class Transformer(TransformerMixin, Estimator):
     """Base of all estimators with ``transform``."""
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit to the training set and transform it. Defined here so that callbacks follow both."""
+        return super().fit_transform(X, y)
 
 
 class NoOutputContainer:

@@ -123,6 +123,21 @@ def alone() -> Iterator[None]:
         _ALONE.inside -= 1
 
 
+# Reports the named passes over images: called with the pass's label, its number of batches and their results.
+Watch = Callable[[str, int, Iterator], Iterator]
+_WATCH: ContextVar[Watch | None] = ContextVar("watch", default=None)
+
+
+@contextmanager
+def watched_passes(watch: Watch) -> Iterator[None]:
+    """Send the results of each named pass over images through `watch`."""
+    token = _WATCH.set(watch)
+    try:
+        yield
+    finally:
+        _WATCH.reset(token)
+
+
 def map_batches(
     function: Callable[..., Result],
     items: Sliceable,
@@ -130,7 +145,7 @@ def map_batches(
     n_jobs: int | None = None,
     batch_size: int | None = None,
     verbose: int = 0,
-    label: str = "images",
+    label: str | None = None,
     shared_memory: bool = False,
 ) -> list[Result]:
     """Apply `function` to consecutive slices of `items` and return the results in order.
@@ -159,7 +174,7 @@ def each_batch(
     n_jobs: int | None = None,
     batch_size: int | None = None,
     verbose: int = 0,
-    label: str = "images",
+    label: str | None = None,
     shared_memory: bool = False,
 ) -> Iterator[Result]:
     """Like :func:`map_batches`, but yield the results one by one, for results too large to hold all at once."""
@@ -167,12 +182,15 @@ def each_batch(
     workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]
-    progress = _Progress(len(items), label) if verbose else None
+    progress = _Progress(len(items), label or "images") if verbose else None
+    watch = _WATCH.get() if label is not None and label.startswith("images") else None
     results: Iterable[Result] = (function(items[batch]) for batch in batches)
     if workers > 1 and len(batches) > 1:
         tasks = (joblib.delayed(_guarded)(function, items[batch]) for batch in batches)
         hints = _hints(shared_memory)
         results = joblib.Parallel(n_jobs=workers, return_as=_return_as(hints), **hints)(tasks)
+    if watch is not None:
+        results = watch(str(label), len(batches), iter(results))
     for batch, result in zip(batches, results, strict=True):
         if progress is not None:
             progress.reached(batch.stop)

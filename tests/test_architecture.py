@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "featrec"
-ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base", "shared_docs"}
+ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base", "shared_docs", "callbacks"}
 STAGES = {
     "datasets",
     "images",
@@ -37,7 +37,8 @@ TABLE = {
     "bag": ({"exceptions"}, {"numpy"}),
     "lazy": ({"bag", "exceptions", "parallel"}, {"numpy"}),
     "parallel": ({"exceptions"}, {"joblib", "threadpoolctl"}),
-    "base": ({"bag", "compilation", "lazy", "exceptions", "parallel"}, {"numpy", "sklearn"}),
+    "callbacks": ({"parallel"}, {"sklearn"}),
+    "base": ({"bag", "callbacks", "compilation", "lazy", "exceptions", "parallel"}, {"numpy", "sklearn"}),
     "images": (ROOTS, {"numpy", "cv2", "PIL"}),
     "datasets": (ROOTS | {"images"}, {"numpy", "sklearn", "skimage", "PIL"}),
     "preprocessing": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),

@@ -240,7 +240,8 @@ class GlobalExtractor(CodesOutput, Extractor):
         describe = partial(self._part, recall=Recall(self))
         images = images.then(DarkWatch())
         size = self._batch_size(images)
-        parts = each_batch(describe, images, n_jobs=self.n_jobs, batch_size=size, verbose=self.verbose)
+        described = "images described"
+        parts = each_batch(describe, images, n_jobs=self.n_jobs, batch_size=size, verbose=self.verbose, label=described)
         codes, self.failures_ = self._collected(parts, images)
         note_unreadable(images, self.failures_)
         warn_of_failures(len(self.failures_), len(images), type(self).__name__)

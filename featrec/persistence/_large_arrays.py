@@ -17,6 +17,7 @@ __all__ = [
     "TOKEN_BYTES",
     "Content",
     "content_size",
+    "estimators_in",
     "is_large",
     "place",
     "read_content",
@@ -154,6 +155,12 @@ def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
             if isinstance(value, (dict, list, tuple, BaseEstimator)) and id(value) not in seen:
                 seen.add(id(value))
                 stack.append(value)
+
+
+def estimators_in(model: Any) -> list[BaseEstimator]:
+    """The model and all estimators inside it."""
+    held = (value for _, _, value in _held(model))
+    return [model, *(value for value in held if isinstance(value, BaseEstimator))]
 
 
 def write_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:

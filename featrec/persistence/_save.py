@@ -13,9 +13,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from featrec.callbacks import without_callbacks
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence._archive import SCHEMA, pack
-from featrec.persistence._large_arrays import TOKEN_BYTES, Content, with_stand_ins
+from featrec.persistence._large_arrays import TOKEN_BYTES, Content, estimators_in, with_stand_ins
 from featrec.persistence._names import INTERNALS, public_module
 from featrec.persistence._pyramid import PYRAMID_CHECKS
 from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value, public_name
@@ -133,7 +134,7 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
 
     light, large = with_stand_ins(model)
     try:
-        with zipfile.ZipFile(io.BytesIO(dumps(light))) as archive:
+        with without_callbacks(estimators_in(light)), zipfile.ZipFile(io.BytesIO(dumps(light))) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
     except Exception as error:
         raise InputError(

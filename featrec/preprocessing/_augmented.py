@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
 from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, check_is_fitted, positive_integer, real_number
+from featrec.callbacks import passing_callbacks
 from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.lazy import Images
@@ -176,7 +177,9 @@ class Augmented(ClassifierMixin, Estimator):
         repeated = {name: _repeated(value, len(images), times) for name, value in fit_params.items()}
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         augmented = with_copies(images, self._change(), int(self.copies), (self.seed_, COPIES))
-        self.model_ = clone(self.model).fit(augmented, np.repeat(labels, times), **repeated)
+        self.model_ = clone(self.model)
+        with passing_callbacks(self, self.model_):
+            self.model_.fit(augmented, np.repeat(labels, times), **repeated)
         self.classes_ = getattr(self.model_, "classes_", np.unique(labels))
         return self
 
