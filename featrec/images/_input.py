@@ -26,9 +26,9 @@ def check_images(X: Any) -> Images:
 
     Parameters
     ----------
-    X : Images, ImageFolder, list, array, or column of a table
+    X : Images, ImageFolder, list, array, column of a table, or table of one column
         Arrays of shape (h, w) or (h, w, 3), paths, encoded bytes or PIL images, which may be mixed; or one array of shape (n,
-        h, w), (n, h, w, 1) or (n, h, w, 3). Nothing is decoded here.
+        h, w), (n, h, w, 1) or (n, h, w, 3). A table of one column stands for that column. Nothing is decoded here.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def check_images(X: Any) -> Images:
     Raises
     ------
     InputError
-        If `X` is a single image, flattened rows, a table, or not a sequence.
+        If `X` is a single image, flattened rows, a table of several columns, or not a sequence.
 
     Examples
     --------
@@ -48,6 +48,7 @@ def check_images(X: Any) -> Images:
     """
     if isinstance(X, Images):
         return X
+    X = _only_column(X)
     _refuse_what_is_no_batch(X)
     if getattr(X, "holds_images", False):
         return Images(X)
@@ -83,6 +84,16 @@ class ImageItems:
         return ImageItems([self.items[row] for row in rows])
 
 
+def _only_column(X: Any) -> Any:
+    """The column of a pandas, polars or pyarrow table that has one, as ``ColumnTransformer`` passes it for ``["path"]``."""
+    if not (hasattr(X, "shape") and len(X.shape) == 2 and X.shape[1] == 1):
+        return X
+    if hasattr(X, "iloc"):
+        return X.iloc[:, 0]
+    names = getattr(X, "column_names", getattr(X, "columns", None))
+    return X if names is None else X[names[0]]
+
+
 def _refuse_what_is_no_batch(X: Any) -> None:
     if isinstance(X, ONE_IMAGE):
         if isinstance(X, (str, os.PathLike)) and os.path.exists(X) and not _is_image_file(X):
@@ -93,7 +104,10 @@ def _refuse_what_is_no_batch(X: Any) -> None:
     if isinstance(X, (Mapping, Set)):
         _refuse(f"a {type(X).__name__}", "Use a list, such as list(paths.values()) or sorted(paths).")
     if (hasattr(X, "columns") or hasattr(X, "column_names")) and hasattr(X, "shape"):
-        _refuse("a table", 'Use its column of paths or images, table["path"]; put Unflatten before rows of flattened images.')
+        _refuse(
+            f"a table of {X.shape[1]} columns",
+            'Use its column of paths or images, table["path"]; put Unflatten before rows of flattened images.',
+        )
     if hasattr(X, "train") and hasattr(X, "test"):
         _refuse(f"a whole dataset ({type(X).__name__})", "Use one of its parts: train, test = X.")
     if hasattr(X, "tocsr"):

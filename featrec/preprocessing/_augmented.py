@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, check_random_state
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import has_fit_parameter
 
@@ -172,7 +174,11 @@ class Augmented(ClassifierMixin, Estimator):
         if len(images) != len(labels):
             raise InputError(f"Augmented: {len(images)} images and {len(labels)} labels; each image needs one label")
         if sample_weight is not None:
-            fit_params |= {_weight_parameter(self.model): _checked_weights(sample_weight, len(images))}
+            fit_params |= {"sample_weight": _checked_weights(sample_weight, len(images))}
+        if get_config()["enable_metadata_routing"]:
+            fit_params = process_routing(self, "fit", **fit_params).model.fit
+        elif sample_weight is not None:
+            fit_params[_weight_parameter(self.model)] = fit_params.pop("sample_weight")
         times = 1 + int(self.copies)
         repeated = {name: _repeated(value, len(images), times) for name, value in fit_params.items()}
         self.seed_ = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -231,6 +237,11 @@ class Augmented(ClassifierMixin, Estimator):
         scores : array of shape (n_images,) or (n_images, n_scores)
         """
         return self._mean_over_views("decision_function", X)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Metadata of `fit`, such as sample weights, that the model requests."""
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        return MetadataRouter(owner=self).add(model=self.model, method_mapping=mapping)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -219,8 +219,8 @@ NO_BATCH = {
     "nothing": (None, r"got a NoneType\."),
     "an int": (7, r"got a int\."),
     "a table": (
-        pd.DataFrame({"path": ["a.png"]}),
-        r'got a table\. Use its column of paths or images, table\["path"\]; .*Unflatten',
+        pd.DataFrame({"path": ["a.png"], "width": [3]}),
+        r'got a table of \d columns\. Use its column of paths or images, table\["path"\]; .*Unflatten',
     ),
     "sparse rows": (sparse.csr_array((2, 784)), r"got a sparse matrix of shape \(2, 784\)\. .*Unflatten\("),
     "a bag": (Bag(np.zeros((2, 3))), r"got a Bag\. These images are already described; pass them to an encoder"),

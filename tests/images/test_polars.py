@@ -21,6 +21,11 @@ def test_a_column_of_paths_or_bytes(tmp_path):
         assert int(images[[2, 0]][0][0, 0]) == 2
 
 
-def test_a_table_is_refused():
-    with pytest.raises(InputError, match=r'got a table\. Use its column of paths or images, table\["path"\]'):
-        check_images(pl.DataFrame({"path": ["a.png"]}))
+def test_a_table_of_several_columns_is_refused():
+    with pytest.raises(InputError, match=r'got a table of \d columns\. Use its column of paths or images, table\["path"\]'):
+        check_images(pl.DataFrame({"path": ["a.png"], "width": [3]}))
+
+
+def test_a_table_of_one_column_stands_for_the_column(tmp_path):
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "a.png")
+    assert int(check_images(pl.DataFrame({"path": [str(tmp_path / "a.png")]}))[0][0, 0]) == 7

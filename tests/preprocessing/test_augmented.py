@@ -4,6 +4,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
@@ -16,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
+from featrec.classifiers import WideRidge
 from featrec.datasets import load_dataset
 from featrec.descriptors import HOG, TinyImage
 from featrec.exceptions import FailedImageWarning, InputError
@@ -373,3 +375,17 @@ def test_weights_for_a_classifier_that_takes_none_are_refused(digits):
         model.fit(digits, digits.labels, sample_weight=np.ones(len(digits)))
     with pytest.raises(InputError, match=r"one number for each of the 120 images; got shape \(7,\)"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels, sample_weight=np.ones(7))
+
+
+def test_weights_follow_metadata_routing(rng):
+    """A model that requests sample weights gets them, each repeated for the copies; another model refuses them."""
+    images, labels = list(rng.random((12, 8, 8))), np.arange(12) % 2
+    weights = np.linspace(0.1, 2, 12)
+    fitted = Augmented(make_pipeline(TinyImage(), WideRidge()), copies=1, random_state=0).fit(images, labels, weights)
+    with config_context(enable_metadata_routing=True):
+        ridge = WideRidge().set_fit_request(sample_weight=True)
+        routed = Augmented(make_pipeline(TinyImage(), ridge), copies=1, random_state=0)
+        routed.fit(images, labels, sample_weight=weights)
+        np.testing.assert_array_equal(routed.decision_function(images), fitted.decision_function(images))
+        with pytest.raises(ValueError, match="sample_weight"):
+            clone(routed).set_params(model__wideridge=WideRidge()).fit(images, labels, sample_weight=weights)
