@@ -36,7 +36,7 @@ DOCUMENTS = ("README.md", "docs/*.md", "docs/*/*.md")
 MARKED = re.compile(r"(<!-- table: (?P<what>[^\n]+?) -->\n).*?(<!-- end -->)", re.S)
 SHOWN = {
     "few_images": "Accuracy against the number of training images",
-    "frontier": "Accuracy against the size of the model file and against images a second on one core",
+    "frontier": "Accuracy against the size of the model file and against images per second on one core",
 }
 NOTHING = "*Not measured yet.*"
 
