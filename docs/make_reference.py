@@ -31,7 +31,7 @@ LITERALS = (bool, int, float, str, tuple, type(None))
 INTRODUCTION = """\
 # All public names
 
-Each public name with its parameters, their defaults and a summary. `help(name)` in Python shows the full documentation with an example.
+Each public name with its parameters, their defaults and a summary. `help(name)` in Python shows the full documentation.
 Stages are listed in the order of a pipeline; [How featrec is built](architecture.md) describes the data that they exchange.
 """
 

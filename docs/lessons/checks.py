@@ -71,7 +71,8 @@ def _farthest(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
 
 
 def _least_distance(descriptors: np.ndarray, words: np.ndarray) -> np.ndarray:
-    """The distance to the nearest word instead of its index: argmin returns the index of the smallest distance, min the distance."""
+    """The distance to the nearest word instead of its index: argmin returns the index of the smallest distance,
+    min the distance itself."""
     return _distances(descriptors, words).min(axis=1)
 
 
@@ -243,8 +244,8 @@ def _no_numbers(given: Any) -> str | None:
     kind = type(given).__name__
     if isinstance(given, Mapping):
         return (
-            f"It returns a {kind}, which has no entry for a word that does not occur. The answer is an array with a position for "
-            "each of the k words: np.bincount(words, minlength=k)."
+            f"It returns a {kind}, which has no entry for a word that does not occur. The answer is an array with a "
+            "position for each of the k words: np.bincount(words, minlength=k)."
         )
     try:
         np.asarray(given, dtype=float)

@@ -10,9 +10,7 @@ try:
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 except ModuleNotFoundError as error:
-    raise SystemExit(
-        f'The lesson needs matplotlib, which is missing ({error}): pip install ".[plot]"'
-    ) from None
+    raise SystemExit(f'The lesson needs matplotlib, which is missing ({error}): pip install ".[plot]"') from None
 
 __all__ = ["Figures", "plt"]
 

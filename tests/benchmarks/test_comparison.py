@@ -79,10 +79,7 @@ def test_a_network_under_its_level_supports_no_claim(step, dataset, level):
     hog, under = made("hog", 800, dataset=dataset), made("net", level - 1, step=step, dataset=dataset)
     text = comparison.comparison([hog, under])
     assert "No network that reaches its published accuracy was measured, so nothing is claimed about networks." in text
-    assert (
-        f"net is undertrained ({(level - 1) / 10:.2f} %; expected: {level / 10:.1f} %); its row supports no claim."
-        in text
-    )
+    assert f"net is undertrained ({(level - 1) / 10:.2f} %; expected: {level / 10:.1f} %); its row supports no claim." in text
     assert "| net (*undertrained*) |" in text
     assert "| hog | 80.00 (77.41 to 82.36) | – |" in text, "the best is the best of those that count"
     assert "wins" not in text
