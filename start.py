@@ -1,9 +1,9 @@
-"""Set featrec up in a virtual environment of its own and run it; one line in a fresh clone.
+"""Install featrec in a virtual environment and run it, with one command in a fresh clone.
 
-    python3 start.py demo      install featrec, then run `featrec demo`; any other featrec command works the same way
-    python3 start.py test      install the tools of the tests too, then run them; pytest's options may follow
+    python3 start.py demo      install featrec and run `featrec demo`; other featrec commands work the same way
+    python3 start.py test      install featrec and its test tools, and run the tests; pytest options may follow
 
-Everything lands in the folder .venv beside this file; what is installed there is not installed again.
+The environment is the folder .venv next to this file. Later calls use it without installing again.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ QUIET = ["--quiet", "--disable-pip-version-check", "--no-input"]
 
 
 class SetupError(Exception):
-    """The set-up cannot go on; the message names the way out."""
+    """The setup cannot continue; the message explains what to do."""
 
 
 def main(arguments):
-    """Set up and run; the exit code is that of the command."""
+    """Set up and run a command; returns its exit code."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(__doc__.strip())
         return 0
@@ -43,25 +43,25 @@ def main(arguments):
     except SetupError as error:
         sys.stderr.write(f"start.py: error: {error}\n")
     except KeyboardInterrupt:
-        sys.stderr.write("start.py: interrupted; the same command goes on from here\n")
+        sys.stderr.write("start.py: interrupted; run the same command again to continue\n")
     return 2
 
 
 def decide_command(arguments):
-    """The extras that a command needs, and what the environment's Python is to run."""
+    """The extras that a command needs, and its arguments for Python."""
     if arguments[0] == "test":
         return {"test"}, ["-m", "pytest", *arguments[1:]]
     return set(), ["-m", "featrec", *arguments]
 
 
 def run(command):
-    """Run the tests in the repository, anything else where the user is."""
+    """Run the tests in the repository, and other commands in the current directory."""
     code = subprocess.call([str(PYTHON), *command], cwd=str(ROOT) if "pytest" in command else None)
     return code if code >= 0 else 128 - code
 
 
 def set_up(extras):
-    """Make the environment and install into it, unless the stamp says that this was done to its end; whether it was to do."""
+    """Create the environment and install featrec, unless the stamp shows that this is done; returns whether it installed."""
     digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
     recorded = STAMP.read_text().split() if STAMP.exists() else []
     if is_complete(recorded, digest, extras) and venv_version():
@@ -69,46 +69,46 @@ def set_up(extras):
     extras = extras | set(recorded[1:])
     STAMP.unlink(missing_ok=True)
     pip = make_venv()
-    print("start.py: installing featrec and what it needs into .venv; this takes minutes, once", flush=True)
+    print("start.py: installing featrec and its dependencies into .venv; this takes some minutes, only once", flush=True)
     target = f".[{','.join(sorted(extras))}]" if extras else "."
-    call([*pip, "install", *QUIET, "--editable", target], "the installation failed; pip's lines above say why")
+    call([*pip, "install", *QUIET, "--editable", target], "the installation failed; see pip's messages above")
     mend_opencv(pip)
     STAMP.write_text("\n".join([digest, *sorted(extras)]))
     return True
 
 
 def compile_for_the_demo():
-    """Have what the demo needs compiled now, so that its table shows what a fit takes; where that fails, the demo compiles."""
+    """Compile the loops of the demo in advance, so that its table shows times without compilation. Failures are ignored."""
     print("start.py: compiling the loops that the demo needs, once on this machine; this takes half a minute", flush=True)
     subprocess.call([str(PYTHON), "-m", "featrec", "warm", "--demo"])
 
 
 def is_complete(recorded, digest, extras):
-    """Whether what was recorded, the digest of pyproject.toml and then the extras, covers what is wanted."""
+    """Whether the recorded digest of pyproject.toml and the recorded extras cover the required ones."""
     return recorded[:1] == [digest] and extras <= set(recorded[1:])
 
 
 def make_venv():
-    """The pip command of an environment that runs; one that is there is kept, a broken one is made anew."""
+    """The pip command of the environment, which is created if it is missing, broken or too old."""
     version = venv_version()
     if version is None or version < OLDEST_PYTHON:
-        print("start.py: making .venv", flush=True)
+        print("start.py: creating .venv", flush=True)
         options = decide_venv(importlib.util.find_spec("ensurepip"), importlib.util.find_spec("pip"))
-        call([sys.executable, "-m", "venv", "--clear", *options, str(VENV)], f"no virtual environment can be made in {VENV}")
+        call([sys.executable, "-m", "venv", "--clear", *options, str(VENV)], f"cannot create a virtual environment in {VENV}")
     own_pip = [str(PYTHON), "-m", "pip"]
     works = subprocess.run([*own_pip, "--version"], capture_output=True).returncode == 0
     return own_pip if works else [sys.executable, "-m", "pip", "--python", str(PYTHON)]
 
 
 def decide_venv(ensurepip, pip):
-    """Options for venv: without ensurepip, this Python's own pip can install into an environment that has none."""
+    """Options for venv. Without ensurepip, the pip of this Python installs into the environment."""
     if not ensurepip and not pip:
         raise SetupError("this Python has neither ensurepip nor pip; on Debian and Ubuntu: apt install python3-venv")
     return [] if ensurepip else ["--without-pip"]
 
 
 def venv_version():
-    """The version of the environment's Python; None where there is none that runs."""
+    """The Python version of the environment, or None if it cannot be run."""
     try:
         done = child("import sys; print(*sys.version_info[:2])")
     except OSError:
@@ -117,29 +117,29 @@ def venv_version():
 
 
 def mend_opencv(pip):
-    """Put the headless wheel of the same version in the place of an OpenCV that lacks a library of the desktop."""
+    """Replace OpenCV by the headless wheel of the same version if a desktop library is missing."""
     problem = opencv_problem()
     library = missing_library(problem)
     if library:
         version = child(f"import importlib.metadata as m; print(m.version({CONTRIB!r}))").stdout.strip()
-        print(f"start.py: OpenCV cannot load {library} here; putting {HEADLESS} {version} in its place", flush=True)
+        print(f"start.py: OpenCV cannot load {library} here; installing {HEADLESS} {version} instead", flush=True)
         call([*pip, "uninstall", *QUIET, "--yes", CONTRIB], f"{CONTRIB} could not be removed")
-        # Forced, because a headless wheel that the other one was installed over still counts as installed.
+        # Forced, because pip still considers a headless wheel installed after the other wheel has overwritten its files.
         wheel = ["--no-deps", "--force-reinstall", f"{HEADLESS}=={version}"]
-        call([*pip, "install", *QUIET, *wheel], f"{HEADLESS} could not be installed; another way: apt install libgl1")
+        call([*pip, "install", *QUIET, *wheel], f"{HEADLESS} could not be installed; alternatively: apt install libgl1")
         problem = opencv_problem()
     if problem:
         raise SetupError(f"OpenCV cannot be loaded: {problem}; on Debian and Ubuntu: apt install libgl1 libglib2.0-0")
 
 
 def opencv_problem():
-    """The last line of what importing cv2 complains about; None where it works."""
+    """The last line of the error when importing cv2, or None if it works."""
     done = child("import cv2")
-    return (done.stderr.strip().split("\n")[-1] or "no reason is given") if done.returncode else None
+    return (done.stderr.strip().split("\n")[-1] or "no reason given") if done.returncode else None
 
 
 def missing_library(problem):
-    """The shared library that a failed import names; None where it failed for another reason."""
+    """The shared library that a failed import names, or None if it failed for another reason."""
     found = re.match(r"ImportError: (\S+\.so[.\d]*): ", problem or "")
     return found and found[1]
 

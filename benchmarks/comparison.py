@@ -121,12 +121,12 @@ def sentences(entries: Sequence[Entry]) -> list[str]:
     engineered = next((one for one in sound if not one.network), None)
     said = []
     if network is None:
-        said.append("No network at its level has been measured here, so nothing is claimed about networks.")
+        said.append("No network that reaches its published accuracy was measured, so nothing is claimed about networks.")
     elif engineered is not None:
         said += [_lead(network, engineered), *_costs(network, engineered)]
     for one in entries:
         if one.undertrained and one.level is not None:
-            level = f"{_percent(one.accuracy)} % where {100 * one.level:.1f} % is its level"
+            level = f"{_percent(one.accuracy)} %; expected: {100 * one.level:.1f} %"
             said.append(f"{one.title} is undertrained ({level}); its row supports no claim.")
     return said
 
@@ -137,9 +137,9 @@ def _lead(network: Entry, engineered: Entry) -> str:
     figures = f"{_percent(first.accuracy)} % against {_percent(second.accuracy)} %"
     p = p_value(first, second)
     if p is None:
-        return f"{first.title} has {figures} of {second.title}, on other pictures."
+        return f"{first.title} against {second.title}: {figures}, on different test images."
     if p > ALPHA:
-        return f"**Neither is ahead beyond chance:** {first.title} against {second.title}, {figures} ({_p(p)})."
+        return f"**No significant difference:** {first.title} against {second.title}, {figures} ({_p(p)})."
     if wins:
         return f"**The network wins:** {first.title} against {second.title}, the best engineered recipe, {figures} ({_p(p)})."
     return f"Engineered features win: {first.title} against {second.title}, the best network, {figures} ({_p(p)})."
@@ -153,7 +153,7 @@ def _costs(network: Entry, engineered: Entry) -> list[str]:
     cheaper: dict[bool, list[str]] = {True: [], False: []}
     for told, name, less in (
         ("trains {} times as fast", "fit_seconds", True),
-        ("answers {} times as fast", "images_per_second", False),
+        ("predicts {} times as fast", "images_per_second", False),
         ("is {} times smaller", "model_bytes", True),
     ):
         ours, theirs = (_figure(one, name) for one in (engineered, network))

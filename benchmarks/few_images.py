@@ -53,7 +53,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     """Mean and deviation over the draws, and what becomes of the claim."""
     found = figures(rows)
     numbers = sorted({n for by_number in found.values() for n in by_number})
-    header = ["accuracy, %, with so many pictures of each class", *map(str, numbers)]
+    header = ["accuracy, %, by number of training images per class", *map(str, numbers)]
     lines = [[title, *(_cell(by_number.get(n, [])) for n in numbers)] for title, by_number in found.items()]
     return "\n\n".join(filter(None, [markdown(header, lines), " ".join(filter(None, [_claim(found), _from_scratch(found)]))]))
 
@@ -71,8 +71,8 @@ def _claim(found: Figures) -> str:
         return ""
     best = max(means, key=lambda title: means[title])
     reach = [title for title, mean in means.items() if mean >= CLAIM]
-    answer = f"{100 * CLAIM:g} % are reached by {', '.join(reach)}" if reach else f"none of these reaches {100 * CLAIM:g} %"
-    return f"With {PER_CLASS} pictures of each class {answer}; the best, {best}, has {100 * means[best]:.1f} %."
+    answer = f"{100 * CLAIM:g} % are reached by {', '.join(reach)}" if reach else f"no recipe reaches {100 * CLAIM:g} %"
+    return f"With {PER_CLASS} images per class, {answer}; the best, {best}, reaches {100 * means[best]:.1f} %."
 
 
 def _from_scratch(found: Figures) -> str:
@@ -88,14 +88,14 @@ def _from_scratch(found: Figures) -> str:
     if not ahead:
         return ""
     parts = [f"{title} with {' and '.join(numbers)}" for title, numbers in ahead.items()]
-    return f"Of those that have seen no other pictures, these lead (paired t test over the draws): {', '.join(parts)}."
+    return f"Best model trained on these images alone (paired t test over the draws): {', '.join(parts)}."
 
 
 def _leader(network: list[float], engineered: list[float], title: str) -> str:
     """Draws of one seed have the same training pictures, so their differences are tested."""
     paired = len(network) == len(engineered) > 1
     if not paired or not ttest_rel(network, engineered).pvalue <= CHANCE:
-        return "none beyond chance"
+        return "no significant difference"
     return FROM_SCRATCH if statistics.mean(network) > statistics.mean(engineered) else title
 
 
@@ -119,8 +119,8 @@ def draw(found: Figures, path: Path = PICTURE) -> None:
         numbers = sorted({n for by_number in found.values() for n in by_number})
         axes.set_xticks(numbers, map(str, numbers))
         axes.minorticks_off()
-        axes.set_xlabel("training pictures of each class", color=INK)
-        axes.set_ylabel("accuracy on all test pictures, %", color=INK)
+        axes.set_xlabel("training images per class", color=INK)
+        axes.set_ylabel("accuracy on all test images, %", color=INK)
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.4)
         axes.legend(frameon=False)

@@ -115,7 +115,7 @@ def draw(found: Mapping[str, list[Point]], path: Path = PICTURE) -> None:
                 for panel, value in ((bytes_panel, megabytes), (speed_panel, speed)):
                     panel.scatter(value, accuracy, s=22)
                     panel.annotate(title, (value, accuracy), (5, 4), textcoords="offset points", fontsize=7, color=INK)
-            for panel, label in ((bytes_panel, "model file, MB"), (speed_panel, "images a second on one core")):
+            for panel, label in ((bytes_panel, "model file, MB"), (speed_panel, "images per second on one core")):
                 panel.set(xscale="log", xlabel=label)
                 panel.margins(0.2)
                 panel.spines[["top", "right"]].set_visible(False)

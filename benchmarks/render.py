@@ -35,8 +35,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("README.md", "docs/*.md", "docs/*/*.md")
 MARKED = re.compile(r"(<!-- table: (?P<what>[^\n]+?) -->\n).*?(<!-- end -->)", re.S)
 SHOWN = {
-    "few_images": "Accuracy against the number of training pictures",
-    "frontier": "Accuracy against the size of the model file and against images a second on one core",
+    "few_images": "Accuracy against the number of training images",
+    "frontier": "Accuracy against the size of the model file and against images per second on one core",
 }
 NOTHING = "*Not measured yet.*"
 

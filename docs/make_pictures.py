@@ -1,6 +1,6 @@
-"""Make the pictures of the README: python docs/make_pictures.py
+"""Draw the figure of the README: python docs/make_pictures.py
 
-They are the library's own work: a model is fitted on the set "shapes", and one picture is followed through it.
+It shows the steps of a model, fitted on the dataset "shapes", for one test image.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LEFTS = (0.006, 0.194, 0.382, 0.586, 0.816)
 
 
 def overview(model: Pipeline, picture: np.ndarray, report: Report) -> Figure:
-    """One picture on its way from pixels to a label, and how often the model is right."""
+    """The steps from one image to its label, and the confusion matrix of the model."""
     extractor, encoder = model[0], model[1]
     figure = Figure(figsize=(16, 4.2), dpi=PIXELS / 16)
     FigureCanvasAgg(figure)
@@ -48,11 +48,11 @@ def overview(model: Pipeline, picture: np.ndarray, report: Report) -> Figure:
     panels[4].set_xticks([])
     label = model.predict([picture])[0]
     captions = [
-        ("a picture", "of any size and kind"),
+        ("an image", "of any size and type"),
         ("DenseSIFT", "the gradients around each point"),
-        ("vocabulary", "which of 60 words each one is"),
-        ("BagOfWords", "% of each word; a pyramid adds where"),
-        (f"SVC: “{label}”", f"{report.accuracy:.0%} of {report.n} test pictures right"),
+        ("vocabulary", "the nearest of 60 words"),
+        ("BagOfWords", "% of each word; a pyramid adds positions"),
+        (f"SVC: “{label}”", f"{report.accuracy:.0%} of {report.n} test images correct"),
     ]
     for ax, (title, subtitle) in zip(panels, captions, strict=True):
         ax.set(title="", xlabel="", ylabel="")
@@ -88,7 +88,7 @@ def _save(figure: Figure, name: str) -> None:
 
 
 def main() -> None:
-    """Write every picture."""
+    """Write the figure."""
     train, test = load_dataset("shapes", size=192)
     words = BagOfWords(60, random_state=0, n_jobs=-1)
     kernel = HistogramKernel("intersection", n_jobs=-1)

@@ -1,6 +1,6 @@
-"""Make the list of all public names: python docs/make_reference.py
+"""Generate the list of all public names: python docs/make_reference.py
 
-Names, parameters and first lines are the library's own; a test fails where page and library differ.
+Names, parameters and summaries come from the library; a test fails if the page differs.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LITERALS = (bool, int, float, str, tuple, type(None))
 INTRODUCTION = """\
 # All public names
 
-A line for each, with its parameters and what they are unless told; `help(name)` in Python says the rest, with an example.
-Stages stand in the order in which pictures pass them. [How it is built](architecture.md) says what passes from one to the next.
+Each public name with its parameters, their defaults and a summary. `help(name)` in Python shows the full documentation.
+Stages are listed in the order of a pipeline; [How featrec is built](architecture.md) describes the data that they exchange.
 """
 
 
@@ -56,7 +56,7 @@ def _is_error(thing: object) -> bool:
 
 
 def _parameters(thing: object) -> str:
-    """As they are written in a call, without types; what is no literal is left to the docstring."""
+    """The signature without types; defaults that are not literals are shown as `...`."""
     signature = inspect.signature(thing)
     bare = [_untyped(parameter) for parameter in signature.parameters.values()]
     return f" `{signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)}`"

@@ -1,6 +1,6 @@
-"""Fuzz ImageFolder over archives: a .zip, .tar or .tar.gz in, pictures or an error of ours out; nothing is written.
+"""Fuzz ImageFolder with archives: a .zip, .tar or .tar.gz gives images or an error of featrec, and nothing is written.
 
-Run ``python fuzz/fuzz_archive.py WORK fuzz/seeds/archive -max_total_time=600``; see README.md beside this file.
+Run ``python fuzz/fuzz_archive.py WORK fuzz/seeds/archive -max_total_time=600``; see README.md in this folder.
 """
 
 import sys

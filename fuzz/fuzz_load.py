@@ -1,6 +1,6 @@
-"""Fuzz load: a model file in, a model or a ModelFileError out, within a second; what is loaded must also survive a predict.
+"""Fuzz load: a model file gives a model or a ModelFileError within a second; a loaded model must also survive predict.
 
-Run ``python fuzz/fuzz_load.py WORK fuzz/seeds/load -max_total_time=600``; see README.md beside this file.
+Run ``python fuzz/fuzz_load.py WORK fuzz/seeds/load -max_total_time=600``; see README.md in this folder.
 """
 
 import io
@@ -15,7 +15,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["featrec.persistence", "skops"]):
-    import skops.io  # noqa: F401  instrumented, since load imports it late
+    import skops.io  # noqa: F401  imported here to be instrumented, because load imports it late
 
     from featrec.exceptions import ModelFileError
     from featrec.persistence import load

@@ -1,6 +1,6 @@
-"""Fuzz read_image: bytes in, a picture that keeps the contract or an error of ours out, within a second.
+"""Fuzz read_image: bytes give a valid image or an error of featrec within a second.
 
-Run ``python fuzz/fuzz_read_image.py WORK fuzz/seeds/read_image -max_total_time=600``; see README.md beside this file.
+Run ``python fuzz/fuzz_read_image.py WORK fuzz/seeds/read_image -max_total_time=600``; see README.md in this folder.
 """
 
 import random
@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["PIL", "featrec.images"]):
 
     Image.init()
 
-# CPU seconds, since a busy machine is no fault of the input.
+# CPU seconds, which do not depend on other programs on the machine.
 LONGEST = 1.0
 
 
@@ -32,10 +32,10 @@ def one_input(data: bytes) -> None:
     spent = time.thread_time() - start
     assert spent < LONGEST, f"took {spent:.1f} s"
     if image is not None:
-        check_picture(image)
+        check_image(image)
 
 
-def check_picture(image) -> None:
+def check_image(image) -> None:
     assert image.dtype in ("uint8", "uint16", "float32", "float64"), image.dtype
     assert image.ndim == 2 or (image.ndim == 3 and image.shape[2] == 3), image.shape
     assert min(image.shape) >= 1

@@ -1,4 +1,4 @@
-"""Write the small valid files that fuzzing starts from; run it again after a format is added."""
+"""Write the seeds of the fuzzers: small valid files. Run it again after adding a format."""
 
 import io
 import tarfile
@@ -12,14 +12,14 @@ from PIL import Image
 SEEDS = Path(__file__).parent / "seeds"
 
 
-def pictures():
+def images():
     values = np.random.default_rng(0).integers(0, 256, (12, 10, 4), dtype=np.uint8)
     colour = Image.fromarray(values[..., :3])
     yield from ((f"rgb_{name}", colour, kind, options) for name, kind, options in KINDS)
     for mode, source in (("L", values[..., 0]), ("LA", values[..., :2]), ("RGBA", values)):
-        picture = Image.fromarray(np.ascontiguousarray(source), mode)
+        image = Image.fromarray(np.ascontiguousarray(source), mode)
         for kind in ("PNG", "TIFF", "WEBP"):
-            yield f"{mode}_{kind}", picture, kind, {}
+            yield f"{mode}_{kind}", image, kind, {}
     yield "gray_jpeg", colour.convert("L"), "JPEG", {}
     yield "cmyk_jpeg", colour.convert("CMYK"), "JPEG", {}
     yield "palette_png", colour.quantize(16), "PNG", {"transparency": 3}
@@ -63,18 +63,18 @@ def write(folder: str, name: str, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def write_pictures() -> None:
-    for name, picture, kind, options in pictures():
+def write_images() -> None:
+    for name, image, kind, options in images():
         file = io.BytesIO()
-        picture.save(file, kind, **options)
+        image.save(file, kind, **options)
         write("read_image", name, file.getvalue())
 
 
 def write_archives() -> None:
     file = io.BytesIO()
     Image.new("L", (3, 2), 9).save(file, "PNG")
-    picture, table = file.getvalue(), b"path,label\ncat/a.png,cat\ndog/b.png,dog\n"
-    members = [("cat/a.png", picture), ("dog/b.png", picture), ("labels.csv", table)]
+    image, table = file.getvalue(), b"path,label\ncat/a.png,cat\ndog/b.png,dog\n"
+    members = [("cat/a.png", image), ("dog/b.png", image), ("labels.csv", table)]
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", compression) as archive:
@@ -114,6 +114,6 @@ def write_models() -> None:
 
 
 if __name__ == "__main__":
-    write_pictures()
+    write_images()
     write_archives()
     write_models()

@@ -68,7 +68,7 @@ def test_what_visual_words_says_is_so(visual_words):
     bag, pyramid = (tuple(map(int, pair)) for pair in re.findall(r"shuffled (\d+)%, another photograph (\d+)%", told))
     assert bag[0] > 70
     assert bag[0] - bag[1] > pyramid[0] - pyramid[1] > 0
-    assert float(re.search(r"([\d.]+)% of 320 pictures right", told)[1]) > 80
+    assert float(re.search(r"([\d.]+)% of 320 images correct", told)[1]) > 80
 
 
 def nearest(descriptors, words):
@@ -96,10 +96,10 @@ def test_checks_name_a_mistake_that_was_normalised_too(checks):
     ("answer", "named"),
     [
         (lambda descriptors, words: ((descriptors[:, None] - words) ** 2).sum(axis=2).argmin(axis=1), "Bytes wrap round"),
-        (lambda descriptors, words: ((descriptors - words) ** 2).sum(axis=1), r"It stops with ValueError.*shape \(n, k, d\)"),
+        (lambda descriptors, words: ((descriptors - words) ** 2).sum(axis=1), r"It fails with ValueError.*shape \(n, k, d\)"),
         (lambda descriptors, words: None, "Not written yet"),
         (lambda descriptors, words: np.random.default_rng().integers(0, 9, 40), "something in it is random"),
-        (lambda descriptors, words: np.zeros((40, 9)), r"Of the wrong shape: \(40, 9\) where \(40,\)"),
+        (lambda descriptors, words: np.zeros((40, 9)), r"Wrong shape: got \(40, 9\), expected \(40,\)"),
         (lambda descriptors, words: np.zeros(40), "none of the usual mistakes"),
         (lambda descriptors, words: "word 3", "It returns a str; the answer is an array of numbers"),
         (lambda descriptors, words: np.full(40, np.nan), "none of the usual mistakes"),

@@ -1,4 +1,4 @@
-"""Where a lesson's figures go: beside its cells in a notebook, into a folder when it runs as a script."""
+"""Output of a lesson's figures: below the cell in a notebook, to a folder in a script."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ try:
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
 except ModuleNotFoundError as error:
-    raise SystemExit(
-        f'The lesson draws its figures with matplotlib, which is missing ({error}): pip install ".[plot]"'
-    ) from None
+    raise SystemExit(f'The lesson needs matplotlib, which is missing ({error}): pip install ".[plot]"') from None
 
 __all__ = ["Figures", "plt"]
 
 
 class Figures:
-    """Keeps the figures of one lesson.
+    """Collects the figures of one lesson.
 
-    As a script, ``python visual_words.py FOLDER`` writes them to FOLDER; without one they go to a temporary folder.
+    ``python visual_words.py FOLDER`` writes them to FOLDER; the default is a temporary folder.
     """
 
     def __init__(self, lesson: str):
@@ -30,7 +28,7 @@ class Figures:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def keep(self, figure: Figure, name: str) -> None:
-        """In a notebook the cell shows the figure by itself."""
+        """Write the figure to the folder; in a notebook, the cell shows it."""
         if self.in_notebook:
             return
         path = self.folder / f"{name}.png"

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Visual words
 #
-# How does a program tell grass from gravel? This lesson builds one of the oldest good answers, piece by piece: describe small
-# patches of a picture, give each patch one of a few dozen *words*, count the words, and let a classifier read the counts.
+# How can a program distinguish grass from gravel? This lesson builds a classic method step by step: describe small patches of
+# an image, assign each patch to one of a few dozen *words*, count the words, and train a classifier on the counts.
 #
-# You need to know what an array is. Everything runs offline, in under a minute. As a script:
-# `python docs/lessons/visual_words.py FOLDER` writes the figures to FOLDER. In an editor that knows `# %%`, run cell by cell.
+# You need to know what an array is. Everything runs offline, in less than a minute. As a script,
+# `python docs/lessons/visual_words.py FOLDER` writes the figures to FOLDER. Editors that support `# %%` run it cell by cell.
 
 # %%
 import numpy as np
@@ -28,9 +28,9 @@ figures = Figures("visual_words")
 # %% [markdown]
 # ## 1. A descriptor
 #
-# To a computer a patch of 16 × 16 pixels is 256 numbers, and all of them change when a cloud passes. What changes less is
-# *where the picture gets lighter, and in which direction*: its gradients. So we cut the patch into 4 × 4 cells, and in each
-# cell add up how strong the gradients are in each of 8 directions. That makes 4 × 4 × 8 = 128 numbers: a **descriptor**.
+# For a computer, a patch of 16 × 16 pixels is 256 numbers, and all of them change when a cloud passes. The gradients, which
+# show *where the image gets lighter, and in which direction*, change less. We therefore divide the patch into 4 × 4 cells, and
+# in each cell sum the strength of the gradients in each of 8 directions. This gives 4 × 4 × 8 = 128 numbers: a **descriptor**.
 
 
 # %%
@@ -57,7 +57,7 @@ first.imshow(patch, cmap="gray", vmin=0, vmax=255)
 first.set_title("a patch")
 second.imshow(patch, cmap="gray", vmin=-150, vmax=255)
 second.quiver(dx, dy, color="#D55E00", angles="xy", scale=700, width=0.006)
-second.set_title("its gradients point to the light")
+second.set_title("its gradients point towards light pixels")
 third.set(xlim=(0, 4), ylim=(4, 0), aspect="equal", title="its descriptor: 4 × 4 cells, 8 directions")
 for row, column, k in np.argwhere(descriptor > 0):
     length, angle = 0.9 * descriptor[row, column, k] / descriptor.max(), 2 * np.pi * k / 8
@@ -71,8 +71,9 @@ for ax in (first, second):
 figures.keep(figure, "1_descriptor")
 
 # %% [markdown]
-# Does it stand a passing cloud? Darken the patch by half, and add a little: every pixel changes, the descriptor does not.
-# (Adding leaves gradients as they are; halving shrinks all of them alike, and the division by the length takes that out.)
+# Does the descriptor change when a cloud passes? Halve all pixel values and add a constant: every pixel changes, but the
+# descriptor does not. (A constant does not change gradients. Halving halves all of them, and the division by the length
+# cancels this factor.)
 
 # %%
 darker = 0.5 * patch + 20
@@ -80,9 +81,9 @@ print(f"pixels differ by {np.abs(patch - darker).mean():.0f} gray levels on aver
 print(f"descriptors differ by {np.abs(descriptor - describe(darker)).max():.1g} at most")
 
 # %% [markdown]
-# This is, in a dozen lines, the heart of **SIFT** (Lowe, 2004). featrec's `DenseSIFT` does the same at every point of a
-# lattice, with one refinement: a gradient near the border of two cells or directions gives a share to both, so that
-# nothing jumps when the patch moves by a pixel. How alike are the two? 1 would be the same.
+# These dozen lines are the core of **SIFT** (Lowe, 2004). featrec's `DenseSIFT` does the same at every point of a grid, with
+# one refinement: a gradient near the border of two cells or directions counts partly for both, so that the descriptor
+# changes little when the patch moves by a pixel. The next cell compares the two descriptors; 1 means identical.
 
 # %%
 around = photograph[top - 24 : top + 40, left - 24 : left + 40]
@@ -91,10 +92,10 @@ nearest = np.hypot(bag.frames[:, 0] - 31.5, bag.frames[:, 1] - 31.5).argmin()
 print(f"ours and DenseSIFT's descriptor of this patch: {descriptor.ravel() @ bag.descriptors[nearest]:.2f}")
 
 # %% [markdown]
-# ## 2. A picture is a bag of descriptors
+# ## 2. An image is a bag of descriptors
 #
-# Eight kinds of surfaces, 40 pictures of each to learn from and 40 others to test on. Every picture is described at each
-# point of a lattice; the square shows how much of the picture one descriptor sees.
+# The dataset has eight types of surfaces, with 40 training images and 40 test images each. The extractor describes each image
+# at all points of a grid. The square shows the part of the image that one descriptor covers.
 
 # %%
 train, test = load_dataset("textures")
@@ -112,12 +113,12 @@ print(extractor.extract(train[0]))
 # %% [markdown]
 # ## 3. A word
 #
-# No two descriptors are quite the same, so they cannot be counted as they are. But they come in kinds: an edge from left to
-# right, a bright corner, a blob. **k-means** finds such kinds. It puts down k points among the descriptors, and moves each to
-# the mean of the descriptors that are nearest to it, again and again. The points where that comes to rest are the
-# **words**, and all of them together the **vocabulary**.
+# No two descriptors are exactly equal, so we cannot count them directly. But many are similar: an edge from left to right, a
+# bright corner, a blob. **k-means** finds such groups. It starts with k points among the descriptors, and repeatedly moves
+# each point to the mean of the descriptors that are nearest to it. When the points no longer move, they are the **words**;
+# together they form the **vocabulary**.
 #
-# Only training pictures may be used for it. A vocabulary that has seen the test pictures has seen part of the exam.
+# Only training images may be used for this. A vocabulary learned from test images makes the test too easy.
 
 # %%
 vocabulary = KMeansVocabulary(60, random_state=0).fit(extractor.transform(train))
@@ -125,14 +126,14 @@ print("words:", vocabulary.words_.shape)
 figures.keep(plot_words(vocabulary, train, extractor, n_words=12, n_patches=10, stretch=True), "3_words")
 
 # %% [markdown]
-# Each row is a word, shown by the patches whose descriptors are nearest to it, at full contrast. Patches in a row look
-# alike, and some come from different surfaces: a word is not a class, as a letter is not a language. (Some words stand for
-# noise; the night sky has much of it.)
+# Each row shows one word: the patches whose descriptors are nearest to it, with stretched contrast. Patches in a row look
+# similar, although some show different surfaces. A word is therefore not a class. (Some words represent noise, of which
+# the night sky has a lot.)
 #
 # ## 4. Counting words
 #
-# Now a picture becomes a row of 60 numbers: for each word the share of the picture's descriptors that are nearest to it.
-# Counts are divided by the number of descriptors, so that a large picture and a small one can be compared.
+# Each image now becomes a row of 60 numbers: for each word, the share of the image's descriptors that are nearest to it.
+# Dividing the counts by the number of descriptors makes large and small images comparable.
 
 # %%
 words = BagOfWords(FrozenEstimator(vocabulary)).fit(extractor.transform(train))
@@ -140,13 +141,13 @@ for kind in ("brick", "grass"):
     figures.keep(plot_word_map(train[examples[kinds.index(kind)]], extractor, words), f"4_map_{kind}")
 
 # %% [markdown]
-# Same vocabulary, different histograms: that difference is all the classifier will see.
+# The vocabulary is the same, but the histograms differ. The classifier sees only this difference.
 #
-# ## 5. What a bag forgets
+# ## 5. What a bag of words loses
 #
-# A bag of words knows *what* is in a picture and not *where*. Take a photograph apart into 16 blocks, shuffle them, and
-# compare: how much do two rows of shares have in common? (The sum of the smaller of each two shares; 1 is everything.) To
-# have a measure, compare with another photograph, too.
+# A bag of words contains *what* is in an image, but not *where*. To see this, we cut a photograph into 16 blocks and shuffle
+# them. How much do the two rows of shares have in common? (For each word, take the smaller share, and sum them; 1 means
+# equal.) For comparison, we also use another photograph.
 
 
 # %%
@@ -171,42 +172,42 @@ figures.keep(plot_word_map(photograph, coarse, photo_words), "5_photograph")
 figures.keep(plot_word_map(shuffled, coarse, photo_words), "5_shuffled")
 
 # %% [markdown]
-# To the bag, the shuffled photograph is much the same picture; what they do not have in common are the words along the
-# cuts. A **spatial pyramid** counts the whole, then each quarter, then each sixteenth on its own, and joins the 1 + 4 + 16
-# bags into one row. It remembers roughly where things were: to it the shuffled photograph is little more like the
-# photograph than another one is.
+# For the bag of words, the shuffled photograph is nearly the same image. Only the words along the cuts differ. A **spatial
+# pyramid** counts the words in the whole image, in each quarter and in each sixteenth, and concatenates the 1 + 4 + 16 bags
+# to one row. It contains rough positions: for the pyramid, the shuffled photograph is hardly more similar to the original
+# than another photograph is.
 #
-# Forgetting is no fault. Gravel is gravel in whatever order the stones lie; for surfaces the plain bag is just right. For
-# scenes, with the sky above and the road below, a pyramid is worth its numbers.
+# Losing positions can be useful. Gravel looks like gravel wherever the stones lie, so for surfaces the plain bag is enough.
+# For scenes, with sky above and road below, a pyramid is better.
 #
 # ## 6. A classifier
 #
-# From here on it is plain scikit-learn: rows of numbers in, labels out. The pipeline learns its own vocabulary from the
-# pictures that it is fitted on, so nothing of the test pictures can leak in.
+# The rest is plain scikit-learn: rows of numbers in, labels out. The pipeline learns its own vocabulary from the images that
+# it is fitted on, so no test image can influence it.
 
 # %%
 model = make_pipeline(extractor, BagOfWords(60, norm="hellinger", random_state=0), LinearSVC(random_state=0))
 model.fit(train, train.labels)
 report = evaluate(model, test, test.labels)
 low, high = report.interval
-print(f"{report.accuracy:.1%} of {report.n} pictures right; guessing would give {1 / len(kinds):.1%}")
-print(f"These pictures are a sample: on all such pictures it may be right for {low:.1%} to {high:.1%}.")
+print(f"{report.accuracy:.1%} of {report.n} images correct; guessing would give {1 / len(kinds):.1%}")
+print(f"95 % confidence interval of the accuracy on all such images: {low:.1%} to {high:.1%}.")
 for true, taken, count in report.most_confused(3):
-    print(f"  {true} taken for {taken}: {count} times")
+    print(f"  {true} predicted as {taken}: {count} times")
 figures.keep(plot_confusion_matrix(report.confusion, report.classes).figure, "6_confusion")
 
 # %% [markdown]
-# The interval is part of the answer: if another model has one point more on these pictures, that says nothing yet.
-# (`featrec.evaluation.compare` sets two models side by side, picture by picture, and tells what is beyond chance.)
+# The interval is important: if another model is one point better on these images, this may be chance.
+# (`featrec.evaluation.compare` compares two models image by image, and tests whether a difference is significant.)
 #
 # ## 7. Your turn
 #
-# Write the two functions in the middle of it all.
+# Write the two central functions of the method:
 #
-# - `assign_words(descriptors, words)`: the number of the nearest word of each descriptor.
-# - `bag(words, k)`: the share of each of the k words; all zeros for a picture without descriptors.
+# - `assign_words(descriptors, words)`: the index of the nearest word for each descriptor.
+# - `bag(words, k)`: the share of each of the k words; all zeros for an image without descriptors.
 #
-# Then run the checks. They know the usual mistakes by name.
+# Then run the checks, which recognise the usual mistakes.
 
 
 # %%
@@ -220,7 +221,7 @@ print(check_assign_words(assign_words))
 print(check_bag(bag))
 
 # %% [markdown]
-# What a check says about the commonest mistake of all: a program that runs, looks right, and loses accuracy silently.
+# The next cell shows the check for the most common mistake: code that runs and looks right, but loses accuracy silently.
 
 
 # %%
@@ -233,7 +234,7 @@ print(check_bag(mistaken_bag))
 # %% [markdown]
 # ### One solution
 #
-# Squared distances are enough: where the distance is smallest, its square is, too.
+# Squared distances are enough: the word with the smallest distance also has the smallest squared distance.
 
 
 # %%
@@ -250,7 +251,7 @@ print(check_assign_words(assign_words))
 print(check_bag(bag))
 
 # %% [markdown]
-# And are they what featrec computes? Ours first, for one picture, then `BagOfWords` from section 4.
+# Does featrec compute the same? The next cell compares our bag of one image with `BagOfWords` from section 4.
 
 # %%
 ours = bag(assign_words(extractor.extract(test[0]).descriptors, vocabulary.words_), 60)
@@ -258,8 +259,8 @@ theirs = words.transform(extractor.transform(test[:1]))[0]
 print("the same:", np.allclose(ours, theirs, atol=1e-6))
 
 # %% [markdown]
-# ## To go on
+# ## Next steps
 #
-# - Take 10 words, then 500. Where does the accuracy stop growing?
-# - Put `SpatialPyramid(BagOfWords(60))` into the model. Does it help on `textures`? On `load_dataset("shapes")`?
-# - Show the model a picture of your own: `model.predict(["my_wall.jpg"])`.
+# - Use 10 words, then 500. When does the accuracy stop increasing?
+# - Use `SpatialPyramid(BagOfWords(60))` in the model. Does it help on `textures`? On `load_dataset("shapes")`?
+# - Classify your own image: `model.predict(["my_wall.jpg"])`.

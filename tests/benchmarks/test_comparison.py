@@ -48,13 +48,13 @@ def test_where_the_network_wins_the_text_says_so_first():
         (
             905,
             900,
-            "**Neither is ahead beyond chance:** hog against net, 90.50 % against 90.00 % (p = ",
+            "**No significant difference:** hog against net, 90.50 % against 90.00 % (p = ",
         ),
         (950, 900, "Engineered features win: hog against net, the best network, 95.00 % against 90.00 % (p < 0.001)."),
         (
             900,
             902,
-            "**Neither is ahead beyond chance:** net against hog, 90.20 % against 90.00 % (p = ",
+            "**No significant difference:** net against hog, 90.20 % against 90.00 % (p = ",
         ),
     ],
 )
@@ -66,10 +66,10 @@ def test_what_the_network_does_with_less_is_told():
     light = {"fit_seconds": 30.0, "images_per_second": 5.0, "model_bytes": 1000}
     runs = [made("net", 900, step="CNNFeatures", seed=seed, **light) for seed in (0, 1)]
     text = comparison.comparison([made("hog", 900), *runs])
-    assert "**The network net** trains 3 times as fast and is 2,000 times smaller. hog answers 10 times as fast." in text
+    assert "**The network net** trains 3 times as fast and is 2,000 times smaller. hog predicts 10 times as fast." in text
     text = comparison.comparison([made("hog", 900), runs[0]])
     assert "2,000 times smaller." in text
-    assert "hog answers" not in text, "one run's time makes no network look slow"
+    assert "hog predicts" not in text, "one run's time makes no network look slow"
     text = comparison.comparison([made("hog", 900), made("net", 900, step="CNNFeatures")])
     assert "times" not in text
 
@@ -78,11 +78,8 @@ def test_what_the_network_does_with_less_is_told():
 def test_a_network_under_its_level_supports_no_claim(step, dataset, level):
     hog, under = made("hog", 800, dataset=dataset), made("net", level - 1, step=step, dataset=dataset)
     text = comparison.comparison([hog, under])
-    assert "No network at its level has been measured here, so nothing is claimed about networks." in text
-    assert (
-        f"net is undertrained ({(level - 1) / 10:.2f} % where {level / 10:.1f} % is its level); its row supports no claim."
-        in text
-    )
+    assert "No network that reaches its published accuracy was measured, so nothing is claimed about networks." in text
+    assert f"net is undertrained ({(level - 1) / 10:.2f} %; expected: {level / 10:.1f} %); its row supports no claim." in text
     assert "| net (*undertrained*) |" in text
     assert "| hog | 80.00 (77.41 to 82.36) | – |" in text, "the best is the best of those that count"
     assert "wins" not in text

@@ -25,7 +25,7 @@ ROWS = rows(hog={10: [0.3, 0.4], 100: [0.6]}, net={10: [0.5, 0.5], 100: [0.7, 0.
 
 def test_mean_and_deviation_of_the_draws():
     lines = few_images.table(ROWS).splitlines()
-    assert lines[0] == "| accuracy, %, with so many pictures of each class | 10 | 100 |"
+    assert lines[0] == "| accuracy, %, by number of training images per class | 10 | 100 |"
     assert lines[2] == "| hog | 35.0 ± 7.1 (2 draws) | 60.0 (1 draw) |"
     assert lines[3] == "| net | 50.0 ± 0.0 (2 draws) | 71.0 ± 1.4 (2 draws) |"
 
@@ -33,8 +33,8 @@ def test_mean_and_deviation_of_the_draws():
 @pytest.mark.parametrize(
     ("best", "said"),
     [
-        (0.7, "With 100 pictures of each class none of these reaches 80 %; the best, net, has 70.0 %."),
-        (0.85, "With 100 pictures of each class 80 % are reached by net; the best, net, has 85.0 %."),
+        (0.7, "With 100 images per class, no recipe reaches 80 %; the best, net, reaches 70.0 %."),
+        (0.85, "With 100 images per class, 80 % are reached by net; the best, net, reaches 85.0 %."),
     ],
 )
 def test_what_becomes_of_the_claim(best, said):
@@ -46,8 +46,8 @@ def test_where_the_network_from_scratch_overtakes_is_told():
     hog = {10: [0.40, 0.42001], 50: [0.6, 0.5, 0.6], 100: [0.50, 0.52001], 500: [0.70, 0.71001]}
     shares = {"small ResNet": network, "hog": hog}
     said = (
-        "Of those that have seen no other pictures, these lead (paired t test over the draws): "
-        "hog with 10, none beyond chance with 50, small ResNet with 100 and 500."
+        "Best model trained on these images alone (paired t test over the draws): "
+        "hog with 10, no significant difference with 50, small ResNet with 100 and 500."
     )
     assert few_images._from_scratch(shares) == said
     assert few_images._from_scratch({**shares, "MobileNetV2 features": {10: [0.9], 50: [0.9]}}) == said
@@ -58,7 +58,7 @@ def test_where_the_network_from_scratch_overtakes_is_told():
 @pytest.mark.parametrize(("network", "hog"), [([0.9], [0.1]), ([0.9, 0.9, 0.9], [0.1, 0.1]), ([0.5, 0.6], [0.5, 0.6])])
 def test_no_lead_without_draws_that_show_it(network, hog):
     said = few_images._from_scratch({"small ResNet": {10: network}, "hog": {10: hog}})
-    assert said.endswith(": none beyond chance with 10.")
+    assert said.endswith(": no significant difference with 10.")
 
 
 def test_draws_are_paired_by_their_seeds_whatever_the_order_of_the_rows():
