@@ -16,6 +16,7 @@ STAGES = (
     "featrec.images",
     "featrec.preprocessing",
     "featrec.descriptors",
+    "featrec.networks",
     "featrec.vocabularies",
     "featrec.encoders",
     "featrec.pairwise",

@@ -26,6 +26,7 @@ _STAGES = (
     "images",
     "preprocessing",
     "descriptors",
+    "networks",
     "vocabularies",
     "encoders",
     "pairwise",

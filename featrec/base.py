@@ -40,6 +40,7 @@ __all__ = [
     "check_bags",
     "check_is_fitted",
     "check_one_label_each",
+    "check_sizes",
     "is_search",
     "positive_integer",
     "real_number",
@@ -72,6 +73,15 @@ def positive_integer(least: int = 1) -> Interval:
 def real_number(least: float | None = None, most: float | None = None, *, closed: str = "both") -> Interval:
     """Constraint of a real-valued parameter."""
     return Interval(Real, least, most, closed=closed)
+
+
+def check_sizes(name: str, sizes: int | Sequence[int], length: int) -> tuple[int, ...]:
+    """The parameter as a tuple of `length` positive integers; a single integer applies to all."""
+    each = (sizes,) * length if isinstance(sizes, (int, Integral)) else sizes
+    counts = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in each)
+    if len(each) != length or not counts:
+        raise InputError(f"{name} must be {length} positive integers, or a single one for all; got {sizes!r}")
+    return tuple(int(size) for size in each)
 
 
 class Estimator(CallsBack, BaseEstimator):

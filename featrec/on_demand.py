@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 __all__ = ["on_demand"]
 
 
-def on_demand(package: str, names: Mapping[str, Sequence[str]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def on_demand(
+    package: str, names: Mapping[str, Sequence[str]], moved: Mapping[str, Sequence[str]] | None = None
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
     Parameters
@@ -25,13 +28,22 @@ def on_demand(package: str, names: Mapping[str, Sequence[str]]) -> tuple[Callabl
     names : dict of str to sequence of str
         The names in each module; a module of the package begins with a dot, as ``importlib.import_module`` takes it.
 
+    moved : dict of str to sequence of str, optional
+        Names that have moved to another package, by the new package. They can still be imported, with a FutureWarning.
+
     Returns
     -------
     __getattr__, __dir__ : callables
     """
     homes = {name: module for module, exported in names.items() for name in exported}
 
+    new_homes = {name: module for module, exported in (moved or {}).items() for name in exported}
+
     def load(name: str) -> Any:
+        if name in new_homes:
+            new = new_homes[name]
+            warnings.warn(f"{package}.{name} has moved; import it from {new}", FutureWarning, stacklevel=2)
+            return getattr(importlib.import_module(new), name)
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes[name], package), name)

@@ -9,9 +9,7 @@ from featrec.on_demand import on_demand
 if TYPE_CHECKING:
     from featrec.classifiers._calibrated import Calibrated
     from featrec.classifiers._kernel_ridge import KernelRidgeClassifier
-    from featrec.classifiers._le_net5 import LeNet5
     from featrec.classifiers._nystroem_ridge import NystroemRidgeClassifier
-    from featrec.classifiers._small_res_net import SmallResNet
     from featrec.classifiers._wide_linear_svc import WideLinearSVC
     from featrec.classifiers._wide_pca import WidePCA
     from featrec.classifiers._wide_ridge import WideRidge
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Calibrated",
     "KernelRidgeClassifier",
-    "LeNet5",
     "NystroemRidgeClassifier",
-    "SmallResNet",
     "WideLinearSVC",
     "WidePCA",
     "WideRidge",
@@ -34,12 +30,11 @@ __getattr__, __dir__ = on_demand(
     {
         "._calibrated": ["Calibrated"],
         "._kernel_ridge": ["KernelRidgeClassifier"],
-        "._le_net5": ["LeNet5"],
         "._nystroem_ridge": ["NystroemRidgeClassifier"],
-        "._small_res_net": ["SmallResNet"],
         "._wide_linear_svc": ["WideLinearSVC"],
         "._wide_pca": ["WidePCA"],
         "._wide_ridge": ["WideRidge"],
         "._wide_scaler": ["WideScaler"],
     },
+    moved={"featrec.networks": ["LeNet5", "SmallResNet"]},
 )

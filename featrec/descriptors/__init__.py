@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from featrec.descriptors._append_position import AppendPosition
     from featrec.descriptors._bag_step import BagStep
     from featrec.descriptors._brisk import BRISK
-    from featrec.descriptors._cnn_features import CNNFeatures
     from featrec.descriptors._color_histogram import ColorHistogram
     from featrec.descriptors._dense_sift import DenseSIFT
     from featrec.descriptors._hog import HOG
@@ -36,7 +35,6 @@ __all__ = [
     "SIFT",
     "AppendPosition",
     "BagStep",
-    "CNNFeatures",
     "ColorHistogram",
     "DenseSIFT",
     "PatchCodes",
@@ -53,7 +51,6 @@ __getattr__, __dir__ = on_demand(
         "._append_position": ["AppendPosition"],
         "._bag_step": ["BagStep"],
         "._brisk": ["BRISK"],
-        "._cnn_features": ["CNNFeatures"],
         "._color_histogram": ["ColorHistogram"],
         "._dense_sift": ["DenseSIFT"],
         "._hog": ["HOG"],
@@ -67,4 +64,5 @@ __getattr__, __dir__ = on_demand(
         "._whiten": ["Whiten"],
         "featrec.images": ["DescriptorCache"],
     },
+    moved={"featrec.networks": ["CNNFeatures"]},
 )

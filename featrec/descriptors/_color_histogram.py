@@ -6,8 +6,7 @@ import os
 
 import numpy as np
 
-from featrec.base import StrOptions, positive_integer
-from featrec.descriptors._sizes import check_sizes
+from featrec.base import StrOptions, check_sizes, positive_integer
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_rgb
 
 __all__ = ["ColorHistogram"]

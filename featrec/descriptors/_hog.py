@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import clone
 
-from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, positive_integer
+from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, check_sizes, positive_integer
 from featrec.compiled._hog import (
     L1,
     L1_SQRT,
@@ -27,7 +27,6 @@ from featrec.compiled._hog import (
 )
 from featrec.descriptors._color_layout import PLANE, any_colour, color_layout, color_scale, spread
 from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_bytes, kind_of_bins
-from featrec.descriptors._sizes import check_sizes
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images

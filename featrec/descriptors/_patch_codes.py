@@ -17,6 +17,7 @@ from featrec.base import (
     Tags,
     check_is_fitted,
     check_one_label_each,
+    check_sizes,
     positive_integer,
     real_number,
     refuse_empty,
@@ -29,7 +30,6 @@ from featrec.descriptors._mirror_choice import mirror_is_harmless
 from featrec.descriptors._mirror_whitening import MirrorWhitening
 from featrec.descriptors._patch_table import patch_table
 from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, _whole_numbers
-from featrec.descriptors._sizes import check_sizes
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images
 from featrec.lazy import Failure, Failures, Images

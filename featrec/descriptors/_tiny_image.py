@@ -7,8 +7,7 @@ import os
 import cv2
 import numpy as np
 
-from featrec.base import positive_integer
-from featrec.descriptors._sizes import check_sizes
+from featrec.base import check_sizes, positive_integer
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, as_rgb
 
 __all__ = ["TinyImage"]

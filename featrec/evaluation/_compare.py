@@ -63,7 +63,9 @@ def compare(
     groups : array-like of shape (n,), optional
         With `cv`: images of one group (one film, one person) stay in one fold.
     networks : collection of names, optional
-        The models whose features come from a network. By default those with a CNNFeatures step.
+        The models that count as networks. Default: those with a step that has the attribute ``network_kind``, such as
+        CNNFeatures. In a class of your own, set ``network_kind = "features"`` for features of a trained network, or "pixels"
+        for a network that is trained on pixels.
     confidence : float, default=0.95
         Of the intervals; a lead counts as beyond chance where p is at most 1 less this.
     verbose : int, default=0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,9 +22,6 @@ from featrec.lazy import unreadable_rows
 from featrec.persistence import model_bytes
 
 __all__ = ["Run", "is_network", "learns_from_pixels", "run_model"]
-
-FROM_PIXELS = {"LeNet5", "SmallResNet"}
-NETWORKS = {"CNNFeatures", *FROM_PIXELS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,18 +58,20 @@ def run_model(name: str, model: Any, parts: list[Part]) -> Run:
 
 
 def is_network(model: Any) -> bool:
-    """Whether a step of the model, at any depth, is called as featrec's networks are."""
-    return _has_step(model, NETWORKS)
+    """Whether the model or a step at any depth has the attribute ``network_kind``, "features" or "pixels"."""
+    return bool(_network_kinds(model) & {"features", "pixels"})
 
 
 def learns_from_pixels(model: Any) -> bool:
-    """Whether a step is one of featrec's networks that are fitted to pixels, in many passes."""
-    return _has_step(model, FROM_PIXELS)
+    """Whether the model or a step has ``network_kind = "pixels"``: a network that is trained on pixels in many epochs."""
+    return "pixels" in _network_kinds(model)
 
 
-def _has_step(model: Any, names: Collection[str]) -> bool:
+def _network_kinds(model: Any) -> set[str]:
+    """The values of the attribute ``network_kind``; evaluation knows no classes of models."""
     steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    return any(type(step).__name__ in names for step in (model, *steps))
+    kinds = (getattr(step, "network_kind", None) for step in (model, *steps))
+    return {kind for kind in kinds if isinstance(kind, str)}
 
 
 def _width(model: Any, one_image: Any) -> int | None:

@@ -11,7 +11,14 @@ from featrec.exceptions import InputError, ModelFileError
 
 __all__ = ["INTERNALS", "private_module", "public_module"]
 
-STAGES = ("preprocessing", "descriptors", "vocabularies", "encoders", "pairwise", "classifiers")
+STAGES = ("preprocessing", "descriptors", "networks", "vocabularies", "encoders", "pairwise", "classifiers")
+
+# Older model files name these classes in their former stages.
+MOVED = {
+    ("featrec.classifiers", "LeNet5"): "featrec.networks",
+    ("featrec.classifiers", "SmallResNet"): "featrec.networks",
+    ("featrec.descriptors", "CNNFeatures"): "featrec.networks",
+}
 
 # What fitted scikit-learn models hold beyond their public classes, each with the only form in which it is read.
 INTERNALS = {
@@ -52,6 +59,7 @@ def public_module(module: str, name: str) -> str:
 
 def private_module(module: str, name: str, loader: str) -> str:
     """Where the class or the function behind a public name lives."""
+    module = MOVED.get((module, name), module)
     stage = _stage(module)
     found = None if stage is None or module != f"featrec.{stage}" else _exported(stage, name)
     if found is None:

@@ -19,7 +19,6 @@ __all__ = ["SETTING_CHECKS", "check_settings", "drop_locations"]
 SIZES = {
     "featrec.descriptors.AKAZE": {"n_octaves": (1, 64), "n_octave_layers": (1, 16), "max_points": (1, 10**6)},
     "featrec.descriptors.BRISK": {"octaves": (1, 64), "pattern_scale": (1, 10**3)},
-    "featrec.descriptors.CNNFeatures": {"size": (2, 2**24), "batch_size": (1, 2**12)},
     "featrec.descriptors.ColorHistogram": {"bins": (3, 2**22)},
     "featrec.descriptors.DenseSIFT": {"bin_sizes": (1, 2**24)},
     "featrec.descriptors.HOG": {"orientations": (1, 2**10), "cells_per_block": (2, 2**10)},
@@ -34,6 +33,7 @@ SIZES = {
     "featrec.descriptors.TinyImage": {"size": (2, 2**22)},
     "featrec.encoders.LLC": {"n_neighbors": (1, 2**10)},
     "featrec.encoders.SoftBagOfWords": {"n_neighbors": (1, 2**10)},
+    "featrec.networks.CNNFeatures": {"size": (2, 2**24), "batch_size": (1, 2**12)},
     "featrec.preprocessing.Augmented": {"copies": (1, 10**4), "views": (1, 10**4)},
     "featrec.preprocessing.CLAHE": {"grid": (2, 2**16)},
     "featrec.preprocessing.Denoise": {"size": (1, 255)},
@@ -85,7 +85,7 @@ def drop_locations(node: Node) -> None:
     for name in CACHES & fields.keys():
         if _is_location(fields[name]):
             fields[name] = dict(NULL)
-    if public_name(node) == "featrec.descriptors.CNNFeatures" and "network_" in fields:
+    if public_name(node) == "featrec.networks.CNNFeatures" and "network_" in fields:
         _drop_folder(fields["model"])
 
 
@@ -164,6 +164,6 @@ def _check_network(node: Node, members: Members) -> None:
 
 
 SETTING_CHECKS = {
-    "featrec.descriptors.CNNFeatures": _check_network,
+    "featrec.networks.CNNFeatures": _check_network,
     "featrec.pairwise.HistogramKernel": _check_kernel_codes,
 }

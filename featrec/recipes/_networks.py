@@ -8,8 +8,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import Normalizer
 from sklearn.svm import LinearSVC
 
-from featrec.classifiers import LeNet5, SmallResNet
-from featrec.descriptors import CNNFeatures
+from featrec.networks import CNNFeatures, LeNet5, SmallResNet
 from featrec.preprocessing import Grayscale, Resize
 from featrec.recipes._parts import General
 
@@ -40,7 +39,7 @@ def cnn_svm(
     layer : str, optional
         Layer to use; default: the network's output.
     preprocessing : {"torch", "tf", "caffe"} or dict
-        Preprocessing that the network was trained with; see :class:`~featrec.descriptors.CNNFeatures`.
+        Preprocessing that the network was trained with; see :class:`~featrec.networks.CNNFeatures`.
     size : int or (height, width), optional
     C : float, default=1
     probability, class_weight, on_error, cache, random_state, n_jobs, verbose

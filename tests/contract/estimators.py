@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
 import featrec
-from featrec.classifiers import Calibrated, KernelRidgeClassifier, LeNet5, NystroemRidgeClassifier, SmallResNet, WidePCA
-from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, CNNFeatures, DenseSIFT, PatchCodes, Patches, TinyImage, Whiten
+from featrec.classifiers import Calibrated, KernelRidgeClassifier, NystroemRidgeClassifier, WidePCA
+from featrec.descriptors import AKAZE, BRISK, ORB, BagStep, DenseSIFT, PatchCodes, Patches, TinyImage, Whiten
 from featrec.encoders import (
     LLC,
     VLAD,
@@ -27,6 +27,7 @@ from featrec.encoders import (
     TriangleCode,
 )
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
+from featrec.networks import CNNFeatures, LeNet5, SmallResNet
 from featrec.preprocessing import Augmented, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 

@@ -16,9 +16,10 @@ from sklearn.svm import SVC
 
 from featrec import recipes
 from featrec.datasets import ImageFolder, LabeledImages
-from featrec.descriptors import HOG, CNNFeatures, TinyImage
+from featrec.descriptors import HOG, TinyImage
 from featrec.evaluation import compare, evaluate
 from featrec.exceptions import ImageError, InputError, MissingExtraError, UnknownLabelWarning
+from featrec.networks import CNNFeatures
 from featrec.preprocessing import Augmented, Resize
 from tests.tiny_network import write_tiny_network
 

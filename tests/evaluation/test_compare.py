@@ -186,8 +186,12 @@ class Nearest(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
-class CNNFeatures(NoColumns):
-    """Has the name by which a network is known."""
+class OwnNetwork(NoColumns):
+    network_kind = "features"
+
+
+class Misnamed(NoColumns):
+    network_kind = ("features",)
 
 
 def test_the_width_is_asked_of_one_image_where_nobody_tells():
@@ -207,9 +211,9 @@ def test_what_cannot_be_saved_has_no_size():
     assert "–" in str(comparison)
 
 
-def test_networks_are_known_by_their_step_or_by_name():
+def test_networks_are_recognised_by_an_attribute_or_by_name():
     images, y = [np.zeros((8, 8)), np.ones((5, 5))] * 10, [0, 1] * 10
-    models = {"cnn": make_pipeline(CNNFeatures(), GaussianNB()), "plain": make_pipeline(NoColumns(), DummyClassifier())}
+    models = {"cnn": make_pipeline(OwnNetwork(), GaussianNB()), "plain": make_pipeline(Misnamed(), DummyClassifier())}
     comparison = compare(models, images, y, test=(images, y))
     assert {row.name: row.kind for row in comparison.results} == {"cnn": "network", "plain": "engineered"}
     assert comparison.verdict()[1].startswith(

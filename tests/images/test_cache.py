@@ -22,11 +22,12 @@ from PIL import Image
 from sklearn.base import clone
 
 from featrec import Bag, descriptors
-from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, CNNFeatures, ColorHistogram, DenseSIFT, DescriptorCache, TinyImage
+from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, ColorHistogram, DenseSIFT, DescriptorCache, TinyImage
 from featrec.exceptions import FailedImageWarning, FeatrecWarning, InputError, ModelFileError
 from featrec.images import GlobalExtractor, LocalExtractor, _entry, _recall, _store
 from featrec.images._content import content_digest
 from featrec.images._entry import pack, unpack
+from featrec.networks import CNNFeatures
 from featrec.persistence import load, save
 from tests.images import own_extractors
 from tests.images.own_extractors import COUNT, CachedMeans, Centred, Means, MeansAtOnce, Rows

@@ -71,7 +71,7 @@ NAMES = [
     ("sklearn.preprocessing._function_transformer", "FunctionTransformer"),
     ("featrec.encoders", "BagOfWords"),
     ("featrec.encoders", "SpatialPyramid"),
-    ("featrec.descriptors", "CNNFeatures"),
+    ("featrec.networks", "CNNFeatures"),
     ("featrec.descriptors", "SIFT"),
     ("featrec.descriptors", "TinyImage"),
     ("featrec.pairwise", "chi2_kernel"),

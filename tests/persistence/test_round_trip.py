@@ -41,7 +41,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import SVC, LinearSVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from featrec import descriptors, encoders, pairwise, persistence, preprocessing, vocabularies
+from featrec import descriptors, encoders, networks, pairwise, persistence, preprocessing, vocabularies
 from featrec.exceptions import FeatrecWarning, InputError, ModelFileError
 from featrec.persistence import _archive, load, model_bytes, save
 from tests.contract.estimators import marks
@@ -116,6 +116,7 @@ def _stage_estimators():
             abstract = found in (encoders.Encoder, descriptors.BagStep)
             if inspect.isclass(found) and issubclass(found, BaseEstimator) and not abstract:
                 yield pytest.param(found, id=name, marks=marks(name))
+    yield pytest.param(networks.CNNFeatures, id="CNNFeatures")
 
 
 def _pictures():
@@ -136,7 +137,7 @@ def test_every_estimator_of_the_stages_comes_back(kind, tmp_path):
 
 def _example(kind, folder):
     """Input and an unfitted estimator, for each kind of stage."""
-    if kind is descriptors.CNNFeatures:
+    if kind is networks.CNNFeatures:
         return _pictures(), kind(str(write_tiny_network(folder / "tiny.onnx")))
     if kind.__module__.startswith("featrec.pairwise"):
         return CODES, kind()
@@ -167,7 +168,7 @@ def _answers(model, given):
 
 def test_a_network_goes_along_and_its_folder_does_not(tmp_path):
     file = write_tiny_network(tmp_path / "tiny.onnx")
-    model = descriptors.CNNFeatures(file).fit(_pictures())
+    model = networks.CNNFeatures(file).fit(_pictures())
     expected = model.transform(_pictures())
     save(model, tmp_path / "model")
     file.unlink()
@@ -178,14 +179,14 @@ def test_a_network_goes_along_and_its_folder_does_not(tmp_path):
 
 @pytest.mark.parametrize("folder", ["/home/me/nets", "C:\\\\nets", "nets"])
 def test_of_a_networks_path_only_the_name_is_stored(folder, tmp_path):
-    model = descriptors.CNNFeatures(write_tiny_network(tmp_path / "tiny.onnx")).fit(_pictures())
+    model = networks.CNNFeatures(write_tiny_network(tmp_path / "tiny.onnx")).fit(_pictures())
     model.model = f"{folder}\\\\tiny.onnx" if "\\\\" in folder else f"{folder}/tiny.onnx"
     save(model, tmp_path / "model")
     assert load(tmp_path / "model").model == "tiny.onnx"
 
 
 def test_an_extractor_that_was_not_fitted_keeps_the_path_it_needs(tmp_path):
-    save(descriptors.CNNFeatures("nets/tiny.onnx"), tmp_path / "model")
+    save(networks.CNNFeatures("nets/tiny.onnx"), tmp_path / "model")
     assert load(tmp_path / "model").model == "nets/tiny.onnx"
 
 

@@ -6,22 +6,27 @@ import copy
 import hashlib
 import json
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import cv2
 import numpy as np
 
 from featrec.base import StrOptions, positive_integer
-from featrec.descriptors._network import forward
-from featrec.descriptors._network_input import CONVENTIONS, NetworkInput
-from featrec.descriptors._onnx_graph import OnnxGraph, read_graph
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor
+from featrec.networks._network_input import CONVENTIONS, NetworkInput, OnnxGraph, read_graph
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["CNNFeatures"]
 
+NETWORKS_PER_THREAD = 2
 
+
+@with_shared_docs
 class CNNFeatures(GlobalExtractor):
     """The outputs of a trained network in an ONNX file, run by OpenCV; a baseline for engineered features.
 
@@ -49,16 +54,6 @@ class CNNFeatures(GlobalExtractor):
         declared value, else True.
     batch_size : int, default=1
         Number of images per forward pass.
-    on_error : {"raise", "empty"}, default="raise"
-        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
-        a list in ``failures_``.
-    cache : path or DescriptorCache, optional
-        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
-        runs. See :class:`DescriptorCache`.
-    n_jobs : int, optional
-        Number of threads. None means the joblib context, else 1.
-    verbose : int, default=0
-        1 shows the progress on standard error.
 
     Attributes
     ----------
@@ -82,10 +77,11 @@ class CNNFeatures(GlobalExtractor):
 
     Examples
     --------
-    >>> from featrec.descriptors import CNNFeatures
+    >>> from featrec.networks import CNNFeatures
     >>> features = CNNFeatures("mobilenet_v2.onnx", layer="feat", preprocessing="tf", size=(224, 224))
     """
 
+    network_kind = "features"
     _parameter_constraints = {
         **GlobalExtractor._parameter_constraints,
         "model": [str, bytes, os.PathLike],
@@ -190,7 +186,7 @@ class CNNFeatures(GlobalExtractor):
         values = np.zeros((self.batch_ or len(images), len(self.input_["mean"]), *self.input_["size"]), np.float32)
         for position, image in enumerate(images):
             values[position] = prepare(image)
-        out = forward(self.network_, self.digest_, self.layer_, values)[: len(images)]
+        out = _run(self.network_, self.digest_, self.layer_, values)[: len(images)]
         return out.mean(axis=(2, 3)) if out.ndim == 4 else out.reshape(len(images), -1)
 
 
@@ -213,3 +209,34 @@ def _known_layer(layer: Any, graph: OnnxGraph, name: str) -> str:
     if layer not in graph.outputs:
         raise InputError(f"layer must be an output of {name}: {', '.join(map(repr, graph.outputs))}; got {layer!r}")
     return layer
+
+
+class _Loaded(threading.local):
+    """The networks that this thread used last, by the digest of their file; a cv2.dnn.Net can be neither shared nor pickled."""
+
+    def __init__(self) -> None:
+        self.networks: OrderedDict[str, cv2.dnn.Net] = OrderedDict()
+
+    def get(self, digest: str, data: np.ndarray) -> cv2.dnn.Net:
+        if digest not in self.networks:
+            self.networks[digest] = cv2.dnn.readNetFromONNX(data)
+        self.networks.move_to_end(digest)
+        while len(self.networks) > NETWORKS_PER_THREAD:
+            self.networks.popitem(last=False)
+        return self.networks[digest]
+
+
+_LOADED = _Loaded()
+
+
+def _run(data: np.ndarray, digest: str, layer: str, values: np.ndarray) -> np.ndarray:
+    """Run the network in `data` (the bytes of an ONNX file) up to `layer` on a batch (n, channels, height, width)."""
+    try:
+        network = _LOADED.get(digest, data)
+        network.setInput(values)
+        return np.array(network.forward(layer))
+    except cv2.error as error:
+        raise InputError(
+            f"OpenCV {cv2.__version__} cannot run the network up to {layer!r}: {' '.join(str(error).split())} "
+            "Export it with a fixed input size, with another ONNX opset, or without these operations."
+        ) from error

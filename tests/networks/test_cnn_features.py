@@ -9,8 +9,8 @@ import pytest
 from skimage import data
 from sklearn.base import clone
 
-from featrec.descriptors import CNNFeatures
 from featrec.exceptions import InputError
+from featrec.networks import CNNFeatures
 from tests.tiny_network import DECLARED, field, network_bytes, number, run_tiny_network, value, write_tiny_network
 
 

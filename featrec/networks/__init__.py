@@ -1,0 +1,21 @@
+"""Convolutional networks for comparison: features of a trained network (CNNFeatures), and classifiers trained on pixels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featrec.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from featrec.networks._architectures import LeNet5, SmallResNet
+    from featrec.networks._cnn_features import CNNFeatures
+
+__all__ = ["CNNFeatures", "LeNet5", "SmallResNet"]
+
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "._architectures": ["LeNet5", "SmallResNet"],
+        "._cnn_features": ["CNNFeatures"],
+    },
+)

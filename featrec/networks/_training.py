@@ -1,0 +1,234 @@
+"""Training with torch and skorch, which are imported inside functions only: batches, augmentation and the learner."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featrec.exceptions import InputError, MissingExtraError
+from featrec.networks._network_input import unit_values
+from featrec.parallel import checkpoint, worker_count
+
+__all__ = [
+    "Augmentation",
+    "ImageBatches",
+    "arrays_of",
+    "check_torch",
+    "computed_in",
+    "filled",
+    "initialized",
+    "learner",
+    "one_cycle",
+    "torch_threads",
+]
+
+# torch has one generator of random numbers and one number of threads per process.
+LOCK = threading.Lock()
+
+
+class Threads:
+    """The number of threads before the first user changed it, and the number of current users."""
+
+    found = 1
+    users = 0
+
+
+def check_torch(device: str, stage: str) -> None:
+    """Check that torch and skorch are installed and that the device is available."""
+    try:
+        import skorch  # noqa: F401
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(f'{stage} needs torch and skorch; pip install "featrec[torch]" installs them') from error
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{stage}: torch cannot use device={device!r} here ({reason}); device='cpu' always works") from error
+
+
+@contextmanager
+def torch_threads(n_jobs: int | None) -> Iterator[None]:
+    """Let torch use the number of threads that `n_jobs` means here; inside a worker, one.
+
+    If several networks run in threads, the last one to end restores the number that the first one found.
+    """
+    import torch
+
+    with LOCK:
+        if not Threads.users:
+            Threads.found = torch.get_num_threads()
+        Threads.users += 1
+        torch.set_num_threads(worker_count(n_jobs, shared_memory=True))
+    try:
+        yield
+    finally:
+        with LOCK:
+            Threads.users -= 1
+            torch.set_num_threads(Threads.found)
+
+
+def initialized(make: Callable[[], Any], seed: int) -> Any:
+    """A module with weights drawn with `seed`; torch's global generator is not changed."""
+    import torch
+
+    with LOCK, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return make().to(memory_format=torch.channels_last)
+
+
+def filled(make: Callable[[], Any], state: dict[str, np.ndarray]) -> Any:
+    """A module for prediction with these weights; no others are allocated."""
+    import torch
+
+    with torch.device("meta"):
+        module = make()
+    module.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()}, assign=True)
+    return module.to(memory_format=torch.channels_last).eval()
+
+
+def arrays_of(module: Any) -> dict[str, np.ndarray]:
+    """The weights as C-contiguous arrays."""
+    return {name: np.array(value.detach().cpu().numpy(), order="C") for name, value in module.state_dict().items()}
+
+
+@contextmanager
+def computed_in(precision: str, device: str) -> Iterator[None]:
+    """Multiply in bfloat16 if requested; sums stay float32.
+
+    "auto" uses bfloat16 on processors that multiply tiles of it (AMX); others emulate it or gain little.
+    """
+    import torch
+
+    if precision == "auto":
+        capabilities: Any = getattr(torch.cpu, "get_capabilities", dict)
+        short = device == "cpu" and bool(capabilities().get("amx_bf16"))
+    else:
+        short = precision == "bfloat16"
+    with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=short):
+        yield
+
+
+def one_cycle(step: int, n_steps: int) -> float:
+    """Share of the maximum learning rate: rises for a quarter of the steps, then falls to zero."""
+    rising = max(1, round(n_steps / 4))
+    return (step + 1) / rising if step < rising else (n_steps - step) / (n_steps - rising + 1)
+
+
+def learner(module: Any, *, precision: str, learning_rate: float, n_steps: int, verbose: int, **options: Any) -> Any:
+    """A skorch classifier trained by SGD with Nesterov momentum and one cycle of the learning rate."""
+    import torch
+    from skorch import NeuralNetClassifier
+    from skorch.callbacks import Callback, LRScheduler
+
+    class Learner(NeuralNetClassifier):
+        def infer(self, x: Any, **parameters: Any) -> Any:
+            with computed_in(precision, self.device):
+                return super().infer(x, **parameters).float()
+
+    class Progress(Callback):
+        def on_epoch_end(self, net: Any, **data: Any) -> None:
+            if verbose > 0:
+                epoch = net.history[-1]
+                sys.stderr.write(f"epoch {epoch['epoch']}: loss {epoch['train_loss']:.4f}, {epoch['dur']:.1f} s\n")
+
+    schedule = LRScheduler(
+        policy=torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=lambda step: one_cycle(step, n_steps)
+    )
+    return Learner(
+        module,
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer=torch.optim.SGD,
+        optimizer__momentum=0.9,
+        optimizer__nesterov=True,
+        lr=learning_rate,
+        callbacks=[("schedule", schedule), ("progress", Progress())],
+        verbose=0,
+        **options,
+    )
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of the training images in each epoch."""
+
+    flip: bool = False
+    shift: int = 0
+    cutout: int = 0
+
+    def apply(self, images: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Shift images by up to `shift` pixels, with reflected borders, and mirror half of them."""
+        if not self.flip and not self.shift:
+            return images
+        n, height, width = images.shape[:3]
+        rows, columns = (self._places(length, n, random) for length in (height, width))
+        if self.flip:
+            mirrored = random.random(n) < 0.5
+            columns[mirrored] = columns[mirrored, ::-1]
+        return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+    def _places(self, length: int, n: int, random: np.random.Generator) -> np.ndarray:
+        """The row or column of the image for each row or column of the result."""
+        places = np.arange(length) + random.integers(-self.shift, self.shift, (n, 1), endpoint=True)
+        places = np.abs(places)
+        return np.clip(np.minimum(places, 2 * (length - 1) - places), 0, length - 1)
+
+    def cut(self, values: np.ndarray, random: np.random.Generator) -> None:
+        """Set a square of `cutout` pixels, at most half as high and wide as the image, to 0 (the mean), in place."""
+        n, height, width = values.shape[:3]
+        side = min(self.cutout, height // 2, width // 2)
+        if side:
+            inside = [
+                (np.arange(length) - random.integers(0, length - side, (n, 1), endpoint=True)) % length < side
+                for length in (height, width)
+            ]
+            values[inside[0][:, :, None] & inside[1][:, None, :]] = 0
+
+
+class ImageBatches:
+    """Normalised tensors (n, channels, h, w) and class numbers, for skorch, which determines the names of the arguments.
+
+    `random` draws the order and the augmentation; with None, images keep their order and are not changed.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        *,
+        batch_size: int,
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        augmentation: Augmentation | None = None,
+        random: np.random.Generator | None = None,
+    ):
+        self.images, self.numbers = dataset.X, dataset.y
+        self.batch_size, self.mean, self.deviation = batch_size, mean, deviation
+        self.augmentation, self.random = augmentation or Augmentation(), random
+
+    def __len__(self) -> int:
+        """Training drops an incomplete last batch; the next epoch has another order."""
+        whole, rest = divmod(len(self.images), self.batch_size)
+        return whole + (rest > 0 and (self.random is None or whole == 0))
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        import torch
+
+        order = np.arange(len(self.images)) if self.random is None else self.random.permutation(len(self.images))
+        for start in range(0, len(self) * self.batch_size, self.batch_size):
+            checkpoint()
+            rows = order[start : start + self.batch_size]
+            numbers = self.numbers[rows] if self.numbers is not None else np.zeros(len(rows), np.int64)
+            yield torch.from_numpy(self._values(rows)).permute(0, 3, 1, 2), torch.from_numpy(numbers)
+
+    def _values(self, rows: np.ndarray) -> np.ndarray:
+        images = self.images[rows] if self.random is None else self.augmentation.apply(self.images[rows], self.random)
+        values: np.ndarray = (unit_values(images) - self.mean) / self.deviation
+        if self.random is not None:
+            self.augmentation.cut(values, self.random)
+        return values

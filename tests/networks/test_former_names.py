@@ -1,0 +1,48 @@
+"""Networks were once part of other stages: old imports and old model files still work."""
+
+import importlib
+import json
+import warnings
+
+import pytest
+
+from featrec import networks
+from featrec.persistence import load, save
+from tests.persistence.archives import packed, unpacked
+
+FORMER = [("descriptors", "CNNFeatures"), ("classifiers", "LeNet5"), ("classifiers", "SmallResNet")]
+
+
+@pytest.mark.parametrize(("stage", "name"), FORMER)
+def test_the_old_import_works_with_a_warning(stage, name):
+    module = importlib.import_module(f"featrec.{stage}")
+    with pytest.warns(FutureWarning, match=rf"featrec\.{stage}\.{name} has moved; import it from featrec\.networks") as caught:
+        assert getattr(module, name) is getattr(networks, name)
+    assert caught[0].filename == __file__
+    assert name not in dir(module)
+
+
+@pytest.mark.parametrize("stage", ["descriptors", "classifiers"])
+def test_a_star_import_does_not_warn(stage):
+    names = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(f"from featrec.{stage} import *", names)
+    assert not {"CNNFeatures", "LeNet5", "SmallResNet"} & names.keys()
+
+
+@pytest.mark.parametrize(("stage", "name"), FORMER)
+def test_a_model_file_with_the_old_name_loads_without_a_warning(stage, name, tmp_path):
+    model = getattr(networks, name)(**({"model": "net.onnx"} if name == "CNNFeatures" else {"epochs": 3}))
+    path = tmp_path / "model.featrec"
+    save(model, path)
+    facts, members = unpacked(path.read_bytes())
+    schema = json.loads(members["schema.json"])
+    assert schema["__module__"] == "featrec.networks"
+    schema["__module__"] = f"featrec.{stage}"
+    path.write_bytes(packed(facts, {**members, "schema.json": json.dumps(schema).encode()}))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = load(path)
+    assert type(loaded) is type(model)
+    assert loaded.get_params() == model.get_params()
