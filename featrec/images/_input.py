@@ -14,7 +14,7 @@ from featrec.bag import Bag
 from featrec.exceptions import InputError
 from featrec.images._convert import check_dtype
 from featrec.images._read import read_image
-from featrec.lazy import Bags, Images
+from featrec.lazy import Bags, Images, LazySequence
 
 __all__ = ["check_images"]
 
@@ -56,31 +56,22 @@ def check_images(X: Any) -> Images:
     return Images(ImageItems(items), index=X.index if hasattr(X, "iloc") else None)
 
 
-class ImageItems:
+class ImageItems(LazySequence):
     """Images in any supported form, decoded when accessed."""
 
     # scikit-learn slices lists and arrays itself, so the position in the whole sequence is not known.
     counted = "The number is the position among the images passed in; in a cross-validation, those of the fold"
 
     def __init__(self, items: Sequence | np.ndarray):
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, position: Any) -> np.ndarray:
-        return read_image(self.items[position])
+        super().__init__(items, positions=np.arange(len(items)))
 
     def name(self, position: int) -> str | None:
         """The path, if the item is one."""
-        item = self.items[position]
+        item: Any = self.source[int(self.rows[position])]
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
 
-    def take(self, rows: np.ndarray) -> ImageItems:
-        """A subset."""
-        if isinstance(self.items, np.ndarray):
-            return ImageItems(self.items[rows])
-        return ImageItems([self.items[row] for row in rows])
+    def _item(self, stored: Any) -> np.ndarray:
+        return read_image(stored)
 
 
 def _refuse_what_is_no_batch(X: Any) -> None:

@@ -20,15 +20,15 @@ def stacked(images: Images) -> np.ndarray | None:
     because reading one by one lets the error name the image.
     """
     source = images.source
-    if not isinstance(source, ImageItems) or type(source.items) is not np.ndarray:
+    if not isinstance(source, ImageItems) or type(source.source) is not np.ndarray:
         return None
     if not all(isinstance(step, DarkWatch) and step.describe is None for step in images.steps):
         return None
-    items = source.items
+    items = source.source
     plain = items.dtype.isnative and items.dtype in (np.uint8, np.float32, np.float64)
     if not plain or items.ndim not in (3, 4) or (items.ndim == 4 and items.shape[3] not in (1, 3)) or 0 in items.shape:
         return None
-    stack = _rows(items, images.rows)
+    stack = _rows(items, source.rows[images.rows])
     if stack.dtype.kind == "f":
         try:
             check_float(stack)
