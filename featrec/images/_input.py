@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from featrec.bag import Bag
-from featrec.exceptions import InputError
-from featrec.images._convert import check_dtype
+from featrec.exceptions import InputError, UnsupportedImageError
+from featrec.images._convert import check_dtype, check_float
 from featrec.images._read import read_image
+from featrec.images._recall import DarkWatch
 from featrec.lazy import Bags, Images, LazySequence
 
-__all__ = ["check_images"]
+__all__ = ["check_images", "stacked"]
 
 ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
 
@@ -181,3 +182,35 @@ def _refuse(given: str, way_out: str) -> NoReturn:
     raise InputError(
         f"expected a batch of images: a list, a folder, or an array of shape (n, h, w) or (n, h, w, 3); got {given}. {way_out}"
     )
+
+
+def stacked(images: Images) -> np.ndarray | None:
+    """The images as they would be read, as one array of shape (n, h, w) or (n, h, w, 3).
+
+    None if the source is not a plain array of 8-bit or float images, if there are previous steps, or if values are invalid,
+    because reading one by one lets the error name the image.
+    """
+    source = images.source
+    if not isinstance(source, ImageItems) or type(source.source) is not np.ndarray:
+        return None
+    if not all(isinstance(step, DarkWatch) for step in images.steps):
+        return None
+    items = source.source
+    plain = items.dtype.isnative and items.dtype in (np.uint8, np.float32, np.float64)
+    if not plain or items.ndim not in (3, 4) or (items.ndim == 4 and items.shape[3] not in (1, 3)) or 0 in items.shape:
+        return None
+    stack = _rows(items, source.rows[images.rows])
+    if stack.dtype.kind == "f":
+        try:
+            check_float(stack)
+        except UnsupportedImageError:
+            return None
+    return np.ascontiguousarray(stack[..., 0] if stack.ndim == 4 and stack.shape[3] == 1 else stack)
+
+
+def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Select rows; consecutive rows without a copy."""
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1 and (rows[1:] - rows[:-1] == 1).all():
+        return items[first : last + 1]
+    return items[rows]

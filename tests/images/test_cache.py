@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -24,9 +25,8 @@ from sklearn.base import clone
 from featrec import Bag, descriptors
 from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, CNNFeatures, ColorHistogram, DenseSIFT, DescriptorCache, TinyImage
 from featrec.exceptions import FailedImageWarning, FeatrecWarning, InputError, ModelFileError
-from featrec.images import GlobalExtractor, LocalExtractor, _entry, _recall, _store
-from featrec.images._content import content_digest
-from featrec.images._entry import pack, unpack
+from featrec.images import GlobalExtractor, LocalExtractor, _cache, _entry, _recall
+from featrec.images._entry import content_digest, pack, unpack
 from featrec.persistence import load, save
 from tests.images import own_extractors
 from tests.images.own_extractors import COUNT, CachedMeans, Centred, Means, MeansAtOnce, Rows
@@ -475,7 +475,7 @@ def test_many_processes_that_write_little_make_room_too(rng, cache, monkeypatch)
     """Each of them is below the share at which a process looks by itself."""
     limit = 40 * 704
     for _ in range(150):
-        monkeypatch.setattr(_store, "_STORES", {})
+        monkeypatch.setattr(_cache, "_STORES", OrderedDict())
         TinyImage(size=(8, 16), cache=DescriptorCache(cache.folder, max_bytes=limit)).transform([rng.random((20, 20))])
     assert cache.info().bytes < 2 * limit
 
@@ -509,7 +509,7 @@ def test_a_full_disk_is_told_once_and_the_work_goes_on(error, images, cache, mon
         path.write_bytes(b"the first few")
         raise OSError(error, "no room")
 
-    monkeypatch.setattr(_store, "_fill", full)
+    monkeypatch.setattr(_cache, "_fill", full)
     with pytest.warns(FeatrecWarning, match=r"the cache in '.*cache' cannot store more: .*no room") as caught:
         found = [TinyImage(cache=cache).transform(images) for _ in range(2)]
     assert len(caught) == 1

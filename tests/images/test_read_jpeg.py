@@ -11,7 +11,7 @@ import skimage.data
 from PIL import Image, ImageOps
 
 from featrec.exceptions import TruncatedImageError, UnsupportedImageError
-from featrec.images import _jpeg, read_image
+from featrec.images import _decode, read_image
 
 
 def encoded(image, **options):
@@ -28,7 +28,7 @@ def by_pillow(data):
 def plain(data):
     """What the fast way gives, None where it is not taken."""
     with Image.open(io.BytesIO(data)) as image:
-        return _jpeg.decode_plain_jpeg(data, image.mode)
+        return _decode.decode_plain_jpeg(data, image.mode)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_orientation(colour, orientation):
 def test_with_and_without_the_newer_flag_of_cv2(colour, monkeypatch, cv2_has_rgb):
     if cv2_has_rgb and not hasattr(cv2, "IMREAD_COLOR_RGB"):
         pytest.skip("this OpenCV is older than 4.11")
-    monkeypatch.setattr(_jpeg, "COLOR_RGB", cv2.IMREAD_COLOR_RGB if cv2_has_rgb else None)
+    monkeypatch.setattr(_decode, "COLOR_RGB", cv2.IMREAD_COLOR_RGB if cv2_has_rgb else None)
     data = encoded(colour)
     np.testing.assert_array_equal(plain(data), by_pillow(data))
 
@@ -112,7 +112,7 @@ def test_what_is_left_to_pillow(colour):
     }
     for what, content in uncertain.items():
         mode = "CMYK" if what == "ink" else "RGB"
-        assert _jpeg.decode_plain_jpeg(content, mode) is None, what
+        assert _decode.decode_plain_jpeg(content, mode) is None, what
     for what in ("progressive", "ink"):
         wanted = by_pillow(uncertain[what])
         wanted = np.asarray(Image.fromarray(wanted, "CMYK").convert("RGB")) if what == "ink" else wanted
@@ -122,13 +122,13 @@ def test_what_is_left_to_pillow(colour):
 def test_where_the_libraries_differ_pillow_decodes(colour, monkeypatch):
     data = encoded(colour)
     another = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) // 2
-    _jpeg._libraries_agree.cache_clear()
+    _decode._libraries_agree.cache_clear()
     try:
         monkeypatch.setattr(cv2, "imdecode", lambda *_: another)
         assert plain(data) is None
         np.testing.assert_array_equal(read_image(data), by_pillow(data))
     finally:
-        _jpeg._libraries_agree.cache_clear()
+        _decode._libraries_agree.cache_clear()
 
 
 def test_where_cv2_fails_pillow_decides(colour, monkeypatch):

@@ -1,10 +1,12 @@
 """Kinds of files that cameras, scanners and browsers write, each compared with the pixels that went in or another decoder."""
 
 import io
+import pickle
 import struct
 import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from featrec.exceptions import TooManyPixelsError, TruncatedImageError, UnsupportedImageError
-from featrec.images import _silence, read_image
+from featrec.images import _read, read_image
 
 tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
 
@@ -322,7 +324,7 @@ def test_other_warnings_and_other_threads_are_not_silenced():
     inside, done = threading.Event(), threading.Event()
 
     def reading():
-        with _silence.pillow_silenced():
+        with _read.pillow_silenced():
             inside.set()
             done.wait(5)
 
@@ -334,14 +336,39 @@ def test_other_warnings_and_other_threads_are_not_silenced():
         warnings.warn_explicit("from another thread", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
         done.set()
         thread.join()
-        with _silence.pillow_silenced():
+        with _read.pillow_silenced():
             warnings.warn_explicit("of something else", UserWarning, "x.py", 1, module="elsewhere")
             warnings.warn_explicit("of Pillow", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
     assert [str(warning.message) for warning in caught] == ["from another thread", "of something else"]
 
 
-def test_the_filter_is_there_once(colour):
-    for _ in range(3):
+def test_reading_leaves_no_warning_filter(colour):
+    before = list(warnings.filters)
+    read_image(_with_broken_exif(colour))
+    assert warnings.filters == before
+    inside, done = threading.Event(), threading.Event()
+
+    def reading():
+        with _read.pillow_silenced():
+            inside.set()
+            done.wait(5)
+
+    thread = threading.Thread(target=reading)
+    thread.start()
+    inside.wait(5)
+    warnings.simplefilter("error", UserWarning)  # now before the filter of the thread
+    read_image(_with_broken_exif(colour))
+    assert len(pickle.loads(pickle.dumps(warnings.filters))) > len(before), "scikit-learn sends the filters to its workers"
+    done.set()
+    thread.join()
+    assert warnings.filters == [("error", None, UserWarning, None, 0), *before]
+
+
+def test_many_threads_read_without_a_warning_and_leave_no_filter(colour):
+    data, before = _with_broken_exif(colour), list(warnings.filters)
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_image(_with_broken_exif(colour))
-    assert warnings.filters.count(_silence._FILTER) == 1
+        with ThreadPoolExecutor(8) as pool:
+            images = list(pool.map(read_image, [data] * 200))
+    assert all(np.array_equal(image, colour) for image in images)
+    assert warnings.filters == before

@@ -5,8 +5,8 @@ import pytest
 
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import GlobalExtractor, check_images
-from featrec.images._dark import DarkWatch
-from featrec.images._stack import stacked
+from featrec.images._input import stacked
+from featrec.images._recall import DarkWatch
 from featrec.preprocessing import Resize
 
 
