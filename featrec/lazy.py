@@ -129,7 +129,7 @@ class Source(Protocol):
 class LazySequence:
     """Base of all sequences whose items are computed on access; a slice is a view of the same source.
 
-    A subclass implements ``_item(stored)``, or ``_compute(position)`` if an item needs more than what the source stores.
+    A subclass implements ``_item(stored)``, or ``_compute(position)`` if an item depends on more than the stored item.
 
     Parameters
     ----------
@@ -167,9 +167,8 @@ class LazySequence:
         return (self._compute(position) for position in range(len(self)))
 
     def __getstate__(self) -> dict:
-        """Pickle a subset with only its own items."""
-        state = self.__dict__.copy()
-        source = self.source
+        """Pickle a view with only its own items, if the source can be divided."""
+        source: Any = self.source
         if len(self.rows) != len(source):
             if isinstance(source, np.ndarray):
                 source = source[self.rows]
@@ -177,23 +176,11 @@ class LazySequence:
                 source = [source[row] for row in self.rows]
             elif hasattr(source, "take"):
                 source = source.take(self.rows)
-            if source is not self.source:
-                state |= {"source": source, "rows": np.arange(len(self.rows))}
-        return state
+        whole = source is self.source
+        return self.__dict__ | {"source": source, "rows": self.rows if whole else np.arange(len(self.rows))}
 
     def take(self, rows: np.ndarray) -> Self:
-        """The items at some positions, as a view; nothing is computed or copied.
-
-        Parameters
-        ----------
-        rows : array of int
-            Positions in this sequence.
-
-        Returns
-        -------
-        sequence
-            Of the same class.
-        """
+        """The items at some positions, as a view; nothing is computed or copied."""
         part = type(self).__new__(type(self))
         part.__dict__.update(self.__dict__)
         for name in ("rows", "positions", *self._by_item):
@@ -219,17 +206,9 @@ class LazySequence:
 
 
 class _Steps(LazySequence):
-    """Base of Images and Bags: the items of a source after some steps.
+    """Base of Images and Bags: the items of a source after some steps, each a callable that takes an item and returns one.
 
-    Parameters
-    ----------
-    source : sequence
-        Sequence of arrays or Bags.
-    steps : tuple of callables
-        Each takes an item and returns the next.
-    rows, positions : arrays of int, optional
-    index : pandas index, optional
-        Index of the DataFrames that encoders return.
+    `index` is a pandas index for the DataFrames that encoders return.
     """
 
     _by_item = ("index",)

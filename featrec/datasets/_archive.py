@@ -46,25 +46,12 @@ class Damaged(Exception):
 
 
 class Member(NamedTuple):
-    """One member of an archive.
+    """One member of an archive; only a zip has `packed`, `method` and `checksum`."""
 
-    Parameters
-    ----------
-    name : str
-        As stored in the archive.
-    kind : {"file", "folder", "other"}
-    start : int
-        Position of the header in a zip, or of the content in the uncompressed tar.
-    size : int
-        Uncompressed size in bytes.
-    packed, method, checksum : int
-        Only in zip files.
-    """
-
-    name: str
-    kind: str
-    start: int = 0
-    size: int = 0
+    name: str  # as stored in the archive
+    kind: str  # "file", "folder" or "other"
+    start: int = 0  # position of the header in a zip, or of the content in the uncompressed tar
+    size: int = 0  # uncompressed, in bytes
     packed: int = 0
     method: int = 0
     checksum: int = 0

@@ -32,13 +32,7 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
     next call resumes it. Existing files are not changed. If two processes download the same dataset, one waits for the other.
     This needs flock; on Windows both download, and one may have to start again.
 
-    Parameters
-    ----------
-    published : PublishedSet
-    home : Path
-        The folder of all datasets; created if missing.
-    timeout : tuple of float
-        Seconds to wait for a connection, and for the next bytes.
+    `home` is the folder of all datasets. `timeout` is in seconds, for a connection and for the next bytes.
 
     Raises
     ------
@@ -162,24 +156,12 @@ class CutOff(FailedDownload):
 
 
 class Transport:
-    """A downloader for pooch. Unlike pooch's own, it resumes, and it stops at the published size.
-
-    Parameters
-    ----------
-    file : PublishedFile
-    timeout : tuple of float
-        Seconds to wait for a connection, and for the next bytes.
-
-    Attributes
-    ----------
-    resumed : bool
-        Whether the file contains bytes of an earlier attempt.
-    """
+    """A downloader for pooch. Unlike pooch's own, it resumes, and it stops at the published size."""
 
     def __init__(self, file: PublishedFile, timeout: tuple[float, float]):
         self.file = file
         self.timeout = timeout
-        self.resumed = False
+        self.resumed = False  # whether the file contains bytes of an earlier attempt
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         """Download the whole file; repeat attempts while each makes progress."""

@@ -13,10 +13,12 @@ from featrec.datasets._place import half_trees, is_archive, refuse_unknown_class
 from featrec.datasets._tree import Tree
 from featrec.exceptions import InputError
 from featrec.lazy import Failures
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["ImageFolder"]
 
 
+@with_shared_docs
 class ImageFolder(LabeledSequence):
     """Images in folders, one folder per class; each image is decoded when it is accessed.
 
@@ -36,11 +38,8 @@ class ImageFolder(LabeledSequence):
         :meth:`from_manifest` for other names).
     on_error : {"raise", "drop"}, default="raise"
         How damaged files are handled. "raise": an error that names the file, when it is accessed. "drop": every file is
-        decoded once now; damaged files and their labels are left out, counted in one warning and listed in `dropped`.
-    n_jobs : int, optional
-        Threads for ``on_error="drop"``.
-    verbose : int, default=0
-        1 shows the progress of ``on_error="drop"`` on standard error.
+        decoded once now, with `n_jobs` threads; damaged files and their labels are left out, counted in one warning and listed
+        in `dropped`.
 
     Attributes
     ----------
@@ -267,14 +266,9 @@ class ImageFolder(LabeledSequence):
             self._hold(self.path, kept._items(), kept.labels, self.classes, self.skipped, kept.metadata)
             self.dropped = dropped
 
+    @with_shared_docs
     def damaged(self, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
         """Decode every image once and list those that cannot be read, before hours of work.
-
-        Parameters
-        ----------
-        n_jobs : int, optional
-        verbose : int, default=0
-            1 shows the progress on standard error.
 
         Returns
         -------
@@ -284,16 +278,7 @@ class ImageFolder(LabeledSequence):
         return find_damaged(self, n_jobs=n_jobs, verbose=verbose)
 
     def take(self, rows: np.ndarray) -> Self:
-        """The images at some positions, as a view; dropped images are not included.
-
-        Parameters
-        ----------
-        rows : array of int
-
-        Returns
-        -------
-        folder : ImageFolder
-        """
+        """The images at some positions, as a view; dropped images are not included."""
         part = super().take(rows)
         part.positions = np.arange(len(part))  # errors name the path, so they count within the part
         part.metadata = {name: values[rows] for name, values in self.metadata.items()}

@@ -59,19 +59,7 @@ def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file on a server.
-
-    Attributes
-    ----------
-    name : str
-        Name as published.
-    urls : tuple of str
-        Download addresses, tried in order.
-    size : int
-        Size in bytes.
-    checksum : str
-        ``"sha256:..."``, from the source named in a comment.
-    """
+    """One file on servers, whose addresses are tried in order; the checksum is ``"sha256:..."``."""
 
     name: str
     urls: tuple[str, ...]
@@ -85,12 +73,10 @@ class PublishedSet:
 
     Attributes
     ----------
-    name : str
     folder : str
         Folder name, inside the folder of all datasets.
     content : tuple of str
         Names that the folder must contain.
-    homepage : str
     files : tuple of PublishedFile
         Files stored in the folder as published.
     archive : PublishedFile, optional

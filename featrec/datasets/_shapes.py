@@ -22,10 +22,9 @@ THIRDS = np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3)
 
 DESCRIPTION = (
     "Generated colour images of one object of eight classes (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
-    "textured background: rotated and tilted, of varying size and place, lighter or darker than the background, lit "
-    "from one side, with "
-    "pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has its own seed; "
-    "training set and test set share no seed."
+    "textured background: rotated and tilted, of varying size and place, lighter or darker than the background, lit from one "
+    "side, with pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has its own "
+    "seed; training set and test set share no seed."
 )
 
 
@@ -230,6 +229,8 @@ def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Gene
     return 1 - depth * np.clip(slope * SQUARE_ROOT_OF_HALF + np.float32(0.5), 0, 1)
 
 
+# Level at coordinates in units of the object's radius, x to the right and y down: positive inside the outline, negative
+# outside, and close to the distance near the outline.
 Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 

@@ -1,4 +1,4 @@
-"""Tree: the images in a folder or an archive, and their classes."""
+"""Tree: the images in a folder or an archive, and their classes; FileImage: an image file and its state when it was listed."""
 
 from __future__ import annotations
 
@@ -49,24 +49,12 @@ def what_it_is(name: str, *, is_file: bool) -> str | None:
 
 @dataclass
 class Tree:
-    """The content of a folder or archive by path; nothing is opened.
+    """The content of a folder or archive, by the parts of paths; nothing is opened."""
 
-    Parameters
-    ----------
-    place : str
-        Path of the folder or archive.
-    images : dict
-        Readable images, by the parts of their paths.
-    folders : set
-        Folders by the parts of their paths, with or without images.
-    skipped : dict
-        Paths of skipped files, with reasons.
-    """
-
-    place: str
+    place: str  # path of the folder or archive
     images: dict[Parts, Any] = field(default_factory=dict)
-    folders: set[Parts] = field(default_factory=set)
-    skipped: dict[str, str] = field(default_factory=dict)
+    folders: set[Parts] = field(default_factory=set)  # with or without images
+    skipped: dict[str, str] = field(default_factory=dict)  # paths of skipped files, with reasons
 
     def path(self, parts: Parts) -> str:
         return os.path.join(self.place, *parts)
@@ -136,8 +124,7 @@ class Tree:
             others = _counted(Counter(why for path, why in self.skipped.items() if why != HIDDEN and path.startswith(places)))
             raise DatasetError(
                 f"the class folders {empty} of {self.place!r} contain no image{f' but {others}' if others else ''}. "
-                f"Remove them, "
-                f"or add images with these suffixes: {', '.join(suffixes())}."
+                f"Remove them, or add images with these suffixes: {', '.join(suffixes())}."
             )
 
     def _composed(self, folders: list[str]) -> dict[str, str]:

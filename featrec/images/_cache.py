@@ -1,4 +1,4 @@
-"""DescriptorCache: keeps the descriptions of images between runs."""
+"""DescriptorCache: stores descriptions of images between runs, in a folder that many threads and processes may share."""
 
 from __future__ import annotations
 

@@ -77,13 +77,7 @@ class RandomChange:
 class Copies(LazySequence):
     """Images and their changed copies, one after another: a source of lazy Images.
 
-    Parameters
-    ----------
-    images : Images
-    change : RandomChange
-    numbers : array of shape (n_items, 3)
-        For each item: position of the image, position for the seed, and number of the copy (0 for the image itself).
-    seed : tuple of int
+    `numbers` holds, for each item: position of the image, position for the seed, and number of the copy (0: the image itself).
     """
 
     _by_item = ("numbers",)
@@ -106,20 +100,8 @@ class Copies(LazySequence):
 def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
     """Each image followed by its copies. Errors name the position of the image, not of the copy.
 
-    Parameters
-    ----------
-    images : Images
-    change : RandomChange
-    copies : int
-    seed : tuple of int
-    alike : bool, default=False
-        Change copy k in the same way for every image, so that the prediction for an image does not depend on its position in
-        the batch. By default, each image has its own seeds.
-
-    Returns
-    -------
-    Images
-        Of length ``len(images) * (1 + copies)``.
+    With `alike`, copy k is changed in the same way for every image, so that a prediction does not depend on the position in the
+    batch. By default, each image has its own seeds.
     """
     rows = np.repeat(np.arange(len(images)), 1 + copies)
     places = np.zeros_like(rows) if alike else rows
