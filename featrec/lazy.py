@@ -1,4 +1,4 @@
-"""Images and Bags: lazy sequences made of a source and the steps to apply to each item.
+"""Lazy sequences: Images and Bags, and the base of all others.
 
 An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``
 without decoding an image.
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -18,11 +18,21 @@ from featrec.bag import Bag
 from featrec.exceptions import ImageError, InputError
 from featrec.parallel import map_batches
 
-__all__ = ["Bags", "Failure", "Failures", "Images", "note_unreadable", "place", "resolve_key", "unreadable_rows"]
+__all__ = [
+    "Bags",
+    "Failure",
+    "Failures",
+    "Images",
+    "LazySequence",
+    "note_unreadable",
+    "place",
+    "resolve_key",
+    "unreadable_rows",
+]
 
 
 # The item being computed, so that warnings can name it: a lazy sequence and the position in it.
-_AT: ContextVar[tuple[_Lazy, int] | None] = ContextVar("at", default=None)
+_AT: ContextVar[tuple[LazySequence, int] | None] = ContextVar("at", default=None)
 
 
 def place() -> str:
@@ -46,12 +56,12 @@ def unreadable_rows(n: int) -> Iterator[set[int]]:
         _UNREADABLE.reset(token)
 
 
-def note_unreadable(batch: _Lazy, failures: Iterable[Failure]) -> None:
+def note_unreadable(batch: LazySequence, failures: Iterable[Failure]) -> None:
     """Report the rows of a batch whose images could not be used to the enclosing :func:`unreadable_rows`."""
     wanted = _UNREADABLE.get()
     if wanted is not None and len(batch) == wanted[0]:
         failed = {failure.index for failure in failures}
-        wanted[1].update(row for row, position in enumerate(batch._positions.tolist()) if position in failed)
+        wanted[1].update(row for row, position in enumerate(batch.positions.tolist()) if position in failed)
 
 
 def resolve_key(key: Any, n: int) -> int | np.ndarray:
@@ -107,49 +117,40 @@ class Failures(Sequence):
 
 
 class Source(Protocol):
-    """The source of a lazy sequence: decoded images or Bags by position."""
+    """The source of a lazy sequence: stored items by position.
+
+    Optional methods: ``name(position)`` returns the path of an item, ``take(rows)`` a subset.
+    """
 
     def __len__(self) -> int: ...
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
-class _Lazy:
-    """Base of Images and Bags.
+class LazySequence:
+    """Base of all sequences whose items are computed on access; a slice is a view of the same source.
+
+    A subclass implements ``_item(stored)``, or ``_compute(position)`` if an item depends on more than the stored item.
 
     Parameters
     ----------
     source : sequence
-        Sequence of arrays or Bags. Optional methods: ``name(position)`` returns the path of an item, ``take(rows)`` a subset.
-    steps : tuple of callables
-        Each takes an item and returns the next.
-    rows : array of positions in the source, optional
-    index : pandas index, optional
-        Index of the DataFrames that encoders return.
+        Arrays, paths, Bags or another lazy sequence.
+    rows : array of int, optional
+        Positions in the source; default: all.
+    positions : array of int, optional
+        Positions in the original sequence, which error messages use; default: those of the source, or else `rows`.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        steps: tuple[Callable, ...] = (),
-        *,
-        rows: np.ndarray | None = None,
-        index: Any = None,
-        names: np.ndarray | None = None,
-    ):
-        self.source = source
-        self.steps = steps
-        self.rows = np.arange(len(source)) if rows is None else rows
-        self.index = index
-        # Errors count positions in the original sequence, which a source that is a subset knows.
-        if names is None:
-            known = getattr(source, "positions", None)
-            names = self.rows if known is None else known[self.rows]
-        self._positions = names
+    # Attributes with one value per item, which a slice selects; None means no values.
+    _by_item: ClassVar[tuple[str, ...]] = ()
 
-    @property
-    def positions(self) -> np.ndarray:
-        """Positions of the items in the original sequence; error messages use them."""
-        return self._positions
+    def __init__(self, source: Source, *, rows: np.ndarray | None = None, positions: np.ndarray | None = None):
+        self.source = source
+        self.rows = np.arange(len(source)) if rows is None else rows
+        if positions is None:
+            known = getattr(source, "positions", None)
+            positions = self.rows if known is None else known[self.rows]
+        self.positions = positions
 
     @property
     def shape(self) -> tuple[int]:
@@ -160,32 +161,87 @@ class _Lazy:
 
     def __getitem__(self, key: Any) -> Any:
         found = resolve_key(key, len(self))
-        if isinstance(found, int):
-            return self._compute(found)
-        index = None if self.index is None else self.index[found]
-        return type(self)(self.source, self.steps, rows=self.rows[found], index=index, names=self._positions[found])
+        return self._compute(found) if isinstance(found, int) else self.take(found)
 
     def __iter__(self) -> Iterator:
         return (self._compute(position) for position in range(len(self)))
 
-    def __repr__(self) -> str:
-        steps = "".join(f" → {_step_name(step)}" for step in self.steps)
-        return f"{type(self).__name__}({len(self)} of {type(self.source).__name__}{steps})"
-
     def __getstate__(self) -> dict:
-        """Pickle a subset with only its own items."""
-        state = self.__dict__.copy()
-        if len(self.rows) != len(self.source):
-            if isinstance(self.source, list):
-                state |= {"source": [self.source[row] for row in self.rows], "rows": np.arange(len(self.rows))}
-            elif hasattr(self.source, "take"):
-                state |= {"source": self.source.take(self.rows), "rows": np.arange(len(self.rows))}
-        return state
+        """Pickle a view with only its own items, if the source can be divided."""
+        source: Any = self.source
+        if len(self.rows) != len(source):
+            if isinstance(source, np.ndarray):
+                source = source[self.rows]
+            elif isinstance(source, (list, tuple)):
+                source = [source[row] for row in self.rows]
+            elif hasattr(source, "take"):
+                source = source.take(self.rows)
+        whole = source is self.source
+        return self.__dict__ | {"source": source, "rows": self.rows if whole else np.arange(len(self.rows))}
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The items at some positions, as a view; nothing is computed or copied."""
+        part = type(self).__new__(type(self))
+        part.__dict__.update(self.__dict__)
+        for name in ("rows", "positions", *self._by_item):
+            values = getattr(self, name)
+            setattr(part, name, None if values is None else values[rows])
+        return part
 
     def name(self, position: int) -> str | None:
         """The path of an item, or None if the source does not know it."""
         name = getattr(self.source, "name", None)
         return name(int(self.rows[position])) if callable(name) else None
+
+    def place(self, position: int) -> str:
+        """The position of an item in the original sequence, and its path if it has one."""
+        name = self.name(position)
+        return f"image {self.positions[position]}" + (f" ({name!r})" if name else "")
+
+    def _compute(self, position: int) -> Any:
+        return self._item(self.source[int(self.rows[position])])
+
+    def _item(self, stored: Any) -> Any:
+        raise NotImplementedError
+
+
+class _Steps(LazySequence):
+    """Base of Images and Bags: the items of a source after some steps, each a callable that takes an item and returns one.
+
+    `index` is a pandas index for the DataFrames that encoders return.
+    """
+
+    _by_item = ("index",)
+
+    def __init__(
+        self,
+        source: Source,
+        steps: tuple[Callable, ...] = (),
+        *,
+        rows: np.ndarray | None = None,
+        index: Any = None,
+        positions: np.ndarray | None = None,
+    ):
+        super().__init__(source, rows=rows, positions=positions)
+        self.steps = steps
+        self.index = index
+
+    def __repr__(self) -> str:
+        steps = "".join(f" → {_step_name(step)}" for step in self.steps)
+        return f"{type(self).__name__}({len(self)} of {type(self.source).__name__}{steps})"
+
+    def then(self, step: Callable) -> Self:
+        """The same items with one more step."""
+        return self._with(type(self), step)
+
+    def compute(self, n_jobs: int | None = None) -> Self:
+        """The same items, computed and held in memory."""
+        return type(self)(self.held(n_jobs), index=self.index, positions=self.positions)
+
+    def held(self, n_jobs: int | None = None, verbose: int = 0) -> list:
+        """Compute all items."""
+        parts: list[list] = map_batches(list, self, n_jobs=n_jobs, verbose=verbose)
+        return [item for part in parts for item in part]
 
     @contextmanager
     def naming(self, position: int) -> Iterator[None]:
@@ -195,22 +251,12 @@ class _Lazy:
             yield
         except ImageError as error:
             counted = getattr(self.source, "counted", "")
-            raise error.at(int(self._positions[position]), self.name(position), counted) from error.__cause__
+            raise error.at(int(self.positions[position]), self.name(position), counted) from error.__cause__
         except Exception as error:
             error.add_note(f"at {self.place(position)}")
             raise
         finally:
             _AT.reset(token)
-
-    def place(self, position: int) -> str:
-        """The position of an item in the batch, and its path if it has one."""
-        name = self.name(position)
-        return f"image {self._positions[position]}" + (f" ({name!r})" if name else "")
-
-    def held(self, n_jobs: int | None = None, verbose: int = 0) -> list:
-        """Compute all items."""
-        parts: list[list] = map_batches(list, self, n_jobs=n_jobs, verbose=verbose)
-        return [item for part in parts for item in part]
 
     def _compute(self, position: int) -> Any:
         with self.naming(position):
@@ -219,8 +265,14 @@ class _Lazy:
                 item = step(item)
             return item
 
+    def _with(self, kind: type[Kind], step: Callable) -> Kind:
+        return kind(self.source, (*self.steps, step), rows=self.rows, index=self.index, positions=self.positions)
 
-class Images(_Lazy):
+
+Kind = TypeVar("Kind", bound=_Steps)
+
+
+class Images(_Steps):
     """A lazy sequence of images, each an array (h, w) or (h, w, 3); colour is RGB.
 
     Examples
@@ -233,22 +285,14 @@ class Images(_Lazy):
     ((4, 4), (10,))
     """
 
-    def then(self, step: Callable[[np.ndarray], np.ndarray]) -> Images:
-        """The same images with one more step."""
-        return Images(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
-
     def described(
         self, step: Callable[[np.ndarray], Bag], *, instead: Bag | None = None, failures: Failures | None = None
     ) -> Bags:
         """The Bags that `step` computes from the images. If `instead` is given, it replaces the Bag of an unusable image."""
         if instead is not None:
             source = Forgiving(self, step, instead, Failures() if failures is None else failures)
-            return Bags(source, index=self.index, names=self._positions)
-        return Bags(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
-
-    def compute(self, n_jobs: int | None = None) -> Images:
-        """The same images, decoded and held in memory."""
-        return Images(self.held(n_jobs), index=self.index, names=self._positions)
+            return Bags(source, index=self.index)
+        return self._with(Bags, step)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -263,34 +307,27 @@ class Images(_Lazy):
         return np.array(images, dtype=dtype)
 
 
-class Forgiving:
-    """A source of Bags that records unusable images and returns an empty Bag for each."""
+class Forgiving(LazySequence):
+    """A source of Bags that records unusable images and returns an empty Bag for each; its views share one list."""
+
+    source: Images
 
     def __init__(self, images: Images, step: Callable[[np.ndarray], Bag], instead: Bag, failures: Failures):
-        self.images, self.step, self.instead, self.failures = images, step, instead, failures
+        super().__init__(images)
+        self.step, self.instead, self.failures = step, instead, failures
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, position: int) -> Bag:
+    def _compute(self, position: int) -> Bag:
+        row = int(self.rows[position])
         try:
-            image = self.images[position]
-            with self.images.naming(position):
+            image = self.source[row]
+            with self.source.naming(row):
                 return self.step(image)
         except ImageError as error:
             self.failures.note([Failure(error.position, error.item, error.reason)])
             return self.instead
 
-    def name(self, position: int) -> str | None:
-        """The path of an image, if it has one."""
-        return self.images.name(position)
 
-    def take(self, rows: np.ndarray) -> Forgiving:
-        """A subset; its failures are recorded in the same list."""
-        return Forgiving(self.images[rows], self.step, self.instead, self.failures)
-
-
-class Bags(_Lazy):
+class Bags(_Steps):
     """A lazy sequence of Bag. A Bag is computed on access and not kept.
 
     Examples
@@ -309,16 +346,8 @@ class Bags(_Lazy):
 
     def own_failures(self) -> list[Failure]:
         """The failures among these bags; a slice shares the list of the whole sequence."""
-        own = set(self._positions.tolist())
+        own = set(self.positions.tolist())
         return [failure for failure in self.failures if failure.index in own]
-
-    def then(self, step: Callable[[Bag], Bag]) -> Bags:
-        """The same bags with one more step."""
-        return Bags(self.source, (*self.steps, step), rows=self.rows, index=self.index, names=self._positions)
-
-    def compute(self, n_jobs: int | None = None) -> Bags:
-        """The same bags, computed and held in memory."""
-        return Bags(self.held(n_jobs), index=self.index, names=self._positions)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
@@ -329,4 +358,6 @@ class Bags(_Lazy):
 
 
 def _step_name(step: Callable) -> str:
-    return type(getattr(step, "__self__", step)).__name__
+    """The name that a step has, or else that of the class of its method, or of its own class."""
+    name = getattr(step, "name", None)
+    return name if isinstance(name, str) else type(getattr(step, "__self__", step)).__name__

@@ -1,6 +1,10 @@
 """What happens to images that cannot be used, when the extractor is told to go on."""
 
 import pickle
+import threading
+import warnings
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import numpy as np
@@ -8,13 +12,13 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from featrec import recipes
+from featrec import Bags, recipes
 from featrec.descriptors import HOG, ORB, ColorHistogram, DenseSIFT, TinyImage
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.exceptions import FailedImageWarning, ImageError, InputError, MissingImageError
 from featrec.lazy import Failure, Failures
 from featrec.persistence import load, save
-from featrec.preprocessing import Resize
+from featrec.preprocessing import Rescale, Resize
 
 BAD = (2, 5)
 
@@ -150,3 +154,50 @@ def test_failures_know_each_image_once():
     failures.note([Failure(3, "b.png", "why"), Failure(1, None, "because")])
     assert [failure.index for failure in failures] == [1, 3]
     assert "b.png" in repr(failures)
+
+
+@pytest.mark.parametrize("extractor", [TinyImage(), HOG(n_jobs=2), DenseSIFT(), ORB(on_error="empty")], ids=str)
+def test_check_lists_unusable_images_for_any_policy(extractor, images):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        failures = extractor.check(images)
+    assert [(failure.index, failure.item) for failure in failures] == [(2, "no such file.png"), (5, None)]
+    assert not hasattr(extractor, "failures_")
+    assert len(extractor.check([images[0]])) == 0
+    with pytest.raises(InputError, match="expected a batch of images"):
+        extractor.check("cat.png")
+
+
+def test_check_names_images_that_the_extractor_or_a_step_refuses(rng):
+    images = [rng.random((40, 40)), np.ones((40, 40)), rng.random((9, 9))]
+    assert [failure.index for failure in HOG().check(images)] == [2]
+    dark = Rescale(bits=12).transform([np.zeros((40, 40), np.uint16), np.full((40, 40), 5000, np.uint16)])
+    (failure,) = TinyImage().check(dark)
+    assert "white is set to 4095" in failure.reason
+
+
+@pytest.mark.parametrize("extractor", [TinyImage(on_error="empty"), DenseSIFT(step=8, bin_sizes=4, on_error="empty")], ids=str)
+def test_two_threads_with_one_extractor_do_not_mix_their_failures(extractor, images):
+    """Each thread counts its own failures, although the other one sets `failures_`."""
+    batches = [[images[0], *[images[2]] * n, *images[:2]] for n in range(1, 9)]
+    counted = []
+    start = threading.Barrier(len(batches))
+
+    def describe(batch):
+        start.wait()
+        for _ in range(5):
+            described = extractor.transform(batch)
+            if isinstance(described, Bags):
+                assert len(list(described)) == len(batch)
+                counted.append(len(described.failures) == len(batch) - 3)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with ThreadPoolExecutor(len(batches)) as pool:
+            list(pool.map(describe, batches))
+    told = Counter(str(warning.message).partition(" could not")[0] for warning in caught)
+    if counted:
+        assert all(counted)
+        assert not told
+    else:
+        assert told == {f"TinyImage: {n} of {n + 3} images": 5 for n in range(1, 9)}

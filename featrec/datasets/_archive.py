@@ -1,4 +1,4 @@
-"""Archive: images in a .zip, .tar or .tar.gz, read one by one in place; nothing is unpacked to disk.
+"""Archive: images read one by one from an archive in place, and Zip; nothing is unpacked to disk.
 
 An archive keeps no open file handle: each read opens the file, checks that it is unchanged since it was listed, and closes it.
 Archives can therefore be pickled and read by several threads at once. Archives are untrusted: everything they declare is
@@ -7,26 +7,38 @@ checked.
 
 from __future__ import annotations
 
-import re
+import os
+import stat
+import struct
+import zlib
 from collections.abc import Iterator
-from pathlib import Path
+from itertools import pairwise
 from typing import Any, BinaryIO, NamedTuple
 
-import numpy as np
-
-from featrec.datasets._file import Stamp, found
-from featrec.datasets._tree import HIDDEN, Tree, is_hidden, what_it_is
+from featrec.datasets._tree import Stamp, found
 from featrec.exceptions import DatasetError, ImageError, TruncatedImageError, UnreadableImageError
-from featrec.images import read_image
 
-__all__ = ["Archive", "Damaged", "Member", "MemberImage", "archive_kind", "archive_tree", "exactly", "refuse_bomb"]
+__all__ = ["MAX_MEMBERS", "Archive", "Damaged", "Member", "Zip", "exactly", "refuse_bomb"]
 
 MAX_MEMBERS = 1_000_000
-MAX_MEMBER = 2**28  # bytes of one image, compressed or not
 # An archive that unpacks to more bytes than this, and to more than MAX_RATIO times its own size, is a bomb.
 LEAST_BOMB = 2**26
 MAX_RATIO = 200
-DRIVE = re.compile("[A-Za-z]:")
+
+# Records of a zip.
+END = struct.Struct("<4s4H2IH")
+END_64 = struct.Struct("<4sQ2H2I4Q")
+LOCATOR = struct.Struct("<4sIQI")
+ENTRY = struct.Struct("<4s6H3I5H2I")
+HEADER = struct.Struct("<4s5H3I2H")
+
+LONGEST_COMMENT = 0xFFFF
+ELSEWHERE = 0xFFFFFFFF  # marks a number stored in the 64-bit field
+MAX_DIRECTORY = 2**27
+STORED, DEFLATED = 0, 8
+ENCRYPTED = 0x2041
+UTF_8 = 0x800
+UNIX = 3
 
 
 class Damaged(Exception):
@@ -34,25 +46,12 @@ class Damaged(Exception):
 
 
 class Member(NamedTuple):
-    """One member of an archive.
+    """One member of an archive; only a zip has `packed`, `method` and `checksum`."""
 
-    Parameters
-    ----------
-    name : str
-        As stored in the archive.
-    kind : {"file", "folder", "other"}
-    start : int
-        Position of the header in a zip, or of the content in the uncompressed tar.
-    size : int
-        Uncompressed size in bytes.
-    packed, method, checksum : int
-        Only in zip files.
-    """
-
-    name: str
-    kind: str
-    start: int = 0
-    size: int = 0
+    name: str  # as stored in the archive
+    kind: str  # "file", "folder" or "other"
+    start: int = 0  # position of the header in a zip, or of the content in the uncompressed tar
+    size: int = 0  # uncompressed, in bytes
     packed: int = 0
     method: int = 0
     checksum: int = 0
@@ -95,80 +94,6 @@ class Archive:
         raise NotImplementedError
 
 
-class MemberImage(NamedTuple):
-    """An image in an archive."""
-
-    path: str
-    archive: Archive
-    member: Member
-
-    def read(self) -> np.ndarray:
-        """Unpack the image in memory and decode it."""
-        data = self.archive.read(self.member, self.path)
-        try:
-            return read_image(data)
-        except ImageError as error:
-            raise error.at(None, self.path) from error.__cause__
-
-
-def archive_tree(archive: Archive) -> Tree:
-    """The content of an archive. A single folder around all others is removed from the names.
-
-    Links, devices and nested archives are skipped. A path out of the archive, a duplicate name, and an image of more than 256
-    MB are errors.
-    """
-    tree = Tree(archive.path)
-    total = 0
-    for count, member in enumerate(archive.members()):
-        if count >= MAX_MEMBERS:
-            raise DatasetError(f"the archive {archive.path!r} contains more than {MAX_MEMBERS:,} members; split it")
-        parts = _parts(archive.path, member.name)
-        hidden = next((depth for depth, name in enumerate(parts) if is_hidden(name)), None)
-        if hidden is not None:
-            tree.skipped[tree.path(parts[: hidden + 1])] = HIDDEN
-        elif member.kind == "folder":
-            tree.folders |= {parts} if parts else set()
-        elif why := what_it_is(parts[-1] if parts else "", is_file=member.kind == "file"):
-            tree.skipped[tree.path(parts)] = why
-        else:
-            _add(tree, parts, MemberImage(tree.path(parts), archive, member))
-            total += member.size
-    refuse_bomb(archive.path, total, archive.stamp.size)
-    return _without_wrapping(tree)
-
-
-def _add(tree: Tree, parts: tuple[str, ...], image: MemberImage) -> None:
-    if parts in tree.images:
-        raise DatasetError(
-            f"the archive {tree.place!r} contains two images with the same name, {image.member.name!r}; "
-            "pack it again from a folder."
-        )
-    size = max(image.member.size, image.member.packed)
-    if size > MAX_MEMBER:
-        raise DatasetError(
-            f"the image {image.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
-            f"more than the limit of {MAX_MEMBER:,} for an image unpacked in memory. Unpack the archive into a folder."
-        )
-    tree.images[parts] = image
-
-
-def _parts(path: str, name: str) -> tuple[str, ...]:
-    parts = tuple(part for part in name.split("/") if part not in ("", "."))
-    trick = None
-    if name.startswith("/") or DRIVE.match(name):
-        trick = "is absolute"
-    elif ".." in parts:
-        trick = "leads upwards"
-    elif "\\" in name or "\0" in name:
-        trick = "contains a backslash or a zero byte"
-    if trick:
-        raise DatasetError(
-            f"the name {name!r} in the archive {path!r} {trick}; paths that could lead out of the archive are refused. "
-            "Pack it again from its folder, with relative paths and '/' as separator."
-        )
-    return parts
-
-
 def refuse_bomb(path: str, unpacked: int, packed: int) -> None:
     """Refuse a small archive that unpacks to a huge size."""
     if unpacked > LEAST_BOMB and unpacked > MAX_RATIO * packed:
@@ -176,16 +101,6 @@ def refuse_bomb(path: str, unpacked: int, packed: int) -> None:
             f"the archive {path!r} unpacks {packed:,} bytes to {unpacked:,} or more, over {MAX_RATIO} times as many, "
             "which suggests a zip bomb. If you trust it, unpack it into a folder."
         )
-
-
-def _without_wrapping(tree: Tree) -> Tree:
-    """The tree below the only folder, if that contains folders and no images; packing a folder creates such archives."""
-    tops = tree.top_folders()
-    if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.images):
-        return tree
-    inner = tree.below(tops[0])
-    inner.skipped = tree.skipped
-    return inner if inner.top_folders() else tree
 
 
 def exactly(file: Any, n: int) -> bytes:
@@ -196,16 +111,154 @@ def exactly(file: Any, n: int) -> bytes:
     return data
 
 
-def archive_kind(path: str) -> str | None:
-    """ "zip", "tar" or "tar.gz", by the first bytes of the file or else by its name; None for any other file."""
-    name = Path(path).name.lower()
-    if not name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+class Zip(Archive):
+    """A .zip, read by its central directory. Encrypted members, and methods other than stored and deflated, are errors.
+
+    The standard ``zipfile`` keeps a file handle and a lock, parses the directory again in every process, and allocates half a
+    kilobyte per member before any limit applies.
+    """
+
+    def _members(self, file: BinaryIO) -> Iterator[Member]:
+        directory = _directory(file, self.stamp.size)
+        if directory.size > MAX_DIRECTORY:
+            raise Damaged(f"has a directory of {directory.size:,} bytes, more than the limit of {MAX_DIRECTORY:,}; split it")
+        file.seek(directory.start)
+        data = exactly(file, directory.size)
+        position, count, reach = 0, 0, []
+        while position < len(data):
+            member, position = _entry(data, position, directory.shift)
+            reach.append((member.start, member.start + HEADER.size + member.packed))
+            count += 1
+            yield member
+        if count & 0xFFFF != directory.members & 0xFFFF:
+            raise Damaged(f"declares {directory.members} members but lists {count}; copy or download it again")
+        _refuse_overlaps(reach, directory.start)
+
+    def _bytes(self, file: BinaryIO, member: Member) -> bytes:
+        file.seek(member.start)
+        header = HEADER.unpack(exactly(file, HEADER.size))
+        if header[0] != b"PK\3\4":
+            raise Damaged("lacks an image at the position in its directory; copy or download it again")
+        file.seek(header[-2] + header[-1], os.SEEK_CUR)
+        data = exactly(file, member.packed)
+        if member.method == DEFLATED:
+            data = _inflated(data, member.size)
+        if len(data) != member.size or zlib.crc32(data) != member.checksum:
+            raise Damaged("is damaged here: length or checksum differs from its directory; copy or download it again")
+        return data
+
+
+class _Directory(NamedTuple):
+    start: int
+    size: int
+    members: int
+    shift: int  # offset of all positions, if other data precede the zip
+
+
+def _directory(file: BinaryIO, size: int) -> _Directory:
+    """Find the central directory."""
+    file.seek(max(0, size - END.size - LONGEST_COMMENT))
+    tail_start = file.tell()
+    tail = file.read(END.size + LONGEST_COMMENT)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) - at < END.size:
+        raise Damaged("is not a zip file or is truncated: the directory at its end is missing; copy or download it again")
+    _, disk, _, _, count, length, start, _ = END.unpack_from(tail, at)
+    end = tail_start + at
+    end, disk, count, length, start = _in_64_bits(file, end) or (end, disk, count, length, start)
+    if disk:
+        raise Damaged("is one part of a split archive; join the parts")
+    shift = end - length - start
+    if shift < 0:
+        raise Damaged("is truncated or damaged: its directory does not fit; copy or download it again")
+    return _Directory(end - length, length, count, shift)
+
+
+def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | None:
+    """Read the larger (64-bit) record before the end of the directory, if there is one."""
+    at = end - LOCATOR.size - END_64.size
+    if at < 0:
         return None
+    file.seek(at)
+    record = END_64.unpack(exactly(file, END_64.size))
+    locator = LOCATOR.unpack(exactly(file, LOCATOR.size))
+    if record[0] != b"PK\6\6" or locator[0] != b"PK\6\7":
+        return None
+    return at, record[4], record[7], record[8], record[9]
+
+
+def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
+    """One member of the directory, and the position of the next."""
+    if len(data) - position < ENTRY.size:
+        raise Damaged("has a damaged directory; copy or download it again")
+    (mark, made_by, _, flags, method, _, _, checksum, packed, size, n_name, n_extra, n_comment, _, _, attributes, start) = (
+        ENTRY.unpack_from(data, position)
+    )
+    name_at = position + ENTRY.size
+    after = name_at + n_name + n_extra + n_comment
+    if mark != b"PK\1\2" or after > len(data):
+        raise Damaged("has a damaged directory; copy or download it again")
+    name = _name(data[name_at : name_at + n_name], flags)
+    extra = data[name_at + n_name : name_at + n_name + n_extra]
+    size, packed, start = _large([size, packed, start], extra)
+    kind = _kind(name, made_by >> 8, attributes)
+    if kind == "file":
+        _refuse_unreadable(name, flags, method, size, packed)
+    return Member(name, kind, start + shift, size, packed, method, checksum), after
+
+
+def _name(raw: bytes, flags: int) -> str:
+    """Decode a name as UTF-8, which many programs write without declaring it, or else as the standard code page."""
     try:
-        with open(path, "rb") as file:
-            beginning = file.read(4)
-    except OSError as error:
-        raise DatasetError(f"the archive {path!r} cannot be read ({error})") from error
-    if beginning.startswith(b"\x1f\x8b"):
-        return "tar.gz"
-    return "zip" if beginning.startswith(b"PK") or name.endswith(".zip") else "tar"
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape") if flags & UTF_8 else raw.decode("cp437")
+
+
+def _large(numbers: list[int], extra: bytes) -> list[int]:
+    """Sizes and position, from the 64-bit field if they do not fit into 32 bits."""
+    if ELSEWHERE not in numbers:
+        return numbers
+    position = 0
+    while position + 4 <= len(extra):
+        field, length = struct.unpack_from("<2H", extra, position)
+        if field == 1:
+            count = numbers.count(ELSEWHERE)
+            if length < 8 * count or position + 4 + length > len(extra):
+                break
+            large = iter(struct.unpack_from(f"<{count}Q", extra, position + 4))
+            return [next(large) if number == ELSEWHERE else number for number in numbers]
+        position += 4 + length
+    raise Damaged("has a damaged directory: sizes over 4 GB are missing; copy or download it again")
+
+
+def _kind(name: str, system: int, attributes: int) -> str:
+    if name.endswith("/"):
+        return "folder"
+    mode = attributes >> 16 if system == UNIX else 0
+    return "file" if stat.S_IFMT(mode) in (0, stat.S_IFREG) else "other"
+
+
+def _refuse_unreadable(name: str, flags: int, method: int, size: int, packed: int) -> None:
+    if flags & ENCRYPTED:
+        raise Damaged(f"is encrypted ({name!r}); unpack it with its password")
+    if method not in (STORED, DEFLATED):
+        raise Damaged(f"compresses {name!r} with method {method}; supported are stored (0) and deflated (8). Pack it again.")
+    if method == STORED and size != packed:
+        raise Damaged(f"gives two lengths of the stored {name!r}, {packed} and {size}; copy or download it again")
+
+
+def _refuse_overlaps(reach: list[tuple[int, int]], directory: int) -> None:
+    """Refuse members that share bytes, by which a small zip can unpack to a huge size."""
+    for (_, end), (start, _) in pairwise([*sorted(reach), (directory, directory)]):
+        if end > start:
+            raise Damaged(f"has overlapping members at byte {start}; it is damaged or malicious")
+
+
+def _inflated(data: bytes, size: int) -> bytes:
+    """Unpack at most one byte more than declared."""
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        return inflater.decompress(data, size + 1)
+    except zlib.error as error:
+        raise Damaged(f"is damaged here ({error}); copy or download it again") from error

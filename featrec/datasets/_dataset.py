@@ -1,13 +1,104 @@
-"""Dataset: a training set and a test set, with their source and licence."""
+"""Datasets: sequences of labelled images, pairs of them, and the search for damaged images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from featrec.datasets._sequence import LabeledSequence
+import numpy as np
 
-__all__ = ["Dataset"]
+from featrec.exceptions import DatasetError, DroppedImageWarning, ImageError, InputError
+from featrec.images import read_image
+from featrec.lazy import Failure, Failures, Images, LazySequence
+from featrec.parallel import each_batch
+
+__all__ = ["Dataset", "LabeledImages", "LabeledSequence", "check_on_error", "find_damaged", "kept_rows"]
+
+
+class LabeledSequence(LazySequence):
+    """Base of all sequences of images with labels.
+
+    Parameters
+    ----------
+    source : array or list
+        One stored item for each image.
+    labels : array of str of shape (n,)
+    classes : list of str
+        All classes; a slice keeps them.
+    """
+
+    holds_images = True
+    _by_item = ("labels",)
+
+    def __init__(self, source: np.ndarray | Sequence, labels: np.ndarray, classes: Sequence[str]):
+        super().__init__(source)
+        self.labels = labels
+        self.classes = list(classes)
+
+
+class LabeledImages(LabeledSequence):
+    """Images in memory, each with a label.
+
+    LabeledImages are sliced like an array of shape (n,); a slice is a view and copies no image.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w) or (n, h, w, 3), or list of arrays
+        Read on access, as by :func:`featrec.images.read_image`; uint8 stays uint8.
+    labels : sequence of str of length n
+        The class of each image.
+    classes : sequence of str, optional
+        All classes, which must include every label. Default: the labels that occur, sorted.
+
+    Attributes
+    ----------
+    labels : array of str of shape (n,)
+    classes : list of str
+    shape : tuple
+        ``(n,)``.
+    positions : array of int of shape (n,)
+        Positions in the original sequence; error messages use them.
+
+    Raises
+    ------
+    InputError
+        If the numbers of images and labels differ, or a label is not among the classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec.datasets import LabeledImages
+    >>> images = LabeledImages(np.zeros((4, 8, 8), np.uint8), ["cat", "dog", "dog", "cat"])
+    >>> images[0].shape, images[1:3].labels.tolist()
+    ((8, 8), ['dog', 'dog'])
+    """
+
+    def __init__(
+        self,
+        images: np.ndarray | Sequence[np.ndarray],
+        labels: Sequence[str] | np.ndarray,
+        classes: Sequence[str] | None = None,
+    ):
+        labels = np.asarray(labels, dtype=str)
+        if labels.shape != (len(images),):
+            raise InputError(f"expected one label for each image; got {len(images)} images and labels {labels.shape}")
+        found = np.unique(labels).tolist()
+        classes = found if classes is None else list(classes)
+        unknown = sorted(set(found) - set(classes))
+        if unknown:
+            raise InputError(f"the labels {unknown} are not among the classes {classes}; add them to classes")
+        super().__init__(images, labels, classes)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return Images(self).__array__(dtype)
+
+    def __repr__(self) -> str:
+        return f"LabeledImages({len(self)} images, {len(self.classes)} classes)"
+
+    def _item(self, stored: Any) -> np.ndarray:
+        return read_image(stored)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,3 +140,57 @@ class Dataset:
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}: {len(self.train)} + {len(self.test)} images, {len(self.classes)} classes)"
+
+
+class _Part(NamedTuple):
+    n_images: int
+    failures: list[Failure]
+
+
+def find_damaged(images: Any, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
+    """Decode each image once and discard it; return those that cannot be read, with position, path and reason."""
+    found: list[Failure] = []
+    start = 0
+    for part in each_batch(_read, images, n_jobs=n_jobs, verbose=verbose, label="images read"):
+        found += [Failure(start + (failure.index or 0), failure.item, failure.reason) for failure in part.failures]
+        start += part.n_images
+    return Failures(found)
+
+
+def _read(images: Any) -> _Part:
+    failures = []
+    for position in range(len(images)):
+        try:
+            images[position]
+        except ImageError as error:
+            failures.append(Failure(position, images.name(position), error.reason))
+    return _Part(len(images), failures)
+
+
+def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
+    """The rows of the readable images; warns once about the others."""
+    n = len(labels)
+    if len(dropped) == n:
+        first = dropped[0]
+        raise DatasetError(f"none of the {n} images of {path!r} can be read; the first error: {first.item!r}: {first.reason}")
+    kept = np.setdiff1d(np.arange(n), [failure.index for failure in dropped])
+    gone = np.setdiff1d(labels, labels[kept]).tolist()
+    empty = f"; no images are left of the classes {gone}" if gone else ""
+    warnings.warn(
+        f"{path!r}: {len(dropped)} of {n} images cannot be read and were left out, with their labels{empty}. "
+        "The attribute dropped and 'featrec check' list them with the reasons.",
+        DroppedImageWarning,
+        stacklevel=4,
+    )
+    return kept
+
+
+def check_on_error(on_error: str) -> None:
+    """Check `on_error` of a folder; extractors have other options, because they return one row per image."""
+    if on_error == "empty":
+        raise InputError(
+            'on_error="empty" is for extractors and recipes, which return a row for each image; '
+            'ImageFolder accepts "raise", or "drop", which leaves out damaged files and their labels'
+        )
+    if on_error not in ("raise", "drop"):
+        raise InputError(f'on_error of ImageFolder must be "raise" or "drop"; got {on_error!r}')

@@ -7,17 +7,18 @@ from typing import Any, NoReturn, Self
 
 import numpy as np
 
-from featrec.datasets._damaged import check_on_error, find_damaged, kept_rows
+from featrec.datasets._dataset import LabeledSequence, check_on_error, find_damaged, kept_rows
 from featrec.datasets._manifest import is_manifest, read_manifest
 from featrec.datasets._place import half_trees, is_archive, refuse_unknown_classes, tree_of
-from featrec.datasets._sequence import LabeledSequence
 from featrec.datasets._tree import Tree
 from featrec.exceptions import InputError
 from featrec.lazy import Failures
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["ImageFolder"]
 
 
+@with_shared_docs
 class ImageFolder(LabeledSequence):
     """Images in folders, one folder per class; each image is decoded when it is accessed.
 
@@ -37,11 +38,8 @@ class ImageFolder(LabeledSequence):
         :meth:`from_manifest` for other names).
     on_error : {"raise", "drop"}, default="raise"
         How damaged files are handled. "raise": an error that names the file, when it is accessed. "drop": every file is
-        decoded once now; damaged files and their labels are left out, counted in one warning and listed in `dropped`.
-    n_jobs : int, optional
-        Threads for ``on_error="drop"``.
-    verbose : int, default=0
-        1 shows the progress of ``on_error="drop"`` on standard error.
+        decoded once now, with `n_jobs` threads; damaged files and their labels are left out, counted in one warning and listed
+        in `dropped`.
 
     Attributes
     ----------
@@ -259,25 +257,18 @@ class ImageFolder(LabeledSequence):
         self.path = path
         self.skipped = skipped
         self.dropped = Failures()
-        self._columns = columns
+        self.metadata = columns
 
     def _drop_damaged(self, n_jobs: int | None, verbose: int) -> None:
         dropped = self.damaged(n_jobs=n_jobs, verbose=verbose)
         if dropped:
-            kept = kept_rows(self.path, self.labels, dropped)
-            columns = {name: values[kept] for name, values in self._columns.items()}
-            items = [self._store[row] for row in kept]
-            self._hold(self.path, items, self.labels[kept], self.classes, self.skipped, columns)
+            kept = self.take(kept_rows(self.path, self.labels, dropped))
+            self._hold(self.path, kept._items(), kept.labels, self.classes, self.skipped, kept.metadata)
             self.dropped = dropped
 
+    @with_shared_docs
     def damaged(self, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
         """Decode every image once and list those that cannot be read, before hours of work.
-
-        Parameters
-        ----------
-        n_jobs : int, optional
-        verbose : int, default=0
-            1 shows the progress on standard error.
 
         Returns
         -------
@@ -287,18 +278,16 @@ class ImageFolder(LabeledSequence):
         return find_damaged(self, n_jobs=n_jobs, verbose=verbose)
 
     def take(self, rows: np.ndarray) -> Self:
-        """The images at the given positions, as a view; dropped images are not included."""
+        """The images at some positions, as a view; dropped images are not included."""
         part = super().take(rows)
+        part.positions = np.arange(len(part))  # errors name the path, so they count within the part
+        part.metadata = {name: values[rows] for name, values in self.metadata.items()}
         part.dropped = Failures()
         return part
 
     @property
     def paths(self) -> list[str]:
-        return [self._store[row].path for row in self._rows.tolist()]
-
-    @property
-    def metadata(self) -> dict[str, np.ndarray]:
-        return {name: values[self._rows] for name, values in self._columns.items()}
+        return [image.path for image in self._items()]
 
     def column(self, name: str) -> np.ndarray:
         """Another column of the manifest, for ``groups`` in a comparison or to select a subset.
@@ -317,22 +306,16 @@ class ImageFolder(LabeledSequence):
         InputError
             If there is no such column.
         """
-        if name in self._columns:
-            return self._columns[name][self._rows]
+        if name in self.metadata:
+            return self.metadata[name]
         raise InputError(
-            f"{self.path!r} has no column {name!r}; it has {sorted(self._columns)}. "
+            f"{self.path!r} has no column {name!r}; it has {sorted(self.metadata)}. "
             "Columns come from a manifest: ImageFolder.from_manifest(csv)."
         )
 
     def name(self, position: int) -> str:
         """The path of an image."""
-        return self._store[int(self._rows[position])].path
-
-    def __getstate__(self) -> dict:
-        state = super().__getstate__()
-        if state["_store"] is not self._store:
-            state["_columns"] = self.metadata
-        return state
+        return self.source[int(self.rows[position])].path
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
@@ -343,5 +326,8 @@ class ImageFolder(LabeledSequence):
     def __repr__(self) -> str:
         return f"ImageFolder({len(self)} images, {len(self.classes)} classes, {self.path!r})"
 
-    def _image(self, item: Any) -> np.ndarray:
-        return item.read()
+    def _items(self) -> list[Any]:
+        return [self.source[row] for row in self.rows.tolist()]
+
+    def _item(self, stored: Any) -> np.ndarray:
+        return stored.read()

@@ -1,18 +1,118 @@
-"""The folder of the datasets that are too large to ship."""
+"""Options of load_dataset: their checks, and the folder of published datasets."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from featrec.datasets._download import fetch
-from featrec.datasets._options import flag
-from featrec.datasets._published import PublishedSet
+import numpy as np
+from sklearn.utils import check_random_state
+
 from featrec.exceptions import DatasetError, InputError
 
-__all__ = ["dataset_folder"]
+__all__ = ["PublishedFile", "PublishedSet", "dataset_folder", "flag", "one_of", "seeded", "strength", "whole_number"]
 
+INTEGER = (int, np.integer)
 VARIABLE = "FEATREC_DATA"
+NUMBER = (float, np.floating, *INTEGER)
+
+
+def seeded(random_state: Any) -> int:
+    """A seed for each image, from an int, None or a RandomState."""
+    if isinstance(random_state, INTEGER) and not isinstance(random_state, bool) and random_state >= 0:
+        return int(random_state)
+    if random_state is None or isinstance(random_state, np.random.RandomState):
+        return int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    raise InputError(f"random_state must be a non-negative integer, a RandomState or None; got {random_state!r}")
+
+
+def whole_number(name: str, *, least: int = 1, **options: Any) -> None:
+    """Require an integer that is at least `least`."""
+    for option, value in options.items():
+        if not isinstance(value, INTEGER) or isinstance(value, bool) or value < least:
+            raise InputError(f"{option} of the dataset {name!r} must be an integer of at least {least}; got {value!r}")
+
+
+def strength(name: str, **options: Any) -> None:
+    """Require a number from 0 to 1."""
+    for option, value in options.items():
+        if not isinstance(value, NUMBER) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise InputError(f"{option} of the dataset {name!r} must be a number from 0 (none) to 1; got {value!r}")
+
+
+def flag(name: str, **options: Any) -> None:
+    """Require True or False."""
+    for option, value in options.items():
+        if not isinstance(value, (bool, np.bool_)):
+            raise InputError(f"{option} of the dataset {name!r} must be True or False; got {value!r}")
+
+
+def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
+    """Require one of the choices."""
+    for option, value in options.items():
+        if not isinstance(value, str) or value not in choices:
+            raise InputError(f"{option} of the dataset {name!r} must be {' or '.join(map(repr, choices))}; got {value!r}")
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file on servers, whose addresses are tried in order; the checksum is ``"sha256:..."``."""
+
+    name: str
+    urls: tuple[str, ...]
+    size: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class PublishedSet:
+    """A dataset in its published layout. Without `files` and `archive`, it cannot be downloaded.
+
+    Attributes
+    ----------
+    folder : str
+        Folder name, inside the folder of all datasets.
+    content : tuple of str
+        Names that the folder must contain.
+    files : tuple of PublishedFile
+        Files stored in the folder as published.
+    archive : PublishedFile, optional
+        A tar file with the content, at its root or in a folder of that name; or a zip file that contains such a tar file.
+    inner : str, optional
+        Name of the tar file in the zip file.
+    """
+
+    name: str
+    folder: str
+    content: tuple[str, ...]
+    homepage: str
+    files: tuple[PublishedFile, ...] = ()
+    archive: PublishedFile | None = None
+    inner: str | None = None
+
+    @property
+    def sources(self) -> tuple[PublishedFile, ...]:
+        return self.files if self.archive is None else (*self.files, self.archive)
+
+    @property
+    def expected(self) -> str:
+        """The expected files, for an error message."""
+        return f"expected: {self.folder}/ with {', '.join(self.content)}. They are published at {self.homepage}."
+
+    @property
+    def offer(self) -> str:
+        """How to get the dataset, for an error message."""
+        if not self.sources:
+            return "It cannot be downloaded automatically, because no checksum could be confirmed."
+        megabytes = max(1, round(sum(file.size for file in self.sources) / 1e6))
+        return f"load_dataset({self.name!r}, data_home=..., download=True) downloads it ({megabytes:,} MB)."
+
+    def missing(self, home: Path) -> list[str]:
+        """The missing parts of the content."""
+        return [part for part in self.content if not (home / self.folder / part).exists()]
 
 
 def dataset_folder(published: PublishedSet, data_home: str | os.PathLike | None, download: bool) -> Path:
@@ -25,6 +125,8 @@ def dataset_folder(published: PublishedSet, data_home: str | os.PathLike | None,
     home = _home(published, data_home)
     missing = published.missing(home)
     if missing and download and published.sources:
+        from featrec.datasets._download import fetch
+
         fetch(published, home)
         missing = published.missing(home)
     root = home / published.folder

@@ -7,15 +7,17 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from featrec.datasets._caltech101 import load_caltech101
-from featrec.datasets._cifar import load_cifar10, load_cifar100
 from featrec.datasets._dataset import Dataset
-from featrec.datasets._digits import load_digits
-from featrec.datasets._faces import load_faces
-from featrec.datasets._mnist import load_fashion_mnist, load_mnist
-from featrec.datasets._scene15 import load_scene15
+from featrec.datasets._published import (
+    load_caltech101,
+    load_cifar10,
+    load_cifar100,
+    load_fashion_mnist,
+    load_mnist,
+    load_scene15,
+)
 from featrec.datasets._shapes import load_shapes
-from featrec.datasets._textures import load_textures
+from featrec.datasets._shipped import load_digits, load_faces, load_textures
 from featrec.exceptions import DatasetError, InputError
 
 __all__ = ["dataset_names", "load_dataset"]

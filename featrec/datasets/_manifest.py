@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from featrec.datasets._file import FileImage, Stamp
+from featrec.datasets._tree import FileImage, Stamp
 from featrec.exceptions import DatasetError
 
 __all__ = ["MANIFESTS", "Manifest", "is_manifest", "read_manifest"]

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
-from featrec.datasets._archive import Archive, archive_kind, archive_tree
+import numpy as np
+
+from featrec.datasets._archive import MAX_MEMBERS, Archive, Member, Zip, refuse_bomb
 from featrec.datasets._manifest import MANIFESTS
 from featrec.datasets._tar import Tar, TarGz
-from featrec.datasets._tree import LAYOUT, Tree, folder_tree, is_hidden
-from featrec.datasets._zip import Zip
-from featrec.exceptions import DatasetError
+from featrec.datasets._tree import HIDDEN, LAYOUT, Tree, folder_tree, is_hidden, what_it_is
+from featrec.exceptions import DatasetError, ImageError
+from featrec.images import read_image
 
 __all__ = ["half_trees", "is_archive", "refuse_unknown_classes", "tree_of"]
 
+MAX_MEMBER = 2**28  # bytes of one image, compressed or not
+DRIVE = re.compile("[A-Za-z]:")
 OTHER_ARCHIVES = (".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
 
 
 def is_archive(path: str) -> bool:
-    return os.path.isfile(path) and archive_kind(path) is not None
+    return os.path.isfile(path) and _archive_kind(path) is not None
 
 
 def tree_of(path: str) -> Tree:
     """The content of a folder or an archive."""
     if os.path.isfile(path):
-        return archive_tree(_archive(path))
+        return _archive_tree(_archive(path))
     return folder_tree(Path(_checked_root(path)))
 
 
 def _archive(path: str) -> Archive:
-    kind = archive_kind(path)
+    kind = _archive_kind(path)
     if kind is None:
         _refuse_file(path)
     return {"zip": Zip, "tar": Tar, "tar.gz": TarGz}[kind](path)
@@ -90,3 +95,102 @@ def refuse_unknown_classes(train: Any, test: Any) -> None:
             f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} lacks; "
             "a model cannot learn them. Use the same names, or remove these classes."
         )
+
+
+class MemberImage(NamedTuple):
+    """An image in an archive."""
+
+    path: str
+    archive: Archive
+    member: Member
+
+    def read(self) -> np.ndarray:
+        """Unpack the image in memory and decode it."""
+        data = self.archive.read(self.member, self.path)
+        try:
+            return read_image(data)
+        except ImageError as error:
+            raise error.at(None, self.path) from error.__cause__
+
+
+def _archive_tree(archive: Archive) -> Tree:
+    """The content of an archive. A single folder around all others is removed from the names.
+
+    Links, devices and nested archives are skipped. A path out of the archive, a duplicate name, and an image of more than 256
+    MB are errors.
+    """
+    tree = Tree(archive.path)
+    total = 0
+    for count, member in enumerate(archive.members()):
+        if count >= MAX_MEMBERS:
+            raise DatasetError(f"the archive {archive.path!r} contains more than {MAX_MEMBERS:,} members; split it")
+        parts = _parts(archive.path, member.name)
+        hidden = next((depth for depth, name in enumerate(parts) if is_hidden(name)), None)
+        if hidden is not None:
+            tree.skipped[tree.path(parts[: hidden + 1])] = HIDDEN
+        elif member.kind == "folder":
+            tree.folders |= {parts} if parts else set()
+        elif why := what_it_is(parts[-1] if parts else "", is_file=member.kind == "file"):
+            tree.skipped[tree.path(parts)] = why
+        else:
+            _add(tree, parts, MemberImage(tree.path(parts), archive, member))
+            total += member.size
+    refuse_bomb(archive.path, total, archive.stamp.size)
+    return _without_wrapping(tree)
+
+
+def _add(tree: Tree, parts: tuple[str, ...], image: MemberImage) -> None:
+    if parts in tree.images:
+        raise DatasetError(
+            f"the archive {tree.place!r} contains two images with the same name, {image.member.name!r}; "
+            "pack it again from a folder."
+        )
+    size = max(image.member.size, image.member.packed)
+    if size > MAX_MEMBER:
+        raise DatasetError(
+            f"the image {image.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
+            f"more than the limit of {MAX_MEMBER:,} for an image unpacked in memory. Unpack the archive into a folder."
+        )
+    tree.images[parts] = image
+
+
+def _parts(path: str, name: str) -> tuple[str, ...]:
+    parts = tuple(part for part in name.split("/") if part not in ("", "."))
+    trick = None
+    if name.startswith("/") or DRIVE.match(name):
+        trick = "is absolute"
+    elif ".." in parts:
+        trick = "leads upwards"
+    elif "\\" in name or "\0" in name:
+        trick = "contains a backslash or a zero byte"
+    if trick:
+        raise DatasetError(
+            f"the name {name!r} in the archive {path!r} {trick}; paths that could lead out of the archive are refused. "
+            "Pack it again from its folder, with relative paths and '/' as separator."
+        )
+    return parts
+
+
+def _without_wrapping(tree: Tree) -> Tree:
+    """The tree below the only folder, if that contains folders and no images; packing a folder creates such archives."""
+    tops = tree.top_folders()
+    if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.images):
+        return tree
+    inner = tree.below(tops[0])
+    inner.skipped = tree.skipped
+    return inner if inner.top_folders() else tree
+
+
+def _archive_kind(path: str) -> str | None:
+    """ "zip", "tar" or "tar.gz", by the first bytes of the file or else by its name; None for any other file."""
+    name = Path(path).name.lower()
+    if not name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
+        return None
+    try:
+        with open(path, "rb") as file:
+            beginning = file.read(4)
+    except OSError as error:
+        raise DatasetError(f"the archive {path!r} cannot be read ({error})") from error
+    if beginning.startswith(b"\x1f\x8b"):
+        return "tar.gz"
+    return "zip" if beginning.startswith(b"PK") or name.endswith(".zip") else "tar"

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from featrec.datasets._dataset import Dataset
-from featrec.datasets._labeled import LabeledImages
-from featrec.datasets._options import seeded, strength, whole_number
-from featrec.datasets._outlines import OUTLINES
-from featrec.datasets._scene import Difficulty, draw_scene
+from featrec.datasets._dataset import Dataset, LabeledImages
+from featrec.datasets._home import seeded, strength, whole_number
 from featrec.parallel import one_inner_thread
 
-__all__ = ["load_shapes"]
+__all__ = ["MARKS", "OUTLINES", "load_shapes"]
+
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+SQUARE_ROOT_OF_HALF = np.float32(np.sqrt(0.5))
+# Phases of a rotation of the hue, for red, green and blue.
+THIRDS = np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3)
 
 DESCRIPTION = (
     "Generated colour images of one object of eight classes (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
-    "textured background: rotated and tilted, of varying size and place, lighter or darker than the background, lit "
-    "from one side, with "
-    "pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has its own seed; "
-    "training set and test set share no seed."
+    "textured background: rotated and tilted, of varying size and place, lighter or darker than the background, lit from one "
+    "side, with pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has its own "
+    "seed; training set and test set share no seed."
 )
 
 
@@ -54,7 +58,7 @@ def load_shapes(
     whole_number("shapes", n_train=n_train, n_test=n_test)
     whole_number("shapes", least=16, size=size)
     strength("shapes", **strengths)
-    difficulty, seed = Difficulty(**strengths), seeded(random_state)
+    difficulty, seed = _Difficulty(**strengths), seeded(random_state)
     told = ", ".join(f"{name} {value:g}" for name, value in strengths.items())
     return Dataset(
         "shapes",
@@ -66,12 +70,242 @@ def load_shapes(
     )
 
 
-def _half(part: int, n: int, size: int, difficulty: Difficulty, seed: int) -> LabeledImages:
+def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> LabeledImages:
     """Images with alternating classes. Matrix products of a scene are too small to use several threads each."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
     images = np.empty((n, size, size, 3), np.uint8)
     with one_inner_thread():
         for row, kind in enumerate(labels):
-            images[row] = draw_scene(kind, size, difficulty, np.random.default_rng((seed, part, row)))
+            images[row] = _draw_scene(kind, size, difficulty, np.random.default_rng((seed, part, row)))
     return LabeledImages(images, labels, kinds)
+
+
+@dataclass(frozen=True)
+class _Difficulty:
+    """Strength of each nuisance, from 0 (none) to 1; `color` is how far the hue depends on the class."""
+
+    texture: float
+    rotation: float
+    scale: float
+    light: float
+    clutter: float
+    noise: float
+    color: float
+
+
+def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random.Generator) -> np.ndarray:
+    """Generate an image of one object, of shape (size, size, 3) and type uint8.
+
+    The canvas has its channels first, because painting is faster than with shape (size, size, 3).
+    """
+    x, y = _pixel_grid(size)
+    ground, surface = _tones(kind, difficulty, random)
+    canvas = _textured(ground, 0.5 * difficulty.texture, size, random)
+    n_pieces = random.poisson(14.0 * difficulty.clutter)
+    for _ in range(n_pieces):
+        _paint_piece(canvas, x, y, 0.25, random)
+    _paint_object(canvas, kind, _pose(x, y, difficulty, random), surface, difficulty, random)
+    for _ in range(n_pieces // 3):
+        _paint_piece(canvas, x, y, 0.12, random)
+    canvas *= _light(x, y, 0.8 * difficulty.light, random)
+    canvas += random.standard_normal(canvas.shape, np.float32) * np.float32(0.25 * difficulty.noise)
+    return (np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0)
+
+
+@lru_cache(maxsize=4)
+def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of pixel centres from -0.5 to 0.5, so that a scene looks the same at every size."""
+    y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size - 0.5
+    return x, y
+
+
+def _tones(kind: str, difficulty: _Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Colours of background and object, which clearly differ in lightness; either may be lighter."""
+    spread = 1.0 - difficulty.color
+    kinds = list(OUTLINES)
+    hue = 2 * np.pi * (kinds.index(kind) / len(kinds) + spread * random.uniform(-0.5, 0.5))
+    middle = random.uniform(0.35, 0.65)
+    contrast = random.uniform(0.2, 0.5) * random.choice((-1, 1))
+    ground = _tone(middle - contrast / 2, random.uniform(0, 2 * np.pi))
+    return ground, _tone(middle + contrast / 2, hue)
+
+
+def _tone(lightness: float, hue: float, saturation: float = 0.25) -> np.ndarray:
+    """A colour with the given lightness (luma), of shape (3, 1, 1)."""
+    color = saturation * np.cos(hue - THIRDS)
+    return (lightness + color - color @ LUMA).astype(np.float32)[:, None, None]
+
+
+def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Generator) -> np.ndarray:
+    """A surface of one tone with slowly varying lightness."""
+    cells = int(random.integers(4, 25))
+    up = _upsampling(size, cells)
+    wander = up @ random.uniform(-1, 1, (cells, cells)).astype(np.float32) @ up.T
+    return tone + np.float32(strength) * wander
+
+
+@lru_cache(maxsize=64)
+def _upsampling(size: int, cells: int) -> np.ndarray:
+    """The matrix that interpolates linearly from `cells` values to `size`."""
+    at = np.linspace(0, cells - 1, size)
+    return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells))).astype(np.float32)
+
+
+def _pose(
+    x: np.ndarray, y: np.ndarray, difficulty: _Difficulty, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Coordinates relative to the object, and its radius as a share of the image side."""
+    radius = 0.46 * (1.0 - 0.6 * difficulty.scale * random.random())
+    room = 0.46 - radius
+    x = x - np.float32(random.uniform(-room, room))
+    y = y - np.float32(random.uniform(-room, room))
+    x, y = _turned(x, y, np.pi * difficulty.rotation * random.uniform(-1, 1))
+    tilt, toward = 1.0 - 0.4 * difficulty.rotation * random.random(), random.uniform(0, np.pi)
+    x, y = _turned(x, y, toward)
+    x, y = _turned(x / np.float32(tilt), y, -toward)
+    return x / np.float32(radius), y / np.float32(radius), radius
+
+
+def _turned(x: np.ndarray, y: np.ndarray, angle: float) -> tuple[np.ndarray, np.ndarray]:
+    cosine, sine = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    return cosine * x + sine * y, cosine * y - sine * x
+
+
+def _paint_object(
+    canvas: np.ndarray,
+    kind: str,
+    pose: tuple[np.ndarray, np.ndarray, float],
+    tone: np.ndarray,
+    difficulty: _Difficulty,
+    random: np.random.Generator,
+) -> None:
+    x, y, radius = pose
+    size = canvas.shape[1]
+    pixels = radius * size
+    surface = _textured(tone, 0.5 * difficulty.texture, size, random)
+    if kind in MARKS:
+        _paint(surface, MARKS[kind](x, y) * pixels, tone * np.float32(0.6))
+    _paint(canvas, OUTLINES[kind](x, y) * pixels, surface)
+
+
+def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
+    """A disc, a bar or a corner at a random place."""
+    tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
+    extent = float(random.uniform(0.3, 1.0) * largest)
+    center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
+    part = _around(center, 1.1 * extent, canvas.shape[1])
+    x, y = _turned(x[part] - center[0], y[part] - center[1], random.uniform(0, np.pi))
+    shape = random.integers(3)
+    if shape == 0:
+        level = _disc(x, y, extent / 2)
+    elif shape == 1:
+        level = _box(x, y, extent, extent / 6)
+    else:
+        level = np.minimum(np.minimum(x, y), (extent - x - y) * SQUARE_ROOT_OF_HALF)
+    _paint(canvas[:, *part], level * canvas.shape[1], tone)
+
+
+def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
+    """The rows and columns that a piece may cover."""
+    x, y = center.tolist()
+    rows, columns = (
+        slice(*(min(max(int((place + way) * size + rim), 0), size) for way, rim in ((0.5 - reach, -1), (0.5 + reach, 2))))
+        for place in (y, x)
+    )
+    return rows, columns
+
+
+def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
+    """Paint a tone where the level (in pixels) is positive, with an edge one pixel wide."""
+    cover = np.minimum(np.maximum(level + np.float32(0.5), np.float32(0)), np.float32(1)).astype(np.float32, copy=False)
+    canvas += cover * (tone - canvas)
+
+
+def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:
+    """A light gradient from 1 on one side down to 1 - strength on the other."""
+    slope, _ = _turned(x, y, random.uniform(0, 2 * np.pi))
+    depth = np.float32(strength * random.random())
+    return 1 - depth * np.clip(slope * SQUARE_ROOT_OF_HALF + np.float32(0.5), 0, 1)
+
+
+# Level at coordinates in units of the object's radius, x to the right and y down: positive inside the outline, negative
+# outside, and close to the distance near the outline.
+Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _disc(x: np.ndarray, y: np.ndarray, radius: float = 1.0) -> np.ndarray:
+    """A disc around the origin."""
+    return radius - np.hypot(x, y)
+
+
+def _box(x: np.ndarray, y: np.ndarray, half_width: float, half_height: float) -> np.ndarray:
+    """A rectangle around the origin."""
+    return np.minimum(half_width - np.abs(x), half_height - np.abs(y))
+
+
+def _arrow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    head = np.minimum(x - 0.05, (0.7 * (1.0 - x) - 0.95 * np.abs(y)) / 1.18)
+    return np.maximum(_box(x + 0.4, y, 0.55, 0.24), head)
+
+
+def _button(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.minimum(_disc(x, y, 0.9), -_disc(np.abs(x) - 0.3, np.abs(y) - 0.3, 0.17))
+
+
+def _crescent(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.minimum(_disc(x, y), -_disc(x - 0.45, y, 0.8))
+
+
+def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.maximum(_box(x, y, 0.95, 0.3), _box(x, y, 0.3, 0.95))
+
+
+def _gear(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    teeth = np.clip(2.5 * np.sin(9.0 * np.arctan2(y, x)), -1.0, 1.0)
+    radius = np.hypot(x, y)
+    return np.minimum(0.85 + 0.13 * teeth - radius, radius - 0.32)
+
+
+def _heart(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    x = np.abs(x)
+    point = np.minimum(y + 0.38, 0.62 - 0.782 * x - 0.623 * y)
+    return np.maximum(_disc(x - 0.45, y + 0.4, 0.52), point)
+
+
+def _leaf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return _disc(x, np.abs(y) + 0.6, 1.166)
+
+
+def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A star, folded onto half of one point: the inside is below the line from the tip to the next notch."""
+    sector = np.pi / 5
+    angle = np.abs((np.arctan2(y, x) + sector) % (2 * sector) - sector)
+    radius = np.hypot(x, y)
+    notch_x, notch_y = 0.45 * np.cos(sector), 0.45 * np.sin(sector)
+    length = np.hypot(1.0 - notch_x, notch_y)
+    return ((1.0 - radius * np.cos(angle)) * notch_y - radius * np.sin(angle) * (1.0 - notch_x)) / length
+
+
+def _button_rim(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return 0.05 - np.abs(_disc(x, y, 0.68))
+
+
+def _leaf_veins(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    sides = 0.25 - np.abs((x - np.abs(y)) % 0.3 - 0.15) / 0.15
+    return np.maximum(0.05 - np.abs(y), 0.15 * sides)
+
+
+OUTLINES: dict[str, Outline] = {
+    "arrow": _arrow,
+    "button": _button,
+    "crescent": _crescent,
+    "cross": _cross,
+    "gear": _gear,
+    "heart": _heart,
+    "leaf": _leaf,
+    "star": _star,
+}
+
+# Lines on the surface of some classes.
+MARKS: dict[str, Outline] = {"button": _button_rim, "leaf": _leaf_veins}

@@ -1,4 +1,4 @@
-"""Tree: the images in a folder or an archive, and their classes."""
+"""Tree: the images in a folder or an archive, and their classes; FileImage: an image file and its state when it was listed."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn, Self
 
-from featrec.datasets._file import FileImage, Stamp
-from featrec.exceptions import DatasetError, SkippedFileWarning
-from featrec.images import is_image_name, suffixes
+import numpy as np
 
-__all__ = ["Tree", "folder_tree", "is_hidden", "what_it_is"]
+from featrec.exceptions import ChangedImageError, DatasetError, MissingImageError, SkippedFileWarning, UnreadableImageError
+from featrec.images import is_image_name, read_image, suffixes
+
+__all__ = ["FileImage", "Stamp", "Tree", "folder_tree", "is_hidden", "what_it_is"]
 
 TRAINING = {"train", "training"}
 SPLIT_NAMES = {*TRAINING, "test", "testing", "val", "valid", "validation", "eval", "dev"}
+WAY_OUT = "create the ImageFolder again, and refit models that were fitted on it"
 LAYOUT = "The layout of a folder of images is class/image.jpg"
 # Files that systems add to folders: macOS in its archives, and Windows (thumbnails and settings).
 OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
@@ -47,24 +49,12 @@ def what_it_is(name: str, *, is_file: bool) -> str | None:
 
 @dataclass
 class Tree:
-    """The content of a folder or archive by path; nothing is opened.
+    """The content of a folder or archive, by the parts of paths; nothing is opened."""
 
-    Parameters
-    ----------
-    place : str
-        Path of the folder or archive.
-    images : dict
-        Readable images, by the parts of their paths.
-    folders : set
-        Folders by the parts of their paths, with or without images.
-    skipped : dict
-        Paths of skipped files, with reasons.
-    """
-
-    place: str
+    place: str  # path of the folder or archive
     images: dict[Parts, Any] = field(default_factory=dict)
-    folders: set[Parts] = field(default_factory=set)
-    skipped: dict[str, str] = field(default_factory=dict)
+    folders: set[Parts] = field(default_factory=set)  # with or without images
+    skipped: dict[str, str] = field(default_factory=dict)  # paths of skipped files, with reasons
 
     def path(self, parts: Parts) -> str:
         return os.path.join(self.place, *parts)
@@ -134,8 +124,7 @@ class Tree:
             others = _counted(Counter(why for path, why in self.skipped.items() if why != HIDDEN and path.startswith(places)))
             raise DatasetError(
                 f"the class folders {empty} of {self.place!r} contain no image{f' but {others}' if others else ''}. "
-                f"Remove them, "
-                f"or add images with these suffixes: {', '.join(suffixes())}."
+                f"Remove them, or add images with these suffixes: {', '.join(suffixes())}."
             )
 
     def _composed(self, folders: list[str]) -> dict[str, str]:
@@ -234,3 +223,51 @@ def _leads_back(link: str, root: str) -> bool:
     """Whether a link leads to a folder that contains it."""
     target = Path(os.path.realpath(link))
     return Path(os.path.realpath(root)).is_relative_to(target)
+
+
+class Stamp(NamedTuple):
+    """Size and time of a file, to detect changes since it was listed."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> Self:
+        return cls(found.st_size, found.st_mtime_ns)
+
+    def compare(self, found: os.stat_result, path: str, kind: str = "file") -> None:
+        """Raise an error if the file has changed."""
+        if stat.S_ISREG(found.st_mode) and Stamp.of(found) == self:
+            return
+        if not stat.S_ISREG(found.st_mode):
+            what = "it is no longer a file"
+        elif found.st_size != self.size:
+            what = f"its size was {self.size} bytes and is now {found.st_size} bytes"
+        else:
+            what = f"its size is still {self.size} bytes, but it was rewritten"
+        raise ChangedImageError(f"the {kind} changed after it was listed ({what}); {WAY_OUT}", item=path)
+
+
+class FileImage(NamedTuple):
+    """An image file; without a stamp, it was a link to a missing file."""
+
+    path: str
+    stamp: Stamp | None
+
+    def read(self) -> np.ndarray:
+        """Decode the image, if the file is unchanged since it was listed."""
+        if self.stamp is not None:
+            self.stamp.compare(found(self.path), self.path)
+        elif os.path.islink(self.path) and not os.path.exists(self.path):
+            raise MissingImageError("a link to a missing file; remove the link, or restore the file", item=self.path)
+        return read_image(self.path)
+
+
+def found(path: str, kind: str = "file") -> os.stat_result:
+    """The current state of the file."""
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingImageError(f"the {kind} was deleted after it was listed. Restore it, or {WAY_OUT}", item=path) from None
+    except OSError as error:
+        raise UnreadableImageError(f"cannot be opened ({error})", item=path) from error

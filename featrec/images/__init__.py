@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.images._base import GlobalExtractor, ImageTransformer, LocalExtractor, Preprocessor
+    from featrec.images._base import ImageTransformer, LocalExtractor, Preprocessor
     from featrec.images._cache import DescriptorCache
     from featrec.images._convert import as_float, as_gray, as_rgb, as_uint8, has_colour as has_colour
-    from featrec.images._formats import is_image_name as is_image_name, suffixes as suffixes
-    from featrec.images._input import check_images
+    from featrec.images._decode import is_image_name as is_image_name, suffixes as suffixes
+    from featrec.images._global_extractor import GlobalExtractor
+    from featrec.images._input import check_images, stacked as stacked
     from featrec.images._read import read_image
-    from featrec.images._stack import stacked as stacked
     from featrec.images._thumbnails import nearest as nearest, similarities as similarities, thumbnails as thumbnails
 
 __all__ = [
@@ -34,13 +34,13 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._base": ["GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor"],
+        "._base": ["ImageTransformer", "LocalExtractor", "Preprocessor"],
         "._cache": ["DescriptorCache"],
         "._convert": ["as_float", "as_gray", "as_rgb", "as_uint8", "has_colour"],
-        "._formats": ["is_image_name", "suffixes"],
-        "._input": ["check_images"],
+        "._decode": ["is_image_name", "suffixes"],
+        "._global_extractor": ["GlobalExtractor"],
+        "._input": ["check_images", "stacked"],
         "._read": ["read_image"],
-        "._stack": ["stacked"],
         "._thumbnails": ["nearest", "similarities", "thumbnails"],
     },
 )

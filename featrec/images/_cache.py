@@ -1,16 +1,38 @@
-"""DescriptorCache: keeps the descriptions of images between runs."""
+"""DescriptorCache: stores descriptions of images between runs, in a folder that many threads and processes may share."""
 
 from __future__ import annotations
 
 import os
+import re
+import secrets
+import threading
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from numbers import Integral
 from pathlib import Path
 
-from featrec.exceptions import InputError
-from featrec.images._store import Store, store_in
+import numpy as np
+
+from featrec.exceptions import FeatrecWarning, InputError
+from featrec.images._entry import PREAMBLE, Description, pack, unpack
 
 __all__ = ["CACHE", "CacheInfo", "DescriptorCache"]
+
+
+# Backup programs skip a folder with this file; its first line is fixed: https://bford.info/cachedir
+MARKER = "CACHEDIR.TAG"
+MARKER_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
+# Descriptions of pictures, kept by featrec.descriptors.DescriptorCache. This folder may be deleted at any time.
+"""
+ENTRY, PART = ".descriptors", ".part"
+OWN = re.compile(rf"[0-9a-f]{{2}}|{re.escape(MARKER)}|.*{re.escape(PART)}")
+PART_LIFE = 3600.0  # age in seconds at which temporary files of killed writers are deleted
+# As fractions of the limit: after how many bytes written a process checks the folder, and how much space it then frees.
+LOOK, ROOM = 1 / 16, 1 / 8
 
 
 @dataclass(frozen=True)
@@ -108,8 +130,194 @@ class DescriptorCache:
         self._store().trim(0)
 
     def _store(self) -> Store:
-        return store_in(Path(self.folder))
+        return _store_in(Path(self.folder))
 
 
 # Constraint of the parameter `cache` of all extractors.
 CACHE = {"cache": [str, os.PathLike, DescriptorCache, None]}
+
+
+class Store:
+    """The files of one folder. Their content is not trusted, and foreign files are never deleted."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.hits = self.misses = 0
+        self._lock = threading.Lock()
+        self._trimming = threading.Lock()
+        self._grown = 0
+        self._told = False
+        self._prepared = False
+
+    def prepare(self) -> None:
+        """Create the folder, or check that it is a cache."""
+        if self._prepared:
+            return
+        try:
+            if not self._is_marked():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._refuse_strangers()
+                self._write(self.folder / MARKER, [MARKER_TEXT.encode()])
+        except OSError as error:
+            raise InputError(
+                f"cache: the folder {str(self.folder)!r} cannot be created or opened ({error}). Use a writable folder "
+                "or cache=None"
+            ) from error
+        self._prepared = True
+
+    def count(self, hits: int, misses: int) -> None:
+        """Add to the numbers of hits and misses."""
+        with self._lock:
+            self.hits += hits
+            self.misses += misses
+
+    def read(self, key: str) -> Description | None:
+        """The description under a key; None if it is missing or damaged."""
+        path = self._path(key)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                content = np.empty(size, np.uint8)
+                if size < PREAMBLE.size or file.readinto(content) != size:  # type: ignore[arg-type]
+                    return None
+        except OSError:
+            return None
+        found = unpack(content, key)
+        if found is not None:
+            self._touch(path)
+        return found
+
+    def write(self, key: str, description: Description, limit: int) -> None:
+        """Store a description; on failure, warn once and continue."""
+        parts = pack(description, key)
+        if parts is None:
+            return
+        size = sum(len(part) for part in parts)
+        if size > limit:
+            self._tell(f"a description has {size:,} bytes, which is over max_bytes={limit:,}")
+            return
+        self._look(key, size, limit)
+        path = self._path(key)
+        try:
+            self._write(path, parts)
+        except OSError as error:
+            # Windows refuses to replace a file that another process is reading.
+            if not (isinstance(error, PermissionError) and path.exists()):
+                self._tell(str(error))
+
+    def entries(self) -> list[tuple[float, int, str]]:
+        """Last use, size and path of each entry."""
+        found = []
+        for entry in self._files():
+            try:
+                status = entry.stat()
+            except OSError:  # deleted by another process
+                continue
+            if entry.name.endswith(ENTRY):
+                found.append((status.st_mtime, status.st_size, entry.path))
+            elif entry.name.endswith(PART) and time.time() - status.st_mtime > PART_LIFE:
+                _delete(entry.path)
+        return found
+
+    def trim(self, limit: int) -> None:
+        """Delete the least recently used entries until the rest has at most `limit` bytes."""
+        entries = self.entries()
+        total = sum(size for _, size, _ in entries)
+        for _, size, path in sorted(entries):
+            if total <= limit:
+                break
+            _delete(path)
+            total -= size
+
+    def _look(self, key: str, size: int, limit: int) -> None:
+        """Free space before a file of `size` bytes is written. The folder is checked rarely, to save time.
+
+        It is also checked at random, decided by the key; otherwise many processes that each write little would never check it.
+        """
+        with self._lock:
+            self._grown += size
+            due = self._grown >= LOOK * limit or int(key[:8], 16) < 2**32 * (size / (LOOK * limit))
+        if due and self._trimming.acquire(blocking=False):
+            try:
+                self._grown = 0
+                if sum(each for _, each, _ in self.entries()) + size > limit * (1 - LOOK):
+                    self.trim(int(limit * (1 - ROOM)) - size)
+            finally:
+                self._trimming.release()
+
+    def _is_marked(self) -> bool:
+        try:
+            return (self.folder / MARKER).read_text(encoding="utf-8") == MARKER_TEXT
+        except (FileNotFoundError, UnicodeDecodeError):
+            return False
+
+    def _refuse_strangers(self) -> None:
+        strange = sorted(name for name in os.listdir(self.folder) if not OWN.fullmatch(name))
+        if strange or ((self.folder / MARKER).exists() and not self._is_marked()):
+            raise InputError(
+                f"cache: the folder {str(self.folder)!r} is not empty and not a featrec cache; it contains "
+                f"{strange[0] if strange else MARKER!r}. Use a new or empty folder"
+            )
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}{ENTRY}"
+
+    def _files(self) -> Iterator[os.DirEntry]:
+        for number in range(256):
+            try:
+                with os.scandir(self.folder / f"{number:02x}") as entries:
+                    yield from entries
+            except OSError:
+                continue
+
+    def _write(self, path: Path, parts: list) -> None:
+        """Write the file completely or not at all."""
+        temporary = path.with_name(f"{path.stem}.{secrets.token_hex(8)}{PART}")
+        try:
+            _fill(temporary, parts)
+            os.replace(temporary, path)
+        except BaseException:
+            _delete(temporary)
+            raise
+
+    def _touch(self, path: Path) -> None:
+        with suppress(OSError):  # the folder may be read-only
+            os.utime(path)
+
+    def _tell(self, reason: str) -> None:
+        with self._lock:
+            told, self._told = self._told, True
+        if not told:
+            warnings.warn(
+                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are not in it are described each "
+                "time. Free some space, or use another folder. This warning is shown once.",
+                FeatrecWarning,
+                stacklevel=2,
+            )
+
+
+# The stores used last; one that is dropped counts its hits and misses again from zero.
+_STORES: OrderedDict[Path, Store] = OrderedDict()
+_STORES_LOCK = threading.Lock()
+MOST_STORES = 64
+
+
+def _store_in(folder: Path) -> Store:
+    """The store of a folder, shared by all extractors of this process."""
+    with _STORES_LOCK:
+        store = _STORES.setdefault(folder, Store(folder))
+        _STORES.move_to_end(folder)
+        if len(_STORES) > MOST_STORES:
+            _STORES.popitem(last=False)
+        return store
+
+
+def _fill(path: Path, parts: list) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "xb") as file:
+        file.writelines(parts)
+
+
+def _delete(path: str | Path) -> None:
+    with suppress(OSError):  # already deleted, or in use on a system that forbids deletion
+        os.unlink(path)

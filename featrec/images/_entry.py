@@ -1,17 +1,26 @@
-"""File format of a cached description: plain arrays and a checksum; reading it executes nothing."""
+"""Entries of the cache: the file format of a description, and digests of values for its key.
+
+A file contains plain arrays and a checksum; reading it executes nothing. Equal values have the same digest in every process.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import struct
+import types
 import zlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from featrec.bag import Bag
+from featrec.exceptions import InputError
 
-__all__ = ["Description", "pack", "unpack"]
+__all__ = ["Description", "content_digest", "estimator_state", "pack", "public_name", "unpack"]
 
 Description = Bag | np.ndarray
 
@@ -20,6 +29,10 @@ PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and all that
 CHECKED = 12  # where the header begins
 ALIGNMENT = 64
 KINDS = ("<f4", "|u1")
+
+# Classes of these libraries are identified by the versions in every key; other classes by their code.
+LIBRARIES = {"builtins", "abc", "typing", "featrec", "sklearn", "numpy", "cv2", "PIL"}
+PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic)
 
 
 def pack(description: Description, key: str) -> list[Any] | None:
@@ -79,3 +92,156 @@ def _checksum(key: str, parts: list[Any]) -> int:
     for part in parts:
         total = zlib.crc32(part, total)
     return total
+
+
+def content_digest(value: Any) -> str:
+    """Compute a digest of a value. Functions and classes are hashed by their code, other objects by what a pickle would store.
+
+    Raises
+    ------
+    InputError
+        If the value cannot be pickled.
+    """
+    digest = _Digest()
+    digest.add(value)
+    return digest.hash.hexdigest()
+
+
+def estimator_state(estimator: Any) -> dict[str, Any]:
+    """Parameters and fitted attributes (which end with an underscore), without scikit-learn's private attributes."""
+    parameters = estimator.get_params(deep=False)
+    learned = {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
+    return parameters | learned
+
+
+def public_name(kind: type) -> str:
+    """The public name of a class, such as ``featrec.descriptors.SIFT``. It does not depend on private module names."""
+    module = kind.__module__
+    if module.split(".")[0] == "featrec":
+        module = ".".join(part for part in module.split(".") if not part.startswith("_"))
+    return f"{module}.{kind.__qualname__}"
+
+
+class _Digest:
+    """Feeds a hash. Each part is written with its tag and length, so that parts cannot run together."""
+
+    def __init__(self) -> None:
+        self.hash = hashlib.sha256()
+        self.seen: dict[int, tuple[int, Any]] = {}  # keeps the object alive, so that its id is not reused
+
+    def part(self, tag: str, content: Any = b"") -> None:
+        content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
+        self.hash.update(f"{tag} {len(content)} ".encode())
+        self.hash.update(content)
+
+    def add(self, value: Any) -> None:
+        value = value.item() if isinstance(value, np.generic) and not isinstance(value, np.void) else value
+        if value is None or isinstance(value, (bool, int, float, complex, str)):
+            self.part(type(value).__name__, repr(value))
+        elif isinstance(value, bytes):
+            self.part("bytes", value)
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            self.part(f"array {value.dtype.str} {value.shape}", np.ascontiguousarray(value).tobytes())
+        elif isinstance(value, os.PathLike):
+            path = Path(value)
+            self.part("path", path.read_bytes() if path.is_file() else os.fspath(path))
+        elif isinstance(value, (tuple, list)):
+            self.each("sequence", value)
+        elif isinstance(value, (set, frozenset)):
+            self.each("set", sorted(content_digest(each) for each in value))
+        elif isinstance(value, Mapping) and not self.again(value):
+            pairs = sorted(((content_digest(key), each) for key, each in value.items()), key=lambda pair: pair[0])
+            self.each("mapping", pairs)
+        elif not self.again(value):
+            self.add_object(value)
+
+    def each(self, tag: str, values: Any) -> None:
+        self.part(tag, str(len(values)))
+        for value in values:
+            self.add(value)
+
+    def again(self, value: Any) -> bool:
+        """Whether this same object was added before: functions may call each other, and objects may contain themselves."""
+        known = id(value) in self.seen
+        self.seen.setdefault(id(value), (len(self.seen), value))
+        if known:
+            self.part("again", str(self.seen[id(value)][0]))
+        return known
+
+    def add_object(self, value: Any) -> None:
+        value = getattr(value, "py_func", value)  # a function compiled by numba
+        if isinstance(value, types.FunctionType):
+            self.add_function(value)
+        elif isinstance(value, types.CodeType):
+            self.add_code(value)
+        elif isinstance(value, type):
+            self.add_class(value)
+        elif isinstance(value, types.ModuleType):
+            self.part("module", value.__name__)
+        elif hasattr(value, "get_params"):
+            self.each("estimator", (type(value), estimator_state(value)))
+        else:
+            self.each("object", _reduced(value))
+
+    def add_class(self, kind: type) -> None:
+        self.part("class", public_name(kind))
+        for base in kind.__mro__:
+            if base.__module__.split(".")[0] in LIBRARIES:
+                continue
+            self.part("defined", public_name(base))
+            for name, member in sorted(vars(base).items()):
+                member = _unwrapped(member)
+                if isinstance(member, types.FunctionType) or (isinstance(member, PLAIN) and not name.startswith("__")):
+                    self.part("member", name)
+                    self.add(member)
+
+    def add_function(self, function: types.FunctionType) -> None:
+        self.part("function", f"{function.__module__}.{function.__qualname__}")
+        if str(function.__module__).split(".")[0] in LIBRARIES:
+            return
+        self.add(function.__code__)
+        self.add((function.__defaults__, function.__kwdefaults__))
+        self.each("closure", [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)])
+        for name in sorted(_names(function.__code__) & function.__globals__.keys()):
+            found = function.__globals__[name]
+            if isinstance(found, PLAIN) or getattr(found, "__module__", None) == function.__module__:
+                self.part("global", name)
+                self.add(found)
+
+    def add_code(self, code: types.CodeType) -> None:
+        self.part("code", code.co_code)
+        self.add((code.co_names, code.co_varnames, code.co_consts))
+
+
+def _names(code: types.CodeType) -> set[str]:
+    """All global names that a function and its inner functions use."""
+    return set(code.co_names).union(*(_names(each) for each in code.co_consts if isinstance(each, types.CodeType)))
+
+
+def _unwrapped(member: Any) -> Any:
+    if isinstance(member, property):
+        return member.fget
+    return getattr(member, "__func__", member)
+
+
+def _is_filled(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def _reduced(value: Any) -> tuple:
+    """What a pickle stores of an object."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except TypeError as error:
+        raise InputError(
+            f"cache: the content of a {type(value).__name__} among the parameters cannot be compared ({error}). "
+            "Use plain values, arrays, functions or estimators, or cache=None"
+        ) from error
+    if isinstance(reduced, str):
+        return type(value), reduced
+    make, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+    return make, arguments, state, list(items or ()), list(pairs or ())

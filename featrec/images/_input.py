@@ -11,12 +11,13 @@ import numpy as np
 from PIL import Image
 
 from featrec.bag import Bag
-from featrec.exceptions import InputError
-from featrec.images._convert import check_dtype
+from featrec.exceptions import InputError, UnsupportedImageError
+from featrec.images._convert import check_dtype, check_float
 from featrec.images._read import read_image
-from featrec.lazy import Bags, Images
+from featrec.images._recall import DarkWatch
+from featrec.lazy import Bags, Images, LazySequence
 
-__all__ = ["check_images"]
+__all__ = ["check_images", "stacked"]
 
 ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
 
@@ -57,31 +58,22 @@ def check_images(X: Any) -> Images:
     return Images(ImageItems(items), index=X.index if hasattr(X, "iloc") else None)
 
 
-class ImageItems:
+class ImageItems(LazySequence):
     """Images in any supported form, decoded when accessed."""
 
     # scikit-learn slices lists and arrays itself, so the position in the whole sequence is not known.
     counted = "The number is the position among the images passed in; in a cross-validation, those of the fold"
 
     def __init__(self, items: Sequence | np.ndarray):
-        self.items = items
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, position: Any) -> np.ndarray:
-        return read_image(self.items[position])
+        super().__init__(items, positions=np.arange(len(items)))
 
     def name(self, position: int) -> str | None:
         """The path, if the item is one."""
-        item = self.items[position]
+        item: Any = self.source[int(self.rows[position])]
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
 
-    def take(self, rows: np.ndarray) -> ImageItems:
-        """A subset."""
-        if isinstance(self.items, np.ndarray):
-            return ImageItems(self.items[rows])
-        return ImageItems([self.items[row] for row in rows])
+    def _item(self, stored: Any) -> np.ndarray:
+        return read_image(stored)
 
 
 def _only_column(X: Any) -> Any:
@@ -204,3 +196,35 @@ def _refuse(given: str, way_out: str) -> NoReturn:
     raise InputError(
         f"expected a batch of images: a list, a folder, or an array of shape (n, h, w) or (n, h, w, 3); got {given}. {way_out}"
     )
+
+
+def stacked(images: Images) -> np.ndarray | None:
+    """The images as they would be read, as one array of shape (n, h, w) or (n, h, w, 3).
+
+    None if the source is not a plain array of 8-bit or float images, if there are previous steps, or if values are invalid,
+    because reading one by one lets the error name the image.
+    """
+    source = images.source
+    if not isinstance(source, ImageItems) or type(source.source) is not np.ndarray:
+        return None
+    if not all(isinstance(step, DarkWatch) for step in images.steps):
+        return None
+    items = source.source
+    plain = items.dtype.isnative and items.dtype in (np.uint8, np.float32, np.float64)
+    if not plain or items.ndim not in (3, 4) or (items.ndim == 4 and items.shape[3] not in (1, 3)) or 0 in items.shape:
+        return None
+    stack = _rows(items, source.rows[images.rows])
+    if stack.dtype.kind == "f":
+        try:
+            check_float(stack)
+        except UnsupportedImageError:
+            return None
+    return np.ascontiguousarray(stack[..., 0] if stack.ndim == 4 and stack.shape[3] == 1 else stack)
+
+
+def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Select rows; consecutive rows without a copy."""
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first == len(rows) - 1 and (rows[1:] - rows[:-1] == 1).all():
+        return items[first : last + 1]
+    return items[rows]

@@ -7,6 +7,9 @@ import os
 import re
 import struct
 import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +28,17 @@ from featrec.exceptions import (
     UnsupportedImageError,
 )
 from featrec.images._convert import image_from_array, on_white
-from featrec.images._formats import FORMATS
-from featrec.images._jpeg import check_scans, decode_plain_jpeg
-from featrec.images._limits import MAX_PIXELS, check_gif, check_pixels
-from featrec.images._pillow import values_of_pillow
-from featrec.images._silence import pillow_silenced
+from featrec.images._decode import (
+    FORMATS,
+    MAX_PIXELS,
+    check_gif,
+    check_pixels,
+    check_scans,
+    decode_plain_jpeg,
+    values_of_pillow,
+)
 
-__all__ = ["read_image"]
+__all__ = ["pillow_silenced", "read_image"]
 
 # The first bytes of files with a complete header.
 BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP")
@@ -240,3 +247,50 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     return np.ascontiguousarray(image)
+
+
+class _Silence:
+    """Ignores Pillow's warnings about a file in the threads that read: either the image is read, or an error says why not.
+
+    ``warnings.catch_warnings`` does not work here: it replaces the filters of the whole process, and overlapping threads
+    restore the wrong ones. This filter is in the list while any thread reads, and the last one removes it.
+    """
+
+    pattern = r"PIL\."  # from which scikit-learn's workers recreate the filter
+
+    def __init__(self) -> None:
+        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object is used in place of a pattern for modules
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = threading.Lock()
+        self.readers = 0
+        self.thread = threading.local()
+
+    def __reduce__(self) -> str:
+        return "pillow_silenced"  # scikit-learn sends the filters to its workers
+
+    def match(self, module: str) -> bool:
+        return getattr(self.thread, "depth", 0) > 0 and module.startswith("PIL.")
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        self.thread.depth = getattr(self.thread, "depth", 0) + 1
+        with self.lock:
+            self.readers += 1
+            filters: Any = warnings.filters
+            if not filters or filters[0] is not self.filter:
+                filters.insert(0, self.filter)
+        try:
+            yield
+        finally:
+            self.thread.depth -= 1
+            with self.lock:
+                self.readers -= 1
+                while not self.readers and self.filter in warnings.filters:
+                    warnings.filters.remove(self.filter)  # type: ignore[attr-defined]
+
+
+pillow_silenced = _Silence()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=pillow_silenced.reset)  # a thread that held the lock is gone

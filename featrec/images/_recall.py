@@ -1,12 +1,14 @@
-"""Cached descriptions: look up before computing."""
+"""The steps before and at a description: a warning about dark images, and a look into the cache before computing."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -14,14 +16,21 @@ import cv2
 import numpy as np
 
 from featrec import __version__
+from featrec.bag import Bag
+from featrec.exceptions import DarkImageWarning
 from featrec.images._cache import DescriptorCache
-from featrec.images._content import content_digest
-from featrec.images._entry import Description
+from featrec.images._entry import Description, content_digest
+from featrec.lazy import place
 
-__all__ = ["NEUTRAL", "Recall", "Recalled"]
+__all__ = ["NEUTRAL", "DarkWatch", "Describe", "Recall"]
 
 # Attributes that do not change descriptions: how the work is done, and what fit records about the output.
 NEUTRAL = {"cache", "on_error", "n_jobs", "verbose", "batch_size", "failures_", "n_features_out_"}
+# A 12-bit sensor writes values up to 4095 into files with white at 65535.
+NEARLY_BLACK = 4096
+
+_LOCKS: dict[tuple, list] = {}
+_LOCKS_LOCK = threading.Lock()
 
 
 class Remembering(Protocol):
@@ -84,19 +93,53 @@ class Recall:
         return digest.hexdigest()[:40]
 
 
-class Recalled:
-    """A step that looks into the cache before describing."""
+class DarkWatch:
+    """A step that warns once per batch about 16-bit images with no value over 1/16 of white, and returns the image.
 
-    def __init__(self, describe: Callable[[np.ndarray], Any], recall: Recall):
-        self.describe, self.recall = describe, recall
-        self.__self__ = getattr(describe, "__self__", self)  # the name of this step in the repr of a lazy sequence
+    The check is here and not in the reader, because Rescale may come in between. Images that are all black are ignored.
+    """
 
-    def __call__(self, image: np.ndarray) -> Any:
-        return self.recall.one(self.describe, image)
+    def __init__(self) -> None:
+        self._untold = [True]  # emptied by the one thread that warns
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        if image.dtype == np.uint16 and self._untold and 0 < image.max() < NEARLY_BLACK and self._is_first():
+            warnings.warn(
+                f"{place()}: a 16-bit image whose largest value is {image.max()} of 65535 is nearly black. If white is "
+                f"another value, put featrec.preprocessing.Rescale(bits={_bits(image)}) or Rescale() before the extractor. "
+                "Other images of this batch are not reported.",
+                DarkImageWarning,
+                stacklevel=2,
+            )
+        return image
+
+    def _is_first(self) -> bool:
+        with suppress(IndexError):
+            return self._untold.pop()
+        return False
 
 
-_LOCKS: dict[tuple, list] = {}
-_LOCKS_LOCK = threading.Lock()
+class Describe:
+    """The last step of a local extractor: from an image to its Bag, by way of the cache; warns about dark images."""
+
+    def __init__(self, extractor: Any):
+        self.extractor = copy.copy(extractor)
+        self.recall = Recall(extractor)
+        self.watch = DarkWatch()
+
+    @property
+    def name(self) -> str:
+        """The name in the repr of a lazy sequence."""
+        return type(self.extractor).__name__
+
+    def __call__(self, image: np.ndarray) -> Bag:
+        return self.recall.one(self.extractor._describe, self.watch(image))
+
+
+def _bits(image: np.ndarray) -> int:
+    """Guess the bits of the sensor: 8, 10 or 12."""
+    needed = int(image.max()).bit_length()
+    return next(bits for bits in (8, 10, 12) if needed <= bits)
 
 
 @contextmanager

@@ -23,21 +23,9 @@ Change = Callable[[np.ndarray], np.ndarray]
 def thumbnails(
     images: Images, labels: Any, side: int, changes: tuple[Change, ...], n_jobs: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gray thumbnails with zero mean and unit length, of up to 4,000 readable images.
+    """Gray thumbnails with zero mean and unit length, of up to 4,000 readable images, and their labels.
 
-    Parameters
-    ----------
-    images : Images
-    labels : array-like of shape (n_images,)
-    side : int
-    changes : tuple of callables from image to image
-        Each image gives one thumbnail per change.
-    n_jobs : int, optional
-
-    Returns
-    -------
-    pixels : array of shape (n_changes, n, side, side)
-    labels : array of shape (n,)
+    Each image gives one thumbnail per change; the thumbnails have the shape (n_changes, n, side, side).
     """
     rows = _spread(np.asarray(labels))
 

@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.preprocessing._adjust_light import AdjustLight
     from featrec.preprocessing._augmented import Augmented
-    from featrec.preprocessing._clahe import CLAHE
     from featrec.preprocessing._denoise import Denoise
     from featrec.preprocessing._deskew import Deskew
-    from featrec.preprocessing._grayscale import Grayscale
-    from featrec.preprocessing._normalize_contrast import NormalizeContrast
-    from featrec.preprocessing._rescale import Rescale
     from featrec.preprocessing._resize import Resize
+    from featrec.preprocessing._tones import CLAHE, AdjustLight, Grayscale, NormalizeContrast, Rescale
     from featrec.preprocessing._unflatten import Unflatten
 
 __all__ = [
@@ -37,15 +33,11 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._adjust_light": ["AdjustLight"],
         "._augmented": ["Augmented"],
-        "._clahe": ["CLAHE"],
         "._denoise": ["Denoise"],
         "._deskew": ["Deskew"],
-        "._grayscale": ["Grayscale"],
-        "._normalize_contrast": ["NormalizeContrast"],
-        "._rescale": ["Rescale"],
         "._resize": ["Resize"],
+        "._tones": ["CLAHE", "AdjustLight", "Grayscale", "NormalizeContrast", "Rescale"],
         "._unflatten": ["Unflatten"],
     },
 )

@@ -19,6 +19,7 @@ from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.lazy import Images
 from featrec.preprocessing._copies import RandomChange, with_copies
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["Augmented"]
 
@@ -36,6 +37,7 @@ def _model_has(method: str) -> Any:
     return available_if(has)
 
 
+@with_shared_docs
 class Augmented(ClassifierMixin, Estimator):
     """A classifier of images that is also fitted on changed copies of its training images, which are made only in ``fit``.
 
@@ -72,8 +74,6 @@ class Augmented(ClassifierMixin, Estimator):
         Number of changed views per image in prediction, in addition to the image itself. The predictions are averaged:
         probabilities, or else decision functions, or else votes. The k-th view is the same change for all images, so a
         prediction does not depend on the rest of the batch.
-    random_state : int, RandomState or None, default=None
-        Seed. Each copy has its own seed, so it does not depend on `n_jobs` or the batch size.
 
     Attributes
     ----------
@@ -85,8 +85,8 @@ class Augmented(ClassifierMixin, Estimator):
 
     Notes
     -----
-    Copies keep the image size. Areas outside the image are filled by reflection, which adds no border that an extractor could
-    treat as a contour.
+    Each copy has its own seed, so it does not depend on `n_jobs` or the batch size. Copies keep the image size. Areas outside
+    the image are filled by reflection, which adds no border that an extractor could treat as a contour.
 
     Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. Internal
     validation without a parameter `cv` (``early_stopping``, out-of-bag estimates) has copies of the same image on both sides.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 
 from featrec.images import as_float
-from featrec.lazy import Images
+from featrec.lazy import Images, LazySequence
 from featrec.preprocessing._tones import as_type
 
 __all__ = ["Copies", "RandomChange", "with_copies"]
@@ -75,59 +74,36 @@ class RandomChange:
         return as_type(values, image.dtype)
 
 
-class Copies:
+class Copies(LazySequence):
     """Images and their changed copies, one after another: a source of lazy Images.
 
-    Parameters
-    ----------
-    images : Images
-    change : RandomChange
-    numbers : array of shape (n_items, 3)
-        For each item: position of the image, position for the seed, and number of the copy (0 for the image itself).
-    seed : tuple of int
+    `numbers` holds, for each item: position of the image, position for the seed, and number of the copy (0: the image itself).
     """
 
+    _by_item = ("numbers",)
+
     def __init__(self, images: Images, change: RandomChange, numbers: np.ndarray, seed: tuple[int, ...]):
-        self.images, self.change, self.numbers, self.seed = images, change, numbers, seed
+        super().__init__(images, rows=numbers[:, 0])
+        self.change, self.numbers, self.seed = change, numbers[:, 1:], seed
 
-    def __len__(self) -> int:
-        return len(self.numbers)
-
-    def __getitem__(self, position: Any) -> np.ndarray:
-        row, place, copy = (int(number) for number in self.numbers[position])
-        image = self.images[row]
+    def _compute(self, position: int) -> np.ndarray:
+        image = self.source[int(self.rows[position])]
+        place, copy = self.numbers[position].tolist()
         return image if copy == 0 else self.change(image, copy, np.random.default_rng((*self.seed, place, copy)))
 
-    def name(self, position: int) -> str | None:
-        """The path of the original image."""
-        return self.images.name(int(self.numbers[position, 0]))
-
-    def take(self, rows: np.ndarray) -> Copies:
-        """A subset, with only the images that it needs and the same seeds."""
-        numbers = self.numbers[rows]
-        images, numbers[:, 0] = np.unique(numbers[:, 0], return_inverse=True)
-        return Copies(self.images[images], self.change, numbers, self.seed)
+    def __getstate__(self) -> dict:
+        """Pickle only the images that the copies need."""
+        images, rows = np.unique(self.rows, return_inverse=True)
+        return self.__dict__ | {"source": self.source[images], "rows": rows}
 
 
 def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
     """Each image followed by its copies. Errors name the position of the image, not of the copy.
 
-    Parameters
-    ----------
-    images : Images
-    change : RandomChange
-    copies : int
-    seed : tuple of int
-    alike : bool, default=False
-        Change copy k in the same way for every image, so that the prediction for an image does not depend on its position in
-        the batch. By default, each image has its own seeds.
-
-    Returns
-    -------
-    Images
-        Of length ``len(images) * (1 + copies)``.
+    With `alike`, copy k is changed in the same way for every image, so that a prediction does not depend on the position in the
+    batch. By default, each image has its own seeds.
     """
     rows = np.repeat(np.arange(len(images)), 1 + copies)
     places = np.zeros_like(rows) if alike else rows
     numbers = np.column_stack([rows, places, np.tile(np.arange(1 + copies), len(images))])
-    return Images(Copies(images, change, numbers, seed), names=images._positions[rows])
+    return Images(Copies(images, change, numbers, seed))

@@ -94,16 +94,6 @@ class Deskew(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it runs when an image is accessed.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        Images
-        """
         if self.when == "auto":
             check_is_fitted(
                 self, "applied_", msg='%(name)s(when="auto") decides in fit whether to straighten images; call fit first.'

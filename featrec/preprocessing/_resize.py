@@ -94,18 +94,7 @@ class Resize(Preprocessor):
         self.multiple = multiple
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the type of input; ``size="auto"`` measures some of the images.
-
-        Parameters
-        ----------
-        X : images
-        y : array-like of shape (n_images,), optional
-            Labels are not used; only their number is checked.
-
-        Returns
-        -------
-        self
-        """
+        """Check the parameters and the type of input; ``size="auto"`` measures some of the images."""
         super().fit(X, y)
         if self._is_automatic():
             self.size_ = _usual_size(check_images(X), (self.bounds[0], self.bounds[1]), int(self.multiple))
@@ -123,16 +112,6 @@ class Resize(Preprocessor):
         return isinstance(self.size, str)
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it runs when an image is accessed. An array of this size is returned unchanged.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        Images
-        """
         self._check_parameters()
         if self._is_automatic():
             check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; call fit first, or set a size.')

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, validate_data
 from featrec.base import Estimator, NoOutputContainer, check_one_label_each, real_number
 from featrec.exceptions import InputError
 from featrec.images import read_image
-from featrec.lazy import Images
+from featrec.lazy import Images, LazySequence
 
 __all__ = ["Unflatten"]
 
@@ -130,27 +130,21 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         return tags
 
 
-class Rows:
+class Rows(LazySequence):
     """Images stored as rows of one array; a row is converted when it is accessed."""
 
     def __init__(self, values: np.ndarray, shape: tuple[int, ...], max_value: float | None, colours_first: bool):
-        self.values, self.shape_of_one, self.max_value, self.colours_first = values, shape, max_value, colours_first
+        super().__init__(values)
+        self.shape_of_one, self.max_value, self.colours_first = shape, max_value, colours_first
 
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, position: Any) -> np.ndarray:
-        image = self.values[position].reshape(self.shape_of_one)
+    def _item(self, stored: np.ndarray) -> np.ndarray:
+        image = stored.reshape(self.shape_of_one)
         if self.colours_first:
             image = image.transpose(1, 2, 0)
         if self.max_value is not None:
             # In float64, because there values up to max_value cannot exceed 1.
             image = (image / np.float64(self.max_value)).astype(np.float32)
         return read_image(image)
-
-    def take(self, rows: np.ndarray) -> Rows:
-        """A subset."""
-        return Rows(self.values[rows], self.shape_of_one, self.max_value, self.colours_first)
 
 
 def _refuse_images(X: Any) -> None:

@@ -20,9 +20,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
 
-from featrec.datasets import ImageFolder, _gzip
+from featrec.datasets import ImageFolder, _tar
+from featrec.datasets._archive import Zip
 from featrec.datasets._tar import Tar, TarGz
-from featrec.datasets._zip import Zip
 from featrec.exceptions import DatasetError, ImageError, MissingImageError, NotAnImageError
 from featrec.images import check_images
 
@@ -154,7 +154,7 @@ def test_a_folder_with_an_archives_name_is_a_folder(tmp_path):
     assert len(ImageFolder(tmp_path / "x.zip")) == 1
 
 
-def test_a_gzipped_tar_that_is_called_tar(tmp_path):
+def test_a_tarped_tar_that_is_called_tar(tmp_path):
     path = pack(tmp_path / "x.tgz", images(*NAMES)).rename(tmp_path / "x.tar")
     assert len([*ImageFolder(path)]) == len(NAMES)
 
@@ -320,9 +320,9 @@ def test_names_without_the_mark_of_utf8(tmp_path):
 
 
 def test_a_marked_stream_gives_every_part(tmp_path, monkeypatch, rng):
-    monkeypatch.setattr(_gzip, "FIRST_SPACING", 5_000)
-    monkeypatch.setattr(_gzip, "MOST_MARKS", 8)
-    monkeypatch.setattr(_gzip, "CHUNK", 1_000)
+    monkeypatch.setattr(_tar, "FIRST_SPACING", 5_000)
+    monkeypatch.setattr(_tar, "MOST_MARKS", 8)
+    monkeypatch.setattr(_tar, "CHUNK", 1_000)
     files = {f"a/{number}.png": rng.integers(0, 9, rng.integers(0, 9_000), dtype=np.uint8).tobytes() for number in range(60)}
     path = pack(tmp_path / "x.tgz", files)
     archive = TarGz(os.fspath(path))
@@ -338,7 +338,7 @@ def test_a_marked_stream_gives_every_part(tmp_path, monkeypatch, rng):
     assert copy.read(members[0], "x") == files[members[0].name]
 
 
-def test_gzip_files_one_after_another(tmp_path, rng):
+def test_tar_files_one_after_another(tmp_path, rng):
     """As parallel gzip programs write them; zeros may fill the end."""
     files = {f"a/{number}.png": rng.bytes(30_000) for number in range(9)}
     tar = pack(tmp_path / "x.tar", files).read_bytes()

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featrec.datasets import ImageFolder, _archive, _tar, _zip
+from featrec.datasets import ImageFolder, _archive, _place, _tar
 from featrec.exceptions import DatasetError, ImageError, TruncatedImageError
 
 HEADER_SIZE = 30
@@ -229,7 +229,7 @@ def test_a_zip_that_unpacks_to_far_more(tmp_path, monkeypatch):
         ImageFolder(path)
 
 
-def test_a_gzip_bomb_is_left_while_it_is_unpacked(tmp_path):
+def test_a_tar_bomb_is_left_while_it_is_unpacked(tmp_path):
     """Ten gigabytes of zeros behind a header that announces them."""
     member = tarfile.TarInfo("a/notes.txt")
     member.size = 10**10
@@ -248,7 +248,7 @@ def test_a_gzip_bomb_is_left_while_it_is_unpacked(tmp_path):
 
 
 def test_too_many_members(tmp_path, monkeypatch):
-    monkeypatch.setattr(_archive, "MAX_MEMBERS", 3)
+    monkeypatch.setattr(_place, "MAX_MEMBERS", 3)
     monkeypatch.setattr(_tar, "MAX_MEMBERS", 3)
     for path in (put_zip(tmp_path / "x.zip", *"abcd"), put_tar(tmp_path / "x.tar", *"abcd")):
         with pytest.raises(DatasetError, match="contains more than 3 members; split it"):
@@ -257,7 +257,7 @@ def test_too_many_members(tmp_path, monkeypatch):
     (tmp_path / "x.tar").write_bytes(tar_of(*notes))
     with pytest.raises(DatasetError, match="too many headers; split it"):
         ImageFolder(tmp_path / "x.tar")
-    monkeypatch.setattr(_zip, "MAX_DIRECTORY", 100)
+    monkeypatch.setattr(_archive, "MAX_DIRECTORY", 100)
     with pytest.raises(DatasetError, match=r"has a directory of \d+ bytes, more than the limit of 100; split it"):
         ImageFolder(tmp_path / "x.zip")
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from featrec.datasets._download import fetch
-from featrec.datasets._published import PublishedFile, PublishedSet
+from featrec.datasets._home import PublishedFile, PublishedSet
 from featrec.exceptions import DatasetError, MissingExtraError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -268,7 +268,7 @@ def fetching(tiny: PublishedSet, home: Path) -> subprocess.Popen:
     """Another process that fetches the set."""
     code = (
         "import sys, pathlib; from featrec.datasets._download import fetch;"
-        "from featrec.datasets._published import PublishedFile, PublishedSet;"
+        "from featrec.datasets._home import PublishedFile, PublishedSet;"
         f"fetch({tiny!r}, pathlib.Path({os.fspath(home)!r}))"
     )
     return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -302,7 +302,7 @@ def test_one_of_two_processes_waits_for_the_other(site, tiny, tmp_path):
     first = fetching(tiny, tmp_path)
     wait_for(lambda: site.requests)
     second = fetching(tiny, tmp_path)
-    assert "Another process fetches the same set" in second.stderr.readline()
+    assert "Another process is downloading the same dataset" in second.stderr.readline()
     site.closing.set()
     assert (first.wait(30), second.wait(30)) == (0, 0)
     first.stderr.close(), second.stderr.close()

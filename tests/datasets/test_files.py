@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 
 from featrec.datasets import load_dataset
-from featrec.datasets._cifar import NAMES, TEST, TRAIN
-from featrec.datasets._idx import read_idx
-from featrec.datasets._mnist import FASHION
+from featrec.datasets._published import CIFAR_NAMES, CIFAR_TEST, CIFAR_TRAIN, FASHION, read_idx
 from featrec.exceptions import DatasetError, InputError
 
 
@@ -91,9 +89,9 @@ def cifar(tmp_path):
     """Each file holds one image of each of two classes; red counts the file, green the row, blue the column."""
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
-    (folder / NAMES).write_text("plane\ncar\n\n")
+    (folder / CIFAR_NAMES).write_text("plane\ncar\n\n")
     rows, columns = np.mgrid[:32, :32]
-    for number, file in enumerate([*TRAIN, *TEST]):
+    for number, file in enumerate([*CIFAR_TRAIN, *CIFAR_TEST]):
         planes = np.stack([np.full((32, 32), number), rows, columns]).astype(np.uint8).tobytes()
         (folder / file).write_bytes(b"\0" + planes + b"\1" + planes)
     return folder
@@ -108,7 +106,7 @@ def test_cifar10(cifar):
 
 
 def test_damaged_cifar10(cifar):
-    path = cifar / TRAIN[3]
+    path = cifar / CIFAR_TRAIN[3]
     content = path.read_bytes()
     path.write_bytes(content[:-1])
     with pytest.raises(

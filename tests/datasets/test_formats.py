@@ -9,8 +9,8 @@ from PIL import Image, features
 
 from featrec.datasets import ImageFolder
 from featrec.exceptions import SkippedFileWarning
-from featrec.images import _formats, read_image
-from featrec.images._formats import FORMATS, suffixes
+from featrec.images import _decode, read_image
+from featrec.images._decode import FORMATS, suffixes
 
 # How Pillow writes a suffix's format, where its name is not enough.
 WRITTEN = {".dib": "DIB", ".j2c": "JPEG2000", ".jpc": "JPEG2000", ".mpo": "MPO"}
@@ -55,8 +55,8 @@ def test_every_format_that_is_decoded_has_a_suffix():
 
 def test_a_library_that_is_missing_takes_its_suffixes_along(monkeypatch):
     monkeypatch.setattr(features, "check", lambda library: library != "webp")
-    assert ".webp" not in _formats.suffixes.__wrapped__()
-    assert ".png" in _formats.suffixes.__wrapped__()
+    assert ".webp" not in _decode.suffixes.__wrapped__()
+    assert ".png" in _decode.suffixes.__wrapped__()
 
 
 def test_what_is_refused_by_the_decoder_is_no_image_of_a_folder(tmp_path):

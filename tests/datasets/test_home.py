@@ -10,12 +10,8 @@ from pathlib import Path
 import pytest
 
 from featrec.datasets import load_dataset
-from featrec.datasets._caltech101 import CALTECH101
-from featrec.datasets._cifar import CIFAR10, CIFAR100
-from featrec.datasets._home import dataset_folder
-from featrec.datasets._mnist import FASHION_MNIST, MNIST, load_mnist
-from featrec.datasets._published import PublishedFile, PublishedSet
-from featrec.datasets._scene15 import SCENE15
+from featrec.datasets._home import PublishedFile, PublishedSet, dataset_folder
+from featrec.datasets._published import CALTECH101, CIFAR10, CIFAR100, FASHION_MNIST, MNIST, SCENE15, load_mnist
 from featrec.exceptions import DatasetError, InputError
 from tests.datasets.test_files import put_idx
 

@@ -8,7 +8,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from featrec import recipes
 from featrec.datasets import load_dataset
-from featrec.datasets._outlines import MARKS, OUTLINES
+from featrec.datasets._shapes import MARKS, OUTLINES
 from featrec.exceptions import InputError
 
 CALM = dict.fromkeys(("texture", "rotation", "scale", "light", "clutter", "noise", "color"), 0.0)

@@ -7,8 +7,8 @@ import pytest
 from skimage import data
 from sklearn import datasets
 
-from featrec.datasets import _shipped, load_dataset
-from featrec.datasets._textures import CROP, FILES, GAP
+from featrec.datasets import load_dataset
+from featrec.datasets._shipped import CROP, GAP, TEXTURES, shipped_file
 from featrec.exceptions import DatasetError, InputError
 from featrec.images import as_gray, read_image
 
@@ -49,8 +49,8 @@ def test_faces_keep_their_order_and_no_patch_is_in_both_halves():
 
 def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
     train, test = load_dataset("textures", n_train=4, n_test=4)
-    for name, file in FILES.items():
-        image = as_gray(read_image(_shipped.shipped_file(file)))
+    for name, file in TEXTURES.items():
+        image = as_gray(read_image(shipped_file(file)))
         middle = image.shape[1] / 2
         for crop in train[train.labels == name]:
             places = found_at(image, crop)
@@ -64,12 +64,12 @@ def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
 
 def test_as_many_crops_as_asked_for():
     train, test = load_dataset("textures", n_train=2, n_test=1)
-    assert train.labels.tolist() == np.repeat(sorted(FILES), 2).tolist()
-    assert test.labels.tolist() == sorted(FILES)
+    assert train.labels.tolist() == np.repeat(sorted(TEXTURES), 2).tolist()
+    assert test.labels.tolist() == sorted(TEXTURES)
     with pytest.raises(InputError, match="n_train of the dataset 'textures' must be an integer of at least 1; got 0"):
         load_dataset("textures", n_train=0)
 
 
 def test_a_file_that_scikit_image_does_not_ship():
     with pytest.raises(DatasetError, match=r"lacks skin\.jpg .*pip install"):
-        _shipped.shipped_file("skin.jpg")
+        shipped_file("skin.jpg")

@@ -10,8 +10,7 @@ from dataclasses import replace
 import pytest
 
 from featrec.datasets._download import fetch
-from featrec.datasets._home import dataset_folder
-from featrec.datasets._published import PublishedSet
+from featrec.datasets._home import PublishedSet, dataset_folder
 from featrec.exceptions import DatasetError
 from tests.datasets.test_download import published_file
 

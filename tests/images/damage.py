@@ -1,4 +1,4 @@
-"""Damaged image files, made from a seed; run as a program it reads them and prints what came of it as JSON."""
+"""Damaged image files, generated from a seed; as a program, it reads them and prints the outcomes as JSON."""
 
 import functools
 import hashlib
@@ -18,7 +18,7 @@ from PIL import Image
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 
 
-def encoded(image, kind, **options):
+def encoded(image, kind="PNG", **options):
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -53,7 +53,7 @@ def whole(kind):
 
 @functools.cache
 def bombs(kind):
-    """Small files that unpack to much: blank images below and above the limit for such, and what else a format offers."""
+    """Small files that unpack to a huge size: blank images below and above their limit, and other tricks of a format."""
     files = [_blank(kind, side) for side in (3100, 4000)]
     if kind == "PNG":
         image = whole("PNG")[0]
@@ -86,7 +86,7 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-# Ways to damage a file: each takes the bytes and a random generator.
+# Ways to damage a file.
 
 
 def cut(data, random):
@@ -126,14 +126,14 @@ def repeat_a_range(data, random):
 
 
 def wrong_type(data, random):
-    """The head of one format on the body of another, or something else altogether."""
+    """The head of one format on the body of another, or no image at all."""
     other = random.choice(whole(random.choice(FORMATS)))
     head = random.randrange(2, 64)
     return random.choice([other[:head] + data[head:], data[:head] + other, b"<html>" + data, bytes(len(data)), b""])
 
 
 def lie(data, random):
-    """A header that announces other sizes than the file has, with a checksum that is right."""
+    """A header that declares wrong sizes, with a correct checksum."""
     number = random.choice([0, 1, 2, 255, 4000, 9999, 32767, 65535, random.randrange(65536)])
     kind = next((name for name, start in STARTS.items() if data.startswith(start)), "PPM")
     if kind == "PNG":
@@ -169,7 +169,7 @@ WAYS = (cut, flip_bits, flip_header_bits, zero_a_range, overwrite, drop_a_range,
 
 
 def damaged(kind, position):
-    """One damaged file and how it came about, the same whenever it is asked for."""
+    """One damaged file and how it was damaged; the same for the same position."""
     random = Random(f"{kind} {position}")
     if position % 50 < len(bombs(kind)):
         way = none if position < 50 else random.choice([none, flip_header_bits, lie])
@@ -179,7 +179,7 @@ def damaged(kind, position):
 
 
 def outcome(data):
-    """What comes of reading, and the CPU seconds that it took; a busy machine is no fault of the file."""
+    """The outcome of reading, and the CPU seconds, which do not depend on the load of the machine."""
     from featrec.exceptions import ImageError
     from featrec.images import read_image
 
@@ -196,7 +196,7 @@ def outcome(data):
 
 
 def peak_megabytes():
-    """The most memory this process has had. ru_maxrss would also count what its parent had when it was started."""
+    """Peak memory of this process. ru_maxrss would include that of its parent at the start."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024

@@ -1,16 +1,21 @@
-"""What a subclass of the bases gets without writing it."""
+"""What the base classes provide for subclasses, and the warning about dark images."""
 
+import cv2
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
 
 from featrec import Bag, Bags, Images
 from featrec.base import positive_integer
-from featrec.exceptions import ImageError, InputError, MissingImageError
+from featrec.descriptors import HOG, DenseSIFT
+from featrec.encoders import BagOfWords
+from featrec.exceptions import DarkImageWarning, ImageError, InputError, MissingImageError
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
+from featrec.preprocessing import Rescale, Resize
 
 
 class Darker(Preprocessor):
@@ -63,8 +68,7 @@ def test_preprocessor(images):
     assert repr(batch) == "Images(70 of ImageItems → Darker)"
 
 
-def test_what_was_given_to_transform_counts(images):
-    """Lazy batch keep the parameters of the moment they were asked for."""
+def test_changed_parameters_do_not_affect_earlier_batches(images):
     step = Darker(3)
     batch = step.transform(images)
     step.set_params(by=100)
@@ -84,6 +88,7 @@ def test_local_extractor(images):
     assert bags.shape == (70,)
     np.testing.assert_array_equal(bags[9].descriptors, Corners().extract(images[9]).descriptors)
     assert list(Corners().get_feature_names_out()) == ["corners0", "corners1"]
+    assert repr(bags) == "Bags(70 of ImageItems → Corners)"
     assert Corners().transform([]).shape == (0,)
 
 
@@ -99,7 +104,7 @@ def test_global_extractor(images, kind):
     np.testing.assert_array_equal(kind().extract(images[3]), expected[3])
 
 
-def test_index_and_names_go_on_the_frame(images):
+def test_dataframes_have_the_index_and_names(images):
     column = pd.Series(images, index=np.arange(70) * 2).sample(frac=1, random_state=0)
     frame = Means().set_output(transform="pandas").fit_transform(column)
     assert list(frame.index) == list(column.index)
@@ -117,7 +122,7 @@ def test_empty_batches(images):
         Means().get_feature_names_out()
 
 
-def test_unequal_codes_name_the_image(images):
+def test_an_image_with_a_row_of_another_length_is_named(images):
     images[40] = images[40][:, :5]
     for n_jobs in (1, 2):
         with pytest.raises(
@@ -128,26 +133,26 @@ def test_unequal_codes_name_the_image(images):
             Columns(n_jobs).transform(images)
 
 
-def test_a_whole_batch_of_another_length_names_its_first_image(images):
+def test_a_batch_with_rows_of_another_length_names_its_first_image(images):
     images[32:] = [image[:, :5] for image in images[32:]]
     with pytest.raises(ImageError, match=r"image 32: Columns gives 5 numbers for this image and 9 for the previous ones"):
         Columns().fit(images).transform(images)
 
 
 @pytest.mark.parametrize("step", [Darker(), Corners(), Means()])
-def test_bad_input_and_bad_images(images, step):
+def test_invalid_input_and_unusable_images(images, step):
     with pytest.raises(InputError, match=r"expected a batch of images: .* got one image \(str\)"):
         step.fit("cat.jpg")
     with pytest.raises(MissingImageError, match=r"image 3 \('cat\.jpg'\): no such file"):
         list(step.transform([*images[:3], "cat.jpg"]))
 
 
-def test_errors_of_others_get_a_note(images):
+def test_other_errors_get_a_note_with_the_image(images):
     class Broken(Means):
         def _describe(self, image):
-            raise ZeroDivisionError("no idea")
+            raise ZeroDivisionError("by zero")
 
-    with pytest.raises(ZeroDivisionError, match="no idea") as caught:
+    with pytest.raises(ZeroDivisionError, match="by zero") as caught:
         Broken().transform(images[:3])
     assert "at image 0" in caught.value.__notes__
 
@@ -158,3 +163,30 @@ def test_parameters_are_checked_at_fit_and_transform(images):
             call(images)
     with pytest.raises(ValueError, match="The 'n_jobs' parameter of Means"):
         Means(n_jobs="two").transform(images)
+
+
+@pytest.fixture
+def scans(rng, tmp_path):
+    """16-bit files: one normal image, and three with values of 12 bits."""
+    paths = [tmp_path / f"{name}.png" for name in "abcd"]
+    for path, top in zip(paths, (256 << 8, 4096, 4000, 4096), strict=True):
+        cv2.imwrite(str(path), rng.integers(0, top, (40, 40)).astype(np.uint16))
+    return paths
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("stage", ["global", "local"])
+def test_one_warning_per_batch_about_dark_images(scans, stage, n_jobs):
+    model = (
+        HOG(n_jobs=n_jobs) if stage == "global" else make_pipeline(DenseSIFT(), BagOfWords(4, random_state=0, n_jobs=n_jobs))
+    )
+    with pytest.warns(DarkImageWarning, match=r"image \d \('.*[bcd].png'\): .* is nearly black.*Rescale\(bits=12\)") as told:
+        model.fit_transform(scans)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize("step", [Rescale(bits=12), Rescale()], ids=repr)
+def test_no_warning_about_rescaled_black_8_bit_and_float_images(scans, step):
+    assert len(make_pipeline(step, Resize(32), HOG()).fit_transform(scans[1:])) == 3
+    flat = [np.zeros((32, 32), np.uint16), np.ones((32, 32), np.uint8), np.full((32, 32), 0.01)]
+    assert not HOG().fit_transform(flat).any()

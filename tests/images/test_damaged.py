@@ -1,4 +1,4 @@
-"""Damaged files of seven formats, read in a process of their own: an image or an error of ours, soon and in little memory."""
+"""Damaged files of seven formats give an image or one of our errors, quickly and in little memory."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ LONGEST, LARGEST = 1.0, 500  # CPU seconds for a file, and megabytes for the pro
 
 
 def read_damaged(count, *kinds):
-    """What came of so many damaged files of each format; every warning is an error there."""
+    """The outcomes of damaged files of each format, read in another process in which every warning is an error."""
     command = [sys.executable, "-W", "error", str(PROGRAM), str(count), *kinds]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60 + count * len(kinds), check=False)
     assert done.returncode == 0, f"the process ended with {done.returncode}: {done.stderr[-2000:]}"
@@ -25,7 +25,7 @@ def check(report, count):
     assert sum(report["outcomes"].values()) == count
     assert report["slowest"][0] < LONGEST, report["slowest"]
     assert report["megabytes"] < LARGEST
-    # Damage is not all of one sort: some files are still images, some are cut off, some are something else.
+    # The damage varies: some files are still images, some are truncated, some are something else.
     assert {"decoded", "TruncatedImageError", "NotAnImageError"} <= set(report["outcomes"])
 
 

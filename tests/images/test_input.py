@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import Image
 from scipy import sparse
 
@@ -11,6 +13,8 @@ from featrec import Bag, Bags, Images
 from featrec.datasets import load_dataset
 from featrec.exceptions import EmptyImageError, InputError, MissingImageError, UnsupportedImageError
 from featrec.images import check_images
+
+SIDES = st.integers(1, 9)
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def order(images):
 
 
 class Column:
-    """Decodes an item when it is asked for, as the columns of a dataset do; knows nothing else."""
+    """Decodes an item on access, like a column of a dataset, and has no other methods."""
 
     def __init__(self, paths):
         self.paths, self.reads = paths, 0
@@ -44,7 +48,7 @@ class Column:
 
 
 class Folder(Column):
-    """Says that it holds images, as an ImageFolder does."""
+    """Declares that it holds images, like an ImageFolder."""
 
     holds_images = True
     labels = ("a",) * 5
@@ -64,9 +68,6 @@ class Folder(Column):
         raise TypeError("images of different sizes are no array")
 
 
-# What is taken.
-
-
 @pytest.mark.parametrize(
     "make",
     [
@@ -77,7 +78,7 @@ class Folder(Column):
         *[lambda p: [Image.open(path) for path in p], lambda p: [np.asarray(Image.open(path)) for path in p]],
     ],
 )
-def test_sequences_of_all_kinds(files, make):
+def test_all_kinds_of_sequences(files, make):
     images = check_images(make(files))
     assert isinstance(images, Images)
     assert images.shape == (5,)
@@ -85,13 +86,13 @@ def test_sequences_of_all_kinds(files, make):
     assert order(images[[4, 1]]) == [4, 1]
 
 
-def test_kinds_may_mix(files):
+def test_kinds_of_items_may_be_mixed(files):
     with Image.open(files[1]) as original:
         mixed = [files[0], original, Path(files[2]), Path(files[3]).read_bytes(), np.full((2, 2, 3), 4, np.uint8)]
         assert [image.flat[0] for image in check_images(mixed)] == [0, 1, 2, 3, 4]
 
 
-def test_images_are_returned_themselves(ragged):
+def test_images_are_returned_unchanged(ragged):
     images = check_images(ragged)
     assert check_images(images) is images
 
@@ -104,9 +105,9 @@ def test_one_array(shape, dtype):
     assert images[0].shape == (shape[1:3] if len(shape) == 3 or shape[3] == 1 else (*shape[1:3], 3))
 
 
-def test_another_librarys_array():
+def test_an_array_of_another_library():
     class Tensor:
-        """Has what a tensor has, and is no array of numpy's."""
+        """Has the attributes of a tensor, but is not an array of NumPy."""
 
         def __init__(self, shape):
             self.values = np.ones(shape, np.float32)
@@ -122,7 +123,7 @@ def test_another_librarys_array():
             return self.values
 
         def tolist(self):
-            raise AssertionError("lists of numbers are not wanted")
+            raise AssertionError("lists of numbers are slow")
 
     assert check_images(Tensor((2, 8, 9, 3)))[1].shape == (8, 9, 3)
     with pytest.raises(
@@ -134,12 +135,12 @@ def test_another_librarys_array():
 @pytest.mark.parametrize(
     "nothing", [[], (), np.empty((0, 8, 8)), np.empty((0, 8, 8, 3)), np.array([]), np.array([], dtype=object)]
 )
-def test_no_images_are_a_batch(nothing):
+def test_an_empty_batch_is_accepted(nothing):
     assert check_images(nothing).shape == (0,)
     assert check_images(pd.Series(nothing, dtype=object) if np.ndim(nothing) == 1 else nothing).shape == (0,)
 
 
-def test_shuffled_index_is_kept(files):
+def test_a_shuffled_index_is_kept(files):
     column = pd.Series(files, index=list("abcde")).sample(frac=1, random_state=3)
     images = check_images(column)
     assert list(images.index) == list(column.index)
@@ -153,7 +154,7 @@ def test_a_filtered_column_is_read_by_position(files):
     assert list(images[1:].index) == [40, 50]
 
 
-def test_nothing_is_decoded_by_the_check(files):
+def test_the_check_decodes_nothing(files):
     for kind in (Column, Folder):
         source = kind(files)
         images = check_images(source)
@@ -163,9 +164,6 @@ def test_nothing_is_decoded_by_the_check(files):
         assert source.reads == 2
     missing = check_images(["no.png", "such.png"])
     assert len(missing) == 2
-
-
-# One image where a batch is expected.
 
 
 @pytest.mark.parametrize(
@@ -248,17 +246,16 @@ NO_BATCH = {
 
 
 @pytest.mark.parametrize("given, message", NO_BATCH.values(), ids=NO_BATCH)
-def test_no_batch_is_refused(given, message):
+def test_other_input_is_refused(given, message):
     with pytest.raises(InputError, match=message):
         check_images(given)
 
 
-# One bad item.
-
-
-def test_bad_items_are_named_when_they_are_asked_for(files, tmp_path):
+def test_an_invalid_item_is_named_when_it_is_accessed(files, tmp_path):
     (tmp_path / "void.png").touch()
-    images = check_images([files[0], str(tmp_path / "void.png"), "missing.png", None, np.zeros((2, 2), int), np.zeros((0, 3))])
+    items = [files[0], str(tmp_path / "void.png"), Path("missing.png"), None, np.zeros((2, 2), int), np.zeros((0, 3)), np.nan]
+    images = check_images(pd.Series(items, dtype=object))
+    assert [images.name(position) for position in (2, 3)] == ["missing.png", None]
     assert images[0].shape == (6, 8)
     with pytest.raises(EmptyImageError, match=r"^image 1 \('.*void\.png'\): zero bytes"):
         images[1]
@@ -271,37 +268,69 @@ def test_bad_items_are_named_when_they_are_asked_for(files, tmp_path):
         images[4]
     with pytest.raises(EmptyImageError, match=r"^image 5: 0 rows and 3 columns"):
         images[5]
+    with pytest.raises(UnsupportedImageError, match=r"^image 6: .* got a float\. It is a missing value; drop it together with"):
+        images[6]
 
 
-def test_a_whole_data_set_is_refused():
+def test_a_whole_dataset_is_refused():
     whole = load_dataset("digits")
     with pytest.raises(InputError, match=r"got a whole dataset \(Dataset\)\. Use one of its parts: train, test = X"):
         check_images(whole)
     assert check_images(whole[0])[0].shape == (8, 8)
 
 
-def test_a_missing_value_in_a_column():
-    images = check_images(pd.Series([np.nan, "cat.png"], dtype=object))
-    with pytest.raises(
-        UnsupportedImageError, match=r"image 0: .* got a float\. It is a missing value; drop it together with its label"
-    ):
-        images[0]
-
-
-def test_place_in_the_whole_batch_survives_slicing_and_pickling():
+def test_positions_are_kept_by_slicing_and_pickling():
     images = check_images([np.zeros((2, 2))] * 4 + ["missing.png"])[::-1][:3]
     for part in (images, pickle.loads(pickle.dumps(images))):
         with pytest.raises(MissingImageError, match=r"^image 4 \('missing\.png'\)"):
             part[0]
 
 
-def test_a_path_like_item_is_named():
-    images = check_images([Path("missing.png")])
-    assert images.name(0) == "missing.png"
-    assert check_images([np.zeros((2, 2))]).name(0) is None
-
-
-def test_a_part_takes_only_its_own_items_along():
+def test_a_slice_is_pickled_with_its_own_items():
     for items in ([np.zeros((100, 100))] + [np.zeros((2, 2))] * 5, np.zeros((6, 100, 100))):
         images = check_images(items)
         assert len(pickle.dumps(images[5:])) < len(pickle.dumps(images)) / 4
+
+
+@pytest.mark.parametrize("read", [str, lambda path: Path(path).read_bytes()], ids=["paths", "bytes"])
+def test_a_column_of_polars(files, read):
+    pl = pytest.importorskip("polars")
+    images = check_images(pl.Series([read(path) for path in files]))
+    assert images.index is None
+    assert order(images) == [0, 1, 2, 3, 4]
+    assert order(images[[2, 0]]) == [2, 0]
+    assert order(check_images(pl.DataFrame({"path": [read(path) for path in files]}))) == [0, 1, 2, 3, 4]
+    with pytest.raises(InputError, match=r'got a table of 2 columns\. Use its column of paths or images, table\["path"\]'):
+        check_images(pl.DataFrame({"path": ["a.png"], "width": [3]}))
+
+
+@st.composite
+def any_image(draw, channels=(None, 1, 3, 4)):
+    """One legal image: any type, gray or colour, with or without alpha."""
+    shape = (draw(SIDES), draw(SIDES))
+    last = draw(st.sampled_from(channels))
+    shape += () if last is None else (last,)
+    if draw(st.booleans()):
+        return draw(arrays.arrays(np.float32, shape, elements=st.floats(0, 1, width=32)))
+    return draw(arrays.arrays(draw(st.sampled_from([np.uint8, np.uint16, bool])), shape))
+
+
+@given(st.lists(any_image(), max_size=5))
+def test_a_list_may_mix_sizes_types_gray_and_colour(items):
+    images = check_images(items)
+    assert images.shape == (len(items),)
+    for image, item in zip(images, items, strict=True):
+        assert image.shape[:2] == item.shape[:2]
+        assert image.ndim == 2 or image.shape[2] == 3
+        assert image.dtype in (np.uint8, np.uint16, np.float32)
+        assert image.flags.c_contiguous
+
+
+@given(st.integers(0, 4), SIDES, SIDES, st.sampled_from([(), (1,), (3,), (4,)]), st.sampled_from([np.uint8, np.uint16, bool]))
+def test_one_array_is_a_batch_unless_it_may_be_one_colour_image(n, height, width, last, dtype):
+    batch = np.zeros((n, height, width, *last), dtype)
+    if not last and width in (3, 4):
+        with pytest.raises(InputError, match=r"Use \[image\].*X\[\.\.\., None\]"):
+            check_images(batch)
+    else:
+        assert len(check_images(batch)) == n

@@ -1,4 +1,4 @@
-"""Files are written here by Pillow, tifffile or cv2 and compared with the pixels that went in, or with another decoder."""
+"""read_image: files written by Pillow, tifffile or cv2 are compared with their pixels or with another decoder."""
 
 import io
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from featrec.exceptions import (
     EmptyImageError,
@@ -24,14 +24,9 @@ from featrec.exceptions import (
     UnsupportedImageError,
 )
 from featrec.images import as_rgb, read_image
+from tests.images.damage import chunk, encoded
 
 tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
-
-
-def encoded(image, kind="PNG", **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 @pytest.fixture
@@ -44,10 +39,7 @@ def gray(rng):
     return rng.integers(0, 256, (12, 17), dtype=np.uint8)
 
 
-# Where an image comes from.
-
-
-def test_every_kind_of_source(tmp_path, colour):
+def test_all_kinds_of_sources(tmp_path, colour):
     path = tmp_path / "colour.png"
     Image.fromarray(colour).save(path)
     data = path.read_bytes()
@@ -55,7 +47,7 @@ def test_every_kind_of_source(tmp_path, colour):
         np.testing.assert_array_equal(read_image(source), colour)
 
 
-def test_anything_that_gives_an_array(colour):
+def test_an_object_with_array_conversion(colour):
     class Tensor:
         def __array__(self, dtype=None, copy=None):
             return colour
@@ -73,12 +65,9 @@ def test_anything_that_gives_an_array(colour):
         ([[1, 2]], "got a list. np.asarray converts other containers"),
     ],
 )
-def test_no_image(source, message):
+def test_other_sources_are_refused(source, message):
     with pytest.raises(UnsupportedImageError, match=message):
         read_image(source)
-
-
-# The same pixels as other decoders.
 
 
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "GIF", "WEBP", "JPEG2000", "SGI", "QOI"])
@@ -93,24 +82,8 @@ def test_lossless_formats(gray, colour, kind):
         np.testing.assert_array_equal(found, as_rgb(gray) if kind == "GIF" else gray)
 
 
-@pytest.mark.parametrize("progressive", [False, True])
-@pytest.mark.parametrize("shape", [(64, 48), (64, 48, 3)])
-def test_jpeg_equals_cv2(rng, shape, progressive):
-    smooth = cv2.GaussianBlur(rng.integers(0, 256, shape, dtype=np.uint8), (0, 0), 3)
-    data = encoded(Image.fromarray(smooth), "JPEG", quality=90, progressive=progressive)
-    by_hand = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    by_hand = by_hand[..., ::-1] if by_hand.ndim == 3 else by_hand
-    assert read_image(data).shape == shape
-    np.testing.assert_allclose(read_image(data), by_hand, atol=2)  # two builds of the JPEG library may round differently
-
-
-def test_colour_is_rgb():
-    red = encoded(Image.new("RGB", (3, 3), "red"))
-    assert read_image(red)[0, 0].tolist() == [255, 0, 0]
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "png16", "tiff16", "rgb png16", "rgb tiff16"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "png16", "tiff16", "rgb png16", "rgb tiff16"])
 def test_orientation(rng, orientation, kind):
     exif = Image.Exif()
     exif[274] = orientation
@@ -122,7 +95,7 @@ def test_orientation(rng, orientation, kind):
         data = _tiff(image, orientation)
     else:
         kind = "PNG" if kind == "png16" else kind
-        options = {"lossless": True} if kind == "WEBP" else {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
+        options = {"lossless": True} if kind == "WEBP" else {}
         data = encoded(Image.fromarray(image), kind, exif=exif, **options)
     found = read_image(data)
     turned = [
@@ -138,18 +111,11 @@ def test_orientation(rng, orientation, kind):
     assert found.shape == turned.shape
     assert found.flags.c_contiguous
     assert found.dtype == depth
-    if kind == "JPEG":
-        by_pillow = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))))
-        np.testing.assert_array_equal(found, by_pillow)
-        assert np.abs(found.astype(int) - turned).mean() < 12
-    else:
-        np.testing.assert_array_equal(found, turned)
+    np.testing.assert_array_equal(found, turned)
 
 
 def _png_with_exif(data, exif):
-    content = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
-    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
-    return data[:33] + chunk + data[33:]
+    return data[:33] + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + data[33:]
 
 
 def _tiff(image, orientation=1, **options):
@@ -159,12 +125,9 @@ def _tiff(image, orientation=1, **options):
     return file.getvalue()
 
 
-def test_broken_exif_is_no_reason_to_refuse(colour):
+def test_damaged_exif_is_ignored(colour):
     data = encoded(Image.fromarray(colour), "PNG", exif=b"Exif\0\0not a TIFF header at all")
     np.testing.assert_array_equal(read_image(data), colour)
-
-
-# Depths and modes.
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"])
@@ -207,11 +170,7 @@ def test_sixteen_bit_gray_with_one_transparent_value():
 
 
 def _png(values, depth, kind, trns=None):
-    """A PNG written by hand, for what Pillow does not write."""
-
-    def chunk(name, content):
-        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
+    """A PNG of a kind that Pillow does not write."""
     height, width = values.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     lines = b"".join(b"\0" + line.tobytes() for line in values)
@@ -221,7 +180,7 @@ def _png(values, depth, kind, trns=None):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
-def test_transparency_is_laid_on_white(rng, kind):
+def test_transparent_parts_are_blended_with_white(rng, kind):
     image = rng.integers(0, 256, (9, 11, 4), dtype=np.uint8)
     image[0] = 255, 0, 0, 0
     image[1, :, 3] = 255
@@ -232,13 +191,6 @@ def test_transparency_is_laid_on_white(rng, kind):
     np.testing.assert_allclose(found, np.asarray(white)[..., :3], atol=1)
     assert (found[0] == 255).all()
     np.testing.assert_array_equal(found[1], image[1, :, :3])
-
-
-def test_gray_with_transparency(rng):
-    image = rng.integers(0, 256, (9, 11, 2), dtype=np.uint8)
-    found = read_image(encoded(Image.fromarray(image, "LA")))
-    share = image[..., 1] / 255
-    np.testing.assert_allclose(found, image[..., 0] * share + 255 * (1 - share), atol=0.5001)
 
 
 def test_one_transparent_gray(gray):
@@ -268,7 +220,7 @@ def test_palette(kind):
         assert found[0, 1].tolist() == ([255] * 3 if options else [40, 50, 60])
 
 
-def test_palette_with_alpha_by_entry():
+def test_palette_with_one_alpha_per_entry():
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60])
     image.putpixel((1, 0), 1)
@@ -278,37 +230,16 @@ def test_palette_with_alpha_by_entry():
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"])
 def test_pillow_modes(mode):
-    white = Image.new("RGB", (5, 4), "white")
-    image = (
-        white.convert("RGBA").convert(mode) if mode == "RGBa" else white.convert("LA").convert(mode) if mode == "La" else None
-    )
-    image = image or white.convert(mode)
-    found = read_image(image)
+    white = Image.new("RGB", (5, 4), "white").convert({"RGBa": "RGBA", "La": "LA"}.get(mode, "RGB"))
+    found = read_image(white.convert(mode))
     assert found.dtype == np.uint8
     assert found.shape == ((4, 5) if mode in ("1", "L", "LA", "La") else (4, 5, 3))
     np.testing.assert_allclose(found, 255, atol=1)
 
 
-def test_a_mode_that_is_not_taken():
+def test_an_unsupported_mode_is_refused():
     with pytest.raises(UnsupportedImageError, match="Pillow's mode 'LAB' is not supported"):
         read_image(Image.new("LAB", (3, 3)))
-
-
-def test_cmyk_jpeg(colour):
-    smooth = cv2.GaussianBlur(colour, (0, 0), 4)
-    data = encoded(Image.fromarray(smooth).convert("CMYK"), "JPEG", quality=95)
-    found = read_image(data)
-    assert found.shape == smooth.shape
-    assert np.abs(found.astype(int) - smooth).mean() < 8
-
-
-def test_one_bit():
-    image = Image.new("1", (9, 2))
-    image.putpixel((8, 1), 1)
-    for kind in ("PNG", "TIFF", "PPM"):
-        found = read_image(encoded(image, kind))
-        assert found.dtype == np.uint8
-        assert (found[1, 8], found.sum()) == (255, 255)
 
 
 def test_float_tiff(rng):
@@ -330,14 +261,14 @@ def test_wide_integers():
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
-def test_first_frame(kind):
+def test_the_first_frame_is_read(kind):
     frames = [Image.new("RGB", (6, 5), name) for name in ("red", "lime", "blue")]
     options = {"lossless": True} if kind == "WEBP" else {}
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
     assert read_image(data)[2, 2].tolist() == [255, 0, 0]
 
 
-def test_pillow_image_stays_open_and_where_it_stands(tmp_path):
+def test_a_pillow_image_stays_open_at_its_frame(tmp_path):
     path = tmp_path / "frames.gif"
     frames = [Image.new("RGB", (6, 5), name) for name in ("red", "lime")]
     frames[0].save(path, save_all=True, append_images=frames[1:])
@@ -349,7 +280,7 @@ def test_pillow_image_stays_open_and_where_it_stands(tmp_path):
         assert read_image(image)[2, 2].tolist() == [255, 0, 0]
 
 
-def test_pillow_image_is_left_untouched(colour):
+def test_a_pillow_image_is_not_changed(colour):
     exif = Image.Exif()
     exif[274] = 6
     with Image.open(io.BytesIO(encoded(Image.fromarray(colour), exif=exif))) as image:
@@ -359,13 +290,7 @@ def test_pillow_image_is_left_untouched(colour):
         np.testing.assert_array_equal(np.asarray(image), colour)
 
 
-def test_result_of_a_pillow_image_is_its_own():
-    image = Image.new("L", (3, 3))
-    read_image(image)[:] = 9
-    assert image.getpixel((0, 0)) == 0
-
-
-def test_one_pillow_image_in_many_threads(rng):
+def test_many_threads_read_one_pillow_image(rng):
     image = rng.integers(0, 256, (300, 300, 3), dtype=np.uint8)
     original = Image.open(io.BytesIO(encoded(Image.fromarray(image))))
     found, start = [], threading.Barrier(8)
@@ -383,17 +308,13 @@ def test_one_pillow_image_in_many_threads(rng):
     assert all(np.array_equal(one, image) for one in found)
 
 
-# The limit.
-
-
 def _bomb(width, height):
-    """A PNG whose header announces more than its data could ever hold."""
+    """A PNG whose header declares more pixels than its data can contain."""
     start = _png(np.zeros((1, 1), np.uint8), 8, 0)
-    header = struct.pack(">4sIIBBBBB", b"IHDR", width, height, 8, 0, 0, 0, 0)
-    return start[:12] + header + struct.pack(">I", zlib.crc32(header)) + start[33:]
+    return start[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + start[33:]
 
 
-def test_the_limit_counts_before_anything_is_decoded():
+def test_the_limit_is_checked_before_decoding():
     with pytest.raises(
         TooManyPixelsError,
         match=r"60000×60000 = 3,600,000,000 pixels, more than the limit of 100,000,000; raise "
@@ -404,8 +325,7 @@ def test_the_limit_counts_before_anything_is_decoded():
         read_image(_bomb(3000, 3000))
 
 
-def test_the_limit_is_ours_alone(monkeypatch, gray):
-    """Pillow's own limit is global; it neither warns nor refuses here."""
+def test_the_limit_of_pillow_has_no_effect(monkeypatch, gray):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
     data = encoded(Image.fromarray(gray))
     np.testing.assert_array_equal(read_image(data), gray)
@@ -414,16 +334,13 @@ def test_the_limit_is_ours_alone(monkeypatch, gray):
     assert read_image(data, max_pixels=204).shape == (12, 17)
 
 
-def test_the_limit_counts_for_pillow_images_not_for_arrays(gray):
+def test_the_limit_applies_to_pillow_images_and_not_to_arrays(gray):
     with pytest.raises(TooManyPixelsError, match="more than the limit of 100"):
         read_image(Image.fromarray(gray), max_pixels=100)
     assert read_image(gray, max_pixels=100) is gray
 
 
-# Files that are no images.
-
-
-def test_missing(tmp_path):
+def test_a_missing_file(tmp_path):
     with pytest.raises(MissingImageError, match=r"nothing\.png': no such file; check the path") as caught:
         read_image(tmp_path / "nothing.png")
     assert isinstance(caught.value, FileNotFoundError)
@@ -432,12 +349,12 @@ def test_missing(tmp_path):
         read_image("https://example.org/cat.jpg")
 
 
-def test_folder(tmp_path):
+def test_a_folder(tmp_path):
     with pytest.raises(UnreadableImageError, match=r"a folder, not an image; use featrec\.datasets\.ImageFolder"):
         read_image(tmp_path)
 
 
-def test_no_path_at_all(tmp_path):
+def test_an_invalid_path(tmp_path):
     (tmp_path / "file").write_bytes(b"x")
     for path in (tmp_path / "file" / "cat.jpg", "cat\0.jpg"):
         with pytest.raises(UnreadableImageError, match="cannot be opened"):
@@ -445,7 +362,7 @@ def test_no_path_at_all(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_permission(tmp_path, gray):
+def test_a_file_without_permission(tmp_path, gray):
     path = tmp_path / "secret.png"
     Image.fromarray(gray).save(path)
     path.chmod(0)
@@ -465,7 +382,7 @@ def test_zero_bytes(tmp_path):
 @pytest.mark.parametrize(
     "text", [b"<!DOCTYPE html><html>", b"hello", b"%PDF-1.4", b"RIFF\0\0\0\0WAVEfmt ", b"\0" * 100, b"h", b"hi", b"ok\n"]
 )
-def test_something_else(tmp_path, text):
+def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "text.jpg"
     path.write_bytes(text)
     with pytest.raises(
@@ -474,15 +391,14 @@ def test_something_else(tmp_path, text):
         read_image(path)
 
 
-def test_formats_that_start_programs_are_not_taken():
+def test_formats_that_start_programs_are_refused():
     with pytest.raises(NotAnImageError, match="begins with b'%!PS-Adobe-3"):
         read_image(encoded(Image.new("L", (4, 4)), "EPS"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM", "JPEG2000", "SGI"])
 @pytest.mark.parametrize("n_bytes", [1, 2, 3])
-def test_a_few_bytes_of_an_image(kind, n_bytes):
-    """None of Python's own words: they are either a known beginning or no format."""
+def test_the_first_bytes_of_an_image(kind, n_bytes):
     with pytest.raises(ImageError, match=r"^unsupported image format; the file begins with b'|^damaged or truncated") as caught:
         read_image(encoded(Image.new("L", (4, 4)), kind)[:n_bytes])
     assert "unpack" not in str(caught.value)
@@ -490,7 +406,7 @@ def test_a_few_bytes_of_an_image(kind, n_bytes):
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP"])
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.5, 0.9])
-def test_cut_off(tmp_path, rng, kind, share):
+def test_a_truncated_file(tmp_path, rng, kind, share):
     data = encoded(Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)), kind)
     path = tmp_path / "half"
     path.write_bytes(data[: int(len(data) * share)])
@@ -499,26 +415,13 @@ def test_cut_off(tmp_path, rng, kind, share):
     assert isinstance(caught.value, (TruncatedImageError, NotAnImageError))
 
 
-def test_cut_off_sixteen_bits(rng):
+def test_a_truncated_file_of_sixteen_bits(rng):
     data = cv2.imencode(".png", rng.integers(0, 65536, (40, 40, 3)).astype(np.uint16))[1].tobytes()
     with pytest.raises(TruncatedImageError, match="damaged or truncated"):
         read_image(data[: len(data) // 2])
 
 
-def test_noise_never_gives_anything_but_our_errors(rng):
-    for kind in ("PNG", "JPEG", "GIF", "TIFF", "WEBP", "BMP", "PPM"):
-        data = bytearray(encoded(Image.fromarray(rng.integers(0, 256, (10, 12, 3), dtype=np.uint8)), kind))
-        for position in range(0, len(data), 7):
-            broken = data.copy()
-            broken[position] ^= 0xFF
-            try:
-                image = read_image(broken, max_pixels=1_000_000)
-            except ImageError:
-                continue
-            assert image.dtype in (np.uint8, np.uint16)
-
-
-def test_errors_travel(tmp_path):
+def test_errors_can_be_pickled(tmp_path):
     with pytest.raises(MissingImageError, match="no such file") as caught:
         read_image(tmp_path / "nothing.png")
     again = pickle.loads(pickle.dumps(caught.value.at(3, None)))

@@ -1,4 +1,4 @@
-"""JPEG files that cv2 decodes: the pixels are Pillow's, bit by bit, and where that is not certain Pillow decodes."""
+"""JPEG files decoded by cv2 have exactly the pixels of Pillow; Pillow decodes the others."""
 
 import io
 import os
@@ -11,7 +11,7 @@ import skimage.data
 from PIL import Image, ImageOps
 
 from featrec.exceptions import TruncatedImageError, UnsupportedImageError
-from featrec.images import _jpeg, read_image
+from featrec.images import _decode, read_image
 
 
 def encoded(image, **options):
@@ -26,9 +26,9 @@ def by_pillow(data):
 
 
 def plain(data):
-    """What the fast way gives, None where it is not taken."""
+    """The image decoded by cv2, or None."""
     with Image.open(io.BytesIO(data)) as image:
-        return _jpeg.decode_plain_jpeg(data, image.mode)
+        return _decode.decode_plain_jpeg(data, image.mode)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def colour(rng):
 @pytest.mark.parametrize("name", ["astronaut", "camera", "coffee", "cat", "text"])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("quality", [20, 75, 95])
-def test_images(name, subsampling, quality):
+def test_photographs(name, subsampling, quality):
     image = Image.fromarray(getattr(skimage.data, name)()).resize((203, 151))
     data = encoded(image, quality=quality, subsampling=subsampling)
     np.testing.assert_array_equal(plain(data), by_pillow(data))
@@ -73,7 +73,7 @@ def test_restart_markers_comments_profiles_and_rgb(colour):
         np.testing.assert_array_equal(plain(data), by_pillow(data))
 
 
-def test_bytes_after_the_end(colour):
+def test_bytes_after_the_end_marker(colour):
     data = encoded(colour)
     np.testing.assert_array_equal(plain(data + b"a film of the same moment \xff\xda\xff\xd9"), plain(data))
 
@@ -88,69 +88,69 @@ def test_orientation(colour, orientation):
 
 
 @pytest.mark.parametrize("cv2_has_rgb", [False, True])
-def test_with_and_without_the_newer_flag_of_cv2(colour, monkeypatch, cv2_has_rgb):
+def test_with_and_without_the_flag_of_newer_opencv(colour, monkeypatch, cv2_has_rgb):
     if cv2_has_rgb and not hasattr(cv2, "IMREAD_COLOR_RGB"):
         pytest.skip("this OpenCV is older than 4.11")
-    monkeypatch.setattr(_jpeg, "COLOR_RGB", cv2.IMREAD_COLOR_RGB if cv2_has_rgb else None)
+    monkeypatch.setattr(_decode, "COLOR_RGB", cv2.IMREAD_COLOR_RGB if cv2_has_rgb else None)
     data = encoded(colour)
     np.testing.assert_array_equal(plain(data), by_pillow(data))
 
 
-def test_what_is_left_to_pillow(colour):
+def test_uncertain_files_are_decoded_by_pillow(colour):
     data = encoded(colour)
     frame = data.index(b"\xff\xc0")
     halves = data.rindex(b"\xff\xda") + 60
     uncertain = {
         "progressive": encoded(colour, progressive=True),
-        "ink": encoded(colour.convert("CMYK")),
+        "cmyk": encoded(colour.convert("CMYK")),
         "cut off": data[:-2],
         "a marker in the middle": data[:halves] + b"\xff\x33" + data[halves:],
-        "a segment that goes past the end": data[:4] + b"\xff\xff" + data[6:],
+        "a segment past the end": data[:4] + b"\xff\xff" + data[6:],
         "12 bits": data[: frame + 4] + b"\x0c" + data[frame + 5 :],
-        "an unheard-of sampling": data[: frame + 11] + b"\x33" + data[frame + 12 :],
+        "an unusual sampling": data[: frame + 11] + b"\x33" + data[frame + 12 :],
         "no frame": data[:frame] + b"\xff\xfe" + data[frame + 2 :],
     }
     for what, content in uncertain.items():
-        mode = "CMYK" if what == "ink" else "RGB"
-        assert _jpeg.decode_plain_jpeg(content, mode) is None, what
-    for what in ("progressive", "ink"):
+        mode = "CMYK" if what == "cmyk" else "RGB"
+        assert _decode.decode_plain_jpeg(content, mode) is None, what
+    for what in ("progressive", "cmyk"):
         wanted = by_pillow(uncertain[what])
-        wanted = np.asarray(Image.fromarray(wanted, "CMYK").convert("RGB")) if what == "ink" else wanted
+        wanted = np.asarray(Image.fromarray(wanted, "CMYK").convert("RGB")) if what == "cmyk" else wanted
         np.testing.assert_array_equal(read_image(uncertain[what]), wanted)
 
 
-def test_where_the_libraries_differ_pillow_decodes(colour, monkeypatch):
+def test_pillow_decodes_if_the_libraries_differ(colour, monkeypatch):
     data = encoded(colour)
     another = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) // 2
-    _jpeg._libraries_agree.cache_clear()
+    _decode._libraries_agree.cache_clear()
     try:
         monkeypatch.setattr(cv2, "imdecode", lambda *_: another)
         assert plain(data) is None
         np.testing.assert_array_equal(read_image(data), by_pillow(data))
     finally:
-        _jpeg._libraries_agree.cache_clear()
+        _decode._libraries_agree.cache_clear()
 
 
-def test_where_cv2_fails_pillow_decides(colour, monkeypatch):
+def test_pillow_decodes_if_cv2_fails(colour, monkeypatch):
     data = encoded(colour)
     assert plain(data) is not None
 
     def failing(*_):
         raise cv2.error("no")
 
-    for answer in (failing, lambda *_: None):
-        monkeypatch.setattr(cv2, "imdecode", answer)
+    for decode in (failing, lambda *_: None):
+        monkeypatch.setattr(cv2, "imdecode", decode)
         np.testing.assert_array_equal(read_image(data), by_pillow(data))
 
 
 @pytest.mark.parametrize("share", np.arange(0.05, 1, 0.05).tolist())
-def test_cut_off_is_an_error_still(colour, share):
+def test_a_truncated_file_is_an_error(colour, share):
     data = encoded(colour, quality=90)
     with pytest.raises(TruncatedImageError, match="damaged or truncated"):
         read_image(data[: int(len(data) * share)])
 
 
-def test_very_many_scans():
+def test_too_many_scans_are_refused():
     data = encoded(Image.new("L", (300, 300)), progressive=True)
     last = data.rindex(b"\xff\xda")
     scan = data[last:-2]
@@ -159,7 +159,7 @@ def test_very_many_scans():
         UnsupportedImageError, match=r"a progressive JPEG of .* scans, more than the limit of 100; .*save it again"
     ):
         read_image(data[:last] + scan * 200 + data[-2:])
-    assert read_image(data + scan * 200).shape == (300, 300)  # beyond the end they are no scans
+    assert read_image(data + scan * 200).shape == (300, 300)  # data after the end are not scans
 
 
 @pytest.mark.data

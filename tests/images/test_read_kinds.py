@@ -1,10 +1,12 @@
-"""Kinds of files that cameras, scanners and browsers write, each compared with the pixels that went in or another decoder."""
+"""Kinds of files that cameras, scanners and browsers write, compared with their pixels or with another decoder."""
 
 import io
+import pickle
 import struct
 import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -12,25 +14,16 @@ import pytest
 from PIL import Image
 
 from featrec.exceptions import TooManyPixelsError, TruncatedImageError, UnsupportedImageError
-from featrec.images import _silence, read_image
+from featrec.images import _read, read_image
+from tests.images.damage import chunk, encoded
 
 tifffile = pytest.importorskip("tifffile", reason="scikit-image brings tifffile")
-
-
-def encoded(image, kind, **options):
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def tiff(image, **options):
     file = io.BytesIO()
     tifffile.imwrite(file, image, **options)
     return file.getvalue()
-
-
-def chunk(name, content):
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 @pytest.fixture
@@ -41,9 +34,6 @@ def colour(rng):
 @pytest.fixture
 def gray(rng):
     return rng.integers(0, 256, (13, 18), dtype=np.uint8)
-
-
-# PNG
 
 
 PASSES = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
@@ -64,7 +54,7 @@ def test_interlaced_png(rng, depth, channels):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
-def test_gray_png_of_few_bits(depth):
+def test_gray_png_with_fewer_than_8_bits(depth):
     image = np.arange(16, dtype=np.uint8).reshape(2, 8) % 2**depth
     bits = np.unpackbits(image[..., None], axis=2)[..., -depth:].reshape(2, -1)
     lines = b"".join(b"\0" + np.packbits(line).tobytes() for line in bits)
@@ -73,18 +63,15 @@ def test_gray_png_of_few_bits(depth):
     np.testing.assert_array_equal(read_image(data), image * (255 // (2**depth - 1)))
 
 
-def test_text_bomb_in_a_png(gray):
+def test_a_text_bomb_in_a_png(gray):
     data = encoded(Image.fromarray(gray), "PNG")
     bomb = chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7)))
     with pytest.raises(TruncatedImageError, match=r"(?i)damaged or truncated .*decompressed data too large"):
         read_image(data[:33] + bomb + data[33:])
 
 
-# JPEG
-
-
-def test_ink_jpeg_of_adobe_is_inverted(colour):
-    """Programs of Adobe store 255 minus the ink and mark it; cv2 knows that too."""
+def test_cmyk_jpeg_of_adobe_is_inverted(colour):
+    """Programs of Adobe store 255 minus the ink, with a marker; cv2 inverts them, too."""
     flat = np.zeros((16, 16, 4), np.uint8)
     flat[:, :, 1] = 200  # magenta
     data = encoded(Image.fromarray(flat, "CMYK"), "JPEG", quality=95)
@@ -96,15 +83,8 @@ def test_ink_jpeg_of_adobe_is_inverted(colour):
     np.testing.assert_allclose((red, green, blue), by_cv2, atol=3)
 
 
-def test_ink_jpeg_without_the_mark_is_taken_like_one_with_it(colour):
-    """So do cv2 and Pillow: hardly a program writes ink that is not inverted."""
-    data = encoded(Image.fromarray(colour).convert("CMYK"), "JPEG", quality=95)
-    start = data.index(b"\xff\xee")
-    np.testing.assert_array_equal(read_image(data[:start] + data[start + 16 :]), read_image(data))
-
-
-def test_ink_jpeg_as_luma_and_chroma():
-    """The mark's last byte says that cyan, magenta and yellow were turned into luma and chroma."""
+def test_cmyk_jpeg_as_luma_and_chroma():
+    """The last byte of the marker means that cyan, magenta and yellow were converted to luma and chroma."""
     stored = np.zeros((16, 16, 4), np.uint8)
     stored[:] = 100, 120, 140, 30
     data = bytearray(encoded(Image.fromarray(stored, "CMYK"), "JPEG", quality=98))
@@ -112,9 +92,6 @@ def test_ink_jpeg_as_luma_and_chroma():
     by_cv2 = cv2.imdecode(np.frombuffer(bytes(data), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     assert len(set(by_cv2[8, 8].tolist())) > 1
     np.testing.assert_allclose(read_image(data), by_cv2, atol=3)
-
-
-# TIFF
 
 
 def test_colour_tiff_in_planes_tiles_and_strips(colour):
@@ -128,23 +105,19 @@ def test_gray_tiff_with_white_as_zero(gray):
     np.testing.assert_array_equal(read_image(tiff(gray, photometric="miniswhite")), 255 - gray)
 
 
-def test_tiff_of_several_pages_gives_the_first(gray):
-    np.testing.assert_array_equal(read_image(tiff(np.stack([gray, 255 - gray]), photometric="minisblack")), gray)
-
-
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "packbits"])
-def test_packed_tiff(colour, compression):
+def test_compressed_tiff(colour, compression):
     data = encoded(Image.fromarray(colour), "TIFF", compression=compression)
     np.testing.assert_array_equal(read_image(data), colour)
 
 
-def test_fax(gray):
+def test_fax_compression(gray):
     image = np.where(gray > 127, 255, 0).astype(np.uint8)
     data = encoded(Image.fromarray(image).convert("1"), "TIFF", compression="group4")
     np.testing.assert_array_equal(read_image(data), image)
 
 
-def test_tiff_with_tiles_that_nobody_can_hold(gray):
+def test_tiff_with_tiles_of_absurd_size(gray):
     data = tiff(gray, tile=(16, 16))
     for tag in (322, 323):
         place = data.index(struct.pack("<HHI", tag, 4, 1))
@@ -153,13 +126,10 @@ def test_tiff_with_tiles_that_nobody_can_hold(gray):
         read_image(data)
 
 
-def test_kinds_of_tiff_that_are_not_taken(rng):
+def test_unsupported_types_of_tiff(rng):
     for image in (rng.normal(size=(5, 6)), rng.normal(size=(5, 6, 2)), rng.integers(0, 9, (5, 6), dtype=np.int64)):
         with pytest.raises(UnsupportedImageError, match=r"an unsupported type of TIFF \(unknown pixel mode\); save it as"):
             read_image(tiff(image, photometric="minisblack", planarconfig="contig" if image.ndim == 3 else None))
-
-
-# BMP, GIF, PNM, WebP
 
 
 @pytest.mark.parametrize("mode", ["1", "P", "L", "RGB"])
@@ -169,19 +139,19 @@ def test_bmp(colour, mode):
     np.testing.assert_array_equal(read_image(encoded(image, "BMP")), np.asarray(wanted))
 
 
-def test_bmp_with_an_unused_fourth_byte(colour):
+def test_bmp_with_an_opaque_alpha_channel(colour):
     opaque = np.dstack([colour, np.full(colour.shape[:2], 255, np.uint8)])
     np.testing.assert_array_equal(read_image(encoded(Image.fromarray(opaque), "BMP")), colour)
 
 
-def test_bmp_from_the_top_down(colour):
+def test_bmp_stored_from_top_to_bottom(colour):
     data = encoded(Image.fromarray(colour), "BMP")
     upside_down = data[:22] + struct.pack("<i", -13) + data[26:]
     np.testing.assert_array_equal(read_image(upside_down), colour[::-1])
 
 
-def test_bmp_packed_by_run_lengths():
-    """Pillow fills what a line lacks pixel by pixel, so a small file may take long."""
+def test_run_length_encoded_bmp():
+    """Pillow fills short lines pixel by pixel, so a small file may take long."""
     palette = bytes(value for entry in range(256) for value in (entry, entry, entry, 0))
     lines = b"\x05\x07\0\0" + b"\1\6\0\0" + b"\0\1"
     data = (
@@ -205,7 +175,7 @@ def test_gif(gray, interlace):
     np.testing.assert_array_equal(read_image(data)[..., 0], gray)
 
 
-def test_gif_whose_first_frame_is_smaller_than_its_screen(gray):
+def test_gif_with_a_frame_smaller_than_the_screen(gray):
     data = encoded(Image.fromarray(gray), "GIF")
     wider = data[:6] + struct.pack("<HH", 20, 15) + data[10:]
     found = read_image(wider)
@@ -213,8 +183,8 @@ def test_gif_whose_first_frame_is_smaller_than_its_screen(gray):
     np.testing.assert_array_equal(found[:13, :18, 0], gray)
 
 
-def test_gif_whose_first_frame_is_huge():
-    """Found by fuzzing: Pillow takes 4 bytes a pixel of the frame while it reads the header."""
+def test_gif_with_a_huge_frame():
+    """Found by fuzzing: Pillow allocates 4 bytes per pixel of the frame while it reads the header."""
     control = b"!\xf9\4\x09\0\0\1\0"
     for comment in (b"", b"!\xfe\3,,,\0", b"\0\0"):
         for side, message in ((20000, r"400,000,000 pixels, more than the limit of 100,000,000"), (4000, "a bomb")):
@@ -255,10 +225,7 @@ def test_webp(colour):
     np.testing.assert_allclose(read_image(data), by_cv2, atol=2)
 
 
-# What a file may unpack to.
-
-
-def test_a_blank_image_may_be_large_but_not_very(monkeypatch):
+def test_the_limit_of_blank_images(monkeypatch):
     blank = encoded(Image.new("1", (1000, 900)), "PNG")
     assert len(blank) < 900
     assert read_image(blank, max_pixels=9_000_000).shape == (900, 1000)
@@ -268,7 +235,7 @@ def test_a_blank_image_may_be_large_but_not_very(monkeypatch):
         read_image(blank, max_pixels=8_999_990)
 
 
-def test_drawings_may_be_large(rng):
+def test_a_large_drawing_is_read(rng):
     image = np.full((1200, 1000), 255, np.uint8)
     for row, column in rng.integers(0, 1000, (80, 2)):
         image[row : row + 3] = 0
@@ -277,7 +244,7 @@ def test_drawings_may_be_large(rng):
     np.testing.assert_array_equal(read_image(data, max_pixels=1_200_000), image)
 
 
-def test_large_images_are_taken_out_of_pillow_in_parts(rng):
+def test_large_images_are_converted_in_parts(rng):
     values = cv2.resize(rng.integers(0, 256, (20, 20, 4), dtype=np.uint8), (1300, 1100))
     for mode in ("RGB", "RGBA", "L", "LA", "P"):
         image = Image.fromarray(values).convert("RGB").quantize(16) if mode == "P" else Image.fromarray(values).convert(mode)
@@ -289,25 +256,14 @@ def test_large_images_are_taken_out_of_pillow_in_parts(rng):
         np.testing.assert_allclose(found, wanted, atol=1)
 
 
-# Warnings of Pillow.
-
-
 def _with_broken_exif(colour):
-    """EXIF data that announce more than is there, of which Pillow warns."""
+    """EXIF data that declare more than there is, about which Pillow warns."""
     entry = struct.pack("<HHII", 271, 2, 1000, 500)
     broken = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
     return encoded(Image.fromarray(colour), "PNG", exif=broken)
 
 
-def test_pillow_warns_of_broken_exif(colour):
-    with (
-        Image.open(io.BytesIO(_with_broken_exif(colour))) as image,
-        pytest.warns(UserWarning, match=r"Tag data larger than file|corrupt EXIF|Truncated File Read"),
-    ):
-        image.getexif()
-
-
-def test_warnings_of_pillow_stay_inside(colour):
+def test_warnings_of_pillow_are_hidden_while_reading(colour):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         np.testing.assert_array_equal(read_image(_with_broken_exif(colour)), colour)
@@ -315,14 +271,14 @@ def test_warnings_of_pillow_stay_inside(colour):
         assert not caught
         with Image.open(io.BytesIO(_with_broken_exif(colour))) as image:
             image.getexif()
-        assert len(caught) == 1, "what Pillow warns of outside of read_image is not ours to hide"
+        assert len(caught) == 1, "outside read_image, Pillow's warnings are not hidden"
 
 
 def test_other_warnings_and_other_threads_are_not_silenced():
     inside, done = threading.Event(), threading.Event()
 
     def reading():
-        with _silence.pillow_silenced():
+        with _read.pillow_silenced():
             inside.set()
             done.wait(5)
 
@@ -334,14 +290,39 @@ def test_other_warnings_and_other_threads_are_not_silenced():
         warnings.warn_explicit("from another thread", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
         done.set()
         thread.join()
-        with _silence.pillow_silenced():
+        with _read.pillow_silenced():
             warnings.warn_explicit("of something else", UserWarning, "x.py", 1, module="elsewhere")
             warnings.warn_explicit("of Pillow", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
     assert [str(warning.message) for warning in caught] == ["from another thread", "of something else"]
 
 
-def test_the_filter_is_there_once(colour):
-    for _ in range(3):
+def test_reading_leaves_no_warning_filter(colour):
+    before = list(warnings.filters)
+    read_image(_with_broken_exif(colour))
+    assert warnings.filters == before
+    inside, done = threading.Event(), threading.Event()
+
+    def reading():
+        with _read.pillow_silenced():
+            inside.set()
+            done.wait(5)
+
+    thread = threading.Thread(target=reading)
+    thread.start()
+    inside.wait(5)
+    warnings.simplefilter("error", UserWarning)  # now before the filter of the thread
+    read_image(_with_broken_exif(colour))
+    assert len(pickle.loads(pickle.dumps(warnings.filters))) > len(before), "scikit-learn sends the filters to its workers"
+    done.set()
+    thread.join()
+    assert warnings.filters == [("error", None, UserWarning, None, 0), *before]
+
+
+def test_many_threads_read_without_a_warning_and_leave_no_filter(colour):
+    data, before = _with_broken_exif(colour), list(warnings.filters)
+    with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_image(_with_broken_exif(colour))
-    assert warnings.filters.count(_silence._FILTER) == 1
+        with ThreadPoolExecutor(8) as pool:
+            images = list(pool.map(read_image, [data] * 200))
+    assert all(np.array_equal(image, colour) for image in images)
+    assert warnings.filters == before

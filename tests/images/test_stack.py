@@ -1,17 +1,17 @@
-"""Images of one size described together, and those of one array without a step for each."""
+"""Images of one size are described together, and those of one array without reading them one by one."""
 
 import numpy as np
 import pytest
 
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import GlobalExtractor, check_images
-from featrec.images._dark import DarkWatch
-from featrec.images._stack import stacked
+from featrec.images._input import stacked
+from featrec.images._recall import DarkWatch
 from featrec.preprocessing import Resize
 
 
 class RowMeans(GlobalExtractor):
-    """Notes what it is given."""
+    """Records the shapes that it gets."""
 
     def __init__(self, given=None, on_error="raise", n_jobs=None):
         self.given, self.on_error, self.n_jobs = given, on_error, n_jobs
@@ -27,7 +27,7 @@ class RowMeans(GlobalExtractor):
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 @pytest.mark.parametrize("rows", [slice(None), slice(2, 7), slice(None, None, -2), [3, 3, 1], [6]])
-def test_a_stack_is_what_reading_one_by_one_gives(rng, shape, dtype, rows):
+def test_a_stack_equals_images_read_one_by_one(rng, shape, dtype, rows):
     originals = rng.integers(0, 2, (9, *shape)).astype(dtype)
     images = check_images(originals)[rows].then(DarkWatch())
     stack = stacked(images)
@@ -55,7 +55,7 @@ def test_other_images_are_read_one_by_one(images):
     assert stacked(check_images(images)) is None
 
 
-def test_a_step_before_is_done_for_each():
+def test_images_with_a_step_are_not_stacked():
     assert stacked(Resize(3).transform(np.zeros((3, 4, 5), np.uint8))) is None
 
 
@@ -72,7 +72,7 @@ def test_an_array_is_described_in_few_calls_and_a_list_by_sizes(rng):
     assert given == [(3, 3, 5), (1, 3, 5)]
 
 
-def test_the_image_that_is_refused_is_named_among_those_of_a_batch(rng):
+def test_a_refused_image_of_a_batch_is_named(rng):
     images = [rng.random((3, 4)), rng.random((3, 5)), rng.random((2, 4)), rng.random((2, 4))]
     with pytest.raises(ImageError, match="image 2: needs 3 rows; got 2"):
         RowMeans().fit_transform(images)
@@ -89,12 +89,12 @@ def test_the_image_that_is_refused_is_named_among_those_of_a_batch(rng):
         RowMeans(on_error="empty").transform([rng.random((3, 4)), rng.random((4, 4))])
 
 
-def test_before_fit_an_array_of_failures_has_no_width():
+def test_failures_before_fit_give_an_array_without_columns():
     with pytest.warns(FailedImageWarning, match="2 of 2 images"):
         assert RowMeans(on_error="empty").transform(np.zeros((2, 2, 2))).shape == (2, 0)
 
 
-def test_others_go_through_their_images_one_by_one():
+def test_other_extractors_describe_one_by_one():
     class Mean(GlobalExtractor):
         def _describe(self, image):
             if image.max() > 0.5:

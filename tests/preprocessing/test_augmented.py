@@ -38,7 +38,7 @@ def digits():
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """Notes which images it has learned from and which it is asked about; an image is known by its one gray value."""
+    """Notes which images it has learned from and which it predicts; an image is identified by its gray value."""
 
     runs = []
 
@@ -54,18 +54,18 @@ class Recorder(ClassifierMixin, BaseEstimator):
 
 
 def flat_images(n):
-    """Images of one gray value each: a turn, a shift or a flip leaves it, so that every copy can be told."""
+    """Images of one gray value each, which no rotation, shift or flip changes, so that copies can be identified."""
     return [np.full((6, 6), value, np.uint8) for value in range(n)]
 
 
 def crossings(runs, copies):
-    """How many copies lie on both sides of a fold, over all folds; each fold has learned from all its copies."""
+    """The number of copies on both sides of a fold, over all folds; each model is fitted on all its copies."""
     for learned, asked in runs:
         assert len(learned) + (1 + copies) * len(asked) == (1 + copies) * 100
     return sum(len(set(learned) & set(asked)) for learned, asked in runs)
 
 
-def test_no_copy_crosses_a_fold():
+def test_no_copy_is_on_both_sides_of_a_fold():
     images, labels = flat_images(100), np.tile(["a", "b"], 50)
     Recorder.runs = []
     model = Augmented(Recorder(), flip="both", rotate=20, scale=0.2, translate=0.1, crop=0.2, copies=4, random_state=0)
@@ -74,8 +74,8 @@ def test_no_copy_crosses_a_fold():
     assert crossings(Recorder.runs, 4) == 0
 
 
-def test_the_count_finds_copies_made_beforehand():
-    """The usual mistake, so that the count above is known to count."""
+def test_crossings_finds_copies_made_before_the_split():
+    """The usual mistake, to check the check."""
     images, labels = flat_images(100), np.tile(["a", "b"], 50)
     Recorder.runs = []
     beforehand = [image[:, ::-1] for image in images for _ in range(5)]
@@ -83,7 +83,7 @@ def test_the_count_finds_copies_made_beforehand():
     assert sum(len(set(learned) & set(asked)) for learned, asked in Recorder.runs) > 200
 
 
-def test_groups_go_with_their_images():
+def test_groups_are_kept_together():
     images, labels, groups = flat_images(100), np.tile(["a", "b"], 50), np.arange(100) // 10
     Recorder.runs = []
     cross_val_score(Augmented(Recorder(), flip="both"), images, labels, groups=groups, cv=GroupKFold(5))
@@ -92,21 +92,21 @@ def test_groups_go_with_their_images():
         assert not set(groups[learned]) & set(groups[asked])
 
 
-def test_labels_go_with_the_copies():
+def test_copies_have_the_label_of_their_image():
     model = Augmented(Recorder(), flip="both", copies=3).fit(flat_images(5), ["a", "b", "c", "a", "b"])
     assert model.model_.learned_ == np.repeat(range(5), 4).tolist()
     assert model.model_.labels_ == np.repeat(["a", "b", "c", "a", "b"], 4).tolist()
     assert model.classes_.tolist() == ["a", "b", "c"]
 
 
-def test_without_copies_it_is_the_model(digits):
+def test_without_copies_it_equals_the_model(digits):
     model = pixels(SVC()).fit(digits, digits.labels)
     same = Augmented(pixels(SVC()), copies=0).fit(digits, digits.labels)
     np.testing.assert_array_equal(same.decision_function(digits), model.decision_function(digits))
     np.testing.assert_array_equal(same.predict(digits), model.predict(digits))
 
 
-def test_the_same_seed_gives_the_same_model_whatever_n_jobs(digits):
+def test_the_model_depends_on_the_seed_and_not_on_n_jobs(digits):
     models = [
         Augmented(make_pipeline(Resize(16), HOG(pixels_per_cell=(4, 4), n_jobs=jobs), LinearSVC(random_state=0)), **LIMITS,
                   copies=2, random_state=seed).fit(digits, digits.labels)
@@ -117,7 +117,7 @@ def test_the_same_seed_gives_the_same_model_whatever_n_jobs(digits):
     assert not np.array_equal(first, third)
 
 
-def test_copies_help_where_test_images_are_moved(digits):
+def test_copies_help_if_test_images_are_shifted(digits):
     moved = [np.roll(image, 1, axis=1) for image in digits]
     plain = pixels(KNeighborsClassifier(1)).fit(digits, digits.labels)
     augmented = Augmented(pixels(KNeighborsClassifier(1)), translate=0.15, copies=10, random_state=0)
@@ -147,7 +147,7 @@ def test_views_are_averaged(digits, classifier, method, n_classes):
 
 
 class ByBrightness(ClassifierMixin, BaseEstimator):
-    """Has nothing but predict, so views vote."""
+    """Has only predict, so views vote."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -157,7 +157,7 @@ class ByBrightness(ClassifierMixin, BaseEstimator):
         return np.array(["dark" if np.mean(image) < 0.5 else "light" for image in X])
 
 
-def test_votes_are_counted_and_the_image_decides_a_draw():
+def test_votes_are_counted_and_the_image_breaks_ties():
     model = Augmented(ByBrightness(), light=0.5, views=3, random_state=1)
     images = [np.full((4, 4), value) for value in np.linspace(0.3, 0.7, 41)]
     model.fit(images, ["dark"] * 20 + ["light"] * 21)
@@ -178,14 +178,14 @@ def test_a_prediction_does_not_depend_on_its_batch(digits):
     np.testing.assert_array_equal(model.predict_proba(digits[:10]), together)
 
 
-def test_methods_are_those_of_the_model():
+def test_it_has_the_methods_of_the_model():
     assert hasattr(Augmented(pixels(LogisticRegression())), "predict_proba")
     assert not hasattr(Augmented(pixels(LinearSVC())), "predict_proba")
     assert hasattr(Augmented(pixels(LinearSVC())), "decision_function")
     assert not hasattr(Augmented(pixels(GaussianNB())), "decision_function")
 
 
-def test_it_is_a_classifier_and_says_when_it_is_not_fitted(digits):
+def test_it_is_a_classifier_with_a_not_fitted_error(digits):
     model = Augmented(pixels(GaussianNB()))
     assert is_classifier(model)
     for method in (model.predict, model.predict_proba):
@@ -193,7 +193,7 @@ def test_it_is_a_classifier_and_says_when_it_is_not_fitted(digits):
             method(digits)
 
 
-def test_grid_search_around_it(digits):
+def test_grid_search(digits):
     search = GridSearchCV(
         Augmented(pixels(KNeighborsClassifier()), translate=0.1, random_state=0),
         {"copies": [0, 3], "model__kneighborsclassifier__n_neighbors": [1, 3]},
@@ -203,7 +203,7 @@ def test_grid_search_around_it(digits):
     assert search.best_estimator_.classes_.tolist() == sorted(set(digits.labels))
 
 
-def test_calibration_around_it(digits):
+def test_calibration(digits):
     model = Augmented(pixels(LinearSVC(random_state=0)), rotate=10, copies=2, random_state=0)
     calibrated = CalibratedClassifierCV(model, cv=3, ensemble=False).fit(digits, digits.labels)
     probabilities = calibrated.predict_proba(digits)
@@ -219,7 +219,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("as_form", FORMS.values(), ids=FORMS)
-def test_every_form_of_images(digits, as_form):
+def test_all_forms_of_images_give_the_same_predictions(digits, as_form):
     model = Augmented(pixels(GaussianNB()), **LIMITS, copies=1, random_state=0)
     X = as_form(digits)
     labels = pd.Series(digits.labels) if isinstance(X, pd.Series) else digits.labels
@@ -227,14 +227,14 @@ def test_every_form_of_images(digits, as_form):
     np.testing.assert_array_equal(cross_val_predict(model, X, labels, cv=3), expected)
 
 
-def test_a_shuffled_table_index_is_no_trap(digits):
+def test_a_shuffled_table_index(digits):
     order = np.random.default_rng(0).permutation(len(digits))
     table = pd.DataFrame({"picture": list(digits), "label": digits.labels}).iloc[order]
     model = Augmented(pixels(KNeighborsClassifier(1)), translate=0.05, copies=1, random_state=0)
     assert model.fit(table["picture"], table["label"]).score(table["picture"], table["label"]) == 1
 
 
-def test_rows_are_unflattened_before(digits):
+def test_unflatten_before_it(digits):
     rows = np.asarray([image.ravel() for image in digits])
     model = make_pipeline(Unflatten(digits[0].shape), Augmented(pixels(GaussianNB()), copies=1, rotate=5, random_state=0))
     direct = Augmented(pixels(GaussianNB()), copies=1, rotate=5, random_state=0).fit(digits, digits.labels)
@@ -262,13 +262,13 @@ def test_round_trip(digits, tmp_path, suffix):
     assert repr(again) == repr(model)
 
 
-def test_the_model_given_is_not_fitted(digits):
+def test_the_given_model_is_not_fitted(digits):
     inner = pixels(GaussianNB())
     Augmented(inner, copies=1).fit(digits, digits.labels)
     assert not hasattr(inner[-1], "classes_")
 
 
-def test_no_seed_gives_other_copies_and_steady_views(digits):
+def test_without_a_seed_fits_differ_and_predictions_repeat(digits):
     model = Augmented(pixels(GaussianNB()), **LIMITS, copies=1, views=1)
     first, second = (clone(model).fit(digits, digits.labels) for _ in range(2))
     assert first.seed_ != second.seed_
@@ -280,57 +280,37 @@ def test_no_seed_gives_other_copies_and_steady_views(digits):
     [GridSearchCV(pixels(SVC()), {"svc__C": [1, 10]}), pixels(CalibratedClassifierCV(LinearSVC(), cv=3))],
     ids=["search", "calibration"],
 )
-def test_folds_inside_are_refused(digits, inside):
+def test_searches_and_calibration_inside_are_refused(digits, inside):
     with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Use"):
         Augmented(inside).fit(digits, digits.labels)
 
 
-def test_a_frozen_model_is_used_as_it_is_and_seen_from_several_views(digits):
+def test_a_frozen_model_is_not_refitted(digits):
     fitted = pixels(GaussianNB()).fit(digits, digits.labels)
     model = Augmented(FrozenEstimator(fitted), **LIMITS, views=2, random_state=0).fit(digits, digits.labels)
     expected = fitted.predict_proba(model._viewed(digits)).reshape(120, 3, -1).mean(axis=1)
     np.testing.assert_array_equal(model.predict_proba(digits), expected)
 
 
-def test_unequal_lengths_are_refused(digits):
+def test_unequal_numbers_of_images_and_labels_are_refused(digits):
     with pytest.raises(InputError, match="Augmented: 120 images and 119 labels; each image needs one label"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels[:-1])
-
-
-def test_tables_of_labels_are_refused(digits):
     with pytest.raises(InputError, match=r"labels must have shape \(n,\), one per image; got shape \(120, 2\)"):
         Augmented(pixels(GaussianNB())).fit(digits, np.zeros((120, 2)))
 
 
-def test_one_image_is_refused(digits):
-    with pytest.raises(InputError, match=r"one image \(str\). Use a list"):
-        Augmented(pixels(GaussianNB())).fit("cat.png", ["cat"])
+INVALID = {"flip": True, "rotate": 200, "scale": -1, "translate": 2, "crop": 1, "light": 2, "color": -0.1, "noise": 25}
+INVALID |= {"copies": -1, "views": 0.5, "random_state": "a"}
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"flip": True},
-        {"rotate": 200},
-        {"scale": -1},
-        {"translate": 2},
-        {"crop": 1},
-        {"light": 2},
-        {"color": -0.1},
-        {"noise": 25},
-        {"copies": -1},
-        {"views": 0.5},
-        {"random_state": "a"},
-    ],
-    ids=str,
-)
-def test_parameters_are_refused(digits, parameters):
-    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of Augmented"):
-        Augmented(pixels(GaussianNB()), **parameters).fit(digits, digits.labels)
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_parameters_are_refused(digits, name):
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of Augmented"):
+        Augmented(pixels(GaussianNB()), **{name: INVALID[name]}).fit(digits, digits.labels)
 
 
 class Drawn:
-    """Images made when they are asked for, so that they do not count."""
+    """Images generated on access, so that they take no memory."""
 
     holds_images = True
 
@@ -341,7 +321,7 @@ class Drawn:
         return np.random.default_rng(position).integers(0, 256, (100, 100, 3), dtype=np.uint8)
 
 
-def test_copies_are_not_held():
+def test_copies_are_not_kept_in_memory():
     labels = np.resize(["a", "b"], 30)
     Augmented(pixels(GaussianNB()), rotate=10, copies=1).fit(Drawn(), labels)
     tracemalloc.start()
@@ -351,7 +331,7 @@ def test_copies_are_not_held():
     assert peak < 30 * 16 * 100 * 100 * 3 / 3
 
 
-def test_an_image_that_cannot_be_used_counts_once(digits):
+def test_an_unusable_image_is_listed_once(digits):
     images = [*digits[:9], b"no image"]
     model = make_pipeline(TinyImage(size=(8, 8), on_error="empty"), GaussianNB())
     augmented = Augmented(model, rotate=10, copies=3, random_state=0)
@@ -360,7 +340,7 @@ def test_an_image_that_cannot_be_used_counts_once(digits):
     assert [failure.index for failure in augmented.model_[0].failures_] == [9]
 
 
-def test_weights_of_images_reach_the_last_step_of_a_pipeline(digits):
+def test_sample_weight_reaches_the_last_step_of_a_pipeline(digits):
     weights = np.where(digits.labels == "1", 5.0, 1.0)
     inner = make_pipeline(TinyImage(size=(8, 8)), make_pipeline(StandardScaler(), GaussianNB()))
     model = Augmented(inner, flip="horizontal", copies=1)
@@ -369,7 +349,7 @@ def test_weights_of_images_reach_the_last_step_of_a_pipeline(digits):
     np.testing.assert_allclose(last.class_prior_, counts / counts.sum())
 
 
-def test_weights_for_a_classifier_that_takes_none_are_refused(digits):
+def test_invalid_sample_weights_are_refused(digits):
     model = Augmented(pixels(KNeighborsClassifier()))
     with pytest.raises(InputError, match="KNeighborsClassifier does not accept sample_weight"):
         model.fit(digits, digits.labels, sample_weight=np.ones(len(digits)))

@@ -52,7 +52,7 @@ def test_every_limit_changes_something(rng, limit):
     assert len({copy.tobytes() for copy in copies}) == (4 if "flip" in limit else 10)
 
 
-def test_flips_are_exact_and_in_turn(rng):
+def test_flips_are_exact_and_alternate(rng):
     image = rng.integers(0, 256, (7, 9, 3), dtype=np.uint8)
     across, down, both = image[:, ::-1], image[::-1], image[::-1, ::-1]
     wanted = {
@@ -76,7 +76,7 @@ def moments(image):
     return np.array([(image * columns).sum() / total, (image * rows).sum() / total]), total
 
 
-def test_rotation_turns_about_the_middle_by_at_most_so_much():
+def test_rotation_is_about_the_centre_and_within_its_limit():
     size, middle = (101, 101), np.array([50.0, 50.0])
     image = disc(size, 75, 50, 3)
     angles = []
@@ -97,15 +97,15 @@ def test_translation_is_a_share_of_width_and_height():
     np.testing.assert_allclose(shifts.mean(axis=0), 0, atol=1.5)
 
 
-def test_scale_makes_larger_and_smaller_by_the_same_factor():
+def test_scale_enlarges_and_shrinks_by_the_same_factor():
     image = disc((101, 101), 50, 50, 5)
     areas = [moments(copy)[1] / image.sum() for copy in changes(RandomChange(scale=0.5), image)]
     assert 1 / 1.5**2 * 0.98 < min(areas) < 1 / 1.5**2 * 1.1
     assert 1.5**2 * 0.9 < max(areas) < 1.5**2 * 1.02
 
 
-def test_a_crop_shows_nothing_from_outside(rng):
-    """Along a ramp every value of a window lies between those at the image's borders, and the window is long enough."""
+def test_a_crop_contains_only_the_image(rng):
+    """The image is a ramp: each copy is a window of it, long enough and not mirrored."""
     ramp = np.tile(np.linspace(0, 1, 101), (20, 1))
     spans = []
     for copy in changes(RandomChange(crop=0.4), ramp):
@@ -115,7 +115,7 @@ def test_a_crop_shows_nothing_from_outside(rng):
     assert max(spans) > 0.95
 
 
-def test_light_lies_within_its_limits(rng):
+def test_light_stays_within_its_limits(rng):
     image = smooth(rng, (20, 20))
     gray = np.full((1, 1), 0.5)
     middles = [float(copy[0, 0]) for copy in changes(RandomChange(light=0.4), gray)]
@@ -129,7 +129,7 @@ def test_light_lies_within_its_limits(rng):
         assert (np.diff(copy.ravel()[order]) >= 0).all()
 
 
-def test_colour_multiplies_channels_and_leaves_gray_alone(rng):
+def test_color_multiplies_channels_and_does_not_change_gray(rng):
     gray = rng.random((9, 9))
     np.testing.assert_allclose(RandomChange(color=0.3)(gray, 1, np.random.default_rng(0)), gray, atol=1e-12)
     image = rng.random((9, 9, 3)) * 0.5 + 0.1
@@ -139,12 +139,12 @@ def test_colour_multiplies_channels_and_leaves_gray_alone(rng):
         assert (np.abs(np.log(factors)) <= 0.3 + 1e-9).all()
 
 
-def test_noise_has_the_spread_asked_for():
+def test_noise_has_the_standard_deviation_of_the_parameter():
     flat = np.full((100, 100), 0.5)
     np.testing.assert_allclose([copy.std() for copy in changes(RandomChange(noise=0.1), flat, 5)], 0.1, rtol=0.05)
 
 
-def test_one_limit_changes_nothing_about_the_others(rng):
+def test_limits_do_not_affect_each_other(rng):
     image = rng.integers(0, 256, (9, 9), dtype=np.uint8)
     flipped = [copy.tobytes() == image.tobytes() for copy in changes(RandomChange(flip="horizontal"), image, 20)]
     noisy = changes(RandomChange(flip="horizontal", noise=0.001), image, 20)
@@ -156,7 +156,7 @@ def images(ragged):
     return check_images(ragged)
 
 
-def test_an_image_is_followed_by_its_copies(images, ragged):
+def test_each_image_is_followed_by_its_copies(images, ragged):
     found = with_copies(images, EVERYTHING, 2, (0,))
     assert found.shape == (18,)
     for place, image in enumerate(ragged):
@@ -167,7 +167,7 @@ def test_an_image_is_followed_by_its_copies(images, ragged):
             assert found[3 * place + copy].shape == image.shape
 
 
-def test_parts_have_the_same_copies(images):
+def test_slices_have_the_same_copies(images):
     found = with_copies(images, EVERYTHING, 2, (0,))
     rows = [16, 4, 5, 4]
     for part in (found[rows], pickle.loads(pickle.dumps(found[rows]))):
@@ -176,12 +176,12 @@ def test_parts_have_the_same_copies(images):
             np.testing.assert_array_equal(image, found[row])
 
 
-def test_a_part_travels_without_the_rest(rng):
+def test_a_slice_is_pickled_with_its_own_images(rng):
     found = with_copies(check_images([rng.random((100, 100)) for _ in range(20)]), EVERYTHING, 3, (0,))
     assert len(pickle.dumps(found[[5, 6]])) < 2 * 80_000 + 4000
 
 
-def test_nothing_is_read_before_it_is_asked_for(tmp_path):
+def test_images_are_read_on_access_and_errors_name_the_image(tmp_path):
     missing = [tmp_path / f"{name}.png" for name in "abc"]
     found = with_copies(check_images(missing), EVERYTHING, 4, (0,))
     with pytest.raises(ImageError, match=r"image 1 \('.*b.png'\): no such file"):
@@ -192,7 +192,7 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path):
         part[[1, 3]][1]
 
 
-def test_copies_alike_do_not_depend_on_the_place(images):
+def test_copies_alike_do_not_depend_on_the_position(images):
     one = with_copies(images[[3]], EVERYTHING, 2, (0,), alike=True)
     several = with_copies(images, EVERYTHING, 2, (0,), alike=True)
     np.testing.assert_array_equal(one[2], several[3 * 3 + 2])

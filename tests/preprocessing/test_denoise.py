@@ -47,7 +47,7 @@ def test_bilateral_agrees_with_the_formula(rng, size):
 
 @pytest.mark.parametrize("method, strength", [("bilateral", 0.3), ("nlm", 0.07)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_noise_goes_and_edges_stay(rng, method, strength, channels):
+def test_noise_is_removed_and_edges_stay(rng, method, strength, channels):
     clean = np.repeat(SCENE[..., None], channels, axis=2).squeeze() / 255
     noisy = np.clip(clean + 0.08 * rng.standard_normal(clean.shape), 0, 1)
     denoised = Denoise(method, strength=strength).apply(noisy)
@@ -57,7 +57,7 @@ def test_noise_goes_and_edges_stay(rng, method, strength, channels):
     assert ratio[1] > ratio[2]
 
 
-def test_the_median_takes_salt_and_pepper(rng):
+def test_the_median_removes_salt_and_pepper(rng):
     noisy = SCENE.copy()
     wrong = rng.random(SCENE.shape) < 0.05
     noisy[wrong] = rng.choice([0, 255], wrong.sum())
@@ -65,7 +65,7 @@ def test_the_median_takes_salt_and_pepper(rng):
     assert ratio[1] > ratio[0] + 3
 
 
-def test_each_method_has_a_size_of_its_own(rng):
+def test_default_sizes_of_the_methods(rng):
     image = rng.random((30, 30)).astype(np.float32)
     for method, size in (("median", 3), ("bilateral", 5), ("nlm", 7)):
         np.testing.assert_array_equal(Denoise(method).apply(image), Denoise(method, size=size).apply(image))
@@ -74,9 +74,3 @@ def test_each_method_has_a_size_of_its_own(rng):
 def test_an_even_size_is_refused():
     with pytest.raises(InputError, match="Denoise: size must be odd, so that the window has a centre; got 4"):
         Denoise(size=4).transform([])
-
-
-@pytest.mark.parametrize("parameters", [{"method": "mean"}, {"size": 0}, {"strength": 0}, {"strength": 25}])
-def test_parameters_are_refused(parameters):
-    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of Denoise"):
-        Denoise(**parameters).fit([])

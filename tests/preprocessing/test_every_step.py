@@ -1,4 +1,4 @@
-"""What holds for every step that changes values and nothing else."""
+"""Promises of all steps that change values only, and the checks of parameters."""
 
 import pickle
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from featrec.preprocessing import CLAHE, AdjustLight, Denoise, NormalizeContrast, Rescale
+from featrec.preprocessing import CLAHE, AdjustLight, Denoise, Deskew, NormalizeContrast, Rescale, Resize, Unflatten
 
 STEPS = [
     Rescale(),
@@ -34,7 +34,7 @@ def make_image(rng, shape, dtype):
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
-def test_type_shape_and_range_are_kept(rng, step, dtype):
+def test_type_shape_and_range_are_kept_and_input_is_unchanged(rng, step, dtype):
     for shape in SHAPES:
         image = make_image(rng, shape, dtype)
         before = image.copy()
@@ -69,7 +69,7 @@ def test_gray_as_three_channels_is_changed_like_gray(rng, step):
 
 
 @pytest.mark.parametrize("step", STEPS, ids=repr)
-def test_batches_are_lazy_and_travel(ragged, step):
+def test_batches_are_lazy_and_can_be_pickled(ragged, step):
     images = step.fit_transform(ragged)
     assert repr(images) == f"Images(6 of ImageItems → {type(step).__name__})"
     for image, again in zip(images, pickle.loads(pickle.dumps(images)), strict=True):
@@ -84,3 +84,24 @@ def test_types_of_the_same_image_agree(rng, step):
     tolerance = 1.01 / 255
     np.testing.assert_allclose(step.apply(small.astype(np.uint16) * 257) / 65535, wanted, atol=tolerance)
     np.testing.assert_allclose(step.apply(small / 255), wanted, atol=tolerance)
+
+
+INVALID = [
+    *[(AdjustLight, values) for values in ({"gamma": 0}, {"contrast": -1}, {"brightness": 20})],
+    (CLAHE, {"clip_limit": 0}),
+    *[(Denoise, values) for values in ({"method": "mean"}, {"size": 0}, {"strength": 0}, {"strength": 25})],
+    (Deskew, {"background": "gray"}),
+    *[(NormalizeContrast, {name: value}) for name in ("spread", "window") for value in (0, 3)],
+    (NormalizeContrast, {"floor": 0}),
+    *[(Rescale, values) for values in ({"max_value": 0}, {"max_value": 4095.5}, {"bits": 0}, {"bits": 17})],
+    *[(Resize, {"size": 8} | values) for values in ({"mode": "zoom"}, {"fill": 255}, {"fill": "black"})],
+    *[(Resize, {"size": size}) for size in (0, 4.5)],
+    *[(Unflatten, {"max_value": value, "shape": (2, 2)}) for value in (0, -1, "white")],
+]
+
+
+@pytest.mark.parametrize("step, parameters", INVALID, ids=str)
+def test_invalid_parameters_are_refused(step, parameters):
+    names = "|".join(parameters)
+    with pytest.raises(ValueError, match=f"The '({names})' parameter of {step.__name__}"):
+        step(**parameters).fit(np.zeros((1, 4)) if step is Unflatten else [])

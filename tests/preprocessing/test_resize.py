@@ -1,13 +1,12 @@
 import pickle
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from featrec.exceptions import InputError, TruncatedImageError
+from featrec.exceptions import InputError
 from featrec.preprocessing import Grayscale, Resize
 
 DTYPES = [np.uint8, np.uint16, np.float32, np.float64]
@@ -67,19 +66,6 @@ def test_values_agree_with_plain_weights(rng, dtype, shape, size):
         np.testing.assert_allclose(resized, by_hand(image, size), atol=1.6)
 
 
-@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3)])
-def test_half_the_size_is_the_mean_of_blocks(rng, shape):
-    image = rng.random(shape)
-    blocks = image.reshape(10, 2, 15, 2, *shape[2:]).mean(axis=(1, 3))
-    np.testing.assert_allclose(Resize((10, 15)).apply(image), blocks, atol=1e-12)
-
-
-def test_equals_cv2_by_hand(rng):
-    image = make_image(rng, (40, 60, 3), np.uint8)
-    np.testing.assert_array_equal(Resize((17, 23)).apply(image), cv2.resize(image, (23, 17), interpolation=cv2.INTER_AREA))
-    np.testing.assert_array_equal(Resize((70, 90)).apply(image), cv2.resize(image, (90, 70), interpolation=cv2.INTER_LINEAR))
-
-
 def test_fine_stripes_do_not_alias():
     stripes = np.tile(np.array([0, 255], np.uint8), (90, 45))
     assert np.ptp(Resize((30, 30)).apply(stripes).astype(int)) <= 86  # three pixels hold one or two white ones
@@ -110,12 +96,12 @@ def test_shapes_of_every_mode(height, width, rows, columns):
     assert abs(fitted[1] - max(1, width * scale)) <= 0.5 + 1e-9
 
 
-def test_fit_is_stretch_to_the_fitting_size(rng):
+def test_fit_equals_stretch_to_the_fitting_size(rng):
     image = make_image(rng, (60, 80), np.uint8)
     np.testing.assert_array_equal(Resize(40, mode="fit").apply(image), Resize((30, 40)).apply(image))
 
 
-def test_crop_takes_the_centre(rng):
+def test_crop_cuts_out_the_centre(rng):
     image = make_image(rng, (20, 50), np.uint8)
     np.testing.assert_array_equal(Resize(20, mode="crop").apply(image), image[:, 15:35])
     np.testing.assert_array_equal(Resize(10, mode="crop").apply(image), Resize((10, 25)).apply(image)[:, 7:17])
@@ -132,30 +118,19 @@ def test_pad_centres_and_repeats_the_edge(rng, dtype):
 
 
 @pytest.mark.parametrize("dtype, white", [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1), (np.float64, 1)])
-def test_pad_with_white(dtype, white):
+def test_pad_with_a_gray_value(dtype, white):
     padded = Resize((4, 9), mode="pad", fill=1).apply(np.zeros((4, 4), dtype))
     assert padded.dtype == dtype
     assert (padded == white).sum() == 4 * 5
     assert (padded[:, 2:6] == 0).all()
-
-
-def test_pad_with_gray():
-    assert Resize((1, 3), mode="pad", fill=0.5).apply(np.zeros((1, 1), np.uint8)).tolist() == [[128, 0, 128]]
+    gray = Resize((1, 3), mode="pad", fill=0.5).apply(np.zeros((1, 1), dtype))
+    np.testing.assert_allclose(gray / white, [[0.5, 0, 0.5]], atol=1 / 500)
 
 
 @pytest.mark.parametrize("mode", ["stretch", "fit", "crop", "pad"])
-def test_the_size_asked_for_is_returned_itself(rng, mode):
+def test_an_image_of_the_size_is_not_copied(rng, mode):
     image = make_image(rng, (20, 30, 3), np.uint8)
     assert np.shares_memory(Resize((20, 30), mode=mode).apply(image), image)
-
-
-@pytest.mark.parametrize("mode", ["stretch", "fit", "crop", "pad"])
-def test_input_is_left_untouched(rng, mode):
-    image = make_image(rng, (21, 34), np.float32)
-    before = image.copy()
-    image.setflags(write=False)
-    Resize((10, 50), mode=mode).apply(image)
-    np.testing.assert_array_equal(image, before)
 
 
 @pytest.mark.parametrize("mode", ["stretch", "crop", "pad"])
@@ -166,11 +141,7 @@ def test_batch_becomes_an_array(ragged, mode):
     assert np.asarray(pickle.loads(pickle.dumps(images))).shape == (6, 16, 16)
 
 
-def test_empty_batch():
-    assert Resize(8).transform([]).shape == (0,)
-
-
-def test_changed_parameters_count_from_then_on(ragged):
+def test_changed_parameters_do_not_affect_earlier_batches(ragged):
     resize = Resize(8)
     before = resize.transform(ragged)
     after = resize.set_params(size=(4, 6)).transform(ragged)
@@ -180,24 +151,10 @@ def test_changed_parameters_count_from_then_on(ragged):
     assert clone(resize).get_params() == {"size": (4, 6), **kept}
 
 
-def test_error_names_the_image(tmp_path):
-    bad = tmp_path / "bad.png"
-    bad.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\x00" * 9)
-    images = Resize(8).transform([np.zeros((4, 4), np.uint8), str(bad)])
-    with pytest.raises(TruncatedImageError, match=r"image 1 \('.*bad.png'\)"):
-        images[1]
-
-
 @pytest.mark.parametrize("size", [(4,), (4, 5, 3), (4, 0), (4.0, 5), ()])
-def test_size_is_refused(size):
+def test_invalid_sizes_are_refused(size):
     with pytest.raises(InputError, match=r"Resize: size must be a positive integer or a pair \(height, width\)"):
         Resize(size).transform([])
-
-
-@pytest.mark.parametrize("parameters", [{"size": 0}, {"size": 4.5}, {"mode": "zoom"}, {"fill": 255}, {"fill": "black"}])
-def test_parameters_are_refused(parameters):
-    with pytest.raises(ValueError, match=f"The '{next(iter(parameters))}' parameter of Resize"):
-        Resize(**{"size": 8, **parameters}).fit([])
 
 
 @pytest.mark.parametrize(
@@ -212,7 +169,7 @@ def test_parameters_are_refused(parameters):
         ([(500, 20)] * 3, (320, 16)),
     ],
 )
-def test_the_automatic_size_is_that_of_the_usual_image(shapes, expected):
+def test_the_automatic_size_is_the_median_size(shapes, expected):
     images = [np.zeros(shape, np.uint8) for shape in shapes]
     resize = Resize("auto").fit(images)
     assert resize.size_ == expected
@@ -221,30 +178,22 @@ def test_the_automatic_size_is_that_of_the_usual_image(shapes, expected):
 
 
 @pytest.mark.parametrize(
-    ("shapes", "expected"),
-    [
-        ([(8, 8)] * 3, (8, 8)),
-        ([(28, 28)] * 3, (28, 28)),
-        ([(31, 33)] * 3, (31, 33)),
-        ([(3, 4)] * 3, (8, 9)),
-        ([(96, 96), (96, 90), (700, 99)], (32, 32)),
-        ([(250, 300)] * 3, (29, 35)),
-        ([(500, 5)] * 3, (320, 8)),
-    ],
+    ("shape", "expected"),
+    [((8, 8), (8, 8)), ((31, 33), (31, 33)), ((3, 4), (8, 9)), ((250, 300), (29, 35)), ((500, 5), (320, 8))],
 )
-def test_bounds_and_multiple_of_the_automatic_size(shapes, expected):
-    images = [np.zeros(shape, np.uint8) for shape in shapes]
+def test_bounds_and_multiple_of_the_automatic_size(shape, expected):
+    images = [np.zeros(shape, np.uint8)] * 3
     assert Resize("auto", bounds=(8, 32), multiple=1).fit(images).size_ == expected
 
 
 @pytest.mark.parametrize("bounds", [(28,), (64, 28), (0, 64), (28.0, 64.0), (True, 64)])
-def test_bounds_are_refused(bounds):
+def test_invalid_bounds_are_refused(bounds):
     with pytest.raises(InputError, match=r"Resize: bounds must be two integers with 1 <= least <= most; got "):
         Resize("auto", bounds=bounds).fit([np.zeros((9, 9))])
 
 
-def test_an_array_of_this_size_stays_one_array(rng):
-    """What describes an array at once is still given one; any other source and size gets the step."""
+def test_an_array_of_the_size_stays_one_array(rng):
+    """Extractors that describe an array at once still get one; any other source and size gets the step."""
     images = make_image(rng, (5, 28, 30, 3), np.uint8)
     for resize in (Resize((28, 30)), Resize("auto", bounds=(8, 32), multiple=1).fit(images)):
         same = resize.transform(images)
@@ -255,7 +204,7 @@ def test_an_array_of_this_size_stays_one_array(rng):
         assert resize.transform(images[:0]).shape == (0,)
 
 
-def test_the_automatic_size_needs_fit_and_an_image_that_can_be_read(tmp_path):
+def test_the_automatic_size_needs_fit_and_a_readable_image(tmp_path):
     with pytest.raises(NotFittedError, match=r'Resize\(size="auto"\) learns its size in fit'):
         Resize("auto").transform([np.zeros((9, 9))])
     with pytest.raises(InputError, match="needs at least one readable image; got none of 0"):

@@ -1,0 +1,239 @@
+"""GlobalExtractor: base of extractors from images to one row of numbers each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+
+from featrec.base import JOBS, VERBOSE, CodesOutput, check_is_fitted, check_one_label_each, warn_of_failures
+from featrec.exceptions import ImageError, InputError
+from featrec.images._base import Extractor
+from featrec.images._input import check_images, stacked
+from featrec.images._read import read_image
+from featrec.images._recall import DarkWatch, Recall
+from featrec.lazy import Failure, Failures, Images, note_unreadable
+from featrec.parallel import BATCHES_PER_WORKER, LARGEST_BATCH, each_batch, worker_count
+
+__all__ = ["GlobalExtractor"]
+
+# Bytes per batch if the images are one array.
+BATCH_BYTES = 2**20
+# One row of numbers per image: a matrix, or a list of rows that may differ in length.
+Rows: TypeAlias = np.ndarray | list[np.ndarray]
+# The rows of a batch, None for unusable images, and the failures.
+Part: TypeAlias = tuple[Any, list[Failure]]
+
+
+class GlobalExtractor(CodesOutput, Extractor):
+    """Base of extractors from images to one row of numbers each.
+
+    A subclass implements ``_describe(image) -> vector``. If several images at once are faster, it implements
+    ``_describe_stack(images) -> rows``, which gets images of one size and type as one array, or ``_describe_batch(images) ->
+    rows``, which gets any images. ``_way_out`` tells users what to do if their images give rows of different lengths.
+    """
+
+    _parameter_constraints = {**JOBS, **VERBOSE, **Extractor._parameter_constraints}
+    _way_out: ClassVar[str] = "Put Resize((height, width)) before it."
+    n_features_out_: int
+    n_jobs: int | None = None
+    verbose: int = 0
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Read the first image to learn the length of a row; with ``on_error="empty"``, the first readable image.
+
+        Parameters
+        ----------
+        X : images
+        y : array-like of shape (n_images,), optional
+            Labels are not used; only their number is checked.
+
+        Returns
+        -------
+        self
+        """
+        self._check_parameters()
+        images = check_images(X)
+        check_one_label_each(y, len(images))
+        if not len(images):
+            raise InputError(f"{type(self).__name__}.fit needs at least one image to learn the length of a code; got none")
+        self.n_features_out_ = self._first_length(images, Recall(self))
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Describe images.
+
+        Parameters
+        ----------
+        X : images
+
+        Returns
+        -------
+        codes : array of shape (n_images, n_features), float32
+        """
+        self._check_parameters()
+        images = check_images(X)
+        if not len(images):
+            check_is_fitted(self, "n_features_out_", msg="The width of an empty batch is not known before fit of %(name)s.")
+            return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
+        images = images.then(DarkWatch())
+        codes, failures = self._collected(self._parts(self._part, images), images)
+        self.failures_ = failures
+        note_unreadable(images, failures)
+        warn_of_failures(len(failures), len(images), type(self).__name__)
+        return self._with_index(codes, images.index)
+
+    def extract(self, image: Any) -> np.ndarray:
+        """Describe one image: an array, a path, encoded bytes or a PIL image."""
+        self._check_parameters()
+        return np.asarray(self._describe_batch([read_image(image)])[0], dtype=np.float32)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns."""
+        check_is_fitted(self, "n_features_out_")
+        prefix = type(self).__name__.lower()
+        return np.array([f"{prefix}{i}" for i in range(self.n_features_out_)], dtype=object)
+
+    def _describe(self, image: np.ndarray) -> np.ndarray:
+        return self._describe_stack(image[None])[0]
+
+    def _describe_stack(self, images: np.ndarray) -> np.ndarray:
+        raise NotImplementedError
+
+    def _describe_batch(self, images: Sequence[np.ndarray]) -> Rows:
+        if isinstance(images, np.ndarray):
+            return self._describe_stack(images)
+        if not self._has("_describe_stack"):
+            return np.stack([self._describe(image) for image in images])
+        alike: dict[tuple, list[int]] = {}
+        for position, image in enumerate(images):
+            alike.setdefault((image.shape, image.dtype), []).append(position)
+        rows: dict[int, np.ndarray] = {}
+        for positions in alike.values():
+            described = self._describe_stack(np.stack([images[position] for position in positions]))
+            rows |= zip(positions, described, strict=True)
+        return [rows[position] for position in range(len(images))]
+
+    def _batch_size(self, images: Images) -> int | None:
+        """Batch size, or None for the default. Small images of one array need larger batches, because they are described so
+        fast."""
+        first = None if not self._has("_describe_stack") or self._has("_describe_batch") else stacked(images[:1])
+        if first is None:
+            return None
+        share = -(-len(images) // (BATCHES_PER_WORKER * worker_count(self.n_jobs)))
+        return max(1, min(share, max(LARGEST_BATCH, BATCH_BYTES // first.nbytes)))
+
+    def _has(self, method: str) -> bool:
+        """Whether a subclass implements the method."""
+        return getattr(type(self), method) is not getattr(GlobalExtractor, method)
+
+    def _rows(self, images: Images, recall: Recall) -> Rows:
+        if not self._has("_describe_batch") and not self._has("_describe_stack"):
+            rows: list[np.ndarray] = []
+            for position, image in enumerate(images):
+                with images.naming(position):
+                    rows.append(recall.one(self._row, image))
+                    self._refuse_unequal(len(rows[0]), len(rows[-1]))
+            return rows
+        together = self._described_together(images, recall)
+        for position, row in enumerate(together if isinstance(together, list) else ()):
+            with images.naming(position):
+                self._refuse_unequal(len(together[0]), len(row))
+        return together
+
+    def _described_together(self, images: Images, recall: Recall) -> Rows:
+        stack = None if self._has("_describe_batch") else stacked(images)
+        items: Any = list(images) if stack is None else stack
+        try:
+            return recall.several(self._batch, items)
+        except ImageError:
+            # Describe them one by one to find the image at fault.
+            for position, image in enumerate(items):
+                with images.naming(position):
+                    self._batch([image])
+            raise
+
+    def _row(self, image: np.ndarray) -> np.ndarray:
+        return np.asarray(self._describe(image), dtype=np.float32).ravel()
+
+    def _batch(self, images: Sequence[np.ndarray]) -> Rows:
+        rows = self._describe_batch(images)
+        return [np.asarray(row, np.float32) for row in rows] if isinstance(rows, list) else np.asarray(rows, np.float32)
+
+    def _parts(self, describe: Callable[..., Part], images: Images) -> Iterator[Part]:
+        describe = partial(describe, recall=Recall(self))
+        size = self._batch_size(images)
+        label = "images described"
+        return each_batch(describe, images, n_jobs=self.n_jobs, batch_size=size, verbose=self.verbose, label=label)
+
+    def _part(self, images: Images, recall: Recall) -> Part:
+        """The rows of a batch, with None for unusable images, and the failures."""
+        if self.on_error == "raise":
+            return self._rows(images, recall), []
+        if self._has("_describe_stack"):
+            try:
+                return self._rows(images, recall), []
+            except ImageError:
+                pass  # one by one, to find the image at fault
+        return self._one_by_one(images, recall)
+
+    def _one_by_one(self, images: Images, recall: Recall) -> Part:
+        rows: list[np.ndarray | None] = []
+        failures = []
+        for position in range(len(images)):
+            try:
+                rows += list(self._rows(images[position : position + 1], recall))
+            except ImageError as error:
+                rows.append(None)
+                failures.append(Failure(error.position, error.item, error.reason))
+        return rows, failures
+
+    def _unusable(self, images: Images) -> Failures:
+        return Failures(failure for _, failures in self._parts(self._one_by_one, images) for failure in failures)
+
+    def _collected(self, parts: Iterable[Part], images: Images) -> tuple[np.ndarray, Failures]:
+        """All rows, and all failures. Each batch is copied to its place as it arrives, so that rows are not held twice."""
+        codes = np.empty((len(images), getattr(self, "n_features_out_", 0)), np.float32)
+        known = hasattr(self, "n_features_out_")
+        failures = Failures()
+        start = 0
+        for part, failed in parts:
+            failures.note(failed)
+            usable: Any = range(len(part))
+            if failed:
+                usable = [position for position in usable if part[position] is not None]
+            if usable and not known:
+                codes, known = np.empty((len(images), len(part[usable[0]])), np.float32), True
+                codes[:start] = 0
+            for position in usable[:1] if isinstance(part, np.ndarray) else usable:
+                if len(part[position]) != codes.shape[1]:
+                    with images.naming(start + position):
+                        self._refuse_unequal(codes.shape[1], len(part[position]))
+            if len(usable) == len(part):
+                codes[start : start + len(part)] = part
+            else:
+                codes[start : start + len(part)] = 0
+                for position in usable:
+                    codes[start + position] = part[position]
+            start += len(part)
+        return codes, failures
+
+    def _first_length(self, images: Images, recall: Recall) -> int:
+        first: ImageError | None = None
+        for position in range(len(images)):
+            try:
+                return len(self._rows(images[position : position + 1], recall)[0])
+            except ImageError as error:
+                if self.on_error == "raise":
+                    raise
+                first = first or error
+        raise InputError(f"none of the {len(images)} images can be used; the first error: {first and first.brief()}") from first
+
+    def _refuse_unequal(self, expected: int, length: int) -> None:
+        if length != expected:
+            raise ImageError(
+                f"{type(self).__name__} gives {length} numbers for this image and {expected} for the previous ones; "
+                f"all must have the same length. {self._way_out}"
+            )
