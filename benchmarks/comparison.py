@@ -17,9 +17,8 @@ import numpy as np
 from scipy.stats import ttest_1samp
 
 from featrec import recipes
-from featrec.cli._bench_answers import answers
-from featrec.cli._bench_results import DECIDES, described
-from featrec.cli._bench_table import markdown, place, without_seed
+from featrec.cli._bench_results import DECIDES, described, labels_of, place, without_seed
+from featrec.evaluation import Table
 from featrec.evaluation._measures import mcnemar, wilson_interval
 
 HEADER = ("recipe", "accuracy, %", "against the best", "training, min", "images/s", "model, MB", "peak memory, MB")
@@ -55,7 +54,7 @@ def entry(runs: Sequence[Mapping[str, Any]]) -> Entry:
     """For each picture the share of the runs that have it right."""
     kinds = {value for name, value in runs[0]["parameters"].items() if isinstance(value, str)}
     level = next((level for (kind, dataset), level in LEVELS.items() if kind in kinds and dataset == runs[0]["dataset"]), None)
-    answered = [answers(run) for run in runs]
+    answered = [labels_of(run) for run in runs]
     right = np.mean([true == predicted for true, predicted in answered], axis=0)
     return Entry(runs[0]["title"], runs, bool(kinds & set(NETWORKS)), level, answered[0][0], right)
 
@@ -76,7 +75,7 @@ def _part(where: str, found: Sequence[Sequence[Mapping[str, Any]]], wanted: Sequ
     entries = sorted((entry(runs) for runs in done if runs), key=lambda entry: -entry.accuracy)
     failed = [runs[0]["title"] for runs, left in zip(found, done, strict=True) if not left]
     missing = [title for title in wanted if title not in {runs[0]["title"] for runs in found}]
-    lines = [f"{where}:", " ".join(sentences(entries)), markdown(HEADER, [_line(one, entries) for one in entries])]
+    lines = [f"{where}:", " ".join(sentences(entries)), Table(HEADER, [_line(one, entries) for one in entries]).markdown()]
     lines += ["\n".join(_calls(entries))]
     lines += [f"Failed: {', '.join(failed)}."] if failed else []
     lines += [f"Not measured yet: {'; '.join(missing)}."] if missing else []

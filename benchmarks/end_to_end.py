@@ -23,8 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from featrec.cli._bench_table import markdown, told  # noqa: E402  (the repository must be on the path first)
-from featrec.cli._stamp import peak_megabytes, stamp  # noqa: E402
+from featrec.cli._bench_results import (  # noqa: E402  (the repository must be on the path first)
+    measured_on,
+    peak_megabytes,
+    stamp,
+)
 
 HEADER = ("", "accuracy, %", "seconds in all", "of which", "times as fast")
 SHARED = ("step", "bins", "words", "levels", "jobs", "seed")
@@ -97,6 +100,8 @@ def _words(name: str, value: Any) -> list[str]:
 
 def table(lines: Sequence[dict[str, Any]]) -> str:
     """Both sides, medians over rounds."""
+    from featrec.evaluation import Table
+
     sides = {side: [line for line in lines if line["side"] == side] for side in dict.fromkeys(line["side"] for line in lines)}
     totals = {side: statistics.median(line["seconds"]["total"] for line in own) for side, own in sides.items()}
     rows = []
@@ -112,7 +117,7 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
         f"{first['dataset']}: step {first['step']}, bins of {' and '.join(map(str, first['bins']))}, {first['words']} words, "
         f"{first['levels']} levels, {first['jobs']} threads:"
     )
-    return f"{about}\n\n{markdown(HEADER, rows)}"
+    return f"{about}\n\n{Table(HEADER, rows).markdown()}"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(json.dumps(ours(options)))
         return 0
     lines = run(options)
-    print("\n".join([table(lines), "", *sorted({told(line) for line in lines})]))
+    print("\n".join([table(lines), "", *sorted(set(map(measured_on, lines)))]))
     if options.out:
         options.out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
     return 0

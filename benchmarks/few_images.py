@@ -23,7 +23,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from featrec.cli._bench_results import read_results  # noqa: E402  (the repository must be on the path first)
-from featrec.cli._bench_table import markdown  # noqa: E402
+from featrec.evaluation import Table  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "few_images.jsonl"
 PICTURE = ROOT / "docs" / "pictures" / "few_images.svg"
@@ -55,7 +55,8 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     numbers = sorted({n for by_number in found.values() for n in by_number})
     header = ["accuracy, %, by number of training images per class", *map(str, numbers)]
     lines = [[title, *(_cell(by_number.get(n, [])) for n in numbers)] for title, by_number in found.items()]
-    return "\n\n".join(filter(None, [markdown(header, lines), " ".join(filter(None, [_claim(found), _from_scratch(found)]))]))
+    remarks = " ".join(filter(None, [_claim(found), _from_scratch(found)]))
+    return "\n\n".join(filter(None, [Table(header, lines).markdown(), remarks]))
 
 
 def _cell(shares: list[float]) -> str:

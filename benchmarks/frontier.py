@@ -28,8 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from featrec.cli._bench_results import read_results  # noqa: E402  (the repository must be on the path first)
-from featrec.cli._stamp import stamp  # noqa: E402
+from featrec.cli._bench_results import read_results, stamp  # noqa: E402  (the repository must be on the path first)
 from featrec.datasets import load_dataset  # noqa: E402
 from featrec.persistence import load, save  # noqa: E402
 

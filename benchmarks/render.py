@@ -28,8 +28,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks import comparison, end_to_end, few_images, speed  # noqa: E402  (the repository must be on the path first)
-from featrec.cli._bench_results import read_results  # noqa: E402
-from featrec.cli._bench_table import HEADER, markdown, summary, told  # noqa: E402
+from featrec.cli._bench_results import measured_on, read_results, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 DOCUMENTS = ("README.md", "docs/*.md", "docs/*/*.md")
@@ -85,7 +84,7 @@ def _plot(path: Path, wanted: dict[str, str]) -> str:
 
 def _bench(path: Path, wanted: dict[str, str]) -> str:
     rows = _wanted(path, wanted)
-    parts = [f"{place}:\n\n{markdown(HEADER, lines)}" for place, lines in summary(rows).items()]
+    parts = [f"{place}:\n\n{table.markdown()}" for place, table in tables(rows).items()]
     return "\n\n".join([*parts, _measured_on(rows)]) if rows else NOTHING
 
 
@@ -115,7 +114,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 def _measured_on(rows: Iterable[dict[str, Any]]) -> str:
     """A line for each machine, set of versions and day, with all commits."""
     commits: dict[tuple[str, str], list[str]] = {}
-    for line in dict.fromkeys(told(row) for row in rows):
+    for line in dict.fromkeys(map(measured_on, rows)):
         where, commit, date = line.rsplit("; ", 2)
         commits.setdefault((where, date), []).append(commit)
     return "\n".join(f"Measured on {where}; {', '.join(found)}; {date}" for (where, date), found in sorted(commits.items()))

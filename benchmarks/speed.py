@@ -31,8 +31,8 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.rows._row import Row  # noqa: E402  (the repository must be on the path first)
-from featrec.cli._bench_table import markdown, told  # noqa: E402
-from featrec.cli._stamp import stamp  # noqa: E402
+from featrec.cli._bench_results import measured_on, stamp  # noqa: E402
+from featrec.evaluation import Table  # noqa: E402
 
 ROWS = Path(__file__).resolve().parent / "rows"
 SECONDS = 4.0  # of timing a row, more where the least number of rounds takes longer
@@ -164,7 +164,7 @@ class Yardstick:
 
 def table(lines: Sequence[dict[str, Any]]) -> str:
     """A table of Markdown."""
-    return markdown(HEADER, [cells(line) for line in lines])
+    return Table(HEADER, [cells(line) for line in lines]).markdown()
 
 
 def cells(line: dict[str, Any]) -> list[str]:
@@ -205,7 +205,7 @@ def main(arguments: list[str] | None = None) -> int:
     for line in run(options.only or topics(), options.scale, options.repeats, options.seconds):
         print(f"{line['work']}: {line.get('error') or line['ratio']}", file=sys.stderr, flush=True)
         lines.append(line)
-    print("\n".join([table(lines), "", *sorted({told(line) for line in lines})]))
+    print("\n".join([table(lines), "", *sorted(set(map(measured_on, lines)))]))
     if options.json:
         keep(lines, options.json)
     failed = any("error" in line or (options.strict and not line["met"]) for line in lines)

@@ -284,7 +284,7 @@ def test_what_compare_prints_can_be_trained(here, capsys):
 
 
 def test_what_the_demo_tells_to_do_next_can_be_done(here, capsys):
-    from featrec.cli._demo import NEXT
+    from featrec.cli._recipes import NEXT
 
     lines = re.findall(r"^ +(featrec .*)$", NEXT, flags=re.M)
     assert len(lines) >= 3

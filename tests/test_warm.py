@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from featrec import recipes
-from featrec.cli import _demo, main
+from featrec.cli import _recipes, main
 from featrec.compiled import _cache
 from featrec.exceptions import InputError
 from featrec.recipes import _warm
@@ -131,7 +131,7 @@ def test_the_demo_is_warmed_by_its_own_list(monkeypatch, capsys):
     warmed = []
     monkeypatch.setattr(_warm, "_warm_one", lambda name: warmed.append(name) or _warm.Row(name))
     assert main(["warm", "--demo", "--n-jobs", "1"]) == 0
-    assert set(warmed) == set(_demo.RECIPES)
+    assert set(warmed) == set(_recipes.IN_DEMO)
 
 
 @pytest.mark.parametrize("number", ["0", "many"])

@@ -1,31 +1,42 @@
-"""Run the recipes and datasets of a configuration file, each in a new process; resumes after interruptions."""
+"""The command ``bench``: reads a configuration, runs each recipe on each dataset in a new process, and prints the results."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import featrec
-from featrec.cli._bench_config import read_config
-from featrec.cli._bench_results import append, described, read_results
-from featrec.cli._bench_table import HEADER, aligned, draws, markdown, place, summary, told, without_seed
-from featrec.cli._stamp import stamp
+from featrec.cli._arguments import check_recipe, near
+from featrec.cli._bench_results import (
+    append,
+    described,
+    is_random,
+    measured_on,
+    place,
+    read_results,
+    stamp,
+    tables,
+    without_seed,
+)
 from featrec.exceptions import InputError
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_bench_arguments", "cells_of", "read_config", "run_bench"]
 
 CELL = "from featrec.cli._bench_cell import main; main()"
+HELD_OUT = 0.3  # share of each class, for validation = true
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: what to run, where results go, and how they are shown."""
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: the configuration, the file of results, and what to run."""
     parser.add_argument(
         "config",
         metavar="FILE",
@@ -41,25 +52,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", metavar="TEXT", action="append", default=[], help="run only recipes and datasets whose name contains this"
     )
-    parser.add_argument("--again", action="store_true", help="also run what already has a result")
-    parser.add_argument("--dry-run", action="store_true", help="list what would run, and exit")
+    parser.add_argument("--again", action="store_true", help="also run recipes that already have a result")
+    parser.add_argument("--dry-run", action="store_true", help="list the runs, and exit")
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Run everything without a result and print the table. Returns 1 if some runs failed, 2 if all failed."""
-    if arguments.config.suffix == ".jsonl":
-        if not arguments.config.is_file():
-            raise InputError(f"there is no file {str(arguments.config)!r}; featrec bench CONFIG.toml writes one")
-        return _show(list(read_results(arguments.config).values()), arguments)
-    if arguments.config.is_dir():
-        raise InputError(f"{arguments.config} is a folder; use a file in it, such as {arguments.config / 'bench.toml'}")
-    out = arguments.out or arguments.config.with_suffix(".jsonl")
+def run_bench(arguments: argparse.Namespace) -> int:
+    """Run the recipes and datasets of a configuration file, each in a new process; resumes after interruptions.
+
+    Runs that have a result are skipped. Returns 1 if some runs failed, 2 if all failed.
+    """
+    config, only = arguments.config, arguments.only
+    if config.suffix == ".jsonl":
+        if not config.is_file():
+            raise InputError(f"there is no file {str(config)!r}; featrec bench CONFIG.toml writes one")
+        return _show(list(read_results(config).values()), arguments)
+    if config.is_dir():
+        raise InputError(f"{config} is a folder; use a file in it, such as {config / 'bench.toml'}")
+    out = arguments.out or config.with_suffix(".jsonl")
     if not out.parent.is_dir():
         raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
-    cells = _different([_described(cell) for cell in read_config(arguments.config) if _wanted(cell, arguments.only)])
+    cells = _different([_described(cell) for cell in read_config(config) if _is_wanted(cell, only)])
     if not cells:
-        raise InputError(f"--only {' --only '.join(arguments.only)} matches nothing in {arguments.config}")
+        raise InputError(f"--only {' --only '.join(only)} matches nothing in {config}")
     done = read_results(out)
     rest = [cell for cell in cells if arguments.again or "error" in done.get(cell["key"], {"error": "not run"})]
     if arguments.dry_run:
@@ -72,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if not failed else 1 if len(failed) < len(cells) else 2
 
 
-def _wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
+def _is_wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
     return not only or any(text in name for text in only for name in (cell["title"], cell["recipe"], cell["dataset"]))
 
 
@@ -81,25 +96,23 @@ def _described(cell: dict[str, Any]) -> dict[str, Any]:
     from featrec.cli._bench_cell import make_model
 
     try:
-        model = make_model(cell)
+        return described(cell, make_model(cell))
     except (TypeError, ValueError) as error:
         raise InputError(f"the recipe {cell['recipe']!r} cannot be made with {cell['options']}: {error}") from error
-    return described(cell, model)
 
 
 def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Drop further seeds if neither split nor model is random."""
-    found: dict[tuple[str, ...], dict[str, Any]] = {}
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for cell in cells:
-        seed = cell["seed"] if draws(cell) else None
-        found.setdefault((place(cell), without_seed(cell), str(seed)), cell)
+        seed = cell["seed"] if is_random(cell) else None
+        found.setdefault((place(cell), without_seed(cell), seed), cell)
     return list(found.values())
 
 
 def _check_data(cells: Iterable[dict[str, Any]]) -> None:
     """Check that datasets exist and have the requested options, before the first cell runs."""
-    from featrec.cli._bench_cell import expanded
-    from featrec.cli._bench_splits import read_halves
+    from featrec.cli._bench_cell import expanded, read_halves
 
     seen = []
     for cell in cells:
@@ -110,7 +123,7 @@ def _check_data(cells: Iterable[dict[str, Any]]) -> None:
 
 
 def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
-    """Run one cell in its own process and append its line to the file; failures are results, too."""
+    """Run one cell in its own process and append its line to the file; failures are stored as results."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
     measured = stamp()  # read now, because the repository may be at another commit when a long run ends
@@ -131,7 +144,7 @@ def _in_fresh_process(cell: dict[str, Any], result: Path) -> dict[str, Any]:
     if result.exists():
         found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
         return found
-    last = (done.stderr.strip().splitlines() or ["nothing was said"])[-1]
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     code = done.returncode
     return {"error": f"the process ended by signal {-code}; memory may have run out" if code < 0 else f"exit {code}: {last}"}
 
@@ -141,8 +154,179 @@ def _name(cell: dict[str, Any]) -> str:
 
 
 def _show(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
-    for where, lines in summary(rows).items():
-        print(f"{where}\n\n{(markdown if arguments.markdown else aligned)(HEADER, lines)}\n")
+    for split, table in tables(rows).items():
+        print(f"{split}\n\n{table.markdown() if arguments.markdown else table.plain()}\n")
     failed = sorted({f"failed: {_name(row)}: {row['error']}" for row in rows if "error" in row})
-    print("\n".join([*failed, *sorted({told(row) for row in rows})]))
+    print("\n".join([*failed, *sorted({measured_on(row) for row in rows})]))
     return 0
+
+
+# The configuration
+
+
+def read_config(path: Path) -> list[dict[str, Any]]:
+    """The cells of a file, each with everything that determines its result."""
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"there is no file {str(path)!r}; a configuration names [[dataset]] and [[recipe]]") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not valid TOML: {error}") from error
+    try:
+        return list(cells_of(config))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Combine the splits of each dataset with each recipe."""
+    _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
+    n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
+    if n_jobs == 0:
+        raise InputError("n_jobs = 0 means no threads; use 1 for one, -1 for all processors")
+    splits = [list(_splits(table)) for table in _tables(config, "dataset")]
+    names = [table["name"] for table in config["dataset"]]
+    recipes = [(_sets(table, names), recipe) for table in _tables(config, "recipe") for recipe in _recipes(table)]
+    for number, split in (pair for drawn in splits for pair in enumerate(drawn)):
+        for sets, (recipe, runs) in recipes:
+            if split["dataset"] in sets and (runs is None or number < runs):
+                yield split | recipe | {"n_jobs": n_jobs}
+
+
+def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    tables = config.get(name, [])
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise InputError(f"at least one [[{name}]] is needed, in double brackets")
+    for table in tables:
+        if not isinstance(table.get("name"), str):
+            raise InputError(
+                f'each [[{name}]] needs a name, such as name = "{"textures" if name == "dataset" else "bovw_svm"}"'
+            )
+    return tables
+
+
+def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """One cell per seed. The standard split is not random, unless a validation part is requested."""
+    where = f"the dataset {table['name']!r}"
+    _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
+    options = _options(table, where) | _path(table, where)
+    kind = table.get("split", "standard" if _has_standard_split(options) else "random")
+    if kind not in ("standard", "random"):
+        raise InputError(f'split of {where} must be "standard" (the predefined split) or "random"; got {kind!r}')
+    sizes = {name: _whole(table, name, where) for name in ("n_train", "n_test")}
+    if kind == "standard" and not _has_standard_split(options):
+        raise InputError(f'{where} has no train and test folders, so its split is always "random"; omit split')
+    if kind == "random" and sizes["n_train"] is None and "path" not in options:
+        raise InputError(f"a random split of {where} needs n_train, the number of training images per class")
+    validation = _validation(table, where)
+    drawn = kind == "random" or validation is not None or any(size is not None for size in sizes.values())
+    for seed in _seeds(table, where):
+        split = {"kind": kind, **sizes, "validation": validation, "seed": seed if drawn else None}
+        yield {"dataset": table["name"], "dataset_options": options, "split": split, "seed": seed}
+
+
+def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The path of a user's folder; without a path, the name is a dataset of ``load_dataset``."""
+    if "path" not in table:
+        _check_dataset(table["name"])
+        return {}
+    if not isinstance(table["path"], str) or table.get("options"):
+        raise InputError(f'{where} is a folder with a path, such as path = "images", and has no options; got {dict(table)}')
+    return {"path": table["path"]}
+
+
+def _has_standard_split(options: Mapping[str, Any]) -> bool:
+    """Whether there is a predefined split: datasets have one, and folders with train/ and test/."""
+    from featrec.cli._bench_cell import expanded
+    from featrec.datasets import ImageFolder
+
+    return "path" not in options or ImageFolder.is_split(expanded(options["path"]))
+
+
+def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
+    """One recipe per grid point, with the number of seeds to run; None means all."""
+    where = f"the recipe {table['name']!r}"
+    _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
+    runs = _whole(table, "seeds", where)
+    options, grid = _options(table, where), _options(table, where, "grid")
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values or name in options:
+            raise InputError(
+                f"{name} in the grid of {where} must be a list of values to try, and must not be set outside the grid"
+            )
+    from featrec import recipes
+
+    check_recipe(table["name"], [*options, *grid])
+    recipe, preset = recipes.resolve(table["name"])
+    title = table.get("title", table["name"])
+    for values in itertools.product(*grid.values()):
+        point = dict(zip(grid, values, strict=True))
+        shown = ", ".join(f"{name}={value}" for name, value in point.items())
+        yield {"recipe": recipe, "title": f"{title} {shown}".rstrip(), "options": preset | options | point}, runs
+
+
+def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
+    """The datasets for a recipe: all, unless it names some."""
+    where = f"the recipe {table['name']!r}"
+    wanted = table.get("datasets", names)
+    if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):
+        raise InputError(f'datasets of {where} must be a list of names, such as datasets = ["{names[0]}"]; got {wanted!r}')
+    for name in wanted:
+        if name not in names:
+            raise InputError(
+                f"{where} names the unknown dataset {name!r}{near(name, names)}; [[dataset]] has {', '.join(names)}"
+            )
+    return wanted
+
+
+def _check_dataset(name: str) -> None:
+    """Check the options with load_dataset before the first cell runs; nothing is loaded."""
+    from featrec.datasets import dataset_names
+
+    if name not in dataset_names():
+        raise InputError(
+            f"there is no dataset {name!r}{near(name, dataset_names())}; available: {', '.join(dataset_names())}. For your "
+            'own folder, add path = "FOLDER"'
+        )
+
+
+def _known(table: Mapping[str, Any], keys: Iterable[str], where: str) -> None:
+    keys = list(keys)
+    for key in table:
+        if key not in keys:
+            raise InputError(f"{where} has no key {key!r}{near(key, keys)}; its keys are {', '.join(keys)}")
+
+
+def _options(table: Mapping[str, Any], where: str, name: str = "options") -> dict[str, Any]:
+    options = table.get(name, {})
+    if not isinstance(options, dict):
+        raise InputError(f"{name} of {where} must be a table, such as {name} = {{ n_words = 200 }}; got {options!r}")
+    return options
+
+
+def _whole(table: Mapping[str, Any], name: str, where: str, *, default: int | None = None, least: int = 1) -> Any:
+    value = table.get(name, default)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise InputError(f"{name} of {where} must be an integer of at least {least}; got {value!r}")
+    return value
+
+
+def _validation(table: Mapping[str, Any], where: str) -> float | None:
+    value = table.get("validation", False)
+    if isinstance(value, bool):
+        return HELD_OUT if value else None
+    if not isinstance(value, float) or not 0 < value < 1:
+        raise InputError(f"validation of {where} must be true ({HELD_OUT}) or a share between 0 and 1; got {value!r}")
+    return value
+
+
+def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
+    """The seeds: by default five for random splits, and one for the standard split."""
+    value = table.get("seeds", 5 if table.get("split") == "random" else 1)
+    seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
+    fits = isinstance(seeds, list) and all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
+    if not fits or not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(
+            f"seeds of {where} must be a number of seeds, or a list of different non-negative integers; got {value!r}"
+        )
+    return seeds

@@ -1,29 +1,31 @@
-"""One cell of a benchmark: a recipe on a split, in its own process."""
+"""One cell of a benchmark: a recipe on a split of a dataset, in its own process."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import sys
+import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from featrec.cli._bench_answers import packed
-from featrec.cli._bench_splits import Pool, parts, read_halves
-from featrec.cli._stamp import peak_megabytes
+from featrec.cli._arguments import seeded
+from featrec.cli._bench_results import packed, peak_megabytes
 from featrec.compilation import Spent, timed
 from featrec.exceptions import DroppedImageWarning, InputError, SkippedFileWarning
+from featrec.lazy import Images
 from featrec.parallel import worker_count
 
-if TYPE_CHECKING:
-    from featrec.lazy import Images
+__all__ = ["Pool", "expanded", "main", "make_model", "parts", "read_halves", "run_cell"]
 
-__all__ = ["main", "make_model", "run_cell"]
+HELD_OUT = 0.2  # Share of each class, if random splits of a folder set no n_train.
 
 WARM_UP = 2  # Number of classes, and of images per class, used to warm up a copy of the model before timing.
 
@@ -44,9 +46,7 @@ def make_model(cell: Mapping[str, Any]) -> Any:
     """Create the recipe of a cell, with its seed; environment variables in paths are expanded."""
     from featrec import recipes
 
-    model = recipes.make(cell["recipe"], n_jobs=cell["n_jobs"], **expanded(cell["options"]))
-    drawn = [name for name in model.get_params() if name.rpartition("__")[2] == "random_state"]
-    return model.set_params(**dict.fromkeys(drawn, cell["seed"]))
+    return seeded(recipes.make(cell["recipe"], n_jobs=cell["n_jobs"], **expanded(cell["options"])), cell["seed"])
 
 
 def expanded(value: Any) -> Any:
@@ -69,30 +69,29 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     train, test = parts(pool, cell["split"])
     model = make_model(cell)
     _warm_up(model, pool, train)
-    with warnings.catch_warnings(record=True) as told:
+    labels = pool.labels[train]
+    with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("default")
-        fitted = _timed(pool, lambda: _fit(model, pool.images(train), pool.labels[train]))
-        asked = _timed(pool, lambda: _predict(model, pool.images(test)))
-    _, fit_steps, fit_reading, fit = fitted
-    predicted, predict_steps, predict_reading, ask = asked
-    compiling = {"fit": round(fit.compile_seconds, 4), "predict": round(ask.compile_seconds, 4)}
+        fit = _timed(model, pool, train, lambda step, X: step.fit_transform(X, labels), lambda step, X: step.fit(X, labels))
+        ask = _timed(model, pool, test, lambda step, X: step.transform(X), lambda step, X: step.predict(X))
+    compiling = {"fit": round(fit.spent.compile_seconds, 4), "predict": round(ask.spent.compile_seconds, 4)}
     return {
         "threads": worker_count(cell["n_jobs"]),
         "n_train": len(train),
         "n_test": len(test),
         **_left_out(pool),
-        **_judged(pool.labels[test], np.asarray(predicted), np.unique(pool.labels)),
-        "fit_seconds": round(fit.seconds, 4),
-        "fit_steps": fit_steps,
-        "predict_seconds": round(ask.seconds, 4),
-        "predict_steps": predict_steps,
-        "reading_cpu_seconds": {"fit": fit_reading, "predict": predict_reading},
+        **_judged(pool.labels[test], np.asarray(ask.result), np.unique(pool.labels)),
+        "fit_seconds": round(fit.spent.seconds, 4),
+        "fit_steps": fit.steps,
+        "predict_seconds": round(ask.spent.seconds, 4),
+        "predict_steps": ask.steps,
+        "reading_cpu_seconds": {"fit": fit.reading, "predict": ask.reading},
         # Not part of any other time. A copy of the model was fitted before, so little is left to compile.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
-        "images_per_second": round(len(test) / max(ask.seconds, 1e-9), 2),
+        "images_per_second": round(len(test) / max(ask.spent.seconds, 1e-9), 2),
         "peak_mb": round(peak_megabytes(), 1),
-        "model_bytes": _weight(model),
-        "warnings": sorted({f"{warning.category.__name__}: {warning.message}" for warning in told}),
+        "model_bytes": _model_bytes(model),
+        "warnings": sorted({f"{warning.category.__name__}: {warning.message}" for warning in shown}),
     }
 
 
@@ -112,41 +111,29 @@ def _left_out(pool: Pool) -> dict[str, int]:
     return {"n_dropped": dropped} if dropped else {}
 
 
-def _timed(pool: Pool, work: Callable[[], tuple[Any, dict[str, float]]]) -> tuple[Any, dict[str, float], float, Spent]:
-    """The result of a call, the seconds of its steps, the CPU seconds for reading, and the total."""
-    pool.seconds = 0.0
-    with timed() as spent:
-        found, steps = work()
-    return found, steps, round(pool.seconds, 4), spent
+class _Timed(NamedTuple):
+    """The result of a model, the seconds of its steps, the CPU seconds for reading, and the total."""
+
+    result: Any
+    steps: dict[str, float]
+    reading: float
+    spent: Spent
 
 
-def _fit(model: Any, images: Images, labels: np.ndarray) -> tuple[Any, dict[str, float]]:
-    """Like Pipeline.fit without a cache, timing each step; a lazy step is timed in the step that uses its results."""
+def _timed(
+    model: Any, pool: Pool, rows: np.ndarray, transform: Callable[[Any, Any], Any], finish: Callable[[Any, Any], Any]
+) -> _Timed:
+    """Run the steps as Pipeline.fit or predict do. The time of a lazy step belongs to the step that uses its results."""
+    pool.reading.clear()
     seconds: dict[str, float] = {}
-    codes: Any = images
-    *steps, (name, last) = _steps(model)
-    for step, transformer in steps:
-        with timed() as spent:
-            codes = transformer.fit_transform(codes, labels)
-        seconds[step] = round(spent.seconds, 4)
+    *steps, last = _steps(model)
     with timed() as spent:
-        last.fit(codes, labels)
-    seconds[name] = round(spent.seconds, 4)
-    return model, seconds
-
-
-def _predict(model: Any, images: Images) -> tuple[Any, dict[str, float]]:
-    seconds: dict[str, float] = {}
-    codes: Any = images
-    *steps, (name, last) = _steps(model)
-    for step, transformer in steps:
-        with timed() as spent:
-            codes = transformer.transform(codes)
-        seconds[step] = round(spent.seconds, 4)
-    with timed() as spent:
-        predicted = last.predict(codes)
-    seconds[name] = round(spent.seconds, 4)
-    return predicted, seconds
+        result: Any = pool.images(rows)
+        for (name, step), call in [*((step, transform) for step in steps), (last, finish)]:
+            with timed() as part:
+                result = call(step, result)
+            seconds[name] = round(part.seconds, 4)
+    return _Timed(result, seconds, round(sum(pool.reading), 4), spent)
 
 
 def _steps(model: Any) -> list[tuple[str, Any]]:
@@ -186,7 +173,7 @@ def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dic
     }
 
 
-def _weight(model: Any) -> int | None:
+def _model_bytes(model: Any) -> int | None:
     """The size of the model file; None if the model cannot be saved."""
     from featrec.exceptions import FeatrecError
     from featrec.persistence import model_bytes
@@ -195,3 +182,137 @@ def _weight(model: Any) -> int | None:
         return model_bytes(model)
     except FeatrecError:
         return None
+
+
+# The training images and the test images
+
+
+class Pool:
+    """The training set and test set as one sequence, which measures the time of reading."""
+
+    def __init__(self, halves: Iterable[Any]):
+        self.halves = tuple(halves)
+        self.labels = np.concatenate([half.labels for half in self.halves])
+        self.reading: list[float] = []  # CPU seconds of each image; appending is safe in threads
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        half, position = self._place(position)
+        start = time.thread_time()
+        image: np.ndarray = half[position]
+        self.reading.append(time.thread_time() - start)
+        return image
+
+    def name(self, position: int) -> str | None:
+        """The path of an image, if it has one."""
+        half, position = self._place(position)
+        return half.name(position) if hasattr(half, "name") else None
+
+    def images(self, rows: np.ndarray) -> Images:
+        """A subset, read on access."""
+        return Images(self)[rows]
+
+    def contents(self) -> list[bytes]:
+        """Digests of the bytes of each file, or of the pixels if an image is not a file; reading time is not counted."""
+        return [self._digest(position) for position in range(len(self))]
+
+    def _digest(self, position: int) -> bytes:
+        name = self.name(position)
+        if name is not None and os.path.isfile(name):
+            return hashlib.sha256(Path(name).read_bytes()).digest()
+        half, position = self._place(position)
+        image = half[position]
+        return hashlib.sha256(repr((image.shape, image.dtype.str)).encode() + image.tobytes()).digest()
+
+    def _place(self, position: int) -> tuple[Any, int]:
+        first = len(self.halves[0])
+        return (self.halves[0], position) if position < first else (self.halves[1], position - first)
+
+
+def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The training set and test set of a dataset of ``load_dataset``, or of a folder given by path.
+
+    For a folder without train/ and test/, the test set is empty, because all its splits are random. Damaged files are left
+    out.
+    """
+    from featrec.datasets import ImageFolder, load_dataset
+
+    if "path" not in options:
+        train, test = load_dataset(name, **options)
+        return train, test
+    if ImageFolder.is_split(options["path"]):
+        return ImageFolder.split(options["path"], on_error="drop", n_jobs=-1)
+    folder = ImageFolder(options["path"], on_error="drop", n_jobs=-1)
+    return folder, folder[:0]
+
+
+def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows for training and for testing, both in the order of the pool.
+
+    Images with the same bytes stay on the same side of random splits; predefined splits are not changed.
+    """
+    seed, labels = split["seed"], pool.labels
+    rows = np.arange(len(pool))
+    first = len(pool.halves[0])
+    train, test = rows[:first], rows[first:]
+    groups = np.unique(pool.contents(), return_inverse=True)[1] if _draws(split) else rows
+    if split["kind"] == "random":
+        chosen = _draw(groups, labels, _quota(labels, split["n_train"]), seed)
+        train, test = rows[chosen], rows[~chosen]
+    elif split["n_train"] is not None:
+        train = _few(train, labels, split["n_train"], seed)
+    if split["validation"]:
+        share = split["validation"]
+        quota = _all_but(labels[train], share)
+        chosen = _draw(groups[train], labels[train], quota, seed)
+        train, test = train[chosen], train[~chosen]
+    if split["n_test"] is not None:
+        test = _few(test, labels, split["n_test"], seed)
+    if not len(train) or not len(test):
+        raise InputError(f"the split leaves {len(train)} images for training and {len(test)} for testing; use smaller shares")
+    return train, test
+
+
+def _draws(split: Mapping[str, Any]) -> bool:
+    return split["kind"] == "random" or bool(split["validation"])
+
+
+def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
+    if n_train is None:
+        return _all_but(labels, HELD_OUT)
+    smallest, n = min(Counter(labels.tolist()).items(), key=lambda pair: pair[1])
+    if n <= n_train:
+        raise InputError(f"n_train = {n_train} leaves no test images: the class {smallest!r} has {n} images")
+    return dict.fromkeys(labels.tolist(), n_train)
+
+
+def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
+    """Hold out a share of each class, at least one image."""
+    return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
+
+
+def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed: int) -> np.ndarray:
+    """Select whole groups in random order, skipping groups that would exceed a class quota.
+
+    A class stays below its quota if only groups that are too large remain.
+    """
+    order = np.argsort(groups, kind="stable")
+    _, starts = np.unique(groups[order], return_index=True)
+    members = np.split(order, starts[1:])
+    taken: Counter[str] = Counter()
+    chosen = np.zeros(len(labels), bool)
+    for group in np.random.default_rng(seed).permutation(len(members)):
+        wanted = Counter(labels[members[group]].tolist())
+        if all(taken[name] + n <= quota[name] for name, n in wanted.items()):
+            taken += wanted
+            chosen[members[group]] = True
+    return chosen
+
+
+def _few(rows: np.ndarray, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """At most n rows of each class."""
+    random = np.random.default_rng((seed, n))
+    found = [random.permutation(rows[labels[rows] == name])[:n] for name in np.unique(labels[rows])]
+    return np.sort(np.concatenate(found)) if found else rows

@@ -1,33 +1,65 @@
-"""The file of benchmark results: one line of JSON per run, identified by a key."""
+"""Results of benchmarks: one line of JSON per run, with versions and machine, and the table of several runs."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import platform
+import statistics
+import subprocess
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import featrec
 from featrec.exceptions import InputError
 
-__all__ = ["append", "described", "read_results"]
+if TYPE_CHECKING:
+    import numpy as np
+
+    from featrec.evaluation import Table
+
+__all__ = [
+    "append",
+    "described",
+    "is_random",
+    "labels_of",
+    "measured_on",
+    "packed",
+    "peak_megabytes",
+    "place",
+    "portable",
+    "read_results",
+    "stamp",
+    "tables",
+    "without_seed",
+]
 
 DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed", "n_jobs")
-# Ignored in scikit-learn pipelines: parameters that contain the steps (stored one by one) or do not change results.
-NOT_TOLD = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
+# Parameters of scikit-learn pipelines that contain the steps (stored one by one) or do not change results.
+IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
+HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
+FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
+# CPU flags by which compiled loops and BLAS select their code, as named by Linux.
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+PACKAGE = Path(featrec.__file__).parent
+
+
+# The file of results
 
 
 def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
     """The cell with all parameters of its model, and a key of everything that determines the result."""
-    parameters = {
-        name: _plain(value)
-        for name, value in sorted(model.get_params().items())
-        if name.rpartition("__")[2] not in NOT_TOLD and not _is_estimator(value)
+    values = sorted(model.get_params().items())
+    kinds = {name: type(value).__name__ for name, value in values if _is_estimator(value)}
+    others = {
+        name: _plain(value) for name, value in values if name.rpartition("__")[2] not in IGNORED and not _is_estimator(value)
     }
-    kinds = {name: type(step).__name__ for name, step in sorted(model.get_params().items()) if _is_estimator(step)}
-    parameters = {"": type(model).__name__, **kinds, **parameters}
-    cell = portable({**cell, "parameters": parameters})
+    cell = portable({**cell, "parameters": {"": type(model).__name__, **kinds, **others}})
     decisive = json.dumps({name: cell[name] for name in DECIDES}, sort_keys=True)
     return {"key": hashlib.sha256(decisive.encode()).hexdigest()[:16], **cell}
 
@@ -69,6 +101,24 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+def packed(classes: np.ndarray) -> str:
+    """Pack class indices: all low bytes before all high bytes, which compress well if there are few classes."""
+    halves = bytes((classes & 255).tolist()) + bytes((classes >> 8).tolist())
+    return base64.b64encode(zlib.compress(halves, 9)).decode("ascii")
+
+
+def labels_of(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The true and the predicted class of each image, by name."""
+    import numpy as np
+
+    names = np.array(row["classes"])
+    true, predicted = (
+        np.frombuffer(zlib.decompress(base64.b64decode(row[name])), np.uint8).reshape(2, -1).astype(int)
+        for name in ("labels", "predicted")
+    )
+    return names[true[0] + 256 * true[1]], names[predicted[0] + 256 * predicted[1]]
+
+
 def _is_estimator(value: Any) -> bool:
     return hasattr(value, "get_params") and not isinstance(value, type)
 
@@ -88,3 +138,179 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return _plain(value.tolist())
     return getattr(value, "__qualname__", None) or (os.fspath(value) if isinstance(value, os.PathLike) else repr(value))
+
+
+# The table
+
+
+def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
+    """A table for each dataset and split, with recipes in the order of their first run, over all seeds."""
+    from featrec.evaluation import Table
+
+    groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
+    for row in rows:
+        groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
+    found: dict[str, Table] = {}
+    for split, recipes in groups.items():
+        runs = list(recipes.values())
+        found[split] = Table(HEADER, [_line(*pair) for pair in zip(runs, [[], *runs], strict=False)])
+    return found
+
+
+def place(row: Mapping[str, Any]) -> str:
+    """The images of a run, for any seed: ``scene15, random splits, n_train 100 a class``."""
+    split = row["split"]
+    words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
+    words.append("the standard split" if split["kind"] == "standard" else "random splits")
+    if split["kind"] == "random" and split["n_train"] is None:
+        words.append("a fifth of each class held out")
+    words += [f"{name} {split[name]} a class" for name in ("n_train", "n_test") if split[name] is not None]
+    if split["validation"]:
+        words.append(f"judged on {100 * split['validation']:g} % of the training images")
+    return ", ".join(words)
+
+
+def is_random(row: Mapping[str, Any]) -> bool:
+    """Whether the seed matters: for the split, or for a random model."""
+    return row["split"]["seed"] is not None or any(name.rpartition("__")[2] == "random_state" for name in row["parameters"])
+
+
+def without_seed(row: Mapping[str, Any]) -> str:
+    """The properties that all runs of one line share."""
+    parameters = {name: value for name, value in row["parameters"].items() if name.rpartition("__")[2] != "random_state"}
+    return json.dumps([row["recipe"], row["title"], parameters, row["n_jobs"]], sort_keys=True)
+
+
+def _line(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> list[str]:
+    done = [run for run in runs if "error" not in run]
+    if not done:
+        return [runs[0]["title"], "failed", *["–"] * (len(HEADER) - 2)]
+    figures = [_number(statistics.median(run[name] for run in done)) for name in FIGURES]
+    sizes = [run["model_bytes"] for run in done if run["model_bytes"] is not None]
+    figures.append(_number(statistics.median(sizes) / 1e6) if sizes else "–")
+    return [runs[0]["title"], _accuracy(done), _gain(done, [run for run in above if "error" not in run]), *figures]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _accuracy(runs: Sequence[Mapping[str, Any]]) -> str:
+    """With Wilson's interval for one run, or the standard deviation over several seeds."""
+    shares = [100 * run["accuracy"] for run in runs]
+    drawn = any(run["split"]["seed"] is not None for run in runs)
+    if len(runs) == 1 or (not drawn and len({run["predicted"] for run in runs}) == 1):  # seeds without effect count once
+        low, high = runs[0]["interval"]
+        return f"{shares[0]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares):.1f} ({len(runs)} seeds)"
+
+
+def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> str:
+    """Percentage points above the previous row on the same images, per seed; McNemar's exact p for a single seed."""
+    before = {run["seed"]: run for run in above}
+    pairs = [(run, before[run["seed"]]) for run in runs if run["seed"] in before]
+    pairs = [(run, other) for run, other in pairs if labels_of(run)[0].tolist() == labels_of(other)[0].tolist()]
+    if not pairs:
+        return "–"
+    gain = statistics.mean(100 * (run["accuracy"] - other["accuracy"]) for run, other in pairs)
+    return f"{gain:+.1f}, {_mcnemar(*pairs[0])}" if len(pairs) == 1 else f"{gain:+.1f}"
+
+
+def _mcnemar(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    from featrec.evaluation import compare, p_value
+
+    (true, first), (_, second) = labels_of(run), labels_of(other)
+    return p_value(compare({"a": first, "b": second}, true, true, test=(true, true)).pair("a", "b").p)
+
+
+# Versions and machine
+
+
+def measured_on(row: Mapping[str, Any]) -> str:
+    """One line about the machine, the versions, the commit and the date of a run."""
+    machine = row["machine"]
+    memory = f", {machine['memory_gb']:.0f} GB" if machine.get("memory_gb") else ""
+    instructions = f" ({', '.join(machine['instructions'])})" if machine.get("instructions") else ""
+    commit = (row.get("commit") or "no commit")[:10] + (" and changes" if row.get("dirty") else "")
+    names = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
+    return f"{machine['processor']}{instructions}, {machine['cores']} cores{memory}; {names}; {commit}; {row['date']}."
+
+
+def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict[str, Any]:
+    """Versions (also of `packages`), machine, commit and date.
+
+    The commit is that of the clone that featrec is imported from, None if it is installed. `dirty` is true if the package or
+    one of the `watched` files differs from the commit.
+    """
+    from datetime import UTC, datetime
+
+    return {
+        "versions": _versions([*PACKAGES, *packages]),
+        "machine": _machine(),
+        **_commit([PACKAGE, *watched]),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def peak_megabytes() -> float:
+    """Peak memory of this process. ru_maxrss would also include the parent's memory at the start."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
+    except (OSError, StopIteration):
+        import resource
+
+        unit = 2**20 if platform.system() == "Darwin" else 2**10
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _versions(packages: Iterable[str]) -> dict[str, str]:
+    from importlib.metadata import distributions
+
+    installed = {str(found.metadata["Name"]).lower(): found.version for found in distributions()}
+    wheels = [name for name in sorted(installed) if name.startswith("opencv-")]
+    found = {name: installed[name] for name in (*wheels, *packages) if name in installed}
+    return {"python": platform.python_version(), "featrec": featrec.__version__, **found}
+
+
+def _machine() -> dict[str, Any]:
+    flags = _cpu_info("flags").split()
+    return {
+        "system": platform.system(),
+        "processor": _cpu_info("model name") or platform.processor() or platform.machine(),
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gb": _memory(),
+    }
+
+
+def _cpu_info(key: str) -> str:
+    """A value of the first processor; empty if the system does not report it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
+
+
+def _memory() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _commit(paths: Iterable[Path]) -> dict[str, Any]:
+    """Return nothing if git does not track featrec, even if it is inside another repository."""
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return {"commit": None, "dirty": None}
+    changed = _git("status", "--porcelain", "--", *map(str, paths))
+    return {"commit": (_git("rev-parse", "HEAD") or "").strip() or None, "dirty": bool(changed)}
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import zlib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from featrec.cli._journal import Journal, to_disk
 from featrec.exceptions import InputError
 
-__all__ = ["CodesFile"]
+__all__ = ["CodesFile", "Journal"]
 
 KIND = "<f4"
 
@@ -116,9 +116,9 @@ class CodesFile:
             return
         first, *blocks = self.journal.records
         self._refuse_another_task(first)
-        if self._header_stands(first["width"]):
+        if self._header_is_valid(first["width"]):
             self.width = first["width"]
-            blocks = blocks[: self._whole(blocks)]
+            blocks = blocks[: self._count_valid(blocks)]
         elif not self.part.exists() and self.out.exists() and blocks[-1]["stop"] == self.n_rows:
             self.width, self.published = first["width"], True
         else:
@@ -133,21 +133,19 @@ class CodesFile:
         if other:
             verb = "has" if len(other) == 1 else "have"
             raise InputError(
-                f"{self.out} was started by an earlier run, and since then {' and '.join(other)} {verb} changed. "
-                f"Use the same input as "
-                "that run, set another --out, or discard its work with --restart"
+                f"{self.out} was started by an earlier run, and since then {' and '.join(other)} {verb} changed. Use the same "
+                "input as that run, set another --out, or discard its work with --restart"
             )
 
-    def _header_stands(self, width: int) -> bool:
-        """Whether the start of the file is valid for these rows."""
+    def _header_is_valid(self, width: int) -> bool:
         header = _header(self.n_rows, width)
         if not self.part.exists():
             return False
         with open(self.part, "rb") as file:
             return file.read(len(header)) == header
 
-    def _whole(self, blocks: list[dict[str, Any]]) -> int:
-        """Number of blocks that are unchanged on disk, before the first that is not."""
+    def _count_valid(self, blocks: list[dict[str, Any]]) -> int:
+        """Number of blocks before the first that was changed on disk."""
         assert self.width is not None
         with open(self.part, "rb") as file:
             file.seek(self._place(0))
@@ -159,7 +157,7 @@ class CodesFile:
 
 
 def _header(n_rows: int, width: int) -> bytes:
-    """What a .npy file of that shape begins with."""
+    """The header of a .npy file of this shape."""
     buffer = io.BytesIO()
     facts = {"descr": KIND, "fortran_order": False, "shape": (n_rows, width)}
     np.lib.format.write_array_header_1_0(buffer, facts)
@@ -167,10 +165,103 @@ def _header(n_rows: int, width: int) -> bytes:
 
 
 def _folder_to_disk(folder: Path) -> None:
-    """A name is on the disk when its folder is; Windows has no such call."""
+    """Wait until renamed and new files in the folder are on disk; Windows has no such call."""
     if sys.platform != "win32":
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+class Journal:
+    """Lines of JSON with checksums; the first incomplete line ends it."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.file = self._locked()
+        self.records: list[dict[str, Any]] = []
+        self.ends = [0]
+        for line in self.file:
+            record = _parsed(line)
+            if record is None:
+                break
+            self.records.append(record)
+            self.ends.append(self.ends[-1] + len(line))
+
+    def keep(self, count: int) -> None:
+        """Drop all lines except the first ones."""
+        del self.records[count:], self.ends[count + 1 :]
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append a line, and return when it is on disk."""
+        text = json.dumps(record, separators=(",", ":")).encode()
+        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        self.file.truncate(self.ends[-1])
+        self.file.seek(0, os.SEEK_END)
+        self.file.write(line)
+        to_disk(self.file)
+        self.records.append(record)
+        self.ends.append(self.ends[-1] + len(line))
+
+    def remove(self) -> None:
+        """Delete the file, while it is locked if the system allows it."""
+        if sys.platform == "win32":
+            self.close()
+        self.path.unlink(missing_ok=True)
+        self.close()
+
+    def close(self) -> None:
+        """Release the lock."""
+        self.file.close()
+
+    def _locked(self) -> BinaryIO:
+        """Open the file exclusively; not a file that another process has just deleted."""
+        while True:
+            file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
+            try:
+                _lock(file)
+            except (BlockingIOError, PermissionError):
+                file.close()
+                raise InputError(
+                    f"another process is writing {self.path.with_suffix('')}; wait until it ends, or set another --out"
+                ) from None
+            if _is_named(file, self.path):
+                return file
+            file.close()
+
+
+def _is_named(file: BinaryIO, path: Path) -> bool:
+    """Whether the path still refers to the open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+        return None
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
+def to_disk(file: BinaryIO) -> None:
+    """Wait until written data are on disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock the file for this process, or raise OSError immediately."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(2**30)  # such a lock prevents others from reading there, too
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,51 +1,71 @@
-"""Compare recipes and networks on the same images."""
+"""The commands ``compare`` and ``suggest``, and prediction files of other programs."""
 
 from __future__ import annotations
 
 import argparse
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featrec.cli._failures import readable, told
-from featrec.cli._folders import add_folder, check_folder, has_split, read_split
-from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe, parse_network
-from featrec.cli._numbers import folds
-from featrec.cli._outputs import check_outputs
-from featrec.cli._own_predictions import FORM, parse_predictions, read_predictions
-from featrec.cli._terminal import verbosity
-from featrec.exceptions import InputError
+from featrec.cli._arguments import (
+    NETWORK_FORM,
+    add_computing,
+    add_results,
+    check_outputs,
+    count,
+    folds,
+    listed,
+    make_network,
+    make_recipe,
+    parse_network,
+    seconds,
+)
+from featrec.cli._terminal import left_out, readable, verbosity, warn
+from featrec.cli._train import add_folder, check_folder, has_split, read_split
+from featrec.exceptions import ImageError, InputError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
+    from featrec.evaluation import Suggestion, Trial
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_compare_arguments", "add_suggest_arguments", "run_compare", "run_suggest"]
 
 # Fast recipes for images of any size, gray and colour.
 USUAL = "tiny_knn,color_forest,hog_svm,lbp_svm"
+PREDICTIONS_FORM = "NAME=FILE.csv"
+LABELS = ("prediction", "label")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
-    group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
-    told = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
-    parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=told)
-    parser.add_argument(
-        "--cnn", metavar="FILE", action="append", default=[], help=f"network as an ONNX file (may be repeated): {NETWORK_FORM}"
+    group.add_argument(
+        "--cv",
+        metavar="K",
+        type=folds,
+        help="use cross-validation in K folds instead of held-out images",
     )
-    told = "predictions of another program (may be repeated): a CSV with the columns path and label (or prediction)"
-    parser.add_argument("--predictions", metavar=FORM, action="append", default=[], help=told)
-    parser.add_argument("--json", metavar="OUT", type=Path, help="also write the results to this file")
-    parser.add_argument("--markdown", metavar="OUT", type=Path, help="also write the table to this file")
+    recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
+    parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=recipes)
+    _add_networks(parser)
+    predictions = "predictions of another program (may be repeated): a CSV with the columns path and label (or prediction)"
+    parser.add_argument("--predictions", metavar=PREDICTIONS_FORM, action="append", default=[], help=predictions)
+    add_results(parser)
     add_computing(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Fit and evaluate all models and print one table. Returns 1 if images were left out."""
+def run_compare(arguments: argparse.Namespace) -> int:
+    """Compare recipes and networks on the same images.
+
+    Returns 1 if images were left out.
+    """
     from featrec.evaluation import compare
 
     check_outputs(arguments.json, arguments.markdown)
-    files = parse_predictions(arguments.predictions)
+    files = _parse_predictions(arguments.predictions)
     _check_test_images(arguments)
     check_folder(arguments.folder)  # check this before creating recipes or reading images
     models = _models(arguments)
@@ -60,13 +80,12 @@ def run(arguments: argparse.Namespace) -> int:
         comparison.to_json(arguments.json)
     if arguments.markdown:
         comparison.to_markdown(arguments.markdown)
-    return told(*folders)
+    return left_out(*folders)
 
 
 def _models(arguments: argparse.Namespace) -> dict[str, Any]:
-    names = [name.strip() for name in arguments.recipes.split(",") if name.strip()]
     options = {"n_jobs": arguments.n_jobs, "seed": arguments.seed}
-    models: dict[str, Any] = {name: make_recipe(name, **options) for name in names}
+    models: dict[str, Any] = {name: make_recipe(name, **options) for name in listed(arguments.recipes)}
     for text in arguments.cnn:
         row = f"cnn_svm {Path(parse_network(text)[0]).stem}"
         if row in models:
@@ -83,7 +102,7 @@ def _own(files: dict[str, Path], models: dict[str, Any], train: ImageFolder, tes
     if twice:
         raise InputError(f"the name {twice[0]!r} of --predictions is already used by a model; use another name")
     judged, others = (train, None) if test is None else (test, train)
-    return {name: read_predictions(name, file, judged, others) for name, file in files.items()}
+    return {name: _read_predictions(name, file, judged, others) for name, file in files.items()}
 
 
 def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
@@ -101,3 +120,188 @@ def _check_test_images(arguments: argparse.Namespace) -> None:
         raise InputError(f"{arguments.folder} has its own test folder; omit --cv, or use only the train folder")
     if arguments.holdout == 0:
         raise InputError("a comparison needs test images; --holdout must be more than 0")
+
+
+def _add_networks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cnn", metavar="FILE", action="append", default=[], help=f"network as an ONNX file (may be repeated): {NETWORK_FORM}"
+    )
+
+
+# Prediction files
+
+
+def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
+    """Parse names and files."""
+    files: dict[str, Path] = {}
+    for text in texts:
+        name, equals, file = text.partition("=")
+        if not equals or not name.strip() or not file.strip():
+            raise InputError(f"--predictions expects {PREDICTIONS_FORM}, such as mine=predictions.csv; got {text!r}")
+        if name.strip() in files:
+            raise InputError(f"two --predictions have the same name {name.strip()!r}; use different names")
+        files[name.strip()] = Path(file.strip())
+    return files
+
+
+def _read_predictions(name: str, file: Path, judged: ImageFolder, others: ImageFolder | None = None) -> dict[str, str]:
+    """A label for each evaluated image, by path; rows about `others`, which are not evaluated, are ignored."""
+    from featrec.evaluation import predictions_of
+
+    rows = _rows(file)
+    folders = [judged] if others is None else [judged, others]
+    dropped = list({failure.item for folder in folders for failure in folder.dropped})
+    _tell_of_dropped(name, rows, dropped, judged.paths)
+    beside = dropped if others is None else [*dropped, *others.paths]
+    beside += [path for path in rows if _is_left_out(path, judged)]
+    labels = predictions_of(name, rows, judged.paths, beside, len(judged))
+    return dict(zip(judged.paths, labels.tolist(), strict=True))
+
+
+def _tell_of_dropped(name: str, rows: dict[str, str], dropped: list[str | None], judged: Sequence[str]) -> None:
+    """Warn about labels of damaged images; images that were left out of the folder are ignored here."""
+    from featrec.evaluation import named_among
+
+    found = named_among(rows, dropped, judged)
+    if found:
+        told = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
+        warn(f"the predictions {name!r} name {told}; ignored")
+
+
+def _is_left_out(path: str, folder: ImageFolder) -> bool:
+    """Whether a row refers to a file in the folder that is not one of its images."""
+    place = os.path.abspath(os.path.join(folder.path, path))
+    below = place.startswith(os.path.join(os.path.abspath(folder.path), ""))
+    return below and place not in set(map(os.path.abspath, folder.paths)) and os.path.isfile(place)
+
+
+def _rows(file: Path) -> dict[str, str]:
+    """Read a file as a dict from path to label."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"the predictions in {str(file)!r} cannot be read: {error.strerror}; check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(file)!r} is not UTF-8 text; save it as CSV in UTF-8") from error
+    lines = text.splitlines()
+    delimiter = max(",;\t", key=lines[0].count) if lines else ","
+    cells = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+    path, label, start = _columns(file, cells, delimiter)
+    found: dict[str, str] = {}
+    for number, row in enumerate(cells[start:], start=start + 1):
+        if not any(row):
+            continue
+        if len(row) <= max(path, label) or not row[path] or not row[label]:
+            raise InputError(f"row {number} of {str(file)!r} lacks a path or a label; it contains {row}")
+        if row[path] in found:
+            raise InputError(f"{str(file)!r} names {row[path]!r} twice, the second time in row {number}; keep one of the two")
+        found[row[path]] = row[label]
+    return found
+
+
+def _columns(file: Path, cells: list[list[str]], delimiter: str) -> tuple[int, int, int]:
+    """The columns of paths and labels, and the first data row; the output of ``featrec predict`` has no header."""
+    header = cells[0] if cells else []
+    named = next((name for name in LABELS if name in header), None)
+    if "path" in header and named is not None:
+        return header.index("path"), header.index(named), 1
+    if delimiter == "\t" and len(header) == 2:
+        return 0, 1, 0
+    raise InputError(f"{str(file)!r} needs the columns path and label (or prediction) in its first row; it has {header}")
+
+
+# The command suggest
+
+
+def add_suggest_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: the images, limits of number and time, and output files."""
+    parser.add_argument(
+        "folder", metavar="DIR", type=Path, help="one folder per class; train/ is used if there are train/ and test/"
+    )
+    parser.add_argument("--images", metavar="N", type=count, default=300, help="number of images to draw (default: 300)")
+    parser.add_argument("--cv", metavar="K", type=folds, default=3, help="number of folds (default: 3)")
+    parser.add_argument("--seconds", metavar="S", type=seconds, default=30.0, help="time limit per recipe (default: 30)")
+    limit = "time limit for all recipes; recipes that would exceed it are skipped (default: 50)"
+    parser.add_argument("--total-seconds", metavar="S", type=seconds, default=50.0, help=limit)
+    parser.add_argument(
+        "--recipes", metavar="A,B,...", default="", help="recipes, as listed by 'featrec recipes' (default: all)"
+    )
+    _add_networks(parser)
+    add_results(parser)
+    add_computing(parser)
+
+
+def run_suggest(arguments: argparse.Namespace) -> int:
+    """Try recipes on a few images of a folder and suggest where to start.
+
+    Returns 1 if images were left out.
+    """
+    from featrec import recipes
+    from featrec.datasets import ImageFolder
+
+    check_outputs(arguments.json, arguments.markdown)
+    split = ImageFolder.is_split(arguments.folder)
+    read = _train_half if split else ImageFolder
+    folder = read(arguments.folder)
+    options = {"n_images": arguments.images, "cv": arguments.cv, "seconds": arguments.seconds}
+    options |= {"total_seconds": arguments.total_seconds, "verbose": verbosity()}
+    options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
+    try:
+        found = recipes.suggest(folder, folder.labels, **options)
+    except ImageError:  # only a few images are drawn, so all images are read only if one of the few is damaged
+        folder = readable(read, arguments.folder, arguments.n_jobs)
+        found = recipes.suggest(folder, folder.labels, **options)
+    found = _in_shell_words(found)
+    print(found)
+    if found.first is not None:
+        print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
+    if arguments.json:
+        found.to_json(arguments.json)
+    if arguments.markdown:
+        found.to_markdown(arguments.markdown)
+    return left_out(folder)
+
+
+def _in_shell_words(found: Suggestion) -> Suggestion:
+    """Why a recipe was skipped, with command-line hints instead of Python calls."""
+    return replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
+
+
+def _remark(trial: Trial) -> str:
+    if trial.state != "left out":
+        return trial.remark
+    reason, _, way_out = trial.remark.partition("; give ")
+    if way_out and trial.name == "cnn_svm":
+        return "it needs the file of a network; use --cnn FILE"
+    return reason
+
+
+def _train_half(folder: Path, **options: Any) -> ImageFolder:
+    from featrec.datasets import ImageFolder
+
+    return ImageFolder.split(folder, **options)[0]
+
+
+def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The recipes by name, or all recipes and presets, and the networks."""
+    from featrec.recipes import variants
+
+    names = listed(arguments.recipes)
+    candidates: dict[str, Any] = {name: {} for name in names or variants()}
+    networks = {
+        name: make_network(text, seed=arguments.seed, n_jobs=arguments.n_jobs) for name, text in _networks(arguments).items()
+    }
+    if arguments.cnn and not names:
+        del candidates["cnn_svm"]
+    return candidates | networks
+
+
+def _networks(arguments: argparse.Namespace) -> dict[str, str]:
+    """The arguments of each network, by the name of its row."""
+    return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
+
+
+def _words(arguments: argparse.Namespace, name: str) -> str:
+    """The arguments of ``featrec train`` for the model of a row."""
+    text = _networks(arguments).get(name)
+    return f"--recipe {name}" if text is None else f"--cnn {text}"

@@ -1,4 +1,4 @@
-"""Write the codes of any number of images to one file; resumes after a kill."""
+"""The command ``encode``, which resumes after interruptions."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featrec.cli._failures import report
-from featrec.cli._models import read_model
-from featrec.cli._numbers import count, threads
-from featrec.cli._outputs import check_outputs
-from featrec.cli._terminal import say
+from featrec.cli._arguments import add_threads, check_outputs, count, read_model
+from featrec.cli._terminal import each_or_error, report, say
 from featrec.exceptions import EmptyBagWarning, ImageError, InputError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from featrec.cli._codes_file import CodesFile
-    from featrec.cli._pictures import ImageFiles
+    from featrec.cli._images import ImageFiles
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_encode_arguments", "run_encode"]
 
 # Batches do not depend on interruptions or threads, so the codes are identical to the bit.
 BATCH = 16
@@ -34,7 +31,7 @@ LARGEST_BLOCK = 1024
 BLOCK_BYTES = 2**25
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the model, the images and the output file."""
     parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train' or featrec.persistence.save")
     parser.add_argument(
@@ -51,9 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=True,
         help="output file: float32, one row per image; open it with numpy.load",
     )
-    parser.add_argument(
-        "--n-jobs", metavar="N", type=threads, default=-1, help="number of threads (default: -1, all processors)"
-    )
+    add_threads(parser)
     parser.add_argument(
         "--save-every",
         metavar="N",
@@ -65,10 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="replace an existing output file")
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Encode block by block. Returns 1 if images could not be used, after encoding all others."""
+def run_encode(arguments: argparse.Namespace) -> int:
+    """Write the codes of any number of images to one file; resumes after a kill.
+
+    Returns 1 if images could not be used, after encoding all others.
+    """
     from featrec.cli._codes_file import CodesFile
-    from featrec.cli._pictures import gather
+    from featrec.cli._images import gather
 
     out = arguments.out
     _check_out(out)
@@ -79,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not file.published:
             _encode(encoding, images, file, arguments)
         file.clear()
-    return _told(file)
+    return _summarize(file)
 
 
 def _task(model: str, images: ImageFiles) -> dict[str, Any]:
@@ -101,7 +99,7 @@ def _task(model: str, images: ImageFiles) -> dict[str, Any]:
 
 def _encode(encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
-        # these warnings are shown once per batch; failures are counted instead
+        # These warnings are shown once per batch; images without features are counted instead.
         warnings.simplefilter("ignore", EmptyBagWarning)
         if file.width is None:
             file.begin(encoding.first_width(images))
@@ -159,25 +157,23 @@ class _Encoding:
         from featrec.parallel import alone
 
         with alone():
-            try:
-                return self._codes(images), []
-            except ImageError:
-                codes, failures = np.zeros((len(images), self.width), np.float32), []
-            for row in range(len(images)):
-                try:
-                    codes[row] = self._codes(images[row : row + 1])[0]
-                except ImageError as error:
-                    failures.append((row, error.reason))
+            found = each_or_error(self._codes, images)
+        codes, failures = np.zeros((len(images), self.width), np.float32), []
+        for row, code in enumerate(found):
+            if isinstance(code, ImageError):
+                failures.append((row, code.reason))
+            else:
+                codes[row] = code
         return codes, failures
 
     def first_width(self, images: ImageFiles) -> int:
         """Length of a code, from the first usable image."""
         first: ImageError | None = None
         for row in range(len(images)):
-            try:
-                return self._codes(images[row : row + 1]).shape[1]
-            except ImageError as error:
-                first = first or error
+            (code,) = each_or_error(self._codes, images[row : row + 1])
+            if not isinstance(code, ImageError):
+                return len(code)
+            first = first or code
         raise InputError(f"none of the {len(images):,} images can be used; the first error: {first and first.brief()}")
 
     def _codes(self, images: ImageFiles) -> np.ndarray:
@@ -201,9 +197,8 @@ def _steps_to_codes(model: Any, name: str) -> Any:
         return model[:-1]
     if not hasattr(model, "transform"):
         raise InputError(
-            f"{name} contains a {type(model).__name__}, which computes no codes; expected a pipeline of steps that "
-            f"compute codes, "
-            "with or without a final classifier"
+            f"{name} contains a {type(model).__name__}, which computes no codes; expected a pipeline of steps that compute "
+            "codes, with or without a final classifier"
         )
     return model
 
@@ -255,7 +250,7 @@ def _write_names(images: ImageFiles, file: CodesFile) -> None:
     os.replace(growing, target)
 
 
-def _told(file: CodesFile) -> int:
+def _summarize(file: CodesFile) -> int:
     """Print the summary, and return 1 if images were left out."""
     failed = sum(len(block["failures"]) for block in file.blocks)
     empty = sum(block["zeros"] for block in file.blocks) - failed

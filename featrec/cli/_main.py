@@ -15,8 +15,20 @@ from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
 
-# Each is a module of this package; only the selected one is loaded.
-COMMANDS = ("demo", "recipes", "check", "suggest", "train", "predict", "encode", "compare", "bench", "warm", "doctor")
+# The module of each command, with the functions run_COMMAND and add_COMMAND_arguments; only the selected one is loaded.
+COMMANDS = {
+    "demo": "_recipes",
+    "recipes": "_recipes",
+    "check": "_predict",
+    "suggest": "_compare",
+    "train": "_train",
+    "predict": "_predict",
+    "encode": "_encode",
+    "compare": "_compare",
+    "bench": "_bench",
+    "warm": "_recipes",
+    "doctor": "_doctor",
+}
 FAILED = 2
 
 
@@ -78,12 +90,14 @@ def _parser(commands: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
     _add_debug(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=_Parser)
     for name in commands:
-        module = importlib.import_module(f"featrec.cli._{name}")
-        summary = (module.__doc__ or "").strip().splitlines()[0]
+        module = importlib.import_module(f"featrec.cli.{COMMANDS[name]}")
+        run = getattr(module, f"run_{name}")
+        summary = (run.__doc__ or "").partition("\n")[0]
         subparser = subparsers.add_parser(name, help=summary, description=summary)
-        module.add_arguments(subparser)
+        if add_arguments := getattr(module, f"add_{name}_arguments", None):
+            add_arguments(subparser)
         _add_debug(subparser)
-        subparser.set_defaults(run=module.run)
+        subparser.set_defaults(run=run)
     return parser
 
 

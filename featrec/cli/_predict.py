@@ -1,28 +1,26 @@
-"""Predict the classes of images with a saved model."""
+"""The commands ``predict`` and ``check``, which read any number of images."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from contextlib import nullcontext
 from itertools import islice
 from typing import Any
 
-from featrec.cli._failures import report
-from featrec.cli._models import read_model
-from featrec.cli._numbers import count, share
-from featrec.cli._pictures import image_of, name_of, named
-from featrec.cli._quick_start import uncollected
+from featrec.cli._arguments import add_threads, count, read_model, share
+from featrec.cli._terminal import each_or_error, report, uncollected, verbosity
 from featrec.exceptions import ImageError, InputError
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_check_arguments", "add_predict_arguments", "run_check", "run_predict"]
 
 BATCH = 64
 TOP = 5
 UNSURE = "?"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the model, the images and the output format."""
     parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train'")
     parser.add_argument(
@@ -41,88 +39,76 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Print a line per image. Returns 1 if some images could not be used, 2 if none could."""
+def run_predict(arguments: argparse.Namespace) -> int:
+    """Predict the classes of images with a saved model.
+
+    Prints a line per image. Returns 1 if some images could not be used, 2 if none could.
+    """
     with uncollected() if arguments.own_process else nullcontext():
         model = read_model(arguments.model)
-    _check_confidence(model, arguments)
-    items = (item for file in arguments.files for item in named(file))
-    top = arguments.top or (TOP if arguments.json else int(arguments.min_confidence is not None))
-    answered = failures = 0
-    while batch := list(islice(items, BATCH)):
-        for path, answer in _answer(model, batch, top):
-            if isinstance(answer, ImageError):
-                failures += 1
-                report([answer])
-            else:
-                answered += 1
-                _doubt(answer, arguments.min_confidence)
-                print(_line(path, answer, arguments))
-    if not answered and not failures:
-        raise InputError("no images given; standard input contains no path")
-    return 0 if not failures else 1 if answered else 2
+        from featrec.cli._images import find_images
 
-
-def _check_confidence(model: Any, arguments: argparse.Namespace) -> None:
     if arguments.min_confidence is not None and not hasattr(model, "predict_proba"):
         raise InputError(
             f"{arguments.model} has no probabilities, which --min-confidence needs; train it with "
             "--probability calibrated or --probability temperature"
         )
+    items = (item for file in arguments.files for item in find_images(file))
+    top = arguments.top or (TOP if arguments.json else int(arguments.min_confidence is not None))
+    n_predicted = n_failed = 0
+    while batch := list(islice(items, BATCH)):
+        for path, found in _predictions(model, batch, top):
+            if isinstance(found, ImageError):
+                n_failed += 1
+                report([found])
+            else:
+                n_predicted += 1
+                print(_line(path, found, arguments))
+    if not n_predicted and not n_failed:
+        raise InputError("no images given; standard input contains no path")
+    return 0 if not n_failed else 1 if n_predicted else 2
 
 
-def _doubt(answer: dict[str, Any], least: float | None) -> None:
-    """Remove the label if its probability is too low."""
-    if least is not None and max(answer["scores"].values()) < least:
-        answer["label"] = None
-
-
-def _line(path: str, answer: dict[str, Any], arguments: argparse.Namespace) -> str:
+def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> str:
+    """The line of an image; without a label if its probability is too low."""
+    if arguments.min_confidence is not None and max(found["scores"].values()) < arguments.min_confidence:
+        found["label"] = None
     if arguments.json:
-        return json.dumps({"path": path, **answer}, ensure_ascii=False)
-    label = UNSURE if answer["label"] is None else str(answer["label"])
-    scores = [f"{name} {score:.3f}" for name, score in answer.get("scores", {}).items()] if arguments.top else []
+        return json.dumps({"path": path, **found}, ensure_ascii=False)
+    label = UNSURE if found["label"] is None else str(found["label"])
+    scores = [f"{name} {score:.3f}" for name, score in found.get("scores", {}).items()] if arguments.top else []
     return "\t".join([path, label, *scores])
 
 
-def _answer(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
-    """The prediction for each image, in order, with its path; an error if the image cannot be used."""
-    answers: dict[int, dict[str, Any] | ImageError] = {}
-    images = {}
-    for position, item in enumerate(items):
-        try:
-            images[position] = image_of(item)
-        except ImageError as error:
-            answers[position] = error
-    try:
-        answers.update(zip(images, _predict(model, list(images.values()), top), strict=True))
-    except ImageError:
-        alone = {place: _predict_one(model, name_of(items[place]), image, top) for place, image in images.items()}
-        answers.update(alone)
-    return [(name_of(item), answers[position]) for position, item in enumerate(items)]
+def _predictions(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
+    """The path of each image, with its prediction, or with an error if the image cannot be used."""
+    images = [_read(item) for item in items]
+    usable = [row for row, image in enumerate(images) if not isinstance(image, ImageError)]
+    found = each_or_error(lambda batch: _predict(model, batch, top), [images[row] for row in usable])
+    for row, prediction in zip(usable, found, strict=True):
+        is_error = isinstance(prediction, ImageError)
+        images[row] = ImageError(prediction.reason, item=items[row].path) if is_error else prediction
+    return [(item.path, result) for item, result in zip(items, images, strict=True)]
 
 
-def _predict_one(model: Any, path: str, image: Any, top: int) -> dict[str, Any] | ImageError:
-    """If one of several images fails, predict each separately."""
+def _read(item: Any) -> Any:
     try:
-        return _predict(model, [image], top)[0]
+        return item.read()
     except ImageError as error:
-        return ImageError(error.reason, item=path)
+        return error
 
 
 def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
     """The label of each image, and its scores; images are described once for both."""
     from sklearn.pipeline import Pipeline
 
-    if not images:
-        return []
     if isinstance(model, Pipeline) and len(model) > 1:
         model, images = model[-1], model[:-1].transform(images)
-    answers = [{"label": _plain(label)} for label in model.predict(images)]
+    found = [{"label": _plain(label)} for label in model.predict(images)]
     if top:
-        for answer, scores in zip(answers, _scores(model, images, top), strict=False):
-            answer["scores"] = scores
-    return answers
+        for prediction, scores in zip(found, _scores(model, images, top), strict=False):
+            prediction["scores"] = scores
+    return found
 
 
 def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
@@ -147,3 +133,45 @@ def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
 def _plain(label: Any) -> Any:
     """Convert a label to a Python type that JSON supports."""
     return label.item() if hasattr(label, "item") else label
+
+
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: the images and the output format."""
+    parser.add_argument(
+        "files",
+        metavar="DIR",
+        nargs="+",
+        help="folders of images at any depth, archives (.zip, .tar, .tar.gz), manifests (.csv) or files; "
+        "- reads paths from standard input",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object: n_images, damaged (path, reason) and skipped"
+    )
+    add_threads(parser)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Read every image once and list damaged files, before hours of work.
+
+    Prints path and reason of each damaged image. Returns 1 if there are any.
+    """
+    from featrec.cli._images import ImageFiles, find_images
+    from featrec.datasets import find_damaged
+
+    skipped: list[str] = []
+    items = [item for file in arguments.files for item in find_images(file, skipped, keep_missing=True)]
+    images = ImageFiles(items, skipped=skipped)
+    damaged = find_damaged(images, n_jobs=arguments.n_jobs, verbose=verbosity())
+    if arguments.json:
+        found = [{"path": failure.item, "reason": failure.reason} for failure in damaged]
+        print(json.dumps({"n_images": len(images), "damaged": found, "skipped": skipped}, indent=1, ensure_ascii=False))
+        return 1 if damaged else 0
+    for failure in damaged:  # if there are any, standard output contains only their lines
+        print(f"{failure.item}\t{failure.reason}")
+    sys.stdout.flush()
+    if damaged:
+        n_damaged = f"{len(damaged):,} of {len(images):,}"
+        sys.stderr.write(f"featrec: {n_damaged} images cannot be read; train, compare and suggest leave them out\n")
+    else:
+        print(f"{len(images):,} of {len(images):,} images can be read")
+    return 1 if damaged else 0

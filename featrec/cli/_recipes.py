@@ -1,59 +1,74 @@
-"""List the recipes and presets, and when to use them."""
+"""The commands ``recipes``, ``demo`` and ``warm``."""
 
 from __future__ import annotations
 
 import argparse
 import ast
 import runpy
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import featrec
+from featrec.cli._arguments import add_seed, add_threads, listed, make_recipe
+from featrec.cli._terminal import uncollected, verbosity
+from featrec.compilation import timed
 
-__all__ = ["add_arguments", "print_recipes", "run", "summaries"]
+if TYPE_CHECKING:
+    from featrec.evaluation import Comparison
+
+__all__ = ["add_demo_arguments", "add_warm_arguments", "run_demo", "run_recipes", "run_warm", "summaries"]
 
 FOLDER = Path(featrec.__file__).parent / "recipes"
+IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
+# Those that need compiled loops, with as few words as compile them.
+COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
+N_FEW = 16
+NEXT = f"""\
+Next, with images of your own, in a folder for each class:
+  featrec compare DIR --recipes {",".join(IN_DEMO)}
+  featrec train DIR --recipe bovw_svm --out my.model
+  featrec predict my.model FILES"""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """This command has no arguments."""
-
-
-def run(arguments: argparse.Namespace) -> int:
-    """Print one line per recipe."""
-    print_recipes(list(summaries()))
+def run_recipes(arguments: argparse.Namespace) -> int:
+    """List the recipes and presets, and when to use them."""
+    _print_recipes(list(summaries()))
     return 0
 
 
-def print_recipes(names: Sequence[str]) -> None:
+def _print_recipes(names: Sequence[str]) -> None:
     """One line per recipe, wrapped to the width of a terminal."""
     import shutil
     import sys
     import textwrap
 
-    told = summaries()
+    described = summaries()
     margin = max(map(len, names)) + 2
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 10_000
     for name in names:
-        print(textwrap.fill(f"{name:{margin}}{told[name]}", max(width, 40), subsequent_indent=" " * margin))
+        print(textwrap.fill(f"{name:{margin}}{described[name]}", max(width, 40), subsequent_indent=" " * margin))
 
 
 def summaries() -> dict[str, str]:
     """Read `recipes.names` and `recipes.describe` from the source, because importing scikit-learn takes seconds."""
-    found: dict[str, str] = {}
+    lines: dict[str, str] = {}
     order: list[str] = []
-    for tree in _modules():
-        for node in tree.body:
+    for path in FOLDER.glob("_[a-z]*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.FunctionDef):
-                found[node.name] = (ast.get_docstring(node) or "").strip().partition("\n")[0]
+                lines[node.name] = (ast.get_docstring(node) or "").strip().partition("\n")[0]
             elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == "RECIPES":
-                order = [part.id for part in ast.walk(node) if isinstance(part, ast.Name) and part.id in _imported(tree)]
+                order = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
     presets = _presets()
-    return {name: line for recipe in order for name, line in ((recipe, found[recipe]), *presets.get(recipe, {}).items())}
+    recipes = [name for name in order if name in lines]
+    return {name: line for recipe in recipes for name, line in ((recipe, lines[recipe]), *presets.get(recipe, {}).items())}
 
 
 def _presets() -> dict[str, dict[str, str]]:
-    """The line of each preset by recipe and name. Their module has no imports and is run separately from its package."""
+    """The line of each preset by recipe and name. Their module has no imports, so it is run without its package."""
     path = FOLDER / "_presets.py"
     presets = runpy.run_path(str(path))["PRESETS"] if path.exists() else {}
     return {
@@ -62,14 +77,77 @@ def _presets() -> dict[str, dict[str, str]]:
     }
 
 
-def _modules() -> Iterator[ast.Module]:
-    for path in sorted(FOLDER.glob("_[a-z]*.py")):
-        yield ast.parse(path.read_text(encoding="utf-8"))
+def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the argument for the seed."""
+    add_seed(parser, "the images and the models")
 
 
-def _imported(tree: ast.Module) -> set[str]:
-    """The names that a module imports from other modules of the recipes."""
-    imports = [
-        node for node in tree.body if isinstance(node, ast.ImportFrom) and str(node.module).startswith("featrec.recipes.")
-    ]
-    return {alias.name for node in imports for alias in node.names}
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Compare five recipes on built-in images. Start here."""
+    with uncollected() if arguments.own_process else nullcontext():
+        from featrec.datasets import load_dataset
+        from featrec.evaluation import compare
+
+        models = {name: make_recipe(name, n_jobs=-1, seed=arguments.seed, verbose=0) for name in IN_DEMO}
+        few, _ = load_dataset("shapes", n_train=N_FEW, n_test=1, random_state=arguments.seed)
+        with timed() as spent, _compiling_for(few, few.labels):
+            train, test = load_dataset("shapes", random_state=arguments.seed)
+    print(f"The dataset 'shapes': {len(train)} training images and {len(test)} test images of {', '.join(train.classes)}.\n")
+    _print_recipes(IN_DEMO)
+    if spent.compile_seconds:
+        print(f"\nCompiled what they need, once on this machine, in {spent.compile_seconds:.1f} s.")
+    print(flush=True)
+    comparison = compare(models, train, train.labels, test=(test, test.labels), verbose=verbosity())
+    print(f"{comparison}\n{_usual_mistake(comparison)}\n\n{NEXT}")
+    return 0
+
+
+@contextmanager
+def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
+    """Compile what the recipes need in a thread, while the block generates the images; then wait for the thread.
+
+    A failure is not reported here, because the comparison meets it again.
+    """
+
+    def fit() -> None:
+        with suppress(Exception):
+            for name, options in COMPILED.items():
+                make_recipe(name, seed=0, verbose=0, **options).fit(images, labels).predict(images)
+
+    thread = threading.Thread(target=fit, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+def _usual_mistake(comparison: Comparison) -> str:
+    """The most frequent confusion of the best model."""
+    from collections import Counter
+
+    best = comparison.results[0]
+    pairs = zip(comparison.y_true.tolist(), best.y_pred.tolist(), strict=True)
+    mistakes = Counter((true, predicted) for true, predicted in pairs if true != predicted)
+    if not mistakes:
+        return f"{best.name} makes no mistake."
+    (true, predicted), count = mistakes.most_common(1)[0]
+    return f"{best.name} makes {mistakes.total()} mistakes, most often {predicted} for {true} ({count})."
+
+
+def add_warm_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments: the recipes and the number of processes."""
+    parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="recipe, as listed by 'featrec recipes' (default: all)")
+    parser.add_argument("--demo", action="store_true", help="compile what 'featrec demo' needs")
+    add_threads(parser, "processes")
+
+
+def run_warm(arguments: argparse.Namespace) -> int:
+    """Compile in advance what recipes need, so that the first fit is fast.
+
+    Prints where the results are stored. Returns 1 if a recipe failed.
+    """
+    from featrec import recipes
+
+    names = [name for text in arguments.recipes for name in listed(text)] + list(IN_DEMO if arguments.demo else ())
+    warmed = recipes.warm(names or None, n_jobs=arguments.n_jobs, verbose=verbosity())
+    print(warmed)
+    return 1 if warmed.failed else 0

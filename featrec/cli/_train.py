@@ -1,24 +1,42 @@
-"""Train a model on a folder of images, test it, and save it."""
+"""The command ``train``, and the folder argument of commands that fit models."""
 
 from __future__ import annotations
 
 import argparse
+import re
+import tomllib
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from featrec.cli._failures import told
-from featrec.cli._folders import add_folder, read_split
-from featrec.cli._models import NETWORK_FORM, add_computing, make_network, make_recipe
-from featrec.cli._options import OPTION_HELP, parse_options
-from featrec.cli._outputs import check_outputs
-from featrec.cli._terminal import say
+from featrec.cli._arguments import (
+    NETWORK_FORM,
+    add_computing,
+    check_outputs,
+    check_recipe,
+    make_network,
+    make_recipe,
+    share,
+)
+from featrec.cli._terminal import left_out, readable, say
 from featrec.compilation import timed
 from featrec.exceptions import InputError
 
-__all__ = ["add_arguments", "run"]
+if TYPE_CHECKING:
+    from featrec.datasets import ImageFolder
+
+__all__ = ["add_folder", "add_train_arguments", "check_folder", "has_split", "parse_options", "read_split", "run_train"]
+
+HELD_OUT = 0.2
+OPTION_HELP = (
+    "option of the recipe (may be repeated): a number (n_words=400), true or false (mirror=true), several numbers "
+    "(size=32,32), none, or a word"
+)
+WORDS = {"none": None, "true": True, "false": False}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, the model and the output file."""
     add_folder(parser)
     model = parser.add_mutually_exclusive_group(required=True)
@@ -36,13 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_computing(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Train, evaluate and save. Returns 1 if images were left out. Arguments are checked before the training."""
+def run_train(arguments: argparse.Namespace) -> int:
+    """Train a model on a folder of images, test it, and save it.
+
+    Arguments are checked before the training. Returns 1 if images were left out.
+    """
     from featrec.evaluation import evaluate
     from featrec.persistence import save
 
     out = arguments.out
-    _check_output(out, arguments.force)
+    check_outputs(out, example="model.featrec")
+    if out.exists() and not arguments.force:
+        raise InputError(f"{out} exists; use --force to replace it")
     make, what = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
     options = _options(arguments)
     model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability, **options)
@@ -59,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     if test is not None:
         print(evaluate(model, test, test.labels))
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
-    return told(train, test)
+    return left_out(train, test)
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -73,7 +96,148 @@ def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return given
 
 
-def _check_output(out: Path, force: bool) -> None:
-    check_outputs(out, example="model.featrec")
-    if out.exists() and not force:
-        raise InputError(f"{out} exists; use --force to replace it")
+# Options of a recipe
+
+
+def parse_options(name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Parse options from ``NAME=VALUE``; errors name the option whose value is invalid."""
+    options = {}
+    for text in texts:
+        option, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set expects NAME=VALUE, such as n_words=400 or mirror=true; got {text!r}")
+        options[option.strip()] = _value(value.strip())
+    check_recipe(name, options)
+    for option, value in options.items():
+        _check_value(name, option, value)
+    return options
+
+
+def _value(text: str) -> Any:
+    """Parse a value in the syntax of TOML, Python or a shell: ``32,32``, ``(32, 32)`` and ``[32, 32]`` are equal."""
+    if text.lower() in WORDS:
+        return WORDS[text.lower()]
+    brackets = text.replace("(", "[").replace(")", "]")
+    for candidate in (text, brackets, f"[{brackets}]" if "," in text else ""):
+        try:
+            return tomllib.loads(f"value = {candidate}")["value"]
+        except tomllib.TOMLDecodeError:
+            continue
+    words = [word.strip() for word in text.split(",")]
+    return words if len(words) > 1 and all(map(str.isidentifier, words)) else text
+
+
+def _check_value(name: str, option: str, value: Any) -> None:
+    """Create the recipe with only this option, so that an error must be caused by it."""
+    from featrec import recipes
+    from featrec.base import check_all_parameters
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old names cause a warning when the model is created
+            check_all_parameters(recipes.make(name, **{option: value}))
+    except ImportError:
+        raise
+    except Exception as error:
+        rule = "" if isinstance(value, str) else _rule(str(error))
+        raise InputError(f"--set {option}={_shown(value)}: {_accepted(name, option)}{rule}; got {value!r}") from error
+
+
+def _accepted(name: str, option: str) -> str:
+    """Describe an option by the recipe's docstring: ``n_words of bovw_svm is int, default=200``."""
+    from featrec import recipes
+
+    recipe = name.partition(":")[0]
+    found = re.search(rf"^ +(?:\w+, )*{option}(?:, \w+)* : (.+)$", getattr(recipes, recipe).__doc__ or "", flags=re.M)
+    return f"{option} of {recipe} is {found[1]}" if found else f"{option} is not a value that {recipe} accepts"
+
+
+def _rule(message: str) -> str:
+    """The range in an error message of scikit-learn, without types that only exist in Python."""
+    found = re.search(r"in the range [\[(][^\])]+[\])]", message)
+    return f", {found[0]}" if found else ""
+
+
+def _shown(value: Any) -> str:
+    """Format a value as on the command line."""
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value).replace(" ", "")
+
+
+# The folder of images
+
+
+def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
+    """Add DIR, and the options for test images if the folder has none."""
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        type=Path,
+        help="one folder per class, or train/ and test/ with one folder per class each; also as .zip, .tar or .tar.gz, "
+        "or a .csv with the columns path and label",
+    )
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--test", metavar="DIR", type=Path, help="test on the class folders in this folder")
+    group.add_argument(
+        "--holdout", metavar="SHARE", type=_holdout, help=f"test on this share of each class (default: {HELD_OUT})"
+    )
+    return group
+
+
+def has_split(folder: Path) -> bool:
+    """Whether the folder or archive contains its own test images."""
+    from featrec.datasets import ImageFolder
+
+    return ImageFolder.is_split(folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a path without class folders; nothing is decoded."""
+    from featrec.datasets import ImageFolder
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # warnings are shown when the images are read
+        ImageFolder.split(folder) if has_split(folder) else ImageFolder(folder)
+
+
+def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
+    """Training and test images (None for ``--holdout 0``), without damaged files, which are reported."""
+    from featrec.datasets import ImageFolder
+
+    folder, n_jobs = arguments.folder, arguments.n_jobs
+    if has_split(folder):
+        if arguments.test is not None or arguments.holdout is not None:
+            raise InputError(
+                f"{folder} has its own train and test folders; omit --test and --holdout, or use only the train folder"
+            )
+        return readable(ImageFolder.split, folder, n_jobs)
+    images = readable(ImageFolder, folder, n_jobs)
+    if arguments.test is not None:
+        return images, readable(ImageFolder, arguments.test, n_jobs)
+    train, test = _hold_out(images, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
+    for half in filter(None, (train, test)):
+        half.dropped = images.dropped  # these are on neither side, and are counted once
+    return train, test
+
+
+def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
+    """A share of each class, at least one image; classes with a single image are used only for training."""
+    import numpy as np
+
+    if share == 0:
+        return images, None
+    random = np.random.default_rng(seed)
+    held_out: list[Any] = []
+    for name in images.classes:
+        rows = random.permutation(np.flatnonzero(images.labels == name))
+        held_out.extend(rows[: min(len(rows) - 1, max(1, round(share * len(rows))))])
+    if not held_out:
+        raise InputError("no class has a second image for testing; --holdout 0 trains on all images without a test")
+    rest = np.setdiff1d(np.arange(len(images)), held_out)
+    return images[rest], images[np.sort(held_out)]
+
+
+def _holdout(text: str) -> float:
+    value = share(text)
+    if value == 1:
+        raise argparse.ArgumentTypeError(f"a share must be less than 1, because the other images are for training; got {text}")
+    return value

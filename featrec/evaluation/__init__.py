@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._report import GroupAccuracy, Report
     from featrec.evaluation._run import is_network as is_network, learns_from_pixels as learns_from_pixels
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
+    from featrec.evaluation._text import Table as Table, p_value as p_value
     from featrec.evaluation._trials import Folds as Folds, sorted_trials as sorted_trials
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
@@ -46,6 +47,7 @@ __getattr__, __dir__ = on_demand(
         "._report": ["GroupAccuracy", "Report"],
         "._run": ["is_network", "learns_from_pixels"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
+        "._text": ["Table", "p_value"],
         "._trials": ["Folds", "sorted_trials"],
         "._turns": ["Limits", "tried_in_turn"],
     },

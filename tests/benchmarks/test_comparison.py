@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks import comparison, render
 from featrec import recipes
-from featrec.cli._bench_answers import packed
-from featrec.cli._bench_config import cells_of
+from featrec.cli._bench import cells_of
+from featrec.cli._bench_results import packed
 from featrec.exceptions import InputError
 
 N = 1000

@@ -10,11 +10,10 @@ import pytest
 from PIL import Image
 
 from featrec import recipes
-from featrec.cli import _bench, _bench_cell, _bench_table, main
-from featrec.cli._bench_answers import answers, packed
-from featrec.cli._bench_config import cells_of, read_config
-from featrec.cli._bench_results import append, portable, read_results
-from featrec.cli._bench_splits import Pool, parts
+from featrec.cli import _bench, _bench_cell, main
+from featrec.cli._bench import cells_of, read_config
+from featrec.cli._bench_cell import Pool, parts
+from featrec.cli._bench_results import append, labels_of, packed, portable, read_results, tables
 from featrec.datasets import Dataset, LabeledImages, load_dataset
 from featrec.exceptions import InputError
 from tests.datasets.test_damaged import files, write
@@ -69,7 +68,7 @@ def test_a_run_in_a_fresh_process_says_everything(config, capsys):
     assert {"python", "featrec", "numpy", "scikit-learn", "numba"} <= set(row["versions"])
     assert row["machine"]["cores"] >= 1
     assert {"commit", "dirty", "date"} <= set(row)
-    true, predicted = answers(row)
+    true, predicted = labels_of(row)
     assert np.mean(true == predicted) == pytest.approx(row["accuracy"], abs=1e-6)
 
 
@@ -79,12 +78,10 @@ def test_answers_are_kept_small_and_older_ones_are_read():
     row = {"classes": list("abcdefghij"), "labels": packed(true), "predicted": packed(predicted)}
     assert len(row["labels"]) < 7000
     names = np.array(row["classes"])
-    older = {"classes": ["x", "y"], "labels": [[1, 3], [0, 2]], "predicted": [1, 0, 1, 0, 0]}
-    for found, kept in zip(answers(row), (true, predicted), strict=True):
+    for found, kept in zip(labels_of(row), (true, predicted), strict=True):
         np.testing.assert_array_equal(found, names[kept])
-    assert [found.tolist() for found in answers(older)] == [["y", "y", "y", "x", "x"], ["y", "x", "y", "x", "x"]]
     many = np.arange(400)
-    assert answers({"classes": many.tolist(), "labels": packed(many), "predicted": packed(many)})[0].tolist() == many.tolist()
+    assert labels_of({"classes": many.tolist(), "labels": packed(many), "predicted": packed(many)})[0].tolist() == many.tolist()
 
 
 def test_what_has_a_result_is_not_run_again(config, here, capsys):
@@ -158,8 +155,8 @@ def test_a_model_weighs_what_its_file_does_and_what_has_none_nothing(tmp_path):
 
     model = recipes.tiny_knn()
     save(model, tmp_path / "model")
-    assert _bench_cell._weight(model) == (tmp_path / "model").stat().st_size
-    assert _bench_cell._weight(object()) is None
+    assert _bench_cell._model_bytes(model) == (tmp_path / "model").stat().st_size
+    assert _bench_cell._model_bytes(object()) is None
 
 
 def test_a_recipe_is_run_on_the_data_sets_that_it_names():
@@ -292,7 +289,7 @@ def test_steps_by_hand_are_the_pipeline(here):
     found = _bench_cell.run_cell(cell)
     train, test = load_dataset("textures", n_train=5, n_test=4)
     model = _bench_cell.make_model(cell).fit(train, train.labels)
-    assert np.array_equal(answers(found)[1], model.predict(test))
+    assert np.array_equal(labels_of(found)[1], model.predict(test))
     assert found["reading_cpu_seconds"]["fit"] > 0
 
 
@@ -338,15 +335,16 @@ def made_up(title, predicted, seed=0, kind="standard"):
     right = sum(value == place // 50 for place, value in enumerate(predicted)) / 100
     return {
         "dataset": "d", "dataset_options": {}, "split": SPLIT | {"kind": kind}, "recipe": title, "title": title, "seed": seed,
-        "n_jobs": 1, "parameters": {"svc__random_state": seed}, "classes": ["a", "b"], "labels": [[0, 50], [1, 50]],
-        "predicted": predicted, "accuracy": right, "interval": [right - 0.1, right + 0.1], "fit_seconds": 1234.5,
-        "images_per_second": 12.34, "peak_mb": 100.0, "model_bytes": None,
+        "n_jobs": 1, "parameters": {"svc__random_state": seed}, "classes": ["a", "b"], "labels": packed(np.repeat([0, 1], 50)),
+        "predicted": packed(np.array(predicted)), "accuracy": right, "interval": [right - 0.1, right + 0.1],
+        "fit_seconds": 1234.5, "images_per_second": 12.34, "peak_mb": 100.0, "model_bytes": None,
     }  # fmt: skip
 
 
 def test_rows_are_compared_image_by_image():
     below, above = [0] * 50 + [1] * 20 + [0] * 30, [0] * 50 + [1] * 50
-    ((first, second),) = _bench_table.summary([made_up("x", below), made_up("y", above)]).values()
+    (table,) = tables([made_up("x", below), made_up("y", above)]).values()
+    first, second = table.rows
     assert first == ["x", "70.0 (60.0 to 80.0)", "–", "1,234", "12.3", "100", "–"]
     assert second[:3] == ["y", "100.0 (90.0 to 110.0)", "+30.0, p < 0.001"]
 
@@ -354,7 +352,8 @@ def test_rows_are_compared_image_by_image():
 def test_seeds_become_mean_and_spread():
     rows = [made_up(title, [0] * 50 + [1] * n + [0] * (50 - n), seed, "random") for title, seed, n in
             [("x", 0, 10), ("x", 1, 20), ("y", 0, 30), ("y", 1, 20)]]  # fmt: skip
-    ((first, second),) = _bench_table.summary(rows).values()
+    (table,) = tables(rows).values()
+    first, second = table.rows
     assert first[1:3] == ["65.0 ± 7.1 (2 seeds)", "–"]
     assert second[1:3] == ["75.0 ± 7.1 (2 seeds)", "+10.0"]
 

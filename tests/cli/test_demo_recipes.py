@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from featrec import datasets, recipes
-from featrec.cli import _demo, main
+from featrec.cli import _recipes, main
 from featrec.recipes._names import variants
 
 
@@ -19,7 +19,7 @@ def test_recipes_are_listed_with_their_use(capsys):
 
 
 def test_the_demo_shows_features_and_classifiers_of_every_kind():
-    parts = " ".join(repr(recipes.make(name)) for name in _demo.RECIPES)
+    parts = " ".join(repr(recipes.make(name)) for name in _recipes.IN_DEMO)
     for part in ("DenseSIFT", "ORB", "HOG", "ColorHistogram", "TinyImage", "SVC", "KNeighbors", "RandomForest"):
         assert part in parts
 
@@ -32,7 +32,7 @@ def test_the_demo_prints_a_table_and_the_next_command(capsys, monkeypatch):
         return load(name, n_train=n_train, n_test=n_test, random_state=random_state)
 
     monkeypatch.setattr(datasets, "load_dataset", few)
-    monkeypatch.setattr(_demo, "RECIPES", ("tiny_knn", "color_forest"))
+    monkeypatch.setattr(_recipes, "IN_DEMO", ("tiny_knn", "color_forest"))
     assert main(["demo", "--seed", "3"]) == 0
     captured = capsys.readouterr()
     assert set(seeds) == {("shapes", 3)}
@@ -46,7 +46,7 @@ def test_the_demo_prints_a_table_and_the_next_command(capsys, monkeypatch):
 def test_the_demo_ends(capsys):
     assert main(["demo"]) == 0
     table = capsys.readouterr().out
-    assert all(name in table for name in _demo.RECIPES)
+    assert all(name in table for name in _recipes.IN_DEMO)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from featrec import recipes
-from featrec.cli import _codes_file, _encode, _journal, main
+from featrec.cli import _codes_file, _encode, main
 from featrec.cli._codes_file import CodesFile
 from featrec.datasets import load_dataset
 from featrec.descriptors import SIFT, TinyImage
@@ -419,7 +419,7 @@ def test_what_was_done_after_a_tear_counts_too(place, out, tmp_path, monkeypatch
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted")
 def test_a_journal_that_is_deleted_before_it_is_locked_is_another_ones(tmp_path, monkeypatch):
-    path, locked, lock = tmp_path / "codes.npy.journal", [], _journal._lock
+    path, locked, lock = tmp_path / "codes.npy.journal", [], _codes_file._lock
 
     def lock_late(file):
         if not locked:
@@ -427,8 +427,8 @@ def test_a_journal_that_is_deleted_before_it_is_locked_is_another_ones(tmp_path,
         locked.append(file)
         lock(file)
 
-    monkeypatch.setattr(_journal, "_lock", lock_late)
-    journal = _journal.Journal(path)
+    monkeypatch.setattr(_codes_file, "_lock", lock_late)
+    journal = _codes_file.Journal(path)
     assert os.path.samestat(os.fstat(journal.file.fileno()), os.stat(path))
     journal.close()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featrec.cli._folders import read_split
+from featrec.cli._train import read_split
 from featrec.exceptions import InputError
 
 

@@ -60,7 +60,7 @@ WRONG = {
     f"train good {TRAIN} --n-jobs 0": "--n-jobs: the number of threads must be at least 1, or -1 for all processors; got 0",
     f"train good {TRAIN} --n-jobs many": "--n-jobs: the number of threads .*; got many",
     f"train good {TRAIN} --seed -1": "--seed: a seed must be an integer of at least 0; got -1",
-    f"train good {TRAIN} --holdout much": "--holdout: a share must be at least 0 and less than 1, such as 0.2; got much",
+    f"train good {TRAIN} --holdout much": "--holdout: it must be between 0 and 1, such as 0.2; got much",
     f"train good {TRAIN} --colour": r"unrecognized arguments: --colour \(see featrec --help\)",
     "train good --cnn text.model --out new.model": "'text.model' is not an ONNX file",
     "train good --cnn nowhere.onnx --out new.model": "there is no file 'nowhere.onnx'",

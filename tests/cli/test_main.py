@@ -16,9 +16,9 @@ def command(monkeypatch):
     """A subcommand `try` that does what the test wants."""
 
     def install(action):
-        module = SimpleNamespace(__doc__="Try.", add_arguments=lambda parser: None, run=lambda arguments: action())
+        module = SimpleNamespace(run_try=lambda arguments: action())
         monkeypatch.setitem(sys.modules, "featrec.cli._try", module)
-        monkeypatch.setattr(_main, "COMMANDS", (*_main.COMMANDS, "try"))
+        monkeypatch.setitem(_main.COMMANDS, "try", "_try")
 
     return install
 
@@ -93,7 +93,7 @@ def test_a_warning_is_one_line(command, capsys):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    code = "from featrec.cli import _demo, main; _demo.run = lambda _: print('x' * 99999) or 0; main(['demo'])"
+    code = "from featrec.cli import _recipes, main; _recipes.run_demo = lambda _: print('x' * 99999) or 0; main(['demo'])"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     errors = process.stderr.read()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from featrec.cli._models import make_network, make_recipe, parse_network
+from featrec.cli._arguments import make_network, make_recipe, parse_network
 from featrec.exceptions import InputError
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from featrec.cli import main
-from featrec.cli._options import parse_options
+from featrec.cli._train import parse_options
 from featrec.exceptions import InputError
 
 

@@ -5,7 +5,7 @@ import sys
 
 CODE = """
 import gc
-from featrec.cli._quick_start import uncollected
+from featrec.cli._terminal import uncollected
 with uncollected():
     assert not gc.isenabled()
 assert gc.isenabled() and gc.get_freeze_count() > 0

@@ -1,0 +1,124 @@
+"""The image arguments of a command: files, folders, archives and lists."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from featrec.datasets import FileImage, ImageFolder, LabeledSequence, Stamp, is_archive, is_manifest, read_manifest, tree_of
+from featrec.exceptions import DatasetError, InputError
+
+__all__ = ["ImageFiles", "find_images", "gather"]
+
+
+class ImageFiles(LabeledSequence):
+    """Images in files and archives, in order, each decoded when it is accessed.
+
+    Parameters
+    ----------
+    items : list
+        Files, or images in archives.
+    labels : list of str, optional
+        The label of each image; empty if unknown.
+    skipped : list of str
+        Paths of skipped files in folders and archives.
+    """
+
+    def __init__(self, items: list[Any], labels: Sequence[str] | None = None, skipped: Sequence[str] = ()):
+        if not items:
+            raise InputError("no images given; name files, folders, archives or manifests, or pass paths on standard input")
+        labels = [""] * len(items) if labels is None else labels
+        super().__init__(items, np.array(labels, dtype=str), sorted(set(labels)))
+        self.skipped = list(skipped)
+
+    def name(self, position: int) -> str:
+        """The path; in an archive it starts with the path of the archive."""
+        path: str = self._store[int(self._rows[position])].path
+        return path
+
+    def fingerprint(self) -> str:
+        """A digest that is the same for the same unchanged files in the same order.
+
+        A relative path names another file in another working directory, and many folders hold a 0001.jpg.
+        """
+        digest = hashlib.sha256()
+        for item in self._store:
+            is_file = isinstance(item, FileImage)
+            text = f"{os.path.abspath(item.path)}\0{_stamp(item.path)}" if is_file else f"{item.path}\0{item.archive.stamp}"
+            digest.update(text.encode("utf-8", "surrogateescape") + b"\0\0")
+        return digest.hexdigest()
+
+    def _image(self, item: Any) -> np.ndarray:
+        image: np.ndarray = item.read()
+        return image
+
+
+def _stamp(path: str) -> Stamp | None:
+    """A value that changes when a file is rewritten; None if the file is missing, which is an error when it is read."""
+    try:
+        return Stamp.of(os.stat(path))
+    except (OSError, ValueError):
+        return None
+
+
+def gather(files: Iterable[str]) -> ImageFiles:
+    """The images named on a command line, in order, with their labels; no image is opened."""
+    items: list[Any] = []
+    labels: list[str] = []
+    skipped: list[str] = []
+    for file in files:
+        found = list(find_images(file, skipped))
+        known = _labels(file)
+        items += found
+        labels += [known.get(item.path, "") for item in found]
+    return ImageFiles(items, labels, skipped)
+
+
+def find_images(file: str, skipped: list[str] | None = None, *, keep_missing: bool = False) -> Iterator[Any]:
+    """The images of one argument: an image, a folder, an archive or a manifest; - reads paths from standard input.
+
+    Skipped files in folders and archives are added to `skipped`. With `keep_missing`, missing files of a manifest are
+    included.
+    """
+    if file == "-":
+        yield from (FileImage(path, None) for path in filter(None, map(str.strip, sys.stdin)))
+    elif is_manifest(file):
+        yield from map(_unstamped, read_manifest(file, keep_missing=keep_missing).images)
+    elif os.path.isdir(file) or is_archive(file):
+        yield from map(_unstamped, _inside(file, [] if skipped is None else skipped))
+    else:
+        yield FileImage(file, None)
+
+
+def _inside(place: str, skipped: list[str]) -> list[Any]:
+    """All images in a folder or archive at any depth, sorted by path."""
+    tree = tree_of(place)
+    if not tree.images:
+        raise InputError(f"no images in {place!r}")
+    tree.warn_of_skipped()
+    skipped += sorted(tree.skipped)
+    return [tree.images[parts] for parts in sorted(tree.images)]
+
+
+def _unstamped(item: Any) -> Any:
+    """A file that is read in its current state, even if it was rewritten after it was listed."""
+    return FileImage(item.path, None) if isinstance(item, FileImage) else item
+
+
+def _labels(file: str) -> dict[str, str]:
+    """The label of each image by path, for manifests and class folders; other labels are unknown."""
+    if file == "-":
+        return {}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # skipped files are reported once, by find_images
+            halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
+    except DatasetError:  # a file, or a folder without class folders
+        return {}
+    return {path: str(label) for half in halves for path, label in zip(half.paths, half.labels, strict=True)}
