@@ -9,6 +9,7 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer
 from featrec.descriptors._sizes import check_sizes
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_rgb
+from featrec.model_files import SizeLimit
 
 __all__ = ["ColorHistogram"]
 
@@ -70,6 +71,7 @@ class ColorHistogram(GlobalExtractor):
         "bins": [positive_integer(), tuple, list],
         "space": [StrOptions({"rgb", "hsv", "lab"})],
     }
+    _file_limits = {"bins": SizeLimit(2**22, sides=3)}
 
     def __init__(
         self,

@@ -31,6 +31,7 @@ from featrec.descriptors._sizes import check_sizes
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images
+from featrec.model_files import SizeLimit
 
 __all__ = ["HOG"]
 
@@ -135,6 +136,7 @@ class HOG(GlobalExtractor):
         "color": [StrOptions({"gray", "rgb", "auto"}), None],
         "mirror": ["boolean"],
     }
+    _file_limits = {"orientations": SizeLimit(2**10), "cells_per_block": SizeLimit(2**10, sides=2)}
     algorithm: ClassVar[int] = 2
     # Defaults for models saved before these parameters existed.
     signed: bool = False

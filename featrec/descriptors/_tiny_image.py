@@ -10,6 +10,7 @@ import numpy as np
 from featrec.base import positive_integer
 from featrec.descriptors._sizes import check_sizes
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, as_rgb
+from featrec.model_files import SizeLimit
 
 __all__ = ["TinyImage"]
 
@@ -70,6 +71,7 @@ class TinyImage(GlobalExtractor):
         "color": ["boolean"],
         "normalize": ["boolean"],
     }
+    _file_limits = {"size": SizeLimit(2**22, sides=2)}
 
     def __init__(
         self,

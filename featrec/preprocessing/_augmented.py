@@ -15,6 +15,7 @@ from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, check_
 from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.lazy import Images
+from featrec.model_files import SizeLimit
 from featrec.preprocessing._copies import RandomChange, with_copies
 
 __all__ = ["Augmented"]
@@ -119,6 +120,7 @@ class Augmented(ClassifierMixin, Estimator):
         "views": [positive_integer(0)],
         **RANDOM_STATE,
     }
+    _file_limits = {"copies": SizeLimit(10**4), "views": SizeLimit(10**4)}
 
     def __init__(
         self,

@@ -11,6 +11,7 @@ import numpy as np
 from featrec.base import real_number
 from featrec.exceptions import InputError
 from featrec.images import Preprocessor, as_float, as_gray, as_uint8
+from featrec.model_files import SizeLimit
 from featrec.preprocessing._tones import as_type
 
 __all__ = ["CLAHE"]
@@ -52,6 +53,7 @@ class CLAHE(Preprocessor):
     """
 
     _parameter_constraints = {"clip_limit": [real_number(0, closed="neither")], "grid": [tuple, list]}
+    _file_limits = {"grid": SizeLimit(2**16, sides=2)}
 
     def __init__(self, clip_limit: float = 2.0, *, grid: tuple[int, int] = (8, 8)):
         self.clip_limit = clip_limit
