@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "featrec"
-ROOTS = {"bag", "compilation", "exceptions", "lazy", "on_demand", "parallel", "base", "shared_docs", "callbacks"}
+ROOTS = {"bag", "compilation", "exceptions", "lazy", "model_files", "on_demand", "parallel", "base", "shared_docs", "callbacks"}
 STAGES = {
     "datasets",
     "images",
@@ -35,6 +35,7 @@ TABLE = {
     # What a package's __init__ takes to load its modules on demand.
     "on_demand": (set(), set()),
     "shared_docs": (set(), set()),
+    "model_files": (set(), {"numpy"}),
     "bag": ({"exceptions"}, {"numpy"}),
     "lazy": ({"bag", "exceptions", "parallel"}, {"numpy"}),
     "parallel": ({"exceptions"}, {"joblib", "threadpoolctl"}),

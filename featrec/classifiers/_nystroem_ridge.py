@@ -19,6 +19,7 @@ from featrec.classifiers._nystroem_equations import Equations, Trials
 from featrec.classifiers._penalties import checked, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.exceptions import InputError
+from featrec.model_files import Stored, check_stored_array
 from featrec.parallel import map_batches, worker_count
 
 __all__ = ["NystroemRidgeClassifier"]
@@ -180,6 +181,23 @@ class NystroemRidgeClassifier(CodesClassifier):
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes
         return codes + max(sample, triangles + block) + right + worker_count(self.n_jobs, shared_memory=True) * OF_BLAS
+
+    @staticmethod
+    def _check_stored_arrays(stored: Stored) -> None:
+        """Landmarks, weights and projection fit together, and views divide a code."""
+        if "landmarks_" not in stored:
+            return
+        used, n_views, width = (stored[name] for name in ("n_views_", "n_views", "n_features_in_"))
+        if type(used) is not int or type(n_views) is not int or not 1 <= used <= n_views or width % n_views:
+            raise ValueError(f"{used!r:.40} of {n_views!r:.40} views of {width!r:.40} numbers")
+        columns, landmarks, components = width // n_views, stored["landmarks_"], stored["components_"]
+        check_stored_array("a mean", stored["mean_"], (columns,), np.float32)
+        if components is not None:
+            check_stored_array("components", components, (None, columns), np.float32)
+            columns = len(components)
+        check_stored_array("landmarks", landmarks, (None, columns), np.float32)
+        check_stored_array("squared lengths", stored["squared_lengths_"], landmarks.shape[:1], np.float32)
+        check_stored_array("weights", stored["dual_coef_"], (len(landmarks), None), np.float32)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn one weight for each landmark and class.

@@ -13,6 +13,7 @@ from featrec.base import JOBS, StrOptions, Transformer, real_number
 from featrec.classifiers._centred_codes import column_moments
 from featrec.compiled._standardize import standardize
 from featrec.exceptions import InputError
+from featrec.model_files import Stored, check_stored_array
 from featrec.parallel import map_batches
 
 __all__ = ["WideScaler"]
@@ -163,6 +164,13 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
 
         map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
         return scaled
+
+    @staticmethod
+    def _check_stored_arrays(stored: Stored) -> None:
+        """The compiled loop reads as many means and factors as a code has numbers."""
+        if "mean_" in stored:
+            for what, name in (("means", "mean_"), ("variances", "var_"), ("deviations", "scale_")):
+                check_stored_array(what, stored[name], (stored["n_features_in_"],), np.float64)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

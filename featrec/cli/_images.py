@@ -39,7 +39,7 @@ class ImageFiles(LabeledSequence):
 
     def name(self, position: int) -> str:
         """The path; in an archive it starts with the path of the archive."""
-        path: str = self._store[int(self._rows[position])].path
+        path: str = self.source[int(self.rows[position])].path
         return path
 
     def fingerprint(self) -> str:
@@ -48,14 +48,15 @@ class ImageFiles(LabeledSequence):
         A relative path names another file in another working directory, and many folders hold a 0001.jpg.
         """
         digest = hashlib.sha256()
-        for item in self._store:
+        for row in self.rows:
+            item = self.source[int(row)]
             is_file = isinstance(item, FileImage)
             text = f"{os.path.abspath(item.path)}\0{_stamp(item.path)}" if is_file else f"{item.path}\0{item.archive.stamp}"
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0\0")
         return digest.hexdigest()
 
-    def _image(self, item: Any) -> np.ndarray:
-        image: np.ndarray = item.read()
+    def _item(self, stored: Any) -> np.ndarray:
+        image: np.ndarray = stored.read()
         return image
 
 

@@ -12,6 +12,7 @@ from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, positive_integer, real_number
 from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints, home_of
 from featrec.images import DescriptorCache, LocalExtractor
+from featrec.model_files import SizeLimit
 
 __all__ = ["AKAZE"]
 
@@ -82,6 +83,7 @@ class AKAZE(LocalExtractor):
         "diffusivity": [StrOptions(set(DIFFUSIVITIES))],
         "max_points": [Interval(Integral, -1, None, closed="left")],
     }
+    _file_limits = {"n_octaves": SizeLimit(64), "n_octave_layers": SizeLimit(16), "max_points": SizeLimit(10**6)}
 
     def __init__(
         self,

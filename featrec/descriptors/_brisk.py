@@ -13,6 +13,7 @@ from featrec.bag import Bag
 from featrec.base import Interval, positive_integer, real_number
 from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints, home_of
 from featrec.images import DescriptorCache, LocalExtractor
+from featrec.model_files import SizeLimit
 
 __all__ = ["BRISK"]
 
@@ -68,6 +69,7 @@ class BRISK(LocalExtractor):
         "octaves": [positive_integer(0)],
         "pattern_scale": [real_number(0, closed="neither")],
     }
+    _file_limits = {"octaves": SizeLimit(64), "pattern_scale": SizeLimit(10**3)}
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, check_sizes, positive_integer
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_rgb
+from featrec.model_files import SizeLimit
 
 __all__ = ["ColorHistogram"]
 
@@ -69,6 +70,7 @@ class ColorHistogram(GlobalExtractor):
         "bins": [positive_integer(), tuple, list],
         "space": [StrOptions({"rgb", "hsv", "lab"})],
     }
+    _file_limits = {"bins": SizeLimit(2**22, sides=3)}
 
     def __init__(
         self,

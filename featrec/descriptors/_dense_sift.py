@@ -17,6 +17,7 @@ from featrec.compiled._dense_sift import dense_sift, sift_room
 from featrec.descriptors._colour_planes import SHARES, colour_planes
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, LocalExtractor
+from featrec.model_files import SizeLimit, Stored
 
 __all__ = ["DenseSIFT"]
 
@@ -24,6 +25,8 @@ BINS = 4
 ORIENTATIONS = 8
 NO_ANGLE = -1
 # Storage of numbers: the length of a descriptor, the largest number, and the rounding offset before conversion to uint8.
+# Model files: the window that smooths an image grows as magnif gets smaller.
+LEAST_MAGNIF = 0.01
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
@@ -111,6 +114,7 @@ class DenseSIFT(LocalExtractor):
         "window": [StrOptions({"flat", "gaussian"})],
         "dtype": [StrOptions(set(STORAGE))],
     }
+    _file_limits = {"bin_sizes": SizeLimit(2**24)}
 
     def __init__(
         self,
@@ -180,6 +184,12 @@ class DenseSIFT(LocalExtractor):
             *sift_room(planned[0], radii, len(planes), height, width),
             descriptors.reshape(-1),
         )
+
+    @staticmethod
+    def _check_stored_settings(stored: Stored) -> None:
+        magnif = stored.get("magnif")
+        if isinstance(magnif, (int, float)) and not magnif >= LEAST_MAGNIF:
+            raise ValueError(f"magnif={magnif!r:.80} is under the limit of {LEAST_MAGNIF}")
 
     def _dimension(self) -> int:
         return len(SHARES[self.color]) * BINS * BINS * ORIENTATIONS

@@ -30,6 +30,7 @@ from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_by
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images
+from featrec.model_files import SizeLimit
 
 __all__ = ["HOG"]
 
@@ -134,6 +135,7 @@ class HOG(GlobalExtractor):
         "color": [StrOptions({"gray", "rgb", "auto"}), None],
         "mirror": ["boolean"],
     }
+    _file_limits = {"orientations": SizeLimit(2**10), "cells_per_block": SizeLimit(2**10, sides=2)}
     algorithm: ClassVar[int] = 2
     # Defaults for models saved before these parameters existed.
     signed: bool = False

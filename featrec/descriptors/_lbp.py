@@ -15,9 +15,12 @@ from featrec.base import StrOptions, positive_integer
 from featrec.compiled._lbp import count_patterns, lbp_patterns
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray
+from featrec.model_files import Stored
 
 __all__ = ["LBP"]
 
+# The most counts of patterns in a model file.
+MOST_COUNTS = 2**22
 MOST_POINTS = 16
 # Fixed-point one: the largest power of two such that the brightest pixel fits into 31 bits.
 ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
@@ -145,6 +148,17 @@ class LBP(GlobalExtractor):
             raise InputError(f"grids of LBP must contain pairs of (rows, columns), each at least 1; got {self.grids!r}")
         return grids
 
+    @staticmethod
+    def _check_stored_settings(stored: Stored) -> None:
+        """Limit the counts of patterns, one set for each circle and cell."""
+        points, radii, grids = (_listed(stored.get(name)) for name in ("n_points", "radius", "grids"))
+        most = max((abs(number) for number in points if isinstance(number, int)), default=1)
+        patterns = 2 ** min(most, MOST_POINTS) if stored.get("method") in ("default", "ror") else 2**8
+        cells = sum(abs(math.prod(grid)) for grid in grids if isinstance(grid, list) and all(type(n) is int for n in grid))
+        counts = max(len(points), len(radii)) * cells * patterns
+        if counts > MOST_COUNTS:
+            raise ValueError(f"the number of counts={counts!r:.80} is over the limit of {MOST_COUNTS:,}")
+
     def _describe(self, image: np.ndarray) -> np.ndarray:
         gray, one = _whole_numbers(as_gray(image))
         parts = []
@@ -152,6 +166,11 @@ class LBP(GlobalExtractor):
             patterns, bins = patterns_of(gray, one, n_points, radius), pattern_bins(n_points, self.method)
             parts += [_counts(patterns, gray.shape, *bins, grid) for grid in self._grids()]
         return np.concatenate([_normalized(part, self.norm).ravel() for part in parts])
+
+
+def _listed(value: Any) -> list:
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    return value if isinstance(value, list) else [value]
 
 
 def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:

@@ -12,6 +12,7 @@ from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, positive_integer, real_number
 from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints
 from featrec.images import DescriptorCache, LocalExtractor
+from featrec.model_files import SizeLimit
 
 __all__ = ["ORB"]
 
@@ -82,6 +83,12 @@ class ORB(LocalExtractor):
         "score_type": [StrOptions(set(SCORES))],
         "patch_size": [positive_integer(2)],
         "fast_threshold": [Interval(Integral, 0, 255, closed="both")],
+    }
+    _file_limits = {
+        "n_features": SizeLimit(10**6),
+        "n_levels": SizeLimit(64),
+        "first_level": SizeLimit(64),
+        "patch_size": SizeLimit(2**10),
     }
 
     def __init__(

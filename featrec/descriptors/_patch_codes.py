@@ -33,6 +33,7 @@ from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, _whole_numb
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images
 from featrec.lazy import Failure, Failures, Images
+from featrec.model_files import SizeLimit, Stored, check_stored_array
 from featrec.parallel import one_inner_thread
 
 __all__ = ["PatchCodes"]
@@ -146,6 +147,7 @@ class PatchCodes(GlobalExtractor):
         "max_patches": [positive_integer(2)],
         **RANDOM_STATE,
     }
+    _file_limits = {"grid": SizeLimit(2**16, sides=2)}
     _way_out = "Fit again."
 
     def __init__(
@@ -182,6 +184,20 @@ class PatchCodes(GlobalExtractor):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    @staticmethod
+    def _check_stored_arrays(stored: Stored) -> None:
+        """The compiled loop reads groups of four bytes. Sizes are compared with the parameters before each use."""
+        if "words_" not in stored:
+            return
+        basis, words, n_even = stored["basis_"], stored["words_"], stored["n_even_"]
+        check_stored_array("a basis", basis, (None, None), np.float32)
+        width = basis.shape[1]
+        check_stored_array("words", words, (None, width), np.int8)
+        check_stored_array("scales", stored["word_scales_"], words.shape[:1], np.float32)
+        check_stored_array("offsets", stored["offsets_"], (width,), np.float32)
+        if width % 4 or type(n_even) is not int or n_even % 4 or not 0 <= n_even <= width:
+            raise ValueError(f"{n_even!r:.80} symmetric columns of {width}, where multiples of four are expected")
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the whitening, and draw words, from a sample of at most `max_patches` patches.

@@ -11,6 +11,7 @@ from featrec.bag import Bag
 from featrec.base import positive_integer, real_number
 from featrec.descriptors._keypoints import WITHOUT_KEYPOINTS, describe_keypoints
 from featrec.images import DescriptorCache, LocalExtractor
+from featrec.model_files import SizeLimit
 
 __all__ = ["SIFT"]
 
@@ -71,6 +72,7 @@ class SIFT(LocalExtractor):
         "edge_threshold": [real_number(0, closed="neither")],
         "sigma": [real_number(0, closed="neither")],
     }
+    _file_limits = {"n_features": SizeLimit(10**6), "n_octave_layers": SizeLimit(64), "sigma": SizeLimit(64)}
 
     def __init__(
         self,

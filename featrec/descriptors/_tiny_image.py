@@ -9,6 +9,7 @@ import numpy as np
 
 from featrec.base import check_sizes, positive_integer
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, as_rgb
+from featrec.model_files import SizeLimit
 
 __all__ = ["TinyImage"]
 
@@ -69,6 +70,7 @@ class TinyImage(GlobalExtractor):
         "color": ["boolean"],
         "normalize": ["boolean"],
     }
+    _file_limits = {"size": SizeLimit(2**22, sides=2)}
 
     def __init__(
         self,

@@ -24,6 +24,7 @@ from featrec.base import (
 from featrec.compiled._whiten import project
 from featrec.descriptors._bag_step import BagStep
 from featrec.exceptions import InputError
+from featrec.model_files import Stored, check_stored_array
 from featrec.parallel import one_inner_thread
 
 __all__ = ["Whiten"]
@@ -142,6 +143,15 @@ class Whiten(BagStep):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+
+    @staticmethod
+    def _check_stored_arrays(stored: Stored) -> None:
+        if "projection_" in stored:
+            width, components = stored["n_features_in_"], stored["components_"]
+            check_stored_array("a projection", stored["projection_"], (None, width), np.float32)
+            check_stored_array("a mean", stored["mean_"], (width,), np.float32)
+            check_stored_array("components", components, (None, width), np.float32)
+            check_stored_array("variances", stored["explained_variance_"], components.shape[:1], np.float64)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn mean and components from a sample of at most `max_descriptors` descriptors.

@@ -108,6 +108,10 @@ class BagOfWords(Encoder):
     def _width(self) -> int:
         return len(words_of(self.vocabulary_)[0])
 
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        return n_words
+
     def _descriptor_kind(self) -> tuple[int, str]:
         words, metric = words_of(self.vocabulary_)
         return words.shape[1], metric

@@ -239,6 +239,11 @@ class Encoder(BagsTransformer):
         """The length of what one region is pooled to, where `_finish` needs more than the code's own columns."""
         return self._width()
 
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        """The most numbers that one region is pooled to, for words of this length; model files are checked against it."""
+        raise NotImplementedError
+
     def _descriptor_kind(self) -> tuple[int, str]:
         """The width and the metric of the descriptors that the vocabulary knows."""
         raise NotImplementedError

@@ -134,5 +134,9 @@ class FisherVector(Encoder):
         k, d = mixture_of(self.vocabulary_).means.shape
         return 2 * k * d + (k if self.weight_gradients else 0)
 
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        return n_words * (2 * length + 1)
+
     def _descriptor_kind(self) -> tuple[int, str]:
         return mixture_of(self.vocabulary_).means.shape[1], "euclidean"

@@ -9,6 +9,7 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._local_codes import llc
 from featrec.encoders._numbers import EncoderOfNumbers, scaled
+from featrec.model_files import SizeLimit, check_neighbors
 from featrec.parallel import one_inner_thread
 
 __all__ = ["LLC"]
@@ -76,6 +77,8 @@ class LLC(EncoderOfNumbers):
         "regularization": [real_number(0, closed="neither")],
         "norm": [StrOptions({"l2"}), None],
     }
+    _file_limits = {"n_neighbors": SizeLimit(2**10)}
+    _check_stored_arrays = staticmethod(check_neighbors)
 
     def __init__(
         self,

@@ -37,6 +37,10 @@ class EncoderOfNumbers(Encoder):
     def _width(self) -> int:
         return len(words_of(self.vocabulary_)[0])
 
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        return n_words
+
     def _descriptor_kind(self) -> tuple[int, str]:
         words, metric = words_of(self.vocabulary_)
         return words.shape[1], metric
@@ -61,6 +65,10 @@ class EncoderBothWays(EncoderOfSums):
     """Base of those with two columns a word, for it and for its opposite; a number of words draws them at random."""
 
     usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
+
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        return 2 * n_words
 
     def _width(self) -> int:
         return 2 * super()._width()

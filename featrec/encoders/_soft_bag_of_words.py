@@ -11,6 +11,7 @@ from featrec.compiled._dense_codes import soft_words
 from featrec.compiled._local_codes import soft_neighbors
 from featrec.encoders._numbers import EncoderOfNumbers, scaled
 from featrec.lazy import Bags
+from featrec.model_files import SizeLimit, check_neighbors
 from featrec.parallel import one_inner_thread
 
 __all__ = ["SoftBagOfWords"]
@@ -81,6 +82,8 @@ class SoftBagOfWords(EncoderOfNumbers):
         "n_neighbors": [positive_integer(), None],
         "norm": [StrOptions({"l1", "l2", "hellinger"}), None],
     }
+    _file_limits = {"n_neighbors": SizeLimit(2**10)}
+    _check_stored_arrays = staticmethod(check_neighbors)
 
     def __init__(
         self,

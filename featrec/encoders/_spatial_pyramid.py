@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
@@ -15,8 +16,12 @@ from featrec.encoders._base import BagsTransformer, Encoder
 from featrec.encoders._layout import PyramidLayout
 from featrec.exceptions import InputError
 from featrec.lazy import Bags
+from featrec.model_files import Stored
 
 __all__ = ["SpatialPyramid"]
+
+# Model files: more levels are counted like this many, which are over the limit.
+MOST_LEVELS = 16
 
 
 class SpatialPyramid(BagsTransformer):
@@ -104,6 +109,25 @@ class SpatialPyramid(BagsTransformer):
 
     def _needs_every_image(self) -> bool:
         return self.encoder_._needs_every_image() and not isinstance(self.encoder, FrozenEstimator)
+
+    @staticmethod
+    def _most_regions(stored: Stored) -> tuple[int, int]:
+        """Numbers of regions and cells, or a few more, without laying them out."""
+        levels = stored["levels"].tolist() if isinstance(stored["levels"], np.ndarray) else stored["levels"]
+        overlapping = any(stored.get(name) for name in ("overlap", "margin"))
+        if isinstance(levels, int) and not overlapping:
+            # Each level has four times as many regions, and those of the last one are the cells.
+            levels = min(levels, MOST_LEVELS)
+            return (4**levels // 3, 4 ** (levels - 1)) if levels > 0 else (0, 0)
+        if isinstance(levels, int):
+            levels = [[2**level, 2**level] for level in range(min(levels, MOST_LEVELS))]
+        if not isinstance(levels, list):
+            return 0, 0  # _layout refuses it
+        grids = [grid for grid in levels if isinstance(grid, list) and [type(number) for number in grid] == [int, int]]
+        # Overlapping regions do not share their borders.
+        ends = 2 if overlapping else 1
+        cells = math.prod(1 + ends * sum(abs(grid[axis]) for grid in grids) for axis in (0, 1))
+        return sum(abs(rows * columns) for rows, columns in grids), cells
 
     def _layout(self) -> PyramidLayout:
         levels: Any = self.levels

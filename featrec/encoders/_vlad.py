@@ -135,3 +135,7 @@ class VLAD(EncoderOfNumbers):
     def _pooled_width(self) -> int:
         n_words, length = self._words().shape
         return n_words * (length + 1) if self.average else n_words * length
+
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        return n_words * (length + 1)

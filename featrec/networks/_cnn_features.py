@@ -5,12 +5,13 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
@@ -18,12 +19,15 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor
+from featrec.model_files import SizeLimit, Stored
 from featrec.networks._network_input import CONVENTIONS, NetworkInput, OnnxGraph, read_graph
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["CNNFeatures"]
 
 NETWORKS_PER_THREAD = 2
+# Numbers in the input of a network, in a model file.
+MOST_INPUT = 2**27
 
 
 @with_shared_docs
@@ -91,6 +95,9 @@ class CNNFeatures(GlobalExtractor):
         "crop": ["boolean", None],
         "batch_size": [positive_integer()],
     }
+    _file_limits = {"size": SizeLimit(2**24, sides=2), "batch_size": SizeLimit(2**12)}
+    # Once network_ has the content of the file, model files store its name without the folder.
+    _file_parameters: ClassVar = {"model": "network_"}
 
     def __init__(
         self,
@@ -133,6 +140,16 @@ class CNNFeatures(GlobalExtractor):
         self._check_parameters()
         self._read()
         return super().fit(X, y)
+
+    @staticmethod
+    def _check_stored_settings(stored: Stored) -> None:
+        if "input_" in stored:
+            declared, batch = stored["input_"], stored["batch_"]
+            numbers = max(1, batch) * len(declared["mean"]) * math.prod(declared["size"])
+            if not 0 <= numbers <= MOST_INPUT:
+                raise ValueError(
+                    f"{batch} images of {declared['size']!r:.80} at once, over the limit of {MOST_INPUT:,} numbers"
+                )
 
     def _read(self) -> Self:
         data, name = _file_bytes(self.model)

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from featrec.base import JOBS, Estimator, StrOptions, real_number
 from featrec.compiled._kernels import intersection
 from featrec.exceptions import InputError
+from featrec.model_files import Stored, check_stored_array
 from featrec.pairwise._gram import check_pair, gram, refuse_negative
 from featrec.pairwise._kernels import chi2_distances, intersection_distances
 
@@ -158,6 +159,16 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         compared : array of shape (n_train, n_train), float32
         """
         return self.fit(X)._compare(self.codes_)
+
+    @staticmethod
+    def _check_stored_arrays(stored: Stored) -> None:
+        """The compiled kernels require rows of equal length."""
+        if "codes_" not in stored:
+            return
+        codes, width = stored["codes_"], stored["n_features_in_"]
+        check_stored_array("codes", codes, (None, width), np.float32)
+        if not codes.flags.c_contiguous or (codes < 0).any():
+            raise ValueError("codes that are negative, or not in C order")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

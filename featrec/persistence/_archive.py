@@ -1,4 +1,4 @@
-"""The container: a zip with a JSON header, the schema and the arrays; checked before any of it is interpreted."""
+"""The zip file of a model: a JSON header, the schema and the arrays, checked before their content is read."""
 
 from __future__ import annotations
 
@@ -23,33 +23,32 @@ HEADER = "featrec.json"
 SCHEMA = "schema.json"
 MAX_BYTES = 4 * 2**30
 
-# Deflate shrinks at most 1,032 fold. Only what is large and shrinks more than this is suspicious; save stores it as it is.
+# Deflate shrinks at most 1,032 fold. load refuses large members that shrink more than 200 fold; save does not deflate them.
 MAX_RATIO = 200
 ALWAYS_SMALL_ENOUGH = 64 * 2**20
 MAX_MEMBERS = 100_000
-# The shape of an array without elements costs nothing here and memory where it is taken for a width.
+# The largest side of an array without elements; code that uses it as a width would allocate memory.
 MOST_OF_NOTHING = 2**20
-# Text becomes twenty times as many bytes of objects.
+# Parsed JSON needs about twenty times as many bytes as its text.
 MAX_TEXT = {HEADER: 2**20, SCHEMA: 2**24}
 MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
 SAME_DATE = (1980, 1, 1, 0, 0, 0)
-# Begins the entry of a member in the directory; searched for piece by piece.
+# The signature of an entry in the directory of a zip file, which is searched in pieces.
 MARK = b"PK\1\2"
 PIECE = 2**24
 
 
 def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) -> None:
-    """Write the members behind a header that holds the facts and a hash of everything.
+    """Write the members after a header with the facts and a hash of everything.
 
-    They are deflated, but for large arrays that would hardly shrink.
-
-    The same content gives the same bytes: names are sorted and all dates are equal.
+    Members are deflated, except large arrays that would hardly shrink. The same content gives the same bytes: names are sorted
+    and all dates are equal.
     """
     n_arrays, text = len(members) - 1, content_size(members.get(SCHEMA, b""))
     if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
         raise InputError(
-            f"{n_arrays:,} arrays, described in {text:,} bytes, are over the limits of a model file, {MAX_MEMBERS:,} and "
-            f"{MAX_TEXT[SCHEMA]:,}; a model of fewer trees or estimators fits"
+            f"{n_arrays:,} arrays and a description of {text:,} bytes are over the limits of a model file, {MAX_MEMBERS:,} and "
+            f"{MAX_TEXT[SCHEMA]:,}; use fewer trees or estimators"
         )
     facts = {"format": FORMAT, **facts}
     header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()
@@ -61,14 +60,14 @@ def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) 
 
 
 def plain_zip(members: Mapping[str, Content]) -> bytes:
-    """A zip of the members as they are."""
+    """A zip file of the members without compression."""
     buffer = io.BytesIO()
     _write_plain(buffer, members)
     return buffer.getvalue()
 
 
 def _write_deflated(file: BinaryIO, contents: Mapping[str, Content]) -> bool:
-    """False, and not to the end, where a member shrinks so much that load would be suspicious, or all more than it allows."""
+    """Write deflated members; stop and return False if load would refuse the file as too dense."""
     spared = 0
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():
@@ -87,7 +86,7 @@ def _write_plain(file: BinaryIO, contents: Mapping[str, Content]) -> None:
 
 
 def unpack(file: BinaryIO, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], dict[str, Content]]:
-    """Header and members of a model file, once names, sizes, header and hash have been found in order."""
+    """Read the header and members of a model file, and check names, sizes, header and hash."""
     try:
         with _open_zip(file) as archive:
             _check_directory(archive.infolist(), max_bytes)
@@ -95,7 +94,7 @@ def unpack(file: BinaryIO, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], 
     except ModelFileError:
         raise
     except Exception as error:
-        raise ModelFileError(f"damaged, cut off or no model file ({error}); copy it again or save the model again") from error
+        raise ModelFileError(f"damaged, cut off or not a model file ({error}); copy or save it again") from error
     facts = _read_header(members.pop(HEADER))
     if facts.pop("sha256", None) != _content_hash(facts, members):
         raise ModelFileError(
@@ -108,13 +107,13 @@ def unpack(file: BinaryIO, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], 
 
 
 def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
-    """Members are counted before zipfile makes an object of each."""
+    """Open a zip file after counting its members, of which zipfile would create objects."""
     n_members, last = 0, b""
     while piece := file.read(PIECE):
         n_members += (last + piece).count(MARK)
         last = piece[1 - len(MARK) :]
     if n_members > MAX_MEMBERS:
-        raise ModelFileError(f"{n_members:,} members, more than the limit of {MAX_MEMBERS:,}; no model needs so many")
+        raise ModelFileError(f"{n_members:,} members, over the limit of {MAX_MEMBERS:,}; no model needs so many")
     return zipfile.ZipFile(file)
 
 
@@ -125,7 +124,7 @@ def _entry(name: str, compression: int) -> zipfile.ZipInfo:
 
 
 def _content_hash(facts: Mapping[str, Any], members: Mapping[str, Content]) -> str:
-    """sha256 over the header's facts as sorted JSON, then name, length and content of each member in the names' order."""
+    """sha256 of the facts as sorted JSON, then of name, length and content of each member, sorted by name."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, content in sorted(members.items()):
         digest.update(f"\0{name}\0{content_size(content)}\0".encode())
@@ -134,7 +133,7 @@ def _content_hash(facts: Mapping[str, Any], members: Mapping[str, Content]) -> s
 
 
 class _Hashed:
-    """A file that keeps nothing but its hash."""
+    """A file that computes a hash and stores nothing."""
 
     def __init__(self, digest: Any):
         self.write = digest.update
@@ -148,12 +147,12 @@ def _check_directory(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
     names = [entry.filename for entry in entries]
     name, times = Counter(names).most_common(1)[0] if names else ("", 1)
     if times > 1:
-        raise ModelFileError(f"the member {name!r} stands in it twice; save writes each once. Get the file from its author")
+        raise ModelFileError(f"it has the member {name!r} twice; save writes each once. Get the file from its author")
     for entry in entries:
         _check_entry(entry)
     for name in (HEADER, SCHEMA):
         if name not in names:
-            raise ModelFileError(f"no member {name!r}: not a file of featrec.persistence.save; save the model with it")
+            raise ModelFileError(f"no member {name!r}: not written by featrec.persistence.save; save the model with it")
     total = sum(entry.file_size for entry in entries)
     if total > max_bytes:
         raise ModelFileError(
@@ -163,13 +162,13 @@ def _check_directory(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     if not MEMBER_NAME.fullmatch(entry.filename):
-        raise ModelFileError(f"the member name {entry.filename!r} is none that save writes; get the file from its author")
+        raise ModelFileError(f"save does not write a member named {entry.filename!r}; get the file from its author")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 1:
-        raise ModelFileError(f"the member {entry.filename!r} is packed in a way that save does not use; save the model again")
+        raise ModelFileError(f"the member {entry.filename!r} has a compression that save does not use; save the model again")
     if _too_dense(entry):
         raise ModelFileError(
             f"the member {entry.filename!r} unpacks {entry.compress_size:,} bytes to {entry.file_size:,}, more than "
-            f"{MAX_RATIO} fold; save writes no such member. Get the file from its author"
+            f"{MAX_RATIO} fold, which save does not write; get the file from its author"
         )
     limit = MAX_TEXT.get(entry.filename, entry.file_size)
     if entry.file_size > limit:
@@ -182,19 +181,19 @@ def _read_header(content: Any) -> dict[str, Any]:
     try:
         facts = json.loads(content)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"its header is no JSON ({error}); save the model again") from error
+        raise ModelFileError(f"its header is not JSON ({error}); save the model again") from error
     if not isinstance(facts, dict) or type(facts.get("format")) is not int or not isinstance(facts.get("versions"), dict):
-        raise ModelFileError("its header lacks the format's number or the versions; save the model again")
+        raise ModelFileError("its header lacks the format number or the versions; save the model again")
     if facts["format"] != FORMAT:
         raise ModelFileError(
             f"it is written in format {facts['format']}; this version reads format {FORMAT}. "
-            f"The header names featrec {facts['versions'].get('featrec')} as its writer: install that version"
+            f"featrec {facts['versions'].get('featrec')} wrote it: install that version"
         )
     return facts
 
 
 def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
-    """numpy reserves what an array's header announces, and a sparse matrix is a zip of its own."""
+    """Compare the announced size of an array, for which numpy allocates memory, with its bytes; sparse matrices are zips."""
     try:
         if name.endswith(".npz"):
             with _open_zip(io.BytesIO(content)) as inner:
@@ -209,10 +208,10 @@ def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
     except ModelFileError:
         raise
     except Exception as error:
-        raise ModelFileError(f"the member {name!r} is no array ({error}); save the model again") from error
+        raise ModelFileError(f"the member {name!r} is not an array ({error}); save the model again") from error
     if announced > held:
         raise ModelFileError(
-            f"the array {name!r} announces {announced:,} bytes where {held:,} are possible; save the model again"
+            f"the array {name!r} announces {announced:,} bytes, but has at most {held:,}; save the model again"
         )
 
 
@@ -221,9 +220,9 @@ def _announced_bytes(content: bytes) -> tuple[int, int]:
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     shape, _, dtype = read[np.lib.format.read_magic(stream)](stream)
     if dtype.hasobject:
-        raise ValueError("it holds pickled objects, which are never read")
+        raise ValueError("it contains pickled objects, which are never read")
     if 0 in shape and max(shape) > MOST_OF_NOTHING:
-        raise ValueError(f"it is empty and announces {max(shape):,} of something")
+        raise ValueError(f"it has no elements and a side of {max(shape):,}")
     announced = dtype.itemsize
     for length in shape:
         announced *= length

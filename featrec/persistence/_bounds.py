@@ -1,41 +1,187 @@
-"""Numbers in a model file stay inside: compiled code follows them without looking, and sizes become memory."""
+"""Check the numbers in a model file: settings must not demand too much memory, and indices must stay inside their arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PureWindowsPath
+from typing import Any
+
+import numpy as np
 
 from featrec.exceptions import ModelFileError
-from featrec.persistence._neighbours import NEIGHBOUR_CHECKS
-from featrec.persistence._pyramid import PYRAMID_CHECKS
-from featrec.persistence._schema import Members, Node, full_name, nodes, public_name
-from featrec.persistence._settings import SETTING_CHECKS, check_settings
-from featrec.persistence._sparse import SPARSE_CHECKS
-from featrec.persistence._support_vectors import SUPPORT_VECTOR_CHECKS
-from featrec.persistence._trees import TREE_CHECKS
-from featrec.persistence._vocabularies import VOCABULARY_CHECKS
+from featrec.model_files import SizeLimit, check_mixture
+from featrec.persistence._schema import (
+    NULL,
+    Members,
+    Node,
+    featrec_class,
+    full_name,
+    is_object,
+    nodes,
+    over,
+    plain_fields,
+    plain_value,
+    public_name,
+    refuse,
+)
+from featrec.persistence._scikit_learn import SCIKIT_LEARN_CHECKS
 
-__all__ = ["check_bounds"]
+__all__ = ["check_bounds", "check_settings", "drop_locations"]
 
-# By an object's full name, by its module, by a stage's public name or by how it is stored.
+MOST_NUMBERS = 64
+MOST_JOBS = 1024
+# Numbers in a code: predict allocates the codes of a batch before it computes them.
+CODE_LIMIT = SizeLimit(2**22)
+# A pyramid has a table of cells and regions, pools descriptors by cell, and has a code per region.
+MOST_MEMBERSHIPS = 2**25
+MOST_POOLED = 2**25
+MOST_CODE = 2**22
+# Attributes in which vocabularies of featrec and scikit-learn store their words.
+WORDS = ("words_", "means_", "cluster_centers_")
+CACHES = {"memory", "cache"}
+
+# Checks of scikit-learn's and skops' parts, by full name, module, public name or loader.
 CHECKS: dict[str, Callable[[Node, Members], None]] = {
-    **NEIGHBOUR_CHECKS,
-    **PYRAMID_CHECKS,
-    **SETTING_CHECKS,
-    **SPARSE_CHECKS,
-    **SUPPORT_VECTOR_CHECKS,
-    **TREE_CHECKS,
-    **VOCABULARY_CHECKS,
+    **SCIKIT_LEARN_CHECKS,
+    "sklearn.mixture.BayesianGaussianMixture": lambda node, members: _refused(node, members, check_mixture),
+    "sklearn.mixture.GaussianMixture": lambda node, members: _refused(node, members, check_mixture),
 }
 
 
+class StoredAttributes(Mapping[str, Any]):
+    """The attributes of a stored object, read as plain values when they are needed."""
+
+    def __init__(self, node: Node, members: Members):
+        self.fields, self.members = plain_fields(node), members
+
+    def __getitem__(self, name: str) -> Any:
+        return plain_value(self.fields[name], self.members)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+
 def check_bounds(root: Node, members: Members) -> None:
-    """Refuse trees, neighbours, support vectors, words and settings whose numbers point outside or imply too much."""
+    """Refuse objects whose indices point outside their arrays, or whose settings demand too much memory."""
     for node in nodes(root):
         keys = (full_name(node), str(node.get("__module__")), public_name(node), node["__loader__"])
-        for check in [check_settings, *(CHECKS[key] for key in dict.fromkeys(keys) if key in CHECKS)]:
+        for check in [check_settings, _check_arrays, *(CHECKS[key] for key in dict.fromkeys(keys) if key in CHECKS)]:
             try:
                 check(node, members)
             except ModelFileError:
                 raise
             except Exception as error:
                 raise ModelFileError(f"{full_name(node)} lacks what it needs ({error!r}); save the model again") from error
+
+
+def check_settings(node: Node, members: Members) -> None:
+    """Refuse numbers of threads and sizes over the limits, and locations in a file system."""
+    if not is_object(node):
+        return
+    stored = StoredAttributes(node, members)
+    for name in CACHES & stored.keys():
+        if _is_location(stored.fields[name]):
+            refuse(node, f"{name} names a place for a cache, which save never stores")
+    n_jobs = stored.get("n_jobs")
+    if isinstance(n_jobs, (int, float)) and not abs(n_jobs) <= MOST_JOBS:
+        over(node, "n_jobs", n_jobs, MOST_JOBS)
+    kind = featrec_class(node)
+    if kind is not None:
+        _check_declared_limits(node, kind, stored)
+        if hasattr(kind, "_most_regions"):
+            _check_pyramid(node, kind, stored)
+
+
+def drop_locations(node: Node) -> None:
+    """Remove cache locations, and the folder of a file whose content the fitted object contains."""
+    if not is_object(node):
+        return
+    fields = plain_fields(node)
+    for name in CACHES & fields.keys():
+        if _is_location(fields[name]):
+            fields[name] = dict(NULL)
+    # A parameter that names a file, and the attribute that has its content once the object is fitted.
+    for name, content in getattr(featrec_class(node), "_file_parameters", {}).items():
+        if content in fields:
+            _drop_folder(fields[name])
+
+
+def _drop_folder(node: Node) -> None:
+    path = plain_value(node, {})
+    if isinstance(path, str):
+        # PureWindowsPath accepts both slashes.
+        node["content"] = json.dumps(PureWindowsPath(path).name)
+
+
+def _is_location(node: Node) -> bool:
+    if node["__loader__"] == "JsonNode":
+        return isinstance(plain_value(node, {}), str)
+    return full_name(node).startswith(("joblib.", "pathlib.", "featrec.images."))
+
+
+def _check_declared_limits(node: Node, kind: type, stored: StoredAttributes) -> None:
+    for name, limit in {"n_features_out_": CODE_LIMIT, **getattr(kind, "_file_limits", {})}.items():
+        if name in stored:
+            _check_size(node, name, stored[name], limit)
+    if hasattr(kind, "_check_stored_settings"):
+        try:
+            kind._check_stored_settings(stored)
+        except ValueError as error:
+            raise ModelFileError(f"{public_name(node)}: {error} for a model file") from None
+
+
+def _check_size(node: Node, name: str, value: Any, limit: SizeLimit) -> None:
+    value = value.tolist() if isinstance(value, np.ndarray) else value
+    each = value if isinstance(value, list) else [value] * limit.sides
+    if len(each) > MOST_NUMBERS:
+        over(node, f"the length of {name}", len(each), MOST_NUMBERS)
+    if all(isinstance(number, (int, float)) for number in each) and not abs(math.prod(each)) <= limit.most:
+        over(node, name, value, limit.most)
+
+
+def _check_arrays(node: Node, members: Members) -> None:
+    check = getattr(featrec_class(node), "_check_stored_arrays", None)
+    if check is not None:
+        _refused(node, members, check)
+
+
+def _refused(node: Node, members: Members, check: Callable[[Mapping[str, Any]], None]) -> None:
+    """Apply a check of :mod:`featrec.model_files`; its error names the object."""
+    try:
+        check(StoredAttributes(node, members))
+    except ValueError as error:
+        refuse(node, str(error))
+
+
+def _check_pyramid(node: Node, kind: Any, stored: StoredAttributes) -> None:
+    """Count regions and cells without laying them out, then the numbers that the encoder pools in them."""
+    regions, cells = kind._most_regions(stored)
+    if regions * cells > MOST_MEMBERSHIPS:
+        over(node, "levels", stored["levels"], MOST_MEMBERSHIPS)
+    if "encoder_" not in stored:
+        return
+    encoder = stored.fields["encoder_"]
+    for k, d in _vocabulary_shapes(encoder, stored.members):
+        own = featrec_class(encoder)
+        width = k if own is None else own._most_pooled(k, d)
+        for number, what, most in ((regions, "regions", MOST_CODE), (cells, "cells", MOST_POOLED)):
+            if number * width > most:
+                raise ModelFileError(
+                    f"{public_name(node)}: {number} {what} of {k} words, {width} numbers each, over the limit of {most:,} "
+                    "for a model file"
+                )
+
+
+def _vocabulary_shapes(encoder: Node, members: Members) -> Iterator[tuple[int, int]]:
+    for found in nodes(encoder):
+        if is_object(found):
+            fields = plain_fields(found)
+            for name in WORDS:
+                shape = np.shape(plain_value(fields.get(name, NULL), members))
+                if shape:
+                    yield shape[0], shape[-1]

@@ -1,6 +1,6 @@
-"""Build a model of well-known parts from its schema, without skops: importing it loads all of scikit-learn.
+"""Build the models of recipes from their schema without skops, whose import loads all of scikit-learn.
 
-Here stand the parts that the recipes' models consist of. A model with any other part is built by skops.
+skops builds models with any other parts.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from featrec.persistence._names import INTERNALS
-from featrec.persistence._schema import Members, Node, full_name, nodes
+from featrec.persistence._schema import INTERNALS, Members, Node, full_name, nodes
 
 __all__ = ["build", "is_known"]
 
@@ -48,19 +47,19 @@ KEY_TYPES: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": f
 
 
 def is_known(schema: Any, own: frozenset[str]) -> bool:
-    """Whether everything in the schema is one of the parts that :func:`build` knows; `own` are featrec's classes in it."""
+    """Whether :func:`build` knows every part of the schema; `own` are the names of featrec's classes in it."""
     objects = own | SCIKIT_LEARN | {name for name, loader in INTERNALS.items() if loader == "ObjectNode"}
     allowed = {**PLAIN, "ObjectNode": objects}
     return all(full_name(node) in allowed.get(node["__loader__"], ()) for node in nodes(schema))
 
 
 def build(schema: Any, members: Members) -> Any:
-    """The model; its names, attributes and bounds have been checked before."""
+    """Build a model whose names, attributes and bounds have been checked."""
     return _Builder(members).value(schema)
 
 
 class _Builder:
-    """Makes the value of each node as skops makes it; a large array is taken as it is, and copied from its second use on."""
+    """Builds the value of each node as skops does. A large array is used without a copy once, and copied for later uses."""
 
     def __init__(self, members: Members):
         self.members = members
@@ -106,7 +105,7 @@ class _Builder:
         if len(shape) != 1:
             return np.array(items, dtype=object)
         array = np.empty(len(items), dtype=object)
-        for place, item in enumerate(items):  # not array[:] = items, which would take lists of one length apart
+        for place, item in enumerate(items):  # array[:] = items would unpack lists of equal length
             array[place] = item
         return array
 

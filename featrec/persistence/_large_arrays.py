@@ -1,4 +1,4 @@
-"""Large arrays: written and read piece by piece, and kept from skops, each of whose copies would take as much memory again."""
+"""Write and read large arrays in pieces, without skops, which would copy them in memory."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ Content = bytes | np.ndarray
 LARGE = 2**26  # bytes
 KINDS = "biuf"
 TOKEN_BYTES = 32
-# Pieces of an array that tell whether the whole of it is worth deflating, and the share of their bytes that must go.
+# An array is deflated if a sample of its pieces shrinks at least to this share.
 N_PIECES, PIECE, WORTH_IT = 16, 2**16, 0.5
-# numpy's header of a plain array is no longer.
+# At least as long as numpy's header of any plain array.
 LONGEST_HEADER = 1024
 
 
 def is_large(value: Any) -> bool:
-    """Whether it is an array of numbers that goes its own way."""
+    """Whether it is an array of numbers that skops does not handle."""
     return type(value) is np.ndarray and value.dtype.kind in KINDS and value.nbytes >= LARGE
 
 
 def content_size(content: Content) -> int:
-    """The length of what :func:`write_content` writes."""
+    """Number of bytes that :func:`write_content` writes."""
     if isinstance(content, bytes):
         return len(content)
     return len(_header(np.lib.format.header_data_from_array_1_0(content))) + content.nbytes
 
 
 def write_content(file: Any, content: Content) -> None:
-    """Bytes as they are, an array as numpy.save writes it."""
+    """Write bytes unchanged, and an array in the format of numpy.save."""
     if isinstance(content, bytes):
         file.write(content)
     else:
@@ -60,7 +60,7 @@ def write_content(file: Any, content: Content) -> None:
 
 
 def shrinks(content: Content) -> bool:
-    """Whether it is worth deflating. Bytes always; an array where pieces of it are: histograms, but not dense codes."""
+    """Whether to deflate: bytes always, an array if a sample of it shrinks (histograms do, dense codes do not)."""
     if isinstance(content, bytes):
         return True
     if not content.flags.forc:  # it would have to be copied
@@ -72,20 +72,20 @@ def shrinks(content: Content) -> bool:
 
 
 def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
-    """A large array of the form that :func:`write_content` gives as the array; anything else as its bytes."""
+    """A large array that :func:`write_content` wrote as an array; anything else as bytes."""
     if entry.filename.endswith(".npy") and entry.file_size >= LARGE:
         with archive.open(entry) as file:
             plain = _is_plain(file.read(LONGEST_HEADER), entry.file_size)
         if plain:
             with archive.open(entry) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-                file.read()  # to the end, where the checksum is compared
+                file.read()  # the checksum is compared at the end
             return array
     return archive.read(entry)
 
 
 def _is_plain(start: bytes, size: int) -> bool:
-    """Whether this header is the one that numpy writes here for an array of numbers that fills the rest."""
+    """Whether it starts with the header that numpy writes for an array of numbers that fills the rest."""
     read = np.lib.format.read_array_header_1_0
     try:
         stream = io.BytesIO(start)
@@ -108,14 +108,14 @@ def _header(facts: dict[str, Any]) -> bytes:
 
 
 def stand_in() -> np.ndarray:
-    """A small array that no other is like."""
+    """A small unique array that takes the place of a large one."""
     return np.frombuffer(secrets.token_bytes(TOKEN_BYTES), np.uint8).copy()
 
 
 def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
-    """A copy of the model with small arrays in place of large ones, and these by the small ones' bytes.
+    """A copy of the model with a small array in place of each large one, and the large ones by the bytes of the small ones.
 
-    The model itself where it has none, or cannot be copied.
+    Returns the model itself if it has no large arrays or cannot be copied.
     """
     large = {id(value): value for _, _, value in _held(model) if is_large(value)}
     if not large:
@@ -129,7 +129,7 @@ def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
 
 
 def place(model: Any, arrays: Mapping[bytes, np.ndarray], wanted: int) -> bool:
-    """Put arrays into a model where their stand-ins are; False, and nothing done, where these are not in `wanted` places."""
+    """Replace stand-ins by their arrays. If there are not exactly `wanted` of them, change nothing and return False."""
     found = [(items, key, value.tobytes()) for items, key, value in _held(model) if _is_stand_in(value, arrays)]
     if len(found) != wanted or any(isinstance(items, tuple) for items, _, _ in found):
         return False
@@ -145,7 +145,7 @@ def _is_stand_in(value: Any, arrays: Mapping[bytes, np.ndarray]) -> bool:
 
 
 def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """What attributes, dicts, lists and tuples hold: the holder, the key and the value, each holder once."""
+    """All values in attributes, dicts, lists and tuples, with their holder and key; each holder is visited once."""
     stack, seen = [root], {id(root)}
     while stack:
         holder = stack.pop()
@@ -164,7 +164,7 @@ def estimators_in(model: Any) -> list[BaseEstimator]:
 
 
 def write_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
-    """Add a member piece by piece. zipfile must know its size before, since that decides the form of the entry."""
+    """Add a member in pieces. zipfile needs its size first, which determines the format of the entry."""
     entry.file_size = content_size(content)
     with archive.open(entry, "w") as file:
         write_content(file, content)

@@ -15,36 +15,43 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from featrec.exceptions import ModelFileError, VersionWarning
 from featrec.persistence._archive import MAX_BYTES, SCHEMA, plain_zip, unpack
-from featrec.persistence._attributes import check_attributes, check_keys
 from featrec.persistence._bounds import check_bounds
 from featrec.persistence._builder import build, is_known
-from featrec.persistence._foreign import refuse_foreign
 from featrec.persistence._large_arrays import Content, content_size, place, stand_in
-from featrec.persistence._names import INTERNALS, private_module
-from featrec.persistence._schema import LOADERS, check_depth, full_name, make_tree, nodes
-from featrec.persistence._versions import version_notice
+from featrec.persistence._origin import refuse_foreign, version_notice
+from featrec.persistence._schema import (
+    INTERNALS,
+    LOADERS,
+    check_attributes,
+    check_depth,
+    check_keys,
+    full_name,
+    make_tree,
+    nodes,
+    private_module,
+)
 
 __all__ = ["load"]
 
-# Older protocols choose older, less strict readers, and all versions of skops that featrec takes write this one.
+# Older protocols select less strict readers. All versions of skops that featrec supports write this one.
 PROTOCOL = 2
 LONGEST_REASON = 2000
 
 
 def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_bytes: int | None = None) -> Any:
-    """Read a model that :func:`save` wrote. Nothing in the file is executed.
+    """Read a model that :func:`save` wrote, without executing anything in the file.
 
-    Names, sizes and the hash are checked before anything is interpreted, the classes before anything is imported, and
-    the indices in trees, neighbour structures and support vectors before anything is built.
+    Names, sizes and the hash are checked before the content is read, classes before they are imported, and the indices in
+    trees, neighbour structures and support vectors before anything is built.
 
     Parameters
     ----------
     path : path
     trusted : iterable of str or type, default=()
-        Classes and functions beyond featrec's and scikit-learn's that the model may consist of, such as
+        Other classes and functions that the model may contain, besides featrec's and scikit-learn's, such as
         ``"mypackage.MyExtractor"``. Their modules are imported.
     max_bytes : int, optional
-        The most that the file may unpack to; 4 GiB more than it has, if nothing is said.
+        Largest size of the unpacked file; default: 4 GiB more than its own size.
 
     Returns
     -------
@@ -53,24 +60,24 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
     Raises
     ------
     ModelFileError
-        Where the file is damaged, edited, something else (a pickle, which executes code when it is loaded), or names what is
-        not trusted; the message has the path, the rule and the way out.
+        If the file is damaged, edited, not a model file (such as a pickle, which executes code when it is loaded), or names
+        classes that are not trusted.
 
     Warns
     -----
     VersionWarning
-        Where another minor version of featrec or scikit-learn, or another major one of OpenCV, wrote the model.
+        If the model was written with another minor version of featrec or scikit-learn, or another major version of OpenCV.
 
     Notes
     -----
-    The hash protects from damage, not from an author: who can edit a file can also write a hash that suits it. What
-    protects from an author is that only known classes are built, and only from arrays that fit together.
+    The hash protects against damage, not against an author, who can write a matching hash. Against an author, only known
+    classes are built, and only from arrays that fit together.
     """
     place = os.fspath(path)
     names = [item if isinstance(item, str) else f"{item.__module__}.{item.__name__}" for item in trusted]
     try:
         if os.path.isdir(path):
-            raise ModelFileError("a folder; a model is one file, which featrec.persistence.save or 'featrec train' wrote")
+            raise ModelFileError("a folder; a model is one file, written by featrec.persistence.save or 'featrec train'")
         size = Path(path).stat().st_size
         limit = size + MAX_BYTES if max_bytes is None else max_bytes
         if size > limit:
@@ -88,7 +95,7 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
 
 
 def _printable(text: str) -> str:
-    """Names in a file may be of any length, and made to move a terminal's cursor."""
+    """Shorten the text and replace control characters, which names in a file may contain."""
     return "".join(sign if sign.isprintable() else "?" for sign in text[:LONGEST_REASON])
 
 
@@ -108,12 +115,12 @@ def _rebuild(members: dict[str, Content], trusted: list[str], max_bytes: int, no
         why = f" It was {notice}" if notice else ""
         raise ModelFileError(f"its parts do not fit together ({error!r}); save the model again.{why}") from error
     if not isinstance(model, BaseEstimator):
-        raise ModelFileError(f"it holds a {type(model).__name__}, no estimator; only models are loaded")
+        raise ModelFileError(f"it holds a {type(model).__name__}, not an estimator; load reads only models")
     return model
 
 
 def _build_by_skops(schema: Any, members: dict[str, Content], trusted: list[str]) -> Any:
-    """The model, its large arrays put in afterwards, as they are."""
+    """Build the model with small arrays and then insert the large ones, without copies."""
     from skops.io import loads
 
     members[SCHEMA] = json.dumps(schema).encode()
@@ -135,11 +142,11 @@ def _check_attributes(schema: Any) -> None:
     except ModelFileError:
         raise
     except Exception as error:
-        raise ModelFileError(f"its objects are none that save writes ({error!r}); save the model again") from error
+        raise ModelFileError(f"save does not write such objects ({error!r}); save the model again") from error
 
 
 def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list[str]]:
-    """The schema as a tree with the names that lead to the classes, and those of featrec's classes among them."""
+    """The schema with private modules, and the full names of featrec's classes in it."""
     try:
         schema = json.loads(cast(bytes, members[SCHEMA]))
         check_depth(schema)
@@ -150,7 +157,7 @@ def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list
     except ModelFileError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"its schema is none that save writes ({error!r}); save the model again") from error
+        raise ModelFileError(f"save does not write such a schema ({error!r}); save the model again") from error
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
         raise ModelFileError(f"its schema is not of skops' protocol {PROTOCOL}; save the model with this version")
     if referred > max_bytes:
@@ -174,16 +181,15 @@ def _translate(schema: Any) -> list[str]:
 
 
 def _refuse_untrusted(members: dict[str, Content], names: list[str], trusted: list[str]) -> None:
-    """The classes are asked for without the arrays."""
     from skops.io import get_untrusted_types
 
     try:
         found = get_untrusted_types(data=plain_zip(dict.fromkeys(members, b"") | {SCHEMA: members[SCHEMA]}))
     except Exception as error:
-        raise ModelFileError(f"its schema is none that save writes ({error}); save the model again") from error
+        raise ModelFileError(f"save does not write such a schema ({error}); save the model again") from error
     unknown = sorted(set(found) - {*names, *INTERNALS, *trusted})
     if unknown:
         raise ModelFileError(
-            f"it names what is not trusted: {', '.join(unknown)}. If you know where the file comes from and what these do, "
+            f"it names classes or functions that are not trusted: {', '.join(unknown)}. If you trust them and the author, "
             f"load(path, trusted={unknown!r})"
         )

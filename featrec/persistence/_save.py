@@ -1,4 +1,4 @@
-"""Write a model into one file that executes nothing when it is read."""
+"""Write a model into one file, which can be read without executing anything."""
 
 from __future__ import annotations
 
@@ -16,12 +16,20 @@ from sklearn.base import BaseEstimator
 from featrec.callbacks import without_callbacks
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence._archive import SCHEMA, pack
+from featrec.persistence._bounds import check_settings, drop_locations
 from featrec.persistence._large_arrays import TOKEN_BYTES, Content, estimators_in, with_stand_ins
-from featrec.persistence._names import INTERNALS, public_module
-from featrec.persistence._pyramid import PYRAMID_CHECKS
-from featrec.persistence._schema import LOADERS, Node, full_name, make_tree, nodes, plain_value, public_name
-from featrec.persistence._settings import check_settings, drop_locations
-from featrec.persistence._versions import installed_versions
+from featrec.persistence._origin import installed_versions
+from featrec.persistence._schema import (
+    INTERNALS,
+    LOADERS,
+    Node,
+    full_name,
+    make_tree,
+    nodes,
+    plain_node,
+    plain_value,
+    public_module,
+)
 
 __all__ = ["model_bytes", "save"]
 
@@ -30,26 +38,26 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
     """Write a model into one file, which :func:`load` reads without executing anything.
 
     The file is a deflated zip: a JSON header (versions, public names of the classes, labels, a hash of everything), the
-    model's structure as JSON and its arrays. It appears complete or not at all, and the same model gives the same bytes.
+    structure of the model as JSON, and its arrays. It is written completely or not at all, and the same model gives the same
+    bytes.
 
     Parameters
     ----------
     model : estimator
-        Any scikit-learn estimator, fitted or not: featrec's, scikit-learn's, or your own classes, which :func:`load`
-        then has to be told to trust.
+        Any scikit-learn estimator, fitted or not. To load your own classes, pass them to :func:`load` as `trusted`.
     path : path
         An existing file is replaced.
 
     Raises
     ------
     InputError
-        Where `model` is no estimator, or holds what a model file cannot: a lambda, an open file, a bound method.
+        If `model` is not an estimator, or contains something that cannot be saved: a lambda, an open file, a bound method.
 
     Notes
     -----
-    Where a pipeline (``memory``) or an extractor (``cache``) caches is not written, and of a fitted ``CNNFeatures`` the
-    network goes along while its file's folder does not. Other parameters are written as they are, so one that names a file is
-    in the model file too. Objects that share a part each get their own copy of it when loaded.
+    The cache locations of pipelines (``memory``) and extractors (``cache``) are not written. The file of a fitted
+    ``CNNFeatures`` contains the network, and its file name without the folder. Other parameters are written unchanged, also
+    those that name a file. Parts that several objects share are loaded as separate copies.
 
     Examples
     --------
@@ -75,7 +83,7 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
 
 
 def model_bytes(model: BaseEstimator) -> int:
-    """The size of the file that :func:`save` would write.
+    """Size in bytes of the file that :func:`save` would write.
 
     Parameters
     ----------
@@ -91,7 +99,7 @@ def model_bytes(model: BaseEstimator) -> int:
 
 
 class _Counted:
-    """A file that keeps nothing but its length."""
+    """A file that counts bytes and stores nothing."""
 
     def __init__(self) -> None:
         self.size = self.place = 0
@@ -113,22 +121,22 @@ class _Counted:
         self.size = self.place
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """There is no buffer."""
 
 
 def _file_mode() -> int:
-    """What open() would have given; mkstemp's files are for their owner only."""
+    """The mode that open() would set; files of mkstemp are readable by their owner only."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
 
 
 def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
-    """What the header tells, and the members."""
+    """The facts of the header, and the members."""
     if not isinstance(model, BaseEstimator):
         raise InputError(
-            f"a scikit-learn estimator is expected; got {model if isinstance(model, type) else type(model).__name__}. "
-            "Several models are saved one by one; results have to_json."
+            f"save expects a scikit-learn estimator; got {model if isinstance(model, type) else type(model).__name__}. "
+            "Save several models one by one; save results with their to_json."
         )
     from skops.io import dumps
 
@@ -138,8 +146,8 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
             members = {name: archive.read(name) for name in archive.namelist()}
     except Exception as error:
         raise InputError(
-            f"{type(model).__name__} holds what a model file cannot ({error}); arrays, numbers, strings, estimators "
-            "and functions of a module can be saved"
+            f"{type(model).__name__} contains something that cannot be saved ({error}); a model file holds arrays, numbers, "
+            "strings, estimators and functions of a module"
         ) from error
     schema = json.loads(members.pop(SCHEMA))
     make_tree(schema)
@@ -149,7 +157,7 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
 
 
 def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
-    """Write public names into the schema and count the members; skops names them by addresses in memory."""
+    """Write public names into the schema and number the members, which skops names by addresses in memory."""
     renamed: dict[str, str] = {}
     for node in nodes(schema):
         _write_path_as_text(node)
@@ -158,7 +166,7 @@ def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
         if node["__loader__"] not in LOADERS or not str(node["__class__"]).isidentifier():
             raise InputError(
                 f"{full_name(node)} cannot be saved: lambdas, bound methods, partials and operators have no name in a module. "
-                "Write a function or a class at the top of a module"
+                "Define a function or a class at the top level of a module"
             )
         if str(node["__module__"]).split(".")[0] == "featrec":
             node["__module__"] = public_module(node["__module__"], node["__class__"])
@@ -171,26 +179,24 @@ def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
 
 
 def _refuse_large_settings(schema: Any, arrays: dict[str, Content]) -> None:
-    """What load would refuse is not written."""
+    """Refuse to write settings that load would refuse."""
     try:
         for node in nodes(schema):
             check_settings(node, arrays)
-            if public_name(node) in PYRAMID_CHECKS:
-                PYRAMID_CHECKS[public_name(node)](node, arrays)
     except ModelFileError as error:
         raise InputError(str(error)) from None
 
 
 def _write_path_as_text(node: Node) -> None:
-    """A path of this system is no class on another one; whoever takes a path takes its text."""
+    """Store paths as text: another system has other classes of paths."""
     if node["__loader__"] == "ConstructorFromReduceNode" and str(node["__module__"]).split(".")[0] == "pathlib":
         text = os.fspath(PurePath(*plain_value(node["content"], {})))
         node.clear()
-        node.update(__loader__="JsonNode", __module__="builtins", __class__="str", content=json.dumps(text), is_json=True)
+        node.update(plain_node(text))
 
 
 def _without_padding(name: str, content: Content) -> Content:
-    """A record's gaps hold whatever was in memory before, which belongs in no file."""
+    """Fill the gaps in records with zeros; they contain data from elsewhere in memory."""
     if not isinstance(content, bytes) or not name.endswith(".npy"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
@@ -200,7 +206,7 @@ def _without_padding(name: str, content: Content) -> Content:
     clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like leaves the gaps as they were
     for field in names:
         clean[field] = array[field]
-    # np.save copies a record's fields and leaves its gaps to chance; the bytes themselves are copied whole.
+    # np.save copies only the fields of a record; tobytes copies the gaps, too.
     np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(clean))
     buffer.write(clean.tobytes())
     return buffer.getvalue()
@@ -218,5 +224,5 @@ def _facts(model: BaseEstimator, schema: Any) -> dict[str, Any]:
 
 
 def _public_name(name: str) -> str:
-    """``sklearn.svm.SVC`` for ``sklearn.svm._classes.SVC``, for a reader of the header."""
+    """``sklearn.svm.SVC`` for ``sklearn.svm._classes.SVC``."""
     return ".".join(part for part in name.split(".") if not part.startswith("_"))

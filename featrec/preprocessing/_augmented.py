@@ -18,6 +18,7 @@ from featrec.callbacks import passing_callbacks
 from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.lazy import Images
+from featrec.model_files import SizeLimit
 from featrec.preprocessing._copies import RandomChange, with_copies
 from featrec.shared_docs import with_shared_docs
 
@@ -122,6 +123,7 @@ class Augmented(ClassifierMixin, Estimator):
         "views": [positive_integer(0)],
         **RANDOM_STATE,
     }
+    _file_limits = {"copies": SizeLimit(10**4), "views": SizeLimit(10**4)}
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.exceptions import InputError
 from featrec.images import Preprocessor, as_float
+from featrec.model_files import SizeLimit
 from featrec.preprocessing._tones import as_type
 
 __all__ = ["Denoise"]
@@ -63,6 +64,7 @@ class Denoise(Preprocessor):
         "size": [positive_integer(), None],
         "strength": [real_number(0, 1, closed="right")],
     }
+    _file_limits = {"size": SizeLimit(255)}
 
     def __init__(self, method: str = "median", *, size: int | None = None, strength: float = 0.1):
         self.method = method

@@ -12,6 +12,7 @@ from featrec.base import StrOptions, Tags, check_is_fitted, positive_integer, re
 from featrec.exceptions import ImageError, InputError
 from featrec.images import Preprocessor, check_images, stacked
 from featrec.lazy import Images
+from featrec.model_files import SizeLimit
 
 __all__ = ["Resize"]
 
@@ -77,6 +78,7 @@ class Resize(Preprocessor):
         "bounds": [tuple, list],
         "multiple": [positive_integer()],
     }
+    _file_limits = {"size": SizeLimit(2**26, sides=2), "size_": SizeLimit(2**26, sides=2)}
 
     def __init__(
         self,

@@ -12,6 +12,7 @@ import numpy as np
 from featrec.base import Interval, positive_integer, real_number
 from featrec.exceptions import InputError, UnsupportedImageError
 from featrec.images import Preprocessor, as_float, as_gray, as_uint8
+from featrec.model_files import SizeLimit
 
 __all__ = ["CLAHE", "AdjustLight", "Grayscale", "NormalizeContrast", "Rescale", "as_type", "with_tones"]
 
@@ -215,6 +216,7 @@ class CLAHE(Preprocessor):
     """
 
     _parameter_constraints = {"clip_limit": [real_number(0, closed="neither")], "grid": [tuple, list]}
+    _file_limits = {"grid": SizeLimit(2**16, sides=2)}
 
     def __init__(self, clip_limit: float = 2.0, *, grid: tuple[int, int] = (8, 8)):
         self.clip_limit = clip_limit

@@ -12,6 +12,7 @@ from featrec.bag import Bag
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_bags, positive_integer, refuse_empty, sample_descriptors
 from featrec.exceptions import InputError, MetricError
 from featrec.lazy import Bags, Images
+from featrec.model_files import Stored, check_stored_array
 from featrec.vocabularies._words import nearest_word
 
 OTHER = {"euclidean": "BinaryVocabulary", "hamming": "KMeansVocabulary"}
@@ -26,6 +27,7 @@ class Vocabulary(Estimator):
     """
 
     metric: ClassVar[str]
+    word_types: ClassVar[tuple[type, ...]] = (np.float32, np.uint8)
     size_parameter: ClassVar[str] = "n_words"
     _parameter_constraints = {
         "n_words": [positive_integer()],
@@ -42,6 +44,12 @@ class Vocabulary(Estimator):
     n_jobs: int | None
     verbose: int
     words_: np.ndarray
+
+    @classmethod
+    def _check_stored_arrays(cls, stored: Stored) -> None:
+        """The search for the nearest word starts at the first word; words of bytes belong to descriptors of bytes."""
+        if "words_" in stored:
+            check_stored_array("words", stored["words_"], (None, stored["n_features_in_"]), *cls.word_types)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the words.

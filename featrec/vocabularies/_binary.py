@@ -69,6 +69,7 @@ class BinaryVocabulary(Vocabulary):
     """
 
     metric = "hamming"
+    word_types = (np.uint8,)
 
     def __init__(
         self,

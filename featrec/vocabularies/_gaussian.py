@@ -13,6 +13,7 @@ from featrec.bag import Bag
 from featrec.base import positive_integer, real_number
 from featrec.compiled._mixture import mixture_frame, mixture_sums, most_probable
 from featrec.exceptions import InputError, MetricError
+from featrec.model_files import check_mixture
 from featrec.parallel import map_batches, one_inner_thread
 from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._kmeans import Lloyd, start_words
@@ -113,6 +114,7 @@ class GaussianVocabulary(Vocabulary):
         "n_init": [positive_integer()],
         "min_variance": [real_number(0.0, 1.0, closed="right")],
     }
+    _check_stored_arrays = staticmethod(check_mixture)
 
     def __init__(
         self,

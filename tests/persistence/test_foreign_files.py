@@ -1,4 +1,4 @@
-"""Files that are given as a model and are something else."""
+"""Files of other formats are recognised and named in the error."""
 
 import bz2
 import gzip
@@ -17,11 +17,11 @@ from featrec.cli import main
 from featrec.exceptions import ModelFileError
 from featrec.persistence import load
 
-PICKLE = r"a file of pickle or joblib.*executes whatever code.*featrec\.persistence\.save\(joblib\.load\(path\), 'm\.featrec'\)"
+PICKLE = r"a file of pickle or joblib.*would execute any code.*featrec\.persistence\.save\(joblib\.load\(path\), 'm\.featrec'\)"
 
 
 class Trap:
-    """Says so when it is unpickled."""
+    """Fails the test when it is unpickled."""
 
     def __reduce__(self):
         return pytest.fail, ("it was executed",)
@@ -41,7 +41,7 @@ def test_a_file_of_joblib_is_named(tmp_path, compress):
         load(tmp_path / "m.bin")
 
 
-def test_an_old_pickle_is_known_by_its_name(tmp_path):
+def test_an_old_pickle_is_recognised_by_its_suffix(tmp_path):
     (tmp_path / "m.PKL").write_bytes(pickle.dumps(Trap(), protocol=0))
     with pytest.raises(ModelFileError, match=PICKLE):
         load(tmp_path / "m.PKL")
@@ -49,28 +49,28 @@ def test_an_old_pickle_is_known_by_its_name(tmp_path):
 
 @pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, bz2.compress, lzma.compress], ids=lambda pack: pack.__module__)
 @pytest.mark.parametrize("size", [0, 1, 5000])
-def test_other_compressed_files_are_no_pickles(tmp_path, pack, size):
+def test_other_compressed_files_are_not_called_pickles(tmp_path, pack, size):
     (tmp_path / "m.bin").write_bytes(pack(bytes(size)))
-    with pytest.raises(ModelFileError, match="damaged, cut off or no model file"):
+    with pytest.raises(ModelFileError, match="damaged, cut off or not a model file"):
         load(tmp_path / "m.bin")
 
 
-def test_an_empty_file(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     (tmp_path / "m.featrec").write_bytes(b"")
-    with pytest.raises(ModelFileError, match=r"no model file \(zero bytes\)"):
+    with pytest.raises(ModelFileError, match=r"not a model file \(zero bytes\)"):
         load(tmp_path / "m.featrec")
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "TIFF"])
-def test_an_image_in_the_place_of_the_model(tmp_path, kind, capsys):
+def test_an_image_in_place_of_the_model_is_named(tmp_path, kind, capsys):
     file = io.BytesIO()
     Image.new("L", (4, 4)).save(file, kind)
     (tmp_path / "a").write_bytes(file.getvalue())
     assert main(["predict", str(tmp_path / "a"), "m.featrec"]) == 2
-    assert f"an image ({kind}), no model file; 'featrec predict' takes the model first" in capsys.readouterr().err
+    assert f"an image ({kind}), not a model file; write 'featrec predict MODEL IMAGES'" in capsys.readouterr().err
 
 
-def test_the_shell_says_so_too(tmp_path, capsys):
+def test_the_command_line_names_a_pickle(tmp_path, capsys):
     joblib.dump(Trap(), tmp_path / "m.joblib")
     assert main(["predict", str(tmp_path / "m.joblib"), "x.png"]) == 2
     said = capsys.readouterr().err

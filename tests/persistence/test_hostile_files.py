@@ -1,7 +1,6 @@
-"""Damaged, edited and hostile files are refused, with the path, the rule and the way out."""
+"""Damaged and edited files are refused; the error names the path, the rule and the way out."""
 
 import io
-import json
 import re
 import struct
 import subprocess
@@ -19,79 +18,54 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from featrec.exceptions import ModelFileError
-from featrec.persistence import _archive, load, save
+from featrec.persistence import load
 from featrec.persistence._schema import full_name, nodes
 from featrec.preprocessing import Resize
-from tests.persistence.archives import packed, unpacked
+from tests.persistence.archives import (
+    add,
+    change_array,
+    edited,
+    fields,
+    find,
+    named,
+    packed,
+    plain,
+    refused,
+    saved,
+    unpacked,
+    with_value,
+)
 
 X, Y = load_digits(n_class=3, return_X_y=True)
 X, Y = X[:90], Y[:90]
+DAMAGED = "damaged, cut off or not a model file"
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "model.featrec"
+def bayes():
+    return saved(GaussianNB().fit(X, Y))
 
 
-def saved(model, path):
-    save(model, path)
-    return path.read_bytes()
+def sequence(kind, content):
+    return named("builtins", kind, f"{kind.title()}Node", content=content)
 
 
-def refusal(path, data, **options):
-    """Write the bytes and give the error that load raises, which names the path."""
-    path.write_bytes(data)
-    with pytest.raises(ModelFileError, match=re.escape(str(path))) as caught:
-        load(path, **options)
-    return str(caught.value)
+def test_a_cut_file_is_refused_wherever_it_is_cut(bayes):
+    for end in [0, 1, 30, len(bayes) // 2, len(bayes) - 1]:
+        refused(bayes[:end], DAMAGED)
 
 
-def repack(data, edit):
-    """Edit the members and write them with a hash that suits, as an author could."""
-    facts, members = unpacked(data)
-    schema = json.loads(members["schema.json"])
-    edit(schema, members)
-    members["schema.json"] = json.dumps(schema).encode()
-    return packed(facts, members)
-
-
-def find(schema, name):
-    return next(node for node in nodes(schema) if full_name(node) == name)
-
-
-def add_attribute(node, name, value):
-    """Give an object one more attribute, with the type of its key as save writes it."""
-    node["content"]["content"][name] = value
-    node["content"]["key_types"]["content"].append({"__class__": "str", "__module__": "builtins", "__loader__": "TypeNode"})
-
-
-def edit_array(members, node, change):
-    """Change the array that a node refers to."""
-    array = np.load(io.BytesIO(members[node["file"]]))
-    array = change(array)
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    members[node["file"]] = buffer.getvalue()
-
-
-def test_a_cut_file_is_refused_wherever_it_is_cut(path):
-    data = saved(GaussianNB().fit(X, Y), path)
-    for end in [0, 1, 30, len(data) // 2, len(data) - 1]:
-        assert re.search("damaged, cut off or no model file", refusal(path, data[:end]))
-
-
-def test_a_flipped_bit_is_refused_or_harmless(path):
-    model = GaussianNB().fit(X, Y)
-    data = saved(model, path)
-    expected = model.predict_proba(X)
+def test_a_flipped_bit_is_refused_or_harmless(bayes):
+    expected = load("model.featrec").predict_proba(X)
     random = np.random.default_rng(0)
     n_refused = 0
-    for position in random.integers(0, len(data), 150):
-        flipped = bytearray(data)
+    for position in random.integers(0, len(bayes), 150):
+        flipped = bytearray(bayes)
         flipped[position] ^= 1 << random.integers(8)
-        path.write_bytes(flipped)
+        with open("flipped", "wb") as file:
+            file.write(flipped)
         try:
-            loaded = load(path)
+            loaded = load("flipped")
         except ModelFileError:
             n_refused += 1
         else:
@@ -99,301 +73,221 @@ def test_a_flipped_bit_is_refused_or_harmless(path):
     assert n_refused > 100
 
 
-@pytest.mark.parametrize("data", [b"", b"no zip", b"PK\x03\x04" + bytes(100)], ids=["empty", "text", "zeros"])
-def test_what_is_no_zip_is_refused(data, path):
-    assert re.search("damaged, cut off or no model file", refusal(path, data))
+@pytest.mark.parametrize("data", [b"text", b"PK\x03\x04" + bytes(100)])
+def test_a_file_other_than_a_zip_is_refused(data):
+    refused(data, DAMAGED)
 
 
-def test_a_missing_file_is_pythons_own_error(path):
+def test_a_missing_file_is_the_error_of_python():
     with pytest.raises(FileNotFoundError, match=r"model\.featrec"):
-        load(path)
+        load("model.featrec")
 
 
-def test_a_pickle_is_refused(path):
-    import pickle
-
-    assert re.search("no model file", refusal(path, pickle.dumps(GaussianNB())))
-
-
-def test_a_plain_skops_file_is_refused(path):
+def test_a_plain_skops_file_is_refused():
     from skops.io import dumps
 
-    assert re.search(r"no member 'featrec.json': not a file of featrec.persistence.save", refusal(path, dumps(Resize((8, 8)))))
+    refused(dumps(Resize((8, 8))), r"no member 'featrec.json': not written by featrec.persistence.save")
 
 
-def zip_of(*entries):
+def zip_of(**members):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in entries:
+        for name, content in members.items():
             archive.writestr(name, content)
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", ["../evil.npy", "/etc/passwd", "a/b.npy", "array-0.exe", "C:\\x.npy", ".npy"])
-def test_strange_member_names_are_refused(name, path):
-    assert re.search(
-        "the member name .* is none that save writes",
-        refusal(path, zip_of(("featrec.json", "{}"), ("schema.json", "{}"), (name, "x"))),
-    )
+def test_unknown_member_names_are_refused(name):
+    data = zip_of(**{"featrec.json": "{}", "schema.json": "{}", name: "x"})
+    refused(data, f"save does not write a member named {re.escape(repr(name))}")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
-def test_a_member_that_stands_twice_is_refused(path):
-    data = zip_of(("featrec.json", "{}"), ("schema.json", "{}"), ("schema.json", "{ }"))
-    assert re.search("'schema.json' stands in it twice", refusal(path, data))
+def test_a_repeated_member_is_refused():
+    buffer = io.BytesIO(zip_of(**{"featrec.json": "{}", "schema.json": "{}"}))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("schema.json", "{ }")
+    refused(buffer.getvalue(), "it has the member 'schema.json' twice")
 
 
-def test_another_packing_is_refused(path):
+def test_another_compression_is_refused():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("featrec.json", "{}")
-    assert re.search("packed in a way that save does not use", refusal(path, buffer.getvalue()))
+    refused(buffer.getvalue(), "has a compression that save does not use")
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(path):
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("featrec.json", "{}")
-        archive.writestr("schema.json", "{}")
-        archive.writestr("array-0.npy", bytes(80 * 2**20))
-    assert re.search("bytes to 83,886,080, more than 200 fold", refusal(path, buffer.getvalue()))
+def test_the_limit_on_bytes_can_be_changed(bayes):
+    refused(bayes, r"larger than the limit of 1,000 bytes; load\(path, max_bytes", max_bytes=1_000)
+    refused(bayes, r"unpacks to [\d,]+ bytes, over the limit", max_bytes=len(bayes) + 1)
+    assert np.array_equal(load("model.featrec", max_bytes=10**6).predict(X), GaussianNB().fit(X, Y).predict(X))
 
 
-def test_the_limit_on_bytes_holds_and_can_be_raised(path):
-    model = GaussianNB().fit(X, Y)
-    data = saved(model, path)
-    assert re.search(r"larger than the limit of 1,000 bytes; load\(path, max_bytes", refusal(path, data, max_bytes=1_000))
-    assert re.search(r"unpacks to [\d,]+ bytes, over the limit", refusal(path, data, max_bytes=len(data) + 1))
-    path.write_bytes(data)
-    assert np.array_equal(load(path, max_bytes=10**6).predict(X), model.predict(X))
-
-
-def test_one_array_used_again_and_again_counts_each_time(path):
-    def refer_often(schema, members):
+def test_an_array_that_is_used_several_times_counts_each_time(bayes):
+    def edit(schema, members):
         theta = schema["content"]["content"]["theta_"]
-        add_attribute(schema, "extra", {**_list(), "content": [theta] * 2_000})
+        add(schema, "extra", sequence("list", [theta] * 2_000))
 
-    assert re.search(
-        "arrays unfold to", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), refer_often), max_bytes=2**20)
-    )
+    refused(edited(bayes, edit), "arrays unfold to", max_bytes=2**20)
 
 
-def _list():
-    return {"__class__": "list", "__module__": "builtins", "__loader__": "ListNode"}
-
-
-def test_an_array_that_announces_more_than_it_holds_is_refused(path):
-    def announce(schema, members):
+def test_an_array_shorter_than_announced_is_refused(bayes):
+    def edit(schema, members):
         buffer = io.BytesIO()
         np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)})
         members["array-0.npy"] = buffer.getvalue()
 
-    assert re.search(
-        "announces 800,000,000,000,000 bytes", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), announce))
-    )
-
-
-def test_a_pickled_array_is_refused(path):
-    def pickled(schema, members):
-        buffer = io.BytesIO()
-        np.save(buffer, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-        members["array-0.npy"] = buffer.getvalue() + bytes(100)
-
-    assert re.search(
-        "'array-0.npy' is no array .it holds pickled objects",
-        refusal(path, repack(saved(GaussianNB().fit(X, Y), path), pickled)),
-    )
+    refused(edited(bayes, edit), "announces 800,000,000,000,000 bytes")
 
 
 @pytest.mark.parametrize(
     ("header", "match"),
     [
-        (b"no json", "header is no JSON"),
-        (b"[" * 100_000, "header is no JSON"),
-        (b"[]", "lacks the format's number"),
-        (b'{"format": true, "versions": {}}', "lacks the format's number"),
-        (b'{"format": 1}', "lacks the format's number or the versions"),
+        (b"no json", "header is not JSON"),
+        (b"[" * 100_000, "header is not JSON"),
+        (b"[]", "lacks the format number"),
+        (b'{"format": true, "versions": {}}', "lacks the format number"),
+        (b'{"format": 1}', "lacks the format number or the versions"),
         (b'{"format": 7, "versions": {"featrec": "3.0"}}', "in format 7; this version reads format 1.*featrec 3.0"),
         (b'{"format": 1, "versions": {}}', "does not match its hash"),
     ],
     ids=["text", "nested", "list", "bool", "no versions", "unknown format", "no hash"],
 )
-def test_a_bad_header_is_refused(header, match, path):
-    assert re.search(match, refusal(path, zip_of(("featrec.json", header), ("schema.json", "{}"))))
-
-
-def test_an_edited_member_does_not_match_the_hash(path):
-    _, members = unpacked(saved(GaussianNB().fit(X, Y), path))
-    with zipfile.ZipFile(path) as archive:
-        header = archive.read("featrec.json")
-    members["schema.json"] += b" "
-    assert re.search("does not match its hash", refusal(path, _archive.plain_zip({"featrec.json": header, **members})))
-
-
-def test_code_is_named_and_not_executed(path, tmp_path):
-    def call_system(schema, members):
-        schema["content"]["content"]["var_smoothing"] = {
-            "__class__": "system",
-            "__module__": "os",
-            "__loader__": "FunctionNode",
-        }
-
-    assert re.search(r"not trusted: os\.system", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), call_system)))
+def test_a_bad_header_is_refused(header, match):
+    refused(zip_of(**{"featrec.json": header, "schema.json": "{}"}), match)
 
 
 @pytest.mark.parametrize("loader", ["MethodNode", "PartialNode", "OperatorFuncNode", "CachedNode", "NoSuchNode"])
-def test_calls_and_references_are_no_part_of_a_model(loader, path):
-    def store(schema, members):
+def test_calls_and_references_are_refused(bayes, loader):
+    def edit(schema, members):
         schema["content"]["content"]["var_smoothing"]["__loader__"] = loader
 
-    assert re.search(
-        f"stored as a {loader}, which save does not write", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), store))
-    )
+    refused(edited(bayes, edit), f"stored as a {loader}, which save does not write")
 
 
 @pytest.mark.parametrize("loader", ["LossNode", "ConstructorFromReduceNode", "TypeNode"])
-def test_a_known_class_is_built_in_one_way_only(loader, path):
-    def store(schema, members):
+def test_another_loader_of_a_known_class_is_refused(loader):
+    def edit(schema, members):
         find(schema, "sklearn.neighbors._kd_tree.KDTree")["__loader__"] = loader
 
-    data = saved(KNeighborsClassifier(algorithm="kd_tree").fit(X, Y), path)
-    assert re.search(f"KDTree is stored as a {loader}", refusal(path, repack(data, store)))
+    refused(edited(saved(KNeighborsClassifier(algorithm="kd_tree").fit(X, Y)), edit), f"KDTree is stored as a {loader}")
 
 
 @pytest.mark.parametrize(
     ("module", "name"),
     [("featrec.preprocessing._resize", "Resize"), ("featrec.preprocessing", "np"), ("featrec.datasets", "load_dataset")],
 )
-def test_only_exported_names_of_featrec_are_known(module, name, path):
-    def rename(schema, members):
-        schema["__module__"], schema["__class__"] = module, name
+def test_names_that_featrec_does_not_export_are_refused(module, name):
+    def edit(schema, members):
+        schema.update(__module__=module, __class__=name)
 
-    data = repack(saved(Resize((8, 8)), path), rename)
-    assert re.search(f"names {module}.{name}, which this version of featrec does not export", refusal(path, data))
+    data = edited(saved(Resize((8, 8))), edit)
+    refused(data, f"names {module}.{name}, which this version of featrec does not export")
 
 
-def test_an_older_protocol_with_its_weaker_readers_is_refused(path):
-    def older(schema, members):
-        schema["protocol"] = 0
-
-    assert re.search("not of skops' protocol 2", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), older)))
+def test_an_older_protocol_with_less_strict_readers_is_refused(bayes):
+    refused(edited(bayes, lambda schema, members: schema.update(protocol=0)), "not of skops' protocol 2")
 
 
 @pytest.mark.parametrize("schema", [b"{", b"[]", b"{}", b'{"protocol": 2, "__loader__": "ObjectNode"}', b"[" * 100_000])
-def test_a_schema_that_is_none_is_refused(schema, path):
-    facts, members = unpacked(saved(GaussianNB().fit(X, Y), path))
-    assert re.search("its schema is n", refusal(path, packed(facts, {**members, "schema.json": schema})))
+def test_a_bad_schema_is_refused(bayes, schema):
+    facts, members = unpacked(bayes)
+    refused(packed(facts, {**members, "schema.json": schema}), "its schema is not of|save does not write such a schema")
 
 
-def test_a_model_that_contains_itself_cannot_be_written_down(path):
-    def loop(schema, members):
+def test_a_loop_of_references_is_refused(bayes):
+    def edit(schema, members):
         schema["__id__"] = 5
-        schema["content"]["content"]["var_smoothing"] = {**_list(), "__loader__": "ObjectNode", "__id__": 5}
+        schema["content"]["content"]["var_smoothing"] = named("builtins", "list", "ObjectNode", __id__=5)
 
-    assert re.search(r"not trusted: builtins\.list", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), loop)))
+    refused(edited(bayes, edit), r"not trusted: builtins\.list")
 
 
-def test_deep_nesting_ends_in_an_error(path):
-    def nest(schema, members):
-        inner = {**_list(), "content": []}
-        for _ in range(300):
-            inner = {**_list(), "content": [inner]}
-        add_attribute(schema, "extra", inner)
-
-    data = repack(saved(GaussianNB().fit(X, Y), path), nest)
-    facts, members = unpacked(data)
+def test_nesting_that_would_exhaust_the_stack_is_refused(bayes):
+    facts, members = unpacked(edited(bayes, lambda schema, members: add(schema, "extra", sequence("list", []))))
     deep = members["schema.json"].replace(b'"content": []', b'"content": [' + b"[" * 50_000 + b"]" * 50_000 + b"]")
-    assert re.search("its schema is none that save writes", refusal(path, packed(facts, {**members, "schema.json": deep})))
+    refused(packed(facts, {**members, "schema.json": deep}), "save does not write such a schema")
 
 
-def test_what_is_no_estimator_is_not_returned(path):
-    def replace(schema, members):
+def test_an_object_other_than_an_estimator_is_refused(bayes):
+    def edit(schema, members):
         protocol = schema["protocol"]
         schema.clear()
-        schema.update({**_list(), "content": [], "protocol": protocol})
+        schema.update(sequence("list", []), protocol=protocol)
 
-    assert re.search("holds a list, no estimator", refusal(path, repack(saved(GaussianNB().fit(X, Y), path), replace)))
+    refused(edited(bayes, edit), "holds a list, not an estimator")
 
 
-def _tree_edits():
-    def field(name, value, at=0):
-        def edit(schema, members):
-            fields = find(schema, "sklearn.tree._tree.Tree")["content"]["content"]
+def tree_edits():
+    tree = "sklearn.tree._tree.Tree"
 
-            def change(array):
-                array[name][at] = value
-                return array
+    def record(name, value):
+        return lambda schema, members: change_array(members, fields(schema, tree)["nodes"], with_value(name, value))
 
-            edit_array(members, fields["nodes"], change)
+    def argument(position, text):
+        return lambda schema, members: find(schema, tree)["__reduce__"]["args"]["content"][position].update(content=text)
 
-        return edit
-
-    def arguments(position, text):
-        def edit(schema, members):
-            find(schema, "sklearn.tree._tree.Tree")["__reduce__"]["args"]["content"][position]["content"] = text
-
-        return edit
-
-    def count(schema, members):
-        find(schema, "sklearn.tree._tree.Tree")["content"]["content"]["node_count"]["content"] = "100000"
-
-    def width(schema, members):
-        find(schema, "sklearn.tree._classes.DecisionTreeClassifier")["content"]["content"]["n_features_in_"]["content"] = "3"
+    def attribute(owner, name, value):
+        return lambda schema, members: fields(schema, owner).update({name: plain(value)})
 
     return [
-        pytest.param(field("left_child", 10**9), "a child is", id="child outside"),
-        pytest.param(field("right_child", -7), "a child is -7", id="child negative"),
-        pytest.param(field("left_child", 0), "a child comes before its parent", id="cycle"),
-        pytest.param(field("feature", 64), "a split's feature is .* outside 0 to 63", id="feature outside"),
-        pytest.param(field("feature", -3), "a split's feature is -3", id="feature negative"),
-        pytest.param(arguments(0, "100000000"), "a tree over 100000000 features where 64", id="more features"),
-        pytest.param(arguments(2, "1000000000"), "1000000000 outputs with", id="more outputs"),
-        pytest.param(count, "100000 nodes are announced", id="more nodes"),
-        pytest.param(width, "a tree over 64 features where 3 are expected", id="narrower input"),
+        pytest.param(record("left_child", 10**9), "a child is", id="child outside"),
+        pytest.param(record("right_child", -7), "a child is -7", id="child negative"),
+        pytest.param(record("feature", 64), "a split's feature is .* outside 0 to 63", id="feature outside"),
+        pytest.param(record("feature", -3), "a split's feature is -3", id="feature negative"),
+        pytest.param(argument(0, "100000000"), "a tree over 100000000 features where 64", id="more features"),
+        pytest.param(argument(2, "1000000000"), "1000000000 outputs with", id="more outputs"),
+        pytest.param(attribute(tree, "node_count", 10**5), "100000 nodes are announced", id="more nodes"),
+        pytest.param(
+            attribute("sklearn.tree._classes.DecisionTreeClassifier", "n_features_in_", 3),
+            "a tree over 64 features where 3 are expected",
+            id="narrower input",
+        ),
     ]
 
 
-@pytest.mark.parametrize(("edit", "match"), _tree_edits())
-def test_an_edited_tree_is_refused(edit, match, path):
-    data = saved(DecisionTreeClassifier(random_state=0).fit(X, Y), path)
-    assert re.search(match, refusal(path, repack(data, edit)))
+@pytest.mark.parametrize(("edit", "match"), tree_edits())
+def test_an_edited_tree_is_refused(edit, match):
+    refused(edited(saved(DecisionTreeClassifier(random_state=0).fit(X, Y)), edit), match)
 
 
-def test_a_forest_whose_trees_look_further_than_its_input_is_refused(path):
-    def widen(schema, members):
+def test_a_forest_whose_trees_are_wider_than_its_input_is_refused():
+    def edit(schema, members):
         for tree in nodes(schema["content"]["content"]["estimators_"]):
             if full_name(tree) == "sklearn.tree._tree.Tree":
                 tree["__reduce__"]["args"]["content"][0]["content"] = "4000"
             if tree.get("__class__") == "DecisionTreeClassifier":
                 tree["content"]["content"]["n_features_in_"]["content"] = "4000"
 
-    data = saved(RandomForestClassifier(2, random_state=0).fit(X, Y), path)
-    assert re.search(r"hands on \[64, 64\] features and its trees take \[4000, 4000\]", refusal(path, repack(data, widen)))
+    data = saved(RandomForestClassifier(2, random_state=0).fit(X, Y))
+    refused(edited(data, edit), r"hands on \[64, 64\] features and its trees take \[4000, 4000\]")
 
 
-def test_edited_gradient_trees_are_refused(path):
-    data = saved(HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=3).fit(X, Y), path)
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("left", 10**6, "a child is"),
+        ("right", 0, "a child comes before its parent"),
+        ("feature_idx", 64, "a split's feature is"),
+    ],
+)
+def test_edited_gradient_trees_are_refused(name, value, match):
+    predictor = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
 
-    def edit(name, value):
-        def change(array):
-            array[name][0] = value
-            return array
+    def edit(schema, members):
+        change_array(members, fields(schema, predictor)["nodes"], with_value(name, value))
 
-        name_of_class = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"
-        return lambda schema, members: edit_array(members, find(schema, name_of_class)["content"]["content"]["nodes"], change)
-
-    assert re.search("a child is", refusal(path, repack(data, edit("left", 10**6))))
-    assert re.search("a child comes before its parent", refusal(path, repack(data, edit("right", 0))))
-    assert re.search("a split's feature is", refusal(path, repack(data, edit("feature_idx", 64))))
+    refused(edited(saved(HistGradientBoostingClassifier(max_iter=1, max_leaf_nodes=3).fit(X, Y)), edit), match)
 
 
-def test_an_edited_first_guess_of_gradient_boosting_is_refused(path):
-    """Trees that add to columns that are not there corrupt the memory."""
-    data = saved(GradientBoostingClassifier(n_estimators=1, max_depth=1).fit(X, Y), path)
+def test_an_edited_first_guess_of_gradient_boosting_is_refused():
+    """Trees that add to missing columns corrupt the memory."""
+    data = saved(GradientBoostingClassifier(n_estimators=1, max_depth=1).fit(X, Y))
+    guess = "sklearn.dummy.DummyClassifier"
 
     def narrow(schema, members):
-        guess = find(schema, "sklearn.dummy.DummyClassifier")["content"]["content"]
-        edit_array(members, guess["class_prior_"], lambda shares: shares[:1])
+        change_array(members, fields(schema, guess)["class_prior_"], lambda shares: shares[:1])
 
     def announce(schema, members):
         schema["content"]["content"]["n_trees_per_iteration_"]["content"] = "1"
@@ -402,49 +296,41 @@ def test_an_edited_first_guess_of_gradient_boosting_is_refused(path):
         schema["content"]["content"]["_loss"]["__class__"] = "HalfBinomialLoss"
 
     def other(schema, members):
-        find(schema, "sklearn.dummy.DummyClassifier")["__class__"] = "DummyRegressor"
+        find(schema, guess)["__class__"] = "DummyRegressor"
 
-    assert "has not 3 columns" in refusal(path, repack(data, narrow))
-    assert "1 trees an iteration are announced, [3] stored" in refusal(path, repack(data, announce))
-    assert "do not suit a HalfBinomialLoss" in refusal(path, repack(data, relabel))
-    assert "GradientBoostingClassifier lacks what it needs" in refusal(path, repack(data, other))
+    refused(edited(data, narrow), "has not 3 columns")
+    refused(edited(data, announce), r"1 trees an iteration are announced, \[3\] stored")
+    refused(edited(data, relabel), "do not suit a HalfBinomialLoss")
+    refused(edited(data, other), "GradientBoostingClassifier lacks what it needs")
 
 
-def _neighbour_edits():
-    def state(position, change):
-        return lambda schema, members, name: edit_array(members, find(schema, name)["content"]["content"][position], change)
+def neighbour_edits():
+    def array(position, change):
+        return lambda schema, members, name: change_array(members, fields(schema, name)[position], change)
 
-    def put(name, value):
-        def change(array):
-            array[name][-1] = value
-            return array
-
-        return change
-
-    def text(position, value):
-        def edit(schema, members, name):
-            find(schema, name)["content"]["content"][position]["content"] = value
-
-        return edit
+    def number(position, value):
+        return lambda schema, members, name: fields(schema, name)[position].update(content=value)
 
     return [
-        pytest.param(state(1, lambda order: order + 10**9), "no permutation", id="order outside"),
-        pytest.param(state(1, lambda order: order * 0), "no permutation", id="order repeated"),
-        pytest.param(state(2, put("idx_end", 10**9)), "points lie outside 0 to 90", id="end outside"),
-        pytest.param(state(2, put("idx_start", -5)), "points lie outside", id="start negative"),
-        pytest.param(state(2, put("is_leaf", 0)), "last level is no leaf", id="no leaf"),
-        pytest.param(state(3, lambda bounds: bounds[..., :3]), "do not suit 90 points", id="narrow bounds"),
-        pytest.param(text(5, "30"), "30 levels and", id="more levels"),
-        pytest.param(text(6, "100000"), "100000 nodes do not suit", id="more nodes"),
+        pytest.param(array(1, lambda order: order + 10**9), "no permutation", id="order outside"),
+        pytest.param(array(1, lambda order: order * 0), "no permutation", id="order repeated"),
+        pytest.param(array(2, with_value("idx_end", 10**9, -1)), "points lie outside 0 to 90", id="end outside"),
+        pytest.param(array(2, with_value("idx_start", -5, -1)), "points lie outside", id="start negative"),
+        pytest.param(array(2, with_value("is_leaf", 0, -1)), "last level is no leaf", id="no leaf"),
+        pytest.param(array(3, lambda bounds: bounds[..., :3]), "do not suit 90 points", id="narrow bounds"),
+        pytest.param(number(5, "30"), "30 levels and", id="more levels"),
+        pytest.param(number(6, "100000"), "100000 nodes do not suit", id="more nodes"),
     ]
 
 
-@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
-@pytest.mark.parametrize(("edit", "match"), _neighbour_edits())
-def test_an_edited_neighbour_structure_is_refused(edit, match, algorithm, path):
-    name = {"kd_tree": "sklearn.neighbors._kd_tree.KDTree", "ball_tree": "sklearn.neighbors._ball_tree.BallTree"}[algorithm]
-    data = saved(KNeighborsClassifier(algorithm=algorithm).fit(X, Y), path)
-    assert re.search(match, refusal(path, repack(data, lambda schema, members: edit(schema, members, name))))
+@pytest.mark.parametrize(
+    ("algorithm", "name"),
+    [("kd_tree", "sklearn.neighbors._kd_tree.KDTree"), ("ball_tree", "sklearn.neighbors._ball_tree.BallTree")],
+)
+@pytest.mark.parametrize(("edit", "match"), neighbour_edits())
+def test_an_edited_neighbour_tree_is_refused(edit, match, algorithm, name):
+    data = saved(KNeighborsClassifier(algorithm=algorithm).fit(X, Y))
+    refused(edited(data, lambda schema, members: edit(schema, members, name)), match)
 
 
 @pytest.mark.parametrize(
@@ -460,14 +346,14 @@ def test_an_edited_neighbour_structure_is_refused(edit, match, algorithm, path):
     ],
     ids=["negative", "more", "fewer weights", "fewer offsets", "probability", "rows", "narrow"],
 )
-def test_an_edited_support_vector_machine_is_refused(field, change, match, path):
+def test_an_edited_support_vector_machine_is_refused(field, change, match):
     def edit(schema, members):
-        edit_array(members, schema["content"]["content"][field], change)
+        change_array(members, schema["content"]["content"][field], change)
 
-    assert re.search(match, refusal(path, repack(saved(SVC().fit(X, Y), path), edit)))
+    refused(edited(saved(SVC().fit(X, Y)), edit), match)
 
 
-def test_an_edited_sparse_matrix_is_refused(path):
+def test_an_edited_sparse_matrix_is_refused():
     from scipy.sparse import csr_matrix, save_npz
 
     def edit(schema, members):
@@ -476,43 +362,33 @@ def test_an_edited_sparse_matrix_is_refused(path):
         buffer = io.BytesIO()
         save_npz(buffer, matrix)
         members["array-99.npz"] = buffer.getvalue()
-        matrix_node = {
-            "__class__": "csr_matrix",
-            "__module__": "scipy.sparse._csr",
-            "__loader__": "SparseMatrixNode",
-            "type": "scipy",
-            "file": "array-99.npz",
-        }
-        add_attribute(schema, "extra", matrix_node)
+        node = named("scipy.sparse._csr", "csr_matrix", "SparseMatrixNode", type="scipy", file="array-99.npz")
+        add(schema, "extra", node)
 
-    data = saved(OneHotEncoder().fit(Y[:, None]), path)
-    assert re.search("an index is 1000 or 1002, outside 0 to 2", refusal(path, repack(data, edit)))
+    refused(edited(saved(OneHotEncoder().fit(Y[:, None])), edit), "an index is 1000 or 1002, outside 0 to 2")
 
 
-def test_skops_and_its_tools_read_the_inside(path):
-    """What featrec adds stands beside the schema, which stays skops' own."""
+def test_skops_reads_the_schema(bayes):
     from skops.io import loads
 
-    data = saved(GaussianNB().fit(X, Y), path)
-    assert np.array_equal(loads(data).predict(X), GaussianNB().fit(X, Y).predict(X))
+    assert np.array_equal(loads(bayes).predict(X), GaussianNB().fit(X, Y).predict(X))
 
 
-def test_an_edited_directory_size_does_not_unpack_more(path):
-    """The sizes that are checked are also those that bound the reading."""
-    data = bytearray(saved(GaussianNB().fit(X, Y), path))
+def test_an_edited_size_in_the_directory_does_not_unpack_more(bayes):
+    """The sizes that are checked also limit the reading."""
+    data = bytearray(bayes)
     start = data.index(b"PK\x01\x02")
     data[start + 24 : start + 28] = struct.pack("<I", 3)
-    assert re.search("damaged, cut off or no model file|header is no JSON", refusal(path, bytes(data)))
+    refused(bytes(data), f"{DAMAGED}|header is not JSON")
 
 
-def test_nothing_of_the_file_is_imported_before_it_is_trusted(path, tmp_path):
+def test_modules_are_not_imported_before_they_are_trusted(bayes, tmp_path):
     (tmp_path / "evil_module.py").write_text("open('ran', 'w').close()\nclass Evil: pass\n")
 
-    def rename(schema, members):
-        schema["__module__"], schema["__class__"] = "evil_module", "Evil"
+    def edit(schema, members):
+        schema.update(__module__="evil_module", __class__="Evil")
 
-    path.write_bytes(repack(saved(GaussianNB().fit(X, Y), path), rename))
-    code = "import sys; from featrec.persistence import load; load(sys.argv[1])"
-    result = subprocess.run([sys.executable, "-c", code, path], cwd=tmp_path, capture_output=True, text=True, check=False)
+    (tmp_path / "model.featrec").write_bytes(edited(bayes, edit))
+    code = "from featrec.persistence import load; load('model.featrec')"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "not trusted: evil_module.Evil" in result.stderr
-    assert not (tmp_path / "ran").exists()

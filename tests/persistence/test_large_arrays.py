@@ -162,7 +162,7 @@ def test_a_changed_byte_is_found(small_is_large, tmp_path, place):
     data = bytearray((tmp_path / "model").read_bytes())
     data[int(place * len(data))] ^= 255
     (tmp_path / "model").write_bytes(data)
-    with pytest.raises(ModelFileError, match=r"damaged, cut off or no model file|does not match its hash"):
+    with pytest.raises(ModelFileError, match=r"damaged, cut off or not a model file|does not match its hash"):
         load(tmp_path / "model")
 
 

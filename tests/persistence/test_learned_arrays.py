@@ -23,12 +23,7 @@ from featrec.encoders import (
 )
 from featrec.persistence import load
 from featrec.vocabularies import GaussianVocabulary
-from tests.persistence.test_attacks import change_array, edited, fields, original, plain, refused, saved
-
-
-@pytest.fixture(autouse=True)
-def _a_folder_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+from tests.persistence.archives import change_array, edited, fields, original, plain, refused, saved
 
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")

@@ -11,7 +11,7 @@ from sklearn.naive_bayes import GaussianNB
 
 from featrec.exceptions import ModelFileError, VersionWarning
 from featrec.persistence import load, save
-from featrec.persistence._versions import TABLE, installed_versions
+from featrec.persistence._origin import TABLE, installed_versions
 from tests.persistence.archives import packed, unpacked
 
 X, Y = load_digits(n_class=3, return_X_y=True)

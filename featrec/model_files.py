@@ -1,0 +1,64 @@
+"""Limits and checks that classes declare for model files.
+
+:mod:`featrec.persistence` reads them from the class behind each stored object, before it builds anything:
+
+- ``_file_limits``: a dict of settings and their :class:`SizeLimit`;
+- ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings ask for too much memory;
+- ``_check_stored_arrays(stored)``: a static method that raises a ValueError if learned arrays do not fit together.
+
+`stored` is a :data:`Stored` mapping of attributes. Compiled code does not check its arrays, so a class whose arrays reach a
+compiled loop must declare the last one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["SizeLimit", "Stored", "check_mixture", "check_neighbors", "check_stored_array"]
+
+# Attributes as plain values: numbers, strings, arrays, lists and dicts.
+Stored = Mapping[str, Any]
+
+
+class SizeLimit(NamedTuple):
+    """Largest product of the numbers in a setting. A single number counts `sides` times: ``size=8`` means 8×8."""
+
+    most: int
+    sides: int = 1
+
+
+def check_stored_array(what: str, array: Any, shape: tuple[Any, ...], *dtypes: type) -> None:
+    """Accept only a finite, non-empty array of one of the dtypes and of that shape, in which None is any number."""
+    kinds = [np.dtype(dtype) for dtype in dtypes]
+    expected = f"finite {' or '.join(map(str, kinds))} of shape ({', '.join('n' if n is None else str(n) for n in shape)})"
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{what} are a {type(array).__name__}, where {expected} are expected")
+    fits = array.ndim == len(shape) and all(wanted in (None, n) for n, wanted in zip(array.shape, shape, strict=True))
+    if not fits or not array.size or array.dtype not in kinds or not np.isfinite(array).all():
+        raise ValueError(f"{what} of shape {array.shape} and type {array.dtype}, where {expected} are expected")
+
+
+def check_mixture(stored: Stored) -> None:
+    """Check a diagonal mixture: compiled loops count components by the means and read as many weights and variances."""
+    if "means_" not in stored:
+        return
+    if stored.get("covariance_type", "diag") != "diag":
+        return  # Encoders refuse other types; scikit-learn evaluates them with numpy.
+    means, variances, weights = stored["means_"], stored["covariances_"], stored["weights_"]
+    check_stored_array("means", means, (None, stored["n_features_in_"]), np.float32, np.float64)
+    check_stored_array("variances", variances, means.shape, np.float32, np.float64)
+    check_stored_array("weights", weights, means.shape[:1], np.float32, np.float64)
+    if not (variances > 0).all():
+        raise ValueError(f"a variance of {variances.min()}, where all are over 0")
+    if not (weights >= 0).all() or not weights.any():
+        raise ValueError("weights that are negative, or all zero")
+
+
+def check_neighbors(stored: Stored) -> None:
+    """A compiled list of nearest words has at least one place."""
+    found = stored.get("n_neighbors")
+    if found is not None and (type(found) is not int or found < 1):
+        raise ValueError(f"n_neighbors={found!r:.80}, where a number over 0 is expected")
