@@ -305,7 +305,7 @@ def why_empty(bags: Bags) -> str:
     """Why images may have no descriptors and what to do, as stated by the extractor."""
     for step in (*bags.steps, getattr(bags.source, "step", None)):
         extractor = getattr(step, "extractor", None)
-        if hasattr(extractor, "why_empty"):
+        if extractor is not None and hasattr(extractor, "why_empty"):
             return str(extractor.why_empty).format(name=type(extractor).__name__)
     return WHY_EMPTY
 

@@ -207,7 +207,7 @@ def test_headings_in_docstrings_have_lines_of_their_own(path):
 
 
 def test_the_options_that_loops_share():
-    from featrec.compiled._options import LOOP
+    from featrec.compiled._parts import LOOP
 
     assert {"nogil", "cache"} <= {name for name, value in LOOP.items() if value is True}
     assert LOOP["error_model"] == "numpy"

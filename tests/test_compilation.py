@@ -16,9 +16,8 @@ from numba.core import event
 from featrec import compilation
 from featrec.compiled import _cache, _compilations
 from featrec.compiled._compilations import COMPILATIONS, Compilations
-from featrec.compiled._parts import part
-from featrec.compiled._root_shares import root_shares
-from featrec.compiled._wide import stay_apart
+from featrec.compiled._parts import part, stay_apart
+from featrec.compiled._rows import root_shares
 from featrec.descriptors import LBP, RootSIFT, Whiten
 from featrec.encoders import BagOfWords
 
@@ -26,7 +25,7 @@ from featrec.encoders import BagOfWords
 COMPILE = """
 import numpy as np
 from featrec.compiled._parts import part
-from featrec.compiled._root_shares import root_shares
+from featrec.compiled._rows import root_shares
 root_shares(np.ones((1, 2), np.float32), np.ones((1, 2), np.float32))
 """
 
@@ -176,7 +175,7 @@ def test_a_pipe_is_told_nothing(tmp_path):
 def test_two_processes_that_take_turns_compile_a_loop_once(tmp_path):
     """Without turns all of them find the cache empty, since compiling takes longer than starting."""
     code = (
-        "import sys\nfrom featrec.compilation import compiled_so_far, warming\nimport featrec.compiled._root_shares\n"
+        "import sys\nfrom featrec.compilation import compiled_so_far, warming\nimport featrec.compiled._rows\n"
         f"sys.stdin.readline()\nwith warming():\n    exec({COMPILE!r})\nprint(compiled_so_far().n_loops)"
     )
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}

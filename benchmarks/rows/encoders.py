@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from benchmarks.rows._row import Row
-from featrec.compiled import _vlad
+from featrec.compiled import _near_words
 
 
 @njit(nogil=True, error_model="numpy")
@@ -33,7 +33,7 @@ def rows(scale: float) -> Iterator[Row]:
         against="bare products",
         target=0.8,
         ours=vlad_of(points, words),
-        theirs=products_of(points, words, (_vlad.POINTS, _vlad.WORDS)),
+        theirs=products_of(points, words, (_near_words.POINTS, _near_words.WORDS)),
         agree=same_work(points, words),
         products=2.0 * n_points * k * length,
     )
@@ -45,7 +45,7 @@ def vlad_of(points: np.ndarray, words: np.ndarray) -> Callable[[], np.ndarray]:
     residuals = np.zeros((1, *words.shape), np.float32)
 
     def run() -> np.ndarray:
-        _vlad.vlad(points, words, cells, residuals, counts)
+        _near_words.vlad(points, words, cells, residuals, counts)
         return residuals[0]
 
     return run

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from featrec.compiled._standardize import column_sums, standardize
+from featrec.compiled._rows import column_sums, standardize
 from featrec.parallel import each_batch, map_batches
 
 __all__ = ["GRAM_ROWS", "SWEPT_ROWS", "CentredCodes", "column_moments"]

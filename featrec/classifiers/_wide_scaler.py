@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featrec.base import JOBS, StrOptions, Transformer, real_number
 from featrec.classifiers._centred_codes import column_moments
-from featrec.compiled._standardize import standardize
+from featrec.compiled._rows import standardize
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
 from featrec.parallel import map_batches

@@ -12,11 +12,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import COMPILED, LOOP
-from featrec.compiled._parts import part
-from featrec.compiled._vectors import spread, total, vector_at
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import COMPILED, LOOP, larger, part, smaller, spread, total, vector_at, wide_vectors
 
 LANES = 16
 VECTORS = 4

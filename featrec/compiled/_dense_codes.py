@@ -7,8 +7,7 @@ values for one tile of points stay in the second-level cache.
 import numpy as np
 from numba import njit, types
 
-from featrec.compiled._options import LOOP
-from featrec.compiled._parts import part
+from featrec.compiled._parts import LOOP, part
 
 ROOM = 320_000  # values of a tile, 1.2 MB
 POINTS = 192

@@ -15,10 +15,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from featrec.compiled._extremes import smaller
-from featrec.compiled._options import COMPILED, LOOP
-from featrec.compiled._vectors import spread, vector_at
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import COMPILED, LOOP, smaller, spread, vector_at, wide_vectors
 
 LANES = 64
 WORDS_AT_ONCE = 6

@@ -9,9 +9,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from featrec.compiled._extremes import smaller
-from featrec.compiled._options import COMPILED, LOOP
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import COMPILED, LOOP, smaller, wide_vectors
 
 # Points that go together: so many columns and keys stay in the first-level cache.
 POINTS = 512

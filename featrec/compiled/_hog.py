@@ -5,8 +5,7 @@ import math
 import numpy as np
 from numba import njit, types
 
-from featrec.compiled._options import LOOP
-from featrec.compiled._parts import part
+from featrec.compiled._parts import LOOP, part
 
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5

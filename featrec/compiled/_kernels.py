@@ -8,10 +8,7 @@ loads and stores each sum once for eight terms.
 import numpy as np
 from numba import njit
 
-from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import LOOP
-from featrec.compiled._parts import part
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import LOOP, larger, part, smaller, wide_vectors
 
 LANES = 256
 FEATURES = 32

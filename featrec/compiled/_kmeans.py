@@ -7,10 +7,7 @@ with the words as rows and the points as lanes, so that the search for the small
 import numpy as np
 from numba import njit
 
-from featrec.compiled._extremes import larger, smaller
-from featrec.compiled._options import LOOP
-from featrec.compiled._parts import part
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import LOOP, larger, part, smaller, wide_vectors
 
 POINTS = 256
 WORDS = 1024

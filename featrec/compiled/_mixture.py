@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
-from featrec.compiled._options import LOOP
+from featrec.compiled._parts import LOOP
 
 # So many points go together, a multiple of ten; after so many tiles the sums are added up in float64.
 POINTS, TILES = 160, 3

@@ -11,7 +11,7 @@ from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from featrec.compiled._vectors import spread, vector_at
+from featrec.compiled._parts import spread, vector_at
 
 PANEL, LANES = 32, 16
 # Rows of sums, and points, that go together.

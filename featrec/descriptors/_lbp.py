@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from featrec.base import StrOptions, positive_integer
-from featrec.compiled._lbp import count_patterns, lbp_patterns
+from featrec.compiled._pixels import count_patterns, lbp_patterns
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray
 from featrec.model_files import Stored

@@ -11,7 +11,7 @@ import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, Tags, check_is_fitted, positive_integer, real_number
-from featrec.compiled._patches import cut_patches
+from featrec.compiled._pixels import cut_patches
 from featrec.descriptors._mirror_choice import mirror_is_harmless
 from featrec.exceptions import ImageError, InputError
 from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb, check_images, has_colour

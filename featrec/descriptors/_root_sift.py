@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from featrec.bag import Bag
-from featrec.compiled._root_shares import root_shares
+from featrec.compiled._rows import root_shares
 from featrec.descriptors._bag_step import BagStep
 from featrec.exceptions import InputError
 

@@ -21,7 +21,7 @@ from featrec.base import (
     refuse_empty,
     sample_descriptors,
 )
-from featrec.compiled._whiten import project
+from featrec.compiled._rows import project
 from featrec.descriptors._bag_step import BagStep
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array

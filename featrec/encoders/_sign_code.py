@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from featrec.base import real_number
-from featrec.compiled._sign_codes import sign_code
+from featrec.compiled._two_sided_codes import sign_code
 from featrec.encoders._numbers import EncoderBothWays
 from featrec.parallel import one_inner_thread
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._dense_codes import soft_words
-from featrec.compiled._local_codes import soft_neighbors
+from featrec.compiled._near_words import soft_neighbors
 from featrec.encoders._numbers import EncoderOfNumbers, scaled
 from featrec.lazy import Bags
 from featrec.model_files import SizeLimit, check_neighbors

@@ -9,7 +9,7 @@ import numpy as np
 from featrec.base import real_number
 from featrec.compiled._codes_by_dot import threshold_code_by_dot
 from featrec.compiled._dot_products import has_float_dot
-from featrec.compiled._threshold_codes import threshold_code
+from featrec.compiled._two_sided_codes import threshold_code
 from featrec.encoders._numbers import EncoderBothWays
 from featrec.parallel import one_inner_thread
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featrec.base import StrOptions, real_number
-from featrec.compiled._vlad import vlad
+from featrec.compiled._near_words import vlad
 from featrec.encoders._numbers import EncoderOfNumbers, unit_length
 from featrec.parallel import one_inner_thread
 

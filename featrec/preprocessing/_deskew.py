@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from featrec.base import StrOptions, Tags, check_is_fitted
-from featrec.compiled._deskew import shear
+from featrec.compiled._pixels import shear
 from featrec.images import Preprocessor, as_gray, check_images, nearest, similarities, thumbnails
 from featrec.lazy import Images
 

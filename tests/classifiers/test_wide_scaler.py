@@ -8,7 +8,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from featrec.classifiers import WideScaler
-from featrec.compiled import _standardize
+from featrec.compiled import _rows
 from featrec.exceptions import InputError
 from featrec.persistence import load, save
 from tests.naive import standardize as naive
@@ -29,7 +29,7 @@ def signed_root(codes):
 def test_the_sums_are_those_of_plain_loops(rng, exponent):
     codes, ours, theirs = codes_of(rng), np.full((2, 11), np.nan), np.empty((2, 11))
     origins = rng.normal(size=11)
-    _standardize.column_sums(codes, 3, np.float32(exponent), origins, *ours)
+    _rows.column_sums(codes, 3, np.float32(exponent), origins, *ours)
     naive.column_sums(codes, 3, exponent, origins, *theirs)
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -40,7 +40,7 @@ def test_scaling_is_that_of_plain_loops(rng, exponent, unit_length):
     ours = codes_of(rng)
     theirs = ours.copy()
     means, factors = rng.normal(size=(2, 30)).astype(np.float32)
-    _standardize.standardize(ours, np.float32(exponent), means, factors, unit_length)
+    _rows.standardize(ours, np.float32(exponent), means, factors, unit_length)
     naive.standardize(theirs, exponent, means, factors, unit_length)
     np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=2e-6)
 

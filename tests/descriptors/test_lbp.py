@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 from skimage.feature import local_binary_pattern
 
-from featrec.compiled._lbp import count_patterns, lbp_patterns
+from featrec.compiled._pixels import count_patterns, lbp_patterns
 from featrec.descriptors import LBP
 from featrec.descriptors._lbp import ONE_FOR_8_BITS, _circle, pattern_bins, patterns_of
 from featrec.exceptions import InputError

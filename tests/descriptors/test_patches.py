@@ -6,7 +6,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.pipeline import make_pipeline
 
-from featrec.compiled._patches import cut_patches
+from featrec.compiled._pixels import cut_patches
 from featrec.descriptors import DescriptorCache, Patches, Whiten
 from featrec.encoders import BagOfWords
 from featrec.exceptions import InputError, MissingImageError

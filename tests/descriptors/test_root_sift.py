@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics.pairwise import euclidean_distances
 
 from featrec import Bag, Bags
-from featrec.compiled._root_shares import root_shares
+from featrec.compiled._rows import root_shares
 from featrec.descriptors import ORB, SIFT, DenseSIFT, RootSIFT, Whiten
 from featrec.exceptions import InputError, MetricError
 from tests.naive.root_shares import root_shares as naive_root_shares

@@ -10,7 +10,7 @@ from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from featrec import Bag
-from featrec.compiled._whiten import project
+from featrec.compiled._rows import project
 from featrec.descriptors import ORB, AppendPosition, DenseSIFT, RootSIFT, Whiten
 from featrec.descriptors._whiten import _rows_at_once
 from featrec.encoders import BagOfWords, SpatialPyramid

@@ -10,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import NearestNeighbors
 
 from featrec import Bag
-from featrec.compiled._local_codes import llc
+from featrec.compiled._near_words import llc
 from featrec.encoders import LLC, SpatialPyramid
 from featrec.exceptions import MetricError
 from featrec.persistence import load, save

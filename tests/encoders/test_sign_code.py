@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from featrec import Bag
-from featrec.compiled._sign_codes import sign_code
+from featrec.compiled._two_sided_codes import sign_code
 from featrec.encoders import SignCode
 from featrec.encoders._sign_code import wanted_words
 from tests.naive import codes as naive

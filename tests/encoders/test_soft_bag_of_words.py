@@ -10,7 +10,7 @@ from sklearn.metrics import pairwise_distances
 
 from featrec import Bag
 from featrec.compiled._dense_codes import soft_words
-from featrec.compiled._local_codes import soft_neighbors
+from featrec.compiled._near_words import soft_neighbors
 from featrec.encoders import BagOfWords, SoftBagOfWords, SpatialPyramid
 from featrec.exceptions import MetricError
 from featrec.persistence import load, save

@@ -7,7 +7,7 @@ from numba import config
 from featrec import Bag
 from featrec.compiled._codes_by_dot import threshold_code_by_dot
 from featrec.compiled._dot_products import has_float_dot
-from featrec.compiled._threshold_codes import threshold_code
+from featrec.compiled._two_sided_codes import threshold_code
 from featrec.encoders import ThresholdCode
 from tests.naive import codes as naive
 

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator
 
 from featrec import Bag
-from featrec.compiled._vlad import vlad
+from featrec.compiled._near_words import vlad
 from featrec.encoders import VLAD, SpatialPyramid
 from featrec.exceptions import MetricError
 from featrec.persistence import load, save

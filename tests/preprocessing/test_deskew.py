@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import affine_transform
 from sklearn.exceptions import NotFittedError
 
-from featrec.compiled._deskew import shear
+from featrec.compiled._pixels import shear
 from featrec.datasets import load_dataset
 from featrec.images import as_gray
 from featrec.persistence import load, save

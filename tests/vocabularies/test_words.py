@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 
 from featrec.compiled import _dot_products, _hamming, _kmeans
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import wide_vectors
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary, _words, nearest_word, words_of
 from featrec.vocabularies._words import float_groups, half_norms, integer_groups, packed_blocks

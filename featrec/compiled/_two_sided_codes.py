@@ -1,22 +1,57 @@
-"""Codes that say which words are among the nearest to a descriptor, and which to its opposite, pooled by cell.
+"""Codes with two sides for each word: its nearest descriptors and their opposites (SignCode), values beyond a threshold
+(ThresholdCode). Words are lanes, so a descriptor's values are added to the row of its cell.
 
-Of a descriptor's distances no order is needed, only a border with so many of them below it. It is found by counting: a first
-guess as if distances were normal, then by interpolation, a few counts in all, each a loop over the words by lanes.
+SignCode needs no order of distances, only a border with the wanted number of words below it. Counting finds it: a first guess
+as if distances were normal, then interpolation. A few counts are enough, each a loop over the words by lanes.
 """
 
 import numpy as np
 from numba import njit, types
 
-from featrec.compiled._options import LOOP
-from featrec.compiled._parts import part
-from featrec.compiled._wide import wide_vectors
+from featrec.compiled._parts import LOOP, part, wide_vectors
 
-ROOM = 160_000  # products of a tile, 640 KB
-POINTS = 192
-# So many counts by the slope of a normal distribution, before the least and the largest distance are looked up.
+# Points of a tile, words of a block.
+POINTS, WORDS = 192, 800
+# Products of a tile of sign codes, 640 KB.
+ROOM = 160_000
+# Counts by the slope of a normal distribution, before the least and the largest distance are looked up.
 GUESSES = 4
-# Interpolation may creep towards a border; every so many counts the interval is halved.
+# Interpolation may converge slowly; at every fourth count the interval is halved.
 HALVING = 4
+
+
+@part(fastmath={"reassoc", "contract", "nsz"})
+def _add_activations(products, threshold, above, below):
+    none = np.float32(0.0)
+    for j in range(products.shape[0]):
+        above[j] += max(none, products[j] - threshold)
+        below[j] += max(none, -products[j] - threshold)
+
+
+@njit(**LOOP)
+def threshold_code(points, words, cells, threshold, pooled):
+    """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
+
+    IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32;
+    OUT pooled (n_cells, 2k) float32.
+    """
+    n, d = points.shape
+    k = words.shape[0]
+    pooled[:] = 0
+    size = max(1, min(n, POINTS))
+    tile, products = np.empty((size, d), np.float32), np.empty(size * min(k, WORDS), np.float32)
+    for start in range(0, n, size):
+        m = min(size, n - start)
+        for i in range(m):
+            for f in range(d):
+                tile[i, f] = points[start + i, f]
+        for first in range(0, k, WORDS):
+            last = min(first + WORDS, k)
+            block = products[: m * (last - first)].reshape(m, last - first)
+            np.dot(tile[:m], words[first:last].T, block)
+            for i in range(m):
+                row = pooled[cells[start + i]]
+                _add_activations(block[i], threshold, row[first:last], row[k + first : k + last])
 
 
 # Sums may be reordered, or they would not be taken by lanes.

@@ -1,10 +1,56 @@
-"""Powers, means and scales of wide matrices: one sweep that sums by columns, one that writes in place."""
+"""Rows of a matrix: roots of shares (RootSIFT), projections (Whiten), and columns of equal scale (WideScaler)."""
 
 import numpy as np
 from numba import njit, types
 
-from featrec.compiled._options import LOOP
-from featrec.compiled._parts import part
+from featrec.compiled._parts import LOOP, part
+
+
+# Sums may be reordered, or they would not be taken by lanes.
+@part(returns=types.Tuple((types.float32, types.int64)), fastmath={"reassoc", "contract", "nsz"})
+def _total_and_negative(row):
+    total = np.float32(0.0)
+    negative = np.int32(0)
+    for f in range(row.shape[0]):
+        value = np.float32(row[f])
+        total += value
+        negative += np.int32(value < np.float32(0.0))
+    return total, negative
+
+
+@njit(**LOOP)
+def root_shares(rows, roots):
+    """The square root of each number's share in its row; rows of zeros stay zero. Gives how many numbers are negative.
+
+    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, NaN where the number or its row's sum is negative.
+    """
+    negative = 0
+    for i in range(rows.shape[0]):
+        total, below = _total_and_negative(rows[i])
+        negative += below
+        if total == np.float32(0.0):
+            total = np.float32(1.0)
+        for f in range(rows.shape[1]):
+            roots[i, f] = np.sqrt(np.float32(rows[i, f]) / total)
+    return negative
+
+
+@njit(**LOOP)
+def project(descriptors, mean, projection, n_rows, projected):
+    """Take the mean off and multiply, so many rows at once, which stay in the nearest cache in between.
+
+    descriptors  IN   (n, d) float32 or uint8
+    mean         IN   (d,) float32
+    projection   IN   (d, k) float32
+    projected    OUT  (n, k) float32
+    """
+    centred = np.empty((n_rows, mean.shape[0]), np.float32)
+    for start in range(0, descriptors.shape[0], n_rows):
+        stop = min(start + n_rows, descriptors.shape[0])
+        for i in range(start, stop):
+            for j in range(mean.shape[0]):
+                centred[i - start, j] = np.float32(descriptors[i, j]) - mean[j]
+        np.dot(centred[: stop - start], projection, projected[start:stop])
 
 
 @part(returns=types.float32)
