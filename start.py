@@ -72,7 +72,7 @@ def set_up(extras):
     print("start.py: installing featrec and its dependencies into .venv; this takes some minutes, only once", flush=True)
     target = f".[{','.join(sorted(extras))}]" if extras else "."
     call([*pip, "install", *QUIET, "--editable", target], "the installation failed; see pip's messages above")
-    mend_opencv(pip)
+    repair_opencv(pip)
     STAMP.write_text("\n".join([digest, *sorted(extras)]))
     return True
 
@@ -116,7 +116,7 @@ def venv_version():
     return tuple(map(int, done.stdout.split())) if done.returncode == 0 else None
 
 
-def mend_opencv(pip):
+def repair_opencv(pip):
     """Replace OpenCV by the headless wheel of the same version if a desktop library is missing."""
     problem = opencv_problem()
     library = missing_library(problem)

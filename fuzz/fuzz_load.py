@@ -45,7 +45,7 @@ def one_input(data: bytes) -> None:
 
 
 def predict(model) -> None:
-    """Numbers that nobody fitted may be refused by any Python error; they may not end the process."""
+    """Predict with the mutated model: any Python error is accepted, but the process must not crash."""
     try:
         model.predict(IMAGES)
     except Exception:
@@ -53,7 +53,7 @@ def predict(model) -> None:
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """Mostly one member of the archive under a hash that is right again: behind a wrong one nothing is read."""
+    """Usually mutate one member of the archive and recompute the hash, because load reads nothing if the hash is wrong."""
     chance = random.Random(seed)
     try:
         facts, members = unpack(io.BytesIO(data))
@@ -72,7 +72,7 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
 
 
 def edited(schema: bytes, chance: random.Random) -> bytes:
-    """One value of the JSON replaced by another of its values, or by a strange one."""
+    """Replace one value of the JSON by another of its values or by an unusual one."""
     try:
         tree = json.loads(schema)
     except ValueError:

@@ -46,12 +46,12 @@ def check_image(image) -> None:
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:
-    """libFuzzer's mutation; in a PNG the checksums are mended as a rule, since behind a wrong one nothing is read."""
+    """Mutate with libFuzzer; usually correct the checksums of a PNG, because decoders stop at a wrong one."""
     data = atheris.Mutate(data, max_size)
-    return mended(data)[:max_size] if data.startswith(b"\x89PNG") and random.Random(seed).random() < 0.9 else data
+    return with_checksums(data)[:max_size] if data.startswith(b"\x89PNG") and random.Random(seed).random() < 0.9 else data
 
 
-def mended(data: bytes) -> bytes:
+def with_checksums(data: bytes) -> bytes:
     parts, position = [data[:8]], 8
     while position + 12 <= len(data):
         length = min(int.from_bytes(data[position : position + 4], "big"), len(data) - position - 12)

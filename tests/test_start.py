@@ -87,7 +87,7 @@ def test_extras_that_were_installed_stay_installed(start, monkeypatch, tmp_path)
     stamp.write_text("another test")
     monkeypatch.setattr(start, "STAMP", stamp)
     monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
-    monkeypatch.setattr(start, "mend_opencv", commands.append)
+    monkeypatch.setattr(start, "repair_opencv", commands.append)
     monkeypatch.setattr(start, "call", lambda command, problem: commands.append(command))
     assert start.set_up(set())
     assert commands[0][-2:] == ["--editable", ".[test]"]
@@ -144,13 +144,13 @@ class Steps:
 
 def test_a_working_opencv_is_left_alone(start, monkeypatch):
     steps = Steps(start, monkeypatch, [None])
-    start.mend_opencv(["pip"])
+    start.repair_opencv(["pip"])
     assert steps.commands == []
 
 
 def test_the_headless_wheel_of_the_same_version_is_put_in_its_place(start, monkeypatch, capsys):
     steps = Steps(start, monkeypatch, ["ImportError: libGL.so.1: cannot open shared object file", None])
-    start.mend_opencv(["pip"])
+    start.repair_opencv(["pip"])
     removal, installation = steps.commands
     assert removal[:2] == ["pip", "uninstall"]
     assert removal[-1] == "opencv-contrib-python"
@@ -165,7 +165,7 @@ def test_the_headless_wheel_of_the_same_version_is_put_in_its_place(start, monke
 def test_what_cannot_be_mended_is_reported(start, monkeypatch, problems):
     Steps(start, monkeypatch, problems[:])
     with pytest.raises(start.SetupError, match=re.escape(problems[-1])):
-        start.mend_opencv(["pip"])
+        start.repair_opencv(["pip"])
 
 
 def test_the_exit_code_passes_through(start, monkeypatch):

@@ -3,7 +3,7 @@
     python docs/how_to/augment.py
 
 ``Augmented`` makes the copies inside ``fit``. In a cross-validation or a grid search, each fold therefore makes copies only
-of its own training images. Copies made before would be on both sides of the split, and scores would be too optimistic.
+of its own training images. Copies made earlier would be in both parts of a split, and scores would be too optimistic.
 """
 
 from __future__ import annotations

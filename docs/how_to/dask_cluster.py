@@ -4,8 +4,8 @@
     python docs/how_to/dask_cluster.py tcp://head:8786      a running cluster
 
 Run ``pip install featrec[dask]`` on all machines. Inside ``joblib.parallel_config("dask")``, every featrec pipeline sends its
-batches to the cluster, in ``fit``, ``transform`` and ``predict``; the codes are identical to the bit. The ``n_jobs`` of
-estimators must be None, or any number except 1.
+batches to the cluster, in ``fit``, ``transform`` and ``predict``; the codes are identical to the bit. Do not set
+``n_jobs=1`` in estimators, which disables the cluster.
 
 What every worker needs
     The images under the same absolute paths: shared storage, mounted at the same place.
