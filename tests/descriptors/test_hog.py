@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from featrec.compiled import _hog as compiled
 from featrec.descriptors import HOG
-from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_bytes
+from featrec.descriptors._hog_codes import Bins, _bins_of_axes, _bins_of_bytes
 from featrec.exceptions import FailedImageWarning, ImageError
 from tests.naive import hog as naive
 
@@ -177,8 +177,8 @@ def test_a_ramp_to_the_right_has_orientation_zero():
 
 def test_a_direction_rounded_to_half_a_turn_votes_for_the_first_bin():
     dx, dy = np.array([1.0, 1.0, -1.0]), np.array([-1e-30, 1e-30, 1e-30])
-    assert list(bins_of(dy, dx, 9, False)) == [0, 0, 0]
-    assert list(bins_of(dy, dx, 9, True)) == [0, 0, 4]
+    assert list(Bins(9, False).of(dy, dx)) == [0, 0, 0]
+    assert list(Bins(9, True).of(dy, dx)) == [0, 0, 4]
 
 
 def test_gradients_too_short_for_float32_are_not_lost_on_the_way(rng):
@@ -230,7 +230,7 @@ def codes_of_bytes(images, table, orientations, sizes, block, norm):
 @settings(deadline=None, max_examples=60)
 def test_codes_of_bytes_are_those_of_the_naive_loops(seed, shape, count, sizes, block, orientations, norm, signed, top):
     images = np.random.default_rng(seed).integers(0, top, (count, *shape), dtype=np.uint8, endpoint=True)
-    found, expected = codes_of_bytes(images, bins_of_bytes(orientations, signed), orientations, sizes, block, norm)
+    found, expected = codes_of_bytes(images, _bins_of_bytes(Bins(orientations, signed)), orientations, sizes, block, norm)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -241,7 +241,7 @@ def test_codes_of_bytes_are_those_of_the_naive_loops(seed, shape, count, sizes, 
 def test_codes_of_narrow_and_of_wide_images_of_bytes(rng, shape, channels):
     """Narrower than what a border mirrors, and so wide that a band has few rows or one."""
     images = rng.integers(0, 256, (2, *shape, channels), dtype=np.uint8)
-    found, expected = codes_of_bytes(images, bins_of_bytes(9, False), 9, [(1, 1)], (1, 1), compiled.NONE)
+    found, expected = codes_of_bytes(images, _bins_of_bytes(Bins(9, False)), 9, [(1, 1)], (1, 1), compiled.NONE)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -282,7 +282,7 @@ def test_directions_are_those_of_the_naive_loops_but_for_doubts(seed, orientatio
     if kind == "axes":
         dy[::2] = 0
         dx[1::2] = 0
-    axes = bins_of_axes(orientations, signed)
+    axes = _bins_of_axes(Bins(orientations, signed))
     half_turn = orientations / 2 if signed else float(orientations)
     bins, lengths, doubtful = np.full((2, 50), -1, np.int32), np.empty((2, 50), np.float32), np.empty((2, 50), np.int64)
     ours = compiled.hog_directions(dx, dy, orientations, half_turn, axes, bins[0], lengths[0], doubtful[0])

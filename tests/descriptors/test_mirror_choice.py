@@ -5,7 +5,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from featrec.datasets import load_dataset
-from featrec.descriptors import Patches, _mirror_choice as choice
+from featrec.descriptors import Patches, _patches
 from featrec.exceptions import ImageError
 from featrec.images import _thumbnails, check_images
 from featrec.images._thumbnails import _small
@@ -45,8 +45,8 @@ def test_the_rule_counts_what_the_mirror_image_changes(monkeypatch):
         lost += labels[plain] == labels[i] != labels[either]
         won += labels[either] == labels[i] != labels[plain]
     assert lost - won > np.sqrt(lost + won)
-    monkeypatch.setattr(choice, "LEAST", 0.0)
-    assert not choice.mirror_is_harmless(check_images(images), labels)
+    monkeypatch.setattr(_patches, "LEAST", 0.0)
+    assert not _patches.mirror_is_harmless(check_images(images), labels)
 
 
 def test_without_labels_mirror_images_are_taken():
