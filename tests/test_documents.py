@@ -44,7 +44,7 @@ NOT_RUN = {
     "pip install pre-commit && pre-commit install --hook-type pre-commit --hook-type pre-push": "it installs",
     "pip install build twine && python -m build && python -m twine check --strict dist/*": "it installs",
     "python -m ruff check . && python -m ruff format --check . && python -m mypy": ".ci/run has the same commands",
-    "python -m pytest tests/descriptors/test_color_histogram.py": "it runs part of this suite",
+    "python -m pytest tests/descriptors/test_baselines.py": "it runs part of this suite",
     "python -m pytest tests/contract -k ColorHistogram": "it runs part of this suite",
     "python -m pytest": "it runs this suite",
     "python benchmarks/speed.py --only hog": BENCHMARK.format("tests/benchmarks/test_speed.py"),

@@ -9,18 +9,22 @@ from functools import lru_cache
 from numbers import Integral
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from featrec.bag import Bag
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._dense_sift import dense_sift, sift_room
-from featrec.descriptors._colour_planes import SHARES, colour_planes
 from featrec.exceptions import InputError
-from featrec.images import DescriptorCache, LocalExtractor
+from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb
 from featrec.model_files import SizeLimit, Stored
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["DenseSIFT"]
 
+# Weights of the channels in the contrast of a descriptor.
+SHARES = {"gray": (1.0,), "rgb": (1 / 3, 1 / 3, 1 / 3), "opponent": (1.0, 0.0, 0.0), "hsv": (0.0, 0.0, 1.0)}
+MONOCHROME = 0.01
 BINS = 4
 ORIENTATIONS = 8
 NO_ANGLE = -1
@@ -30,6 +34,7 @@ LEAST_MAGNIF = 0.01
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
+@with_shared_docs
 class DenseSIFT(LocalExtractor):
     """Upright SIFT descriptors on a dense grid at a few fixed sizes, like VLFeat's ``vl_phow`` and ``vl_dsift``.
 
@@ -62,12 +67,6 @@ class DenseSIFT(LocalExtractor):
     dtype : {"float32", "uint8"}, default="float32"
         Data type of the descriptors. uint8 stores them times 512, rounded and limited to 255, as VLFeat does. It takes a
         quarter of the memory.
-    on_error : {"raise", "empty"}, default="raise"
-        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
-        list in ``failures_``.
-    cache : path or DescriptorCache, optional
-        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
-        runs. See :class:`DescriptorCache`.
 
     Notes
     -----
@@ -160,7 +159,7 @@ class DenseSIFT(LocalExtractor):
 
     def _fill(self, image: np.ndarray, lattices: list[_Lattice], descriptors: np.ndarray) -> None:
         """All sizes and channels in one call, so that threads synchronise only once."""
-        planes, white = colour_planes(image, self.color)
+        planes, white = _planes(image, self.color)
         sizes = tuple(lattice.bin_size for lattice in lattices)
         deviations = tuple(0.0 if self.magnif is None else size / self.magnif for size in sizes)
         filters, weights = _bin_filters(sizes, float(self.window_size), self.window)
@@ -199,6 +198,26 @@ class DenseSIFT(LocalExtractor):
 
     def _sizes(self) -> list:
         return [self.bin_sizes] if isinstance(self.bin_sizes, (int, Integral)) else list(self.bin_sizes)
+
+
+def _planes(image: np.ndarray, color: str) -> tuple[np.ndarray, float]:
+    """Channels of shape (n, h, w) in float32, always a copy, and the value of white.
+
+    Gray values are not rescaled, because descriptors do not depend on the scale and a division would take another pass.
+    """
+    if color == "gray":
+        white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
+        return as_gray(image).astype(np.float32, order="C")[None], white
+    rgb = as_float(as_rgb(image)).astype(np.float32)
+    if color == "hsv":
+        hue, saturation, value = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV))
+        return np.stack([hue / 360, saturation, value]), 1.0
+    if color == "opponent":
+        red, green, blue = cv2.split(rgb)
+        luma = as_gray(rgb)
+        red_green, yellow_blue = (red - green) / math.sqrt(2), (red + green - 2 * blue) / math.sqrt(6)
+        return np.stack([luma, red_green + MONOCHROME * luma, yellow_blue + MONOCHROME * luma]).astype(np.float32), 1.0
+    return np.stack(cv2.split(rgb)), 1.0
 
 
 class _Lattice(NamedTuple):

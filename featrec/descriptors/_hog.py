@@ -11,36 +11,23 @@ import numpy as np
 from sklearn.base import clone
 
 from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, check_sizes, positive_integer
-from featrec.compiled._hog import (
-    L1,
-    L1_SQRT,
-    L2,
-    L2_HYS,
-    NONE,
-    hog_codes,
-    hog_colour,
-    hog_directions,
-    hog_gradients,
-    hog_gray,
-    hog_grids,
-    hog_room,
-)
+from featrec.compiled._hog import L1, L1_SQRT, L2, L2_HYS, NONE
 from featrec.descriptors._color_layout import PLANE, any_colour, color_layout, color_scale, spread
-from featrec.descriptors._gradient_bins import bins_of, bins_of_axes, bins_of_bytes, kind_of_bins
+from featrec.descriptors._hog_codes import Bins, gradient_codes
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images
 from featrec.model_files import SizeLimit
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["HOG"]
 
 NORMS = {"L1": L1, "L1-sqrt": L1_SQRT, "L2": L2, "L2-Hys": L2_HYS}
-# Batch size such that the data of a float image fit into the second-level cache.
-PIXELS = 2**15
 # Number of training images, evenly spaced, used to find the scale of the colours.
 DESCRIBED = 2000
 
 
+@with_shared_docs
 class HOG(GlobalExtractor):
     """Histograms of oriented gradients, normalised in overlapping blocks.
 
@@ -75,16 +62,6 @@ class HOG(GlobalExtractor):
     mirror : bool, default=False
         Append the code of the mirrored image, which doubles the length. For classifiers of several views, such as
         ``NystroemRidgeClassifier(n_views=2)``.
-    on_error : {"raise", "empty"}, default="raise"
-        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
-        a list in ``failures_``.
-    cache : path or DescriptorCache, optional
-        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
-        runs. See :class:`DescriptorCache`.
-    n_jobs : int, optional
-        Number of threads. None means the joblib context, else 1.
-    verbose : int, default=0
-        1 shows the progress on standard error.
 
     Attributes
     ----------
@@ -306,61 +283,8 @@ class HOG(GlobalExtractor):
         return (1 / np.sqrt(blocks)).astype(np.float32), blocks * block[0] * block[1] * int(self.orientations)
 
     def _codes(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int) -> np.ndarray:
-        """One row of numbers per image, for images of shape (n, h, w) or (n, h, w, channels)."""
-        height, width = images.shape[1:3]
-        counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]
-        length = sum(down * across for down, across in counts) * block[0] * block[1] * self.orientations
-        codes = np.empty((len(images), length), np.float32)
-        orientations = int(self.orientations)
-        grids = hog_grids(height, width, orientations, sizes)
-        gray = images.ndim == 3 or images.shape[3] == 1
-        tall, wide = block[0], block[1]
-        room, padded = hog_room(height, width, orientations, grids, 0 if gray else 1)
-        if images.dtype == np.uint8 and not self.transform_sqrt:
-            flat, table = images.reshape(len(images), -1), bins_of_bytes(self.orientations, self.signed)
-            # A read-only array would trigger another compilation of the loop.
-            flat = flat if flat.flags.writeable else flat.copy()
-            if gray:
-                hog_gray(flat, height, width, table, orientations, grids, tall, wide, norm, room, codes)
-            else:
-                hog_colour(
-                    flat, images.shape[3], height, width, table, orientations, grids, tall, wide, norm, room, padded, codes
-                )
-            return codes
-        # Working memory is allocated once and reused; new memory for each part would take half as long as the computation.
-        at_once = min(len(images), max(1, PIXELS // (height * width)))
-        gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)
-        bins, lengths = np.empty((at_once, height * width), np.int32), np.empty((at_once, height * width), np.float32)
-        channels = images if images.ndim == 4 else images[..., None]
-        own: np.ndarray = np.arange(orientations).astype(kind_of_bins(orientations))
-        for start in range(0, len(images), at_once):
-            values = self._values(channels[start : start + at_once])
-            part = slice(len(values))
-            self._vote(values, gradients[:, part], bins[part], lengths[part], doubtful)
-            out = codes[start : start + at_once]
-            hog_codes(bins[part], lengths[part], width, own, orientations, grids, tall, wide, norm, room[2], room[3], out)
-        return codes
-
-    def _vote(
-        self, values: np.ndarray, gradients: np.ndarray, bins: np.ndarray, lengths: np.ndarray, doubtful: np.ndarray
-    ) -> None:
-        """Write the bin and magnitude of each pixel's gradient to the second to last arrays; the others are working memory."""
-        hog_gradients(values, gradients[0], gradients[1])
-        dx, dy, bins, lengths = gradients[0].ravel(), gradients[1].ravel(), bins.reshape(-1), lengths.reshape(-1)
-        half_turn = self.orientations / 2 if self.signed else float(self.orientations)
-        axes = bins_of_axes(self.orientations, self.signed)
-        doubts = doubtful[: hog_directions(dx, dy, int(self.orientations), half_turn, axes, bins, lengths, doubtful)]
-        if len(doubts):
-            bins[doubts] = bins_of(dy[doubts], dx[doubts], self.orientations, self.signed)
-
-    def _values(self, images: np.ndarray) -> np.ndarray:
-        """Convert to floats in [0, 1]."""
-        values = images
-        if images.dtype.kind != "f":
-            values = np.divide(images, float(np.iinfo(images.dtype).max), dtype=np.float64)
-        if self.transform_sqrt:
-            values = np.sqrt(values, dtype=np.float64)
-        return np.ascontiguousarray(values)
+        bins = Bins(int(self.orientations), bool(self.signed))
+        return gradient_codes(images, sizes, block, norm, bins, bool(self.transform_sqrt))
 
     def _too_small(self, height: int, width: int, cell: list[int]) -> ImageError:
         block = check_sizes("cells_per_block", self.cells_per_block, 2)

@@ -1,37 +1,121 @@
-"""Keypoints of cv2's detectors, as a Bag."""
+"""SIFT, and the base of all extractors that use a keypoint detector of OpenCV."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import cv2
 import numpy as np
 
 from featrec.bag import Bag
-from featrec.exceptions import MissingExtraError
-from featrec.images import as_gray, as_uint8
+from featrec.base import positive_integer, real_number
+from featrec.images import DescriptorCache, LocalExtractor, as_gray, as_uint8
+from featrec.model_files import SizeLimit
+from featrec.shared_docs import with_shared_docs
 
-__all__ = ["WITHOUT_KEYPOINTS", "describe_keypoints", "home_of"]
-
-WITHOUT_KEYPOINTS = "They may be flat, too small for {name} (use Resize first), or without keypoints (DenseSIFT needs none)."
-
-
-def home_of(name: str) -> Any:
-    """The module with the detector: cv2, or its contributed modules since OpenCV 5."""
-    for home in (cv2, getattr(cv2, "xfeatures2d", None)):
-        if hasattr(home, f"{name}_create"):
-            return home
-    raise MissingExtraError(
-        f"{name} is not in the installed OpenCV {cv2.__version__}; since version 5 it requires opencv-contrib-python. "
-        "Uninstall opencv-python, then install opencv-contrib-python: `featrec doctor` shows the commands."
-    )
+__all__ = ["SIFT", "KeypointExtractor"]
 
 
-def describe_keypoints(detector: Any, image: np.ndarray, empty: np.ndarray, metric: str) -> Bag:
-    """Detect and describe keypoints in the gray image; return `empty` if there are none, where cv2 returns None."""
-    gray = np.ascontiguousarray(as_uint8(as_gray(image)))
-    keypoints, descriptors = detector.detectAndCompute(gray, None)
-    if descriptors is None:
-        keypoints, descriptors = (), empty
-    frames = [(*point.pt, point.size, point.angle) for point in keypoints]
-    return Bag(descriptors, np.array(frames, np.float32).reshape(-1, 4), image.shape[:2], metric)
+class KeypointExtractor(LocalExtractor):
+    """Base of extractors that use one of OpenCV's detectors. A subclass implements ``_detector(side) -> detector``.
+
+    OpenCV's detectors cannot be pickled, so they are created when an image is described. `width` is the length of a descriptor.
+    """
+
+    width: int
+    why_empty = "They may be flat, too small for {name} (use Resize first), or without keypoints (DenseSIFT needs none)."
+
+    def _describe(self, image: np.ndarray) -> Bag:
+        gray = np.ascontiguousarray(as_uint8(as_gray(image)))
+        keypoints, descriptors = self._detector(min(gray.shape)).detectAndCompute(gray, None)
+        if descriptors is None:
+            keypoints, descriptors = (), np.empty((0, self.width), self._kind())
+        frames = [(*point.pt, point.size, point.angle) for point in keypoints]
+        return Bag(descriptors, np.array(frames, np.float32).reshape(-1, 4), image.shape[:2], self.metric)
+
+    def _detector(self, side: int) -> Any:
+        """The detector for an image whose shorter side has this many pixels."""
+        raise NotImplementedError
+
+    def _dimension(self) -> int:
+        return self.width
+
+
+@with_shared_docs
+class SIFT(KeypointExtractor):
+    """SIFT keypoints and descriptors, invariant to scale and rotation.
+
+    They suit matching and the recognition of a particular object. For classes of scenes and objects, :class:`DenseSIFT` is
+    more informative. Images that are flat, blurred or only a few pixels wide have few keypoints; without any, the Bag is
+    empty.
+
+    Parameters
+    ----------
+    n_features : int, default=0
+        Maximum number of keypoints, by contrast, or a few more in case of ties; 0 means all.
+    n_octave_layers : int, default=3
+        Layers per octave.
+    contrast_threshold : float, default=0.04
+        Lower values find weaker blobs. OpenCV divides it by `n_octave_layers`.
+    edge_threshold : float, default=10
+        Keypoints with a larger ratio of principal curvatures lie on edges and are dropped; larger values keep more.
+    sigma : float, default=1.6
+        Standard deviation of the Gaussian that smooths the first layer.
+
+    Notes
+    -----
+    Results equal ``cv2.SIFT_create(...).detectAndCompute`` on the 8-bit gray image: float32 descriptors of 128 whole numbers
+    from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the described square is six times as wide.
+
+    References
+    ----------
+    .. [1] D. G. Lowe, "Distinctive image features from scale-invariant keypoints", International Journal of Computer
+       Vision 60, 2004.
+
+    Examples
+    --------
+    >>> from skimage.data import camera
+    >>> from featrec.descriptors import SIFT
+    >>> SIFT(n_features=100).extract(camera())
+    Bag(101 descriptors of 128 float32, frames, image 512×512, euclidean)
+    """
+
+    width = 128
+    _parameter_constraints = {
+        **KeypointExtractor._parameter_constraints,
+        "n_features": [positive_integer(0)],
+        "n_octave_layers": [positive_integer()],
+        "contrast_threshold": [real_number(0, closed="left")],
+        "edge_threshold": [real_number(0, closed="neither")],
+        "sigma": [real_number(0, closed="neither")],
+    }
+    _file_limits = {"n_features": SizeLimit(10**6), "n_octave_layers": SizeLimit(64), "sigma": SizeLimit(64)}
+
+    def __init__(
+        self,
+        *,
+        n_features: int = 0,
+        n_octave_layers: int = 3,
+        contrast_threshold: float = 0.04,
+        edge_threshold: float = 10,
+        sigma: float = 1.6,
+        on_error: str = "raise",
+        cache: str | os.PathLike | DescriptorCache | None = None,
+    ):
+        self.n_features = n_features
+        self.n_octave_layers = n_octave_layers
+        self.contrast_threshold = contrast_threshold
+        self.edge_threshold = edge_threshold
+        self.sigma = sigma
+        self.on_error = on_error
+        self.cache = cache
+
+    def _detector(self, side: int) -> Any:
+        return cv2.SIFT.create(
+            nfeatures=self.n_features,
+            nOctaveLayers=self.n_octave_layers,
+            contrastThreshold=self.contrast_threshold,
+            edgeThreshold=self.edge_threshold,
+            sigma=self.sigma,
+        )

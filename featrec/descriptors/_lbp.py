@@ -16,6 +16,7 @@ from featrec.compiled._pixels import count_patterns, lbp_patterns
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray
 from featrec.model_files import Stored
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LBP"]
 
@@ -26,6 +27,7 @@ MOST_POINTS = 16
 ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
 
+@with_shared_docs
 class LBP(GlobalExtractor):
     """Local binary patterns: histograms of the texture around each pixel.
 
@@ -49,16 +51,6 @@ class LBP(GlobalExtractor):
     norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
         Normalisation of the counts of a cell. "l1": shares; "l2": unit length; "hellinger": square root of the shares; None:
         counts.
-    on_error : {"raise", "empty"}, default="raise"
-        How unusable images are handled: an error that names the image; or a row of zeros, with one warning for all of them and
-        a list in ``failures_``.
-    cache : path or DescriptorCache, optional
-        Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
-        runs. See :class:`DescriptorCache`.
-    n_jobs : int, optional
-        Number of threads. None means the joblib context, else 1.
-    verbose : int, default=0
-        1 shows the progress on standard error.
 
     Attributes
     ----------

@@ -26,15 +26,14 @@ from featrec.base import (
 )
 from featrec.compiled._dot_products import has_integer_dot
 from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas
-from featrec.descriptors._mirror_choice import mirror_is_harmless
-from featrec.descriptors._mirror_whitening import MirrorWhitening
-from featrec.descriptors._patch_table import patch_table
-from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, _whole_numbers
+from featrec.descriptors._patch_table import MirrorWhitening, patch_table
+from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, mirror_is_harmless, whole_numbers
 from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images
 from featrec.lazy import Failure, Failures, Images
 from featrec.model_files import SizeLimit, Stored, check_stored_array
 from featrec.parallel import one_inner_thread
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["PatchCodes"]
 
@@ -46,12 +45,13 @@ WITHIN = 0.9999
 MOST_NUMBERS = 1024
 
 
+@with_shared_docs
 class PatchCodes(GlobalExtractor):
     """Codes of small images: responses of whitened patches to random words, averaged over the regions of a grid.
 
     Equivalent to ``Patches``, ``Whiten(whiten="zca")`` and ``SpatialPyramid(ThresholdCode())``, in a quarter of the time.
     Whitened patches and words are rounded to bytes, which many processors multiply four times as fast as floats. Mirror images
-    add almost no time.
+    add almost no time. An image smaller than a patch gives a row of zeros.
 
     Parameters
     ----------
@@ -77,17 +77,6 @@ class PatchCodes(GlobalExtractor):
         Channels of the patches; "auto" is "rgb" if one of the first 32 images in `fit` has colour.
     max_patches : int, default=100_000
         Size of the sample used to learn whitening and words.
-    on_error : {"raise", "empty"}, default="raise"
-        How unreadable images are handled: an error that names the image; or a row of zeros, with one warning for all of them
-        and a list in ``failures_``. An image smaller than a patch always gives a row of zeros.
-    cache : path or DescriptorCache, optional
-        Folder in which codes are stored. See :class:`DescriptorCache`.
-    random_state : int, RandomState or None, default=None
-        Seed of the sample and the words.
-    n_jobs : int, optional
-        Number of threads. None means the joblib context, else 1.
-    verbose : int, default=0
-        1 shows the progress on standard error.
 
     Attributes
     ----------
@@ -273,7 +262,7 @@ class PatchCodes(GlobalExtractor):
         if min(height, width) < size:
             return np.full((len(images), self.n_features_out_), np.nan, np.float32)
         channels = [as_gray(image) if self.color_ == "gray" else as_rgb(image) for image in images]
-        numbers, unit = _whole_numbers(np.stack(channels).reshape(len(images), height, -1))
+        numbers, unit = whole_numbers(np.stack(channels).reshape(len(images), height, -1))
         codes = np.empty((len(images), self.n_features_out_), np.float32)
         table = patch_table(height, width, size, self._grid(), float(self.overlap), bool(self.mirror_))
         with one_inner_thread():
@@ -296,9 +285,8 @@ class PatchCodes(GlobalExtractor):
         wanted = (int(self.size) ** 2 * CHANNELS[self.color_], 2 * len(self.words_) * rows * columns)
         if learned != wanted:
             raise InputError(
-                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]}; its "
-                f"parameters now require "
-                f"{wanted[0]} and {wanted[1]}. Fit again."
+                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]}; its parameters now "
+                f"require {wanted[0]} and {wanted[1]}. Fit again."
             )
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
@@ -311,8 +299,7 @@ class PatchCodes(GlobalExtractor):
         return codes, failures
 
     def _blocks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Words, zero-point corrections and limits, in the block layout of the compiled loop; the last block is padded with
-        zeros."""
+        """Words, zero-point corrections and limits as blocks for the compiled loop; the last block is padded with zeros."""
         n_words, width = self.words_.shape
         n_blocks = -(-n_words // BLOCK)
         words, limits = np.zeros((n_blocks * BLOCK, width), np.int8), np.zeros(n_blocks * BLOCK, np.int32)

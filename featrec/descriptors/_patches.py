@@ -12,12 +12,23 @@ import numpy as np
 from featrec.bag import Bag
 from featrec.base import Interval, StrOptions, Tags, check_is_fitted, positive_integer, real_number
 from featrec.compiled._pixels import cut_patches
-from featrec.descriptors._mirror_choice import mirror_is_harmless
 from featrec.exceptions import ImageError, InputError
-from featrec.images import DescriptorCache, LocalExtractor, as_float, as_gray, as_rgb, check_images, has_colour
+from featrec.images import (
+    DescriptorCache,
+    LocalExtractor,
+    as_float,
+    as_gray,
+    as_rgb,
+    check_images,
+    has_colour,
+    nearest,
+    similarities,
+    thumbnails,
+)
 from featrec.lazy import Bags, Images
+from featrec.shared_docs import with_shared_docs
 
-__all__ = ["Patches"]
+__all__ = ["CHANNELS", "LARGEST", "Patches", "mirror_is_harmless", "whole_numbers"]
 
 CHANNELS = {"gray": 1, "rgb": 3}
 # For larger squares, exact sums of squares of 16-bit numbers would not fit into 64 bits.
@@ -26,8 +37,13 @@ LARGEST = 120
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
+# Side of the thumbnails that decide about mirror images, and the minimum number of images recognised by mirrored neighbours,
+# relative to those recognised by normal neighbours.
+SIDE = 8
+LEAST = 0.6
 
 
+@with_shared_docs
 class Patches(LocalExtractor):
     """Squares of pixels at every position or on a grid, each normalised by its mean and contrast.
 
@@ -51,11 +67,6 @@ class Patches(LocalExtractor):
         Append the patches of the left-right mirror image. Their frames have the coordinates of the mirror image, so encoders
         that sum over cells give the sum of both codes. "auto" decides in `fit`: False if matching mirror images causes more
         wrong classes among thumbnails of training images, as with digits and letters. Without labels, it is True.
-    on_error : {"raise", "empty"}, default="raise"
-        How unusable images are handled: an error that names the image; or an empty Bag, with one warning for all of them and a
-        list in ``failures_``.
-    cache : path or DescriptorCache, optional
-        Folder in which descriptions are stored; computing patches is faster than reading them. See :class:`DescriptorCache`.
 
     Attributes
     ----------
@@ -73,6 +84,7 @@ class Patches(LocalExtractor):
 
     Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so an image gives the same
     patches as uint8, uint16 and float; only the gray of colour images is rounded as in :func:`featrec.images.as_gray`.
+    Computing patches is faster than reading them from a `cache`.
 
     References
     ----------
@@ -182,7 +194,7 @@ class Patches(LocalExtractor):
         frames = _frames(height, width, size, stride, 1 + mirror)
         descriptors: np.ndarray = np.empty((len(frames), self._dimension()), np.float32)
         if len(frames):
-            numbers, unit = _whole_numbers(as_gray(image) if color == "gray" else as_rgb(image))
+            numbers, unit = whole_numbers(as_gray(image) if color == "gray" else as_rgb(image))
             images = np.stack([numbers, numbers[:, ::-1]]) if mirror else numbers[None]
             contrast = RAW if self.contrast is None else float(self.contrast)
             cut_patches(images.reshape(len(images), height, -1), size, CHANNELS[color], stride, unit, contrast, descriptors)
@@ -223,7 +235,32 @@ class Patches(LocalExtractor):
         return tags
 
 
-def _whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
+def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
+    """Whether classes are recognised as well if an image may be replaced by its mirror image.
+
+    The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are harmful in two cases.
+    First, mirrored thumbnails find the right class less than 0.6 times as often as the originals. Second, if a match may be
+    mirrored, more correct answers become wrong than wrong ones correct, and the difference exceeds the square root of the
+    number of changed answers (one standard deviation if changes were random). This separates digits, letters and arrows from
+    objects.
+    """
+    (pixels,), labels = thumbnails(images, labels, SIDE, (_unchanged,), n_jobs)
+    if len(pixels) < 2:
+        return True
+    plain, mirrored = similarities(pixels, pixels), similarities(pixels[:, :, ::-1], pixels)
+    right = nearest(plain, labels)
+    if nearest(mirrored, labels).sum() < LEAST * right.sum():
+        return False
+    still_right = nearest(np.maximum(plain, mirrored), labels)
+    lost, won = int((right & ~still_right).sum()), int((still_right & ~right).sum())
+    return bool(lost - won <= np.sqrt(lost + won))
+
+
+def _unchanged(image: np.ndarray) -> np.ndarray:
+    return image
+
+
+def whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
     """Convert to uint8 or uint16; also return the number that equals one step of 255."""
     if image.dtype == np.uint8:
         return image, 1.0

@@ -22,10 +22,11 @@ from featrec.base import (
     sample_descriptors,
 )
 from featrec.compiled._rows import project
-from featrec.descriptors._bag_step import BagStep
+from featrec.descriptors._bag_steps import BagStep
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
 from featrec.parallel import one_inner_thread
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["Whiten"]
 
@@ -38,6 +39,7 @@ PRODUCT_OF_ONE_THREAD, LEAST_ROWS = 1 << 18, 12
 LEAST_SHARE = 1e-12
 
 
+@with_shared_docs
 class Whiten(BagStep):
     """Project descriptors onto their principal components, optionally fewer, and give each the same variance.
 
@@ -64,13 +66,7 @@ class Whiten(BagStep):
     renormalize : bool, default=False
         Divide each result by its length.
     max_descriptors : int, default=100_000
-        Size of the sample.
-    random_state : int, RandomState or None, default=None
-        Seed of the sample.
-    n_jobs : int or None, default=None
-        Number of threads that read the sample. None means 1, or the joblib context.
-    verbose : int, default=0
-        1 shows the progress of sampling.
+        Size of the sample that `fit` learns from.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The colours beside HOG's gradients: a plain twin, what decides them, and what they weigh."""
+"""HOG(color=...): agreement with a naive twin, the automatic choice, and the weight of the layout."""
 
 import numpy as np
 import pytest
@@ -37,13 +37,13 @@ def test_means_and_deviations_in_cells(rng, shape):
     np.testing.assert_allclose(color_layout(gray, "rgb"), three, atol=1e-4)
 
 
-def test_they_stand_after_the_gradients(rng):
+def test_the_layout_follows_the_gradients(rng):
     images = rng.integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
     both, alone = HOG(color="rgb").fit_transform(images), HOG().fit_transform(images)
     np.testing.assert_array_equal(both, np.hstack([alone, color_layout(images, "rgb")]))
 
 
-def test_a_mirrored_view_is_the_code_of_the_mirror_image(rng):
+def test_mirror_appends_the_code_of_the_mirror_image(rng):
     images = rng.integers(0, 256, (4, 24, 28, 3), dtype=np.uint8)
     plain = HOG(color="rgb", balance=True, **AUTO)
     codes = HOG(color="rgb", balance=True, mirror=True, **AUTO).fit_transform(images)
@@ -52,19 +52,19 @@ def test_a_mirrored_view_is_the_code_of_the_mirror_image(rng):
 
 
 @pytest.mark.parametrize(("size", "cells"), [((32, 32), (4, 8, 16)), ((28, 28), (4, 7, 14)), ((64, 64), (8, 16, 32))])
-def test_automatic_cells_are_parts_of_the_image(rng, size, cells):
+def test_automatic_cell_sizes(rng, size, cells):
     image = rng.integers(0, 256, size, dtype=np.uint8)
     expected = HOG(**AUTO | {"pixels_per_cell": [(cell, cell) for cell in cells]}).extract(image)
     np.testing.assert_array_equal(HOG(**AUTO).extract(image), expected)
 
 
-def test_balanced_sizes_have_unit_length_each(rng):
+def test_balanced_cell_sizes_have_unit_length(rng):
     codes = HOG(balance=True, **AUTO).fit_transform(rng.integers(0, 256, (3, 32, 32), dtype=np.uint8))
     for part in np.split(codes, np.cumsum([49 * 24, 9 * 24]), axis=1):
         np.testing.assert_allclose(np.linalg.norm(part, axis=1), 1, atol=1e-3)
 
 
-def test_colour_is_decided_from_the_training_images(rng, tmp_path):
+def test_training_images_decide_about_colour(rng, tmp_path):
     gray = np.repeat(rng.integers(0, 256, (9, 24, 24, 1), dtype=np.uint8), 3, axis=3)
     some = gray.copy()
     some[4, 3, 3] = 255, 0, 0
@@ -80,8 +80,8 @@ def test_colour_is_decided_from_the_training_images(rng, tmp_path):
         HOG(color="auto").fit(gray, np.zeros(8))
 
 
-def test_colours_that_tell_nothing_weigh_less(rng):
-    """Edges tell the class, and colours are drawn at random; or they tell it too."""
+def test_uninformative_colours_get_less_weight(rng):
+    """Edges depend on the class; colours are random, or depend on the class, too."""
     labels = np.arange(60) % 2
     images = np.zeros((60, 24, 24, 3))
     images[labels == 0, :, 12:] = 0.5
@@ -89,13 +89,12 @@ def test_colours_that_tell_nothing_weigh_less(rng):
     images += 0.05 * rng.random(images.shape)
     colours = rng.uniform(0, 0.4, (60, 1, 1, 3))
     chance = HOG(color="auto").fit(images + colours, labels)
-    told = HOG(color="auto").fit(images + 0.4 * labels[:, None, None, None] * [1, 0, 0.5], labels)
-    assert chance.color_scale_ < 0.6 * told.color_scale_ <= 0.6
+    informative = HOG(color="auto").fit(images + 0.4 * labels[:, None, None, None] * [1, 0, 0.5], labels)
+    assert chance.color_scale_ < 0.6 * informative.color_scale_ <= 0.6
     assert chance.color_scale_ < HOG(color="auto").fit(images + colours).color_scale_, "without labels"
 
 
-def test_models_without_the_new_parameters_are_as_they_were(rng):
-    """As unpickled from a file of the time before."""
+def test_models_saved_before_new_parameters_give_the_same(rng):
     images = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
     old = HOG().fit(images)
     for name in ("balance", "color", "mirror"):

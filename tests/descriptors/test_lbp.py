@@ -47,12 +47,12 @@ def test_counts_equal_the_naive_twin():
 
 @pytest.mark.parametrize("n_points, radius", CIRCLES)
 @pytest.mark.parametrize("name", ["camera", "brick", "coins"])
-def test_patterns_equal_scikit_images(n_points, radius, name):
+def test_patterns_equal_scikit_image(n_points, radius, name):
     image = getattr(skimage.data, name)()[:120, :150]
     margin = int(np.ceil(radius))
     expected = interior(local_binary_pattern(image, n_points, radius, "default"), margin).astype(np.int32)
     found = patterns_of(image, ONE_FOR_8_BITS, n_points, radius)
-    # Where a point between pixels is as light as its centre, scikit-image's rounding errors decide.
+    # If a point between pixels equals its centre, rounding errors of scikit-image decide.
     ties = interior(_ties(image.astype(float), n_points, radius), margin)
     assert (found == expected)[~ties].all()
     assert (~ties).any()
@@ -60,15 +60,15 @@ def test_patterns_equal_scikit_images(n_points, radius, name):
 
 
 @pytest.mark.parametrize("radius", [1.0, 1.5, 2.0, 3.0])
-def test_no_pattern_of_noise_differs_from_scikit_images(radius):
-    """Weights of 20 bits get a pattern in a million wrong, which these images hold."""
+def test_patterns_of_noise_equal_scikit_image(radius):
+    """Weights of 20 bits would change one pattern in a million; these images have that many."""
     margin = int(np.ceil(radius))
     for image in np.random.default_rng(0).integers(0, 256, (10, 360, 480), dtype=np.uint8)[:4]:
         expected = interior(local_binary_pattern(image, 8, radius), margin)
         np.testing.assert_array_equal(patterns_of(image, ONE_FOR_8_BITS, 8, radius), expected)
 
 
-def test_several_grids_and_circles_are_the_single_ones_in_order():
+def test_codes_of_several_grids_and_circles_are_concatenated():
     image = make_image((40, 60))
     whole = LBP(n_points=(8, 16), radius=(1, 2), method="uniform", grids=((1, 1), (2, 2))).extract(image)
     parts = [
@@ -89,7 +89,7 @@ def test_the_brightest_16_bit_image_does_not_overflow():
 
 
 def _ties(image, n_points, radius):
-    """Pixels with an interpolated point on their circle that is as light as they are, up to a rounding error."""
+    """Pixels with an interpolated point on their circle of the same value, up to rounding errors."""
     offsets, weights = _circle(n_points, radius, ONE_FOR_8_BITS)
     height, width = image.shape
     margin = int(np.ceil(radius)) + 1
@@ -107,7 +107,7 @@ def _ties(image, n_points, radius):
 
 
 @pytest.mark.parametrize("method, n_bins", [("default", 256), ("ror", 36), ("uniform", 10), ("nri_uniform", 59)])
-def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
+def test_bins_group_patterns_like_scikit_image(method, n_bins):
     image = make_image((60, 70))
     theirs = interior(local_binary_pattern(image, 8, 1, method), 1)
     patterns = patterns_of(image, ONE_FOR_8_BITS, 8, 1.0)
@@ -117,7 +117,7 @@ def test_bins_group_patterns_as_scikit_image_does(method, n_bins):
     assert len(pairs) == len({mine for mine, _ in pairs}) == len({their for _, their in pairs})
 
 
-def test_the_code_is_the_histogram_of_each_cell():
+def test_codes_are_histograms_of_cells():
     image = make_image((40, 60))
     code = LBP(method="default", grids=((1, 1), (2, 3)), norm=None).extract(image)
     patterns = patterns_of(image, ONE_FOR_8_BITS, 8, 1.0)
@@ -134,7 +134,7 @@ def test_norms(norm):
     np.testing.assert_allclose(sums, 1, rtol=1e-5)
 
 
-def test_patterns_do_not_change_with_light():
+def test_patterns_do_not_depend_on_contrast():
     image = make_image((40, 60)) // 2
     np.testing.assert_array_equal(LBP().extract(image), LBP().extract(image * 2))
 
@@ -159,6 +159,6 @@ def test_an_image_smaller_than_the_circle_gives_zeros():
         ({"grids": [2]}, "grids of LBP must contain pairs"),
     ],
 )
-def test_wrong_parameters_are_named(options, message):
+def test_a_wrong_parameter_is_named(options, message):
     with pytest.raises(InputError, match=message):
         LBP(**options).fit([make_image()])

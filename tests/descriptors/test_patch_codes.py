@@ -18,7 +18,7 @@ ROOM = {"n_words": 40, "size": 4, "random_state": 0}
 
 
 def images(shape=(12, 14, 3), n=6, seed=0):
-    """Smooth ones: of noise every patch is white already."""
+    """Smooth images, because patches of noise are already white."""
     noise = np.random.default_rng(seed).random((n, *shape))
     for axis in (1, 2):
         noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, 2, axis)) / 3
@@ -26,7 +26,7 @@ def images(shape=(12, 14, 3), n=6, seed=0):
 
 
 def arguments(mirror, n_words=35):
-    """Those that the loop is given for images of 9 x 8 pixels, and the room for its result."""
+    """Arguments of the loop for images of 9 x 8 pixels, with the array for its result."""
     X = images((9, 8), 2)
     model = PatchCodes(n_words, size=3, grid=2, mirror=mirror, contrast=4.0, random_state=0).fit(X)
     given = []
@@ -39,7 +39,7 @@ def arguments(mirror, n_words=35):
 @pytest.mark.parametrize("name", ["patch_codes", "patch_codes_by_blas"])
 def test_codes_equal_the_naive_twin(name, mirror):
     if name == "patch_codes" and not has_integer_dot():
-        pytest.skip("this processor multiplies no bytes")
+        pytest.skip("this processor has no byte products")
     *given, codes = arguments(mirror)
     found, expected = np.full_like(codes, np.nan), np.full_like(codes, np.nan)
     getattr(compiled, name)(*given, found)
@@ -50,7 +50,7 @@ def test_codes_equal_the_naive_twin(name, mirror):
     assert np.mean(np.abs(found - expected) > 1e-5 * expected.max()) < 0.05
 
 
-@pytest.mark.skipif(not has_integer_dot(), reason="this processor multiplies no bytes")
+@pytest.mark.skipif(not has_integer_dot(), reason="this processor has no byte products")
 @pytest.mark.parametrize("mirror", [False, True])
 @pytest.mark.parametrize("shape", [(12, 14, 3), (40, 61)])
 def test_processors_without_byte_products_give_the_same_codes(mirror, shape, monkeypatch):
@@ -72,7 +72,7 @@ def test_processors_without_byte_products_give_the_same_codes(mirror, shape, mon
         ((6, 12), 4, 0.0),
     ],
 )
-def test_codes_are_near_those_of_the_chain_in_floats(shape, grid, overlap):
+def test_codes_approximate_the_chain_of_estimators(shape, grid, overlap):
     X = images(shape)
     model = PatchCodes(grid=grid, overlap=overlap, **ROOM).fit(X)
     bags = Patches(4, mirror=True).fit(X).transform(X)
@@ -87,7 +87,7 @@ def test_codes_are_near_those_of_the_chain_in_floats(shape, grid, overlap):
     assert np.sqrt(np.mean(away**2)) < 0.03 * expected.std()
 
 
-def test_an_image_and_its_mirror_image_have_one_code():
+def test_an_image_and_its_mirror_image_have_the_same_code():
     X = images()
     model = PatchCodes(**ROOM).fit(X)
     codes = model.transform(X)
@@ -96,7 +96,7 @@ def test_an_image_and_its_mirror_image_have_one_code():
     assert np.abs(other.transform(X[:, :, ::-1]) - other.transform(X)).max() > 0.05 * codes.max()
 
 
-def test_images_of_any_size_and_type_have_codes_of_one_length():
+def test_images_of_any_size_and_data_type_have_codes_of_the_same_length():
     X = images((32, 32))
     model = PatchCodes(**ROOM).fit(X)
     codes = model.transform([X[0], X[1][:9, :20], X[0] / 255, X[0].astype(np.uint16) * 257])
@@ -104,7 +104,7 @@ def test_images_of_any_size_and_type_have_codes_of_one_length():
     np.testing.assert_allclose(codes[2:], np.stack([codes[0]] * 2), atol=0.01 * codes.max())
 
 
-def test_sums_that_are_too_large_for_32_bits_are_split():
+def test_large_sums_do_not_overflow():
     checkered = np.kron(np.indices((40, 40)).sum(axis=0) % 2, np.ones((4, 4))) * 255
     X = np.stack([checkered, checkered[::-1]]).astype(np.uint8)
     model = PatchCodes(3, size=4, contrast=0.0, grid=1, threshold=0.0, random_state=0).fit(X)
@@ -114,7 +114,7 @@ def test_sums_that_are_too_large_for_32_bits_are_split():
     assert codes.max() > 0
 
 
-def test_an_image_smaller_than_a_patch_has_a_row_of_zeros_and_is_counted():
+def test_an_image_smaller_than_a_patch_gives_zeros_and_a_warning():
     X = [*images(), np.zeros((3, 30, 3), np.uint8)]
     model = PatchCodes(**ROOM).fit(X)
     with pytest.warns(EmptyBagWarning, match="PatchCodes: 1 of 7 images gave no descriptors"):
@@ -124,7 +124,7 @@ def test_an_image_smaller_than_a_patch_has_a_row_of_zeros_and_is_counted():
     assert not model.extract(X[6]).any()
 
 
-def test_an_image_that_cannot_be_read_has_a_row_of_zeros():
+def test_an_unreadable_image_gives_zeros():
     X = [*images(), b"no image"]
     with pytest.raises(ImageError, match="image 6"):
         PatchCodes(**ROOM).fit(X[:6]).transform(X)
@@ -134,7 +134,7 @@ def test_an_image_that_cannot_be_read_has_a_row_of_zeros():
     assert len(model.failures_) == 1
 
 
-def test_what_cannot_be_learned_is_refused():
+def test_unsuitable_training_images_and_parameters_are_errors():
     with pytest.raises(InputError, match=r"40 words cannot be drawn from only 0 different patches"):
         PatchCodes(**ROOM).fit(np.full((3, 9, 9), 7, np.uint8))
     with pytest.raises(InputError, match=r"a patch of size=19 has 1083"):
@@ -144,13 +144,13 @@ def test_what_cannot_be_learned_is_refused():
 
 
 @pytest.mark.parametrize("change", [{"size": 5}, {"grid": 2}])
-def test_parameters_changed_after_fit_are_refused(change):
+def test_parameters_changed_after_fit_are_an_error(change):
     model = PatchCodes(**ROOM).fit(images())
     with pytest.raises(InputError, match=r"its parameters now require .* Fit again"):
         model.set_params(**change).transform(images())
 
 
-def test_whether_mirror_images_help_is_learned():
+def test_fit_decides_about_mirroring():
     digits, _ = load_dataset("digits")
     few = digits[:400]
     options = {"n_words": 20, "size": 4, "grid": 2, "random_state": 0}

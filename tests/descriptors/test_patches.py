@@ -1,4 +1,4 @@
-"""Patches against the naive twin, scikit-learn's extract_patches_2d and the formula."""
+"""Patches agree with the naive twin, scikit-learn and the formula; ``mirror="auto"`` mirrors only if that is harmless."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,13 @@ from sklearn.feature_extraction.image import extract_patches_2d
 from sklearn.pipeline import make_pipeline
 
 from featrec.compiled._pixels import cut_patches
-from featrec.descriptors import DescriptorCache, Patches, Whiten
+from featrec.datasets import load_dataset
+from featrec.descriptors import DescriptorCache, Patches, Whiten, _patches
 from featrec.encoders import BagOfWords
-from featrec.exceptions import InputError, MissingImageError
+from featrec.exceptions import ImageError, InputError, MissingImageError
+from featrec.images import _thumbnails, check_images
+from featrec.images._thumbnails import _small
+from featrec.persistence import load, save
 from tests.naive import patches as naive
 
 
@@ -40,13 +44,13 @@ def test_patches_equal_the_naive_twin(size, stride, channels, contrast):
 
 @pytest.mark.parametrize("shape", [(32, 32, 3), (11, 30)])
 @pytest.mark.parametrize("contrast", [0.0, 10.0, 100.0])
-def test_a_descriptor_is_a_patch_of_scikit_learns_by_the_formula(shape, contrast):
+def test_descriptors_follow_the_formula(shape, contrast):
     image = make_image(shape)
     bag = Patches(6, contrast=contrast).fit([image]).extract(image)
     np.testing.assert_allclose(bag.descriptors, by_formula(image, 6, contrast), atol=1e-5)
 
 
-def test_without_contrast_the_pixels_are_left_as_they_are():
+def test_without_contrast_pixels_are_unchanged():
     image = make_image((9, 10))
     bag = Patches(4, contrast=None, color="gray").extract(image)
     np.testing.assert_array_equal(bag.descriptors, extract_patches_2d(image, (4, 4)).reshape(-1, 16))
@@ -54,7 +58,7 @@ def test_without_contrast_the_pixels_are_left_as_they_are():
 
 @pytest.mark.parametrize("contrast", [None, 0.0, 10.0])
 @pytest.mark.parametrize("color", ["gray", "rgb"])
-def test_all_types_of_an_image_give_the_same_patches(contrast, color):
+def test_all_data_types_give_the_same_patches(contrast, color):
     image = make_image((12, 12)) if color == "gray" else make_image()
     image[:7, :7] = 200
     patches = Patches(5, contrast=contrast, color=color)
@@ -63,7 +67,7 @@ def test_all_types_of_an_image_give_the_same_patches(contrast, color):
         np.testing.assert_allclose(patches.extract(same).descriptors, expected, rtol=2e-6, atol=2e-6)
 
 
-def test_an_image_of_bits_is_one_of_black_and_white():
+def test_a_boolean_image_is_black_and_white():
     bits = make_image((8, 8)) > 99
     patches = Patches(3, color="gray")
     np.testing.assert_array_equal(patches.extract(bits).descriptors, patches.extract(bits * np.uint8(255)).descriptors)
@@ -115,7 +119,7 @@ def test_an_image_smaller_than_a_patch_gives_an_empty_bag(mirror):
     assert bag.size == (5, 40)
 
 
-def test_colour_is_that_of_the_first_images():
+def test_the_first_images_decide_about_colour():
     gray, color = make_image((8, 8)), make_image((8, 8, 3))
     assert Patches().fit([gray, color]).color_ == "rgb"
     assert Patches().fit([gray] * 32 + [color]).color_ == "gray"
@@ -128,14 +132,14 @@ def test_colour_is_that_of_the_first_images():
     np.testing.assert_array_equal(patches.extract(gray).descriptors, patches.extract(three).descriptors)
 
 
-def test_unfitted_with_auto_it_says_what_fit_learns():
+def test_automatic_colour_must_be_fitted():
     for ask in (lambda p: p.transform([make_image()]), lambda p: p.extract(make_image()), lambda p: p.get_feature_names_out()):
         with pytest.raises(NotFittedError, match="decides in fit whether images have colour"):
             ask(Patches())
     assert len(Patches(3, color="rgb").get_feature_names_out()) == 27
 
 
-def test_images_that_can_be_read_decide():
+def test_unreadable_images_do_not_decide_about_colour():
     batch = ["nowhere.png", make_image((8, 8))]
     with pytest.raises(MissingImageError, match="nowhere"):
         Patches().fit(batch)
@@ -158,12 +162,12 @@ def test_images_that_can_be_read_decide():
         ({"color": "hsv"}, "'color' parameter of Patches"),
     ],
 )
-def test_parameters_out_of_range(options, message):
+def test_a_wrong_parameter_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         Patches(**options).fit([make_image()])
 
 
-def test_auto_and_the_colour_that_it_found_share_a_cache(tmp_path):
+def test_automatic_and_explicit_colour_share_cache_entries(tmp_path):
     image, cache = make_image((8, 8, 3)), DescriptorCache(tmp_path / "cache")
     first = Patches(cache=cache).fit([image]).transform([image])[0]
     second = Patches(color="rgb", cache=cache).transform([image])[0]
@@ -171,7 +175,7 @@ def test_auto_and_the_colour_that_it_found_share_a_cache(tmp_path):
     assert (cache.info().misses, cache.info().hits) == (1, 1)
 
 
-def test_from_patch_to_code_in_a_pipeline():
+def test_a_pipeline_from_patches_to_codes():
     images = make_image((6, 16, 16, 3))
     model = make_pipeline(
         Patches(5, mirror=True), Whiten(whiten="zca", regularization=0, epsilon=0.1), BagOfWords(4, random_state=0)
@@ -179,3 +183,85 @@ def test_from_patch_to_code_in_a_pipeline():
     codes = model.fit_transform(images)
     np.testing.assert_array_equal(codes, model.transform(images / 255))
     assert codes.shape == (6, 4)
+
+
+def arrows(n=120, seed=0):
+    """Ramps that rise to the left or to the right; mirror images exchange the classes."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % 2
+    ramp = np.tile(np.linspace(0, 1, 16), (16, 1))
+    images = np.clip(np.where(labels[:, None, None], ramp, ramp[:, ::-1]) + random.normal(0, 0.2, (n, 16, 16)), 0, 1)
+    return images, np.where(labels, "right", "left")
+
+
+def test_classes_that_are_mirror_images_of_each_other_are_not_mirrored():
+    images, labels = arrows()
+    assert Patches(mirror="auto").fit(images, labels).mirror_ is False
+
+
+def test_digits_are_not_mirrored_and_shapes_are():
+    digits, _ = load_dataset("digits")
+    assert Patches(4, mirror="auto").fit(digits, digits.labels).mirror_ is False
+    shapes, _ = load_dataset("shapes", n_train=200, n_test=4, random_state=0)
+    assert Patches(mirror="auto").fit(shapes, shapes.labels).mirror_ is True
+
+
+def test_the_rule_counts_changed_neighbours(monkeypatch):
+    images, labels = arrows(40)
+    few = np.array([_small(image, 8).ravel() for image in images])
+    turned = np.array([_small(image[:, ::-1], 8).ravel() for image in images])
+    lost = won = 0
+    for i in range(40):
+        others = [j for j in range(40) if j != i]
+        plain = max(others, key=lambda j: few[i] @ few[j])
+        either = max(others, key=lambda j: max(few[i] @ few[j], turned[i] @ few[j]))
+        lost += labels[plain] == labels[i] != labels[either]
+        won += labels[either] == labels[i] != labels[plain]
+    assert lost - won > np.sqrt(lost + won)
+    monkeypatch.setattr(_patches, "LEAST", 0.0)
+    assert not _patches.mirror_is_harmless(check_images(images), labels)
+
+
+def test_without_labels_mirror_images_are_used():
+    images, _ = arrows(8)
+    assert Patches(mirror="auto").fit(images).mirror_ is True
+
+
+def test_automatic_mirroring_must_be_fitted_and_is_saved(tmp_path):
+    images, labels = arrows(20)
+    with pytest.raises(NotFittedError, match="decides in fit whether mirror images help"):
+        Patches(color="gray", mirror="auto").transform(images)
+    model = Patches(color="gray", mirror="auto").fit(images, labels)
+    np.testing.assert_array_equal(
+        model.transform(images)[0].descriptors, Patches(color="gray").transform(images)[0].descriptors
+    )
+    save(model, tmp_path / "patches.featrec")
+    again = load(tmp_path / "patches.featrec")
+    assert again.mirror_ is False
+    assert len(again.transform(images)[0].descriptors) == len(model.transform(images)[0].descriptors)
+
+
+def test_unreadable_images_do_not_decide_about_mirroring(tmp_path):
+    images, labels = arrows(30)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no image")
+    mixed = [*images, broken]
+    found = Patches(mirror="auto", on_error="empty").fit(mixed, [*labels, "left"])
+    assert found.mirror_ is False
+    with pytest.raises(ImageError, match=r"broken\.png"):
+        Patches(mirror="auto", color="auto").fit([broken, *images], ["left", *labels])
+
+
+def test_the_sample_of_thumbnails_keeps_class_shares(monkeypatch):
+    monkeypatch.setattr(_thumbnails, "MOST", 30)
+    labels = np.repeat(["a", "b"], [90, 30])
+    rows = _thumbnails._spread(labels)
+    assert len(rows) == 30
+    assert abs((labels[rows] == "b").mean() - 0.25) < 0.05
+    assert (np.diff(rows) > 0).all()
+
+
+def test_a_hundred_digits_suffice_to_reject_mirroring():
+    digits, _ = load_dataset("digits")
+    for n in (100, 400):
+        assert Patches(4, mirror="auto").fit(digits[:n], digits[:n].labels).mirror_ is False

@@ -1,0 +1,130 @@
+"""The loops of HOG: orientation bins of gradients, exact at bin borders, and the codes of gradients in blocks."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from featrec.compiled._hog import hog_codes, hog_colour, hog_directions, hog_gradients, hog_gray, hog_grids, hog_room
+
+__all__ = ["Bins", "gradient_codes"]
+
+# Batch size such that the data of a float image fit into the second-level cache.
+PIXELS = 2**15
+
+
+class Bins(NamedTuple):
+    """A number of orientation bins over 180 degrees, or over 360 degrees if `signed`."""
+
+    orientations: int
+    signed: bool
+
+    def of(self, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """Assign gradients to bins.
+
+        NumPy's arctan2 and that of libm differ in the last bit. This determines the bin of diagonal gradients of integer
+        images: 1 % of the numbers of a photograph would differ from scikit-image.
+        """
+        turn = 360.0 if self.signed else 180.0
+        # Values rounded to a whole turn count as zero.
+        angles = np.rad2deg(np.arctan2(dy, dx)) % turn % turn
+        borders = turn / self.orientations * np.arange(1, self.orientations)
+        return np.searchsorted(borders, angles, side="right").astype(np.int32)
+
+    @property
+    def kind(self) -> type:
+        """The smallest integer type for this number of bins."""
+        return np.uint16 if self.orientations <= 2**16 else np.uint32
+
+
+@lru_cache(maxsize=16)
+def _bins_of_axes(bins: Bins) -> np.ndarray:
+    """The bins of 0, 90, 180 and 270 degrees."""
+    return bins.of(np.array([0.0, 1.0, 0.0, -1.0]), np.array([1.0, 0.0, -1.0, 0.0]))
+
+
+@lru_cache(maxsize=16)
+def _bins_of_bytes(bins: Bins) -> np.ndarray:
+    """The bins of all gradients of 8-bit images, indexed by dy and dx from -255 to 255."""
+    differences = np.arange(-255.0, 256.0)
+    return bins.of(differences[:, None], differences).astype(bins.kind).ravel()
+
+
+def gradient_codes(
+    images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int, bins: Bins, root: bool
+) -> np.ndarray:
+    """The codes of images of one size.
+
+    Parameters
+    ----------
+    images : array of shape (n, h, w) or (n, h, w, channels)
+    sizes : list of (rows, columns)
+        Cell sizes.
+    block : tuple of (rows, columns)
+    norm : int
+        Block normalisation, a constant of the compiled loops.
+    bins : Bins
+    root : bool
+        Take the square root of pixel values first.
+
+    Returns
+    -------
+    codes : array of shape (n, n_features), float32
+    """
+    height, width = images.shape[1:3]
+    counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]
+    length = sum(down * across for down, across in counts) * block[0] * block[1] * bins.orientations
+    codes = np.empty((len(images), length), np.float32)
+    grids = hog_grids(height, width, bins.orientations, sizes)
+    gray = images.ndim == 3 or images.shape[3] == 1
+    room, padded = hog_room(height, width, bins.orientations, grids, 0 if gray else 1)
+    blocks = bins.orientations, grids, block[0], block[1], norm
+    if images.dtype != np.uint8 or root:
+        _fill_from_floats(images, root, bins, blocks, room[2:], codes)
+        return codes
+    flat = images.reshape(len(images), -1)
+    # A read-only array would trigger another compilation of the loop.
+    flat = flat if flat.flags.writeable else flat.copy()
+    if gray:
+        hog_gray(flat, height, width, _bins_of_bytes(bins), *blocks, room, codes)
+    else:
+        hog_colour(flat, images.shape[3], height, width, _bins_of_bytes(bins), *blocks, room, padded, codes)
+    return codes
+
+
+def _fill_from_floats(images: np.ndarray, root: bool, bins: Bins, blocks: tuple, room: tuple, codes: np.ndarray) -> None:
+    """Working memory is allocated once and reused; new memory for each part would take half as long as the computation."""
+    height, width = images.shape[1:3]
+    at_once = min(len(images), max(1, PIXELS // (height * width)))
+    gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)
+    numbers, lengths = np.empty((at_once, height * width), np.int32), np.empty((at_once, height * width), np.float32)
+    channels = images if images.ndim == 4 else images[..., None]
+    own: np.ndarray = np.arange(bins.orientations).astype(bins.kind)
+    for start in range(0, len(images), at_once):
+        values = _unit_values(channels[start : start + at_once], root)
+        part = slice(len(values))
+        _vote(values, bins, gradients[:, part], numbers[part], lengths[part], doubtful)
+        hog_codes(numbers[part], lengths[part], width, own, *blocks, *room, codes[start : start + at_once])
+
+
+def _vote(
+    values: np.ndarray, bins: Bins, gradients: np.ndarray, numbers: np.ndarray, lengths: np.ndarray, doubtful: np.ndarray
+) -> None:
+    """Write the bin and the magnitude of each pixel's gradient to `numbers` and `lengths`; the others are working memory."""
+    hog_gradients(values, gradients[0], gradients[1])
+    dx, dy, numbers, lengths = gradients[0].ravel(), gradients[1].ravel(), numbers.reshape(-1), lengths.reshape(-1)
+    half_turn = bins.orientations / 2 if bins.signed else float(bins.orientations)
+    n_doubtful = hog_directions(dx, dy, bins.orientations, half_turn, _bins_of_axes(bins), numbers, lengths, doubtful)
+    doubts = doubtful[:n_doubtful]
+    if len(doubts):
+        numbers[doubts] = bins.of(dy[doubts], dx[doubts])
+
+
+def _unit_values(images: np.ndarray, root: bool) -> np.ndarray:
+    """Convert to floats in [0, 1]; take the square root if requested."""
+    values = images
+    if images.dtype.kind != "f":
+        values = np.divide(images, float(np.iinfo(images.dtype).max), dtype=np.float64)
+    return np.ascontiguousarray(np.sqrt(values, dtype=np.float64) if root else values)

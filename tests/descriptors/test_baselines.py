@@ -1,0 +1,138 @@
+"""TinyImage and ColorHistogram agree with NumPy, scikit-image and colorsys."""
+
+import colorsys
+
+import numpy as np
+import pytest
+from skimage import color, data
+from skimage.transform import downscale_local_mean
+
+from featrec.descriptors import ColorHistogram, TinyImage
+from featrec.exceptions import InputError
+
+
+def test_a_pixel_is_the_mean_of_its_area(rng):
+    image = rng.random((48, 80))
+    expected = downscale_local_mean(image, (3, 5)).ravel()
+    np.testing.assert_allclose(TinyImage(normalize=False).extract(image), expected, atol=1e-6)
+
+
+def test_a_pixel_on_a_border_is_divided():
+    assert TinyImage(size=(1, 2), normalize=False).extract(np.array([[0.0, 0.6, 0.9]])) == pytest.approx([0.2, 0.8])
+
+
+def test_an_image_that_shrinks_in_one_direction_and_grows_in_the_other(rng):
+    image = rng.random((1, 64))
+    tiny = TinyImage(size=(4, 16), normalize=False).extract(image).reshape(4, 16)
+    np.testing.assert_allclose(tiny, np.tile(image.reshape(16, 4).mean(axis=1), (4, 1)), atol=1e-6)
+
+
+def test_normalised_rows_have_mean_zero_and_length_one(rng):
+    row = TinyImage().extract(rng.random((50, 40, 3)))
+    assert row.shape == (256,)
+    assert row.mean() == pytest.approx(0, abs=1e-7)
+    assert np.linalg.norm(row) == pytest.approx(1)
+
+
+def test_brightness_and_contrast_are_removed(rng):
+    image = rng.random((30, 30))
+    np.testing.assert_allclose(TinyImage().extract(0.3 + image / 2), TinyImage().extract(image), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 1, 77, 255])
+@pytest.mark.parametrize("color", [False, True])
+def test_a_flat_image_is_zero(value, color):
+    for image in (np.full((37, 23), value, np.uint8), np.full((37, 23, 3), value / 255), np.full((1, 1), value, np.uint8)):
+        assert (TinyImage(color=color).extract(image) == 0).all()
+
+
+def test_colour_keeps_three_channels(rng):
+    image = rng.random((32, 32, 3))
+    tiny = TinyImage(size=(4, 4), color=True, normalize=False).extract(image)
+    np.testing.assert_allclose(tiny.reshape(4, 4, 3), downscale_local_mean(image, (8, 8, 1)), atol=1e-6)
+    gray = TinyImage(size=(4, 4), color=True).extract(image[..., 0]).reshape(16, 3)
+    np.testing.assert_array_equal(gray[:, 0], gray[:, 2])
+
+
+def test_tiny_images_of_all_data_types_agree():
+    image = data.astronaut()[:100, :120]
+    code = TinyImage().extract(image)
+    for same in (image.astype(np.uint16) * 257, image / 255, (image / 255).astype(np.float32)):
+        np.testing.assert_allclose(TinyImage().extract(same), code, atol=1e-5)
+
+
+def test_tiny_images_of_images_of_different_sizes(ragged):
+    codes = TinyImage(size=(5, 7)).fit_transform(ragged * 3)
+    assert codes.shape == (18, 35)
+    assert codes.dtype == np.float32
+    assert np.isfinite(codes).all()
+
+
+def test_a_wrong_size_of_tiny_image_is_named():
+    with pytest.raises(InputError, match=r"size must be 2 positive integers, or a single one for all; got \(16, 0\)"):
+        TinyImage(size=(16, 0)).extract(np.zeros((2, 2)))
+
+
+RANGES = {"rgb": [(0, 1)] * 3, "hsv": [(0, 1)] * 3, "lab": [(0, 100), (-128, 127), (-128, 127)]}
+CONVERSIONS = {"rgb": np.asarray, "hsv": color.rgb2hsv, "lab": color.rgb2lab}
+
+
+@pytest.mark.parametrize("space", list(RANGES))
+@pytest.mark.parametrize("bins", [(8, 8, 8), (12, 3, 5)])
+def test_color_histogram_equals_numpy_and_scikit_image(rng, space, bins):
+    image = rng.random((40, 50, 3))
+    expected, _ = np.histogramdd(CONVERSIONS[space](image).reshape(-1, 3), bins=bins, range=RANGES[space])
+    # A colour within the rounding below a border may change its bin.
+    found = ColorHistogram(bins=bins, space=space).extract(image)
+    assert np.abs(found - expected.ravel() / 2000).sum() <= 2 * 3 / 2000
+
+
+@pytest.mark.parametrize("rgb", [(1, 0, 0), (1, 1, 0), (0.2, 0.9, 0.3), (0, 0.5, 0.6), (0.3, 0.2, 0.9), (0.9, 0.1, 0.3)])
+def test_hue_saturation_and_value_equal_colorsys(rgb):
+    code = ColorHistogram(bins=60, space="hsv").extract(np.full((2, 2, 3), rgb, float)).reshape(60, 60, 60)
+    expected = np.minimum(np.array(colorsys.rgb_to_hsv(*rgb)) * 60 + 1e-6, 59).astype(int)
+    assert code[tuple(expected)] == 1
+
+
+@pytest.mark.parametrize("space", list(RANGES))
+def test_color_histograms_of_all_data_types_agree(space):
+    image = data.astronaut()[:100, :120]
+    histogram = ColorHistogram(space=space)
+    code = histogram.extract(image)
+    np.testing.assert_allclose(code.sum(), 1, rtol=1e-6)
+    for same in (image.astype(np.uint16) * 257, image / 255, (image / 255).astype(np.float32)):
+        assert np.abs(histogram.extract(same) - code).sum() <= 2e-4
+
+
+def test_the_largest_values_fall_in_the_last_bin():
+    code = ColorHistogram(bins=(2, 3, 4)).extract(np.full((5, 5, 3), 255, np.uint8))
+    assert code[-1] == 1
+    assert code.shape == (24,)
+
+
+@pytest.mark.parametrize("space", list(RANGES))
+def test_a_gray_image_counts_as_three_equal_channels(rng, space):
+    gray = rng.random((20, 21))
+    histogram = ColorHistogram(bins=5, space=space)
+    np.testing.assert_array_equal(histogram.extract(gray), histogram.extract(np.stack([gray] * 3, axis=2)))
+
+
+@pytest.mark.parametrize("space", list(RANGES))
+def test_color_histograms_of_images_of_different_sizes(ragged, space):
+    codes = ColorHistogram(bins=(4, 3, 2), space=space).fit_transform(ragged * 3)
+    assert codes.shape == (18, 24)
+    assert codes.dtype == np.float32
+    np.testing.assert_allclose(codes.sum(axis=1), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"bins": (8, 8)}, r"bins must be 3 positive integers, or a single one for all; got \(8, 8\)"),
+        ({"bins": 0}, "'bins' parameter of ColorHistogram must be an int"),
+        ({"space": "bgr"}, "'space' parameter of ColorHistogram must be a str among"),
+    ],
+)
+def test_a_wrong_parameter_of_color_histogram_is_named(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ColorHistogram(**parameters).extract(np.zeros((2, 2)))
