@@ -1,4 +1,4 @@
-"""A server of this machine for the tests of downloads; none of them touches the outside."""
+"""A local server for the tests of downloads."""
 
 from __future__ import annotations
 
