@@ -1,7 +1,5 @@
 """A local server for the tests of downloads."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.datasets.local_site import LocalSite

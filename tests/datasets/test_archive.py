@@ -1,7 +1,5 @@
 """Archives are read like folders, and agree with the standard library."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import os

@@ -1,7 +1,5 @@
 """Damaged and malicious archives are read or refused by one of featrec's errors, quickly and in little memory."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import random

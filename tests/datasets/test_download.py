@@ -1,7 +1,5 @@
 """Downloads from a server that interrupts, declares wrong lengths, sends wrong bytes, stalls, or is unreachable."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import socket

@@ -1,7 +1,5 @@
 """Published datasets in their file formats, on files written here."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 

@@ -1,7 +1,5 @@
 """ImageFolder: layout, order, slices and errors."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 

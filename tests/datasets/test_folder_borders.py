@@ -1,7 +1,5 @@
 """ImageFolder: unusual names, links, devices, and files that change after they were listed."""
 
-from __future__ import annotations
-
 import os
 import pickle
 import stat

@@ -1,7 +1,5 @@
 """The folder of published datasets, errors if a dataset is missing, and the description of each."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import re

@@ -1,7 +1,5 @@
 """load_dataset: names, options, and promises of every dataset."""
 
-from __future__ import annotations
-
 import os
 import pickle
 

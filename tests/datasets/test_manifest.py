@@ -1,7 +1,5 @@
 """Manifests: which rows are read, and which errors others cause."""
 
-from __future__ import annotations
-
 import csv
 import os
 import pickle

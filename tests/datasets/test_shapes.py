@@ -1,7 +1,5 @@
 """The generated dataset "shapes": effects of its options."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier

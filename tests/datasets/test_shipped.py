@@ -1,7 +1,5 @@
 """Datasets shipped with scikit-learn and scikit-image."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from skimage import data

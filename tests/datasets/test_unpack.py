@@ -1,7 +1,5 @@
 """Archives of published datasets: only files of the dataset are unpacked, in one step."""
 
-from __future__ import annotations
-
 import io
 import tarfile
 import zipfile

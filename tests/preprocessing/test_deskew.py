@@ -123,13 +123,6 @@ def test_a_single_row_is_centred_but_not_sheared():
     np.testing.assert_array_equal(Deskew(center=True).apply(image), np.roll(image, (2, 2), (0, 1)))
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1, 3), (2, 2)])
-def test_the_smallest_images(rng, shape):
-    changed = Deskew(center=True).apply(rng.random(shape))
-    assert changed.shape == shape
-    assert np.isfinite(changed).all()
-
-
 def leaning(lean):
     """Bars with a dot, whose place is the class, each sheared by three angles."""
     random = np.random.default_rng(0)
