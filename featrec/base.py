@@ -289,7 +289,7 @@ def check_alike(bags: Sequence[Bag]) -> None:
 def why_empty(bags: Bags) -> str:
     """Why images may have no descriptors and what to do, as stated by the extractor."""
     for step in (*bags.steps, getattr(bags.source, "step", None)):
-        extractor = type(getattr(step, "extractor", None))
+        extractor: Any = type(getattr(step, "extractor", None))
         if hasattr(extractor, "why_empty"):
             return str(extractor.why_empty).format(name=extractor.__name__)
     return WHY_EMPTY
