@@ -47,19 +47,18 @@ class CacheInfo:
 
 @dataclass(frozen=True)
 class DescriptorCache:
-    """A folder where extractors store what they have computed, for the parameter ``cache=`` of any extractor.
+    """A folder in which extractors store descriptions, for the parameter ``cache=`` of any extractor.
 
     If an image occurs again (in another fold, at another grid point, in the test set or in another run), its description is
     read from the folder. ``Pipeline(memory=)`` stores the result of ``fit`` for a whole training set and nothing of
-    ``predict``. Here each image is stored by itself, so training set, test set and folds share it.
+    ``predict``; here each image is stored by itself.
 
-    The key of a description contains everything it depends on: the pixels given to the extractor; the extractor's class, its
-    ``algorithm`` number and its parameters; the versions of featrec, OpenCV and NumPy. A changed file or another preprocessing
-    gives another key; a new file name does not. Different extractors, processes and machines may share a folder.
+    The key of a description contains everything it depends on: the pixels given to the extractor; the extractor's class,
+    ``algorithm`` number and parameters; the versions of featrec, OpenCV and NumPy. Different extractors, processes and
+    machines may share a folder.
 
-    If the folder cannot be created, or contains files that are not part of a cache, this is an error at the start. If the disk
-    is full or the folder is read-only, there is one warning and the work continues. A damaged or unknown file counts as
-    missing.
+    A folder that cannot be created, or contains other files, is an error at the start. If the disk is full or the folder is
+    read-only, there is one warning and the work continues. A damaged file counts as missing.
 
     Parameters
     ----------
@@ -73,17 +72,14 @@ class DescriptorCache:
     -----
     A path as ``cache=`` means a DescriptorCache with the defaults. Model files do not store the location of a cache.
 
-    Images are decoded and preprocessed each time. A cache helps most with networks and keypoints, whose descriptions are slow
-    to compute and small: a grid search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` gains
-    nothing, because it takes only 0.3 ms per image; the rest of the time is the classifier's. `DenseSIFT` gets slightly
-    slower: computing is about as fast as reading its 32-bit numbers (6.7 MB for an image of 250×250 at the default four sizes;
-    a quarter with ``dtype="uint8"``), and k-means takes four fifths of a fit. Images that fail are not stored. Two threads
-    never describe the same image twice; two processes may if they reach it at the same time.
+    Images are decoded and preprocessed each time. A cache helps most if descriptions are slow to compute and small: a grid
+    search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` takes only 0.3 ms per image and gains
+    nothing; `DenseSIFT` is computed about as fast as its numbers are read (6.7 MB for an image of 250×250). Images that fail
+    are not stored. Two threads never describe the same image twice; two processes may.
 
     Your own extractor only needs a parameter ``cache`` that it stores. It is identified by the name and code of its class,
     including the functions and constants of its module that this code uses. If its results change for another reason, increase
-    its class attribute ``algorithm``. Anyone who can write to the folder can change the numbers, but nothing in it is
-    executed.
+    its class attribute ``algorithm``. Anyone who can write to the folder can change the numbers, but nothing in it is executed.
 
     Examples
     --------
@@ -115,13 +111,7 @@ class DescriptorCache:
             ) from error
 
     def info(self) -> CacheInfo:
-        """Count hits, misses, entries and bytes.
-
-        Returns
-        -------
-        CacheInfo
-            `hits` and `misses` of this process since it started; `entries` and `bytes` now in the folder.
-        """
+        """Count the hits and misses of this process, and the entries and bytes in the folder."""
         entries = self._store().entries()
         return CacheInfo(self._store().hits, self._store().misses, len(entries), sum(size for _, size, _ in entries))
 

@@ -42,18 +42,7 @@ class GlobalExtractor(CodesOutput, Extractor):
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the first image to learn the length of a row; with ``on_error="empty"``, the first readable image.
-
-        Parameters
-        ----------
-        X : images
-        y : array-like of shape (n_images,), optional
-            Labels are not used; only their number is checked.
-
-        Returns
-        -------
-        self
-        """
+        """Read the first image to learn the length of a row; with ``on_error="empty"``, the first readable image."""
         self._check_parameters()
         images = check_images(X)
         check_one_label_each(y, len(images))

@@ -192,16 +192,7 @@ class Augmented(ClassifierMixin, Estimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each image, from all its views.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        labels : array of shape (n_images,)
-        """
+        """Predict the class of each image, from all its views."""
         check_is_fitted(self, "model_")
         if not self.views:
             return self.model_.predict(X)
@@ -214,30 +205,12 @@ class Augmented(ClassifierMixin, Estimator):
 
     @_model_has("predict_proba")
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, averaged over the views.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        probabilities : array of shape (n_images, n_classes)
-        """
+        """Probabilities of the classes, averaged over the views: array of shape (n_images, n_classes)."""
         return self._mean_over_views("predict_proba", X)
 
     @_model_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
-        """The model's decision function, averaged over the views.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        scores : array of shape (n_images,) or (n_images, n_scores)
-        """
+        """The model's decision function, averaged over the views: array of shape (n_images,) or (n_images, n_scores)."""
         return self._mean_over_views("decision_function", X)
 
     def get_metadata_routing(self) -> MetadataRouter:

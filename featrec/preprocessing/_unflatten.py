@@ -66,7 +66,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         ----------
         X : array or table of shape (n_images, height * width) or (n_images, 3 * height * width)
         y : array-like of shape (n_images,), optional
-            Nothing is learned from labels; that there is one for each image is checked.
+            Labels are not used; only their number is checked.
 
         Returns
         -------
@@ -76,16 +76,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         return self
 
     def transform(self, X: Any) -> Images:
-        """Convert the rows to images; the index of a pandas table is kept.
-
-        Parameters
-        ----------
-        X : array or table of shape (n_images, height * width) or (n_images, 3 * height * width)
-
-        Returns
-        -------
-        Images
-        """
+        """Convert rows as in `fit` to images; the index of a pandas table is kept."""
         return Images(self._rows(X, reset=False), index=X.index if hasattr(X, "iloc") else None)
 
     def _rows(self, X: Any, *, reset: bool) -> Rows:

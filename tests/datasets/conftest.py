@@ -1,6 +1,4 @@
-"""A server of this machine for the tests of downloads; none of them touches the outside."""
-
-from __future__ import annotations
+"""A local server for the tests of downloads."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A server on this machine that serves a few files, and misbehaves as it is told."""
+"""A local server of a few files that can misbehave."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class LocalSite:
-    """Serves `files` below `address`; each request takes the next of `deeds`, and is served well where there is none.
+    """Serves `files` below `address`. Each request uses the next of `deeds`, or else is served correctly.
 
     A deed is ``(kind, value)``:
 
-    - cut: announces all and closes after so many bytes
-    - announce: announces so many bytes, and sends all
-    - silent: announces nothing and sends so many bytes more, or fewer
-    - chunks: the same in one chunk of so many bytes, and without the end
+    - cut: declares the whole length and closes after `value` bytes
+    - announce: declares the length `value` and sends the whole file
+    - silent: declares no length and sends `value` more bytes, or fewer
+    - chunks: sends one chunk of `value` bytes, without the end
     - wrong: sends other bytes of the same length
-    - status: answers with this code
-    - stall: sends so many bytes and then nothing
-    - mute: takes the request and never answers
-    - shifted: answers a wish for a range with another one
-    - elsewhere: sends the client to this path
-    - encoded: calls the file a gzip encoding of something
+    - status: responds with this status
+    - stall: sends `value` bytes and then nothing
+    - mute: never responds
+    - shifted: sends another range than requested
+    - elsewhere: redirects to this path
+    - encoded: declares the file as a gzip encoding
     """
 
     def __init__(self, files: dict[str, bytes]):
@@ -55,7 +55,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address) -> None:
-        """A client that went away is part of the play."""
+        """A client that disconnects is expected."""
 
 
 def _handler(site: LocalSite) -> type[BaseHTTPRequestHandler]:
@@ -80,8 +80,8 @@ def _handler(site: LocalSite) -> type[BaseHTTPRequestHandler]:
                 self.serve(site.files[self.path.lstrip("/")], kind, value)
 
         def serve(self, whole: bytes, kind: str, value) -> None:
-            wish = self.headers.get("Range")
-            start = int(wish.removeprefix("bytes=").rstrip("-")) if wish and site.ranges else 0
+            range_ = self.headers.get("Range")
+            start = int(range_.removeprefix("bytes=").rstrip("-")) if range_ and site.ranges else 0
             body = bytes(255 - byte for byte in whole[start:]) if kind == "wrong" else whole[start:]
             self.send_response(206 if start else 200)
             if start:

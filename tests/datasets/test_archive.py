@@ -1,6 +1,4 @@
-"""Images in archives: read like folders; what the standard library packs is listed and read alike."""
-
-from __future__ import annotations
+"""Archives are read like folders, and agree with the standard library."""
 
 import gzip
 import io
@@ -25,6 +23,7 @@ from featrec.datasets._archive import Zip
 from featrec.datasets._tar import Tar, TarGz
 from featrec.exceptions import DatasetError, ImageError, MissingImageError, NotAnImageError
 from featrec.images import check_images
+from tests.datasets.test_folder import relative
 
 NAMES = ("b/2.png", "b/1.png", "a/deep/er/0.png", "a/z.png", "a/Z.png", "犬/é.png")
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
@@ -37,10 +36,10 @@ def image(value: int) -> bytes:
 
 
 def pack(path: Path, files: dict[str, bytes]) -> Path:
-    """An archive of the kind that its suffix says, made by the standard library."""
+    """Write an archive with the standard library; the suffix determines the kind."""
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of names that stand twice
+            warnings.simplefilter("ignore")  # about duplicate names
             for name, data in files.items():
                 archive.writestr(name, data)
         return path
@@ -62,10 +61,6 @@ def images(*names: str, below: str = "") -> dict[str, bytes]:
     return {below + name: image(value) for value, name in enumerate(names)}
 
 
-def relative(folder: ImageFolder) -> list[str]:
-    return [Path(path).relative_to(folder.path).as_posix() for path in folder.paths]
-
-
 @pytest.fixture(params=SUFFIXES)
 def suffix(request):
     return request.param
@@ -77,7 +72,7 @@ def archive(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("below", ["", "./", "top/", "./top/"])
-def test_an_archive_reads_like_the_folder_that_was_packed(tmp_path, suffix, below):
+def test_an_archive_equals_the_packed_folder(tmp_path, suffix, below):
     files = images(*NAMES)
     for name, data in files.items():
         (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -89,18 +84,13 @@ def test_an_archive_reads_like_the_folder_that_was_packed(tmp_path, suffix, belo
     assert packed.labels.tolist() == unpacked.labels.tolist()
     assert packed.classes == unpacked.classes
     assert [image.tolist() for image in packed] == [image.tolist() for image in unpacked]
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", f"x{suffix}"}, "nothing is unpacked to disk"
     assert packed[[3, 1]].paths == [packed.paths[3], packed.paths[1]]
     assert check_images(packed).name(2) == packed.paths[2]
 
 
-def test_nothing_is_written_beside_it(archive):
-    before = sorted(archive.parent.rglob("*"))
-    assert len([*ImageFolder(archive)]) == len(NAMES)
-    assert sorted(archive.parent.rglob("*")) == before
-
-
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
-def test_a_folder_around_the_classes_is_no_class_unless_images_lie_in_it(tmp_path, suffix):
+def test_a_single_folder_around_all_class_folders_is_not_a_class(tmp_path, suffix):
     assert ImageFolder(pack(tmp_path / f"1{suffix}", images("cat/1.png", "cat/more/2.png"))).classes == ["cat"]
     assert ImageFolder(pack(tmp_path / f"2{suffix}", images("all/cat/1.png", "all/dog/2.png"))).classes == ["cat", "dog"]
     readme = {"README.txt": b"", **images("all/cat/1.png", "all/dog/2.png")}
@@ -108,17 +98,23 @@ def test_a_folder_around_the_classes_is_no_class_unless_images_lie_in_it(tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
-def test_what_is_skipped(tmp_path, suffix):
+def test_skipped_files(tmp_path, suffix):
     files = images("a/1.png", "a/.hidden.png", "a/.cache/2.png", "a/.cache/3.png", "__MACOSX/a/._1.png", "loose.png")
     inner = pack(tmp_path / "inner.zip", images("a/1.png")).read_bytes()
     path = pack(tmp_path / f"x{suffix}", files | {"a/notes.txt": b"", "a/inner.zip": inner})
     folder = ImageFolder(path)
     assert relative(folder) == ["a/1.png"]
-    skipped = sorted(Path(name).relative_to(path).as_posix() for name in folder.skipped)
-    assert skipped == ["__MACOSX", "a/.cache", "a/.hidden.png", "a/inner.zip", "a/notes.txt", "loose.png"]
+    assert sorted(relative(folder, folder.skipped)) == [
+        "__MACOSX",
+        "a/.cache",
+        "a/.hidden.png",
+        "a/inner.zip",
+        "a/notes.txt",
+        "loose.png",
+    ]
 
 
-def test_an_empty_class(tmp_path):
+def test_an_empty_class_folder(tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a/1.png", image(1))
@@ -148,18 +144,12 @@ def test_split(tmp_path, suffix, below):
         ImageFolder(path)
 
 
-def test_a_folder_with_an_archives_name_is_a_folder(tmp_path):
-    (tmp_path / "x.zip" / "a").mkdir(parents=True)
-    (tmp_path / "x.zip" / "a" / "1.png").write_bytes(image(1))
-    assert len(ImageFolder(tmp_path / "x.zip")) == 1
-
-
-def test_a_tarped_tar_that_is_called_tar(tmp_path):
+def test_a_gzipped_tar_with_the_suffix_tar(tmp_path):
     path = pack(tmp_path / "x.tgz", images(*NAMES)).rename(tmp_path / "x.tar")
     assert len([*ImageFolder(path)]) == len(NAMES)
 
 
-def test_it_holds_no_handle_and_goes_to_other_processes(archive):
+def test_it_keeps_no_file_handle_and_can_be_pickled(archive):
     folder = ImageFolder(archive)
     expected = [image.tolist() for image in folder]
     copy = pickle.loads(pickle.dumps(folder))
@@ -172,8 +162,8 @@ def test_it_holds_no_handle_and_goes_to_other_processes(archive):
         assert str(archive) not in {os.readlink(file) for file in open_files.iterdir() if file.exists()}
 
 
-def test_threads_read_at_once(archive):
-    folder = pickle.loads(pickle.dumps(ImageFolder(archive)))  # without marks, so the threads meet where they are made
+def test_many_threads_read_one_archive(archive):
+    folder = pickle.loads(pickle.dumps(ImageFolder(archive)))  # without marks, so the threads create them
     expected = [int(image[0, 0]) for image in ImageFolder(archive)]
     rows = random.Random(0).choices(range(len(folder)), k=400)
     start = threading.Barrier(4)
@@ -187,7 +177,7 @@ def test_threads_read_at_once(archive):
     assert results == [[expected[row] for row in rows[i::4]] for i in range(4)]
 
 
-def test_a_broken_image_is_named(tmp_path, suffix):
+def test_a_damaged_image_is_named_in_the_error(tmp_path, suffix):
     folder = ImageFolder(pack(tmp_path / f"x{suffix}", {"a/1.png": b"no image", "a/2.png": b""}))
     with pytest.raises(NotAnImageError, match=rf"^'.*x\{suffix}/a/1\.png': unsupported image format"):
         folder[0]
@@ -195,7 +185,7 @@ def test_a_broken_image_is_named(tmp_path, suffix):
         check_images(folder)[1]
 
 
-def test_an_archive_that_is_gone_or_changed(archive):
+def test_a_deleted_or_changed_archive(archive):
     folder = ImageFolder(archive)
     data, time = archive.read_bytes(), archive.stat().st_mtime_ns
     archive.write_bytes(data + b"\0")
@@ -216,7 +206,9 @@ def test_an_archive_that_is_gone_or_changed(archive):
 
 
 PARTS = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=("Cs",)), min_size=1, max_size=80)
-COMMENTS = st.binary(max_size=30).filter(lambda comment: b"PK" not in comment)  # the library does not find its own end then
+COMMENTS = st.binary(max_size=30).filter(
+    lambda comment: b"PK" not in comment
+)  # the library then does not find its own directory
 FILES = st.dictionaries(st.lists(PARTS, min_size=1, max_size=4).map("/".join), st.binary(max_size=2000), max_size=6)
 
 
@@ -254,7 +246,7 @@ def test_zip_agrees_with_the_standard_library(tmp_path_factory, files, method, b
 
 
 def test_a_zip_written_as_a_stream_with_64_bit_fields(tmp_path):
-    """Sizes stand behind the data then, and in 64 bits."""
+    """Sizes then follow the data, and have 64 bits."""
     path = tmp_path / "x.zip"
     with open(path, "wb") as file, zipfile.ZipFile(Unseekable(file), "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("a/1.png", "w", force_zip64=True) as member:
@@ -263,8 +255,8 @@ def test_a_zip_written_as_a_stream_with_64_bit_fields(tmp_path):
     assert [int(image[0, 0]) for image in ImageFolder(path)] == [7, 8]
 
 
-def test_64_bit_fields_for_everything(tmp_path, monkeypatch):
-    """As in a zip of over 4 GB, written small: the library takes every number for too large for 32 bits."""
+def test_64_bit_fields(tmp_path, monkeypatch):
+    """As in a zip of over 4 GB: the library treats every number as too large for 32 bits."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 10)
     monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
     path = pack(tmp_path / "x.zip", images(*NAMES))
@@ -299,7 +291,7 @@ class Unseekable(io.RawIOBase):
 
 
 @pytest.mark.slow
-def test_more_members_than_16_bits_count(tmp_path):
+def test_more_than_65535_members(tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for number in range(65_600):
@@ -310,8 +302,8 @@ def test_more_members_than_16_bits_count(tmp_path):
         folder[folder.paths.index(f"{path}/2/65582.png")]
 
 
-def test_names_without_the_mark_of_utf8(tmp_path):
-    """Programs write UTF-8 without saying so, or the code page of old."""
+def test_names_without_the_utf8_flag(tmp_path):
+    """Some programs write UTF-8 without declaring it, or the old code page."""
     path = pack(tmp_path / "x.zip", images("kaefer/1.png"))
     data = path.read_bytes()
     for raw, name in ((b"k\xc3\xa4fer/1.png", "käfer"), (b"k\x84fers/1.png", "käfers")):
@@ -319,7 +311,7 @@ def test_names_without_the_mark_of_utf8(tmp_path):
         assert ImageFolder(path).classes == [name]
 
 
-def test_a_marked_stream_gives_every_part(tmp_path, monkeypatch, rng):
+def test_reading_resumes_from_marks(tmp_path, monkeypatch, rng):
     monkeypatch.setattr(_tar, "FIRST_SPACING", 5_000)
     monkeypatch.setattr(_tar, "MOST_MARKS", 8)
     monkeypatch.setattr(_tar, "CHUNK", 1_000)
@@ -338,8 +330,8 @@ def test_a_marked_stream_gives_every_part(tmp_path, monkeypatch, rng):
     assert copy.read(members[0], "x") == files[members[0].name]
 
 
-def test_tar_files_one_after_another(tmp_path, rng):
-    """As parallel gzip programs write them; zeros may fill the end."""
+def test_several_gzip_streams_in_one_file(tmp_path, rng):
+    """Parallel gzip programs write these; zeros may follow."""
     files = {f"a/{number}.png": rng.bytes(30_000) for number in range(9)}
     tar = pack(tmp_path / "x.tar", files).read_bytes()
     path = tmp_path / "x.tar.gz"
@@ -348,7 +340,7 @@ def test_tar_files_one_after_another(tmp_path, rng):
     assert {member.name: archive.read(member, "x") for member in archive.members()} == files
 
 
-def test_reading_does_not_hold_the_archive(tmp_path, rng):
+def test_reading_needs_little_memory(tmp_path, rng):
     files = {f"a/{number}.png": rng.bytes(200_000) for number in range(50)}
     path = pack(tmp_path / "x.tar.gz", files)
     tracemalloc.start()

@@ -1,6 +1,4 @@
-"""Archives that are damaged or made to harm: read, or refused by one of featrec's errors, soon and in little memory."""
-
-from __future__ import annotations
+"""Damaged and malicious archives are read or refused by one of featrec's errors, quickly and in little memory."""
 
 import gzip
 import io
@@ -13,26 +11,19 @@ import warnings
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from featrec.datasets import ImageFolder, _archive, _place, _tar
 from featrec.exceptions import DatasetError, ImageError, TruncatedImageError
+from tests.datasets.test_archive import image
 
 HEADER_SIZE = 30
-ENTRY_SIZES = 20  # where packed and unpacked length stand in a member of a zip's directory
-
-
-def image(value: int = 1) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(np.full((4, 6), value, np.uint8)).save(data, "PNG")
-    return data.getvalue()
+ENTRY_SIZES = 20  # position of the packed and unpacked length in a member of a zip's directory
 
 
 def put_zip(path: Path, *names: str, data: bytes | None = None, method: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of names that stand twice
+        warnings.simplefilter("ignore")  # about duplicate names
         for value, name in enumerate(names):
             archive.writestr(name, image(value) if data is None else data)
     return path
@@ -49,18 +40,16 @@ def tar_of(*members: tuple[str, bytes | None, bytes], form: int = tarfile.GNU_FO
     return file.getvalue()
 
 
-def put_tar(path: Path, *names: str) -> Path:
+def put_any(path: Path, *names: str) -> Path:
+    if path.suffix == ".zip":
+        return put_zip(path, *names)
     data = tar_of(*((name, image(value), tarfile.REGTYPE) for value, name in enumerate(names)))
     path.write_bytes(data if path.suffix == ".tar" else gzip.compress(data))
     return path
 
 
-def put_any(path: Path, *names: str) -> Path:
-    return put_zip(path, *names) if path.suffix == ".zip" else put_tar(path, *names)
-
-
 def corrected(tar: bytes | bytearray) -> bytes:
-    """With right checksums in all the blocks that look like headers."""
+    """Correct the checksums of all blocks that look like headers."""
     data = bytearray(tar)
     for at in range(0, len(data) - 511, 512):
         if data[at + 257 : at + 262] == b"ustar":
@@ -89,7 +78,7 @@ def path(request, tmp_path):
         ("../notes.txt", "leads upwards"),
     ],
 )
-def test_names_that_lead_out(path, name, trick):
+def test_paths_out_of_the_archive_are_refused(path, name, trick):
     put_any(path, "a/1.png", name)
     with pytest.raises(DatasetError, match=rf"in the archive '.*{path.name}' {trick}.*are refused\. Pack it again"):
         ImageFolder(path)
@@ -105,7 +94,7 @@ def test_a_zero_byte_in_a_name(tmp_path):
 
 
 @pytest.mark.parametrize("again", ["a/1.png", "./a/1.png", "a//1.png", "a/./1.png"])
-def test_two_images_of_one_name(path, again):
+def test_duplicate_names_are_refused(path, again):
     with pytest.raises(DatasetError, match=r"contains two images with the same name, '.*1\.png'"):
         ImageFolder(put_any(path, "a/1.png", "a/2.png", again))
 
@@ -163,7 +152,7 @@ def test_an_encrypted_zip(tmp_path):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_methods(tmp_path, method):
+def test_unsupported_methods_of_compression(tmp_path, method):
     path = put_zip(tmp_path / "x.zip", "a/1.png", method=method)
     with pytest.raises(
         DatasetError, match=rf"compresses 'a/1\.png' with method {method}; supported are stored \(0\) and deflated \(8\)"
@@ -172,7 +161,7 @@ def test_other_methods(tmp_path, method):
 
 
 def with_sizes(path: Path, *, packed: int | None = None, size: int | None = None) -> Path:
-    """Let the directory's only member announce other lengths."""
+    """Change the lengths that the directory declares for its only member."""
     data = bytearray(path.read_bytes())
     at = data.index(b"PK\1\2") + ENTRY_SIZES
     old = struct.unpack_from("<2I", data, at)
@@ -181,34 +170,34 @@ def with_sizes(path: Path, *, packed: int | None = None, size: int | None = None
     return path
 
 
-def test_an_image_over_the_limit(tmp_path):
+def test_an_image_over_the_size_limit(tmp_path):
     path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png"), size=2**28 + 1)
     with pytest.raises(DatasetError, match=r"the image 'a/1\.png' .* has 268,435,457 bytes, more than the limit .*Unpack"):
         ImageFolder(path)
 
 
-@pytest.mark.parametrize("announced", [0, 10, 9_999_999, 10_000_001])
-def test_a_header_that_lies_about_the_length(tmp_path, announced):
-    """No more is unpacked than was announced, and one byte."""
-    path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png", data=bytes(10_000_000)), size=announced)
+@pytest.mark.parametrize("declared", [0, 10, 9_999_999, 10_000_001])
+def test_a_wrong_length_in_the_directory(tmp_path, declared):
+    """At most one byte more than declared is unpacked."""
+    path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png", data=bytes(10_000_000)), size=declared)
     folder = ImageFolder(path)
     tracemalloc.start()
     with pytest.raises(TruncatedImageError, match=r"^'.*/a/1\.png': the archive is damaged here: length or checksum differ"):
         folder[0]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 2 * announced + 200_000
+    assert peak < 2 * declared + 200_000
 
 
 @pytest.mark.parametrize("packed", [2**27, 2**31])
-def test_a_header_that_announces_more_than_there_is(tmp_path, packed):
+def test_a_length_beyond_the_end_of_the_file(tmp_path, packed):
     path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png"), packed=packed)
     with pytest.raises(DatasetError, match=r"has overlapping members|more than the limit"):
         ImageFolder(path)
 
 
-def test_members_that_share_their_bytes(tmp_path):
-    """A small zip that unpacks to very much, each member named apart."""
+def test_overlapping_members_are_refused(tmp_path):
+    """A small zip that unpacks to a huge size, with a different name for each member."""
     path = put_zip(tmp_path / "x.zip", "a/0000.png", data=bytes(100_000))
     data = path.read_bytes()
     start = data.index(b"PK\1\2")
@@ -220,7 +209,7 @@ def test_members_that_share_their_bytes(tmp_path):
         ImageFolder(path)
 
 
-def test_a_zip_that_unpacks_to_far_more(tmp_path, monkeypatch):
+def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(_archive, "LEAST_BOMB", 2**20)
     path = put_zip(tmp_path / "x.zip", *(f"a/{number}.png" for number in range(20)), data=bytes(100_000))
     with pytest.raises(
@@ -229,8 +218,8 @@ def test_a_zip_that_unpacks_to_far_more(tmp_path, monkeypatch):
         ImageFolder(path)
 
 
-def test_a_tar_bomb_is_left_while_it_is_unpacked(tmp_path):
-    """Ten gigabytes of zeros behind a header that announces them."""
+def test_a_gzip_bomb_is_refused_while_it_is_unpacked(tmp_path):
+    """Ten gigabytes of zeros after a header that declares them."""
     member = tarfile.TarInfo("a/notes.txt")
     member.size = 10**10
     zeros = gzip.compress(bytes(10_000_000))
@@ -250,7 +239,7 @@ def test_a_tar_bomb_is_left_while_it_is_unpacked(tmp_path):
 def test_too_many_members(tmp_path, monkeypatch):
     monkeypatch.setattr(_place, "MAX_MEMBERS", 3)
     monkeypatch.setattr(_tar, "MAX_MEMBERS", 3)
-    for path in (put_zip(tmp_path / "x.zip", *"abcd"), put_tar(tmp_path / "x.tar", *"abcd")):
+    for path in (put_zip(tmp_path / "x.zip", *"abcd"), put_any(tmp_path / "x.tar", *"abcd")):
         with pytest.raises(DatasetError, match="contains more than 3 members; split it"):
             ImageFolder(path)
     notes = [("x", b"8 a=bcd\n", tarfile.XHDTYPE)] * 20
@@ -262,22 +251,14 @@ def test_too_many_members(tmp_path, monkeypatch):
         ImageFolder(tmp_path / "x.zip")
 
 
-def test_notes_that_are_made_to_harm(tmp_path):
+def test_malicious_extended_headers(tmp_path):
     path = tmp_path / "x.tar"
     path.write_bytes(tar_of(("x", b"6 a=b\n" * 43_000, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
     assert len(ImageFolder(path)) == 1
     path.write_bytes(tar_of(("x", b"6 a=b\n" * 50_000, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
     with pytest.raises(DatasetError, match="declares a name or headers of 300,000 bytes, more than the limit"):
         ImageFolder(path)
-    for note in (
-        b"-5 path=x\n",
-        b"0 path=x\n",
-        b"2 path=x\n",
-        b"99999 path=x\n",
-        b"path=x\n",
-        b"11 path=xyz",
-        b"\xff",
-    ):
+    for note in (b"-5 path=x\n", b"0 path=x\n", b"2 path=x\n", b"99999 path=x\n", b"path=x\n", b"11 path=xyz", b"\xff"):
         path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
         with pytest.raises(DatasetError, match="has damaged extended headers"):
             ImageFolder(path)
@@ -291,7 +272,7 @@ def test_notes_that_are_made_to_harm(tmp_path):
 
 
 @pytest.mark.parametrize("size", [b"\xff" * 12, b"\x80" + b"\x7f" * 11, b"77777777777\0", b"-0000000001\0", b"00000000009\0"])
-def test_a_tar_that_lies_about_a_length(tmp_path, size):
+def test_wrong_lengths_in_a_tar(tmp_path, size):
     data = bytearray(tar_of(("a/1.png", image(1), tarfile.REGTYPE)))
     data[124:136] = size
     for path, content in ((tmp_path / "x.tar", corrected(data)), (tmp_path / "x.tgz", gzip.compress(corrected(data)))):
@@ -300,7 +281,7 @@ def test_a_tar_that_lies_about_a_length(tmp_path, size):
             ImageFolder(path)
 
 
-def test_a_flipped_bit_in_a_zipped_image_is_found_by_its_checksum(tmp_path):
+def test_a_flipped_bit_in_a_zip_is_found_by_the_checksum(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1.png", method=zipfile.ZIP_STORED)
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 8] ^= 1
@@ -312,13 +293,13 @@ def test_a_flipped_bit_in_a_zipped_image_is_found_by_its_checksum(tmp_path):
 def test_a_damaged_deflated_image(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1.png")
     data = bytearray(path.read_bytes())
-    data[HEADER_SIZE + len("a/1.png")] = 0xFF  # a kind of block that there is not
+    data[HEADER_SIZE + len("a/1.png")] = 0xFF  # an invalid kind of block
     path.write_bytes(data)
     with pytest.raises(TruncatedImageError, match=r"the archive is damaged here .*invalid block type"):
         ImageFolder(path)[0]
 
 
-def test_a_directory_that_contradicts_itself(tmp_path):
+def test_a_contradictory_directory(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1.png", "a/2.png")
     data = path.read_bytes()
     end = data.index(b"PK\5\6")
@@ -343,10 +324,10 @@ def test_a_directory_that_contradicts_itself(tmp_path):
 
 
 def test_every_truncation_is_noticed(path):
-    """A part of an archive is never taken for the whole: training on half a set in silence would be worse than an error."""
+    """A truncated archive is never read as a whole one, which would silently lose training images."""
     data = put_any(path, "a/1.png", "b/2.png").read_bytes()
     if path.suffix == ".tar":
-        data = data[: -(-data.rindex(b"IEND") // 512) * 512 + 512]  # the padding behind the end may be missing
+        data = data[: -(-data.rindex(b"IEND") // 512) * 512 + 512]  # the padding after the end may be missing
     for length in range(0, len(data) - (511 if path.suffix == ".tar" else 0), 23):
         path.write_bytes(data[:length])
         with pytest.raises(DatasetError, match=r"truncated|is not a zip|is not a tar|damaged"):
@@ -367,39 +348,18 @@ def test_an_archive_that_cannot_be_opened(path, monkeypatch):
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"PK", b"PK\5\6", b"\x1f\x8b", b"\x1f\x8b\x08", b"text\n" * 300, bytes(100)])
-def test_what_is_no_archive(path, data):
+def test_other_files_with_the_suffix_of_an_archive(path, data):
     path.write_bytes(data)
     with pytest.raises(DatasetError, match=r"is not a zip|truncated|is not a tar|damaged"):
         ImageFolder(path)
 
 
-def test_an_archive_without_anything(tmp_path):
-    put_zip(tmp_path / "x.zip")
-    put_tar(tmp_path / "x.tar")
-    for name in ("x.zip", "x.tar"):
-        with pytest.raises(DatasetError, match="contains no class folders"):
-            ImageFolder(tmp_path / name)
-
-
-# Damage at random.
-
-INTERESTING = (
-    b"\xff" * 4,
-    b"\0" * 4,
-    b"\xff" * 8,
-    b"\x7f\xff\xff\xff",
-    b"../",
-    b"PK\1\2",
-    b"PK\5\6",
-    b"\x80",
-    b"777777",
-    b" ",
-    b"S",
-)
+INTERESTING = (b"\xff" * 4, b"\0" * 4, b"\xff" * 8, b"\x7f\xff\xff\xff", b"../", b"PK\1\2", b"PK\5\6")
+INTERESTING += (b"\x80", b"777777", b" ", b"S")
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Cut, flipped, overwritten, moved; several times over."""
+    """Data after several random changes."""
     result = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(result)) if result else 0
@@ -424,7 +384,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def originals(folder: Path) -> dict[str, bytes]:
-    """One of each kind, with long names, folders, links and extended headers in them."""
+    """One archive of each kind, with long names, folders, links and extended headers."""
     names = ("train/a/1.png", "train/b/" + "long/" * 40 + "2.png", "a/3.png", "é/4.png")
     members = [(name, image(value), tarfile.REGTYPE) for value, name in enumerate(names)]
     members += [("a", None, tarfile.DIRTYPE), ("a/link.png", None, tarfile.SYMTYPE)]
@@ -435,19 +395,12 @@ def originals(folder: Path) -> dict[str, bytes]:
         patch.setattr(zipfile, "ZIP64_LIMIT", 10)
         patch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 1)
         large = put_zip(folder / "3.zip", *names).read_bytes()
-    return {
-        "large.zip": large,
-        "deflated.zip": deflated,
-        "stored.zip": stored,
-        "gnu.tar": gnu,
-        "pax.tar": pax,
-        "gnu.tgz": gnu,
-        "pax.tgz": pax,
-    }
+    tars = {"gnu.tar": gnu, "pax.tar": pax, "gnu.tgz": gnu, "pax.tgz": pax}
+    return {"large.zip": large, "deflated.zip": deflated, "stored.zip": stored} | tars
 
 
 def read_all(path: Path) -> str:
-    """What became of an archive; only featrec's errors are caught."""
+    """The outcome of reading an archive; only featrec's errors are caught."""
     try:
         folder = ImageFolder(path)
     except DatasetError:
@@ -489,7 +442,7 @@ def run_damage(tmp_path: Path, count: int, seed: int) -> dict[str, int]:
 def test_damaged_archives(tmp_path):
     outcomes = run_damage(tmp_path, 60, seed=20240229)
     assert sum(outcomes.values()) == 420
-    assert min(outcomes.get(outcome, 0) for outcome in ("refused", "read", "read in part")) >= 5  # damage of all degrees
+    assert min(outcomes.get(outcome, 0) for outcome in ("refused", "read", "read in part")) >= 5  # the damage varies
 
 
 @pytest.mark.slow

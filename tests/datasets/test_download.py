@@ -1,6 +1,4 @@
-"""Downloads from a server that cuts off, lies about length, serves wrong bytes, stalls, or is not there."""
-
-from __future__ import annotations
+"""Downloads from a server that interrupts, declares wrong lengths, sends wrong bytes, stalls, or is unreachable."""
 
 import hashlib
 import os
@@ -39,8 +37,8 @@ def tiny(site) -> PublishedSet:
     return published(site.address)
 
 
-def there(home: Path) -> dict[str, bytes]:
-    """The set's folder, after a look at what else was left behind."""
+def files_in(home: Path) -> dict[str, bytes]:
+    """The files of the dataset, after checking that nothing else is left."""
     assert {path.name for path in home.iterdir()} <= {"tiny-set", ".tiny-set.lock"}
     folder = home / "tiny-set"
     assert not folder.exists() or any(folder.iterdir())
@@ -49,11 +47,11 @@ def there(home: Path) -> dict[str, bytes]:
 
 def test_a_set_in_its_published_layout(site, tiny, tmp_path):
     fetch(tiny, tmp_path / "not" / "yet")
-    assert there(tmp_path / "not" / "yet") == CONTENT
+    assert files_in(tmp_path / "not" / "yet") == CONTENT
     assert site.requests == [("/first.bin", None), ("/second.bin", None)]
 
 
-def test_others_may_read_what_was_fetched(tiny, tmp_path):
+def test_other_users_may_read_downloaded_files(tiny, tmp_path):
     before = os.umask(0o022)
     try:
         fetch(tiny, tmp_path)
@@ -62,22 +60,22 @@ def test_others_may_read_what_was_fetched(tiny, tmp_path):
     assert (tmp_path / "tiny-set" / "first.bin").stat().st_mode & 0o777 == 0o644
 
 
-def test_what_is_there_is_neither_asked_for_nor_touched(site, tiny, tmp_path):
+def test_existing_files_are_neither_requested_nor_changed(site, tiny, tmp_path):
     (tmp_path / "tiny-set").mkdir()
     (tmp_path / "tiny-set" / "first.bin").write_bytes(b"my own")
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == {"first.bin": b"my own", "second.bin": CONTENT["second.bin"]}
+    assert files_in(tmp_path) == {"first.bin": b"my own", "second.bin": CONTENT["second.bin"]}
     assert site.requests == [("/second.bin", None)]
 
 
-def test_a_cut_off_file_is_resumed_at_once(site, tiny, tmp_path):
+def test_an_interrupted_download_is_resumed_at_once(site, tiny, tmp_path):
     site.deeds = [("cut", 70_000), ("cut", 50_000)]
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
-    assert [wish for _, wish in site.requests] == [None, "bytes=70000-", "bytes=120000-", None]
+    assert files_in(tmp_path) == CONTENT
+    assert [range_ for _, range_ in site.requests] == [None, "bytes=70000-", "bytes=120000-", None]
 
 
-def test_a_file_that_is_cut_off_for_good_is_resumed_by_the_next_call(site, tiny, tmp_path):
+def test_the_next_call_resumes_an_interrupted_download(site, tiny, tmp_path):
     site.deeds = [("cut", 70_000), ("cut", 0)]
     with pytest.raises(
         DatasetError,
@@ -86,89 +84,77 @@ def test_a_file_that_is_cut_off_for_good_is_resumed_by_the_next_call(site, tiny,
         r"\. Calling again resumes .* manually; expected: tiny-set/ with first.bin, second.bin\. .* https://example.org/tiny",
     ):
         fetch(tiny, tmp_path)
-    assert there(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:70_000]}
+    assert files_in(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:70_000]}
     site.requests.clear()
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
     assert site.requests[0] == ("/first.bin", "bytes=70000-")
 
 
-def test_a_server_that_always_cuts_off_is_given_up(site, tiny, tmp_path):
+def test_attempts_are_limited(site, tiny, tmp_path):
     site.always = ("cut", 1_000)
     with pytest.raises(DatasetError, match=r"after 5,000 of 200,000 bytes"):
         fetch(tiny, tmp_path)
     assert len(site.requests) == 5
 
 
-def test_a_server_that_cannot_resume(site, tiny, tmp_path):
+def test_a_server_without_ranges(site, tiny, tmp_path):
     site.ranges = False
     (tmp_path / "tiny-set").mkdir()
     (tmp_path / "tiny-set" / "first.bin.part").write_bytes(CONTENT["first.bin"][:10])
     site.deeds = [("cut", 70_000)]
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
 
 
 @pytest.mark.parametrize("deed", [("shifted", None), ("status", 416)])
-def test_a_server_that_has_not_the_range(site, tiny, tmp_path, deed):
+def test_a_server_that_lacks_the_range(site, tiny, tmp_path, deed):
     site.deeds = [("cut", 70_000), deed]
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
-    assert [wish for _, wish in site.requests] == [None, "bytes=70000-", None, None]
+    assert files_in(tmp_path) == CONTENT
+    assert [range_ for _, range_ in site.requests] == [None, "bytes=70000-", None, None]
 
 
 @pytest.mark.parametrize("told", [199_999, 200_001, 0, 10**15])
-def test_a_lie_about_the_length(site, tiny, tmp_path, told):
+def test_a_wrong_length_in_the_header(site, tiny, tmp_path, told):
     site.deeds = [("announce", told)]
     with pytest.raises(DatasetError, match=rf"declares {told:,} bytes, but the published file has 200,000"):
         fetch(tiny, tmp_path)
-    assert there(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
 def test_more_bytes_than_the_file_has(site, tiny, tmp_path):
     site.deeds = [("silent", 1)]
     with pytest.raises(DatasetError, match=r"sends more than the 200,000 bytes of the published file"):
         fetch(tiny, tmp_path)
-    assert there(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
-def test_fewer_bytes_than_the_file_has(site, tiny, tmp_path):
-    site.deeds = [("silent", -5)]
+@pytest.mark.parametrize("deed, resumed", [(("silent", -5), True), (("silent", 0), False), (("chunks", 70_000), True)])
+def test_a_server_that_declares_no_length(site, tiny, tmp_path, deed, resumed):
+    site.deeds = [deed]
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
-    assert site.requests[1] == ("/first.bin", "bytes=199995-")
+    assert files_in(tmp_path) == CONTENT
+    assert [range_ is not None for _, range_ in site.requests] == ([False, True, False] if resumed else [False, False])
 
 
-def test_no_length_at_all(site, tiny, tmp_path):
-    site.always = ("silent", 0)
-    fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
-
-
-def test_a_transfer_in_chunks(site, tiny, tmp_path):
-    site.deeds = [("chunks", 70_000)]
-    fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
-    assert [wish is None for _, wish in site.requests] == [True, False, True]
-
-
-def test_wrong_bytes_are_thrown_away(site, tiny, tmp_path):
+def test_a_file_with_a_wrong_checksum_is_deleted(site, tiny, tmp_path):
     site.always = ("wrong", None)
     with pytest.raises(DatasetError, match=r"sends a file whose sha256 is not the published [0-9a-f]{64}; it was deleted"):
         fetch(tiny, tmp_path)
-    assert there(tmp_path) == {}
+    assert files_in(tmp_path) == {}
     assert len(site.requests) == 1
 
 
 @pytest.mark.parametrize("length", [70_000, 200_000, 200_001])
-def test_a_part_of_something_else(site, tiny, tmp_path, length):
+def test_a_partial_file_of_other_content_is_replaced(site, tiny, tmp_path, length):
     (tmp_path / "tiny-set").mkdir()
     (tmp_path / "tiny-set" / "first.bin.part").write_bytes(bytes(length))
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
 
 
-def test_a_part_that_is_whole_needs_no_request(site, tiny, tmp_path):
+def test_a_complete_partial_file_needs_no_request(site, tiny, tmp_path):
     (tmp_path / "tiny-set").mkdir()
     (tmp_path / "tiny-set" / "first.bin.part").write_bytes(CONTENT["first.bin"])
     fetch(tiny, tmp_path)
@@ -176,52 +162,49 @@ def test_a_part_that_is_whole_needs_no_request(site, tiny, tmp_path):
 
 
 @pytest.mark.parametrize("status, told", [(404, "404 Not Found"), (500, "500 Internal Server Error"), (403, "403 Forbidden")])
-def test_an_error_of_the_server(site, tiny, tmp_path, status, told):
+def test_an_error_status_is_reported(site, tiny, tmp_path, status, told):
     site.always = ("status", status)
     with pytest.raises(DatasetError, match=rf"127.0.0.1:\d+ answers {told} for http://127.0.0.1:\d+/first.bin"):
         fetch(tiny, tmp_path)
-    assert there(tmp_path) == {}
+    assert files_in(tmp_path) == {}
     assert len(site.requests) == 1
 
 
-def test_an_error_while_resuming_keeps_the_part(site, tiny, tmp_path):
+def test_an_error_while_resuming_keeps_the_partial_file(site, tiny, tmp_path):
     site.deeds = [("cut", 70_000), ("status", 503)]
     with pytest.raises(DatasetError, match="answers 503 Service Unavailable"):
         fetch(tiny, tmp_path)
-    assert there(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:70_000]}
+    assert files_in(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:70_000]}
 
 
-def test_the_second_server_is_asked_where_the_first_fails(site, tiny, tmp_path):
-    fetch(published(nobody(), site.address), tmp_path)
-    assert there(tmp_path) == CONTENT
-
-
-def test_every_server_that_failed_is_named(site, tiny, tmp_path):
+def test_the_second_server_is_used_if_the_first_fails(site, tiny, tmp_path):
+    fetch(published(unreachable(), site.address), tmp_path / "good")
+    assert files_in(tmp_path / "good") == CONTENT
     site.always = ("status", 404)
     with pytest.raises(DatasetError, match=r"127.0.0.1:\d+ cannot be reached .*; 127.0.0.1:\d+ answers 404"):
-        fetch(published(nobody(), site.address), tmp_path)
+        fetch(published(unreachable(), site.address), tmp_path)
 
 
-def nobody() -> str:
-    """An address where nobody listens: the port was free a moment ago."""
+def unreachable() -> str:
+    """An address without a server: the port was free a moment ago."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}/"
 
 
-def test_a_server_that_is_not_there(site, tmp_path):
+def test_a_server_that_cannot_be_reached(site, tmp_path):
     with pytest.raises(
         DatasetError, match=r"cannot be reached \(Failed to establish .*refused\); is there a network\?.*manually"
     ):
-        fetch(published(nobody()), tmp_path)
-    assert there(tmp_path) == {}
+        fetch(published(unreachable()), tmp_path)
+    assert files_in(tmp_path) == {}
 
 
-def test_a_server_that_never_answers(site, tiny, tmp_path):
+def test_a_server_that_does_not_respond(site, tiny, tmp_path):
     site.always = ("mute", None)
     with pytest.raises(DatasetError, match=r"cannot be reached \(Read timed out.*\); is there a network"):
         fetch(tiny, tmp_path, timeout=QUICK)
-    assert there(tmp_path) == {}
+    assert files_in(tmp_path) == {}
 
 
 def test_a_server_that_stalls(site, tiny, tmp_path):
@@ -229,26 +212,26 @@ def test_a_server_that_stalls(site, tiny, tmp_path):
     site.deeds = [("stall", 131_072)]
     with pytest.raises(DatasetError, match=r"the connection broke off \(Read timed out.*\) after 131,072 of 200,000 bytes"):
         fetch(tiny, tmp_path, timeout=QUICK)
-    assert there(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:131_072]}
+    assert files_in(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:131_072]}
 
 
-def test_a_server_that_sends_the_client_elsewhere(site, tiny, tmp_path):
+def test_a_redirect_is_followed(site, tiny, tmp_path):
     site.files["moved"] = CONTENT["first.bin"]
     site.deeds = [("elsewhere", "/moved")]
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
 
 
-def test_a_server_that_sends_the_client_in_circles(site, tiny, tmp_path):
+def test_circular_redirects(site, tiny, tmp_path):
     site.always = ("elsewhere", "/first.bin")
     with pytest.raises(DatasetError, match=r"the request failed \(Exceeded 30 redirects"):
         fetch(tiny, tmp_path)
 
 
-def test_a_gz_file_that_is_called_an_encoding_is_not_unpacked(site, tiny, tmp_path):
+def test_a_gz_file_declared_as_an_encoding_is_not_unpacked(site, tiny, tmp_path):
     site.always = ("encoded", None)
     fetch(tiny, tmp_path)
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
 
 
 def test_a_folder_that_cannot_be_written(tiny, tmp_path):
@@ -265,7 +248,7 @@ def test_without_pooch(monkeypatch, tmp_path):
 
 
 def fetching(tiny: PublishedSet, home: Path) -> subprocess.Popen:
-    """Another process that fetches the set."""
+    """Another process that downloads the dataset."""
     code = (
         "import sys, pathlib; from featrec.datasets._download import fetch;"
         "from featrec.datasets._home import PublishedFile, PublishedSet;"
@@ -281,7 +264,7 @@ def wait_for(condition) -> None:
         time.sleep(0.01)
 
 
-def test_one_of_two_threads_waits_for_the_other(site, tiny, tmp_path):
+def test_one_of_two_threads_waits(site, tiny, tmp_path):
     pytest.importorskip("fcntl")
     site.deeds = [("stall", 131_072)]
     with ThreadPoolExecutor(2) as pool:
@@ -291,12 +274,12 @@ def test_one_of_two_threads_waits_for_the_other(site, tiny, tmp_path):
         time.sleep(0.1)
         site.closing.set()
         first.result(), second.result()
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
     assert site.requests == [("/first.bin", None), ("/first.bin", "bytes=131072-"), ("/second.bin", None)]
 
 
 @pytest.mark.slow
-def test_one_of_two_processes_waits_for_the_other(site, tiny, tmp_path):
+def test_one_of_two_processes_waits(site, tiny, tmp_path):
     pytest.importorskip("fcntl")
     site.deeds = [("stall", 70_000)]
     first = fetching(tiny, tmp_path)
@@ -306,12 +289,12 @@ def test_one_of_two_processes_waits_for_the_other(site, tiny, tmp_path):
     site.closing.set()
     assert (first.wait(30), second.wait(30)) == (0, 0)
     first.stderr.close(), second.stderr.close()
-    assert there(tmp_path) == CONTENT
+    assert files_in(tmp_path) == CONTENT
     assert site.requests == [("/first.bin", None), ("/first.bin", "bytes=70000-"), ("/second.bin", None)]
 
 
 @pytest.mark.slow
-def test_a_process_that_was_killed_leaves_a_part_and_no_lock(site, tiny, tmp_path):
+def test_a_killed_process_leaves_a_partial_file_and_no_lock(site, tiny, tmp_path):
     site.deeds = [("stall", 131_072)]
     process = fetching(tiny, tmp_path)
     part = tmp_path / "tiny-set" / "first.bin.part"

@@ -1,12 +1,11 @@
-"""The published file formats, on files written here."""
-
-from __future__ import annotations
+"""Published datasets in their file formats, on files written here."""
 
 import gzip
 import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from featrec.datasets import load_dataset
 from featrec.datasets._published import CIFAR_NAMES, CIFAR_TEST, CIFAR_TRAIN, FASHION, read_idx
@@ -78,7 +77,7 @@ def test_fashion_mnist(fashion, pixels):
 
 
 @pytest.mark.parametrize("targets", [np.arange(6), np.array([0, 1, 2, 3, 4, 5, 10])], ids=["too few", "too large"])
-def test_labels_that_do_not_belong_to_the_images(fashion, targets):
+def test_images_and_labels_that_do_not_belong_together(fashion, targets):
     put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
     with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 images, {len(targets)} labels"):
         load_dataset("fashion-mnist", data_home=fashion.parent)
@@ -86,7 +85,7 @@ def test_labels_that_do_not_belong_to_the_images(fashion, targets):
 
 @pytest.fixture
 def cifar(tmp_path):
-    """Each file holds one image of each of two classes; red counts the file, green the row, blue the column."""
+    """Each file contains one image of each of two classes; red is the number of the file, green the row, blue the column."""
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
     (folder / CIFAR_NAMES).write_text("plane\ncar\n\n")
@@ -120,7 +119,7 @@ def test_damaged_cifar10(cifar):
 
 @pytest.fixture
 def cifar100(tmp_path):
-    """Two images to train on and one to test on: a coarse label, a fine label, and the channels."""
+    """Two training images and one test image: a coarse label, a fine label, and the channels."""
     folder = tmp_path / "cifar-100-binary"
     folder.mkdir()
     (folder / "coarse_label_names.txt").write_text("fish\nflowers\n")
@@ -157,3 +156,76 @@ def test_damaged_cifar100(cifar100):
     (cifar100 / "test.bin").write_bytes(b"\0\3" + content[2:])
     with pytest.raises(DatasetError, match=r"labels up to 3, but fine_label_names\.txt lists only 3 classes"):
         load_dataset("cifar100", data_home=cifar100.parent)
+
+
+CALTECH = {"BACKGROUND_Google": 9, "Faces": 12, "accordion": 6, "airplanes": 8}
+
+
+@pytest.fixture(scope="module")
+def caltech(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    for name, n in CALTECH.items():
+        folder = root / "caltech-101" / "101_ObjectCategories" / name
+        folder.mkdir(parents=True)
+        for number in range(1, n + 1):
+            Image.fromarray(np.full((5, 7, 3), number, np.uint8)).save(folder / f"image_{number:04d}.jpg")
+    return root
+
+
+def load_caltech(home, **options):
+    return load_dataset("caltech101", data_home=home, **options)
+
+
+def counts(half) -> dict[str, int]:
+    return dict(zip(*np.unique(half.labels, return_counts=True), strict=True))
+
+
+def test_the_number_of_images_per_class_of_caltech101(caltech):
+    train, test = load_caltech(caltech, n_train=4, n_test=3)
+    assert counts(train) == {"Faces": 4, "accordion": 4, "airplanes": 4}
+    assert counts(test) == {"Faces": 3, "accordion": 2, "airplanes": 3}
+    assert train.classes == test.classes == ["Faces", "accordion", "airplanes"]
+    assert train[0].shape == (5, 7, 3)
+
+
+def test_caltech101_without_a_limit_of_test_images(caltech):
+    train, test = load_caltech(caltech, n_train=4, n_test=None)
+    assert counts(test) == {"Faces": 8, "accordion": 2, "airplanes": 4}
+    assert len({*train.paths, *test.paths}) == 26
+
+
+def test_caltech101_with_the_background_class(caltech):
+    with_clutter = load_caltech(caltech, n_train=4, background=True)
+    assert with_clutter.classes == sorted(CALTECH)
+    assert counts(with_clutter.train)["BACKGROUND_Google"] == 4
+    assert "including the background class" in with_clutter.description
+    plain = load_caltech(caltech, n_train=4)
+    assert "background" not in plain.description
+    assert plain.train.paths == [path for path in with_clutter.train.paths if "BACKGROUND" not in path]
+
+
+def test_the_split_of_caltech101_depends_on_the_seed(caltech):
+    first, same, other = (load_caltech(caltech, n_train=4, random_state=seed).train.paths for seed in (0, 0, 1))
+    assert first == same
+    assert first != other
+
+
+def test_smaller_training_sets_are_subsets(caltech):
+    few, many = (load_caltech(caltech, n_train=n, n_test=2) for n in (2, 4))
+    assert set(few.train.paths) < set(many.train.paths)
+    assert few.test.paths == many.test.paths
+
+
+@pytest.mark.parametrize("n_train", [6, 7])
+def test_a_class_that_is_too_small_is_refused(caltech, n_train):
+    with pytest.raises(InputError, match=rf"is {n_train}, but the class 'accordion' has 6 images, .* use n_train=5 or less"):
+        load_caltech(caltech, n_train=n_train)
+
+
+def test_invalid_options_of_caltech101_are_refused(caltech):
+    with pytest.raises(InputError, match="n_train of the dataset 'caltech101' must be an integer of at least 1; got 0"):
+        load_caltech(caltech, n_train=0)
+    with pytest.raises(InputError, match=r"n_test of the dataset 'caltech101' must be an integer of at least 1; got 0\.5"):
+        load_caltech(caltech, n_test=0.5)
+    with pytest.raises(InputError, match="background of the dataset 'caltech101' must be True or False; got 1"):
+        load_caltech(caltech, background=1)

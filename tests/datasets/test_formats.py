@@ -1,4 +1,4 @@
-"""One list of formats: what a folder takes is what the decoder reads, and what it leaves is counted."""
+"""A folder lists exactly the formats that the decoder reads, and counts other files."""
 
 import io
 
@@ -9,10 +9,11 @@ from PIL import Image, features
 
 from featrec.datasets import ImageFolder
 from featrec.exceptions import SkippedFileWarning
-from featrec.images import _decode, read_image
+from featrec.images import _decode
 from featrec.images._decode import FORMATS, suffixes
+from tests.datasets.test_folder import put
 
-# How Pillow writes a suffix's format, where its name is not enough.
+# Pillow's names of formats that cannot be found by suffix.
 WRITTEN = {".dib": "DIB", ".j2c": "JPEG2000", ".jpc": "JPEG2000", ".mpo": "MPO"}
 
 
@@ -30,7 +31,7 @@ def encoded(suffix):
 
 
 @pytest.mark.parametrize("suffix", suffixes())
-def test_whatever_a_folder_takes_is_decoded(tmp_path, suffix):
+def test_every_listed_suffix_is_decoded(tmp_path, suffix):
     data = encoded(suffix)
     for name in (f"a/1{suffix}", f"a/2{suffix.upper()}"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -40,39 +41,26 @@ def test_whatever_a_folder_takes_is_decoded(tmp_path, suffix):
     assert folder[0].shape[:2] == folder[1].shape[:2] == (12, 16)
 
 
-def test_the_usual_suffixes_and_those_that_were_forgotten():
+def test_usual_suffixes():
     usual = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
     assert usual | {".qoi", ".sgi"} <= set(suffixes())
     assert (".avif" in suffixes()) == features.check("avif")
     assert not {".tga", ".eps", ".pdf", ".ico", ".psd", ".txt", ""} & set(suffixes())
 
 
-def test_every_format_that_is_decoded_has_a_suffix():
+def test_every_decoded_format_has_a_suffix():
     Image.init()
     taken = {Image.registered_extensions()[suffix] for suffix in suffixes()}
     assert {name for name in FORMATS if name in Image.OPEN} <= taken
 
 
-def test_a_library_that_is_missing_takes_its_suffixes_along(monkeypatch):
+def test_formats_of_missing_libraries_are_not_listed(monkeypatch):
     monkeypatch.setattr(features, "check", lambda library: library != "webp")
     assert ".webp" not in _decode.suffixes.__wrapped__()
     assert ".png" in _decode.suffixes.__wrapped__()
 
 
-def test_what_is_refused_by_the_decoder_is_no_image_of_a_folder(tmp_path):
-    Image.new("RGB", (4, 4)).save(tmp_path / "x.tga")
-    with pytest.raises(ValueError, match="unsupported image format"):
-        read_image(tmp_path / "x.tga")
-
-
-def put(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_bytes(encoded(".png"))
-    return root
-
-
-def test_one_warning_counts_what_was_skipped_by_suffix(tmp_path):
+def test_one_warning_counts_skipped_files_by_suffix(tmp_path):
     put(tmp_path, "a/1.png", "b/1.png", "beside.png", "a/x.HEIC", "a/y.heic", "b/z.tga", "a/notes", "a/1.txt", "a/2.txt")
     put(tmp_path, ".hidden/1.txt", "a/.DS_Store", "b/x.a-very-long-suffix")
     (tmp_path / "a" / "round").symlink_to(tmp_path)
@@ -87,14 +75,9 @@ def test_one_warning_counts_what_was_skipped_by_suffix(tmp_path):
     assert len(folder.skipped) == 11
 
 
-def test_half_by_half_of_a_split(tmp_path):
+def test_skipped_files_of_a_split(tmp_path):
     put(tmp_path, "train/a/1.png", "test/a/1.png", "test/a/1.heic")
     with pytest.warns(SkippedFileWarning, match=r"test': skipped \.heic \(1\)") as caught:
         ImageFolder.split(tmp_path)
     assert len(caught) == 1
     assert caught[0].filename == __file__
-
-
-def test_hidden_files_are_skipped_without_a_word(tmp_path):
-    folder = ImageFolder(put(tmp_path, "a/1.png", "a/.2.png", ".git/x.txt", "__MACOSX/a/1.png"))
-    assert len(folder.skipped) == 3

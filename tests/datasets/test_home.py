@@ -1,6 +1,4 @@
-"""Where a large set is looked for, what is said where it is not there, and what is known of each published set."""
-
-from __future__ import annotations
+"""The folder of published datasets, errors if a dataset is missing, and the description of each."""
 
 import hashlib
 import os
@@ -28,26 +26,26 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_data_home_goes_before_the_variable(home, monkeypatch):
+def test_data_home_takes_precedence_over_the_variable(home, monkeypatch):
     monkeypatch.setenv("FEATREC_DATA", str(home / "one"))
     assert dataset_folder(PLAIN, None, False) == home / "one" / "tiny-set"
     assert dataset_folder(PLAIN, home / "two", False) == home / "two" / "tiny-set"
     assert dataset_folder(PLAIN, str(home / "two"), False) == home / "two" / "tiny-set"
 
 
-def test_a_tilde_is_the_home_of_the_user(home, monkeypatch):
+def test_a_tilde_is_expanded(home, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("USERPROFILE", str(home))
     assert dataset_folder(PLAIN, "~/one", False) == home / "one" / "tiny-set"
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_without_a_folder_nothing_is_fetched(home, download):
+def test_without_a_folder_nothing_is_downloaded(home, download):
     with pytest.raises(DatasetError, match=r"FEATREC_DATA or data_home=\.\.\., but neither is set; expected: mnist/"):
         load_dataset("mnist", download=download)
 
 
-def test_what_can_be_fetched_is_offered(home):
+def test_the_error_offers_the_download(home):
     with pytest.raises(
         DatasetError,
         match=r"missing train-images.*; expected: .* load_dataset\('mnist', data_home=.*, download=True\) downloads "
@@ -58,7 +56,7 @@ def test_what_can_be_fetched_is_offered(home):
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_what_cannot_be_confirmed_is_not_offered(home, download):
+def test_no_download_without_a_checksum(home, download):
     with pytest.raises(
         DatasetError,
         match=r"missing train, test; expected: scene15/.* It cannot be downloaded automatically, because no checksum",
@@ -67,18 +65,15 @@ def test_what_cannot_be_confirmed_is_not_offered(home, download):
     assert not (home / "scene15").exists()
 
 
-def test_download_must_be_yes_or_no():
+def test_invalid_options_are_refused():
+    with pytest.raises(InputError, match="data_home of the dataset 'mnist' must be a path or None; got 5"):
+        load_dataset("mnist", data_home=5)
     with pytest.raises(InputError, match="download of the dataset 'mnist' must be True or False; got 'yes'"):
         load_dataset("mnist", download="yes")
 
 
-def test_data_home_must_be_a_path():
-    with pytest.raises(InputError, match="data_home of the dataset 'mnist' must be a path or None; got 5"):
-        load_dataset("mnist", data_home=5)
-
-
-def test_a_set_is_fetched_and_loaded(site, tmp_path, rng):
-    """From the empty folder to images; the second call asks for nothing."""
+def test_download_and_load(site, tmp_path, rng):
+    """From the empty folder to images; the second call sends no request."""
     kinds = {"images-idx3": rng.integers(0, 256, (5, 28, 28)), "labels-idx1": rng.integers(0, 10, 5)}
     files = []
     for name in MNIST.content:
@@ -95,7 +90,7 @@ def test_a_set_is_fetched_and_loaded(site, tmp_path, rng):
 
 
 @pytest.mark.parametrize("published", SETS, ids=lambda published: published.name)
-def test_what_is_known_of_a_published_set(published):
+def test_descriptions_of_published_datasets(published):
     assert published.homepage.startswith("https://")
     assert bool(published.sources) == (published is not SCENE15)
     assert {file.name for file in published.files} <= set(published.content)
@@ -109,7 +104,7 @@ def test_what_is_known_of_a_published_set(published):
 
 @pytest.mark.data
 @pytest.mark.parametrize("published", [MNIST, FASHION_MNIST], ids=lambda published: published.name)
-def test_the_checksums_are_those_of_the_files_at_hand(published):
+def test_checksums_of_existing_files(published):
     if not os.environ.get("FEATREC_DATA"):
         pytest.skip("FEATREC_DATA is not set")
     for file in published.files:

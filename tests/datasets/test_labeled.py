@@ -1,7 +1,5 @@
 """LabeledImages: slicing, pickling, labels."""
 
-from __future__ import annotations
-
 import pickle
 
 import numpy as np
@@ -28,7 +26,7 @@ def flat(images):
     return np.array([image.ravel() for image in images], dtype=float)
 
 
-def test_it_is_sliced_like_an_array(images):
+def test_slices(images):
     assert images.shape == (6,)
     assert images.classes == ["a", "b", "c"]
     assert images[2].tolist() == PIXELS[2].tolist()
@@ -36,14 +34,15 @@ def test_it_is_sliced_like_an_array(images):
     assert np.asarray(part).tolist() == PIXELS[[5, 0]].tolist()
     assert part.labels.tolist() == ["a", "b"]
     assert part.classes == ["a", "b", "c"]
+    assert repr(part) == "LabeledImages(2 images, 3 classes)"
     assert [image.tolist() for image in part] == PIXELS[[5, 0]].tolist()
 
 
-def test_a_part_copies_no_image(images):
+def test_a_slice_copies_no_image(images):
     assert np.shares_memory(images[[4, 1]][0], PIXELS)
 
 
-def test_a_pickled_part_takes_only_its_own_images_along():
+def test_a_slice_is_pickled_with_its_own_images():
     images = LabeledImages(np.zeros((100, 40, 40), np.uint8), ["a"] * 100)
     state = pickle.dumps(images[7:9])
     assert len(state) < 10_000
@@ -72,12 +71,8 @@ def test_scikit_learn_splits_it(images):
     assert predicted.tolist() == cross_val_predict(model, PIXELS, images.labels, cv=KFold(3)).tolist()
 
 
-def test_labels_that_do_not_fit():
+def test_labels_that_do_not_match_are_refused():
     with pytest.raises(InputError, match=r"expected one label for each image; got 6 images and labels \(5,\)"):
         LabeledImages(PIXELS, LABELS[:5])
     with pytest.raises(InputError, match=r"the labels \['c'\] are not among the classes \['a', 'b'\]"):
         LabeledImages(PIXELS, LABELS, ["a", "b"])
-
-
-def test_how_it_reads(images):
-    assert repr(images[:4]) == "LabeledImages(4 images, 3 classes)"

@@ -1,6 +1,4 @@
-"""load_dataset: names, options, and what every set promises."""
-
-from __future__ import annotations
+"""load_dataset: names, options, and promises of every dataset."""
 
 import os
 import pickle
@@ -39,11 +37,11 @@ def dataset(request) -> Dataset:
         pytest.skip(f"FEATREC_DATA has no {request.param}")
 
 
-def test_every_name_is_tried_here():
+def test_every_dataset_is_tested():
     assert dataset_names() == sorted([*SMALL, *LARGE]) == sorted(SIZES)
 
 
-def test_what_every_set_promises(dataset):
+def test_promises_of_every_dataset(dataset):
     n_train, n_test, shape = SIZES[dataset.name]
     train, test = dataset
     assert (len(dataset), len(train)) == (2, n_train)
@@ -61,7 +59,7 @@ def test_what_every_set_promises(dataset):
     assert dataset.description
 
 
-def test_each_half_can_be_sent_to_another_process(dataset):
+def test_slices_can_be_pickled(dataset):
     part = pickle.loads(pickle.dumps(dataset.test[2:4]))
     assert part[1].tolist() == dataset.test[3].tolist()
     assert part.labels.tolist() == dataset.test.labels[2:4].tolist()
@@ -81,22 +79,22 @@ def test_another_seed_gives_other_images(name):
 
 
 @pytest.mark.parametrize("name", ["digits", "shapes", "textures"])
-def test_a_seed_that_is_none(name):
+def test_invalid_seeds_are_refused(name):
     with pytest.raises(InputError, match="random_state must be a non-negative integer, a RandomState or None; got -1"):
         load_dataset(name, random_state=-1)
 
 
 @pytest.mark.parametrize("random_state", [None, np.random.RandomState(3)], ids=["None", "RandomState"])
-def test_a_seed_drawn_elsewhere(random_state):
+def test_random_seeds(random_state):
     first, second = (load_dataset("textures", n_train=1, n_test=1, random_state=random_state).train for _ in range(2))
     assert not np.array_equal(np.asarray(first), np.asarray(second))
 
 
-def test_how_it_reads():
+def test_repr():
     assert repr(load_dataset("faces")) == "Dataset('faces': 100 + 100 images, 2 classes)"
 
 
-def test_an_unknown_name():
+def test_an_unknown_name_is_refused():
     with pytest.raises(
         DatasetError, match=r"no dataset 'Digit'; did you mean 'digits'\? The available datasets are caltech101, .*ImageFolder"
     ):
@@ -107,7 +105,7 @@ def test_an_unknown_name():
         load_dataset(["digits"])
 
 
-def test_an_unknown_option():
+def test_an_unknown_option_is_refused():
     with pytest.raises(InputError, match="'textures' has no option colour; its options are n_train, n_test, random_state"):
         load_dataset("textures", colour=1)
     with pytest.raises(InputError, match="'faces' has no option seed; it has no options"):
@@ -117,7 +115,7 @@ def test_an_unknown_option():
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_a_large_set_that_is_not_there(name, monkeypatch, tmp_path):
+def test_a_missing_large_dataset(name, monkeypatch, tmp_path):
     monkeypatch.delenv("FEATREC_DATA", raising=False)
     with pytest.raises(
         DatasetError, match=rf"{name}'.*FEATREC_DATA or data_home=..., but neither is set; expected: .*https://"

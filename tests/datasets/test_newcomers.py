@@ -1,4 +1,4 @@
-"""Folders as people have them: all kinds of files in one, and the usual mistakes."""
+"""Folders with all kinds of files, and usual mistakes."""
 
 import os
 
@@ -64,7 +64,7 @@ def mixed(tmp_path, rng):
     return tmp_path
 
 
-def test_a_mixed_folder_is_learned_from(mixed):
+def test_a_model_is_fitted_on_a_folder_with_all_kinds_of_files(mixed):
     with pytest.warns(SkippedFileWarning, match=SKIPPED):
         folder = ImageFolder(mixed, on_error="drop")
     assert sorted(os.path.basename(failure.item) for failure in folder.dropped) == [
@@ -81,7 +81,7 @@ def test_a_mixed_folder_is_learned_from(mixed):
     (["training", "validation"], {"train": "training", "test": "validation"}),
     (["test", "train", "val"], {}),
 ])  # fmt: skip
-def test_parts_of_a_split_are_no_classes_however_they_are_spelled(tmp_path, names, split):
+def test_parts_of_a_split_are_not_classes(tmp_path, names, split):
     for name in names:
         (tmp_path / name / "cat").mkdir(parents=True)
         Image.new("L", (4, 4)).save(tmp_path / name / "cat" / "1.png")
@@ -92,7 +92,7 @@ def test_parts_of_a_split_are_no_classes_however_they_are_spelled(tmp_path, name
     assert [len(half) for half in ImageFolder.split(tmp_path, **split)] == [1, 1]
 
 
-def test_an_empty_class_says_what_it_holds_instead(tmp_path):
+def test_an_empty_class_folder(tmp_path):
     (tmp_path / "cat").mkdir()
     (tmp_path / "dog").mkdir()
     Image.new("L", (4, 4)).save(tmp_path / "dog" / "1.png")
@@ -105,7 +105,7 @@ def test_an_empty_class_says_what_it_holds_instead(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["folder", "x.zip", "x.tar.gz", "table.csv"])
-def test_a_folder_where_images_are_expected_is_sent_to_image_folder(tmp_path, name):
+def test_the_path_of_a_folder_is_refused_as_a_batch(tmp_path, name):
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_bytes(b"")
     refusal = rf"the path of a folder or archive \('.*{name}'\)\. featrec\.datasets\.ImageFolder\(path\) reads"

@@ -1,6 +1,4 @@
-"""The generated set: its options do what they say."""
-
-from __future__ import annotations
+"""The generated dataset "shapes": effects of its options."""
 
 import numpy as np
 import pytest
@@ -20,17 +18,17 @@ def shapes(n: int = 16, **options) -> np.ndarray:
     return np.asarray(load_dataset("shapes", n_train=n, n_test=1, **options).train)
 
 
-def test_the_kinds_take_turns():
+def test_classes_alternate():
     train, _ = load_dataset("shapes", n_train=19, n_test=1)
     assert train.labels.tolist() == np.resize(train.classes, 19).tolist()
     assert len(train.classes) == 8
 
 
-def test_an_image_does_not_depend_on_how_many_there_are():
+def test_an_image_does_not_depend_on_the_number_of_images():
     assert np.array_equal(shapes(5), shapes(16)[:5])
 
 
-def test_the_halves_differ():
+def test_training_and_test_images_differ():
     train, test = load_dataset("shapes", n_train=8, n_test=8)
     assert not any(np.array_equal(first, second) for first, second in zip(train, test, strict=True))
 
@@ -47,14 +45,14 @@ def test_a_larger_image_shows_the_same_scene():
     assert np.abs(shrunk - small).mean() < 1.5
 
 
-def test_without_nuisance_an_image_has_few_tones():
+def test_without_nuisances_an_image_has_few_tones():
     for image in shapes(**CALM):
         tones, counts = np.unique(image.reshape(-1, 3), axis=0, return_counts=True)
         assert len(tones) > 1
         assert np.sort(counts)[-2:].sum() > 0.7 * counts.sum()
 
 
-def test_without_nuisance_all_objects_of_a_kind_cover_the_same_pixels():
+def test_without_nuisances_all_objects_of_a_class_cover_the_same_pixels():
     images = shapes(16, **CALM).astype(float)
     contrast = np.abs(images - images[:, :1, :1]).sum(axis=3)
     covered = contrast > contrast.max(axis=(1, 2), keepdims=True) / 2
@@ -65,18 +63,18 @@ def test_without_nuisance_all_objects_of_a_kind_cover_the_same_pixels():
 
 
 @pytest.mark.parametrize("name", [name for name in CALM if name != "color"])
-def test_each_strength_changes_more_as_it_grows(name):
+def test_larger_strengths_have_larger_effects(name):
     calm = shapes(**CALM).astype(float)
     weak, strong = (np.abs(shapes(**CALM | {name: value}) - calm).mean() for value in (0.2, 1.0))
     assert 0 < weak < strong
 
 
-def test_noise_has_the_deviation_that_is_stated():
+def test_noise_has_the_documented_standard_deviation():
     difference = shapes(**CALM | {"noise": 0.2}).astype(float) - shapes(**CALM)
     assert np.median(np.abs(difference)) / 0.6745 == pytest.approx(0.2 * 0.25 * 255, rel=0.1)
 
 
-def test_light_leaves_a_fifth_at_least():
+def test_light_leaves_at_least_a_fifth():
     lit, calm = shapes(64, **CALM | {"light": 1.0}), shapes(64, **CALM)
     bright = calm > 100
     assert 0.19 < (lit[bright] / calm[bright]).min() < 0.3
@@ -90,7 +88,7 @@ def middle_hue(images: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("color, least, most", [(0.0, 0.0, 0.5), (1.0, 0.9, 1.0)])
-def test_the_hue_tells_the_kind_as_far_as_asked(color, least, most):
+def test_color_sets_how_far_the_hue_depends_on_the_class(color, least, most):
     train, test = load_dataset("shapes", n_train=160, n_test=80, **CALM | {"color": color})
     solid = [np.isin(half.labels, ["arrow", "cross", "heart", "star"]) for half in (train, test)]
     features = [middle_hue(np.asarray(half[rows])) for half, rows in zip((train, test), solid, strict=True)]
@@ -108,14 +106,14 @@ def test_the_hue_tells_the_kind_as_far_as_asked(color, least, most):
         ({"n_test": 2.0}, "n_test .* must be an integer of at least 1; got 2.0"),
     ],
 )
-def test_options_out_of_range(options, message):
+def test_invalid_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         load_dataset("shapes", **options)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_no_recipe_solves_it_and_recipes_differ(seed):
+def test_the_dataset_is_neither_too_easy_nor_too_hard(seed):
     train, test = load_dataset("shapes", random_state=seed)
     models = [recipes.make(name) for name in ("tiny_knn", "color_forest", "hog_svm", "bovw_svm")]
     scores = [model.fit(train, train.labels).score(test, test.labels) for model in models]

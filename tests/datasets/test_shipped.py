@@ -1,6 +1,4 @@
-"""The sets that scikit-learn and scikit-image ship."""
-
-from __future__ import annotations
+"""Datasets shipped with scikit-learn and scikit-image."""
 
 import numpy as np
 import pytest
@@ -20,7 +18,7 @@ def found_at(image: np.ndarray, crop: np.ndarray) -> list[tuple[int, int]]:
     return [(y, x) for y, x in wanted if np.array_equal(image[y : y + CROP, x : x + CROP], crop)]
 
 
-def test_digits_are_the_shipped_ones_each_once():
+def test_digits_are_the_shipped_images():
     shipped = datasets.load_digits()
     train, test = load_dataset("digits")
     assert np.asarray(train).max() == 255
@@ -31,14 +29,14 @@ def test_digits_are_the_shipped_ones_each_once():
     assert np.array_equal(labels[order], shipped.target[expected])
 
 
-def test_digits_are_split_alike_in_every_class():
+def test_digits_are_split_equally_in_every_class():
     train, test = load_dataset("digits")
     for name in train.classes:
         share = np.mean(train.labels == name) / np.mean(test.labels == name)
         assert 0.97 < share < 1.03
 
 
-def test_faces_keep_their_order_and_no_patch_is_in_both_halves():
+def test_faces_keep_their_order():
     shipped = data.lfw_subset()
     train, test = load_dataset("faces")
     assert train.labels.tolist() == test.labels.tolist() == ["face"] * 50 + ["other"] * 50
@@ -47,7 +45,7 @@ def test_faces_keep_their_order_and_no_patch_is_in_both_halves():
     assert not {image.tobytes() for image in train} & {image.tobytes() for image in test}
 
 
-def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
+def test_training_and_test_crops_of_textures_share_no_pixel():
     train, test = load_dataset("textures", n_train=4, n_test=4)
     for name, file in TEXTURES.items():
         image = as_gray(read_image(shipped_file(file)))
@@ -62,7 +60,7 @@ def test_texture_crops_to_train_and_to_test_on_share_no_pixel():
             assert min(x for _, x in places) >= middle + GAP / 2 - 1
 
 
-def test_as_many_crops_as_asked_for():
+def test_the_number_of_crops():
     train, test = load_dataset("textures", n_train=2, n_test=1)
     assert train.labels.tolist() == np.repeat(sorted(TEXTURES), 2).tolist()
     assert test.labels.tolist() == sorted(TEXTURES)
@@ -70,6 +68,6 @@ def test_as_many_crops_as_asked_for():
         load_dataset("textures", n_train=0)
 
 
-def test_a_file_that_scikit_image_does_not_ship():
+def test_a_file_missing_from_scikit_image():
     with pytest.raises(DatasetError, match=r"lacks skin\.jpg .*pip install"):
         shipped_file("skin.jpg")

@@ -1,6 +1,4 @@
-"""Archives of published sets: unpacked in one step, and only what belongs to the set."""
-
-from __future__ import annotations
+"""Archives of published datasets: only files of the dataset are unpacked, in one step."""
 
 import io
 import tarfile
@@ -48,7 +46,7 @@ def put(site, content: bytes, name: str = "tiny.tar.gz", inner: str | None = Non
     return PublishedSet("tiny", "tiny", CONTENT, "https://example.org", archive=archive, inner=inner)
 
 
-def there(home) -> dict[str, bytes]:
+def files_in(home) -> dict[str, bytes]:
     return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
@@ -57,16 +55,16 @@ EXPECTED = {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", "tiny/pic
 
 def test_a_tar_file(site, tmp_path):
     assert dataset_folder(put(site, WHOLE), tmp_path, True) == tmp_path / "tiny"
-    assert there(tmp_path) == EXPECTED
+    assert files_in(tmp_path) == EXPECTED
 
 
 def test_a_tar_file_in_a_zip_file(site, tmp_path):
     inside = tar({"names.txt": b"a b", "pictures/a/1.bin": b"one", "pictures/b/2.bin": b"two"})
     fetch(put(site, zipped("tiny/content.tar.gz", inside), "tiny.zip", "tiny/content.tar.gz"), tmp_path)
-    assert there(tmp_path) == EXPECTED
+    assert files_in(tmp_path) == EXPECTED
 
 
-def test_only_what_belongs_to_the_set_is_written(site, tmp_path):
+def test_only_files_of_the_dataset_are_written(site, tmp_path):
     content = tar(
         {
             "tiny/names.txt": b"a b",
@@ -82,28 +80,23 @@ def test_only_what_belongs_to_the_set_is_written(site, tmp_path):
     )
     home = tmp_path / "home"
     fetch(put(site, content), home)
-    assert there(home) == {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", ".tiny.lock": b""}
+    assert files_in(home) == {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", ".tiny.lock": b""}
     assert list(tmp_path.iterdir()) == [home]
 
 
-def test_what_is_there_stays_as_it_is(site, tmp_path):
+def test_existing_files_are_not_changed(site, tmp_path):
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "names.txt").write_bytes(b"mine")
     fetch(put(site, WHOLE), tmp_path)
-    assert there(tmp_path) == EXPECTED | {"tiny/names.txt": b"mine"}
+    assert files_in(tmp_path) == EXPECTED | {"tiny/names.txt": b"mine"}
+    fetch(put(site, WHOLE), tmp_path)
+    assert len(site.requests) == 1, "nothing is missing"
 
 
-def test_a_whole_set_asks_for_nothing(site, tmp_path):
-    tiny = put(site, WHOLE)
-    fetch(tiny, tmp_path)
-    fetch(tiny, tmp_path)
-    assert len(site.requests) == 1
-
-
-def test_an_archive_that_lies_there_is_used_and_left(site, tmp_path):
+def test_an_existing_archive_is_used_and_kept(site, tmp_path):
     (tmp_path / "tiny.tar.gz").write_bytes(WHOLE)
     fetch(put(site, WHOLE), tmp_path)
-    assert there(tmp_path) == EXPECTED | {"tiny.tar.gz": WHOLE}
+    assert files_in(tmp_path) == EXPECTED | {"tiny.tar.gz": WHOLE}
     assert site.requests == []
 
 
@@ -112,16 +105,6 @@ def test_another_archive_of_the_same_name_is_not_overwritten(site, tmp_path):
     with pytest.raises(DatasetError, match=r"tiny.tar.gz' is not the published file .*move it away"):
         fetch(put(site, WHOLE), tmp_path)
     assert (tmp_path / "tiny.tar.gz").read_bytes() == b"mine"
-
-
-def test_an_archive_that_was_cut_off(site, tmp_path):
-    site.deeds = [("cut", 50), ("cut", 0)]
-    tiny = put(site, WHOLE)
-    with pytest.raises(DatasetError, match="after 50 of"):
-        fetch(tiny, tmp_path)
-    assert there(tmp_path) == {"tiny.tar.gz.part": WHOLE[:50], ".tiny.lock": b""}
-    fetch(tiny, tmp_path)
-    assert there(tmp_path) == EXPECTED
 
 
 @pytest.mark.parametrize(
@@ -139,11 +122,11 @@ def test_an_archive_that_cannot_be_unpacked(site, tmp_path, content, inner):
         DatasetError, match=r"cannot be unpacked .*, although its checksum is right; expected: tiny/ with names.txt"
     ):
         fetch(put(site, content, "tiny.bin", inner), tmp_path)
-    assert [path for path in there(tmp_path) if path.startswith("tiny/")] == []
+    assert [path for path in files_in(tmp_path) if path.startswith("tiny/")] == []
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.bin", ".tiny.lock"}
 
 
-def test_an_archive_that_lacks_a_part(site, tmp_path):
+def test_an_incomplete_archive(site, tmp_path):
     lacking = replace(put(site, WHOLE), content=(*CONTENT, "more.txt"))
     with pytest.raises(DatasetError, match=r"is incomplete in '.*tiny': missing more.txt"):
         dataset_folder(lacking, tmp_path, True)

@@ -166,32 +166,19 @@ def test_the_check_decodes_nothing(files):
     assert len(missing) == 2
 
 
-@pytest.mark.parametrize(
-    "one, kind",
-    [
-        ("cat.jpg", "str"),
-        (np.str_("cat.jpg"), "str_"),
-        (b"\xff\xd8", "bytes"),
-        (bytearray(b"\xff\xd8"), "bytearray"),
-        (memoryview(b"\xff\xd8"), "memoryview"),
-        (Path("cat.jpg"), r"\w*Path"),
-        (Image.new("L", (4, 4)), "Image"),
-    ],
-)
-def test_one_image_is_refused(one, kind):
+ONE = ["cat.jpg", np.str_("cat.jpg"), Path("cat.jpg"), b"\xff", bytearray(b"\xff"), memoryview(b"\xff"), Image.new("L", (4, 4))]
+
+
+@pytest.mark.parametrize("one", ONE, ids=lambda one: type(one).__name__)
+def test_one_image_is_refused(one):
+    kind = type(one).__name__
     with pytest.raises(InputError, match=rf"expected a batch of images: .*; got one image \({kind}\)\. Use a list: \[image\]"):
         check_images(one)
 
 
 NO_BATCH = {
-    "a gray image or rows": (
-        np.zeros((8, 9)),
-        r"a 2-D array of shape \(8, 9\)\. Use \[image\] for one gray image; .*Unflatten\(",
-    ),
-    "a colour image": (
-        np.zeros((8, 9, 3)),
-        r"shape \(8, 9, 3\)\. Use \[image\] for one colour image, .* X\[\.\.\., None\]",
-    ),
+    "a gray image or rows": (np.zeros((8, 9)), r"a 2-D array of shape \(8, 9\)\. Use \[image\] for one gray .*Unflatten\("),
+    "a colour image": (np.zeros((8, 9, 3)), r"shape \(8, 9, 3\)\. Use \[image\] for one colour image, .* X\[\.\.\., None\]"),
     "an image with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. Use \[image\] for one colour image"),
     "channels first": (np.zeros((5, 3, 8, 9)), r"shape \(5, 3, 8, 9\)\. Channels come last: X\.transpose\(0, 2, 3, 1\)"),
     "two channels": (np.zeros((5, 8, 9, 2)), r"shape \(5, 8, 9, 2\)\. Channels come last; there must be 1 or 3"),
@@ -199,23 +186,14 @@ NO_BATCH = {
     "a number": (np.array(5.0), r"shape \(\)\. A batch has shape"),
     "five axes": (np.zeros((1, 2, 8, 9, 3)), r"shape \(1, 2, 8, 9, 3\)\. A batch has shape"),
     "int64": (np.zeros((5, 8, 9), np.int64), r"int64 has no agreed range.*image\.astype\(np\.uint8\)"),
-    "complex": (np.zeros((5, 8, 9), complex), r"complex128 has no agreed range"),
     "2-D paths": (np.array([["a.png"], ["b.png"]]), r"an array of <U5 of shape \(2, 1\)\. Use a 1-D array or a list"),
-    "2-D objects": (np.zeros((2, 2), object), r"an array of object of shape \(2, 2\)"),
     "records": (np.zeros(3, [("path", "U9")]), r"an array of \[\('path', '<U9'\)\]"),
     "fixed bytes": (np.array([b"ab\0"]), r"an array of \|S3\. numpy removes trailing zeros of bytes; use a list"),
     "a dict": ({"a": "a.png"}, r"got a dict\. Use a list, such as list\(paths\.values\(\)\)"),
     "a set": ({"a.png"}, r"got a set\. Use a list, .*sorted\(paths\)"),
-    "a frozen set": (frozenset(["a.png"]), r"got a frozenset\."),
-    "keys": ({"a.png": 1}.keys(), r"got a dict_keys\."),
-    "values": (
-        {"a": "a.png"}.values(),
-        r"got a dict_values\. The images are read several times; use list\(images\)",
-    ),
+    "values": ({"a": "a.png"}.values(), r"got a dict_values\. The images are read several times; use list\(images\)"),
     "a generator": ((name for name in ["a.png"]), r"got a generator\. The images are read several times"),
-    "a map": (map(str, []), r"got a map\. The images are read several times"),
     "nothing": (None, r"got a NoneType\."),
-    "an int": (7, r"got a int\."),
     "a table": (
         pd.DataFrame({"path": ["a.png"], "width": [3]}),
         r'got a table of \d columns\. Use its column of paths or images, table\["path"\]; .*Unflatten',
@@ -225,20 +203,12 @@ NO_BATCH = {
     "bags": (Bags([]), r"got a Bags\. These images are already described"),
     "a list of bags": ([Bag(np.zeros((2, 3)))], r"got a list of Bag\. These images are already described"),
     "numbers": ([1, 2, 3], r"got a list of numbers\. An image is an array of shape \(h, w\)"),
-    "floats": ((0.5, 0.25), r"got a tuple of numbers\."),
     "a range": (range(3), r"got a range of numbers\."),
     "numbers as objects": (np.array([1, 2], object), r"got a ndarray of numbers\."),
     "lists": ([[1, 2], [3, 4]], r"got a list of batches \(the first is of type list and length 2\)\. Use one of them, X\[0\]"),
     "rows in a list": ([np.zeros(784)], r"got a list of 1-D arrays\. .*np\.stack\(rows\) and Unflatten"),
-    "pairs": (
-        [(np.zeros((8, 8)), "cat")],
-        r"got a list of pairs\. Pass labels separately: \[image for image, label in pairs\]",
-    ),
-    "images and labels": (
-        (np.zeros((9, 8, 8)), np.zeros(9)),
-        r"tuple of batches \(the first is of type ndarray and length 9\)\. .*unpack a pair",
-    ),
-    "colour and labels": ((np.zeros((9, 8, 8, 3)), np.zeros(9)), r"tuple of batches"),
+    "pairs": ([(np.zeros((8, 8)), "cat")], r"got a list of pairs\. Pass labels separately: \[image for image, label in"),
+    "images and labels": ((np.zeros((9, 8, 8)), np.zeros(9)), r"tuple of batches .*ndarray and length 9\)\. .*unpack a pair"),
     "list and labels": ((["a.png", "b.png"], ["cat", "dog"]), r"tuple of batches \(the first is of type list and length 2\)"),
     "a dataset's pair": ((Folder(["a"]), Folder(["b"])), r"tuple of batches \(the first is of type Folder .* train, test = X"),
     "a pair of Images": ((Images([]), Images([])), r"tuple of batches \(the first is of type Images"),

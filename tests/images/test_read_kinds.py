@@ -169,12 +169,6 @@ def test_run_length_encoded_bmp():
         read_image(large)
 
 
-@pytest.mark.parametrize("interlace", [0, 1])
-def test_gif(gray, interlace):
-    data = encoded(Image.fromarray(gray), "GIF", interlace=interlace)
-    np.testing.assert_array_equal(read_image(data)[..., 0], gray)
-
-
 def test_gif_with_a_frame_smaller_than_the_screen(gray):
     data = encoded(Image.fromarray(gray), "GIF")
     wider = data[:6] + struct.pack("<HH", 20, 15) + data[10:]
@@ -216,13 +210,6 @@ def test_pnm_of_sixteen_bits(rng):
     found = read_image(b"P5 4 5 65535\n" + image.astype(">u2").tobytes())
     assert found.dtype == np.uint16
     np.testing.assert_array_equal(found, image)
-
-
-def test_webp(colour):
-    smooth = cv2.GaussianBlur(colour, (0, 0), 3)
-    data = encoded(Image.fromarray(smooth), "WEBP", quality=90)
-    by_cv2 = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    np.testing.assert_allclose(read_image(data), by_cv2, atol=2)
 
 
 def test_the_limit_of_blank_images(monkeypatch):

@@ -1,5 +1,7 @@
 import pickle
+import runpy
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,7 @@ from featrec.exceptions import FailedImageWarning, InputError
 from featrec.persistence import load, save
 from featrec.preprocessing import Augmented, Resize, Unflatten
 
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "how_to" / "augment.py"
 LIMITS = {"rotate": 10, "translate": 0.1, "light": 0.2, "noise": 0.02}
 
 
@@ -369,3 +372,12 @@ def test_weights_follow_metadata_routing(rng):
         np.testing.assert_array_equal(routed.decision_function(images), fitted.decision_function(images))
         with pytest.raises(ValueError, match="sample_weight"):
             clone(routed).set_params(model__wideridge=WideRidge()).fit(images, labels, sample_weight=weights)
+
+
+def test_the_how_to():
+    page = runpy.run_path(str(PAGE))
+    train, _ = load_dataset("shapes", n_train=24, n_test=1, size=48)
+    settings = {name: page["SETTINGS"][name] for name in ("as they are", "rotated")}
+    found = page["scores"](train, train.labels, settings, copies=1, folds=3)
+    assert list(found) == ["as they are", "rotated"]
+    assert np.isfinite(list(found.values())).all()

@@ -85,23 +85,6 @@ def test_a_second_application_changes_little():
         assert np.abs(step.apply(once).astype(float) - once).mean() < 4
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
-@pytest.mark.parametrize("channels", [(), (3,)])
-def test_type_and_size_are_kept_and_types_agree(dtype, channels):
-    values = blob(0.4, shape=(20, 31), center=(10, 14))
-    values = np.stack([values, values**2, 0.5 * values], axis=-1) if channels else values
-    whole = np.rint(values * 255).astype(np.uint8)
-    image = {"u1": whole, "u2": whole.astype(np.uint16) * 257}.get(np.dtype(dtype).str[1:], (whole / 255).astype(dtype))
-    image.setflags(write=False)
-    changed = Deskew(center=True).apply(image)
-    assert changed.dtype == dtype
-    assert changed.shape == image.shape
-    white = 1 if np.dtype(dtype).kind == "f" else np.iinfo(dtype).max
-    expected = Deskew(center=True).apply(whole / 255)
-    # The luma of 8 bits is rounded, so the moments differ slightly.
-    np.testing.assert_allclose(changed / white, expected, atol=0.006)
-
-
 def test_channels_are_sheared_by_the_skew_of_the_luma():
     image = np.stack([blob(0.5), blob(-0.3), blob(0.1)], axis=-1)
     changed = Deskew(background="dark").apply(image)
@@ -109,25 +92,11 @@ def test_channels_are_sheared_by_the_skew_of_the_luma():
     assert skew_of(changed[..., 0]) > 0.1 > -0.1 > skew_of(changed[..., 1])
 
 
-@pytest.mark.parametrize("value", [0, 1, 200, 255])
-@pytest.mark.parametrize("center", [False, True])
-def test_a_flat_image_stays_unchanged(value, center):
-    image = np.full((9, 12), value, np.uint8)
-    np.testing.assert_array_equal(Deskew(center=center).apply(image), image)
-
-
 def test_a_single_row_is_centred_but_not_sheared():
     image = np.zeros((9, 9), np.uint8)
     image[2, 1:4] = 90
     np.testing.assert_array_equal(Deskew().apply(image), image)
     np.testing.assert_array_equal(Deskew(center=True).apply(image), np.roll(image, (2, 2), (0, 1)))
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 1, 3), (2, 2)])
-def test_the_smallest_images(rng, shape):
-    changed = Deskew(center=True).apply(rng.random(shape))
-    assert changed.shape == shape
-    assert np.isfinite(changed).all()
 
 
 def leaning(lean):

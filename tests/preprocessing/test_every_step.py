@@ -17,6 +17,8 @@ STEPS = [
     NormalizeContrast(),
     NormalizeContrast(window=0.1),
     NormalizeContrast(0.5, window=1.0, floor=1e-6),
+    Deskew(),
+    Deskew(background="light", center=True),
     Denoise(),
     Denoise(size=7),
     Denoise("bilateral"),
