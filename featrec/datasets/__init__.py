@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from featrec.datasets._load import dataset_names, load_dataset
     from featrec.datasets._manifest import is_manifest as is_manifest, read_manifest as read_manifest
     from featrec.datasets._place import is_archive as is_archive, tree_of as tree_of
-    from featrec.datasets._sequence import LabeledSequence as LabeledSequence
 
 __all__ = [
     "Dataset",
@@ -37,6 +36,5 @@ __getattr__, __dir__ = on_demand(
         "._load": ["dataset_names", "load_dataset"],
         "._manifest": ["is_manifest", "read_manifest"],
         "._place": ["is_archive", "tree_of"],
-        "._sequence": ["LabeledSequence"],
     },
 )

@@ -14,7 +14,7 @@ from featrec.cli import _doctor, main
 
 
 def found(examination) -> dict[str, str | None]:
-    return {finding.text: finding.mend for finding in examination()}
+    return {finding.text: finding.repair for finding in examination()}
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def cv2(monkeypatch):
 def test_the_exit_code_says_whether_something_is_to_be_mended(monkeypatch, capsys):
     monkeypatch.setattr(_doctor, "CHECKS", {"heart": lambda: [_doctor.Finding("beats")]})
     assert main(["doctor"]) == 0
-    assert capsys.readouterr().out == "heart\n  ok  beats\nhealthy\n"
+    assert capsys.readouterr().out == "heart\n  ok  beats\nno problems\n"
     monkeypatch.setattr(_doctor, "CHECKS", {"heart": lambda: [_doctor.Finding("stands still", "press")]})
     assert main(["doctor"]) == 1
-    assert "  !!  stands still\n      mend: press\n1 problems; see" in capsys.readouterr().out
+    assert "  !!  stands still\n      repair: press\n1 problems; see" in capsys.readouterr().out
 
 
 def test_every_examination_finds_something():
