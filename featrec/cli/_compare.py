@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,45 +68,34 @@ def run_compare(arguments: argparse.Namespace) -> int:
     files = _parse_predictions(arguments.predictions)
     _check_test_images(arguments)
     check_folder(arguments.folder)  # check this before creating recipes or reading images
-    models = _models(arguments)
+    models = _models(arguments, files)
     folders = _images(arguments)
-    own = _own(files, models, *folders)
+    models |= {name: _read_predictions(name, file, folders) for name, file in files.items()}
     train, *tests = folders
-    where = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
-    rows = {name: [labels[path] for path in folders[-1].paths] for name, labels in own.items()}
-    comparison = compare(models | rows, train, train.labels, **where, verbose=verbosity())
+    split = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
+    comparison = compare(models, train, train.labels, **split, verbose=verbosity())
     print(comparison)
-    if arguments.json:
-        comparison.to_json(arguments.json)
-    if arguments.markdown:
-        comparison.to_markdown(arguments.markdown)
+    comparison.to_json(arguments.json)
+    comparison.to_markdown(arguments.markdown)
     return left_out(*folders)
 
 
-def _models(arguments: argparse.Namespace) -> dict[str, Any]:
+def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, Any]:
+    """The recipes and networks by name; the names of prediction files must differ from them."""
     options = {"n_jobs": arguments.n_jobs, "seed": arguments.seed}
     models: dict[str, Any] = {name: make_recipe(name, **options) for name in listed(arguments.recipes)}
     for text in arguments.cnn:
-        row = f"cnn_svm {Path(parse_network(text)[0]).stem}"
-        if row in models:
-            row = f"cnn_svm {text}"
-        models[row] = make_network(text, **options)
-    if not models and not arguments.predictions:
+        name = f"cnn_svm {Path(parse_network(text)[0]).stem}"
+        models[f"cnn_svm {text}" if name in models else name] = make_network(text, **options)
+    if not models and not files:
         raise InputError("nothing to compare; set recipes (--recipes hog_svm,bovw_svm) or networks (--cnn FILE)")
+    for name in models.keys() & set(files):
+        raise InputError(f"the name {name!r} of --predictions is already used by a model; use another name")
     return models
 
 
-def _own(files: dict[str, Path], models: dict[str, Any], train: ImageFolder, test: Any = None) -> dict[str, dict[str, str]]:
-    """Predictions of other programs: a label for each path."""
-    twice = sorted(set(files) & set(models))
-    if twice:
-        raise InputError(f"the name {twice[0]!r} of --predictions is already used by a model; use another name")
-    judged, others = (train, None) if test is None else (test, train)
-    return {name: _read_predictions(name, file, judged, others) for name, file in files.items()}
-
-
 def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """The training images and the test images; with --cv only the former."""
+    """The training images and the test images; with --cv, all images."""
     if arguments.cv is not None:
         from featrec.datasets import ImageFolder
 
@@ -132,7 +121,6 @@ def _add_networks(parser: argparse.ArgumentParser) -> None:
 
 
 def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
-    """Parse names and files."""
     files: dict[str, Path] = {}
     for text in texts:
         name, equals, file = text.partition("=")
@@ -144,35 +132,27 @@ def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
     return files
 
 
-def _read_predictions(name: str, file: Path, judged: ImageFolder, others: ImageFolder | None = None) -> dict[str, str]:
-    """A label for each evaluated image, by path; rows about `others`, which are not evaluated, are ignored."""
-    from featrec.evaluation import predictions_of
+def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> list[str]:
+    """The labels of the evaluated images, which are in the last folder; rows about other images are ignored."""
+    from featrec.evaluation import named_among, predictions_of
 
     rows = _rows(file)
-    folders = [judged] if others is None else [judged, others]
-    dropped = list({failure.item for folder in folders for failure in folder.dropped})
-    _tell_of_dropped(name, rows, dropped, judged.paths)
-    beside = dropped if others is None else [*dropped, *others.paths]
-    beside += [path for path in rows if _is_left_out(path, judged)]
-    labels = predictions_of(name, rows, judged.paths, beside, len(judged))
-    return dict(zip(judged.paths, labels.tolist(), strict=True))
+    *others, evaluated = folders
+    damaged = list({failure.item for folder in folders for failure in folder.dropped})
+    if found := named_among(rows, damaged, evaluated.paths):
+        images = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
+        warn(f"the predictions {name!r} name {images}; ignored")
+    ignored = [*damaged, *(path for folder in others for path in folder.paths), *_left_out_files(rows, evaluated)]
+    labels: list[str] = predictions_of(name, rows, evaluated.paths, ignored, len(evaluated)).tolist()
+    return labels
 
 
-def _tell_of_dropped(name: str, rows: dict[str, str], dropped: list[str | None], judged: Sequence[str]) -> None:
-    """Warn about labels of damaged images; images that were left out of the folder are ignored here."""
-    from featrec.evaluation import named_among
-
-    found = named_among(rows, dropped, judged)
-    if found:
-        told = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
-        warn(f"the predictions {name!r} name {told}; ignored")
-
-
-def _is_left_out(path: str, folder: ImageFolder) -> bool:
-    """Whether a row refers to a file in the folder that is not one of its images."""
-    place = os.path.abspath(os.path.join(folder.path, path))
-    below = place.startswith(os.path.join(os.path.abspath(folder.path), ""))
-    return below and place not in set(map(os.path.abspath, folder.paths)) and os.path.isfile(place)
+def _left_out_files(paths: Iterable[str], folder: ImageFolder) -> list[str]:
+    """The paths of files in the folder that are not among its images."""
+    root = os.path.join(os.path.abspath(folder.path), "")
+    images = set(map(os.path.abspath, folder.paths))
+    places = {path: os.path.abspath(os.path.join(folder.path, path)) for path in paths}
+    return [path for path, place in places.items() if place.startswith(root) and place not in images and os.path.isfile(place)]
 
 
 def _rows(file: Path) -> dict[str, str]:
@@ -255,10 +235,8 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     print(found)
     if found.first is not None:
         print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
-    if arguments.json:
-        found.to_json(arguments.json)
-    if arguments.markdown:
-        found.to_markdown(arguments.markdown)
+    found.to_json(arguments.json)
+    found.to_markdown(arguments.markdown)
     return left_out(folder)
 
 

@@ -36,7 +36,7 @@ class Finding(NamedTuple):
     """One line of output, with a repair command if something is wrong."""
 
     text: str
-    mend: str | None = None
+    repair: str | None = None
 
 
 def run_doctor(arguments: argparse.Namespace) -> int:
@@ -48,11 +48,11 @@ def run_doctor(arguments: argparse.Namespace) -> int:
     for title, check in CHECKS.items():
         print(title)
         for finding in check():
-            print(f"  {'ok' if finding.mend is None else '!!'}  {finding.text}")
-            if finding.mend is not None:
+            print(f"  {'ok' if finding.repair is None else '!!'}  {finding.text}")
+            if finding.repair is not None:
                 problems += 1
-                print(textwrap.indent(f"mend: {finding.mend}", " " * 6))
-    print("healthy" if not problems else f"{problems} problems; see the lines after 'mend:'")
+                print(textwrap.indent(f"repair: {finding.repair}", " " * 6))
+    print("no problems" if not problems else f"{problems} problems; see the lines after 'repair:'")
     return 1 if problems else 0
 
 
@@ -81,13 +81,13 @@ def opencv() -> Iterator[Finding]:
     try:
         cv2 = importlib.import_module("cv2")
     except Exception as error:
-        yield Finding(f"cv2 cannot be imported: {error}", _mend_import(str(error), wheels))
+        yield Finding(f"cv2 cannot be imported: {error}", _repair_import(str(error), wheels))
         return
     yield Finding(f"cv2 {cv2.__version__} loads")
     for name in DETECTORS:
         places = [place for place in ("cv2", "cv2.xfeatures2d") if _has_detector(cv2, place, name)]
-        mend = None if places else _replace(wheels, CONTRIB, None)
-        yield Finding(f"{name} is in {places[0]}" if places else f"{name} is missing from this OpenCV", mend)
+        repair = None if places else _replace(wheels, CONTRIB, None)
+        yield Finding(f"{name} is in {places[0]}" if places else f"{name} is missing from this OpenCV", repair)
 
 
 def threads() -> Iterator[Finding]:
@@ -96,9 +96,9 @@ def threads() -> Iterator[Finding]:
         f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
     )
     if "cv2" in sys.modules:  # if the import fails, this was already reported
-        yield from _ask("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
-    yield from _ask("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
-    yield from _ask("threadpoolctl", _blas)
+        yield from _query("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
+    yield from _query("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
+    yield from _query("threadpoolctl", _blas)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         if name in os.environ:
             yield Finding(f"{name}={os.environ[name]} is set")
@@ -116,13 +116,13 @@ def caches() -> Iterator[Finding]:
     elif not named and _is_writable(Path.home()):
         yield Finding(f"{folder} is read-only; compiled loops are stored in the home folder")
     else:
-        mend = "export NUMBA_CACHE_DIR=/a/folder/that/can/be/written"
-        yield Finding(f"{folder} ({place}) is read-only, so compiled loops cannot be stored", mend)
+        repair = "export NUMBA_CACHE_DIR=/a/folder/that/can/be/written"
+        yield Finding(f"{folder} ({place}) is read-only, so compiled loops cannot be stored", repair)
         return
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         yield Finding("NUMBA_DISABLE_JIT is set, so the loops are not compiled", "unset NUMBA_DISABLE_JIT")
     else:
-        yield from _ask("featrec.compilation", _warmth)
+        yield from _query("featrec.compilation", _warmth)
 
 
 def data() -> Iterator[Finding]:
@@ -203,7 +203,7 @@ def _wheels(wheels: list[str]) -> Finding:
     return Finding(f"several wheels overwrite each other: {brought}", _replace(wheels, kept, None))
 
 
-def _mend_import(reason: str, wheels: list[str]) -> str:
+def _repair_import(reason: str, wheels: list[str]) -> str:
     """If a desktop library is missing, the headless wheel of the same version works without it."""
     if re.search(r"lib\S+\.so", reason) and wheels:
         return _replace(wheels, HEADLESS, _version(wheels[0])) + "\nor:   apt install libgl1 libglib2.0-0"
@@ -226,14 +226,14 @@ def _warmth(compilation: Any) -> str:
     cache = compilation.look_at_cache()
     if not cache.n_cached:
         return f"no loop is compiled for this processor ({cache.processor}) yet; run 'featrec warm' to compile them now"
-    what = f"{cache.n_cached} of {cache.n_loops} loops are compiled for this processor ({cache.processor})"
-    return f"{what}, {cache.n_bytes / 1e6:.1f} MB; run 'featrec warm' to compile the rest"
+    count = f"{cache.n_cached} of {cache.n_loops} loops are compiled for this processor ({cache.processor})"
+    return f"{count}, {cache.n_bytes / 1e6:.1f} MB; run 'featrec warm' to compile the rest"
 
 
-def _ask(module: str, question: Callable[[Any], str]) -> Iterator[Finding]:
-    """Query a library; importing it tests its installation."""
+def _query(module: str, describe: Callable[[Any], str]) -> Iterator[Finding]:
+    """Describe a library; importing it tests its installation."""
     try:
-        yield Finding(question(importlib.import_module(module)))
+        yield Finding(describe(importlib.import_module(module)))
     except Exception as error:
         yield Finding(f"{module} cannot be imported: {error}", f"{PIP} install --force-reinstall {module}")
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from featrec.cli._codes_file import CodesFile
     from featrec.cli._images import ImageFiles
+    from featrec.lazy import Images
 
 __all__ = ["add_encode_arguments", "run_encode"]
 
@@ -67,6 +68,7 @@ def run_encode(arguments: argparse.Namespace) -> int:
     """
     from featrec.cli._codes_file import CodesFile
     from featrec.cli._images import gather
+    from featrec.lazy import Images
 
     out = arguments.out
     _check_out(out)
@@ -75,7 +77,9 @@ def run_encode(arguments: argparse.Namespace) -> int:
     with CodesFile(out, _task(arguments.model, images), len(images), fresh=arguments.restart) as file:
         _refuse_existing(file, arguments.force)
         if not file.published:
-            _encode(encoding, images, file, arguments)
+            _encode(encoding, Images(images), file, arguments)
+            _write_names(images, file)
+            file.publish()
         file.clear()
     return _summarize(file)
 
@@ -97,7 +101,7 @@ def _task(model: str, images: ImageFiles) -> dict[str, Any]:
     }
 
 
-def _encode(encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace) -> None:
+def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
         # These warnings are shown once per batch; images without features are counted instead.
         warnings.simplefilter("ignore", EmptyBagWarning)
@@ -108,12 +112,10 @@ def _encode(encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments:
         for rows, failures in _blocks(encoding, images, file, arguments):
             report(ImageError(reason, item=images.name(row)) for row, reason in failures)
             file.append(rows, {"failures": failures, "zeros": int((~rows.any(axis=1)).sum())})
-    _write_names(images, file)
-    file.publish()
 
 
 def _blocks(
-    encoding: _Encoding, images: ImageFiles, file: CodesFile, arguments: argparse.Namespace
+    encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, str]]]]:
     """Write the remaining codes, and return the reasons of failures."""
     import numpy as np
@@ -150,7 +152,7 @@ class _Encoding:
         policies = [key for key in self.steps.get_params() if key.endswith("on_error")]
         self.steps.set_params(**dict.fromkeys(policies, "raise"))
 
-    def __call__(self, images: ImageFiles) -> tuple[np.ndarray, list[tuple[int, str]]]:
+    def __call__(self, images: Images) -> tuple[np.ndarray, list[tuple[int, str]]]:
         """The codes of a batch, and the images that failed."""
         import numpy as np
 
@@ -166,7 +168,7 @@ class _Encoding:
                 codes[row] = code
         return codes, failures
 
-    def first_width(self, images: ImageFiles) -> int:
+    def first_width(self, images: Images) -> int:
         """Length of a code, from the first usable image."""
         first: ImageError | None = None
         for row in range(len(images)):
@@ -176,7 +178,7 @@ class _Encoding:
             first = first or code
         raise InputError(f"none of the {len(images):,} images can be used; the first error: {first and first.brief()}")
 
-    def _codes(self, images: ImageFiles) -> np.ndarray:
+    def _codes(self, images: Images) -> np.ndarray:
         import numpy as np
 
         codes = self.steps.transform(images)

@@ -7,39 +7,44 @@ import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from featrec.datasets import FileImage, ImageFolder, LabeledSequence, Stamp, is_archive, is_manifest, read_manifest, tree_of
+from featrec.datasets import FileImage, ImageFolder, Stamp, is_archive, is_manifest, read_manifest, tree_of
 from featrec.exceptions import DatasetError, InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["ImageFiles", "find_images", "gather"]
 
 
-class ImageFiles(LabeledSequence):
-    """Images in files and archives, in order, each decoded when it is accessed.
+class ImageFiles:
+    """Files and images in archives, in order, as a source of lazy Images.
 
     Parameters
     ----------
     items : list
-        Files, or images in archives.
+        Objects with ``path`` and ``read()``.
     labels : list of str, optional
         The label of each image; empty if unknown.
-    skipped : list of str
-        Paths of skipped files in folders and archives.
     """
 
-    def __init__(self, items: list[Any], labels: Sequence[str] | None = None, skipped: Sequence[str] = ()):
+    def __init__(self, items: Sequence[Any], labels: Sequence[str] | None = None):
         if not items:
             raise InputError("no images given; name files, folders, archives or manifests, or pass paths on standard input")
-        labels = [""] * len(items) if labels is None else labels
-        super().__init__(items, np.array(labels, dtype=str), sorted(set(labels)))
-        self.skipped = list(skipped)
+        self.items = items
+        self.labels = [""] * len(items) if labels is None else labels
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        image: np.ndarray = self.items[position].read()
+        return image
 
     def name(self, position: int) -> str:
         """The path; in an archive it starts with the path of the archive."""
-        path: str = self.source[int(self.rows[position])].path
+        path: str = self.items[position].path
         return path
 
     def fingerprint(self) -> str:
@@ -48,16 +53,11 @@ class ImageFiles(LabeledSequence):
         A relative path names another file in another working directory, and many folders hold a 0001.jpg.
         """
         digest = hashlib.sha256()
-        for row in self.rows:
-            item = self.source[int(row)]
+        for item in self.items:
             is_file = isinstance(item, FileImage)
             text = f"{os.path.abspath(item.path)}\0{_stamp(item.path)}" if is_file else f"{item.path}\0{item.archive.stamp}"
             digest.update(text.encode("utf-8", "surrogateescape") + b"\0\0")
         return digest.hexdigest()
-
-    def _item(self, stored: Any) -> np.ndarray:
-        image: np.ndarray = stored.read()
-        return image
 
 
 def _stamp(path: str) -> Stamp | None:
@@ -72,13 +72,12 @@ def gather(files: Iterable[str]) -> ImageFiles:
     """The images named on a command line, in order, with their labels; no image is opened."""
     items: list[Any] = []
     labels: list[str] = []
-    skipped: list[str] = []
     for file in files:
-        found = list(find_images(file, skipped))
+        found = list(find_images(file))
         known = _labels(file)
         items += found
         labels += [known.get(item.path, "") for item in found]
-    return ImageFiles(items, labels, skipped)
+    return ImageFiles(items, labels)
 
 
 def find_images(file: str, skipped: list[str] | None = None, *, keep_missing: bool = False) -> Iterator[Any]:

@@ -114,7 +114,7 @@ def _one_line(error: Exception) -> str:
     """The message of an error; unexpected errors are named, so that they can be looked up."""
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # the model and the image
     message = " ".join(f"{error}{notes}".split())
-    if isinstance(error, FeatrecError):
+    if isinstance(error, FeatrecError) or type(error).__name__ == "InvalidParameterError":  # from scikit-learn
         return message
     if message.startswith("cannot cache function"):  # from numba, if a folder is read-only
         return f"{message}; set a writable folder: export NUMBA_CACHE_DIR=FOLDER (see 'featrec doctor')"

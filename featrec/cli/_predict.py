@@ -157,10 +157,11 @@ def run_check(arguments: argparse.Namespace) -> int:
     """
     from featrec.cli._images import ImageFiles, find_images
     from featrec.datasets import find_damaged
+    from featrec.lazy import Images
 
     skipped: list[str] = []
     items = [item for file in arguments.files for item in find_images(file, skipped, keep_missing=True)]
-    images = ImageFiles(items, skipped=skipped)
+    images = Images(ImageFiles(items))
     damaged = find_damaged(images, n_jobs=arguments.n_jobs, verbose=verbosity())
     if arguments.json:
         found = [{"path": failure.item, "reason": failure.reason} for failure in damaged]

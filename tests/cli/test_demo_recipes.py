@@ -1,4 +1,4 @@
-"""What somebody sees first: the demo, and the list of recipes."""
+"""featrec demo and featrec recipes."""
 
 import os
 import subprocess
@@ -11,14 +11,14 @@ from featrec.cli import _recipes, main
 from featrec.recipes._names import variants
 
 
-def test_recipes_are_listed_with_their_use(capsys):
+def test_recipes_are_listed_with_their_descriptions(capsys):
     assert main(["recipes"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(variants())
     assert all(line.endswith(recipes.describe(line.split()[0])) for line in lines)
 
 
-def test_the_demo_shows_features_and_classifiers_of_every_kind():
+def test_the_demo_has_features_and_classifiers_of_every_kind():
     parts = " ".join(repr(recipes.make(name)) for name in _recipes.IN_DEMO)
     for part in ("DenseSIFT", "ORB", "HOG", "ColorHistogram", "TinyImage", "SVC", "KNeighbors", "RandomForest"):
         assert part in parts
@@ -43,7 +43,7 @@ def test_the_demo_prints_a_table_and_the_next_command(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_demo_ends(capsys):
+def test_the_whole_demo_runs(capsys):
     assert main(["demo"]) == 0
     table = capsys.readouterr().out
     assert all(name in table for name in _recipes.IN_DEMO)

@@ -1,4 +1,4 @@
-"""Codes on the disk: a row for each image, in order, and the same bytes however often the work was killed."""
+"""featrec encode: one row per image, in order, and the same bytes after any number of interruptions."""
 
 import csv
 import io
@@ -27,8 +27,8 @@ from featrec.exceptions import InputError
 from featrec.persistence import save
 
 BLOCK = 16
-# Forks from one process, because starting Python takes longer than all the work; what is killed is a process of its own.
-# Every other kill waits until more has been written than was before, so that some fall into the work on any machine.
+# Forks one process, because starting Python takes longer than all the work, and kills the forks. Every other kill waits until
+# more has been written than before, so that some kills interrupt the work on any machine.
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -90,10 +90,10 @@ def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("encode")
     shapes, _ = load_dataset("shapes", n_train=160, n_test=1, size=48)
     for i, image in enumerate(shapes):
-        path = root / "pictures" / str(i % 3) / ("deep" if i % 2 else "") / f"{i:03}.png"
+        path = root / "images" / str(i % 3) / ("deep" if i % 2 else "") / f"{i:03}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
-    Image.fromarray(shapes[0]).save(root / "pictures" / "loose.png")
+    Image.fromarray(shapes[0]).save(root / "images" / "loose.png")
     model = recipes.tiny_knn().fit(shapes, shapes.labels)
     save(model, root / "model.featrec")
     save(recipes.hog_svm(C=10.0).fit(shapes, shapes.labels), root / "hog.featrec")
@@ -110,7 +110,7 @@ def encode(*words):
 
 
 def paths_of(folder):
-    """Sorted by the parts of their names."""
+    """The images in a folder, sorted by the parts of their paths."""
     return [str(path) for path in sorted(folder.rglob("*.png"), key=lambda path: path.relative_to(folder).parts)]
 
 
@@ -120,7 +120,7 @@ def rows_of(out):
 
 
 def begun(place, out, blocks, monkeypatch, *words, images=None):
-    """A run that ends after some blocks."""
+    """Interrupt a run after some blocks; the incomplete file and the journal."""
     append, count = CodesFile.append, []
 
     def append_and_end(self, rows, notes):
@@ -131,26 +131,30 @@ def begun(place, out, blocks, monkeypatch, *words, images=None):
 
     with monkeypatch.context() as patch:
         patch.setattr(CodesFile, "append", append_and_end)
-        model, images = place / "model.featrec", images or place / "pictures"
+        model, images = place / "model.featrec", images or place / "images"
         assert encode(model, images, "--out", out, "--save-every", BLOCK, *words) == 2
     assert not out.exists()
     return Path(f"{out}.part"), Path(f"{out}.journal")
 
 
-def undisturbed(place, tmp_path):
-    assert encode(place / "model.featrec", place / "pictures", "--out", tmp_path / "whole.npy") == 0
-    return (tmp_path / "whole.npy").read_bytes()
+@pytest.fixture(scope="module")
+def undisturbed(place):
+    """The bytes of a run without interruptions."""
+    out = place / "whole.npy"
+    assert encode(place / "model.featrec", place / "images", "--out", out) == 0
+    return out.read_bytes()
 
 
-# What is written.
+def finish(place, out, images=None):
+    return encode(place / "model.featrec", images or place / "images", "--out", out)
 
 
 @pytest.mark.parametrize("name", ["model", "hog"])
 def test_the_codes_are_those_of_the_steps_before_the_classifier(place, out, capsys, name):
     from featrec.persistence import load
 
-    assert encode(place / f"{name}.featrec", place / "pictures", "--out", out) == 0
-    codes, paths = np.load(out, mmap_mode="r"), paths_of(place / "pictures")
+    assert encode(place / f"{name}.featrec", place / "images", "--out", out) == 0
+    codes, paths = np.load(out, mmap_mode="r"), paths_of(place / "images")
     assert codes.dtype == np.float32
     assert np.array_equal(codes, load(place / f"{name}.featrec")[:-1].transform(paths))
     assert [(int(row["row"]), row["path"], row["error"]) for row in rows_of(out)] == [(i, p, "") for i, p in enumerate(paths)]
@@ -159,8 +163,8 @@ def test_the_codes_are_those_of_the_steps_before_the_classifier(place, out, caps
 
 
 @pytest.mark.parametrize("kind", ["classes", "split", "zip", "manifest", "flat", "file"])
-def test_the_rows_have_labels_where_they_are_known(place, out, tmp_path, kind):
-    source = next((place / "pictures").rglob("*.png")).read_bytes()
+def test_the_rows_have_labels_if_they_are_known(place, out, tmp_path, kind):
+    source = next((place / "images").rglob("*.png")).read_bytes()
     halves = ["train", "test"] if kind == "split" else [""]
     for name in [f"{half}/{label}/1.png" for half in halves for label in ("b", "a")]:
         path = tmp_path / "own" / ("1.png" if kind == "flat" else name.lstrip("/"))
@@ -182,23 +186,22 @@ def test_the_rows_have_labels_where_they_are_known(place, out, tmp_path, kind):
 
 
 def test_the_output_of_a_pipeline_without_a_classifier(place, out):
-    paths = paths_of(place / "pictures")
+    paths = paths_of(place / "images")
     model = make_pipeline(TinyImage(), StandardScaler()).fit(paths)
     save(model, out.with_name("m.featrec"))
     assert encode(out.with_name("m.featrec"), *paths[::-1], "--out", out) == 0
     assert np.allclose(np.load(out), model.transform(paths[::-1]), atol=1e-6)
 
 
-def test_neither_threads_nor_blocks_change_a_bit(place, tmp_path):
-    expected = undisturbed(place, tmp_path)
+def test_codes_do_not_depend_on_threads_and_blocks(place, tmp_path, undisturbed):
     for i, (jobs, every) in enumerate([(1, 1), (2, 20), (3, 160)]):
         words = ("--n-jobs", jobs, "--save-every", every, "--out", tmp_path / f"{i}.npy")
-        assert encode(place / "model.featrec", place / "pictures", *words) == 0
-        assert (tmp_path / f"{i}.npy").read_bytes() == expected
+        assert encode(place / "model.featrec", place / "images", *words) == 0
+        assert (tmp_path / f"{i}.npy").read_bytes() == undisturbed
 
 
-def test_images_from_archives_manifests_and_the_standard_input(place, out, monkeypatch):
-    paths = paths_of(place / "pictures")
+def test_images_from_archives_manifests_and_standard_input(place, out, monkeypatch):
+    paths = paths_of(place / "images")
     archive, manifest = out.with_name("some.tar"), out.with_name("some.csv")
     with tarfile.open(archive, "w") as tar:
         tar.add(paths[3], arcname="a/3.png")
@@ -214,14 +217,14 @@ def test_images_from_archives_manifests_and_the_standard_input(place, out, monke
     assert [Path(row["path"]).name for row in rows_of(out)][:2] == ["4.png", "3.png"]
 
 
-def test_bad_images_are_named_and_their_rows_are_zero(place, out, capsys):
-    paths = paths_of(place / "pictures")[:40]
+def test_damaged_images_are_reported_and_have_rows_of_zeros(place, out, capsys):
+    paths = paths_of(place / "images")[:40]
     bad = out.with_name("bad.png")
     bad.write_bytes(b"no image")
     assert encode(place / "model.featrec", bad, *paths, out.with_name("none.png"), "--out", out) == 1
-    told = capsys.readouterr().err
-    assert f"error: {str(bad)!r}: unsupported image format" in told
-    assert "2 of 42 images could not be used; their codes are zero" in told
+    message = capsys.readouterr().err
+    assert f"error: {str(bad)!r}: unsupported image format" in message
+    assert "2 of 42 images could not be used; their codes are zero" in message
     rows = rows_of(out)
     assert [row["row"] for row in rows if row["error"]] == ["0", "41"]
     assert rows[41]["error"].startswith("no such file")
@@ -230,8 +233,8 @@ def test_bad_images_are_named_and_their_rows_are_zero(place, out, capsys):
     assert not np.load(out)[[0, 41]].any()
 
 
-def test_a_model_that_goes_on_over_bad_images_names_them_too(place, out, capsys):
-    paths = paths_of(place / "pictures")[:4]
+def test_damaged_images_are_reported_also_with_on_error_empty(place, out, capsys):
+    paths = paths_of(place / "images")[:4]
     lenient = recipes.tiny_knn(on_error="empty").fit(paths, list("aabb"))
     save(lenient, out.with_name("lenient.featrec"))
     assert encode(out.with_name("lenient.featrec"), *paths, "none.png", "--out", out) == 1
@@ -246,67 +249,34 @@ def test_blocks_are_whole_batches():
     assert _encode._block_size(1024, _encode.BLOCK_BYTES) == 16
 
 
-def test_images_on_which_nothing_is_found_are_counted(out, capsys):
+def test_images_without_features_are_counted(out, capsys):
     shapes, _ = load_dataset("shapes", n_train=40, n_test=1)
     save(make_pipeline(SIFT(), BagOfWords(10, random_state=0)).fit(shapes), out.with_name("m.featrec"))
     Image.fromarray(np.zeros((64, 64), np.uint8)).save(out.with_name("black.png"))
     Image.fromarray(shapes[0]).save(out.with_name("shape.png"))
     assert encode(out.with_name("m.featrec"), out.with_name("black.png"), out.with_name("shape.png"), "--out", out) == 0
-    told = capsys.readouterr()
-    assert "1 codes are zero, because no features were found in these images" in told.out
-    assert told.err == ""
+    captured = capsys.readouterr()
+    assert "1 codes are zero, because no features were found in these images" in captured.out
+    assert captured.err == ""
 
 
-# What is refused.
-
-
-@pytest.mark.parametrize(
-    ("name", "line"),
-    [
-        ("codes.txt", "must be a file name that ends in .npy; got"),
-        ("no/codes.npy", "there is no folder .*no to write codes.npy to; make it first: mkdir -p"),
-        ("folder.npy", "is a folder; use a file name, such as .*codes.npy"),
-    ],
-)
-def test_a_wrong_out(place, tmp_path, capsys, name, line):
-    (tmp_path / "folder.npy").mkdir()
-    assert encode(place / "model.featrec", place / "pictures", "--out", tmp_path / name) == 2
-    assert_said(capsys, line)
-
-
-def assert_said(capsys, line):
+def assert_error(capsys, line):
     assert re.search(line, capsys.readouterr().err)
 
 
-def test_no_usable_image_and_no_image_at_all(place, out, capsys, tmp_path):
-    assert encode(place / "model.featrec", "none.png", "--out", out) == 2
-    assert_said(capsys, r"none of the 1 images can be used; the first error: image 0 \('none.png'\): no such file")
-    (tmp_path / "empty").mkdir()
-    assert encode(place / "model.featrec", tmp_path / "empty", "--out", out) == 2
-    assert_said(capsys, "no images in '.*empty'")
-    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
-
-
-def test_an_error_before_the_first_block_leaves_nothing(place, out, capsys):
-    with pytest.raises(SystemExit, match="2"):
-        encode(place / "model.featrec", place / "pictures", "--out", out, "--n-jobs", 0)
-    assert_said(capsys, "the number of threads must be at least 1, or -1 for all processors; got 0")
-    assert list(out.parent.iterdir()) == []
-
-
 def test_models_without_codes(place, out, capsys):
-    paths = paths_of(place / "pictures")
+    paths = paths_of(place / "images")
     save(make_pipeline(SIFT()).fit(paths), out.with_name("bags.featrec"))
     assert encode(out.with_name("bags.featrec"), *paths, "--out", out) == 2
-    assert_said(capsys, "the steps before the classifier return Bags instead of codes; the model needs")
+    assert_error(capsys, "the steps before the classifier return Bags instead of codes; the model needs")
     save(LinearSVC().fit([[0.0], [1.0]], [0, 1]), out.with_name("svc.featrec"))
     assert encode(out.with_name("svc.featrec"), *paths, "--out", out) == 2
-    assert_said(capsys, "contains a LinearSVC, which computes no codes; expected a pipeline")
+    assert_error(capsys, "contains a LinearSVC, which computes no codes; expected a pipeline")
 
 
 @pytest.mark.parametrize("probability", [None, "calibrated"])
-def test_the_codes_of_a_model_that_learned_from_mirrored_copies(place, out, probability):
-    images = paths_of(place / "pictures")[:20]
+def test_the_codes_of_a_model_with_mirrored_copies(place, out, probability):
+    images = paths_of(place / "images")[:20]
     labels = ["even", "odd"] * 10
     options = {"n_words": 3, "bin_sizes": 4, "n_dimensions": 8, "mirror": True, "probability": probability}
     model = recipes.vlad_svm(**options).fit(images, labels)
@@ -316,109 +286,85 @@ def test_the_codes_of_a_model_that_learned_from_mirrored_copies(place, out, prob
     assert np.array_equal(np.load(out), inner.model_[:-1].transform(images))
 
 
-def test_a_file_that_is_there_is_replaced_only_when_asked(place, out, capsys):
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
+def test_force_replaces_an_existing_file(place, out, capsys):
+    assert encode(place / "model.featrec", place / "images", "--out", out) == 0
     before = out.read_bytes()
-    image = paths_of(place / "pictures")[0]
+    image = paths_of(place / "images")[0]
     assert encode(place / "model.featrec", image, "--out", out) == 2
-    assert_said(capsys, "codes.npy exists; use --force to replace it")
+    assert_error(capsys, "codes.npy exists; use --force to replace it")
     assert out.read_bytes() == before
     assert encode(place / "model.featrec", image, "--out", out, "--force") == 0
     assert len(np.load(out)) == 1
 
 
-def test_two_processes_at_one_file(place, out, capsys):
+def test_two_processes_cannot_write_one_file(place, out, capsys):
     with CodesFile(out, {}, 3), pytest.raises(InputError, match=r"another process is writing .*codes\.npy; wait until"):
         CodesFile(out, {}, 3)
     with CodesFile(out, {}, 3):
-        assert encode(place / "model.featrec", place / "pictures", "--out", out) == 2
-    assert_said(capsys, "another process is writing .*codes.npy; wait until it ends, or set another --out")
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
+        assert encode(place / "model.featrec", place / "images", "--out", out) == 2
+    assert_error(capsys, "another process is writing .*codes.npy; wait until it ends, or set another --out")
+    assert encode(place / "model.featrec", place / "images", "--out", out) == 0
 
 
-# What survives.
+# Interruptions
 
 
-def test_a_run_goes_on_where_another_ended(place, out, tmp_path, monkeypatch, capsys):
+def test_a_run_resumes_after_an_interruption(place, out, undisturbed, monkeypatch, capsys):
     part, _ = begun(place, out, 4, monkeypatch)
     inode = part.stat().st_ino
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
+    assert finish(place, out) == 0
     assert "resuming after 64 of 161 images" in capsys.readouterr().out
     assert out.stat().st_ino == inode
-    assert out.read_bytes() == undisturbed(place, tmp_path)
+    assert out.read_bytes() == undisturbed
 
 
-def cut_part(part, journal):
-    part.write_bytes(part.read_bytes()[:-100])
+def cut(file, n_bytes):
+    file.write_bytes(file.read_bytes()[:-n_bytes])
 
 
-def lengthen_part(part, journal):
-    part.write_bytes(part.read_bytes() + bytes(1000))
+def change(file, before, after):
+    data = file.read_bytes()
+    assert before in data
+    file.write_bytes(data.replace(before, after, 1))
 
 
-def change_part(part, journal):
-    data = bytearray(part.read_bytes())
+def flip_a_bit(file):
+    data = bytearray(file.read_bytes())
     data[-5] ^= 1
-    part.write_bytes(data)
+    file.write_bytes(data)
 
 
-def change_the_shape(part, journal):
-    part.write_bytes(part.read_bytes().replace(b"(161,", b"(162,"))
+DAMAGE = {
+    "the codes are cut": lambda part, journal: cut(part, 100),
+    "the codes are too long": lambda part, journal: part.write_bytes(part.read_bytes() + bytes(1000)),
+    "a code has changed": lambda part, journal: flip_a_bit(part),
+    "the shape has changed": lambda part, journal: change(part, b"(161,", b"(162,"),
+    "the codes are missing": lambda part, journal: part.unlink(),
+    "the journal is cut": lambda part, journal: cut(journal, 7),
+    "the first line of the journal is cut": lambda part, journal: journal.write_bytes(journal.read_bytes()[:20]),
+    "a line of the journal has changed": lambda part, journal: change(journal, b'"stop":32', b'"stop":48'),
+    "the journal is missing": lambda part, journal: journal.unlink(),
+}
 
 
-def remove_part(part, journal):
-    part.unlink()
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_blocks_are_written_again(place, out, undisturbed, monkeypatch, damage):
+    DAMAGE[damage](*begun(place, out, 4, monkeypatch))
+    assert finish(place, out) == 0
+    assert out.read_bytes() == undisturbed
 
 
-def cut_journal(part, journal):
-    journal.write_bytes(journal.read_bytes()[:-7])
-
-
-def cut_the_first_line(part, journal):
-    journal.write_bytes(journal.read_bytes()[:20])
-
-
-def change_journal(part, journal):
-    lines = journal.read_bytes().splitlines(keepends=True)
-    lines[2] = lines[2].replace(b'"stop":32', b'"stop":48')
-    journal.write_bytes(b"".join(lines))
-
-
-def remove_journal(part, journal):
-    journal.unlink()
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        cut_part,
-        lengthen_part,
-        change_part,
-        change_the_shape,
-        remove_part,
-        cut_journal,
-        cut_the_first_line,
-        change_journal,
-        remove_journal,
-    ],
-)
-def test_what_is_torn_is_written_again(place, out, tmp_path, monkeypatch, damage):
-    damage(*begun(place, out, 4, monkeypatch))
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
-    assert out.read_bytes() == undisturbed(place, tmp_path)
-
-
-def test_what_was_done_after_a_tear_counts_too(place, out, tmp_path, monkeypatch, capsys):
-    part, journal = begun(place, out, 4, monkeypatch)
-    cut_part(part, journal)
+def test_a_run_resumes_after_damage_and_another_interruption(place, out, undisturbed, monkeypatch, capsys):
+    part, _ = begun(place, out, 4, monkeypatch)
+    cut(part, 100)
     begun(place, out, 2, monkeypatch)
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
+    assert finish(place, out) == 0
     assert "resuming after 80 of 161 images" in capsys.readouterr().out
-    assert out.read_bytes() == undisturbed(place, tmp_path)
+    assert out.read_bytes() == undisturbed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be deleted")
-def test_a_journal_that_is_deleted_before_it_is_locked_is_another_ones(tmp_path, monkeypatch):
+def test_a_journal_that_is_deleted_before_it_is_locked_is_created_again(tmp_path, monkeypatch):
     path, locked, lock = tmp_path / "codes.npy.journal", [], _codes_file._lock
 
     def lock_late(file):
@@ -433,25 +379,25 @@ def test_a_journal_that_is_deleted_before_it_is_locked_is_another_ones(tmp_path,
     journal.close()
 
 
-def test_failures_before_and_after_the_end_of_a_run_are_told_once(place, out, tmp_path, monkeypatch, capsys):
+def test_failures_before_and_after_an_interruption_are_reported_once(place, out, tmp_path, monkeypatch, capsys):
     bad = [tmp_path / f"{i}.png" for i in range(2)]
     for path in bad:
         path.write_bytes(b"")
-    images = paths_of(place / "pictures")
+    images = paths_of(place / "images")
     words = [place / "model.featrec", *images[:20], bad[0], *images[20:], bad[1], "--out", out, "--save-every", 16]
     monkeypatch.setattr(_codes_file, "_header", ending(_codes_file._header, 6))
     assert encode(*words) == 2
     monkeypatch.undo()
     assert capsys.readouterr().err.count("0.png") == 1
     assert encode(*words) == 1
-    told = capsys.readouterr().err
-    assert [told.count(f"{i}.png': ") for i in range(2)] == [0, 1]
-    assert "2 of 163 images" in told
+    message = capsys.readouterr().err
+    assert [message.count(f"{i}.png': ") for i in range(2)] == [0, 1]
+    assert "2 of 163 images" in message
     assert [row["row"] for row in rows_of(out) if row["error"]] == ["20", "162"]
 
 
 def ending(function, calls):
-    """The function, until it has been called so often."""
+    """The function, which is interrupted after this number of calls."""
     count = []
 
     def call(*arguments):
@@ -464,68 +410,69 @@ def ending(function, calls):
 
 
 @pytest.mark.parametrize("name", ["publish", "clear"])
-def test_an_end_among_the_last_steps(place, out, tmp_path, monkeypatch, name):
+def test_an_interruption_of_the_last_steps(place, out, undisturbed, monkeypatch, name):
     monkeypatch.setattr(CodesFile, name, ending(getattr(CodesFile, name), 0))
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 2
+    assert finish(place, out) == 2
     monkeypatch.undo()
     assert Path(f"{out}.journal").exists()
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 0
+    assert finish(place, out) == 0
     assert sorted(path.name for path in out.parent.iterdir()) == ["codes.npy", "codes.rows.csv"]
-    assert out.read_bytes() == undisturbed(place, tmp_path)
+    assert out.read_bytes() == undisturbed
 
 
-def test_another_task_is_refused_by_name(place, out, monkeypatch, capsys):
+def test_the_error_names_the_inputs_that_have_changed(place, out, monkeypatch, capsys):
     begun(place, out, 2, monkeypatch)
-    assert encode(place / "hog.featrec", place / "pictures", "--out", out) == 2
-    assert_said(capsys, "started by an earlier run, and since then the model has changed. Use the same input as that run, set")
-    assert encode(place / "hog.featrec", paths_of(place / "pictures")[0], "--out", out) == 2
-    assert_said(capsys, "the model and the list of images have changed.* discard its work with --restart")
+    assert encode(place / "hog.featrec", place / "images", "--out", out) == 2
+    assert_error(capsys, "started by an earlier run, and since then the model has changed. Use the same input as that run, set")
+    assert encode(place / "hog.featrec", paths_of(place / "images")[0], "--out", out) == 2
+    assert_error(capsys, "the model and the list of images have changed.* discard its work with --restart")
     monkeypatch.setattr("cv2.__version__", "3.1.4")
-    assert encode(place / "model.featrec", place / "pictures", "--out", out) == 2
-    assert_said(capsys, "since then what is installed has changed")
+    assert encode(place / "model.featrec", place / "images", "--out", out) == 2
+    assert_error(capsys, "since then what is installed has changed")
     monkeypatch.undo()
-    assert encode(place / "hog.featrec", place / "pictures", "--out", out, "--restart") == 0
+    assert encode(place / "hog.featrec", place / "images", "--out", out, "--restart") == 0
     assert np.load(out, mmap_mode="r").shape == (161, 1764)
 
 
-def test_the_same_names_in_another_folder_are_another_list(place, out, tmp_path, monkeypatch, capsys):
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        for path in paths_of(place / "pictures")[:40]:
-            (tmp_path / name / Path(path).name).write_bytes(Path(path).read_bytes())
-    monkeypatch.chdir(tmp_path / "one")
+def copies(folder, place):
+    folder.mkdir()
+    for path in paths_of(place / "images")[:40]:
+        (folder / Path(path).name).write_bytes(Path(path).read_bytes())
+    return folder
+
+
+def test_the_same_names_in_another_folder_are_other_images(place, out, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(copies(tmp_path / "one", place))
     begun(place, out, 1, monkeypatch, images=".")
-    monkeypatch.chdir(tmp_path / "two")
-    assert encode(place / "model.featrec", ".", "--out", out) == 2
-    assert_said(capsys, "since then the list of images has changed")
+    monkeypatch.chdir(copies(tmp_path / "two", place))
+    assert finish(place, out, ".") == 2
+    assert_error(capsys, "since then the list of images has changed")
     monkeypatch.chdir(tmp_path)
-    assert encode(place / "model.featrec", tmp_path / "one", "--out", out) == 0
+    assert finish(place, out, tmp_path / "one") == 0
     assert "resuming after 16 of 40 images" in capsys.readouterr().out
 
 
-def test_an_image_that_was_written_since_makes_another_list(place, out, tmp_path, monkeypatch, capsys):
-    (tmp_path / "some").mkdir()
-    for path in paths_of(place / "pictures")[:40]:
-        (tmp_path / "some" / Path(path).name).write_bytes(Path(path).read_bytes())
-    begun(place, out, 1, monkeypatch, images=tmp_path / "some")
-    first = sorted((tmp_path / "some").iterdir())[0]
+def test_a_changed_image_changes_the_list_of_images(place, out, tmp_path, monkeypatch, capsys):
+    images = copies(tmp_path / "some", place)
+    begun(place, out, 1, monkeypatch, images=images)
+    first = sorted(images.iterdir())[0]
     first.write_bytes(first.read_bytes() + b"\0")
-    assert encode(place / "model.featrec", tmp_path / "some", "--out", out) == 2
-    assert_said(capsys, "since then the list of images has changed")
+    assert finish(place, out, images) == 2
+    assert_error(capsys, "since then the list of images has changed")
 
 
-def test_a_run_that_did_nothing_is_in_nobodys_way(place, out, monkeypatch):
+def test_a_run_without_a_complete_block_is_discarded(place, out, monkeypatch):
     begun(place, out, 0, monkeypatch)
-    assert encode(place / "hog.featrec", place / "pictures", "--out", out) == 0
+    assert encode(place / "hog.featrec", place / "images", "--out", out) == 0
     assert np.load(out, mmap_mode="r").shape == (161, 1764)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process is forked and killed by a signal")
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_killed_at_random(place, tmp_path, kills):
-    words = [place / "model.featrec", place / "pictures", tmp_path / "killed.npy", kills]
+    words = [place / "model.featrec", place / "images", tmp_path / "killed.npy", kills]
     done = subprocess.run([sys.executable, "-c", KILLER, *map(str, words)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     killed, cut = map(int, done.stdout.split())
     assert killed == kills
-    assert cut >= kills // 4, "some must have fallen into the work, at different places of it"
+    assert cut >= kills // 4, "some kills must interrupt the work, at different blocks"

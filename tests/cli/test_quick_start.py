@@ -1,4 +1,4 @@
-"""The start of a short command."""
+"""Short commands run without garbage collection."""
 
 import subprocess
 import sys
@@ -12,6 +12,6 @@ assert gc.isenabled() and gc.get_freeze_count() > 0
 """
 
 
-def test_collections_go_on_afterwards():
+def test_garbage_collection_is_enabled_again_afterwards():
     done = subprocess.run([sys.executable, "-W", "error", "-c", CODE], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
