@@ -12,9 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, Estimator, check_one_label_each, positive_integer, real_number
+from featrec.classifiers._codes_classifier import CLASS_WEIGHT
 from featrec.classifiers._picture_array import as_values, picture_array
 from featrec.classifiers._picture_batches import Augmentation, PictureBatches
-from featrec.classifiers._row_weights import CLASS_WEIGHT
 from featrec.classifiers._skorch_network import (
     arrays_of,
     check_device,
