@@ -1,4 +1,4 @@
-"""Codes to labels: only what scikit-learn lacks."""
+"""Classifiers of codes that scikit-learn lacks."""
 
 from __future__ import annotations
 

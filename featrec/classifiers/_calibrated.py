@@ -1,4 +1,4 @@
-"""Calibrated: probabilities for a classifier that has none, or whose probabilities mean little."""
+"""Calibrated: add calibrated probabilities to a classifier."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from featrec.exceptions import InputError
 
 __all__ = ["Calibrated"]
 
-# A share of 0, as of neighbours, counts as this much less than all.
+# A probability of 0, as of k nearest neighbours, counts as this number.
 LEAST_SHARE = 1e-6
-# Temperatures that are looked at lie within this factor of the spread of the scores, as a natural logarithm.
+# Temperatures are searched within this distance from the logarithm of the spread of the scores.
 WIDEST = 8.0
 
 
@@ -33,25 +33,24 @@ def _has(method: str) -> Any:
 
 
 class Calibrated(ClassifierMixin, Estimator):
-    """A classifier with probabilities that are fitted on scores of images it has not learned from.
+    """A classifier with probabilities that are calibrated on images it was not fitted on.
 
-    The training set is split into folds; each fold is scored by a copy of the classifier that was fitted without it, and the
-    scores are turned into probabilities that fit the labels. The classifier itself is then fitted on the whole training set:
-    six fits for five folds.
+    The training set is split into folds. Copies of the classifier, fitted without one fold each, score the images of that fold,
+    and probabilities are fitted to these scores and the labels. The classifier is then fitted on the whole training set: six
+    fits for five folds.
 
-    "sigmoid" fits a curve for each class. It can make probabilities of any shape, and ``predict`` answers with the most
-    probable class, so **labels differ from those of the classifier alone**; a class of few images may never be predicted. Each
-    class needs an image in each fold. "temperature" divides all scores by one number, so the order of the classes stays:
-    ``predict`` answers as the classifier alone does. One number needs few images: classes that are smaller than the number of
-    folds are calibrated with the others.
+    "sigmoid" fits a curve for each class, and ``predict`` returns the most probable class. So **labels may differ from those of
+    the classifier alone**, and a class of few images may never be predicted. Each class needs an image in each fold.
+    "temperature" divides all scores by one number, so ``predict`` returns the same labels as the classifier alone. It needs few
+    images; classes smaller than the number of folds are calibrated with the others.
 
     Parameters
     ----------
     estimator : classifier
-        With ``decision_function`` or ``predict_proba``.
+        Must have ``decision_function`` or ``predict_proba``.
     method : {"sigmoid", "temperature"}, default="sigmoid"
     cv : int, default=5
-        Folds.
+        Number of folds.
 
     Attributes
     ----------
@@ -59,9 +58,9 @@ class Calibrated(ClassifierMixin, Estimator):
     estimator_ : classifier
         Fitted on the whole training set.
     calibrated_ : CalibratedClassifierCV or None
-        What gives the probabilities with "sigmoid".
+        The model of the probabilities with "sigmoid".
     temperature_ : float or None
-        What scores are divided by with "temperature".
+        The divisor of the scores with "temperature".
 
     References
     ----------
@@ -94,7 +93,7 @@ class Calibrated(ClassifierMixin, Estimator):
         self.cv = cv
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the classifier on each fold's complement and on all, and the probabilities on the folds.
+        """Fit the classifier and the probabilities.
 
         Parameters
         ----------
@@ -126,7 +125,7 @@ class Calibrated(ClassifierMixin, Estimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each item, which with "temperature" is the classifier's answer.
+        """Predict the most probable class; with "temperature" it is the prediction of the classifier.
 
         Parameters
         ----------
@@ -140,7 +139,7 @@ class Calibrated(ClassifierMixin, Estimator):
         return (self.calibrated_ or self.estimator_).predict(X)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class.
+        """Predict the probability of each class.
 
         Parameters
         ----------
@@ -157,7 +156,7 @@ class Calibrated(ClassifierMixin, Estimator):
 
     @_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
-        """What the classifier says before calibration.
+        """Scores of the classifier, without calibration.
 
         Parameters
         ----------
@@ -175,12 +174,12 @@ class Calibrated(ClassifierMixin, Estimator):
         if len(small):
             name, count = classes.tolist()[small[0]], counts[small[0]]
             raise InputError(
-                f"the class {name!r} has {count} of the {self.cv} items that a curve of its own needs, one for each fold. "
-                'Calibrate all classes together: Calibrated(..., method="temperature"), in a recipe probability="temperature".'
+                f'the class {name!r} has {count} items; method="sigmoid" needs {self.cv}, one in each fold. Calibrate all '
+                'classes together: Calibrated(..., method="temperature"), or probability="temperature" in a recipe.'
             )
 
     def _cooled(self, X: Any, labels: np.ndarray, weights: dict[str, Any]) -> float:
-        """The temperature at which the scores of unseen items explain their labels best."""
+        """The temperature that is best for the scores of held-out items."""
         scores, numbers, counted = [], [], []
         classes = np.unique(labels)
         for learned, held in _folds(labels, self.cv):
@@ -198,12 +197,12 @@ class Calibrated(ClassifierMixin, Estimator):
 
 
 def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows to learn from and rows to score; the only row of a class is always learned from, so each fold knows all classes."""
+    """Rows to fit on and rows to score. The only row of a class is always fitted on, so that each copy knows all classes."""
     classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     alone, shared = np.flatnonzero(counts[numbers] == 1), np.flatnonzero(counts[numbers] > 1)
     if not len(shared):
-        raise InputError("every class has one sample; probabilities need a second one of some class")
-    # A class is dealt out from fold to fold, so one of two rows or more never lies in one fold whole.
+        raise InputError("every class has one sample; probabilities need at least one class with two samples")
+    # The rows of a class go to one fold after another, so no class of two or more rows is in one fold only.
     place = np.empty(len(labels), int)
     for number in range(len(classes)):
         rows = np.flatnonzero(numbers == number)
@@ -214,7 +213,7 @@ def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
 
 
 def _scores(model: Any, X: Any) -> np.ndarray:
-    """One column for each class, the larger the likelier."""
+    """Scores, one column for each class."""
     if hasattr(model, "decision_function"):
         found = np.asarray(model.decision_function(X), np.float64)
         return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found
@@ -227,8 +226,8 @@ def _temperature(scores: np.ndarray, numbers: np.ndarray, weights: np.ndarray | 
     spread = float(np.std(scores - scores.mean(axis=1, keepdims=True))) or 1.0
     rows = np.arange(len(scores))
 
-    def surprise(logarithm: float) -> float:
-        told = log_softmax(scores / (spread * np.exp(logarithm)), axis=1)[rows, numbers]
-        return -float(np.average(told, weights=weights))
+    def loss(logarithm: float) -> float:
+        likelihoods = log_softmax(scores / (spread * np.exp(logarithm)), axis=1)[rows, numbers]
+        return -float(np.average(likelihoods, weights=weights))
 
-    return spread * float(np.exp(minimize_scalar(surprise, bounds=(-WIDEST, WIDEST), method="bounded").x))
+    return spread * float(np.exp(minimize_scalar(loss, bounds=(-WIDEST, WIDEST), method="bounded").x))

@@ -1,29 +1,63 @@
-"""What the classifiers of codes share: scores in, labels out."""
+"""What classifiers of codes share: labels, weights of rows, penalties and the announcement of memory."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
+from numpy.polynomial import chebyshev
 from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from featrec.base import Estimator
-from featrec.exceptions import InputError
+from featrec.base import Estimator, StrOptions
+from featrec.exceptions import FeatrecWarning, InputError
 
-__all__ = ["CodesClassifier", "signed"]
+__all__ = [
+    "CLASS_WEIGHT",
+    "OF_BLAS",
+    "ROUGH",
+    "CodesClassifier",
+    "announce",
+    "best",
+    "checked",
+    "counted_rows",
+    "middle",
+    "row_weights",
+    "signed",
+    "solutions",
+    "stratified_order",
+]
+
+CLASS_WEIGHT = {"class_weight": [dict, StrOptions({"balanced"}), None]}
+# Error of the polynomials, relative to the smallest factor by which a penalty shrinks.
+PRECISION = 1e-5
+# Precise enough to compare penalties.
+ROUGH = 1e-3
+# Largest ratio of a penalty and the penalty that was factored; each doubling takes a few more solves.
+FARTHEST = 16.0
+# Approximate bytes of a BLAS library per thread.
+OF_BLAS = 1 << 25
+# The root of the file system, where Linux describes control groups.
+ROOT = Path("/")
 
 
 class CodesClassifier(ClassifierMixin, Estimator):
-    """Base of the classifiers of codes. A subclass writes ``fit`` and ``_scores(codes)``."""
+    """Base of the classifiers of codes. A subclass implements ``fit`` and ``_scores(codes)``."""
 
     code_types: ClassVar[Any] = np.float32
     classes_: np.ndarray
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """How far each code lies on the side of each class.
+        """Compute the score of each class.
 
         Parameters
         ----------
@@ -38,7 +72,7 @@ class CodesClassifier(ClassifierMixin, Estimator):
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class of each code.
+        """Predict the class of each code.
 
         Parameters
         ----------
@@ -52,16 +86,16 @@ class CodesClassifier(ClassifierMixin, Estimator):
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        """One column for each class, or one in all for two."""
+        """One column for each class, or a single column for two classes."""
         raise NotImplementedError
 
     def _numbered(self, y: np.ndarray) -> np.ndarray:
-        """The classes' numbers in place of labels; `classes_` is set."""
+        """Set `classes_` and convert labels to numbers of classes."""
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             only = self.classes_.tolist()[0]
-            raise InputError(f"{type(self).__name__} needs at least two classes; all labels are one class, {only!r}")
+            raise InputError(f"{type(self).__name__} needs at least two classes; all labels are {only!r}")
         return numbers
 
     def __sklearn_tags__(self) -> Tags:
@@ -72,7 +106,218 @@ class CodesClassifier(ClassifierMixin, Estimator):
 
 
 def signed(numbers: np.ndarray, n_classes: int) -> np.ndarray:
-    """1 for a row's class and −1 for the others; for two classes one column, 1 for the second."""
+    """Targets: 1 for the class of a row and −1 for the others; for two classes one column, 1 for the second class."""
     if n_classes == 2:
         return (2 * numbers[:, None] - 1).astype(np.float32)
     return np.where(numbers[:, None] == np.arange(n_classes), np.float32(1), np.float32(-1))
+
+
+def row_weights(labels: np.ndarray, class_weight: Any, sample_weight: Any) -> np.ndarray | None:
+    """Float64 weights of the rows, or None if all are equal. `labels` are those of the user, the keys of `class_weight`."""
+    given = None if sample_weight is None else _checked(sample_weight, len(labels))
+    if class_weight is None:
+        return None if given is None or (given == 1).all() else given
+    # Rows without weight do not count: they are left out of the fit.
+    counted = slice(None) if given is None else given > 0
+    weights = np.zeros(len(labels))
+    weights[counted] = compute_sample_weight(class_weight, labels[counted])
+    return weights if given is None else weights * given
+
+
+def counted_rows(
+    codes: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Remove rows of weight 0; nothing is copied if there are none."""
+    if weights is None or weights.all():
+        return codes, labels, weights
+    kept = weights > 0
+    return codes[kept], labels[kept], weights[kept]
+
+
+def _checked(sample_weight: Any, n: int) -> np.ndarray:
+    try:
+        weights = np.asarray(sample_weight, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"sample_weight must be one number for each row; got {type(sample_weight).__name__}") from error
+    if weights.ndim == 0:
+        weights = np.full(n, float(weights))
+    if weights.shape != (n,):
+        raise InputError(f"sample_weight must have one number for each of the {n} rows; got an array of shape {weights.shape}")
+    wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
+    if len(wrong):
+        raise InputError(
+            f"sample_weight must be 0 or more, and finite; item {wrong[0]} is {weights[wrong[0]]}. 0 leaves a row out."
+        )
+    if not weights.any():
+        raise InputError("every sample_weight is zero; at least one row must count")
+    return weights
+
+
+def checked(alphas: Any) -> tuple[float, ...]:
+    """One or several penalties as a tuple; they must be above zero and not too far apart."""
+    try:
+        values = tuple(float(value) for value in np.atleast_1d(alphas))
+    except (TypeError, ValueError):
+        values = ()
+    if not values or not all(0 < value < math.inf for value in values):
+        raise InputError(f"alphas must be one or several numbers above 0; got {alphas!r}")
+    if max(values) > FARTHEST**2 * min(values) * (1 + 1e-9):
+        raise InputError(
+            f"alphas from {min(values):g} to {max(values):g} are too far apart for one factor; the largest may be "
+            f"{FARTHEST**2:g} times the smallest. Fit twice, with the smaller and with the larger alphas"
+        )
+    return values
+
+
+def middle(alphas: Sequence[float]) -> float:
+    """The penalty to factor: the geometric mean of the smallest and the largest."""
+    return alphas[0] if len(alphas) == 1 else math.sqrt(min(alphas) * max(alphas))
+
+
+def solutions(
+    solve: Callable[[np.ndarray], np.ndarray],
+    b: np.ndarray,
+    factored: float,
+    alphas: Sequence[float],
+    precision: float = PRECISION,
+) -> list[np.ndarray]:
+    """Solve (K + alpha) x = b for each alpha; `solve` does it for the penalty that was factored.
+
+    With A the inverse for the factored penalty f, the solution is (1 + (alpha - f) A)⁻¹ A b. The eigenvalues of f A lie
+    between 0 and 1, so a Chebyshev series in A replaces the first factor, and all penalties share its solves.
+    """
+    ratios = [alpha / factored for alpha in alphas]
+    degree = max(_degree(ratio, precision) for ratio in ratios)
+    series = [_series(ratio, degree) for ratio in ratios]
+    current, previous = solve(b), None
+    found = [current * current.dtype.type(terms[0]) for terms in series]
+    for term in range(1, degree + 1):
+        following = solve(current)
+        following *= following.dtype.type(2 * factored)
+        following -= current
+        if previous is not None:
+            following *= following.dtype.type(2)
+            following -= previous
+        current, previous = following, current
+        for x, terms in zip(found, series, strict=True):
+            x += current * current.dtype.type(terms[term])
+    return found
+
+
+def _series(ratio: float, degree: int) -> np.ndarray:
+    """Chebyshev series of the change of an eigenvalue of the factored inverse (0 to 1, scaled to -1 to 1)."""
+
+    def factor(place: Any) -> Any:
+        return 1 / (1 + (ratio - 1) * (place + 1) / 2)
+
+    return np.asarray(chebyshev.chebinterpolate(factor, degree))
+
+
+def _degree(ratio: float, precision: float) -> int:
+    """Degree of the series; the pole of the function at ±(ratio + 1) / (ratio - 1) determines how fast it converges."""
+    root = math.sqrt(max(ratio, 1 / ratio))
+    if root - 1 < 1e-12:
+        return 0
+    return math.ceil(math.log(root**2 / precision) / math.log((root + 1) / (root - 1)))
+
+
+def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
+    """A random order in which each leading and each trailing part has about the shares of all classes."""
+    shuffled = check_random_state(random_state).permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        of_class = shuffled[labels[shuffled] == label]
+        place[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
+    return shuffled[np.argsort(place[shuffled], kind="stable")]
+
+
+def best(
+    scores: Sequence[np.ndarray], wanted: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
+) -> tuple[int, np.ndarray]:
+    """The penalty with the most correct predictions on held-out rows, and the accuracy of each.
+
+    Of equally good penalties, the one with the smallest squared error. `weights` are those of the rows.
+    """
+    answers = [found[:, 0] > 0 if found.shape[1] == 1 else found.argmax(axis=1) for found in scores]
+    right = np.array([np.average(answer == labels, weights=weights) for answer in answers])
+    errors = np.array([np.average(((found - wanted) ** 2).mean(axis=1), weights=weights) for found in scores])
+    return int(np.lexsort((errors, -right))[0]), right
+
+
+def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0) -> None:
+    """Refuse work that needs more memory than this machine has, and warn if less is free.
+
+    `needed` are all bytes, of which `held` are in memory already.
+    """
+    if verbose:
+        sys.stderr.write(f"{stage}: {_shown(needed)} of memory, including {_shown(held)} of codes\n")
+    total, free = _physical(), _available()
+    if total is not None and needed > total:
+        raise InputError(
+            f"{stage} needs {_shown(needed)} of memory; this machine, or its container, has {_shown(total)}; {way_out}"
+        )
+    if free is not None and needed - held > free:
+        message = f"{stage} needs {_shown(needed - held)} of memory besides the codes; {_shown(free)} are free; {way_out}"
+        warnings.warn(message, FeatrecWarning, stacklevel=4)
+
+
+def _shown(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.3g} GB"
+
+
+def _physical() -> int | None:
+    """Bytes of memory of this machine or container; None if unknown."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+    return min([installed, *(group.limit for group in _groups())])
+
+
+def _available() -> int | None:
+    """Bytes that are free without swapping; None if unknown."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return None
+    return min([free, *(group.limit - group.used for group in _groups())])
+
+
+class _Group(NamedTuple):
+    """A control group of Linux with a limit, such as a container or a job of a cluster."""
+
+    limit: int
+    used: int
+
+
+def _groups() -> list[_Group]:
+    """The groups of this process, and the groups that contain them."""
+    try:
+        memberships = (ROOT / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return []
+    found: list[_Group | None] = []
+    for membership in memberships:
+        _, controllers, path = membership.split(":", 2)
+        if controllers == "":
+            folder, files = ROOT / "sys/fs/cgroup", ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            files = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            folder = ROOT / "sys/fs/cgroup/memory"
+        else:
+            continue
+        inner = folder / path.lstrip("/")
+        found += [_group(level, *files) for level in (inner, *inner.parents) if level.is_relative_to(folder)]
+    return [group for group in found if group is not None]
+
+
+def _group(folder: Path, limit: str, usage: str, reclaimable: str) -> _Group | None:
+    """A group; None without a limit. Cached files that can be read again do not count as used."""
+    try:
+        most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
+        lines = (folder / "memory.stat").read_text().splitlines()
+    except (OSError, ValueError):  # "max" means no limit
+        return None
+    cached = dict(line.split() for line in lines).get(reclaimable, 0)
+    return _Group(most, used - int(cached))

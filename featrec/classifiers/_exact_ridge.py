@@ -1,4 +1,4 @@
-"""Kernel ridge regression on all rows: one triangle, one factor, several penalties."""
+"""Kernel ridge regression on all rows: one kernel matrix in tiles, one factor, several penalties."""
 
 from __future__ import annotations
 
@@ -9,21 +9,158 @@ from typing import Any
 
 import numpy as np
 
-from featrec.classifiers._kernel_tiles import Kernel, Rows
-from featrec.classifiers._penalties import ROUGH, best, middle, solutions, stratified_order
+from featrec.classifiers._codes_classifier import ROUGH, best, middle, solutions, stratified_order
 from featrec.classifiers._triangle import TILE, Triangle
+from featrec.exceptions import InputError
+from featrec.parallel import each_batch, map_batches
 
-__all__ = ["Fit", "Task", "compared", "fill", "fit_exact", "held_out_rows", "leading_tiles", "tile_of", "times"]
+__all__ = [
+    "COLUMNS",
+    "Fit",
+    "Kernel",
+    "Rows",
+    "Task",
+    "compared",
+    "far_origin",
+    "fill",
+    "fit_exact",
+    "held_out_rows",
+    "leading_tiles",
+    "mean_squared_distance",
+    "tile_of",
+    "times",
+]
 
+# Columns of one product: rows in another order or type are copied for it.
+COLUMNS = 2048
+# Rows of a tile that are finished together: they stay in the cache.
+STRIP = 64
+# exp of less counts as this; much less would be denormal, which is slow.
+LEAST = -60.0
+BATCH = 128
 MOST_HELD_OUT = 5000
-# Rows of tiles at least, where that makes no tile smaller than LEAST_TILE: with fewer, workers wait for one another.
+# Minimum number of rows of tiles, unless tiles become smaller than LEAST_TILE: with fewer, workers wait for one another.
 ROWS_OF_TILES = 8
 LEAST_TILE = 600
 
 
+class Rows:
+    """Codes in a given order, less an origin, with their squared lengths; pieces of them are float32."""
+
+    def __init__(
+        self, codes: np.ndarray, squares: np.ndarray, order: np.ndarray | None = None, origin: np.ndarray | None = None
+    ):
+        self.codes, self.order, self.origin = codes, order, origin
+        self.squares = squares if order is None else squares[order]
+
+    @staticmethod
+    def of(codes: np.ndarray, n_jobs: int | None = None, origin: np.ndarray | None = None) -> tuple[Rows, np.ndarray]:
+        """All rows in their order, and their sum in float64."""
+        squares, total = np.empty(len(codes), np.float32), np.zeros(codes.shape[1])
+
+        def part(rows: range) -> tuple[range, np.ndarray, np.ndarray]:
+            block = codes[rows.start : rows.stop].astype(np.float64)
+            if origin is not None:
+                block -= origin
+            with np.errstate(invalid="ignore"):
+                return rows, np.einsum("ij,ij->i", block, block), block.sum(axis=0)
+
+        for rows, lengths, sums in each_batch(part, range(len(codes)), n_jobs=n_jobs, batch_size=BATCH, shared_memory=True):
+            with np.errstate(over="ignore", invalid="ignore"):
+                squares[rows.start : rows.stop] = lengths
+                total += sums
+        if not np.isfinite(squares).all():
+            raise InputError(f"codes are too large for {codes.dtype}; standardise them first (WideScaler or StandardScaler)")
+        return Rows(codes, squares, origin=origin), total
+
+    def __len__(self) -> int:
+        return len(self.squares)
+
+    def reordered(self, order: np.ndarray) -> Rows:
+        """The same codes in another order, or some of them."""
+        return Rows(self.codes, self.squares, order, self.origin)
+
+    def picked(self, places: np.ndarray) -> Rows:
+        """Some of these rows."""
+        some = Rows(self.codes, self.squares[places], origin=self.origin)
+        some.order = places if self.order is None else self.order[places]
+        return some
+
+    def piece(self, rows: slice, columns: slice) -> np.ndarray:
+        """Some rows and columns as float32."""
+        codes = self.codes[:, columns]
+        found = (codes[rows] if self.order is None else codes[self.order[rows]]).astype(np.float32, copy=False)
+        if self.origin is None:
+            return found
+        return np.subtract(found, self.origin[columns], out=None if np.may_share_memory(found, codes) else found)
+
+
+def far_origin(rows: Rows, total: np.ndarray) -> np.ndarray | None:
+    """The mean, if codes are farther from 0 than from one another: distances of centred codes are more precise."""
+    mean = total / len(rows)
+    away = float(mean @ mean)
+    return mean.astype(np.float32) if away > rows.squares.mean(dtype=np.float64) - away else None
+
+
+def mean_squared_distance(rows: Rows, total: np.ndarray) -> float:
+    """Mean over all pairs of rows, including pairs of a row with itself; 1 if all rows are equal."""
+    mean = total / len(rows)
+    distance = 2 * (rows.squares.mean(dtype=np.float64) - mean @ mean)
+    return float(distance) if distance > 1e-12 * rows.squares.max(initial=0) else 1.0
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """exp(−scale · squared distance), or the product of two codes if there is no scale."""
+
+    scale: float | None
+
+    def tile(self, left: Rows, rows: slice, right: Rows, columns: slice, out: np.ndarray) -> None:
+        """Write the values of some rows of `left` and some rows of `right`."""
+        same = left is right and rows == columns
+        values = out if out.dtype == np.float32 else np.empty(out.shape, np.float32)
+        for start in range(0, left.codes.shape[1], COLUMNS):
+            width = slice(start, start + COLUMNS)
+            first = left.piece(rows, width)
+            second = first if same else right.piece(columns, width)
+            if start:
+                values += first @ second.T
+            else:
+                np.matmul(first, second.T, out=values)
+        if self.scale is not None:
+            self._finish(values, left.squares[rows], right.squares[columns])
+        if values is not out:
+            out[:] = values
+
+    def products(self, left: Rows, right: Rows, weights: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
+        """The kernel matrix of all rows times the weights of the right rows, in float64 and one tile at a time."""
+        found = np.zeros((len(left), weights.shape[1]))
+
+        def part(some: range) -> None:
+            rows = slice(some.start, some.stop)
+            for start in range(0, len(right), TILE):
+                columns = slice(start, min(start + TILE, len(right)))
+                values = np.empty((len(some), columns.stop - start), np.float32)
+                self.tile(left, rows, right, columns, values)
+                found[rows] += values @ weights[columns].astype(np.float32)
+
+        map_batches(part, range(len(left)), n_jobs=n_jobs, batch_size=TILE // 2, shared_memory=True)
+        return found
+
+    def _finish(self, values: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
+        scale = np.float32(self.scale)
+        for start in range(0, len(values), STRIP):
+            strip = values[start : start + STRIP]
+            strip *= 2 * scale
+            strip -= scale * left[start : start + STRIP, None]
+            strip -= scale * right
+            np.clip(strip, LEAST, 0, out=strip)
+            np.exp(strip, out=strip)
+
+
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned, and how. `intercept` has been taken off the targets; `weights` are those of the rows."""
+    """Targets and options of a fit. `intercept` has been subtracted from the targets; `weights` are those of the rows."""
 
     targets: np.ndarray
     intercept: np.ndarray
@@ -36,13 +173,13 @@ class Task:
     weights: np.ndarray | None = None
 
     def roots(self, rows: Any = slice(None)) -> np.ndarray | None:
-        """The roots of some rows' weights, float32."""
+        """Square roots of the weights of some rows, float32."""
         return None if self.weights is None else np.sqrt(self.weights[rows]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Weights of the rows that predict, the penalty, and each penalty's share of right answers on held-out rows."""
+    """Weights of the rows that predict, the penalty, and the accuracy of each penalty on held-out rows."""
 
     weights: np.ndarray
     alpha: float
@@ -50,28 +187,27 @@ class Fit:
 
 
 def held_out_rows(n: int, share: float | None) -> int:
-    """A tenth unless said otherwise, and then no more than 5,000."""
+    """Number of held-out rows; by default a tenth, at most 5,000."""
     wanted = min(MOST_HELD_OUT, round(n / 10)) if share is None else round(n * share)
     return min(max(1, wanted), n - 1)
 
 
 def tile_of(n: int) -> int:
-    """Rows of a tile for so many rows in all."""
+    """Rows of a tile for n rows."""
     return min(TILE, max(LEAST_TILE, n // ROWS_OF_TILES))
 
 
 def leading_tiles(n: int, share: float | None) -> tuple[int, int]:
-    """How many tiles of which size hold all rows but the held-out ones, of which there may be a few more than wanted."""
+    """Number and size of the tiles of all rows that are not held out; a few more rows may be held out than wanted."""
     rest = n - held_out_rows(n, share)
     n_tiles = math.ceil(rest / tile_of(n))
     return n_tiles, rest // n_tiles
 
 
 def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """The held-out rows come last, so the factor's leading tiles are the factor of the others.
+    """Factor the kernel matrix once. Held-out rows come last, so the leading tiles are the factor of the other rows.
 
-    With W the diagonal matrix of the rows' weights, √W K √W + alpha takes the place of K + alpha: rows, targets and weights
-    of the solution are multiplied by the roots.
+    With row weights W, √W K √W + alpha replaces K + alpha: rows, targets and solutions are multiplied by the square roots.
     """
     if len(task.alphas) == 1:
         triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task, task.roots())
@@ -79,7 +215,7 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
         return Fit(times(solved, task.roots()), task.alphas[0], None)
     n_tiles, tile = leading_tiles(len(rows), task.held_out)
     order = stratified_order(task.labels, task.random_state)
-    # Sorted, each part is read from one end of the codes to the other.
+    # Sorted, so that each part reads the codes in the order of memory.
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
     triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task, task.roots(order))
     chosen, scores = _choose(triangle, n_tiles, order, task)
@@ -95,7 +231,7 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
 
 
 def times(values: np.ndarray, roots: np.ndarray | None) -> np.ndarray:
-    """Each row times the root of its weight."""
+    """Each row times the square root of its weight."""
     return values if roots is None else values * roots[:, None]
 
 
@@ -107,7 +243,7 @@ def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: n
 
 
 def fill(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: np.ndarray | None) -> None:
-    """Write the kernel of all rows, times the roots of their weights on either side."""
+    """Write the kernel of all rows, times the square roots of their weights on both sides."""
 
     def part(some: slice, others: slice, out: np.ndarray) -> None:
         kernel.tile(rows, some, rows, others, out)
@@ -132,10 +268,7 @@ def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> 
 
 
 def compared(found: np.ndarray, unseen: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
-    """The best penalty and each one's share of right answers, which are those of `predict`: with the intercept.
-
-    What was found has been multiplied by the roots of the rows' weights, if they have any.
-    """
+    """The best penalty and the accuracy of each on held-out rows; `found` is multiplied by the square roots of row weights."""
     if task.weights is not None:
         found = found / np.sqrt(task.weights[unseen])[:, None]
     answers = np.split(found, len(task.alphas), axis=1)

@@ -1,4 +1,4 @@
-"""KernelRidgeClassifier: least squares in the space of a kernel, on as many training codes as memory holds pairs of."""
+"""KernelRidgeClassifier: kernel ridge regression on labels."""
 
 from __future__ import annotations
 
@@ -8,72 +8,78 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, positive_integer, real_number
-from featrec.classifiers._codes_classifier import CodesClassifier, signed
-from featrec.classifiers._exact_ridge import Task, fit_exact, leading_tiles, tile_of
-from featrec.classifiers._iterative_ridge import fit_iteratively, memory_beside
-from featrec.classifiers._kernel_tiles import COLUMNS, Kernel, Rows, far_origin, mean_squared_distance
+from featrec.classifiers._codes_classifier import (
+    CLASS_WEIGHT,
+    OF_BLAS,
+    CodesClassifier,
+    announce,
+    checked,
+    counted_rows,
+    row_weights,
+    signed,
+    stratified_order,
+)
+from featrec.classifiers._exact_ridge import (
+    COLUMNS,
+    Kernel,
+    Rows,
+    Task,
+    far_origin,
+    fit_exact,
+    leading_tiles,
+    mean_squared_distance,
+    tile_of,
+)
+from featrec.classifiers._iterative_solvers import fit_iteratively, memory_beside
 from featrec.classifiers._landmark_ridge import fit_landmarks
-from featrec.classifiers._memory import OF_BLAS, announce
-from featrec.classifiers._penalties import checked, stratified_order
-from featrec.classifiers._row_weights import CLASS_WEIGHT, counted_rows, row_weights
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.parallel import worker_count
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["KernelRidgeClassifier"]
 
-# The part of the memory that codes must take for smaller ones to be worth a word.
+# Smaller codes are recommended if codes are at least this share of the memory.
 WORTH_HALVING = 0.1
-# Bytes reach five deviations: 25 steps to one, and 127 to either side.
+# Bytes from -127 to 127 reach five deviations: 25.4 steps each.
 REACH, STEPS = 127, 25.4
-# Codes that are rounded to bytes at once.
+# Rows that are rounded to bytes together.
 ROWS = 1024
 
 
+@with_shared_docs
 class KernelRidgeClassifier(CodesClassifier):
-    """Kernel ridge regression on labels, exact on tens of thousands of pictures, or in the span of some landmarks.
+    """Kernel ridge regression on labels, exact for tens of thousands of images, or in the span of landmarks.
 
-    One class has the target 1 and the others −1, and the squared error is least with a penalty on the solution's length.
-    The kernel matrix is filled, factored and solved as the lower half in tiles of float32: 7.5 GB for 60,000 pictures
-    where scikit-learn's ``KernelRidge`` in float64 would hold several times 28.8. Several penalties cost one factorisation.
-    The training codes are kept, since all of them predict: a model is as large as its codes. `landmarks` keeps some of them
-    instead and loses some accuracy.
+    The targets are 1 for the class of an image and −1 for the others. Only the lower half of the kernel matrix is computed and
+    factored, in tiles of float32: 7.5 GB for 60,000 images, where scikit-learn's ``KernelRidge`` needs several times 28.8 GB
+    in float64. Several penalties share one factorisation. The model contains all training codes, since all of them predict.
+    With `landmarks` it contains only some of them and is less accurate.
 
-    Before it computes the kernel, `fit` fails where the machine, or the container or job that it runs in, has less memory in
-    all than that takes (`memory_needed`), and warns where less is free; with ``verbose=1`` it tells the figure. In a pipeline
-    the codes have been made by then.
+    Before it computes the kernel, `fit` fails if the machine (or the container or job) has less memory than `memory_needed`,
+    and warns if less is free; ``verbose=1`` shows the number. In a pipeline, the codes are computed before that.
 
     Parameters
     ----------
     kernel : {"rbf", "linear"}, default="rbf"
         ``exp(-gamma * distance² / mean distance²)``, or the product of two codes.
     gamma : float, default=0.5
-        In units of the mean squared distance between training codes, so that it means the same for all codes.
+        In units of the mean squared distance between training codes, so that one value suits all types of codes.
     alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3)
-        Penalties, added to the diagonal of the kernel matrix. Of several, the one with the most right answers on held-out
-        rows is used with all rows. The largest may be 256 times the smallest.
+        Penalties, added to the diagonal of the kernel matrix. Of several, the one with the best accuracy on held-out rows is
+        used with all rows. The largest may be 256 times the smallest.
     held_out : float or None, default=None
-        Share of the rows on which penalties are compared, half at most; None means a tenth and no more than 5,000.
+        Share of the rows on which penalties are compared, at most 0.5; None means a tenth, but at most 5,000 rows.
     landmarks : int or None, default=None
-        So many random training codes span the solution; None, or as many as there are codes, means all, exactly.
+        Number of random training codes that span the solution; None means all, which is exact.
     dtype : {"float32", "float16", "int8"}, default="float32"
-        The type of the codes that are kept. "float32" keeps the array given to `fit` where it is one of float32 in rows:
-        it must not change afterwards. "float16" takes half of that and rounds codes to three digits; codes that are given in
-        float32 are held beside it in `fit`, those of ``WideScaler(dtype="float16")`` are used as they are. "int8" takes a
-        quarter: codes are whole multiples of `step_`, those to predict for as well. It suits columns that vary alike, such as
-        those of :class:`WidePCA`.
+        Type of the stored codes. "float32" stores the array given to `fit` without a copy if it is C-contiguous float32; do
+        not change it afterwards. "float16" needs half the memory and rounds codes to three digits; `fit` copies float32
+        codes, but not those of ``WideScaler(dtype="float16")``. "int8" needs a quarter: training codes and codes to predict
+        are rounded to multiples of `step_`. It suits columns of similar variance, such as those of :class:`WidePCA`.
     solver : {"cholesky", "cg"}, default="cholesky"
-        How all codes' weights are found: by a factor, whose cost grows with the cube of their number, or by conjugate
-        gradients, with the square: as right to a thousandth, and several times as fast from 30,000 codes on. Without effect
-        on `landmarks`.
-    class_weight : dict, "balanced" or None, default=None
-        How much the rows of each class count, in the fit and in the choice of the penalty. "balanced" gives each class the
-        same total.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        1 writes the memory and the progress to the standard error.
-    random_state : int, RandomState or None, default=None
-        Draws held-out rows and landmarks.
+        "cholesky" factors the kernel matrix, which takes time proportional to the cube of the number of codes. "cg" (conjugate
+        gradients) takes time proportional to the square, has an error of a thousandth, and is several times faster from
+        30,000 codes on. Ignored with `landmarks`.
 
     Attributes
     ----------
@@ -82,36 +88,36 @@ class KernelRidgeClassifier(CodesClassifier):
     classes_ : array of shape (n_classes,)
     dual_coef_ : array of shape (n_kept, n_classes), or (n_kept, 1) for two classes, float32
     held_out_scores_ : array of shape (n_alphas,) or None
-        The share of right answers on held-out rows for each penalty; None for one penalty.
+        Accuracy on held-out rows for each penalty; None for one penalty.
     intercept_ : array of shape (n_classes,) or (1,)
-        The targets' means, which were taken off before.
+        Means of the targets, which are subtracted first.
     mean_squared_distance_ : float
-        Over all pairs of training codes, exactly.
+        Mean over all pairs of training codes.
     n_features_in_ : int
     origin_ : array of shape (n_features,) or None
-        The codes' mean, from where distances are taken if the codes lie farther from 0 than from one another.
+        Mean of the codes, which is subtracted if the codes are farther from 0 than from one another.
     scale_ : float or None
         `gamma` over `mean_squared_distance_`; None for the linear kernel.
     squared_lengths_ : array of shape (n_kept,)
         In units of `step_` squared, as `mean_squared_distance_` is.
     step_ : float or None
-        With "int8" what codes are divided by before they are rounded to whole numbers from -127 to 127, a 25th of their
-        deviation from 0; None otherwise.
+        With "int8", codes are divided by this number, a 25th of their deviation from 0, and rounded to integers from -127 to
+        127; None otherwise.
     X_fit_ : array of shape (n_kept, n_features)
-        The codes that predict.
+        The stored codes.
 
     Notes
     -----
-    Held-out rows stand last in the matrix, so the leading part of its one Cholesky factor is the factor of the other rows.
-    The geometric middle of `alphas` is factored. Another penalty is a function of that inverse, given by a Chebyshev series
-    in it, to a hundred-thousandth of its smallest value: 13 solves reach penalties a quarter and four times as large, 20
-    an eighth and eight times, 30 reach 16 times. To compare penalties a thousandth is enough, and a third fewer solves.
+    Held-out rows come last in the matrix, so the leading part of its Cholesky factor is the factor of the other rows. The
+    geometric mean of the smallest and largest of `alphas` is factored. Solutions for other penalties are a Chebyshev series
+    in that inverse with an error of 1e-5: 13 solves for penalties four times smaller or larger, 20 for eight times and 30 for
+    16 times. Penalties are compared with an error of 1e-3, which takes a third fewer solves.
 
     With weights W of the rows, the factored matrix is √W K √W plus the penalty. Weights do not change the scale of the kernel,
     the held-out rows or the landmarks.
 
-    Products are float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty under a ten-millionth of that
-    cannot be told from none, and the error of a matrix that is not positive definite says so.
+    Products are float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty below n / 10,000,000 is lost in
+    rounding, and `fit` may report a matrix that is not positive definite.
 
     With landmarks, the features are kernel values times the inverse of the Cholesky factor of the landmarks' kernel (the
     Nyström approximation), and the normal equations are float64.
@@ -150,7 +156,7 @@ class KernelRidgeClassifier(CodesClassifier):
     }
 
     code_types: ClassVar[Any] = [np.float32, np.float16]
-    # Of models that were saved before there were these.
+    # Defaults for models saved before these existed.
     step_: float | None = None
     solver: str = "cholesky"
 
@@ -182,7 +188,7 @@ class KernelRidgeClassifier(CodesClassifier):
         self.random_state = random_state
 
     def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
-        """The most that `fit` holds, in bytes: the codes, once as `dtype`, and its own work.
+        """Bytes that `fit` needs at most, including the codes as `dtype`.
 
         Parameters
         ----------
@@ -199,7 +205,7 @@ class KernelRidgeClassifier(CodesClassifier):
         n_alphas, workers = len(checked(self.alphas)), worker_count(self.n_jobs, shared_memory=True)
         exact = self._is_exact(n_samples)
         tile, width = min(tile_of(n_samples) if exact else TILE, n_samples), min(COLUMNS, n_features)
-        # What a worker has in its hands: a product, two pieces of codes, and these before they are float32.
+        # Each worker has a product, two pieces of codes, and their conversion to float32.
         busy = min(workers, Triangle.n_tiles(n_samples, tile) if exact else Triangle.n_tiles(int(self.landmarks or 0)))
         hands = busy * tile * (4 * tile + 2 * width * (4 + (kept if kept < 4 else 0))) + workers * OF_BLAS
         if exact:
@@ -210,21 +216,21 @@ class KernelRidgeClassifier(CodesClassifier):
             return n_samples * n_features * kept + Triangle.memory_needed(n_samples, tile) + columns + hands + beside
         marks = int(self.landmarks or 0)
         triangles = 3 * Triangle.memory_needed(marks, dtype=np.float64)
-        # A block's kernel values in float32, its features and their right side in float64, and products in float64.
+        # For a block: kernel values in float32, features and right sides in float64, and products in float64.
         work = tile * marks * (4 + 8 + 8) + workers * 8 * min(TILE, marks) ** 2
         columns = 8 * (marks * (2 * n_alphas + 5) + 2 * n_samples) * n_classes
         return (n_samples + marks) * kept * n_features + triangles + work + columns + hands
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn one weight for each kept code and class.
+        """Learn a weight for each stored code and class.
 
         Parameters
         ----------
         X : array of shape (n, n_features)
-            float32 in rows (C-contiguous) is used as it is.
+            C-contiguous float32 is not copied.
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
-            How much each row counts, 0 or more; rows of 0 are left out.
+            Weights of the rows, 0 or more; rows of weight 0 are left out.
 
         Returns
         -------
@@ -245,7 +251,7 @@ class KernelRidgeClassifier(CodesClassifier):
         return self
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        step = getattr(self, "step_", None)  # models saved by earlier versions have none
+        step = getattr(self, "step_", None)  # missing in models of earlier versions
         rows, _ = Rows.of(codes if step is None else _in_steps(codes, step), self.n_jobs, self.origin_)
         kept = Rows(self.X_fit_, self.squared_lengths_, origin=self.origin_)
         return Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_
@@ -255,11 +261,11 @@ class KernelRidgeClassifier(CodesClassifier):
 
     def _announce(self, codes: np.ndarray) -> None:
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
-        if codes.dtype != self.dtype:  # a copy is made of all, or landmarks alone are
+        if codes.dtype != self.dtype:  # all codes are copied, or only landmarks
             needed += codes.nbytes if self._is_exact(len(codes)) else codes.nbytes - codes.size * np.dtype(self.dtype).itemsize
         worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
         halved = "dtype='float16' here and in WideScaler, " if worth_it else ""
-        way_out = f"use landmarks=8000 or another number, {halved}or fewer pictures"
+        way_out = f"use landmarks=8000 or another number, {halved}or fewer images"
         announce(f"KernelRidgeClassifier for {len(codes):,} codes", needed, codes.nbytes, way_out, self.verbose)
 
     def _solve(self, codes: np.ndarray, task: Task) -> None:
@@ -291,7 +297,7 @@ def _step(codes: np.ndarray) -> float:
 
 
 def _in_steps(codes: np.ndarray, step: float) -> np.ndarray:
-    """Whole numbers from -127 to 127, a part of the rows at a time."""
+    """Codes as integers from -127 to 127."""
     whole = np.empty(codes.shape, np.int8)
     for start in range(0, len(codes), ROWS):
         block = np.rint(codes[start : start + ROWS] / np.float32(step))

@@ -1,31 +1,38 @@
-"""Kernel ridge regression in the span of some rows, the landmarks: memory grows with their number, not with that of rows."""
+"""Kernel ridge regression in the span of some rows, the landmarks, whose number determines the memory."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from featrec.classifiers._exact_ridge import Fit, Task, compared, held_out_rows, times
-from featrec.classifiers._kernel_tiles import Kernel, Rows
-from featrec.classifiers._penalties import middle, solutions, stratified_order
+from featrec.classifiers._codes_classifier import ROUGH, middle, solutions, stratified_order
+from featrec.classifiers._exact_ridge import Fit, Kernel, Rows, Task, compared, held_out_rows, times
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.exceptions import InputError
 from featrec.parallel import each_batch, map_batches
 
-__all__ = ["fit_landmarks"]
+__all__ = ["Equations", "Trials", "fit_landmarks"]
 
-# Added to the landmarks' diagonal, relative to its mean: the kernel's float32 numbers are no more exact than this allows. Where
-# the first will not do, as among codes of very unequal lengths, the next is tried.
+# Added to the diagonal of the landmarks' kernel, relative to its mean: about the precision of its float32 values. If the
+# factorisation fails, as for codes of very unequal lengths, the next one is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
+# Up to this number of rows, all of them are held out in folds.
+FEW, FOLDS = 2000, 5
+MOST_TRIED = 2500
+# Other views are tried if the accuracy of models of the first views on them is at most this much lower.
+NEARLY = 0.1
+# The most by which a penalty is raised if float32 cannot factor the equations.
+MOST_TIMES = 64
 
 
 def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fit:
-    """Ridge regression on features whose products are the kernel's as far as the landmarks tell.
+    """Ridge regression on features whose products approximate the kernel.
 
-    Normal equations in the kernel's own values cannot be factored in any usual precision: the landmarks' kernel is factored
-    first, and its triangular solve turns kernel values into features. All sums are float64.
+    Normal equations of kernel values cannot be factored in float64. The kernel of the landmarks is factored first, and its
+    triangular solve turns kernel values into features. All sums are float64.
     """
     basis = _factor_of(kernel, landmarks, task)
     products = Triangle(len(landmarks), dtype=np.float64)
@@ -62,8 +69,8 @@ def _factor_of(kernel: Kernel, landmarks: Rows, task: Task) -> Triangle:
             triangle.cholesky(task.n_jobs, task.verbose)
             return triangle
     raise InputError(
-        f"the kernel of {len(landmarks)} landmarks cannot be factored: their codes agree too closely, or differ too much in "
-        "length. Fewer landmarks help, and codes of unit length (Normalizer() before this step)"
+        f"the kernel of {len(landmarks)} landmarks cannot be factored: their codes are too similar, or differ too much in "
+        "length. Use fewer landmarks, or codes of unit length (Normalizer() before this step)"
     )
 
 
@@ -77,7 +84,7 @@ def _accumulate(
     part: Any,
     task: Task,
 ) -> None:
-    """Add the products of some rows' features with themselves and with the targets, a block of rows after another."""
+    """Add the products of the features of some rows with themselves and with the targets, block by block."""
     targets, roots = task.targets[part], task.roots(part)
     if roots is not None:
         targets = targets * roots[:, None]
@@ -124,3 +131,190 @@ def _choose(
     weights = np.hstack(solutions(solve, sums, middle(task.alphas), task.alphas))
     found = kernel.products(rows, landmarks, basis.solve_upper(weights, n_jobs=task.n_jobs), task.n_jobs)
     return compared(times(found, task.roots(unseen)), unseen, task)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The views and the penalty that are best on held-out rows."""
+
+    n_views: int
+    alpha: float
+    scores: np.ndarray
+    other_views_score: float | None
+
+
+class Equations:
+    """FᵀWF and FᵀWT, summed over rows: F their features, W their weights and T their targets."""
+
+    def __init__(self, kernel: Kernel, landmarks: Rows, basis: Triangle, task: Task, weights: np.ndarray):
+        self.kernel, self.landmarks, self.basis, self.task = kernel, landmarks, basis, task
+        self.row_weights = weights
+        self.products = Triangle(len(landmarks), dtype=basis.dtype)
+        self.products.fill(lambda some, others, out: out.fill(0))
+        self.sums = np.zeros((len(landmarks), task.targets.shape[1]))
+
+    @classmethod
+    def of(cls, kernel: Kernel, landmarks: Rows, task: Task, weights: np.ndarray) -> Equations:
+        """Equations without rows, with the factor of the landmarks' kernel."""
+        basis = _factor_of(kernel, landmarks, task)
+        return cls(kernel, landmarks, basis if basis.n <= TILE else _single(basis), task, weights)
+
+    def empty(self) -> Equations:
+        """The same equations without rows."""
+        return Equations(self.kernel, self.landmarks, self.basis, self.task, self.row_weights)
+
+    def copy(self) -> Equations:
+        """A copy of the sums."""
+        other = self.empty()
+        other.products, other.sums = self.products.copy(), self.sums.copy()
+        return other
+
+    def features(self, rows: Rows) -> np.ndarray:
+        """Features, one column for each row."""
+        values = np.empty((len(self.landmarks), len(rows)), np.float32)
+
+        def part(some: range) -> None:
+            here = slice(some.start, some.stop)
+            self.kernel.tile(self.landmarks, here, rows, slice(0, len(rows)), values[here])
+
+        map_batches(part, range(len(values)), n_jobs=self.task.n_jobs, batch_size=TILE, shared_memory=True)
+        return self.basis.solve_lower(values, n_jobs=self.task.n_jobs)
+
+    def add(self, view: Rows, places: np.ndarray) -> None:
+        """Add the rows at these places, block by block."""
+
+        def block(some: range) -> None:
+            here = places[some.start : some.stop]
+            features, weights = self.features(view.reordered(here)), self.row_weights[here]
+            weighted = (weights[:, None] * self.task.targets[here]).astype(features.dtype)
+            for span in self.products.spans:
+                self.sums[span] += features[span] @ weighted
+            features *= np.sqrt(weights).astype(features.dtype)
+
+            def add(left: slice, right: slice, out: np.ndarray) -> None:
+                out += features[left] @ features[right].T
+
+            self.products.fill(add, n_jobs=self.task.n_jobs)
+
+        every = each_batch(
+            block, range(len(places)), n_jobs=1, batch_size=TILE, verbose=self.task.verbose, label="codes", shared_memory=True
+        )
+        for _ in every:
+            pass
+
+    def answers(self, views: list[Rows], places: np.ndarray) -> np.ndarray:
+        """Scores for each penalty and view, of shape (n_alphas, n_views, n_rows, n_columns)."""
+        weights = np.hstack(self._solutions())
+        found = []
+        for view in views:
+            scores = np.hstack([self.features(view.reordered(places)).T @ weights])
+            found.append(
+                np.stack(np.split(scores + np.tile(self.task.intercept, len(self.task.alphas)), len(self.task.alphas), 1))
+            )
+        return np.stack(found, axis=1)
+
+    def _solutions(self) -> list[np.ndarray]:
+        triangle, alphas = self.products.copy(), self.task.alphas
+        triangle.add_to_diagonal(middle(alphas))
+        triangle.cholesky(self.task.n_jobs)
+        right = self.sums.astype(triangle.dtype)
+        return solutions(lambda b: triangle.solve(b, n_jobs=self.task.n_jobs), right, middle(alphas), alphas, ROUGH)
+
+    def weights(self, alpha: float) -> tuple[np.ndarray, float]:
+        """Weights of the landmarks, and the penalty that was used; the products are overwritten."""
+        kept, penalty = self.products.copy(), alpha
+        self._factor(penalty)
+        while not self.factored:
+            if penalty >= MOST_TIMES * alpha:
+                raise InputError(
+                    f"the equations cannot be solved with penalties from {alpha:g} to {penalty:g}; give larger alphas"
+                )
+            self.products, penalty = kept.copy(), 2 * penalty
+            self._factor(penalty)
+        found = self.products.solve(self.sums, n_jobs=self.task.n_jobs)
+        return self.basis.solve_upper(found, n_jobs=self.task.n_jobs), penalty
+
+    def _factor(self, penalty: float) -> None:
+        """Set `factored` to False if float32 cannot factor the equations with this penalty."""
+        self.factored = False
+        with suppress(InputError):
+            self.products.add_to_diagonal(penalty)
+            self.products.cholesky(self.task.n_jobs, self.task.verbose)
+            self.factored = True
+
+
+class Trials:
+    """Equations without held-out rows: one for each fold of few rows, or a single one for many rows."""
+
+    def __init__(self, equations: Equations, views: list[Rows], order: np.ndarray, wanted: str):
+        self.equations, self.views, self.order, self.wanted = equations, views, order, wanted
+        n = len(order)
+        if n <= FEW:
+            self.held_out = [np.sort(order[start::FOLDS]) for start in range(min(FOLDS, n))]
+        else:
+            self.held_out = [np.sort(order[n - min(MOST_TRIED, n // 10) :])]
+        self.trials: list[Equations] = []
+        self.firsts: list[Equations] = []
+
+    def choose(self) -> Best:
+        """The penalty and the views with the best weighted accuracy, and among equals the smallest error."""
+        for held in self.held_out:
+            self.trials.append(self.equations.empty())
+            self.trials[-1].add(self.views[0], self._others(held))
+        first = [trial.answers(self.views, held) for trial, held in zip(self.trials, self.held_out, strict=True)]
+        own, alphas = self._judged([found[:, 0] for found in first]), self.equations.task.alphas
+        if len(self.views) == 1 or self.wanted == "first":
+            return Best(1, alphas[_place(*own)], own[0][None], None)
+        others = max(self._judged([found[:, view] for found in first])[0].max() for view in range(1, len(self.views)))
+        if self.wanted == "auto" and others < own[0].max() - NEARLY:
+            return Best(1, alphas[_place(*own)], own[0][None], float(others))
+        return self._compared(own, float(others))
+
+    def _compared(self, own: tuple[np.ndarray, np.ndarray], others: float) -> Best:
+        """Compare models of the first views with models of all views."""
+        alphas = self.equations.task.alphas
+        self.firsts = [trial.copy() for trial in self.trials] if self.wanted == "auto" else []
+        for trial, held in zip(self.trials, self.held_out, strict=True):
+            for view in self.views[1:]:
+                trial.add(view, self._others(held))
+        every = [trial.answers(self.views, held).mean(axis=1) for trial, held in zip(self.trials, self.held_out, strict=True)]
+        both = self._judged(every)
+        scores = np.stack([own[0], both[0]])
+        place = _place(*(np.concatenate(pair) for pair in zip(own, both, strict=True))) if self.wanted == "auto" else None
+        if place is None or place >= len(alphas):
+            self.firsts = []
+            return Best(len(self.views), alphas[_place(*both)], scores, others)
+        self.trials, self.firsts = self.firsts, []
+        return Best(1, alphas[place], scores, others)
+
+    def final(self, best: Best) -> Equations:
+        """The equations of all rows: those of a single trial plus its held-out rows, or new ones."""
+        single = len(self.trials) == 1
+        equations = self.trials[0] if single else self.equations
+        self.trials = []
+        for view in self.views[: best.n_views]:
+            equations.add(view, self.held_out[0] if single else np.arange(len(self.order)))
+        return equations
+
+    def _others(self, held: np.ndarray) -> np.ndarray:
+        return np.setdiff1d(np.arange(len(self.order)), held)
+
+    def _judged(self, found: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Accuracy and squared error of each penalty."""
+        task, places = self.equations.task, np.concatenate(self.held_out)
+        scores, weights = np.concatenate(found, axis=1), self.equations.row_weights[places]
+        answers = scores[..., 0] > 0 if scores.shape[2] == 1 else scores.argmax(axis=2)
+        errors = ((scores - task.targets[places] - task.intercept) ** 2).mean(axis=2)
+        return (answers == task.labels[places]) @ weights / weights.sum(), errors @ weights / weights.sum()
+
+
+def _place(right: np.ndarray, errors: np.ndarray) -> int:
+    return int(np.lexsort((errors, -right))[0])
+
+
+def _single(triangle: Triangle) -> Triangle:
+    """A copy in float32."""
+    found = triangle.leading(len(triangle.tiles))
+    found.dtype = np.dtype(np.float32)
+    found.tiles = [[tile.astype(np.float32) for tile in row] for row in triangle.tiles]
+    return found

@@ -1,4 +1,4 @@
-"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, linear in the number of all."""
+"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, in time linear in the number of all."""
 
 from __future__ import annotations
 
@@ -11,97 +11,88 @@ from sklearn.utils.extmath import randomized_svd
 from sklearn.utils.validation import validate_data
 
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, positive_integer, real_number
-from featrec.classifiers._codes_classifier import CodesClassifier, signed
-from featrec.classifiers._exact_ridge import Task
-from featrec.classifiers._kernel_tiles import Kernel, Rows, mean_squared_distance
-from featrec.classifiers._memory import OF_BLAS, announce
-from featrec.classifiers._nystroem_equations import Equations, Trials
-from featrec.classifiers._penalties import checked, stratified_order
+from featrec.classifiers._codes_classifier import OF_BLAS, CodesClassifier, announce, checked, signed, stratified_order
+from featrec.classifiers._exact_ridge import Kernel, Rows, Task, mean_squared_distance
+from featrec.classifiers._landmark_ridge import Equations, Trials
 from featrec.classifiers._triangle import TILE, Triangle
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
 from featrec.parallel import map_batches, worker_count
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["NystroemRidgeClassifier"]
 
-# What "auto" stands for, if there are as many.
+# The meaning of "auto", if there are enough.
 DIMENSIONS, LANDMARKS = 300, 6000
 # Rows from which the principal components are learned, and rows that are projected together.
 SAMPLE, ROWS = 6000, 1024
-# Directions beyond those wanted, and rounds, of the randomised decomposition.
+# Additional directions and number of rounds of the randomised SVD.
 BEYOND, ROUNDS = 20, 3
-# The share of the largest variance that float64 cannot tell from none.
+# Variances below this share of the largest one are rounding errors of float64.
 NO_VARIANCE = 1e-12
 
 
+@with_shared_docs
 class NystroemRidgeClassifier(CodesClassifier):
     """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and unequal classes.
 
-    Codes are projected on their principal components; kernel values with some random training rows, the landmarks, become
-    features whose products are the kernel's (the Nyström approximation); and ridge regression on ±1 for each class is solved
-    by normal equations that are summed a block of rows after another. The features of all rows are never held, training time
-    grows with the number of rows and not with its square, and an answer is two matrix products. Where no row is left out it is
-    kernel ridge regression itself: `landmarks` as many as rows, and `n_dimensions` as many as columns.
+    Codes are projected on their principal components. Kernel values with random training rows, the landmarks, become features
+    whose products approximate the kernel (Nyström). Ridge regression on ±1 for each class is solved by normal equations, which
+    are summed block by block: the features of all rows are never stored together, training time is proportional to the number
+    of rows, and a prediction is two matrix products. With as many landmarks as rows, and as many dimensions as columns, it is
+    exact kernel ridge regression.
 
-    Codes may consist of several views of one image side by side, as ``HOG(mirror=True)`` gives them: each is learned from as
-    a row of its own, and scores are the mean over views, where held-out images say that this helps.
+    Codes may consist of several views of an image side by side, such as those of ``HOG(mirror=True)``. If held-out images show
+    that it helps, each view is a training row, and scores are means over the views.
 
-    `fit` fails on NaN and infinity, on one class, and where the memory that it needs is more than the machine has.
+    `fit` fails on NaN and infinity, on a single class, and if it needs more memory than the machine has.
 
     Parameters
     ----------
     n_dimensions : int, "auto" or None, default="auto"
-        Principal components, learned from at most 6,000 rows. "auto": 300, or as many as there are; None: the codes as they
-        are.
+        Number of principal components, learned from at most 6,000 rows. "auto" means at most 300; None uses the codes
+        unchanged.
     landmarks : int or "auto", default="auto"
-        Training rows that span the solution, each class by its share. "auto": 6,000, or all where there are fewer.
+        Number of training rows that span the solution, with the shares of the classes. "auto" means at most 6,000.
     gamma : float, default=2.0
         The kernel is ``exp(-gamma * distance² / mean distance²)``.
     alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3, 1.0)
-        Penalties to choose from by the right answers on held-out rows: five folds of up to 2,000 rows, else a tenth and no more
-        than 2,500. The largest may be 256 times the smallest.
+        Penalties; the one with the best accuracy on held-out rows is used. Up to 2,000 rows are held out in five folds; of
+        more rows, a tenth, but at most 2,500. The largest penalty may be 256 times the smallest.
     n_views : int, default=1
-        Views of one image in each code, side by side and equally long; the first is the image itself.
+        Number of views of an image in each code, side by side and of equal length; the first is the image itself.
     views : {"auto", "first", "all"}, default="auto"
-        Which of them are used. "auto" is decided by the held-out rows: the others are tried where a model of the first views is
-        right about them nearly as often as about the first views (within 10 points: a mirrored 2 is no 2), and used where
-        the model that has learned from all is right at least as often.
-    class_weight : dict, "balanced" or None, default=None
-        Factors of the classes' errors; "balanced" makes all classes weigh alike.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        1 writes the memory and the progress to the standard error.
-    random_state : int, RandomState or None, default=None
-        Draws landmarks, held-out rows and the sample for the principal components.
+        Which views are used. "auto" decides by held-out rows: the other views are tried if the accuracy of a model of the first
+        views on them is at most 10 points lower (unlike a mirrored 2), and used if the model of all views is at least as
+        accurate.
 
     Attributes
     ----------
     alpha_ : float
-        The penalty used: the one that was chosen, or a larger one where float32 needs it to solve the equations.
+        The penalty used: the chosen one, or a larger one if float32 needs it to solve the equations.
     classes_ : array of shape (n_classes,)
     components_ : array of shape (n_dimensions_, n_columns) or None, float32
         The principal components of one view.
     dual_coef_ : array of shape (n_landmarks, n_classes), or (n_landmarks, 1) for two classes, float32
     held_out_scores_ : array of shape (2 or 1, n_alphas)
-        The share of right answers on held-out rows, by weight: of models of the first views, and of all views where tried.
+        Weighted accuracy on held-out rows of models of the first views, and of all views if tried.
     intercept_ : array of shape (n_classes,) or (1,)
     landmarks_ : array of shape (n_landmarks, n_dimensions_), float32
     mean_ : array of shape (n_columns,), float32
-        Of the codes of the first views.
+        Mean code of the first views.
     n_features_in_ : int
     n_views_ : int
-        How many views of each code are used.
+        Number of views that are used.
     other_views_score_ : float or None
-        How often models of the first views were right about the other views; None where it was not asked.
+        Accuracy of models of the first views on the other views; None if it was not measured.
     scale_ : float
         `gamma` over the mean squared distance of the projected codes.
     squared_lengths_ : array of shape (n_landmarks,), float32
 
     Notes
     -----
-    Weights are scaled to the mean 1, so that penalties mean the same with them. Up to 2,400 landmarks all sums are float64;
-    beyond, they are float32.
+    Weights are scaled to a mean of 1, so that penalties keep their meaning. Sums are float64 for up to 2,400 landmarks and
+    float32 for more.
 
     References
     ----------
@@ -158,7 +149,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         self.random_state = random_state
 
     def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
-        """The most that `fit` holds, in bytes: the codes, their projections, the equations and the work.
+        """Bytes that `fit` needs at most, including codes and projections.
 
         Parameters
         ----------
@@ -176,7 +167,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The basis twice, while it becomes float32, the equations, those of the first views, and what is factored.
+        # The basis in float64 and float32, the equations, those of the first views, and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes
@@ -200,14 +191,14 @@ class NystroemRidgeClassifier(CodesClassifier):
         check_stored_array("weights", stored["dual_coef_"], (len(landmarks), None), np.float32)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn one weight for each landmark and class.
+        """Learn a weight for each landmark and class.
 
         Parameters
         ----------
         X : array of shape (n, n_features)
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
-            Factors of the rows' errors, beside those of their classes.
+            Weights of the rows, multiplied by those of their classes.
 
         Returns
         -------
@@ -217,7 +208,9 @@ class NystroemRidgeClassifier(CodesClassifier):
         alphas = checked(self.alphas)
         codes, y = validate_data(self, X, y, dtype=np.float32, order="C", ensure_min_samples=2)
         if codes.shape[1] % int(self.n_views):
-            raise InputError(f"codes of {codes.shape[1]} numbers cannot be n_views={self.n_views} views of equal length")
+            raise InputError(
+                f"codes of {codes.shape[1]} numbers cannot consist of n_views={self.n_views} views of equal length"
+            )
         row_weights = self._row_weights(codes, y, sample_weight)
         if not row_weights.all():
             used = row_weights > 0
@@ -234,20 +227,20 @@ class NystroemRidgeClassifier(CodesClassifier):
         return self
 
     def _row_weights(self, codes: np.ndarray, y: np.ndarray, sample_weight: Any) -> np.ndarray:
-        """Of the mean 1, from both kinds; rows that weigh nothing are to be left out."""
+        """Weights of a mean of 1; rows of weight 0 are left out later."""
         weights = np.ones(len(codes))
         if sample_weight is not None:
             weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
             if weights.shape != (len(codes),) or weights.min() < 0:
                 raise InputError(
-                    f"sample_weight is one number from 0 up for each of the {len(codes)} rows; "
-                    f"got shape {weights.shape}, the least {weights.min():g}"
+                    f"sample_weight must have a number of 0 or more for each of the {len(codes)} rows; "
+                    f"got shape {weights.shape} and a minimum of {weights.min():g}"
                 )
         if self.class_weight is not None:
             weights = weights * compute_sample_weight(self.class_weight, y)
         if not weights.any():
             raise InputError(
-                "one of the sample weights must not be zero; sample_weight and class_weight leave none more than 0"
+                "one of the sample weights must not be zero; the products of sample_weight and class_weight are all 0"
             )
         return weights / weights[weights > 0].mean()
 
@@ -255,7 +248,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         return min(n_samples, LANDMARKS if isinstance(self.landmarks, str) else int(self.landmarks))
 
     def _n_dimensions(self, n_samples: int, columns: int) -> int | None:
-        """None where the codes stay as they are."""
+        """None if the codes are not projected."""
         if self.n_dimensions is None:
             return None
         wanted = DIMENSIONS if isinstance(self.n_dimensions, str) else int(self.n_dimensions)
@@ -310,7 +303,7 @@ class NystroemRidgeClassifier(CodesClassifier):
 
 
 def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) -> np.ndarray:
-    """The directions of the largest variance, as rows; all of them exactly where nearly all are wanted."""
+    """Directions of the largest variance as rows; exact if at least half of all are wanted."""
     if 2 * number >= min(centred.shape):
         return _all_principal(centred, number)
     found = randomized_svd(
@@ -320,10 +313,7 @@ def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) 
 
 
 def _all_principal(centred: np.ndarray, number: int) -> np.ndarray:
-    """The same from the eigenvectors of the smaller Gram matrix, several times as fast as an SVD.
-
-    Directions without variance are left out; that matrix does not determine them, and nothing lies along them.
-    """
+    """Compute them from the smaller Gram matrix, several times faster than an SVD. Directions without variance are dropped."""
     tall = len(centred) >= centred.shape[1]
     gram = np.zeros(2 * (min(centred.shape),))
     for some in gen_batches(max(centred.shape), ROWS):

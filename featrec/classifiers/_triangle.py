@@ -1,4 +1,4 @@
-"""Triangle: the lower half of a large symmetric matrix in tiles, its Cholesky factor in the same memory, and solves."""
+"""Triangle: the lower half of a large symmetric matrix in tiles, its Cholesky factor in the same memory, and solutions."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.linalg import get_blas_funcs, get_lapack_funcs
 
-from featrec.classifiers._triangle_tiles import divide, factor, inverted_pieces, solve_tile
 from featrec.exceptions import InputError
 from featrec.parallel import each_batch, map_batches, one_inner_thread, worker_count
 
-__all__ = ["Triangle"]
+__all__ = ["TILE", "Triangle"]
 
-# Larger products have crashed BLAS libraries, smaller ones are slower.
+# Larger products have crashed BLAS libraries; smaller ones are slower.
 TILE = 2400
-# Products of a tile with a few columns: starting threads takes as long as one or two of them.
+# Number of products of a tile with a few columns from which threads are faster.
 WORTH_THREADS = 4
+# SciPy's triangular solves hold the GIL. Instead, pieces of a factor of this width are inverted and multiplied by NumPy.
+PIECE = 240
 
 
 class Triangle:
     """The lower triangle of a symmetric n × n matrix in square tiles, each one C-contiguous array.
 
-    The order is `fill`, perhaps `add_to_diagonal`, `cholesky` (which overwrites the matrix by its factor), then the solves.
-    A tile on the diagonal is kept whole; what stands in its upper half is never read. Besides its tiles the work holds one
-    tile for each worker, and no call of BLAS is larger than a tile by a tile. Memory is taken as tiles are filled.
+    Call `fill`, optionally `add_to_diagonal`, then `cholesky` (which overwrites the matrix by its factor), then solve. The
+    upper halves of the tiles on the diagonal are never read. The work needs one more tile per worker, and no call of BLAS is
+    larger than a tile by a tile. The system allocates the memory as tiles are filled.
 
     Parameters
     ----------
     n : int
-        Rows of the matrix; no multiple of `tile` is needed.
+        Rows of the matrix; any number.
     tile : int, default=2400
         Rows and columns of a tile; the last ones are smaller.
     dtype : float32 or float64, default=float32
@@ -49,52 +51,24 @@ class Triangle:
 
     @property
     def spans(self) -> list[slice]:
-        """The rows of each row of tiles, which are the columns of each column of tiles too."""
+        """The rows of each row of tiles, and the columns of each column of tiles."""
         return [slice(start, min(start + self.tile, self.n)) for start in range(0, self.n, self.tile)]
 
     @staticmethod
     def memory_needed(n: int, tile: int = TILE, *, dtype: Any = np.float32) -> int:
-        """Bytes of all tiles: about half of n × n.
-
-        Parameters
-        ----------
-        n : int
-        tile : int, default=2400
-        dtype : float32 or float64, default=float32
-
-        Returns
-        -------
-        n_bytes : int
-        """
+        """Bytes of all tiles: about half of n × n."""
         whole, rest = divmod(n, min(tile, max(1, n)))
         numbers = (whole * (whole + 1) // 2) * min(tile, n) ** 2 + rest * n
         return numbers * np.dtype(dtype).itemsize
 
     @staticmethod
     def n_tiles(n: int, tile: int = TILE) -> int:
-        """How many tiles there are.
-
-        Parameters
-        ----------
-        n : int
-        tile : int, default=2400
-
-        Returns
-        -------
-        n_tiles : int
-        """
+        """Number of tiles."""
         rows = math.ceil(n / tile)
         return rows * (rows + 1) // 2
 
     def fill(self, part: Callable[[slice, slice, np.ndarray], Any], n_jobs: int | None = None, verbose: int = 0) -> None:
-        """Call `part(rows, columns, out)` for each tile; it writes these rows and columns of the matrix into `out`.
-
-        Parameters
-        ----------
-        part : callable
-        n_jobs : int or None, default=None
-        verbose : int, default=0
-        """
+        """Call `part(rows, columns, out)` for each tile, which writes these rows and columns of the matrix into `out`."""
         spans = self.spans
 
         def work(places: list[tuple[int, int]]) -> None:
@@ -104,61 +78,30 @@ class Triangle:
         map_batches(work, self._places(0), n_jobs=n_jobs, batch_size=1, verbose=verbose, label="tiles", shared_memory=True)
 
     def add_to_diagonal(self, value: float) -> None:
-        """Add one number to every element of the diagonal.
-
-        Parameters
-        ----------
-        value : float
-        """
+        """Add a number to the diagonal."""
         for i, row in enumerate(self.tiles):
             row[i][np.diag_indices(len(row[i]))] += self.dtype.type(value)
 
     def cholesky(self, n_jobs: int | None = None, verbose: int = 0) -> None:
-        """Overwrite the matrix by its lower Cholesky factor; an error names the row where it is not positive definite.
-
-        Parameters
-        ----------
-        n_jobs : int or None, default=None
-        verbose : int, default=0
-        """
+        """Overwrite the matrix by its lower Cholesky factor; the error names a row where it is not positive definite."""
         start, told = time.perf_counter(), 0
         with _narrow(n_jobs):
             for k, span in enumerate(self.spans):
                 self._factor_diagonal(k)
                 self._each(partial(self._divide, k, inverted_pieces(self.tiles[k][k])), self._below(k), n_jobs)
                 self._each(partial(self._subtract, k), self._places(k + 1), n_jobs)
-                # What is left to do falls with the cube of the rows that are left.
+                # The remaining work is proportional to the cube of the remaining rows.
                 tenth = int(10 * (1 - (1 - span.stop / self.n) ** 3))
                 if verbose and tenth > told and time.perf_counter() - start > 2:
                     told = tenth
                     sys.stderr.write(f"{10 * tenth:>7} % of the Cholesky factor, {time.perf_counter() - start:.1f} s\n")
 
     def solve(self, b: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """x of A x = b, where A is the matrix whose factor this is.
-
-        Parameters
-        ----------
-        b : array of shape (n, n_columns)
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        x : array of shape (n, n_columns)
-        """
+        """Solve A x = b for the matrix A that was factored; `b` has shape (n, n_columns)."""
         return self.solve_upper(self.solve_lower(b, n_jobs=n_jobs), n_jobs=n_jobs)
 
     def solve_lower(self, b: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """x of L x = b, where L is the factor.
-
-        Parameters
-        ----------
-        b : array of shape (n, n_columns)
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        x : array of shape (n, n_columns)
-        """
+        """Solve L x = b for the factor L."""
         x, spans = self._right_side(b), self.spans
 
         def below(k: int, i: int) -> None:
@@ -171,17 +114,7 @@ class Triangle:
         return x
 
     def solve_upper(self, b: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """x of Lᵀ x = b, where L is the factor.
-
-        Parameters
-        ----------
-        b : array of shape (n, n_columns)
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        x : array of shape (n, n_columns)
-        """
+        """Solve Lᵀ x = b for the factor L."""
         x, spans = self._right_side(b), self.spans
 
         def above(k: int, j: int) -> None:
@@ -194,19 +127,7 @@ class Triangle:
         return x
 
     def product_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """What the matrix had below its leading rows of tiles, times x: its own numbers are gone, their factors are there.
-
-        Parameters
-        ----------
-        n_tiles : int
-            How many rows of tiles lead.
-        x : array of shape (n_leading, n_columns)
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        products : array of shape (n - n_leading, n_columns)
-        """
+        """The matrix below its leading rows of tiles, computed from its factor, times x."""
         spans, lead = self.spans, self.leading(n_tiles)
         x, turned = lead._right_side(x), np.empty((lead.n, x.shape[1]), self.dtype)
         products = np.empty((self.n - lead.n, x.shape[1]), self.dtype)
@@ -225,17 +146,7 @@ class Triangle:
         return products
 
     def times(self, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """The matrix, before it is factored, times x.
-
-        Parameters
-        ----------
-        x : array of shape (n, n_columns), float32
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        products : array of shape (n, n_columns), float64
-        """
+        """The matrix before it is factored times x, in float64."""
         spans, products = self.spans, np.zeros(x.shape)
 
         def part(places: list[tuple[int, int]]) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
@@ -243,7 +154,7 @@ class Triangle:
             tile = self.tiles[i][j]
             return (i, j), tile @ x[spans[j]], tile.T @ x[spans[i]]
 
-        # In the order of the tiles, so that the number of threads changes nothing.
+        # Summed in the order of the tiles, so that the result does not depend on n_jobs.
         for (i, j), across, down in each_batch(part, self._places(0), n_jobs=n_jobs, batch_size=1, shared_memory=True):
             products[spans[i]] += across
             if i != j:
@@ -251,19 +162,7 @@ class Triangle:
         return products
 
     def rows_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """What the matrix, before it is factored, has below its leading rows of tiles, times x.
-
-        Parameters
-        ----------
-        n_tiles : int
-            How many rows of tiles lead.
-        x : array of shape (n_leading, n_columns), float32
-        n_jobs : int or None, default=None
-
-        Returns
-        -------
-        products : array of shape (n - n_leading, n_columns)
-        """
+        """The matrix before it is factored, below its leading rows of tiles, times x."""
         spans = self.spans
 
         def part(numbers: list[int]) -> np.ndarray:
@@ -273,27 +172,12 @@ class Triangle:
         return np.vstack(list(each_batch(part, numbers, n_jobs=n_jobs, batch_size=1, shared_memory=True)))
 
     def leading(self, n_tiles: int) -> Triangle:
-        """The first rows of tiles, sharing their memory: of a factor, the factor of the matrix's leading block.
-
-        Parameters
-        ----------
-        n_tiles : int
-
-        Returns
-        -------
-        triangle : Triangle
-        """
+        """The first rows of tiles, in the same memory; the leading tiles of a factor are the factor of the leading block."""
         part = Triangle(0, dtype=self.dtype)
         part.n, part.tile, part.tiles = min(self.n, n_tiles * self.tile), self.tile, self.tiles[:n_tiles]
         return part
 
     def copy(self) -> Triangle:
-        """Another one with the same numbers.
-
-        Returns
-        -------
-        triangle : Triangle
-        """
         part = self.leading(len(self.tiles))
         part.tiles = [[tile.copy() for tile in row] for row in self.tiles]
         return part
@@ -312,7 +196,7 @@ class Triangle:
 
     def _right_side(self, b: np.ndarray) -> np.ndarray:
         if b.ndim != 2 or len(b) != self.n:
-            raise InputError(f"the right side of {self.n} equations has shape {b.shape}; it must be ({self.n}, n_columns)")
+            raise InputError(f"the right side of {self.n} equations must have shape ({self.n}, n_columns); got {b.shape}")
         return np.array(b, dtype=self.dtype, order="C")
 
     def _factor_diagonal(self, k: int) -> None:
@@ -332,9 +216,46 @@ class Triangle:
 
 
 def _narrow(n_jobs: int | None) -> AbstractContextManager[None]:
-    """Several workers share the tiles; what lies between is short, and BLAS's own threads would wait for one another."""
+    """Limit BLAS to one thread if several workers share the tiles."""
     return one_inner_thread() if worker_count(n_jobs, shared_memory=True) > 1 else nullcontext()
 
 
 def _length(span: slice) -> int:
     return int(span.stop - span.start)
+
+
+def factor(tile: np.ndarray) -> int | None:
+    """Overwrite a tile by its lower Cholesky factor; return the row where it is not positive definite, or None."""
+    (potrf,) = get_lapack_funcs(("potrf",), (tile,))
+    # LAPACK accepts the transpose of a C-contiguous tile without a copy; its upper factor is our lower factor.
+    _, info = potrf(tile.T, lower=0, clean=0, overwrite_a=1)
+    if info > 0:
+        return int(info) - 1
+    broken = np.flatnonzero(~np.isfinite(tile.diagonal()))
+    return int(broken[0]) if len(broken) else None
+
+
+def solve_tile(tile: np.ndarray, b: np.ndarray, *, transposed: bool) -> np.ndarray:
+    """Solve L x = b, or Lᵀ x = b, for the lower half L of a tile."""
+    (solve,) = get_blas_funcs(("trsm",), (tile,))
+    return solve(1, tile.T, b, lower=0, trans_a=0 if transposed else 1)
+
+
+def inverted_pieces(tile: np.ndarray) -> list[np.ndarray]:
+    """Transposed inverses of the pieces on the diagonal of a factor."""
+    (invert,) = get_lapack_funcs(("trtri",), (tile,))
+    pieces = []
+    for start in range(0, len(tile), PIECE):
+        piece = tile[start : start + PIECE, start : start + PIECE]
+        pieces.append(invert(np.tril(piece), lower=1)[0].T)
+    return pieces
+
+
+def divide(tile: np.ndarray, factor: np.ndarray, pieces: list[np.ndarray]) -> None:
+    """Compute tile @ inverse(factor).T in place, one piece of columns after another."""
+    for number, inverse in enumerate(pieces):
+        start = number * PIECE
+        columns = tile[:, start : start + PIECE]
+        if start:
+            columns -= tile[:, :start] @ factor[start : start + PIECE, :start].T
+        columns[:] = columns @ inverse

@@ -1,4 +1,4 @@
-"""WideLinearSVC: scikit-learn's linear SVM, for codes with many more columns than there are pictures."""
+"""WideLinearSVC: scikit-learn's linear SVM, for codes with many more columns than rows."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from featrec.base import JOBS, StrOptions, positive_integer, real_number
 from featrec.classifiers._codes_classifier import CodesClassifier
 from featrec.exceptions import InputError
 from featrec.parallel import map_batches
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideLinearSVC"]
 
-# Products are made in tiles: much larger ones have crashed BLAS libraries, smaller ones are slower.
+# Products are computed in tiles: much larger ones have crashed BLAS libraries; smaller ones are slower.
 ROWS = 512
 COLUMNS = 16384
-# What is added to the Gram matrix's diagonal, relative to its mean, so that copies of a picture do no harm. Where thousands of
-# codes point one way and their rounding is more than that, the next is tried.
+# Added to the diagonal of the Gram matrix, relative to its mean, because of images that occur twice. If the factorisation
+# fails, as for thousands of codes of nearly the same direction, the next one is tried.
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 
 
+@with_shared_docs
 class WideLinearSVC(CodesClassifier):
-    """A linear SVM for Fisher vectors, VLAD and other codes of which one is longer than there are pictures to learn from.
+    """A linear SVM for Fisher vectors, VLAD and other codes with more columns than training images.
 
-    The solution is a weighted sum of the training codes, so all that the optimiser needs is how far they agree with each
-    other: the Gram matrix, n × n, is one product in float32. scikit-learn's ``LinearSVC`` gets as many columns as there are
-    pictures, and its answer is carried back to the codes. What comes out is what ``LinearSVC`` finds in the codes themselves,
-    which it would copy to float64 and then to 16 bytes a number. Where the codes are narrow it is ``LinearSVC`` itself.
+    The solution is a weighted sum of the training codes, so the optimiser needs only their n × n Gram matrix, a product in
+    float32. scikit-learn's ``LinearSVC`` is fitted on n columns with this Gram matrix, and its solution is converted back. The
+    result is that of ``LinearSVC`` on the codes themselves, which would copy them to float64 and to 16 bytes per number.
+    Codes with no more columns than rows are passed to ``LinearSVC``.
 
     Parameters
     ----------
     C : float, default=1.0
-        The weight of the training errors.
-    class_weight : dict, "balanced" or None, default=None
+        Weight of the training errors.
     tol : float, default=1e-4
     max_iter : int, default=1000
-    n_jobs : int or None, default=None
-        Threads for the products; None means one, or what a joblib context says.
 
     Attributes
     ----------
@@ -53,11 +52,10 @@ class WideLinearSVC(CodesClassifier):
 
     Notes
     -----
-    Squared hinge, one class against the rest, intercept penalised, as in ``LinearSVC``; the primal problem is solved, so
-    no random numbers are needed. A millionth of the codes' mean squared length is added to the Gram matrix's diagonal, up to
-    a thousandth where many codes nearly agree.
-    Besides the codes, `fit` holds three n × n arrays in float64 and twice as much inside LIBLINEAR: 0.4 GB for 3,000
-    pictures, 4 GB for 10,000.
+    As in ``LinearSVC``: squared hinge loss, one class against the rest, penalised intercept. The primal problem is solved,
+    which needs no random numbers. A millionth of the mean squared length of the codes is added to the diagonal of the Gram
+    matrix, up to a thousandth if many codes are nearly equal. Besides the codes, `fit` needs three n × n arrays in float64,
+    and twice as much inside LIBLINEAR: 0.4 GB for 3,000 images, 4 GB for 10,000.
 
     Examples
     --------
@@ -94,7 +92,7 @@ class WideLinearSVC(CodesClassifier):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn one weight for each column and class.
+        """Learn a weight for each column and class.
 
         Parameters
         ----------
@@ -125,7 +123,7 @@ class WideLinearSVC(CodesClassifier):
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
-    """Rows as far apart as the codes, and as many columns as there are codes: the Cholesky factor of their products."""
+    """The Cholesky factor of the Gram matrix: n rows and columns with the same products as the codes."""
     products = np.zeros((len(codes), len(codes)))
 
     def part(rows: range) -> None:
@@ -140,7 +138,7 @@ def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
         products[np.diag_indices(len(codes))] = diagonal + ridge * max(diagonal.mean(), np.finfo(np.float32).tiny)
         with suppress(np.linalg.LinAlgError):
             return np.linalg.cholesky(products)
-    raise InputError("WideLinearSVC: the codes' products cannot be factored; codes of unit length help (Normalizer())")
+    raise InputError("WideLinearSVC: the Gram matrix cannot be factored; use codes of unit length (Normalizer())")
 
 
 def _weighted_sums(shares: np.ndarray, codes: np.ndarray, n_jobs: int | None) -> np.ndarray:

@@ -1,72 +1,74 @@
-"""WidePCA: principal components of wide codes, learned from some rows, and small enough to keep."""
+"""WidePCA: principal components of wide codes, learned from some rows and small enough to store."""
 
 from __future__ import annotations
 
 from typing import Any, Self
 
 import numpy as np
+from scipy import linalg
 from sklearn.base import ClassNamePrefixFeaturesOutMixin
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featrec.base import JOBS, RANDOM_STATE, VERBOSE, StrOptions, Transformer, positive_integer
-from featrec.classifiers._centred_codes import CentredCodes
-from featrec.classifiers._leading import leading_directions
-from featrec.classifiers._memory import OF_BLAS, announce
-from featrec.parallel import map_batches, worker_count
+from featrec.classifiers._codes_classifier import OF_BLAS, announce
+from featrec.classifiers._wide_scaler import CentredCodes
+from featrec.parallel import map_batches, one_inner_thread, worker_count
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WidePCA"]
 
-# Rows of one product, and its columns, which are converted to float32 for it.
+# Rows and columns of one product; the columns are converted to float32 for it.
 ROWS, COLUMNS = 512, 2048
-# The largest byte on either side of zero.
+# The largest signed byte.
 REACH = 127
-# Rows or columns of a tile of the Gram matrix.
+# Rows and columns of a tile of the Gram matrix.
 TILE = 2048
+# Up to this number of rows, all eigenvectors are computed.
+SMALL = 2000
+ROUNDS = 3
+PRODUCT_ROWS = 1024
+# Eigenvalues below this share of the largest one are rounding errors of float32.
+LEAST_PART = 1e-6
 
 
+@with_shared_docs
 class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
-    """Project wide codes to their principal components, and turn these so that all columns vary alike.
+    """Project wide codes on their principal components, and rotate these so that all columns have similar variance.
 
-    For tens of thousands of columns: the components are learned from some of the rows, nothing as large as the codes is held
-    beside them, and the projection can be kept in bytes. What follows is meant to measure distances, as a kernel does: these
-    are the same in any turned system of coordinates. A random one has columns of about equal variance and no outliers, so
-    that one step suits all where numbers are rounded to bytes (``KernelRidgeClassifier(dtype="int8")``).
+    For tens of thousands of columns: the components are learned from some of the rows, no copy of the codes is needed, and the
+    projection can be stored in bytes. A rotation does not change distances, which a kernel measures. A random one gives columns
+    of about equal variance without outliers, which can be rounded to bytes with a single step
+    (``KernelRidgeClassifier(dtype="int8")``).
 
     Parameters
     ----------
     n_components : int, default=1000
-        How many dimensions are kept, those with the most variance; all where the rows learned from span no more.
+        Number of components with the most variance; fewer if the rows do not span as many.
     max_rows : int, default=10_000
-        The components are learned from so many rows, drawn at random; from all where there are fewer.
+        Largest number of random rows from which the components are learned.
     turn : bool, default=True
-        Turn the components at random. False leaves them in the order of their variances.
+        Rotate the components at random. False leaves them in the order of their variances.
     dtype : {"float32", "int8"}, default="float32"
-        Of the projection that is kept: "int8" takes a quarter, and changes results in the third digit.
-    random_state : int, RandomState or None, default=None
-        Draws the rows and the turn.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        1 writes the memory and the progress to the standard error.
+        Type of the stored projection. "int8" needs a quarter of the memory and changes results in the third digit.
 
     Attributes
     ----------
     components_ : array of shape (n_components_, n_features), float32 or int8
-        What codes are multiplied by; times `scales_` the rows have length 1.
+        The projection; multiplied by `scales_`, its rows have length 1.
     explained_variance_ratio_ : float
-        The share of the variance of the rows learned from that lies in the components.
+        Share of the variance of the rows that lies in the components.
     n_components_ : int
     n_features_in_ : int
     offsets_ : array of shape (n_components_,), float32
-        The components of the mean, which are taken off.
+        Projection of the mean, which is subtracted.
     scales_ : array of shape (n_components_,), float32
-        What products are multiplied by; 1 without int8.
+        Factors of the projected codes; 1 without int8.
 
     Notes
     -----
-    Directions are found by subspace iteration on the Gram matrix of rows or of columns, whichever is smaller, and exactly
-    where that has 2,000 rows at most.
+    Components are computed by subspace iteration on the Gram matrix of rows or columns, whichever is smaller, and exactly if
+    it has at most 2,000 rows.
 
     Examples
     --------
@@ -107,7 +109,7 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         self.verbose = verbose
 
     def memory_needed(self, n_samples: int, n_features: int) -> int:
-        """The most that `fit` holds, in bytes: the codes, once as float32, and its own work.
+        """Bytes that `fit` needs at most, including the codes as float32.
 
         Parameters
         ----------
@@ -124,11 +126,11 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         found = min(self.n_components, few)
         copied = rows if rows < n_samples else 0
         workers = worker_count(self.n_jobs, shared_memory=True)
-        sums = 4 * found * n_features * (2 + 1 + workers)  # float64, its float32 and each worker's part
+        sums = 4 * found * n_features * (2 + 1 + workers)  # float64, its float32 copy and the part of each worker
         return 4 * (n_samples + copied) * n_features + 4 * few * few + 16 * few * found + sums + workers * OF_BLAS
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the components; the codes are only read.
+        """Learn the components; the codes are not changed.
 
         Parameters
         ----------
@@ -184,7 +186,7 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         fill = centred.gram_of_rows if by_rows else centred.gram_of_columns
         gram = _whole(fill, min(n, d), self.n_jobs)
         total = float(np.trace(gram, dtype=np.float64))
-        variances, directions = leading_directions(gram, self.n_components, random, self.n_jobs)
+        variances, directions = _leading_directions(gram, self.n_components, random, self.n_jobs)
         del gram
         self.n_components_ = len(variances)
         self.explained_variance_ratio_ = float(variances.sum() / total) if total > 0 else 1.0
@@ -230,3 +232,38 @@ def _whole(fill: Any, n: int, n_jobs: int | None) -> np.ndarray:
 
     map_batches(part, places, n_jobs=n_jobs, batch_size=1, shared_memory=True)
     return matrix
+
+
+def _leading_directions(
+    matrix: np.ndarray, n_directions: int, random: np.random.RandomState, n_jobs: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The largest eigenvalues that are not zero, in descending order, and their eigenvectors as columns."""
+    n = len(matrix)
+    with one_inner_thread():
+        if n <= SMALL or 2 * n_directions > n:
+            values, vectors = linalg.eigh(matrix.astype(np.float64))
+        else:
+            values, vectors = _iterated(matrix, n_directions + n_directions // 10 + 10, random, n_jobs)
+    values, vectors = values[::-1][:n_directions], vectors[:, ::-1][:, :n_directions]
+    kept = max(1, int((values > LEAST_PART * values[0]).sum()))
+    return np.maximum(values[:kept], np.finfo(np.float32).tiny), vectors[:, :kept]
+
+
+def _iterated(
+    matrix: np.ndarray, n_columns: int, random: np.random.RandomState, n_jobs: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    basis = random.normal(size=(len(matrix), n_columns)).astype(np.float32)
+    for _ in range(ROUNDS):
+        basis = linalg.qr(_product(matrix, basis, n_jobs), mode="economic", overwrite_a=True, check_finite=False)[0]
+    values, turn = linalg.eigh((basis.T @ _product(matrix, basis, n_jobs)).astype(np.float64))
+    return values, basis @ turn.astype(np.float32)
+
+
+def _product(matrix: np.ndarray, basis: np.ndarray, n_jobs: int | None) -> np.ndarray:
+    found = np.empty((len(matrix), basis.shape[1]), np.float32)
+
+    def part(rows: range) -> None:
+        found[rows.start : rows.stop] = matrix[rows.start : rows.stop] @ basis
+
+    map_batches(part, range(len(matrix)), n_jobs=n_jobs, batch_size=PRODUCT_ROWS, shared_memory=True)
+    return found

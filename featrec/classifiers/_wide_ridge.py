@@ -1,4 +1,4 @@
-"""WideRidge: a ridge classifier for codes so wide that their Gram matrix is the work."""
+"""WideRidge: a ridge classifier for wide codes."""
 
 from __future__ import annotations
 
@@ -14,53 +14,55 @@ import numpy as np
 from sklearn.utils.validation import validate_data
 
 from featrec.base import JOBS, VERBOSE, positive_integer, real_number
-from featrec.classifiers._centred_codes import GRAM_ROWS, SWEPT_ROWS, CentredCodes
-from featrec.classifiers._codes_classifier import CodesClassifier, signed
-from featrec.classifiers._conjugate_gradients import conjugate_gradients
-from featrec.classifiers._memory import OF_BLAS, announce
-from featrec.classifiers._penalties import best, checked, middle
-from featrec.classifiers._row_weights import CLASS_WEIGHT, counted_rows, row_weights
-from featrec.classifiers._shifted_factor import ShiftedFactor
+from featrec.classifiers._codes_classifier import (
+    CLASS_WEIGHT,
+    OF_BLAS,
+    CodesClassifier,
+    announce,
+    best,
+    checked,
+    counted_rows,
+    middle,
+    row_weights,
+    signed,
+)
+from featrec.classifiers._iterative_solvers import ShiftedFactor, conjugate_gradients
 from featrec.classifiers._triangle import TILE, Triangle
+from featrec.classifiers._wide_scaler import GRAM_ROWS, SWEPT_ROWS, CentredCodes
 from featrec.parallel import map_batches, worker_count
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideRidge"]
 
-# Equations up to which everything is done in float64: one tile.
+# Up to this number of equations, one tile, everything is computed in float64.
 SMALL = TILE
-# Rows whose leverages are computed together, and of one product in predict.
+# Rows whose leverages are computed together, and rows of one product in predict.
 SAMPLES, ROWS = 512, 512
-# How exact 1 - leverage is at worst, relative to itself: the error of a row left out is that exact.
+# Largest relative error of 1 - leverage, and so of the error of a row that is left out.
 PRECISION = 1e-3
-# Python with the libraries that are loaded.
+# Memory of Python with the loaded libraries.
 BASE_BYTES = 350_000_000
 
 
+@with_shared_docs
 class WideRidge(CodesClassifier):
     """A linear classifier by ridge regression on ±1 for each class, for 50,000 × 16,000 codes and wider ones.
 
-    What it finds is what scikit-learn's ``RidgeClassifier`` finds, in less memory: the codes are neither copied nor
-    converted, of the Gram matrix only the lower triangle is held, and its Cholesky factor is written over it, tile by tile,
-    since matrices of this size have crashed BLAS libraries in one call. The penalty is chosen by the errors on training rows
-    that are left out one at a time; no model is fitted again, and all penalties share one factor.
+    The result is that of scikit-learn's ``RidgeClassifier``, with less memory: codes are neither copied nor converted, and
+    only the lower triangle of the Gram matrix is computed and overwritten by its Cholesky factor, in tiles, since matrices of
+    this size have crashed BLAS libraries. The penalty is chosen by leave-one-out errors on training rows without fitting
+    other models; all penalties share one factor.
 
-    Where codes have more columns than rows, the n × n Gram matrix of the rows takes the place of the d × d one.
-    `fit` fails on NaN and infinity, on one class, and where the memory that it needs is more than the machine has.
+    If codes have more columns than rows, the Gram matrix of the rows is used. `fit` fails on NaN and infinity, on a single
+    class, and if it needs more memory than the machine has.
 
     Parameters
     ----------
     alphas : float or sequence of floats, default=(0.03, 0.1, 0.3, 1.0, 3.0)
-        Penalties to choose from, relative to the codes' mean squared distance from their mean: the same numbers do for codes
-        of any scale. For standardised codes of unit length they are scikit-learn's. The largest may be 256 times the smallest.
+        Penalties to choose from, relative to the mean squared distance of the codes from their mean, so that they suit codes of
+        any scale. For standardised codes of unit length they equal scikit-learn's. The largest may be 256 times the smallest.
     loo_samples : int or None, default=2000
-        Training rows that are left out for the choice, evenly spaced within each class; None: each in turn.
-    class_weight : dict, "balanced" or None, default=None
-        How much the rows of each class count, in the fit and in the choice of the penalty. "balanced" gives each class the
-        same total.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        1 tells the memory before it is taken, and each step with its time.
+        Number of training rows that are left out for the choice, evenly spaced within each class; None means all.
 
     Attributes
     ----------
@@ -68,20 +70,20 @@ class WideRidge(CodesClassifier):
     coef_ : array of shape (1, n_features) or (n_classes, n_features), float32
     intercept_ : array of shape (1,) or (n_classes,)
     alpha_ : float
-        The one of `alphas` that was chosen.
+        The chosen one of `alphas`.
     penalty_ : float
-        What it comes to, and was added to the Gram matrix's diagonal: scikit-learn's ``alpha``.
+        The number added to the diagonal of the Gram matrix: scikit-learn's ``alpha``.
     loo_scores_ : array of shape (n_alphas,)
-        The share of rows that were right when they were left out, for each of `alphas`; NaN where there was only one.
+        Leave-one-out accuracy for each of `alphas`; NaN for a single one.
     n_features_in_ : int
 
     Notes
     -----
-    With h the leverage of a row, its residual when it is left out is its residual divided by 1 - h: exactly for the penalty
-    that was factored, the geometric middle of `alphas`. The leverages for the others come from a few Lanczos steps with the
-    same factor, which end when 1 - h is known to a thousandth of itself at worst. The penalty with the most right answers is
-    chosen, among equals the one with the least squared error. The weights are polished by conjugate gradients on the codes
-    themselves, so that they do not carry the factor's float32. Up to 2,400 equations all is done in float64.
+    The leave-one-out residual of a row is its residual divided by 1 - h, where h is its leverage. It is exact for the penalty
+    that was factored, the geometric mean of the smallest and largest of `alphas`. Leverages for the others come from a few
+    Lanczos steps with the same factor, until the relative error of 1 - h is at most a thousandth. The penalty with the best
+    accuracy is chosen, among equals the one with the smallest squared error. Conjugate gradients on the codes then correct the
+    rounding of the factor to float32. Up to 2,400 equations are solved in float64.
 
     References
     ----------
@@ -123,7 +125,7 @@ class WideRidge(CodesClassifier):
         self.verbose = verbose
 
     def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
-        """Bytes that a fit takes with everything: the codes in float32, the triangle, the work, Python itself.
+        """Bytes that `fit` needs at most, including the codes in float32 and Python itself.
 
         Parameters
         ----------
@@ -138,11 +140,11 @@ class WideRidge(CodesClassifier):
         n, n_alphas = min(n_samples, n_features), len(checked(self.alphas))
         dtype = np.dtype(_dtype(n))
         tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
-        # What workers have in their hands: two pieces of the codes and their product, no more than there are tiles; then rows.
+        # Each worker has two pieces of the codes and their product, later some rows; there are no more workers than tiles.
         piece = min(GRAM_ROWS, max(n_samples, n_features)) * tile
         filling = min(workers, Triangle.n_tiles(n)) * dtype.itemsize * (2 * piece + tile * tile)
         sweeping = min(workers, math.ceil(n_samples / SWEPT_ROWS)) * dtype.itemsize * SWEPT_ROWS * n_features
-        # The rows, as they are and less the means, three Lanczos vectors of each, and a pair of solves with their work.
+        # The rows, the centred rows, three Lanczos vectors of each, and two solves with their work.
         leaving_out = 8 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
         weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
         codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)
@@ -150,14 +152,14 @@ class WideRidge(CodesClassifier):
         return int(needed + workers * OF_BLAS + BASE_BYTES)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn one weight for each column and class, and choose the penalty.
+        """Learn a weight for each column and class, and choose the penalty.
 
         Parameters
         ----------
         X : array of shape (n, n_features)
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
-            How much each row counts, 0 or more; rows of 0 are left out.
+            Weights of the rows, 0 or more; rows of weight 0 are left out.
 
         Returns
         -------
@@ -169,22 +171,22 @@ class WideRidge(CodesClassifier):
         codes, y, weights_of_rows = counted_rows(codes, y, row_weights(y, self.class_weight, sample_weight))
         labels = self._numbered(y)
         needed = self.memory_needed(codes.shape[0], codes.shape[1], len(self.classes_))
-        announce("WideRidge", needed, codes.nbytes, "use fewer words or a coarser grid, or fewer rows", self.verbose)
-        with self._told("the columns' means"):
+        announce("WideRidge", needed, codes.nbytes, "use fewer words, a coarser grid or fewer rows", self.verbose)
+        with self._timed("column means"):
             system = _System.of(codes, signed(labels, len(self.classes_)), self.n_jobs, weights_of_rows)
-        with self._told(f"the Gram matrix, {system.size:,} × {system.size:,}"):
+        with self._timed(f"Gram matrix, {system.size:,} × {system.size:,}"):
             triangle = system.gram(self.verbose)
-        with self._told("its Cholesky factor"):
+        with self._timed("Cholesky factor"):
             factored = middle(alphas) * system.scale
             triangle.add_to_diagonal(factored)
             triangle.cholesky(n_jobs=self.n_jobs, verbose=self.verbose)
         factor = ShiftedFactor(triangle, factored, [alpha * system.scale for alpha in alphas], self.n_jobs)
-        with self._told(f"weights for {len(alphas)} penalties"):
+        with self._timed(f"weights for {len(alphas)} penalties"):
             weights = factor.solutions(system.right)
-        with self._told("rows left out"):
+        with self._timed("leave-one-out errors"):
             chosen, self.loo_scores_ = self._choose(system, factor, weights, labels)
         self.alpha_, self.penalty_ = alphas[chosen], factor.penalties[chosen]
-        with self._told("polished weights"):
+        with self._timed("corrected weights"):
             self.coef_, self.intercept_ = system.model(triangle, self.penalty_, weights[chosen])
         return self
 
@@ -215,7 +217,7 @@ class WideRidge(CodesClassifier):
         return best(answers, system.targets[left_out], labels[left_out], counted)
 
     @contextmanager
-    def _told(self, step: str) -> Iterator[None]:
+    def _timed(self, step: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         if self.verbose:
@@ -224,10 +226,7 @@ class WideRidge(CodesClassifier):
 
 @dataclass(frozen=True)
 class _System:
-    """The equations of one fit: between columns, or between rows where there are fewer of those.
-
-    With weights, they are those of rows that are multiplied by the roots of their weights.
-    """
+    """The equations of one fit: of columns, or of rows if there are fewer, with weighted rows."""
 
     centred: CentredCodes
     targets: np.ndarray
@@ -255,11 +254,11 @@ class _System:
 
     @property
     def scale(self) -> float:
-        """What penalties are relative to: the mean squared distance from the mean; 1 where all codes are one."""
+        """Unit of the penalties: the mean squared distance from the mean; 1 if all codes are equal."""
         return self.centred.mean_squared_length or 1.0
 
     def roots(self, rows: np.ndarray) -> Any:
-        """The roots of some rows' weights, as a column."""
+        """Square roots of the weights of some rows, as a column."""
         return 1.0 if self.weights is None else np.sqrt(self.weights[rows])[:, None]
 
     def gram(self, verbose: int) -> Triangle:
@@ -269,7 +268,7 @@ class _System:
         return triangle
 
     def one_less_leverage(self, factor: ShiftedFactor, rows: np.ndarray) -> np.ndarray:
-        """1 − leverage, with the intercept's share of the weights, for each penalty and row."""
+        """1 − leverage, including that of the intercept, for each penalty and row."""
         n, penalties = len(self.targets), np.asarray(factor.penalties)[:, None]
         shares = 1 / n if self.weights is None else self.weights[rows] / self.weights.sum()
         if self.by_columns:
@@ -287,16 +286,13 @@ class _System:
         return left(factor.forms(right, enough))
 
     def residuals(self, penalties: list[float], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Targets less what the models with these weights say of some of their training rows, for each penalty.
-
-        They are multiplied by the roots of the rows' weights.
-        """
+        """Residuals of some training rows for each penalty, multiplied by the square roots of the row weights."""
         if self.by_columns:
             return self.roots(rows) * (self.targets[rows] - self.means) - np.matmul(self.centred.rows(rows), weights)
         return np.asarray(penalties)[:, None, None] * weights[:, rows]
 
     def model(self, factor: Triangle, penalty: float, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Polished weights of the columns for each class, and the intercepts."""
+        """Corrected weights of the columns for each class, and the intercepts."""
         centred = self.centred
 
         def product(weights: np.ndarray) -> np.ndarray:
@@ -315,7 +311,7 @@ def _dtype(n: int) -> type:
 
 
 def _spread(labels: np.ndarray, number: int | None) -> np.ndarray:
-    """Rows evenly spaced within each class, in order, or all of them."""
+    """Rows evenly spaced within each class, or all of them."""
     if number is None or number >= len(labels):
         return np.arange(len(labels))
     by_class = np.argsort(labels, kind="stable")

@@ -1,4 +1,4 @@
-"""WideScaler: powers, standardised columns and rows of unit length, for codes that should not be held twice."""
+"""WideScaler: standardise wide codes without a copy. CentredCodes: products with centred codes, also without a copy."""
 
 from __future__ import annotations
 
@@ -10,51 +10,56 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from featrec.base import JOBS, StrOptions, Transformer, real_number
-from featrec.classifiers._centred_codes import column_moments
-from featrec.compiled._rows import standardize
+from featrec.compiled._rows import column_sums, standardize
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
-from featrec.parallel import map_batches
+from featrec.parallel import each_batch, map_batches
+from featrec.shared_docs import with_shared_docs
 
-__all__ = ["WideScaler"]
+__all__ = ["GRAM_ROWS", "SWEPT_ROWS", "CentredCodes", "WideScaler"]
 
-ROWS = 256
-# Below it one over a standard deviation is no float32.
+# Columns of a task: their sums stay in the cache, and each row is read in long runs.
+COLUMNS = 2048
+# Rows of one product for the Gram matrix of columns; fewer are slower, and many more crash BLAS libraries.
+GRAM_ROWS = 4096
+# Columns of one product for the Gram matrix of rows.
+GRAM_COLUMNS = 4096
+# Rows that are centred together for products with few columns, or scaled together.
+SWEPT_ROWS = 256
+# The reciprocal of a smaller standard deviation overflows float32.
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
+@with_shared_docs
 class WideScaler(OneToOneFeatureMixin, Transformer):
-    """Make the columns of wide codes alike: a power, mean 0 and variance 1, then rows of length 1.
+    """Standardise wide codes: a power, columns of mean 0 and variance 1, and optionally rows of length 1.
 
-    What stands between pooled codes and a ridge or a kernel. scikit-learn's chain of ``FunctionTransformer``,
-    ``StandardScaler`` and ``Normalizer`` holds the codes several times, which matters where they are 50,000 × 28,800 and
-    take 5.8 GB; this one writes each number once, and with ``copy=False`` into the array that it was given. `fit` fails on
-    NaN and infinity.
+    Pooled codes need it before a ridge or kernel classifier. scikit-learn's ``FunctionTransformer``, ``StandardScaler`` and
+    ``Normalizer`` in a chain copy the codes several times, which matters for 50,000 × 28,800 codes of 5.8 GB. This scaler
+    writes each number once, with ``copy=False`` into the given array. `fit` fails on NaN and infinity.
 
     Parameters
     ----------
     power : float, default=1.0
-        sign(x)·|x|^power comes first; 0.5 is the square root that tames codes summed over many patches. At most 1.
+        Codes become sign(x)·|x|^power first; 0.5, the square root, suits codes summed over many patches. At most 1.
     epsilon : float, default=0.0
-        Added to each variance, as a part of the mean of all variances, so that columns that hardly vary are not blown up.
+        Added to each variance, in units of the mean variance, so that columns with little variance are not amplified.
     unit_length : bool, default=False
         Divide each standardised row by its length.
     copy : bool, default=True
-        False: write into the array that is given where that is possible (float32, row by row, writeable) and return it.
+        False writes into the given array if possible (C-contiguous, float32, writeable) and returns it.
     dtype : {"float32", "float16"}, default="float32"
-        Of the result. "float16" takes half the memory, rounds to three digits, and is always a new array;
-        ``KernelRidgeClassifier(dtype="float16")`` learns from it as it is.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
+        Type of the result. "float16" needs half the memory, rounds to three digits and is always a new array, which
+        ``KernelRidgeClassifier(dtype="float16")`` uses without a copy.
 
     Attributes
     ----------
     mean_ : array of shape (n_features,), float64
         Means of the columns after the power.
     var_ : array of shape (n_features,), float64
-        Their variances.
+        Variances of the columns after the power.
     scale_ : array of shape (n_features,), float64
-        What they are divided by: the root of variance plus epsilon; 0 for a column without variance, which becomes 0.
+        Divisors of the columns, sqrt(variance + epsilon); 0 for a column without variance, which becomes 0.
     n_features_in_ : int
 
     Examples
@@ -95,7 +100,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Measure the columns; the codes are only read.
+        """Learn means and variances; the codes are not changed.
 
         Parameters
         ----------
@@ -110,7 +115,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
         return self._measure(validate_data(self, X, dtype=np.float32, order="C"))
 
     def transform(self, X: Any) -> np.ndarray:
-        """Scale codes by what `fit` measured.
+        """Scale codes.
 
         Parameters
         ----------
@@ -119,14 +124,14 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
         Returns
         -------
         scaled : array of shape (n, n_features), of `dtype`
-            `X` itself with ``copy=False``, where it could be written to.
+            `X` itself with ``copy=False``, if it is writeable.
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float32, order="C", reset=False)
         return self._scale(codes, given=X)
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Measure the columns and scale the codes; with ``copy=False`` no second array is held.
+        """Fit and scale the same codes; with ``copy=False`` without a second array.
 
         Parameters
         ----------
@@ -162,12 +167,12 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
             if half:
                 scaled[some] = _rounded(block)
 
-        map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=ROWS, shared_memory=True)
+        map_batches(part, range(len(codes)), n_jobs=self.n_jobs, batch_size=SWEPT_ROWS, shared_memory=True)
         return scaled
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """The compiled loop reads as many means and factors as a code has numbers."""
+        """The compiled loop reads a mean and a factor for each column."""
         if "mean_" in stored:
             for what, name in (("means", "mean_"), ("variances", "var_"), ("deviations", "scale_")):
                 check_stored_array(what, stored[name], (stored["n_features_in_"],), np.float64)
@@ -184,10 +189,131 @@ def _rounded(block: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         rounded = block.astype(np.float16)
     if not np.isfinite(rounded).all():
-        raise InputError("WideScaler: standardised codes are too large for float16; unit_length=True brings them under 1")
+        raise InputError("WideScaler: standardised codes are too large for float16; use unit_length=True")
     return rounded
 
 
 def _may_be_given(codes: np.ndarray, given: Any) -> bool:
-    """Whether the codes may lie in memory of the caller, as those of a data frame do."""
+    """Whether the codes may be in memory of the caller, such as a DataFrame."""
     return not isinstance(given, np.ndarray) or np.may_share_memory(codes, given)
+
+
+def column_moments(codes: np.ndarray, power: float = 1.0, n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 means and variances of the columns of sign(x)·|x|^power; exact for constant columns."""
+    n, n_columns = codes.shape
+    # The same loop as for all rows, so that a constant column has no variance.
+    row = codes[:1].copy()
+    standardize(row, np.float32(power), np.zeros(n_columns, np.float32), np.ones(n_columns, np.float32), False)
+    origins = row[0].astype(np.float64)
+    sums, squares = np.empty((2, n_columns))
+
+    def part(columns: range) -> None:
+        some = slice(columns.start, columns.stop)
+        column_sums(codes, columns.start, np.float32(power), origins[some], sums[some], squares[some])
+
+    map_batches(part, range(n_columns), n_jobs=n_jobs, batch_size=COLUMNS, shared_memory=True)
+    away = sums / n
+    return origins + away, np.maximum(squares / n - away**2, 0)
+
+
+def weighted_moments(codes: np.ndarray, weights: np.ndarray, n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 means and variances of the columns, with weights of the rows."""
+    origin = codes[0].astype(np.float64)
+    shares = weights / weights.sum()
+    means, squares = np.zeros((2, codes.shape[1]))
+
+    def part(rows: range) -> tuple[np.ndarray, np.ndarray]:
+        some = slice(rows.start, rows.stop)
+        away = codes[some] - origin
+        return shares[some] @ away, shares[some] @ away**2
+
+    for first, second in each_batch(part, range(len(codes)), n_jobs=n_jobs, batch_size=SWEPT_ROWS, shared_memory=True):
+        means += first
+        squares += second
+    return origin + means, np.maximum(squares - means**2, 0)
+
+
+class CentredCodes:
+    """Products with ``codes - codes.mean(axis=0)``, which is computed piece by piece.
+
+    With weights (above 0), the mean is weighted and each row is multiplied by the square root of its weight. Subtracting
+    n·m·mᵀ from the finished Gram matrix instead would lose digits if means are large. `dtype` is that of pieces and products.
+    """
+
+    def __init__(
+        self, codes: np.ndarray, dtype: Any = np.float32, n_jobs: int | None = None, weights: np.ndarray | None = None
+    ):
+        if weights is None:
+            means, variances = column_moments(codes, n_jobs=n_jobs)
+        else:
+            means, variances = weighted_moments(codes, weights, n_jobs)
+        self.codes, self.dtype, self.n_jobs = codes, np.dtype(dtype), n_jobs
+        self.means = means.astype(dtype)
+        self.mean_squared_length = float(variances.sum())
+        self.roots = None if weights is None else np.sqrt(weights).astype(dtype)[:, None]
+
+    def rows(self, rows: Any) -> np.ndarray:
+        """Some rows, centred and weighted."""
+        return self._piece(rows, slice(None))
+
+    def _piece(self, rows: Any, columns: slice) -> np.ndarray:
+        found: np.ndarray = self.codes[rows, columns] - self.means[columns]
+        if self.roots is not None:
+            found *= self.roots[rows]
+        return found
+
+    def gram_of_columns(self, rows: slice, columns: slice, out: np.ndarray) -> None:
+        """A tile of the d × d matrix of products between columns."""
+        for start in range(0, len(self.codes), GRAM_ROWS):
+            some = slice(start, start + GRAM_ROWS)
+            left = self._piece(some, rows)
+            right = left if rows == columns else self._piece(some, columns)
+            _add(left.T, right, out, first=start == 0)
+
+    def gram_of_rows(self, rows: slice, columns: slice, out: np.ndarray) -> None:
+        """A tile of the n × n matrix of products between rows."""
+        for start in range(0, self.codes.shape[1], GRAM_COLUMNS):
+            some = slice(start, start + GRAM_COLUMNS)
+            left = self._piece(rows, some)
+            right = left if rows == columns else self._piece(columns, some)
+            _add(left, right.T, out, first=start == 0)
+
+    def times(self, weights: np.ndarray) -> np.ndarray:
+        """Centred codes times (d, m) weights."""
+        products = np.empty((len(self.codes), weights.shape[1]), self.dtype)
+        weights = weights.astype(self.dtype, copy=False)
+
+        def part(rows: range) -> None:
+            products[rows.start : rows.stop] = self.rows(slice(rows.start, rows.stop)) @ weights
+
+        map_batches(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=SWEPT_ROWS, shared_memory=True)
+        return products
+
+    def transposed_times(self, shares: np.ndarray) -> np.ndarray:
+        """The transpose of centred codes times (n, m) shares, summed in float64."""
+        shares = shares.astype(self.dtype, copy=False)
+        return self._summed(lambda piece, rows: piece.T @ shares[rows], shares.shape[1])
+
+    def squared_times(self, weights: np.ndarray) -> np.ndarray:
+        """The d × d Gram matrix times (d, m) weights, in one sweep over the codes."""
+        weights = weights.astype(self.dtype, copy=False)
+        return self._summed(lambda piece, rows: piece.T @ (piece @ weights), weights.shape[1])
+
+    def _summed(self, product: Any, n_columns: int) -> np.ndarray:
+        total = np.zeros((self.codes.shape[1], n_columns))
+
+        def part(rows: range) -> np.ndarray:
+            some = slice(rows.start, rows.stop)
+            return product(self.rows(some), some)
+
+        # Summed in the order of the rows, so that the result does not depend on n_jobs.
+        for found in each_batch(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=SWEPT_ROWS, shared_memory=True):
+            total += found
+        return total
+
+
+def _add(left: np.ndarray, right: np.ndarray, out: np.ndarray, *, first: bool) -> None:
+    if first:
+        np.matmul(left, right, out=out)
+    else:
+        out += left @ right

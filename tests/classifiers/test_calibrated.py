@@ -1,4 +1,4 @@
-"""Calibrated: probabilities beside the labels, against scikit-learn's calibration and against the formula."""
+"""Calibrated against scikit-learn's calibration and against the formula."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def material(sizes=(60, 60, 60), seed=0):
     return codes[order], labels[order]
 
 
-def test_sigmoid_is_scikit_learns():
+def test_sigmoid_is_that_of_scikit_learn():
     X, y = material()
     ours = Calibrated(LinearSVC(random_state=0)).fit(X, y)
     theirs = CalibratedClassifierCV(LinearSVC(random_state=0), cv=5, ensemble=False).fit(X, y)
@@ -76,20 +76,20 @@ def test_two_classes_are_the_sigmoid_of_the_score():
     np.testing.assert_allclose(model.predict_proba(X)[:, 1], expected, atol=1e-12)
 
 
-def test_probabilities_mean_what_they_say_on_unseen_rows():
+def test_probabilities_are_calibrated_on_unseen_rows():
     X, y = material((400, 400, 400))
     unseen, truth = material((400, 400, 400), seed=1)
     model = Calibrated(LinearSVC(random_state=0), method="temperature").fit(X, y)
     probabilities = model.predict_proba(unseen)
-    told, right = probabilities.max(axis=1), model.predict(unseen) == truth
-    assert abs(told.mean() - right.mean()) < 0.05
-    sure = told > 0.8
-    assert abs(told[sure].mean() - right[sure].mean()) < 0.07
+    confidence, right = probabilities.max(axis=1), model.predict(unseen) == truth
+    assert abs(confidence.mean() - right.mean()) < 0.05
+    sure = confidence > 0.8
+    assert abs(confidence[sure].mean() - right[sure].mean()) < 0.07
 
 
 def test_small_classes_are_calibrated_with_the_others_or_refused_by_name():
     X, y = material((60, 60, 3, 1))
-    with pytest.raises(InputError, match=r"the class 'class 2' has 3 of the 5 items .*method=\"temperature\""):
+    with pytest.raises(InputError, match=r"the class 'class 2' has 3 items; .* needs 5.*method=\"temperature\""):
         Calibrated(LinearSVC(random_state=0)).fit(X, y)
     model = Calibrated(LinearSVC(random_state=0), method="temperature").fit(X, y)
     assert model.predict_proba(X).shape == (124, 4)
@@ -115,7 +115,7 @@ def test_weights_reach_the_classifier_and_the_temperature():
 
 
 @pytest.mark.parametrize("method", ["sigmoid", "temperature"])
-def test_it_survives_its_model_file(method, tmp_path):
+def test_it_is_saved_and_loaded(method, tmp_path):
     X, y = material()
     model = Calibrated(LinearSVC(random_state=0), method=method).fit(X, y)
     save(model, tmp_path / "model.featrec")
@@ -124,7 +124,7 @@ def test_it_survives_its_model_file(method, tmp_path):
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
-def test_lists_of_images_are_taken_apart():
+def test_lists_of_images_are_split():
     from sklearn.pipeline import make_pipeline
 
     from featrec.descriptors import TinyImage

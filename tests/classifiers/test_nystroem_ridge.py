@@ -1,10 +1,9 @@
-"""NystroemRidgeClassifier: kernel ridge regression where nothing is left out, and near it where something is."""
+"""NystroemRidgeClassifier is exact kernel ridge regression with all rows and dimensions, and close to it with fewer."""
 
 import numpy as np
 import pytest
 
-from featrec.classifiers import NystroemRidgeClassifier, _memory, _nystroem_equations
-from featrec.classifiers._nystroem_ridge import _principal
+from featrec.classifiers import NystroemRidgeClassifier, _codes_classifier, _landmark_ridge
 from featrec.exceptions import InputError, ModelFileError
 from featrec.persistence import load, save
 
@@ -72,7 +71,7 @@ def test_balanced_classes_find_the_rare_one(rng):
 
 
 @pytest.mark.parametrize("n", [300, 2300])
-def test_fewer_landmarks_and_dimensions_come_near_whatever_n_jobs(rng, n):
+def test_fewer_landmarks_and_dimensions_are_close_for_any_n_jobs(rng, n):
     """In folds and with one part held out."""
     codes, labels = blobs(rng, n + 300, width=20, spread=1.5)
     seen, unseen = slice(0, n), slice(n, None)
@@ -85,10 +84,10 @@ def test_fewer_landmarks_and_dimensions_come_near_whatever_n_jobs(rng, n):
     np.testing.assert_array_equal(small.decision_function(codes), again.decision_function(codes))
 
 
-def test_many_landmarks_are_float32_and_agree(rng, monkeypatch):
+def test_the_float32_of_many_landmarks_agrees_with_float64(rng, monkeypatch):
     codes, labels = blobs(rng, 400)
     double = NystroemRidgeClassifier(alphas=(0.1, 0.3), random_state=0).fit(codes, labels)
-    monkeypatch.setattr(_nystroem_equations, "TILE", 100)
+    monkeypatch.setattr(_landmark_ridge, "TILE", 100)
     single = NystroemRidgeClassifier(alphas=(0.1, 0.3), random_state=0).fit(codes, labels)
     scores = double.decision_function(codes), single.decision_function(codes)
     assert np.abs(scores[0] - scores[1]).max() > 0, "the same type twice shows nothing"
@@ -97,24 +96,24 @@ def test_many_landmarks_are_float32_and_agree(rng, monkeypatch):
 
 def test_a_penalty_that_float32_cannot_use_is_raised(rng, monkeypatch):
     codes, labels = blobs(rng, 500, width=2)
-    monkeypatch.setattr(_nystroem_equations, "TILE", 100)
+    monkeypatch.setattr(_landmark_ridge, "TILE", 100)
     model = NystroemRidgeClassifier(alphas=1e-7, random_state=0)
-    monkeypatch.setattr(_nystroem_equations.Trials, "choose", lambda self: _first(self))
+    monkeypatch.setattr(_landmark_ridge.Trials, "choose", lambda self: _first(self))
     model.fit(codes, labels)
     assert model.alpha_ > 1e-7
     assert np.isfinite(model.decision_function(codes)).all()
 
 
 def _first(trials):
-    """Choosing would need the factor as well."""
+    """The choice would need the factor, too."""
     for held in trials.held_out:
         trials.trials.append(trials.equations.empty())
         trials.trials[-1].add(trials.views[0], trials._others(held))
-    return _nystroem_equations.Best(1, trials.equations.task.alphas[0], np.zeros((1, 1)), None)
+    return _landmark_ridge.Best(1, trials.equations.task.alphas[0], np.zeros((1, 1)), None)
 
 
 def views(rng, n, noise, width=6):
-    """Views of which each tells the class badly, with noise of its own; or a second that says something else."""
+    """Two noisy views of a class, with independent noise or with a second view that is the negative of the first."""
     codes, labels = blobs(rng, n, width=width, spread=0.3)
     first = codes + rng.normal(size=codes.shape) * 1.5
     second = codes + rng.normal(size=codes.shape) * 1.5 if noise == "own" else -first
@@ -142,13 +141,13 @@ def test_other_views_of_other_classes_are_not_used(rng):
 
 def test_wrong_codes_and_weights_are_refused(rng):
     codes, labels = blobs(rng, 30, width=7)
-    with pytest.raises(InputError, match="codes of 7 numbers cannot be n_views=2 views of equal length"):
+    with pytest.raises(InputError, match="codes of 7 numbers cannot consist of n_views=2 views of equal length"):
         NystroemRidgeClassifier(n_views=2).fit(codes, labels)
-    with pytest.raises(InputError, match="sample_weight and class_weight leave none more than 0"):
+    with pytest.raises(InputError, match="products of sample_weight and class_weight are all 0"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.zeros(30))
-    with pytest.raises(InputError, match=r"one number from 0 up for each of the 30 rows; got shape \(29,\)"):
+    with pytest.raises(InputError, match=r"a number of 0 or more for each of the 30 rows; got shape \(29,\)"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.ones(29))
-    with pytest.raises(InputError, match="the least -1"):
+    with pytest.raises(InputError, match="a minimum of -1"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.r_[np.ones(29), -1])
     with pytest.raises(InputError, match="needs at least two classes"):
         NystroemRidgeClassifier().fit(codes, np.zeros(30))
@@ -156,7 +155,7 @@ def test_wrong_codes_and_weights_are_refused(rng):
 
 def test_too_much_memory_is_refused_before_work(rng, monkeypatch):
     codes, labels = blobs(rng, 30)
-    monkeypatch.setattr(_memory, "_physical", lambda: 1000)
+    monkeypatch.setattr(_codes_classifier, "_physical", lambda: 1000)
     with pytest.raises(InputError, match="use fewer landmarks or fewer dimensions"):
         NystroemRidgeClassifier().fit(codes, labels)
     assert NystroemRidgeClassifier().memory_needed(50_000, 8_000) > NystroemRidgeClassifier(landmarks=100).memory_needed(
@@ -185,18 +184,20 @@ def test_a_model_file_whose_arrays_do_not_fit_is_refused(rng, tmp_path, name, va
 
 
 @pytest.mark.parametrize("shape", [(40, 90), (90, 40), (60, 60), (6, 30)])
-def test_principal_directions_are_those_of_the_svd(rng, shape):
-    codes = (rng.normal(size=shape) * np.geomspace(1, 0.01, shape[1])).astype(np.float32)
-    codes -= codes.mean(axis=0)
-    number = min(shape) // 2
-    found = _principal(codes, number, np.random.RandomState(0))
-    expected = np.linalg.svd(codes, full_matrices=False)[2][:number]
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=1)), 1, atol=1e-5)
+@pytest.mark.parametrize("share", [2, 5])
+def test_components_are_those_of_the_svd(rng, shape, share):
+    codes = (rng.normal(size=shape) * 0.8 ** np.arange(shape[1])).astype(np.float32)
+    number = max(1, min(shape) // share)
+    model = NystroemRidgeClassifier(n_dimensions=number, random_state=0).fit(codes, np.arange(len(codes)) % 2)
+    expected = np.linalg.svd(codes - codes.mean(axis=0), full_matrices=False)[2][:number]
+    found = model.components_
+    np.testing.assert_allclose(np.abs(np.sum(found * expected, axis=1)), 1, atol=1e-4)
     np.testing.assert_allclose(found @ found.T, np.eye(number), atol=1e-5)
 
 
-def test_directions_without_variance_are_left_out(rng):
+def test_components_without_variance_are_dropped(rng):
     codes = np.repeat(rng.normal(size=(3, 12)), 5, axis=0).astype(np.float32)
-    assert len(_principal(codes - codes.mean(axis=0), 10, np.random.RandomState(0))) == 2
-    assert np.isfinite(_principal(np.zeros((5, 12), np.float32), 5, np.random.RandomState(0))).all()
+    labels = np.arange(15) % 2
+    assert len(NystroemRidgeClassifier(n_dimensions=10, random_state=0).fit(codes, labels).components_) == 2
+    constant = NystroemRidgeClassifier(n_dimensions=5, random_state=0).fit(np.zeros_like(codes), labels)
+    assert np.isfinite(constant.decision_function(codes)).all()

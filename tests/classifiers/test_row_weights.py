@@ -21,7 +21,7 @@ def material(n=90, d=40, n_classes=4, seed=0):
 
 @pytest.fixture(params=["float64", "float32"])
 def kept_in(request, monkeypatch):
-    """Small problems are solved in float64; the other way is that of large ones."""
+    """Large problems are solved in float32, small ones in float64."""
     if request.param == "float32":
         monkeypatch.setattr(_wide_ridge, "SMALL", 0)
     return request.param
@@ -30,7 +30,7 @@ def kept_in(request, monkeypatch):
 @pytest.mark.parametrize(("n", "d"), SHAPES)
 @pytest.mark.parametrize("n_classes", [2, 4])
 @pytest.mark.parametrize("alphas", [0.1, (0.02, 0.1, 1.0)])
-def test_wide_ridge_with_weights_is_scikit_learns(n, d, n_classes, alphas, kept_in):
+def test_wide_ridge_with_weights_is_that_of_scikit_learn(n, d, n_classes, alphas, kept_in):
     codes, labels = material(n, d, n_classes)
     weights = np.random.default_rng(1).uniform(0.1, 5, n)
     class_weight = {"class 0": 3.0}
@@ -41,7 +41,7 @@ def test_wide_ridge_with_weights_is_scikit_learns(n, d, n_classes, alphas, kept_
 
 
 @pytest.mark.parametrize(("n", "d"), SHAPES)
-def test_rows_left_out_are_judged_by_models_without_them(n, d, kept_in):
+def test_leave_one_out_scores_are_those_of_models_without_the_row(n, d, kept_in):
     codes, labels = material(n, d)
     weights = np.random.default_rng(1).uniform(0.2, 3, n)
     ours = WideRidge(alphas=(0.01, 0.1, 1.0), loo_samples=None).fit(codes, labels, weights)
@@ -60,7 +60,7 @@ def test_rows_left_out_are_judged_by_models_without_them(n, d, kept_in):
 
 @pytest.mark.parametrize(("landmarks", "solver"), [(None, "cholesky"), (None, "cg"), (30, "cholesky")])
 @pytest.mark.parametrize("alphas", [0.1, (0.05, 0.2)])
-def test_kernel_ridge_with_weights_is_scikit_learns(landmarks, solver, alphas):
+def test_kernel_ridge_with_weights_is_that_of_scikit_learn(landmarks, solver, alphas):
     codes, labels = material(60, 12)
     weights = np.random.default_rng(1).uniform(0.1, 5, 60)
     model = KernelRidgeClassifier(alphas=alphas, landmarks=landmarks, solver=solver, random_state=0)
@@ -100,7 +100,7 @@ def test_held_out_scores_of_kernel_ridge_count_by_the_weights(options):
 
 
 @pytest.mark.parametrize("model", [WideRidge(alphas=0.1), WideRidge(), KernelRidgeClassifier(random_state=0)])
-def test_rows_of_no_weight_are_left_out(model):
+def test_rows_of_weight_0_are_left_out(model):
     codes, labels = material(60, 20)
     weights = (np.arange(60) % 3 > 0).astype(float)
     scores = model.fit(codes, labels, weights).decision_function(codes)
@@ -109,7 +109,7 @@ def test_rows_of_no_weight_are_left_out(model):
 
 
 @pytest.mark.parametrize("model", [WideRidge(), WideRidge(loo_samples=None), KernelRidgeClassifier(random_state=0)])
-def test_balanced_classes_serve_the_small_one(model):
+def test_balanced_weights_help_the_small_class(model):
     random = np.random.default_rng(0)
     sizes = (400, 12)
     labels = np.repeat(["often", "seldom"], sizes)
@@ -126,7 +126,7 @@ def test_balanced_classes_serve_the_small_one(model):
 
 
 @pytest.mark.parametrize(
-    ("weights", "told"),
+    ("weights", "match"),
     [
         (np.ones(5), r"one number for each of the 60 rows; got an array of shape \(5,\)"),
         (np.ones((60, 1)), r"shape \(60, 1\)"),
@@ -137,7 +137,7 @@ def test_balanced_classes_serve_the_small_one(model):
     ],
 )
 @pytest.mark.parametrize("model", [WideRidge(), KernelRidgeClassifier()])
-def test_wrong_weights_are_refused(model, weights, told):
+def test_wrong_weights_are_refused(model, weights, match):
     codes, labels = material(60, 20)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=match):
         model.fit(codes, labels, weights)

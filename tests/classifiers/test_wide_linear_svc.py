@@ -37,14 +37,14 @@ def test_the_same_solution_as_in_the_codes_themselves(n_classes, C, class_weight
     np.testing.assert_array_equal(ours.predict(codes), theirs.predict(codes))
 
 
-def test_narrow_codes_are_given_to_scikit_learn_as_they_are():
+def test_narrow_codes_are_passed_to_scikit_learn():
     codes, labels = make_classification(200, 20, n_informative=8, n_classes=3, random_state=0)
     ours = WideLinearSVC(C=0.5).fit(codes, labels)
     theirs = LinearSVC(C=0.5, dual=False).fit(codes.astype(np.float32), labels)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
 
 
-def test_copies_of_a_picture_and_empty_codes_do_no_harm():
+def test_repeated_and_empty_codes_can_be_fitted():
     codes, labels = wide()
     codes = np.concatenate([codes, codes[:20], np.zeros((3, codes.shape[1]), np.float32)])
     labels = np.concatenate([labels, labels[:20], labels[:3]])
@@ -54,16 +54,16 @@ def test_copies_of_a_picture_and_empty_codes_do_no_harm():
     np.testing.assert_allclose(model.decision_function(codes), expected, atol=2e-3)
 
 
-def test_thousands_of_codes_that_point_one_way_are_told_apart():
+def test_thousands_of_codes_of_nearly_one_direction_are_separated():
     random = np.random.default_rng(0)
     codes = (random.random((1500, 3)) @ random.random((3, 3000))).astype(np.float32)
     labels = codes[:, 0] > np.median(codes[:, 0])
     assert WideLinearSVC(C=10.0).fit(codes, labels).score(codes, labels) > 0.95
 
 
-def test_codes_that_no_ridge_can_help_have_a_way_out(monkeypatch):
+def test_the_error_for_codes_that_cannot_be_factored_gives_advice(monkeypatch):
     monkeypatch.setattr("featrec.classifiers._wide_linear_svc.RIDGES", (-2.0,))
-    with pytest.raises(InputError, match=r"cannot be factored; codes of unit length help \(Normalizer\(\)\)"):
+    with pytest.raises(InputError, match=r"cannot be factored; use codes of unit length \(Normalizer\(\)\)"):
         WideLinearSVC().fit(*wide())
 
 
@@ -75,12 +75,12 @@ def test_a_repeated_row_is_a_doubled_weight():
     np.testing.assert_allclose(weighted.decision_function(codes), repeated.decision_function(codes), atol=1e-4)
 
 
-def test_nothing_but_empty_codes():
+def test_empty_codes_only():
     codes, labels = np.zeros((6, 30), np.float32), np.repeat(["a", "b"], 3)
     assert np.isfinite(WideLinearSVC().fit(codes, labels).decision_function(codes)).all()
 
 
-def test_threads_change_nothing():
+def test_the_number_of_threads_does_not_change_the_model():
     codes, labels = wide(n=70, d=40_000)
     one, two = (WideLinearSVC(n_jobs=n_jobs).fit(codes, labels) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.coef_, two.coef_)

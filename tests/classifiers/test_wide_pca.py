@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.decomposition import PCA
 
-from featrec.classifiers import WidePCA, _leading as leading, _wide_pca as module
+from featrec.classifiers import WidePCA, _wide_pca as module
 from featrec.exceptions import InputError
 from featrec.persistence import load, save
 
@@ -22,7 +22,7 @@ def small_pieces(monkeypatch):
     monkeypatch.setattr(module, "TILE", 50)
     monkeypatch.setattr(module, "COLUMNS", 64)
     monkeypatch.setattr(module, "ROWS", 32)
-    monkeypatch.setattr(leading, "SMALL", 10)
+    monkeypatch.setattr(module, "SMALL", 10)
 
 
 @pytest.mark.parametrize("shape", [(120, 300), (300, 60)])
@@ -34,12 +34,12 @@ def test_components_are_those_of_scikit_learn(small_pieces, shape):
     found = model.transform(Z) * np.sign(np.sum(model.components_ * peer.components_, axis=1))
     assert model.n_components_ == 20
     assert model.explained_variance_ratio_ == pytest.approx(peer.explained_variance_ratio_.sum(), abs=0.01)
-    # Subspace iteration has the leading ones to many digits, and the last ones nearly.
+    # Subspace iteration is more precise for the leading components.
     np.testing.assert_allclose(found[:, :5], expected[:, :5], atol=0.02 * expected.std())
 
 
 @pytest.mark.parametrize("dtype, error", [("float32", 1e-4), ("int8", 0.03)])
-def test_a_turn_keeps_distances_and_evens_variances(dtype, error):
+def test_a_rotation_keeps_distances_and_equalises_variances(dtype, error):
     X = codes()
     plain = WidePCA(30, turn=False, random_state=0).fit_transform(X)
     turned = WidePCA(30, dtype=dtype, random_state=0).fit_transform(X)
@@ -77,11 +77,11 @@ def test_there_are_no_more_components_than_the_rows_span():
     np.testing.assert_allclose(flat.transform(np.ones((2, 9), np.float32)), 0, atol=1e-5)
 
 
-def test_memory_is_told_and_what_cannot_fit_is_refused(capsys, monkeypatch):
+def test_memory_is_shown_and_compared_with_the_machine(capsys, monkeypatch):
     X = codes()
     model = WidePCA(10, random_state=0, verbose=1).fit(X)
-    told = f"WidePCA of 120 codes: {model.memory_needed(120, 300) / 1e9:.3g} GB of memory"
-    assert told in capsys.readouterr().err
-    monkeypatch.setattr("featrec.classifiers._memory._physical", lambda: 10_000)
+    shown = f"WidePCA of 120 codes: {model.memory_needed(120, 300) / 1e9:.3g} GB of memory"
+    assert shown in capsys.readouterr().err
+    monkeypatch.setattr("featrec.classifiers._codes_classifier._physical", lambda: 10_000)
     with pytest.raises(InputError, match=r"WidePCA of 120 codes needs .*; use a smaller max_rows"):
         model.fit(X)

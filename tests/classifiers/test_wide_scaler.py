@@ -1,4 +1,4 @@
-"""WideScaler against its plain twin and against scikit-learn's chain of three transformers."""
+"""WideScaler against plain loops and against three transformers of scikit-learn."""
 
 import tracemalloc
 
@@ -47,7 +47,7 @@ def test_scaling_is_that_of_plain_loops(rng, exponent, unit_length):
 
 @pytest.mark.parametrize("copy", [True, False])
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_it_is_the_chain_of_three_of_scikit_learn(rng, copy, n_jobs):
+def test_scaling_is_that_of_three_transformers_of_scikit_learn(rng, copy, n_jobs):
     codes, others = codes_of(rng), codes_of(rng, n=7)
     theirs = make_pipeline(FunctionTransformer(signed_root), StandardScaler(), Normalizer())
     expected = theirs.fit_transform(codes.astype(float)), theirs.transform(others.astype(float))
@@ -57,7 +57,7 @@ def test_it_is_the_chain_of_three_of_scikit_learn(rng, copy, n_jobs):
         np.testing.assert_allclose(result, wanted, atol=2e-5)
 
 
-def test_epsilon_is_a_part_of_the_mean_variance(rng):
+def test_epsilon_is_in_units_of_the_mean_variance(rng):
     codes = codes_of(rng)
     variances = codes.astype(float).var(axis=0)
     expected = (codes - codes.mean(axis=0, dtype=float)) / np.sqrt(variances + 0.1 * variances.mean())
@@ -69,7 +69,7 @@ def test_epsilon_is_a_part_of_the_mean_variance(rng):
 
 @pytest.mark.parametrize("power", [1.0, 0.5, 0.4])
 @pytest.mark.parametrize("epsilon", [0.0, 0.1])
-def test_a_constant_column_gives_zeros_whatever_comes_later(rng, power, epsilon):
+def test_a_constant_column_becomes_zero_also_for_new_codes(rng, power, epsilon):
     codes = codes_of(rng)
     scaler = WideScaler(power=power, epsilon=epsilon).fit(codes)
     assert scaler.scale_[4] == scaler.scale_[5] == 0
@@ -93,7 +93,7 @@ def test_a_small_variance_far_from_zero_is_measured(rng):
     np.testing.assert_allclose(scaler.var_, codes.astype(float).var(axis=0), rtol=1e-9)
 
 
-def test_without_copy_it_writes_into_what_it_is_given(rng):
+def test_without_copy_it_writes_into_the_given_array(rng):
     codes = codes_of(rng)
     expected = WideScaler(power=0.5).fit_transform(codes)
     assert WideScaler(power=0.5, copy=False).fit_transform(codes) is not None
@@ -112,7 +112,7 @@ def test_with_copy_or_read_only_codes_the_input_stays(rng):
     np.testing.assert_array_equal(doubles, before)
 
 
-def test_frames_stay_as_they_are_and_names_are_kept(rng):
+def test_data_frames_are_not_changed_and_names_are_kept(rng):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(codes_of(rng), columns=[f"code{i}" for i in range(30)])
     before = frame.copy()
@@ -122,7 +122,7 @@ def test_frames_stay_as_they_are_and_names_are_kept(rng):
     assert list(scaled.columns) == list(frame.columns) == list(scaler.get_feature_names_out())
 
 
-def test_without_copy_no_second_array_is_held(rng):
+def test_without_copy_no_second_array_is_allocated(rng):
     codes = np.ones((300, 20_000), np.float32)
     codes[::2] = 2
     WideScaler(copy=False).fit_transform(codes[:2].copy())
@@ -134,7 +134,7 @@ def test_without_copy_no_second_array_is_held(rng):
 
 
 @pytest.mark.parametrize("copy", [True, False])
-def test_half_floats_are_the_scaled_codes_rounded(rng, copy):
+def test_float16_codes_are_the_rounded_float32_codes(rng, copy):
     codes = rng.normal(size=(600, 300)).astype(np.float32)
     before, options = codes.copy(), {"power": 0.5, "epsilon": 0.1, "unit_length": True}
     scaler = WideScaler(**options, dtype="float16", copy=copy, n_jobs=2)
@@ -145,7 +145,7 @@ def test_half_floats_are_the_scaled_codes_rounded(rng, copy):
     np.testing.assert_array_equal(scaler.transform(codes), half)
 
 
-def test_half_floats_take_half_the_memory():
+def test_float16_needs_half_the_memory():
     codes = np.ones((3000, 4000), np.float32)
     codes[::2] = 2
     scaler = WideScaler(unit_length=True, dtype="float16").fit(codes)
@@ -157,14 +157,14 @@ def test_half_floats_take_half_the_memory():
     assert codes.nbytes / 2 < peak < codes.nbytes * 0.75
 
 
-def test_codes_over_the_half_floats_are_refused():
+def test_codes_too_large_for_float16_are_refused():
     codes = np.zeros((70_000, 1), np.float32)
     codes[0] = 1
-    with pytest.raises(InputError, match="too large for float16; unit_length=True brings them under 1"):
+    with pytest.raises(InputError, match="too large for float16; use unit_length=True"):
         WideScaler(dtype="float16").fit(codes).transform(np.float32([[1e3]]))
 
 
-def test_threads_and_fits_in_one_step_change_nothing(rng):
+def test_threads_and_fit_transform_give_the_same_codes(rng):
     codes = rng.normal(size=(700, 5000)).astype(np.float32)
     options = {"power": 0.5, "epsilon": 0.1, "unit_length": True}
     one, two = (WideScaler(**options, n_jobs=n_jobs) for n_jobs in (1, 2))
@@ -178,7 +178,7 @@ def test_it_is_saved_and_loaded(rng, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "scaler.featrec").transform(codes), scaler.transform(codes))
 
 
-def test_what_it_refuses(rng):
+def test_wrong_input_is_refused(rng):
     codes = codes_of(rng)
     scaler = WideScaler().fit(codes)
     with pytest.raises(ValueError, match="29 features"):
