@@ -20,7 +20,7 @@ from featrec import recipes
 from featrec.cli._bench_answers import answers
 from featrec.cli._bench_results import DECIDES, described
 from featrec.cli._bench_table import markdown, place, without_seed
-from featrec.evaluation._measures import mcnemar, wilson_interval
+from featrec.evaluation import mcnemar, wilson_interval
 
 HEADER = ("recipe", "accuracy, %", "against the best", "training, min", "images/s", "model, MB", "peak memory, MB")
 LEVELS = {("LeNet5", "mnist"): 0.989, ("SmallResNet", "cifar10"): 0.90}
