@@ -18,8 +18,7 @@ from scipy.stats import ttest_1samp
 
 from featrec import recipes
 from featrec.cli._bench_results import DECIDES, described, labels_of, place, without_seed
-from featrec.evaluation import Table
-from featrec.evaluation._measures import mcnemar, wilson_interval
+from featrec.evaluation import Table, mcnemar, wilson_interval
 
 HEADER = ("recipe", "accuracy, %", "against the best", "training, min", "images/s", "model, MB", "peak memory, MB")
 LEVELS = {("LeNet5", "mnist"): 0.989, ("SmallResNet", "cifar10"): 0.90}

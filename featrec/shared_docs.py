@@ -6,8 +6,10 @@ signature has and its docstring lacks are inserted, in the order of the signatur
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 __all__ = ["SHARED", "with_shared_docs"]
@@ -42,18 +44,21 @@ n_jobs : int or None, default=None
 verbose : int, default=0
     1 shows progress on standard error.""",
 }
+_DEFAULT = re.compile(r"default=(.+)$")
 _HEADING = "Parameters\n----------\n"
 # The name of the next section and the line under it.
 _NEXT = re.compile(r"\n\n[A-Z][\w ]*\n-{3,}\n")
 
 
-def with_shared_docs(documented: Documented) -> Documented:
-    """Insert the shared parameters that the docstring lacks.
+def with_shared_docs(documented: Documented, shared: Mapping[str, str] = SHARED) -> Documented:
+    """Insert the shared parameters that the docstring lacks, with the defaults of the signature.
 
     Parameters
     ----------
     documented : class or function
         Its docstring has a section of parameters, or none of that name.
+    shared : dict of str to str
+        Descriptions by name of the parameter.
 
     Returns
     -------
@@ -61,11 +66,11 @@ def with_shared_docs(documented: Documented) -> Documented:
         The same object.
     """
     if documented.__doc__:
-        documented.__doc__ = _completed(inspect.cleandoc(documented.__doc__), list(inspect.signature(documented).parameters))
+        documented.__doc__ = _completed(inspect.cleandoc(documented.__doc__), inspect.signature(documented).parameters, shared)
     return documented
 
 
-def _completed(text: str, parameters: list[str]) -> str:
+def _completed(text: str, parameters: Mapping[str, inspect.Parameter], shared: Mapping[str, str]) -> str:
     before, heading, rest = text.partition(_HEADING)
     if not heading:
         before, rest = _without_section(text)
@@ -73,10 +78,23 @@ def _completed(text: str, parameters: list[str]) -> str:
     section, after = (rest[: end.start()], rest[end.start() :]) if end else (rest, "")
     entries = _entries(section)
     described = {name for entry in entries for name in _names(entry)}
-    for name in parameters:
-        if name in SHARED and name not in described:
-            entries.insert(_place(entries, parameters[: parameters.index(name)]), SHARED[name])
+    names = list(parameters)
+    for place, name in enumerate(names):
+        if name in shared and name not in described:
+            entries.insert(_place(entries, names[:place]), _with_default(shared[name], parameters[name].default))
     return before + _HEADING + "\n".join(entries) + after if entries else text
+
+
+def _with_default(entry: str, default: Any) -> str:
+    """The description with the default of this signature."""
+    stated = _DEFAULT.search(entry.split("\n")[0])
+    if stated is None or default is inspect.Parameter.empty:
+        return entry
+    try:
+        same = ast.literal_eval(stated[1]) == default
+    except ValueError:  # an expression, such as 1/3
+        same = True
+    return entry if same else entry.replace(stated[0], f"default={default!r}", 1)
 
 
 def _without_section(text: str) -> tuple[str, str]:

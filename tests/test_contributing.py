@@ -131,7 +131,7 @@ def test_files_that_the_page_names_are_there():
 
 
 def test_options_that_recipes_share_are_seven():
-    from featrec.recipes._parts import GENERAL
+    from featrec.recipes._general import GENERAL
 
     assert len(GENERAL) == 7
     assert "the same seven options" in PAGE.replace("\n", " ")

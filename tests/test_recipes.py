@@ -1,8 +1,9 @@
-"""What must work for every recipe, because it works for every scikit-learn pipeline."""
+"""Every recipe works like any scikit-learn pipeline; options and presets."""
 
 import inspect
 import json
 import pickle
+import re
 import warnings
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def network(tmp_path_factory):
     return path
 
 
-# They learn from pixels, have no codes before the classifier, and are tested in classifiers/test_networks.py.
+# They learn from pixels and have no codes; classifiers/test_networks.py tests them.
 NETWORKS = ["pixels_lenet5", "pixels_resnet"]
 
 
@@ -80,13 +81,13 @@ def test_each_recipe_fits_predicts_clones_and_pickles(recipe, fitted, shapes):
     assert (clone(recipe).fit(images, labels).predict(unseen) == predicted).all()
 
 
-def test_each_recipe_survives_its_model_file(fitted, shapes, tmp_path):
+def test_each_recipe_predicts_the_same_from_its_model_file(fitted, shapes, tmp_path):
     _, _, unseen = shapes
     save(fitted, tmp_path / "model.featrec")
     assert (load(tmp_path / "model.featrec").predict(unseen) == fitted.predict(unseen)).all()
 
 
-def test_each_recipe_stands_beside_hog_in_a_union(recipe, fitted, shapes):
+def test_each_recipe_can_be_joined_with_hog(recipe, fitted, shapes):
     images, labels, unseen = shapes
     union = FeatureUnion([("recipe", clone(recipe)[:-1]), ("hog", make_pipeline(Resize((32, 32)), HOG()))])
     model = make_pipeline(union, LinearSVC(random_state=0)).fit(images, labels)
@@ -105,7 +106,7 @@ def test_each_recipe_can_be_calibrated(recipe, shapes):
 def test_each_recipe_names_its_features_and_keeps_a_shuffled_index(recipe, shapes):
     images, _, _ = shapes
     features = clone(recipe)[:-1].set_output(transform="pandas")
-    column = pd.Series(images, index=[f"picture {i}" for i in range(48)]).sample(frac=1, random_state=0)
+    column = pd.Series(images, index=[f"image {i}" for i in range(48)]).sample(frac=1, random_state=0)
     frame = features.fit_transform(column)
     assert list(frame.columns) == list(features.get_feature_names_out())
     assert list(frame.index) == list(column.index)
@@ -113,7 +114,7 @@ def test_each_recipe_names_its_features_and_keeps_a_shuffled_index(recipe, shape
     assert list(again.index) == list(column.index[::-1])
 
 
-def test_hard_pictures_go_through_every_recipe_with_one_warning(fitted, shapes):
+def test_difficult_images_give_finite_codes_and_at_most_one_warning(fitted, shapes):
     model, unseen = fitted, shapes[2]
     hard = [np.full((96, 96), 128, np.uint8), np.zeros((1, 1), np.uint8), np.tile(np.arange(96, dtype=np.uint8), (96, 1))]
     with warnings.catch_warnings(record=True) as caught:
@@ -121,19 +122,19 @@ def test_hard_pictures_go_through_every_recipe_with_one_warning(fitted, shapes):
         codes = np.asarray(model[:-1].transform([*hard, unseen[0]]))
         assert len(model.predict([*hard, unseen[0]])) == 4
     assert np.isfinite(codes).all()
-    told = [str(w.message) for w in caught]
-    assert all(issubclass(w.category, EmptyBagWarning) for w in caught), told
+    messages = [str(w.message) for w in caught]
+    assert all(issubclass(w.category, EmptyBagWarning) for w in caught), messages
     encoders = {"bagofwords", "spatialpyramid", "patchcodes"}
     takes_bags = "resize" not in model.named_steps and any(name.rpartition("__")[2] in encoders for name in model.get_params())
-    assert len(told) == (2 if takes_bags else 0), "one warning for transform and one for predict"
+    assert len(messages) == (2 if takes_bags else 0), "one warning for transform and one for predict"
     if "featureunion" not in dict(model.steps):
-        # Columns made alike hide the rows of zeros; only the picture of one pixel has no patch.
+        # Scaled columns hide the rows of zeros; only the image of one pixel has no patch.
         empty = 1 if "widescaler" in dict(model.steps) else int((~codes.any(axis=1)).sum())
-        assert all(f"{empty} of 4 images" in message for message in told)
+        assert all(f"{empty} of 4 images" in message for message in messages)
 
 
 @pytest.mark.parametrize("name", ["vlad_svm", "fisher_svm", "fisher_lbp_svm"])
-def test_a_recipe_may_learn_from_mirrored_pictures(name, shapes, tmp_path):
+def test_mirror_adds_mirrored_copies(name, shapes, tmp_path):
     images, labels, unseen = shapes
     plain, mirrored = (recipes.make(name, **SMALL[name], mirror=mirror).fit(images, labels) for mirror in (False, True))
     assert isinstance(mirrored, Augmented)
@@ -141,7 +142,7 @@ def test_a_recipe_may_learn_from_mirrored_pictures(name, shapes, tmp_path):
     assert (plain.decision_function(unseen) != mirrored.decision_function(unseen)).any()
     flipped = [np.ascontiguousarray(image[:, ::-1]) for image in images]
     plain_score, mirrored_score = plain.score(flipped, labels), mirrored.score(flipped, labels)
-    assert plain_score < mirrored_score, "what it learned from it knows best"
+    assert plain_score < mirrored_score
     save(mirrored, tmp_path / "model.featrec")
     assert (load(tmp_path / "model.featrec").predict(unseen) == mirrored.predict(unseen)).all()
 
@@ -152,12 +153,12 @@ def test_mirrored_and_calibrated(shapes):
     np.testing.assert_allclose(model.predict_proba(unseen).sum(axis=1), 1, atol=1e-6)
 
 
-def test_phow_takes_either_kernel_and_no_other(shapes):
+def test_the_kernels_of_phow(shapes):
     images, labels, unseen = shapes
     model = recipes.make("phow_svm", kernel="chi2", C=10.0, **SMALL["phow_svm"]).fit(images, labels)
     assert model.score(images, labels) > 0.9
     assert set(model.predict(unseen)) <= set(labels)
-    with pytest.raises(InputError, match=r'kernel of phow_svm is "intersection" or "chi2"; got \'rbf\''):
+    with pytest.raises(InputError, match=r'kernel of phow_svm must be "intersection" or "chi2"; got \'rbf\''):
         recipes.make("phow_svm", kernel="rbf")
 
 
@@ -209,20 +210,14 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
         ("patches_ridge", {"color": ("rgb", "gray")}, {"featureunion__gray__patches__color": "gray"}),
     ],
 )
-def test_options_reach_the_step_that_they_are_for(name, options, expected):
+def test_options_reach_their_step(name, options, expected):
     model = recipes.make(name, **options)
     found = model.get_params() | {"steps": list(model.named_steps)}
     assert {key: found[key] for key in expected} == expected
 
 
-def test_the_former_name_of_hog_svms_dimensions_warns():
-    with pytest.warns(FutureWarning, match="n_components of hog_svm is called n_dimensions now"):
-        model = recipes.hog_svm(n_components=7, C=3.0)
-    assert model.get_params()["pca__n_components"] == 7
-
-
-def test_hog_svm_decides_from_the_images_and_weighs_classes():
-    """Digits of 8 × 8 pixels, of which classes have 5 to 100: size, colour and views are found, and weights reach the head."""
+def test_hog_svm_decides_from_the_images_and_weights_classes():
+    """Digits of 8 × 8 pixels, 5 to 100 of each class."""
     train, test = load_dataset("digits")
     names, sizes = np.asarray(train.labels), np.geomspace(5, 100, 10).astype(int)
     kept = np.concatenate([np.flatnonzero(names == name)[:size] for name, size in zip(np.unique(names), sizes, strict=True)])
@@ -234,7 +229,7 @@ def test_hog_svm_decides_from_the_images_and_weighs_classes():
     assert (plain.decision_function(test[:9]) != balanced.decision_function(test[:9])).all()
 
 
-def test_patches_of_colour_and_gray_stand_side_by_side(shapes):
+def test_patches_of_several_channels_are_concatenated(shapes):
     images, labels, unseen = shapes
     options = {"n_words": 12, "grid": 2, "random_state": 0}
     both = recipes.patches_kernel(color=("rgb", "gray"), **options).fit(images, labels)
@@ -253,7 +248,7 @@ def test_patches_of_colour_and_gray_stand_side_by_side(shapes):
         ("patches_kernel", {"landmarks": 300, "dtype": "float16"}),
     ],
 )
-def test_patches_are_right_about_digits(name, options):
+def test_patch_recipes_are_accurate_on_digits(name, options):
     train, test = load_dataset("digits")
     model = recipes.make(name, mirror=False, n_words=100, size=4, grid=2, n_jobs=2, **options).fit(train, train.labels)
     assert model.score(test, test.labels) > 0.98
@@ -264,7 +259,7 @@ PATCH_RECIPES = ["patches_ridge", "patches_kernel", "patches_compact"]
 
 @pytest.mark.parametrize("name", PATCH_RECIPES)
 def test_patches_of_a_folder_of_large_images_of_mixed_size(name, shapes, tmp_path):
-    """Plain names: all come to the usual size, its mean side 32; what is large later on does, too."""
+    """All images are scaled to the usual size with a mean side of 32, in `predict` too."""
     images, labels, unseen = shapes
     for place, (image, label) in enumerate(zip(images, labels, strict=True)):
         (tmp_path / label).mkdir(exist_ok=True)
@@ -283,7 +278,7 @@ def test_patches_of_a_folder_of_large_images_of_mixed_size(name, shapes, tmp_pat
 
 @pytest.mark.parametrize("name", PATCH_RECIPES)
 @pytest.mark.parametrize("side", [28, 32])
-def test_small_images_of_one_size_stay_as_they_are(name, side, shapes):
+def test_small_images_of_one_size_are_not_scaled(name, side, shapes):
     stack, labels = np.stack([cv2.resize(image, (side, side)) for image in shapes[0][:24]]), shapes[1][:24]
     if side == 28:
         stack = stack[..., 1]
@@ -293,7 +288,7 @@ def test_small_images_of_one_size_stay_as_they_are(name, side, shapes):
     np.testing.assert_array_equal(plain.decision_function(list(stack)), as_it_is.decision_function(stack))
 
 
-def test_patches_see_something():
+def test_patches_need_a_channel():
     with pytest.raises(InputError, match="several of these; got none"):
         recipes.patches_ridge(color=[])
 
@@ -310,16 +305,23 @@ GENERAL = {
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_one_loop_makes_every_recipe(name, network):
+def test_every_recipe_takes_the_general_options(name, network):
     options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
     assert hasattr(recipes.make(name, **options, **GENERAL), "fit")
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_has_the_general_options_with_the_same_defaults(name):
+def test_general_options_are_in_every_signature_and_docstring(name):
     parameters = inspect.signature(getattr(recipes, name)).parameters
     assert {option: parameters[option].default for option in GENERAL} == GENERAL | {"n_jobs": None}
     assert list(parameters)[-len(GENERAL) :] == list(GENERAL)
+    described = re.findall(r"^(\w+) :", getattr(recipes, name).__doc__.partition("\nReturns\n")[0], re.M)
+    assert described == list(parameters)
+
+
+def test_unknown_options_are_refused():
+    with pytest.raises(TypeError, match="tiny_knn: got an unexpected keyword argument 'sise'"):
+        recipes.tiny_knn(sise=8)
 
 
 WITHOUT_WEIGHTS = {"tiny_knn", "orb_knn"}
@@ -346,8 +348,8 @@ def test_cache_reaches_every_extractor(name, network, tmp_path):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_networks_of_pixels_have_no_rows_of_zeros(name):
-    with pytest.raises(InputError, match=rf"on_error of {name} is .*ImageFolder\(on_error=\"drop\"\)"):
+def test_networks_of_pixels_refuse_on_error_empty(name):
+    with pytest.raises(InputError, match=rf"on_error of {name} must be \"raise\".*ImageFolder\(on_error=\"drop\"\)"):
         recipes.make(name, on_error="empty")
 
 
@@ -361,14 +363,14 @@ def test_networks_of_pixels_have_no_rows_of_zeros(name):
     ],
 )
 def test_former_names_of_options_warn(name, former, option):
-    with pytest.warns(FutureWarning, match=f"{former} of {name} is called {option} now"):
+    with pytest.warns(FutureWarning, match=f"the option {former} of {name} is now called {option}"):
         old = recipes.make(name, **{former: 7})
     assert str(old.get_params()) == str(recipes.make(name, **{option: 7}).get_params())
     with pytest.raises(InputError, match=f"{former} is the former name of {option}"):
         recipes.make(name, **{former: 7, option: 7})
 
 
-def test_temperature_keeps_labels_and_calibration_refuses_small_classes(shapes):
+def test_temperature_keeps_predictions_and_calibration_refuses_small_classes(shapes):
     images, labels, unseen = shapes
     kept = np.flatnonzero(np.cumsum(labels == labels[0]) * (labels == labels[0]) < 4)
     images, labels = [images[row] for row in kept], labels[kept]
@@ -376,7 +378,7 @@ def test_temperature_keeps_labels_and_calibration_refuses_small_classes(shapes):
     np.testing.assert_array_equal(recipes.hog_svm(probability="temperature").fit(images, labels).predict(unseen), plain)
     with pytest.raises(InputError, match=r'has 3 of the 5 items .* in a recipe probability="temperature"'):
         recipes.hog_svm(probability="calibrated").fit(images, labels)
-    with pytest.raises(InputError, match='probability is "calibrated", "temperature" or None; got True'):
+    with pytest.raises(InputError, match='probability must be "calibrated", "temperature" or None; got True'):
         recipes.hog_svm(probability=True)
 
 
@@ -389,21 +391,20 @@ def test_presets_are_options_under_a_name(network):
     changed = recipes.make("patches_kernel:digits", n_words=7)
     assert "vocabulary=7" in str(changed.get_params())
     assert "99.43 % on mnist" in recipes.describe("patches_kernel:digits")
-    for name, told in [
+    for name, match in [
         ("patches_kernel:digit", r"no preset 'digit' \(did you mean 'digits'\?\); it has digits, clothes, objects"),
         ("tiny_knn:digits", "the recipe 'tiny_knn' has no preset 'digits'; it has none"),
         ("patch_kernel:digits", "there is no recipe 'patch_kernel'.*Did you mean 'patches_kernel'"),
     ]:
-        with pytest.raises(InputError, match=told):
-            recipes.make(name)
-        with pytest.raises(InputError, match=told):
-            recipes.describe(name)
-    with pytest.raises(InputError, match="names the preset 'digits' and preset='clothes' another one"):
+        for function in (recipes.make, recipes.describe):
+            with pytest.raises(InputError, match=match):
+                function(name)
+    with pytest.raises(InputError, match="contains the preset 'digits', but preset='clothes'"):
         recipes.make("patches_kernel:digits", preset="clothes")
 
 
 def measured():
-    """Rows of the published benchmarks: standard splits, all training images."""
+    """Published benchmark results on standard splits with all training images."""
     for name in ("small", "scenes"):
         for line in (Path(__file__).parent.parent / f"benchmarks/results/{name}.jsonl").read_text().splitlines():
             row = json.loads(line)
@@ -411,7 +412,7 @@ def measured():
                 yield row
 
 
-def test_the_accuracy_of_a_preset_is_that_of_its_rows():
+def test_the_accuracy_of_a_preset_equals_the_published_results():
     rows = list(measured())
     for recipe, found in PRESETS.items():
         for preset, one in found.items():

@@ -66,6 +66,15 @@ def test_a_function_without_a_section_gets_one_before_the_first_section():
     assert SHARED["random_state"] in text
 
 
+def test_the_default_is_that_of_the_signature():
+    def recipe(*, random_state=0, max_descriptors=100_000):
+        """Make a model."""
+
+    text = with_shared_docs(recipe).__doc__
+    assert "random_state : int, RandomState or None, default=0\n" in text
+    assert SHARED["max_descriptors"] in text
+
+
 @pytest.mark.parametrize("text", [None, "", "Only a summary."])
 def test_nothing_is_inserted_without_shared_parameters(text):
     def plain(own): ...

@@ -1,4 +1,4 @@
-"""recipes.suggest tries what applies, says why the rest does not, and which to take up first."""
+"""recipes.suggest: trials, time limits and the suggestion."""
 
 import argparse
 import json
@@ -15,8 +15,7 @@ from featrec.cli import main
 from featrec.cli._compare import _wanted
 from featrec.compiled._compilations import COMPILATIONS
 from featrec.datasets import load_dataset
-from featrec.evaluation import Suggestion, Trial, _clock
-from featrec.evaluation._suggestion import suggested
+from featrec.evaluation import Suggestion, Trial, _trials, suggested
 from featrec.exceptions import ImageError, InputError
 from featrec.preprocessing import Resize
 from featrec.recipes._names import variants
@@ -38,19 +37,19 @@ def found(digits):
     return recipes.suggest(*digits, n_images=100, recipes=QUICK)
 
 
-def test_what_applies_is_tried_and_the_rest_has_a_reason(found):
+def test_recipes_that_apply_are_tried_and_the_others_have_a_reason(found):
     assert isinstance(found, Suggestion)
     assert {trial.name: trial.state for trial in found.trials} == {
         "tiny_knn": "tried", "hog_svm": "tried", "color_forest": "left out", "orb_knn": "left out", "cnn_svm": "left out",
     }  # fmt: skip
-    assert "these are gray" in found["color_forest"].remark
+    assert "the images are gray" in found["color_forest"].remark
     assert "all bags are empty" in found["orb_knn"].remark
     assert found["cnn_svm"].remark == "it needs model=...; give recipes={'cnn_svm': {'model': ...}}"
     assert found["hog_svm"].remark == recipes.describe("hog_svm")
     assert found.first in {"tiny_knn", "hog_svm"}
 
 
-def test_the_figures_are_those_of_the_predictions(found, digits):
+def test_the_figures_agree_with_the_predictions(found, digits):
     _, labels = digits
     assert len(found.rows) == len(found.y_true) == len(set(found.rows.tolist()))
     np.testing.assert_array_equal(labels[found.rows], found.y_true)
@@ -72,10 +71,10 @@ def test_the_same_seed_gives_the_same_figures(found, digits):
     assert set(other.rows.tolist()) != set(found.rows.tolist())
 
 
-def test_it_is_a_table_and_sentences(found, tmp_path):
+def test_text_and_conversions(found, tmp_path):
     text = str(found)
     assert text == repr(found)
-    assert "of 1,198 images, 10 classes, 3 folds; always guessing the largest class would be right for" in text
+    assert "of 1,198 images, 10 classes, 3 folds; always predicting the largest class gives" in text
     assert f"Try {found.first} first: " in text
     assert "orb_knn, left out: " in text
     assert "<th>remark</th>" in found._repr_html_()
@@ -88,12 +87,12 @@ def test_it_is_a_table_and_sentences(found, tmp_path):
     assert read["first"] == found.first
     assert read["trials"][0]["name"] == found.trials[0].name
     assert "| orb_knn | – |" in found.to_markdown(tmp_path / "found.md")
-    with pytest.raises(KeyError, match="no trial 'nothing'; there are"):
+    with pytest.raises(KeyError, match="no trial 'nothing'; the trials are"):
         found["nothing"]
 
 
 class Clock:
-    """Time that passes only where a test says so."""
+    """A clock that tests advance."""
 
     now = 0.0
 
@@ -105,7 +104,7 @@ CLOCK = Clock()
 
 
 class Slow(ClassifierMixin, BaseEstimator):
-    """Takes so many seconds for each image that it learns from; the first fit may take others."""
+    """Needs `seconds` for each training image, or `first` in a fit on few images."""
 
     def __init__(self, seconds=1.0, first=None):
         self.seconds = seconds
@@ -125,63 +124,65 @@ class Slow(ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def clock(monkeypatch):
-    monkeypatch.setattr(_clock, "time", CLOCK)
+    monkeypatch.setattr(_trials, "time", CLOCK)
     return CLOCK
 
 
 def spent(digits, **options):
-    """What suggest finds, and the seconds that it takes."""
+    """The suggestion and the seconds that it took."""
     before = CLOCK.now
     found = recipes.suggest(*digits, n_images=60, **options)
     return found, CLOCK.now - before
 
 
-def test_what_would_not_end_is_left_out_with_its_time(digits, clock):
+def test_a_model_that_would_take_too_long_is_left_out_with_its_estimate(digits, clock):
     found, seconds = spent(digits, recipes={"slow": Slow(0.5), "tiny_knn": {}})
-    assert seconds == 14, "fourteen images of the rehearsal, twice, and no fit in earnest"
+    assert seconds == 14, "two rehearsals with fourteen images, and no fit"
     assert found["slow"].state == "left out"
     assert found["slow"].expected_seconds == pytest.approx(3 * 7 * np.sqrt(40 / 14))
-    assert found["slow"].remark == "all 3 folds would take about 35.5 s, and seconds=30 allows less; give more"
+    assert found["slow"].remark == "all 3 folds would take about 35.5 s, more than seconds=30; increase it"
     assert found.first == "tiny_knn"
-    assert "nothing else could be tried to the end" in str(found)
+    assert "it is the only finished trial" in str(found)
 
 
-def test_a_rehearsal_ends_where_the_folds_cannot(digits, clock):
+def test_a_rehearsal_that_takes_too_long_is_stopped(digits, clock):
     found, seconds = spent(digits, seconds=12, recipes={"slow": Slow(), "tiny_knn": {}})
-    assert seconds == 5, "a third of twelve seconds for one of three folds, and the image that was begun"
-    assert found["slow"].remark == "all 3 folds would take at least 12.0 s, and seconds=12 allows less; give more"
+    assert seconds == 5, "a third of twelve seconds for one of three folds, and one more image"
+    assert found["slow"].remark == "all 3 folds would take at least 12.0 s, more than seconds=12; increase it"
     assert found["slow"].expected_seconds == 12
 
 
-def test_the_quickest_come_first_and_the_rest_gets_what_is_left(digits, clock, capsys):
+def test_the_fastest_are_tried_first(digits, clock, capsys):
     models = {"d": Slow(0.25), "c": Slow(0.2), "a": Slow(0.02), "e": Slow(0.3), "b": Slow(0.04)}
     found, seconds = spent(digits, total_seconds=50, recipes=models, verbose=1)
     assert {trial.name for trial in found.trials if trial.state == "tried"} == {"a", "b", "c"}
     rehearsals = 0.25 + 2 * 0.2 + 0.02 + 2 * 0.3 + 0.04
     assert seconds == pytest.approx(14 * rehearsals + 120 * (0.2 + 0.02 + 0.04))
-    assert found["d"].remark == "all 3 folds would take about 17.7 s, and 5.82 of total_seconds=50 were left; give more"
-    out, told = capsys.readouterr()
+    assert found["d"].remark == "all 3 folds would take about 17.7 s, but 5.82 s of total_seconds=50 were left; increase it"
+    out, err = capsys.readouterr()
     assert out == ""
-    assert told.splitlines()[0] == "trying 5 of 5 on 60 images, 50 s at most"
-    assert [line.split(":")[0] for line in told.splitlines()[1:]] == list("dcaecdeb")
+    assert err.splitlines()[0] == "trying 5 of 5 models on 60 images, at most 50 s"
+    assert [line.split(":")[0] for line in err.splitlines()[1:]] == list("dcaecdeb")
 
 
-def test_the_quick_are_tried_though_the_others_use_up_the_time(digits, clock):
-    models = {"quick": Slow(0.01), **{f"slow {number}": Slow(0.2) for number in range(9)}}
+def test_fast_models_are_tried_even_if_rehearsals_of_others_use_up_the_time(digits, clock):
+    models = {"fast": Slow(0.01), **{f"slow {number}": Slow(0.2) for number in range(9)}}
     found, seconds = spent(digits, total_seconds=9, recipes=models)
     assert seconds < 9.3
-    assert found.first == "quick"
-    assert found["slow 0"].remark == "all 3 folds would take at least 7.66 s, and 3.26 of total_seconds=9 were left; give more"
-    assert found["slow 8"].remark == "nothing was left of total_seconds=9; give more"
+    assert found.first == "fast"
+    assert (
+        found["slow 0"].remark == "all 3 folds would take at least 7.66 s, but 3.26 s of total_seconds=9 were left; increase it"
+    )
+    assert found["slow 8"].remark == "no time was left of total_seconds=9; increase it"
     assert found["slow 8"].expected_seconds is None
 
 
-def test_nothing_is_told_where_nothing_is_asked(digits, capsys):
+def test_without_verbose_nothing_is_printed(digits, capsys):
     recipes.suggest(*digits, n_images=60, recipes=["tiny_knn"])
     assert capsys.readouterr() == ("", "")
 
 
-def test_what_takes_longer_than_foretold_is_cut_after_whole_folds(digits, clock):
+def test_a_model_that_takes_longer_than_estimated_is_cut(digits, clock):
     found, seconds = spent(digits, recipes={"slow": Slow(0.5, first=0.1)})
     trial = found["slow"]
     assert seconds == pytest.approx(1.4 + 30 + 0.5)
@@ -189,19 +190,19 @@ def test_what_takes_longer_than_foretold_is_cut_after_whole_folds(digits, clock)
     assert (trial.n_folds, trial.fit_seconds) == (1, 20.0)
     assert len(trial.rows) == len(trial.y_pred) == 20
     assert trial.accuracy == pytest.approx((trial.y_pred == found.y_true[trial.rows]).mean())
-    assert trial.remark == "30 s were over with 1 of 3 folds done; give it more seconds and total_seconds"
+    assert trial.remark == "stopped after 30 s with 1 of 3 folds done; increase seconds and total_seconds"
     assert found.first is None
-    assert "nothing to suggest" in str(found)
+    assert "there is no suggestion" in str(found)
 
 
-def test_what_is_cut_in_its_first_fold_has_no_figures(digits, clock):
+def test_a_model_that_is_cut_in_its_first_fold_has_no_figures(digits, clock):
     found, _ = spent(digits, seconds=10, recipes={"slow": Slow(0.5, first=0.05)})
     assert found["slow"].state == "cut"
     assert found["slow"].accuracy is None
 
 
 class NeedsMore(Slow):
-    """Cannot be fitted to the few images of a rehearsal."""
+    """Cannot be fitted on the few images of a rehearsal."""
 
     def fit(self, X, y):
         if len(X) < 20:
@@ -209,15 +210,14 @@ class NeedsMore(Slow):
         return super().fit(X, y)
 
 
-def test_what_cannot_be_rehearsed_has_its_share_of_the_time(digits, clock):
+def test_a_model_that_cannot_be_rehearsed_gets_a_share_of_the_time(digits, clock):
     models = {"blind": NeedsMore(0.5), "more": NeedsMore(0.1), "slow": Slow(0.1)}
     found, _ = spent(digits, total_seconds=40, recipes=models)
-    assert found["blind"].remark == "13.3 s were over with 0 of 3 folds done; give it more seconds and total_seconds"
+    assert found["blind"].remark == "stopped after 13.3 s with 0 of 3 folds done; increase seconds and total_seconds"
     assert found["more"].state == found["slow"].state == "tried"
 
 
-def test_the_words_of_a_vocabulary_end_in_time_too(digits):
-    from featrec.evaluation._trials import OutOfTime
+def test_an_observer_can_stop_vocabularies():
     from featrec.parallel import observed_by
     from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary
 
@@ -228,7 +228,7 @@ def test_the_words_of_a_vocabulary_end_in_time_too(digits):
     def end_in_the_third_round():
         rounds.append(1)
         if len(rounds) == 3:
-            raise OutOfTime("in the third round")
+            raise TimeoutError("in the third round")
 
     for vocabulary, descriptors in (
         (KMeansVocabulary(9, random_state=0), points),
@@ -236,12 +236,12 @@ def test_the_words_of_a_vocabulary_end_in_time_too(digits):
         (BinaryVocabulary(9, random_state=0), packed),
     ):
         rounds.clear()
-        with observed_by(end_in_the_third_round), pytest.raises(OutOfTime, match="in the third round"):
+        with observed_by(end_in_the_third_round), pytest.raises(TimeoutError, match="in the third round"):
             vocabulary.fit(descriptors)
 
 
 class Compiles(Slow):
-    """Something is compiled within each fit."""
+    """Compiles in each fit."""
 
     def fit(self, X, y):
         COMPILATIONS.seconds += 500
@@ -249,7 +249,7 @@ class Compiles(Slow):
         return super().fit(X, y)
 
 
-def test_what_is_compiled_does_not_count(digits, clock, monkeypatch):
+def test_compile_time_does_not_count(digits, clock, monkeypatch):
     monkeypatch.setattr(COMPILATIONS, "seconds", 0.0)
     found, seconds = spent(digits, recipes={"compiles": Compiles(0.1)})
     assert seconds == pytest.approx(4 * 500 + 134 * 0.1)
@@ -263,7 +263,7 @@ def test_networks_that_learn_from_pixels_come_last(digits, clock):
 
     found, _ = spent(digits, recipes={"network": Network(0.06), "slow": Slow(0.1)}, total_seconds=18)
     assert found["slow"].state == "tried"
-    assert "would take about 4.26 s, and 3.76 of total_seconds=18 were left" in found["network"].remark
+    assert "would take about 4.26 s, but 3.76 s of total_seconds=18 were left" in found["network"].remark
 
 
 class Broken(Slow):
@@ -271,13 +271,13 @@ class Broken(Slow):
         raise ZeroDivisionError("by zero")
 
 
-def test_an_error_of_one_model_costs_nothing_of_the_others(digits):
+def test_after_an_error_the_other_models_are_tried(digits):
     found = recipes.suggest(*digits, n_images=60, recipes={"broken": Broken(), "tiny_knn": {"size": 8}})
     assert found["broken"].remark == "ZeroDivisionError: by zero"
     assert found.first == "tiny_knn"
 
 
-def test_an_image_that_cannot_be_read_is_named_before_anything_is_tried(tmp_path):
+def test_an_unreadable_image_is_reported_before_the_trials(tmp_path):
     for place in range(8):
         Image.new("L", (20, 20), 30 * place).save(tmp_path / f"{place}.png")
     (tmp_path / "5.png").write_bytes(b"no image")
@@ -290,27 +290,28 @@ def test_an_image_that_cannot_be_read_is_named_before_anything_is_tried(tmp_path
     ("options", "message"),
     [
         ({"recipes": ["hog_svn"]}, r"there is no recipe 'hog_svn'; .* Did you mean 'hog_svm'\?"),
-        ({"recipes": "hog_svm"}, r"write \['hog_svm'\]"),
-        ({"recipes": []}, "recipes names none; None tries all"),
-        ({"recipes": {"hog_svm": 3}}, "'hog_svm' in recipes has options, as a dict, or is a model; got int"),
-        ({"cv": 1}, "cv is an integer from 2 up; got 1"),
-        ({"n_images": 0.5}, "n_images is an integer from 1 up; got 0.5"),
-        ({"seconds": 0}, "^seconds is a number, more than 0; got 0"),
-        ({"total_seconds": -1}, "total_seconds is a number, more than 0; got -1"),
-        ({"seconds": "3"}, "^seconds is a number, more than 0; got '3'"),
-        ({"recipes": {"mine": "hog_svm"}}, r"recipes\['mine'\] is a text, not a model; write recipes.make\('hog_svm'\)"),
+        ({"recipes": "hog_svm"}, r"use \['hog_svm'\]"),
+        ({"recipes": []}, "recipes is empty; None tries all"),
+        ({"recipes": {"hog_svm": 3}}, r"recipes\['hog_svm'\] must be a dict of options or a model; got int"),
+        ({"cv": 1}, "cv must be an integer, at least 2; got 1"),
+        ({"n_images": 0.5}, "n_images must be an integer, at least 1; got 0.5"),
+        ({"seconds": 0}, "^seconds must be a number above 0; got 0"),
+        ({"total_seconds": -1}, "total_seconds must be a number above 0; got -1"),
+        ({"seconds": "3"}, "^seconds must be a number above 0; got '3'"),
+        ({"recipes": {"mine": "hog_svm"}}, r"recipes\['mine'\] is a string, not a model; use recipes.make\('hog_svm'\)"),
         ({"recipes": {"tiny_knn": {"size": -1}}}, "size"),
-        ({"confidence": 95}, "confidence lies between 0 and 1"),
-        ({"cv": 1000}, "two classes with 1000 images or more, one for each fold, are needed"),
+        ({"recipes": {"tiny_knn": {"sise": 8}}}, r"recipes\['tiny_knn'\]: .*'sise'; its options are size, n_neighbors"),
+        ({"confidence": 95}, "confidence must be between 0 and 1"),
+        ({"cv": 1000}, "at least two classes need 1000 images, one for each fold"),
     ],
 )
-def test_what_cannot_be_done_is_refused(digits, options, message):
+def test_wrong_arguments_are_refused(digits, options, message):
     with pytest.raises(InputError, match=message):
         recipes.suggest(*digits, **options)
 
 
 def test_one_class_is_refused(digits):
-    with pytest.raises(InputError, match=r"labels hold one class, \['cat'\]; models are told apart by two or more"):
+    with pytest.raises(InputError, match=r"labels contain one class, \['cat'\]; a classifier needs at least two"):
         recipes.suggest(digits[0][:9], ["cat"] * 9)
 
 
@@ -363,8 +364,8 @@ def test_the_default_runs_and_every_name_in_its_table_can_be_trained(tmp_path, c
             assert recipes.make(trial["name"])
 
 
-def test_patches_are_cut_of_large_images_once_they_are_small():
-    """A patch at each pixel of a photograph takes gigabytes; the recipes make images smaller unless told not to."""
+def test_patch_recipes_without_resizing_are_left_out_for_large_images():
+    """A patch at each pixel of a photograph takes gigabytes."""
     random = np.random.default_rng(0)
     images = [random.integers(0, 256, shape, np.uint8) for shape in [(8, 8)] * 5 + [(400, 300)]]
     labels = ["a", "b"] * 3
@@ -379,7 +380,7 @@ def test_patches_are_cut_of_large_images_once_they_are_small():
     )
     assert [found[name].state for name in whole] == ["left out"] * 3
     assert found["patches_ridge of whole images"].remark.startswith(
-        'it is for small images, and one has 300 × 400 pixels; leave image_size="auto", or put Resize('
+        'it is for small images, and one has 300 × 400 pixels; use image_size="auto", or add Resize('
     )
     assert [found[name].state for name in (*PATCHES, "tiny_knn", "small", "coarse")] == ["tried"] * 6
 
@@ -393,11 +394,11 @@ def test_a_network_is_cut_between_batches(digits):
     assert time.perf_counter() - start < 30
 
 
-def made(name, right, seconds, *, state="tried", rows=None, n=100):
-    """A trial with so many right, the first of its images."""
+def made(name, correct, seconds, *, state="tried", rows=None, n=100):
+    """A trial with correct predictions for the first `correct` images."""
     rows = np.arange(n) if rows is None else rows
-    y_pred = np.where(np.arange(len(rows)) < right, "a", "b")
-    return Trial(name, state, right / len(rows), (0.6, 0.9), seconds, 0.0, 3, "", "", rows, y_pred)
+    y_pred = np.where(np.arange(len(rows)) < correct, "a", "b")
+    return Trial(name, state, correct / len(rows), (0.6, 0.9), seconds, 0.0, 3, "", "", rows, y_pred)
 
 
 def verdict(*trials):
@@ -406,40 +407,44 @@ def verdict(*trials):
     return first, Suggestion(trials, first, 1000, np.arange(100), y_true, 3, (), 0.95).verdict()
 
 
-def test_within_the_noise_the_fastest_comes_first():
-    first, said = verdict(made("best", 90, 9.0), made("near", 88, 1.0), made("far", 60, 0.1))
+def test_without_a_significant_difference_the_fastest_comes_first():
+    first, sentences = verdict(made("best", 90, 9.0), made("near", 88, 1.0), made("far", 60, 0.1))
     assert first == "near"
-    assert "its 88.0 % are within the noise of the best, best with 90.0 % (McNemar p = 0.500)" in said[-1]
-    assert "1.00 s to learn and to answer where best takes 9.00 s" in said[-1]
+    assert sentences[-1] == (
+        "Try near first: its 88.0 % are not significantly different from the best, best with 90.0 % (McNemar p = 0.500), and "
+        "it is faster: 1.00 s to fit and predict, against 9.00 s for best."
+    )
 
 
 def test_more_than_two_points_are_not_given_up_for_speed():
-    first, said = verdict(made("best", 70, 9.0), made("quick", 60, 0.1), made("close", 69, 8.0))
+    first, _ = verdict(made("best", 70, 9.0), made("fast", 60, 0.1), made("close", 69, 8.0))
     assert first == "close"
-    first, said = verdict(made("best", 70, 9.0), made("quick", 66, 0.1))
+    first, sentences = verdict(made("best", 70, 9.0), made("fast", 66, 0.1))
     assert first == "best"
-    assert said[-2:] == [
+    assert sentences[-2:] == [
         "Try best first: it is the most accurate.",
-        "100 images cannot tell quick from best; a larger n_images can.",
+        "100 images are too few to show a difference between best and fast; increase n_images.",
     ]
 
 
-def test_beyond_the_noise_the_best_comes_first():
-    first, said = verdict(made("best", 90, 9.0), made("far", 60, 0.1))
+def test_the_best_comes_first_if_its_lead_is_significant_or_it_is_the_fastest():
+    first, sentences = verdict(made("best", 90, 9.0), made("far", 60, 0.1))
     assert first == "best"
-    assert said[-1] == "Try best first: it is the most accurate, and its lead over far is beyond chance (McNemar p < 0.001)."
-    first, said = verdict(made("best", 90, 0.5), made("near", 89, 1.0))
-    assert said[-1] == "Try best first: it is the most accurate, and the fastest of those within the noise (near)."
+    assert sentences[-1] == (
+        "Try best first: it is the most accurate, and its lead over far is statistically significant (McNemar p < 0.001)."
+    )
+    first, sentences = verdict(made("best", 90, 0.5), made("near", 89, 1.0))
+    assert sentences[-1] == "Try best first: it is the most accurate, and faster than those close to it (near)."
 
 
-def test_no_better_than_guessing_is_said_first():
-    _, said = verdict(made("best", 90, 9.0))
-    assert said[0] == "None is beyond chance better than always guessing the largest class (99.0 %)."
+def test_a_best_model_no_better_than_guessing_is_reported_first():
+    _, sentences = verdict(made("best", 90, 9.0))
+    assert sentences[0] == "No model is significantly better than always predicting the largest class (99.0 %)."
 
 
-def test_one_that_was_ahead_when_it_was_cut_is_told():
-    _, said = verdict(made("best", 70, 1.0), made("cut", 40, 30.0, state="cut", rows=np.arange(40, 80)))
-    assert said[-1].startswith("cut had 100.0 % against 75.0 % of best on the same images when it was cut")
+def test_a_model_that_was_ahead_when_it_was_cut_is_reported():
+    _, sentences = verdict(made("best", 70, 1.0), made("cut", 40, 30.0, state="cut", rows=np.arange(40, 80)))
+    assert sentences[-1].startswith("cut had 100.0 % against 75.0 % of best on the same images when it was cut")
 
 
 def test_the_command_tries_what_the_function_tries(tmp_path):
@@ -459,9 +464,9 @@ def test_the_command_tells_the_way_out_in_the_shells_words(tmp_path, capsys, rng
             Image.fromarray(rng.integers(0, 256, (40, 50), dtype=np.uint8)).save(tmp_path / name / f"{number}.png")
     words = ["--recipes", "cnn_svm,tiny_knn", "--cv", "2", "--n-jobs", "1"]
     assert main(["suggest", str(tmp_path), *words]) == 0
-    told = capsys.readouterr().out
-    assert "it needs the file of a network; use --cnn FILE" in told
-    assert "recipes={" not in told
+    printed = capsys.readouterr().out
+    assert "it needs the file of a network; use --cnn FILE" in printed
+    assert "recipes={" not in printed
 
 
 def test_the_command(tmp_path, capsys, rng):

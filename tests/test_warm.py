@@ -1,4 +1,4 @@
-"""warm compiles all that a fit and a prediction need, and says what it did."""
+"""warm compiles everything that a fit and a prediction need, and reports what it did."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from featrec.recipes import _warm
 from featrec.recipes._names import variants
 
 SCRIPT = Path(__file__).parent / "fit_as_users_do.py"
-# Two minutes of processor time for all of them are too many for every run; these go through most of the loops.
+# All recipes take two minutes of processor time; these use most of the loops.
 QUICK = ("hog_svm", "orb_knn", "bovw_svm", "vlad_svm:scenes", "lbp_svm")
 
 
@@ -34,7 +34,6 @@ def test_quick_recipes_need_no_loop_that_warm_has_not_compiled():
 
 @pytest.mark.slow
 def test_no_recipe_needs_a_loop_that_warm_has_not_compiled(tmp_path):
-    """From an empty cache to the last prediction; each loop that is missing is named."""
     environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "featrec", "warm"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
@@ -43,15 +42,15 @@ def test_no_recipe_needs_a_loop_that_warm_has_not_compiled(tmp_path):
     assert not_ready("cached", **environment) == []
 
 
-def test_what_warm_leaves_out_is_noticed():
-    """The script finds something where warm has seen no image of 16 bits."""
+def test_a_missing_loop_is_noticed():
+    """If warm uses no 16-bit images, the script finds the missing loop."""
     code = "import runpy, sys; sys.argv = ['', 'few', 'lbp_svm']\nfrom featrec.recipes import _warm\nkinds = _warm._kinds\n"
     code += f"_warm._kinds = lambda image: kinds(image)[:3] * 2\nrunpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "lbp_patterns(Array(uint16" in done.stdout
 
 
-def test_every_recipe_and_preset_is_compiled_for_or_a_network():
+def test_every_recipe_and_preset_is_compiled_or_a_network():
     wanted = _warm._wanted(None)
     assert set(wanted) == set(variants())
     left_out = {name: reason for name in wanted if (reason := _warm.reason_against(name))}
@@ -59,21 +58,21 @@ def test_every_recipe_and_preset_is_compiled_for_or_a_network():
     assert sorted(_warm._in_order([name for name in wanted if name not in left_out])) == sorted(set(wanted) - set(left_out))
 
 
-def test_recipes_that_share_loops_do_not_begin_together():
+def test_recipes_that_share_loops_do_not_start_together():
     order = _warm._in_order(["bovw_svm", "phow_svm", "vlad_svm", "hog_svm", "orb_knn"])
     assert {"hog_svm", "orb_knn"} < set(order[:3])
 
 
-def test_images_of_every_kind_are_fitted():
+def test_images_of_every_type_are_used():
     images = _warm._images()
     kinds = {(image.dtype.name, image.ndim) for image in images}
     assert kinds == {(name, n) for name in ("uint8", "uint16", "float32", "float64") for n in (2, 3)}
     assert {(image.ndim, image.flags.writeable) for image in images} == {(2, True), (2, False), (3, True), (3, False)}
-    for place in (0, 1):  # of two classes, each with all kinds
+    for place in (0, 1):  # each of the two classes has all types
         assert {(image.dtype.name, image.ndim) for image in images[place::2]} == kinds
 
 
-def test_a_model_of_arrays_that_cannot_be_written_is_asked():
+def test_a_model_with_read_only_arrays_is_used():
     seen = []
 
     class Model:
@@ -90,31 +89,31 @@ def test_a_model_of_arrays_that_cannot_be_written_is_asked():
     assert seen == [True, False]
 
 
-def test_it_says_what_it_did(capsys):
+def test_the_command_prints_a_summary(capsys):
     assert main(["warm", "tiny_knn,cnn_svm", "pixels_lenet5", "--n-jobs", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "cnn_svm is left out: it needs model=..., which is not here"
+    assert lines[0] == "cnn_svm is left out: it needs model=..."
     assert lines[1].startswith("pixels_lenet5 is left out: it is a network")
     (folder,) = _cache.folders()
     assert lines[2].startswith(f"nothing was left to compile; the cache is {folder}, ")
     assert lines[2].endswith(" MB")
 
 
-def test_the_python_of_the_page_on_containers_runs(capsys):
+def test_the_python_code_of_the_page_on_containers_runs(capsys):
     page = Path(__file__).resolve().parent.parent / "docs" / "how_to" / "containers.md"
     (block,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.S)
     exec(compile(block, str(page), "exec"), {})
     assert "the cache is" in capsys.readouterr().out
 
 
-def test_progress_is_told_on_request(capsys):
+def test_progress_is_shown_on_request(capsys):
     recipes.warm(["tiny_knn"], n_jobs=1, verbose=1)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("compiling what 1 recipe needs into ")
     assert second.split() == ["1", "of", "1", "tiny_knn:", "ready"]
 
 
-def test_a_recipe_that_fails_is_named_and_costs_no_other(monkeypatch, capsys):
+def test_after_a_failure_the_other_recipes_are_compiled(monkeypatch, capsys):
     use = _warm.use
 
     def fail_once(model):
@@ -127,7 +126,7 @@ def test_a_recipe_that_fails_is_named_and_costs_no_other(monkeypatch, capsys):
     assert "color_forest failed: ValueError: no colour\nnothing was left" in capsys.readouterr().out
 
 
-def test_the_demo_is_warmed_by_its_own_list(monkeypatch, capsys):
+def test_the_demo_option_compiles_the_recipes_of_the_demo(monkeypatch, capsys):
     warmed = []
     monkeypatch.setattr(_warm, "_warm_one", lambda name: warmed.append(name) or _warm.Row(name))
     assert main(["warm", "--demo", "--n-jobs", "1"]) == 0
@@ -135,17 +134,17 @@ def test_the_demo_is_warmed_by_its_own_list(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("number", ["0", "many"])
-def test_no_processes_are_refused_with_the_option(capsys, number):
+def test_a_wrong_number_of_processes_is_refused(capsys, number):
     with pytest.raises(SystemExit):
         main(["warm", "tiny_knn", "--n-jobs", number])
-    told = capsys.readouterr().err
-    assert f"argument --n-jobs: the number of processes must be at least 1, or -1 for all processors; got {number}" in told
+    message = f"argument --n-jobs: the number of processes must be at least 1, or -1 for all processors; got {number}"
+    assert message in capsys.readouterr().err
 
 
-def test_what_cannot_be_warmed_is_refused(monkeypatch):
+def test_wrong_arguments_are_refused(monkeypatch):
     with pytest.raises(InputError, match="Did you mean 'hog_svm'"):
         recipes.warm(["hog_swm"])
-    with pytest.raises(InputError, match=r"write \['hog_svm'\]"):
+    with pytest.raises(InputError, match=r"use \['hog_svm'\]"):
         recipes.warm("hog_svm")
     with pytest.raises(InputError, match="n_jobs=0"):
         recipes.warm(["tiny_knn"], n_jobs=0)

@@ -1,4 +1,4 @@
-"""What fitted models are worth: one judged, several compared. Anything with ``predict`` will do."""
+"""Evaluation of one fitted model, and comparison of several. Any object with ``predict`` is a model."""
 
 from __future__ import annotations
 
@@ -7,18 +7,37 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.evaluation._clock import Clock as Clock
-    from featrec.evaluation._compare import compare
+    from featrec.evaluation._compare import (
+        compare,
+        is_network as is_network,
+        learns_from_pixels as learns_from_pixels,
+    )
     from featrec.evaluation._comparison import Comparison, ModelResult, Pair
-    from featrec.evaluation._evaluate import check_confidence as check_confidence, count_dropped as count_dropped, evaluate
-    from featrec.evaluation._labels import as_labels as as_labels, paths_of as paths_of
-    from featrec.evaluation._predictions import named_among as named_among, predictions_of as predictions_of
-    from featrec.evaluation._preflight import refuse_no_model as refuse_no_model
-    from featrec.evaluation._report import GroupAccuracy, Report
-    from featrec.evaluation._run import is_network as is_network, learns_from_pixels as learns_from_pixels
+    from featrec.evaluation._given import (
+        as_labels as as_labels,
+        named_among as named_among,
+        paths_of as paths_of,
+        predictions_of as predictions_of,
+        refuse_no_model as refuse_no_model,
+    )
+    from featrec.evaluation._measures import mcnemar as mcnemar, wilson_interval as wilson_interval
+    from featrec.evaluation._report import (
+        GroupAccuracy,
+        Report,
+        check_confidence as check_confidence,
+        count_dropped as count_dropped,
+        evaluate,
+    )
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
-    from featrec.evaluation._text import Table as Table, p_value as p_value
-    from featrec.evaluation._trials import Folds as Folds, sorted_trials as sorted_trials
+    from featrec.evaluation._text import (
+        Table as Table,
+        data_size as data_size,
+        number as number,
+        p_value as p_value,
+        percent as percent,
+        percent_range as percent_range,
+    )
+    from featrec.evaluation._trials import Clock as Clock, Folds as Folds, sorted_trials as sorted_trials
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
 __all__ = [
@@ -37,18 +56,14 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._clock": ["Clock"],
-        "._compare": ["compare"],
+        "._compare": ["compare", "is_network", "learns_from_pixels"],
         "._comparison": ["Comparison", "ModelResult", "Pair"],
-        "._evaluate": ["check_confidence", "count_dropped", "evaluate"],
-        "._labels": ["as_labels", "paths_of"],
-        "._predictions": ["named_among", "predictions_of"],
-        "._preflight": ["refuse_no_model"],
-        "._report": ["GroupAccuracy", "Report"],
-        "._run": ["is_network", "learns_from_pixels"],
+        "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
+        "._measures": ["mcnemar", "wilson_interval"],
+        "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
-        "._text": ["Table", "p_value"],
-        "._trials": ["Folds", "sorted_trials"],
+        "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
+        "._trials": ["Clock", "Folds", "sorted_trials"],
         "._turns": ["Limits", "tried_in_turn"],
     },
 )

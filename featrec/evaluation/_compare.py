@@ -1,4 +1,4 @@
-"""compare: fit several models, or take them as they are, and judge them on the same images."""
+"""compare: fit several models and evaluate all on the same images."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import itertools
 import sys
 import warnings
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 
+from featrec.compilation import timed
 from featrec.evaluation._comparison import Comparison, ModelResult, Pair
-from featrec.evaluation._evaluate import check_confidence, count_dropped
-from featrec.evaluation._labels import all_classes
+from featrec.evaluation._given import all_classes, as_labels
 from featrec.evaluation._measures import (
     balanced_accuracy,
     class_measures,
@@ -21,15 +25,18 @@ from featrec.evaluation._measures import (
     mcnemar,
     wilson_interval,
 )
-from featrec.evaluation._plan import Plan, planned
-from featrec.evaluation._preflight import check_kinds
-from featrec.evaluation._run import Run, is_network, run_model
+from featrec.evaluation._plan import Part, Plan, check_kinds, located, naming, planned
+from featrec.evaluation._report import check_confidence, count_dropped, timed_predictions
 from featrec.evaluation._text import number, percent
-from featrec.exceptions import UnknownLabelWarning
+from featrec.exceptions import FeatrecError, UnknownLabelWarning
+from featrec.lazy import unreadable_rows
+from featrec.persistence import model_bytes
+from featrec.shared_docs import with_shared_docs
 
-__all__ = ["compare"]
+__all__ = ["compare", "is_network", "learns_from_pixels"]
 
 
+@with_shared_docs
 def compare(
     models: Mapping[str, Any],
     X: Any,
@@ -42,24 +49,23 @@ def compare(
     confidence: float = 0.95,
     verbose: int = 0,
 ) -> Comparison:
-    """Judge several models on the same images: accuracy with intervals, paired tests, times and sizes.
+    """Fit and evaluate several models on the same images: accuracy with intervals, paired tests, times and sizes.
 
-    Everything that can be checked without a fit is checked before the first one: labels, folds, parameters, the file and the
-    layer of a network, predictions from elsewhere.
+    Everything that needs no fit is checked before the first one: labels, folds, parameters, the file and layer of a network,
+    and predictions of other programs.
 
     Parameters
     ----------
     models : dict of name to model
-        An estimator is cloned and fitted; one in ``FrozenEstimator`` is used as it is. The predictions of any other program,
-        for the test images or with `cv` for all of X, are an array of labels in the order of the images, or a dict of path
-        to label, which is matched by path.
-    X, y : images and their labels, as many
-        To learn from.
+        An estimator is cloned and fitted; one in ``FrozenEstimator`` is used as it is. Predictions of another program are an
+        array of labels in the order of the test images (with `cv`, of all images), or a dict of path to label.
+    X, y : images and their labels
+        Training set.
     test : tuple of (X, y), optional
-        Images to judge on.
+        Test set.
     cv : int or splitter, optional
-        Instead of `test`: every image is predicted by a model that was fitted without it. An int, from 2 to the size of the
-        smallest class, makes stratified folds. Give exactly one of the two.
+        Cross-validation instead of `test`. An int is a number of stratified folds, from 2 to the size of the smallest class.
+        Give exactly one of the two.
     groups : array-like of shape (n,), optional
         With `cv`: images of one group (one film, one person) stay in one fold.
     networks : collection of names, optional
@@ -67,9 +73,7 @@ def compare(
         CNNFeatures. In a class of your own, set ``network_kind = "features"`` for features of a trained network, or "pixels"
         for a network that is trained on pixels.
     confidence : float, default=0.95
-        Of the intervals; a lead counts as beyond chance where p is at most 1 less this.
-    verbose : int, default=0
-        1 tells the progress on the standard error.
+        Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
 
     Returns
     -------
@@ -78,22 +82,22 @@ def compare(
     Raises
     ------
     InputError
-        Where not exactly one of `test` and `cv` is given, where labels or predictions do not fit the images, or a model's
-        parameters are wrong.
+        If not exactly one of `test` and `cv` is given, labels or predictions do not fit the images, or a parameter of a model
+        is wrong.
     ImageError
-        Where an image cannot be used, with its path, or its index in what was given.
+        If an image cannot be used; the error names its path, or its index in `X` or the test set.
 
     Warns
     -----
     UnknownLabelWarning
-        Where predictions from elsewhere hold a label that no image has, or the test set one that nothing can be learned about.
+        If predictions of another program contain a label that no image has, or the test set one that no training image has.
 
     Notes
     -----
-    Times are wall-clock, one model after another, each with the `n_jobs` that it has; a first image is predicted
-    untimed, to load what is compiled. With folds the pooled interval and McNemar's test take the predictions as
-    independent, though folds share most of what they learn from; so differences are a little less certain than p says.
-    A frozen model that has learned from X is judged on what it has seen.
+    Times are wall-clock times, one model after another, each with its own `n_jobs`. A first image is predicted untimed, to
+    load compiled code. With folds, the pooled interval and McNemar's test treat the predictions as independent, although folds
+    share most of their training images; so differences are slightly less certain than p suggests. A frozen model that was
+    fitted on X is evaluated on its own training images.
 
     References
     ----------
@@ -118,9 +122,9 @@ def compare(
         warnings.warn(remark, UnknownLabelWarning, stacklevel=2)
     runs = {}
     for place, (name, model) in enumerate(models.items(), start=1):
-        _tell(verbose, f"{name} ({place} of {len(models)}) ...")
+        _report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
         runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan.parts)
-        _tell(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
+        _report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
     classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
     kinds = {name: _kind(name, models[name], networks) for name in models}
     results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
@@ -130,7 +134,7 @@ def compare(
     return Comparison(*found, n_dropped=count_dropped(X, *(test or ())[:1]))
 
 
-def _tell(verbose: int, text: str) -> None:
+def _report_progress(verbose: int, text: str) -> None:
     if verbose:
         sys.stderr.write(text + "\n")
 
@@ -146,19 +150,19 @@ def _kind(name: str, model: Any, networks: Collection[str] | None) -> str:
 
 
 def _result(name: str, run: Run, kind: str, plan: Plan, classes: np.ndarray, confidence: float) -> ModelResult:
-    right = run.y_pred == plan.y_true
+    correct = run.y_pred == plan.y_true
     measures = class_measures(confusion_counts(plan.y_true, run.y_pred, classes))
     parts = plan.parts
     return ModelResult(
         name=name,
         kind=kind,
-        accuracy=float(right.mean()),
-        interval=wilson_interval(int(right.sum()), len(right), confidence),
+        accuracy=float(correct.mean()),
+        interval=wilson_interval(int(correct.sum()), len(correct), confidence),
         balanced_accuracy=balanced_accuracy(measures),
-        fold_accuracies=tuple(float(right[part.judge.rows].mean()) for part in parts) if len(parts) > 1 else (),
+        fold_accuracies=tuple(float(correct[part.test.rows].mean()) for part in parts) if len(parts) > 1 else (),
         fit_seconds=run.fit_seconds,
         predict_seconds=run.predict_seconds,
-        images_per_second=None if run.predict_seconds is None else len(right) / max(run.predict_seconds, 1e-9),
+        images_per_second=None if run.predict_seconds is None else len(correct) / max(run.predict_seconds, 1e-9),
         width=run.width,
         n_bytes=run.n_bytes,
         compile_seconds=run.compile_seconds + plan.compile_seconds.get(name, 0.0),
@@ -175,3 +179,86 @@ def _pairs(results: list[ModelResult], y_true: np.ndarray) -> tuple[Pair, ...]:
         found.append((first, second, only_first, only_second, mcnemar(only_first, only_second)))
     corrected = holm(np.array([pair[-1] for pair in found]))
     return tuple(Pair(*pair, float(p_holm)) for pair, p_holm in zip(found, corrected, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Predictions and measurements of one model; see ModelResult."""
+
+    y_pred: np.ndarray
+    fit_seconds: float | None = None
+    predict_seconds: float | None = None
+    width: int | None = None
+    n_bytes: int | None = None
+    n_unreadable: int = 0
+    compile_seconds: float = 0.0
+
+
+def run_model(name: str, model: Any, parts: list[Part]) -> Run:
+    """Fit a model on each part and predict the test images."""
+    fit_seconds, predict_seconds, compile_seconds, n_unreadable = [], 0.0, 0.0, 0
+    predictions: list[np.ndarray] = []
+    for part in parts:
+        with naming(f"while fitting the model {name!r}"), located(part.train), timed() as fit:
+            fitted = clone(model).fit(part.train.taken(), part.y_train)
+        n = len(part.test)
+        with naming(f"while predicting with the model {name!r}"), located(part.test), unreadable_rows(n) as unreadable:
+            predicted, prediction = timed_predictions(fitted, part.test.taken())
+        predictions.append(as_labels(predicted, n, what=f"the prediction of the model {name!r}"))
+        fit_seconds.append(fit.seconds)
+        predict_seconds += prediction.seconds
+        compile_seconds += fit.compile_seconds + prediction.compile_seconds
+        n_unreadable += len(unreadable)
+    y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.test.rows for part in parts]))]
+    mean_fit = None if isinstance(model, FrozenEstimator) else float(np.mean(fit_seconds))
+    width = _width(fitted, parts[-1].test.first())
+    return Run(y_pred, mean_fit, predict_seconds, width, _size(fitted), n_unreadable, compile_seconds)
+
+
+def is_network(model: Any) -> bool:
+    """Whether the model or a step at any depth has the attribute ``network_kind``, "features" or "pixels"."""
+    return bool(_network_kinds(model) & {"features", "pixels"})
+
+
+def learns_from_pixels(model: Any) -> bool:
+    """Whether the model or a step has ``network_kind = "pixels"``: a network that is trained on pixels in many epochs."""
+    return "pixels" in _network_kinds(model)
+
+
+def _network_kinds(model: Any) -> set[str]:
+    """The values of the attribute ``network_kind``; evaluation knows no classes of models."""
+    steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
+    kinds = (getattr(step, "network_kind", None) for step in (model, *steps))
+    return {kind for kind in kinds if isinstance(kind, str)}
+
+
+def _width(model: Any, one_image: Any) -> int | None:
+    """The number of columns that the final classifier takes."""
+    if isinstance(model, FrozenEstimator):
+        return _width(model.estimator, one_image)
+    if hasattr(model, "best_estimator_"):
+        return _width(model.best_estimator_, one_image)
+    if not isinstance(model, Pipeline):
+        return _columns(model)
+    found = _columns(model[-1])
+    if found is not None or len(model) < 2:
+        return found
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            codes = model[:-1].transform(one_image)
+    except Exception:  # a missing figure must not discard the finished comparison
+        return None
+    return int(codes.shape[1]) if len(getattr(codes, "shape", ())) == 2 else None
+
+
+def _columns(model: Any) -> int | None:
+    found = getattr(model, "n_features_in_", None)
+    return None if found is None else int(found)
+
+
+def _size(model: Any) -> int | None:
+    try:
+        return model_bytes(model)
+    except FeatrecError:
+        return None

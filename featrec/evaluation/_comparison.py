@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._text import Table, as_json, data_size, frame, keep, number, percent, percent_range
-from featrec.evaluation._verdict import verdict
+from featrec.evaluation._measures import largest_share
+from featrec.evaluation._text import Table, TableResult, data_size, frame, number, p_value, percent, percent_range
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,36 +17,41 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "ModelResult", "Pair"]
 
+SIGNIFICANT = "statistically significant"
+# Places of the colours in plotting's palette.
+COLORS = {"engineered": 4, "network": 5, "predictions": 2}
+MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "another program's predictions"}
+
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """One row of a comparison. What is not known is None.
+    """One row of a comparison. Unknown figures are None.
 
     Attributes
     ----------
     name : str
     kind : {"engineered", "network", "predictions"}
-        Predictions came as an array, from any other program.
+        "predictions" came as labels from another program.
     accuracy : float
     interval : tuple of (low, high)
-        Wilson's interval of the accuracy.
+        Wilson interval of the accuracy.
     balanced_accuracy : float
     fold_accuracies : tuple of float
-        Of each fold; empty with a test set.
+        Accuracy of each fold; empty with a test set.
     fit_seconds : float or None
-        Of one fit: the mean over the folds where there are folds.
+        Time of one fit; with folds, their mean.
     predict_seconds : float or None
-        Of all images together.
+        Time for all images.
     images_per_second : float or None
     width : int or None
-        The columns that the final classifier sees.
+        Number of columns that the final classifier takes.
     n_bytes : int or None
-        The size of the saved model's file.
+        Size of the model file.
     y_pred : array of shape (n,)
     n_unreadable : int
-        Images that could not be read, whose labels the model guessed from nothing (``on_error="empty"``).
+        Images that could not be read; the model guessed their labels (``on_error="empty"``).
     compile_seconds : float
-        Of what was compiled in this process while the model was fitted and asked, once on a machine; in no other figure.
+        Time spent compiling, once per machine; not included in any other time.
     """
 
     name: str
@@ -68,17 +72,17 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same images, by McNemar's exact test.
+    """Two models on the same images, compared by McNemar's exact test.
 
     Attributes
     ----------
     first, second : str
     first_only, second_only : int
-        Images that only this one has right.
+        Number of images that only this model predicts correctly.
     p : float
-        Two-sided.
+        Two-sided p value.
     p_holm : float
-        Corrected for the number of pairs.
+        p value corrected for the number of pairs.
     """
 
     first: str
@@ -90,29 +94,29 @@ class Pair:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """Several models on the same images, as :func:`compare` finds them. Shares lie in [0, 1].
+class Comparison(TableResult):
+    """Result of :func:`compare`. Shares are between 0 and 1.
 
     Attributes
     ----------
     results : tuple of ModelResult
-        Best accuracy first.
+        Highest accuracy first.
     pairs : tuple of Pair
-        Every two models, the better one first.
+        All pairs of models, the better one first.
     n : int
     n_folds : int or None
         None with a test set.
     classes : array of shape (n_classes,)
     confidence : float
-        Of the intervals, and 1 less the level at which a lead counts as beyond chance.
+        Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
     y_true : array of shape (n,)
-        The labels of the test set, or with folds those of all images.
+        Labels of the test set; with folds, of all images.
     paths : tuple of str of length n, or None
-        Where the judged images lie, in the order of `y_true` and of each `y_pred`; None where they came without paths.
+        Paths of the test images, in the order of `y_true` and of each `y_pred`; None if the images have no paths.
     remarks : tuple of str
-        What to know of labels that no image has.
+        Remarks on labels that no image has.
     n_dropped : int
-        Damaged files that ``ImageFolder(on_error="drop")`` left out of the images that were given.
+        Damaged files that ``ImageFolder(on_error="drop")`` dropped from the given images.
     """
 
     results: tuple[ModelResult, ...]
@@ -130,7 +134,7 @@ class Comparison:
         for result in self.results:
             if result.name == name:
                 return result
-        raise KeyError(f"no model {name!r}; there are {', '.join(result.name for result in self.results)}")
+        raise KeyError(f"no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
 
     def pair(self, first: str, second: str) -> Pair:
         """The test between two models, in either order.
@@ -146,26 +150,19 @@ class Comparison:
         for pair in self.pairs:
             if {pair.first, pair.second} == {first, second}:
                 return pair
-        raise KeyError(f"no pair {first!r}, {second!r}; there are {', '.join(result.name for result in self.results)}")
+        raise KeyError(f"no pair {first!r}, {second!r}; the models are {', '.join(result.name for result in self.results)}")
 
     def verdict(self) -> list[str]:
-        """What the figures say, in sentences: which is best, whether that is beyond chance, and whether a network wins."""
-        return verdict(self.results, self.pairs, alpha=1 - self.confidence)
-
-    def __repr__(self) -> str:
-        return str(self)
+        """Sentences that say which model is best, whether its lead is significant, and whether a network wins."""
+        if len(self.results) < 2:
+            return [f"{self.results[0].name} is the only model; add a second one to compare it with."]
+        return [self._best(), *self._networks()]
 
     def __str__(self) -> str:
         return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
 
-    def _repr_html_(self) -> str:
-        import html
-
-        lines = "".join(f"<p>{html.escape(line)}</p>" for line in self._sentences())
-        return self._table().html() + lines
-
     def to_frame(self) -> DataFrame:
-        """A row a model, best first. Needs pandas."""
+        """One row per model, best first. Needs pandas."""
         left_out = ("name", "interval", "fold_accuracies", "y_pred")
         names = [field.name for field in fields(ModelResult) if field.name not in left_out]
         columns: dict[str, Any] = {name: [getattr(result, name) for result in self.results] for name in names}
@@ -173,28 +170,32 @@ class Comparison:
         return frame(columns, index=[result.name for result in self.results])
 
     def pairs_to_frame(self) -> DataFrame:
-        """A row a pair of models. Needs pandas."""
+        """One row per pair of models. Needs pandas."""
         return frame({field.name: [getattr(pair, field.name) for pair in self.pairs] for field in fields(Pair)})
 
     def predictions_to_frame(self) -> DataFrame:
-        """A row an image: its true label, and what each model said; by path where there are paths. Needs pandas."""
+        """The true label and all predictions, one row per image; the index is the path if there are paths. Needs pandas."""
         columns = {"y_true": self.y_true, **{result.name: result.y_pred for result in self.results}}
         return frame(columns, index=None if self.paths is None else list(self.paths))
 
-    def to_json(self, path: str | os.PathLike | None = None) -> str:
-        """All attributes as JSON; written to `path`, too, where one is given."""
-        return keep(as_json({field.name: getattr(self, field.name) for field in fields(self)}), path)
-
-    def to_markdown(self, path: str | os.PathLike | None = None) -> str:
-        """The table and the sentences as Markdown; written to `path`, too, where one is given."""
-        lines = "\n".join(f"- {line}" for line in self._sentences())
-        return keep(f"{self._table().markdown()}\n\n{lines}", path)
-
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the accuracies with their intervals. Needs matplotlib."""
-        from featrec.plotting import plot_comparison
+        """Draw the accuracies with their intervals, best on top, and the images per second. Needs matplotlib."""
+        from featrec.plotting import FAINT, INK, axes_for
 
-        return plot_comparison(self, ax=ax)
+        results = sorted(self.results, key=lambda result: -result.accuracy)
+        ax = axes_for(ax, 7.5, 1.4 + 0.42 * len(results))
+        guess = 100 * largest_share(self.y_true)
+        ax.axvline(guess, color=FAINT, linewidth=1, linestyle=(0, (4, 3)), label="always the largest class")
+        labelled: set[str] = set()
+        for place, result in enumerate(results):
+            _draw_result(ax, place, result, label=None if result.kind in labelled else MEANINGS[result.kind])
+            labelled.add(result.kind)
+        ax.set_ylim(len(results) - 0.4, -0.6)
+        ax.set_yticks(range(len(results)), [result.name for result in results])
+        _settle_axes(ax, [result.interval for result in results], guess)
+        ax.set_xlabel(f"accuracy in %, with {100 * self.confidence:g} % interval; {self.n:,} images", color=INK)
+        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8, labelcolor=INK)
+        return ax
 
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
@@ -218,15 +219,14 @@ class Comparison:
         ]
 
     def _compiled(self) -> bool:
-        """Whether anything had to be compiled, which is nobody's fit."""
+        """Whether anything was compiled."""
         return any(result.compile_seconds for result in self.results)
 
     def _sentences(self) -> list[str]:
-        compiling = ["What was compiled, once on this machine, is not in the seconds of fits and predictions."]
+        compiling = ["Compiling happens once on this machine and is not included in the times of fits and predictions."]
         return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
 
     def _unreadable(self) -> Iterator[str]:
-        """What a reader should know of images that could not be read."""
         for result in self.results:
             if result.n_unreadable:
                 yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
@@ -234,7 +234,77 @@ class Comparison:
             yield f'{self.n_dropped} damaged images were left out (on_error="drop").'
 
     def _basis(self) -> str:
-        counts = np.unique(self.y_true, return_counts=True)[1]
+        n_classes = len(np.unique(self.y_true))
         images = f"{self.n:,} test images" if self.n_folds is None else f"{self.n:,} images in {self.n_folds} folds"
-        guess = percent(counts.max() / self.n)
-        return f"{images}, {len(counts)} classes; always guessing the largest would be right for {guess} %."
+        return (
+            f"{images}, {n_classes} classes; always predicting the largest class gives {percent(largest_share(self.y_true))} %."
+        )
+
+    def _best(self) -> str:
+        first, second = self.results[:2]
+        if first.accuracy == second.accuracy:
+            leaders = [result.name for result in self.results if result.accuracy == first.accuracy]
+            return f"{', '.join(leaders[:-1])} and {leaders[-1]} have the same, highest accuracy."
+        corrected = f", corrected for {len(self.pairs)} pairs" if len(self.pairs) > 1 else ""
+        p = self.pair(first.name, second.name).p_holm
+        return (
+            f"{first.name} is the most accurate; its lead of {_points(first, second)} over {second.name} is "
+            f"{self._significant(p)} (McNemar {p_value(p)}{corrected})."
+        )
+
+    def _networks(self) -> list[str]:
+        """Compare the best network with the best engineered features."""
+        network = next((result for result in self.results if result.kind == "network"), None)
+        engineered = next((result for result in self.results if result.kind == "engineered"), None)
+        if network is None or engineered is None:
+            return []
+        rival = f"the best engineered features ({engineered.name})"
+        if network.accuracy == engineered.accuracy:
+            return [f"The network {network.name} does not win: {rival} are as accurate."]
+        p = self.pair(network.name, engineered.name).p_holm
+        test = f"{self._significant(p)} ({p_value(p)})"
+        if network.accuracy < engineered.accuracy:
+            lead = _points(engineered, network)
+            return [f"The network {network.name} does not win: {rival} are {lead} ahead; the lead is {test}."]
+        verb = "wins" if self._significant(p) == SIGNIFICANT else "leads"
+        return [f"The network {network.name} {verb} by {_points(network, engineered)} over {rival}; the lead is {test}."]
+
+    def _significant(self, p: float) -> str:
+        return SIGNIFICANT if p <= 1 - self.confidence else f"not {SIGNIFICANT}"
+
+
+def _points(better: ModelResult, worse: ModelResult) -> str:
+    points = f"{100 * (better.accuracy - worse.accuracy):.1f}"
+    return f"{points} point" if points == "1.0" else f"{points} points"
+
+
+def _draw_result(ax: Axes, place: int, result: ModelResult, *, label: str | None) -> None:
+    from featrec.plotting import FAINT, INK, PALETTE
+
+    color = PALETTE[COLORS[result.kind]]
+    low, high = (100 * bound for bound in result.interval)
+    ax.plot([low, high], [place, place], color=color, linewidth=5, alpha=0.35, solid_capstyle="round")
+    ax.plot(100 * result.accuracy, place, "o", color=color, markersize=7, label=label)
+    position: dict[str, Any] = {
+        "xycoords": ax.get_yaxis_transform(),
+        "textcoords": "offset points",
+        "va": "center",
+        "fontsize": 9,
+    }
+    ax.annotate(f"{100 * result.accuracy:.1f} %", (1, place), (8, 0), color=INK, weight="bold", **position)
+    speed = result.images_per_second
+    if speed is not None:
+        text = f"{speed:,.0f} images/s" if speed >= 10 else f"{speed:.2g} images/s"
+        ax.annotate(text, (1, place), (58, 0), color=FAINT, **position)
+
+
+def _settle_axes(ax: Axes, intervals: list[tuple[float, float]], guess: float) -> None:
+    from featrec.plotting import INK
+
+    lowest = min([guess, *(100 * low for low, _ in intervals)])
+    highest = max(100 * high for _, high in intervals)
+    ax.set_xlim(max(0, lowest - 4), min(101, highest + 4))
+    ax.grid(axis="x", color="#e3e6ea", linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, colors=INK)

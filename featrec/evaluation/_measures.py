@@ -1,4 +1,4 @@
-"""The figures: intervals, per-class measures and paired tests, from labels alone."""
+"""Intervals, measures per class and paired tests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import binomtest, norm
 
-__all__ = ["ClassMeasures", "balanced_accuracy", "class_measures", "confusion_counts", "holm", "mcnemar", "wilson_interval"]
+__all__ = [
+    "ClassMeasures",
+    "balanced_accuracy",
+    "class_measures",
+    "confusion_counts",
+    "holm",
+    "largest_share",
+    "mcnemar",
+    "wilson_interval",
+]
 
 
 def wilson_interval(n_right: int, n: int, confidence: float) -> tuple[float, float]:
@@ -21,15 +30,20 @@ def wilson_interval(n_right: int, n: int, confidence: float) -> tuple[float, flo
     return low, high
 
 
+def largest_share(labels: np.ndarray) -> float:
+    """The share of the largest class, which is the accuracy of always predicting it."""
+    return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
+
+
 def confusion_counts(y_true: np.ndarray, y_pred: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Rows are true classes, columns predicted ones; every label is one of the sorted classes."""
+    """Counts with true classes as rows and predicted ones as columns; `classes` is sorted and contains all labels."""
     k = len(classes)
     cells = np.searchsorted(classes, y_true) * k + np.searchsorted(classes, y_pred)
     return np.bincount(cells, minlength=k * k).reshape(k, k)
 
 
 class ClassMeasures(NamedTuple):
-    """For each class; what has no denominator is 0."""
+    """Measures of each class; 0 if the denominator is 0."""
 
     precision: np.ndarray
     recall: np.ndarray
@@ -38,7 +52,7 @@ class ClassMeasures(NamedTuple):
 
 
 def class_measures(confusion: np.ndarray) -> ClassMeasures:
-    """Precision, recall, F1 and the number of true examples of each class."""
+    """Precision, recall, F1 and number of images of each class."""
     right = np.diag(confusion).astype(float)
     support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     precision = right / np.maximum(predicted, 1)
@@ -47,18 +61,18 @@ def class_measures(confusion: np.ndarray) -> ClassMeasures:
 
 
 def balanced_accuracy(measures: ClassMeasures) -> float:
-    """The mean recall of the classes that have examples."""
+    """Mean recall of the classes that have images."""
     return float(measures.recall[measures.support > 0].mean())
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """The exact two-sided p of two models that differ on these pictures, one right where the other is wrong."""
+    """Exact two-sided p value, from the numbers of images that only one of two models predicts correctly."""
     n = first_only + second_only
     return float(binomtest(first_only, n, 0.5).pvalue) if n else 1.0
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p values corrected for how many there are, by Holm's step-down method."""
+    """p values corrected for their number by Holm's step-down method."""
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))

@@ -1,27 +1,72 @@
-"""What a comparison is going to do: everything that is known, and has been checked, before the first fit."""
+"""Plan of a comparison: folds, and everything that can be checked before the first fit, which may take hours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import StratifiedGroupKFold, check_cv
+from sklearn.pipeline import Pipeline
 
+from featrec.base import check_all_parameters, check_is_fitted, is_search
 from featrec.compilation import timed
-from featrec.evaluation._folds import Part, parts_of
-from featrec.evaluation._labels import all_classes, as_labels, count_items, paths_of
-from featrec.evaluation._predictions import foreign_labels, predictions_of
-from featrec.evaluation._preflight import check_model, naming
-from featrec.exceptions import InputError
+from featrec.evaluation._given import (
+    all_classes,
+    as_labels,
+    count_items,
+    foreign_labels,
+    paths_of,
+    predictions_of,
+    refuse_no_model,
+    take,
+)
+from featrec.exceptions import FeatrecError, ImageError, InputError, UnsupportedImageError
+from featrec.images import ImageTransformer, check_images
 
-__all__ = ["Plan", "planned"]
+__all__ = ["Part", "Plan", "Rows", "check_kinds", "located", "naming", "planned"]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some of the images that the caller gave."""
+
+    given: Any
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def taken(self) -> Any:
+        """The selected images; the given object itself if all are selected."""
+        return self.given if np.array_equal(self.rows, np.arange(count_items(self.given))) else take(self.given, self.rows)
+
+    def first(self) -> Any:
+        """A batch of the first image alone."""
+        return take(self.given, self.rows[:1])
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images to fit on, their labels, and images to test on."""
+
+    train: Rows
+    y_train: np.ndarray
+    test: Rows
 
 
 class Plan(NamedTuple):
-    """Who learns from what and is judged on what.
+    """The parts of a comparison and what the checks found.
 
-    `given` are the predictions of other programs, `known` all labels, `compile_seconds` what the checks compiled for a model.
+    `given` are the predictions of other programs, `known` all labels, `compile_seconds` the time that the checks of a model
+    spent compiling.
     """
 
     parts: list[Part]
@@ -38,9 +83,9 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
     """Check everything that needs no fit."""
     n = count_items(X)
     if n == 0:
-        raise InputError("compare needs images to learn from; got none")
+        raise InputError("compare needs training images; got none")
     y = as_labels(y, n, what="y")
-    parts, y_true, n_folds = parts_of(X, y, test, cv, groups)
+    parts, y_true, n_folds = _parts(X, y, test, cv, groups)
     paths = paths_of(X if test is None else test[0])
     others = () if test is None else paths_of(X) or ()
     known = all_classes([y, y_true])
@@ -61,17 +106,215 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
     return Plan(parts, y_true, n_folds, given, known, paths, tuple(_remarks(y, y_true, given)), compile_seconds)
 
 
-def _check_classes(parts: list[Part]) -> None:
-    """A classifier learns to tell two classes or more apart."""
-    for number, part in enumerate(parts, start=1):
-        if len(np.unique(part.y_fit)) < 2:
-            where = "y holds" if len(parts) == 1 else f"fold {number} of cv learns from"
-            raise InputError(f"{where} one class, {part.y_fit[0].item()!r}; a classifier needs two or more")
-
-
 def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """What to know of labels that cannot be right."""
+    """Remarks on labels that cannot be right."""
     known = np.union1d(y, y_true)
-    images = foreign_labels("The test set has labels that no image to learn from has", y_true, np.unique(y))
+    images = foreign_labels("The test set has labels that no training image has", y_true, np.unique(y))
     rows = [foreign_labels(f"{name} predicts labels that no image has", labels, known) for name, labels in given.items()]
     return filter(None, [images, *rows])
+
+
+def _parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> tuple[list[Part], np.ndarray, int | None]:
+    """One part for a test set or one for each fold, the true labels of the test images, and the number of folds."""
+    if (test is None) == (cv is None):
+        raise InputError("give exactly one of test=(images, labels) and cv=5")
+    if test is None:
+        folds = _folds(X, y, cv, groups)
+        return folds, y, len(folds)
+    if groups is not None:
+        raise InputError(
+            "groups need cv, which keeps a group in one fold; for groups of a test set use evaluate(..., groups=...)"
+        )
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        way_out = "; use test=(test, test.labels)" if hasattr(test, "labels") else ""
+        raise InputError(f"test must be a pair (images, labels); got {type(test).__name__}{way_out}")
+    n = count_items(test[0])
+    if n == 0:
+        raise InputError("the test set has no images")
+    y_true = as_labels(test[1], n, what="the test set's y")
+    return [Part(Rows(X, np.arange(len(y))), y, Rows(test[0], np.arange(n)))], y_true, None
+
+
+def _check_folds(cv: Any, y: np.ndarray) -> None:
+    """A number of folds is at least 2, and each class has an image for each fold."""
+    if isinstance(cv, (bool, np.bool_, str)) or (isinstance(cv, Integral) and cv < 2):
+        raise InputError(f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
+    if not isinstance(cv, Integral):
+        return
+    classes, counts = np.unique(y, return_counts=True)
+    if counts.min() < cv:
+        images = "1 image" if counts.min() == 1 else f"{counts.min()} images"
+        raise InputError(
+            f"cv={cv} puts an image of each class into each of {cv} folds, but class {classes[counts.argmin()].item()!r} has "
+            f"{images}. Use a smaller cv, leave out small classes, or use a test set"
+        )
+
+
+def _folds(X: Any, y: np.ndarray, cv: Any, groups: Any) -> list[Part]:
+    _check_folds(cv, y)
+    if groups is not None:
+        groups = as_labels(groups, len(y), what="groups")
+        cv = _group_folds(cv, groups)
+    splitter = check_cv(cv, y, classifier=True)
+    name = type(splitter).__name__
+    try:
+        splits = list(splitter.split(np.zeros(len(y)), y, groups))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"cv: {name} cannot split these images: {error}") from error
+    tested = np.sort(np.concatenate([rows for _, rows in splits]))
+    if len(splits) < 2 or not np.array_equal(tested, np.arange(len(y))):
+        raise InputError(
+            f"cv must test every image once, in at least two folds; {name} does not. "
+            "Use KFold, StratifiedKFold or GroupKFold, or one split as test=(images, labels)"
+        )
+    return [Part(Rows(X, fit), y[fit], Rows(X, rows)) for fit, rows in splits]
+
+
+def _group_folds(cv: Any, groups: np.ndarray) -> Any:
+    if not isinstance(cv, Integral):
+        return cv
+    n_groups = len(np.unique(groups))
+    if n_groups < int(cv):
+        raise InputError(f"cv={cv} needs at least {cv} groups, because a group stays in one fold; groups has {n_groups}")
+    return StratifiedGroupKFold(int(cv))
+
+
+def _check_classes(parts: list[Part]) -> None:
+    for number, part in enumerate(parts, start=1):
+        if len(np.unique(part.y_train)) < 2:
+            where = "y has" if len(parts) == 1 else f"the training set of fold {number} has"
+            raise InputError(f"{where} one class, {part.y_train[0].item()!r}; a classifier needs at least two")
+
+
+def check_kinds(models: Any, networks: Collection[str] | None) -> None:
+    """`models` is a dict of name to model or predictions, and `networks` are some of the names."""
+    if not isinstance(models, Mapping) or not models:
+        given = "an empty dict" if isinstance(models, Mapping) else type(models).__name__
+        raise InputError(f'models must be a dict of name to model, such as {{"hog": recipes.make("hog_svm")}}; got {given}')
+    for name, model in models.items():
+        if not isinstance(name, str):
+            raise InputError(f"the names of models must be strings; got {name!r}")
+        refuse_no_model(model, f"models[{name!r}]")
+    if isinstance(networks, str) or not isinstance(networks, Collection | None):
+        way_out = f"use [{networks!r}]" if isinstance(networks, str) else f"got {networks!r}"
+        raise InputError(f"networks must be a collection of names; {way_out}")
+    unknown = sorted(set(networks or ()) - set(models), key=str)
+    if unknown:
+        raise InputError(f"networks contains {unknown[0]!r}, which is not a model; the models are {', '.join(models)}")
+
+
+def check_model(name: str, model: Any, part: Part, y_true: np.ndarray) -> None:
+    """Check parameters and the files they name, and try the steps that describe an image on the first one."""
+    with naming(f"before any fit, at the model {name!r}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if isinstance(model, FrozenEstimator):
+            _check_frozen(name, model, part, y_true)
+            return
+        if not hasattr(model, "fit") or not hasattr(model, "get_params"):
+            raise InputError(
+                f"the model {name!r} ({type(model).__name__}) has predict, but cannot be cloned and fitted: it lacks fit or "
+                "get_params. Give it fitted, inside FrozenEstimator, or give its predictions as an array"
+            )
+        check_all_parameters(clone(model))
+        with located(part.train):
+            _try_on_one(model, part)
+
+
+def _check_frozen(name: str, model: FrozenEstimator, part: Part, y_true: np.ndarray) -> None:
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise InputError(
+            f"the model {name!r} is frozen but not fitted; fit it first, or give it without FrozenEstimator"
+        ) from error
+    classes = getattr(model, "classes_", None)
+    if classes is not None:
+        all_classes([as_labels(classes, len(classes), what="the model's classes_"), y_true])
+    with located(part.test):
+        model.predict(part.test.first())
+
+
+def _try_on_one(model: Any, part: Part) -> None:
+    """Apply the first steps, which learn nothing from images, to the first training image.
+
+    This finds a network that cannot be read, a wrong layer, and images of a form or size that a step refuses.
+    """
+    item = part.train.first()
+    for step in _image_steps(model):
+        forgiving = getattr(step, "on_error", "raise") != "raise"
+        one = clone(step).set_params(on_error="raise") if forgiving else clone(step)
+        try:
+            item = one.fit(item).transform(item)
+            item = item if isinstance(item, np.ndarray) else [item[0]]
+        except ImageError:
+            if forgiving:  # an unusable first image is not the model's fault
+                return
+            raise
+
+
+def _image_steps(model: Any) -> Iterator[Any]:
+    """The first steps of a Pipeline, as long as they describe each image by itself, also inside a meta-estimator."""
+    if is_search(model):
+        return
+    inner = getattr(model, "model", getattr(model, "estimator", None))
+    if not isinstance(model, Pipeline) and hasattr(inner, "fit"):
+        yield from _image_steps(inner)
+    for _, step in model.steps if isinstance(model, Pipeline) else ():
+        if not isinstance(step, ImageTransformer):
+            return
+        yield step
+
+
+@contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Add a note to errors raised inside."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(what)
+        raise
+
+
+@contextmanager
+def located(images: Rows) -> Iterator[None]:
+    """Make an ImageError raised inside name the path of the image, or its index in what the caller gave."""
+    try:
+        yield
+    except ImageError as error:
+        position = _position(error, images)
+        if position is None:
+            raise
+        raise error.at(position, error.item) from error
+
+
+def _position(error: ImageError, images: Rows) -> int | None:
+    """The index in what the caller gave, or None if it is unknown.
+
+    A model that makes its own folds counts within these. So the index in the error is only trusted if that image fails for the
+    same reason, and after an error in reading all images are tried. An error in a later step is located only if the images are
+    in a plain sequence, which does not count positions itself.
+    """
+    if error.item is not None:
+        paths = paths_of(images.given) or ()
+        return paths.index(error.item) if error.item in paths else None
+    if error.position is None or error.position >= len(images):
+        return None
+    counted = int(images.rows[error.position])
+    read = type(error) not in (ImageError, UnsupportedImageError)
+    for position in (counted, error.position, *(images.rows.tolist() if read else ())):
+        if _reason(images.given, position) == error.reason:
+            return position
+    return counted if isinstance(images.given, (list, tuple, np.ndarray)) or hasattr(images.given, "iloc") else None
+
+
+def _reason(given: Any, position: int) -> str | None:
+    """The reason why an image cannot be read, or None if it can."""
+    if position >= count_items(given):
+        return None
+    try:
+        check_images(take(given, np.array([position])))[0]
+    except ImageError as error:
+        return error.reason
+    except FeatrecError:
+        return None
+    return None

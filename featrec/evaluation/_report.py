@@ -1,29 +1,36 @@
-"""Report: what one fitted model is worth."""
+"""evaluate and Report: one fitted model on labelled images."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, fields
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._text import Table, as_json, frame, keep, number, percent, percent_range
+from featrec.compilation import Spent, timed
+from featrec.evaluation._given import all_classes, as_labels, count_items, refuse_no_model, take
+from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
+from featrec.evaluation._text import Result, Table, frame, number, paragraphs, percent, percent_range
+from featrec.exceptions import InputError
+from featrec.lazy import Failures, unreadable_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-__all__ = ["GroupAccuracy", "Report"]
+__all__ = ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate", "timed_predictions"]
 
-MOST_CLASSES_SHOWN = 30
-MOST_CONFUSED_SHOWN = 5
+MAX_CLASSES_SHOWN = 30
+MAX_CONFUSED_SHOWN = 5
 FEW_IMAGES = 30
 
 
 @dataclass(frozen=True)
 class GroupAccuracy:
-    """The accuracy within one group of pictures.
+    """The accuracy on one group of images.
 
     Attributes
     ----------
@@ -31,7 +38,7 @@ class GroupAccuracy:
     n : int
     accuracy : float
     interval : tuple of (low, high)
-        Wilson's.
+        Wilson interval.
     """
 
     group: Any
@@ -41,41 +48,42 @@ class GroupAccuracy:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Report:
-    """What one fitted model is worth, as :func:`evaluate` finds it. Shares lie in [0, 1].
+class Report(Result):
+    """Result of :func:`evaluate`. Shares are between 0 and 1.
 
     Attributes
     ----------
     accuracy : float
     interval : tuple of (low, high)
-        Wilson's interval of the accuracy.
+        Wilson interval of the accuracy.
     balanced_accuracy : float
-        The mean recall of the classes that have examples.
+        Mean recall of the classes that occur in y.
     classes : array of shape (n_classes,)
-        Those the model knows, those in y and those predicted, sorted.
+        All classes of the model, of y and of the predictions, sorted.
     precision, recall, f1 : arrays of shape (n_classes,)
-        0 where there is nothing to divide by: a class that is never predicted has precision 0.
+        0 if the denominator is 0: a class that is never predicted has precision 0.
     support : array of shape (n_classes,)
-        True examples of each class.
+        Number of images of each class.
     confusion : array of shape (n_classes, n_classes)
         Counts; rows are true classes, columns predicted ones.
     n : int
     predict_seconds, images_per_second : float
     confidence : float
-        Of the intervals.
+        Confidence level of the intervals.
     unseen : tuple
-        Labels in y that the model does not know; their pictures count as errors.
+        Labels in y that the model does not know; their images count as errors.
     groups : tuple of GroupAccuracy
-        Empty where no groups were given.
+        Empty if no groups were given.
     y_true, y_pred : arrays of shape (n,)
     n_unreadable : int
-        Images among the `n` that could not be read: with ``on_error="empty"`` they are guessed, and the guesses are judged.
+        Number of the `n` images that could not be read. With ``on_error="empty"`` the model guesses their labels, and the
+        guesses are included in all figures.
     unreadable : array of shape (n_classes,)
         The same for each true class.
     n_dropped : int
-        Damaged files that ``ImageFolder(on_error="drop")`` left out before; they are not among the `n`.
+        Damaged files that ``ImageFolder(on_error="drop")`` dropped before; they are not among the `n`.
     compile_seconds : float
-        Of what was compiled in this process for the predictions, once on a machine; in no other figure.
+        Time spent compiling, once per machine; not included in any other time.
     """
 
     accuracy: float
@@ -100,8 +108,8 @@ class Report:
     n_dropped: int
     compile_seconds: float = 0.0
 
-    def most_confused(self, n_pairs: int = MOST_CONFUSED_SHOWN) -> list[tuple[Any, Any, int]]:
-        """The commonest mistakes.
+    def most_confused(self, n_pairs: int = MAX_CONFUSED_SHOWN) -> list[tuple[Any, Any, int]]:
+        """The most frequent errors.
 
         Parameters
         ----------
@@ -117,9 +125,6 @@ class Report:
         pairs = zip(*np.unravel_index(order, errors.shape), strict=True)
         return [(self.classes[i].item(), self.classes[j].item(), int(errors[i, j])) for i, j in pairs if errors[i, j]]
 
-    def __repr__(self) -> str:
-        return str(self)
-
     def __str__(self) -> str:
         parts = [self._headline(), self._class_table().plain(), self._confused_lines()]
         if self.groups:
@@ -128,20 +133,15 @@ class Report:
 
     def _repr_html_(self) -> str:
         groups = self._group_table().html() if self.groups else ""
-        notes = "".join(f"<p>{note}</p>" for note in _escape(self._notes()))
-        return f"<p>{self._headline()}</p>{self._class_table().html()}{groups}{notes}"
+        return f"{paragraphs([self._headline()])}{self._class_table().html()}{groups}{paragraphs(self._notes())}"
 
     def to_frame(self) -> DataFrame:
-        """Precision, recall, F1, support and the images that could not be read, a row a class. Needs pandas."""
+        """Precision, recall, F1, support and number of unreadable images of each class. Needs pandas."""
         names = ("precision", "recall", "f1", "support", "unreadable")
         return frame({name: getattr(self, name) for name in names}, index=self.classes)
 
-    def to_json(self, path: str | os.PathLike | None = None) -> str:
-        """All attributes as JSON; written to `path`, too, where one is given."""
-        return keep(as_json({field.name: getattr(self, field.name) for field in fields(self)}), path)
-
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the confusion matrix, each row as shares of its class. Needs matplotlib."""
+        """Draw the confusion matrix, each row in percent of its class. Needs matplotlib."""
         from featrec.plotting import plot_confusion_matrix
 
         return plot_confusion_matrix(self.confusion, self.classes.tolist(), ax=ax)
@@ -155,16 +155,16 @@ class Report:
 
     def _class_table(self) -> Table:
         shown = np.arange(len(self.classes))
-        if len(shown) > MOST_CLASSES_SHOWN:
-            shown = np.sort(np.argsort(self.f1, kind="stable")[:MOST_CLASSES_SHOWN])
+        if len(shown) > MAX_CLASSES_SHOWN:
+            shown = np.sort(np.argsort(self.f1, kind="stable")[:MAX_CLASSES_SHOWN])
         measures = np.stack([self.precision, self.recall, self.f1], axis=1)
         rows = [[str(self.classes[i]), *map(percent, measures[i]), f"{self.support[i]:,}"] for i in shown]
         return Table(["class", "precision", "recall", "F1", "images"], rows)
 
     def _confused_lines(self) -> str:
         support = dict(zip(self.classes.tolist(), self.support.tolist(), strict=True))
-        lines = [f"  {true} taken for {taken}: {count} of {support[true]}" for true, taken, count in self.most_confused()]
-        return "\n".join(["most confused", *lines]) if lines else ""
+        lines = [f"  {true} predicted as {other}: {count} of {support[true]}" for true, other, count in self.most_confused()]
+        return "\n".join(["most frequent errors", *lines]) if lines else ""
 
     def _group_table(self) -> Table:
         rows = [
@@ -173,19 +173,19 @@ class Report:
         return Table(["group", "accuracy", f"{100 * self.confidence:g} % interval", "images"], rows)
 
     def _notes(self) -> list[str]:
-        """What a reader should know before believing the figures."""
+        """Facts that affect how the figures should be read."""
         notes = []
         if self.compile_seconds:
-            notes.append(f"Compiling took {number(self.compile_seconds)} s more, once on this machine.")
+            notes.append(f"Compiling took another {number(self.compile_seconds)} s, once on this machine.")
         if self.n_unreadable:
             notes.append(
-                f'{self.n_unreadable} of {self.n} images could not be read; the model guessed them (on_error="empty"), and the '
-                "guesses are judged above."
+                f'{self.n_unreadable} of {self.n} images could not be read; the model guessed their labels (on_error="empty"), '
+                "and the figures include these guesses."
             )
         if self.n_dropped:
-            notes.append(f'{self.n_dropped} damaged images were left out (on_error="drop") and are not judged.')
-        if len(self.classes) > MOST_CLASSES_SHOWN:
-            notes.append(f"The table shows the {MOST_CLASSES_SHOWN} classes of {len(self.classes)} with the lowest F1.")
+            notes.append(f'{self.n_dropped} damaged images were left out (on_error="drop") and are not included.')
+        if len(self.classes) > MAX_CLASSES_SHOWN:
+            notes.append(f"The table shows the {MAX_CLASSES_SHOWN} of {len(self.classes)} classes with the lowest F1.")
         if self.unseen:
             count = int(np.isin(self.y_true, self.unseen).sum())
             names = ", ".join(map(str, self.unseen))
@@ -193,14 +193,128 @@ class Report:
         predicted, known = self.confusion.sum(axis=0), ~np.isin(self.classes, self.unseen)
         never = self.classes[known & (predicted == 0) & (self.support > 0)]
         if len(never):
-            notes.append(f"Never predicted, so their precision is 0 by definition: {', '.join(map(str, never[:10]))}.")
+            notes.append(f"Never predicted, so the precision is set to 0: {', '.join(map(str, never[:10]))}.")
         few = [str(group.group) for group in self.groups if group.n < FEW_IMAGES]
         if few:
-            notes.append(f"Fewer than {FEW_IMAGES} images, so read the interval, not the accuracy: {', '.join(few)}.")
+            notes.append(f"Fewer than {FEW_IMAGES} images, so the accuracy is uncertain; see the interval: {', '.join(few)}.")
         return notes
 
 
-def _escape(lines: list[str]) -> list[str]:
-    import html
+def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: float = 0.95) -> Report:
+    """Evaluate a fitted model on images that it was not fitted on. Nothing is fitted.
 
-    return [html.escape(line) for line in lines]
+    Parameters
+    ----------
+    model : object with ``predict``
+    X : images
+        Anything that the model's ``predict`` accepts.
+    y : array-like of shape (n,)
+        True labels, strings or integers. Images with a label that the model does not know count as errors.
+    groups : array-like of shape (n,), optional
+        Groups of images, such as photographers, cameras or years; the report has an accuracy for each.
+    confidence : float, default=0.95
+        Confidence level of the intervals.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    InputError
+        If labels are missing, of mixed types, or not as many as the images.
+
+    Notes
+    -----
+    The time is that of one call of ``predict`` with all images, after a call with the first one alone, which loads compiled
+    code. The intervals assume independent images; frames of one film are not independent.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import NearestCentroid
+    >>> from featrec.evaluation import evaluate
+    >>> model = NearestCentroid().fit([[0], [1], [9]], ["cat", "cat", "dog"])
+    >>> report = evaluate(model, [[0], [8], [6]], ["cat", "dog", "cat"])
+    >>> report.accuracy, report.confusion.tolist()
+    (0.67, [[1, 1], [0, 1]])
+    """
+    check_confidence(confidence)
+    refuse_no_model(model, "the model")
+    n = count_items(X)
+    if n == 0:
+        raise InputError("evaluate needs at least one image; got none")
+    y_true = as_labels(y, n, what="y")
+    groups = None if groups is None else as_labels(groups, n, what="groups")
+    with unreadable_rows(n) as unreadable:
+        predicted, spent = timed_predictions(model, X)
+    y_pred = as_labels(predicted, n, what="the prediction of the model")
+    classes, unseen = _classes(model, y_true, y_pred)
+    confusion = confusion_counts(y_true, y_pred, classes)
+    measures = class_measures(confusion)
+    n_right = int(np.trace(confusion))
+    failed = np.isin(np.arange(n), list(unreadable))
+    return Report(
+        accuracy=n_right / n,
+        interval=wilson_interval(n_right, n, confidence),
+        balanced_accuracy=balanced_accuracy(measures),
+        classes=classes,
+        **measures._asdict(),
+        confusion=confusion,
+        n=n,
+        predict_seconds=spent.seconds,
+        images_per_second=n / max(spent.seconds, 1e-9),
+        compile_seconds=spent.compile_seconds,
+        confidence=confidence,
+        unseen=unseen,
+        groups=() if groups is None else _by_group(y_true == y_pred, groups, confidence),
+        y_true=y_true,
+        y_pred=y_pred,
+        n_unreadable=int(failed.sum()),
+        unreadable=np.array([np.count_nonzero(failed & (y_true == name)) for name in classes]),
+        n_dropped=count_dropped(X),
+    )
+
+
+def count_dropped(*folders: Any) -> int:
+    """The number of damaged files that were dropped from folders; the halves of a split folder share one list."""
+    lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
+    return sum(map(len, lists.values()))
+
+
+def check_confidence(confidence: float) -> None:
+    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+        raise InputError(f"confidence must be between 0 and 1, such as 0.95; got {confidence!r}")
+
+
+def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
+    """Predictions and the time they took, after a first image that loads compiled code."""
+    if not hasattr(model, "predict"):
+        raise InputError(f"expected a model with predict; got {type(model).__name__}")
+    with timed() as first:
+        if count_items(X) > 1:
+            # An error here is raised again below, with all images.
+            with warnings.catch_warnings(), suppress(Exception):
+                warnings.simplefilter("ignore")
+                model.predict(take(X, np.arange(1)))
+    with timed() as spent:
+        predicted = model.predict(X)
+    spent.compile_seconds += first.compile_seconds
+    return predicted, spent
+
+
+def _classes(model: Any, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, tuple]:
+    """All classes, and those in `y_true` that the model does not know."""
+    known = getattr(model, "classes_", None)
+    if known is None:
+        return all_classes([y_true, y_pred]), ()
+    known = as_labels(known, len(known), what="the model's classes_")
+    return all_classes([known, y_true, y_pred]), tuple(np.setdiff1d(y_true, known).tolist())
+
+
+def _by_group(right: np.ndarray, groups: np.ndarray, confidence: float) -> tuple[GroupAccuracy, ...]:
+    found = []
+    for group in np.unique(groups):
+        inside = right[groups == group]
+        n_right, n = int(inside.sum()), len(inside)
+        found.append(GroupAccuracy(group.item(), n, n_right / n, wilson_interval(n_right, n, confidence)))
+    return tuple(found)

@@ -1,4 +1,4 @@
-"""How numbers and tables read, in a terminal, in Markdown and in a notebook."""
+"""Numbers and tables as text, Markdown and HTML; results as JSON and DataFrames."""
 
 from __future__ import annotations
 
@@ -14,18 +14,30 @@ import numpy as np
 
 from featrec.exceptions import MissingExtraError
 
-__all__ = ["Table", "as_json", "data_size", "frame", "keep", "number", "p_value", "percent", "percent_range"]
+__all__ = [
+    "Result",
+    "Table",
+    "TableResult",
+    "data_size",
+    "frame",
+    "keep",
+    "number",
+    "p_value",
+    "paragraphs",
+    "percent",
+    "percent_range",
+]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A header and rows of text; the first column stands left, the others right."""
+    """A header and rows of text; the first column is aligned left, the others right."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def plain(self) -> str:
-        """Aligned columns."""
+        """As text with aligned columns."""
         lines = [self.header, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
         return "\n".join(
@@ -33,19 +45,53 @@ class Table:
         )
 
     def markdown(self) -> str:
-        """A table of GitHub's Markdown."""
+        """As GitHub Markdown."""
         rule = [":---", *["---:"] * (len(self.header) - 1)]
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in [self.header, rule, *escaped])
 
     def html(self) -> str:
-        """A table for a notebook."""
+        """As HTML for a notebook."""
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header)
         body = "".join(
             f"<tr><th>{html.escape(row[0])}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row[1:])}</tr>"
             for row in self.rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Result:
+    """Base of results, which are dataclasses: their text is their repr, and they can be written as JSON."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def to_json(self, path: str | os.PathLike | None = None) -> str:
+        """All attributes as JSON; also written to `path` if it is given."""
+        return keep(json.dumps(vars(self), default=_plain, indent=1, ensure_ascii=False), path)
+
+
+class TableResult(Result):
+    """Base of results that are shown as one table, `_table()`, and `_sentences()`."""
+
+    def _table(self) -> Table:
+        raise NotImplementedError
+
+    def _sentences(self) -> list[str]:
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return self._table().html() + paragraphs(self._sentences())
+
+    def to_markdown(self, path: str | os.PathLike | None = None) -> str:
+        """The table and the sentences as Markdown; also written to `path` if it is given."""
+        lines = "\n".join(f"- {line}" for line in self._sentences())
+        return keep(f"{self._table().markdown()}\n\n{lines}", path)
+
+
+def paragraphs(lines: Sequence[str]) -> str:
+    """Sentences as HTML."""
+    return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
 def percent(share: float) -> str:
@@ -64,7 +110,7 @@ def p_value(p: float) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three figures; a dash for what is not known."""
+    """Three significant digits; a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, int) or abs(value) >= 100:
@@ -79,24 +125,20 @@ def data_size(n_bytes: int | None) -> str:
     return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:,.1f} kB"
 
 
-def as_json(value: Any) -> str:
-    """Arrays become lists."""
-
-    def plain(item: Any) -> Any:
-        return item.tolist() if isinstance(item, (np.ndarray, np.generic)) else vars(item)
-
-    return json.dumps(value, default=plain, indent=1, ensure_ascii=False)
+def _plain(item: Any) -> Any:
+    """A type that JSON knows: lists for arrays, dicts for dataclasses."""
+    return item.tolist() if isinstance(item, (np.ndarray, np.generic)) else vars(item)
 
 
 def keep(text: str, path: str | os.PathLike | None) -> str:
-    """Write the text where a path is given, and return it."""
+    """Write the text to `path` if it is given, and return it."""
     if path is not None:
         Path(path).write_text(text + "\n", encoding="utf-8")
     return text
 
 
 def frame(columns: dict[str, Any], *, index: Any = None) -> Any:
-    """A pandas DataFrame, where pandas is installed."""
+    """A pandas DataFrame."""
     try:
         import pandas
     except ImportError as error:

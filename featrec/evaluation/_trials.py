@@ -1,7 +1,9 @@
-"""Models tried on the same folds of a few images, each for so many seconds."""
+"""Trials: models fitted on folds of a few images within a time limit, and a rehearsal that estimates the time."""
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,20 +13,34 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from featrec.evaluation._clock import Clock
-from featrec.evaluation._labels import as_labels
+from featrec.compilation import compiled_so_far
+from featrec.evaluation._given import as_labels
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._suggestion import Trial
+from featrec.evaluation._text import number
 from featrec.exceptions import FeatrecError
 from featrec.lazy import Images
-from featrec.parallel import observed_by
+from featrec.parallel import checkpoint, observed_by
 
-__all__ = ["Folds", "OutOfTime", "left_out", "run_trial", "sorted_trials", "watching"]
+__all__ = ["Clock", "Folds", "Rehearsal", "left_out", "rehearse", "run_trial", "sorted_trials"]
+
+# Images of a rehearsal.
+FEW = 20
+# A fit reads most images twice, to learn the words and to count them.
+PASSES = 2
+
+
+class Clock:
+    """A clock that does not count the time spent compiling."""
+
+    def now(self) -> float:
+        """Seconds since a fixed moment."""
+        return time.perf_counter() - compiled_so_far().seconds
 
 
 @dataclass(frozen=True, eq=False)
 class Folds:
-    """Images with labels, and the rows to learn from and to judge on of each fold."""
+    """Images with labels, and the training and test rows of each fold."""
 
     images: Images
     labels: np.ndarray
@@ -32,49 +48,35 @@ class Folds:
 
 
 class OutOfTime(Exception):
-    """The time of a trial is up."""
+    """The time limit of a trial is reached."""
 
 
-class Watched:
-    """Images until the time is up; then asking for one ends the trial, also in the middle of a fit, as checkpoints do."""
+class Deadline:
+    """A step of lazy images that raises OutOfTime after the deadline, also in the middle of a fit."""
 
-    def __init__(self, images: Images, clock: Clock, seconds: float):
-        self.images, self.clock, self.until = images, clock, clock.now() + seconds
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    @property
-    def positions(self) -> np.ndarray:
-        """Where they stand among the images that were given."""
-        return self.images.positions
-
-    def name(self, position: int) -> str | None:
-        """The path, where there is one."""
-        return self.images.name(position)
+    def __init__(self, clock: Clock, seconds: float):
+        self.clock, self.until = clock, clock.now() + seconds
 
     def check(self) -> None:
-        """End the trial if the time is up."""
         if self.clock.now() > self.until:
             raise OutOfTime
 
-    def __getitem__(self, position: int) -> np.ndarray:
+    def __call__(self, image: np.ndarray) -> np.ndarray:
         self.check()
-        image: np.ndarray = self.images[position]
         return image
 
 
 @contextmanager
-def watching(images: Images, clock: Clock, seconds: float) -> Iterator[Watched]:
-    """The images for so many seconds; OutOfTime ends whatever still asks for one."""
-    watched = Watched(images, clock, seconds)
-    with observed_by(watched.check):
-        yield watched
+def limited(images: Images, clock: Clock, seconds: float) -> Iterator[Images]:
+    """The images with a time limit, which is also checked at checkpoints and before each batch."""
+    deadline = Deadline(clock, seconds)
+    with observed_by(deadline.check):
+        yield images.then(deadline)
 
 
 @dataclass
 class Progress:
-    """What the folds that are done have given."""
+    """Results of the folds that are done."""
 
     rows: list[np.ndarray] = field(default_factory=list)
     y_pred: list[np.ndarray] = field(default_factory=list)
@@ -83,43 +85,44 @@ class Progress:
 
 
 def left_out(name: str, reason: str, expected_seconds: float | None = None) -> Trial:
-    """The row of a model that was not tried."""
+    """The result of a model that was not tried."""
     return replace(_without_figures(name, "left out", reason), expected_seconds=expected_seconds)
 
 
 def run_trial(
     name: str, model: Any, folds: Folds, *, clock: Clock, seconds: float, confidence: float, remark: str = ""
 ) -> Trial:
-    """Fit and ask the model fold by fold, as long as there is time; what goes wrong is the reason to leave it out."""
+    """Fit the model and predict fold by fold, as long as there is time. An error becomes the remark of a model left out."""
     done, state = Progress(), "tried"
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             _run(model, folds, clock, seconds, done)
         except OutOfTime:
             state = "cut"
-            over = f"{seconds:.3g} s were over with {len(done.rows)} of {len(folds.splits)} folds done"
-            remark = f"{over}; give it more seconds and total_seconds"
-        except Exception as error:  # one model that fails must not cost what is known of the others
+            remark = (
+                f"stopped after {seconds:.3g} s with {len(done.rows)} of {len(folds.splits)} folds done; "
+                "increase seconds and total_seconds"
+            )
+        except Exception as error:  # the other models are still tried
             return left_out(name, _reason(error))
     if not done.rows:
         return _without_figures(name, state, remark)
-    warning = _one_line(str(told[0].message)) if told else ""
+    warning = _one_line(str(caught[0].message)) if caught else ""
     return _with_figures(done, folds.labels, confidence, name=name, state=state, remark=remark, warning=warning)
 
 
 def _run(model: Any, folds: Folds, clock: Clock, seconds: float, done: Progress) -> None:
-    with watching(folds.images, clock, seconds) as watched:
-        images = Images(watched)
-        for fit, judged in folds.splits:
-            watched.check()
+    with limited(folds.images, clock, seconds) as images:
+        for fit, tested in folds.splits:
+            checkpoint()
             start = clock.now()
             fitted = clone(model).fit(images[fit], folds.labels[fit])
             fit_seconds, start = clock.now() - start, clock.now()
-            predicted = fitted.predict(images[judged])
+            predicted = fitted.predict(images[tested])
             done.predict_seconds += clock.now() - start
-            done.rows.append(judged)
-            done.y_pred.append(as_labels(predicted, len(judged), what="what the model predicts"))
+            done.rows.append(tested)
+            done.y_pred.append(as_labels(predicted, len(tested), what="the prediction of the model"))
             done.fit_seconds.append(fit_seconds)
 
 
@@ -155,6 +158,66 @@ def _one_line(text: str) -> str:
 
 
 def sorted_trials(trials: Iterable[Trial]) -> list[Trial]:
-    """Those tried to the end, best first, then those that were cut, then those left out."""
+    """Finished trials, best first, then those that were cut, then those left out."""
     states = ("tried", "cut", "left out")
     return sorted(trials, key=lambda trial: (states.index(trial.state), -(trial.accuracy or 0), trial.fit_seconds or 0))
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Estimated time of all folds; a lower bound if the rehearsal was stopped, unknown if it failed."""
+
+    seconds: float
+    ended: bool = False
+    failed: bool = False
+
+    def __str__(self) -> str:
+        return f"{'at least' if self.ended else 'about'} {number(self.seconds)} s"
+
+
+def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
+    """Fit a copy of the model on a few images and predict, which also loads compiled code.
+
+    Errors are ignored: with all images they either occur again or do not matter.
+    """
+    rows = _few(folds)
+    n_folds, start = len(folds.splits), clock.now()
+    with warnings.catch_warnings(), limited(folds.images, clock, limit) as images:
+        warnings.simplefilter("ignore")
+        try:
+            fitted = clone(model).fit(images[rows], folds.labels[rows])
+            fit_seconds = clock.now() - start
+            each = _seconds_each(fitted, images[rows], clock)
+        except OutOfTime:
+            return Rehearsal(n_folds * limit, ended=True)
+        except Exception:
+            return Rehearsal(clock.now() - start, failed=True)
+    return Rehearsal(_expected(folds, len(rows), fit_seconds, each))
+
+
+def _seconds_each(fitted: Any, images: Images, clock: Clock) -> float:
+    """Time to predict one more image, without the fixed cost of a call, which is highest for the first one."""
+    seconds = []
+    for batch in (images[:1], images, images[:1]):
+        start = clock.now()
+        fitted.predict(batch)
+        seconds.append(clock.now() - start)
+    return max(0.0, seconds[1] - seconds[2]) / max(1, len(images) - 1)
+
+
+def _few(folds: Folds) -> np.ndarray:
+    """The first image of each of up to ten classes, and the first ten images."""
+    fit = folds.splits[0][0]
+    _, first = np.unique(folds.labels[fit], return_index=True)
+    return fit[np.union1d(first[: FEW // 2], np.arange(min(FEW // 2, len(fit))))]
+
+
+def _expected(folds: Folds, n_few: int, fit_seconds: float, each: float) -> float:
+    """The larger of two estimates.
+
+    The time to describe images grows with their number, the time to learn words about with its square root. For the slowest
+    recipes the larger estimate was within a factor of two, at 133 images of 96 to 320 pixels.
+    """
+    n_fit = len(folds.splits[0][0])
+    more = max(fit_seconds * math.sqrt(n_fit / n_few), fit_seconds + PASSES * each * (n_fit - n_few))
+    return len(folds.splits) * more + each * len(folds.labels)

@@ -1,4 +1,4 @@
-"""Many models within one total time: the quickest first, and those left out that would not end in what is left."""
+"""Trials of many models within a total time: the fastest first; models that would take too long are left out."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from featrec.evaluation._clock import Clock
-from featrec.evaluation._rehearsal import Rehearsal, rehearse
 from featrec.evaluation._suggestion import Trial
 from featrec.evaluation._text import number, percent
-from featrec.evaluation._trials import Folds, left_out, run_trial
+from featrec.evaluation._trials import Clock, Folds, Rehearsal, left_out, rehearse, run_trial
 
 __all__ = ["Limits", "tried_in_turn"]
 
-# The share of the time after which those that wait are tried before others are rehearsed.
+# After rehearsals have used this share of the remaining time, waiting models are tried before others are rehearsed.
 MOST_REHEARSED = 1 / 3
-# The share of a model's own share that a first rehearsal may take to be repeated.
+# A rehearsal is repeated only if the first one took less than this share of the model's time.
 SHORT = 1 / 3
-# The share of the time that is as good as none.
+# If less than this share of the total time is left, models are left out without a rehearsal.
 LEAST = 0.02
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds for each model and for all together, and the confidence of intervals."""
+    """Time limits of each model and of all together, and the confidence level of intervals."""
 
     seconds: float
     total_seconds: float
@@ -35,15 +33,15 @@ class Limits:
 def tried_in_turn(
     groups: Iterable[Mapping[str, tuple[Any, str]]], folds: Folds, limits: Limits, clock: Clock, start: float, verbose: int
 ) -> list[Trial]:
-    """A trial for each name of a group, of a model with a remark, or of None with the reason to leave it out.
+    """Try all models, one group after another.
 
-    One group after another, so that the models of the first ones do not wait for those of the last.
+    A group maps names to a model and a remark, or to None and the reason for leaving it out.
     """
     turns = _Turns(folds, limits, clock, start + limits.total_seconds, verbose)
     found = [(name, *made) for group in groups for name, made in group.items()]
     trials = [left_out(name, remark) for name, model, remark in found if model is None]
-    rest = len(found) - len(trials)
-    turns.tell(f"trying {rest} of {len(found)} on {len(folds.labels)} images, {limits.total_seconds:g} s at most")
+    count = f"{len(found) - len(trials)} of {len(found)} models"
+    turns.report(f"trying {count} on {len(folds.labels)} images, at most {limits.total_seconds:g} s")
     for group in groups:
         models = {name: made for name, made in group.items() if made[0] is not None}
         trials += turns.tried(models)
@@ -59,17 +57,17 @@ class _Turns:
     verbose: int
 
     def left(self) -> float:
-        """Seconds until all must have ended."""
+        """Seconds until the end."""
         return max(0.0, self.until - self.clock.now())
 
-    def tell(self, text: str) -> None:
+    def report(self, text: str) -> None:
         if self.verbose:
             sys.stderr.write(text + "\n")
 
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Rehearse each, and try it at once where its fair share of the time will do.
+        """Rehearse each model, and try it at once if its share of the time is enough.
 
-        The others wait until all are rehearsed, or a third of what was left is used up by rehearsals: then the quickest are
+        The others wait until all are rehearsed, or rehearsals have used a third of the remaining time; then the fastest are
         tried.
         """
         trials: list[Trial] = []
@@ -81,28 +79,28 @@ class _Turns:
                 waiting, rehearsed, most = {}, 0.0, self.left() * MOST_REHEARSED
             left = self.left()
             if left < self.limits.total_seconds * LEAST:
-                trials.append(left_out(name, f"nothing was left of total_seconds={self.limits.total_seconds:g}; give more"))
+                trials.append(left_out(name, f"no time was left of total_seconds={self.limits.total_seconds:g}; increase it"))
                 continue
             share = min(self.limits.seconds, left / (len(models) - place))
-            foretold = self._rehearsed(model, share)
+            estimate = self._rehearsed(model, share)
             rehearsed += left - self.left()
-            if foretold.failed or (not foretold.ended and foretold.seconds <= min(share, self.left())):
-                trials.append(self._tried(name, model, remark, share if foretold.failed else self.limits.seconds))
+            if estimate.failed or (not estimate.ended and estimate.seconds <= min(share, self.left())):
+                trials.append(self._tried(name, model, remark, share if estimate.failed else self.limits.seconds))
             else:
-                waiting[name] = foretold
-                self.tell(f"{name}: waits; all folds would take {foretold}")
+                waiting[name] = estimate
+                self.report(f"{name}: postponed; all folds would take {estimate}")
         return trials + self._settled(waiting, models)
 
     def _settled(self, waiting: Mapping[str, Rehearsal], models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Try as many as there is time for, the quickest first."""
+        """Try as many models as there is time for, the fastest first."""
         order = sorted(waiting, key=lambda name: waiting[name].seconds)
         most = self.limits.seconds
         return [self._left_out(name, waiting[name]) or self._tried(name, *models[name], most) for name in order]
 
     def _rehearsed(self, model: Any, share: float) -> Rehearsal:
-        """A second time where the first, which loads what is compiled, was short and foretells long."""
+        """Rehearse a second time if the first, which also loads compiled code, was short but the estimate is long."""
         start = self.left()
-        # One fit of each fold takes at least as long as a rehearsal, so that one over this limit need not be ended.
+        # A fit of a fold takes at least as long as a rehearsal, so a rehearsal beyond this limit can be stopped.
         limit = min(self.limits.seconds, start) / len(self.folds.splits)
         found = rehearse(model, self.folds, self.clock, limit)
         took = start - self.left()
@@ -111,22 +109,22 @@ class _Turns:
             return min(found, again, key=lambda one: one.seconds)
         return found
 
-    def _left_out(self, name: str, foretold: Rehearsal) -> Trial | None:
-        """Why a model is not tried; None where it is."""
+    def _left_out(self, name: str, estimate: Rehearsal) -> Trial | None:
+        """The result of a model that would take too long; None if there is enough time."""
         left, total = self.left(), f"total_seconds={self.limits.total_seconds:g}"
-        if not foretold.ended and foretold.seconds <= min(self.limits.seconds, left):
+        if not estimate.ended and estimate.seconds <= min(self.limits.seconds, left):
             return None
-        takes = f"all {len(self.folds.splits)} folds would take {foretold}"
+        takes = f"all {len(self.folds.splits)} folds would take {estimate}"
         if self.limits.seconds <= left:
-            reason = f"{takes}, and seconds={self.limits.seconds:g} allows less; give more"
+            reason = f"{takes}, more than seconds={self.limits.seconds:g}; increase it"
         else:
-            reason = f"{takes}, and {number(left)} of {total} were left; give more"
-        self.tell(f"{name}: left out, {reason}")
-        return left_out(name, reason, foretold.seconds)
+            reason = f"{takes}, but {number(left)} s of {total} were left; increase it"
+        self.report(f"{name}: left out, {reason}")
+        return left_out(name, reason, estimate.seconds)
 
     def _tried(self, name: str, model: Any, remark: str, seconds: float) -> Trial:
         limits = {"seconds": min(seconds, self.left()), "confidence": self.limits.confidence}
         trial = run_trial(name, model, self.folds, clock=self.clock, remark=remark, **limits)
         result = trial.state if trial.accuracy is None else f"{percent(trial.accuracy)} %"
-        self.tell(f"{name}: {result}; {number(self.left())} s left")
+        self.report(f"{name}: {result}; {number(self.left())} s left")
         return trial

@@ -1,15 +1,39 @@
-"""A figure for every step: what an extractor sees, what the words are, what a bag holds, where a model errs.
+"""Figures: keypoints and HOG on their image, visual words, the bag of words of an image, confusion matrices.
 
-Each function draws on the axes that it is given or makes a figure of its own, and returns what it drew on; none calls
-``show`` or changes matplotlib's settings. A figure of one's own is pyplot's where the program has loaded pyplot, so that
-``plt.show()`` and notebooks show it, and free of any global state elsewhere.
+Each function draws on the given axes or makes a new figure, and returns what it drew on. No function calls ``show`` or changes
+matplotlib's settings. A new figure belongs to pyplot only if the program has imported pyplot; then ``plt.show()`` and notebooks
+show it. Results of :mod:`featrec.evaluation` draw themselves with their ``plot`` method.
 """
 
-from featrec.plotting._comparison import plot_comparison
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from featrec.plotting._canvas import FAINT as FAINT, INK as INK, PALETTE as PALETTE, axes_for as axes_for
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
 from featrec.plotting._hog import plot_hog
 from featrec.plotting._keypoints import plot_keypoints
-from featrec.plotting._word_map import plot_word_map
-from featrec.plotting._words import plot_words
+from featrec.plotting._words import plot_word_map, plot_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["plot_comparison", "plot_confusion_matrix", "plot_hog", "plot_keypoints", "plot_word_map", "plot_words"]
+
+
+def plot_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:
+    """Former name of ``comparison.plot(ax)``.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    warnings.warn("plot_comparison(comparison) is now comparison.plot()", FutureWarning, stacklevel=2)
+    axes: Axes = comparison.plot(ax)
+    return axes

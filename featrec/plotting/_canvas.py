@@ -1,4 +1,4 @@
-"""What all figures share: where they are drawn, their colours, and how a picture is shown."""
+"""Figures, axes and colours that all functions share."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["ACCENT", "FAINT", "INK", "PALETTE", "axes_for", "bare", "new_figure", "show_image"]
+__all__ = ["FAINT", "INK", "PALETTE", "axes_for", "bare", "new_figure", "show_image"]
 
-# Okabe and Ito's colours without black, and three that stay apart from them for colour-blind readers too.
+# The colours of Okabe and Ito without black, and three that colour-blind readers can distinguish from them.
 PALETTE = (
     "#E69F00",
     "#56B4E9",
@@ -31,34 +31,33 @@ PALETTE = (
 )
 INK = "#2b2f36"
 FAINT = "#8a919c"
-ACCENT = "#0072B2"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches that leaves room for its labels."""
+    """A figure with room for labels; width and height in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingExtraError('figures need matplotlib; pip install "featrec[plot]" brings it') from error
+        raise MissingExtraError('figures need matplotlib; pip install "featrec[plot]"') from error
     if "matplotlib.pyplot" in sys.modules:
         return sys.modules["matplotlib.pyplot"].figure(figsize=(width, height), layout="constrained")
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
-    """The axes that were given, or those of a new figure."""
+    """The given axes, or those of a new figure."""
     return new_figure(width, height).add_subplot() if ax is None else ax
 
 
 def show_image(ax: Axes, image: np.ndarray, *, opacity: float = 1.0) -> None:
-    """A picture without ticks; below an opacity of 1 it fades into white."""
+    """Show an image without ticks; an opacity below 1 mixes it with white."""
     faded = 255 - opacity * (255 - as_uint8(image).astype(np.float32))
     ax.imshow(np.rint(faded).astype(np.uint8), cmap="gray", vmin=0, vmax=255)
     bare(ax)
 
 
 def bare(ax: Axes) -> None:
-    """Axes without ticks and frame."""
+    """Remove ticks and frame."""
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)

@@ -1,4 +1,4 @@
-"""Which classes a model takes for which."""
+"""Confusion matrices."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def plot_confusion_matrix(matrix: Any, classes: Sequence, *, normalize: bool = T
     Parameters
     ----------
     matrix : array of shape (n_classes, n_classes)
-        Counts, as ``sklearn.metrics.confusion_matrix`` gives them.
+        Counts, as from ``sklearn.metrics.confusion_matrix``.
     classes : sequence of length n_classes
-        The names, in the matrix's order.
+        Names of the classes, in the order of the matrix.
     normalize : bool, default=True
-        Show per cent of the true class, so that the diagonal reads as each class's recall; False shows counts.
+        Show percentages of the true class, so that the diagonal shows the recall of each class; False shows counts.
     ax : matplotlib Axes, optional
-        Where to draw; None makes a figure that grows with the number of classes.
+        Default: a new figure, whose size depends on the number of classes.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def plot_confusion_matrix(matrix: Any, classes: Sequence, *, normalize: bool = T
     --------
     >>> from featrec.plotting import plot_confusion_matrix
     >>> print(plot_confusion_matrix([[18, 2], [5, 15]], ["cat", "dog"]).get_title())
-    82.5 % of 40 right
-    each row in per cent of its class
+    82.5 % of 40 correct
+    each row in percent of its class
     """
     counts, names = _check(matrix, classes)
     n = len(names)
@@ -50,29 +50,31 @@ def plot_confusion_matrix(matrix: Any, classes: Sequence, *, normalize: bool = T
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     _write_numbers(ax, shares, 100 * shares if normalize else counts)
     _name_axes(ax, names, size=float(np.clip(11 - 0.1 * n, 6, 10)))
-    right = np.trace(counts) / max(1, counts.sum())
-    unit = "each row in per cent of its class" if normalize else "counts"
-    ax.set_title(f"{100 * right:.1f} % of {counts.sum():,.0f} right\n{unit}", fontsize=10, color=INK)
+    correct = np.trace(counts) / max(1, counts.sum())
+    unit = "each row in percent of its class" if normalize else "counts"
+    ax.set_title(f"{100 * correct:.1f} % of {counts.sum():,.0f} correct\n{unit}", fontsize=10, color=INK)
     return ax
 
 
 def _check(matrix: Any, classes: Sequence) -> tuple[np.ndarray, list[str]]:
     counts, names = np.asarray(matrix), [str(name) for name in classes]
     if counts.shape != (len(names), len(names)):
-        raise InputError(f"a confusion matrix of {len(names)} classes has that many rows and columns; got shape {counts.shape}")
+        raise InputError(
+            f"the confusion matrix of {len(names)} classes must have shape {(len(names),) * 2}; got {counts.shape}"
+        )
     if counts.dtype.kind not in "uif" or not (counts >= 0).all():
-        raise InputError("a confusion matrix holds counts, 0 or more; normalize=True makes shares of them")
+        raise InputError("a confusion matrix contains counts, 0 or more; normalize=True converts them to percentages")
     return counts, names
 
 
 def _write_numbers(ax: Axes, shares: np.ndarray, values: np.ndarray) -> None:
-    """What rounds to 0 is left out: an empty cell is read faster."""
+    """Write the numbers that do not round to 0."""
     longest = len(f"{values.max(initial=0):.0f}")
     size = float(np.clip(10.5 - 0.07 * len(values), 7, 9.5)) * min(1.0, 3 / longest)
     for row, column in zip(*np.nonzero(np.rint(values)), strict=True):
         color = "white" if shares[row, column] > 0.55 else INK
         number = ax.text(column, row, f"{values[row, column]:.0f}", ha="center", va="center", fontsize=size, color=color)
-        # They lie inside the axes, and measuring 2,500 of them to lay out the figure takes seconds.
+        # The numbers are inside the axes; measuring 2,500 of them for the layout would take seconds.
         number.set_in_layout(False)
 
 

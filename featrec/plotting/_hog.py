@@ -1,4 +1,4 @@
-"""The histograms of HOG's cells as strokes."""
+"""HOG as strokes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,22 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_hog"]
 
-# What is longer than this share of all strokes is drawn at full length, so that one sharp edge does not hide the others.
+# Strokes beyond this percentile are drawn at full length, so that one sharp edge does not hide the others.
 FULL_LENGTH = 99
 
 
 def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> Axes:
-    """Draw each cell of HOG as a star of strokes, one for each orientation, bright and long where gradients are.
+    """Draw each cell of HOG as a star of strokes, one per orientation; strong gradients give long, bright strokes.
 
-    A stroke is perpendicular to its gradients, as is the custom: it runs along the edge that they cross, and the figure
-    looks like a drawing of the image.
+    A stroke is perpendicular to its gradients, as usual: it runs along the edge, and the figure resembles the image.
 
     Parameters
     ----------
     image : array, path, encoded bytes or PIL image
     hog : HOG, optional
-        Its cells, of several sizes the first, and orientations; None takes the defaults. Blocks are not drawn.
+        Extractor with the cells (the first size of several) and orientations to draw; default: ``HOG()``. Blocks are not drawn.
     ax : matplotlib Axes, optional
-        Where to draw; None makes a figure.
+        Default: a new figure.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Where the descriptors of one image lie."""
+"""Frames of descriptors on their image."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,12 +11,11 @@ from featrec.bag import Bag
 from featrec.exceptions import InputError
 from featrec.images import read_image
 from featrec.plotting._canvas import INK, PALETTE, axes_for, show_image
-from featrec.plotting._lattice import Lattice, lattices_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["frames_on", "plot_keypoints"]
+__all__ = ["Lattice", "frames_on", "lattices_of", "plot_keypoints"]
 
 ORANGE = PALETTE[0]
 LINE = 1.1
@@ -25,19 +24,19 @@ LINE = 1.1
 def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | None = None) -> Axes:
     """Draw the frames of a bag on its image.
 
-    A key point is a circle of its diameter with a line in its direction. A dense extractor's lattice is drawn as dots at
-    the centres, with one square of each size in the middle.
+    A keypoint is drawn as a circle with a line in its direction. The lattice of a dense extractor is drawn as dots at the
+    centres, with one square of each size in the middle.
 
     Parameters
     ----------
     image : array, path, encoded bytes or PIL image
-        The one that the extractor saw.
+        Image that the bag was extracted from.
     bag : Bag
-        With frames, such as ``SIFT().extract(image)``.
+        Bag with frames, such as ``SIFT().extract(image)``.
     max_frames : int, default=500
-        Of more, evenly spread ones are drawn, and the title says how many.
+        If there are more, only this many are drawn, and the title says so.
     ax : matplotlib Axes, optional
-        Where to draw; None makes a figure.
+        Default: a new figure.
 
     Returns
     -------
@@ -65,14 +64,39 @@ def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | No
     return ax
 
 
+class Lattice(NamedTuple):
+    """Frames of one diameter at all crossings of `xs` and `ys`; `places` are their positions in the bag, row by row."""
+
+    diameter: float
+    xs: np.ndarray
+    ys: np.ndarray
+    places: np.ndarray  # (len(ys), len(xs))
+
+
+def lattices_of(frames: np.ndarray) -> list[Lattice]:
+    """One lattice per diameter, the smallest first; empty if a frame has a direction or is not on a lattice."""
+    if (frames[:, 3] >= 0).any():
+        return []
+    lattices = []
+    for diameter in np.unique(frames[:, 2]):
+        places = np.flatnonzero(frames[:, 2] == diameter)
+        xs, ys = np.unique(frames[places, 0]), np.unique(frames[places, 1])
+        order = np.lexsort((frames[places, 0], frames[places, 1]))
+        crossings = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+        if not np.array_equal(crossings, frames[places[order], :2]):
+            return []
+        lattices.append(Lattice(float(diameter), xs, ys, places[order].reshape(len(ys), len(xs))))
+    return lattices
+
+
 def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
-    """The frames of a bag, if it has any and comes from an image of this size."""
+    """The frames of a bag; an error if it has none or comes from an image of another size."""
     if bag.frames is None:
-        raise InputError(f"the bag has no frames, so its descriptors have no place in the image; got {bag!r}")
+        raise InputError(f"the bag has no frames, so the positions of its descriptors are unknown; got {bag!r}")
     if bag.size is not None and tuple(bag.size) != image.shape[:2]:
         raise InputError(
             f"the bag comes from an image of {bag.size[0]}×{bag.size[1]} pixels; got one of {image.shape[0]}×{image.shape[1]}. "
-            "Give the image that the extractor saw, after Resize."
+            "Give the image that the bag was extracted from, for example after Resize."
         )
     return bag.frames
 
@@ -94,11 +118,11 @@ def _draw_keypoints(ax: Axes, frames: np.ndarray, max_frames: int) -> str:
     ends = np.stack([x + diameter / 2 * np.cos(turn), y + diameter / 2 * np.sin(turn)], axis=1)
     lines = np.stack([shown[:, :2], ends], axis=1)[angle >= 0]
     ax.add_collection(LineCollection(lines, colors=ORANGE, linewidths=width))
-    return _count(len(frames), len(shown), "key point")
+    return _count(len(frames), len(shown), "keypoint")
 
 
 def _layers(ax: Axes, diameter: np.ndarray) -> float:
-    """How often the circles, laid side by side, would cover the image: the more, the thinner they are drawn."""
+    """The area of the circles divided by that of the image; many layers are drawn with thinner lines."""
     height, width = ax.images[-1].get_size()
     return float((diameter**2).sum() / (height * width))
 
@@ -117,7 +141,7 @@ def _draw_lattices(ax: Axes, lattices: list[Lattice], max_frames: int) -> str:
         ax.add_patch(Rectangle(corner, side, side, fill=False, edgecolor=ORANGE, linewidth=1.2))
     total = sum(lattice.places.size for lattice in lattices)
     sizes = ", ".join(f"{lattice.diameter:g}" for lattice in lattices)
-    shown = "" if every == 1 else f"\none centre in {every * every} is shown"
+    shown = "" if every == 1 else f"\none of {every * every} centres is shown"
     return f"{total:,} descriptors on a lattice, {sizes} pixels wide{shown}"
 
 

@@ -1,30 +1,38 @@
-"""What visual words look like: the patches that lie nearest to them."""
+"""Visual words: the patches nearest to them, and their places in an image."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
+from featrec.exceptions import InputError, MetricError
 from featrec.images import as_rgb, as_uint8
-from featrec.plotting._canvas import INK, bare, new_figure
-from featrec.plotting._keypoints import frames_on
-from featrec.plotting._pictures import check_kind, described, fitted_words
+from featrec.lazy import Bags
+from featrec.plotting._canvas import FAINT, INK, PALETTE, bare, new_figure, show_image
+from featrec.plotting._keypoints import Lattice, frames_on, lattices_of
+from featrec.vocabularies import nearest_word, words_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["plot_words"]
+__all__ = ["plot_word_map", "plot_words"]
 
 PATCH = 36
 GAP = 3
+# Contrast at which a patch counts as flat.
 FLAT = 12
+# Colour of all other words.
+OTHER = "#c9ced6"
 
 
 class Found(NamedTuple):
-    """A patch and how far its descriptor is from the word."""
+    """A patch and the distance of its descriptor from the word."""
 
     distance: float
     patch: np.ndarray
@@ -41,29 +49,29 @@ def plot_words(
     stretch: bool = False,
     random_state: Any = 0,
 ) -> Figure:
-    """Show some words of a vocabulary, each by the patches whose descriptors are nearest to it.
+    """Show some words of a vocabulary by the patches whose descriptors are nearest to them.
 
-    A row is a word, the nearest patch first. So that a row does not show one place again and again, an image gives no more
-    patches to a word than are needed to fill its row, and none that lies within half a diameter of another. The images are
-    read once, one after another.
+    Each row is a word, the nearest patch first. To avoid showing the same place again and again, an image contributes only as
+    many patches to a word as are needed to fill its row, and none within half a diameter of another. The images are read once,
+    one after another.
 
     Parameters
     ----------
     vocabulary : fitted vocabulary, encoder or pyramid
     images : images
-        Where to look for patches.
+        Images to take patches from.
     extractor : extractor of local features, or a pipeline that ends in one
-        The one that the vocabulary was learned with.
+        Extractor that the vocabulary was learned with.
     n_words : int, default=16
-        How many words, drawn at random.
+        Number of words, drawn at random.
     n_patches : int, default=8
-        For each word.
+        Number of patches per word.
     extent : float, default=1.0
-        Side of a patch in diameters of its frame. 1 is all that a DenseSIFT descriptor covers; one of SIFT covers 6.
+        Side of a patch in diameters of its frame. 1 is the area of a DenseSIFT descriptor; SIFT uses 6.
     stretch : bool, default=False
-        Show each patch at full contrast, as descriptors that are divided by their length see it.
+        Show each patch at full contrast; descriptors of unit length ignore contrast, too.
     random_state : int, RandomState or None, default=0
-        For the draw of the words.
+        Seed of the choice of words.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def plot_words(
 
     Notes
     -----
-    Patches of frames with an angle are turned by it, so that what their descriptors have in common stands alike.
+    Patches of frames with an angle are rotated upright, like their descriptors.
     """
     words, metric = fitted_words(vocabulary)
     random = check_random_state(random_state)
@@ -90,7 +98,7 @@ def plot_words(
 def _nearest_patches(
     words: np.ndarray, metric: str, pairs: Any, n_images: int, n_patches: int, extent: float
 ) -> list[list[Found]]:
-    """For each word its nearest patches; at most `n_patches` a word are kept at any time."""
+    """The nearest patches of each word, sorted."""
     rows: list[list[Found]] = [[] for _ in words]
     quota = -(-n_patches // max(1, n_images))
     for image, bag in pairs:
@@ -109,7 +117,7 @@ def _nearest_patches(
 
 
 def _nearest_apart(distances: np.ndarray, frames: np.ndarray, count: int) -> list[int]:
-    """The places of the nearest descriptors whose patches do not show much of the same."""
+    """The positions of the nearest descriptors whose patches do not overlap much."""
     places: list[int] = []
     for place in np.argsort(distances, kind="stable"):
         between = frames[places, :2] - frames[place, :2]
@@ -121,7 +129,7 @@ def _nearest_apart(distances: np.ndarray, frames: np.ndarray, count: int) -> lis
 
 
 def _squared_distances(bag: Bag, words: np.ndarray) -> np.ndarray:
-    """(n, n_words); for packed bits the number that differ, which is the squared distance of the unpacked."""
+    """Squared distances, shape (n, n_words); for packed bits the number of different bits, which is the same."""
     points = bag.descriptors
     if bag.metric == "hamming":
         points, words = np.unpackbits(points, axis=1), np.unpackbits(words, axis=1)
@@ -130,7 +138,7 @@ def _squared_distances(bag: Bag, words: np.ndarray) -> np.ndarray:
 
 
 def _cut(image: np.ndarray, frame: np.ndarray, extent: float) -> np.ndarray:
-    """The square of a frame, turned upright and resampled; beyond the border the image's edge is repeated."""
+    """The square of a frame, rotated upright and resampled; beyond the border the edge of the image is repeated."""
     x, y, diameter, angle = (float(value) for value in frame)
     turn = np.deg2rad(angle) if angle >= 0 else 0.0
     across, down = np.meshgrid(*2 * [(np.arange(PATCH) + 0.5) / PATCH - 0.5])
@@ -153,7 +161,7 @@ def _between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) ->
 
 
 def _mosaic(rows: list[list[Found]], n_columns: int, *, stretch: bool) -> np.ndarray:
-    """All patches in one white picture."""
+    """All patches in one image with a white background."""
     pitch = PATCH + GAP
     mosaic = np.full((len(rows) * pitch - GAP, n_columns * pitch - GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
@@ -164,7 +172,174 @@ def _mosaic(rows: list[list[Found]], n_columns: int, *, stretch: bool) -> np.nda
 
 
 def _stretched(patch: np.ndarray) -> np.ndarray:
-    """From black to white; a flat patch becomes medium gray with what little it has."""
+    """Stretch a patch to the range from black to white; a flat patch becomes medium gray."""
     low, high = int(patch.min()), int(patch.max())
     gain = 255 / max(high - low, FLAT)
     return np.rint(127.5 + gain * (patch - (low + high) / 2)).astype(np.uint8)
+
+
+def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8, axes: Sequence[Axes] | None = None) -> Figure:
+    """Show an image, a map of the words of its descriptors, and the histogram of the words.
+
+    Each of the most frequent words has a colour, the same in map and histogram; all others are gray. If a dense extractor has
+    several sizes, the map shows the smallest; the histogram counts all.
+
+    Parameters
+    ----------
+    image : array, path, encoded bytes or PIL image
+    extractor : extractor of local features, or a pipeline that ends in one
+    encoder : fitted encoder, pyramid or vocabulary
+        It must have been learned with this extractor.
+    n_colors : int, default=8
+        Number of words with a colour, at most 10.
+    axes : sequence of three matplotlib Axes, optional
+        Axes of the image, the map and the histogram; default: a new figure.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    if not 1 <= n_colors <= len(PALETTE):
+        raise InputError(
+            f"n_colors must be between 1 and {len(PALETTE)}, the number of distinguishable colours; got {n_colors}"
+        )
+    words, metric = fitted_words(encoder)
+    image, bag = next(described(extractor, [image]))
+    assigned = _assigned(bag, words, metric)
+    colors = _word_colors(assigned, len(words), n_colors)
+    left, middle, right = _three_axes(image) if axes is None else axes
+    show_image(left, image)
+    left.set_title("image", fontsize=10, color=INK)
+    _draw_word_map(middle, image, bag, assigned, colors)
+    middle.set_title(f"the words of its {len(bag.descriptors):,} descriptors", fontsize=10, color=INK)
+    _draw_word_histogram(right, assigned, colors)
+    right.set_title("its bag of words", fontsize=10, color=INK)
+    figure = left.figure.figure
+    if figure is None:
+        raise InputError("the axes belong to no figure; use those of plt.subplots(1, 3)")
+    return figure
+
+
+def _three_axes(image: np.ndarray) -> Sequence[Axes]:
+    height = float(np.clip(3.4 * image.shape[0] / image.shape[1], 2.2, 5.0))
+    return new_figure(12.0, height + 0.5).subplots(1, 3, width_ratios=(1, 1, 1.3))
+
+
+def _assigned(bag: Bag, words: np.ndarray, metric: str) -> np.ndarray:
+    if not len(bag.descriptors):
+        return np.zeros(0, np.int32)
+    check_kind(bag, words, metric)
+    return nearest_word(bag.descriptors, words, metric)
+
+
+def _word_colors(assigned: np.ndarray, n_words: int, n_colors: int) -> np.ndarray:
+    """The colour of each word; gray for all but the most frequent."""
+    counts = np.bincount(assigned, minlength=n_words)
+    frequent = np.argsort(-counts, kind="stable")[:n_colors]
+    colors = np.full(n_words, OTHER, dtype=object)
+    colors[frequent] = PALETTE[: len(frequent)]
+    return colors
+
+
+def _draw_word_map(ax: Axes, image: np.ndarray, bag: Bag, assigned: np.ndarray, colors: np.ndarray) -> None:
+    """Draw the words of the descriptors in colour on the faded image."""
+    frames = frames_on(image, bag)
+    show_image(ax, image, opacity=0.45)
+    lattices = lattices_of(frames)
+    if lattices:
+        _fill_lattice(ax, lattices[0], assigned, colors)
+    elif len(frames):
+        _fill_circles(ax, frames, assigned, colors, image.shape[1])
+    ax.set_xlim(-0.5, image.shape[1] - 0.5)
+    ax.set_ylim(image.shape[0] - 0.5, -0.5)
+
+
+def _fill_lattice(ax: Axes, lattice: Lattice, assigned: np.ndarray, colors: np.ndarray) -> None:
+    from matplotlib.colors import to_rgba_array
+
+    chosen = colors[assigned[lattice.places]].ravel()
+    cells = to_rgba_array(list(chosen))
+    cells[:, 3] = np.where(chosen == OTHER, 0.25, 0.8)
+    step_x, step_y = (float(np.diff(axis).min()) if len(axis) > 1 else 1.0 for axis in (lattice.xs, lattice.ys))
+    extent = (
+        lattice.xs[0] - step_x / 2,
+        lattice.xs[-1] + step_x / 2,
+        lattice.ys[-1] + step_y / 2,
+        lattice.ys[0] - step_y / 2,
+    )
+    ax.imshow(cells.reshape(*lattice.places.shape, 4), extent=extent, interpolation="nearest")
+
+
+def _fill_circles(ax: Axes, frames: np.ndarray, assigned: np.ndarray, colors: np.ndarray, width: int) -> None:
+    """Draw circles of limited size, the coloured ones on top."""
+    from matplotlib.collections import EllipseCollection
+
+    chosen = colors[assigned]
+    for gray in (True, False):
+        shown = frames[(chosen == OTHER) == gray]
+        diameters = np.clip(shown[:, 2], 0.018 * width, 0.06 * width)
+        circles = EllipseCollection(
+            diameters,
+            diameters,
+            0,
+            units="xy",
+            offsets=shown[:, :2],
+            offset_transform=ax.transData,
+            facecolors="none" if gray else list(chosen[chosen != OTHER]),
+            edgecolors=FAINT if gray else "white",
+            linewidths=0.6,
+        )
+        ax.add_collection(circles)
+
+
+def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> None:
+    """Draw the share of each word in percent of the descriptors."""
+    shares = np.bincount(assigned, minlength=len(colors)) / max(1, len(assigned))
+    gray = colors == OTHER
+    places = np.arange(len(colors))
+    ax.bar(places[gray], 100 * shares[gray], width=0.9, color=FAINT)
+    least = max(0.9, len(colors) / 150)
+    ax.bar(places[~gray], 100 * shares[~gray], width=least, color=list(colors[~gray]))
+    ax.set_xlim(-0.8, len(colors) - 0.2)
+    ax.set_xlabel("word", color=INK)
+    ax.set_ylabel("% of the descriptors", color=INK)
+    ax.tick_params(colors=INK, length=2)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def described(extractor: Any, images: Any) -> Iterator[tuple[np.ndarray, Bag]]:
+    """Each image as the extractor sees it, after the previous steps of a pipeline, and its Bag, one at a time."""
+    bags = extractor.transform(images)
+    if not isinstance(bags, Bags):
+        raise InputError(
+            f"expected an extractor of local features, such as DenseSIFT(), or a pipeline that ends in one; "
+            f"{type(extractor).__name__} returns {type(bags).__name__}"
+        )
+    for position in range(len(bags)):
+        with bags.naming(position):
+            seen = item = bags.source[int(bags.rows[position])]
+            for step in bags.steps:
+                seen = seen if isinstance(item, Bag) else item
+                item = step(item)
+        yield seen, item
+
+
+def fitted_words(model: Any) -> tuple[np.ndarray, str]:
+    """The words of a vocabulary, an encoder or a pyramid, and their metric."""
+    check_is_fitted(model)
+    for attribute in ("encoder_", "vocabulary_"):
+        model = getattr(model, attribute, model)
+    return words_of(model)
+
+
+def check_kind(bag: Bag, words: np.ndarray, metric: str) -> None:
+    """Descriptors and words must have the same metric and length."""
+    if bag.metric != metric:
+        raise MetricError(
+            f"the descriptors are {bag.metric} and the words {metric}; use the extractor that the words were learned with"
+        )
+    if bag.descriptors.shape[1] != words.shape[1]:
+        raise InputError(
+            f"the descriptors have {bag.descriptors.shape[1]} numbers and the words {words.shape[1]}; "
+            "use the extractor that the words were learned with"
+        )

@@ -1,20 +1,19 @@
-"""Whole classifiers by name: plain scikit-learn Pipelines to fit, take apart and change.
+"""Complete classifiers by name: plain scikit-learn Pipelines to fit, inspect and change.
 
-Every recipe takes these options, by the same names and with the same defaults:
+Every recipe has these options, with the same defaults:
 
 - ``probability``: None, ``"calibrated"`` or ``"temperature"``. Both fit the classifier six times: on five folds of the training
-  set, and on all of it. "calibrated" fits a curve for each class; ``predict`` then answers with the most probable class,
-  which may be another one than the classifier's, and each class needs five images. "temperature" fits one number for all
-  classes, and ``predict`` answers as without it.
+  set, and on all of it. "calibrated" fits a curve for each class and needs five images of each class; ``predict`` returns the
+  most probable class, which may differ from the classifier's own decision. "temperature" fits one number for all classes and
+  does not change predictions.
 - ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect on
-  neighbours (`tiny_knn`, `orb_knn`), which warn.
-- ``on_error="empty"`` goes on where an image cannot be read (see the extractors).
-- ``cache``: a folder or a ``DescriptorCache``, where what the extractors compute is kept for the next fit.
-- ``random_state`` decides everything that is drawn, where anything is; ``n_jobs`` is the number of threads; ``verbose=1``
-  shows progress, and the memory that kernel ridge needs, on the standard error.
+  nearest neighbours (`tiny_knn`, `orb_knn`), which warn.
+- ``on_error="empty"`` continues if an image cannot be used (see the extractors).
+- ``cache``: a folder or a ``DescriptorCache`` in which the extractors store descriptions for the next fit.
+- ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress and the
+  memory that kernel ridge needs on standard error.
 
-The two networks that learn from pixels need the extra ``torch``. With ``mirror=True`` the recipes of VLAD and Fisher vectors
-learn from a mirrored copy of each image as well: the Pipeline stands inside an ``Augmented``.
+The two networks that learn from pixels need the extra ``torch``.
 
 A *preset* is a named set of a recipe's options for one kind of images, with the accuracy that it reached on a dataset:
 ``make("patches_kernel:digits")``; :func:`presets` lists them.
@@ -35,16 +34,12 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.recipes._compact import patches_compact
-    from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
-    from featrec.recipes._global import color_forest, lbp_svm, tiny_knn
-    from featrec.recipes._hog import hog_svm
+    from featrec.recipes._global import cnn_svm, color_forest, hog_svm, lbp_svm, pixels_lenet5, pixels_resnet, tiny_knn
     from featrec.recipes._names import describe, make, names, presets, resolve, variants as variants
-    from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
-    from featrec.recipes._patches import patches_kernel, patches_ridge
+    from featrec.recipes._patches import patches_compact, patches_kernel, patches_ridge
     from featrec.recipes._suggest import suggest
     from featrec.recipes._warm import warm
-    from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
+    from featrec.recipes._words import bovw_svm, fisher_lbp_svm, fisher_svm, orb_knn, phow_svm, vlad_svm
 
 __all__ = [
     "bovw_svm",
@@ -76,15 +71,11 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._compact": ["patches_compact"],
-        "._fisher": ["fisher_lbp_svm", "fisher_svm", "vlad_svm"],
-        "._global": ["color_forest", "lbp_svm", "tiny_knn"],
-        "._hog": ["hog_svm"],
+        "._global": ["cnn_svm", "color_forest", "hog_svm", "lbp_svm", "pixels_lenet5", "pixels_resnet", "tiny_knn"],
         "._names": ["describe", "make", "names", "presets", "resolve", "variants"],
-        "._networks": ["cnn_svm", "pixels_lenet5", "pixels_resnet"],
-        "._patches": ["patches_kernel", "patches_ridge"],
+        "._patches": ["patches_compact", "patches_kernel", "patches_ridge"],
         "._suggest": ["suggest"],
         "._warm": ["warm"],
-        "._words": ["bovw_svm", "orb_knn", "phow_svm"],
+        "._words": ["bovw_svm", "fisher_lbp_svm", "fisher_svm", "orb_knn", "phow_svm", "vlad_svm"],
     },
 )

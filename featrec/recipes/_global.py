@@ -1,116 +1,267 @@
-"""Recipes that describe an image as a whole."""
+"""Recipes with one row of features per image, and networks that learn from pixels."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
+from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import Normalizer
+from sklearn.svm import SVC, LinearSVC
 
-from featrec.classifiers import WideLinearSVC
-from featrec.descriptors import LBP, ColorHistogram, TinyImage
-from featrec.recipes._parts import General
+from featrec.classifiers import NystroemRidgeClassifier, WideLinearSVC
+from featrec.descriptors import HOG, LBP, ColorHistogram, TinyImage
+from featrec.networks import CNNFeatures, LeNet5, SmallResNet
+from featrec.preprocessing import Deskew, Grayscale, Resize
+from featrec.recipes._general import General, Options, recipe
 
-__all__ = ["color_forest", "lbp_svm", "tiny_knn"]
+__all__ = ["cnn_svm", "color_forest", "hog_svm", "lbp_svm", "pixels_lenet5", "pixels_resnet", "tiny_knn"]
 
 
-def tiny_knn(
-    *,
-    size: int | tuple[int, int] = (16, 16),
-    n_neighbors: int = 1,
-    probability: str | None = None,
-    class_weight: Any = None,
-    on_error: str = "raise",
-    cache: Any = None,
-    random_state: Any = 0,
-    n_jobs: int | None = None,
-    verbose: int = 0,
-) -> Pipeline:
-    """Baseline for everything else: the pixels of a tiny image and the nearest neighbour.
+@recipe()
+def tiny_knn(*, size: int | tuple[int, int] = (16, 16), n_neighbors: int = 1, **general: Unpack[Options]) -> Pipeline:
+    """Baseline for all other recipes: the pixels of a tiny image and the nearest neighbour.
+
+    `class_weight` and `random_state` have no effect.
 
     Parameters
     ----------
     size : int or (height, width), default=(16, 16)
         Size of the tiny image.
     n_neighbors : int, default=1
-    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`. `class_weight` and `random_state` have no effect.
 
     Returns
     -------
     model : Pipeline
     """
-    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
-    general.without_class_weight("tiny_knn", "neighbours have one vote each")
-    return make_pipeline(
-        TinyImage(size=size, **general.describing),
-        general.calibrated(KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=n_jobs)),
-    )
+    options = General(**general)
+    options.without_class_weight("tiny_knn")
+    neighbors = KNeighborsClassifier(n_neighbors=n_neighbors, n_jobs=options.n_jobs)
+    return make_pipeline(TinyImage(size=size, **options.describing), options.calibrated(neighbors))
 
 
-def color_forest(
-    *,
-    n_estimators: int = 300,
-    probability: str | None = None,
-    class_weight: Any = None,
-    on_error: str = "raise",
-    cache: Any = None,
-    random_state: Any = 0,
-    n_jobs: int | None = None,
-    verbose: int = 0,
-) -> Pipeline:
+@recipe()
+def color_forest(*, n_estimators: int = 300, **general: Unpack[Options]) -> Pipeline:
     """Classes that differ in colour rather than in shape: a colour histogram and a random forest.
 
     Parameters
     ----------
     n_estimators : int, default=300
-        Trees.
-    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`.
+        Number of trees.
 
     Returns
     -------
     model : Pipeline
     """
-    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
-    forest = {"class_weight": class_weight, "random_state": random_state, "n_jobs": n_jobs}
-    return make_pipeline(
-        ColorHistogram(space="hsv", **general.describing), general.calibrated(RandomForestClassifier(n_estimators, **forest))
-    )
+    options = General(**general)
+    shared = {"class_weight": options.class_weight, "random_state": options.random_state, "n_jobs": options.n_jobs}
+    forest = RandomForestClassifier(n_estimators, **shared)
+    return make_pipeline(ColorHistogram(space="hsv", **options.describing), options.calibrated(forest))
 
 
+@recipe()
 def lbp_svm(
     *,
     grids: Any = ((1, 1), (2, 2), (4, 4)),
     radius: Any = (1, 2),
     C: float = 1.0,
-    probability: str | None = None,
-    class_weight: Any = None,
-    on_error: str = "raise",
-    cache: Any = None,
-    random_state: Any = 0,
-    n_jobs: int | None = None,
-    verbose: int = 0,
+    **general: Unpack[Options],
 ) -> Pipeline:
     """Textures, materials and faces under changing light: local binary patterns in grids of cells, linear SVM.
+
+    `random_state` has no effect.
 
     Parameters
     ----------
     grids : sequence of (rows, columns), default=((1, 1), (2, 2), (4, 4))
-        Patterns are counted in each cell of each grid.
+        Grids of cells; patterns are counted in each cell.
     radius : float or sequence of floats, default=(1, 2)
-        Of the circles, eight points on each.
+        Radii of the circles, with eight points each.
     C : float, default=1
-    probability, class_weight, on_error, cache, random_state, n_jobs, verbose
-        As in all recipes; see :mod:`featrec.recipes`. `random_state` has no effect: nothing is drawn.
 
     Returns
     -------
     model : Pipeline
     """
-    general = General(probability, class_weight, on_error, cache, random_state, n_jobs, verbose)
-    return make_pipeline(
-        LBP(radius=radius, grids=grids, **general.describing),
-        general.calibrated(WideLinearSVC(C=C, class_weight=class_weight, n_jobs=n_jobs)),
-    )
+    options = General(**general)
+    svm = WideLinearSVC(C=C, class_weight=options.class_weight, n_jobs=options.n_jobs)
+    return make_pipeline(LBP(radius=radius, grids=grids, **options.describing), options.calibrated(svm))
+
+
+@recipe(n_components="n_dimensions")
+def hog_svm(
+    *,
+    size: int | tuple[int, int] | str | None = "auto",
+    pixels_per_cell: Any = "auto",
+    orientations: int | None = None,
+    signed: bool | None = None,
+    color: str | None = "auto",
+    mirror: bool = True,
+    deskew: bool | str = "auto",
+    n_dimensions: int | str | None = "auto",
+    landmarks: int | str = "auto",
+    gamma: float = 2.0,
+    C: float | None = None,
+    **general: Unpack[Options],
+) -> Pipeline:
+    """One object that fills the image in one pose (digits, faces, signs, products): HOG of several cell sizes, kernel ridge.
+
+    Suitable for a hundred to a hundred thousand images. The training time grows linearly with the number of images, and the
+    model predicts thousands of images per second. Despite the name of the recipe, the classifier is no SVM, unless `C` is
+    given, but ridge regression on the kernel values of some landmarks.
+
+    The training images determine the size of images, whether colours are used, and the number of landmarks; held-out images
+    determine the penalty and whether mirror images are used.
+
+    Parameters
+    ----------
+    size : int, (height, width), "auto" or None, default="auto"
+        Size that images are scaled to. "auto": the median height and width of the training images, limited to 28 to 64
+        pixels. None: images keep their size, and all have the same.
+    pixels_per_cell : int, (rows, columns), several such pairs, or "auto", default="auto"
+        Cell sizes. "auto": an eighth, a quarter and half of the image.
+    orientations : int or None, default=None
+        None: 18.
+    signed : bool or None, default=None
+        Distinguish opposite directions of gradients. None: True.
+    color : {"auto", "gray", "rgb"} or None, default="auto"
+        Means and standard deviations of lightness and colours in 4 × 4 cells, in addition to gradients; see
+        :class:`~featrec.descriptors.HOG`.
+    mirror : bool, default=True
+        Learn from mirror images too, if that helps on held-out images. False saves the time to find out.
+    deskew : bool or "auto", default="auto"
+        Straighten slanted digits and letters. "auto" decides on the training images; see
+        :class:`~featrec.preprocessing.Deskew`.
+    n_dimensions : int, "auto" or None, default="auto"
+        Number of principal components for the kernel. "auto": 300. None: no reduction.
+    landmarks : int or "auto", default="auto"
+        Number of training images that span the solution; more are slower and usually more accurate. "auto": 6,000.
+    gamma : float, default=2
+        Width parameter of the kernel, relative to the mean squared distance of codes.
+    C : float or None, default=None
+        If given, the classifier is an exact kernel SVM, for a few thousand images. The defaults are then 64 × 64 pixels,
+        cells of 8 pixels, 9 unsigned orientations, all components, no colour and no mirror images.
+
+    Returns
+    -------
+    model : Pipeline
+    """
+    options = General(**general)
+    svm = C is not None
+    size = ((64, 64) if svm else "auto") if size == "auto" else size
+    gradients: dict[str, Any] = {
+        "pixels_per_cell": (8, 8) if svm and isinstance(pixels_per_cell, str) else pixels_per_cell,
+        "orientations": (9 if svm else 18) if orientations is None else orientations,
+        "signed": not svm if signed is None else signed,
+    }
+    if not svm:
+        gradients |= {"balance": True, "color": color, "mirror": mirror}
+    steps = [Resize(size)] if size is not None else []
+    upright = not svm if deskew == "auto" else bool(deskew)
+    steps += [Deskew(when="auto" if deskew == "auto" else "always")] if upright else []
+    steps += [HOG(cells_per_block=(2, 2), **gradients, **options.describing)]
+    if svm:
+        steps += [PCA(n_dimensions, random_state=options.random_state)] if isinstance(n_dimensions, int) else []
+        return make_pipeline(*steps, options.calibrated(SVC(C=C, gamma="scale", class_weight=options.class_weight)))
+    reduced: dict[str, Any] = {"n_dimensions": n_dimensions, "landmarks": landmarks, "gamma": gamma, "n_views": 1 + mirror}
+    ridge = NystroemRidgeClassifier(**reduced, class_weight=options.class_weight, **options.learning)
+    return make_pipeline(*steps, options.calibrated(ridge))
+
+
+@recipe()
+def cnn_svm(
+    model: Any,
+    *,
+    layer: str | None = None,
+    preprocessing: Any = None,
+    size: int | tuple[int, int] | None = None,
+    C: float = 1.0,
+    **general: Unpack[Options],
+) -> Pipeline:
+    """Features of a pretrained network from an ONNX file, and a linear SVM.
+
+    Parameters
+    ----------
+    model : path or bytes
+        The network as ONNX.
+    layer : str, optional
+        Layer to use; default: the network's output.
+    preprocessing : {"torch", "tf", "caffe"} or dict
+        Preprocessing that the network was trained with; see :class:`~featrec.networks.CNNFeatures`.
+    size : int or (height, width), optional
+    C : float, default=1
+
+    Returns
+    -------
+    model : Pipeline
+    """
+    options = General(**general)
+    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size}
+    svm = LinearSVC(C=C, class_weight=options.class_weight, random_state=options.random_state)
+    return make_pipeline(CNNFeatures(model, **prepared, **options.describing), Normalizer(), options.calibrated(svm))
+
+
+@recipe()
+def pixels_lenet5(
+    *,
+    size: int | tuple[int, int] = (28, 28),
+    epochs: int | None = None,
+    batch_size: int = 128,
+    **general: Unpack[Options],
+) -> Pipeline:
+    """Digits and other small gray images, for comparison: LeNet-5 trained from scratch.
+
+    The network takes pixels, so `cache` has no effect, and `on_error` must be "raise".
+
+    Parameters
+    ----------
+    size : int or (height, width), default=(28, 28)
+    epochs : int or None, default=None
+        Default: 12, or more for small training sets.
+    batch_size : int, default=128
+
+    Returns
+    -------
+    model : Pipeline
+    """
+    options = General(**general)
+    options.without_empty_rows("pixels_lenet5")
+    network = LeNet5(epochs=epochs, batch_size=batch_size, class_weight=options.class_weight, **options.learning)
+    return make_pipeline(Grayscale(), Resize(size), options.calibrated(network))
+
+
+@recipe()
+def pixels_resnet(
+    *,
+    size: int | tuple[int, int] = (32, 32),
+    width: int = 32,
+    epochs: int | None = None,
+    batch_size: int = 256,
+    mirror: bool = True,
+    **general: Unpack[Options],
+) -> Pipeline:
+    """Thousands of small images of each class, for comparison: a small residual network trained from scratch.
+
+    The network takes pixels, so `cache` has no effect, and `on_error` must be "raise".
+
+    Parameters
+    ----------
+    size : int or (height, width), default=(32, 32)
+    width : int, default=32
+        Number of maps in the first layer; doubling it takes nearly four times as long.
+    epochs : int or None, default=None
+        Default: 15, or more for small training sets; 100 images take half a minute.
+    batch_size : int, default=256
+    mirror : bool, default=True
+        Learn from mirror images too. False is for digits, letters and other classes that a mirror image changes.
+
+    Returns
+    -------
+    model : Pipeline
+    """
+    options = General(**general)
+    options.without_empty_rows("pixels_resnet")
+    learning = {"epochs": epochs, "batch_size": batch_size, "class_weight": options.class_weight, **options.learning}
+    return make_pipeline(Resize(size), options.calibrated(SmallResNet(width=width, flip=mirror, **learning)))

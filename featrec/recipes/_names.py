@@ -1,4 +1,4 @@
-"""Recipes and their presets by name: one parser for Python, the command line and benchmark files."""
+"""Recipes and presets by name, for Python, the command line and benchmark files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from featrec.exceptions import InputError
-from featrec.recipes._compact import patches_compact
-from featrec.recipes._fisher import fisher_lbp_svm, fisher_svm, vlad_svm
-from featrec.recipes._global import color_forest, lbp_svm, tiny_knn
-from featrec.recipes._hog import hog_svm
-from featrec.recipes._networks import cnn_svm, pixels_lenet5, pixels_resnet
-from featrec.recipes._patches import patches_kernel, patches_ridge
+from featrec.recipes._global import cnn_svm, color_forest, hog_svm, lbp_svm, pixels_lenet5, pixels_resnet, tiny_knn
+from featrec.recipes._patches import patches_compact, patches_kernel, patches_ridge
 from featrec.recipes._presets import PRESETS
-from featrec.recipes._words import bovw_svm, orb_knn, phow_svm
+from featrec.recipes._words import bovw_svm, fisher_lbp_svm, fisher_svm, orb_knn, phow_svm, vlad_svm
 
 __all__ = ["RECIPES", "describe", "make", "names", "presets", "resolve", "variants"]
 
@@ -43,7 +39,7 @@ SEPARATOR = ":"
 
 
 def names() -> list[str]:
-    """All recipes, the simplest first."""
+    """Names of all recipes, the simplest first."""
     return list(RECIPES)
 
 
@@ -53,7 +49,7 @@ def presets(name: str) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     name : str
-        Of a recipe.
+        Name of a recipe.
 
     Returns
     -------
@@ -91,20 +87,20 @@ def describe(name: str) -> str:
 
 
 def make(name: str, *, preset: str | None = None, **options: Any) -> Any:
-    """The model of a recipe, plain or with a preset; options given here come before those of the preset.
+    """Make the model of a recipe, with or without a preset; `options` override those of the preset.
 
     Parameters
     ----------
     name : str
         ``"recipe"`` or ``"recipe:preset"``.
     preset : str, optional
-        One of :func:`presets`, where the name has none.
+        One of :func:`presets`, if the name contains none.
     **options
-        Of the recipe; others are refused by Python.
+        Options of the recipe.
 
     Returns
     -------
-    model : Pipeline, or what the recipe puts around one
+    model : Pipeline or meta-estimator
 
     Examples
     --------
@@ -119,14 +115,14 @@ def make(name: str, *, preset: str | None = None, **options: Any) -> Any:
 
 
 def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
-    """The recipe that a name with or without a preset means, and the preset's options.
+    """Split a name into the recipe and the options of the preset.
 
     Parameters
     ----------
     name : str
         ``"recipe"`` or ``"recipe:preset"``.
     preset : str, optional
-        Where the name has none.
+        If the name contains none.
 
     Returns
     -------
@@ -141,7 +137,7 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
     """
     recipe, inside = _parted(name)
     if preset is not None and inside not in (None, preset):
-        raise InputError(f"{name!r} names the preset {inside!r} and preset={preset!r} another one; give one of them")
+        raise InputError(f"{name!r} contains the preset {inside!r}, but preset={preset!r}; give only one")
     chosen = inside if preset is None else preset
     if chosen is None:
         return recipe, {}
@@ -150,7 +146,7 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
 
 
 def variants(chosen: Iterable[str] = RECIPES) -> dict[str, dict[str, Any]]:
-    """The options of each recipe and of each preset, under the names that :func:`make` takes."""
+    """The options of each recipe and preset, by the name that :func:`make` takes."""
     found: dict[str, dict[str, Any]] = {}
     for recipe in chosen:
         found[recipe] = {}
@@ -159,7 +155,7 @@ def variants(chosen: Iterable[str] = RECIPES) -> dict[str, dict[str, Any]]:
 
 
 def _parted(name: str) -> tuple[str, str | None]:
-    """Recipe and preset, both of which there are."""
+    """Recipe and preset; an error if there is none of that name."""
     recipe, separator, preset = str(name).partition(SEPARATOR)
     _recipe(recipe)
     if not separator:

@@ -1,4 +1,4 @@
-"""Presets: named sets of a recipe's options, each with the dataset that it was measured on."""
+"""Presets: named sets of options, each with the dataset on which it was measured."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ SMALL_PENALTIES = [0.002, 0.005, 0.01, 0.02]
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of a recipe, what they suit, and what they reach on the standard split of a dataset.
+    """Options of a recipe, and their accuracy on the standard split of a dataset.
 
     Parameters
     ----------
     suits : str
-        Images that it is meant for.
+        Images for which the options are meant.
     options : dict
     dataset : str
         Name for ``load_dataset``.
     accuracy : float
-        Percent of the test images, the mean over the runs in ``benchmarks/results``.
+        Percent of the test images; the mean of the runs in ``benchmarks/results``.
     """
 
     suits: str
@@ -34,7 +34,7 @@ class Preset:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Options as TOML gives them, so that a benchmark's rows of earlier versions stay those of the same cell.
+# Values have the types of TOML, so that results of earlier versions stay valid.
 PRESETS: dict[str, dict[str, Preset]] = {
     "vlad_svm": {"scenes": Preset("photographs of scenes", "scene15", 86.2, {"n_words": 256, "mirror": True})},
     "fisher_svm": {"scenes": Preset("photographs of scenes", "scene15", 87.67, {"mirror": True})},

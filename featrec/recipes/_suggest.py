@@ -1,4 +1,4 @@
-"""What stands behind recipes.suggest: which images are drawn, and which recipes apply to them."""
+"""suggest: try recipes on a sample of the images."""
 
 from __future__ import annotations
 
@@ -34,20 +34,22 @@ from featrec.lazy import Images
 from featrec.parallel import map_batches
 from featrec.preprocessing import Resize
 from featrec.recipes._names import RECIPES, SEPARATOR, describe, resolve, variants
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["suggest"]
 
-# So many patches of 108 numbers each, with the mirror image's and whitened beside them, take 113 MB for a single image.
+# This many patches of 108 numbers, with the mirror image and whitened copies, take 113 MB for a single image.
 MOST_PATCHES = 256 * 256
 
 
 class _Seen(NamedTuple):
-    """What is known of those that were drawn."""
+    """Whether all images of the sample are gray, and the largest size."""
 
     gray: bool
     largest: tuple[int, int]
 
 
+@with_shared_docs
 def suggest(
     images: Any,
     labels: Any,
@@ -62,35 +64,32 @@ def suggest(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Suggestion:
-    """Try the recipes on a few of the images, timed, on the same folds, and say which to take up first and why.
+    """Try recipes on a few of the images within a time limit, and say which to use first and why.
 
-    Each is fitted to about 20 images first, which foretells what all folds will take. The quickest is tried first, and one that
-    would not end in the time that is left is left out with the time it would take. One that needs a network, sees colour alone
-    where images are gray, cuts patches of large images without resizing them, or cannot be fitted to them is listed with the
-    reason, too.
+    All recipes are tried on the same folds, the fastest first. A first fit on about 20 images estimates the time of all folds;
+    a recipe that would take too long is left out and listed with this estimate. A recipe that does not apply is listed with the
+    reason: it needs a network, it uses only colour and the images are gray, it extracts patches from large images without
+    resizing, or it cannot be fitted.
 
     Parameters
     ----------
-    images, labels : images in any form, and as many labels
+    images, labels : images and their labels
     n_images : int, default=300
-        How many to draw, each class by its share, but `cv` of each class at least.
+        Size of the sample, stratified, with at least `cv` images of each class.
     cv : int, default=3
-        Stratified folds, 2 or more. A class of fewer images takes no part.
+        Number of stratified folds, at least 2. Classes with fewer images are left out.
     seconds : float, default=30
-        For each recipe. One that takes longer than was foretold is cut where it asks for the next image, or a network for the
-        next batch, and only whole folds are told.
+        Time limit of each recipe. A recipe that takes longer than estimated is cut at the next image, or for a network the
+        next batch, and only finished folds count.
     total_seconds : float, default=50
-        For all recipes together. What numba compiles, once on a machine, does not count.
+        Time limit of all recipes together. The time that numba compiles, once per machine, does not count.
     recipes : list of names, or dict of name to options or model, optional
-        Names as :func:`make` takes them, with or without a preset; all by default.
-        ``{"cnn_svm": {"model": "net.onnx"}}`` gives options; a model of your own may have any name.
+        Names with or without a preset, as for :func:`make`; default: all. A dict adds options,
+        ``{"cnn_svm": {"model": "net.onnx"}}``, or own models under any name.
     confidence : float, default=0.95
-        Of the intervals, and 1 less the level at which a distance counts as more than noise.
+        Confidence level of the intervals; a difference is significant if its p value is at most 1 - confidence.
     random_state : int, default=0
-        Of the sample, the folds and the models.
-    n_jobs : int, optional
-    verbose : int, default=0
-        1 tells the progress on the standard error.
+        Seed of the sample, the folds and the models.
 
     Returns
     -------
@@ -113,7 +112,7 @@ def suggest(
     rows, too_small = sample(y, n_images, cv, random_state)
     clock = Clock()
     start = clock.now()
-    seen = _looked_at(given[rows], n_jobs)
+    seen = _seen(given[rows], n_jobs)
     splits = list(StratifiedKFold(cv, shuffle=True, random_state=random_state).split(np.zeros(len(rows)), y[rows]))
     folds = Folds(given[rows], y[rows], splits)
     computing = {"n_jobs": n_jobs, "random_state": random_state}
@@ -126,13 +125,13 @@ def suggest(
 
 
 def _candidates(wanted: Any) -> dict[str, Any]:
-    """Options or an estimator for each name."""
+    """Options or an estimator by name."""
     if isinstance(wanted, str):
-        raise InputError(f"recipes is a list of names, or a dict of name to options; write [{wanted!r}]")
+        raise InputError(f"recipes must be a list of names, or a dict of name to options; use [{wanted!r}]")
     known = variants()
     found = dict(wanted) if isinstance(wanted, Mapping) else {name: {} for name in (known if wanted is None else wanted)}
     if not found:
-        raise InputError("recipes names none; None tries all")
+        raise InputError("recipes is empty; None tries all")
     for name, candidate in found.items():
         if isinstance(candidate, Mapping) and name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
@@ -141,12 +140,12 @@ def _candidates(wanted: Any) -> dict[str, Any]:
         if not isinstance(candidate, Mapping):
             refuse_no_model(candidate, f"recipes[{name!r}]")
         if not isinstance(candidate, Mapping) and not hasattr(candidate, "fit"):
-            raise InputError(f"{name!r} in recipes has options, as a dict, or is a model; got {type(candidate).__name__}")
+            raise InputError(f"recipes[{name!r}] must be a dict of options or a model; got {type(candidate).__name__}")
     return found
 
 
 def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any, str]:
-    """The model and when to use it; or None, and why it does not apply."""
+    """The model and what it is for; or None and the reason why it does not apply."""
     if not isinstance(candidate, Mapping):
         return _applicable(candidate, seen, "")
     base, preset = resolve(name)
@@ -162,13 +161,12 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
     except (FeatrecError, ImportError) as error:
         return None, str(error)
     except TypeError as error:
-        known_options = ", ".join(parameters)
-        raise InputError(f"recipes[{name!r}]: {error}; its options are {known_options}") from error
+        raise InputError(f"recipes[{name!r}]: {error}; its options are {', '.join(parameters)}") from error
     return _applicable(model, seen, describe(name))
 
 
 def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
-    """What describes whole images, which is quick; what describes many places of each; presets; networks, one by one."""
+    """The order of trials: models without Bags, which are fast; models with Bags; presets; networks, one by one."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
         words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))
@@ -184,25 +182,25 @@ def _steps(model: Any) -> list[Any]:
 def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
     steps = _steps(model)
     if seen.gray and any(isinstance(step, ColorHistogram) for step in steps):
-        return None, "it tells images apart by their colours, and these are gray"
+        return None, "it uses only colours, and the images are gray"
     height, width = seen.largest
     cut = [getattr(step, "stride", 1) for step in steps if isinstance(step, (Patches, PatchCodes))]
     dense = any(height * width > MOST_PATCHES * stride**2 for stride in cut)
     if dense and not any(isinstance(step, Resize) for step in steps):
         size = f"{width} × {height} pixels"
-        return None, f'it is for small images, and one has {size}; leave image_size="auto", or put Resize((32, 32)) before it'
+        return None, f'it is for small images, and one has {size}; use image_size="auto", or add Resize((32, 32)) before it'
     return model, remark
 
 
 def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
-    """About `n_images` places, each class with its share of them and with `least` at least; classes too small for that."""
+    """Positions of a stratified sample of about `n_images` with at least `least` of each class; the classes with fewer."""
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
-        raise InputError(f"labels hold one class, {classes.tolist()}; models are told apart by two or more")
+        raise InputError(f"labels contain one class, {classes.tolist()}; a classifier needs at least two")
     enough = counts >= least
     if enough.sum() < 2:
         raise InputError(
-            f"two classes with {least} images or more, one for each fold, are needed; the largest two of {len(classes)} "
+            f"at least two classes need {least} images, one for each fold; the largest two of {len(classes)} "
             f"have {sorted(counts.tolist(), reverse=True)[:2]}. Give more images, or a smaller cv."
         )
     share = min(1.0, n_images / counts[enough].sum())
@@ -214,8 +212,8 @@ def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> 
     return np.sort(np.concatenate(drawn)), tuple(classes[~enough].tolist())
 
 
-def _looked_at(images: Images, n_jobs: int | None) -> _Seen:
-    """Each is read once here, so that one which cannot be is named before anything is tried."""
+def _seen(images: Images, n_jobs: int | None) -> _Seen:
+    """Read each image once, so that an unreadable one is reported before the trials."""
     seen = [image for batch in map_batches(_kinds, images, n_jobs=n_jobs) for image in batch]
     return _Seen(all(one.gray for one in seen), max((one.largest for one in seen), key=math.prod))
 
@@ -228,7 +226,7 @@ def _check(n_images: int, cv: int, limits: Limits) -> None:
     check_confidence(limits.confidence)
     for name, value, least in (("n_images", n_images, 1), ("cv", cv, 2)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise InputError(f"{name} is an integer from {least} up; got {value!r}")
+            raise InputError(f"{name} must be an integer, at least {least}; got {value!r}")
     for name, time in (("seconds", limits.seconds), ("total_seconds", limits.total_seconds)):
         if not isinstance(time, Real) or not time > 0:
-            raise InputError(f"{name} is a number, more than 0; got {time!r}")
+            raise InputError(f"{name} must be a number above 0; got {time!r}")

@@ -1,4 +1,4 @@
-"""warm: compile beforehand what recipes need."""
+"""warm: compile the loops of recipes in advance."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ __all__ = ["Warmed", "warm"]
 
 SIDE = 64
 N_IMAGES = 24  # of two classes
-# The number of words decides how long a fit takes, not what is compiled.
+# The number of words affects the time of a fit, but not what is compiled.
 SMALL: dict[str, Any] = {"n_words": 32, "image_size": None}
 
 
 class Row(NamedTuple):
-    """What became of one recipe: so many loops compiled in so many seconds, or why there are none."""
+    """Result of one recipe: the number of compiled loops and the time, or the error."""
 
     name: str
     n_loops: int = 0
@@ -40,20 +40,20 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Warmed:
-    """What was compiled, and where it is kept.
+    """Result of :func:`warm`.
 
     Attributes
     ----------
     n_loops : int
-        Loops that were compiled; those that were in the cache before are not counted.
+        Number of loops that were compiled; those already in the cache do not count.
     seconds : float
-        All in all.
+        Total time.
     folder : Path
-        Of the cache.
+        Folder of the cache.
     n_bytes : int
-        Of all its files.
+        Size of the cache.
     left_out : dict of str to str
-        Recipes with nothing to compile beforehand, and why.
+        Recipes that cannot be compiled in advance, and why.
     failed : dict of str to str
         Recipes that could not be fitted, and why.
     """
@@ -68,24 +68,24 @@ class Warmed:
     def __str__(self) -> str:
         lines = [f"{name} is left out: {reason}" for name, reason in self.left_out.items()]
         lines += [f"{name} failed: {reason}" for name, reason in self.failed.items()]
-        what = f"{self.n_loops} loops compiled in {self.seconds:.1f} s" if self.n_loops else "nothing was left to compile"
-        return "\n".join([*lines, f"{what}; the cache is {self.folder}, {self.n_bytes / 1e6:.1f} MB"])
+        done = f"{self.n_loops} loops compiled in {self.seconds:.1f} s" if self.n_loops else "nothing was left to compile"
+        return "\n".join([*lines, f"{done}; the cache is {self.folder}, {self.n_bytes / 1e6:.1f} MB"])
 
 
 def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int = 0) -> Warmed:
-    """Compile what recipes need, so that the first fit on this machine is as quick as all others.
+    """Compile the loops of recipes, so that the first fit on this machine is as fast as later ones.
 
-    Each recipe is fitted to a few made images of every kind: gray and colour, 8 bits, 16 bits and floats, writable and not.
-    What is compiled already is not compiled again, also by two calls at the same time.
+    Each recipe is fitted on a few generated images of every type: gray and colour, 8 bits, 16 bits and floats, writable and
+    read-only. Loops that are already compiled are not compiled again, even by two simultaneous calls.
 
     Parameters
     ----------
     recipes : list of names, optional
-        As :func:`make` takes them; all recipes and presets by default.
+        Names as for :func:`make`; default: all recipes and presets.
     n_jobs : int, default=-1
-        How many recipes at a time, each in a process of its own; -1 means as many as there are processors.
+        Number of recipes at a time, each in its own process; -1 uses all processors.
     verbose : int, default=0
-        1 tells of each recipe on the standard error.
+        1 shows each recipe on standard error.
 
     Returns
     -------
@@ -94,7 +94,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     Raises
     ------
     InputError
-        Where there is no such recipe, or numba is told not to compile.
+        If there is no such recipe, or NUMBA_DISABLE_JIT is set.
 
     Examples
     --------
@@ -105,17 +105,17 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     wanted = _wanted(recipes)
     cache = look_at_cache()
     if cache.folder is None:
-        raise InputError("nothing is compiled where NUMBA_DISABLE_JIT is set; unset it first")
+        raise InputError("numba compiles nothing while NUMBA_DISABLE_JIT is set; unset it first")
     start = time.perf_counter()
     left_out = {name: reason for name in wanted if (reason := reason_against(name))}
     rows: list[Row] = []
     todo = _in_order([name for name in wanted if name not in left_out])
     need = "1 recipe needs" if len(todo) == 1 else f"{len(todo)} recipes need"
-    _tell(verbose, f"compiling what {need} into {cache.folder}")
-    # One process more than processors, because now and then one waits for a loop that another compiles.
+    _report(verbose, f"compiling what {need} into {cache.folder}")
+    # One more process than processors, because a process sometimes waits for a loop that another one compiles.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
-        _tell(verbose, f"{len(rows):>3} of {len(todo)}  {row.name}: {_told(row)}")
+        _report(verbose, f"{len(rows):>3} of {len(todo)}  {row.name}: {_result(row)}")
     failed = {row.name: row.problem for row in rows if row.problem}
     seconds, n_loops = time.perf_counter() - start, sum(row.n_loops for row in rows)
     return Warmed(n_loops, seconds, cache.folder, look_at_cache().n_bytes, left_out, failed)
@@ -123,21 +123,21 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
 
 def _wanted(recipes: Iterable[str] | None) -> list[str]:
     if isinstance(recipes, str):
-        raise InputError(f"recipes is a list of names; write [{recipes!r}]")
+        raise InputError(f"recipes must be a list of names; use [{recipes!r}]")
     return list(variants()) if recipes is None else list(dict.fromkeys(recipes))
 
 
 def reason_against(name: str) -> str:
-    """Why nothing of a recipe can be compiled here; empty where it can. An unknown name is refused."""
+    """Why a recipe cannot be compiled in advance, or ""."""
     recipe, options = resolve(name)
     for parameter in inspect.signature(RECIPES[recipe]).parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in options:
-            return f"it needs {parameter.name}=..., which is not here"
-    return "it is a network, of which featrec compiles nothing" if is_network(make(name)) else ""
+            return f"it needs {parameter.name}=..."
+    return "it is a network, which has no compiled loops" if is_network(make(name)) else ""
 
 
 def _in_order(todo: Sequence[str]) -> list[str]:
-    """Recipes that begin with the same kind of step stand apart, since what both compile only one can compile at a time."""
+    """Order the recipes so that neighbours have different first steps and do not wait for the same loops."""
     groups: dict[str, list[str]] = {}
     for name in todo:
         model = make(name)
@@ -154,21 +154,21 @@ def _warm_one(name: str) -> Row:
             warnings.simplefilter("ignore")
             use(small(name))
         problem = ""
-    except Exception as error:  # one recipe that fails must not cost what the others need
+    except Exception as error:  # the others are still compiled
         problem = " ".join(f"{type(error).__name__}: {error}".split())
     after = compiled_so_far()
     return Row(name, after.n_loops - before.n_loops, after.seconds - before.seconds, problem)
 
 
 def small(name: str) -> Any:
-    """The model of a recipe, with few words where it has words, and images as they are: resized ones can all be written."""
+    """The model of a recipe with few words, and without resizing, which would make all images writable."""
     recipe, _ = resolve(name)
     parameters = inspect.signature(RECIPES[recipe]).parameters
     return make(name, **{option: value for option, value in SMALL.items() if option in parameters})
 
 
 def use(model: Any) -> None:
-    """Fit and ask the model, and ask a copy whose arrays cannot be written, as on a cluster or in a memory map."""
+    """Fit the model and predict, also with a copy whose arrays are read-only, as in a memory map."""
     images = _images()
     model.fit(images, np.arange(len(images)) % 2)
     model.predict(images)
@@ -178,9 +178,9 @@ def use(model: Any) -> None:
 
 
 def _images() -> list[np.ndarray]:
-    """Squares of chance, whose corners are keypoints; some of each kind that is a type of its own for the compiler.
+    """Random squares, whose corners are keypoints, in every array type for which numba compiles separately.
 
-    All of one size, which HOG without Resize asks for.
+    All images have one size, because HOG without Resize needs that.
     """
     random = np.random.default_rng(0)
     found = []
@@ -199,12 +199,12 @@ def _kinds(image: np.ndarray) -> list[np.ndarray]:
     return [image, image, read_only, deep, (image / 255).astype(np.float32), image / 255]
 
 
-def _told(row: Row) -> str:
+def _result(row: Row) -> str:
     if row.problem:
         return f"failed, {row.problem}"
     return f"{row.n_loops} loops compiled in {row.seconds:.1f} s" if row.n_loops else "ready"
 
 
-def _tell(verbose: int, line: str) -> None:
+def _report(verbose: int, line: str) -> None:
     if verbose:
         sys.stderr.write(f"{line}\n")

@@ -227,7 +227,7 @@ def test_a_report_counts_dropped_images(tmp_path):
         warnings.simplefilter("error")
         report = evaluate(model, test, test.labels)
     assert (report.n, report.n_unreadable, report.n_dropped) == (12, 0, 3)
-    assert '3 damaged images were left out (on_error="drop") and are not judged' in str(report)
+    assert '3 damaged images were left out (on_error="drop") and are not included' in str(report)
     assert '"n_dropped": 3' in report.to_json()
 
 

@@ -1,4 +1,4 @@
-"""compare finds out before the first fit what can be found out without one."""
+"""compare checks everything that needs no fit before the first fit."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, ShuffleSplit, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -28,13 +28,13 @@ LABELS = ["dark"] * 10 + ["light"] * 10
 
 
 class NeverFits(ClassifierMixin, BaseEstimator):
-    """A model whose fit is work that must not have begun."""
+    """A model that must not be fitted."""
 
     def fit(self, X, y):
-        raise AssertionError("work has begun")
+        raise AssertionError("a model was fitted")
 
     def predict(self, X):
-        raise AssertionError("work has begun")
+        raise AssertionError("a model was used")
 
 
 def refused(model, match, *, error=InputError, images=IMAGES, labels=LABELS, **options):
@@ -52,27 +52,27 @@ def network(tmp_path):
 @pytest.mark.parametrize(
     ("model", "match"),
     [
-        ("color_forest", r"models\['second'\] is a text, not a model; write recipes.make\('color_forest'\)"),
-        (__file__, r"is a text, not a model; write persistence.load\('.*test_before_work.py'\)"),
+        ("color_forest", r"models\['second'\] is a string, not a model; use recipes.make\('color_forest'\)"),
+        (__file__, r"is a string, not a model; use persistence.load\('.*test_before_work.py'\)"),
         (recipes.hog_svm, r"models\['second'\] is a function, not a model; call it: hog_svm\(\)"),
         (GaussianNB, r"models\['second'\] is a class, not a model; call it: GaussianNB\(\)"),
-        (None, r"models\['second'\] is None; a model such as recipes.make\('hog_svm'\) is expected"),
-        ({"n_words": 3}, "the predictions 'second' are a dict of path to label, but the images that are judged have no paths"),
+        (None, r"models\['second'\] is None; expected a model, such as recipes.make\('hog_svm'\)"),
+        ({"n_words": 3}, "the predictions 'second' are a dict of path to label, but the test images have no paths"),
         (SVC(C=-1), "The 'C' parameter of SVC must be"),
         (make_pipeline(TinyImage(), SVC(C=-1)), "The 'C' parameter of SVC must be"),
         (make_pipeline(HOG(orientations=0), SVC()), "The 'orientations' parameter of HOG must be"),
         (CalibratedClassifierCV(recipes.hog_svm(size=(-1, 4))), "size"),
         (make_pipeline(Resize(8), TinyImage()), r"models\['second'\] is a Pipeline without predict; a model ends with a class"),
-        (FrozenEstimator(SVC()), "the model 'second' is frozen and not fitted; fit it before"),
+        (FrozenEstimator(SVC()), "the model 'second' is frozen but not fitted; fit it first"),
     ],
     ids=["name", "file", "recipe", "class", "none", "options", "C", "in pipeline", "ours", "size", "no classifier", "unfitted"],
 )  # fmt: skip
-def test_what_is_no_model_or_has_wrong_parameters_is_refused(model, match):
+def test_non_models_and_wrong_parameters_are_refused(model, match):
     refused(model, match, error=ValueError)
 
 
-def test_evaluate_says_what_makes_a_model_too():
-    with pytest.raises(InputError, match=r"the model is a text, not a model; write recipes.make\('hog_svm'\)"):
+def test_evaluate_refuses_non_models():
+    with pytest.raises(InputError, match=r"the model is a string, not a model; use recipes.make\('hog_svm'\)"):
         evaluate("hog_svm", IMAGES, LABELS)
     with pytest.raises(InputError, match=r"the model is a function, not a model; call it: hog_svm\(\)"):
         evaluate(recipes.hog_svm, IMAGES, LABELS)
@@ -88,19 +88,19 @@ def test_evaluate_says_what_makes_a_model_too():
     ],
 )
 @pytest.mark.parametrize("around", [lambda model: model, Augmented, CalibratedClassifierCV], ids=["plain", "augmented", "cv"])
-def test_a_network_that_cannot_be_used_is_found_before_any_fit(network, options, match, around):
+def test_an_unusable_network_is_found_before_any_fit(network, options, match, around):
     model = recipes.cnn_svm(**({"model": network} | options))
     error = refused(around(model), match)
     assert "before any fit, at the model 'second'" in error.__notes__
 
 
-def test_images_that_a_step_does_not_take_are_found_before_any_fit():
+def test_images_that_a_step_refuses_are_found_before_any_fit():
     refused(make_pipeline(TinyImage(), SVC()), "Unflatten", images=np.zeros((20, 64)))
     tiny = [np.zeros((2, 2), np.uint8)] * 20
     refused(make_pipeline(HOG(), SVC()), "HOG", images=tiny)
 
 
-def test_a_first_image_that_cannot_be_read_says_nothing_of_a_model_that_goes_on(tmp_path):
+def test_an_unreadable_first_image_is_no_error_with_on_error_empty(tmp_path):
     for number, image in enumerate(IMAGES):
         Image.fromarray(image).save(tmp_path / f"{number}.png")
     (tmp_path / "0.png").write_bytes(b"no image")
@@ -112,7 +112,7 @@ def test_a_first_image_that_cannot_be_read_says_nothing_of_a_model_that_goes_on(
     assert compared.n == 20
 
 
-def test_what_a_search_sets_is_left_to_it():
+def test_parameters_that_a_search_sets_are_not_checked():
     search = GridSearchCV(make_pipeline(Resize((4, 4)), TinyImage(size=-1), SVC()), {"tinyimage__size": [(2, 2), (4, 4)]}, cv=2)
     assert compare({"search": search}, IMAGES, LABELS, cv=2).n == 20
 
@@ -122,15 +122,15 @@ def test_a_missing_extra_is_found_before_any_fit(monkeypatch):
     refused(recipes.pixels_lenet5(), r'pip install "featrec\[torch\]"', error=MissingExtraError)
 
 
-def test_a_model_without_fit_says_how_it_is_given():
-    class Answers:
+def test_a_model_without_fit_is_refused():
+    class Predicts:
         def predict(self, X):
             return LABELS
 
-    refused(Answers(), r"the model 'second' \(Answers\) has predict, but not fit and get_params.*inside FrozenEstimator")
+    refused(Predicts(), r"the model 'second' \(Predicts\) has predict, but cannot be cloned and fitted.*inside FrozenEstimator")
 
 
-def test_a_frozen_model_is_asked_about_one_image_first():
+def test_a_frozen_model_is_tried_on_one_image_first():
     fitted = GaussianNB().fit([[0.0], [1.0]], ["dark", "light"])
     with pytest.raises(ValueError, match="features") as caught:
         compare({"first": NeverFits(), "frozen": FrozenEstimator(fitted)}, np.zeros((20, 3)), LABELS, cv=2)
@@ -140,66 +140,72 @@ def test_a_frozen_model_is_asked_about_one_image_first():
 
 
 @pytest.mark.parametrize(
-    ("cv", "labels", "match"),
-    [
-        (1, LABELS, "cv is a number of folds, 2 or more, or a splitter of scikit-learn; got 1"),
-        (0, LABELS, "cv is a number of folds, 2 or more.*; got 0"),
-        (-3, LABELS, "cv is a number of folds, 2 or more.*; got -3"),
-        (True, LABELS, "cv is a number of folds, 2 or more.*; got True"),
-        ("5", LABELS, "cv is a number of folds, 2 or more.*; got '5'"),
-        (
-            11,
-            LABELS,
-            "cv=11 puts an image of each class into each of 11 folds, but class 'dark' has 10 images",
-        ),
-        (2, ["dark"] * 19 + ["light"], "class 'light' has 1 image. Take a smaller cv, leave such classes out"),
-        (StratifiedKFold(15), LABELS, "cv: StratifiedKFold cannot split these images: .*n_splits=15"),
-        (2, ["dark"] * 20, "fold 1 of cv learns from one class, 'dark'; a classifier needs two or more"),
-    ],
-)
-def test_folds_that_cannot_be_made_are_refused(cv, labels, match):
-    refused(GaussianNB(), match, labels=labels, cv=cv)
-
-
-def test_groups_are_as_many_as_folds():
-    refused(GaussianNB(), "cv=3 folds need 3 groups or more.*groups has 2", cv=3, groups=[0, 1] * 10)
-
-
-@pytest.mark.parametrize(
     ("images", "labels", "options", "match"),
     [
-        ("cats/", LABELS, {"cv": 2}, r"a batch of images is expected; got 'cats/'. ImageFolder\(path\) reads a folder"),
-        ({"a": 1}, LABELS, {"cv": 2}, "a batch of images is expected; got a dict, which has no order; give a list"),
-        (IMAGES, LABELS, {"cv": 2, "networks": True}, "networks is a collection of names; got True"),
-        (IMAGES, LABELS, {"test": LabeledImages(IMAGES, LABELS)}, r"got LabeledImages; write test=\(test, test.labels\)"),
-        ([], [], {"cv": 2}, "compare needs images to learn from; got none"),
-        (IMAGES, None, {"cv": 2}, "y is None; a label for each of the 20 images is needed"),
-        (IMAGES, pd.Categorical(["a", None] * 10), {"cv": 2}, "y must be all strings or all whole numbers, none missing"),
-        (IMAGES, ["dark"] * 20, {"test": (IMAGES, LABELS)}, "y holds one class, 'dark'; a classifier needs two or more"),
-        (IMAGES, LABELS, {"test": (IMAGES, [0, 1] * 10)}, "some labels are strings and some are numbers"),
+        *((IMAGES, LABELS, {"cv": cv}, f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
+          for cv in (1, 0, -3, True, "5")),
+        (IMAGES, LABELS, {"cv": 11}, "an image of each class into each of 11 folds, but class 'dark' has 10 images"),
+        (IMAGES, ["dark"] * 19 + ["light"], {"cv": 2}, "'light' has 1 image. Use a smaller cv, leave out small classes"),
+        (IMAGES, LABELS, {"cv": StratifiedKFold(15)}, "cv: StratifiedKFold cannot split these images: .*n_splits=15"),
+        (IMAGES, LABELS, {"cv": ShuffleSplit(3)}, "cv must test every image once, in at least two folds; ShuffleSplit"),
+        (IMAGES, ["dark"] * 20, {"cv": 2}, "the training set of fold 1 has one class, 'dark'; a classifier needs at least"),
+        (IMAGES, LABELS, {"cv": 3, "groups": [0, 1] * 10}, "cv=3 needs at least 3 groups.*groups has 2"),
+        (IMAGES, LABELS, {"cv": 3, "groups": [1, 2]}, "groups has 2 labels for 20 images"),
+        (IMAGES, LABELS, {"cv": 3, "confidence": 1.0}, "confidence must be between 0 and 1"),
+        (IMAGES, LABELS, {"cv": 3, "networks": True}, "networks must be a collection of names; got True"),
+        (IMAGES, LABELS, {"cv": 3, "networks": "bayes"}, r"networks must be a collection of names; use \['bayes'\]"),
+        (IMAGES, LABELS, {"cv": 3, "networks": ["cnn"]}, "contains 'cnn', which is not a model; the models are first, second"),
+        (IMAGES, LABELS, {"cv": None}, "give exactly one of test=.* and cv=5"),
+        (IMAGES, LABELS, {"test": (IMAGES, LABELS), "cv": 3}, "give exactly one of test"),
+        (IMAGES, LABELS, {"test": IMAGES}, r"test must be a pair \(images, labels\)"),
+        (IMAGES, LABELS, {"test": LabeledImages(IMAGES, LABELS)}, r"got LabeledImages; use test=\(test, test.labels\)"),
+        (IMAGES, LABELS, {"test": ([], [])}, "the test set has no images"),
         (IMAGES, LABELS, {"test": (IMAGES, None)}, "the test set's y is None"),
+        (IMAGES, LABELS, {"test": (IMAGES, LABELS[:4])}, "the test set's y has 4 labels for 20 images"),
+        (IMAGES, LABELS, {"test": (IMAGES, [0, 1] * 10)}, "some labels are strings and some are numbers"),
+        (IMAGES, LABELS, {"test": (IMAGES, LABELS), "groups": LABELS}, "groups need cv, which keeps a group in one fold"),
+        (IMAGES, ["dark"] * 20, {"test": (IMAGES, LABELS)}, "y has one class, 'dark'; a classifier needs at least two"),
+        (IMAGES, None, {"cv": 2}, "y is None; each of the 20 images needs a label"),
+        (IMAGES, pd.Categorical(["a", None] * 10), {"cv": 2}, "y must be all strings or all integers, none missing"),
+        ([], [], {"cv": 2}, "compare needs training images; got none"),
+        ("cats/", LABELS, {"cv": 2}, r"expected a batch of images; got 'cats/'. Use \[image\] for one image, ImageFolder"),
+        ({"a": 1}, LABELS, {"cv": 2}, "expected a batch of images; got a dict, which has no order; give a list"),
     ],
-)
-def test_images_and_labels_that_cannot_be_used_are_refused(images, labels, options, match):
+)  # fmt: skip
+def test_wrong_arguments_are_refused(images, labels, options, match):
     refused(GaussianNB(), match, images=images, labels=labels, **options)
 
 
-def test_labels_of_pandas_are_taken():
+@pytest.mark.parametrize(
+    ("models", "match"),
+    [
+        ([GaussianNB()], "models must be a dict of name to model.*got list"),
+        ({}, "models must be a dict of name to model.*got an empty dict"),
+        ({1: GaussianNB()}, "the names of models must be strings; got 1"),
+        ({"other": LABELS[:3]}, "the array of predictions 'other' has 3 labels for 20 images"),
+        ({"other": np.arange(20)}, "some labels are strings and some are numbers"),
+    ],
+)
+def test_wrong_models_are_refused(models, match):
+    with pytest.raises(InputError, match=match):
+        compare(models, IMAGES, LABELS, cv=2)
+
+
+def test_labels_may_be_pandas_columns():
     rows = np.arange(20.0)[:, None]
     for labels in (pd.Categorical(LABELS), pd.Series(LABELS, dtype="string"), pd.Series([0] * 10 + [1] * 10)):
         assert compare({"bayes": GaussianNB()}, rows, labels, cv=2)["bayes"].accuracy > 0.5
 
 
-def test_classes_that_nothing_can_be_learned_about_are_told():
+def test_test_labels_that_no_training_image_has_are_reported():
     rows = np.arange(20.0)[:, None]
-    with pytest.warns(UnknownLabelWarning, match="The test set has labels that no image to learn from has"):
+    with pytest.warns(UnknownLabelWarning, match="The test set has labels that no training image has"):
         compared = compare({"bayes": GaussianNB()}, rows, LABELS, test=(rows, ["Dark", *LABELS[1:]]))
-    told = (
-        "The test set has labels that no image to learn from has, which count as errors: "
-        "'Dark' (1 of 20; did you mean 'dark'?)."
+    remark = (
+        "The test set has labels that no training image has, which count as errors: 'Dark' (1 of 20; did you mean 'dark'?)."
     )
-    assert compared.remarks == (told,)
-    assert told in str(compared)
+    assert compared.remarks == (remark,)
+    assert remark in str(compared)
 
 
 class Folder:
@@ -224,7 +230,7 @@ MODELS = {
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("form", ["folder", "paths", "bytes", "column"])
-def test_a_damaged_image_in_a_fold_has_the_index_of_what_was_given(tmp_path, model, form):
+def test_an_error_in_a_fold_has_the_index_in_the_given_images(tmp_path, model, form):
     folder = Folder(tmp_path, 17)
     paths = folder.images.paths
     given = {
@@ -240,7 +246,7 @@ def test_a_damaged_image_in_a_fold_has_the_index_of_what_was_given(tmp_path, mod
     assert caught.value.__notes__ == ["while fitting the model 'model'"]
 
 
-def test_an_array_that_is_no_image_has_its_index_too():
+def test_an_unusable_array_in_a_fold_has_its_index():
     images = [image.astype(float) / 255 for image in IMAGES]
     images[13] = images[13] * np.nan
     with pytest.raises(ImageError, match="image 13") as caught:
@@ -248,15 +254,15 @@ def test_an_array_that_is_no_image_has_its_index_too():
     assert caught.value.position == 13
 
 
-def test_a_damaged_test_image_is_counted_in_the_test_set(tmp_path):
+def test_a_damaged_test_image_has_its_index_in_the_test_set(tmp_path):
     folder = Folder(tmp_path, 3)
     with pytest.raises(ImageError, match="image 3") as caught:
         compare({"model": MODELS["pipeline"]}, IMAGES, LABELS, test=(folder.images.paths, LABELS))
     assert (caught.value.position, caught.value.item) == (3, str(folder.path))
-    assert caught.value.__notes__ == ["while asking the model 'model'"]
+    assert caught.value.__notes__ == ["while predicting with the model 'model'"]
 
 
-def test_a_network_is_loaded_once_before_and_then_compared(network):
+def test_a_network_can_be_compared(network):
     models = {"net": recipes.cnn_svm(network), "tiny": recipes.tiny_knn()}
     colour = [np.dstack([image] * 3) for image in IMAGES]
     compared = compare(models, colour, LABELS, cv=2)

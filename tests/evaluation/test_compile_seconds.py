@@ -1,4 +1,4 @@
-"""Compiling is nobody's fit and nobody's prediction; where something was compiled, its seconds are shown."""
+"""The time spent compiling is reported separately from fits and predictions."""
 
 import json
 import time
@@ -13,17 +13,17 @@ from featrec.compiled._compilations import COMPILATIONS
 from featrec.datasets import load_dataset
 from featrec.evaluation import _plan, compare, evaluate
 
-WAIT = 0.2  # what a pretended compilation takes
+WAIT = 0.2  # seconds of a simulated compilation
 
 
 def compile_something():
-    """As numba's event would have it: the time passes, and is known to have been compiling."""
+    """Simulate numba's event."""
     time.sleep(WAIT)
     COMPILATIONS.seconds += WAIT
 
 
 class Compiling(BaseEstimator):
-    """Compiles at the first fit and the first prediction of the process."""
+    """Compiles at its first fit and first prediction."""
 
     todo = ()
 
@@ -51,7 +51,7 @@ def cold(monkeypatch):
 X, Y = np.zeros((12, 2)), np.arange(12) % 2
 
 
-def test_a_comparison_shows_it_apart_and_once(cold):
+def test_a_comparison_shows_compile_time_separately_and_once(cold):
     comparison = compare({"cold": Compiling(), "warm": Compiling()}, X, Y, test=(X, Y))
     first, second = comparison["cold"], comparison["warm"]
     assert first.compile_seconds == pytest.approx(2 * WAIT)
@@ -60,11 +60,11 @@ def test_a_comparison_shows_it_apart_and_once(cold):
     header, *rows = str(comparison).splitlines()[:3]
     assert "fit s  compile s  predict s" in header
     assert ["0.400" in row for row in rows] == [row.startswith("cold") for row in rows]
-    assert "What was compiled, once on this machine, is not in the seconds" in str(comparison)
+    assert "Compiling happens once on this machine and is not included in the times" in str(comparison)
     assert json.loads(comparison.to_json())["results"][0]["compile_seconds"] >= 0
 
 
-def test_what_the_checks_before_the_first_fit_compile_is_the_models(cold, monkeypatch):
+def test_compile_time_of_the_checks_belongs_to_the_model(cold, monkeypatch):
     monkeypatch.setattr(Compiling, "todo", ())
     monkeypatch.setattr(_plan, "check_model", lambda name, *given: compile_something() if name == "cold" else None)
     comparison = compare({"warm": Compiling(), "cold": Compiling()}, X, Y, test=(X, Y))
@@ -74,27 +74,25 @@ def test_what_the_checks_before_the_first_fit_compile_is_the_models(cold, monkey
 
 def test_without_compiling_there_is_no_column(monkeypatch):
     monkeypatch.setattr(Compiling, "todo", ())
-    told = str(compare({"warm": Compiling()}, X, Y, test=(X, Y)))
-    assert "compile" not in told
+    assert "compile" not in str(compare({"warm": Compiling()}, X, Y, test=(X, Y)))
 
 
-def test_folds_add_up(cold):
+def test_compile_times_of_folds_add_up(cold):
     comparison = compare({"cold": Compiling()}, X, Y, cv=2)
     assert comparison["cold"].compile_seconds == pytest.approx(2 * WAIT)
     assert comparison["cold"].fit_seconds < WAIT / 2
 
 
-def test_a_report_says_it_where_something_was_compiled(cold):
+def test_a_report_shows_compile_time(cold):
     model = Compiling().fit(X, Y)
     report = evaluate(model, X, Y)
     assert report.compile_seconds == pytest.approx(WAIT)
     assert report.predict_seconds < WAIT
-    assert "Compiling took 0.200 s more, once on this machine." in str(report)
+    assert "Compiling took another 0.200 s, once on this machine." in str(report)
     assert "ompil" not in str(evaluate(model, X, Y))
 
 
-def test_a_row_of_a_benchmark_keeps_it_apart(cold, monkeypatch):
-    """Warming up compiles all but what comes later."""
+def test_a_benchmark_result_has_compile_time_separately(cold, monkeypatch):
     monkeypatch.setattr(_bench_cell, "make_model", lambda cell: Compiling())
     monkeypatch.setattr(_bench_cell, "_warm_up", lambda model, pool, train: None)
     split = {"kind": "standard", "n_train": None, "n_test": None, "validation": 0, "seed": 0}
@@ -105,7 +103,7 @@ def test_a_row_of_a_benchmark_keeps_it_apart(cold, monkeypatch):
     assert "compile_seconds" not in _bench_cell.run_cell(cell)
 
 
-def test_train_says_it(tmp_path, monkeypatch, capsys):
+def test_train_prints_compile_time(tmp_path, monkeypatch, capsys):
     train, _ = load_dataset("textures", n_train=3, n_test=2)
     spent = Spent(1.25, 0.0)
 

@@ -1,4 +1,4 @@
-"""evaluate judges what it is given and says what it found."""
+"""evaluate and Report."""
 
 import builtins
 import json
@@ -6,14 +6,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score
 
 from featrec.evaluation import evaluate
 from featrec.exceptions import InputError, MissingExtraError
 
 
-class Answers:
-    """A fitted model: it predicts what stands in its rows; nothing else is asked of it."""
+class Predicts:
+    """A fitted model that predicts the values of its rows."""
 
     def __init__(self, classes=None):
         if classes is not None:
@@ -30,8 +31,8 @@ TRUE = ["cat", "cat", "cat", "dog", "dog", "owl"]
 PREDICTED = ["cat", "dog", "dog", "dog", "dog", "cat"]
 
 
-def test_the_figures_of_a_small_example():
-    report = evaluate(Answers(["cat", "dog", "owl"]), PREDICTED, TRUE)
+def test_figures_of_a_small_example():
+    report = evaluate(Predicts(["cat", "dog", "owl"]), PREDICTED, TRUE)
     assert report.accuracy == accuracy_score(TRUE, PREDICTED) == 0.5
     assert report.classes.tolist() == ["cat", "dog", "owl"]
     assert report.confusion.tolist() == [[1, 2, 0], [0, 2, 0], [1, 0, 0]]
@@ -46,8 +47,8 @@ def test_the_figures_of_a_small_example():
     assert report.most_confused() == [("cat", "dog", 2), ("owl", "cat", 1)]
 
 
-def test_the_text_reads_well():
-    lines = str(evaluate(Answers(["cat", "dog", "owl"]), PREDICTED, TRUE)).splitlines()
+def test_the_text_contains_all_figures():
+    lines = str(evaluate(Predicts(["cat", "dog", "owl"]), PREDICTED, TRUE)).splitlines()
     assert lines[0].startswith("accuracy 50.0 % (95 % interval 18.8 to 81.2), balanced 44.4 %, 6 images of 3 classes, ")
     assert lines[2:6] == [
         "class  precision  recall    F1  images",
@@ -55,26 +56,26 @@ def test_the_text_reads_well():
         "dog         50.0   100.0  66.7       2",
         "owl          0.0     0.0   0.0       1",
     ]
-    assert "  cat taken for dog: 2 of 3" in lines
-    assert lines[-1] == "Never predicted, so their precision is 0 by definition: owl."
+    assert "  cat predicted as dog: 2 of 3" in lines
+    assert lines[-1] == "Never predicted, so the precision is set to 0: owl."
 
 
 def test_repr_is_the_text_and_html_is_escaped():
-    report = evaluate(Answers(), ["<b>", "a"], ["<b>", "a"])
+    report = evaluate(Predicts(), ["<b>", "a"], ["<b>", "a"])
     assert repr(report) == str(report)
     assert "<th>&lt;b&gt;</th>" in report._repr_html_()
     assert "<b>" not in report._repr_html_()
 
 
-def test_many_classes_show_the_worst():
+def test_with_many_classes_the_table_shows_the_worst():
     labels = np.arange(50)
-    text = str(evaluate(Answers(), np.where(labels == 49, 0, labels), labels))
-    assert "The table shows the 30 classes of 50 with the lowest F1." in text
+    text = str(evaluate(Predicts(), np.where(labels == 49, 0, labels), labels))
+    assert "The table shows the 30 of 50 classes with the lowest F1." in text
     assert "\n49 " in text
 
 
-def test_labels_that_the_model_never_saw_are_errors_and_told():
-    report = evaluate(Answers(["cat", "dog"]), ["cat", "dog", "cat"], ["cat", "fox", "elk"])
+def test_labels_that_the_model_does_not_know_are_errors_and_reported():
+    report = evaluate(Predicts(["cat", "dog"]), ["cat", "dog", "cat"], ["cat", "fox", "elk"])
     assert report.accuracy == pytest.approx(1 / 3)
     assert report.unseen == ("elk", "fox")
     assert "2 images have labels that the model does not know and count as errors: elk, fox." in str(report)
@@ -84,18 +85,18 @@ def test_groups_have_accuracies_and_small_ones_a_note():
     groups = np.array(["indoor"] * 40 + ["outdoor"] * 4)
     y = np.array(["a", "b"] * 22)
     predicted = np.where(np.arange(44) % 11 == 0, "a", y)
-    report = evaluate(Answers(["a", "b"]), predicted, y, groups=groups)
+    report = evaluate(Predicts(["a", "b"]), predicted, y, groups=groups)
     indoor, outdoor = report.groups
     assert (indoor.group, indoor.n, outdoor.group, outdoor.n) == ("indoor", 40, "outdoor", 4)
     for group in report.groups:
         assert group.accuracy == accuracy_score(y[groups == group.group], predicted[groups == group.group])
         assert group.interval[0] <= group.accuracy <= group.interval[1]
-    assert "Fewer than 30 images, so read the interval, not the accuracy: outdoor." in str(report)
+    assert "Fewer than 30 images, so the accuracy is uncertain; see the interval: outdoor." in str(report)
     assert "outdoor" in report._repr_html_()
 
 
 @pytest.mark.parametrize(
-    ("labels", "kept"),
+    ("labels", "expected"),
     [
         ([0, 1, 1], [0, 1, 1]),
         (np.array([0.0, 1.0, 1.0]), [0, 1, 1]),
@@ -106,57 +107,55 @@ def test_groups_have_accuracies_and_small_ones_a_note():
     ],
     ids=["ints", "whole floats", "bools", "series", "objects", "category"],
 )
-def test_labels_of_all_usual_kinds(labels, kept):
-    report = evaluate(Answers(), kept, labels)
+def test_labels_of_all_usual_types(labels, expected):
+    report = evaluate(Predicts(), expected, labels)
     assert report.accuracy == 1.0
-    assert report.y_true.tolist() == kept
+    assert report.y_true.tolist() == expected
 
 
 @pytest.mark.parametrize(
     ("y", "match"),
     [
         (["a"], "y has 1 labels for 2 images"),
-        ([["a"], ["b"]], r"y must have one label an image, shape \(2,\); got shape \(2, 1\)"),
-        ([0.5, 1.0], "y must be strings or whole numbers, none missing"),
-        ([np.nan, 1.0], "y must be strings or whole numbers, none missing"),
-        (["a", np.nan], "y must be all strings or all whole numbers, none missing; got float, str"),
-        (["a", 1], "y must be all strings or all whole numbers, none missing; got int, str"),
+        ([["a"], ["b"]], r"y must have one label per image, shape \(2,\); got shape \(2, 1\)"),
+        ([0.5, 1.0], "y must be strings or integers, none missing"),
+        (["a", np.nan], "y must be all strings or all integers, none missing; got float, str"),
+        (["a", 1], "y must be all strings or all integers, none missing; got int, str"),
         ([1.0, np.nan], r"got float64 such as \[nan\]"),
-        (["a", None], "y must be all strings or all whole numbers, none missing; got NoneType, str"),
+        (["a", None], "y must be all strings or all integers, none missing; got NoneType, str"),
         ([1, 2], "some labels are strings and some are numbers"),
     ],
 )
-def test_labels_that_break_a_rule_are_refused(y, match):
+def test_invalid_labels_are_refused(y, match):
     with pytest.raises(InputError, match=match):
-        evaluate(Answers(["a", "b"]), ["a", "b"], y)
+        evaluate(Predicts(["a", "b"]), ["a", "b"], y)
 
 
-def test_what_cannot_be_judged_is_refused():
-    with pytest.raises(InputError, match="needs one image at least"):
-        evaluate(Answers(), [], [])
-    with pytest.raises(InputError, match="a model with predict is expected; got dict"):
+def test_wrong_arguments_are_refused():
+    with pytest.raises(InputError, match="needs at least one image"):
+        evaluate(Predicts(), [], [])
+    with pytest.raises(InputError, match="expected a model with predict; got dict"):
         evaluate({}, ["a"], ["a"])
-    with pytest.raises(InputError, match="confidence lies between 0 and 1"):
-        evaluate(Answers(), ["a"], ["a"], confidence=95)
-    with pytest.raises(InputError, match=r"confidence lies between 0 and 1, .*; got '95'"):
-        evaluate(Answers(), ["a"], ["a"], confidence="95")
+    for confidence in (95, "95"):
+        with pytest.raises(InputError, match=f"confidence must be between 0 and 1, .*; got {confidence!r}"):
+            evaluate(Predicts(), ["a"], ["a"], confidence=confidence)
     with pytest.raises(InputError, match="groups has 1 labels for 2 images"):
-        evaluate(Answers(), ["a", "b"], ["a", "b"], groups=["x"])
-    with pytest.raises(InputError, match="a batch of images with a length is expected; got generator"):
-        evaluate(Answers(), (label for label in "ab"), ["a", "b"])
+        evaluate(Predicts(), ["a", "b"], ["a", "b"], groups=["x"])
+    with pytest.raises(InputError, match="expected a batch of images with a length; got generator"):
+        evaluate(Predicts(), (label for label in "ab"), ["a", "b"])
 
 
-def test_a_model_that_answers_too_few_is_named():
-    class Short(Answers):
+def test_too_few_predictions_are_refused():
+    class Short(Predicts):
         def predict(self, X):
             return np.array(X)[:1]
 
-    with pytest.raises(InputError, match="what the model predicts has 1 labels for 2 images"):
+    with pytest.raises(InputError, match="the prediction of the model has 1 labels for 2 images"):
         evaluate(Short(), ["a", "b"], ["a", "b"])
 
 
-def test_frame_and_json_hold_the_figures(tmp_path):
-    report = evaluate(Answers(["cat", "dog", "owl"]), PREDICTED, TRUE)
+def test_frame_and_json_contain_the_figures(tmp_path):
+    report = evaluate(Predicts(["cat", "dog", "owl"]), PREDICTED, TRUE)
     frame = report.to_frame()
     assert frame.index.tolist() == ["cat", "dog", "owl"]
     assert frame.columns.tolist() == ["precision", "recall", "f1", "support", "unreadable"]
@@ -169,8 +168,8 @@ def test_frame_and_json_hold_the_figures(tmp_path):
     assert held["y_pred"] == PREDICTED
 
 
-def test_a_frame_without_pandas_says_what_to_install(monkeypatch):
-    report = evaluate(Answers(), ["a"], ["a"])
+def test_without_pandas_the_error_says_what_to_install(monkeypatch):
+    report = evaluate(Predicts(), ["a"], ["a"])
     real = builtins.__import__
 
     def without_pandas(name, *rest):
@@ -184,15 +183,12 @@ def test_a_frame_without_pandas_says_what_to_install(monkeypatch):
 
 
 def test_a_report_is_frozen():
-    report = evaluate(Answers(), ["a"], ["a"])
+    report = evaluate(Predicts(), ["a"], ["a"])
     with pytest.raises(AttributeError, match="cannot assign"):
         report.accuracy = 1.0
 
 
 def test_plot_draws_the_confusion_matrix():
-    pytest.importorskip("matplotlib").use("agg")
-    from matplotlib.figure import Figure
-
     ax = Figure().add_subplot()
-    assert evaluate(Answers(), PREDICTED, TRUE).plot(ax) is ax
+    assert evaluate(Predicts(), PREDICTED, TRUE).plot(ax) is ax
     assert [label.get_text() for label in ax.get_yticklabels()] == ["cat", "dog", "owl"]

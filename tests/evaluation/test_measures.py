@@ -1,4 +1,4 @@
-"""The figures agree with scikit-learn's and SciPy's."""
+"""Intervals, measures and tests agree with scikit-learn and SciPy."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ from featrec.evaluation._measures import (
 
 @pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.999])
 @pytest.mark.parametrize(("n_right", "n"), [(0, 1), (1, 1), (0, 30), (30, 30), (7, 30), (880, 1000)])
-def test_wilson_interval_is_scipys(n_right, n, confidence):
+def test_wilson_interval_equals_that_of_scipy(n_right, n, confidence):
     expected = binomtest(n_right, n).proportion_ci(confidence, method="wilson")
     assert wilson_interval(n_right, n, confidence) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
@@ -32,7 +32,7 @@ def _labels(kind, seed):
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("kind", ["strings", "ints"])
-def test_class_measures_are_scikit_learns(kind, seed):
+def test_class_measures_equal_those_of_scikit_learn(kind, seed):
     classes, y_true, y_pred = _labels(kind, seed)
     confusion = confusion_counts(y_true, y_pred, classes)
     assert np.array_equal(confusion, confusion_matrix(y_true, y_pred, labels=classes))
@@ -46,7 +46,7 @@ def test_class_measures_are_scikit_learns(kind, seed):
     assert balanced_accuracy(measures) == pytest.approx(balanced_accuracy_score(y_true, y_pred), abs=1e-12)
 
 
-def test_a_class_without_predictions_or_examples_has_zeros():
+def test_a_class_without_predictions_or_images_has_zeros():
     measures = class_measures(np.array([[3, 0, 0], [2, 0, 0], [0, 0, 0]]))
     assert measures.precision.tolist() == [0.6, 0.0, 0.0]
     assert measures.recall.tolist() == [1.0, 0.0, 0.0]
@@ -54,7 +54,7 @@ def test_a_class_without_predictions_or_examples_has_zeros():
 
 
 @pytest.mark.parametrize(("b", "c"), [(0, 0), (5, 5), (0, 6), (3, 17), (120, 80)])
-def test_mcnemar_is_the_binomial_sum(b, c):
+def test_mcnemar_equals_the_binomial_sum(b, c):
     from math import comb
 
     n, low = b + c, min(b, c)
@@ -63,7 +63,7 @@ def test_mcnemar_is_the_binomial_sum(b, c):
     assert mcnemar(c, b) == mcnemar(b, c)
 
 
-def test_holm_steps_down_and_never_decreases():
+def test_holm_correction():
     assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
     assert holm(np.array([0.5, 0.9])) == pytest.approx([1.0, 1.0])
     assert holm(np.array([0.2])) == pytest.approx([0.2])

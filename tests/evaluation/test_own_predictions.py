@@ -1,4 +1,4 @@
-"""Predictions of another program stand beside the models, matched by path, and what cannot be right is told."""
+"""Predictions of another program in a comparison."""
 
 import json
 import os
@@ -9,8 +9,7 @@ from PIL import Image
 from sklearn.naive_bayes import GaussianNB
 
 from featrec.datasets import ImageFolder
-from featrec.evaluation import compare
-from featrec.evaluation._labels import paths_of
+from featrec.evaluation import compare, paths_of
 from featrec.exceptions import InputError, UnknownLabelWarning
 from featrec.preprocessing import Resize
 from featrec.recipes import tiny_knn
@@ -28,11 +27,11 @@ def folder(tmp_path_factory):
 
 
 def own(folder, **changed):
-    """A dict of path to label, all right but for the changed."""
+    """A dict of path to label, correct except for `changed`."""
     return dict(zip(folder.paths, folder.labels, strict=True)) | changed
 
 
-def test_an_array_and_a_dict_in_another_order_are_one(folder):
+def test_a_dict_in_another_order_equals_an_array(folder):
     shuffled = dict(reversed(own(folder).items()))
     compared = compare({"array": folder.labels, "dict": shuffled}, folder, folder.labels, cv=2)
     assert compared["dict"].kind == "predictions"
@@ -46,68 +45,70 @@ def test_an_array_and_a_dict_in_another_order_are_one(folder):
     lambda path, root: os.path.relpath(path),
     lambda path, root: os.path.join(os.path.dirname(path), ".", os.path.basename(path)),
 ], ids=["in the folder", "name", "from here", "dotted"])  # fmt: skip
-def test_a_path_may_be_told_from_elsewhere(folder, spelled):
+def test_paths_may_be_relative_or_shortened(folder, spelled):
     given = {spelled(path, folder.path): label for path, label in own(folder).items()}
     assert compare({"own": given}, folder, folder.labels, cv=2)["own"].accuracy == 1.0
 
 
-def test_images_that_are_learned_from_may_be_named_and_do_not_count(folder):
+def test_predictions_for_training_images_are_ignored(folder):
     train, test = folder[[0, 1, 4, 5]], folder[[2, 3, 6, 7]]
     compared = compare({"own": own(folder), "tiny": tiny_knn()}, train, train.labels, test=(test, test.labels))
     assert compared["own"].y_pred.tolist() == test.labels.tolist()
 
 
-def test_missing_unknown_and_doubled_paths_are_named(folder):
+def test_missing_unknown_and_duplicate_paths_are_refused(folder):
     def refused(given, match):
         with pytest.raises(InputError, match=match):
             compare({"own": given}, folder, folder.labels, cv=2)
 
-    refused(dict(list(own(folder).items())[:-1]), r"'own' have no label for '.*7\.png'; each of the 8 images")
+    refused(dict(list(own(folder).items())[:-1]), r"'own' have no label for '.*7\.png'; each of the 8 test images")
     refused({folder.paths[0]: "leaf"}, r"no label for '.*1\.png', '.*2\.png', '.*3\.png' and 4 more")
-    refused(own(folder, **{"leaf/9.png": "leaf"}), r"'own' name 'leaf/9\.png', which is no image of this comparison; a path is")
+    refused(
+        own(folder, **{"leaf/9.png": "leaf"}), r"'own' name 'leaf/9\.png', which is no image of this comparison; write paths"
+    )
     refused(own(folder, **{"leaf/7.png": "leaf"}), r"'own' name '.*7\.png' twice; keep one label for each image")
     refused({3: "leaf"}, "'own' are a dict of path to label; got the key 3")
-    refused(own(folder) | {folder.paths[0]: None}, "the predictions 'own' must be all strings or all whole numbers")
+    refused(own(folder) | {folder.paths[0]: None}, "the predictions 'own' must be all strings or all integers")
 
 
-def test_a_name_that_may_be_several_images_is_refused(tmp_path):
+def test_an_ambiguous_path_is_refused(tmp_path):
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         for number in range(2):
             Image.new("L", (8, 8)).save(tmp_path / label / f"{number}.png")
     folder = ImageFolder(tmp_path)
-    with pytest.raises(InputError, match=r"name '0\.png', which may be any of 2 images; write more of the path"):
+    with pytest.raises(InputError, match=r"name '0\.png', which matches 2 images; write more of the path"):
         compare({"own": {"0.png": "a"}}, folder, folder.labels, cv=2)
 
 
-def test_a_label_that_no_image_has_is_told_with_its_count_and_the_nearest(folder):
+def test_unknown_labels_are_reported_with_count_and_nearest_label(folder):
     given = folder.labels.astype("<U9")
     given[:3], given[4], given[5] = "Flower", "leafs", "qqq"
     with pytest.warns(UnknownLabelWarning, match="own predicts labels that no image has"):
         compared = compare({"own": given}, folder, folder.labels, cv=2)
-    (told,) = compared.remarks
-    assert told == (
+    (remark,) = compared.remarks
+    assert remark == (
         "own predicts labels that no image has, which count as errors: 'Flower' (3 of 8; did you mean 'flower'?), "
         "'leafs' (1 of 8; did you mean 'leaf'?), 'qqq' (1 of 8)."
     )
-    assert told in str(compared)
-    assert told in compared.to_markdown()
-    assert json.loads(compared.to_json())["remarks"] == [told]
+    assert remark in str(compared)
+    assert remark in compared.to_markdown()
+    assert json.loads(compared.to_json())["remarks"] == [remark]
     assert compared["own"].accuracy == 3 / 8
 
 
-def test_numbers_that_no_image_has_are_told_without_a_guess():
+def test_unknown_numbers_are_reported():
     with pytest.warns(UnknownLabelWarning, match=r"'?7'? \(1 of 4\)\."):
         compare({"own": [0, 1, 0, 7]}, np.zeros((4, 1)), [0, 1, 0, 1], cv=2)
 
 
-def test_labels_that_a_model_knows_are_no_remark(folder):
+def test_known_labels_give_no_remark(folder):
     train, test = folder, folder[:4]
     compared = compare({"own": ["leaf"] * 4}, train, train.labels, test=(test, test.labels))
     assert compared.remarks == ()
 
 
-def test_the_paths_are_kept(folder):
+def test_a_comparison_contains_the_paths(folder):
     compared = compare({"tiny": tiny_knn(n_neighbors=1)}, folder, folder.labels, cv=2)
     assert list(compared.paths) == folder.paths
     assert json.loads(compared.to_json())["paths"] == folder.paths
@@ -117,7 +118,7 @@ def test_the_paths_are_kept(folder):
     assert table["tiny"].tolist() == compared["tiny"].y_pred.tolist()
 
 
-def test_images_without_paths_have_none():
+def test_without_paths():
     rows = np.arange(8.0)[:, None]
     compared = compare({"bayes": GaussianNB()}, rows, LABELS, test=(rows, LABELS))
     assert compared.paths is None
@@ -125,7 +126,7 @@ def test_images_without_paths_have_none():
     assert compared.predictions_to_frame().index.tolist() == list(range(8))
 
 
-def test_paths_of_whatever_holds_images(folder, tmp_path):
+def test_paths_of_all_forms_of_images(folder, tmp_path):
     import pandas as pd
 
     paths = folder.paths

@@ -1,0 +1,251 @@
+"""Checks of what the caller gives: models, images, labels, and predictions of other programs."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, NoReturn
+
+import numpy as np
+
+from featrec.exceptions import InputError
+
+__all__ = [
+    "all_classes",
+    "as_labels",
+    "count_items",
+    "foreign_labels",
+    "named_among",
+    "paths_of",
+    "predictions_of",
+    "refuse_no_model",
+    "take",
+]
+
+MAX_SHOWN = 3
+
+
+def refuse_no_model(model: Any, where: str) -> None:
+    """Refuse a name, a file, a class or a function, and say how to get a model from it."""
+    if isinstance(model, (str, os.PathLike)):
+        path = os.fspath(model)
+        way_out = f"persistence.load({path!r})" if os.path.exists(path) else f"recipes.make({path!r})"
+        raise InputError(f"{where} is a string, not a model; use {way_out}")
+    if isinstance(model, type) or (callable(model) and not hasattr(model, "predict")):
+        kind = "class" if isinstance(model, type) else "function"
+        name = getattr(model, "__name__", "model")
+        raise InputError(f"{where} is a {kind}, not a model; call it: {name}()")
+    if hasattr(model, "fit") and not hasattr(model, "predict"):
+        raise InputError(f"{where} is a {type(model).__name__} without predict; a model ends with a classifier")
+    if model is None:
+        raise InputError(f"{where} is None; expected a model, such as recipes.make('hog_svm'), or an array of predictions")
+
+
+def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
+    """Convert to an array of `n` strings or integers."""
+    if labels is None:
+        raise InputError(f"{what} is None; each of the {n} images needs a label")
+    found = _as_array(labels)
+    if found.ndim != 1:
+        raise InputError(f"{what} must have one label per image, shape ({n},); got shape {found.shape}")
+    if len(found) != n:
+        raise InputError(f"{what} has {len(found)} labels for {n} images; give one label per image, in the same order")
+    if found.dtype.kind == "O":
+        found = _from_objects(found, what)
+    if found.dtype.kind == "f" and np.array_equal(found, np.rint(found)):
+        found = found.astype(np.int64)
+    if found.dtype.kind not in "USTiub":
+        such = found[found != np.rint(found)] if found.dtype.kind == "f" else found
+        raise InputError(f"{what} must be strings or integers, none missing; got {found.dtype} such as {such[:1].tolist()}")
+    return found
+
+
+def _as_array(labels: Any) -> np.ndarray:
+    """Convert without turning the numbers of a mixed list, nan included, into strings as numpy does."""
+    found = np.asarray(labels)
+    if isinstance(labels, (list, tuple)) and found.ndim == 1 and found.dtype.kind in "US":
+        return np.array(labels, dtype=object)
+    return found
+
+
+def _from_objects(found: np.ndarray, what: str) -> np.ndarray:
+    kinds = {type(label) for label in found}
+    if all(issubclass(kind, str) for kind in kinds):
+        return found.astype(str)
+    if all(issubclass(kind, (int, np.integer)) for kind in kinds):
+        return found.astype(np.int64)
+    names = sorted(kind.__name__ for kind in kinds)
+    raise InputError(f"{what} must be all strings or all integers, none missing; got {', '.join(names)}")
+
+
+def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:
+    """The sorted union of several arrays of labels."""
+    parts = [np.unique(part) for part in labels if len(part)]
+    text = {part.dtype.kind in "UST" for part in parts}
+    if len(text) > 1:
+        shown = ", ".join(repr(part[0].item()) for part in parts)
+        raise InputError(f"some labels are strings and some are numbers ({shown}); use the type that the model was fitted with")
+    return np.unique(np.concatenate(parts))
+
+
+def count_items(X: Any) -> int:
+    """The number of images (rows) in a batch."""
+    if isinstance(X, (str, bytes, os.PathLike)):
+        raise InputError(
+            f"expected a batch of images; got {X!r:.80}. Use [image] for one image, ImageFolder(path) for a folder"
+        )
+    if isinstance(X, (Mapping, Set)):
+        raise InputError(f"expected a batch of images; got a {type(X).__name__}, which has no order; give a list")
+    shape = getattr(X, "shape", None)
+    if shape:
+        return int(shape[0])
+    if not hasattr(X, "__len__"):
+        raise InputError(f"expected a batch of images with a length; got {type(X).__name__}. Use list(images).")
+    return len(X)
+
+
+def take(X: Any, rows: np.ndarray) -> Any:
+    """Select images from an array, a list, a DataFrame or a lazy sequence."""
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if isinstance(X, (list, tuple)):
+        return [X[row] for row in rows]
+    return X[rows]
+
+
+def paths_of(X: Any) -> tuple[str | None, ...] | None:
+    """The path of each image, or None for an image without one; None alone if no image has a path."""
+    name = getattr(X, "name", None)
+    paths = [name(position) for position in range(len(X))] if callable(name) else [_path(item) for item in _items(X)]
+    return tuple(paths) if any(path is not None for path in paths) else None
+
+
+def _items(X: Any) -> Iterable[Any]:
+    """The items of a list or a column; nothing for an array of numbers."""
+    if isinstance(X, np.ndarray):
+        return X if X.dtype.kind in "OUT" else ()
+    listed = getattr(X, "to_list", None)
+    if len(getattr(X, "shape", ())) == 1 and callable(listed):
+        found: list = listed()
+        return found
+    return X if isinstance(X, (list, tuple)) else ()
+
+
+def _path(item: Any) -> str | None:
+    path = os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
+    return os.fsdecode(path) if isinstance(path, bytes) else path
+
+
+def predictions_of(
+    name: str, given: Any, paths: Sequence[str | None] | None, others: Iterable[str | None], n: int
+) -> np.ndarray:
+    """Labels of the `n` test images, from an array in their order or from a dict of path to label.
+
+    A dict may also contain the paths of `others`, which are ignored.
+    """
+    if not isinstance(given, Mapping):
+        return as_labels(given, n, what=f"the array of predictions {name!r}")
+    if paths is None:
+        raise InputError(
+            f"the predictions {name!r} are a dict of path to label, but the test images have no paths; "
+            "give an ImageFolder or a list of paths, or an array of labels in the order of the images"
+        )
+    return as_labels(_by_path(name, given, paths, others), n, what=f"the predictions {name!r}")
+
+
+def named_among(given: Iterable[str], paths: Iterable[str | None], excluded: Iterable[str | None]) -> list[str]:
+    """Select the given paths that match one of `paths` and none of `excluded`."""
+    wanted, others = _PathEndings(paths), _PathEndings(excluded)
+    return [path for path in given if wanted.knows(path) and not others.knows(path)]
+
+
+def _by_path(name: str, given: Mapping, paths: Sequence[str | None], others: Iterable[str | None]) -> list[Any]:
+    tests, training = _PathEndings(paths), _PathEndings(others)
+    found: dict[int, Any] = {}
+    unknown = []
+    for path, label in given.items():
+        if not isinstance(path, (str, os.PathLike)):
+            raise InputError(f"the predictions {name!r} are a dict of path to label; got the key {path!r}")
+        position = tests.position(name, path)
+        if position is None:
+            unknown += [] if training.knows(path) else [path]
+        elif position in found:
+            raise InputError(f"the predictions {name!r} name {paths[position]!r} twice; keep one label for each image")
+        else:
+            found[position] = label
+    if unknown:
+        _refuse_unknown(name, unknown, paths)
+    missing = [path for position, path in enumerate(paths) if position not in found]
+    if missing:
+        raise InputError(
+            f"the predictions {name!r} have no label for {_listed(missing)}; each of the {len(paths)} test images needs one"
+        )
+    return [found[position] for position in range(len(paths))]
+
+
+def _refuse_unknown(name: str, unknown: list[Any], paths: Sequence[str | None]) -> NoReturn:
+    known = next(path for path in paths if path is not None)
+    raise InputError(
+        f"the predictions {name!r} name {_listed(unknown)}, which {'is no image' if len(unknown) == 1 else 'are no images'} "
+        f"of this comparison; write paths like {known!r}, or an end of the path that no other image shares"
+    )
+
+
+def _listed(paths: Sequence[Any]) -> str:
+    """The first paths and the number of the others."""
+    shown = ", ".join(repr(None if path is None else os.fspath(path)) for path in paths[:MAX_SHOWN])
+    return shown if len(paths) <= MAX_SHOWN else f"{shown} and {len(paths) - MAX_SHOWN} more"
+
+
+class _PathEndings:
+    """Images by the ends of their paths, because another program may have read them from another folder."""
+
+    def __init__(self, paths: Iterable[str | None]):
+        self.positions: dict[tuple[str, ...], list[int]] = {}
+        for position, path in enumerate(paths):
+            parts = () if path is None else _parts(os.path.abspath(path))
+            for start in range(len(parts)):
+                self.positions.setdefault(parts[start:], []).append(position)
+
+    def knows(self, path: Any) -> bool:
+        return bool(self._found(path))
+
+    def position(self, name: str, path: Any) -> int | None:
+        """The image with this path, or None."""
+        found = self._found(path)
+        if len(found) > 1:
+            raise InputError(
+                f"the predictions {name!r} name {os.fspath(path)!r}, which matches {len(found)} images; "
+                "write more of the path, such as its folder"
+            )
+        return found[0] if found else None
+
+    def _found(self, path: Any) -> list[int]:
+        whole = self.positions.get(_parts(os.path.abspath(path)))
+        return whole or self.positions.get(_parts(os.path.normpath(path)), [])
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.replace("\\", "/").split("/"))
+
+
+def foreign_labels(what: str, labels: np.ndarray, known: np.ndarray) -> str:
+    """A remark on labels that are not among the known ones; empty if there are none."""
+    foreign, counts = np.unique(labels[~np.isin(labels, known)], return_counts=True)
+    if not len(foreign):
+        return ""
+    shown = [
+        f"{label!r} ({count} of {len(labels)}{_nearest(label, known)})"
+        for label, count in zip(foreign.tolist(), counts, strict=True)
+    ]
+    more = f" and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
+    return f"{what}, which count as errors: {', '.join(shown[:MAX_SHOWN])}{more}."
+
+
+def _nearest(label: Any, known: np.ndarray) -> str:
+    if not isinstance(label, str):
+        return ""
+    names = {name.casefold(): name for name in reversed(known.tolist())}
+    close = difflib.get_close_matches(label.casefold().strip(), names, n=1)
+    return f"; did you mean {names[close[0]]!r}?" if close else ""
