@@ -1,7 +1,7 @@
 """Set featrec up in a virtual environment of its own and run it; one line in a fresh clone.
 
     python3 start.py demo      install featrec, then run `featrec demo`; any other featrec command works the same way
-    python3 start.py test      install the tools of the tests too, then run them; pytest's options may follow
+    python3 start.py test      install the tools of the tests too, then run them in parallel; pytest's options may follow
 
 Everything lands in the folder .venv beside this file; what is installed there is not installed again.
 """
@@ -50,7 +50,7 @@ def main(arguments):
 def decide_command(arguments):
     """The extras that a command needs, and what the environment's Python is to run."""
     if arguments[0] == "test":
-        return {"test"}, ["-m", "pytest", *arguments[1:]]
+        return {"test"}, ["-m", "pytest", "-n", "auto", *arguments[1:]]
     return set(), ["-m", "featrec", *arguments]
 
 
