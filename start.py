@@ -1,7 +1,7 @@
 """Install featrec in a virtual environment and run it, with one command in a fresh clone.
 
     python3 start.py demo      install featrec and run `featrec demo`; other featrec commands work the same way
-    python3 start.py test      install featrec and its test tools, and run the tests; pytest options may follow
+    python3 start.py test      install featrec and its test tools, and run the tests in parallel; pytest options may follow
 
 The environment is the folder .venv next to this file. Later calls use it without installing again.
 """
@@ -50,7 +50,7 @@ def main(arguments):
 def decide_command(arguments):
     """The extras that a command needs, and its arguments for Python."""
     if arguments[0] == "test":
-        return {"test"}, ["-m", "pytest", *arguments[1:]]
+        return {"test"}, ["-m", "pytest", "-n", "auto", *arguments[1:]]
     return set(), ["-m", "featrec", *arguments]
 
 

@@ -1,8 +1,8 @@
-"""Does memory grow with the number of images? A pipeline fitted and applied to few and to many, each in a fresh process.
+"""Does memory grow with the number of images? A pipeline is fitted and applied to few and to many, each in a new process.
 
     python benchmarks/memory.py [FEW MANY]
 
-Images of 250×250 are made when they are asked for, so that they do not count. The peak is what the operating system saw.
+Images of 250×250 are generated when they are read, so they do not count. The operating system reports the peak.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Pictures:
         return np.kron(coarse, np.ones((5, 5), np.uint8))
 
 
-def measure(n: int) -> dict:
+def measure(n: int, n_words: int) -> dict:
     """Fit and apply in this process; megabytes."""
     from sklearn.pipeline import make_pipeline
 
     from featrec.descriptors import DenseSIFT
     from featrec.encoders import BagOfWords
 
-    encoder = BagOfWords(N_WORDS, max_descriptors=50_000, random_state=0, n_jobs=2)
+    encoder = BagOfWords(n_words, max_descriptors=50_000, random_state=0, n_jobs=2)
     codes = make_pipeline(DenseSIFT(), encoder).fit_transform(Pictures(n))
     return {"images": n, "peak_mb": round(peak_megabytes(), 1), "codes_mb": round(codes.nbytes / 2**20, 1)}
 
@@ -55,15 +55,16 @@ def peak_megabytes() -> float:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def in_fresh_process(n: int) -> dict:
-    """The same, where nothing has been loaded before."""
-    done = subprocess.run([sys.executable, __file__, "--measure", str(n)], check=True, capture_output=True, text=True)
+def in_fresh_process(n: int, n_words: int) -> dict:
+    """The same in a new process."""
+    command = [sys.executable, __file__, "--measure", str(n), str(n_words)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
-def main(few: int = 500, many: int = 4000) -> float:
-    """Print both and return by how many megabytes the larger run is larger, codes aside."""
-    small, large = in_fresh_process(few), in_fresh_process(many)
+def main(few: int = 500, many: int = 4000, n_words: int = N_WORDS) -> float:
+    """Print both and return how many megabytes more the larger run needs, codes excluded."""
+    small, large = in_fresh_process(few, n_words), in_fresh_process(many, n_words)
     growth = (large["peak_mb"] - large["codes_mb"]) - (small["peak_mb"] - small["codes_mb"])
     for row in (small, large):
         print(f"{row['images']:>6} images: peak {row['peak_mb']:.0f} MB, of which codes {row['codes_mb']:.0f} MB")
@@ -73,6 +74,6 @@ def main(few: int = 500, many: int = 4000) -> float:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--measure"]:
-        print(json.dumps(measure(int(sys.argv[2]))))
+        print(json.dumps(measure(*map(int, sys.argv[2:]))))
     else:
         main(*map(int, sys.argv[1:3]))

@@ -1,16 +1,64 @@
-"""Fixtures for every test: seeded numbers, and images of different sizes and kinds."""
+"""Fixtures for all tests, and how several processes share the work (`pytest -n auto`)."""
 
+import os
+import tempfile
+from pathlib import Path
+
+import joblib
 import numpy as np
 import pytest
 from hypothesis import settings
+from numba.core.caching import IndexDataCacheFile
 
 from featrec.compiled._compilations import COMPILATIONS
 
-# Which test is the first to compile depends on the cache; what it finds on the standard error must not.
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+# Which test compiles first depends on the cache; its standard error must not.
 COMPILATIONS.told = True
-# A busy machine is no failure, and the same examples are drawn in every run.
+# A busy machine is no failure, and every run draws the same examples.
 settings.register_profile("featrec", deadline=None, derandomize=True)
 settings.load_profile("featrec")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Tests of one file share fixtures, so they run in one process. The order of collection ends with the shortest files."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadfile"
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """At most four processes: each of them collects all tests and loads all packages."""
+    return min(4, joblib.cpu_count())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """One thread of BLAS and OpenMP in each process; more would wait for one another."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput") and fcntl is not None:
+        IndexDataCacheFile.save = one_at_a_time(IndexDataCacheFile.save)
+
+
+def one_at_a_time(save):
+    """Numba extends the index of cached loops without a lock: of two processes that do, one would lose its entry."""
+    path = Path(tempfile.gettempdir()) / f"featrec-tests-{os.getuid()}.lock"
+
+    def locked(self, key, data):
+        with open(path, "ab") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            save(self, key, data)
+
+    return locked
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ NOT_RUN = {
     "python -m ruff check . && python -m ruff format --check . && python -m mypy": ".ci/run has the same commands",
     "python -m pytest tests/descriptors/test_baselines.py": "it runs part of this suite",
     "python -m pytest tests/contract -k ColorHistogram": "it runs part of this suite",
-    "python -m pytest": "it runs this suite",
+    "python -m pytest -n auto": "it runs this suite",
     "python benchmarks/speed.py --only hog": BENCHMARK.format("tests/benchmarks/test_speed.py"),
     "python benchmarks/start_up.py --against ../before --repeats 5": BENCHMARK.format("tests/benchmarks/test_start_up.py"),
     "python benchmarks/cold_start.py hog_svm --against ../before": BENCHMARK.format("tests/benchmarks/test_cold_start.py"),
@@ -60,8 +60,8 @@ NOT_RUN = {
     'python -m pytest tests/test_documents.py -m "slow or not slow" -k "moments_svm or list_of_recipes"': IN_A_COPY,
     "python -m pytest featrec/recipes/__init__.py tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
 }
-# Lines that take longer than a test of every day may; they run with -m slow.
-SLOW = {"featrec demo", "featrec suggest pictures/"}
+# Lines that take long; they run with -m slow.
+SLOW = {"featrec demo", "featrec suggest pictures/", "featrec warm", "featrec warm hog_svm,bovw_svm"}
 # tests/test_readme.py and tests/test_contributing.py run these, and look at what comes out.
 PYTHON_ELSEWHERE = {"README.md": 4, "CONTRIBUTING.md": 4, "docs/small_pictures.md": 2}
 

@@ -33,11 +33,6 @@ def folder(ragged, tmp_path_factory):
     return ImageFolder(root)
 
 
-@pytest.fixture(params=["arrays", "paths", "folder"])
-def data(request, ragged, folder):
-    return {"arrays": ragged, "paths": (list(folder.paths), folder.labels), "folder": (folder, folder.labels)}[request.param]
-
-
 def plain():
     return make_pipeline(DenseSIFT(step=8, bin_sizes=4), BagOfWords(5, random_state=0), LinearSVC(random_state=0))
 
@@ -47,10 +42,8 @@ def nested():
     return make_pipeline(DenseSIFT(step=8, bin_sizes=4), pyramid, LinearSVC(random_state=0))
 
 
-GRIDS = [
-    (plain, {"bagofwords__vocabulary": [4, 9], "bagofwords__norm": ["l1", "hellinger"]}),
-    (nested, {"spatialpyramid__encoder__vocabulary": [4, 9], "spatialpyramid__levels": [1, [(1, 1), (2, 2)]]}),
-]
+WORDS = {"bagofwords__vocabulary": [4, 9], "bagofwords__norm": ["l1", "hellinger"]}
+REGIONS = {"spatialpyramid__encoder__vocabulary": [4, 9], "spatialpyramid__levels": [1, [(1, 1), (2, 2)]]}
 
 
 def by_hand(model, grid, X, y):
@@ -66,10 +59,18 @@ def by_hand(model, grid, X, y):
     return means
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("make, grid", GRIDS, ids=["words", "pyramid"])
-def test_grid_search_equals_a_loop_by_hand(data, make, grid, n_jobs):
-    X, y = data
+@pytest.mark.parametrize(
+    ("make", "grid", "form", "n_jobs"),
+    [
+        (plain, WORDS, "arrays", 1),
+        (plain, WORDS, "paths", 2),
+        (nested, REGIONS, "arrays", 2),
+        (nested, REGIONS, "folder", 1),
+    ],
+)
+def test_grid_search_equals_a_loop_by_hand(ragged, folder, make, grid, form, n_jobs):
+    images = {"arrays": ragged[0], "paths": list(folder.paths), "folder": folder}
+    X, y = images[form], ragged[1] if form == "arrays" else folder.labels
     search = GridSearchCV(make(), grid, cv=FOLDS, n_jobs=n_jobs, error_score="raise").fit(X, y)
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], by_hand(make(), grid, X, y))
     assert len(search.predict(X)) == len(y)

@@ -46,6 +46,7 @@ def test_visual_words_without_matplotlib_says_what_to_install(tmp_path):
     assert line.endswith("(No module named 'matplotlib'): pip install \".[plot]\"")
 
 
+@pytest.mark.slow
 def test_visual_words_makes_its_figures_and_nothing_else(visual_words):
     _, folder = visual_words
     assert list(folder.iterdir()) == [folder / "figures"]
@@ -54,6 +55,7 @@ def test_visual_words_makes_its_figures_and_nothing_else(visual_words):
     assert all(path.stat().st_size > 5_000 for path in figures)
 
 
+@pytest.mark.slow
 def test_visual_words_shows_the_check_and_ends_with_a_solution(visual_words):
     told, _ = visual_words
     assert sum(line.startswith("Not written yet") for line in told) == 2
@@ -62,6 +64,7 @@ def test_visual_words_shows_the_check_and_ends_with_a_solution(visual_words):
     assert told[-1] == "the same: True"
 
 
+@pytest.mark.slow
 def test_what_visual_words_says_is_so(visual_words):
     told = "\n".join(visual_words[0])
     assert "descriptors differ by 0 at most" in told

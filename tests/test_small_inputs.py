@@ -11,7 +11,8 @@ from featrec import recipes
 from featrec.datasets import load_dataset
 from featrec.preprocessing import Unflatten
 
-SMALL = ("patches_ridge", "patches_kernel", "hog_svm", "lbp_svm", "pixels_lenet5", "pixels_resnet")
+NETWORKS = [pytest.param(name, marks=pytest.mark.slow) for name in ("pixels_lenet5", "pixels_resnet")]
+SMALL = ("patches_ridge", "patches_kernel", "hog_svm", "lbp_svm", *NETWORKS)
 QUICK = {
     "patches_ridge": {"n_words": 40},
     "patches_kernel": {"n_words": 40},
@@ -33,11 +34,16 @@ def digits():
     return large[0], np.asarray(train.labels[:N_TRAIN]), large[1]
 
 
-@pytest.fixture(params=[name for name in SMALL if name in recipes.names()])
+@pytest.fixture(scope="module", params=SMALL)
 def recipe(request):
     if request.param.startswith("pixels"):
         pytest.importorskip("skorch", reason="networks need the extra torch")
     return recipes.make(request.param, **QUICK.get(request.param, {}))
+
+
+@pytest.fixture(scope="module")
+def fitted(recipe, digits):
+    return clone(recipe).fit(*digits[:2])
 
 
 def as_files(images, folder):
@@ -54,9 +60,9 @@ def as_frame(images, dtype):
     return pd.DataFrame(images.reshape(len(images), -1).astype(dtype), columns=names, index=index)
 
 
-def test_every_form_gives_the_same_predictions(recipe, digits, tmp_path):
+def test_every_form_gives_the_same_predictions(recipe, fitted, digits, tmp_path):
     train, labels, test = digits
-    expected = clone(recipe).fit(train, labels).predict(test)
+    expected = fitted.predict(test)
     assert len(set(expected)) > 1
     forms = {
         "list": (list, None),
@@ -75,10 +81,9 @@ def test_every_form_gives_the_same_predictions(recipe, digits, tmp_path):
     assert (model.predict(as_files(test, tmp_path / "test")) == expected).all(), "paths"
 
 
-def test_a_model_takes_other_forms_than_it_was_fitted_with(recipe, digits, tmp_path):
-    train, labels, test = digits
-    model = clone(recipe).fit(train, labels)
-    expected = model.predict(test)
-    assert (model.predict(as_files(test, tmp_path)) == expected).all()
+def test_a_model_accepts_other_forms_than_it_was_fitted_on(fitted, digits, tmp_path):
+    test = digits[2]
+    expected = fitted.predict(test)
+    assert (fitted.predict(as_files(test, tmp_path)) == expected).all()
     frame = as_frame(test, np.float64)
-    assert (model.predict(Unflatten((28, 28), max_value=255).transform(frame)) == expected).all()
+    assert (fitted.predict(Unflatten((28, 28), max_value=255).transform(frame)) == expected).all()

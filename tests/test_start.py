@@ -48,7 +48,7 @@ def test_the_headless_wheel_stands_in_for_the_declared_one(start):
 
 
 def test_commands(start):
-    assert start.decide_command(["test", "-x"]) == ({"test"}, ["-m", "pytest", "-x"])
+    assert start.decide_command(["test", "-x"]) == ({"test"}, ["-m", "pytest", "-n", "auto", "-x"])
     assert start.decide_command(["demo", "--seed", "3"]) == (set(), ["-m", "featrec", "demo", "--seed", "3"])
 
 

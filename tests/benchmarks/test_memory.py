@@ -4,7 +4,7 @@ from benchmarks import memory
 
 
 def test_memory_does_not_grow_with_the_number_of_images(capsys):
-    growth = memory.main(20, 60)
+    growth = memory.main(8, 32, n_words=50)
     assert "growth beyond the codes" in capsys.readouterr().out
     assert growth < 60
 

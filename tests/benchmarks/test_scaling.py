@@ -2,8 +2,8 @@ from benchmarks import scaling
 
 
 def test_numbers_come_out_for_each_n(capsys):
-    rows = scaling.main(6, 12)
-    assert [row["images"] for row in rows] == [6, 12]
+    rows = scaling.main(1, 2)
+    assert [row["images"] for row in rows] == [1, 2]
     assert all(row["transform"] > 0 and row["peak_mb"] > row["codes_mb"] > 0 for row in rows)
     assert "grows as n^" in capsys.readouterr().out
 

@@ -8,14 +8,24 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import RidgeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from featrec.classifiers import Calibrated
+from featrec.classifiers import (
+    Calibrated,
+    KernelRidgeClassifier,
+    NystroemRidgeClassifier,
+    WideLinearSVC,
+    WidePCA,
+    WideRidge,
+    WideScaler,
+)
 from featrec.exceptions import InputError
 from featrec.lazy import Bags, Images
+from featrec.pairwise import HistogramKernel
 from featrec.persistence import load, save
 from featrec.testing import _images, _random_bags, check_encoder, check_extractor
+from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 from tests.contract.estimators import kind, make, marks, public_estimators
 from tests.tiny_network import write_tiny_network
 
@@ -232,12 +242,20 @@ def test_pandas_frames_keep_names(cls, network):
 
 
 def two_dimensional():
-    small = {"KMeansVocabulary": "n_words", "RandomVocabulary": "n_words", "GaussianVocabulary": "n_components"}
-    others = {"HistogramKernel", "KernelRidgeClassifier", "NystroemRidgeClassifier", "WideLinearSVC", "WidePCA"}
-    others |= {"WideRidge", "WideScaler"}
-    plain = [cls(**{small[name]: 3, "random_state": 0} if name in small else {}) for name, cls in sorted(ALL.items())
-             if name in {*small, *others}]  # fmt: skip
-    return [*plain, Calibrated(LogisticRegression(), method="temperature", cv=3)]
+    return [
+        Calibrated(RidgeClassifier(), method="temperature", cv=3),
+        GaussianVocabulary(3, max_iter=5, random_state=0),
+        HistogramKernel(),
+        HistogramKernel("chi2", gamma="mean"),
+        KernelRidgeClassifier(),
+        KMeansVocabulary(3, max_iter=5, random_state=0),
+        NystroemRidgeClassifier(landmarks=20),
+        RandomVocabulary(3, random_state=0),
+        WideLinearSVC(),
+        WidePCA(),
+        WideRidge(),
+        WideScaler(),
+    ]
 
 
 def stated_departures(estimator):

@@ -9,17 +9,9 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec.exceptions import InputError
 from featrec.pairwise import HistogramKernel, chi2_kernel, intersection_kernel
-
-
-@parametrize_with_checks(
-    [HistogramKernel(), HistogramKernel("chi2", gamma="mean"), HistogramKernel("intersection", output="distance")]
-)
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
 from featrec.compiled import _mixture, _mixture_lanes as lanes
@@ -17,11 +16,6 @@ from featrec.persistence import load, save
 from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary, mixture_of
 from featrec.vocabularies._gaussian import Learning, Mixture
 from tests.naive import mixture as naive
-
-
-@parametrize_with_checks([GaussianVocabulary(3, max_iter=5)])
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 def clusters(rng, n, d, k, spread=0.2):

@@ -5,7 +5,6 @@ import pytest
 from numba import config
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
 from featrec.compiled import _kmeans
@@ -25,11 +24,6 @@ def test_no_distance_is_under_zero(rng):
     _kmeans.gather_members(words, half_norms(words), nearest, distances, np.empty((60, 7)), np.empty(60, np.int64))
     assert (distances >= 0).all()
     assert (distances == 0).any()
-
-
-@parametrize_with_checks([KMeansVocabulary(3, max_iter=5)])
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 def clusters(rng, n, d, k, spread=0.2):

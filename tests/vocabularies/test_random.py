@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featrec import Bag
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import RandomVocabulary, words_of
-
-
-@parametrize_with_checks([RandomVocabulary(1), RandomVocabulary(3, unit_length=False)])
-def test_scikit_learns_checks(estimator, check):
-    check(estimator)
 
 
 def rows(array):
