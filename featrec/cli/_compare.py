@@ -42,12 +42,7 @@ LABELS = ("prediction", "label")
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
-    group.add_argument(
-        "--cv",
-        metavar="K",
-        type=folds,
-        help="use cross-validation in K folds instead of held-out images",
-    )
+    group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
     parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=recipes)
     _add_networks(parser)
