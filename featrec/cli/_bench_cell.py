@@ -25,9 +25,9 @@ from featrec.parallel import worker_count
 
 __all__ = ["Pool", "expanded", "main", "make_model", "parts", "read_halves", "run_cell"]
 
-HELD_OUT = 0.2  # Share of each class, if random splits of a folder set no n_train.
+HELD_OUT = 0.2  # share of each class, if random splits of a folder set no n_train.
 
-WARM_UP = 2  # Number of classes, and of images per class, used to warm up a copy of the model before timing.
+WARM_UP = 2  # classes, and images per class, on which a copy of the model is fitted before timing
 
 
 def main() -> None:
@@ -73,22 +73,22 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("default")
         fit = _timed(model, pool, train, lambda step, X: step.fit_transform(X, labels), lambda step, X: step.fit(X, labels))
-        ask = _timed(model, pool, test, lambda step, X: step.transform(X), lambda step, X: step.predict(X))
-    compiling = {"fit": round(fit.spent.compile_seconds, 4), "predict": round(ask.spent.compile_seconds, 4)}
+        predict = _timed(model, pool, test, lambda step, X: step.transform(X), lambda step, X: step.predict(X))
+    compiling = {"fit": round(fit.spent.compile_seconds, 4), "predict": round(predict.spent.compile_seconds, 4)}
     return {
         "threads": worker_count(cell["n_jobs"]),
         "n_train": len(train),
         "n_test": len(test),
         **_left_out(pool),
-        **_judged(pool.labels[test], np.asarray(ask.result), np.unique(pool.labels)),
+        **_accuracies(pool.labels[test], np.asarray(predict.result), np.unique(pool.labels)),
         "fit_seconds": round(fit.spent.seconds, 4),
         "fit_steps": fit.steps,
-        "predict_seconds": round(ask.spent.seconds, 4),
-        "predict_steps": ask.steps,
-        "reading_cpu_seconds": {"fit": fit.reading, "predict": ask.reading},
+        "predict_seconds": round(predict.spent.seconds, 4),
+        "predict_steps": predict.steps,
+        "reading_cpu_seconds": {"fit": fit.reading, "predict": predict.reading},
         # Not part of any other time. A copy of the model was fitted before, so little is left to compile.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
-        "images_per_second": round(len(test) / max(ask.spent.seconds, 1e-9), 2),
+        "images_per_second": round(len(test) / max(predict.spent.seconds, 1e-9), 2),
         "peak_mb": round(peak_megabytes(), 1),
         "model_bytes": _model_bytes(model),
         "warnings": sorted({f"{warning.category.__name__}: {warning.message}" for warning in shown}),
@@ -144,7 +144,7 @@ def _steps(model: Any) -> list[tuple[str, Any]]:
 
 
 def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
-    """Compile what the model needs. Errors are ignored, because with so few images they are irrelevant or will recur."""
+    """Compile the loops of the model. Errors are ignored, because they recur or are caused by the small number of images."""
     from sklearn.base import clone
 
     labels = pool.labels[train]
@@ -157,7 +157,7 @@ def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
             return
 
 
-def _judged(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
+def _accuracies(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
     """Accuracies, and the label and prediction of each image."""
     from featrec.evaluation import compare
 
@@ -192,6 +192,7 @@ class Pool:
 
     def __init__(self, halves: Iterable[Any]):
         self.halves = tuple(halves)
+        self.places = [(half, position) for half in self.halves for position in range(len(half))]
         self.labels = np.concatenate([half.labels for half in self.halves])
         self.reading: list[float] = []  # CPU seconds of each image; appending is safe in threads
 
@@ -199,7 +200,7 @@ class Pool:
         return len(self.labels)
 
     def __getitem__(self, position: int) -> np.ndarray:
-        half, position = self._place(position)
+        half, position = self.places[position]
         start = time.thread_time()
         image: np.ndarray = half[position]
         self.reading.append(time.thread_time() - start)
@@ -207,7 +208,7 @@ class Pool:
 
     def name(self, position: int) -> str | None:
         """The path of an image, if it has one."""
-        half, position = self._place(position)
+        half, position = self.places[position]
         return half.name(position) if hasattr(half, "name") else None
 
     def images(self, rows: np.ndarray) -> Images:
@@ -222,20 +223,15 @@ class Pool:
         name = self.name(position)
         if name is not None and os.path.isfile(name):
             return hashlib.sha256(Path(name).read_bytes()).digest()
-        half, position = self._place(position)
+        half, position = self.places[position]
         image = half[position]
         return hashlib.sha256(repr((image.shape, image.dtype.str)).encode() + image.tobytes()).digest()
-
-    def _place(self, position: int) -> tuple[Any, int]:
-        first = len(self.halves[0])
-        return (self.halves[0], position) if position < first else (self.halves[1], position - first)
 
 
 def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
     """The training set and test set of a dataset of ``load_dataset``, or of a folder given by path.
 
-    For a folder without train/ and test/, the test set is empty, because all its splits are random. Damaged files are left
-    out.
+    A folder without train/ and test/ gives an empty test set, because all its splits are random. Damaged files are left out.
     """
     from featrec.datasets import ImageFolder, load_dataset
 
@@ -249,23 +245,23 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows for training and for testing, both in the order of the pool.
+    """The rows for training and for testing, both in ascending order.
 
-    Images with the same bytes stay on the same side of random splits; predefined splits are not changed.
+    In random splits, images with the same bytes are on the same side.
     """
     seed, labels = split["seed"], pool.labels
     rows = np.arange(len(pool))
     first = len(pool.halves[0])
     train, test = rows[:first], rows[first:]
-    groups = np.unique(pool.contents(), return_inverse=True)[1] if _draws(split) else rows
+    is_random = split["kind"] == "random" or split["validation"]
+    groups = np.unique(pool.contents(), return_inverse=True)[1] if is_random else rows
     if split["kind"] == "random":
         chosen = _draw(groups, labels, _quota(labels, split["n_train"]), seed)
         train, test = rows[chosen], rows[~chosen]
     elif split["n_train"] is not None:
         train = _few(train, labels, split["n_train"], seed)
     if split["validation"]:
-        share = split["validation"]
-        quota = _all_but(labels[train], share)
+        quota = _all_but(labels[train], split["validation"])
         chosen = _draw(groups[train], labels[train], quota, seed)
         train, test = train[chosen], train[~chosen]
     if split["n_test"] is not None:
@@ -273,10 +269,6 @@ def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
     if not len(train) or not len(test):
         raise InputError(f"the split leaves {len(train)} images for training and {len(test)} for testing; use smaller shares")
     return train, test
-
-
-def _draws(split: Mapping[str, Any]) -> bool:
-    return split["kind"] == "random" or bool(split["validation"])
 
 
 def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:

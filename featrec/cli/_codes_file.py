@@ -1,4 +1,4 @@
-"""A matrix on disk that is written in blocks, can resume after a kill, and appears only when complete."""
+"""A matrix on disk that is written in blocks and can be resumed; it gets its name when it is complete."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ KIND = "<f4"
 class CodesFile:
     """Rows of float32, appended in blocks to ``out.part``, and a journal ``out.journal`` of completed blocks.
 
-    A block is complete when first its bytes and then its line in the journal, each with a checksum, are on disk. When opened
-    again for the same task, writing resumes after the last complete block. A second process cannot write to the same file; the
-    system releases the lock when a process ends for any reason.
+    A block is complete when first its bytes and then its line in the journal, each with a checksum, are on disk. Opened again
+    for the same task, the file is resumed after the last complete block. The journal is locked, so that only one process
+    writes; the system releases the lock when a process ends for any reason.
 
     Parameters
     ----------
     out : path
     task : dict
-        Everything that determines the rows, with names for error messages. To resume, all values must be equal.
+        Everything that determines the rows, with names for error messages. A file is resumed only if all values are equal.
     n_rows : int
     fresh : bool
         Discard the work of an earlier process.
@@ -42,7 +42,7 @@ class CodesFile:
     blocks : list of dict
         The journal entries of completed blocks.
     published : bool
-        Whether the file already has its final name and only the journal is left from a killed run.
+        Whether the file already has its final name; an interrupted run may leave its journal.
     """
 
     def __init__(self, out: Path, task: dict[str, Any], n_rows: int, *, fresh: bool = False):
@@ -75,10 +75,10 @@ class CodesFile:
         return self.blocks[-1]["stop"] if self.blocks else 0
 
     def begin(self, width: int) -> None:
-        """Start from the beginning."""
+        """Write the headers of both files."""
         with open(self.part, "wb") as file:
             file.write(_header(self.n_rows, width))
-            to_disk(file)
+            _to_disk(file)
         _folder_to_disk(self.out.parent)
         self.journal.add({"task": self.task, "rows": self.n_rows, "width": width})
         self.width = width
@@ -87,10 +87,10 @@ class CodesFile:
         """Write a block of rows and its journal entry."""
         data = np.ascontiguousarray(rows, KIND).tobytes()
         with open(self.part, "r+b") as file:
-            file.truncate(self._place(self.n_done))
+            file.truncate(self._offset(self.n_done))
             file.seek(0, os.SEEK_END)
             file.write(data)
-            to_disk(file)
+            _to_disk(file)
         block = {"start": self.n_done, "stop": self.n_done + len(rows), "checksum": zlib.crc32(data), **notes}
         self.journal.add(block)
         self.blocks.append(block)
@@ -102,11 +102,10 @@ class CodesFile:
         self.published = True
 
     def clear(self) -> None:
-        """Remove the journal when everything is in place."""
+        """Remove the journal."""
         self.journal.remove()
 
-    def _place(self, row: int) -> int:
-        """Position of a row in the file."""
+    def _offset(self, row: int) -> int:
         assert self.width is not None
         return len(_header(self.n_rows, self.width)) + 4 * row * self.width
 
@@ -148,7 +147,7 @@ class CodesFile:
         """Number of blocks before the first that was changed on disk."""
         assert self.width is not None
         with open(self.part, "rb") as file:
-            file.seek(self._place(0))
+            file.seek(self._offset(0))
             for count, block in enumerate(blocks):
                 data = file.read(4 * self.width * (block["stop"] - block["start"]))
                 if zlib.crc32(data) != block["checksum"]:
@@ -200,7 +199,7 @@ class Journal:
         self.file.truncate(self.ends[-1])
         self.file.seek(0, os.SEEK_END)
         self.file.write(line)
-        to_disk(self.file)
+        _to_disk(self.file)
         self.records.append(record)
         self.ends.append(self.ends[-1] + len(line))
 
@@ -247,7 +246,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return record
 
 
-def to_disk(file: BinaryIO) -> None:
+def _to_disk(file: BinaryIO) -> None:
     """Wait until written data are on disk."""
     file.flush()
     os.fsync(file.fileno())

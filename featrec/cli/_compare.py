@@ -24,12 +24,12 @@ from featrec.cli._arguments import (
     seconds,
 )
 from featrec.cli._terminal import left_out, readable, verbosity, warn
-from featrec.cli._train import add_folder, check_folder, has_split, read_split
+from featrec.cli._train import add_folder, check_folder, read_split
 from featrec.exceptions import ImageError, InputError
 
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
-    from featrec.evaluation import Suggestion, Trial
+    from featrec.evaluation import Trial
 
 __all__ = ["add_compare_arguments", "add_suggest_arguments", "run_compare", "run_suggest"]
 
@@ -42,12 +42,7 @@ LABELS = ("prediction", "label")
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
-    group.add_argument(
-        "--cv",
-        metavar="K",
-        type=folds,
-        help="use cross-validation in K folds instead of held-out images",
-    )
+    group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
     parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=recipes)
     _add_networks(parser)
@@ -105,7 +100,9 @@ def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
 def _check_test_images(arguments: argparse.Namespace) -> None:
     """Refuse options that leave no test images, or that select them twice."""
-    if arguments.cv is not None and has_split(arguments.folder):
+    from featrec.datasets import ImageFolder
+
+    if arguments.cv is not None and ImageFolder.is_split(arguments.folder):
         raise InputError(f"{arguments.folder} has its own test folder; omit --cv, or use only the train folder")
     if arguments.holdout == 0:
         raise InputError("a comparison needs test images; --holdout must be more than 0")
@@ -231,7 +228,7 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     except ImageError:  # only a few images are drawn, so all images are read only if one of the few is damaged
         folder = readable(read, arguments.folder, arguments.n_jobs)
         found = recipes.suggest(folder, folder.labels, **options)
-    found = _in_shell_words(found)
+    found = replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
     print(found)
     if found.first is not None:
         print(f"next: featrec train {arguments.folder} {_words(arguments, found.first)} --out my.model")
@@ -240,12 +237,8 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     return left_out(folder)
 
 
-def _in_shell_words(found: Suggestion) -> Suggestion:
-    """Why a recipe was skipped, with command-line hints instead of Python calls."""
-    return replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
-
-
 def _remark(trial: Trial) -> str:
+    """Why a recipe was skipped, with a command-line option instead of Python code."""
     if trial.state != "left out":
         return trial.remark
     reason, _, way_out = trial.remark.partition("; give ")
@@ -261,7 +254,7 @@ def _train_half(folder: Path, **options: Any) -> ImageFolder:
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The recipes by name, or all recipes and presets, and the networks."""
+    """The recipes by name, by default all recipes and presets, and the networks."""
     from featrec.recipes import variants
 
     names = listed(arguments.recipes)

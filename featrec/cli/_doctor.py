@@ -20,7 +20,7 @@ __all__ = ["CHECKS", "Finding", "run_doctor"]
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "skops", "joblib", "pillow", "threadpoolctl")
 DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
 # A file or folder that is present only if a dataset is complete; interrupted downloads leave other files.
-DATA_SIGNS = {
+DATA_FILES = {
     "mnist": "mnist/t10k-labels-idx1-ubyte.gz",
     "fashion-mnist": "fashion-mnist/t10k-labels-idx1-ubyte.gz",
     "cifar10": "cifar-10-batches-bin/test_batch.bin",
@@ -84,8 +84,9 @@ def opencv() -> Iterator[Finding]:
         yield Finding(f"cv2 cannot be imported: {error}", _repair_import(str(error), wheels))
         return
     yield Finding(f"cv2 {cv2.__version__} loads")
+    modules = {"cv2": cv2, "cv2.xfeatures2d": getattr(cv2, "xfeatures2d", None)}
     for name in DETECTORS:
-        places = [place for place in ("cv2", "cv2.xfeatures2d") if _has_detector(cv2, place, name)]
+        places = [place for place, module in modules.items() if hasattr(module, f"{name}_create")]
         repair = None if places else _replace(wheels, CONTRIB, None)
         yield Finding(f"{name} is in {places[0]}" if places else f"{name} is missing from this OpenCV", repair)
 
@@ -135,10 +136,10 @@ def data() -> Iterator[Finding]:
             f"FEATREC_DATA={named} is not a folder", "export FEATREC_DATA=/the/folder/with/the/sets, or unset FEATREC_DATA"
         )
     else:
-        there = [name for name, sign in DATA_SIGNS.items() if (Path(named) / sign).exists()]
-        missing = [f"{name} ({sign})" for name, sign in DATA_SIGNS.items() if name not in there]
-        beside = f"; missing: {', '.join(missing)}" if missing else ""
-        yield Finding(f"FEATREC_DATA={named} contains {', '.join(there) or 'no datasets'}{beside}")
+        complete = [name for name, file in DATA_FILES.items() if (Path(named) / file).exists()]
+        missing = [f"{name} ({file})" for name, file in DATA_FILES.items() if name not in complete]
+        rest = f"; missing: {', '.join(missing)}" if missing else ""
+        yield Finding(f"FEATREC_DATA={named} contains {', '.join(complete) or 'no datasets'}{rest}")
 
 
 def extras() -> Iterator[Finding]:
@@ -185,22 +186,22 @@ def _least_versions() -> dict[str, str]:
 
 def _extras() -> dict[str, list[str]]:
     """The packages of each extra, except featrec itself in 'all' and 'test'."""
-    brought: dict[str, list[str]] = {}
+    packages: dict[str, list[str]] = {}
     for line in _requirements():
         match = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", line)
         if match and match[1] != "featrec":
-            brought.setdefault(match[2], []).append(match[1])
-    return brought
+            packages.setdefault(match[2], []).append(match[1])
+    return packages
 
 
 def _wheels(wheels: list[str]) -> Finding:
     if not wheels:
         return Finding("no wheel provides cv2", f"{PIP} install {CONTRIB}")
-    brought = ", ".join(f"{wheel} {_version(wheel)}" for wheel in wheels)
+    installed = ", ".join(f"{wheel} {_version(wheel)}" for wheel in wheels)
     if len(wheels) == 1:
-        return Finding(f"cv2 comes from {brought}")
-    kept = HEADLESS if all("headless" in wheel for wheel in wheels) else CONTRIB
-    return Finding(f"several wheels overwrite each other: {brought}", _replace(wheels, kept, None))
+        return Finding(f"cv2 comes from {installed}")
+    best = HEADLESS if all("headless" in wheel for wheel in wheels) else CONTRIB
+    return Finding(f"several wheels overwrite each other: {installed}", _replace(wheels, best, None))
 
 
 def _repair_import(reason: str, wheels: list[str]) -> str:
@@ -216,13 +217,8 @@ def _replace(wheels: list[str], wheel: str, version: str | None) -> str:
     return f"{remove}{PIP} install --no-deps --force-reinstall {wheel}{f'=={version}' if version else ''}"
 
 
-def _has_detector(cv2: Any, place: str, name: str) -> bool:
-    module = cv2 if place == "cv2" else getattr(cv2, "xfeatures2d", None)
-    return hasattr(module, f"{name}_create")
-
-
 def _warmth(compilation: Any) -> str:
-    """A cold cache is no problem: the first fit fills it."""
+    """An empty cache is no problem, because the first fit fills it."""
     cache = compilation.look_at_cache()
     if not cache.n_cached:
         return f"no loop is compiled for this processor ({cache.processor}) yet; run 'featrec warm' to compile them now"

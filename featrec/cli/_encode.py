@@ -71,7 +71,9 @@ def run_encode(arguments: argparse.Namespace) -> int:
     from featrec.lazy import Images
 
     out = arguments.out
-    _check_out(out)
+    if out.suffix != ".npy":
+        raise InputError(f"--out must be a file name that ends in .npy; got {str(out)!r}")
+    check_outputs(out, example="codes.npy")
     encoding = _Encoding(read_model(arguments.model), arguments.model)
     images = gather(arguments.files)
     with CodesFile(out, _task(arguments.model, images), len(images), fresh=arguments.restart) as file:
@@ -117,20 +119,21 @@ def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: arg
 def _blocks(
     encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, str]]]]:
-    """Write the remaining codes, and return the reasons of failures."""
+    """The remaining blocks of codes; the code of an unusable image is zero, with a row and a reason."""
     import numpy as np
 
     from featrec.parallel import map_batches
 
     assert file.width is not None
-    encoding.width = file.width
+    nothing = np.zeros(file.width, np.float32)
     size = _block_size(arguments.save_every, file.width)
     begin, first = time.perf_counter(), file.n_done
     for start in range(first, len(images), size):
         block = images[start : start + size]
         parts = map_batches(encoding, block, n_jobs=arguments.n_jobs, batch_size=BATCH)
-        failures = [(start + BATCH * i + row, reason) for i, (_, failed) in enumerate(parts) for row, reason in failed]
-        yield np.concatenate([rows for rows, _ in parts]), failures
+        codes = [code for part in parts for code in part]
+        failures = [(start + row, code.reason) for row, code in enumerate(codes) if isinstance(code, ImageError)]
+        yield np.stack([nothing if isinstance(code, ImageError) else code for code in codes]), failures
         done = start + len(block)
         say(f"{done:>9,} of {len(images):,}, {(done - first) / (time.perf_counter() - begin):.0f} a second")
 
@@ -142,9 +145,7 @@ def _block_size(most: int, width: int) -> int:
 
 
 class _Encoding:
-    """Computes codes of images; an unusable image gives a row of zeros and a reason."""
-
-    width: int
+    """The steps of a model that compute codes."""
 
     def __init__(self, model: Any, name: str):
         self.name = name
@@ -152,27 +153,18 @@ class _Encoding:
         policies = [key for key in self.steps.get_params() if key.endswith("on_error")]
         self.steps.set_params(**dict.fromkeys(policies, "raise"))
 
-    def __call__(self, images: Images) -> tuple[np.ndarray, list[tuple[int, str]]]:
-        """The codes of a batch, and the images that failed."""
-        import numpy as np
-
+    def __call__(self, images: Images) -> list[Any]:
+        """The codes of a batch, and an ImageError for each unusable image."""
         from featrec.parallel import alone
 
         with alone():
-            found = each_or_error(self._codes, images)
-        codes, failures = np.zeros((len(images), self.width), np.float32), []
-        for row, code in enumerate(found):
-            if isinstance(code, ImageError):
-                failures.append((row, code.reason))
-            else:
-                codes[row] = code
-        return codes, failures
+            return each_or_error(self._codes, images)
 
     def first_width(self, images: Images) -> int:
         """Length of a code, from the first usable image."""
         first: ImageError | None = None
         for row in range(len(images)):
-            (code,) = each_or_error(self._codes, images[row : row + 1])
+            (code,) = self(images[row : row + 1])
             if not isinstance(code, ImageError):
                 return len(code)
             first = first or code
@@ -194,7 +186,7 @@ def _steps_to_codes(model: Any, name: str) -> Any:
     """A pipeline without its final predictor."""
     from sklearn.pipeline import Pipeline
 
-    model = _inside(model)
+    model = _fitted_pipeline(model)
     if isinstance(model, Pipeline) and hasattr(model[-1], "predict") and len(model) > 1:
         return model[:-1]
     if not hasattr(model, "transform"):
@@ -205,7 +197,7 @@ def _steps_to_codes(model: Any, name: str) -> Any:
     return model
 
 
-def _inside(model: Any) -> Any:
+def _fitted_pipeline(model: Any) -> Any:
     """The fitted pipeline inside an augmented or calibrated model."""
     from sklearn.calibration import CalibratedClassifierCV
 
@@ -213,18 +205,12 @@ def _inside(model: Any) -> Any:
     from featrec.preprocessing import Augmented
 
     if isinstance(model, Augmented) and hasattr(model, "model_"):
-        return _inside(model.model_)
+        return _fitted_pipeline(model.model_)
     if isinstance(model, Calibrated) and hasattr(model, "estimator_"):
-        return _inside(model.estimator_)
+        return _fitted_pipeline(model.estimator_)
     if isinstance(model, CalibratedClassifierCV) and len(getattr(model, "calibrated_classifiers_", ())) == 1:
-        return _inside(model.calibrated_classifiers_[0].estimator)
+        return _fitted_pipeline(model.calibrated_classifiers_[0].estimator)
     return model
-
-
-def _check_out(out: Path) -> None:
-    if out.suffix != ".npy":
-        raise InputError(f"--out must be a file name that ends in .npy; got {str(out)!r}")
-    check_outputs(out, example="codes.npy")
 
 
 def _names_file(out: Path) -> Path:

@@ -23,12 +23,8 @@ UNSURE = "?"
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the model, the images and the output format."""
     parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train'")
-    parser.add_argument(
-        "files",
-        metavar="FILE",
-        nargs="+",
-        help="images, folders, archives or manifests; - reads paths from standard input",
-    )
+    files = "images, folders, archives or manifests; - reads paths from standard input"
+    parser.add_argument("files", metavar="FILE", nargs="+", help=files)
     parser.add_argument("--json", action="store_true", help=f"print JSON lines with path, label and the {TOP} highest scores")
     parser.add_argument("--top", metavar="K", type=count, help="print the K most likely labels with their scores")
     parser.add_argument(

@@ -26,7 +26,7 @@ from featrec.exceptions import InputError
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
 
-__all__ = ["add_folder", "add_train_arguments", "check_folder", "has_split", "parse_options", "read_split", "run_train"]
+__all__ = ["add_folder", "add_train_arguments", "check_folder", "parse_options", "read_split", "run_train"]
 
 HELD_OUT = 0.2
 OPTION_HELP = (
@@ -66,19 +66,19 @@ def run_train(arguments: argparse.Namespace) -> int:
     check_outputs(out, example="model.featrec")
     if out.exists() and not arguments.force:
         raise InputError(f"{out} exists; use --force to replace it")
-    make, what = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
+    make, name = (make_recipe, arguments.recipe) if arguments.recipe else (make_network, arguments.cnn)
     options = _options(arguments)
-    model = make(what, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability, **options)
+    model = make(name, n_jobs=arguments.n_jobs, seed=arguments.seed, probability=arguments.probability, **options)
     train, test = read_split(arguments)
     classes = sorted(set(train.labels.tolist()))
     if len(classes) < 2:
         raise InputError(f"{arguments.folder} contains only one class, {classes[0]!r}; a classifier needs at least two")
-    say(f"fitting {what} on {len(train)} images of {len(classes)} classes")
+    say(f"fitting {name} on {len(train)} images of {len(classes)} classes")
     with timed() as spent:
         model.fit(train, train.labels)
-    save(model, out)  # before anything that may fail, or before the reader of a pipe is gone
+    save(model, out)  # first, because the evaluation may fail, or a reader may close the pipe
     compiling = f", and compiled for {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
-    print(f"fitted {what} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
+    print(f"fitted {name} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
         print(evaluate(model, test, test.labels))
     print(f"saved {out} ({out.stat().st_size / 1e6:.1f} MB); next: featrec predict {out} FILES")
@@ -140,10 +140,10 @@ def _check_value(name: str, option: str, value: Any) -> None:
         raise
     except Exception as error:
         rule = "" if isinstance(value, str) else _rule(str(error))
-        raise InputError(f"--set {option}={_shown(value)}: {_accepted(name, option)}{rule}; got {value!r}") from error
+        raise InputError(f"--set {option}={_shown(value)}: {_expected(name, option)}{rule}; got {value!r}") from error
 
 
-def _accepted(name: str, option: str) -> str:
+def _expected(name: str, option: str) -> str:
     """Describe an option by the recipe's docstring: ``n_words of bovw_svm is int, default=200``."""
     from featrec import recipes
 
@@ -183,20 +183,13 @@ def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
     return group
 
 
-def has_split(folder: Path) -> bool:
-    """Whether the folder or archive contains its own test images."""
-    from featrec.datasets import ImageFolder
-
-    return ImageFolder.is_split(folder)
-
-
 def check_folder(folder: Path) -> None:
     """Refuse a path without class folders; nothing is decoded."""
     from featrec.datasets import ImageFolder
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # warnings are shown when the images are read
-        ImageFolder.split(folder) if has_split(folder) else ImageFolder(folder)
+        ImageFolder.split(folder) if ImageFolder.is_split(folder) else ImageFolder(folder)
 
 
 def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
@@ -204,7 +197,7 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
     from featrec.datasets import ImageFolder
 
     folder, n_jobs = arguments.folder, arguments.n_jobs
-    if has_split(folder):
+    if ImageFolder.is_split(folder):
         if arguments.test is not None or arguments.holdout is not None:
             raise InputError(
                 f"{folder} has its own train and test folders; omit --test and --holdout, or use only the train folder"

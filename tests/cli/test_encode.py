@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from featrec import recipes
-from featrec.cli import _codes_file, _encode, main
+from featrec.cli import _codes_file, main
 from featrec.cli._codes_file import CodesFile
 from featrec.datasets import load_dataset
 from featrec.descriptors import SIFT, TinyImage
@@ -141,7 +141,7 @@ def begun(place, out, blocks, monkeypatch, *words, images=None):
 def undisturbed(place):
     """The bytes of a run without interruptions."""
     out = place / "whole.npy"
-    assert encode(place / "model.featrec", place / "images", "--out", out) == 0
+    assert finish(place, out) == 0
     return out.read_bytes()
 
 
@@ -244,11 +244,6 @@ def test_damaged_images_are_reported_also_with_on_error_empty(place, out, capsys
     assert rows_of(out)[4]["error"].startswith("no such file")
 
 
-def test_blocks_are_whole_batches():
-    assert [_encode._block_size(most, 10) for most in (1, 16, 47, 1024)] == [16, 16, 32, 1024]
-    assert _encode._block_size(1024, _encode.BLOCK_BYTES) == 16
-
-
 def test_images_without_features_are_counted(out, capsys):
     shapes, _ = load_dataset("shapes", n_train=40, n_test=1)
     save(make_pipeline(SIFT(), BagOfWords(10, random_state=0)).fit(shapes), out.with_name("m.featrec"))
@@ -287,7 +282,7 @@ def test_the_codes_of_a_model_with_mirrored_copies(place, out, probability):
 
 
 def test_force_replaces_an_existing_file(place, out, capsys):
-    assert encode(place / "model.featrec", place / "images", "--out", out) == 0
+    assert finish(place, out) == 0
     before = out.read_bytes()
     image = paths_of(place / "images")[0]
     assert encode(place / "model.featrec", image, "--out", out) == 2
@@ -301,9 +296,9 @@ def test_two_processes_cannot_write_one_file(place, out, capsys):
     with CodesFile(out, {}, 3), pytest.raises(InputError, match=r"another process is writing .*codes\.npy; wait until"):
         CodesFile(out, {}, 3)
     with CodesFile(out, {}, 3):
-        assert encode(place / "model.featrec", place / "images", "--out", out) == 2
+        assert finish(place, out) == 2
     assert_error(capsys, "another process is writing .*codes.npy; wait until it ends, or set another --out")
-    assert encode(place / "model.featrec", place / "images", "--out", out) == 0
+    assert finish(place, out) == 0
 
 
 # Interruptions
@@ -427,7 +422,7 @@ def test_the_error_names_the_inputs_that_have_changed(place, out, monkeypatch, c
     assert encode(place / "hog.featrec", paths_of(place / "images")[0], "--out", out) == 2
     assert_error(capsys, "the model and the list of images have changed.* discard its work with --restart")
     monkeypatch.setattr("cv2.__version__", "3.1.4")
-    assert encode(place / "model.featrec", place / "images", "--out", out) == 2
+    assert finish(place, out) == 2
     assert_error(capsys, "since then what is installed has changed")
     monkeypatch.undo()
     assert encode(place / "hog.featrec", place / "images", "--out", out, "--restart") == 0

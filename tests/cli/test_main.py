@@ -69,13 +69,6 @@ def test_debug_raises_the_error(command, words):
         main(words)
 
 
-@pytest.mark.parametrize("words", [["nonsense"], ["train", "folder"], ["demo", "--seed", "x"]])
-def test_wrong_arguments_refer_to_the_help(capsys, words):
-    with pytest.raises(SystemExit, match="2"):
-        main(words)
-    assert capsys.readouterr().err.endswith("--help)\n")
-
-
 def test_a_warning_is_one_line(command, capsys):
     def action():
         warnings.simplefilter("always")

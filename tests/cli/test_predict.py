@@ -5,9 +5,14 @@ import json
 import shutil
 
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import LinearSVC
 
 from featrec.cli import main
-from tests.cli.folders import write_dark_and_light
+from featrec.datasets import ImageFolder
+from featrec.descriptors import HOG
+from featrec.persistence import save
+from tests.cli.folders import write_dark_and_light, write_gray
 
 
 @pytest.fixture(scope="module")
@@ -114,3 +119,14 @@ def test_damaged_and_missing_files_are_reported_and_the_others_predicted(folder,
     first, second = captured.err.splitlines()
     assert first.startswith(f"featrec: error: '{text}'")
     assert second.startswith(f"featrec: error: '{tmp_path / 'nowhere.png'}'")
+
+
+def test_an_image_that_the_model_refuses_is_reported_and_the_others_predicted(folder, tmp_path, capsys):
+    images = ImageFolder(folder)
+    save(make_pipeline(HOG(), LinearSVC(random_state=0)).fit(images, images.labels), tmp_path / "m")
+    good, other = folder / "dark" / "1.png", write_gray(tmp_path, 1, (50, 40)) / "a" / "0.png"
+    assert predict(tmp_path / "m", good, other) == 1
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{good}\t")
+    assert captured.out.count("\n") == 1
+    assert captured.err.startswith(f"featrec: error: '{other}': ")

@@ -66,6 +66,7 @@ WRONG = {
     f"train good {TRAIN} --seed -1": "--seed: a seed must be an integer of at least 0; got -1",
     f"train good {TRAIN} --holdout much": "--holdout: it must be between 0 and 1, such as 0.2; got much",
     f"train good {TRAIN} --holdout 1": "--holdout: a share must be less than 1, because the other images are for training",
+    "train good": "the following arguments are required: --out",
     f"train good {TRAIN} --colour": r"unrecognized arguments: --colour \(see featrec --help\)",
     f"train good {TRAIN} --set n_neighbours=3": r"has no option 'n_neighbours' \(did you mean 'n_neighbors'\?\)",
     f"train good {TRAIN} --set random_state=3": "the seed and the number of threads have their own keys",
