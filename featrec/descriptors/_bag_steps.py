@@ -193,14 +193,10 @@ class AppendPosition(BagStep):
         height, width = bag.size
         columns = [(bag.frames[:, 0] + 0.5) / width - 0.5, (bag.frames[:, 1] + 0.5) / height - 0.5]
         if self.scale:
-            columns.append(_logarithms(bag.frames[:, 2]) - np.log(height * width) / 2)
+            least = bag.frames[:, 2].min()
+            if not least > 0:
+                raise ImageError(
+                    f"AppendPosition(scale=True) needs positive diameters in the frames; got {least:.4g}. Use scale=False."
+                )
+            columns.append(np.log(bag.frames[:, 2]) - np.log(height * width) / 2)
         return np.float32(self.weight) * np.stack(columns, axis=1)
-
-
-def _logarithms(diameters: np.ndarray) -> np.ndarray:
-    least = diameters.min()
-    if not least > 0:
-        raise ImageError(
-            f"AppendPosition(scale=True) needs positive diameters in the frames; got {least:.4g}. Use scale=False."
-        )
-    return np.log(diameters)

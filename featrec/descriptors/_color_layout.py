@@ -26,23 +26,13 @@ SHARE = 0.25
 
 
 def color_layout(images: np.ndarray, color: str) -> np.ndarray:
-    """Means and standard deviations of the channels in a grid of cells.
+    """Means and standard deviations of the channels in a grid of cells: (n, 32) or (n, 96) float32.
 
-    Parameters
-    ----------
-    images : array of shape (n, height, width) or (n, height, width, channels)
-    color : {"gray", "rgb"}
-        "gray": only lightness, the mean of the three channels. "rgb": also red minus green and yellow minus blue.
-
-    Returns
-    -------
-    codes : array of shape (n, 32 or 96), float32
+    "gray" means only lightness, the mean of the three channels; "rgb" also red minus green and yellow minus blue.
     """
     channels = _channels(images, color)
     rows, columns = (_borders(length) for length in images.shape[1:3])
-    area = np.outer(
-        *(np.diff(borders, append=length) for borders, length in zip((rows, columns), images.shape[1:3], strict=True))
-    )
+    area = np.outer(np.diff(rows, append=images.shape[1]), np.diff(columns, append=images.shape[2]))
     share, codes = np.sqrt(WEIGHT / (3 * PLANE)), []
     for channel, spreads in zip(channels, SPREADS.T, strict=False):
         mean, square = (_sums(values, rows, columns) / area for values in (channel, channel * channel))
@@ -96,15 +86,6 @@ def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | 
 
     If the variance between classes is a smaller share for the layout than for the gradients, the scale is reduced by the ratio
     of these shares. Random colours would otherwise add noise to every distance.
-
-    Parameters
-    ----------
-    gradients, layout : arrays of shape (n, n_columns) and (n, n_other_columns)
-    labels : array of shape (n,) or None
-
-    Returns
-    -------
-    scale : float
     """
     variances = [codes.var(axis=0, dtype=np.float64).sum() for codes in (gradients, layout)]
     if not all(variances):

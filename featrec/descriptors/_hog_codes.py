@@ -55,23 +55,9 @@ def _bins_of_bytes(bins: Bins) -> np.ndarray:
 def gradient_codes(
     images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int, bins: Bins, root: bool
 ) -> np.ndarray:
-    """The codes of images of one size.
+    """The codes of images of one size, float32, for cells of these sizes; with `root`, of the square root of pixel values.
 
-    Parameters
-    ----------
-    images : array of shape (n, h, w) or (n, h, w, channels)
-    sizes : list of (rows, columns)
-        Cell sizes.
-    block : tuple of (rows, columns)
-    norm : int
-        Block normalisation, a constant of the compiled loops.
-    bins : Bins
-    root : bool
-        Take the square root of pixel values first.
-
-    Returns
-    -------
-    codes : array of shape (n, n_features), float32
+    `norm` is the block normalisation as a constant of the compiled loops.
     """
     height, width = images.shape[1:3]
     counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]

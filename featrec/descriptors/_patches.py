@@ -201,22 +201,17 @@ class Patches(LocalExtractor):
         return Bag._made(descriptors, frames, (height, width))
 
     def _resolved_color(self) -> str:
-        if self.color != "auto":
-            return self.color
-        check_is_fitted(
-            self,
-            "color_",
-            msg='%(name)s(color="auto") decides in fit whether images have colour; call fit, or set "gray" or "rgb".',
-        )
-        return self.color_
+        return self._resolved("color", 'whether images have colour; call fit, or set "gray" or "rgb".')
 
     def _resolved_mirror(self) -> bool:
-        if self.mirror != "auto":
-            return bool(self.mirror)
-        check_is_fitted(
-            self, "mirror_", msg='%(name)s(mirror="auto") decides in fit whether mirror images help; call fit, or set a bool.'
-        )
-        return self.mirror_
+        return bool(self._resolved("mirror", "whether mirror images help; call fit, or set a bool."))
+
+    def _resolved(self, name: str, question: str) -> Any:
+        """The parameter, or the attribute that `fit` learned if it is "auto"."""
+        if getattr(self, name) != "auto":
+            return getattr(self, name)
+        check_is_fitted(self, f"{name}_", msg=f'%(name)s({name}="auto") decides in fit {question}')
+        return getattr(self, f"{name}_")
 
     def _dimension(self) -> int:
         return int(self.size) ** 2 * CHANNELS[self._resolved_color()]

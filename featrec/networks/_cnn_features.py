@@ -10,6 +10,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -159,7 +160,7 @@ class CNNFeatures(GlobalExtractor):
         declared.pop("layer", None)
         given = {"size": self.size, "crop": self.crop}
         declared |= {key: value for key, value in given.items() if value is not None}
-        self.input_ = NetworkInput.declared(declared, graph.shape, where).to_dict()
+        self.input_ = asdict(NetworkInput.declared(declared, graph.shape, where))
         self.layer_ = _known_layer(layer, graph, name)
         self.batch_ = graph.shape[0] or 0
         self.network_ = np.frombuffer(data, np.uint8)

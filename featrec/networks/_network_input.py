@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -129,16 +129,9 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input of a network: ``(value - mean) * scale`` with values from 0 to 255.
+    """The input of a network: ``(value - mean) * scale`` with values from 0 to 255, and one mean and scale per channel.
 
-    Parameters
-    ----------
-    size : tuple of (height, width)
-    mean, scale : tuple of floats
-        One number per channel, in the network's order.
-    color_order : {"rgb", "bgr", "gray"}
-    crop : bool
-        True: use the largest central part with the proportions of `size`. False: stretch the image.
+    With `crop`, the largest central part with the proportions of `size` is used; otherwise images are stretched.
     """
 
     size: tuple[int, int]
@@ -168,10 +161,6 @@ class NetworkInput:
             raise InputError(f"the network expects {shape[1]} channels, but {order!r} in {where} has {channels}")
         mean, scale = (_per_channel(name, values[name], channels, where) for name in ("mean", "scale"))
         return cls(_size(values.get("size"), shape[2:], where), mean, scale, order, crop)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Convert to plain values."""
-        return asdict(self)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Convert one image to the network's input, float32 of shape (channels, height, width)."""

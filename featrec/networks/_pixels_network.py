@@ -217,8 +217,8 @@ class PixelsNetwork(ClassifierMixin, Estimator):
 
         batch_size, epochs = self._plan(len(rows))
         scale = {"batch_size": batch_size, "mean": self.mean_, "deviation": self.deviation_}
-        changes: dict[str, Any] = {"augmentation": Augmentation(self.flip, self.shift, self.cutout)}
-        changes["random"] = np.random.default_rng(seed)
+        augmentation = Augmentation(self.flip, self.shift, self.cutout)
+        changes: dict[str, Any] = {"augmentation": augmentation, "random": np.random.default_rng(seed)}
         held = None if held_out is None else predefined_split(Dataset(images[held_out], numbers[held_out]))
         net = learner(
             module,

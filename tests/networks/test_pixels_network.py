@@ -1,6 +1,5 @@
 """LeNet5 and SmallResNet: training, errors, and side effects on torch."""
 
-import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -77,15 +76,12 @@ def test_the_history_has_one_entry_per_epoch(make):
 
 @needs_torch
 @pytest.mark.parametrize("make", MODELS)
-def test_the_seed_determines_the_model_and_copies_predict_the_same(make, tmp_path):
+def test_the_seed_determines_the_model(make):
     X, y = noise(24)
     model = make(epochs=2).fit(X, y)
     expected = model.predict_proba(X)
     assert (clone(model).fit(X, y).predict_proba(X) == expected).all()
     assert (clone(model).set_params(random_state=1).fit(X, y).predict_proba(X) != expected).any()
-    assert (pickle.loads(pickle.dumps(model)).predict_proba(X) == expected).all()
-    save(model, tmp_path / "model.featrec")
-    assert (load(tmp_path / "model.featrec").predict_proba(X) == expected).all()
 
 
 @needs_torch
@@ -244,11 +240,9 @@ def test_networks_in_threads_draw_their_own_weights_and_restore_torch():
 
 @needs_torch
 def test_labels_are_checked():
-    X, y = noise(4)
+    X, _ = noise(4)
     with pytest.raises(InputError, match="there is only one, 'cat'"):
         lenet().fit(X, ["cat"] * 4)
-    with pytest.raises(InputError, match="4 images and 3 labels"):
-        lenet().fit(X, y[:3])
     with pytest.raises(ValueError, match="Unknown label type"):
         lenet().fit(X, [0.1, 0.2, 0.3, 0.4])
 
