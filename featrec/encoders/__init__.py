@@ -1,4 +1,4 @@
-"""Bags to codes: what a picture's words say, as one row of numbers."""
+"""Encoders: from Bags to codes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.encoders._bag_of_words import BagOfWords
+    from featrec.encoders._bag_of_words import BagOfWords, SoftBagOfWords
     from featrec.encoders._base import Encoder
     from featrec.encoders._fisher_vector import FisherVector
     from featrec.encoders._llc import LLC
-    from featrec.encoders._sign_code import SignCode
-    from featrec.encoders._soft_bag_of_words import SoftBagOfWords
     from featrec.encoders._spatial_pyramid import SpatialPyramid
-    from featrec.encoders._threshold_code import ThresholdCode
-    from featrec.encoders._triangle_code import TriangleCode
     from featrec.encoders._vlad import VLAD
+    from featrec.encoders._votes import SignCode, ThresholdCode, TriangleCode
 
 __all__ = [
     "LLC",
@@ -34,15 +31,12 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._bag_of_words": ["BagOfWords"],
+        "._bag_of_words": ["BagOfWords", "SoftBagOfWords"],
         "._base": ["Encoder"],
         "._fisher_vector": ["FisherVector"],
         "._llc": ["LLC"],
-        "._sign_code": ["SignCode"],
-        "._soft_bag_of_words": ["SoftBagOfWords"],
         "._spatial_pyramid": ["SpatialPyramid"],
-        "._threshold_code": ["ThresholdCode"],
-        "._triangle_code": ["TriangleCode"],
         "._vlad": ["VLAD"],
+        "._votes": ["SignCode", "ThresholdCode", "TriangleCode"],
     },
 )

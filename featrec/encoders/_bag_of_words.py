@@ -1,4 +1,4 @@
-"""BagOfWords: how often each visual word occurs."""
+"""BagOfWords and SoftBagOfWords: histograms of visual words."""
 
 from __future__ import annotations
 
@@ -6,48 +6,50 @@ from typing import Any
 
 import numpy as np
 
-from featrec.base import StrOptions
-from featrec.encoders._base import Encoder
+from featrec.base import StrOptions, positive_integer, real_number
+from featrec.compiled._dense_codes import soft_words
+from featrec.compiled._near_words import soft_neighbors
+from featrec.encoders._base import Encoder, EncoderOfNumbers, scaled
+from featrec.lazy import Bags
+from featrec.model_files import SizeLimit, check_neighbors
+from featrec.parallel import one_inner_thread
+from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies import nearest_word, words_of
 
-__all__ = ["BagOfWords"]
+__all__ = ["BagOfWords", "SoftBagOfWords"]
+
+# Largest 1 / sigma²: a narrower Gaussian, as of nearly equal words, would overflow float32.
+SHARPEST = 1e30
 
 
+@with_shared_docs
 class BagOfWords(Encoder):
     """Count how often each word of a vocabulary occurs in an image.
 
-    Every descriptor votes for its nearest word; the votes, normalised, are the code.
+    The code is the normalised histogram of the nearest words of all descriptors.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=500
-        How many words to learn, of the kind that the descriptors' metric asks for; or a vocabulary, ours or
-        scikit-learn's ``KMeans`` or ``MiniBatchKMeans``; or a fitted one inside ``FrozenEstimator``.
+        Number of words to learn, by :class:`KMeansVocabulary` or :class:`BinaryVocabulary` depending on the metric of the
+        descriptors; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one inside ``FrozenEstimator``.
     norm : {"l1", "l2", "hellinger"} or None, default="l1"
-        "l1" gives shares, "l2" unit length, "hellinger" the square root of the shares (so that a linear classifier
-        compares with the Hellinger kernel), None counts.
+        "l1" gives shares, "l2" unit length, "hellinger" square roots of shares (a linear classifier then uses the Hellinger
+        kernel), None counts.
     use_idf : bool, default=False
-        Give rare words more weight, those in every image least.
-    max_descriptors : int, default=100_000
-        The size of the sample that the vocabulary is learned from, where `vocabulary` is an int.
-    random_state : int, RandomState or None, default=None
-        For the sample and the vocabulary, where `vocabulary` is an int.
-    n_jobs : int or None, default=None
-        Threads over the images; None is one, unless a ``joblib.parallel_config`` says otherwise.
-    verbose : int, default=0
-        1 shows progress on the standard error.
+        Give more weight to words that occur in few images.
 
     Attributes
     ----------
     vocabulary_ : estimator
         The fitted vocabulary.
     idf_ : array of shape (n_words,)
-        The words' weights, with ``use_idf=True``.
+        Weights of the words, with ``use_idf=True``.
 
     Notes
     -----
-    The weight of a word found in d of n images is ``1 + log((1 + n) / (1 + d))``, scikit-learn's smoothed form. Sivic and
-    Zisserman's ``log(n / d)`` is zero for a word found everywhere, which with dense descriptors can be every word.
+    The weight of a word in d of n images is ``1 + log((1 + n) / (1 + d))``, scikit-learn's smoothed form. The weight of Sivic
+    and Zisserman, ``log(n / d)``, is zero for a word in all images; with dense descriptors that may be every word.
 
     References
     ----------
@@ -124,3 +126,114 @@ class BagOfWords(Encoder):
 
     def _settle(self, tally: np.ndarray, n_images: int) -> None:
         self.idf_ = (1 + np.log((1 + n_images) / (1 + tally))).astype(np.float32)
+
+
+@with_shared_docs
+class SoftBagOfWords(EncoderOfNumbers):
+    """Count words like :class:`BagOfWords`, but divide the vote of each descriptor among several near words.
+
+    Packed bits (ORB) are refused.
+
+    Parameters
+    ----------
+    vocabulary : int or vocabulary estimator, default=500
+        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
+        inside ``FrozenEstimator``.
+    smoothing : float, default=0.5
+        Standard deviation of the Gaussian that weights words by their distance, in units of the mean distance between a word
+        and its nearest word. For values near 0 the code equals that of ``BagOfWords``.
+    n_neighbors : int or None, default=5
+        Number of nearest words that share the vote of a descriptor; None means all.
+    norm : {"l1", "l2", "hellinger"} or None, default="l1"
+        "l1" gives shares, "l2" unit length, "hellinger" square roots of shares, None sums of votes.
+
+    Attributes
+    ----------
+    vocabulary_ : estimator
+        The fitted vocabulary.
+    sigma_ : float
+        Standard deviation of the Gaussian, in the units of the descriptors.
+
+    Notes
+    -----
+    The votes are the codeword uncertainty of [1]_: Gaussian weights divided by their sum, so that each descriptor has one vote.
+    With a number of neighbours they are the localized soft assignment of [2]_, which takes maxima instead of sums. Both papers
+    choose the width of the Gaussian by validation; `smoothing` is independent of the scale of the descriptors.
+
+    References
+    ----------
+    .. [1] J. C. van Gemert, C. J. Veenman, A. W. M. Smeulders, J.-M. Geusebroek. Visual word ambiguity. IEEE TPAMI, 2010.
+    .. [2] L. Liu, L. Wang, X. Liu. In defense of soft-assignment coding. ICCV 2011.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.descriptors import DenseSIFT
+    >>> from featrec.encoders import SoftBagOfWords
+    >>> train, test = load_dataset("textures")
+    >>> bags = DenseSIFT(step=8, bin_sizes=4).transform(train[::8])
+    >>> codes = SoftBagOfWords(20, random_state=0).fit_transform(bags)
+    >>> codes.shape[1], round(float(codes[0].sum()), 4)
+    (20, 1.0)
+    """
+
+    _parameter_constraints = {
+        **EncoderOfNumbers._parameter_constraints,
+        "smoothing": [real_number(0, closed="neither")],
+        "n_neighbors": [positive_integer(), None],
+        "norm": [StrOptions({"l1", "l2", "hellinger"}), None],
+    }
+    _file_limits = {"n_neighbors": SizeLimit(2**10)}
+    _check_stored_arrays = staticmethod(check_neighbors)
+
+    def __init__(
+        self,
+        vocabulary: Any = 500,
+        *,
+        smoothing: float = 0.5,
+        n_neighbors: int | None = 5,
+        norm: str | None = "l1",
+        max_descriptors: int = 100_000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.vocabulary = vocabulary
+        self.smoothing = smoothing
+        self.n_neighbors = n_neighbors
+        self.norm = norm
+        self.max_descriptors = max_descriptors
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _learn_from(self, bags: Bags) -> None:
+        super()._learn_from(bags)
+        self.sigma_ = float(self.smoothing) * spacing(self._words())
+
+    def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
+        words = self._words()
+        pooled = np.empty((n_cells, len(words)), np.float32)
+        scale = np.float32(min(self.sigma_**-2, SHARPEST))
+        n_neighbors = len(words) if self.n_neighbors is None else min(self.n_neighbors, len(words))
+        with one_inner_thread():
+            if n_neighbors == len(words):
+                soft_words(descriptors, words, cells, scale, pooled)
+            else:
+                soft_neighbors(descriptors, words, cells, n_neighbors, scale, pooled)
+        return pooled
+
+    def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        if self.norm == "l1":
+            return pooled / np.maximum(pooled.sum(axis=1), np.float32(1e-30))[:, None]
+        return scaled(pooled, self.norm)
+
+
+def spacing(words: np.ndarray) -> float:
+    """The mean distance between a word and its nearest word; 1 for a single word or equal words."""
+    if len(words) == 1:
+        return 1.0
+    from sklearn.neighbors import NearestNeighbors  # takes more than 0.1 s
+
+    distances, _ = NearestNeighbors(n_neighbors=1).fit(words).kneighbors()
+    return float(distances.mean()) or 1.0

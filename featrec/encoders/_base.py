@@ -1,11 +1,13 @@
-"""One encoder, written once: the plain case, the pyramid and the explanation are made of the same three methods."""
+"""Base classes of all encoders; plain images and pyramids share their methods."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from sklearn.frozen import FrozenEstimator
 
 from featrec.bag import Bag
 from featrec.base import (
@@ -21,17 +23,31 @@ from featrec.base import (
     warn_of_empty_bags,
     why_empty,
 )
-from featrec.encoders._layout import PyramidLayout, WholeImage
 from featrec.exceptions import ImageError, InputError, MetricError
 from featrec.lazy import Bags, Failure, note_unreadable
 from featrec.parallel import each_batch
-from featrec.vocabularies import USUAL, fit_vocabulary
+from featrec.vocabularies import USUAL, KMeansVocabulary, fit_vocabulary, words_of
 
-__all__ = ["BagsTransformer", "Encoder"]
+__all__ = ["BagsTransformer", "Encoder", "EncoderOfNumbers", "Layout", "scaled", "unit_length"]
+
+
+class Layout:
+    """Where descriptors are pooled: by default in one region, the whole image."""
+
+    n_regions: int = 1
+    scale: float = 1.0
+
+    def cells(self, bag: Bag) -> tuple[np.ndarray, int]:
+        """The cell of each descriptor, and the number of cells."""
+        return np.zeros(len(bag.descriptors), np.int64), 1
+
+    def merge(self, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> tuple[np.ndarray, np.ndarray]:
+        """Regions, merged from cells."""
+        return pooled, counts
 
 
 class Pooled(NamedTuple):
-    """A batch of images, pooled and not yet finished."""
+    """A batch of images, pooled and not yet normalised."""
 
     regions: np.ndarray  # (n_images, n_regions, pooled width)
     counts: np.ndarray  # (n_images, n_regions)
@@ -40,7 +56,7 @@ class Pooled(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The codes of a batch, how many of its images had no descriptors, and which could not be used."""
+    """The codes of a batch, the number of empty Bags, and the unusable images."""
 
     codes: np.ndarray
     empty: int
@@ -48,10 +64,10 @@ class Finished(NamedTuple):
 
 
 class BagsTransformer(CodesOutput, Transformer):
-    """Bags to codes: the passes over the images, shared by encoders and the pyramid around one."""
+    """Base of encoders and pyramids: the passes over the images."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the vocabulary from a sample of descriptors, and what needs every image in one pass.
+        """Learn the vocabulary from a sample of descriptors, and statistics of all images in one pass.
 
         Parameters
         ----------
@@ -106,7 +122,7 @@ class BagsTransformer(CodesOutput, Transformer):
         return self._gather(map(self._finished, batches), bags)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the code's columns."""
+        """Names of the columns of the code."""
         check_is_fitted(self)
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(self._code_width())], dtype=object)
@@ -115,15 +131,15 @@ class BagsTransformer(CodesOutput, Transformer):
         """The fitted encoder that pools and finishes."""
         raise NotImplementedError
 
-    def _layout(self) -> WholeImage | PyramidLayout:
+    def _layout(self) -> Layout:
         raise NotImplementedError
 
     def _needs_every_image(self) -> bool:
-        """Whether something is learned that a sample of descriptors cannot tell."""
+        """Whether fit needs statistics of all images."""
         return False
 
     def _learn_from(self, bags: Bags) -> None:
-        """Learn what a sample of descriptors suffices for."""
+        """Learn from a sample of descriptors."""
         raise NotImplementedError
 
     def _learn(self, X: Any) -> Bags:
@@ -178,14 +194,14 @@ class BagsTransformer(CodesOutput, Transformer):
         return Finished(codes.reshape(n_images, n_regions * encoder._width()), empty, batch.failures)
 
     def _gather(self, parts: Iterable[Finished], bags: Bags) -> Any:
-        """Each batch's codes go to their place as it is done: wide codes are not held twice."""
+        """Collect the codes of all batches without holding wide codes twice."""
         codes = np.empty((len(bags), self._code_width()), np.float32)
         done = empty = 0
         for part in parts:
             codes[done : done + len(part.codes)] = part.codes
             done += len(part.codes)
             empty += part.empty
-            # A worker in another process noted its failures there; those of a thread are known already.
+            # Failures in other processes are not known here; those in threads are.
             bags.failures.note(part.failures)
         failures = bags.own_failures()
         note_unreadable(bags, failures)
@@ -193,7 +209,7 @@ class BagsTransformer(CodesOutput, Transformer):
         return self._with_index(codes, bags.index)
 
 
-def _pool_cells(encoder: Encoder, layout: WholeImage | PyramidLayout, bag: Bag) -> tuple[np.ndarray, np.ndarray]:
+def _pool_cells(encoder: Encoder, layout: Layout, bag: Bag) -> tuple[np.ndarray, np.ndarray]:
     cells, n_cells = layout.cells(bag)
     if not len(bag.descriptors):
         return np.zeros((n_cells, encoder._pooled_width()), np.float32), np.zeros(n_cells, np.int64)
@@ -201,11 +217,11 @@ def _pool_cells(encoder: Encoder, layout: WholeImage | PyramidLayout, bag: Bag) 
 
 
 class Encoder(BagsTransformer):
-    """Base of all encoders. A subclass writes ``_pool``, ``_finish`` and ``_width``, and says how cells are merged.
+    """Base of all encoders.
 
-    ``usual_vocabularies`` says which vocabulary a number of words means, by the descriptors' metric.
-
-    What needs every image (idf) is additive: ``_tally`` of one image is summed and handed to ``_settle``.
+    A subclass implements ``_pool``, ``_finish`` and ``_width``; ``pooling`` is "sum" or "max" and determines how cells are
+    merged into regions. ``usual_vocabularies`` maps the metric of the descriptors to the class of vocabulary that a number
+    of words means. Statistics over all images (idf) are sums: ``_tally`` of each image is summed and passed to ``_settle``.
     """
 
     pooling: ClassVar[str] = "sum"
@@ -224,28 +240,28 @@ class Encoder(BagsTransformer):
     verbose: int
 
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
-        """Pool one image's descriptors by cell: an array (n_cells, pooled width), not normalised."""
+        """Pool the descriptors of an image by cell: an array (n_cells, pooled width), not normalised."""
         raise NotImplementedError
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Weight and normalise each row, which pooled `counts` descriptors: an array (rows, width)."""
+        """Weight and normalise rows that pool `counts` descriptors each: an array (rows, width)."""
         raise NotImplementedError
 
     def _width(self) -> int:
-        """The length of one region's code."""
+        """The length of the code of a region."""
         raise NotImplementedError
 
     def _pooled_width(self) -> int:
-        """The length of what one region is pooled to, where `_finish` needs more than the code's own columns."""
+        """The number of pooled values of a region, if `_finish` needs more than the columns of the code."""
         return self._width()
 
     @staticmethod
     def _most_pooled(n_words: int, length: int) -> int:
-        """The most numbers that one region is pooled to, for words of this length; model files are checked against it."""
+        """The largest `_pooled_width` for this number and length of words, which limits model files."""
         raise NotImplementedError
 
     def _descriptor_kind(self) -> tuple[int, str]:
-        """The width and the metric of the descriptors that the vocabulary knows."""
+        """The width and the metric of the descriptors of the vocabulary."""
         raise NotImplementedError
 
     def _tally(self, pooled: np.ndarray) -> np.ndarray:
@@ -257,8 +273,8 @@ class Encoder(BagsTransformer):
     def _encoder(self) -> Encoder:
         return self
 
-    def _layout(self) -> WholeImage | PyramidLayout:
-        return WholeImage()
+    def _layout(self) -> Layout:
+        return Layout()
 
     def _learn_from(self, bags: Bags) -> None:
         self.vocabulary_ = fit_vocabulary(
@@ -277,11 +293,55 @@ class Encoder(BagsTransformer):
         width, metric = self._descriptor_kind()
         if bag.metric != metric:
             raise MetricError(
-                f"{bag.metric} descriptors meet a vocabulary of {metric} words; "
+                f"{bag.metric} descriptors do not match a vocabulary of {metric} words; "
                 "use the extractor that the model was fitted with"
             )
         if bag.descriptors.shape[1] != width:
             raise ImageError(
-                f"descriptors of {bag.descriptors.shape[1]} numbers meet a vocabulary of {width}; "
+                f"descriptors of {bag.descriptors.shape[1]} numbers do not match a vocabulary of {width}; "
                 "use the extractor that the model was fitted with"
             )
+
+
+class EncoderOfNumbers(Encoder):
+    """Base of encoders that measure differences of numbers (euclidean), with one or more columns per word."""
+
+    usual_vocabularies = MappingProxyType({"euclidean": KMeansVocabulary})
+
+    def _learn_from(self, bags: Bags) -> None:
+        inner = self.vocabulary.estimator if isinstance(self.vocabulary, FrozenEstimator) else self.vocabulary
+        if getattr(inner, "metric", "euclidean") == "hamming":
+            raise MetricError(
+                f"{type(self).__name__} needs a vocabulary of numbers (euclidean); the words of {type(inner).__name__} are "
+                "packed bits (hamming). Use KMeansVocabulary, or BagOfWords for packed bits."
+            )
+        super()._learn_from(bags)
+        words_of(self.vocabulary_)
+
+    def _words(self) -> np.ndarray:
+        return np.ascontiguousarray(words_of(self.vocabulary_)[0], dtype=np.float32)
+
+    def _width(self) -> int:
+        return len(words_of(self.vocabulary_)[0])
+
+    @staticmethod
+    def _most_pooled(n_words: int, length: int) -> int:
+        return n_words
+
+    def _descriptor_kind(self) -> tuple[int, str]:
+        words, metric = words_of(self.vocabulary_)
+        return words.shape[1], metric
+
+
+def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
+    """Rows of unit length ("l2"), square roots of shares ("hellinger"), or a copy (None)."""
+    if norm == "l2":
+        return unit_length(sums)
+    # Square roots of shares have unit length.
+    return unit_length(np.sqrt(sums)) if norm == "hellinger" else sums.copy()
+
+
+def unit_length(rows: np.ndarray) -> np.ndarray:
+    """Divide by the Euclidean length along the last axis; zeros stay zeros."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, np.float32(1))

@@ -1,4 +1,4 @@
-"""FisherVector: how a mixture of Gaussians would have to change to fit an image better."""
+"""FisherVector: gradients of a mixture of Gaussians."""
 
 from __future__ import annotations
 
@@ -12,37 +12,31 @@ from featrec.compiled._mixture import fisher_sums
 from featrec.encoders._base import Encoder
 from featrec.exceptions import InputError
 from featrec.lazy import Bags
+from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies import GaussianVocabulary, check_diagonal, mixture_of
 
 __all__ = ["FisherVector"]
 
 
+@with_shared_docs
 class FisherVector(Encoder):
-    """Describe an image by the direction in which its descriptors pull a mixture of Gaussians.
+    """Encode an image by the gradients of the likelihood of its descriptors under a mixture of Gaussians.
 
-    For each component: how far the image's descriptors lie from its mean, and how much more or less than it they spread, both
-    dimension by dimension. A code holds far more than counts of words, so 64 components often do what thousands of words do,
-    with a linear classifier. Packed bits (ORB), which have no variance, are refused.
+    For each component and dimension, the code contains the mean deviation of the descriptors from the mean of the component,
+    and that of their variance. With a linear classifier, 64 components often replace thousands of words. Packed bits (ORB),
+    which have no variance, are refused.
 
     Parameters
     ----------
     vocabulary : int or mixture estimator, default=64
-        How many components to learn; or a ``GaussianVocabulary``, or scikit-learn's ``GaussianMixture`` with
+        Number of components to learn; or a ``GaussianVocabulary``, or scikit-learn's ``GaussianMixture`` with
         ``covariance_type="diag"``; or a fitted one inside ``FrozenEstimator``.
     power : float, default=0.5
-        Each number is raised to this power and keeps its sign; 0.5 is the signed square root, 1 leaves it.
+        Power of the absolute values, which keep their sign; 0.5 is the signed square root, 1 changes nothing.
     norm : {"l2"} or None, default="l2"
         "l2" gives unit length. With ``power=0.5`` that is the improved Fisher vector; ``power=1, norm=None`` is the raw one.
     weight_gradients : bool, default=False
-        Whether to put first, for each component, how much more or less than its weight it takes in the image. They add little.
-    max_descriptors : int, default=100_000
-        The size of the sample that the mixture is learned from, where `vocabulary` is an int.
-    random_state : int, RandomState or None, default=None
-        For the sample and the mixture, where `vocabulary` is an int.
-    n_jobs : int or None, default=None
-        Threads over the images; None is one, unless a ``joblib.parallel_config`` says otherwise.
-    verbose : int, default=0
-        1 shows progress on the standard error.
+        Whether the code begins with the gradients by the weights of the components, which improve it little.
 
     Attributes
     ----------
@@ -51,11 +45,11 @@ class FisherVector(Encoder):
 
     Notes
     -----
-    The code of k components and d dimensions: the k gradients by weight, where asked for; the k × d by mean; the k × d by
-    deviation; each component by component. Without the first it is VLFeat's order, with them scikit-image's, whose gradients
-    by deviation have the other sign. The gradients are averages over the descriptors, divided by the roots of the Fisher
-    information's diagonal. Departures from the paper: a component of weight under 1e-6 has no gradients, which would be
-    divided by next to nothing, and posteriors under 2^-40 count as zero.
+    The code of k components and d dimensions consists of k gradients by weight (with `weight_gradients`), k × d by mean and
+    k × d by deviation, component by component. This is the order of VLFeat, or with `weight_gradients` that of scikit-image,
+    whose gradients by deviation have the other sign. Gradients are averages over the descriptors, divided by the square roots
+    of the diagonal of the Fisher information. Departures from the paper: the gradients of components of a weight below 1e-6
+    are zero, and posteriors below 2^-40 count as zero.
 
     References
     ----------
@@ -109,7 +103,7 @@ class FisherVector(Encoder):
         if not (mixture_of(self.vocabulary_).variances > 0).all():
             raise InputError(
                 f"{type(self.vocabulary_).__name__} has variances that are not positive; a Fisher vector divides by them. "
-                "reg_covar=1e-6 in scikit-learn's GaussianMixture keeps them so."
+                "Use reg_covar=1e-6 in scikit-learn's GaussianMixture."
             )
 
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""LLC: which few words each descriptor is a mixture of, and the largest part each word has in any."""
+"""LLC: the largest weight of each word in the reconstruction of any descriptor."""
 
 from __future__ import annotations
 
@@ -11,35 +11,29 @@ from featrec.compiled._near_words import llc
 from featrec.encoders._numbers import EncoderOfNumbers, scaled
 from featrec.model_files import SizeLimit, check_neighbors
 from featrec.parallel import one_inner_thread
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LLC"]
 
 
+@with_shared_docs
 class LLC(EncoderOfNumbers):
-    """Reconstruct each descriptor from its nearest words, keep each word's largest weight (locality-constrained linear coding).
+    """Reconstruct descriptors from their nearest words; the code is the largest weight of each word.
 
-    The weights of one descriptor sum to one, so that moving descriptors and words together changes nothing; they may be
-    negative. Made for a pyramid and a linear classifier. Packed bits (ORB) are refused.
+    This is locality-constrained linear coding. The weights of a descriptor sum to one and may be negative. Designed for a
+    pyramid and a linear classifier. Packed bits (ORB) are refused.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1000
-        How many words to learn by k-means; or a vocabulary, ours or scikit-learn's ``KMeans`` or ``MiniBatchKMeans``; or a
-        fitted one inside ``FrozenEstimator``.
+        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
+        inside ``FrozenEstimator``.
     n_neighbors : int, default=5
-        How many words, the nearest, take part in a descriptor; all, where the vocabulary has fewer.
+        Number of nearest words from which a descriptor is reconstructed; all words if the vocabulary has fewer.
     regularization : float, default=1e-4
-        How strongly the weights are drawn to one another, as a multiple of the sum of squared distances to the words.
+        Strength of the regularisation towards equal weights, in units of the sum of squared distances from the words.
     norm : {"l2"} or None, default="l2"
-        "l2" brings the code to unit length.
-    max_descriptors : int, default=100_000
-        The size of the sample that the vocabulary is learned from, where `vocabulary` is an int.
-    random_state : int, RandomState or None, default=None
-        For the sample and the vocabulary, where `vocabulary` is an int.
-    n_jobs : int or None, default=None
-        Threads over the images; None is one, unless a ``joblib.parallel_config`` says otherwise.
-    verbose : int, default=0
-        1 shows progress on the standard error.
+        "l2" gives unit length.
 
     Attributes
     ----------
@@ -48,11 +42,11 @@ class LLC(EncoderOfNumbers):
 
     Notes
     -----
-    This is the paper's approximated coding: constrained least squares over the nearest words only. The weights solve
-    ``(C + regularization * trace(C) * I) c = 1``, with C the products of the words' differences from the descriptor, and are
-    then divided by their sum; leaving that constraint out gives another code. A word that a descriptor does not use has weight
-    zero there, and the zero takes part in the maximum: a pooled weight is negative only where all descriptors of a region use
-    the word, and all with negative weight. The paper refines the codebook after k-means; that is left out here.
+    This is the approximated coding of the paper: constrained least squares over the nearest words only. The weights solve
+    ``(C + regularization * trace(C) * I) c = 1``, where C are the products of the differences between words and descriptor,
+    and are then divided by their sum. Words that are not among the nearest have weight zero, which takes part in the maximum:
+    a pooled weight is negative only if all descriptors of a region use the word with negative weight. The paper also refines
+    the codebook after k-means.
 
     References
     ----------

@@ -1,9 +1,10 @@
-"""SpatialPyramid: any encoder, over the regions of several grids."""
+"""SpatialPyramid: any encoder, applied to the regions of several grids."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from numbers import Integral
 from typing import Any
 
@@ -11,35 +12,38 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
+from featrec.bag import Bag
 from featrec.base import HasMethods, check_is_fitted, positive_integer, real_number
-from featrec.encoders._base import BagsTransformer, Encoder
-from featrec.encoders._layout import PyramidLayout
-from featrec.exceptions import InputError
+from featrec.encoders._base import BagsTransformer, Encoder, Layout
+from featrec.exceptions import ImageError, InputError
 from featrec.lazy import Bags
 from featrec.model_files import Stored
 
-__all__ = ["SpatialPyramid"]
+__all__ = ["PyramidLayout", "SpatialPyramid"]
 
-# Model files: more levels are counted like this many, which are over the limit.
+Span = tuple[Fraction, Fraction]
+# Overlaps and margins are rounded to fractions with at most this denominator.
+FINEST = 10_000
+# More levels count like this many, which are over the limits of model files.
 MOST_LEVELS = 16
 
 
 class SpatialPyramid(BagsTransformer):
-    """Encode the regions of several grids over an image, and join their codes.
+    """Encode the regions of several grids over an image and concatenate their codes.
 
-    A bag of words forgets where in the image its words were; a pyramid remembers roughly. Each descriptor is assigned
-    once, whatever the number of levels; each region is finished like an image of its own.
+    Unlike the code of a whole image, the code of a pyramid roughly describes where words occur. Each descriptor is assigned to
+    words once, for any number of levels; each region is normalised like an image.
 
     Parameters
     ----------
     encoder : encoder
-        Such as ``BagOfWords(400)``; a fitted one inside ``FrozenEstimator`` is used as it is.
+        Such as ``BagOfWords(400)``, or a fitted one inside ``FrozenEstimator``.
     levels : int or sequence of (rows, columns), default=3
-        3 is the paper's pyramid of 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` is the whole and three bands.
+        3 is the pyramid of the paper, of 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` is the whole image and three bands.
     overlap : float, default=0.0
-        The part of a region's side that it shares with the next region of its grid: windows that overlap, and not tiles.
+        Share of the side of a region that overlaps the next region of its grid.
     margin : float, default=0.0
-        The part of the picture's side, at each border, that belongs to no region; at most 0.49.
+        Share of the side of the image, at each border, that belongs to no region; at most 0.49.
 
     Attributes
     ----------
@@ -48,9 +52,9 @@ class SpatialPyramid(BagsTransformer):
 
     Notes
     -----
-    Regions are normalised one by one and the joined code is divided by the square root of the number of levels; Lazebnik et
-    al. normalise the whole image's counts and weight the levels. A region without descriptors stays zero.
-    A descriptor belongs to the region that holds its centre.
+    Regions are normalised one by one, and the code is divided by the square root of the number of levels; Lazebnik et al.
+    normalise the counts of the whole image and weight the levels. A region without descriptors is zero. A descriptor belongs
+    to the region that contains its centre.
 
     References
     ----------
@@ -74,7 +78,7 @@ class SpatialPyramid(BagsTransformer):
         "overlap": [real_number(0.0, 1.0, closed="left")],
         "margin": [real_number(0.0, 0.49)],
     }
-    # Models saved before there were any.
+    # Defaults for models saved before these existed.
     overlap: float = 0.0
     margin: float = 0.0
 
@@ -95,7 +99,7 @@ class SpatialPyramid(BagsTransformer):
         self._layout()
         inner = self.encoder.estimator if isinstance(self.encoder, FrozenEstimator) else self.encoder
         if not isinstance(inner, Encoder):
-            raise InputError(f"SpatialPyramid takes an encoder, such as BagOfWords(400); got {inner!r}")
+            raise InputError(f"SpatialPyramid needs an encoder such as BagOfWords(400); got {inner!r}")
         if isinstance(self.encoder, FrozenEstimator):
             check_is_fitted(inner)
             self.encoder_ = inner
@@ -136,7 +140,72 @@ class SpatialPyramid(BagsTransformer):
         grids = [tuple(grid) if isinstance(grid, (Sequence, np.ndarray)) else (grid,) for grid in levels]
         for grid in grids:
             if len(grid) != 2 or not all(isinstance(n, Integral) and int(n) > 0 for n in grid):
-                raise InputError(f"levels holds pairs of (rows, columns), each 1 or more; got {grid!r} in {self.levels!r}")
+                raise InputError(
+                    f"levels must contain pairs of (rows, columns), each at least 1; got {grid!r} in {self.levels!r}"
+                )
         if not grids:
-            raise InputError("levels holds one pair of (rows, columns) at least; got none")
+            raise InputError("levels must contain at least one pair of (rows, columns); got none")
         return PyramidLayout(grids, overlap=self.overlap, margin=self.margin)
+
+
+class PyramidLayout(Layout):
+    """Regions of several grids over an image.
+
+    Descriptors are pooled once, in the cells of the common refinement of all grids; each region is merged from its cells.
+    """
+
+    def __init__(self, grids: Sequence[tuple[int, int]], *, overlap: float = 0.0, margin: float = 0.0):
+        rows = [_spans(n, overlap, margin) for n, _ in grids]
+        columns = [_spans(n, overlap, margin) for _, n in grids]
+        self.row_edges, self.column_edges = _inner_edges(rows), _inner_edges(columns)
+        of_grids = [self._members(*spans) for spans in zip(rows, columns, strict=True)]
+        self.members = np.concatenate(of_grids)
+        self.n_regions = len(self.members)
+        self.scale = 1.0 / np.sqrt(len(grids))
+
+    def cells(self, bag: Bag) -> tuple[np.ndarray, int]:
+        if not len(bag.descriptors):
+            return np.zeros(0, np.int64), self.members.shape[1]
+        if bag.frames is None or bag.size is None:
+            raise ImageError(
+                "a spatial pyramid needs the positions of descriptors; this Bag has no frames or no size. "
+                "Use Bag(descriptors, frames, (height, width)), or the encoder without a pyramid."
+            )
+        height, width = bag.size
+        rows = np.searchsorted(self.row_edges, (bag.frames[:, 1] + 0.5) / height, side="right")
+        columns = np.searchsorted(self.column_edges, (bag.frames[:, 0] + 0.5) / width, side="right")
+        return rows * (len(self.column_edges) + 1) + columns, self.members.shape[1]
+
+    def merge(self, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> tuple[np.ndarray, np.ndarray]:
+        if pooling == "sum":
+            return self.members.astype(pooled.dtype) @ pooled, self.members @ counts
+        filled = np.where(counts[:, None] > 0, pooled, -np.inf)
+        merged = np.stack([filled[cells].max(axis=0) for cells in self.members])
+        return np.where(np.isfinite(merged), merged, 0).astype(pooled.dtype), self.members @ counts
+
+    def _members(self, rows: list[Span], columns: list[Span]) -> np.ndarray:
+        """For each region of a grid, which cells it contains."""
+        in_row, in_column = _cells_within(self.row_edges, rows), _cells_within(self.column_edges, columns)
+        return np.einsum("ai,bj->abij", in_row, in_column).reshape(len(rows) * len(columns), -1)
+
+
+def _spans(n: int, overlap: float, margin: float) -> list[Span]:
+    """Start and end of each of n regions on a side of unit length; as fractions, 1/2 and 2/4 are equal."""
+    shared, outside = (Fraction(value).limit_denominator(FINEST) for value in (overlap, margin))
+    side = (1 - 2 * outside) / (n - (n - 1) * shared)
+    starts = [outside + i * side * (1 - shared) for i in range(n)]
+    return [(start, start + side) for start in starts]
+
+
+def _inner_edges(grids: list[list[Span]]) -> np.ndarray:
+    """All borders of regions within the unit length."""
+    cuts = {end for spans in grids for span in spans for end in span if 0 < end < 1}
+    return np.array([float(cut) for cut in sorted(cuts)])
+
+
+def _cells_within(edges: np.ndarray, spans: list[Span]) -> np.ndarray:
+    """For each region, which intervals between the edges it contains."""
+    borders = np.concatenate([[0.0], edges, [1.0]])
+    middles = (borders[:-1] + borders[1:]) / 2
+    starts, ends = np.array(spans, dtype=float).T[..., None]
+    return (starts < middles) & (middles < ends)

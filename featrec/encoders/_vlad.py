@@ -1,4 +1,4 @@
-"""VLAD: how an image's descriptors differ from the words they are nearest to."""
+"""VLAD: sums of differences between descriptors and their nearest words."""
 
 from __future__ import annotations
 
@@ -10,40 +10,34 @@ from featrec.base import StrOptions, real_number
 from featrec.compiled._near_words import vlad
 from featrec.encoders._numbers import EncoderOfNumbers, unit_length
 from featrec.parallel import one_inner_thread
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["VLAD"]
 
-# Residuals that cancel leave rounding, about so much of the words' own length.
+# Rounding error of residuals that cancel, relative to the length of the words.
 ROUNDING = 1e-6
 
 
+@with_shared_docs
 class VLAD(EncoderOfNumbers):
-    """Sum what the descriptors differ from their nearest word by, for each word (vector of locally aggregated descriptors).
+    """Sum the differences between descriptors and their nearest word, for each word (vector of locally aggregated descriptors).
 
-    A bag of words says how many descriptors a word has; this says where they lie around it, in as many numbers a word as a
-    descriptor has, so that few words suffice. Packed bits (ORB) are refused: they have no differences to add.
+    The code describes how descriptors are distributed around each word, with as many numbers per word as a descriptor has, so
+    few words suffice. Packed bits (ORB), which have no differences, are refused.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=64
-        How many words to learn by k-means; or a vocabulary, ours or scikit-learn's ``KMeans`` or ``MiniBatchKMeans``; or a
-        fitted one inside ``FrozenEstimator``.
+        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
+        inside ``FrozenEstimator``.
     average : bool, default=False
-        The mean of each word's residuals rather than their sum: how many there are no longer counts.
+        Use means of residuals instead of sums.
     power : float, default=1.0
-        Each number keeps its sign, and its size is raised to this power: 0.5 is the signed square root, 1 changes nothing.
+        Power of the absolute values, which keep their sign; 0.5 is the signed square root, 1 changes nothing.
     intra_norm : bool, default=True
-        Bring each word's residuals to unit length, so that a word with many like descriptors does not drown the others.
+        Divide the residuals of each word by their length, so that words with many similar descriptors do not dominate.
     norm : {"l2"} or None, default="l2"
-        "l2" brings the whole code to unit length, after all else.
-    max_descriptors : int, default=100_000
-        The size of the sample that the vocabulary is learned from, where `vocabulary` is an int.
-    random_state : int, RandomState or None, default=None
-        For the sample and the vocabulary, where `vocabulary` is an int.
-    n_jobs : int or None, default=None
-        Threads over the images; None is one, unless a ``joblib.parallel_config`` says otherwise.
-    verbose : int, default=0
-        1 shows progress on the standard error.
+        "l2" divides the whole code by its length at the end.
 
     Attributes
     ----------
@@ -52,10 +46,10 @@ class VLAD(EncoderOfNumbers):
 
     Notes
     -----
-    Steps follow one another in the order of the parameters: mean, power, each word, whole code. The default is [2]_'s
-    intra-normalisation. [1]_ as refined by its authors is ``power=0.5, intra_norm=False``; VLFeat's default, the plain sums at
-    unit length, is ``intra_norm=False``. Residuals that cancel but for rounding count as zero, so that intra-normalisation does
-    not blow the rounding up.
+    The steps are applied in the order of the parameters: mean, power, normalisation of each word, normalisation of the code.
+    The default is the intra-normalisation of [2]_. The later version of [1]_ is ``power=0.5, intra_norm=False``; the default of
+    VLFeat, sums of unit length, is ``intra_norm=False``. Residuals that cancel except for rounding count as zero, so that
+    intra-normalisation does not amplify rounding errors.
 
     References
     ----------

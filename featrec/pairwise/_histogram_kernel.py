@@ -1,4 +1,4 @@
-"""HistogramKernel: a kernel between histograms where an estimator wants one."""
+"""HistogramKernel: a kernel between histograms, as a callable or as a transformer."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from featrec.base import JOBS, Estimator, StrOptions, real_number
 from featrec.compiled._kernels import intersection
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
-from featrec.pairwise._gram import check_pair, gram, refuse_negative
-from featrec.pairwise._kernels import chi2_distances, intersection_distances
+from featrec.pairwise._kernels import check_pair, chi2_distances, gram, intersection_distances, refuse_negative
+from featrec.shared_docs import with_shared_docs
 
-# As many rows tell the mean distance well enough, at a cost that does not grow with the training set.
+# The mean distance is estimated from at most this number of rows.
 ROWS_FOR_MEAN = 1000
 
 
+@with_shared_docs
 class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
-    """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before a precomputed one.
+    """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before a precomputed kernel.
 
-    Called with two arrays it gives their kernel matrix. As a transformer it remembers the training codes and gives, for
-    each row, the kernel with or the distance to each of them: what ``SVC(kernel="precomputed")`` and
-    ``KNeighborsClassifier(metric="precomputed")`` take, many times faster than a callable metric. Both fail on negative values.
+    Called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes and returns the
+    kernel or the distance between each row and each of them, for ``SVC(kernel="precomputed")`` or
+    ``KNeighborsClassifier(metric="precomputed")``, which is many times faster than a callable metric. Both fail on negative
+    values.
 
     Parameters
     ----------
     kind : {"intersection", "chi2"}, default="intersection"
     gamma : float or "mean", default=1.0
-        Of ``exp(-gamma distance)``, for the chi-square kernel; ignored otherwise. "mean" is one over the mean distance between
-        training codes, and is known to the transformer only.
+        The factor in ``exp(-gamma distance)``, the chi-square kernel; ignored otherwise. "mean" is the reciprocal of the mean
+        distance between training codes, and available in the transformer only.
     output : {"kernel", "distance"}, default="kernel"
-        What the transformer gives. The distances are Σ |x - y| for "intersection" (twice one minus the kernel, where rows add
-        up to one) and Σ (x - y)² / (x + y) for "chi2".
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
+        Output of the transformer. Distances are Σ |x - y| for "intersection", which is 2 - 2 kernel for rows that sum to one,
+        and Σ (x - y)² / (x + y) for "chi2".
 
     Attributes
     ----------
     codes_ : array of shape (n_train, d), float32
-        The training codes; all of them are kept, also in a model file.
+        All training codes; a model file contains them, too.
     gamma_ : float
-        The factor that is used.
+        The factor used.
     n_features_in_ : int
 
     Notes
     -----
-    "mean" measures at most 1,000 training codes, evenly spaced in the order they came in.
+    "mean" is computed from at most 1,000 training codes, evenly spaced in their order.
 
     References
     ----------
@@ -94,13 +94,13 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         self.n_jobs = n_jobs
 
     def __call__(self, X: Any, Y: Any = None) -> np.ndarray:
-        """The kernel matrix of two sets of codes, whatever `output` says.
+        """Compute the kernel matrix of two sets of codes, for any `output`.
 
         Parameters
         ----------
         X : array of shape (n_x, d)
         Y : array of shape (n_y, d), optional
-            `X` by default.
+            Default: `X`.
 
         Returns
         -------
@@ -109,18 +109,18 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         self._check_parameters()
         if self.kind == "chi2" and self.gamma == "mean":
             raise InputError(
-                'HistogramKernel(gamma="mean") has to see the training codes first, and a callable kernel does not. Give a '
-                'number, or make it a step: make_pipeline(HistogramKernel("chi2", gamma="mean"), SVC(kernel="precomputed")).'
+                'HistogramKernel(gamma="mean") needs the training codes, which a callable kernel does not get. Use a '
+                'number, or a step: make_pipeline(HistogramKernel("chi2", gamma="mean"), SVC(kernel="precomputed")).'
             )
         return self._kernel(*check_pair(X, Y, "HistogramKernel"), self.gamma)
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Remember the training codes.
+        """Store the training codes.
 
         Parameters
         ----------
         X : array of shape (n_train, d)
-            Not negative.
+            0 or more.
         y : ignored
 
         Returns
@@ -133,7 +133,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Compare codes with the training codes.
+        """Compute kernels or distances between codes and the training codes.
 
         Parameters
         ----------
@@ -147,7 +147,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         return self._compare(self._codes(X, reset=False))
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Remember the training codes and compare them with one another, each pair once.
+        """Store the training codes and compute kernels or distances between them, each pair once.
 
         Parameters
         ----------

@@ -2,27 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from sklearn.utils import check_array
 
 from featrec.compiled._kernels import chi2, intersection
-from featrec.pairwise._gram import check_pair, gram
+from featrec.exceptions import InputError
+from featrec.parallel import map_batches
+from featrec.shared_docs import with_shared_docs
+
+ROWS = 256
 
 
+def check_histograms(X: Any, stage: str) -> np.ndarray:
+    """Finite float32 rows without negative values."""
+    X = check_array(X, dtype=np.float32, order="C", input_name="X", estimator=stage)
+    refuse_negative(X, stage)
+    return X
+
+
+def refuse_negative(X: np.ndarray, stage: str) -> None:
+    """Refuse negative values, for which minima and chi-square have no meaning."""
+    least = X.min(initial=0.0)
+    if least < 0.0:
+        row, column = np.unravel_index(np.argmin(X), X.shape)
+        raise InputError(
+            f"Negative values in data passed to {stage}: X[{row}, {column}] is {least:g}; histograms have none. "
+            "Use a linear kernel for codes with negative values (VLAD, Fisher vectors)."
+        )
+
+
+def check_pair(X: Any, Y: Any, stage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Check two sets of histograms of equal width; both are the same array if `Y` is None or `X`."""
+    histograms = check_histograms(X, stage)
+    if Y is None or Y is X:
+        return histograms, histograms
+    others = check_histograms(Y, stage)
+    if others.shape[1] != histograms.shape[1]:
+        raise InputError(
+            f"{stage} compares rows of equal length; X has {histograms.shape[1]} features and Y {others.shape[1]}. "
+            "Compute both with the same fitted encoder."
+        )
+    return histograms, others
+
+
+def gram(loop: Callable[..., None], X: np.ndarray, Y: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
+    """Apply `loop` to all pairs of rows; each pair is computed once if both sets are the same array."""
+    sums = np.empty((len(X), len(Y)), np.float32)
+    same = X is Y
+
+    def part(rows: range) -> None:
+        loop(X[rows.start : rows.stop], Y, rows.start if same else 0, sums[rows.start : rows.stop])
+
+    map_batches(part, range(len(X)), n_jobs=n_jobs, batch_size=ROWS, shared_memory=True)
+    if same:
+        _mirror(sums)
+    return sums
+
+
+def _mirror(sums: np.ndarray) -> None:
+    """Copy the upper triangle to the lower one, block by block."""
+    for start in range(0, len(sums), ROWS):
+        stop = start + ROWS
+        block = sums[start:stop, start:stop]
+        block[:] = np.triu(block) + np.triu(block, 1).T
+        sums[stop:, start:stop] = sums[start:stop, stop:].T
+
+
+@with_shared_docs
 def intersection_kernel(X: Any, Y: Any = None, *, n_jobs: int | None = None) -> np.ndarray:
-    """The histogram intersection of all pairs of rows: the sum of the smaller of each two entries.
+    """The histogram intersection of all pairs of rows: the sum of the minima of their entries.
 
-    For rows that add up to one it lies between 0 (nothing in common) and 1 (equal). Fails on negative or missing values.
+    For rows that sum to one it is between 0 and 1 (for equal rows). Fails on negative or missing values.
 
     Parameters
     ----------
     X : array of shape (n_x, d)
-        Not negative.
+        0 or more.
     Y : array of shape (n_y, d), optional
-        `X` by default.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
+        Default: `X`.
 
     Returns
     -------
@@ -41,20 +101,19 @@ def intersection_kernel(X: Any, Y: Any = None, *, n_jobs: int | None = None) -> 
     return gram(intersection, *check_pair(X, Y, "intersection_kernel"), n_jobs=n_jobs)
 
 
+@with_shared_docs
 def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None = None) -> np.ndarray:
     """The exponential chi-square kernel of all pairs of rows, ``exp(-gamma Σ (x - y)² / (x + y))``.
 
-    Entries that are zero in both rows add nothing. Fails on negative or missing values.
+    Entries that are zero in both rows are skipped. Fails on negative or missing values.
 
     Parameters
     ----------
     X : array of shape (n_x, d)
-        Not negative.
+        0 or more.
     Y : array of shape (n_y, d), optional
-        `X` by default.
+        Default: `X`.
     gamma : float, default=1.0
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
 
     Returns
     -------
@@ -62,7 +121,7 @@ def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None
 
     Notes
     -----
-    The definition is scikit-learn's: without the factor ½ that some papers have.
+    Defined as in scikit-learn, without the factor ½ of some papers.
 
     References
     ----------
@@ -79,7 +138,7 @@ def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None
 
 
 def intersection_distances(X: np.ndarray, Y: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-    """Σ |x - y| of checked histograms, as what both have less twice what they share."""
+    """Σ |x - y| of checked histograms, computed from their intersection."""
     shared = gram(intersection, X, Y, n_jobs)
     x, y = X.sum(axis=1), Y.sum(axis=1)
     distances = np.maximum(x[:, None] + y - 2 * shared, np.float32(0.0))
@@ -90,7 +149,7 @@ def intersection_distances(X: np.ndarray, Y: np.ndarray, *, n_jobs: int | None =
 
 def chi2_distances(X: np.ndarray, Y: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
     """Σ (x - y)² / (x + y) of checked histograms."""
-    # The loop takes values up to one; the sum grows like its terms.
+    # The loop requires values of at most one; the sum is proportional to the scale.
     largest = max(X.max(initial=0.0), Y.max(initial=0.0))
     if largest <= 1.0:
         return gram(chi2, X, Y, n_jobs)

@@ -1,4 +1,4 @@
-"""Which words the bags use: vocabularies learned from a sample of descriptors."""
+"""Vocabularies: words learned from a sample of descriptors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from featrec.vocabularies._binary import BinaryVocabulary
     from featrec.vocabularies._fit import USUAL as USUAL, fit_vocabulary, make_vocabulary
     from featrec.vocabularies._gaussian import GaussianVocabulary, check_diagonal, mixture_of
-    from featrec.vocabularies._kmeans import KMeansVocabulary
-    from featrec.vocabularies._random import RandomVocabulary
+    from featrec.vocabularies._kmeans import KMeansVocabulary, RandomVocabulary
     from featrec.vocabularies._words import nearest_word, words_of
 
 __all__ = [
@@ -33,8 +32,7 @@ __getattr__, __dir__ = on_demand(
         "._binary": ["BinaryVocabulary"],
         "._fit": ["USUAL", "fit_vocabulary", "make_vocabulary"],
         "._gaussian": ["GaussianVocabulary", "check_diagonal", "mixture_of"],
-        "._kmeans": ["KMeansVocabulary"],
-        "._random": ["RandomVocabulary"],
+        "._kmeans": ["KMeansVocabulary", "RandomVocabulary"],
         "._words": ["nearest_word", "words_of"],
     },
 )

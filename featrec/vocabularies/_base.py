@@ -1,4 +1,4 @@
-"""What all vocabularies share: a sample of descriptors in, the nearest word out."""
+"""Base of all vocabularies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HOLDS = {"euclidean": "numbers", "hamming": "packed bits"}
 
 
 class Vocabulary(Estimator):
-    """Learns words from descriptors.
+    """Base of all vocabularies.
 
-    A subclass names its ``metric`` and writes ``_learn(descriptors, random)`` and ``_check_array(X)``. Its first parameter,
-    ``size_parameter``, is how many words it learns.
+    A subclass sets ``metric`` and implements ``_learn(descriptors, random)`` and ``_check_array(X)``. Its first parameter,
+    named by ``size_parameter``, is the number of words.
     """
 
     metric: ClassVar[str]
@@ -57,7 +57,7 @@ class Vocabulary(Estimator):
         Parameters
         ----------
         X : Bags, list of Bag, or array of shape (n, d)
-            Of bags at most `max_descriptors` are drawn; an array is taken whole.
+            At most `max_descriptors` are drawn from Bags; an array is used completely.
         y : ignored
 
         Returns
@@ -73,7 +73,7 @@ class Vocabulary(Estimator):
         return self._fit_sample(sample, bags, random)
 
     def nearest(self, descriptors: Any) -> np.ndarray:
-        """Find each descriptor's nearest word.
+        """Find the nearest word of each descriptor.
 
         Parameters
         ----------
@@ -82,12 +82,12 @@ class Vocabulary(Estimator):
         Returns
         -------
         words : array of shape (n,), int32
-            Rows of ``words_``; of equally near words the first.
+            Rows of ``words_``; the first of equally near words.
         """
         return nearest_word(self._to_compare(descriptors), self.words_, self.metric)
 
     def _to_compare(self, descriptors: Any) -> Any:
-        """What `nearest` was given, out of its Bag, once there is something to compare it with."""
+        """The descriptors of `nearest`, which may be in a Bag, for a fitted vocabulary."""
         check_is_fitted(self)
         if not isinstance(descriptors, Bag):
             return descriptors
@@ -95,7 +95,7 @@ class Vocabulary(Estimator):
         return descriptors.descriptors
 
     def _fit_sample(self, sample: Bag, bags: Bags, random: np.random.RandomState) -> Self:
-        """Learn from what was drawn of the bags, going on with the random numbers that drew it."""
+        """Learn from a sample of the bags with the random numbers that drew it."""
         refuse_empty(sample, bags, f"{type(self).__name__}.fit")
         self._check_metric(sample)
         return self._fit_descriptors(sample.descriptors, random)
@@ -109,8 +109,8 @@ class Vocabulary(Estimator):
     def _check_metric(self, bag: Bag) -> None:
         if bag.metric != self.metric:
             raise MetricError(
-                f"{type(self).__name__} takes {HOLDS[self.metric]} ({self.metric}); got {HOLDS[bag.metric]} ({bag.metric}). "
-                f"Use {OTHER[self.metric]}, or give an encoder the number of words: it follows the descriptors."
+                f"{type(self).__name__} needs {HOLDS[self.metric]} ({self.metric}); got {HOLDS[bag.metric]} ({bag.metric}). "
+                f"Use {OTHER[self.metric]}, or pass a number of words to the encoder, which follows the descriptors."
             )
 
     def _check_enough(self, n: int) -> None:
@@ -119,7 +119,7 @@ class Vocabulary(Estimator):
         if n < wanted:
             raise InputError(
                 f"{type(self).__name__}: {wanted} {name.removeprefix('n_')} cannot be learned from {n} descriptors "
-                f"(n_samples={n}). Lower {name}, raise max_descriptors, or give more images."
+                f"(n_samples={n}). Lower {name}, raise max_descriptors, or use more images."
             )
 
     def _check_array(self, X: Any) -> np.ndarray:
@@ -130,7 +130,7 @@ class Vocabulary(Estimator):
 
 
 def _holds_bags(X: Any) -> bool:
-    """Whether `X` is to be checked as bags: they are, or they are pictures or arrays that an error should explain."""
+    """Whether to check `X` as Bags: it is, or it contains images or arrays, which the error explains."""
     if isinstance(X, (Bags, Bag, Images)):
         return True
     if isinstance(X, np.ndarray) and X.dtype != object:

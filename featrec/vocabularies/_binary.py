@@ -9,48 +9,44 @@ import numpy as np
 from featrec.compiled._hamming import majority_votes, seed_hamming
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import map_batches
+from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies._base import Vocabulary
-from featrec.vocabularies._kmeans import SEEDING_POINTS, reseeded, seeding_draws, warn_of_few_distinct
+from featrec.vocabularies._kmeans import reseeded, start_words, warn_of_few_distinct
 from featrec.vocabularies._words import nearest_bits, packed_blocks
 
 PART = 8192
 
 
+@with_shared_docs
 class BinaryVocabulary(Vocabulary):
-    """Words by k-majority: each bit of a word is what most of its members have there.
+    """Words by k-majority: each bit of a word is that of the majority of its members.
 
-    For binary descriptors (ORB, AKAZE, BRISK), whose bytes are bits and no numbers. `fit` fails where there are fewer
-    descriptors than words, and on descriptors that are compared as numbers: :class:`KMeansVocabulary` takes those.
+    For binary descriptors (ORB, AKAZE, BRISK). `fit` fails if there are fewer descriptors than words, and for descriptors of
+    numbers; use :class:`KMeansVocabulary` for those.
 
     Parameters
     ----------
     n_words : int, default=500
     max_iter : int, default=20
-        The most rounds; fewer where no word changes any more.
+        Maximum number of rounds.
     max_descriptors : int, default=100_000
-        The size of the sample that is drawn from bags. An array is taken whole.
-    random_state : int, RandomState or None, default=None
-        For the sample and the start. The same seed gives the same words whatever `n_jobs`.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        Report the progress of sampling.
+        Size of the sample that is drawn from Bags. An array is used completely.
 
     Attributes
     ----------
     words_ : array of shape (n_words, n_bytes), uint8
     inertia_ : float
-        The sum of the Hamming distances of the descriptors to their words.
+        Sum of Hamming distances between descriptors and their words.
     n_iter_ : int
-        Rounds run.
+        Number of rounds.
     n_features_in_ : int
-        The number of bytes of a descriptor.
+        Number of bytes of a descriptor.
 
     Notes
     -----
-    Departures from the paper: the start is k-means++ with Hamming distances (the squared distances of bits) in place of
-    random members, drawn from 20 descriptors a word; where a vote is even, the word keeps its bit, so that no round adds to
-    the inertia. A word that loses all its members moves to the descriptor that is farthest from its own word.
+    Departures from the paper: initial words are drawn by k-means++ with Hamming distances from 20 descriptors per word, instead
+    of at random. If votes are equal, a word keeps its bit, so that the inertia never increases. A word that loses all its
+    members moves to the descriptor that is farthest from its word.
 
     References
     ----------
@@ -91,16 +87,16 @@ class BinaryVocabulary(Vocabulary):
     def _check_array(self, X: Any) -> np.ndarray:
         X = np.asarray(X)
         if X.ndim != 2:
-            raise InputError(f"BinaryVocabulary.fit takes Bags or packed bits of shape (n, n_bytes); got shape {X.shape}")
+            raise InputError(f"BinaryVocabulary.fit needs Bags or packed bits of shape (n, n_bytes); got shape {X.shape}")
         if X.dtype != np.uint8:
             raise MetricError(
-                f"BinaryVocabulary takes packed bits, uint8; got {X.dtype}. np.packbits(bits, axis=1) packs them; "
-                "for numbers use KMeansVocabulary."
+                f"BinaryVocabulary needs packed bits in uint8; got {X.dtype}. Use np.packbits(bits, axis=1), or "
+                "KMeansVocabulary for numbers."
             )
         return X
 
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
-        words = _start_words(descriptors, self.n_words, random)
+        words = start_words(descriptors, self.n_words, random, _seed)
         majority = _Majority(descriptors, self.n_jobs)
         rounds, resting = 0, False
         while not resting and rounds < self.max_iter:
@@ -118,14 +114,8 @@ class BinaryVocabulary(Vocabulary):
             warn_of_few_distinct(self.n_words, empty)
 
 
-def _start_words(packed: np.ndarray, n_words: int, random: np.random.RandomState) -> np.ndarray:
-    pool = packed
-    if len(packed) > SEEDING_POINTS * n_words:
-        pool = packed[np.sort(random.choice(len(packed), SEEDING_POINTS * n_words, replace=False))]
-    first, draws = seeding_draws(len(pool), n_words, random)
-    chosen = np.empty(n_words, np.int64)
-    seed_hamming(packed_blocks(pool), first, draws, chosen)
-    return pool[chosen]
+def _seed(packed: np.ndarray, first: int, draws: np.ndarray, chosen: np.ndarray) -> None:
+    seed_hamming(packed_blocks(packed), first, draws, chosen)
 
 
 class _Majority:
@@ -139,7 +129,7 @@ class _Majority:
         self.distances = np.zeros(len(packed), np.int32)
 
     def assign(self, words: np.ndarray) -> None:
-        """Find everybody's nearest word."""
+        """Find the nearest word of each descriptor."""
         word_blocks = packed_blocks(words)
 
         def part(points: range) -> None:
@@ -149,7 +139,7 @@ class _Majority:
         map_batches(part, range(len(self.blocks)), n_jobs=self.n_jobs, batch_size=PART, shared_memory=True)
 
     def round(self, words: np.ndarray) -> np.ndarray:
-        """Assign, then let the members vote on each bit."""
+        """Assign descriptors to words and return words of the majority of bits."""
         self.assign(words)
         votes = np.empty((len(words), self.bits.shape[1]), np.int32)
         counts = np.empty(len(words), np.int64)

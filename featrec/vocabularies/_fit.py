@@ -1,4 +1,4 @@
-"""A number of words, or any vocabulary, to a fitted one: what the encoders' `vocabulary` parameter means."""
+"""The `vocabulary` parameter of encoders: from a number of words or any vocabulary to a fitted one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 
-# What a number of words means, by the metric of the descriptors.
+# The vocabulary that a number of words means, by the metric of the descriptors.
 USUAL: Mapping[str, type[Vocabulary]] = MappingProxyType({"euclidean": KMeansVocabulary, "hamming": BinaryVocabulary})
 
 
@@ -33,15 +33,15 @@ def make_vocabulary(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> Any:
-    """A number of words as an unfitted vocabulary of the kind that the metric asks for; an estimator as it is."""
+    """An unfitted vocabulary of a number of words for the metric; an estimator is returned unchanged."""
     if not isinstance(vocabulary, Integral):
         return vocabulary
     if metric not in usual:
         raise MetricError(
             f"{metric} descriptors (packed bits) have no mean and no variance, which this encoder needs; "
-            "BagOfWords takes them, and SIFT or DenseSIFT gives numbers."
+            "use BagOfWords, or descriptors of numbers such as SIFT or DenseSIFT."
         )
-    # A vocabulary's first parameter is how many words it learns, whatever its name.
+    # The first parameter of each vocabulary is the number of words.
     return usual[metric](int(vocabulary), max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
 
 
@@ -55,22 +55,22 @@ def fit_vocabulary(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Any:
-    """Learn a vocabulary from bags; the one that is given stays as it is.
+    """Learn a vocabulary from Bags, without changing the given one.
 
     Parameters
     ----------
     vocabulary : int or estimator
-        A number of words; one of our vocabularies, which draws its own sample; any other estimator, such as
-        scikit-learn's KMeans, which is fitted on an array of descriptors, float32; or a FrozenEstimator, used as it is.
+        A number of words; a vocabulary of featrec, which draws its own sample; another estimator such as scikit-learn's
+        KMeans, which is fitted on a float32 array of descriptors; or a fitted one inside FrozenEstimator.
     bags : Bags
     usual : mapping of metric to class
-        What a number of words means.
+        The vocabularies that a number of words means.
     max_descriptors : int, default=100_000
-        The size of the sample, unless the vocabulary draws its own.
+        Size of the sample, unless the vocabulary draws its own.
     random_state : int, RandomState or None, default=None
-        For the sample, and for the words where `vocabulary` is an int.
+        Seed of the sample, and of the words if `vocabulary` is an int.
     n_jobs, verbose : int
-        For reading the sample, and for learning where `vocabulary` is an int.
+        Used to read the sample, and to learn words if `vocabulary` is an int.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def fit_vocabulary(
     random = check_random_state(random_state)
     sample = sample_descriptors(bags, max_descriptors, random, n_jobs=n_jobs, verbose=verbose)
     if isinstance(vocabulary, Integral):
-        # The kind follows the sample, and learns from the same: no image is read twice to find out.
+        # The vocabulary learns from the sample that determines its class, so that no image is read twice.
         made = make_vocabulary(
             vocabulary,
             sample.metric,
@@ -97,9 +97,7 @@ def fit_vocabulary(
     name = type(vocabulary).__name__
     refuse_empty(sample, bags, f"{name}.fit")
     if sample.metric == "hamming":
-        raise MetricError(
-            f"{name} would take packed bits (hamming) for numbers. Use BinaryVocabulary, or give the number of words."
-        )
+        raise MetricError(f"{name} would treat packed bits (hamming) as numbers. Use BinaryVocabulary or a number of words.")
     _check_enough(vocabulary, len(sample.descriptors))
     return clone(vocabulary).fit(sample.descriptors.astype(np.float32, copy=False))
 
@@ -110,5 +108,5 @@ def _check_enough(vocabulary: Any, n: int) -> None:
         if isinstance(wanted, Integral) and n < int(wanted):
             raise InputError(
                 f"{type(vocabulary).__name__}: {wanted} words cannot be learned from {n} descriptors. "
-                f"Lower {name}, raise max_descriptors, or give more images."
+                f"Lower {name}, raise max_descriptors, or use more images."
             )

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from featrec.bag import Bag
 from featrec.base import positive_integer, real_number
@@ -15,20 +14,21 @@ from featrec.compiled._mixture import mixture_frame, mixture_sums, most_probable
 from featrec.exceptions import InputError, MetricError
 from featrec.model_files import check_mixture
 from featrec.parallel import map_batches, one_inner_thread
+from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies._base import Vocabulary
-from featrec.vocabularies._kmeans import Lloyd, start_words
+from featrec.vocabularies._kmeans import Lloyd, NumbersVocabulary, start_words
 
 START_ROUNDS = 5
 PARTS = 16
 LEAST_PART = 4096
-# A component with less than the share of one descriptor has lost its place.
+# A component with less than the weight of one descriptor is moved.
 LEAST_MASS = 1.0
-# A dimension that varies less than this share of the one that varies most is measured like one that varies so much.
+# Smaller variances, relative to the largest one, are raised to this share for the scaling of dimensions.
 LEAST_SPREAD = 1e-6
-# Under this variance, numbers are zero as far as float32 goes.
+# Smaller variances are zero in float32.
 LEAST_VARIANCE = 1e-60
-# What the loops read as they are; other numbers become float64.
-READ_AS_THEY_ARE = (np.uint8, np.float32, np.float64)
+# The compiled loops read these; other types become float64.
+READABLE = (np.uint8, np.float32, np.float64)
 
 
 class Mixture(NamedTuple):
@@ -39,54 +39,49 @@ class Mixture(NamedTuple):
     variances: np.ndarray
 
 
-class GaussianVocabulary(Vocabulary):
-    """Words as the components of a mixture of Gaussians: each has a weight, a mean and a variance for each dimension.
+@with_shared_docs
+class GaussianVocabulary(NumbersVocabulary):
+    """Words as components of a mixture of Gaussians, with a weight, a mean and variances of the dimensions each.
 
-    What :class:`~featrec.encoders.FisherVector` needs. `fit` fails where there are fewer descriptors than components, and on
-    packed bits (ORB), which have no variance.
+    Used by :class:`~featrec.encoders.FisherVector`. `fit` fails if there are fewer descriptors than components, and for packed
+    bits (ORB), which have no variance.
 
     Parameters
     ----------
     n_components : int, default=64
     max_iter : int, default=50
-        The most rounds of EM.
+        Maximum number of rounds of EM.
     tol : float, default=1e-3
-        Stop when a round adds less than this to the mean log-likelihood of a descriptor.
+        Stop if a round increases the mean log-likelihood of a descriptor by less.
     n_init : int, default=1
-        How many starts; the mixture with the greatest likelihood is kept.
+        Number of starts; the mixture with the largest likelihood is used.
     min_variance : float, default=1e-4
-        No component's variance in a dimension goes under this share of the variance of all descriptors there.
+        Minimum variance of a component in a dimension, relative to the variance of all descriptors.
     max_descriptors : int, default=100_000
-        The size of the sample that is drawn from bags. An array is taken whole.
-    random_state : int, RandomState or None, default=None
-        For the sample and the start. The same seed gives the same mixture whatever `n_jobs`.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        Report the progress of sampling.
+        Size of the sample that is drawn from Bags. An array is used completely.
 
     Attributes
     ----------
     weights_ : array of shape (n_components,), float64
-        They sum to one.
+        Weights that sum to one.
     means_ : array of shape (n_components, d), float64
     covariances_ : array of shape (n_components, d), float64
-        The variances.
+        Variances.
     lower_bound_ : float
-        The mean log-likelihood of the descriptors under the mixture.
+        Mean log-likelihood of the descriptors.
     n_iter_ : int
-        Rounds run.
+        Number of rounds.
     converged_ : bool
-        Whether `tol` ended the rounds, rather than `max_iter`.
+        Whether `tol` was reached before `max_iter`.
     n_features_in_ : int
-        The length of a descriptor.
+        Length of a descriptor.
 
     Notes
     -----
-    The start is k-means, a few rounds: the clusters' shares, means and variances, each variance as if one more member lay
-    where an average descriptor does, so that a cluster of few is no spike. A component left with less than one descriptor
-    takes half of the heaviest one: one half moves a deviation up, the other down, along the dimension where that component is
-    widest. Products are float32 on centred and scaled descriptors, sums float64. Posteriors under 2^-40 count as zero.
+    The initial mixture consists of the shares, means and variances of the clusters of a few rounds of k-means; one average
+    descriptor is added to each variance, so that small clusters do not become too narrow. A component with less than the
+    weight of one descriptor takes half of the heaviest component, which is split by one deviation up and down along its widest
+    dimension. Products are float32 on centred and scaled descriptors, sums float64. Posteriors below 2^-40 count as zero.
 
     References
     ----------
@@ -105,7 +100,6 @@ class GaussianVocabulary(Vocabulary):
     ([1.0, 9.25], [0.667, 0.333])
     """
 
-    metric = "euclidean"
     size_parameter = "n_components"
     _parameter_constraints = {
         **{name: rule for name, rule in Vocabulary._parameter_constraints.items() if name != "n_words"},
@@ -140,7 +134,7 @@ class GaussianVocabulary(Vocabulary):
         self.verbose = verbose
 
     def nearest(self, descriptors: Any) -> np.ndarray:
-        """Find the component that each descriptor most probably comes from.
+        """Find the most probable component of each descriptor.
 
         Parameters
         ----------
@@ -149,7 +143,7 @@ class GaussianVocabulary(Vocabulary):
         Returns
         -------
         components : array of shape (n,), int32
-            Rows of ``means_``; of equally probable ones the first.
+            Rows of ``means_``; the first of equally probable ones.
         """
         points = _readable(self._to_compare(descriptors))
         mixture = mixture_of(self)
@@ -157,7 +151,7 @@ class GaussianVocabulary(Vocabulary):
         if points.ndim != 2 or points.shape[1] != width:
             raise InputError(
                 f"descriptors of shape (n, {width}) are expected, like the means; got {points.shape}. "
-                "Use the extractor, with the parameters, that the vocabulary was fitted on."
+                "Use the extractor that the vocabulary was fitted with, with the same parameters."
             )
         nearest = np.empty(len(points), np.int32)
         centre, inverse = mixture_frame(*mixture)
@@ -165,25 +159,16 @@ class GaussianVocabulary(Vocabulary):
             most_probable(points, *mixture, centre, inverse, nearest)
         return nearest
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.no_validation = False
-        return tags
-
-    def _check_array(self, X: Any) -> np.ndarray:
-        return validate_data(self, X, dtype=READ_AS_THEY_ARE)
-
     def _check_metric(self, bag: Bag) -> None:
         if bag.metric != self.metric:
             raise MetricError(
-                "GaussianVocabulary takes numbers (euclidean); got packed bits (hamming), which have no variance. BagOfWords "
-                "with a BinaryVocabulary takes them, and SIFT or DenseSIFT gives numbers."
+                "GaussianVocabulary needs numbers (euclidean); got packed bits (hamming), which have no variance. Use "
+                "BagOfWords with a BinaryVocabulary, or descriptors of numbers such as SIFT or DenseSIFT."
             )
 
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
         points = _readable(descriptors)
-        # BLAS adds up in another order with another number of threads; one, in each of our own, makes n_jobs invisible.
+        # One thread of BLAS in each of ours, so that the result does not depend on n_jobs.
         with one_inner_thread():
             learning = Learning(points, self.max_iter, self.tol, self.min_variance, self.n_jobs)
             runs = [learning.run(learning.start(self.n_components, random)) for _ in range(self.n_init)]
@@ -195,7 +180,7 @@ class GaussianVocabulary(Vocabulary):
 
 
 class Run(NamedTuple):
-    """What one start led to."""
+    """The result of one start."""
 
     mixture: Mixture
     likelihood: float
@@ -204,14 +189,14 @@ class Run(NamedTuple):
 
 
 class Learning:
-    """Rounds of EM over parts of the descriptors that do not depend on the number of threads."""
+    """Rounds of EM, in parts of the descriptors that do not depend on the number of threads."""
 
     def __init__(self, points: np.ndarray, max_iter: int, tol: float, min_variance: float, n_jobs: int | None):
         self.points, self.max_iter, self.tol, self.n_jobs = points, max_iter, tol, n_jobs
         self.mean = points.mean(axis=0, dtype=np.float64)
         self.variance = _measurable(self.mean, points.var(axis=0, dtype=np.float64))
         self.least_variance = min_variance * self.variance
-        # Exactly what the loops compute with.
+        # The values with which the compiled loops compute.
         self.centre, self.inverse = self.mean.astype(np.float32), (1 / np.sqrt(self.variance)).astype(np.float32)
 
     def start(self, n_components: int, random: np.random.RandomState) -> Mixture:
@@ -231,14 +216,14 @@ class Learning:
         return Mixture((counts + 1) / (counts + 1).sum(), means + self.mean, np.maximum(variances, self.least_variance))
 
     def run(self, mixture: Mixture) -> Run:
-        """Let the components share the descriptors anew until that wins nothing any more."""
+        """Repeat EM until the likelihood hardly increases."""
         before = -np.inf
         for rounds in range(self.max_iter):
             sums, likelihood = self._share(mixture)
             if likelihood - before < self.tol:
                 return Run(mixture, likelihood, rounds, True)
             mixture, settled = self._next(mixture, sums)
-            # A component in a new place may cost likelihood at first.
+            # A moved component may reduce the likelihood at first.
             before = likelihood if settled else -np.inf
         return Run(mixture, self._share(mixture)[1], self.max_iter, False)
 
@@ -253,11 +238,11 @@ class Learning:
         size = max(LEAST_PART, -(-len(self.points) // PARTS))
         parts = map_batches(part, range(len(self.points)), n_jobs=self.n_jobs, batch_size=size, shared_memory=True)
         likelihood = sum(found for _, found in parts) / len(self.points)
-        # The loops know the density of the scaled points.
+        # The loops compute the density of scaled points.
         return np.sum([sums for sums, _ in parts], axis=0), float(likelihood + np.log(self.inverse, dtype=np.float64).sum())
 
     def _next(self, mixture: Mixture, sums: np.ndarray) -> tuple[Mixture, bool]:
-        """The mixture that the sums ask for, and whether all components kept their places."""
+        """The mixture of the next round, and whether no component was moved."""
         d = mixture.means.shape[1]
         mass = sums[:, 2 * d]
         alive = mass >= LEAST_MASS
@@ -272,7 +257,7 @@ class Learning:
         return moved, bool(alive.all())
 
     def _split(self, mixture: Mixture, component: int) -> None:
-        """Give a component half of the heaviest one."""
+        """Move a component to one half of the heaviest one."""
         weights, means, variances = mixture
         heaviest = int(np.argmax(weights))
         widest = int(np.argmax(variances[heaviest] / self.variance))
@@ -284,7 +269,7 @@ class Learning:
 
 
 def mixture_of(vocabulary: Any) -> Mixture:
-    """The mixture that a fitted vocabulary has learned.
+    """The mixture of a fitted vocabulary.
 
     Parameters
     ----------
@@ -300,9 +285,9 @@ def mixture_of(vocabulary: Any) -> Mixture:
     Raises
     ------
     InputError
-        Where it has no mixture, or one with other covariances.
+        If it has no mixture, or one with other covariances.
     sklearn.exceptions.NotFittedError
-        Where it has not been fitted.
+        If it is not fitted.
     """
     if isinstance(vocabulary, FrozenEstimator):
         vocabulary = vocabulary.estimator
@@ -310,27 +295,27 @@ def mixture_of(vocabulary: Any) -> Mixture:
     if not hasattr(vocabulary, "covariances_"):
         check_is_fitted(vocabulary)
         raise InputError(
-            f"{type(vocabulary).__name__} is no mixture: it has no weights_, means_ and covariances_ after fit. "
-            'GaussianVocabulary and scikit-learn\'s GaussianMixture(covariance_type="diag") have.'
+            f"{type(vocabulary).__name__} is not a mixture: it has no weights_, means_ and covariances_ after fit. "
+            'Use GaussianVocabulary, or scikit-learn\'s GaussianMixture(covariance_type="diag").'
         )
     parts = (vocabulary.weights_, vocabulary.means_, vocabulary.covariances_)
     return Mixture(*(np.ascontiguousarray(part, dtype=np.float64) for part in parts))
 
 
 def check_diagonal(vocabulary: Any) -> None:
-    """Refuse a mixture whose covariances are no variances of the single dimensions."""
+    """Refuse a mixture whose covariances are not diagonal."""
     if isinstance(vocabulary, FrozenEstimator):
         vocabulary = vocabulary.estimator
     kind = getattr(vocabulary, "covariance_type", "diag")
     if kind != "diag":
         raise InputError(
             f'{type(vocabulary).__name__}(covariance_type="{kind}"): only mixtures with covariance_type="diag" can be used. '
-            "A number of components, or GaussianVocabulary, learns one."
+            "Use a number of components or GaussianVocabulary to learn one."
         )
 
 
 def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Variances to measure dimensions by: none is too small for the digits of float32, none is zero."""
+    """Variances for the scaling of dimensions, large enough for float32."""
     variance = np.maximum(variance, (np.finfo(np.float32).eps * mean) ** 2)
     variance = np.maximum(variance, LEAST_SPREAD * variance.max())
     return np.where(variance > LEAST_VARIANCE, variance, 1.0)
@@ -338,5 +323,5 @@ def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
 
 def _readable(descriptors: Any) -> np.ndarray:
     descriptors = np.asarray(descriptors)
-    kind = descriptors.dtype if descriptors.dtype in READ_AS_THEY_ARE else np.float64
+    kind = descriptors.dtype if descriptors.dtype in READABLE else np.float64
     return np.ascontiguousarray(descriptors, dtype=kind)

@@ -1,9 +1,10 @@
-"""KMeansVocabulary: words as the means of descriptors."""
+"""KMeansVocabulary and RandomVocabulary: words that are means of descriptors, or random descriptors."""
 
 from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,60 +15,72 @@ from sklearn.utils.validation import validate_data
 from featrec.base import positive_integer, real_number
 from featrec.compiled._dot_products import has_float_dot, nearest_by_dot
 from featrec.compiled._kmeans import gather_members, nearest_euclidean, seed_euclidean
+from featrec.exceptions import InputError
 from featrec.parallel import map_batches, one_inner_thread
+from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._words import float_groups, half_norms
 
-# The start words are drawn from so many points a word: more cost time and win nothing that Lloyd's rounds do not.
+# Initial words are drawn from this number of points per word; more take time and do not improve the result.
 SEEDING_POINTS = 20
 PARTS = 16
 LEAST_PART = 4096
 
 
-class KMeansVocabulary(Vocabulary):
-    """Words by k-means: each is the mean of the descriptors that are nearer to it than to any other word.
+class NumbersVocabulary(Vocabulary):
+    """Base of vocabularies of numbers."""
 
-    `fit` fails where there are fewer descriptors than words, and on packed bits (ORB), which have no mean:
-    :class:`BinaryVocabulary` takes those.
+    metric = "euclidean"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.no_validation = False
+        return tags
+
+    def _check_array(self, X: Any) -> np.ndarray:
+        return validate_data(self, X, dtype=(np.float32, np.float64, np.uint8))
+
+
+@with_shared_docs
+class KMeansVocabulary(NumbersVocabulary):
+    """Words by k-means: each word is the mean of the descriptors that are nearest to it.
+
+    `fit` fails if there are fewer descriptors than words, and for packed bits (ORB), which have no mean; use
+    :class:`BinaryVocabulary` for those.
 
     Parameters
     ----------
     n_words : int, default=500
     max_iter : int, default=20
-        The most rounds of Lloyd's algorithm. A vocabulary gains little from the last ones.
+        Maximum number of rounds of Lloyd's algorithm; a vocabulary improves little in the last ones.
     tol : float, default=1e-4
-        Stop when the words move less, relative to the variance of the descriptors; 0 waits until no descriptor changes
-        its word.
+        Stop if the words move less, relative to the variance of the descriptors; 0 continues until no descriptor changes its
+        word.
     n_init : int, default=1
-        How many starts; the words with the smallest inertia are kept.
+        Number of starts; the words with the smallest inertia are used.
     max_descriptors : int, default=100_000
-        The size of the sample that is drawn from bags. An array is taken whole.
-    random_state : int, RandomState or None, default=None
-        For the sample and the start. The same seed gives the same words whatever `n_jobs`.
-    n_jobs : int or None, default=None
-        Threads; None means one, or what a joblib context says.
-    verbose : int, default=0
-        Report the progress of sampling.
+        Size of the sample that is drawn from Bags. An array is used completely.
 
     Attributes
     ----------
     words_ : array of shape (n_words, d)
-        float32; of descriptors that are bytes (uint8) the rounded means, uint8, so that the nearest word is found by integers.
+        float32; for descriptors of bytes (uint8) rounded means in uint8, so that the nearest word is found with integers.
     inertia_ : float
-        The sum of squared distances of the descriptors to their words.
+        Sum of squared distances between descriptors and their words.
     n_iter_ : int
-        Rounds run.
+        Number of rounds.
     n_features_in_ : int
-        The length of a descriptor.
+        Length of a descriptor.
 
     Notes
     -----
-    k-means++ in its greedy variant, 2 + log(n_words) candidates for each word, draws the start words from 20 descriptors
-    a word rather than from all. A word that loses all its members moves to the descriptor that is farthest from its own word.
-    Products are float32, sums float64, and the mean is taken off first, so that a common offset costs no precision. Bytes are
-    rounded once, after the last round; ``inertia_`` speaks of the rounded words. The nearest word of a descriptor is found in
-    float32 on the numbers as they are: a common offset a thousand times their spread makes it another one in about every
-    seventh case. Take such an offset off before (:class:`~featrec.descriptors.Whiten`).
+    Greedy k-means++ with 2 + log(n_words) candidates per word draws the initial words from 20 descriptors per word. A word
+    that loses all its members moves to the descriptor that is farthest from its word. Products are float32, sums float64, and
+    the mean is subtracted first, so that a common offset does not reduce precision. Words of bytes are rounded after the last
+    round, and ``inertia_`` is that of the rounded words. `nearest` computes in float32 without subtracting the mean: for a
+    common offset of a thousand times the spread of the descriptors, about one in seven words is wrong. Remove such an offset
+    first (:class:`~featrec.descriptors.Whiten`).
 
     References
     ----------
@@ -85,7 +98,6 @@ class KMeansVocabulary(Vocabulary):
     [[0.0, 1.0], [9.0, 1.0]]
     """
 
-    metric = "euclidean"
     _parameter_constraints = {
         **Vocabulary._parameter_constraints,
         "tol": [real_number(0.0)],
@@ -113,19 +125,10 @@ class KMeansVocabulary(Vocabulary):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = True
-        tags.no_validation = False
-        return tags
-
-    def _check_array(self, X: Any) -> np.ndarray:
-        return validate_data(self, X, dtype=(np.float32, np.float64, np.uint8))
-
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
         mean = descriptors.mean(axis=0, dtype=np.float64).astype(np.float32)
         points = np.ascontiguousarray(descriptors - mean, dtype=np.float32)
-        # BLAS adds up in another order with another number of threads; one, in each of our own, makes n_jobs invisible.
+        # One thread of BLAS in each of ours, so that the result does not depend on n_jobs.
         with one_inner_thread():
             lloyd = Lloyd(points, self.max_iter, self.tol, self.n_jobs)
             runs = [lloyd.run(start_words(points, self.n_words, random)) for _ in range(self.n_init)]
@@ -139,8 +142,92 @@ class KMeansVocabulary(Vocabulary):
             warn_of_few_distinct(self.n_words, best.empty)
 
 
+@with_shared_docs
+class RandomVocabulary(NumbersVocabulary):
+    """Words drawn at random from the descriptors, without zeros and copies.
+
+    Thousands of words take no time. For whitened patches and encoders with many votes, such as
+    :class:`~featrec.encoders.ThresholdCode`, they are nearly as good as means. `fit` fails if there are fewer different
+    descriptors than words, and for packed bits (ORB); use :class:`BinaryVocabulary` for those.
+
+    Parameters
+    ----------
+    n_words : int, default=1600
+    unit_length : bool, default=True
+        Divide each word by its length.
+    max_descriptors : int, default=100_000
+        Size of the sample that is drawn from Bags. An array is used completely.
+
+    Attributes
+    ----------
+    words_ : array of shape (n_words, d)
+        float32; uint8 for descriptors of bytes without `unit_length`.
+    n_features_in_ : int
+        Length of a descriptor.
+
+    Notes
+    -----
+    With `unit_length`, (1, 0) and (2, 0) are the same word.
+
+    References
+    ----------
+    .. [1] A. Coates, A. Y. Ng. The importance of encoding versus training with sparse coding and vector quantization. ICML
+       2011.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from featrec import Bag
+    >>> from featrec.vocabularies import RandomVocabulary
+    >>> bags = [Bag([[0.0, 2.0], [0.0, 0.0]]), Bag([[3.0, 4.0], [0.0, 5.0]])]
+    >>> sorted(RandomVocabulary(2, random_state=0).fit(bags).words_.round(1).tolist())
+    [[0.0, 1.0], [0.6, 0.8]]
+    """
+
+    _parameter_constraints = {**Vocabulary._parameter_constraints, "unit_length": ["boolean"]}
+
+    def __init__(
+        self,
+        n_words: int = 1600,
+        *,
+        unit_length: bool = True,
+        max_descriptors: int = 100_000,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ):
+        self.n_words = n_words
+        self.unit_length = unit_length
+        self.max_descriptors = max_descriptors
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
+        different: dict[bytes, np.ndarray] = {}
+        for place in random.permutation(len(descriptors)):
+            word = self._word(descriptors[place])
+            if word.any():
+                different.setdefault(word.tobytes(), word)
+            if len(different) == self.n_words:
+                self.words_ = np.stack(list(different.values()))
+                return
+        n, d = descriptors.shape
+        raise InputError(
+            f"RandomVocabulary: {self.n_words} words cannot be drawn from {len(different)} different descriptors that are not "
+            f"zero (n_samples={n}, n_features={d}). Lower n_words, raise max_descriptors, or use more varied images."
+        )
+
+    def _word(self, descriptor: np.ndarray) -> np.ndarray:
+        # A negative zero plus zero is zero, so that copies have the same bytes.
+        if not self.unit_length:
+            return np.add(descriptor, 0, dtype=np.uint8 if descriptor.dtype == np.uint8 else np.float32)
+        numbers = descriptor.astype(np.float64)
+        return (numbers / (np.linalg.norm(numbers) or 1.0) + 0.0).astype(np.float32)
+
+
 class Run(NamedTuple):
-    """What one start led to."""
+    """The result of one start."""
 
     words: np.ndarray
     inertia: float
@@ -148,25 +235,31 @@ class Run(NamedTuple):
     empty: int
 
 
-def start_words(points: np.ndarray, n_words: int, random: np.random.RandomState) -> np.ndarray:
-    """Draw the start words by greedy k-means++."""
+def _seed(points: np.ndarray, first: int, draws: np.ndarray, chosen: np.ndarray) -> None:
+    seed_euclidean(points, half_norms(points), first, draws, chosen)
+
+
+def start_words(
+    points: np.ndarray, n_words: int, random: np.random.RandomState, seed: Callable[..., None] = _seed
+) -> np.ndarray:
+    """Draw the initial words by greedy k-means++; `seed(points, first, draws, chosen)` is its loop for a metric."""
     pool = points
     if len(points) > SEEDING_POINTS * n_words:
         pool = points[np.sort(random.choice(len(points), SEEDING_POINTS * n_words, replace=False))]
     first, draws = seeding_draws(len(pool), n_words, random)
     chosen = np.empty(n_words, np.int64)
-    seed_euclidean(pool, half_norms(pool), first, draws, chosen)
+    seed(pool, first, draws, chosen)
     return pool[chosen]
 
 
 def seeding_draws(n: int, n_words: int, random: np.random.RandomState) -> tuple[int, np.ndarray]:
-    """The place of the first word, and the random numbers for all others."""
+    """The index of the first word, and random numbers for all others."""
     first = int(random.randint(n))
     return first, random.uniform(size=(n_words - 1, 2 + int(math.log(n_words))))
 
 
 class Lloyd:
-    """Lloyd's rounds over parts of the points that do not depend on the number of threads."""
+    """Rounds of Lloyd's algorithm, in parts of the points that do not depend on the number of threads."""
 
     def __init__(self, points: np.ndarray, max_iter: int, tol: float, n_jobs: int | None):
         self.points, self.max_iter, self.n_jobs = points, max_iter, n_jobs
@@ -176,7 +269,7 @@ class Lloyd:
         self.distances = np.empty(len(points), np.float32)
 
     def run(self, words: np.ndarray) -> Run:
-        """Move the words to their members' means until they rest."""
+        """Move the words to the means of their members until they hardly move."""
         self.nearest[:] = -1
         rounds = 0
         while rounds < self.max_iter:
@@ -194,7 +287,7 @@ class Lloyd:
         return self._run(words, rounds)
 
     def inertia(self, words: np.ndarray) -> float:
-        """The sum of squared distances to the nearest of these words."""
+        """Sum of squared distances to the nearest of these words."""
         self._assign(words)
         return float(self.distances.sum(dtype=np.float64))
 
@@ -230,13 +323,13 @@ class Lloyd:
 
 
 def _mean_variance(points: np.ndarray, halves: np.ndarray) -> float:
-    """Of the features, from the squared lengths: `var` would hold all points in float64."""
+    """Mean variance of the features, from squared lengths; numpy's `var` would copy all points to float64."""
     mean = points.mean(axis=0, dtype=np.float64)
     return max(0.0, float(2 * halves.mean(dtype=np.float64) - mean @ mean)) / points.shape[1]
 
 
 def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]:
-    """Each word without members and the point it moves to: the farthest first, of equals the first, none that is a word."""
+    """Words without members and the points to which they move, the farthest first; no point that equals its word."""
     empty = np.flatnonzero(counts == 0)
     if not len(empty):
         return []
@@ -245,10 +338,10 @@ def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]
 
 
 def warn_of_few_distinct(n_words: int, empty: int) -> None:
-    """Words without members at the end mean copies among the descriptors."""
+    """Warn of words without members, which result from equal descriptors."""
     warnings.warn(
         f"{empty} of {n_words} words have no member: there are fewer distinct descriptors than words. Lower n_words, "
-        "or give pictures that differ more.",
+        "or use more varied images.",
         ConvergenceWarning,
         stacklevel=5,
     )

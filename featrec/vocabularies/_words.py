@@ -1,4 +1,4 @@
-"""The words of any vocabulary, ours or scikit-learn's, and which of them is nearest."""
+"""The words of any vocabulary, and the nearest word of a descriptor."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from featrec.compiled._kmeans import nearest_euclidean
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import one_inner_thread
 
-# The Hamming search takes four blocks of 64 bits at a time.
+# The Hamming search compares four blocks of 64 bits together.
 BLOCK_BYTES = 32
 
 
 def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
-    """The words of a fitted vocabulary and how they are compared.
+    """The words of a fitted vocabulary, and their metric.
 
     Parameters
     ----------
     vocabulary : estimator
-        One of ours, or scikit-learn's with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans); also inside
-        FrozenEstimator.
+        A vocabulary of featrec, or an estimator with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans); also
+        inside FrozenEstimator.
 
     Returns
     -------
     words : array of shape (n_words, d)
-        float32; or uint8: packed bits, or the rounded means of descriptors that are bytes.
+        float32; uint8 for packed bits, or for rounded means of descriptors of bytes.
     metric : {"euclidean", "hamming"}
 
     Raises
     ------
     InputError
-        Where it has no words.
+        If it has no words.
     sklearn.exceptions.NotFittedError
-        Where it has not been fitted.
+        If it is not fitted.
     """
     if isinstance(vocabulary, FrozenEstimator):
         vocabulary = vocabulary.estimator
@@ -49,12 +49,12 @@ def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
     check_is_fitted(vocabulary)
     raise InputError(
         f"{type(vocabulary).__name__} has no words: neither words_ nor cluster_centers_ after fit. "
-        "KMeansVocabulary, BinaryVocabulary and scikit-learn's KMeans and MiniBatchKMeans have."
+        "Use KMeansVocabulary, BinaryVocabulary, or scikit-learn's KMeans or MiniBatchKMeans."
     )
 
 
 def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray:
-    """The index of each descriptor's nearest word; of equally near words the first.
+    """The index of the nearest word of each descriptor; the first of equally near words.
 
     Parameters
     ----------
@@ -69,15 +69,14 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
     Raises
     ------
     InputError
-        Where the widths differ, or packed bits are no uint8.
+        If the widths differ, or packed bits are not uint8.
 
     Notes
     -----
-    One thread, whatever BLAS is set to: images are what `n_jobs` spreads over threads.
+    Uses one thread; encoders process several images in parallel.
 
-    Where descriptors and words both are bytes and the processor multiplies bytes (VNNI), the distances are integers. Elsewhere
-    they are float32, and the words found are the same: up to 258 dimensions always, and beyond wherever the squared lengths
-    stay under 2²⁴, as those of any SIFT descriptor do.
+    If descriptors and words are bytes and the processor multiplies bytes (VNNI), distances are integers. Otherwise they are
+    float32, with the same nearest words for up to 258 dimensions, and for more if squared lengths are below 2²⁴, as for SIFT.
 
     Examples
     --------
@@ -90,7 +89,7 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
     if descriptors.ndim != 2 or descriptors.shape[1] != words.shape[1]:
         raise InputError(
             f"descriptors of shape (n, {words.shape[1]}) are expected, like the words; got {descriptors.shape}. "
-            "Use the extractor, with the parameters, that the vocabulary was fitted on."
+            "Use the extractor that the vocabulary was fitted with, with the same parameters."
         )
     nearest = np.empty(len(descriptors), np.int32)
     if metric == "hamming":
@@ -110,7 +109,7 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
 
 
 def nearest_bits(blocks: np.ndarray, words: np.ndarray, nearest: np.ndarray, distances: np.ndarray) -> None:
-    """Fill in, for packed blocks of 64 bits, each one's nearest word and the number of bits that differ."""
+    """Write the nearest word of each row of blocks of 64 bits, and the number of different bits."""
     loop = nearest_of_256_bits if 8 * blocks.shape[1] == BLOCK_BYTES else nearest_hamming
     loop(blocks, words, nearest, distances)
 
@@ -120,26 +119,26 @@ def _are_bytes(descriptors: np.ndarray, words: np.ndarray) -> bool:
 
 
 def integer_groups(descriptors: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.int32]:
-    """Descriptors and words as rows of four bytes, the words less 128, and the words' squared lengths."""
+    """Descriptors and words in groups of four bytes (words less 128), and squared lengths of the words."""
     points, filled = _filled(descriptors, 4), whole_sixes(_filled(words, 4))
     norms = np.einsum("ij,ij->i", filled, filled, dtype=np.int32)
     return points.view(np.uint32), (filled ^ 128).view(np.int32), norms, np.int32(np.iinfo(np.int32).max)
 
 
 def float_groups(points: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
-    """The same of numbers."""
+    """The same for numbers."""
     filled = whole_sixes(words)
     return points, filled, half_norms(filled), np.float32(np.inf)
 
 
 def whole_sixes(words: np.ndarray) -> np.ndarray:
-    """The last word repeated to fill the last six; of equally near words the first wins, so that no copy is ever found."""
+    """Repeat the last word up to a multiple of six; copies are never found, since the first of equally near words wins."""
     missing = -len(words) % WORDS_AT_ONCE
     return np.concatenate([words, np.repeat(words[-1:], missing, axis=0)]) if missing else words
 
 
 def _filled(rows: np.ndarray, multiple: int) -> np.ndarray:
-    """Rows of bytes, contiguous, filled up with zeros to a multiple of so many."""
+    """Contiguous rows of bytes, padded with zeros to a multiple of this width."""
     n, width = rows.shape
     if width % multiple == 0:
         return np.ascontiguousarray(rows)
@@ -154,7 +153,7 @@ def half_norms(rows: np.ndarray) -> np.ndarray:
 
 
 def packed_blocks(packed: np.ndarray) -> np.ndarray:
-    """Packed bits as rows of uint64, filled up with zeros, which differ from no zeros."""
+    """Packed bits as rows of uint64, padded with zeros."""
     if packed.dtype != np.uint8:
-        raise MetricError(f"packed bits are uint8; got {packed.dtype}. np.packbits(bits, axis=1) packs them.")
+        raise MetricError(f"packed bits must be uint8; got {packed.dtype}. Use np.packbits(bits, axis=1).")
     return _filled(packed, BLOCK_BYTES).view(np.uint64)

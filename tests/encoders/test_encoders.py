@@ -27,14 +27,14 @@ def bags(rng):
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2", "hellinger", None])
-def test_bag_of_words_is_the_naive_count(bags, norm):
+def test_bag_of_words_agrees_with_plain_loops(bags, norm):
     encoder = BagOfWords(7, norm=norm, random_state=0).fit(bags)
     expected = [naive.bag_of_words(b.descriptors, encoder.vocabulary_.words_, norm) for b in bags]
     assert_allclose(encoder.transform(bags), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("grids", GRIDS, ids=str)
-def test_the_pyramid_is_the_naive_one(bags, grids):
+def test_the_pyramid_agrees_with_plain_loops(bags, grids):
     pyramid = SpatialPyramid(BagOfWords(5, random_state=0), levels=grids).fit(bags)
     words = pyramid.encoder_.vocabulary_.words_
     encode = lambda x: naive.bag_of_words(x, words, "l1")  # noqa: E731
@@ -55,40 +55,35 @@ def test_regions_that_overlap_and_a_margin(bags, overlap, margin, pooling):
 
 
 @pytest.mark.parametrize("kind", [TriangleCode, SoftBagOfWords, LLC])
-def test_absurd_descriptors_give_a_finite_code_or_an_error(bags, kind):
-    """Which of the two depends on the loop that the processor allows."""
+def test_huge_descriptors_give_a_finite_code_or_an_error(bags, kind):
+    """Which of the two depends on the processor."""
     encoder = kind(5, random_state=0).fit(bags)
 
-    def told():
+    def is_handled():
         try:
             return np.isfinite(encoder.transform([bags[0], Bag(np.full((3, 6), 1e25))])).all()
         except ImageError as error:
             return "image 1: its descriptors are too large for a finite code" in str(error)
 
     with warnings.catch_warnings(action="ignore"):
-        assert told()
+        assert is_handled()
 
 
-def test_a_whole_region_of_overlap_is_refused(bags):
-    with pytest.raises(ValueError, match="'overlap' parameter of SpatialPyramid must be"):
-        SpatialPyramid(BagOfWords(4), overlap=1.0).fit(bags)
-
-
-def test_three_levels_are_the_papers_grids(bags):
+def test_three_levels_are_the_grids_of_the_paper(bags):
     by_number = SpatialPyramid(BagOfWords(4, random_state=0), levels=3).fit_transform(bags)
     by_grids = SpatialPyramid(BagOfWords(4, random_state=0), levels=[(1, 1), (2, 2), (4, 4)]).fit_transform(bags)
     assert_allclose(by_number, by_grids)
     assert by_number.shape == (4, 4 * 21)
 
 
-def test_descriptors_on_the_border_of_two_regions_go_to_the_later_one():
+def test_descriptors_on_a_border_belong_to_the_later_region():
     frames = np.array([[1.5, 0, 4, -1], [1.49, 0, 4, -1]])
     one = Bag(np.eye(2), frames, (4, 4))
     code = SpatialPyramid(BagOfWords(2, norm=None, random_state=0), levels=[(1, 2)]).fit_transform([one])[0]
     assert code[:2].sum() == code[2:].sum() == 1
 
 
-def test_idf_is_scikit_learns_and_learned_in_the_pass_of_the_codes(bags):
+def test_idf_is_that_of_scikit_learn(bags):
     from sklearn.feature_extraction.text import TfidfTransformer
 
     bags = [*bags, *(Bag(b.descriptors[:3], b.frames[:3], b.size) for b in bags)]
@@ -119,7 +114,7 @@ def test_each_image_is_computed_once_for_the_sample_and_once_for_the_codes(bags)
 
 
 @pytest.mark.parametrize("vocabulary", [KMeans(5, n_init=1), MiniBatchKMeans(5, n_init=1), KMeansVocabulary(5)])
-def test_a_vocabulary_estimator_takes_the_place_of_a_number(bags, vocabulary):
+def test_a_vocabulary_may_be_an_estimator(bags, vocabulary):
     vocabulary.set_params(random_state=0)
     encoder = BagOfWords(vocabulary).fit(bags)
     words = getattr(encoder.vocabulary_, "words_", getattr(encoder.vocabulary_, "cluster_centers_", None))
@@ -129,14 +124,14 @@ def test_a_vocabulary_estimator_takes_the_place_of_a_number(bags, vocabulary):
     assert not hasattr(vocabulary, "cluster_centers_")
 
 
-def test_a_frozen_vocabulary_is_used_as_it_is(bags):
+def test_a_frozen_vocabulary_is_not_fitted(bags):
     vocabulary = KMeansVocabulary(5, random_state=3).fit(bags[:2])
     encoder = BagOfWords(FrozenEstimator(vocabulary)).fit(bags)
     expected = [naive.bag_of_words(b.descriptors, vocabulary.words_, "l1") for b in bags]
     assert_allclose(encoder.transform(bags), expected, atol=1e-6)
 
 
-def test_a_frozen_encoder_in_a_pyramid_learns_nothing_new(bags):
+def test_a_frozen_encoder_in_a_pyramid_is_not_fitted(bags):
     encoder = BagOfWords(5, use_idf=True, random_state=0).fit(bags[:2])
     before = encoder.idf_.copy()
     pyramid = SpatialPyramid(FrozenEstimator(encoder), levels=2).fit(bags)
@@ -162,13 +157,13 @@ def test_fewer_descriptors_than_words_names_both_numbers(bags):
 
 def test_the_wrong_metric_is_refused_by_name(bags, rng):
     encoder = BagOfWords(4, random_state=0).fit(bags)
-    with pytest.raises(MetricError, match="hamming descriptors meet a vocabulary of euclidean words"):
+    with pytest.raises(MetricError, match="hamming descriptors do not match a vocabulary of euclidean words"):
         encoder.transform([Bag(rng.integers(0, 256, (5, 6), dtype=np.uint8), metric="hamming")])
 
 
 def test_descriptors_of_another_width_are_refused_naming_the_image(bags):
     encoder = BagOfWords(4, random_state=0).fit(bags)
-    with pytest.raises(InputError, match=r"image 1: descriptors of 3 numbers meet a vocabulary of 6"):
+    with pytest.raises(InputError, match=r"image 1: descriptors of 3 numbers do not match a vocabulary of 6"):
         encoder.transform([bags[0], Bag(np.ones((2, 3)))])
 
 
@@ -178,9 +173,9 @@ def test_levels_may_be_an_array(bags):
     np.testing.assert_array_equal(array.fit_transform(bags), listed.fit_transform(bags))
 
 
-def test_a_pyramid_refuses_bags_without_places(bags):
+def test_a_pyramid_refuses_bags_without_frames(bags):
     pyramid = SpatialPyramid(BagOfWords(4, random_state=0))
-    with pytest.raises(InputError, match="image 0: a spatial pyramid needs to know where descriptors lie"):
+    with pytest.raises(InputError, match="image 0: a spatial pyramid needs the positions of descriptors"):
         pyramid.fit_transform([Bag(b.descriptors) for b in bags])
 
 
@@ -190,19 +185,19 @@ def test_a_pyramid_refuses_bags_without_places(bags):
     (Bag(np.ones((2, 3))), r"Use \[bag\]"),
     ("a.jpg", "got str"),
 ])  # fmt: skip
-def test_what_is_no_bags_is_refused_with_the_way_out(given, message):
+def test_other_input_than_bags_is_refused_with_advice(given, message):
     with pytest.raises(InputError, match=message):
         BagOfWords(2).fit(given)
 
 
 @pytest.mark.parametrize("levels", [[(1, 0)], [(1,)], [1, 2], []])
-def test_levels_that_are_no_grids_are_refused(bags, levels):
-    with pytest.raises(InputError, match="levels holds"):
+def test_wrong_levels_are_refused(bags, levels):
+    with pytest.raises(InputError, match="levels must contain"):
         SpatialPyramid(BagOfWords(4), levels=levels).fit(bags)
 
 
 def test_a_pyramid_takes_encoders_only(bags):
-    with pytest.raises(InputError, match="SpatialPyramid takes an encoder"):
+    with pytest.raises(InputError, match="SpatialPyramid needs an encoder"):
         SpatialPyramid(KMeansVocabularyWithTransform()).fit(bags)
 
 
@@ -227,13 +222,13 @@ def test_one_word_and_few_descriptors(n, rng):
 
 
 class NeverZero(BagOfWords):
-    """What an encoder does that centres its rows: nothing becomes something."""
+    """An encoder whose codes are not zero without descriptors, such as one that centres its rows."""
 
     def _finish(self, pooled, counts):
         return super()._finish(pooled, counts) + np.float32(1)
 
 
-def test_regions_without_descriptors_stay_zero_whatever_an_encoder_does(rng):
+def test_regions_without_descriptors_are_zero_for_any_encoder(rng):
     full = bag(rng, 30)
     left = Bag(full.descriptors, np.column_stack([full.frames[:, 0] / 2.1, full.frames[:, 1:]]), full.size)
     code = SpatialPyramid(NeverZero(3, random_state=0), levels=[(1, 2)]).fit_transform([left])[0]

@@ -1,4 +1,4 @@
-"""SignCode against the paper's formula, by its naive twin and by scikit-learn's neighbours."""
+"""SignCode against plain loops and scikit-learn's neighbours."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sklearn.neighbors import NearestNeighbors
 from featrec import Bag
 from featrec.compiled._two_sided_codes import sign_code
 from featrec.encoders import SignCode
-from featrec.encoders._sign_code import wanted_words
+from featrec.encoders._votes import wanted_words
 from tests.naive import codes as naive
 
 
@@ -17,7 +17,7 @@ def bag(rng, n, d=6):
 
 
 def votes(points, words, wanted):
-    """The neighbours that scikit-learn finds, as rows of ones and zeros."""
+    """The nearest neighbours of scikit-learn, as rows of ones and zeros."""
     search = NearestNeighbors(n_neighbors=wanted).fit(words.astype(np.float64))
     found = np.zeros((len(points), 2, len(words)))
     for side, sign in enumerate((1, -1)):
@@ -37,14 +37,14 @@ def both(points, words, cells, share, n_cells):
 @pytest.mark.parametrize("kind", [np.float32, np.uint8])
 @pytest.mark.parametrize("share", [1e-9, 0.3, 0.5, 1.0])
 @pytest.mark.parametrize("n, k, d, n_cells", [(1, 1, 1, 1), (2, 3, 5, 1), (40, 17, 6, 3), (35, 4, 3, 35), (0, 3, 2, 2)])
-def test_the_loop_is_its_naive_twin(rng, n, k, d, n_cells, share, kind):
+def test_the_compiled_loop_agrees_with_plain_loops(rng, n, k, d, n_cells, share, kind):
     points, words = rng.uniform(0, 255, (n, d)).astype(kind), rng.uniform(0, 255, (k, d)).astype(kind)
     found, expected = both(points, words, rng.integers(n_cells, size=n), share, n_cells)
     np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
-def test_words_as_near_as_the_last_one_all_count(rng, share):
+def test_words_at_the_distance_of_the_last_one_all_count(rng, share):
     """On whole numbers half of all distances are ties."""
     points, words = rng.integers(-2, 3, (60, 3)).astype(np.float32), rng.integers(-2, 3, (80, 3)).astype(np.float32)
     found, expected = both(points, words, np.arange(60), share, 60)
@@ -53,7 +53,7 @@ def test_words_as_near_as_the_last_one_all_count(rng, share):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
-def test_all_words_alike(rng, share):
+def test_equal_words(rng, share):
     points, words = rng.normal(size=(9, 5)).astype(np.float32), np.full((30, 5), 0.1, np.float32)
     found, expected = both(points, words, np.zeros(9, np.int64), share, 1)
     np.testing.assert_array_equal(found, expected)
@@ -76,9 +76,9 @@ def test_distances_that_are_far_from_normal(rng, make, scale):
     for share in (0.003, 0.5, 0.51, 0.997):
         wanted, *guess = wanted_words(share, 300)
         found = np.empty((20, 600), np.float32)
-        with np.errstate(over="ignore", invalid="ignore"):  # of squares, which only a guess is made of
+        with np.errstate(over="ignore", invalid="ignore"):  # squares are used only for a first guess
             sign_code(points, words, np.arange(20), wanted, *guess, found)
-        # float32 orders distances that it cannot tell apart as it likes: as many votes, and no distance out of order.
+        # Distances that are equal in float32 may have any order; the others are in order.
         for x, code in zip(points.astype(float), found, strict=True):
             for sign, near in zip((1, -1), code.reshape(2, 300) > 0, strict=True):
                 z = (words.astype(float) ** 2).sum(axis=1) / 2 - sign * words.astype(float) @ x
@@ -104,13 +104,13 @@ def test_several_tiles_of_points(rng, n, k, n_cells):
 
 
 @pytest.mark.parametrize(("share", "k", "wanted"), [(0.4, 10, 4), (1e-9, 10, 1), (1.0, 7, 7), (0.5, 1, 1), (0.29, 10, 3)])
-def test_a_share_is_whole_words(rng, share, k, wanted):
+def test_a_share_is_rounded_to_words(rng, share, k, wanted):
     one = bag(rng, 20)
     code = SignCode(k, share=share, norm=None, random_state=0).fit_transform([one])[0]
     assert code[:k].sum() == code[k:].sum() == 20 * wanted
 
 
 @pytest.mark.parametrize("share", [0, 1.1])
-def test_a_share_is_more_than_none_and_at_most_all(rng, share):
+def test_a_share_outside_0_to_1_is_refused(rng, share):
     with pytest.raises(ValueError, match="share"):
         SignCode(4, share=share).fit([bag(rng, 30)])

@@ -24,14 +24,14 @@ def activations(points, words, threshold):
 
 def runnable(loop):
     if loop is threshold_code_by_dot and not has_float_dot() and not config.DISABLE_JIT:
-        pytest.skip("the processor has no AVX-512: BLAS answers")
+        pytest.skip("the processor has no AVX-512, so BLAS is used")
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.uint8])
 @pytest.mark.parametrize("threshold", [0.0, 0.7])
 @pytest.mark.parametrize("n, k, d, n_cells", [(1, 1, 1, 1), (2, 3, 5, 1), (40, 7, 6, 3), (35, 66, 3, 35), (0, 3, 2, 2)])
 @pytest.mark.parametrize("loop", [threshold_code, threshold_code_by_dot])
-def test_the_loop_is_its_naive_twin(rng, loop, n, k, d, n_cells, threshold, kind):
+def test_the_compiled_loop_agrees_with_plain_loops(rng, loop, n, k, d, n_cells, threshold, kind):
     runnable(loop)
     points, words = rng.uniform(0, 9, (n, d)).astype(kind), rng.normal(size=(k, d)).astype(np.float32)
     cells = rng.integers(n_cells, size=n)
@@ -55,15 +55,15 @@ def test_several_tiles_of_points_and_words(rng, loop, n, k, n_cells):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-3)
 
 
-def test_codes_without_blas_and_with_it_are_alike(rng, monkeypatch):
+def test_codes_with_and_without_blas_are_close(rng, monkeypatch):
     bags = [bag(rng, n, 20) for n in (300, 7)]
     encoder = ThresholdCode(70, random_state=0).fit(bags)
     here = encoder.transform(bags)
-    monkeypatch.setattr("featrec.encoders._threshold_code.has_float_dot", lambda: False)
+    monkeypatch.setattr("featrec.encoders._votes.has_float_dot", lambda: False)
     np.testing.assert_allclose(encoder.transform(bags), here, rtol=1e-5, atol=1e-6)
 
 
-def test_a_high_threshold_leaves_nothing_and_none_leaves_the_whole_product(rng):
+def test_a_high_threshold_gives_zeros_and_none_the_whole_product(rng):
     one = bag(rng, 30)
     assert not ThresholdCode(4, threshold=1e6, random_state=0).fit_transform([one]).any()
     encoder = ThresholdCode(4, threshold=0, norm=None, random_state=0).fit([one])

@@ -1,4 +1,4 @@
-"""TriangleCode against the paper's formula, by its naive twin and by scikit-learn's distances."""
+"""TriangleCode against plain loops and scikit-learn's distances."""
 
 import numpy as np
 import pytest
@@ -25,13 +25,13 @@ def activations(points, words):
 
 def runnable(loop):
     if loop is triangle_code_by_dot and not has_float_dot() and not config.DISABLE_JIT:
-        pytest.skip("the processor has no AVX-512: BLAS answers")
+        pytest.skip("the processor has no AVX-512, so BLAS is used")
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.uint8])
 @pytest.mark.parametrize("n, k, d, n_cells", [(1, 1, 1, 1), (2, 3, 5, 1), (40, 7, 6, 3), (35, 66, 3, 35), (0, 3, 2, 2)])
 @pytest.mark.parametrize("loop", [triangle_code, triangle_code_by_dot])
-def test_the_loop_is_its_naive_twin(rng, loop, n, k, d, n_cells, kind):
+def test_the_compiled_loop_agrees_with_plain_loops(rng, loop, n, k, d, n_cells, kind):
     runnable(loop)
     points, words = (rng.uniform(0, 255, (rows, d)).astype(kind) for rows in (n, k))
     cells = rng.integers(n_cells, size=n)
@@ -55,7 +55,7 @@ def test_several_tiles_of_points_and_words(rng, loop, n, k, n_cells):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_a_point_on_a_word_and_words_alike(rng):
+def test_a_point_equal_to_a_word_and_equal_words(rng):
     """Distances of zero, and of nearly zero far from the origin."""
     words = np.repeat(rng.normal(size=(35, 6)), 2, axis=0).astype(np.float32)
     for loop in (triangle_code, triangle_code_by_dot):
@@ -64,16 +64,16 @@ def test_a_point_on_a_word_and_words_alike(rng):
             found = np.empty((70, 70), np.float32)
             loop(words + np.float32(offset), words + np.float32(offset), np.arange(70), found)
             expected = activations(words, words)
-            # The root of what is lost in squared lengths: 6e6 at 1000 are known to half a unit.
+            # Squared lengths of 6e6 have an error of half a unit in float32.
             np.testing.assert_allclose(found, expected, atol=5e-3 if offset == 0 else 1.5)
             assert np.isfinite(found).all()
 
 
-def test_codes_without_blas_and_with_it_are_alike(rng, monkeypatch):
+def test_codes_with_and_without_blas_are_close(rng, monkeypatch):
     bags = [bag(rng, n, 20) for n in (300, 7)]
     encoder = TriangleCode(70, random_state=0).fit(bags)
     here = encoder.transform(bags)
-    monkeypatch.setattr("featrec.encoders._triangle_code.has_float_dot", lambda: False)
+    monkeypatch.setattr("featrec.encoders._votes.has_float_dot", lambda: False)
     np.testing.assert_allclose(encoder.transform(bags), here, rtol=1e-4, atol=1e-5)
 
 

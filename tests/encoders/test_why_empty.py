@@ -1,4 +1,4 @@
-"""Images without descriptors: what is said of them suits the extractor that described them."""
+"""The advice about images without descriptors depends on the extractor."""
 
 import numpy as np
 import pytest
@@ -20,21 +20,21 @@ def advice(extractor):
 
 @pytest.mark.parametrize("on_error", ["raise", "empty"])
 @pytest.mark.parametrize("extractor", [SIFT(), ORB(), AKAZE(), BRISK()], ids=str)
-def test_detectors_of_key_points_are_sent_to_what_needs_none(extractor, on_error):
-    told = advice(extractor.set_params(on_error=on_error))
-    assert f"too small for {type(extractor).__name__} (use Resize first)" in told
-    assert "DenseSIFT needs none" in told
+def test_keypoint_detectors_advise_dense_sift(extractor, on_error):
+    text = advice(extractor.set_params(on_error=on_error))
+    assert f"too small for {type(extractor).__name__} (use Resize first)" in text
+    assert "DenseSIFT needs none" in text
 
 
 @pytest.mark.parametrize("on_error", ["raise", "empty"])
 @pytest.mark.parametrize("extractor", [DenseSIFT(), Patches(), Rows()], ids=str)
-def test_nobody_is_sent_to_what_is_used_already(extractor, on_error):
+def test_dense_extractors_do_not_advise_dense_sift(extractor, on_error):
     if hasattr(extractor, "on_error"):
         extractor.on_error = on_error
-    told = advice(extractor)
-    assert type(extractor).__name__ in told
-    assert "Resize first" in told
-    assert "needs none" not in told
+    text = advice(extractor)
+    assert type(extractor).__name__ in text
+    assert "Resize first" in text
+    assert "needs none" not in text
 
 
 def test_the_warning_of_a_pipeline_with_dense_sift(rng):
@@ -55,6 +55,6 @@ def test_the_error_where_nothing_can_be_learned():
         BagOfWords(2).fit(SIFT().transform(SMALL))
 
 
-def test_of_bags_from_elsewhere_nothing_is_known():
+def test_bags_of_an_unknown_extractor_get_general_advice():
     assert why_empty(Bags([Bag(np.empty((0, 4)))])) == WHY_EMPTY
     assert "DenseSIFT" not in WHY_EMPTY

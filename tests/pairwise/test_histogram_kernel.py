@@ -1,4 +1,4 @@
-"""HistogramKernel where scikit-learn wants a kernel, a Gram matrix or distances."""
+"""HistogramKernel as a callable kernel, and for precomputed kernels and distances."""
 
 import pickle
 
@@ -33,7 +33,7 @@ def test_callable_and_precomputed_svm_agree(codes, kernel):
     np.testing.assert_array_equal(again.decision_function(X), called.decision_function(X))
 
 
-def test_the_call_gives_the_kernel_whatever_the_output(codes):
+def test_the_call_returns_the_kernel_for_any_output(codes):
     X, _ = codes
     np.testing.assert_array_equal(HistogramKernel(output="distance")(X, X[:5]), intersection_kernel(X, X[:5]))
     np.testing.assert_array_equal(HistogramKernel("chi2", gamma=3.0)(X), chi2_kernel(X, gamma=3.0))
@@ -50,7 +50,7 @@ def test_neighbours_by_precomputed_distance(codes, kind):
     np.testing.assert_array_equal(np.sort(found, axis=1), np.sort(nearest, axis=1))
 
 
-def test_gamma_mean_is_one_over_the_mean_training_distance(codes):
+def test_gamma_mean_is_the_reciprocal_of_the_mean_training_distance(codes):
     X, _ = codes
     kernel = HistogramKernel("chi2", gamma="mean").fit(X)
     mean = -np.log(chi2_kernel(X).astype(float)).mean()
@@ -58,7 +58,7 @@ def test_gamma_mean_is_one_over_the_mean_training_distance(codes):
     np.testing.assert_allclose(kernel.transform(X[:5]), chi2_kernel(X[:5], X, gamma=1 / mean), rtol=1e-4)
 
 
-def test_grid_search_reaches_inside(codes):
+def test_grid_search_sets_its_parameters(codes):
     X, y = codes
     splits = list(KFold(3).split(X))
     called = GridSearchCV(SVC(kernel=HistogramKernel("chi2")), {"kernel__gamma": [0.1, 5.0]}, cv=splits).fit(X, y)
@@ -73,7 +73,7 @@ def test_columns_are_training_codes(codes):
     assert kernel.transform(X).columns.tolist() == [f"histogramkernel{i}" for i in range(4)]
 
 
-def test_later_changes_of_the_training_codes_change_nothing(codes):
+def test_later_changes_of_the_training_codes_have_no_effect(codes):
     X = np.ascontiguousarray(codes[0], np.float32)
     kernel = HistogramKernel().fit(X)
     before = kernel.transform(X[:3])
@@ -82,9 +82,9 @@ def test_later_changes_of_the_training_codes_change_nothing(codes):
     np.testing.assert_array_equal(kernel.transform(held), before)
 
 
-def test_refusals_name_the_way_out(codes):
+def test_errors_give_advice(codes):
     X, y = codes
-    with pytest.raises(InputError, match=r'gamma="mean"\) has to see the training codes first.*precomputed'):
+    with pytest.raises(InputError, match=r'gamma="mean"\) needs the training codes.*precomputed'):
         SVC(kernel=HistogramKernel("chi2", gamma="mean")).fit(X, y)
     with pytest.raises(InputError, match=r"Negative values in data passed to HistogramKernel"):
         HistogramKernel().fit(-X)

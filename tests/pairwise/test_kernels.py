@@ -1,4 +1,4 @@
-"""The kernels against their plain twins, numpy and scikit-learn."""
+"""The kernels against plain loops, numpy and scikit-learn."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ from sklearn.metrics.pairwise import chi2_kernel as their_chi2_kernel, manhattan
 
 from featrec.compiled import _kernels
 from featrec.exceptions import InputError
-from featrec.pairwise import chi2_kernel, intersection_kernel
-from featrec.pairwise._kernels import chi2_distances, intersection_distances
+from featrec.pairwise import HistogramKernel, chi2_kernel, intersection_kernel
 from tests.naive import kernels as naive
 
 
@@ -20,7 +19,7 @@ def histograms(rng, n, d, empty=0.5):
 @pytest.mark.parametrize(
     "n, m, d, skipped", [(0, 3, 4, 0), (3, 0, 4, 0), (1, 1, 1, 0), (4, 5, 9, 2), (2, 3, 259, 0), (2, 259, 11, 1)]
 )
-def test_loops_are_their_naive_twins(rng, loop, n, m, d, skipped):
+def test_compiled_loops_agree_with_plain_loops(rng, loop, n, m, d, skipped):
     X, Y = histograms(rng, n, d), histograms(rng, m, d)
     found, expected = np.full((2, n, m), -1, np.float32)
     getattr(_kernels, loop)(X, Y, skipped, found)
@@ -28,7 +27,7 @@ def test_loops_are_their_naive_twins(rng, loop, n, m, d, skipped):
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_whole_blocks_of_zeros_count_rightly(rng):
+def test_blocks_of_zeros(rng):
     X, Y = histograms(rng, 5, 64), histograms(rng, 6, 64)
     X[:, 8:40] = 0
     Y[:, 16:24] = 0
@@ -37,7 +36,7 @@ def test_whole_blocks_of_zeros_count_rightly(rng):
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-6, 3e4, 1e12])
-def test_chi2_is_scikit_learns_at_any_scale(rng, scale):
+def test_chi2_is_that_of_scikit_learn_at_any_scale(rng, scale):
     X, Y = scale * histograms(rng, 30, 50).astype(float), scale * histograms(rng, 20, 50).astype(float)
     expected = their_chi2_kernel(X, Y, gamma=0.7 / scale)
     np.testing.assert_allclose(chi2_kernel(X, Y, gamma=0.7 / scale), expected, rtol=2e-5)
@@ -45,7 +44,7 @@ def test_chi2_is_scikit_learns_at_any_scale(rng, scale):
 
 @pytest.mark.parametrize("n", [1, 40, 300])
 @pytest.mark.parametrize("kernel", [intersection_kernel, chi2_kernel])
-def test_one_set_is_the_same_as_two(rng, kernel, n):
+def test_one_set_gives_the_kernel_of_two_equal_sets(rng, kernel, n):
     X = histograms(rng, n, 12)
     alone = kernel(X)
     np.testing.assert_array_equal(alone, alone.T)
@@ -57,13 +56,14 @@ def test_one_set_is_the_same_as_two(rng, kernel, n):
 
 def test_distances(rng):
     X, Y = histograms(rng, 8, 30), histograms(rng, 9, 30)
-    np.testing.assert_allclose(intersection_distances(X, Y), manhattan_distances(X, Y), atol=1e-5)
-    np.testing.assert_allclose(intersection_distances(X, Y), 2 - 2 * intersection_kernel(X, Y), atol=1e-5)
-    np.testing.assert_allclose(np.exp(-chi2_distances(X, Y)), chi2_kernel(X, Y), rtol=1e-6)
-    assert not np.diag(intersection_distances(X, X)).any()
+    intersection, chi2 = (HistogramKernel(kind, output="distance").fit(Y) for kind in ("intersection", "chi2"))
+    np.testing.assert_allclose(intersection.transform(X), manhattan_distances(X, Y), atol=1e-5)
+    np.testing.assert_allclose(intersection.transform(X), 2 - 2 * intersection_kernel(X, Y), atol=1e-5)
+    np.testing.assert_allclose(np.exp(-chi2.transform(X)), chi2_kernel(X, Y), rtol=1e-6)
+    assert not np.diag(intersection.fit_transform(X)).any()
 
 
-def test_the_input_stays_as_it_is(rng):
+def test_the_input_is_not_changed(rng):
     X = histograms(rng, 9, 8)
     X.flags.writeable = False
     before = X.copy()
@@ -72,7 +72,7 @@ def test_the_input_stays_as_it_is(rng):
 
 
 @pytest.mark.parametrize("kernel", [intersection_kernel, chi2_kernel])
-def test_refusals_name_the_way_out(kernel):
+def test_errors_give_advice(kernel):
     with pytest.raises(InputError, match=rf"{kernel.__name__}: X\[1, 0\] is -0.5.*linear kernel"):
         kernel([[0.0, 1.0], [-0.5, 1.0]])
     with pytest.raises(ValueError, match="NaN"):

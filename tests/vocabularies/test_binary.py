@@ -1,4 +1,4 @@
-"""BinaryVocabulary: its loops against their plain twins, its rounds against a plain k-majority."""
+"""BinaryVocabulary: its loops against plain loops, its rounds against a plain k-majority."""
 
 import itertools
 
@@ -23,7 +23,7 @@ def packed_clusters(rng, n, n_bytes, k, flips=0.08):
 
 
 @pytest.mark.parametrize("n, k, n_bytes", [(1, 1, 1), (40, 5, 4), (30, 3, 61)])
-def test_votes_are_their_naive_twin(rng, n, k, n_bytes):
+def test_compiled_votes_agree_with_plain_loops(rng, n, k, n_bytes):
     bits, nearest = rng.integers(0, 2, (n, 8 * n_bytes), np.uint8), rng.integers(0, k, n, np.int32)
     found, expected = ((np.empty((k, 8 * n_bytes), np.int32), np.empty(k, np.int64)) for _ in range(2))
     _hamming.majority_votes(bits, nearest, *found)
@@ -33,7 +33,7 @@ def test_votes_are_their_naive_twin(rng, n, k, n_bytes):
 
 
 @pytest.mark.parametrize("n, k", [(1, 1), (20, 1), (40, 7)])
-def test_the_start_is_its_naive_twin(rng, n, k):
+def test_the_compiled_start_agrees_with_plain_loops(rng, n, k):
     packed = rng.integers(0, 256, (n, 9), np.uint8)
     first, draws = seeding_draws(n, k, np.random.RandomState(0))
     found, expected = np.empty((2, k), np.int64)
@@ -42,7 +42,7 @@ def test_the_start_is_its_naive_twin(rng, n, k):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_round_is_the_majority_of_each_bit_and_a_tie_keeps_the_bit(rng):
+def test_words_become_the_majority_of_each_bit_and_ties_keep_it(rng):
     packed = packed_clusters(rng, 60, 4, 3)
     words = packed[:3]
     moved = _Majority(packed, None).round(words)
@@ -54,12 +54,12 @@ def test_a_round_is_the_majority_of_each_bit_and_a_tie_keeps_the_bit(rng):
         np.testing.assert_array_equal(np.unpackbits(moved[word]), expected)
 
 
-def test_two_descriptors_vote_evenly():
+def test_a_tie_of_two_descriptors_keeps_the_bit():
     packed = np.array([[0b1100], [0b1010]], np.uint8)
     assert _Majority(packed, None).round(np.array([[0b0110]], np.uint8)).tolist() == [[0b1110]]
 
 
-def test_no_round_adds_to_the_inertia(rng):
+def test_the_inertia_never_increases(rng):
     packed = packed_clusters(rng, 800, 8, 30, flips=0.2)
     inertia = [BinaryVocabulary(12, max_iter=rounds, random_state=0).fit(packed).inertia_ for rounds in range(1, 9)]
     assert all(later <= earlier for earlier, later in itertools.pairwise(inertia))
@@ -77,7 +77,7 @@ def test_clear_clusters_are_found(rng):
     assert vocabulary.words_.dtype == np.uint8
 
 
-def test_inertia_and_nearest_speak_of_the_words(rng):
+def test_inertia_is_that_of_the_nearest_words(rng):
     packed = packed_clusters(rng, 300, 61, 10)
     for max_iter in (1, 50):
         vocabulary = BinaryVocabulary(7, max_iter=max_iter, random_state=0).fit([Bag(packed, metric="hamming")])
@@ -86,7 +86,7 @@ def test_inertia_and_nearest_speak_of_the_words(rng):
         assert vocabulary.n_features_in_ == 61
 
 
-def test_the_words_depend_on_the_seed_and_not_on_threads(rng):
+def test_words_depend_on_the_seed_and_not_on_n_jobs(rng):
     bags = [Bag(packed_clusters(rng, 900, 8, 40, flips=0.3), metric="hamming") for _ in range(12)]
     plain = BinaryVocabulary(20, max_descriptors=9000, random_state=1)
     one, two, other = (clone(plain).set_params(**p).fit(bags).words_ for p in ({}, {"n_jobs": 2}, {"random_state": 2}))
@@ -105,9 +105,9 @@ def test_fewer_distinct_descriptors_than_words_warn():
         BinaryVocabulary(3, random_state=0).fit(np.repeat(np.array([[3], [200]], np.uint8), 5, axis=0))
 
 
-def test_refusals_name_the_way_out(rng):
+def test_errors_give_advice(rng):
     packed = rng.integers(0, 256, (4, 8), np.uint8)
-    with pytest.raises(MetricError, match=r"takes packed bits \(hamming\); got numbers.*KMeansVocabulary"):
+    with pytest.raises(MetricError, match=r"needs packed bits \(hamming\); got numbers.*KMeansVocabulary"):
         BinaryVocabulary(2).fit([Bag(packed)])
     with pytest.raises(MetricError, match=r"uint8; got float64.*packbits"):
         BinaryVocabulary(2).fit(packed.astype(float))

@@ -1,4 +1,4 @@
-"""What the encoders' `vocabulary` may be."""
+"""Possible values of the `vocabulary` of encoders."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def packed(rng):
     return Bags([empty, *(Bag(rng.integers(0, 256, (60, 8), np.uint8), metric="hamming") for _ in range(3))])
 
 
-def test_a_number_follows_the_metric(bags, packed):
+def test_a_number_means_a_vocabulary_for_the_metric(bags, packed):
     assert isinstance(fit_vocabulary(3, bags), KMeansVocabulary)
     assert isinstance(fit_vocabulary(np.int64(3), packed), BinaryVocabulary)
     kmeans = KMeans(3)
@@ -35,7 +35,7 @@ def test_a_number_is_the_vocabulary_with_the_same_parameters(bags):
     np.testing.assert_array_equal(given.words_, by_hand.words_)
 
 
-def test_ours_draws_its_own_sample_and_stays_unfitted(bags):
+def test_a_vocabulary_of_featrec_draws_its_own_sample(bags):
     vocabulary = KMeansVocabulary(4, max_descriptors=200, random_state=0)
     fitted = fit_vocabulary(vocabulary, bags, max_descriptors=10, random_state=9)
     assert not hasattr(vocabulary, "words_")
@@ -43,7 +43,7 @@ def test_ours_draws_its_own_sample_and_stays_unfitted(bags):
 
 
 @pytest.mark.parametrize("kind", [KMeans, MiniBatchKMeans])
-def test_scikit_learns_is_fitted_on_a_sample(bags, kind):
+def test_a_vocabulary_of_scikit_learn_is_fitted_on_a_sample(bags, kind):
     vocabulary = kind(4, n_init=1, random_state=0)
     fitted = fit_vocabulary(vocabulary, bags, max_descriptors=100, random_state=0)
     assert len(fitted.labels_) == 100
@@ -51,15 +51,15 @@ def test_scikit_learns_is_fitted_on_a_sample(bags, kind):
     assert not hasattr(vocabulary, "labels_")
 
 
-def test_a_frozen_one_is_used_as_it_is(bags):
+def test_a_frozen_vocabulary_is_not_fitted(bags):
     frozen = FrozenEstimator(KMeans(4, n_init=1).fit(np.random.default_rng(0).random((20, 4))))
     assert fit_vocabulary(frozen, bags) is frozen
     with pytest.raises(NotFittedError, match="not fitted"):
         fit_vocabulary(FrozenEstimator(KMeans(4)), bags)
 
 
-def test_refusals_name_the_way_out(bags, packed):
-    with pytest.raises(MetricError, match=r"KMeans would take packed bits.*BinaryVocabulary"):
+def test_errors_give_advice(bags, packed):
+    with pytest.raises(MetricError, match=r"KMeans would treat packed bits.*BinaryVocabulary"):
         fit_vocabulary(KMeans(3), packed)
     with pytest.raises(InputError, match=r"800 words cannot be learned from 750 descriptors.*n_clusters"):
         fit_vocabulary(KMeans(800), bags)

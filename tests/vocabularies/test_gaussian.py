@@ -1,4 +1,4 @@
-"""GaussianVocabulary against scikit-learn, its loops against their plain twins."""
+"""GaussianVocabulary against scikit-learn, and its loops against plain loops."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def some_mixture(rng, k, d):
 
 @pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (161, 40, 13), (530, 3, 2), (1000, 70, 4)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
-def test_the_sums_are_their_naive_twin(rng, n, k, d, kind):
+def test_compiled_sums_agree_with_plain_loops(rng, n, k, d, kind):
     points = (rng.normal(size=(n, d)) if kind != np.uint8 else rng.integers(0, 4, (n, d))).astype(kind)
     mixture = some_mixture(rng, k, d)
     found, expected = np.empty((2, k, 2 * d + 1))
@@ -39,7 +39,7 @@ def test_the_sums_are_their_naive_twin(rng, n, k, d, kind):
 
 
 @pytest.mark.parametrize("n, k, d", [(0, 3, 2), (1, 1, 1), (60, 7, 5), (530, 4, 2)])
-def test_the_most_probable_component_is_its_naive_twin(rng, n, k, d):
+def test_the_compiled_most_probable_component_agrees_with_plain_loops(rng, n, k, d):
     points, mixture = rng.normal(size=(n, d)).astype(np.float32), some_mixture(rng, k, d)
     found, expected = np.full((2, n), -1, np.int32)
     _mixture.most_probable(points, *mixture, *_mixture.mixture_frame(*mixture), found)
@@ -47,7 +47,7 @@ def test_the_most_probable_component_is_its_naive_twin(rng, n, k, d):
     np.testing.assert_array_equal(found, expected)
 
 
-def test_of_equally_probable_components_the_first_wins(rng):
+def test_the_first_of_equally_probable_components_is_returned(rng):
     mixture = Mixture(np.full(4, 0.25), np.zeros((4, 3)), np.ones((4, 3)))
     found = np.full(9, -1, np.int32)
     _mixture.most_probable(rng.normal(size=(9, 3)).astype(np.float32), *mixture, *_mixture.mixture_frame(*mixture), found)
@@ -61,8 +61,8 @@ def shared(logs, masses, peaks, totals):
 
 
 @pytest.mark.parametrize("peak", [0.0, 7.25])
-def test_shares_are_numpys_powers_of_two_by_their_sum(rng, peak):
-    """What is 2 ** -40 of the largest or less is nothing; masses of other places and points stay."""
+def test_shares_are_powers_of_two_divided_by_their_sum(rng, peak):
+    """Shares below 2 ** -40 of the largest are zero; other masses are not changed."""
     for start in np.linspace(-45, 0, 300):
         logs = (peak + np.linspace(start, start + 0.9, 64)).astype(np.float32)
         logs[rng.integers(64)] = peak
@@ -82,7 +82,7 @@ def multiplied(factors, rows, start, sums):
     lanes.add_products(factors, 1, 2, 3, 5, rows, 3, start, 2, 7, sums, 4)
 
 
-def test_products_of_a_panel_are_numpys(rng):
+def test_products_of_a_panel_are_those_of_numpy(rng):
     factors, rows, start = (rng.normal(size=size).astype(np.float32) for size in (40, 200, 110))
     found = np.zeros(340, np.float32)
     multiplied(factors, rows, start, found)
@@ -93,7 +93,7 @@ def test_products_of_a_panel_are_numpys(rng):
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
-def test_em_reaches_scikit_learns_mixture_from_the_same_start(rng, offset):
+def test_em_gives_the_mixture_of_scikit_learn_from_the_same_start(rng, offset):
     X = clusters(rng, 3000, 12, 30, 0.5) + np.float32(offset)
     learning = Learning(X, 15, 0.0, 1e-9, None)
     start = learning.start(20, np.random.RandomState(0))
@@ -117,14 +117,14 @@ def test_em_reaches_scikit_learns_mixture_from_the_same_start(rng, offset):
 
 
 def as_theirs(vocabulary):
-    """scikit-learn's mixture with the same numbers."""
+    """A mixture of scikit-learn with the same numbers."""
     theirs = GaussianMixture(len(vocabulary.weights_), covariance_type="diag")
     theirs.weights_, theirs.means_, theirs.covariances_ = mixture_of(vocabulary)
     theirs.precisions_cholesky_ = 1 / np.sqrt(theirs.covariances_)
     return theirs
 
 
-def test_likelihood_and_nearest_speak_of_the_mixture(rng):
+def test_likelihood_and_nearest_are_those_of_the_mixture(rng):
     X = clusters(rng, 800, 6, 10)
     for max_iter in (1, 200):
         vocabulary = GaussianVocabulary(9, max_iter=max_iter, random_state=0).fit(X)
@@ -136,7 +136,7 @@ def test_likelihood_and_nearest_speak_of_the_mixture(rng):
         assert vocabulary.weights_.sum() == pytest.approx(1)
 
 
-def test_fit_is_as_good_as_scikit_learns(rng):
+def test_fit_is_as_good_as_that_of_scikit_learn(rng):
     X = clusters(rng, 3000, 8, 40)
     ours = [GaussianVocabulary(30, random_state=seed).fit(X).lower_bound_ for seed in range(5)]
     theirs = [GaussianMixture(30, covariance_type="diag", random_state=seed, max_iter=50).fit(X).score(X) for seed in range(5)]
@@ -149,13 +149,13 @@ def test_more_starts_are_no_worse(rng):
     assert many >= one
 
 
-def test_the_likelihood_never_falls_from_round_to_round(rng):
+def test_the_likelihood_never_decreases(rng):
     X = clusters(rng, 2000, 5, 12, 0.6)
     bounds = [GaussianVocabulary(8, max_iter=n, tol=0.0, random_state=0).fit(X).lower_bound_ for n in range(1, 9)]
     assert np.all(np.diff(bounds) > -1e-5)
 
 
-def test_the_mixture_does_not_depend_on_threads(rng):
+def test_the_mixture_does_not_depend_on_n_jobs(rng):
     bags = [Bag(clusters(rng, 900, 8, 20)) for _ in range(12)]
     one, two = (GaussianVocabulary(20, max_descriptors=9000, random_state=1, n_jobs=n).fit(bags) for n in (1, 2))
     for name in ("weights_", "means_", "covariances_"):
@@ -163,12 +163,12 @@ def test_the_mixture_does_not_depend_on_threads(rng):
     assert one.lower_bound_ == two.lower_bound_
 
 
-def test_a_component_that_nobody_needs_takes_half_of_the_heaviest(rng):
+def test_a_component_without_weight_takes_half_of_the_heaviest(rng):
     X = np.concatenate([rng.normal(0, 1, (300, 2)), rng.normal(40, 1, (500, 2)) * [1, 3]]).astype(np.float32)
     learning = Learning(X, 100, 1e-6, 1e-4, None)
     two = learning.run(Mixture(np.array([0.4, 0.6]), np.array([[0.0, 0.0], [40.0, 120.0]]), np.ones((2, 2))))
     weights, means, variances = two.mixture
-    # A round that splits what fits well costs likelihood; the rounds go on all the same.
+    # Splitting a good component reduces the likelihood at first; the rounds continue.
     lost = Mixture(
         np.append(weights, 1e-9), np.append(means, [[1e4, 1e4]], axis=0), np.append(variances, np.ones((1, 2)), axis=0)
     )
@@ -197,7 +197,7 @@ def test_copies_of_a_few_descriptors_give_finite_numbers():
         np.eye(3) * 1e-40,
     ],
 )
-def test_dimensions_without_variance_are_no_trouble(X):
+def test_dimensions_without_variance(X):
     vocabulary = GaussianVocabulary(1, random_state=0).fit(X)
     np.testing.assert_allclose(vocabulary.means_[0], X.mean(axis=0), rtol=1e-6, atol=1e-38)
     assert (vocabulary.covariances_ > 0).all()
@@ -212,7 +212,7 @@ def test_one_component_is_mean_and_variance(rng):
     assert vocabulary.weights_.tolist() == [1.0]
 
 
-def test_no_variance_goes_under_its_floor(rng):
+def test_variances_have_a_minimum(rng):
     X = np.concatenate([rng.normal(size=(300, 3)), np.zeros((200, 3))])
     for floor in (1e-4, 1e-2):
         vocabulary = GaussianVocabulary(2, min_variance=floor, random_state=0, max_iter=200).fit(X)
@@ -220,14 +220,20 @@ def test_no_variance_goes_under_its_floor(rng):
         assert (vocabulary.covariances_ >= floor * X.var(axis=0) * (1 - 1e-9)).all()
 
 
-def test_bytes_are_taken_as_numbers(rng):
+def test_bytes_are_numbers(rng):
     X = rng.integers(0, 256, (200, 8), np.uint8)
     from_bytes, from_floats = (GaussianVocabulary(5, random_state=0).fit([Bag(x)]) for x in (X, X.astype(np.float32)))
     np.testing.assert_allclose(from_bytes.means_, from_floats.means_, rtol=1e-5)
     np.testing.assert_array_equal(from_bytes.nearest(Bag(X)), from_floats.nearest(X.astype(np.int64)))
 
 
-def test_nearest_takes_read_only_and_strided_arrays(rng):
+def test_large_integers_are_numbers(rng):
+    X = rng.integers(0, 1000, (50, 3))
+    whole, real = (GaussianVocabulary(2, random_state=0).fit(X.astype(kind)) for kind in (np.int64, np.float32))
+    np.testing.assert_array_equal(whole.means_, real.means_)
+
+
+def test_nearest_accepts_read_only_and_strided_arrays(rng):
     X = clusters(rng, 300, 6, 4)
     vocabulary = GaussianVocabulary(4, random_state=0).fit(X)
     expected = vocabulary.nearest(X)
@@ -256,24 +262,24 @@ def test_the_mixture_of_any_estimator(rng):
         assert mixture_of(fitted).means.dtype == np.float64
 
 
-def test_mixture_of_says_what_it_cannot_use(rng):
+def test_mixture_of_refuses_other_estimators(rng):
     X = rng.random((30, 2))
     with pytest.raises(InputError, match=r'GaussianMixture\(covariance_type="full"\).*only mixtures with.*="diag"'):
         mixture_of(GaussianMixture(2).fit(X))
-    with pytest.raises(InputError, match=r'KMeans is no mixture.*GaussianMixture\(covariance_type="diag"\) have'):
+    with pytest.raises(InputError, match=r'KMeans is not a mixture.*GaussianMixture\(covariance_type="diag"\)'):
         mixture_of(KMeans(2, n_init=1).fit(X))
-    with pytest.raises(InputError, match="KMeansVocabulary is no mixture"):
+    with pytest.raises(InputError, match="KMeansVocabulary is not a mixture"):
         mixture_of(KMeansVocabulary(2).fit(X))
     with pytest.raises(NotFittedError, match="not fitted"):
         mixture_of(GaussianVocabulary(2))
 
 
-def test_a_bag_of_words_says_that_a_mixture_has_none(rng):
+def test_a_bag_of_words_refuses_a_mixture(rng):
     with pytest.raises(InputError, match="GaussianVocabulary has no words"):
         BagOfWords(GaussianVocabulary(2)).fit_transform([Bag(rng.random((30, 2)))])
 
 
-def test_refusals_name_the_way_out(rng):
+def test_errors_give_advice(rng):
     bag = Bag(rng.random((4, 2)))
     packed = Bag(np.zeros((4, 2), np.uint8), metric="hamming")
     with pytest.raises(InputError, match=r"9 components cannot be learned from 4 descriptors.*Lower n_components"):
@@ -285,7 +291,7 @@ def test_refusals_name_the_way_out(rng):
     with pytest.raises(NotFittedError, match="not fitted"):
         GaussianVocabulary(2).nearest(bag)
     fitted = GaussianVocabulary(2).fit([bag])
-    with pytest.raises(MetricError, match="GaussianVocabulary takes numbers"):
+    with pytest.raises(MetricError, match="GaussianVocabulary needs numbers"):
         fitted.nearest(packed)
     with pytest.raises(InputError, match=r"\(n, 2\) are expected, like the means; got \(4, 3\)"):
         fitted.nearest(np.zeros((4, 3)))

@@ -1,4 +1,4 @@
-"""KMeansVocabulary against scikit-learn, its loops against their plain twins."""
+"""KMeansVocabulary against scikit-learn, and its loops against plain loops."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from featrec.vocabularies._words import half_norms
 from tests.naive import kmeans as naive
 
 
-def test_no_distance_is_under_zero(rng):
+def test_distances_are_not_negative(rng):
     words = (1000 + rng.normal(size=(60, 7))).astype(np.float32)
     distances = np.zeros(60, np.float32)
     _kmeans.nearest_euclidean(words, words, half_norms(words), nearest := np.empty(60, np.int32), distances)
@@ -31,7 +31,7 @@ def clusters(rng, n, d, k, spread=0.2):
 
 
 @pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (300, 4, 3)])
-def test_the_members_are_those_of_the_naive_twin(rng, n, k, d):
+def test_compiled_sums_of_members_agree_with_plain_loops(rng, n, k, d):
     points, nearest = rng.normal(size=(n, d)).astype(np.float32), rng.integers(k, size=n).astype(np.int32)
     start = rng.normal(size=n).astype(np.float32)
     results = []
@@ -46,7 +46,7 @@ def test_the_members_are_those_of_the_naive_twin(rng, n, k, d):
 @pytest.mark.parametrize("by_dot", [False, True])
 def test_distances_to_the_words_are_squared_lengths(rng, monkeypatch, by_dot):
     if by_dot and not has_float_dot() and not config.DISABLE_JIT:
-        pytest.skip("the processor has no AVX-512: BLAS answers")
+        pytest.skip("the processor has no AVX-512, so BLAS is used")
     monkeypatch.setattr("featrec.vocabularies._kmeans.has_float_dot", lambda: by_dot)
     points, words = rng.normal(size=(300, 5)).astype(np.float32), rng.normal(size=(7, 5)).astype(np.float32)
     lloyd = Lloyd(points, 1, 0.0, None)
@@ -58,7 +58,7 @@ def test_distances_to_the_words_are_squared_lengths(rng, monkeypatch, by_dot):
     np.testing.assert_allclose(sums.sum(axis=0), points.sum(axis=0), rtol=1e-4, atol=1e-4)
 
 
-def test_lloyd_reaches_the_same_inertia_with_and_without_blas(rng, monkeypatch):
+def test_lloyd_has_the_same_inertia_with_and_without_blas(rng, monkeypatch):
     X = clusters(rng, 3000, 16, 30)
     here = Lloyd(X, 50, 0.0, None).run(X[:25]).inertia
     monkeypatch.setattr("featrec.vocabularies._kmeans.has_float_dot", lambda: False)
@@ -66,7 +66,7 @@ def test_lloyd_reaches_the_same_inertia_with_and_without_blas(rng, monkeypatch):
 
 
 @pytest.mark.parametrize("n, k", [(1, 1), (30, 1), (40, 7)])
-def test_the_start_is_its_naive_twin(rng, n, k):
+def test_the_compiled_start_agrees_with_plain_loops(rng, n, k):
     points = rng.normal(size=(n, 4)).astype(np.float32)
     first, draws = seeding_draws(n, k, np.random.RandomState(0))
     found, expected = np.empty((2, k), np.int64)
@@ -76,7 +76,7 @@ def test_the_start_is_its_naive_twin(rng, n, k):
 
 
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
-def test_lloyd_reaches_scikit_learns_inertia_from_the_same_start(rng, offset):
+def test_lloyd_has_the_inertia_of_scikit_learn_from_the_same_start(rng, offset):
     X = clusters(rng, 3000, 16, 30) + np.float32(offset)
     start = X[:25]
     theirs = KMeans(25, init=start, n_init=1, max_iter=300, tol=0, algorithm="lloyd").fit(X.astype(np.float64))
@@ -85,14 +85,14 @@ def test_lloyd_reaches_scikit_learns_inertia_from_the_same_start(rng, offset):
     assert ours.inertia == pytest.approx(theirs.inertia_, rel=1e-3)
 
 
-def test_fit_is_as_good_as_scikit_learns(rng):
+def test_fit_is_as_good_as_that_of_scikit_learn(rng):
     X = clusters(rng, 3000, 8, 40)
     ours = [KMeansVocabulary(30, random_state=seed).fit(X).inertia_ for seed in range(5)]
     theirs = [KMeans(30, n_init=1, max_iter=20, random_state=seed).fit(X).inertia_ for seed in range(5)]
     assert np.mean(ours) < 1.05 * np.mean(theirs)
 
 
-def test_inertia_and_nearest_speak_of_the_words(rng):
+def test_inertia_is_that_of_the_nearest_words(rng):
     X = clusters(rng, 500, 6, 10)
     for max_iter in (1, 100):
         vocabulary = KMeansVocabulary(9, max_iter=max_iter, random_state=0).fit(X)
@@ -108,7 +108,7 @@ def test_more_starts_are_no_worse(rng):
     assert many <= one
 
 
-def test_the_words_do_not_depend_on_threads(rng):
+def test_words_do_not_depend_on_n_jobs(rng):
     bags = [Bag(clusters(rng, 900, 8, 20)) for _ in range(12)]
     one, two = (KMeansVocabulary(20, max_descriptors=9000, random_state=1, n_jobs=n).fit(bags) for n in (1, 2))
     np.testing.assert_array_equal(one.words_, two.words_)
@@ -130,7 +130,7 @@ def test_fewer_distinct_descriptors_than_words_warn():
     assert np.isfinite(vocabulary.words_).all()
 
 
-def test_bytes_are_taken_as_numbers_and_their_means_rounded(rng):
+def test_means_of_bytes_are_rounded(rng):
     X = rng.integers(0, 256, (200, 8), np.uint8)
     from_bytes, from_floats = (KMeansVocabulary(5, random_state=0).fit([Bag(x)]) for x in (X, X.astype(np.float32)))
     assert from_bytes.words_.dtype == np.uint8
@@ -155,7 +155,7 @@ def test_as_many_words_as_descriptors(rng):
     assert sorted(vocabulary.nearest(X)) == list(range(6))
 
 
-def test_refusals_name_the_way_out(rng):
+def test_errors_give_advice(rng):
     bag = Bag(rng.random((4, 2)))
     with pytest.raises(InputError, match=r"9 words cannot be learned from 4 descriptors.*Lower n_words"):
         KMeansVocabulary(9).fit([bag])
@@ -169,7 +169,7 @@ def test_refusals_name_the_way_out(rng):
         KMeansVocabulary(2).fit(bag)
     with pytest.raises(NotFittedError, match="not fitted"):
         KMeansVocabulary(2).nearest(bag)
-    with pytest.raises(MetricError, match="KMeansVocabulary takes numbers"):
+    with pytest.raises(MetricError, match="KMeansVocabulary needs numbers"):
         KMeansVocabulary(2).fit([bag]).nearest(Bag(np.zeros((4, 2), np.uint8), metric="hamming"))
     with pytest.raises(ValueError, match="'n_words' parameter"):
         KMeansVocabulary(0).fit([bag])

@@ -1,4 +1,4 @@
-"""The nearest word against its plain twins, and the words of any estimator."""
+"""The nearest word against plain loops, and the words of any estimator."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ from tests.naive import hamming as naive_hamming, kmeans as naive_kmeans
 
 
 @pytest.mark.parametrize("n, k, d", [(0, 3, 5), (1, 1, 1), (7, 1, 4), (40, 9, 17), (20, 25, 6), (259, 3, 2)])
-def test_nearest_euclidean_is_its_naive_twin(rng, n, k, d):
+def test_compiled_euclidean_search_agrees_with_plain_loops(rng, n, k, d):
     points, words = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(k, d)).astype(np.float32)
     found, expected = np.full((2, n), -1, np.int32)
     apart, wanted = np.empty((2, n), np.float32)
@@ -32,7 +32,7 @@ def test_nearest_euclidean_is_its_naive_twin(rng, n, k, d):
 
 
 @pytest.mark.parametrize("n, k, n_bytes", [(0, 3, 32), (1, 1, 1), (7, 1, 32), (30, 9, 32), (30, 5, 61), (515, 2, 16)])
-def test_nearest_hamming_is_its_naive_twin(rng, n, k, n_bytes):
+def test_compiled_hamming_search_agrees_with_plain_loops(rng, n, k, n_bytes):
     points, words = rng.integers(0, 256, (n, n_bytes), np.uint8), rng.integers(0, 256, (k, n_bytes), np.uint8)
     found, expected = np.full((2, 2, n), -1, np.int32)
     _hamming.nearest_hamming(packed_blocks(points), packed_blocks(words), *found)
@@ -46,7 +46,7 @@ def test_nearest_hamming_is_its_naive_twin(rng, n, k, n_bytes):
 
 
 integer_dot = pytest.mark.skipif(
-    not _dot_products.has_integer_dot() and not config.DISABLE_JIT, reason="the processor has no VNNI: floats answer"
+    not _dot_products.has_integer_dot() and not config.DISABLE_JIT, reason="the processor has no VNNI, so floats are used"
 )
 
 
@@ -57,7 +57,7 @@ def in_bytes(rng, n, k, d, top=256):
 @integer_dot
 @pytest.mark.parametrize("n, k, d", [(0, 3, 5), (1, 1, 1), (7, 1, 4), (40, 9, 17), (64, 6, 64), (65, 13, 3), (130, 2, 2)])
 @pytest.mark.parametrize("top", [256, 2])
-def test_nearest_integer_is_its_naive_twin(rng, n, k, d, top):
+def test_compiled_integer_search_agrees_with_plain_loops(rng, n, k, d, top):
     points, words = in_bytes(rng, n, k, d, top)
     results = np.full((4, n), -1, np.int32)
     _dot_products.nearest_by_dot(*integer_groups(points, words), *results[:2])
@@ -68,7 +68,7 @@ def test_nearest_integer_is_its_naive_twin(rng, n, k, d, top):
 
 @integer_dot
 @pytest.mark.parametrize("value", [0, 127, 128, 255])
-def test_integer_distances_are_right_at_the_ends_of_a_byte(value):
+def test_integer_distances_of_the_smallest_and_largest_bytes(value):
     words = np.array([[0], [127], [128], [129], [254], [255]], np.uint8).repeat(300, axis=1)
     points = np.full((3, 300), value, np.uint8)
     found = np.empty(3, np.int32)
@@ -78,10 +78,10 @@ def test_integer_distances_are_right_at_the_ends_of_a_byte(value):
 
 
 @pytest.mark.skipif(
-    not _dot_products.has_float_dot() and not config.DISABLE_JIT, reason="the processor has no AVX-512: BLAS answers"
+    not _dot_products.has_float_dot() and not config.DISABLE_JIT, reason="the processor has no AVX-512, so BLAS is used"
 )
 @pytest.mark.parametrize("n, k, d", [(0, 3, 5), (1, 1, 1), (7, 1, 4), (40, 9, 17), (64, 6, 64), (65, 13, 3), (130, 2, 2)])
-def test_nearest_float_is_its_naive_twin(rng, n, k, d):
+def test_compiled_float_search_agrees_with_plain_loops(rng, n, k, d):
     points, words = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(k, d)).astype(np.float32)
     found, expected = np.full((2, n), -1, np.int32)
     left, apart = np.full((2, n), -1, np.float32)
@@ -92,7 +92,7 @@ def test_nearest_float_is_its_naive_twin(rng, n, k, d):
 
 
 @pytest.mark.parametrize("kind", ["bytes", "numbers"])
-def test_plain_distances_are_their_naive_twin(rng, kind):
+def test_distances_without_the_instruction_agree_with_plain_loops(rng, kind):
     points, words = in_bytes(rng, _dot_products.LANES, 3 * _dot_products.WORDS_AT_ONCE, 9)
     if kind == "bytes":
         points, words, norms, _ = integer_groups(points, words)
@@ -105,7 +105,7 @@ def test_plain_distances_are_their_naive_twin(rng, kind):
 
 
 @pytest.mark.parametrize("d", [1, 64, 128])
-def test_numbers_find_the_same_word_with_and_without_blas(rng, monkeypatch, d):
+def test_the_same_words_are_found_with_and_without_blas(rng, monkeypatch, d):
     points, words = rng.normal(size=(300, d)).astype(np.float32), rng.normal(size=(1100, d)).astype(np.float32)
     here = nearest_word(points, words, "euclidean")
     monkeypatch.setattr(_words, "has_float_dot", lambda: False)
@@ -115,15 +115,15 @@ def test_numbers_find_the_same_word_with_and_without_blas(rng, monkeypatch, d):
     assert np.mean(here != there) < 0.01
 
 
-@pytest.mark.skipif(config.DISABLE_JIT, reason="NumPy warns of them; what may hang is the compiled loop")
-def test_numbers_that_are_not_finite_end():
+@pytest.mark.skipif(config.DISABLE_JIT, reason="only compiled loops could hang")
+def test_infinite_numbers_do_not_hang():
     points = np.array([[np.nan, 0.0], [np.inf, 1.0], [3e38, 3e38]], np.float32)
     found = nearest_word(points, np.eye(2, dtype=np.float32), "euclidean")
     assert set(found.tolist()) <= {0, 1}
 
 
 @pytest.mark.parametrize("k, d, top", [(40, 258, 256), (1100, 4, 8), (90, 384, 40)])
-def test_bytes_find_the_same_word_with_and_without_integers(rng, monkeypatch, k, d, top):
+def test_the_same_words_are_found_with_and_without_integers(rng, monkeypatch, k, d, top):
     points, words = in_bytes(rng, 70, k, d, top)
     integers = nearest_word(points, words, "euclidean")
     monkeypatch.setattr(_words, "has_integer_dot", lambda: False)
@@ -132,7 +132,7 @@ def test_bytes_find_the_same_word_with_and_without_integers(rng, monkeypatch, k,
     np.testing.assert_array_equal(nearest_word(points, words, "euclidean"), integers)
 
 
-def test_bytes_and_floats_meet_as_floats(rng):
+def test_bytes_and_floats_are_compared_as_floats(rng):
     points, words = in_bytes(rng, 50, 8, 12)
     expected = np.empty(50, np.int32)
     naive_kmeans.nearest_by_dot(points, words, None, None, expected, np.empty(50))
@@ -143,7 +143,7 @@ def test_bytes_and_floats_meet_as_floats(rng):
 def test_bytes_too_wide_for_integers_are_compared_as_floats(rng):
     words = rng.integers(0, 2, (3, _dot_products.LARGEST_WIDTH + 1), np.uint8)
     assert nearest_word(words[::-1], words, "euclidean").tolist() == [2, 1, 0]
-    # The distance to the first word, less what all share, is over 2 ** 31.
+    # The distance to the first word, less the common part, exceeds 2 ** 31.
     words = np.array([[0] * 40_000, [200] * 40_000], np.uint8)
     assert nearest_word(np.full((1, 40_000), 255, np.uint8), words, "euclidean").tolist() == [1]
 
@@ -187,7 +187,7 @@ def test_a_processor_without_the_instruction_gives_the_same_words(settings, tmp_
     assert done.stdout.split() == [str(word) for word in nearest_word(points, words, "euclidean")]
 
 
-def test_nearest_word_looks_through_all_tiles_of_words_and_points(rng):
+def test_nearest_word_searches_all_tiles(rng):
     words = rng.normal(size=(1100, 3)).astype(np.float32)
     order = rng.permutation(1100)[:600]
     np.testing.assert_array_equal(nearest_word(words[order], words, "euclidean"), order)
@@ -198,12 +198,12 @@ def test_nearest_word_looks_through_all_tiles_of_words_and_points(rng):
 
 
 @pytest.mark.parametrize("metric, dtype", [("euclidean", np.float32), ("euclidean", np.uint8), ("hamming", np.uint8)])
-def test_of_equally_near_words_the_first_wins(metric, dtype):
+def test_the_first_of_equally_near_words_is_returned(metric, dtype):
     words = np.full((300, 4), 7, dtype)
     assert nearest_word(np.zeros((5, 4), dtype), words, metric).tolist() == [0] * 5
 
 
-def test_nearest_word_takes_bytes_read_only_and_strided_arrays(rng):
+def test_nearest_word_accepts_read_only_and_strided_arrays(rng):
     descriptors = rng.integers(0, 256, (50, 16), np.uint8)
     words = descriptors[:5].astype(np.float32)
     expected = nearest_word(descriptors.astype(np.float64), words, "euclidean")
@@ -213,12 +213,12 @@ def test_nearest_word_takes_bytes_read_only_and_strided_arrays(rng):
     np.testing.assert_array_equal(nearest_word(descriptors[::2], words, "euclidean"), expected[::2])
 
 
-def test_a_wrong_width_names_both(rng):
+def test_the_error_for_a_wrong_width_names_both(rng):
     with pytest.raises(InputError, match=r"\(n, 3\) are expected.*got \(2, 4\)"):
         nearest_word(np.zeros((2, 4)), np.zeros((5, 3), np.float32), "euclidean")
 
 
-def test_packed_bits_are_bytes():
+def test_packed_bits_must_be_bytes():
     with pytest.raises(MetricError, match=r"uint8; got float64.*packbits"):
         nearest_word(np.zeros((2, 4)), np.zeros((5, 4), np.uint8), "hamming")
 
@@ -235,7 +235,7 @@ def test_words_of_scikit_learn_and_ours(rng):
     assert words_of(BinaryVocabulary(3).fit(rng.integers(0, 256, (9, 8), np.uint8)))[1] == "hamming"
 
 
-def test_words_of_says_what_it_cannot_use(rng):
+def test_words_of_refuses_other_estimators(rng):
     with pytest.raises(NotFittedError, match="not fitted"):
         words_of(KMeans())
     with pytest.raises(InputError, match=r"DBSCAN has no words.*KMeansVocabulary"):
