@@ -33,13 +33,6 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
     This needs flock; on Windows both download, and one may have to start again.
 
     `home` is the folder of all datasets. `timeout` is in seconds, for a connection and for the next bytes.
-
-    Raises
-    ------
-    DatasetError
-        If no server provides the file, its checksum is wrong, or the folder is not writable.
-    MissingExtraError
-        If the extra "data" is not installed.
     """
     logger = _pooch(published).get_logger()
     root = home / published.folder
