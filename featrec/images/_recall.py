@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,22 +33,13 @@ _LOCKS: dict[tuple, list] = {}
 _LOCKS_LOCK = threading.Lock()
 
 
-class Remembering(Protocol):
-    """What an extractor provides."""
-
-    algorithm: ClassVar[int]
-    cache: str | os.PathLike | DescriptorCache | None
-
-    def _decides(self) -> dict[str, Any]: ...
-
-
 class Recall:
     """Looks up descriptions for an extractor, by a cache and the digest of everything that determines them except the image.
 
     Without a cache, everything is computed.
     """
 
-    def __init__(self, extractor: Remembering):
+    def __init__(self, extractor: Any):
         cache = extractor.cache
         self.cache = DescriptorCache(cache) if isinstance(cache, (str, os.PathLike)) else cache
         self.recipe = ""
