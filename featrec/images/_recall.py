@@ -91,10 +91,10 @@ class DarkWatch:
     """
 
     def __init__(self) -> None:
-        self._untold = [True]  # emptied by the one thread that warns
+        self._first = [True]  # emptied by the one thread that warns
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        if image.dtype == np.uint16 and self._untold and 0 < image.max() < NEARLY_BLACK and self._is_first():
+        if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():
             warnings.warn(
                 f"{place()}: a 16-bit image whose largest value is {image.max()} of 65535 is nearly black. If white is "
                 f"another value, put featrec.preprocessing.Rescale(bits={_bits(image)}) or Rescale() before the extractor. "
@@ -106,7 +106,7 @@ class DarkWatch:
 
     def _is_first(self) -> bool:
         with suppress(IndexError):
-            return self._untold.pop()
+            return self._first.pop()
         return False
 
 

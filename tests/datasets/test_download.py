@@ -122,8 +122,8 @@ WRONG = {
     },
     "more bytes": (("silent", 1), "sends more than the 200,000 bytes of the published file"),
     "checksum": (("wrong", None), r"sends a file whose sha256 is not the published [0-9a-f]{64}; it was deleted"),
-    "missing": (("status", 404), r"127.0.0.1:\d+ answers 404 Not Found for http://127.0.0.1:\d+/first.bin"),
-    "broken": (("status", 500), r"127.0.0.1:\d+ answers 500 Internal Server Error for http"),
+    "missing": (("status", 404), r"127.0.0.1:\d+ responds with 404 Not Found for http://127.0.0.1:\d+/first.bin"),
+    "broken": (("status", 500), r"127.0.0.1:\d+ responds with 500 Internal Server Error for http"),
 }
 
 
@@ -161,7 +161,7 @@ def test_a_complete_partial_file_needs_no_request(site, tiny, tmp_path):
 
 def test_an_error_while_resuming_keeps_the_partial_file(site, tiny, tmp_path):
     site.deeds = [("cut", 70_000), ("status", 503)]
-    with pytest.raises(DatasetError, match="answers 503 Service Unavailable"):
+    with pytest.raises(DatasetError, match="responds with 503 Service Unavailable"):
         fetch(tiny, tmp_path)
     assert files_in(tmp_path) == {"first.bin.part": CONTENT["first.bin"][:70_000]}
 
@@ -170,7 +170,7 @@ def test_the_second_server_is_used_if_the_first_fails(site, tiny, tmp_path):
     fetch(published(unreachable(), site.address), tmp_path / "good")
     assert files_in(tmp_path / "good") == CONTENT
     site.always = ("status", 404)
-    with pytest.raises(DatasetError, match=r"127.0.0.1:\d+ cannot be reached .*; 127.0.0.1:\d+ answers 404"):
+    with pytest.raises(DatasetError, match=r"127.0.0.1:\d+ cannot be reached .*; 127.0.0.1:\d+ responds with 404"):
         fetch(published(unreachable(), site.address), tmp_path)
 
 
