@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar
+from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
 import numpy as np
 
@@ -116,16 +116,6 @@ class Failures(Sequence):
         return f"Failures({list(self)})"
 
 
-class Source(Protocol):
-    """The source of a lazy sequence: stored items by position.
-
-    Optional methods: ``name(position)`` returns the path of an item, ``take(rows)`` a subset.
-    """
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, key: Any, /) -> Any: ...
-
-
 class LazySequence:
     """Base of all sequences whose items are computed on access; a slice is a view of the same source.
 
@@ -134,7 +124,8 @@ class LazySequence:
     Parameters
     ----------
     source : sequence
-        Arrays, paths, Bags or another lazy sequence.
+        Arrays, paths, Bags or another lazy sequence. Optional methods: ``name(position)`` returns the path of an item,
+        ``take(rows)`` a subset.
     rows : array of int, optional
         Positions in the source; default: all.
     positions : array of int, optional
@@ -144,7 +135,7 @@ class LazySequence:
     # Attributes with one value per item, which a slice selects; None means no values.
     _by_item: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, source: Source, *, rows: np.ndarray | None = None, positions: np.ndarray | None = None):
+    def __init__(self, source: Any, *, rows: np.ndarray | None = None, positions: np.ndarray | None = None):
         self.source = source
         self.rows = np.arange(len(source)) if rows is None else rows
         if positions is None:
@@ -168,7 +159,7 @@ class LazySequence:
 
     def __getstate__(self) -> dict:
         """Pickle a view with only its own items, if the source can be divided."""
-        source: Any = self.source
+        source = self.source
         if len(self.rows) != len(source):
             if isinstance(source, np.ndarray):
                 source = source[self.rows]
@@ -215,7 +206,7 @@ class _Steps(LazySequence):
 
     def __init__(
         self,
-        source: Source,
+        source: Any,
         steps: tuple[Callable, ...] = (),
         *,
         rows: np.ndarray | None = None,

@@ -30,18 +30,18 @@ def test_descriptors_are_not_copied(dtype):
     assert Bag(values).descriptors is values
 
 
-def test_no_descriptors_are_legal():
+def test_a_bag_may_be_empty():
     bag = Bag(np.empty((0, 128)), np.empty((0, 4)), (40, 50))
     assert bag.descriptors.shape == (0, 128)
     assert bag.frames.shape == (0, 4)
 
 
-def test_lists_are_taken():
+def test_lists_are_converted():
     bag = Bag([[1, 2], [3, 4]], frames=[[0, 0, 1, -1], [5, 5, 1, -1]])
     assert bag.descriptors.dtype == bag.frames.dtype == np.float32
 
 
-def test_frozen_without_equality_or_length():
+def test_bags_are_frozen_without_equality_or_length():
     bag = Bag(np.zeros((2, 3)))
     with pytest.raises(dataclasses.FrozenInstanceError, match="cannot assign to field 'metric'"):
         bag.metric = "hamming"
@@ -51,7 +51,7 @@ def test_frozen_without_equality_or_length():
     assert hash(bag) == hash(bag)
 
 
-def test_numpy_does_not_take_bags_apart():
+def test_an_array_of_bags_has_one_axis():
     bags = np.array([Bag(np.zeros((2, 3))), Bag(np.zeros((2, 3)))])
     assert bags.shape == (2,)
     assert bags.dtype == object
@@ -94,6 +94,6 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("arguments, message", REFUSED.values(), ids=REFUSED)
-def test_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         Bag(**arguments)

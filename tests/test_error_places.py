@@ -1,4 +1,4 @@
-"""Which image an error names, when scikit-learn has sliced what the user gave."""
+"""Which image an error names if scikit-learn has sliced the input."""
 
 import numpy as np
 import pytest
@@ -38,20 +38,20 @@ def images(rng):
 
 
 def in_folds(images, *steps):
-    """Each fold is fitted to half of the images, the second half first."""
+    """Each fold is fitted on half of the images, first on the second half."""
     model = make_pipeline(*steps, TinyImage(), DecisionTreeClassifier())
     return cross_val_predict(model, images, LABELS, cv=KFold(2))
 
 
 @pytest.mark.parametrize("hold", [lambda images: LabeledImages(images, LABELS), check_images], ids=["LabeledImages", "Images"])
-def test_our_own_sequences_count_in_the_whole(images, hold):
+def test_our_sequences_count_in_the_whole_batch(images, hold):
     with pytest.raises(ImageError, match=f"^image {BAD}: too bright"):
         in_folds(hold(images), Picky())
     with pytest.raises(ImageError, match=f"^image {BAD}: too bright"):
         in_folds(hold(images), Resize(20), Picky())
 
 
-def test_a_part_of_a_part(images):
+def test_a_slice_of_a_slice(images):
     held = LabeledImages(images, LABELS)[4:][::-1]
     with pytest.raises(ImageError, match=f"^image {BAD}: too bright"):
         Picky().transform(held)[15 - BAD]
@@ -70,7 +70,7 @@ def test_a_folder_names_the_path(images, tmp_path):
 
 
 @pytest.mark.parametrize("hold", [list, np.array], ids=["list", "array"])
-def test_of_a_list_the_fold_is_all_that_is_known_and_the_error_says_so(images, hold):
+def test_lists_and_arrays_count_in_the_fold_and_the_error_says_so(images, hold):
     with pytest.raises(ImageError, match=rf"^image {BAD - 8}: too bright\. The number is the position") as caught:
         in_folds(hold(images), Picky())
     assert str(caught.value).endswith(COUNTED)
@@ -79,7 +79,7 @@ def test_of_a_list_the_fold_is_all_that_is_known_and_the_error_says_so(images, h
         cross_val_predict(model, hold(images), LABELS, cv=KFold(2))
 
 
-def test_of_a_list_of_paths_the_path_is_enough(images, tmp_path):
+def test_a_list_of_paths_names_the_path(images, tmp_path):
     paths = [str(tmp_path / f"{i}.png") for i in range(len(images))]
     for path, image in zip(paths, images, strict=True):
         Image.fromarray(image).save(path)
@@ -87,13 +87,13 @@ def test_of_a_list_of_paths_the_path_is_enough(images, tmp_path):
         in_folds(paths, Picky())
 
 
-def test_suggest_counts_in_what_was_given(images):
+def test_suggest_counts_in_the_input(images):
     model = make_pipeline(Picky(), TinyImage(), DecisionTreeClassifier())
     found = recipes.suggest(images, LABELS, n_images=len(images), cv=2, recipes={"mine": model})
     assert f"image {BAD}: too bright" in found["mine"].remark
 
 
-def test_in_compare_the_index_is_the_users_and_no_fold_is_spoken_of(images):
+def test_compare_counts_in_the_input(images):
     model = make_pipeline(Picky(), TinyImage(), DecisionTreeClassifier())
     with pytest.raises(ImageError, match=f"^image {BAD}: too bright") as caught:
         compare({"mine": model}, images, LABELS, cv=KFold(2))

@@ -11,11 +11,11 @@ from sklearn.utils import _safe_indexing, indexable, resample
 
 from featrec import Bag, Bags, Images
 from featrec.exceptions import ImageError, InputError
-from featrec.lazy import resolve_key
+from featrec.lazy import LazySequence, resolve_key
 
 
 class Counting:
-    """Images (height 2, width 3) that hold their own number, and a count of how often they were read."""
+    """Images of shape (2, 3) filled with their number; records which were read."""
 
     def __init__(self, n):
         self.n, self.read = n, []
@@ -31,29 +31,20 @@ class Counting:
         return np.full((2, 3), position, np.uint8)
 
     def name(self, position):
-        return f"picture{position}.png"
+        return f"image{position}.png"
 
 
-class Held(Counting):
-    """The same, able to give a part of itself to another process."""
+class Held(LazySequence):
+    """Numbered images, with some weight in a pickle."""
 
     def __init__(self, numbers, weight=0):
-        super().__init__(len(numbers))
-        self.numbers, self.load = list(numbers), [bytes([number]) * weight for number in numbers]
-
-    def __getitem__(self, position):
-        return np.full((2, 3), self.numbers[position], np.uint8)
+        super().__init__([(number, bytes([number]) * weight) for number in numbers])
 
     def name(self, position):
-        return f"picture{self.numbers[position]}.png"
+        return f"image{self.source[self.rows[position]][0]}.png"
 
-    def take(self, rows):
-        taken = Held([self.numbers[row] for row in rows])
-        taken.load = [self.load[row] for row in rows]
-        return taken
-
-    def __getstate__(self):
-        return {"n": self.n, "numbers": self.numbers, "load": self.load}
+    def _item(self, stored):
+        return np.full((2, 3), stored[0], np.uint8)
 
 
 def double(image):
@@ -70,7 +61,7 @@ def describe(image):
 
 def fail_at_seven(image):
     if image[0, 0] == 7:
-        raise ImageError("seven is not taken")
+        raise ImageError("seven is refused")
     return image
 
 
@@ -80,9 +71,6 @@ def crash(image):
 
 def numbers(images):
     return [int(image[0, 0]) for image in images]
-
-
-# Keys.
 
 
 @st.composite
@@ -102,7 +90,7 @@ def lengths_and_keys(draw):
 
 @given(lengths_and_keys())
 @settings(max_examples=300)
-def test_keys_mean_what_they_mean_to_numpy(n_and_key):
+def test_keys_select_as_in_numpy(n_and_key):
     n, key = n_and_key
     plain = key[0] if isinstance(key, tuple) else key
     if isinstance(plain, (list, pd.Series)):
@@ -138,15 +126,12 @@ def test_one_position(n, data):
         (["a"], "must be of integer|only integers"),
     ],
 )
-def test_keys_that_are_refused(key, message):
+def test_invalid_keys_are_refused(key, message):
     with pytest.raises(IndexError, match=message):
         Images(Counting(5))[key]
 
 
-# Slicing reads nothing.
-
-
-def test_nothing_is_read_before_it_is_asked_for():
+def test_items_are_read_on_access():
     source = Counting(10)
     images = Images(source).then(double)
     part = images[2:8][::-1][[True, False] * 3][[0, -1], ...]
@@ -185,13 +170,10 @@ def test_slices_of_slices(keys):
     for key in keys:
         images, expected = images[key], expected[key]
     assert numbers(images) == list(expected)
-    assert [images.name(position) for position in range(len(images))] == [f"picture{number}.png" for number in expected]
+    assert [images.name(position) for position in range(len(images))] == [f"image{number}.png" for number in expected]
 
 
-# Steps.
-
-
-def test_steps_go_in_order_and_leave_the_sequence_alone():
+def test_steps_are_applied_in_order_to_a_new_sequence():
     images = Images(Counting(4))
     assert numbers(images.then(double).then(plus_one)) == [1, 3, 5, 7]
     assert numbers(images.then(plus_one).then(double)) == [2, 4, 6, 8]
@@ -213,10 +195,7 @@ def test_repr():
     assert repr(Images(Counting(4)).then(double).described(describe)) == "Bags(4 of Counting → function → function)"
 
 
-# A pandas index.
-
-
-def test_index_goes_along():
+def test_the_index_is_sliced():
     images = Images(Counting(5), index=pd.Index(list("vwxyz")))
     assert list(images[[4, 0]].index) == ["z", "v"]
     assert list(images[np.array([True, False, True, False, False])].index) == ["v", "x"]
@@ -225,66 +204,57 @@ def test_index_goes_along():
     assert Images(Counting(5))[1:].index is None
 
 
-# Pickling.
-
-
-def test_a_part_goes_to_another_process_alone():
+def test_a_slice_is_pickled_with_its_own_items():
     images = Images(Held(range(100), weight=1000), steps=(double,))
     for part in (images[[70, 20]], images[[70, 20]].described(describe)):
         sent = pickle.dumps(part)
         assert len(sent) < 5000 < len(pickle.dumps(images))
         again = pickle.loads(sent)
-        assert [again.name(position) for position in (0, 1)] == ["picture70.png", "picture20.png"]
+        assert [again.name(position) for position in (0, 1)] == ["image70.png", "image20.png"]
     assert numbers(pickle.loads(pickle.dumps(images[[70, 20, 70]]))) == [140, 40, 140]
     assert numbers(pickle.loads(pickle.dumps(images[[70, 20, 10]][1:]))) == [40, 20]
 
 
-def test_a_part_of_what_was_computed_goes_alone():
+def test_a_slice_of_computed_items_is_pickled_with_its_own_items():
     images = Images([np.zeros((100, 100), np.uint8)] * 3 + [np.full((2, 3), 9, np.uint8)])
     assert len(pickle.dumps(images[3:])) < 2000
     assert numbers(pickle.loads(pickle.dumps(images[[3, 0]]))) == [9, 0]
 
 
-def test_pickling_leaves_the_original_alone():
+def test_pickling_does_not_change_the_sequence():
     images = Images(Held(range(10)))[5:]
     pickle.dumps(images)
     assert len(images.source) == 10
     assert numbers(images) == [5, 6, 7, 8, 9]
 
 
-# Errors.
-
-
-def test_errors_name_the_place_in_the_whole_batch_and_the_path():
+def test_errors_name_the_position_in_the_whole_batch_and_the_path():
     images = Images(Held(range(10)), steps=(fail_at_seven,))
-    message = r"^image 7 \('picture7\.png'\): seven is not taken$"
+    message = r"^image 7 \('image7\.png'\): seven is refused$"
     part = images[5:][::-1]
     for sequence in (part, pickle.loads(pickle.dumps(part)), part.then(double).described(describe)):
         with pytest.raises(ImageError, match=message) as caught:
             list(sequence)
-        assert (caught.value.position, caught.value.item) == (7, "picture7.png")
+        assert (caught.value.position, caught.value.item) == (7, "image7.png")
 
 
-def test_place_of_a_computed_image_is_kept():
+def test_positions_of_computed_images_are_kept():
     images = Images(Held(range(10)))[5:].compute().then(fail_at_seven)
     with pytest.raises(ImageError, match=r"^image 7"):
         images[2]
 
 
-def test_errors_of_others_get_a_note():
+def test_other_errors_get_a_note():
     with pytest.raises(ZeroDivisionError, match="by zero") as caught:
         Images(Counting(10), steps=(crash,))[4:][2]
-    assert caught.value.__notes__ == ["at image 6 ('picture6.png')"]
+    assert caught.value.__notes__ == ["at image 6 ('image6.png')"]
     with pytest.raises(ZeroDivisionError, match="by zero") as caught:
         Images([np.zeros((2, 2))], steps=(crash,))[0]
     assert caught.value.__notes__ == ["at image 0"]
 
 
-# compute and numpy.
-
-
 @pytest.mark.parametrize("n_jobs", [None, 1, 2, -1])
-def test_compute_holds_what_was_read_once(n_jobs):
+def test_compute_reads_each_item_once(n_jobs):
     source = Counting(70)
     held = Images(source).then(double)[::-1].compute(n_jobs=n_jobs)
     assert sorted(source.read) == list(range(70))
@@ -301,7 +271,7 @@ def test_compute_in_processes():
         assert numbers(Images(Held(range(40))).then(double).compute()) == list(range(0, 80, 2))
 
 
-def test_images_of_one_shape_are_an_array():
+def test_images_of_one_shape_become_an_array():
     images = Images(Counting(4))[1:]
     expected = np.stack([np.full((2, 3), position, np.uint8) for position in (1, 2, 3)])
     np.testing.assert_array_equal(np.asarray(images), expected)
@@ -312,19 +282,16 @@ def test_images_of_one_shape_are_an_array():
         np.array(images, copy=False)
 
 
-def test_images_of_several_shapes_are_no_array(ragged):
+def test_images_of_several_shapes_do_not_become_an_array(ragged):
     with pytest.raises(InputError, match=r"images of one shape; found 6, such as .*Resize first, or iterate"):
         np.asarray(Images(ragged))
 
 
-def test_bags_are_no_array():
+def test_bags_do_not_become_an_array():
     bags = Images(Counting(4)).described(describe)
     for convert in (np.asarray, np.array):
         with pytest.raises(InputError, match=r"different number of descriptors.*An encoder .*bags\[i\]\.descriptors"):
             convert(bags)
-
-
-# Threads.
 
 
 def test_many_threads_read_one_sequence():

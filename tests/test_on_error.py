@@ -1,4 +1,4 @@
-"""What happens to images that cannot be used, when the extractor is told to go on."""
+"""Unusable images with on_error="empty"."""
 
 import pickle
 import threading
@@ -12,7 +12,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from featrec import Bags, recipes
+from featrec import recipes
 from featrec.descriptors import HOG, ORB, ColorHistogram, DenseSIFT, TinyImage
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.exceptions import FailedImageWarning, ImageError, InputError, MissingImageError
@@ -36,15 +36,15 @@ def good(images):
     return [image for i, image in enumerate(images) if i not in BAD]
 
 
-def tells(failed, total):
+def warns_of(failed, total):
     return pytest.warns(FailedImageWarning, match=f"{failed} of {total} images could not be used")
 
 
 @pytest.mark.parametrize("extractor", [HOG(), ColorHistogram(), TinyImage()], ids=str)
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_global_extractor_gives_zero_rows_one_warning_and_the_list(extractor, n_jobs, images, good):
+def test_a_global_extractor_gives_zeros_and_one_warning(extractor, n_jobs, images, good):
     extractor.set_params(on_error="empty", n_jobs=n_jobs).fit(images)
-    with tells(2, 8) as caught:
+    with warns_of(2, 8) as caught:
         codes = extractor.transform(images)
     assert len(caught) == 1
     assert not codes[list(BAD)].any()
@@ -54,21 +54,21 @@ def test_a_global_extractor_gives_zero_rows_one_warning_and_the_list(extractor, 
 
 @pytest.mark.parametrize("extractor", [DenseSIFT(step=8, bin_sizes=4), ORB(edge_threshold=8, patch_size=9)], ids=str)
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_local_extractor_gives_empty_bags_one_warning_and_the_list(extractor, n_jobs, images, good):
+def test_a_local_extractor_gives_empty_bags_and_one_warning(extractor, n_jobs, images, good):
     extractor.set_params(on_error="empty")
     encoder = SpatialPyramid(BagOfWords(4, random_state=0, n_jobs=n_jobs), levels=2).fit(extractor.transform(good))
     bags = extractor.transform(images)
-    assert len(extractor.failures_) == 0, "nothing has been read yet"
-    with tells(2, 8) as caught:
+    assert len(extractor.failures_) == 0, "nothing is read yet"
+    with warns_of(2, 8) as caught:
         codes = encoder.transform(bags)
     assert len(caught) == 1
     assert not codes[list(BAD)].any()
     np.testing.assert_array_equal(np.delete(codes, BAD, axis=0), encoder.transform(extractor.transform(good)))
 
 
-def test_the_list_says_which_and_why(images):
+def test_failures_have_index_path_and_reason(images):
     extractor = TinyImage(on_error="empty").fit(images)
-    with tells(2, 8):
+    with warns_of(2, 8):
         extractor.transform(images)
     missing, strange = extractor.failures_
     assert (missing.index, missing.item, strange.index, strange.item) == (2, "no such file.png", 5, None)
@@ -76,7 +76,7 @@ def test_the_list_says_which_and_why(images):
     assert "unsupported image format" in strange.reason
 
 
-def test_the_list_of_lazy_bags_grows_as_they_are_computed(images):
+def test_failures_of_lazy_bags_grow_while_they_are_computed(images):
     extractor = DenseSIFT(on_error="empty")
     bags = extractor.transform(images)
     assert bags[2].descriptors.shape == (0, 128)
@@ -86,49 +86,49 @@ def test_the_list_of_lazy_bags_grows_as_they_are_computed(images):
     assert [failure.index for failure in bags[4:].own_failures()] == [5]
 
 
-def test_failures_of_other_processes_come_back(images):
+def test_failures_of_other_processes_are_returned(images):
     extractor = DenseSIFT(step=8, bin_sizes=4, on_error="empty")
     encoder = BagOfWords(3, random_state=0).fit(extractor.transform(images[:2]))
-    with joblib.parallel_config("loky", n_jobs=2), tells(2, 8):
+    with joblib.parallel_config("loky", n_jobs=2), warns_of(2, 8):
         encoder.transform(extractor.transform(images))
     assert [failure.index for failure in extractor.failures_] == [2, 5]
 
 
-def test_without_the_policy_the_first_bad_image_is_an_error(images):
+def test_by_default_the_first_unusable_image_is_an_error(images):
     with pytest.raises(MissingImageError, match=r"image 2 .'no such file.png'.: no such file"):
         TinyImage().fit(images).transform(images)
     with pytest.raises(ImageError, match=r"image [25]"):
         BagOfWords(3, random_state=0).fit(DenseSIFT().transform(images))
 
 
-def test_a_bad_first_image_does_not_hinder_fit(images):
+def test_fit_skips_unusable_images(images):
     codes = HOG(on_error="empty").fit(images[2:])
     assert codes.n_features_out_ == HOG().fit(images[:1]).n_features_out_
 
 
-def test_nothing_but_bad_images_is_an_error(images):
+def test_only_unusable_images_are_an_error(images):
     with pytest.raises(InputError, match=r"none of the 2 images can be used; the first error: image 0"):
         HOG(on_error="empty").fit([images[2], images[5]])
     with pytest.raises(InputError, match="empty"):
         BagOfWords(3).fit(DenseSIFT(on_error="empty").transform([images[2], images[5]]))
 
 
-def test_images_that_fail_before_the_extractor_count_too(images):
+def test_failures_of_earlier_steps_count(images):
     model = make_pipeline(Resize(32), HOG(on_error="empty"), LinearSVC(random_state=0))
-    with tells(2, 8):
+    with warns_of(2, 8):
         model.fit(images, [0, 1] * 4)
     assert [failure.index for failure in model[1].failures_] == [2, 5]
 
 
-def test_images_of_another_size_are_no_bad_images(rng):
+def test_images_of_another_size_are_still_an_error(rng):
     sizes = [rng.random((40, 40)), rng.random((60, 60))]
     with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
         HOG(on_error="empty").fit(sizes).transform(sizes)
 
 
-def test_the_list_is_no_part_of_a_saved_model(images, tmp_path):
+def test_failures_are_not_saved(images, tmp_path):
     extractor = TinyImage(on_error="empty").fit(images)
-    with tells(2, 8):
+    with warns_of(2, 8):
         extractor.transform(images)
     save(extractor, tmp_path / "model.featrec")
     for copy in (load(tmp_path / "model.featrec"), pickle.loads(pickle.dumps(extractor))):
@@ -136,20 +136,20 @@ def test_the_list_is_no_part_of_a_saved_model(images, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tiny_knn", "hog_svm", "bovw_svm"])
-def test_predictions_of_the_others_are_those_without_the_bad_ones(name, images, good):
+def test_unusable_images_do_not_change_other_predictions(name, images, good):
     model = recipes.make(name, on_error="empty", **({"n_words": 5} if name == "bovw_svm" else {}))
     model.fit(good, [0, 1] * 3)
-    with tells(2, 8):
+    with warns_of(2, 8):
         predicted = model.predict(images)
     assert (np.delete(predicted, BAD) == model.predict(good)).all()
 
 
-def test_an_unknown_policy_is_refused(images):
+def test_an_unknown_value_is_refused(images):
     with pytest.raises(ValueError, match="on_error"):
         TinyImage(on_error="skip").fit(images)
 
 
-def test_failures_know_each_image_once():
+def test_failures_list_each_image_once():
     failures = Failures([Failure(3, "b.png", "why")])
     failures.note([Failure(3, "b.png", "why"), Failure(1, None, "because")])
     assert [failure.index for failure in failures] == [1, 3]
@@ -176,28 +176,30 @@ def test_check_names_images_that_the_extractor_or_a_step_refuses(rng):
     assert "white is set to 4095" in failure.reason
 
 
-@pytest.mark.parametrize("extractor", [TinyImage(on_error="empty"), DenseSIFT(step=8, bin_sizes=4, on_error="empty")], ids=str)
-def test_two_threads_with_one_extractor_do_not_mix_their_failures(extractor, images):
-    """Each thread counts its own failures, although the other one sets `failures_`."""
-    batches = [[images[0], *[images[2]] * n, *images[:2]] for n in range(1, 9)]
-    counted = []
+def in_threads(function, batches):
+    """Call a function five times in each of several threads, one for each batch."""
     start = threading.Barrier(len(batches))
 
-    def describe(batch):
+    def several_times(batch):
         start.wait()
-        for _ in range(5):
-            described = extractor.transform(batch)
-            if isinstance(described, Bags):
-                assert len(list(described)) == len(batch)
-                counted.append(len(described.failures) == len(batch) - 3)
+        return [function(batch) for _ in range(5)]
 
+    with ThreadPoolExecutor(len(batches)) as pool:
+        return list(pool.map(several_times, batches))
+
+
+def test_threads_that_share_an_extractor_do_not_mix_their_failures(images):
+    batches = [[images[0], *[images[2]] * n, images[1]] for n in range(1, 9)]
+    tiny, dense = TinyImage(on_error="empty"), DenseSIFT(step=8, bin_sizes=4, on_error="empty")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with ThreadPoolExecutor(len(batches)) as pool:
-            list(pool.map(describe, batches))
-    told = Counter(str(warning.message).partition(" could not")[0] for warning in caught)
-    if counted:
-        assert all(counted)
-        assert not told
-    else:
-        assert told == {f"TinyImage: {n} of {n + 3} images": 5 for n in range(1, 9)}
+        in_threads(tiny.transform, batches)
+    counts = Counter(str(warning.message).partition(" could not")[0] for warning in caught)
+    assert counts == {f"TinyImage: {n} of {n + 2} images": 5 for n in range(1, 9)}
+    assert in_threads(lambda batch: len(listed(dense.transform(batch)).failures), batches) == [[n] * 5 for n in range(1, 9)]
+    assert in_threads(lambda batch: len(tiny.check(batch)), batches) == [[n] * 5 for n in range(1, 9)]
+
+
+def listed(bags):
+    list(bags)
+    return bags

@@ -18,16 +18,7 @@ __all__ = ["Dataset", "LabeledImages", "LabeledSequence", "check_on_error", "fin
 
 
 class LabeledSequence(LazySequence):
-    """Base of all sequences of images with labels.
-
-    Parameters
-    ----------
-    source : array or list
-        One stored item for each image.
-    labels : array of str of shape (n,)
-    classes : list of str
-        All classes; a slice keeps them.
-    """
+    """Base of all sequences of images with labels; the source has one item for each image, and a slice keeps all classes."""
 
     holds_images = True
     _by_item = ("labels",)

@@ -33,13 +33,6 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
     This needs flock; on Windows both download, and one may have to start again.
 
     `home` is the folder of all datasets. `timeout` is in seconds, for a connection and for the next bytes.
-
-    Raises
-    ------
-    DatasetError
-        If no server provides the file, its checksum is wrong, or the folder is not writable.
-    MissingExtraError
-        If the extra "data" is not installed.
     """
     logger = _pooch(published).get_logger()
     root = home / published.folder
@@ -186,11 +179,11 @@ class Transport:
                 self._receive(url, part, requests)
             problem = "ends the download"
         except (requests.Timeout, requests.ConnectionError) as error:
-            raise FailedDownload(f"cannot be reached ({_told(error)}); is there a network?") from error
+            raise FailedDownload(f"cannot be reached ({_reason(error)}); is there a network?") from error
         except requests.RequestException as error:
             raise FailedDownload(f"the request failed ({error})") from error
         except HTTPError as error:
-            problem = f"the connection broke off ({_told(error)})"
+            problem = f"the connection broke off ({_reason(error)})"
         if _size(part) < self.file.size:
             raise CutOff(f"{problem} after {_size(part):,} of {self.file.size:,} bytes")
 
@@ -210,7 +203,7 @@ class Transport:
                 part.unlink()
                 return False
             if response.status_code >= 400:
-                raise FailedDownload(f"answers {response.status_code} {response.reason} for {url}")
+                raise FailedDownload(f"responds with {response.status_code} {response.reason} for {url}")
             self._refuse_another_length(response)
             resumes = response.status_code == 206
             self.resumed = self.resumed and resumes
@@ -218,11 +211,11 @@ class Transport:
         return True
 
     def _refuse_another_length(self, response: Any) -> None:
-        told = response.headers.get("Content-Length")
+        declared = response.headers.get("Content-Length")
         if response.status_code == 206:
-            told = response.headers.get("Content-Range", "").rpartition("/")[2]
-        if told and told.isdecimal() and int(told) != self.file.size:
-            raise FailedDownload(f"declares {int(told):,} bytes, but the published file has {self.file.size:,}")
+            declared = response.headers.get("Content-Range", "").rpartition("/")[2]
+        if declared and declared.isdecimal() and int(declared) != self.file.size:
+            raise FailedDownload(f"declares {int(declared):,} bytes, but the published file has {self.file.size:,}")
 
     def _write(self, response: Any, part: Path, received: int) -> None:
         with open(part, "ab" if received else "wb") as file:
@@ -247,7 +240,7 @@ def _cannot_resume(response: Any, start: int) -> bool:
     return other or response.status_code == 416
 
 
-def _told(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     """The error message without the address or object that urllib3 puts first."""
     inner = error.args[0] if error.args else error
     return re.sub(r"^[^ ]*?\(.*?\): |^<.*?>: ", "", str(getattr(inner, "reason", inner)))

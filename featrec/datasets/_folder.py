@@ -67,13 +67,6 @@ class ImageFolder(LabeledSequence):
         folders look the same; if an archive is damaged, encrypted or a bomb, or contains duplicate names or paths out of the
         archive; if a row of a manifest is wrong; or if ``on_error="drop"`` leaves no image.
 
-    Warns
-    -----
-    SkippedFileWarning
-        If files that are not hidden were skipped, with their number by suffix.
-    DroppedImageWarning
-        If ``on_error="drop"`` left out files.
-
     Notes
     -----
     Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so that a name is the same on every system.
@@ -82,9 +75,8 @@ class ImageFolder(LabeledSequence):
     skipped. Images are read in place and checked: in a .zip against their checksum, in a .tar.gz together with the whole
     archive when it is listed. A .tar has checksums only of its headers.
 
-    A .tar.gz is unpacked once, in pieces, while it is listed. Reading later resumes from stored marks, which take at most 20
-    MB. Before each image, at most a quarter of a megabyte is unpacked, or more in archives larger than 128 MB unpacked. Each
-    worker process creates its own marks. If this is too slow, use a .zip or .tar.
+    A .tar.gz is unpacked once while it is listed. Later reads resume from stored marks (at most 20 MB in each process) and
+    unpack about a quarter of a megabyte before each image, or more in archives larger than 128 MB. A .zip or .tar is faster.
 
     Examples
     --------
@@ -219,17 +211,7 @@ class ImageFolder(LabeledSequence):
 
     @staticmethod
     def is_split(path: str | os.PathLike, *, train: str = "train", test: str = "test") -> bool:
-        """Whether a folder or an archive contains both folders that `split` needs.
-
-        Parameters
-        ----------
-        path : str or path
-        train, test : str, default="train", "test"
-
-        Returns
-        -------
-        bool
-        """
+        """Whether a folder or an archive contains both folders that `split` needs."""
         name = os.fsdecode(path)
         if os.path.isdir(name):
             return all(os.path.isdir(os.path.join(name, half)) for half in (train, test))
@@ -290,22 +272,7 @@ class ImageFolder(LabeledSequence):
         return [image.path for image in self._items()]
 
     def column(self, name: str) -> np.ndarray:
-        """Another column of the manifest, for ``groups`` in a comparison or to select a subset.
-
-        Parameters
-        ----------
-        name : str
-
-        Returns
-        -------
-        values : array of str of shape (n,)
-            An empty cell is an empty string.
-
-        Raises
-        ------
-        InputError
-            If there is no such column.
-        """
+        """Another column of the manifest, for ``groups`` in a comparison or to select a subset; an empty cell is ""."""
         if name in self.metadata:
             return self.metadata[name]
         raise InputError(

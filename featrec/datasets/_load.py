@@ -97,10 +97,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     Raises
     ------
     DatasetError
-        If the name is unknown, or files are missing, damaged or cannot be downloaded. The message says which files are
-        expected where.
-    MissingExtraError
-        If ``download=True`` needs pooch and it is not installed.
+        If the name is unknown, or files are missing, damaged or cannot be downloaded; the message names the expected files.
     InputError
         If an option is unknown or out of range.
 

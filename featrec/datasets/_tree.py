@@ -30,7 +30,7 @@ OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 HIDDEN = ""
 BESIDE, LINK, DEVICE, OTHER = "images next to the class folders", "linked folders", "links, pipes or devices", "other names"
 LONGEST_SUFFIX = 10
-MOST_KINDS_TOLD = 5
+MOST_KINDS_SHOWN = 5
 
 Parts = tuple[str, ...]
 
@@ -147,9 +147,9 @@ class Tree:
 def _counted(kinds: Counter[str]) -> str:
     """The most common types of skipped files; first those that may be images."""
     ranked = sorted(kinds, key=lambda kind: (kind not in (BESIDE, LINK), -kinds[kind], kind))
-    told = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_TOLD]]
-    others = sum(kinds[kind] for kind in ranked[MOST_KINDS_TOLD:])
-    return ", ".join([*told, f"and {others} more"] if others else told)
+    shown = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_SHOWN]]
+    others = sum(kinds[kind] for kind in ranked[MOST_KINDS_SHOWN:])
+    return ", ".join([*shown, f"and {others} more"] if others else shown)
 
 
 def _is_text(name: str) -> bool:

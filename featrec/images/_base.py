@@ -64,16 +64,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
     """Base of transformers from images to images. A subclass implements ``_change(image) -> image``."""
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it runs when an image is accessed.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        Images
-        """
+        """Add this step to the images; it runs when an image is accessed."""
         self._check_parameters()
         return check_images(X).then(copy.copy(self)._change)
 
@@ -83,7 +74,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         return self._change(read_image(image))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """One name, because the output is still images; a Pipeline asks every step."""
+        """One name, because the output is still images; a Pipeline calls this for every step."""
         return np.array(["image"], dtype=object)
 
     def _change(self, image: np.ndarray) -> np.ndarray:
@@ -151,16 +142,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
     why_empty: ClassVar[str] = "They may be flat or too small for {name} (use Resize first)."
 
     def transform(self, X: Any) -> Bags:
-        """Describe images lazily: each Bag is computed when it is accessed.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        Bags
-        """
+        """Describe images lazily: each Bag is computed when it is accessed."""
         self._check_parameters()
         images, failures = check_images(X), Failures()
         self.failures_ = failures

@@ -136,7 +136,7 @@ class Store:
         self._lock = threading.Lock()
         self._trimming = threading.Lock()
         self._grown = 0
-        self._told = False
+        self._warned = False
         self._prepared = False
 
     def prepare(self) -> None:
@@ -184,7 +184,7 @@ class Store:
             return
         size = sum(len(part) for part in parts)
         if size > limit:
-            self._tell(f"a description has {size:,} bytes, which is over max_bytes={limit:,}")
+            self._warn(f"a description has {size:,} bytes, which is over max_bytes={limit:,}")
             return
         self._look(key, size, limit)
         path = self._path(key)
@@ -193,7 +193,7 @@ class Store:
         except OSError as error:
             # Windows refuses to replace a file that another process is reading.
             if not (isinstance(error, PermissionError) and path.exists()):
-                self._tell(str(error))
+                self._warn(str(error))
 
     def entries(self) -> list[tuple[float, int, str]]:
         """Last use, size and path of each entry."""
@@ -274,10 +274,10 @@ class Store:
         with suppress(OSError):  # the folder may be read-only
             os.utime(path)
 
-    def _tell(self, reason: str) -> None:
+    def _warn(self, reason: str) -> None:
         with self._lock:
-            told, self._told = self._told, True
-        if not told:
+            known, self._warned = self._warned, True
+        if not known:
             warnings.warn(
                 f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are not in it are described each "
                 "time. Free some space, or use another folder. This warning is shown once.",

@@ -155,12 +155,6 @@ def decode_plain_jpeg(data: bytes, mode: str) -> np.ndarray | None:
     """Decode a JPEG with cv2, without rotation; None if Pillow might give other pixels.
 
     cv2 silently fills in missing parts of a truncated file. Only files with complete segments up to the end are accepted.
-
-    Parameters
-    ----------
-    data : bytes
-    mode : str
-        Pillow's mode of the image: L or RGB.
     """
     if mode not in ("L", "RGB") or not _is_plain(data) or not _libraries_agree():
         return None

@@ -110,7 +110,8 @@ def content_digest(value: Any) -> str:
 def estimator_state(estimator: Any) -> dict[str, Any]:
     """Parameters and fitted attributes (which end with an underscore), without scikit-learn's private attributes."""
     parameters = estimator.get_params(deep=False)
-    learned = {name: value for name, value in vars(estimator).items() if name.endswith("_") and not name.startswith("_")}
+    attributes = vars(estimator).copy()  # another thread may add one
+    learned = {name: value for name, value in attributes.items() if name.endswith("_") and not name.startswith("_")}
     return parameters | learned
 
 

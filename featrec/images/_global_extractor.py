@@ -52,16 +52,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Describe images.
-
-        Parameters
-        ----------
-        X : images
-
-        Returns
-        -------
-        codes : array of shape (n_images, n_features), float32
-        """
+        """Describe images: float32 array of shape (n_images, n_features)."""
         self._check_parameters()
         images = check_images(X)
         if not len(images):

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
@@ -33,22 +33,13 @@ _LOCKS: dict[tuple, list] = {}
 _LOCKS_LOCK = threading.Lock()
 
 
-class Remembering(Protocol):
-    """What an extractor provides."""
-
-    algorithm: ClassVar[int]
-    cache: str | os.PathLike | DescriptorCache | None
-
-    def _decides(self) -> dict[str, Any]: ...
-
-
 class Recall:
     """Looks up descriptions for an extractor, by a cache and the digest of everything that determines them except the image.
 
     Without a cache, everything is computed.
     """
 
-    def __init__(self, extractor: Remembering):
+    def __init__(self, extractor: Any):
         cache = extractor.cache
         self.cache = DescriptorCache(cache) if isinstance(cache, (str, os.PathLike)) else cache
         self.recipe = ""
@@ -100,10 +91,10 @@ class DarkWatch:
     """
 
     def __init__(self) -> None:
-        self._untold = [True]  # emptied by the one thread that warns
+        self._first = [True]  # emptied by the one thread that warns
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        if image.dtype == np.uint16 and self._untold and 0 < image.max() < NEARLY_BLACK and self._is_first():
+        if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():
             warnings.warn(
                 f"{place()}: a 16-bit image whose largest value is {image.max()} of 65535 is nearly black. If white is "
                 f"another value, put featrec.preprocessing.Rescale(bits={_bits(image)}) or Rescale() before the extractor. "
@@ -115,7 +106,7 @@ class DarkWatch:
 
     def _is_first(self) -> bool:
         with suppress(IndexError):
-            return self._untold.pop()
+            return self._first.pop()
         return False
 
 

@@ -68,7 +68,7 @@ def suffix(request):
 
 @pytest.fixture
 def archive(tmp_path, suffix):
-    return pack(tmp_path / f"pictures{suffix}", images(*NAMES))
+    return pack(tmp_path / f"images{suffix}", images(*NAMES))
 
 
 @pytest.mark.parametrize("below", ["", "./", "top/", "./top/"])

@@ -11,7 +11,6 @@ from sklearn.preprocessing import FunctionTransformer
 
 from featrec.datasets import LabeledImages
 from featrec.exceptions import InputError
-from featrec.images import check_images
 
 PIXELS = np.arange(6 * 4 * 5, dtype=np.uint8).reshape(6, 4, 5)
 LABELS = ["b", "a", "a", "b", "c", "a"]
@@ -55,12 +54,6 @@ def test_images_of_several_sizes():
     assert pickle.loads(pickle.dumps(images[1:]))[0].shape == (5, 5, 3)
     with pytest.raises(InputError, match=r"images of one shape; found 2.*Resize"):
         np.asarray(images)
-
-
-def test_it_is_a_batch_of_images(images):
-    batch = check_images(images[1:])
-    assert batch[0].tolist() == PIXELS[1].tolist()
-    assert [image.tolist() for image in pickle.loads(pickle.dumps(batch[2:]))] == PIXELS[3:].tolist()
 
 
 def test_scikit_learn_splits_it(images):

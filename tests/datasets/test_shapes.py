@@ -33,11 +33,6 @@ def test_training_and_test_images_differ():
     assert not any(np.array_equal(first, second) for first, second in zip(train, test, strict=True))
 
 
-@pytest.mark.parametrize("size", [32, 96, 130])
-def test_sizes(size):
-    assert shapes(2, size=size).shape == (2, size, size, 3)
-
-
 def test_a_larger_image_shows_the_same_scene():
     options = CALM | {"scale": 1.0, "rotation": 1.0, "light": 1.0}
     small, large = (shapes(size=size, **options).astype(float) for size in (48, 96))

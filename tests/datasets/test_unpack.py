@@ -12,7 +12,7 @@ from featrec.datasets._home import PublishedSet, dataset_folder
 from featrec.exceptions import DatasetError
 from tests.datasets.test_download import published_file
 
-CONTENT = ("names.txt", "pictures")
+CONTENT = ("names.txt", "images")
 
 
 def tar(members: dict[str, bytes | str]) -> bytes:
@@ -37,7 +37,7 @@ def zipped(name: str, content: bytes) -> bytes:
     return stream.getvalue()
 
 
-WHOLE = tar({"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", "tiny/pictures/b/2.bin": b"two"})
+WHOLE = tar({"tiny/names.txt": b"a b", "tiny/images/a/1.bin": b"one", "tiny/images/b/2.bin": b"two"})
 
 
 def put(site, content: bytes, name: str = "tiny.tar.gz", inner: str | None = None) -> PublishedSet:
@@ -50,7 +50,7 @@ def files_in(home) -> dict[str, bytes]:
     return {path.relative_to(home).as_posix(): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
-EXPECTED = {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", "tiny/pictures/b/2.bin": b"two", ".tiny.lock": b""}
+EXPECTED = {"tiny/names.txt": b"a b", "tiny/images/a/1.bin": b"one", "tiny/images/b/2.bin": b"two", ".tiny.lock": b""}
 
 
 def test_a_tar_file(site, tmp_path):
@@ -59,7 +59,7 @@ def test_a_tar_file(site, tmp_path):
 
 
 def test_a_tar_file_in_a_zip_file(site, tmp_path):
-    inside = tar({"names.txt": b"a b", "pictures/a/1.bin": b"one", "pictures/b/2.bin": b"two"})
+    inside = tar({"names.txt": b"a b", "images/a/1.bin": b"one", "images/b/2.bin": b"two"})
     fetch(put(site, zipped("tiny/content.tar.gz", inside), "tiny.zip", "tiny/content.tar.gz"), tmp_path)
     assert files_in(tmp_path) == EXPECTED
 
@@ -68,19 +68,19 @@ def test_only_files_of_the_dataset_are_written(site, tmp_path):
     content = tar(
         {
             "tiny/names.txt": b"a b",
-            "tiny/readme": b"not asked for",
-            "tiny/pictures/a/1.bin": b"one",
-            "tiny/pictures/link": "../../outside",
+            "tiny/readme": b"not needed",
+            "tiny/images/a/1.bin": b"one",
+            "tiny/images/link": "../../outside",
             "../up": b"out",
             "tiny/../../up": b"out",
-            "tiny/pictures/../../../up": b"out",
-            "/pictures": b"out",
+            "tiny/images/../../../up": b"out",
+            "/images": b"out",
             "tiny": "elsewhere",
         }
     )
     home = tmp_path / "home"
     fetch(put(site, content), home)
-    assert files_in(home) == {"tiny/names.txt": b"a b", "tiny/pictures/a/1.bin": b"one", ".tiny.lock": b""}
+    assert files_in(home) == {"tiny/names.txt": b"a b", "tiny/images/a/1.bin": b"one", ".tiny.lock": b""}
     assert list(tmp_path.iterdir()) == [home]
 
 

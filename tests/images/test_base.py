@@ -180,9 +180,9 @@ def test_one_warning_per_batch_about_dark_images(scans, stage, n_jobs):
     model = (
         HOG(n_jobs=n_jobs) if stage == "global" else make_pipeline(DenseSIFT(), BagOfWords(4, random_state=0, n_jobs=n_jobs))
     )
-    with pytest.warns(DarkImageWarning, match=r"image \d \('.*[bcd].png'\): .* is nearly black.*Rescale\(bits=12\)") as told:
+    with pytest.warns(DarkImageWarning, match=r"image \d \('.*[bcd].png'\): .* is nearly black.*Rescale\(bits=12\)") as caught:
         model.fit_transform(scans)
-    assert len(told) == 1
+    assert len(caught) == 1
 
 
 @pytest.mark.parametrize("step", [Rescale(bits=12), Rescale()], ids=repr)

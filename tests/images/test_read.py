@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from featrec.exceptions import (
     EmptyImageError,
@@ -98,16 +98,9 @@ def test_orientation(rng, orientation, kind):
         options = {"lossless": True} if kind == "WEBP" else {}
         data = encoded(Image.fromarray(image), kind, exif=exif, **options)
     found = read_image(data)
-    turned = [
-        image,
-        image[:, ::-1],
-        image[::-1, ::-1],
-        image[::-1],
-        image.swapaxes(0, 1),
-        image.swapaxes(0, 1)[:, ::-1],
-        image[::-1, ::-1].swapaxes(0, 1),
-        image[:, ::-1].swapaxes(0, 1),
-    ][orientation - 1]
+    numbers = Image.fromarray(np.arange(16 * 24, dtype=np.int32).reshape(16, 24))
+    numbers.getexif()[274] = orientation
+    turned = image.reshape(16 * 24, -1).squeeze()[np.asarray(ImageOps.exif_transpose(numbers))]
     assert found.shape == turned.shape
     assert found.flags.c_contiguous
     assert found.dtype == depth
@@ -158,15 +151,11 @@ def test_sixteen_bit_transparency(rng):
 
 
 def test_sixteen_bit_gray_with_transparency():
-    values = np.array([[[65535, 0], [0, 65535], [0x1234, 65535]]], dtype=">u2")
-    found = read_image(_png(values, 16, 4))
-    assert found.tolist() == [[65535, 0, 0x1234]]
-    assert found.dtype == np.uint16
-
-
-def test_sixteen_bit_gray_with_one_transparent_value():
-    values = np.array([[[5], [0x1234]]], dtype=">u2")
-    assert read_image(_png(values, 16, 0, trns=struct.pack(">H", 5))).tolist() == [[65535, 0x1234]]
+    alpha = _png(np.array([[[65535, 0], [0, 65535], [0x1234, 65535]]], dtype=">u2"), 16, 4)
+    one_value = _png(np.array([[[5], [0], [0x1234]]], dtype=">u2"), 16, 0, trns=struct.pack(">H", 5))
+    for data in (alpha, one_value):
+        assert read_image(data).tolist() == [[65535, 0, 0x1234]]
+        assert read_image(data).dtype == np.uint16
 
 
 def _png(values, depth, kind, trns=None):
@@ -193,39 +182,23 @@ def test_transparent_parts_are_blended_with_white(rng, kind):
     np.testing.assert_array_equal(found[1], image[1, :, :3])
 
 
-def test_one_transparent_gray(gray):
-    gray[gray == 9] = 8
-    gray[2, 3] = 9
-    found = read_image(encoded(Image.fromarray(gray), transparency=9))
-    assert found.shape == gray.shape
-    gray[2, 3] = 255
-    np.testing.assert_array_equal(found, gray)
+def test_one_transparent_value(gray, colour):
+    for image, value in ((gray, 9), (colour, (1, 2, 3))):
+        image[2, 3] = value
+        found = read_image(encoded(Image.fromarray(image), transparency=value))
+        image[(image == value).reshape(12, 17, -1).all(axis=2)] = 255
+        np.testing.assert_array_equal(found, image)
 
 
-def test_one_transparent_colour(colour):
-    colour[2, 3] = 1, 2, 3
-    found = read_image(encoded(Image.fromarray(colour), transparency=(1, 2, 3)))
-    colour[(colour == (1, 2, 3)).all(axis=2)] = 255
-    np.testing.assert_array_equal(found, colour)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "GIF"])
-def test_palette(kind):
-    image = Image.new("P", (4, 2))
+def test_palette():
+    image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 40, 50, 60] + [0] * 12)
     image.putpixel((1, 0), 1)
-    for options in ({}, {"transparency": 1}):
-        found = read_image(encoded(image, kind, **options))
-        assert found[0, 0].tolist() == [10, 20, 30]
-        assert found[0, 1].tolist() == ([255] * 3 if options else [40, 50, 60])
-
-
-def test_palette_with_one_alpha_per_entry():
-    image = Image.new("P", (2, 1))
-    image.putpalette([10, 20, 30, 40, 50, 60])
-    image.putpixel((1, 0), 1)
-    found = read_image(encoded(image, transparency=bytes([255, 51])))
-    assert found[0].tolist() == [[10, 20, 30], [212, 214, 216]]  # 255 - 0.2 * (255 - value)
+    for kind in ("PNG", "GIF"):
+        assert read_image(encoded(image, kind))[0].tolist() == [[10, 20, 30], [40, 50, 60]]
+        assert read_image(encoded(image, kind, transparency=1))[0].tolist() == [[10, 20, 30], [255] * 3]
+    by_entry = read_image(encoded(image, transparency=bytes([255, 51])))
+    assert by_entry[0].tolist() == [[10, 20, 30], [212, 214, 216]]  # 255 - 0.2 * (255 - value)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV"])

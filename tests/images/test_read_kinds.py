@@ -7,6 +7,7 @@ import threading
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -154,17 +155,12 @@ def test_run_length_encoded_bmp():
     """Pillow fills short lines pixel by pixel, so a small file may take long."""
     palette = bytes(value for entry in range(256) for value in (entry, entry, entry, 0))
     lines = b"\x05\x07\0\0" + b"\1\6\0\0" + b"\0\1"
-    data = (
-        struct.pack("<2sIIIIiiHHIIiiII", b"BM", 1078 + len(lines), 0, 1078, 40, 5, 2, 1, 8, 1, 0, 0, 0, 256, 0)
-        + palette
-        + lines
-    )
+    header = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 1078 + len(lines), 0, 1078, 40, 5, 2, 1, 8, 1, 0, 0, 0, 256, 0)
+    data = header + palette + lines
     assert read_image(data).tolist() == [[6, 0, 0, 0, 0], [7] * 5]
     large = data[:18] + struct.pack("<ii", 2500, 1700) + data[26:]
     with pytest.raises(
-        TooManyPixelsError,
-        match=r"2500×1700 = 4,250,000 pixels, more than the limit of 2,000,000 for a run-length "
-        r"encoded BMP.* save it as PNG",
+        TooManyPixelsError, match=r"4,250,000 pixels, more than the limit of 2,000,000 for a run-length encoded"
     ):
         read_image(large)
 
@@ -217,7 +213,7 @@ def test_the_limit_of_blank_images(monkeypatch):
     assert len(blank) < 900
     assert read_image(blank, max_pixels=9_000_000).shape == (900, 1000)
     with pytest.raises(
-        TooManyPixelsError, match=r"1000×900 = 900,000 pixels in \d+ bytes, and more than the limit of 899,999 .* 1,000 times"
+        TooManyPixelsError, match=r"900,000 pixels in \d+ bytes, and more than the limit of 899,999 .* 1,000 times"
     ):
         read_image(blank, max_pixels=8_999_990)
 
@@ -261,32 +257,8 @@ def test_warnings_of_pillow_are_hidden_while_reading(colour):
         assert len(caught) == 1, "outside read_image, Pillow's warnings are not hidden"
 
 
-def test_other_warnings_and_other_threads_are_not_silenced():
-    inside, done = threading.Event(), threading.Event()
-
-    def reading():
-        with _read.pillow_silenced():
-            inside.set()
-            done.wait(5)
-
-    thread = threading.Thread(target=reading)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        thread.start()
-        inside.wait(5)
-        warnings.warn_explicit("from another thread", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
-        done.set()
-        thread.join()
-        with _read.pillow_silenced():
-            warnings.warn_explicit("of something else", UserWarning, "x.py", 1, module="elsewhere")
-            warnings.warn_explicit("of Pillow", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
-    assert [str(warning.message) for warning in caught] == ["from another thread", "of something else"]
-
-
-def test_reading_leaves_no_warning_filter(colour):
-    before = list(warnings.filters)
-    read_image(_with_broken_exif(colour))
-    assert warnings.filters == before
+@contextmanager
+def another_thread_reads():
     inside, done = threading.Event(), threading.Event()
 
     def reading():
@@ -297,11 +269,30 @@ def test_reading_leaves_no_warning_filter(colour):
     thread = threading.Thread(target=reading)
     thread.start()
     inside.wait(5)
-    warnings.simplefilter("error", UserWarning)  # now before the filter of the thread
-    read_image(_with_broken_exif(colour))
-    assert len(pickle.loads(pickle.dumps(warnings.filters))) > len(before), "scikit-learn sends the filters to its workers"
+    yield
     done.set()
     thread.join()
+
+
+def test_other_warnings_and_other_threads_are_not_silenced():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with another_thread_reads():
+            warnings.warn_explicit("from another thread", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+        with _read.pillow_silenced():
+            warnings.warn_explicit("of something else", UserWarning, "x.py", 1, module="elsewhere")
+            warnings.warn_explicit("of Pillow", UserWarning, "x.py", 1, module="PIL.TiffImagePlugin")
+    assert [str(warning.message) for warning in caught] == ["from another thread", "of something else"]
+
+
+def test_reading_leaves_no_warning_filter(colour):
+    before = list(warnings.filters)
+    read_image(_with_broken_exif(colour))
+    assert warnings.filters == before
+    with another_thread_reads():
+        warnings.simplefilter("error", UserWarning)  # now before the filter of the thread
+        read_image(_with_broken_exif(colour))
+        assert len(pickle.loads(pickle.dumps(warnings.filters))) > len(before), "scikit-learn sends the filters to workers"
     assert warnings.filters == [("error", None, UserWarning, None, 0), *before]
 
 

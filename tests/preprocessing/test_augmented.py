@@ -63,9 +63,9 @@ def flat_images(n):
 
 def crossings(runs, copies):
     """The number of copies on both sides of a fold, over all folds; each model is fitted on all its copies."""
-    for learned, asked in runs:
-        assert len(learned) + (1 + copies) * len(asked) == (1 + copies) * 100
-    return sum(len(set(learned) & set(asked)) for learned, asked in runs)
+    for fitted, predicted in runs:
+        assert len(fitted) + (1 + copies) * len(predicted) == (1 + copies) * 100
+    return sum(len(set(fitted) & set(predicted)) for fitted, predicted in runs)
 
 
 def test_no_copy_is_on_both_sides_of_a_fold():
@@ -83,7 +83,7 @@ def test_crossings_finds_copies_made_before_the_split():
     Recorder.runs = []
     beforehand = [image[:, ::-1] for image in images for _ in range(5)]
     cross_val_score(Recorder(), beforehand, np.repeat(labels, 5), cv=StratifiedKFold(5, shuffle=True, random_state=0))
-    assert sum(len(set(learned) & set(asked)) for learned, asked in Recorder.runs) > 200
+    assert sum(len(set(fitted) & set(predicted)) for fitted, predicted in Recorder.runs) > 200
 
 
 def test_groups_are_kept_together():
@@ -91,8 +91,8 @@ def test_groups_are_kept_together():
     Recorder.runs = []
     cross_val_score(Augmented(Recorder(), flip="both"), images, labels, groups=groups, cv=GroupKFold(5))
     assert crossings(Recorder.runs, 4) == 0
-    for learned, asked in Recorder.runs:
-        assert not set(groups[learned]) & set(groups[asked])
+    for fitted, predicted in Recorder.runs:
+        assert not set(groups[fitted]) & set(groups[predicted])
 
 
 def test_copies_have_the_label_of_their_image():
@@ -232,9 +232,9 @@ def test_all_forms_of_images_give_the_same_predictions(digits, as_form):
 
 def test_a_shuffled_table_index(digits):
     order = np.random.default_rng(0).permutation(len(digits))
-    table = pd.DataFrame({"picture": list(digits), "label": digits.labels}).iloc[order]
+    table = pd.DataFrame({"image": list(digits), "label": digits.labels}).iloc[order]
     model = Augmented(pixels(KNeighborsClassifier(1)), translate=0.05, copies=1, random_state=0)
-    assert model.fit(table["picture"], table["label"]).score(table["picture"], table["label"]) == 1
+    assert model.fit(table["image"], table["label"]).score(table["image"], table["label"]) == 1
 
 
 def test_unflatten_before_it(digits):

@@ -29,7 +29,7 @@ def area_weights(found, wanted):
 
 
 def linear_weights(found, wanted):
-    """Row i: the two source pixels beside the centre of target pixel i; the border is repeated."""
+    """Row i: the two source pixels next to the centre of target pixel i; the border is repeated."""
     weights = np.zeros((wanted, found))
     for i in range(wanted):
         centre = min(max((i + 0.5) * found / wanted - 0.5, 0.0), found - 1.0)

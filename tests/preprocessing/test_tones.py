@@ -34,12 +34,7 @@ def test_the_luma_of_white_is_at_most_one(dtype):
 
 def test_grayscale_returns_gray_images_unchanged(ragged):
     assert Grayscale().apply(ragged[0]) is ragged[0]
-
-
-def test_grayscale_of_a_batch_is_lazy(ragged):
-    images = Grayscale().fit_transform(ragged)
-    assert [image.shape for image in images] == [image.shape[:2] for image in ragged]
-    assert repr(images) == "Images(6 of ImageItems → Grayscale)"
+    assert repr(Grayscale().fit_transform(ragged)) == "Images(6 of ImageItems → Grayscale)"
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
@@ -170,15 +165,11 @@ def test_the_declared_value_becomes_white(rng, step):
     assert changed.max() == 65535
 
 
-def test_declared_white_of_8_bit_images():
-    image = np.array([[0, 21, 63]], np.uint8)
-    assert Rescale(bits=6).apply(image).tolist() == [[0, 85, 255]]
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
 def test_types_that_cannot_hold_the_declared_white_stay_unchanged(rng, dtype):
     image = rng.random((9, 9)).astype(dtype)
     assert Rescale(bits=12).apply(image) is image
+    assert Rescale(bits=6).apply(np.array([[0, 21, 63]], np.uint8)).tolist() == [[0, 85, 255]]
 
 
 def test_values_over_the_declared_white_are_refused():
