@@ -136,7 +136,7 @@ def test_the_demo_is_warmed_by_its_own_list(monkeypatch, capsys):
 
 @pytest.mark.parametrize("number", ["0", "many"])
 def test_no_processes_are_refused_with_the_option(capsys, number):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         main(["warm", "tiny_knn", "--n-jobs", number])
     told = capsys.readouterr().err
     assert f"argument --n-jobs: the number of processes must be at least 1, or -1 for all processors; got {number}" in told
