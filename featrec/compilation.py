@@ -1,6 +1,6 @@
-"""Compiling seen from outside: seconds that are no work, who wants to be told, and the cache that spares all of it.
+"""Compilation time, the message about the first compilation, and the cache of compiled loops.
 
-numba is not loaded for any of this: where nothing has loaded the compiled loops, nothing was compiled.
+Only functions about the cache load numba: if no compiled loop was imported, nothing was compiled.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Cache", "Spent", "can_share_cache", "compiled_so_far", "look_at_cach
 
 @dataclass
 class Spent:
-    """Seconds of work, and seconds of compiling that are not among them."""
+    """Seconds of work, and seconds of compilation, which are not included in the first."""
 
     seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -26,9 +26,9 @@ class Spent:
 
 @contextmanager
 def timed() -> Iterator[Spent]:
-    """Seconds of the block, known when it ends.
+    """Time the block; the result is complete when it ends.
 
-    What this process compiles meanwhile, in any thread, is told apart. Worker processes compile unseen.
+    Compilation in any thread of this process is counted separately; compilation in worker processes is not noticed.
     """
     spent = Spent()
     before, start = compiled_so_far().seconds, time.perf_counter()
@@ -40,29 +40,29 @@ def timed() -> Iterator[Spent]:
 
 
 class Compiled(NamedTuple):
-    """How many loops and for how long."""
+    """Number of compiled loops, and the time."""
 
     n_loops: int
     seconds: float
 
 
 def compiled_so_far() -> Compiled:
-    """What this process has compiled of featrec's loops."""
+    """The loops of featrec that this process has compiled."""
     compilations = _compilations()
     return Compiled(0, 0.0) if compilations is None else Compiled(compilations.n_loops, compilations.seconds)
 
 
 def tell_of_compiling() -> None:
-    """From now on the first compilation of the process is told on the standard error, also where that is a pipe."""
+    """Report the first compilation of the process on standard error, even if that is a pipe."""
     compilations = _compilations()
     if compilations is not None:
         compilations.wanted = True
 
 
 class Cache(NamedTuple):
-    """What is kept of the compiled loops.
+    """The cache of compiled loops.
 
-    `n_cached` of `n_loops` loops have an entry for this processor, which is numba's name of it.
+    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is numba's name of it.
     """
 
     folder: Path | None
@@ -73,7 +73,7 @@ class Cache(NamedTuple):
 
 
 def look_at_cache() -> Cache:
-    """Where the cache lies, how large it is and what is in it. Loads numba and every module of loops, but compiles nothing."""
+    """Folder, size and contents of the cache. Loads numba and all modules of loops, but compiles nothing."""
     from featrec.compiled import _cache
 
     places, n_cached = _cache.folders(), _cache.count_cached()
@@ -82,7 +82,7 @@ def look_at_cache() -> Cache:
 
 
 def can_share_cache() -> bool:
-    """Whether several processes may fill the cache at a time: where the system has the locks for it."""
+    """Whether several processes may fill the cache at once, which needs file locks."""
     from featrec.compiled import _cache
 
     return _cache.can_take_turns()
@@ -90,7 +90,7 @@ def can_share_cache() -> bool:
 
 @contextmanager
 def warming() -> Iterator[None]:
-    """Inside, no two processes compile a loop at the same time, and nobody is told of the first."""
+    """While inside, no two processes compile loops of one module at the same time, and the first is not reported."""
     from featrec.compiled import _cache
     from featrec.compiled._compilations import COMPILATIONS
 

@@ -215,6 +215,21 @@ def test_the_options_that_loops_share():
     assert not LOOP.get("parallel")
 
 
+def functions(paths, decorator=""):
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and decorator in " ".join(map(ast.unparse, node.decorator_list)):
+                yield node.name
+
+
+def test_every_loop_that_a_stage_calls_has_a_naive_twin():
+    loops = set(functions((PACKAGE / "compiled").glob("*.py"), "njit"))
+    stages = [path for path in modules() if layer_of(path) != "compiled"]
+    called = {parts[-1] for path in stages for parts in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))}
+    assert len(loops & called) > 15
+    assert loops & called <= set(functions(Path(__file__).parent.glob("naive/*.py")))
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_compiled_loops_live_in_compiled(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))

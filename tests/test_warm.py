@@ -135,7 +135,7 @@ def test_the_demo_option_compiles_the_recipes_of_the_demo(monkeypatch, capsys):
 
 @pytest.mark.parametrize("number", ["0", "many"])
 def test_a_wrong_number_of_processes_is_refused(capsys, number):
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit, match="2"):
         main(["warm", "tiny_knn", "--n-jobs", number])
     message = f"argument --n-jobs: the number of processes must be at least 1, or -1 for all processors; got {number}"
     assert message in capsys.readouterr().err

@@ -1,8 +1,8 @@
-"""The compiled loops: arrays in, arrays out, nothing checked; serial, without the GIL, compiled at the first call."""
+"""Compiled loops: arrays in, arrays out, no checks; serial, without the GIL, compiled at the first call."""
 
 from numba.core.event import register
 
 from featrec.compiled._compilations import COMPILATIONS
 
-# Changes nothing of what numba does: it lets the first compilation of a process be told and all be timed.
+# A listener only: it reports the first compilation of a process and times all of them.
 register("numba:compile", COMPILATIONS)

@@ -1,7 +1,7 @@
-"""numba's cache of the compiled loops: where it lies, how full it is for this processor, and one compiler at a time.
+"""numba's cache of the compiled loops: its folder, its contents for this processor, and a lock for its writers.
 
-numba keeps a file for each specialisation of a loop and an index for each loop, which it reads, extends and writes without
-a lock: of two processes that compile one loop at a time, one may lose its entry or leave the other's code under it.
+numba stores a file for each specialisation of a loop and an index for each loop, and extends the index without a lock. If two
+processes compile one loop at the same time, an entry may be lost or point to the other's code.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# Of the lock's bytes, one that is no module's checksum.
+# The byte of the lock file that is not the checksum of a module.
 NO_MODULE = 2**32
 
 
 def loops() -> list[Any]:
-    """Every compiled loop of this package, as numba's dispatchers; none where numba is told not to compile."""
+    """All compiled loops of this package, as dispatchers of numba; none if NUMBA_DISABLE_JIT is set."""
     package = importlib.import_module(__package__ or "")
     found: dict[int, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
@@ -44,28 +44,28 @@ def loops() -> list[Any]:
 
 
 def folders() -> list[Path]:
-    """Where the compiled loops are kept; one folder, unless somebody moves them about."""
+    """The folders of the cached loops, normally one."""
     return sorted({Path(loop.stats.cache_path) for loop in loops() if loop.stats.cache_path is not None})
 
 
 def files() -> list[Path]:
-    """The files of the cache, those of other processors included."""
+    """The files of the cache, including those for other processors."""
     return [file for folder in folders() for kind in ("*.nbi", "*.nbc") for file in sorted(folder.glob(kind))]
 
 
 def count_cached() -> tuple[int, str]:
-    """How many loops have an entry for this processor and the source as it stands, and numba's name of the processor."""
+    """The number of loops with a valid entry for this processor, and numba's name of the processor."""
     target = cpu_target.target_context.codegen().magic_tuple()
     return sum(any(key[1] == target for key in _index_of(loop)) for loop in loops()), str(target[1])
 
 
 def _index_of(loop: Any) -> Any:
-    """The keys of a loop's index, (signature, processor, code); none where it was made from another source or numba."""
+    """The keys of the index of a loop, (signature, processor, code); none if another source or numba version wrote it."""
     return loop._cache._cache_file._load_index()
 
 
 def can_take_turns() -> bool:
-    """Whether there are the locks that it takes: Windows has none, nor have some network drives."""
+    """Whether the file system has locks; Windows and some network drives have none."""
     if fcntl is None:
         return False
     try:
@@ -78,10 +78,10 @@ def can_take_turns() -> bool:
 
 @contextmanager
 def compilers_in_turns() -> Iterator[None]:
-    """Inside, no other process that is inside compiles a loop of the same file; what it has compiled is loaded.
+    """While processes are inside, only one of them compiles loops of a module; the others wait and load them.
 
-    For one thread. A lock for a file of loops, since a loop calls those of its own file alone, so that none waits for another
-    while it holds one.
+    For one thread. Each module has a lock. Loops call only loops of their own module, so no process waits for a lock while
+    it holds another.
     """
     replaced = loops()
     with Turns(folders()) as turns:
@@ -95,7 +95,7 @@ def compilers_in_turns() -> Iterator[None]:
 
 
 class Turns:
-    """Locks on ranges of one file beside the cached loops. The system takes them back from a process that dies."""
+    """Locks on byte ranges of one file next to the cached loops. The system releases the locks of a process that dies."""
 
     def __init__(self, places: list[Path]) -> None:
         self.path = places[0] / LOCK if can_take_turns() else None
@@ -108,18 +108,18 @@ class Turns:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        """Closing the file takes back the locks of what has failed to compile."""
+        """Close the file, which releases the locks of loops that failed to compile."""
         if self.path is not None:
             os.close(self.file)
 
     def begin(self, module: str) -> None:
-        """Wait until nobody compiles what this module holds."""
+        """Wait until no other process compiles loops of this module."""
         if not self.depth.get(module):
             self._lock(module, "LOCK_EX")
         self.depth[module] = self.depth.get(module, 0) + 1
 
     def end(self, module: str) -> None:
-        """Let the next one in, once the outermost loop is done."""
+        """Release the lock after the outermost loop."""
         self.depth[module] -= 1
         if not self.depth[module]:
             self._lock(module, "LOCK_UN")
@@ -131,7 +131,7 @@ class Turns:
 
 
 class _Turn:
-    """A loop's cache that keeps others out from the moment when it misses until it has saved."""
+    """The cache of a loop; it holds the lock of its module from a miss until the loop is saved."""
 
     def __init__(self, cache: Any, turns: Turns, module: str) -> None:
         self.cache, self.turns, self.module = cache, turns, module

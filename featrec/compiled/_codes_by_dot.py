@@ -1,8 +1,8 @@
-"""Codes in which every word takes part, by dot products that never leave the registers: for processors with AVX-512.
+"""Codes over all words by dot products in registers, for processors with AVX-512.
 
-Words are lanes, 64 to a block, and six points go at once, so that a block's 24 sums stay in registers over all features. What
-a product gives to the code is added to the row of its point's cell straight from there: points are taken in any order, and
-no product is ever written down. Other processors have BLAS do the products (`_threshold_codes`).
+Words are lanes, 64 per block, and six points are processed together, so the 24 sums of a block stay in registers over all
+features. The results are added to the row of each point's cell directly: points may come in any order, and no product is
+stored. Other processors use BLAS (`_two_sided_codes`, `_dense_codes`).
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ LANES = 16
 VECTORS = 4
 BLOCK = LANES * VECTORS
 POINTS_AT_ONCE = 6
-# Numbers of a tile of points, 512 KB: with the words they stay in the second-level cache.
+# Numbers of a tile of points, 512 KB; tile and words fit into the second-level cache.
 ROOM = 131_072
 
 
 @part()
 def _in_blocks(words, blocks):
-    """Words as columns, 64 to a block, filled up with zeros."""
+    """Words as columns, 64 per block, padded with zeros."""
     k, d = words.shape
     for b in range(blocks.shape[0]):
         first = b * BLOCK
@@ -38,7 +38,7 @@ def _in_blocks(words, blocks):
 
 @part(returns=types.int64)
 def _load(points, cells, start, tile, tile_cells):
-    """Copy the next points to a tile, filled up to six with zeros; gives how many it holds then."""
+    """Copy the next points to a tile, padded with zeros to a multiple of six; return its number of points."""
     m = smaller(tile.shape[0], points.shape[0] - start)
     for i in range(m):
         tile_cells[i] = cells[start + i]
@@ -63,18 +63,18 @@ def _add_reach(typing_context, points, words, cells, threshold, sums):
 
 
 def _plain_reach(points, words, cells, threshold, sums):
-    """The same without the compiler."""
+    """The same if nothing is compiled."""
     for x, cell in zip(points, cells, strict=True):
         products = x @ words
         sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
 
 
-# Add what a block of words gets from each point to its cell's row: what is over the threshold, then what is under -it.
+# Add the values of each point beyond the threshold, then below its negative, to the row of its cell.
 add_reach: Any = _add_reach if COMPILED else _plain_reach
 
 
 def _emit_reach(builder, n, width, data, threshold):
-    """Write the code: for each six points 24 products, and what is left of them added in its place."""
+    """Emit the code: 24 products for six points, and the sums of their values beyond the threshold."""
     from llvmlite import ir
 
     points, words, cells, sums = data
@@ -97,7 +97,7 @@ def _emit_reach(builder, n, width, data, threshold):
 
 
 def _emit_products(builder, first, width, points, words):
-    """Six rows of four vectors: the products of six points with 64 words, in registers."""
+    """Six rows of four vectors in registers: the products of six points with 64 words."""
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.FloatType()
@@ -122,7 +122,7 @@ def _emit_products(builder, first, width, points, words):
 
 @njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
+    """For each cell and word, the sums over points of max(0, x·w - threshold), followed by those of max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.
@@ -162,18 +162,18 @@ def _add_distances(typing_context, points, words, lengths, word_lengths, values,
 
 
 def _plain_distances(points, words, lengths, word_lengths, values, sums):
-    """The same without the compiler."""
+    """The same if nothing is compiled."""
     squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
     values[:] = np.sqrt(np.maximum(0, squares))
     sums += values.sum(axis=1)
 
 
-# The distances of points to a block of words, kept for each word and added to each point's sum.
+# Distances of points to a block of words, stored for each word and added to the sum of each point.
 add_distances: Any = _add_distances if COMPILED else _plain_distances
 
 
 def _emit_distances(builder, n, width, data):
-    """Write the code: for each six points 24 distances, stored and added up."""
+    """Emit the code: 24 distances for six points, stored and summed."""
     from llvmlite import ir
 
     points, words, lengths, word_lengths, values, sums = data
@@ -198,9 +198,9 @@ def _emit_distances(builder, n, width, data):
 
 
 def _square_root(builder, square):
-    """By the reciprocal root and one step of Newton's, within a few units of the last place; of what is under 1e-30 as of it.
+    """Reciprocal root and one Newton step, exact to a few units in the last place; arguments below 1e-30 count as 1e-30.
 
-    The processor's own root takes as long as a third of the product.
+    The square root instruction would take a third of the time of the product.
     """
     from llvmlite import ir
 
@@ -217,7 +217,7 @@ def _square_root(builder, square):
     return builder.call(fma, (guess, error, guess))
 
 
-# Sums may be reordered, or they would not be taken by lanes.
+# Reordered sums allow vector instructions.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
@@ -229,7 +229,7 @@ def _squared_lengths(rows, lengths):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _add_nearness(values, means, cells, sums):
-    """By how much each of a block of words is nearer than the mean, added to the row of the point's cell."""
+    """Add how much nearer than the mean each word of a block is to the row of the point's cell."""
     wide_vectors()
     none = np.float32(0.0)
     for i in range(values.shape[0]):
@@ -240,7 +240,7 @@ def _add_nearness(values, means, cells, sums):
 
 @njit(**LOOP)
 def triangle_code_by_dot(points, words, cells, pooled):
-    """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
+    """For each cell and word, the sum over points of max(0, mean distance to all words - distance to the word).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
@@ -250,7 +250,7 @@ def triangle_code_by_dot(points, words, cells, pooled):
     n_blocks = -(-k // BLOCK)
     blocks = np.empty((n_blocks, d, BLOCK), np.float32)
     _in_blocks(words, blocks)
-    # Words that fill up the last block lie in no distance.
+    # The padding of the last block is at no distance.
     word_lengths = np.empty(n_blocks * BLOCK, np.float32)
     word_lengths[:] = np.float32(-np.inf)
     _squared_lengths(words, word_lengths[:k])

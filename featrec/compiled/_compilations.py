@@ -1,10 +1,9 @@
-"""What is known of compiling in this process: the line that tells of the first, and the seconds of all.
+"""Compilations in this process: a message about the first one, and the time of all.
 
-numba sends an event where a loop is in no cache, and none where it is loaded. Events nest, since a loop is compiled while the
-one that calls it is; the outermost one counts. Functions of other packages are none of our business.
+numba sends an event when it compiles a loop, and none when it loads one from the cache. Events nest, because loops are compiled
+along with their callers; only the outermost is timed. Functions of other packages are ignored.
 
-The compiler makes many small objects, of which nearly all live until a loop is done: looking for garbage among them would be an
-eighth of its time, so that Python does not look meanwhile.
+Python's garbage collection is off while numba compiles. It would take an eighth of the time and find almost nothing.
 """
 
 from __future__ import annotations
@@ -22,24 +21,24 @@ __all__ = ["COMPILATIONS", "Compilations"]
 
 
 class Compilations(Listener):
-    """Listens to numba's compiler; `seconds` and `n_loops` grow with each loop of this package that is compiled."""
+    """Listens to numba's compiler; `seconds` and `n_loops` grow with each compiled loop of this package."""
 
     def __init__(self, package: str) -> None:
         self.package = package
         self.seconds = 0.0
         self.n_loops = 0
-        # Whether somebody said verbose=1, and is told in a pipe as well.
+        # With verbose=1 the message is also written to a pipe.
         self.wanted = False
         self.told = False
         self.lock = threading.Lock()
-        # Threads that compile, and whether garbage was collected before the first of them.
+        # The number of threads that compile, and whether garbage collection was on before the first.
         self.n_running = 0
         self.collects = False
-        # numba compiles in one thread at a time. That is not its promise, so each thread has a depth of its own.
+        # numba compiles in one thread at a time but does not promise it, so the depth is stored for each thread.
         self.thread = threading.local()
 
     def on_start(self, event: Event) -> None:
-        """Tell of the first; start the clock of an outermost one."""
+        """Report the first compilation; start the clock of an outermost one."""
         if not self._is_ours(event):
             return
         self.thread.depth = getattr(self.thread, "depth", 0) + 1
@@ -54,7 +53,7 @@ class Compilations(Listener):
         self.thread.start = time.perf_counter()
 
     def on_end(self, event: Event) -> None:
-        """Stop the clock, also where the compiler failed."""
+        """Stop the clock, also if the compiler failed."""
         if not self._is_ours(event):
             return
         self.thread.depth -= 1
@@ -68,7 +67,7 @@ class Compilations(Listener):
                 gc.enable()
 
     def _is_ours(self, event: Event) -> bool:
-        """A loop of the package that is kept; what numba makes of its intrinsics is compiled anew into each of them."""
+        """Whether the event is about a cached loop of this package, and not about one of its intrinsics."""
         loop = event.data["dispatcher"]
         module: str = loop.py_func.__module__ or ""
         return module.startswith(self.package + ".") and loop.stats.cache_path is not None
@@ -79,18 +78,18 @@ class Compilations(Listener):
                 return
             self.told = True
         sys.stderr.write(
-            f"featrec: compiling the loops that are needed here, {loop.py_func.__name__} first, once on this machine; "
-            f"they are kept in {loop.stats.cache_path} ('featrec warm' compiles all beforehand)\n"
+            f"featrec: compiling the required loops, first {loop.py_func.__name__}; this happens once on this machine. "
+            f"The cache is {loop.stats.cache_path} ('featrec warm' compiles all loops in advance)\n"
         )
 
 
 def _speaks() -> bool:
-    """Of worker processes, which share their parent's terminal, one is enough."""
+    """Whether this is the main process or the first worker; the others share the terminal and stay silent."""
     return multiprocessing.parent_process() is None or multiprocessing.current_process().name.endswith("-1")
 
 
 def _is_terminal() -> bool:
-    """A closed or missing stream is none."""
+    """Whether standard error is a terminal; a closed or missing stream is not."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):

@@ -1,7 +1,7 @@
-"""Codes in which every word takes part: triangle codes and soft assignment, pooled by cell without an n×k matrix.
+"""Codes over all words, triangle codes and soft assignment, pooled by cell without an n×k matrix.
 
-Points are lanes. They are taken in the order of their cells, so that a tile holds few runs of one cell each, and all words'
-values for one tile of points stay in the second-level cache.
+Points are lanes, in the order of their cells, so a tile has few runs of one cell each. The values of all words for one tile
+stay in the second-level cache.
 """
 
 import numpy as np
@@ -9,15 +9,15 @@ from numba import njit, types
 
 from featrec.compiled._parts import LOOP, part
 
-ROOM = 320_000  # values of a tile, 1.2 MB
+ROOM = 320_000  # values per tile, 1.2 MB
 POINTS = 192
 LANES = 16
 WORDS = 800
-# 32 ln 2: a weight under 2⁻³², which rounds to nothing beside the nearest word's, and not yet near the denormals.
+# 32 ln 2: weights below 2⁻³² vanish next to that of the nearest word, and they are far from denormals.
 FAINTEST = 22.18
 
 
-# Sums may be reordered, or they would not be taken by lanes.
+# Reordered sums allow vector instructions.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
@@ -29,7 +29,7 @@ def _squared_lengths(rows, lengths):
 
 @part()
 def _order_by_cell(cells, n_cells, order):
-    """The points' places, cell after cell."""
+    """Indices of the points, sorted by cell."""
     starts = np.zeros(n_cells + 1, np.int64)
     for i in range(cells.shape[0]):
         starts[cells[i] + 1] += 1
@@ -42,7 +42,7 @@ def _order_by_cell(cells, n_cells, order):
 
 @part(returns=types.int64)
 def _tile_size(n, k):
-    """How many points go together: whole vectors, and tiles of like size."""
+    """Points per tile: whole vectors, and tiles of similar size."""
     most = max(LANES, min(POINTS, ROOM // k // LANES * LANES))
     tiles = max(1, -(-n // most))
     return max(1, -(-n // (tiles * LANES))) * LANES
@@ -50,7 +50,7 @@ def _tile_size(n, k):
 
 @part()
 def _load(points, order, start, tile):
-    """Copy the next points to a tile, filled up with zeros."""
+    """Copy the next points to a tile, padded with zeros."""
     m = min(tile.shape[0], order.shape[0] - start)
     for i in range(m):
         place = order[start + i]
@@ -61,9 +61,9 @@ def _load(points, order, start, tile):
 
 @part(returns=types.int64)
 def _find_runs(cells, order, start, size, run_ends, run_cells):
-    """Where a tile's runs of points of one cell end; gives how many they are.
+    """Find the ends of the runs of points of one cell in a tile; return their number.
 
-    The ends are unsigned: a loop whose index might be negative is not taken by lanes.
+    The ends are unsigned: loops over an index that may be negative are not vectorised.
     """
     runs = 0
     for i in range(min(size, order.shape[0] - start)):
@@ -77,9 +77,9 @@ def _find_runs(cells, order, start, size, run_ends, run_cells):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
-    """Pool each word's distances from the tile before, and put those of this tile in their place.
+    """Pool the distances of the previous tile for each word, and replace them with those of this tile.
 
-    The two have nothing to do with one another, but square roots take so long that the rest costs nothing beside them.
+    The two steps are independent; the square roots of one hide the time of the other.
     """
     none, two = np.float32(0.0), np.float32(2.0)
     for j in range(products.shape[0]):
@@ -110,7 +110,7 @@ def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def triangle_code(points, words, cells, pooled):
-    """For each cell and word the sum over points of max(0, mean distance to all words - distance to the word).
+    """For each cell and word, the sum over points of max(0, mean distance to all words - distance to the word).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
@@ -123,7 +123,7 @@ def triangle_code(points, words, cells, pooled):
     word_lengths, lengths = np.empty(k, np.float32), np.empty(size, np.float32)
     _squared_lengths(words, word_lengths)
     tile, products = np.empty((size, d), np.float32), np.empty(min(WORDS, k) * size, np.float32)
-    # Before the first tile all distances and their means are zero, which adds nothing.
+    # Before the first tile, all distances and means are zero and add nothing.
     values, sums, means = np.zeros((k, size), np.float32), np.zeros(size, np.float32), np.zeros(size, np.float32)
     run_ends, run_cells = np.full(size, size, np.uint64), np.zeros(size, np.int64)
     runs = 1
@@ -155,7 +155,7 @@ def _half_distances(products, half_norms, values, smallest):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _weigh(values, smallest, scale, totals):
-    """exp((smallest - value) scale), as the 32nd power of exp of a 32nd, for which a short polynomial does."""
+    """exp((smallest - value) scale) as the 32nd power of exp of a 32nd, which a short polynomial approximates."""
     one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
     c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
     c5, c6 = np.float32(1 / 120), np.float32(1 / 720)
@@ -189,7 +189,7 @@ def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def soft_words(points, words, cells, scale, pooled):
-    """For each cell and word the sum over points of exp(-scale |x - w|²/2), divided by its sum over all words.
+    """For each cell and word, the sum over points of exp(-scale |x - w|²/2), divided by its sum over all words.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.

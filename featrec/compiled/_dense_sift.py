@@ -1,16 +1,15 @@
-"""SIFT descriptors on a lattice of points, by Vedaldi's approximation, for all sizes and channels of a picture in one call.
+"""SIFT descriptors on a lattice of points, by Vedaldi's approximation, for all sizes and channels of an image in one call.
 
-A picture goes through in rows: smoothed, turned into planes of gradients (a ring of as many rows as a bin reaches over), summed
-under the bins' filters where the lattice wants a bin, and only then stored, orientations fastest. A bin that several
-descriptors share is summed once, and the bins that a descriptor takes from a row lie side by side. Two opposite orientations
-share a plane, one of them below zero: half as much goes through the second cache, which is what this waits for.
+An image is processed in rows: smoothed, converted to planes of gradients (a ring of as many rows as a bin covers), summed with
+the filters of the bins that the lattice needs, and then stored with orientations fastest. A bin that several descriptors share
+is summed once, and the bins that a descriptor takes from a row are adjacent. Two opposite orientations share a plane, one with
+negative values: this halves the traffic of the second-level cache, which limits the speed.
 
-The lattices are planned by NumPy, outside. The parts are called from one loop and from nowhere else, since the compiler takes
-each of them once for itself and once more for each place that calls it.
+NumPy plans the lattices outside. Each part has one call, because a part is compiled once more for every further caller.
 
-Three habits here are for the compiler. Offsets are unsigned, since a signed one may count from the end and costs a test that
-stops vectorisation. Loops of eight are written as loops of 32, since short ones are unrolled into single numbers. Sums that may
-be reordered stand apart from quotients, since a quotient would be drawn into the loop behind it.
+Three rules help the compiler. Offsets are unsigned: signed ones may count from the end, and the check prevents vectorisation.
+Loops of eight are written as loops of 32: short ones are unrolled into scalars. Sums that may be reordered are separate from
+quotients: a quotient would be moved into the loop that follows.
 """
 
 from math import sqrt
@@ -39,7 +38,7 @@ from featrec.compiled._parts import (
 U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 TINY, CUT = np.float32(1e-30), np.float32(0.2)
-# With q = r * r on [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi, both to 3e-6; interpolated in Chebyshev points.
+# For q = r * r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi, both to 3e-6, from Chebyshev points.
 M0, M1, M2 = np.float32(1.00000164), np.float32(0.49988075), np.float32(-0.12353492)
 M3, M4, M5 = np.float32(0.05554068), np.float32(-0.02255685), np.float32(0.00488321)
 D0, D1, D2 = np.float32(1.27324216), np.float32(0.21201649), np.float32(-0.11436756)
@@ -47,10 +46,10 @@ D3, D4, D5 = np.float32(0.06681574), np.float32(-0.03043956), np.float32(0.00694
 
 
 def sift_room(lattices, radii, n_channels, height, width):
-    """What `dense_sift` works in, enough for the largest of its sizes: four arrays (...,) and seven (..., ...) float32."""
+    """Work space of `dense_sift` for its largest size: four arrays (...,) and seven (..., ...) float32."""
     bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
     length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
-    # What lies behind a line is multiplied by the zeros that fill up its filter.
+    # The padding of a line is multiplied by the zeros at the end of its filter.
     line = np.zeros(2 * length + 2 * bins + 2 * int(radii.max()) + 8, np.float32)
     smooth, total, planes = (np.empty(size, np.float32) for size in (height * width, 2 * length, (2 * bins - 1) * length))
     shapes = (
@@ -87,19 +86,19 @@ def dense_sift(
 
     channels           IN   (n_channels, h * w) float32
     lattices           IN   (n_sizes, 5) int64: bin size in pixels, rows and columns of descriptors, rows and columns of cells
-    places             IN   four arrays int64, as `plan` gives them: of each row of pixels and filter the row of cells that is
-                            centred there, or -1; of each row of descriptors its four rows of cells; of each column of
-                            descriptors the first of its four columns of cells; of each column of cells the pixel
-    radii, smoothers   IN   (n_sizes,) and (n_sizes, at least 2 * radius + 1, a multiple of 4): by which a channel is smoothed
-    filters            IN   (n_sizes, 1 or 4, at least 2 * bin_size - 1, a multiple of 4) float32: of all bins of a row or
-                            column, or of each of the four; what is over is zero
-    weights            IN   (n_sizes, 4) float32: of the bins of a row or column
-    shares             IN   (n_channels,) float32: of the channels' sums in what is compared with a threshold
-    thresholds         IN   (n_sizes,) float32: descriptors of a smaller sum are zero
-    storage            IN   (3,) float32: the length of a descriptor, the largest number, and what is added at last
-    steps              IN   (as many as the longest filter has,) uint64: 0, 1, 2, ...
-    rows                    uint64, as many: room for the rows that are weighed
-    lines, sheets           float32, as `sift_room` makes them, for use within
+    places             IN   four arrays int64 from `plan`: for each row of pixels and filter, the row of cells centred there, or
+                            -1; for each row of descriptors, its four rows of cells; for each column of descriptors, the first
+                            of its four columns of cells; for each column of cells, the pixel
+    radii, smoothers   IN   (n_sizes,) and (n_sizes, at least 2 * radius + 1, a multiple of 4): filters that smooth a channel
+    filters            IN   (n_sizes, 1 or 4, at least 2 * bin_size - 1, a multiple of 4) float32: one for all bins of a row or
+                            column, or one for each of the four; padded with zeros
+    weights            IN   (n_sizes, 4) float32: weights of the bins of a row or column
+    shares             IN   (n_channels,) float32: weights of the channels' sums in the sum that the threshold refers to
+    thresholds         IN   (n_sizes,) float32: descriptors with a smaller sum are zero
+    storage            IN   (3,) float32: the length of a descriptor, the largest number, and the number added at the end
+    steps              IN   (length of the longest filter,) uint64: 0, 1, 2, ...
+    rows                    uint64, of the same length: work space for row offsets
+    lines, sheets           float32, work space from `sift_room`
     descriptors        OUT  (n * n_channels * 128,): for each channel 4 bins in y, 4 in x, 8 orientations
     """
     small_code()
@@ -121,7 +120,7 @@ def dense_sift(
         for c in range(n_channels):
             image = channels[c]
             if radius > 0:
-                # Along y, then along x; edges are repeated.
+                # Smooth along y, then along x; edges are repeated.
                 for y in range(height):
                     for u in range(reach):
                         rows[u] = smaller(larger(y + u - radius, 0), last) * width
@@ -174,7 +173,7 @@ def dense_sift(
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh(source, offsets, filter, taps, out):
-    """Sum what begins at each of the offsets, times the filter. Four at a time: a sum in memory costs more than a product."""
+    """Sum the lines that begin at the offsets, times the filter; four at a time, as storing a sum is slower than a product."""
     stay_apart()
     wide_vectors()
     n = U(len(out))
@@ -191,7 +190,7 @@ def _weigh(source, offsets, filter, taps, out):
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
-    """The same of what lies above zero, and behind it of everything; their difference is the rest."""
+    """The same for the positive values, followed by that for all values; their difference is the sum of the negative ones."""
     wide_vectors()
     stay_apart()
     for u in range(0, taps, 4):
@@ -215,7 +214,7 @@ def _weigh_both(source, offsets, filter, taps, n, out):
 
 @part()
 def _take_cells(total, stride, pixels, first, every, cells):
-    """The cells of a row, from the sums around each of its pixels: what lies above zero, and the rest."""
+    """The cells of a row from the sums around each of its pixels, of positive and of negative values."""
     stay_apart()
     one, two, three, four = stride, U(2) * stride, U(3) * stride, U(4) * stride
     for i in range(four):
@@ -231,10 +230,10 @@ def _take_cells(total, stride, pixels, first, every, cells):
 
 @part(fastmath={"contract"})
 def _fill_planes(image, y, last, width, pad, lines, planes):
-    """Share the magnitudes of a row's gradients between the two orientations nearest to each one's angle.
+    """Divide the magnitude of each gradient of a row between the two nearest orientations.
 
-    The nearest axis and the nearest diagonal are those two: which ones, comparisons tell. The planes are right and left, down
-    right and up left, down and up, down left and up right. A loop over more arrays would not be vectorised.
+    Comparisons find them: the nearest axis and the nearest diagonal. The planes are right and left, down right and up left,
+    down and up, down left and up right. A loop over more arrays would not be vectorised.
     """
     stay_apart()
     wide_vectors()
@@ -280,7 +279,7 @@ def _fill_planes(image, y, last, width, pad, lines, planes):
 
 @part(fastmath={"contract", "reassoc"})
 def _cell_sums(cells, n_rows, n_columns, squares, sums):
-    """Of each cell's numbers and of their squares; those of descriptors are made of them."""
+    """Sums of the numbers of each cell and of their squares, from which those of descriptors follow."""
     stay_apart()
     for i in range(n_rows):
         for j in range(n_columns):
@@ -294,7 +293,7 @@ def _cell_sums(cells, n_rows, n_columns, squares, sums):
 
 @part(fastmath={"contract", "reassoc"})
 def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cuts, contrasts):
-    """Where a row's descriptors are cut, and their contrasts, from those of the cells."""
+    """The limits at which the descriptors of a row are clipped, and their contrasts, from the sums of cells."""
     stay_apart()
     square, total = scratch[0], scratch[1]
     wa, wb, wc, wd = weights[0], weights[1], weights[2], weights[3]
@@ -316,7 +315,7 @@ def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cu
 
 @intrinsic
 def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, out, start):
-    """All 128 numbers stay in registers between the two lengths; a loop for each costs twice as much."""
+    """Clip and scale the 128 numbers of a descriptor."""
 
     def generate(context, builder, signature, arguments):
         cells, weights, out = (
@@ -332,7 +331,7 @@ def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, 
 
 
 def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """The same without the compiler."""
+    """The same if nothing is compiled."""
     rows, first = bins[:4], bins[4]
     values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
     length = np.sqrt(np.float32((values * values).sum()))
@@ -340,12 +339,12 @@ def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start
     out[start : start + 128] = np.minimum(values * scale, most) + half
 
 
-# One channel of a descriptor: weighed, cut, brought to the length `unit`, as it is stored.
+# One channel of a descriptor: weighted, clipped, scaled to the length `unit`, and stored.
 cut_and_scale: Any = _cut_and_scale if COMPILED else _plain_cut_and_scale
 
 
 def _emit(builder, cells, bins, weights, numbers, out, bytes_out):
-    """Write the code: eight vectors of sixteen, which processors with shorter ones take in parts."""
+    """Emit the code: eight vectors of sixteen numbers, which LLVM splits for processors with shorter vectors."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()

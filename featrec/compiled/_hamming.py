@@ -1,6 +1,7 @@
-"""k-majority and the nearest word, by the number of bits that differ; 64 bits at a time.
+"""k-majority and the nearest word by the number of different bits, 64 bits at a time.
 
-Points are lanes and come as columns, a key holds the distance above and the word below, so that one minimum finds both.
+Points are lanes, stored as columns. A key has the distance in its high bits and the word in its low bits, so one minimum finds
+both.
 """
 
 from typing import Any
@@ -11,7 +12,7 @@ from numba.extending import intrinsic
 
 from featrec.compiled._parts import COMPILED, LOOP, smaller, wide_vectors
 
-# Points that go together: so many columns and keys stay in the first-level cache.
+# Points processed together; their columns and keys fit into the first-level cache.
 POINTS = 512
 
 
@@ -27,12 +28,12 @@ def _plain_count(bits):
     return int(bits).bit_count()
 
 
-# How many bits are set.
+# The number of set bits.
 popcount: Any = _count_ones if COMPILED else _plain_count
 
 
 def nearest_of_256_bits(points, words, nearest, distances):
-    """The index of each point's nearest word and the number of bits that differ; of equals the first.
+    """The index of the nearest word of each point, the first of equals, and the number of different bits.
 
     IN points (n, 4), words (k, 4) uint64; OUT nearest, distances (n,) int32.
     """
@@ -41,7 +42,7 @@ def nearest_of_256_bits(points, words, nearest, distances):
 
 @njit(**LOOP)
 def find_of_256_bits(points, words, columns, nearest, distances):
-    """The same; for use within columns (5, points at once) uint64."""
+    """The same; work space: columns (5, points at once) uint64."""
     wide_vectors()
     n, k, size = points.shape[0], words.shape[0], columns.shape[1]
     part0, part1, part2, part3, keys = columns[0], columns[1], columns[2], columns[3], columns[4]
@@ -52,7 +53,7 @@ def find_of_256_bits(points, words, columns, nearest, distances):
             for q in range(4):
                 columns[q, i] = points[start + i, q]
         keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
-        # Two words at a time: the points are loaded, and the keys loaded and stored, once for both.
+        # Two words at a time, so points and keys are loaded and stored once for both.
         for j in range(0, k, 2):
             other = smaller(j + 1, k - 1)
             first, second = np.uint64(j), np.uint64(other)
@@ -80,7 +81,7 @@ def nearest_hamming(points, words, nearest, distances):
 
 @njit(**LOOP)
 def find_hamming(points, words, columns, nearest, distances):
-    """The same; for use within columns (blocks + 3, points at once) uint64."""
+    """The same; work space: columns (blocks + 3, points at once) uint64."""
     wide_vectors()
     n, blocks = points.shape
     k, size = words.shape[0], columns.shape[1]
@@ -114,7 +115,7 @@ def find_hamming(points, words, columns, nearest, distances):
 
 @njit(**LOOP)
 def majority_votes(bits, nearest, votes, counts):
-    """How many members of each word have each bit set.
+    """The number of members of each word that have each bit set.
 
     IN bits (n, n_bits) uint8 of 0 and 1, nearest (n,) int32; OUT votes (k, n_bits) int32, counts (k,) int64.
     """
@@ -128,10 +129,10 @@ def majority_votes(bits, nearest, votes, counts):
 
 
 def seed_hamming(points, first, draws, chosen):
-    """Start words of k-majority, drawn far from one another; of several candidates the one that helps most (k-means++).
+    """Initial words of k-majority by k-means++ with several candidates per draw.
 
-    IN points (n, blocks) uint64, first the first word's place, draws (k - 1, candidates) in [0, 1);
-    OUT chosen (k,) int64, the words' places among the points.
+    IN points (n, blocks) uint64, first the index of the first word, draws (k - 1, candidates) in [0, 1);
+    OUT chosen (k,) int64, the indices of the words among the points.
     """
     n, columns = len(points), np.ascontiguousarray(points.T)
     gaps, mass = np.full(n, 64 * points.shape[1], np.int64), np.empty(n, np.int64)
@@ -139,17 +140,17 @@ def seed_hamming(points, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, out=mass)
-            # Rounded, a limit may be all of the mass.
+            # After rounding, a limit may equal the whole mass.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         chosen[step] = places[seed_by_bits(columns, places, rows, gaps)]
 
 
 @njit(**LOOP)
 def seed_by_bits(columns, places, rows, gaps):
-    """Which candidate leaves the least bits to the nearest word.
+    """The candidate that leaves the smallest number of different bits in total.
 
-    IN columns (blocks, n) uint64 of the points, places (m,) int64, the candidates' among them; for use within rows (m, n)
-    int64; IN and OUT gaps (n,) int64, the bits that differ from the nearest word.
+    IN columns (blocks, n) uint64 of the points, places (m,) int64, the indices of the candidates; work space: rows (m, n)
+    int64; IN and OUT gaps (n,) int64, the number of bits that differ from the nearest word.
     """
     best, least = 0, 0x7FFFFFFFFFFFFFFF
     for t in range(len(places)):

@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients: the gradient of each pixel, cells of pixels, and normalised blocks of cells."""
+"""Histograms of oriented gradients: gradients of pixels, histograms of cells, and normalised blocks of cells."""
 
 import math
 
@@ -10,23 +10,23 @@ from featrec.compiled._parts import LOOP, part
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
 LARGEST_SHARE = 0.2
-# A table over all (dy, dx) of bytes: its rows, and where no gradient stands.
+# A table over all (dy, dx) of bytes: its row length, and the index of the zero gradient.
 TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
-# So many pixels are voted on before their votes are counted, so that they stay in the first cache.
+# Pixels whose votes are computed before they are counted; they fit into the first-level cache.
 BAND = 2048
-# arctan(x) / x as a polynomial in x * x, for 0 <= x <= 1: fitted by least squares, weighted until the errors were even; the
-# arc is off by 4e-8 at most, in float32 by 1.2e-7.
+# arctan(x) / x as a polynomial in x * x for 0 <= x <= 1, by least squares with weights that make the errors even; the error of
+# the angle is at most 4e-8, in float32 1.2e-7.
 ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64212944e-02, -5.59114202e-02,
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
-# Each conversion in a loop is one more call to compile.
+# Conversions in loops are further calls to compile.
 ONE, TWO, NOTHING, UNSEEN = np.uintp(1), np.uintp(2), np.float32(0.0), np.float32(-1.0)
-# A direction that comes so close to the border of a bin, in half turns, is decided by NumPy's arctan2.
+# NumPy's arctan2 decides directions that are closer to the border of a bin than this, in half turns.
 DOUBT = 1e-6
 
 
 def hog_grids(height, width, orientations, sizes):
-    """Of each size of cells their height and width, how many rows and columns they make, and where their votes begin."""
+    """For each size of cells: height, width, number of rows and columns, and the offset of their votes."""
     grids, start = np.empty((len(sizes), 5), np.int64), 0
     for grid, (tall, wide) in zip(grids, sizes, strict=True):
         grid[:] = tall, wide, height // tall, width // wide, start
@@ -35,7 +35,7 @@ def hog_grids(height, width, orientations, sizes):
 
 
 def hog_room(height, width, orientations, grids, frame=0):
-    """What loops over bytes work in: a band's places in the table and lengths, votes by cell, a sum for each cell; the band."""
+    """Work space of loops over bytes: table indices and lengths of a band, votes by cell, a sum for each cell; the band."""
     rows, stride, cells = min(height, max(1, BAND // width)), width + 2 * frame, grids[:, 2] * grids[:, 3]
     votes, sums = np.empty(cells.sum() * orientations), np.empty(cells.max(), np.float32)
     padded = np.empty((rows + 2 * frame) * stride, np.uint8)
@@ -44,23 +44,23 @@ def hog_room(height, width, orientations, grids, frame=0):
 
 @njit(**LOOP)
 def hog_gray(images, height, width, table, orientations, grids, block_height, block_width, norm, room, codes):
-    """Codes of 8-bit images, whose gradients are few enough for a table of bins.
+    """Codes of 8-bit gray images; a table has the bins of all possible gradients.
 
-    IN images (n, h * w) uint8, table (511 * 511,) bins by dy and dx + 255, grids as `hog_grids` makes them, room as `hog_room`
-    makes it, for use within; OUT codes (n, width) float32, the sizes' codes one after another.
+    IN images (n, h * w) uint8, table (511 * 511,) bins by dy and dx + 255, grids from `hog_grids`; work space: room from
+    `hog_room`; OUT codes (n, width) float32, the codes of the sizes one after another.
     """
     index, lengths, cells, sums = room
     rows = index.size // width
     for i in range(images.shape[0]):
         cells[:] = 0.0
-        # A literal would have what is called with it compiled twice.
+        # With a literal, its callees would be compiled twice.
         start = np.int64(0)
         while start < height:
             inner = 0 < start < height - 1
             stop = start + rows if inner else start + 1
             stop = stop if stop < height - 1 or not inner else height - 1
             step = np.uintp(width if inner else 0)
-            # In one run, the ends of rows are set right afterwards.
+            # All rows in one loop; the ends of rows are corrected afterwards.
             first, number = np.uintp(start * width), (stop - start) * width
             for p in range(ONE, np.uintp(number - 1 if number > 1 else 1)):
                 q = first + p
@@ -83,10 +83,10 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
 def hog_colour(
     images, channels, height, width, table, orientations, grids, block_height, block_width, norm, room, padded, codes
 ):
-    """The same for images of several channels, of which the first counts whose gradient is longest.
+    """The same for several channels; each pixel has the longest gradient of its channels, the first of equals.
 
-    IN images (n, h * w * channels) uint8, and as hog_gray; padded, for use within, and room as `hog_room` makes them with the
-    frame of a pixel.
+    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room from `hog_room` with a
+    frame of one pixel.
     """
     index, lengths, cells, sums = room
     stride = width + 2
@@ -102,7 +102,7 @@ def hog_colour(
             votes = np.uintp((stop - start) * stride - 2)
             lengths[:] = UNSEEN
             for channel in range(channels):
-                # In a frame that mirrors the pixels within, so that no gradient goes across the image's border.
+                # The frame mirrors the pixels inside, so no gradient crosses the border of the image.
                 for y in range(start - 1, stop + 1):
                     inside = y if 0 <= y < height else next_to_border if y < 0 else height - 1 - next_to_border
                     row, line = np.uintp((y - start + 1) * stride), np.uintp(inside * width * channels + channel)
@@ -128,10 +128,10 @@ def hog_colour(
 
 @njit(**LOOP)
 def hog_codes(bins, lengths, width, table, orientations, grids, block_height, block_width, norm, cells, sums, codes):
-    """Codes of images whose pixels have a bin and a length each.
+    """Codes of images from the bins and lengths of their gradients.
 
-    IN bins (n, h * w) int32, lengths (n, h * w) float32, table (orientations,) each bin's own number, grids as `hog_grids`
-    makes them; for use within what `hog_room` makes; OUT codes (n, width) float32.
+    IN bins (n, h * w) int32, lengths (n, h * w) float32, table (orientations,) the number of each bin, grids from `hog_grids`;
+    work space from `hog_room`; OUT codes (n, width) float32.
     """
     for i in range(bins.shape[0]):
         cells[:] = 0.0
@@ -141,7 +141,7 @@ def hog_codes(bins, lengths, width, table, orientations, grids, block_height, bl
 
 @njit(**LOOP)
 def hog_gradients(images, dx, dy):
-    """Central differences of the channel where they are longest; none across the picture's border.
+    """Central differences of the channel with the longest ones; zero across the border of the image.
 
     IN images (n, h, w, channels) float32 or float64; OUT dx, dy (n, h, w) float64.
     """
@@ -155,15 +155,15 @@ def hog_gradients(images, dx, dy):
 
 @njit(**LOOP)
 def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtful):
-    """The bin of each gradient, its length, and the places where the bin is in doubt, whose number is returned.
+    """The bin and length of each gradient, and the indices of pixels with a doubtful bin; returns their number.
 
-    IN dx, dy (pixels,) float64, half_turn in bins (orientations, or half as many where directions are signed), axes (4,) the
-    bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32, doubtful (pixels,) int64, filled
-    as far as there are doubts.
+    IN dx, dy (pixels,) float64, half_turn the bins of a half turn (orientations, or half of them for signed directions), axes
+    (4,) the bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32, doubtful (pixels,) int64,
+    of which the first entries are set.
     """
     across, down, turns = np.empty(BAND, np.float32), np.empty(BAND, np.float32), np.empty(BAND, np.float32)
     quarters = np.array([0.0, 0.5 * half_turn, half_turn % orientations, (1.5 * half_turn) % orientations])
-    # Multiplied out, a border may lie a rounding error above the axis that it stands for.
+    # The border of a bin may be a rounding error above the axis that it should equal.
     usual = np.all(quarters.astype(np.int32) == axes)
     close = np.float32(DOUBT * half_turn)
     number = 0
@@ -188,7 +188,7 @@ def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtfu
 
 @part()
 def _gray_differences(flat, height, width, dx, dy):
-    """In one run, whose ends of rows are set right afterwards. IN flat (h * w,); OUT dx, dy (h * w,)."""
+    """All rows in one loop; the ends of rows are corrected afterwards. IN flat (h * w,); OUT dx, dy (h * w,)."""
     dx[0] = dx[-1] = 0.0
     right, inner = flat[2:], dx[1:]
     for i in range(np.uintp(max(0, flat.size - 2))):
@@ -222,7 +222,7 @@ def _longest_differences(image, dx, dy):
 
 @part()
 def _narrow(dx, dy, across, down):
-    """Twice as many numbers a register. IN dx, dy (pixels,) float64; OUT across, down float32, at least as long."""
+    """To float32: registers hold twice the numbers. IN dx, dy (pixels,) float64; OUT across, down float32, at least as long."""
     for i in range(np.uintp(dx.size)):
         across[i] = dx[i]
         down[i] = dy[i]
@@ -230,9 +230,9 @@ def _narrow(dx, dy, across, down):
 
 @part(fastmath={"contract"})
 def _directions(across, down, orientations, half_turn, turns, lengths):
-    """Directions in bins, near enough to tell which are in doubt, and those of the axes without error.
+    """Directions in bins, accurate enough to find doubtful ones, and exact along the axes.
 
-    IN across, down (at least as many as pixels,) float32; OUT turns (as many), lengths (pixels,) float32.
+    IN across, down (at least pixels,) float32; OUT turns (at least pixels,), lengths (pixels,) float32.
     """
     quarter, half, whole = np.float32(0.5 * half_turn), np.float32(half_turn), np.float32(orientations)
     bins, zero, tiny = np.float32(half_turn / math.pi), np.float32(0.0), np.float32(1e-30)
@@ -253,7 +253,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
         turn = series * ratio * bins
         turns[i] = quarter - turn if abs(y) > abs(x) else turn
         lengths[i] = math.sqrt(x * x + y * y)
-    # To the other quadrants: signed directions fold over both axes, the others over one.
+    # The other quadrants: signed directions are mirrored at both axes, the others at one.
     if signed:
         for i in range(np.uintp(lengths.size)):
             turn = half - turns[i] if across[i] < zero else turns[i]
@@ -266,7 +266,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
 
 @part(returns=types.int64)
 def _whole_bins(across, down, turns, close, orientations, bins):
-    """How many are in doubt. IN across, down, turns (at least as many as pixels,) float32; OUT bins (pixels,) int32."""
+    """The number of doubtful bins. IN across, down, turns (at least pixels,) float32; OUT bins (pixels,) int32."""
     doubts, last, zero = np.int32(0), np.int32(orientations - 1), np.float32(0.0)
     for i in range(np.uintp(bins.size)):
         bin_ = np.int32(turns[i])
@@ -279,12 +279,12 @@ def _whole_bins(across, down, turns, close, orientations, bins):
 
 @part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
-    """IN index, lengths of rows start to stop, so many apart, table of bins, grids; IN and OUT cells of all sizes, flat."""
+    """IN index and lengths of rows start to stop, their stride, table of bins, grids; IN and OUT cells of all sizes, flat."""
     bins = np.uintp(orientations)
     for size in range(grids.shape[0]):
         tall, wide, columns = grids[size, 0], grids[size, 1], grids[size, 3]
         for y in range(start, min(stop, grids[size, 2] * tall)):
-            # Unsigned places need no check for negative ones, which would take as long as the count.
+            # Unsigned indices need no check for negative ones, which would take as long as the count.
             cell = np.uintp(grids[size, 4] + (y // tall) * columns * orientations)
             pixel = np.uintp((y - start) * stride)
             for _ in range(columns):
@@ -296,13 +296,13 @@ def _count_votes(index, lengths, stride, start, stop, table, orientations, grids
 
 @part(fastmath={"reassoc", "nsz", "contract"})
 def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
-    """IN cells of all sizes, flat, `top` the value that means one; OUT sums of cells, as many; code (width,) float32."""
+    """IN cells of all sizes, flat, `top` the value that means 1; OUT sums, one for each cell; code (width,) float32."""
     place, run, bins = np.uintp(0), np.uintp(block_width * orientations), np.uintp(orientations)
     most = np.float32(LARGEST_SHARE) if norm == L2_HYS else np.float32(np.inf)
     for size in range(grids.shape[0]):
         rows, columns, first_cell = grids[size, 2], grids[size, 3], np.uintp(grids[size, 4])
         share = 1.0 / (grids[size, 0] * grids[size, 1] * top)
-        # Of values or of their squares: what several blocks need.
+        # Sums of values or of squares, shared by several blocks.
         for cell in range(np.uintp(rows * columns)):
             first, total = first_cell + cell * bins, NOTHING
             for i in range(bins):

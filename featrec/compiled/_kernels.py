@@ -1,8 +1,8 @@
-"""Sums over features of a function of two histograms, for all pairs of rows.
+"""Kernels of histograms: sums over features of a function of two entries, for all pairs of rows.
 
-A tile of the second histograms is transposed, its features as rows and its histograms as lanes, and stays in the first-level
-cache. Of the first histograms only the entries above zero are looked at, eight at a time, so that the loop over the lanes
-loads and stores each sum once for eight terms.
+A tile of the second histograms is transposed, with features as rows and histograms as lanes, and stays in the first-level
+cache. Only positive entries of the first histograms are visited, eight at a time, so the loop over the lanes loads and stores
+each sum once for eight terms.
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from featrec.compiled._parts import LOOP, larger, part, smaller, wide_vectors
 
 LANES = 256
 FEATURES = 32
-# Multiplied by 2²⁹, entries between 1e-18 and 1 and their reciprocals leave room for products of four in float32.
+# Times 2²⁹, products of four entries between 1e-18 and 1, or of their reciprocals, fit into float32.
 SCALE = np.float32(2.0**29)
 LEAST = np.float32(5e-10)
-# A difference that is smaller, relative to what it is taken from, is what float32 left: equal histograms are at no distance.
+# Relative differences below this are rounding errors of float32: equal histograms have distance 0.
 ROUNDING = 2e-6
 
 
@@ -28,7 +28,7 @@ def _above_zero(X, first, places, entries, counts):
             places[i, count] = f
             entries[i, count] = entry
             count += entry > np.float32(0.0)
-        # Zeros fill the last eight; they add nothing.
+        # The last eight are padded with zeros, which add nothing.
         while count % 8:
             places[i, count] = 0
             entries[i, count] = np.float32(0.0)
@@ -53,16 +53,16 @@ def _reciprocals(values):
 
 
 def intersection(X, Y, skipped, sums):
-    """The sum of the smaller of each two entries.
+    """The sum of the minimum of each pair of entries.
 
-    IN X (n, d), Y (m, d) float32, not negative, skipped how many of Y to leave out; OUT sums (n, m) float32.
+    IN X (n, d), Y (m, d) float32, not negative, skipped the number of first rows of Y to leave out; OUT sums (n, m) float32.
     """
     sums[:, skipped:] = 0
     add_intersection(X, Y, skipped, *_room(len(X)), sums)
 
 
 def _room(n):
-    """Entries above zero, their places and how many they are, and columns; for use within the loops."""
+    """Work space of the loops: positive entries, their indices and number, and columns."""
     places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
     return places, counts, np.zeros((n, FEATURES), np.float32), np.zeros((FEATURES, LANES), np.float32)
 
@@ -79,7 +79,7 @@ def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
             _columns(Y, start, stop, first, columns)
             for i in range(n):
                 row, x, p = sums[i, start:stop], entries[i], places[i]
-                # The loop over the lanes is what takes the time; a function of its own would be compiled twice.
+                # This loop takes most of the time; as a separate function it would be compiled twice.
                 for f in range(0, counts[i], 8):
                     x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
                     y0, y1, y2, y3 = columns[p[f]], columns[p[f + 1]], columns[p[f + 2]], columns[p[f + 3]]
@@ -92,7 +92,7 @@ def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
 
 @part()
 def _add_harmonic(u, places, columns, sums):
-    # Four terms to a division: 1/a + 1/b + 1/c + 1/d = ((a + b)cd + (c + d)ab)/(ab·cd).
+    # Four terms per division: 1/a + 1/b + 1/c + 1/d = ((a + b)cd + (c + d)ab)/(ab·cd).
     wide_vectors()
     for f in range(0, len(u), 8):
         u0, u1, u2, u3, u4, u5, u6, u7 = u[f], u[f + 1], u[f + 2], u[f + 3], u[f + 4], u[f + 5], u[f + 6], u[f + 7]
@@ -108,10 +108,10 @@ def _add_harmonic(u, places, columns, sums):
 
 
 def chi2(X, Y, skipped, sums):
-    """The sum of (x - y)²/(x + y), none where both are zero.
+    """The sum of (x - y)²/(x + y); the term is 0 if both are zero.
 
-    (x - y)²/(x + y) is x + y - 4/(1/x + 1/y): an addition and a share of a division, and nothing where x is zero.
-    IN X (n, d), Y (m, d) float32 in [0, 1], skipped how many of Y to leave out; OUT sums (n, m) float32.
+    (x - y)²/(x + y) is x + y - 4/(1/x + 1/y): an addition and part of a division, and only the addition if x is zero.
+    IN X (n, d), Y (m, d) float32 in [0, 1], skipped the number of first rows of Y to leave out; OUT sums (n, m) float32.
     """
     sums[:, skipped:] = 0
     add_chi2(X, Y, skipped, np.zeros(len(X)), np.zeros(len(Y)), *_room(len(X)), sums)
@@ -119,7 +119,7 @@ def chi2(X, Y, skipped, sums):
 
 @njit(**LOOP)
 def add_chi2(X, Y, skipped, x_mass, y_mass, places, counts, entries, columns, sums):
-    """The same, added to zeros in sums; x_mass and y_mass are zeros for use within."""
+    """The same, added to zeros in sums; work space: x_mass and y_mass, zeros."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):

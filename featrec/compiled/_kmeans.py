@@ -1,7 +1,7 @@
 """k-means and the nearest word, by squared Euclidean distance, in tiles that stay in the second-level cache.
 
-Half the squared distance of point x and word w, less what all words share, is |w|²/2 - x·w: the products come from BLAS
-with the words as rows and the points as lanes, so that the search for the smallest runs over lanes, without a reduction.
+Half the squared distance of point x and word w, without the term that all words share, is |w|²/2 - x·w. BLAS computes the
+products with words as rows and points as lanes, so the search for the minimum needs no reduction.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ WORDS = 1024
 
 @part()
 def _smallest_of_eight(products, half_norms, best, places):
-    # Which eight words the nearest is among; which of them is asked once a point and not once a product.
+    # First find the group of eight words with the nearest; the word itself is found once per point, not once per product.
     wide_vectors()
     k, m = products.shape
     best[:] = np.inf
@@ -65,10 +65,10 @@ def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, 
 
 @njit(**LOOP)
 def nearest_euclidean(points, words, half_norms, nearest, distances):
-    """The index of each point's nearest word; of equals the first.
+    """The index of the nearest word of each point; the first of equals.
 
-    IN points (n, d), words (k, d), half_norms (k,) half the words' squared lengths, all float32;
-    OUT nearest (n,) int32, distances (n,) float32, half the squared ones less what all words share.
+    IN points (n, d), words (k, d), half_norms (k,) half the squared lengths of the words, all float32;
+    OUT nearest (n,) int32, distances (n,) float32, half the squared distances without the term that all words share.
     """
     wide_vectors()
     n, k = points.shape[0], words.shape[0]
@@ -84,10 +84,10 @@ def nearest_euclidean(points, words, half_norms, nearest, distances):
 
 @njit(**LOOP)
 def gather_members(points, half_point_norms, nearest, distances, sums, counts):
-    """What the words' next means are made of, and the squared distances of the points to their words.
+    """Sums and counts for the next means of the words, and the squared distances of the points to their words.
 
     IN points (n, d), half_point_norms (n,) float32, nearest (n,) int32;
-    IN and OUT distances (n,) float32: from half the squared ones less what all words share to the squared ones;
+    IN and OUT distances (n,) float32: as from `nearest_euclidean`, then squared distances;
     OUT sums (k, d) float64, counts (k,) int64.
     """
     two, none = np.float32(2.0), np.float32(0.0)
@@ -102,10 +102,10 @@ def gather_members(points, half_point_norms, nearest, distances, sums, counts):
 
 
 def seed_euclidean(points, half_point_norms, first, draws, chosen):
-    """Start words of k-means, drawn far from one another; of several candidates the one that helps most (k-means++).
+    """Initial words of k-means by k-means++ with several candidates per draw.
 
-    IN points (n, d) and half_point_norms (n,) float32, first the first word's place, draws (k - 1, candidates) in [0, 1);
-    OUT chosen (k,) int64, the words' places among the points.
+    IN points (n, d) and half_point_norms (n,) float32, first the index of the first word, draws (k - 1, candidates) in [0, 1);
+    OUT chosen (k,) int64, the indices of the words among the points.
     """
     n, most = len(points), max(1, draws.shape[1])
     gaps, mass, products = np.full(n, np.inf, np.float32), np.empty(n), np.empty((most, n), np.float32)
@@ -113,7 +113,7 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, dtype=np.float64, out=mass)
-            # Rounded, a limit may be all of the mass.
+            # After rounding, a limit may equal the whole mass.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         near = products[: len(places)]
         np.dot(points[places], points.T, near)
@@ -122,10 +122,10 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
 
 @njit(**LOOP)
 def seed_by_distance(half_point_norms, places, products, gaps):
-    """Which candidate leaves the least to the nearest word.
+    """The candidate that leaves the smallest sum of squared distances.
 
-    IN half_point_norms (n,) float32, places (m,) int64, the candidates' among the points; for use within products (m, n)
-    float32, of candidates and points; IN and OUT gaps (n,) float32, the squared distances to the nearest word.
+    IN half_point_norms (n,) float32, places (m,) int64, the indices of the candidates; work space: products (m, n) float32 of
+    candidates and points; IN and OUT gaps (n,) float32, the squared distances to the nearest word.
     """
     two, none = np.float32(2.0), np.float32(0.0)
     best, least = 0, np.inf

@@ -1,9 +1,10 @@
-"""Mixtures of Gaussians with diagonal covariances: posteriors, what EM sums up, and the gradients of the Fisher vector.
+"""Mixtures of Gaussians with diagonal covariances: posteriors, the sums of EM, and the gradients of the Fisher vector.
 
-The logarithm of such a density is linear in the squares of a point, the point and 1, so that one product gives those of a tile
-of points under all components, and a second one gives the sums weighted by the posteriors. Points are centred and scaled first:
-float32 then suffices for the products. Components are lanes, 32 to a panel: both products take the same tile as it is, nothing
-is packed for them, and the posteriors stay in the second-level cache. What follows from the mixture alone is NumPy's work.
+The logarithm of a density is linear in the squares of a point, the point and 1. One matrix product therefore gives the
+logarithms for a tile of points under all components, and a second one gives the sums weighted by the posteriors. Points are
+centred and scaled first, so float32 is accurate enough for the products. Components are lanes, 32 per panel: both products use
+the same tile without packing, and the posteriors stay in the second-level cache. NumPy computes all that depends on the mixture
+only.
 """
 
 import math
@@ -14,23 +15,23 @@ from numba import njit
 from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
 from featrec.compiled._parts import LOOP
 
-# So many points go together, a multiple of ten; after so many tiles the sums are added up in float64.
+# Points per tile, a multiple of ten; after TILES tiles the sums are added in float64.
 POINTS, TILES = 160, 3
-# No descriptor counts as farther from the centre than so many deviations; its square must stay a float32.
+# Larger distances from the centre, in deviations, are clipped; their squares must fit into float32.
 FARTHEST = 1e6
 LARGEST = float(np.finfo(np.float32).max)
-# The logarithm of the density of a component that only fills a panel up.
+# The logarithm of the density of a component that pads a panel.
 NEVER = -1e30
-# A component as rare as this has no gradients: they would be divided by the root of next to nothing.
+# Components with a smaller weight have no gradients, which would be divided by a root of nearly 0.
 LEAST_WEIGHT = 1e-6
 LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
 
 def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
-    """What the next mixture is made of: over the points y = (x - centre) * inverse, the posteriors' sums of y², y and 1.
+    """Sums of y², y and 1 over the points y = (x - centre) * inverse, weighted by the posteriors; the next mixture follows.
 
     IN descriptors (n, d), weights (k,), means and variances (k, d), float64, centre and inverse (d,) float32;
-    OUT sums (k, 2 * d + 1) float64. Returns the sum of the logarithms of the densities of the y.
+    OUT sums (k, 2 * d + 1) float64. Returns the log-likelihood of the y.
     """
     n, (k, d) = len(descriptors), means.shape
     terms = _log_terms(weights, means, variances, centre, inverse)
@@ -42,11 +43,11 @@ def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
 
 
 def fisher_sums(descriptors, order, starts, weights, means, variances, gradients):
-    """The Fisher vector of each cell's descriptors, summed over them and not divided by their number.
+    """The Fisher vector of the descriptors of each cell, as a sum, not a mean.
 
-    IN descriptors (n, d), order (n,) int64 the descriptors cell by cell, starts (cells + 1,) int64 where each cell begins
-    there, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or (cells, k + 2 * k * d)
-    float32: by weight, where there is room, by mean and by deviation, each component by component.
+    IN descriptors (n, d), order (n,) int64 the indices of descriptors sorted by cell, starts (cells + 1,) int64 the start of
+    each cell in order, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or
+    (cells, k + 2 * k * d) float32: by weight (only in the larger array), by mean and by deviation.
     """
     centre, inverse = mixture_frame(weights, means, variances)
     terms = _log_terms(weights, means, variances, centre, inverse)
@@ -58,9 +59,9 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
 
 
 def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
-    """The component that each point most probably comes from; of equals the first.
+    """The most probable component of each point; the first of equals.
 
-    IN as in mixture_sums; OUT nearest (n,) int32.
+    IN as in `mixture_sums`; OUT nearest (n,) int32.
     """
     terms, d = _log_terms(weights, means, variances, centre, inverse).astype(np.float32).T, means.shape[1]
     tile = np.ones((min(len(nearest), 4 * POINTS), 2 * d + 1), np.float32)
@@ -75,7 +76,7 @@ def most_probable(descriptors, weights, means, variances, centre, inverse, neare
 
 
 def mixture_frame(weights, means, variances):
-    """Mean and 1 / deviation, float32, of what the mixture describes: without BLAS, whose threads add up in other orders."""
+    """Mean and 1 / deviation of the mixture, float32; without BLAS, whose order of summation depends on its threads."""
     shares = weights[:, None]
     centre = (shares * means).sum(axis=0)
     spread = (shares * (variances + (means - centre) ** 2)).sum(axis=0)
@@ -83,7 +84,7 @@ def mixture_frame(weights, means, variances):
 
 
 def _log_terms(weights, means, variances, centre, inverse):
-    """What the squares of a point, the point and 1 are multiplied with to give a density's logarithm to the base 2, float64."""
+    """Coefficients of the squares of a point, the point and 1 in the base-2 logarithm of each density, float64."""
     d = means.shape[1]
     means, variances = (means - centre) * inverse, variances * np.square(inverse, dtype=np.float64)
     terms = np.empty((len(means), 2 * d + 1))
@@ -96,7 +97,7 @@ def _log_terms(weights, means, variances, centre, inverse):
 
 
 def _sums(points, order, starts, terms, frame):
-    """What `posterior_sums` finds, with room for it: sums (cells, panels, rows, 32), peaks (n,), totals (n,)."""
+    """Allocate and call `posterior_sums`: sums (cells, panels, rows, 32), peaks (n,), totals (n,)."""
     (k, width), n = terms.shape, len(points)
     panels, rows = -(-k // PANEL), -(-(width - 1) // ROWS) * ROWS + 1
     whole = np.zeros((panels * PANEL, width), np.float32)
@@ -112,13 +113,14 @@ def _sums(points, order, starts, terms, frame):
 
 @njit(**LOOP)
 def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
-    """Sums of y² and of y over each cell's points, y = (x - frame[0]) * frame[1], and of 1, weighted by the posteriors.
+    """Sums of y², y = (x - frame[0]) * frame[1], and 1 over the points of each cell, weighted by the posteriors.
 
-    IN points (n, d), order (n,) int64 the points cell by cell, starts (cells + 1,) int64, terms (panels, 2 * d + 1, 32), flat,
-    by which y², y and 1 are multiplied, frame (2, d); for use within tile (size * 2 * d + 10,), logs (panels * size * 32,) and
-    part (panels * rows * 32,), where rows is 1 more than 2 * d rounded up to a multiple of 10, and size one of 10; tile and
-    part are zero; OUT peaks and totals (n,): a point's density is totals * 2 ** peaks; sums (cells, panels * rows * 32)
-    float64, zero before: the last row those of 1. All but order, starts, sums and the points are float32.
+    IN points (n, d), order (n,) int64 the indices of points sorted by cell, starts (cells + 1,) int64, terms
+    (panels, 2 * d + 1, 32), flat, the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs
+    (panels * size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size
+    a multiple of 10; tile and part are zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
+    (cells, panels * rows * 32) float64, zero before; the last row has the sums of 1. All except order, starts, sums and points
+    are float32.
     """
     d = points.shape[1]
     width, farthest = 2 * d, np.float32(FARTHEST)
@@ -156,9 +158,9 @@ def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks,
 
 @njit(**LOOP)
 def fisher_gradients(sums, expected, scales, means, inverse, gradients):
-    """From the posteriors' sums of y², y and 1 to the gradients by weight, where there is room, by mean and by deviation.
+    """Gradients by weight (if the array has room), by mean and by deviation from the sums of y², y and 1.
 
-    IN sums (cells, panels, rows, 32) as posterior_sums finds them, expected (cells, k) the sums of 1 that the weights say,
+    IN sums (cells, panels, rows, 32) from `posterior_sums`, expected (cells, k) the sums of 1 that follow from the weights,
     scales (k,) 1 / root of the weights, means and inverse (k, d) the means and 1 / deviations of y; OUT gradients.
     """
     k, d = means.shape

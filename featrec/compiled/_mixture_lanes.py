@@ -1,7 +1,7 @@
-"""What the loop over a mixture does in registers: products of a panel, and the posteriors of points.
+"""The parts of the loop over a mixture that work in registers: products of a panel, and the posteriors of points.
 
-A panel is 32 components side by side, in two vectors of 16; processors without AVX-512 take half of the rows and half of the
-lanes at a time. The cache of compiled loops does not see changes in here, so a new meaning gets a new name.
+A panel is 32 adjacent components, in two vectors of 16; processors without AVX-512 process half of the rows and half of the
+lanes at a time. The cache of compiled loops does not notice changes in this file; give changed code a new name.
 """
 
 from contextlib import contextmanager
@@ -14,21 +14,21 @@ from numba.extending import intrinsic
 from featrec.compiled._parts import spread, vector_at
 
 PANEL, LANES = 32, 16
-# Rows of sums, and points, that go together.
+# Rows of sums, and points, that are processed together.
 ROWS, POINTS = 10, 8
-# A posterior under 2 ** -40 counts as none: denormal numbers make the products many times slower.
+# Posteriors below 2 ** -40 are set to 0: denormal numbers make the products many times slower.
 LEAST_EXPONENT, LOWEST = -40.0, -100.0
-# Adding 1.5 * 2 ** 23 leaves the integer nearest to x in the lowest bits, from where it goes into the exponent.
+# Adding 1.5 * 2 ** 23 puts the integer nearest to x into the lowest bits; a shift moves it into the exponent.
 MAGIC = 12582912.0
-# 2 ** r for r of -0.5 to 0.5, to two units in the last place.
+# 2 ** r for r from -0.5 to 0.5, to two units in the last place.
 POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6.9314718e-1, 1.0)
 
 
 def add_products(factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target):
-    """Ten rows of sums over a panel: where each starts and, for each of `count` steps, its factor times a row of lanes.
+    """Ten rows of sums over a panel: the start of each row plus, for each of `count` steps, a factor times a row of lanes.
 
-    All arrays are flat float32. IN factors, of row r at step s number first + r * row_step + s * step; lanes, of each step 32
-    from `place` on; start, of row r 32 from start_place + r * start_step on; OUT sums, ten times 32 from `target` on.
+    All arrays are flat float32. IN factors, for row r and step s at first + r * row_step + s * step; lanes, 32 for each step,
+    from `place` on; start, 32 for row r, from start_place + r * start_step on; OUT sums, ten times 32, from `target` on.
     """
     factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
     start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)
@@ -37,11 +37,11 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
 
 
 def share_points(logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
-    """From logarithms to the base 2 of densities under all components to posteriors.
+    """Convert base-2 logarithms of densities under all components to posteriors.
 
-    All arrays are flat float32. IN and OUT logs, of point i in panel p 32 from p * stride + 32 * i on; masses, 32 from
-    mass_place + p * mass_step on, to which the posteriors are added; OUT peaks and totals, from `place` on: of each point the
-    largest logarithm, and the sum of the densities divided by the largest.
+    All arrays are flat float32. IN and OUT logs, 32 for point i in panel p, from p * stride + 32 * i on; masses, 32 from
+    mass_place + p * mass_step on, to which the posteriors are added; OUT peaks and totals, from `place` on: the largest
+    logarithm of each point, and the sum of its densities divided by the largest.
     """
     places = (stride * np.arange(panels)[:, None] + np.arange(PANEL)).ravel() + PANEL * np.arange(count)[:, None]
     values = logs[places]
@@ -90,7 +90,7 @@ def _index(context, builder, signature, arguments, at):
 
 
 def _pointers(context, builder, signature, arguments, places):
-    """Where the arrays' numbers begin, each offset by another argument or by none."""
+    """Pointers to the numbers of arrays, each with the offset that another argument gives, or none."""
     found = []
     for at, offset in places.items():
         array = context.make_array(signature.args[at])(context, builder, arguments[at])
@@ -100,7 +100,7 @@ def _pointers(context, builder, signature, arguments, places):
 
 
 def _function(module, name, n_pointers, n_numbers, emit):
-    """A function of its own, so that what is called in two places is compiled once."""
+    """A separate function, so code with two callers is compiled once."""
     from llvmlite import ir
 
     if name in module.globals:
@@ -154,9 +154,9 @@ def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, c
 
 
 def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, mass_step):
-    """Three rounds over the vectors of eight points: their peaks, the powers and their sums, the quotients.
+    """Three rounds over the vectors of eight points: peaks, powers and their sums, quotients.
 
-    Eight, so that the sums across the lanes of one are taken while another's powers are.
+    With eight, the sums across the lanes of one point overlap with the powers of another.
     """
     from llvmlite import ir
 
@@ -170,7 +170,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
         return builder.select(builder.fcmp_ordered(">", left, right), left, right)
 
     def joined(join, vectors):
-        """All lanes of both, in every lane."""
+        """Join all lanes of both vectors; every lane has the result."""
         value = join(*(builder.load(each) for each in vectors))
         for shift in (8, 4, 2, 1):
             order = ir.Constant(whole, [(lane + shift) % LANES for lane in range(LANES)])
@@ -192,7 +192,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
 
     @contextmanager
     def each_vector(point):
-        """Where each of the point's vectors lies."""
+        """Pointers to the vectors of the point, panel by panel."""
         first = builder.mul(point, ir.Constant(index, PANEL))
         with cgutils.for_range(builder, panels, intp=index) as loop:
             yield loop.index, vectors_at(logs, builder.add(first, builder.mul(loop.index, stride)))
@@ -228,7 +228,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
 
 
 def _share(builder, exponent, alike, whole):
-    """2 ** exponent, or nothing where that is too little."""
+    """2 ** exponent, or 0 if that is too small."""
     from llvmlite import ir
 
     vector = exponent.type
@@ -243,6 +243,6 @@ def _share(builder, exponent, alike, whole):
     return builder.select(builder.fcmp_ordered(">=", exponent, alike(LEAST_EXPONENT)), share, alike(0.0))
 
 
-# The intrinsics take their places: an overload would be compiled on its own for each call.
-if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba fills its settings in at import
+# The intrinsics replace the functions; an overload would be compiled separately for each call.
+if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba sets its settings at import
     add_products, share_points = _add_products, _share_points  # type: ignore[assignment]

@@ -13,7 +13,7 @@ WORDS = 256
 LANES = 16
 
 
-# Sums may be reordered, or they would not be taken by lanes.
+# Reordered sums allow vector instructions.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _half_norms(rows, halves):
     for i in range(rows.shape[0]):
@@ -45,7 +45,7 @@ def _nearest_word_in_tile(tile, words, half_norms, products, smallest, nearest):
 
 @njit(**LOOP)
 def vlad(points, words, cells, residuals, counts):
-    """The sum of x - w over the points x of each cell that are nearest to word w, and how many they are.
+    """For each cell and word w, the sum of x - w over the points x that are nearest to w, and the number of these points.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64;
     OUT residuals (n_cells, k, d), counts (n_cells, k), both float32.
@@ -76,7 +76,7 @@ def vlad(points, words, cells, residuals, counts):
 
 @part()
 def _load(points, start, tile):
-    """Copy the next points to a tile, filled up with zeros."""
+    """Copy the next points to a tile, padded with zeros."""
     m = min(tile.shape[0], points.shape[0] - start)
     for i in range(m):
         for f in range(tile.shape[1]):
@@ -86,7 +86,7 @@ def _load(points, start, tile):
 
 @part(returns=types.float32)
 def _insert(value, word, i, smallest, nearest):
-    """Put a word into a point's list, behind what is as near and came before; gives the list's last value."""
+    """Insert a word into the list of a point, after equally near words; return the last value of the list."""
     last = smallest.shape[1] - 1
     place = last
     while place > 0 and value < smallest[i, place - 1]:
@@ -124,9 +124,9 @@ def _nearest_words_in_tile(tile, words, half_norms, products, smallest, nearest,
 
 @njit(**LOOP)
 def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
-    """For each cell and word the sum over points of exp(-scale |x - w|²/2) divided by its sum over x's nearest words.
+    """For each cell and word, the sum over points x of exp(-scale |x - w|²/2) divided by its sum over the nearest words of x.
 
-    A word that is not among x's `n_neighbors` nearest gets nothing from x.
+    Words that are not among the `n_neighbors` nearest get nothing from x.
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.
     """
@@ -166,7 +166,7 @@ def _products_of_rows(rows, products):
 
 @part()
 def _solve_for_ones(matrix, solution):
-    """Solve matrix @ solution = ones by Cholesky's decomposition; the matrix, positive definite, is overwritten."""
+    """Solve matrix @ solution = ones by Cholesky decomposition; overwrites the positive definite matrix."""
     s = matrix.shape[0]
     for a in range(s):
         for b in range(a + 1):
@@ -188,7 +188,7 @@ def _solve_for_ones(matrix, solution):
 
 @part()
 def _reconstruct(point, words, nearest, regularization, differences, matrix, solution):
-    """The weights, with sum one, by which a point's nearest words reconstruct it."""
+    """The weights, with sum 1, with which the nearest words reconstruct a point."""
     s, d = differences.shape
     for a in range(s):
         word = words[nearest[a]]
@@ -198,7 +198,7 @@ def _reconstruct(point, words, nearest, regularization, differences, matrix, sol
     trace = 0.0
     for a in range(s):
         trace += matrix[a, a]
-    # All nearest words are copies of the point: each has an equal part in it.
+    # If all nearest words are copies of the point, their weights are equal.
     ridge = regularization * trace if trace > 0.0 else 1.0
     for a in range(s):
         matrix[a, a] += ridge
@@ -208,10 +208,10 @@ def _reconstruct(point, words, nearest, regularization, differences, matrix, sol
 
 @njit(**LOOP)
 def llc(points, words, cells, n_neighbors, regularization, pooled):
-    """For each cell and word the largest of the weights by which the points are reconstructed from their nearest words.
+    """For each cell and word, the largest weight in the reconstructions of points from their nearest words.
 
-    A point's weights solve (Z Zᵀ + regularization tr(Z Zᵀ) I) c = 1, Z its nearest words less itself, and are divided by
-    their sum; all other words have weight zero.
+    The weights c of a point solve (Z Zᵀ + regularization tr(Z Zᵀ) I) c = 1, where Z is its nearest words minus the point, and
+    are divided by their sum; all other words have weight 0.
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
     n, d = points.shape

@@ -1,11 +1,11 @@
 """Threshold codes of a stack of small images in one pass: patches are cut, whitened, rounded to bytes and multiplied as bytes.
 
-The mirror image costs hardly anything. A patch turned into what is symmetric in it and what is antisymmetric has two products
-with a word, s and a; s + a is the patch's product and s - a that of the mirrored patch. Patches are taken in the order of their
-cells, six at a time and filled up with zeros, so that six patches are summed in registers before a cell's row is touched.
+Mirrored images take almost no extra time. The symmetric and the antisymmetric part of a patch have products s and a with a
+word; s + a is the product of the patch and s - a that of the mirrored patch. Patches are sorted by cell and processed six at a
+time, padded with zeros, so six patches are summed in registers before the row of their cell is loaded.
 
-Products and sums are whole numbers and therefore exact: processors without byte products multiply the same numbers as float32
-by BLAS and get the same sums.
+Products and sums are integers and therefore exact: processors without byte products multiply the same numbers as float32 with
+BLAS and get the same sums.
 """
 
 import numpy as np
@@ -21,24 +21,24 @@ BLOCK = LANES * VECTORS
 POINTS_AT_ONCE = 6
 # A zero as an unsigned byte.
 ZERO = 128
-# 127 * 127 times so many is under 2**31: so many features of points are summed in 32 bits.
+# 127 * 127 times this is below 2**31, so this many features of points can be summed in 32 bits.
 MOST = 130_000
-# Points at once where BLAS multiplies; a multiple of six.
+# Points per product of BLAS; a multiple of six.
 TILE = 96
 
 
 def add_reach(points, words, starts, limits, cells, n_even, sums):
-    """Add what a block of words gets from each point to its cell's row: what is over the limit, and what is under -limit.
+    """Add the products of each point with a block of words beyond the limit, and below -limit, to the row of its cell.
 
-    IN points (n, groups) uint32, four bytes to a group, n a multiple of six, words (groups, BLOCK) int32 the same,
-    starts (2, BLOCK) int32, what takes the points' zero off, limits (BLOCK,) int32, cells (n / 6, 2) int64;
+    IN points (n, groups) uint32 of four bytes, n a multiple of six, words (groups, BLOCK) int32 of four bytes,
+    starts (2, BLOCK) int32, which cancel the zero offset of the points, limits (BLOCK,) int32, cells (n / 6, 2) int64;
     OUT sums (n_cells, 2, BLOCK) int32.
     """
     _add_sides(points, words, limits, cells, len(words), sums, 1)
 
 
 def add_reach_both(points, words, starts, limits, cells, n_even, sums):
-    """The same with the mirrored points, whose cells are the second ones; the first `n_even` groups are symmetric."""
+    """The same, also for the mirrored points, which use the second cells; the first `n_even` groups are symmetric."""
     _add_sides(points, words, limits, cells, n_even, sums, 2)
 
 
@@ -74,7 +74,7 @@ def _add_reach_both(typing_context, points, words, starts, limits, cells, n_even
 
 
 def _emit(builder, n, width, n_even, data, mirror):
-    """Write the code: for each six points 12 products, or 24 with the mirror image, and what is left of them, summed."""
+    """Emit the code: 12 products for six points, or 24 with the mirror image, and the sums of their values beyond the limit."""
     from llvmlite import ir
 
     points, words, starts, limits, cells, sums = data
@@ -112,7 +112,7 @@ def _emit(builder, n, width, n_even, data, mirror):
 
 
 def _emit_products(builder, first, width, start, stop, points, words, begins):
-    """Six rows of vectors: the products of six points with a block's words over some features, in registers."""
+    """Six rows of vectors in registers: the products of six points with the words of a block over some features."""
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.IntType(32)
@@ -138,7 +138,7 @@ def _emit_products(builder, first, width, start, stop, points, words, begins):
 
 
 def _emit_reach(builder, products, bound):
-    """What is over the bound, and what is under its negative, summed over the points."""
+    """Values above the limit, and below its negative, summed over the points."""
     from llvmlite import ir
 
     none = ir.Constant(bound.type, [0] * LANES)
@@ -153,14 +153,14 @@ def _emit_reach(builder, products, bound):
     return sums
 
 
-# The intrinsics take their places: an overload would be compiled on its own for each call.
+# The intrinsics replace the functions; an overload would be compiled separately for each call.
 if COMPILED:
     add_reach, add_reach_both = _add_reach, _add_reach_both  # type: ignore[assignment]
 
 
 @part()
 def _column_sums(values, y, size, sums, squares):
-    """Sums of the values and of their squares over `size` rows from y; those from the row above are known."""
+    """Sums of the values and of their squares over `size` rows from y, updated from those of the row above."""
     if y == 0:
         sums[:] = 0
         squares[:] = 0
@@ -178,7 +178,7 @@ def _column_sums(values, y, size, sums, squares):
 
 @part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
-    """The mean of each square of a row, and what its values are multiplied by once the mean is off."""
+    """The mean of each square of a row, and the factor of its values after the mean is subtracted."""
     n = size * length
     total, total_of_squares = np.int64(0), np.int64(0)
     for x in range(length):
@@ -197,7 +197,7 @@ def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, fac
 
 @part()
 def _cut(values, size, channels, unit, contrast, places, patches):
-    """Each square of an image, less its mean and divided by its contrast, to its place."""
+    """Write each square of an image, minus its mean and divided by its contrast, to its row."""
     height, width = values.shape
     length = size * channels
     n_columns = (width - length) // channels + 1
@@ -220,7 +220,7 @@ def _cut(values, size, channels, unit, contrast, places, patches):
 
 @part()
 def _to_bytes(turned, offsets, filled, scale, points):
-    """Rounded to whole steps of 1 / scale, at most 127 of them, from 128 on; what fills up a run of one cell is 128."""
+    """Round to steps of 1 / scale, at most 127, and add 128; the padding of a run of one cell is 128."""
     low, high, half = np.float32(1.0), np.float32(255.0), np.float32(ZERO + 0.5)
     for i in range(turned.shape[0]):
         if not filled[i]:
@@ -233,7 +233,7 @@ def _to_bytes(turned, offsets, filled, scale, points):
 
 @part()
 def _pool(whole, factors, first, last, members, region_starts, shares, row):
-    """A block's columns of a code: each region's sum over its cells, in the units of the words."""
+    """The columns of a block in a code: the sum of each region over its cells, in the units of the words."""
     n_words = row.shape[0] // (2 * (region_starts.shape[0] - 1))
     total = np.empty((2, BLOCK), np.int64)
     for r in range(region_starts.shape[0] - 1):
@@ -251,15 +251,15 @@ def patch_codes(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,
 ):  # fmt: skip
-    """For each image, region and word the mean over patches of what reaches over the word's limit, both ways.
+    """For each image, region and word, the mean over patches of the values beyond the limit of the word, on both sides.
 
-    IN images (n, h, w * channels) uint16; size int64; unit, contrast float64, as of `cut_patches`; basis (d, width) float32,
-    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, each patch's row in a table
-    with one run of rows for each cell, a multiple of six, filled (rows,) bool, cells (rows / 6, 2) int64, whose second
-    column is that of the mirrored patches; words (n_blocks, width / 4, BLOCK) int32, starts (n_blocks, 2, BLOCK), limits
-    (n_blocks, BLOCK) int32; n_even int64, mirror bool; factors (n_words,) float64, one over a word's and the points' scale;
-    members int64, the cells of the regions one after another, region_starts (n_regions + 1,) int64, shares (n_regions,)
-    float64, what a region's sum is multiplied by;
+    IN images (n, h, w * channels) uint16; size int64; unit, contrast float64, as in `cut_patches`; basis (d, width) float32,
+    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, the row of each patch in a table
+    with one run of rows for each cell, a multiple of six, filled (rows,) bool, cells (rows / 6, 2) int64, with mirrored patches
+    in the second column; words (n_blocks, width / 4, BLOCK) int32, starts (n_blocks, 2, BLOCK), limits (n_blocks, BLOCK) int32;
+    n_even int64, mirror bool; factors (n_words,) float64, 1 / (scale of the word * scale of the points); members int64, the
+    cells of the regions one after another, region_starts (n_regions + 1,) int64, shares (n_regions,) float64, the factor of the
+    sum of a region;
     OUT codes (n, n_regions * 2 * n_words) float32.
     """
     wide_vectors()
@@ -292,7 +292,7 @@ def patch_codes(
 
 @part()
 def _add_products(products, limits, cells, side, first, sums):
-    """What whole products, held as float32, add to their cells' rows; `first` is the block's first column."""
+    """Add integer products, stored as float32, to the rows of their cells; `first` is the first column of the block."""
     none = np.int32(0)
     for i in range(products.shape[0]):
         row = sums[cells[i // POINTS_AT_ONCE, side]]
@@ -304,7 +304,7 @@ def _add_products(products, limits, cells, side, first, sums):
 
 @part()
 def _columns_of_words(words, n_even, even, odd):
-    """Words of blocks as columns of float32, apart in what is symmetric and what is not."""
+    """Words of blocks as columns of float32, the symmetric and the antisymmetric part separately."""
     for b in range(words.shape[0]):
         numbers = words[b].view(np.int8)
         for g in range(words.shape[1]):
@@ -319,7 +319,7 @@ def _columns_of_words(words, n_even, even, odd):
 
 @part()
 def _halves(points, start, n_even, even, odd):
-    """Some rows of bytes as whole numbers from -127 to 127 held as float32."""
+    """Some rows of bytes as integers from -127 to 127, stored as float32."""
     for i in range(even.shape[0]):
         for f in range(points.shape[1]):
             value = np.float32(np.int32(points[start + i, f]) - ZERO)
@@ -334,9 +334,9 @@ def patch_codes_by_blas(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,
 ):  # fmt: skip
-    """The same as `patch_codes`, to the last bit, where there are no byte products, for widths up to 1,040.
+    """The same as `patch_codes`, to the last bit, for processors without byte products; widths up to 1,040.
 
-    Whole numbers under 2**24 are exact in float32.
+    Integers below 2**24 are exact in float32.
     """
     d, width = basis.shape
     channels, n_blocks = d // (size * size), words.shape[0]

@@ -1,4 +1,4 @@
-"""Loops over pixels: sheared images, patches, and local binary patterns in whole numbers, equal on every machine."""
+"""Loops over pixels: sheared images, patches, and local binary patterns, which are integers and equal on all machines."""
 
 import math
 
@@ -9,15 +9,15 @@ from featrec.compiled._parts import LOOP, part, small_code
 
 
 @njit(**LOOP)
-def shear(picture, skew, across, down, outside, sheared):
-    """Each place takes the value that lies `down` below it and `across` + `skew` times its row beside it.
+def shear(image, skew, across, down, outside, sheared):
+    """Each pixel gets the value `down` below it and `across` + `skew` times its row to the right.
 
-    picture  IN   (h, w, n_channels) float64
-    outside  IN   float64: what lies around the picture
+    image    IN   (h, w, n_channels) float64
+    outside  IN   float64: the value around the image
     sheared  OUT  (h, w, n_channels) float64
     """
     small_code()
-    height, width, n_channels = picture.shape
+    height, width, n_channels = image.shape
     top = math.floor(down)
     under = down - top
     for y in range(height):
@@ -30,15 +30,15 @@ def shear(picture, skew, across, down, outside, sheared):
                 for row, share in ((y + top, 1 - under), (y + top + 1, under)):
                     if share > 0:
                         known = 0 <= row < height
-                        first = picture[row, left, c] if known and 0 <= left < width else outside
-                        second = picture[row, left + 1, c] if known and 0 <= left + 1 < width else outside
+                        first = image[row, left, c] if known and 0 <= left < width else outside
+                        second = image[row, left + 1, c] if known and 0 <= left + 1 < width else outside
                         value += share * (first + beside * (second - first))
                 sheared[y, x, c] = value
 
 
 @part()
-def _column_sums(picture, y, size, stride, sums, squares):
-    """Sums of the values and of their squares over `size` rows from y, in place; those of the lattice's row above are known."""
+def _column_sums(image, y, size, stride, sums, squares):
+    """Sums of the values and of their squares over `size` rows from y, updated from the previous row of the lattice."""
     start = y
     if y == 0 or stride >= size:
         sums[:] = 0
@@ -46,20 +46,20 @@ def _column_sums(picture, y, size, stride, sums, squares):
     else:
         start = y - stride + size
         for row in range(y - stride, y):
-            for x in range(picture.shape[1]):
-                value = np.int64(picture[row, x])
+            for x in range(image.shape[1]):
+                value = np.int64(image[row, x])
                 sums[x] -= value
                 squares[x] -= value * value
     for row in range(start, y + size):
-        for x in range(picture.shape[1]):
-            value = np.int64(picture[row, x])
+        for x in range(image.shape[1]):
+            value = np.int64(image[row, x])
             sums[x] += value
             squares[x] += value * value
 
 
 @part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
-    """The mean of each square of a row, and what its values are multiplied by once the mean is off."""
+    """The mean of each square of a row, and the factor of its values after the mean is subtracted."""
     n = size * length
     total, total_of_squares = np.int64(0), np.int64(0)
     for x in range(length):
@@ -77,15 +77,15 @@ def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, fac
 
 
 @njit(**LOOP)
-def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
-    """Each square of each picture, row by row, less its mean and divided by its contrast; sums are exact, in whole numbers.
+def cut_patches(images, size, channels, stride, unit, contrast, descriptors):
+    """Each square of each image, row by row, minus its mean and divided by its contrast; sums are integers and exact.
 
-    pictures     IN   (n_pictures, h, w * channels) uint8 or uint16
-    unit         IN   float64: what 1 is on the scale of the results
-    contrast     IN   float64: added to a variance, on that scale; below 0 nothing is taken off and only the scale is changed
-    descriptors  OUT  (n_pictures * n_rows * n_columns, size * size * channels) float32
+    images       IN   (n_images, h, w * channels) uint8 or uint16
+    unit         IN   float64: 1 on the scale of the results
+    contrast     IN   float64: added to variances, on that scale; if negative, nothing is subtracted and only the scale changes
+    descriptors  OUT  (n_images * n_rows * n_columns, size * size * channels) float32
     """
-    height, width = pictures.shape[1], pictures.shape[2]
+    height, width = images.shape[1], images.shape[2]
     length, step = size * channels, stride * channels
     n_columns = (width - length) // step + 1
     values = np.empty((height, width), np.float32)
@@ -94,13 +94,13 @@ def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
     means[:] = np.float32(0.0)
     factors[:] = np.float32(unit)
     n = 0
-    for picture in pictures:
+    for image in images:
         for y in range(height):
             for x in range(width):
-                values[y, x] = picture[y, x]
+                values[y, x] = image[y, x]
         for y in range(0, height - size + 1, stride):
             if contrast >= 0:
-                _column_sums(picture, y, size, stride, sums, squares)
+                _column_sums(image, y, size, stride, sums, squares)
                 _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors)
             for i in range(n_columns):
                 mean, factor = means[i], factors[i]
@@ -113,15 +113,15 @@ def cut_patches(pictures, size, channels, stride, unit, contrast, descriptors):
                 n += 1
 
 
-# Rows that are compared at once, end to end; longer runs leave less to do around a loop, and must stay in the nearest caches.
+# Rows per band; longer bands reduce the overhead of loops, but must fit into the first caches.
 ROWS = 4
 
 
 @part()
 def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns):
-    """The patterns of a band of rows that lie end to end, from its first pixel with a circle to its last.
+    """The patterns of a band of rows, stored one after another, from the first pixel with a whole circle to the last.
 
-    Between two rows they are those of circles that leave the picture at one side and enter it at the other.
+    Between two rows, circles wrap around the border of the image; the caller skips their patterns.
     """
     first, n = radius * stride + radius, patterns.shape[0]
     centre = band[first : first + n]
@@ -137,7 +137,7 @@ def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns
             for i in range(n):
                 patterns[i] |= bit if above[i] >= centre[i] else np.int32(0)
             continue
-        # A circle's outermost point lies on a pixel, to which the weight of those beyond is zero: they may be the same pixel.
+        # The outermost point of a circle is a pixel; neighbours beyond it have weight 0, and the pixel itself may replace them.
         right = 1 if w01 + w11 > 0 else 0
         under = place + (stride if w10 + w11 > 0 else 0)
         above_right = band[place + right : place + right + n]
@@ -151,13 +151,13 @@ def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns
 
 @njit(**LOOP)
 def lbp_patterns(image, radius, offsets, weights, one, patterns):
-    """Compare points on a circle with its centre, from right over top to left: the p-th sets bit p where it is no darker.
+    """Compare points on a circle with its centre, from right over top to left; point p sets bit p unless it is darker.
 
     image     IN   (h, w) uint8 or uint16
-    radius    IN   how far the circle reaches, in whole pixels
+    radius    IN   extent of the circle in whole pixels
     offsets   IN   (n_points, 2) int64: row and column, from the centre, of the pixel above and left of the point
     weights   IN   (n_points, 4) int32: of that pixel, its right, its lower and its diagonal neighbour; they add up to `one`
-    one       IN   int32; times the largest value of the picture it must stay under 2**31
+    one       IN   int32; times the largest value of the image it must be below 2**31
     patterns  OUT  (h - 2 * radius, w - 2 * radius) uint8 or uint16
     """
     height, width = image.shape
@@ -181,11 +181,11 @@ def lbp_patterns(image, radius, offsets, weights, one, patterns):
 
 @njit(**LOOP)
 def count_patterns(patterns, bins, row_cells, column_cells, counts):
-    """How often each bin occurs in each cell of a grid.
+    """The number of pixels of each bin in each cell of a grid.
 
     patterns                 IN   (h, w) uint8 or uint16
     bins                     IN   (n_patterns,) uint16: the bin of a pattern
-    row_cells, column_cells  IN   (h,) and (w,) int64: the cell that a row and a column belong to
+    row_cells, column_cells  IN   (h,) and (w,) int64: the cell of each row and column
     counts                   OUT  (n_rows, n_columns, n_bins) int32
     """
     counts[:] = 0

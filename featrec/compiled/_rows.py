@@ -1,4 +1,4 @@
-"""Rows of a matrix: roots of shares (RootSIFT), projections (Whiten), and columns of equal scale (WideScaler)."""
+"""Loops over rows of a matrix: square roots of shares (RootSIFT), projection (Whiten), standardized columns (WideScaler)."""
 
 import numpy as np
 from numba import njit, types
@@ -6,7 +6,7 @@ from numba import njit, types
 from featrec.compiled._parts import LOOP, part
 
 
-# Sums may be reordered, or they would not be taken by lanes.
+# Reordered sums allow vector instructions.
 @part(returns=types.Tuple((types.float32, types.int64)), fastmath={"reassoc", "contract", "nsz"})
 def _total_and_negative(row):
     total = np.float32(0.0)
@@ -20,9 +20,9 @@ def _total_and_negative(row):
 
 @njit(**LOOP)
 def root_shares(rows, roots):
-    """The square root of each number's share in its row; rows of zeros stay zero. Gives how many numbers are negative.
+    """The square root of each number divided by the sum of its row; rows of zeros stay zero. Returns the number of negatives.
 
-    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, NaN where the number or its row's sum is negative.
+    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, NaN if the number or the sum of its row is negative.
     """
     negative = 0
     for i in range(rows.shape[0]):
@@ -37,7 +37,7 @@ def root_shares(rows, roots):
 
 @njit(**LOOP)
 def project(descriptors, mean, projection, n_rows, projected):
-    """Take the mean off and multiply, so many rows at once, which stay in the nearest cache in between.
+    """Subtract the mean and multiply, `n_rows` rows at a time, which stay in the first-level cache.
 
     descriptors  IN   (n, d) float32 or uint8
     mean         IN   (d,) float32
@@ -69,7 +69,7 @@ def _power_row(row, exponent, powered):
         for j in range(len(row)):
             powered[j] = _powered(row[j], np.float32(0.5))
     elif exponent == np.float32(1.0):
-        # Not `powered[:] = row`, which has the compiler format an error about shapes.
+        # Not `powered[:] = row`, for which numba compiles the text of an error about shapes.
         for j in range(len(row)):
             powered[j] = row[j]
     else:
@@ -79,9 +79,9 @@ def _power_row(row, exponent, powered):
 
 @njit(**LOOP)
 def column_sums(codes, first, exponent, origins, sums, squares):
-    """Sums and sums of squares of columns of powered codes, counted from an origin, so that a constant column has none.
+    """Sums and sums of squares of columns of powered codes minus an origin, so those of a constant column are 0.
 
-    IN codes (n, d) float32, of which the columns from `first` on are taken; exponent float32; origins (columns,) float64;
+    IN codes (n, d) float32, used from column `first` on; exponent float32; origins (columns,) float64;
     OUT sums, squares (columns,) float64.
     """
     width = len(origins)
@@ -96,7 +96,7 @@ def column_sums(codes, first, exponent, origins, sums, squares):
             squares[j] += away * away
 
 
-# The sum of squares may be reordered, or it would not be taken by lanes.
+# Reordered sums allow vector instructions.
 @part(returns=types.float64, fastmath={"reassoc", "contract", "nsz"})
 def _length(row):
     total = 0.0
@@ -107,7 +107,7 @@ def _length(row):
 
 @njit(**LOOP)
 def standardize(codes, exponent, means, factors, unit_length):
-    """The powered codes less the means, times the factors; then rows of length 1 if asked for, but for rows of zeros.
+    """The powered codes minus the means, times the factors; with unit_length, rows are scaled to length 1, except zeros.
 
     IN and OUT codes (n, d) float32; IN exponent float32; means, factors (d,) float32; unit_length bool.
     """

@@ -30,7 +30,7 @@ def _add_activations(products, threshold, above, below):
 
 @njit(**LOOP)
 def threshold_code(points, words, cells, threshold, pooled):
-    """For each cell and word the sums over points of max(0, x·w - threshold), and behind them of max(0, -x·w - threshold).
+    """For each cell and word, the sums over points of max(0, x·w - threshold), followed by those of max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32;
     OUT pooled (n_cells, 2k) float32.
@@ -54,7 +54,7 @@ def threshold_code(points, words, cells, threshold, pooled):
                 _add_activations(block[i], threshold, row[first:last], row[k + first : k + last])
 
 
-# Sums may be reordered, or they would not be taken by lanes.
+# Reordered sums allow vector instructions.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _half_squares(rows, halves):
     for i in range(rows.shape[0]):
@@ -66,7 +66,7 @@ def _half_squares(rows, halves):
 
 @part(returns=types.UniTuple(types.float32, 2), fastmath={"reassoc", "contract", "nsz"})
 def _distances(products, half_squares, sign, values):
-    """Half the squared distances, less what all words share; gives their mean and deviation."""
+    """Half the squared distances without the term that all words share; return their mean and deviation."""
     wide_vectors()
     total = squares = np.float32(0.0)
     for j in range(products.shape[0]):
@@ -98,9 +98,10 @@ def _extremes(values):
 
 @part(returns=types.float32)
 def _border(values, wanted, guess, slope):
-    """A number with so many values at it or below; where values equal to the last of these are more, it is that value.
+    """A number that `wanted` values do not exceed; with ties, the tied value.
 
-    It lies in (low, high], which have fewer than wanted, and no fewer. Where no number lies between the two, there are ties.
+    It lies in (low, high]: fewer than `wanted` values are at or below low, and at least `wanted` at or below high. If no number
+    is between low and high, there are ties.
     """
     low, high = np.float32(-np.inf), np.float32(np.inf)
     below, reached, half = np.float32(0.0), np.float32(values.shape[0]), np.float32(0.5)
@@ -115,7 +116,7 @@ def _border(values, wanted, guess, slope):
             high, reached = border, count
         rounds += 1
         if not (np.isfinite(low) and np.isfinite(high)):
-            # A little farther than the slope says, to have one on either side.
+            # A little farther than the slope suggests, so that the border is between the two.
             border += (wanted - count) * slope * np.float32(1.2)
             if rounds < GUESSES and low < border < high:
                 continue
@@ -145,12 +146,12 @@ def _add_nearest(values, border, pooled):
 
 @njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
-    """For each cell and word how many points have it among the wanted nearest, and behind them how many opposites of points.
+    """For each cell and word, the number of points with the word among their `wanted` nearest, followed by that of opposites.
 
-    Words as near as the last one of the wanted all count.
+    All words as near as the last of the wanted count.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, wanted int64 in 1 to k; quantile and density
-    float32, of the normal distribution where wanted / k lie below, a guess that changes no result;
+    float32, of the normal distribution at probability wanted / k, an initial guess that does not change the result;
     OUT pooled (n_cells, 2k) float32.
     """
     n, d = points.shape

@@ -203,9 +203,10 @@ def codes_of_bytes(images, table, orientations, sizes, block, norm):
     flat, shared = images.reshape(count, height * width * channels), (table, orientations, grids, *block, norm, room)
     if channels == 1:
         compiled.hog_gray(flat, height, width, *shared, codes[0])
+        naive.hog_gray(images, table, orientations, np.array(sizes), *block, norm, codes[1])
     else:
         compiled.hog_colour(flat, channels, height, width, *shared, padded, codes[0])
-    naive.hog_colour(images, table, orientations, np.array(sizes), *block, norm, codes[1])
+        naive.hog_colour(images, table, orientations, np.array(sizes), *block, norm, codes[1])
     return codes
 
 

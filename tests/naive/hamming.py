@@ -13,7 +13,8 @@ def nearest_hamming(points, words, nearest, distances):
         nearest[i], distances[i] = np.argmin(apart), min(apart)
 
 
-nearest_of_256_bits = nearest_hamming
+def nearest_of_256_bits(points, words, nearest, distances):
+    nearest_hamming(points, words, nearest, distances)
 
 
 def majority_votes(bits, nearest, votes, counts):

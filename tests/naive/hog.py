@@ -1,18 +1,27 @@
-"""Histograms of oriented gradients, as the paper's formulas say."""
+"""Histograms of oriented gradients by the formulas of the paper."""
 
 import numpy as np
 
 
+def hog_gray(images, table, orientations, sizes, block_height, block_width, norm, codes):
+    gray = images[..., 0].astype(int)
+    dx, dy = np.zeros((2, *gray.shape), int)
+    dx[:, :, 1:-1] = gray[:, :, 2:] - gray[:, :, :-2]
+    dy[:, 1:-1] = gray[:, 2:] - gray[:, :-2]
+    codes_by_table(dx, dy, table, orientations, sizes, block_height, block_width, norm, codes)
+
+
 def hog_colour(images, table, orientations, sizes, block_height, block_width, norm, codes):
-    n, height, width, _ = images.shape
-    dx, dy = np.empty((2, n, height, width))
+    dx, dy = np.empty((2, *images.shape[:3]))
     hog_gradients(images.astype(float), dx, dy)
+    codes_by_table(dx, dy, table, orientations, sizes, block_height, block_width, norm, codes)
+
+
+def codes_by_table(dx, dy, table, orientations, sizes, block_height, block_width, norm, codes):
+    n, height, width = dx.shape
     bins = table.reshape(511, 511)[dy.astype(int) + 255, dx.astype(int) + 255].reshape(n, height * width)
     lengths = np.hypot(dx, dy).reshape(n, height * width) / 255
     hog_codes(bins, lengths, height, width, orientations, sizes, block_height, block_width, norm, codes)
-
-
-hog_gray = hog_colour
 
 
 def hog_gradients(images, dx, dy):

@@ -1,4 +1,4 @@
-"""Threshold codes of an image's patches and mirrored patches, in plain loops over whole numbers."""
+"""Threshold codes of the patches and mirrored patches of an image, in plain loops over integers."""
 
 import numpy as np
 
@@ -26,7 +26,14 @@ def patch_codes(
             code[2 * r * n_words : 2 * (r + 1) * n_words] = region.ravel()
 
 
-patch_codes_by_blas = patch_codes
+def patch_codes_by_blas(
+    images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
+    factors, members, region_starts, shares, codes,
+):  # fmt: skip
+    patch_codes(
+        images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
+        factors, members, region_starts, shares, codes,
+    )  # fmt: skip
 
 
 def cut(image, size, length, unit, contrast):
