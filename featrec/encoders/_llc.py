@@ -8,7 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, positive_integer, real_number
 from featrec.compiled._near_words import llc
-from featrec.encoders._numbers import EncoderOfNumbers, scaled
+from featrec.encoders._base import EncoderOfNumbers, scaled
 from featrec.model_files import SizeLimit, check_neighbors
 from featrec.parallel import one_inner_thread
 from featrec.shared_docs import with_shared_docs

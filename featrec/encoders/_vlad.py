@@ -8,7 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, real_number
 from featrec.compiled._near_words import vlad
-from featrec.encoders._numbers import EncoderOfNumbers, unit_length
+from featrec.encoders._base import EncoderOfNumbers, unit_length
 from featrec.parallel import one_inner_thread
 from featrec.shared_docs import with_shared_docs
 
