@@ -41,7 +41,7 @@ def digits():
 
 
 class Recorder(ClassifierMixin, BaseEstimator):
-    """Notes which images it has learned from and which it predicts; an image is identified by its gray value."""
+    """Records the images that it is fitted on and predicts, each identified by its gray value."""
 
     runs = []
 
