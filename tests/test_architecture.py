@@ -57,7 +57,6 @@ TABLE = {
     "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
     "serve": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
 }
-FACES = {"plotting", "cli", "serve", "testing"}
 
 
 def layer_of(path):
