@@ -17,8 +17,7 @@ from featrec.compiled import _cache
 from featrec.datasets import ImageFolder, load_dataset
 from featrec.exceptions import InputError
 from featrec.persistence import load, save
-from featrec.recipes import _warm
-from featrec.recipes._names import variants
+from featrec.recipes import _warm, variants
 
 
 def specialisations():

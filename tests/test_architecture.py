@@ -61,7 +61,6 @@ TABLE = {
     "cli": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
     "serve": (ROOTS | STAGES | {"recipes", "persistence", "plotting"}, {"numpy"}),
 }
-FACES = {"plotting", "cli", "serve", "testing"}
 
 
 def layer_of(path):

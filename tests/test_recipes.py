@@ -59,6 +59,11 @@ def network(tmp_path_factory):
 NETWORKS = ["pixels_lenet5", "pixels_resnet"]
 
 
+def make(name, network, **options):
+    needed = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
+    return recipes.make(name, **needed, **options)
+
+
 @pytest.fixture(scope="module", params=[name for name in recipes.names() if name not in NETWORKS])
 def recipe(request, network):
     options = SMALL.get(request.param, {})
@@ -195,16 +200,8 @@ KERNEL = {"gamma": 0.3, "alphas": (0.2,), "landmarks": 5, "dtype": "float16"}
         ("patches_kernel", CODES, {"spatialpyramid__levels": [(2, 2)], "spatialpyramid__overlap": 0.1}),
         ("patches_kernel", KERNEL, {f"kernelridgeclassifier__{key}": value for key, value in KERNEL.items()}),
         ("patches_kernel", KERNEL, {"widescaler__dtype": "float16"}),
-        (
-            "patches_kernel",
-            {"deskew": True, "hog": 4},
-            {"steps": UNITED},
-        ),
-        (
-            "patches_ridge",
-            {"deskew": True},
-            {"steps": ["resize", "deskew", *RIDGE]},
-        ),
+        ("patches_kernel", {"deskew": True, "hog": 4}, {"steps": UNITED}),
+        ("patches_ridge", {"deskew": True}, {"steps": ["resize", "deskew", *RIDGE]}),
         ("patches_ridge", {"grid": np.int64(2)}, {"whiten__epsilon": 0.02, "spatialpyramid__levels": [(2, 2)]}),
         ("pixels_resnet", {"mirror": False}, {"smallresnet__flip": False}),
         ("patches_ridge", {"color": ("rgb", "gray")}, {"featureunion__gray__patches__color": "gray"}),
@@ -293,27 +290,14 @@ def test_patches_need_a_channel():
         recipes.patches_ridge(color=[])
 
 
-GENERAL = {
-    "probability": None,
-    "class_weight": None,
-    "on_error": "raise",
-    "cache": None,
-    "random_state": 0,
-    "n_jobs": 2,
-    "verbose": 0,
-}
-
-
-@pytest.mark.parametrize("name", recipes.names())
-def test_every_recipe_takes_the_general_options(name, network):
-    options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
-    assert hasattr(recipes.make(name, **options, **GENERAL), "fit")
+GENERAL = {"probability": None, "class_weight": None, "on_error": "raise", "cache": None, "random_state": 0}
+GENERAL |= {"n_jobs": None, "verbose": 0}
 
 
 @pytest.mark.parametrize("name", recipes.names())
 def test_general_options_are_in_every_signature_and_docstring(name):
     parameters = inspect.signature(getattr(recipes, name)).parameters
-    assert {option: parameters[option].default for option in GENERAL} == GENERAL | {"n_jobs": None}
+    assert {option: parameters[option].default for option in GENERAL} == GENERAL
     assert list(parameters)[-len(GENERAL) :] == list(GENERAL)
     described = re.findall(r"^(\w+) :", getattr(recipes, name).__doc__.partition("\nReturns\n")[0], re.M)
     assert described == list(parameters)
@@ -324,24 +308,18 @@ def test_unknown_options_are_refused():
         recipes.tiny_knn(sise=8)
 
 
-WITHOUT_WEIGHTS = {"tiny_knn", "orb_knn"}
-
-
 @pytest.mark.parametrize("name", recipes.names())
 def test_class_weight_reaches_the_classifier_or_warns(name, network):
-    options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
-    if name in WITHOUT_WEIGHTS:
+    if name in {"tiny_knn", "orb_knn"}:
         with pytest.warns(UserWarning, match=f"class_weight='balanced' has no effect in {name}"):
-            recipes.make(name, class_weight="balanced")
-        return
-    model = recipes.make(name, **options, class_weight="balanced")
-    assert model[-1].get_params()["class_weight"] == "balanced"
+            make(name, network, class_weight="balanced")
+    else:
+        assert make(name, network, class_weight="balanced")[-1].get_params()["class_weight"] == "balanced"
 
 
 @pytest.mark.parametrize("name", [name for name in recipes.names() if name not in NETWORKS])
 def test_cache_reaches_every_extractor(name, network, tmp_path):
-    options = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
-    parameters = recipes.make(name, **options, cache=tmp_path).get_params()
+    parameters = make(name, network, cache=tmp_path).get_params()
     caches = [value for key, value in parameters.items() if key.endswith("__cache")]
     assert caches
     assert all(value == tmp_path for value in caches)

@@ -18,8 +18,7 @@ from featrec.datasets import load_dataset
 from featrec.evaluation import Suggestion, Trial, _trials, suggested
 from featrec.exceptions import ImageError, InputError
 from featrec.preprocessing import Resize
-from featrec.recipes._names import variants
-from featrec.recipes._suggest import _candidates, _made, _Seen, sample
+from featrec.recipes import variants
 
 PATCHES = ["patches_ridge", "patches_kernel", "patches_compact"]
 MAKERS = [recipes.patches_ridge, recipes.patches_kernel, recipes.patches_compact]
@@ -290,6 +289,7 @@ def test_an_unreadable_image_is_reported_before_the_trials(tmp_path):
     ("options", "message"),
     [
         ({"recipes": ["hog_svn"]}, r"there is no recipe 'hog_svn'; .* Did you mean 'hog_svm'\?"),
+        ({"recipes": ["patches_ridge:digit"]}, r"'patches_ridge:digit'.*Did you mean 'patches_ridge:digits'\?"),
         ({"recipes": "hog_svm"}, r"use \['hog_svm'\]"),
         ({"recipes": []}, "recipes is empty; None tries all"),
         ({"recipes": {"hog_svm": 3}}, r"recipes\['hog_svm'\] must be a dict of options or a model; got int"),
@@ -315,31 +315,27 @@ def test_one_class_is_refused(digits):
         recipes.suggest(digits[0][:9], ["cat"] * 9)
 
 
-def test_each_class_has_its_share_and_one_for_each_fold():
+def test_the_sample_is_stratified_with_one_image_of_each_class_for_each_fold():
     labels = np.array(["many"] * 900 + ["some"] * 90 + ["few"] * 5 + ["two"] * 2)
-    rows, too_small = sample(labels, 100, 3, 0)
-    names, counts = np.unique(labels[rows], return_counts=True)
+    images = np.zeros((len(labels), 8, 8), np.uint8)
+    found = recipes.suggest(images, labels, n_images=100, recipes={"fast": Slow(0)})
+    names, counts = np.unique(found.y_true, return_counts=True)
     assert dict(zip(names.tolist(), counts.tolist(), strict=True)) == {"few": 3, "many": 90, "some": 9}
-    assert too_small == ("two",)
-    everything, _ = sample(labels, 10_000, 2, 0)
-    np.testing.assert_array_equal(everything, np.arange(len(labels)))
+    assert found.left_out_classes == ("two",)
+    everything = recipes.suggest(images, labels, n_images=10_000, cv=2, recipes={"fast": Slow(0)})
+    np.testing.assert_array_equal(everything.rows, np.arange(len(labels)))
 
 
-def test_every_name_is_one_that_make_takes(digits):
-    assert list(_candidates(None)) == list(variants())
+def test_every_name_is_one_that_make_takes():
     assert set(recipes.names()) <= set(variants())
     for name in variants():
         if name.partition(":")[0] != "cnn_svm":
             assert hasattr(recipes.make(name), "predict")
 
 
-def test_a_preset_is_tried_under_its_name():
-    model, remark = _made("patches_ridge:digits", {"n_words": 60}, _Seen(True, (8, 8)), {"random_state": 3})
-    assert model.named_steps["patches"].mirror is False
-    assert remark == recipes.describe("patches_ridge:digits")
-    assert _candidates(["patches_ridge:digits"]) == {"patches_ridge:digits": {}}
-    with pytest.raises(InputError, match=r"there is no recipe 'patches_ridge:digit'.*Did you mean 'patches_ridge:digits'\?"):
-        _candidates(["patches_ridge:digit"])
+def test_a_preset_is_tried_under_its_name(digits):
+    found = recipes.suggest(*digits, n_images=30, recipes={"patches_ridge:digits": {"n_words": 9}})
+    assert found["patches_ridge:digits"].remark == recipes.describe("patches_ridge:digits")
 
 
 @pytest.mark.filterwarnings("always")
@@ -449,24 +445,12 @@ def test_a_model_that_was_ahead_when_it_was_cut_is_reported():
 
 def test_the_command_tries_what_the_function_tries(tmp_path):
     arguments = argparse.Namespace(recipes="", cnn=[], seed=0, n_jobs=1)
-    assert _wanted(arguments) == _candidates(None)
+    assert set(_wanted(arguments)) == set(variants())
     arguments.recipes = "tiny_knn, hog_svm"
     assert _wanted(arguments) == {"tiny_knn": {}, "hog_svm": {}}
     (tmp_path / "net.onnx").touch()
     arguments.cnn, arguments.recipes = [f"{tmp_path / 'net.onnx'},size=64"], ""
-    assert set(_wanted(arguments)) == set(_candidates(None)) - {"cnn_svm"} | {"cnn_svm net"}
-
-
-def test_the_command_tells_the_way_out_in_the_shells_words(tmp_path, capsys, rng):
-    for name in ("dark", "light"):
-        (tmp_path / name).mkdir()
-        for number in range(2):
-            Image.fromarray(rng.integers(0, 256, (40, 50), dtype=np.uint8)).save(tmp_path / name / f"{number}.png")
-    words = ["--recipes", "cnn_svm,tiny_knn", "--cv", "2", "--n-jobs", "1"]
-    assert main(["suggest", str(tmp_path), *words]) == 0
-    printed = capsys.readouterr().out
-    assert "it needs the file of a network; use --cnn FILE" in printed
-    assert "recipes={" not in printed
+    assert set(_wanted(arguments)) == set(variants()) - {"cnn_svm"} | {"cnn_svm net"}
 
 
 def test_the_command(tmp_path, capsys, rng):
@@ -476,12 +460,14 @@ def test_the_command(tmp_path, capsys, rng):
             pixels = (level + rng.integers(-20, 20, (24, 32, 3))).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     out = tmp_path / "found.json"
-    words = ["suggest", str(tmp_path / "images"), "--recipes", "tiny_knn,color_forest", "--cv", "2", "--n-jobs", "1"]
+    words = ["suggest", str(tmp_path / "images"), "--recipes", "tiny_knn,color_forest,cnn_svm", "--cv", "2", "--n-jobs", "1"]
     assert main([*words, "--json", str(out), "--markdown", str(tmp_path / "found.md")]) == 0
     printed = capsys.readouterr().out
     assert "12 of 12 images, 2 classes, 2 folds" in printed
     assert "Try " in printed
-    assert {trial["name"] for trial in json.loads(out.read_text())["trials"]} == {"tiny_knn", "color_forest"}
+    assert "it needs the file of a network; use --cnn FILE" in printed
+    assert "recipes={" not in printed
+    assert {trial["name"] for trial in json.loads(out.read_text())["trials"]} == {"tiny_knn", "color_forest", "cnn_svm"}
     assert "| recipe | accuracy |" in (tmp_path / "found.md").read_text()
     assert main([*words, "--json", str(tmp_path / "no" / "found.json")]) == 2
     assert "mkdir -p" in capsys.readouterr().err

@@ -13,8 +13,7 @@ from featrec import recipes
 from featrec.cli import _recipes, main
 from featrec.compiled import _cache
 from featrec.exceptions import InputError
-from featrec.recipes import _warm
-from featrec.recipes._names import variants
+from featrec.recipes import _warm, variants
 
 SCRIPT = Path(__file__).parent / "fit_as_users_do.py"
 # All recipes take two minutes of processor time; these use most of the loops.
@@ -109,7 +108,7 @@ def test_the_python_code_of_the_page_on_containers_runs(capsys):
 def test_progress_is_shown_on_request(capsys):
     recipes.warm(["tiny_knn"], n_jobs=1, verbose=1)
     first, second = capsys.readouterr().err.splitlines()
-    assert first.startswith("compiling what 1 recipe needs into ")
+    assert first.startswith("compiling the loops of 1 recipe into ")
     assert second.split() == ["1", "of", "1", "tiny_knn:", "ready"]
 
 

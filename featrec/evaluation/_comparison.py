@@ -137,16 +137,7 @@ class Comparison(TableResult):
         raise KeyError(f"no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
 
     def pair(self, first: str, second: str) -> Pair:
-        """The test between two models, in either order.
-
-        Parameters
-        ----------
-        first, second : str
-
-        Returns
-        -------
-        Pair
-        """
+        """The test between two models, named in either order."""
         for pair in self.pairs:
             if {pair.first, pair.second} == {first, second}:
                 return pair

@@ -211,9 +211,9 @@ def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8
     show_image(left, image)
     left.set_title("image", fontsize=10, color=INK)
     _draw_word_map(middle, image, bag, assigned, colors)
-    middle.set_title(f"the words of its {len(bag.descriptors):,} descriptors", fontsize=10, color=INK)
+    middle.set_title(f"words of {len(bag.descriptors):,} descriptors", fontsize=10, color=INK)
     _draw_word_histogram(right, assigned, colors)
-    right.set_title("its bag of words", fontsize=10, color=INK)
+    right.set_title("bag of words", fontsize=10, color=INK)
     figure = left.figure.figure
     if figure is None:
         raise InputError("the axes belong to no figure; use those of plt.subplots(1, 3)")

@@ -110,8 +110,8 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     left_out = {name: reason for name in wanted if (reason := reason_against(name))}
     rows: list[Row] = []
     todo = _in_order([name for name in wanted if name not in left_out])
-    need = "1 recipe needs" if len(todo) == 1 else f"{len(todo)} recipes need"
-    _report(verbose, f"compiling what {need} into {cache.folder}")
+    count = "1 recipe" if len(todo) == 1 else f"{len(todo)} recipes"
+    _report(verbose, f"compiling the loops of {count} into {cache.folder}")
     # One more process than processors, because a process sometimes waits for a loop that another one compiles.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
