@@ -36,8 +36,8 @@ def add_group(root, folder, names, limit, used, cached=0):
 
 
 def fit():
-    """This fit needs about 40 MB."""
-    WidePCA(2, random_state=0, n_jobs=1).fit(np.eye(5, dtype=np.float32))
+    """A fit that needs about 40 MB."""
+    return WidePCA(2, random_state=0, n_jobs=1).fit(np.eye(5, dtype=np.float32))
 
 
 @KINDS
@@ -76,4 +76,4 @@ def test_groups_without_a_limit_do_not_count(root, membership):
     add_group(root, "job", V2, "max", 2000)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fit()
+        assert fit().n_components_ == 2
