@@ -134,7 +134,7 @@ def run(command):
     return main(words[1:])
 
 
-def test_what_is_not_run_is_counted():
+def test_the_list_of_lines_not_run_is_exact():
     """A line that is added to the list changes this number, and one that no page prints any more is taken out."""
     assert len(NOT_RUN) == 31
     assert not NOT_RUN.keys() - {command for _, command in LINES}
@@ -279,7 +279,7 @@ def test_what_compare_prints_can_be_trained(here, capsys):
         assert main(["train", "pictures", "--recipe", name, "--out", "compared.model", "--force"]) == 0
 
 
-def test_what_the_demo_tells_to_do_next_can_be_done(here, capsys):
+def test_the_next_commands_of_the_demo_run(here, capsys):
     from featrec.cli._demo import NEXT
 
     lines = re.findall(r"^ +(featrec .*)$", NEXT, flags=re.M)
