@@ -60,7 +60,7 @@ NOT_RUN = {
     "python -m pytest featrec/recipes/__init__.py tests/test_architecture.py tests/test_reference.py": IN_A_COPY,
 }
 # Lines that take long; they run with -m slow.
-SLOW = {"featrec demo", "featrec suggest pictures/", "featrec warm", "featrec warm hog_svm,bovw_svm"}
+SLOW = {"featrec demo", "featrec suggest pictures/", "featrec warm"}
 # tests/test_readme.py and tests/test_contributing.py run these, and look at what comes out.
 PYTHON_ELSEWHERE = {"README.md": 4, "CONTRIBUTING.md": 4, "docs/small_pictures.md": 2}
 
