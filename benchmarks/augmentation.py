@@ -1,9 +1,9 @@
-"""Do changed copies help where there are few pictures? Recipes with and without Augmented on the generated shapes.
+"""Do changed copies help with few images? Recipes with and without Augmented on generated shapes.
 
-    python benchmarks/augmentation.py --choose       settings, judged on pictures that the second step never sees
-    python benchmarks/augmentation.py                the chosen setting against the plain recipe, three seeds
+    python benchmarks/augmentation.py --choose       compare settings on images that the second step does not use
+    python benchmarks/augmentation.py                compare the chosen setting with the plain recipe, three seeds
 
-A seed draws the pictures to learn from and the test pictures anew; the settings were chosen with seeds of their own.
+Each seed draws other training and test images; the settings were chosen with other seeds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from featrec.evaluation import compare
 from featrec.preprocessing import Augmented
 
 CHOOSING_SEEDS = (100, 101)
-JUDGING_SEEDS = (20, 21, 22)  # 0 to 2 were looked at while the number of copies was chosen
+JUDGING_SEEDS = (20, 21, 22)  # seeds 0 to 2 were used to choose the number of copies
 KINDS = 8
 PER_CLASS = (10, 20)
 N_TEST = 400
@@ -44,12 +44,12 @@ COPIES = {"hog_svm": 9, "bovw_svm": 4}
 
 
 def model(recipe: str, setting: str, copies: int) -> ClassifierMixin:
-    """A recipe that learns from so many copies of each picture."""
+    """A recipe that learns from `copies` copies of each image."""
     return Augmented(recipes.make(recipe), **{"copies": copies, "random_state": 0, **SETTINGS[setting]})
 
 
 def choose(recipe: str, settings: Iterable[str] = tuple(SETTINGS), seeds: Iterable[int] = CHOOSING_SEEDS) -> dict[str, float]:
-    """The accuracy of each setting, mean over seeds, with ten pictures a class."""
+    """The mean accuracy of each setting over seeds, with ten images per class."""
     found = {}
     for setting in settings:
         scores = []
@@ -67,7 +67,7 @@ def choose(recipe: str, settings: Iterable[str] = tuple(SETTINGS), seeds: Iterab
 def judge(
     recipe: str, per_class: int, *, copies: int, seeds: Iterable[int] = JUDGING_SEEDS, n_test: int = N_TEST
 ) -> Mapping[str, Any]:
-    """Plain and augmented on the same pictures: the gain of each seed, and all test pictures pooled in one comparison."""
+    """Plain and augmented recipes on the same images: the gain of each seed, and one comparison over all test images."""
     pooled: dict[str, list[np.ndarray]] = {"plain": [], "augmented": []}
     labels, gains, seconds = [], [], []
     for seed in seeds:
@@ -108,7 +108,7 @@ def tell(recipe: str, per_class: int, found: Mapping[str, Any]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Choose or judge, as the command line says."""
+    """Choose settings or judge the chosen one."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--choose", action="store_true")
     parser.add_argument("--recipe", action="append", choices=sorted(COPIES))

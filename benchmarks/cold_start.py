@@ -1,12 +1,12 @@
-"""What does the first fit on a machine cost? Each recipe with an empty cache of compiled loops, then with a full one.
+"""How long does the first fit on a machine take? Each recipe with an empty cache of compiled loops, then with a full one.
 
     python benchmarks/cold_start.py [RECIPE ...]            every recipe without a network
-    python benchmarks/cold_start.py bovw_svm --functions    and the seconds of every function that is compiled
+    python benchmarks/cold_start.py bovw_svm --functions    also the seconds of every compiled function
     python benchmarks/cold_start.py --against CHECKOUT --repeats 3
 
-One fit and one predict on a few small images that are made here, each time in a fresh process, on one thread. Figures are
-seconds of the processor, medians over the repeats; cold minus warm is what Numba's compilation costs. With `--against`
-another checkout of featrec takes its turns with this one, so that both see the same load.
+One fit and one predict on a few small generated images, each in a new process on one thread. Figures are CPU seconds, medians
+over the repeats; cold minus warm is the time of compilation. With `--against`, runs of another checkout of featrec alternate
+with those of this one, so both have the same load.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-# They run networks, and no loop of ours.
+# They run networks and no compiled loops.
 NETWORKS = ("cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm", "pixels_lenet5", "pixels_resnet")
 CLASSES = ("coarse", "fine", "striped")
 SIDE, IMAGES = 120, 24
 
 
 def images(n: int, seed: int) -> tuple[list[np.ndarray], list[str]]:
-    """Colour images of noise in squares and stripes; each class has sides of its own."""
+    """Colour images of noise in squares and stripes; each class has its own side lengths."""
     random = np.random.default_rng(seed)
     labels = [CLASSES[i % len(CLASSES)] for i in range(n)]
     sides = {"coarse": (12, 12), "fine": (6, 6), "striped": (12, 4)}
@@ -47,7 +47,7 @@ def images(n: int, seed: int) -> tuple[list[np.ndarray], list[str]]:
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Fit and predict in this process: seconds of the processor, and what was compiled."""
+    """Fit and predict in this process; return the CPU seconds and the compilations."""
     from featrec import recipes
 
     options = {"code": "triangle"} if name.endswith(":triangle") else {}
@@ -62,7 +62,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 class Compilations:
-    """The seconds of each compilation, less those of what it compiled on its way, by function; its events are Numba's."""
+    """The seconds of each compilation by function, without nested compilations."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -96,7 +96,7 @@ class Compilations:
 
 
 def in_fresh_process(name: str, checkout: Path, cache: str) -> dict[str, Any]:
-    """The same with the loops of a checkout and a folder for what they are compiled to."""
+    """The same in a new process with the loops of a checkout and a cache folder."""
     environment = os.environ | {"PYTHONPATH": str(checkout), "NUMBA_CACHE_DIR": cache} | dict.fromkeys(ONE_THREAD, "1")
     command = [sys.executable, "-P", str(Path(__file__).resolve()), "--measure", name]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=checkout)
@@ -104,7 +104,7 @@ def in_fresh_process(name: str, checkout: Path, cache: str) -> dict[str, Any]:
 
 
 def cold_and_warm(name: str, checkout: Path) -> dict[str, Any]:
-    """Both runs over one cache, which is empty for the first."""
+    """Two runs with one cache, which is empty at the first."""
     with tempfile.TemporaryDirectory() as cache:
         cold, warm = (in_fresh_process(name, checkout, cache) for _ in range(2))
     own = cold["compiled"]
@@ -120,7 +120,7 @@ def cold_and_warm(name: str, checkout: Path) -> dict[str, Any]:
 
 
 def rows(names: list[str], checkouts: list[Path], repeats: int, functions: bool) -> list[dict[str, Any]]:
-    """Print and return a row for each recipe; the checkouts take turns."""
+    """Print and return a row for each recipe; the checkouts alternate."""
     found = []
     for name in names:
         runs = [[cold_and_warm(name, checkout) for checkout in checkouts] for _ in range(repeats)]
@@ -138,7 +138,7 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def tell(name: str, sides: list[dict[str, Any]], functions: bool) -> None:
-    """A row for people: the other checkout, where there is one, comes after this one."""
+    """Print a row; the other checkout, if any, comes after this one."""
     told = [f"{side['extra']:6.1f} s ({side['warm']:4.1f} warm, {sum(side['times'].values()):3} compiled)" for side in sides]
     ratio = f"  {sides[1]['extra'] / max(sides[0]['extra'], 1e-9):5.1f} times less" if len(sides) == 2 else ""
     equal = "" if all(side["answers"] == sides[0]["answers"] for side in sides) else "  other answers"
@@ -152,7 +152,7 @@ def tell(name: str, sides: list[dict[str, Any]], functions: bool) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Every recipe that is named, or all without a network."""
+    """Measure the named recipes, or all without a network."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="name, or patches_ridge:triangle")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, measured by turns with this one")

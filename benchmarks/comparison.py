@@ -1,6 +1,6 @@
-"""Recipes and networks side by side, as docs/comparison.md shows them: sentences made from the figures, then the table.
+"""Recipes and networks side by side for docs/comparison.md: sentences that follow from the figures, then the table.
 
-A network under its published level is told as undertrained and supports no claim, for or against it.
+A network below its published accuracy is called undertrained and supports no claim.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class Entry:
 
     @property
     def undertrained(self) -> bool:
-        """Whether it is a network under its published level."""
+        """Whether this is a network below its published accuracy."""
         return self.level is not None and self.accuracy < self.level
 
 
 def entry(runs: Sequence[Mapping[str, Any]]) -> Entry:
-    """For each picture the share of the runs that have it right."""
+    """The share of runs that classify each image correctly."""
     kinds = {value for name, value in runs[0]["parameters"].items() if isinstance(value, str)}
     level = next((level for (kind, dataset), level in LEVELS.items() if kind in kinds and dataset == runs[0]["dataset"]), None)
     answered = [labels_of(run) for run in runs]
@@ -59,7 +59,7 @@ def entry(runs: Sequence[Mapping[str, Any]]) -> Entry:
 
 
 def comparison(rows: Iterable[Mapping[str, Any]], config: Path | None = None) -> str:
-    """Sentences and a table for each data set and split; `config` names what has not been measured yet."""
+    """Sentences and a table for each dataset and split; `config` lists the rows, including those not measured yet."""
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
         groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
@@ -82,7 +82,7 @@ def _part(where: str, found: Sequence[Sequence[Mapping[str, Any]]], wanted: Sequ
 
 
 def _calls(entries: Sequence[Entry]) -> list[str]:
-    """How the model of each row is made, where it is not the recipe's own choice."""
+    """The call of each row whose model differs from the defaults of the recipe."""
     calls = []
     for one in entries:
         run = one.runs[0]
@@ -92,7 +92,7 @@ def _calls(entries: Sequence[Entry]) -> list[str]:
 
 
 def call_of(run: Mapping[str, Any]) -> str:
-    """The call that makes a row's model: by the name of a preset, if one has the parameters of the row."""
+    """The call that makes the model of a row: with a preset, if one has its parameters."""
     recipe, options = run["recipe"], run["options"]
     for preset, chosen in (recipes.presets(recipe) if recipe in recipes.names() else {}).items():
         more = {name: value for name, value in options.items() if name not in chosen}
@@ -103,7 +103,7 @@ def call_of(run: Mapping[str, Any]) -> str:
 
 
 def agrees(model: Any, parameters: Mapping[str, Any]) -> bool:
-    """Whether a model has the parameters of a row; those that came later do not count, nor do seeds."""
+    """Whether a model has the parameters of a row; newer parameters and seeds are ignored."""
     now = json.loads(json.dumps(described(dict.fromkeys(DECIDES), model)["parameters"]))
     return all(now.get(name, "gone") == value for name, value in parameters.items() if not name.endswith("random_state"))
 
@@ -113,7 +113,7 @@ def _written(options: Mapping[str, Any]) -> list[str]:
 
 
 def sentences(entries: Sequence[Entry]) -> list[str]:
-    """What the figures say about networks; where one wins, that comes first."""
+    """Statements about networks; a winning network comes first."""
     sound = [one for one in entries if not one.undertrained]
     network = next((one for one in sound if one.network), None)
     engineered = next((one for one in sound if not one.network), None)
@@ -144,9 +144,9 @@ def _lead(network: Entry, engineered: Entry) -> str:
 
 
 def _costs(network: Entry, engineered: Entry) -> list[str]:
-    """What one of the two does with less, the network's part first.
+    """Statements about time and size, the network first.
 
-    A time of one run may be too long: it makes no network look slow.
+    The time of a single run may be too long, so no network is called slow because of it.
     """
     cheaper: dict[bool, list[str]] = {True: [], False: []}
     for told, name, less in (
@@ -169,13 +169,13 @@ def _and(parts: Sequence[str]) -> str:
 
 
 def _figure(one: Entry, name: str) -> float | None:
-    """The median over the runs; of times the best one, since whatever else the machine does only adds to them."""
+    """The median over the runs; for times the minimum, because other load only adds to them."""
     found = [run[name] for run in one.runs if run[name] is not None]
     return {"fit_seconds": min, "images_per_second": max}.get(name, statistics.median)(found) if found else None
 
 
 def p_value(first: Entry, second: Entry) -> float | None:
-    """On the same pictures: McNemar's exact test for two runs, else a t test of the shares of runs that have each one right."""
+    """McNemar's exact test for two runs on the same images, else a t test of the shares of correct runs per image."""
     if not np.array_equal(first.truth, second.truth):
         return None
     if len(first.runs) == len(second.runs) == 1:
@@ -195,7 +195,7 @@ def _line(one: Entry, entries: Sequence[Entry]) -> list[str]:
 
 
 def _accuracy(one: Entry) -> str:
-    """With Wilson's interval for so many test pictures, and the deviation between seeds."""
+    """The accuracy with its Wilson interval and the deviation between seeds."""
     n = len(one.right)
     low, high = wilson_interval(round(one.accuracy * n), n, 0.95)
     shown = f"{_percent(one.accuracy)} ({_percent(low)} to {_percent(high)})"

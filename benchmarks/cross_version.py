@@ -1,12 +1,12 @@
-"""Does a model that one installation fitted answer the same in another one, with other versions of everything?
+"""Does a model predict the same in another installation, with other versions of all packages?
 
     ONE/bin/python benchmarks/cross_version.py write FOLDER [--network FILE.onnx]
     OTHER/bin/python benchmarks/cross_version.py check FOLDER
 
-`write` fits every recipe on a few of the generated shapes and keeps the models, the pictures, the codes and the predictions.
-`check` loads the models and compares; the exit code is 1 where codes differ by more than the tolerance or a prediction
-differs. "fitted anew" counts the predictions that differ where the model is fitted in the other installation too. Without a
-network, `cnn_svm` runs one of random weights that the tests write.
+`write` fits every recipe on a few generated shapes and stores models, images, codes and predictions. `check` loads the models
+and compares; the exit code is 1 if codes differ by more than the tolerance or a prediction differs. "fitted anew" counts the
+predictions that differ if the model is fitted in the other installation, too. Without a network, `cnn_svm` runs one with random
+weights that the tests write.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 7
-# The largest difference of any value of a code, as a share of the largest value of all codes of that model.
+# The largest difference of a value, relative to the largest value of all codes of the model.
 TOLERANCE = 1e-5
-# Of a picture: the generated shapes are rounded to whole grays after sines and powers whose last bit differs between numpys.
+# Of images: shapes are rounded after sines and powers, whose last bit depends on the version of numpy.
 ONE_GRAY = 1.01 / 255
-# They need the extra torch, whose convolutions are not those of any other version, bit for bit.
+# They need the extra torch, whose convolutions differ between versions in the last bits.
 NETWORKS = ("pixels_lenet5", "pixels_resnet")
 HEADINGS = ("model", "codes", "moved", "predictions", "fitted anew")
 
@@ -49,7 +49,7 @@ def models(network: str) -> dict[str, Any]:
 
 
 def write(folder: Path, network: str | None, n_train: int, n_test: int, wanted: list[str] | None = None) -> None:
-    """Fit, save, and keep what the models say here."""
+    """Fit and save the models, with their codes and predictions here."""
     from featrec.datasets import load_dataset
     from featrec.persistence import save
 
@@ -72,14 +72,14 @@ def write(folder: Path, network: str | None, n_train: int, n_test: int, wanted: 
 
 
 def check(folder: Path) -> list[dict[str, Any]]:
-    """One row a model: how far its codes lie from those that were kept, and how many predictions differ."""
+    """A row for each model: the largest difference of codes and the number of different predictions."""
     with np.load(folder / "expected.npz") as kept:
         expected = dict(kept)
     return [*_check_pictures(folder, expected), *_check_models(folder, expected)]
 
 
 def _check_pictures(folder: Path, expected: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """The generated set, and files that are decoded: what the models see must be the same first."""
+    """Compare the generated images and decoded files, the input of the models."""
     from featrec.datasets import load_dataset
 
     test = load_dataset("shapes", n_train=1, n_test=len(expected["test"]), random_state=SEED).test
@@ -109,13 +109,13 @@ def _check_models(folder: Path, expected: dict[str, np.ndarray]) -> Iterator[dic
 
 
 def _row(name: str, found: np.ndarray, kept: np.ndarray, tolerance: float = TOLERANCE) -> dict[str, Any]:
-    """The largest difference against the largest value, and in how many pictures it passes the tolerance."""
+    """The largest relative difference, and the number of images beyond the tolerance."""
     difference = np.abs(found - kept).reshape(len(kept), -1).max(axis=1) / max(np.abs(kept).max(), np.finfo(float).tiny)
     return {"model": name, "codes": float(difference.max()), "moved": int(np.sum(difference > tolerance)), "of": len(kept)}
 
 
 def versions() -> dict[str, str]:
-    """What is installed here, the OpenCV wheel by its name."""
+    """The installed versions, with the name of the OpenCV wheel."""
     import platform
     from importlib.metadata import distributions
 
@@ -145,7 +145,7 @@ def _random_network(folder: Path) -> str:
 
 
 def _quiet() -> warnings.catch_warnings:
-    """Other versions are the purpose, and pictures without key points belong to the sample."""
+    """Ignore warnings of other versions and of images without keypoints, both of which are expected."""
     return warnings.catch_warnings(action="ignore")
 
 
@@ -161,7 +161,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 where everything agrees within the tolerance."""
+    """Return 0 if everything agrees within the tolerance."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["write", "check"])
     parser.add_argument("folder", type=Path)

@@ -1,9 +1,9 @@
-"""From files to labels: a recipe of featrec against benchmarks/handwritten.py at equal parameters, each in a fresh process.
+"""From files to labels: a recipe against benchmarks/handwritten.py with equal parameters, each in a new process.
 
     python benchmarks/end_to_end.py --data $FEATREC_DATA/scene15 --out benchmarks/results/end_to_end.jsonl
 
-Decoding, vocabulary, codes and classifier are counted; imports are not, on either side. featrec's loops have been compiled
-before, as on any machine after the first run, and are loaded while the clock runs.
+The time includes decoding, vocabulary, codes and classifier, but no imports. The loops of featrec were compiled before and are
+loaded from the cache within the measured time.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SHARED = ("step", "bins", "words", "levels", "jobs", "seed")
 
 
 def ours(options: argparse.Namespace) -> dict[str, Any]:
-    """Fit the recipe and ask it, in this process."""
+    """Fit the recipe and predict in this process."""
     from featrec import recipes
     from featrec.datasets import ImageFolder
 
@@ -50,7 +50,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def equal(model: Any, options: argparse.Namespace) -> Any:
-    """The same grid, words and pyramid as the other side's."""
+    """Set the grid, words and pyramid of the other side."""
     wanted = {
         "DenseSIFT": {"step": options.step, "bin_sizes": tuple(options.bins)},
         "BagOfWords": {"vocabulary": options.words},
@@ -65,7 +65,7 @@ def equal(model: Any, options: argparse.Namespace) -> Any:
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """A line for each side and round, the sides by turns."""
+    """A line for each side and round; the sides alternate."""
     import numpy as np
 
     from featrec.datasets import ImageFolder
@@ -121,7 +121,7 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Both sides, the table, and the lines where they are wanted."""
+    """Run both sides, print the table and write the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/ and test/")
     parser.add_argument("--recipe", default="phow_svm", help="words in a pyramid (phow_svm)")

@@ -1,8 +1,8 @@
-"""Accuracy against the number of training pictures, as a table and a plot.
+"""Accuracy against the number of training images, as a table and a plot.
 
     python benchmarks/few_images.py            draw docs/pictures/few_images.svg from benchmarks/results/few_images.jsonl
 
-The picture keeps the figures that it shows, so that a test can tell whether it is the one of the results.
+The SVG contains its figures, so a test can compare them with the results.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Figures = dict[str, dict[int, list[float]]]
 
 
 def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
-    """The accuracies of the draws in the order of their seeds, by recipe and number of training pictures of each class."""
+    """The accuracies of the draws in order of their seeds, by recipe and number of training images per class."""
     found: Figures = {}
     options: dict[str, Any] = {}
     for row in sorted(rows, key=itemgetter("seed")):
@@ -50,7 +50,7 @@ def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Mean and deviation over the draws, and what becomes of the claim."""
+    """Mean and deviation over the draws, and whether the claim holds."""
     found = figures(rows)
     numbers = sorted({n for by_number in found.values() for n in by_number})
     header = ["accuracy, %, by number of training images per class", *map(str, numbers)]
@@ -77,7 +77,7 @@ def _claim(found: Figures) -> str:
 
 
 def _from_scratch(found: Figures) -> str:
-    """Where the network that sees no other pictures overtakes engineered features, by a paired t test over the draws."""
+    """From how many images on the network without pretraining leads, by a paired t test over the draws."""
     network = found.get(FROM_SCRATCH, {})
     engineered = {title: by_number for title, by_number in found.items() if title not in (FROM_SCRATCH, PRETRAINED)}
     ahead: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ def _from_scratch(found: Figures) -> str:
 
 
 def _leader(network: list[float], engineered: list[float], title: str) -> str:
-    """Draws of one seed have the same training pictures, so their differences are tested."""
+    """The leading recipe, by a paired test: draws of one seed have the same training images."""
     paired = len(network) == len(engineered) > 1
     if not paired or not ttest_rel(network, engineered).pvalue <= CHANCE:
         return "no significant difference"
@@ -131,7 +131,7 @@ def draw(found: Figures, path: Path = PICTURE) -> None:
 
 
 def drawn(path: Path = PICTURE) -> Figures:
-    """The figures that a picture was drawn from."""
+    """The figures in an SVG."""
     import html
 
     kept = KEPT.search(html.unescape(path.read_text(encoding="utf-8")))
@@ -141,7 +141,7 @@ def drawn(path: Path = PICTURE) -> Figures:
 
 
 def main() -> None:
-    """Draw the picture from the results."""
+    """Draw the plot of the results."""
     found = figures(read_results(RESULTS).values())
     if not found:
         raise SystemExit(f"there are no results in {RESULTS.relative_to(ROOT)}: featrec bench benchmarks/few_images.toml")

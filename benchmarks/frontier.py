@@ -1,11 +1,11 @@
-"""Accuracy against the size of a model file and against images a second on one core.
+"""Accuracy against the size of the model file and against images per second on one core.
 
     python benchmarks/frontier.py fit cifar10 patches_compact FILE [OPTION=JSON ...]     fit on the training set, save
     python benchmarks/frontier.py measure cifar10 TITLE=FILE [TITLE=FILE ...]            all files in one run, on one core
     python benchmarks/frontier.py                                                        draw docs/pictures/frontier.svg
 
-Accuracies are those of benchmarks/results/small.jsonl under the same titles; bytes and images a second are measured here, from
-saved models, and lie in benchmarks/results/frontier.jsonl. The models are asked in turn, and each one's fastest round counts.
+Accuracies come from the rows with the same titles in benchmarks/results/small.jsonl. File sizes and images per second are
+measured here and stored in benchmarks/results/frontier.jsonl. The models alternate; the fastest round of each counts.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ def fit(dataset: str, recipe: str, file: Path, options: Mapping[str, Any]) -> No
 
 
 def measured(dataset: str, files: Mapping[str, Path], n_images: int = IMAGES, rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """A row for each model file; the models are asked in turn, so that what else the machine does hits all."""
+    """A row for each model file; the models alternate, so other load affects all."""
     models = {title: on_one_core(load(file)) for title, file in files.items()}
     _, test = load_dataset(dataset)
     images = np.stack([test[i] for i in range(min(n_images, len(test)))])
     seconds: dict[str, list[float]] = {title: [] for title in models}
     for model in models.values():
-        model.predict(images[:2])  # loads what is compiled
+        model.predict(images[:2])  # loads the compiled loops
     for _ in range(rounds):
         for title, model in models.items():
             start = time.perf_counter()
@@ -77,7 +77,7 @@ def measured(dataset: str, files: Mapping[str, Path], n_images: int = IMAGES, ro
 
 
 def on_one_core(model: Any) -> Any:
-    """The model with one thread everywhere."""
+    """The model with one thread in every step."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     jobs = [name for name in model.get_params() if name.rpartition("__")[2] == "n_jobs"]
@@ -85,7 +85,7 @@ def on_one_core(model: Any) -> Any:
 
 
 def points(rows: Iterable[Mapping[str, Any]], judged: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
-    """For each dataset (title, accuracy in percent, megabytes, images a second) of each model with a result in both."""
+    """For each dataset (title, accuracy in percent, megabytes, images per second) of each model with a result in both files."""
     shares: dict[tuple[str, str], list[float]] = {}
     for row in judged:
         if "error" not in row and row["split"]["kind"] == "standard" and row["split"]["validation"] is None:
@@ -125,7 +125,7 @@ def draw(found: Mapping[str, list[Point]], path: Path = PICTURE) -> None:
 
 
 def main(words: list[str]) -> None:
-    """What the first word says; without any, draw."""
+    """Run the given action; draw by default."""
     if words[:1] == ["fit"]:
         options = dict(word.split("=", 1) for word in words[4:])
         fit(words[1], words[2], Path(words[3]), {name: json.loads(value) for name, value in options.items()})

@@ -1,9 +1,9 @@
-"""Scenes by hand: what a good user of OpenCV and scikit-learn would write today. Nothing of featrec is used here.
+"""Scene classification as a good user of OpenCV and scikit-learn would write it, without featrec.
 
     python benchmarks/handwritten.py --data $FEATREC_DATA/scene15
 
-SIFT on a grid, visual words, a spatial pyramid of their square roots, a linear SVM. DATA holds train/ and test/ with a folder
-for each class.
+SIFT on a grid, visual words, a spatial pyramid of their square roots, a linear SVM. DATA contains train/ and test/
+with a folder for each class.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sklearn.svm import LinearSVC
 
 
 def describe(path: Path, step: int, bins: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Descriptors and their places, as shares of height and width; SIFT's values are whole numbers up to 255."""
+    """Descriptors and their relative positions; values of SIFT are integers up to 255."""
     gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     height, width = gray.shape
-    margin = 1.5 * max(bins)  # from the middle of a descriptor to that of its outermost bins
+    margin = 1.5 * max(bins)  # distance from the centre of a descriptor to that of its outermost bins
     ys, xs = np.arange(margin, height - margin, step), np.arange(margin, width - margin, step)
-    # A bin of OpenCV's is 1.5 times as wide as the size of the key point.
+    # A bin of OpenCV is 1.5 times as wide as the size of the keypoint.
     points = [cv2.KeyPoint(float(x), float(y), side * 2 / 3, 0) for side in bins for y in ys for x in xs]
     if not points:
         return np.empty((0, 128), np.uint8), np.empty((0, 2), np.float32)
@@ -36,7 +36,7 @@ def describe(path: Path, step: int, bins: list[int]) -> tuple[np.ndarray, np.nda
 
 
 def learn_words(bags: list, n_words: int, n_sample: int, seed: int) -> MiniBatchKMeans:
-    """k-means on a sample that takes as many descriptors from each picture."""
+    """k-means on a sample with equally many descriptors from each image."""
     random = np.random.default_rng(seed)
     each = max(1, n_sample // len(bags))
     sample = [descriptors[random.permutation(len(descriptors))[:each]] for descriptors, _ in bags]
@@ -44,7 +44,7 @@ def learn_words(bags: list, n_words: int, n_sample: int, seed: int) -> MiniBatch
 
 
 def encode(bag: tuple, words: MiniBatchKMeans, levels: int) -> np.ndarray:
-    """The histograms of words of 1×1, 2×2, 4×4, ... regions: shares, their square roots, side by side."""
+    """Histograms of words in 1×1, 2×2, 4×4, ... regions: square roots of shares, concatenated."""
     descriptors, places = bag
     n_words = words.n_clusters
     found = words.predict(descriptors.astype(np.float32)) if len(descriptors) else np.empty(0, int)
@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     paths = {half: sorted((options.data / half).glob("*/*")) for half in ("train", "test")}
     labels = {half: np.array([path.parent.name for path in paths[half]]) for half in paths}
-    cv2.setNumThreads(1)  # the threads are over the pictures
+    cv2.setNumThreads(1)  # threads process different images
     seconds, start = Clock(), time.perf_counter()
     with Parallel(n_jobs=options.jobs, prefer="threads") as parallel:
         bags, codes = {}, {}
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
             if half == "train":
                 words = learn_words(bags["train"], options.words, options.sample, options.seed)
                 start = seconds.lap("vocabulary", start)
-            codes[half] = np.stack([encode(bag, words, options.levels) for bag in bags[half]])  # predict has threads of its own
+            codes[half] = np.stack([encode(bag, words, options.levels) for bag in bags[half]])  # predict starts its own threads
             start = seconds.lap("encoding", start)
             del bags[half]
     classifier = LinearSVC(random_state=options.seed).fit(codes["train"], labels["train"])

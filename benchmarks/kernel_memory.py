@@ -1,9 +1,9 @@
-"""Time and peak memory of exact kernel ridge regression, each side in a fresh process, beside what ours announces.
+"""Time and peak memory of exact kernel ridge regression, each side in a new process, and the memory that featrec announces.
 
-    python benchmarks/kernel_memory.py [N D]                # 8,000 codes of 1,000 numbers, scikit-learn's KernelRidge beside it
-    python benchmarks/kernel_memory.py --ours 60000 1000    # ours alone: the other side would need some 90 GB
+    python benchmarks/kernel_memory.py [N D]                # 8,000 codes of 1,000 numbers, also with scikit-learn's KernelRidge
+    python benchmarks/kernel_memory.py --ours 60000 1000    # featrec only: scikit-learn would need about 90 GB
 
-Memory is what a fit adds to the codes and the loaded libraries.
+The memory of a fit excludes the codes and the loaded libraries.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ def measure(side: str, n: int, d: int) -> dict:
 
 
 def in_fresh_process(side: str, n: int, d: int) -> dict:
-    """The same, where nothing has been loaded before."""
+    """The same in a new process."""
     command = [sys.executable, __file__, "--measure", side, str(n), str(d)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main(n: int = 8000, d: int = 1000, sides: tuple[str, ...] = ("ours", "theirs")) -> dict[str, dict]:
-    """Print and return what was measured of each side."""
+    """Print and return the results of each side."""
     results = {side: in_fresh_process(side, n, d) for side in sides}
     for side, found in results.items():
         name = {"ours": "KernelRidgeClassifier, 4 penalties", "theirs": "sklearn KernelRidge, 1 penalty"}[side]

@@ -19,7 +19,7 @@ SIZE = 250
 
 
 class Pictures:
-    """n pictures of smoothed noise, each made from its own seed."""
+    """n images of smoothed noise, each with its own seed."""
 
     holds_images = True
 
@@ -47,7 +47,7 @@ def measure(n: int, n_words: int) -> dict:
 
 
 def peak_megabytes() -> float:
-    """The most memory this process has had. ru_maxrss would also count what its parent had when it was started."""
+    """The peak memory of this process. ru_maxrss would include the memory of its parent at the start."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024

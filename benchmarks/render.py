@@ -1,16 +1,16 @@
-"""Tables in the documents, rendered from the results that are kept beside them.
+"""Tables in the documents, rendered from stored results.
 
-    python benchmarks/render.py             renew every table
-    python benchmarks/render.py --check     say which would change, and change nothing
+    python benchmarks/render.py             update every table
+    python benchmarks/render.py --check     list outdated documents without changing them
 
-A table stands between two marks, the first of which says what it shows; the file lies in benchmarks/results::
+A table is between two marks; the first one names its contents and a file in benchmarks/results::
 
     <!-- table: bench scenes.jsonl split=random validation=no -->
     <!-- end -->
 
 ``end_to_end FILE`` takes no conditions, ``speed FILE`` may have ``topic=NAME``. ``bench FILE`` takes ``dataset``, ``split``,
-``recipe``, ``title`` (each a name) and ``validation`` (yes or no), and so do ``comparison FILE``, which adds sentences and what
-benchmarks/FILE.toml asks for and has no result yet, and ``few FILE``. ``plot FILE`` shows docs/pictures/FILE.svg.
+``recipe``, ``title`` (each a name) and ``validation`` (yes or no), and so do ``comparison FILE``, which adds sentences and the
+rows of benchmarks/FILE.toml without a result, and ``few FILE``. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ NOTHING = "*Not measured yet.*"
 
 
 def documents(root: Path = ROOT) -> list[Path]:
-    """Those with a table, sorted."""
+    """The documents with a table, sorted."""
     found = [path for pattern in DOCUMENTS for path in root.glob(pattern)]
     return sorted(path for path in found if MARKED.search(path.read_text(encoding="utf-8")))
 
 
 def rendered(text: str, results: Path = RESULTS) -> str:
-    """The same text with every table as its results have it."""
+    """The text with all tables updated."""
     return MARKED.sub(lambda found: f"{found[1]}{table(found['what'], results)}\n{found[3]}", text)
 
 
 def table(what: str, results: Path = RESULTS) -> str:
-    """What a mark asks for; a file that is not there yet leaves a line that says so."""
+    """The table for a mark; a line says so if its file does not exist yet."""
     kind, name, *conditions = what.split()
     if kind not in KINDS:
         raise ValueError(f"a table shows {', '.join(KINDS)}; got {what!r}")
@@ -77,7 +77,7 @@ def _few(path: Path, wanted: dict[str, str]) -> str:
 
 
 def _plot(path: Path, wanted: dict[str, str]) -> str:
-    """The figures are in the table; the picture is drawn by a script of its own."""
+    """A link to the plot, which another script draws."""
     picture = ROOT / "docs" / "pictures" / f"{path.stem}.svg"
     return f"![{SHOWN.get(path.stem, path.stem)}](pictures/{picture.name})" if picture.exists() else NOTHING
 
@@ -131,7 +131,7 @@ KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """1 where --check finds a document that differs from the results."""
+    """Return 1 if --check finds an outdated document."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where something would change")
     options = parser.parse_args(arguments)

@@ -1,9 +1,8 @@
-"""How do time and memory grow with the number of images? Each number in a fresh process, fitted by a power of n.
+"""How do time and memory grow with the number of images? Each number runs in a new process; a power of n is fitted.
 
     python benchmarks/scaling.py [N ...]
 
-Images of 250×250 are made when they are asked for, so that they do not count. `fit` learns from a sample, `codes` are what
-`fit_transform` and `transform` give; two threads.
+Images of 250×250 are generated when they are read, so they do not count. `fit` learns from a sample; two threads.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ def measure(n: int) -> dict:
 
 
 def in_fresh_process(n: int) -> dict:
-    """The same, where nothing has been loaded before."""
+    """The same in a new process."""
     done = subprocess.run([sys.executable, __file__, "--measure", str(n)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 

@@ -1,11 +1,11 @@
-"""How many times as fast? Each row of benchmarks/rows against the usual way to do the same, by turns in one process.
+"""How many times faster? Each row of benchmarks/rows against the usual way to do the same, alternating in one process.
 
     python benchmarks/speed.py                              every row, as a table
     python benchmarks/speed.py --only assignment --only kernels --json benchmarks/results/speed.jsonl
 
-Before the clock starts both sides have run once and their results have been compared. A round times ours and theirs in turn,
-one product of matrices (float32, one thread) and one copy, so that all four see the same load; figures are medians over
-rounds. A share says how much of that product rate, or of that copy's bytes read and written, each thread of ours reaches.
+Before the measurement both sides run once and their results are compared. A round times both sides, a matrix product (float32,
+one thread) and a copy, so all four have the same load; figures are medians over rounds. The share is the part of the rate of
+the product, or of the bytes that the copy reads and writes, that each thread of featrec reaches.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from featrec.cli._bench_results import measured_on, stamp  # noqa: E402
 from featrec.evaluation import Table  # noqa: E402
 
 ROWS = Path(__file__).resolve().parent / "rows"
-SECONDS = 4.0  # of timing a row, more where the least number of rounds takes longer
+SECONDS = 4.0  # for each row; longer if the minimum number of rounds needs more
 SHORTEST = 0.02  # seconds; shorter work is repeated within a round
 MOST_ROUNDS = 25
-MOST_WORDS = 300  # letters of an error that are kept; NumPy prints whole arrays
+MOST_WORDS = 300  # characters of an error that are stored; NumPy prints whole arrays
 HEADER = ("work", "against", "threads", "ours, ms", "theirs, ms", "times as fast", "of CPU time", "target", "met", "share")
 
 
@@ -66,12 +66,12 @@ def run(names: Iterable[str], scale: float = 1.0, repeats: int = 5, seconds: flo
 
 
 def missing_peers(module: Any) -> list[str]:
-    """What a topic can be measured against and is not installed."""
+    """Peers of a topic that are not installed."""
     return [peer for peer in getattr(module, "PEERS", ()) if importlib.util.find_spec(peer) is None]
 
 
 def measure(row: Row, yardstick: Yardstick, repeats: int, seconds: float) -> dict[str, Any]:
-    """Compare the results, then time both sides by turns."""
+    """Compare the results, then time both sides in turn."""
     with limited(row.threads):
         ours = row.ours()
     with limited(row.threads_theirs):
@@ -85,7 +85,7 @@ def measure(row: Row, yardstick: Yardstick, repeats: int, seconds: float) -> dic
     rounds = max(repeats, min(MOST_ROUNDS, int(seconds / a_round)))
     samples: list[list[tuple[float, float]]] = [[], []]
     for turn in range(rounds):
-        # The side that starts changes, so that a machine that slows down or speeds up favours none.
+        # The sides take turns to start, so a change of the speed of the machine favours neither.
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             work, threads = sides[side]
             samples[side].append(timed(work, calls[side], threads))
@@ -94,7 +94,7 @@ def measure(row: Row, yardstick: Yardstick, repeats: int, seconds: float) -> dic
 
 
 def timed(work: Callable[[], Any], calls: int, threads: int) -> tuple[float, float]:
-    """Seconds by the clock and of the processor for one call."""
+    """Wall-clock and CPU seconds of one call."""
     with limited(threads):
         wall, processor = time.perf_counter(), time.process_time()
         for _ in range(calls):
@@ -104,7 +104,7 @@ def timed(work: Callable[[], Any], calls: int, threads: int) -> tuple[float, flo
 
 @contextmanager
 def limited(threads: int) -> Iterator[None]:
-    """So many threads for BLAS, OpenMP, OpenCV and faiss, where they are loaded."""
+    """Limit the threads of BLAS, OpenMP, OpenCV and faiss, as far as they are loaded."""
     cv2, faiss = sys.modules.get("cv2"), sys.modules.get("faiss")
     before = cv2 and cv2.getNumThreads(), faiss and faiss.omp_get_max_threads()
     with threadpool_limits(threads):
@@ -134,7 +134,7 @@ def summary(row: Row, ours: Sequence[tuple[float, float]], theirs: Sequence[tupl
 
 
 class Yardstick:
-    """What one thread of this machine can do, measured beside every row: float32 products and copies."""
+    """The speed of one thread of this machine, measured with every row: float32 products and copies."""
 
     def __init__(self, scale: float = 1.0):
         size, n_bytes = (1024, 1 << 27) if scale >= 1 else (128, 1 << 20)
@@ -149,7 +149,7 @@ class Yardstick:
         self.copies.append(timed(lambda: np.copyto(self.target, self.source), 1, 1)[0])
 
     def share(self, row: Row, ours: Sequence[tuple[float, float]]) -> dict[str, Any]:
-        """The part of it that ours reaches, and the rates themselves; measured anew for the next row."""
+        """The share that featrec reaches, and the rates; resets for the next row."""
         gflops = 2e-9 * len(self.left) ** 3 / statistics.median(self.products)
         gigabytes = 2e-9 * len(self.source) / statistics.median(self.copies)
         self.products, self.copies = [], []
@@ -183,7 +183,7 @@ def cells(line: dict[str, Any]) -> list[str]:
 
 
 def keep(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write the lines; those of other topics that stand in the file stay."""
+    """Write the lines; lines of other topics in the file are kept."""
     old = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     renewed = {line["topic"] for line in lines}
     kept = [line for line in old if line["topic"] not in renewed] + list(lines)
@@ -192,7 +192,7 @@ def keep(lines: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """1 where results differ or something fails, with --strict also where a target is missed."""
+    """Return 1 if results differ or a row fails; with --strict also if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", metavar="TOPIC", action="append", choices=topics(), help=f"one of {', '.join(topics())}")
     parser.add_argument("--scale", metavar="S", type=float, default=1.0, help="less than 1 for a smaller and meaningless run")

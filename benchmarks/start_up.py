@@ -1,11 +1,11 @@
-"""How long does a command take that has little to do? Whole processes: the help, the recipes, and a prediction of one image.
+"""How long do short commands take? Whole processes: the help, the list of recipes, and a prediction of one image.
 
     python benchmarks/start_up.py [RECIPE ...]                 the help, the list, and a model of each recipe
     python benchmarks/start_up.py --against CHECKOUT --repeats 5
 
-Each model is fitted to a few small images that are made here, by each checkout for itself, and has answered once before, so
-that its compiled loops are cached. Figures are seconds on the clock, and of the processor (user and system), medians over
-the repeats. With `--against` another checkout of featrec takes its turns with this one, so that both see the same load.
+Each checkout fits its models on a few small generated images and predicts once before, so the compiled loops are cached.
+Figures are wall-clock seconds and CPU seconds (user and system), medians over the repeats. With `--against`, runs of another
+checkout of featrec alternate with those of this one, so both have the same load.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def write_images(folder: Path) -> Path:
 
 
 def run(checkout: Path, words: Sequence[str]) -> Took:
-    """A command of a checkout in a process of its own."""
+    """Run a command of a checkout in a new process."""
     environment = os.environ | {"PYTHONPATH": str(checkout)}
     before, start = _children(), time.perf_counter()
     command = [sys.executable, "-P", "-m", "featrec", *words]
@@ -65,7 +65,7 @@ def run(checkout: Path, words: Sequence[str]) -> Took:
 
 
 def _children() -> float:
-    """Seconds of the processor in processes that have ended; none where the system does not count them."""
+    """CPU seconds of child processes that have ended; 0 if the system does not count them."""
     if resource is None:
         return float("nan")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -73,7 +73,7 @@ def _children() -> float:
 
 
 def commands(recipes: Sequence[str], checkout: Path, images: Path, image: Path, models: Path) -> dict[str, list[str]]:
-    """The words of each command; the models that they need are fitted, and asked once."""
+    """The words of each command; fits the models and predicts once."""
     found = dict(WITHOUT_MODEL)
     models.mkdir()
     for recipe in recipes:
@@ -85,7 +85,7 @@ def commands(recipes: Sequence[str], checkout: Path, images: Path, image: Path, 
 
 
 def measure(recipes: Sequence[str], checkouts: Sequence[Path], repeats: int) -> dict[str, list[Took]]:
-    """For each command the medians of each checkout; they take turns."""
+    """The medians of each checkout for each command; the checkouts alternate."""
     with tempfile.TemporaryDirectory() as place:
         image = write_images(Path(place, "images"))
         words = [
@@ -105,7 +105,7 @@ def _medians(side: Sequence[Took]) -> Took:
 
 
 def line(name: str, sides: Sequence[Took]) -> str:
-    """A row for people: the other checkout, where there is one, comes after this one."""
+    """A line of output; the other checkout, if any, comes after this one."""
     told = "   against ".join(f"{side.wall:5.2f} s ({side.cpu:5.2f} of the processor)" for side in sides)
     here, *others = sides
     ratios = "".join(f"  {here.wall / other.wall:.2f} ({here.cpu / other.cpu:.2f}) of it" for other in others)
@@ -113,7 +113,7 @@ def line(name: str, sides: Sequence[Took]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The commands without a model, and one for each recipe that is named."""
+    """Measure the commands without a model, and one for each named recipe."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"a prediction of a model of each ({', '.join(RECIPES)})")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, measured by turns with this one")

@@ -174,7 +174,7 @@ def test_stages_load_on_demand():
 
 
 @pytest.mark.parametrize("path", ON_DEMAND, ids=lambda path: path.parent.name)
-def test_what_loads_on_demand_is_what_type_checkers_see(path):
+def test_lazy_imports_equal_those_of_type_checkers(path):
     """The imports under TYPE_CHECKING, the table that is handed over, and ``__all__``."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     package = f"featrec.{path.parent.name}"

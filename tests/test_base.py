@@ -45,7 +45,7 @@ def rows(bag):
 # The sample.
 
 
-def test_a_sample_has_what_was_asked_for_and_nothing_twice():
+def test_a_sample_has_the_requested_size_and_no_duplicates():
     source = Described([500] * 40)
     drawn = rows(sample_descriptors(Bags(source), 1000, random_state=0))
     assert len(drawn) == len(set(drawn)) == 1000
@@ -58,19 +58,19 @@ def test_no_more_images_are_read_than_needed():
     assert len(source.read) == len(set(source.read)) == 10  # a hundred from each
 
 
-def test_small_bags_are_made_up_for_by_more_images():
+def test_more_images_are_read_if_bags_are_small():
     source = Described([30] * 400)
     drawn = rows(sample_descriptors(Bags(source), 1000, random_state=0))
     assert len(drawn) == 1000
     assert 34 <= len(source.read) == len(set(source.read)) <= 40
 
 
-def test_every_image_gives_its_share_where_there_are_few():
+def test_few_images_contribute_equal_shares():
     drawn = rows(sample_descriptors(Bags(Described([500] * 4)), 1000, random_state=0))
     assert np.bincount([image for image, _ in drawn]).tolist() == [250] * 4
 
 
-def test_a_sample_of_all_there_is():
+def test_a_sample_may_contain_all_descriptors():
     source = Described([3, 0, 5])
     assert sorted(rows(sample_descriptors(Bags(source), 1000, random_state=0))) == [(0, 0), (0, 1), (0, 2)] + [
         (2, place) for place in range(5)

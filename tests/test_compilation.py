@@ -57,7 +57,7 @@ def terminal(monkeypatch, capsys):
     return lambda: capsys.readouterr().err
 
 
-def test_of_nested_compilations_the_outermost_one_counts(listener):
+def test_only_the_outermost_of_nested_compilations_is_timed(listener):
     outer, inner = loop(), loop("_blocks")
     for one in (start_of(outer), start_of(inner), end_of(inner), start_of(inner), end_of(inner), end_of(outer)):
         listener.notify(one)
@@ -71,13 +71,13 @@ def test_of_nested_compilations_the_outermost_one_counts(listener):
 @pytest.mark.parametrize(
     "other", [loop(module="somebody.compiled._hog"), loop(module="featrec.compiled_by_me"), loop(module=None), loop(kept=None)]
 )
-def test_functions_of_others_are_none_of_our_business(listener, terminal, other):
+def test_functions_of_other_packages_are_ignored(listener, terminal, other):
     listener.notify(start_of(other))
     listener.notify(end_of(other))
     assert (listener.n_loops, listener.seconds, terminal()) == (0, 0, "")
 
 
-def test_the_first_is_told_on_a_terminal_in_one_line(listener, terminal):
+def test_a_terminal_gets_one_line_about_the_first(listener, terminal):
     for data in (loop("hog_bytes"), loop("dense_sift")):
         listener.notify(start_of(data))
         listener.notify(end_of(data))
@@ -87,7 +87,7 @@ def test_the_first_is_told_on_a_terminal_in_one_line(listener, terminal):
         assert words in line
 
 
-def test_in_a_pipe_it_is_told_to_those_who_ask(listener, capsys):
+def test_a_pipe_gets_the_line_only_on_request(listener, capsys):
     listener.notify(start_of(loop()))
     listener.notify(end_of(loop()))
     assert capsys.readouterr().err == ""
@@ -97,7 +97,7 @@ def test_in_a_pipe_it_is_told_to_those_who_ask(listener, capsys):
 
 
 @pytest.mark.parametrize(("name", "n_lines"), [("LokyProcess-1", 1), ("LokyProcess-2", 0)])
-def test_of_worker_processes_one_tells(listener, terminal, monkeypatch, name, n_lines):
+def test_one_worker_process_reports(listener, terminal, monkeypatch, name, n_lines):
     monkeypatch.setattr(multiprocessing, "parent_process", lambda: "the parent")
     monkeypatch.setattr(multiprocessing, "current_process", lambda: SimpleNamespace(name=name))
     listener.notify(start_of(loop()))

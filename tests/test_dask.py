@@ -83,7 +83,7 @@ def test_a_worker_of_the_cluster_starts_no_others(client):
         assert map_batches(workers_inside, [1, 2, 3], batch_size=1) == [(1, 1, 1)] * 3
 
 
-def test_what_writes_into_its_callers_arrays_stays_here(client):
+def test_functions_that_write_to_shared_arrays_run_locally(client):
     squares = np.zeros(50)
 
     def square(rows):
@@ -132,7 +132,7 @@ def test_a_recipe_on_another_backend(images, name, backend):
         assert (there.predict(paths) == here.predict(paths)).all()
 
 
-def test_a_batch_on_its_way_holds_its_own_paths_and_no_image(images):
+def test_a_pickled_batch_holds_its_own_paths_and_no_image(images):
     paths, _ = images
     bags = recipes.bovw_svm()[:1].fit(paths).transform(check_images(paths * 100))
     assert len(pickle.dumps(bags[:32])) < 32 * 1000
@@ -157,7 +157,7 @@ def test_an_error_on_a_worker_names_the_image(client, images):
 
 
 @pytest.mark.slow
-def test_a_search_sends_whole_fits_and_each_stays_in_its_worker(client, images):
+def test_a_search_distributes_whole_fits(client, images):
     paths, labels = images
     model = seeded("bovw_svm")
     expected = cross_val_predict(clone(model), np.array(paths), labels, cv=3)

@@ -65,7 +65,7 @@ def test_visual_words_shows_the_check_and_ends_with_a_solution(visual_words):
 
 
 @pytest.mark.slow
-def test_what_visual_words_says_is_so(visual_words):
+def test_statements_of_visual_words_are_true(visual_words):
     told = "\n".join(visual_words[0])
     assert "descriptors differ by 0 at most" in told
     bag, pyramid = (tuple(map(int, pair)) for pair in re.findall(r"shuffled (\d+)%, another photograph (\d+)%", told))
@@ -90,7 +90,7 @@ def test_checks_name_every_mistake_they_know(checks):
         assert check(mistake) == " ".join(mistake.__doc__.split())
 
 
-def test_checks_name_a_mistake_that_was_normalised_too(checks):
+def test_checks_recognise_normalised_mistakes(checks):
     assert checks.check_bag(lambda words, k: np.histogram(words, bins=k)[0] / len(words)).startswith("Wrong bins")
     assert checks.check_bag(lambda words, k: np.bincount(words) / len(words)).startswith("Too short")
 

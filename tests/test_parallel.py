@@ -91,7 +91,7 @@ def test_zero_workers_are_refused():
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
-def test_a_worker_starts_no_others(backend):
+def test_a_worker_starts_no_further_workers(backend):
     found = joblib.Parallel(n_jobs=2, backend=backend)(joblib.delayed(workers_inside)(None) for _ in range(2))
     assert found == [(1, 1, 1)] * 2
     with joblib.parallel_config(backend):
@@ -108,7 +108,7 @@ def test_alone_starts_no_workers():
     assert worker_count(4) == 4
 
 
-def test_only_the_thread_that_says_so_is_alone():
+def test_alone_affects_only_its_thread():
     found = []
     with alone():
         other = threading.Thread(target=lambda: found.append(worker_count(4)))
@@ -134,7 +134,7 @@ def test_all_items_in_order(n, n_jobs, batch_size):
         assert len(parts) == -(-n // batch_size)
 
 
-def test_order_does_not_depend_on_who_is_first():
+def test_results_are_in_order_if_a_later_batch_is_faster():
     def slow_first(batch):
         time.sleep(0.05 if batch[0] == 0 else 0)
         return batch[0]
@@ -156,7 +156,7 @@ def test_threads_unless_the_context_names_processes():
 
 
 @pytest.mark.parametrize("backend", ["loky", "threading"])
-def test_what_writes_into_its_callers_arrays_gets_threads(backend):
+def test_functions_that_write_to_shared_arrays_get_threads(backend):
     squares = np.zeros(50)
 
     def square(rows):
@@ -176,7 +176,7 @@ def calls_of_map_batches():
                 yield path, node
 
 
-def test_whoever_maps_over_rows_of_its_own_arrays_says_that_they_are_shared():
+def test_maps_over_rows_of_own_arrays_request_shared_memory():
     """A function over a range writes into arrays of its caller, or carries them whole to every process."""
     over_rows = 0
     for path, call in calls_of_map_batches():
@@ -187,7 +187,7 @@ def test_whoever_maps_over_rows_of_its_own_arrays_says_that_they_are_shared():
     assert over_rows > 2
 
 
-def test_the_first_error_comes_out_as_it_is():
+def test_the_first_error_is_raised_unchanged():
     def fail(batch):
         if batch[0] == 5:
             raise KeyError("five")
@@ -202,7 +202,7 @@ def test_the_first_error_comes_out_as_it_is():
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
-def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs, monkeypatch):
+def test_progress_is_written_to_standard_error_on_request(capsys, n_jobs, monkeypatch):
     monkeypatch.setattr(parallel, "PATIENCE", 0.0)
     map_batches(double, list(range(64)), n_jobs=n_jobs, batch_size=8, verbose=1, label="images")
     out, err = capsys.readouterr()
@@ -214,7 +214,7 @@ def test_progress_goes_to_the_standard_error_when_asked_for(capsys, n_jobs, monk
     assert capsys.readouterr() == ("", "")
 
 
-def test_quick_work_is_not_told_of(capsys):
+def test_fast_work_shows_no_progress(capsys):
     map_batches(double, list(range(64)), verbose=1)
     assert capsys.readouterr() == ("", "")
 
@@ -239,7 +239,7 @@ def test_one_worker_keeps_its_inner_threads(two_threads_each):
     assert set(blas) == {2}
 
 
-def test_limits_come_back_when_the_last_one_leaves(two_threads_each):
+def test_limits_are_restored_when_the_last_worker_leaves(two_threads_each):
     first, second = one_inner_thread(), one_inner_thread()
     first.__enter__()
     second.__enter__()
@@ -251,7 +251,7 @@ def test_limits_come_back_when_the_last_one_leaves(two_threads_each):
     assert set(blas_threads()) == {2}
 
 
-def test_whoever_leaves_last_restores(two_threads_each):
+def test_the_last_thread_to_leave_restores_the_limits(two_threads_each):
     """threadpoolctl lets no other living thread change what one thread has set, unless it is told to."""
     turn = [threading.Event() for _ in range(3)]
 
@@ -274,7 +274,7 @@ def test_whoever_leaves_last_restores(two_threads_each):
     thread.join()
 
 
-def test_limits_come_back_after_an_error(two_threads_each):
+def test_limits_are_restored_after_an_error(two_threads_each):
     def fail(batch):
         raise RuntimeError("no more")
 
@@ -321,14 +321,14 @@ def test_overlapping_maps(two_threads_each):
     assert results == [[1] * 30] * 3
 
 
-def test_processes_are_others_and_give_all_results():
+def test_other_processes_return_all_results():
     found = list(each_in_processes(process, range(6), n_jobs=2))
     assert len(found) == 6
     assert os.getpid() not in found
 
 
 @pytest.mark.parametrize("n_jobs", [1, -10_000])
-def test_one_process_is_this_one(n_jobs):
+def test_one_process_is_the_current_one(n_jobs):
     assert set(each_in_processes(process, range(3), n_jobs=n_jobs, idle=1)) == {os.getpid()}
 
 

@@ -77,6 +77,6 @@ def test_the_first_example_is_short_and_the_commands_are_one_line():
 
 
 @pytest.mark.parametrize("page", [README, SMALL_PICTURES], ids=["README", "small_pictures"])
-def test_what_the_page_links_to_is_there(page):
+def test_links_of_the_page_exist(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         assert "://" in target or (page.parent / target).exists(), target

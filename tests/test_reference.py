@@ -10,7 +10,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGE = (DOCS / "reference.md").read_text(encoding="utf-8")
 
 
-def test_the_page_is_what_the_library_says():
+def test_the_page_is_up_to_date():
     assert runpy.run_path(str(DOCS / "make_reference.py"))["page"]() == PAGE, "run python docs/make_reference.py"
 
 

@@ -35,7 +35,7 @@ def test_an_old_python_can_parse_it_and_reads_only_its_own_library():
     assert imported <= sys.stdlib_module_names
 
 
-def test_an_old_python_is_told_in_one_line(start, monkeypatch, capsys):
+def test_an_old_python_gets_an_error_in_one_line(start, monkeypatch, capsys):
     monkeypatch.setattr(sys, "version_info", (3, 8, 18))
     assert start.main(["demo"]) == 2
     told = capsys.readouterr().err
@@ -63,11 +63,11 @@ def test_commands(start):
         (["another", "test"], {"test"}, False),
     ],
 )
-def test_what_is_installed_is_not_installed_again(start, recorded, extras, complete):
+def test_a_complete_installation_is_not_repeated(start, recorded, extras, complete):
     assert start.is_complete(recorded, "digest", extras) is complete
 
 
-def test_a_failed_installation_is_not_taken_for_a_complete_one(start, monkeypatch, tmp_path):
+def test_a_failed_installation_leaves_no_stamp(start, monkeypatch, tmp_path):
     def fail(command, problem):
         raise start.SetupError(problem)
 
@@ -109,7 +109,7 @@ def test_what_the_demo_needs_is_compiled_after_an_installation(start, monkeypatc
     assert capsys.readouterr().out.count("once on this machine") == n_warmed
 
 
-def test_an_environment_gets_its_pip_from_where_there_is_one(start):
+def test_pip_of_this_python_is_used_without_ensurepip(start):
     assert start.decide_venv(True, True) == []
     assert start.decide_venv(True, None) == []
     assert start.decide_venv(None, True) == ["--without-pip"]
@@ -127,7 +127,7 @@ def test_an_environment_gets_its_pip_from_where_there_is_one(start):
         (None, None),
     ],
 )
-def test_a_missing_library_is_told_from_other_problems(start, problem, library):
+def test_a_missing_library_is_recognised(start, problem, library):
     assert start.missing_library(problem) == library
 
 
@@ -148,7 +148,7 @@ def test_a_working_opencv_is_left_alone(start, monkeypatch):
     assert steps.commands == []
 
 
-def test_the_headless_wheel_of_the_same_version_is_put_in_its_place(start, monkeypatch, capsys):
+def test_the_headless_wheel_of_the_same_version_replaces_it(start, monkeypatch, capsys):
     steps = Steps(start, monkeypatch, ["ImportError: libGL.so.1: cannot open shared object file", None])
     start.repair_opencv(["pip"])
     removal, installation = steps.commands
@@ -162,7 +162,7 @@ def test_the_headless_wheel_of_the_same_version_is_put_in_its_place(start, monke
     "problems",
     [["ImportError: libGL.so.1: file too short", "ImportError: libgthread-2.0.so.0: no"], ["ImportError: numpy is too old"]],
 )
-def test_what_cannot_be_mended_is_reported(start, monkeypatch, problems):
+def test_other_problems_of_opencv_are_reported(start, monkeypatch, problems):
     Steps(start, monkeypatch, problems[:])
     with pytest.raises(start.SetupError, match=re.escape(problems[-1])):
         start.repair_opencv(["pip"])
@@ -174,6 +174,6 @@ def test_the_exit_code_passes_through(start, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signals to pass on")
-def test_a_command_that_a_signal_ends_gives_the_code_of_a_shell(start, monkeypatch):
+def test_a_killed_command_gives_the_exit_code_of_a_shell(start, monkeypatch):
     monkeypatch.setattr(start, "PYTHON", Path(sys.executable))
     assert start.run(["-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"]) == 128 + 15

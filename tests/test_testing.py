@@ -187,7 +187,7 @@ def test_a_broken_encoder_is_named(encoder, message):
         check_encoder(encoder(4, random_state=0))
 
 
-def test_ours_pass():
+def test_extractors_and_encoders_of_featrec_pass():
     check_extractor(ColorHistogram(bins=3))
     check_extractor(TinyImage(size=8, color=True))
     check_encoder(BagOfWords(3, use_idf=True, random_state=0))

@@ -78,7 +78,7 @@ def test_every_test_can_fail(path):
         ("with pytest.raises(ValueError, match='x'):\n    f()\n    assert a", "inside raises"),
     ],
 )
-def test_what_cannot_fail_is_found(code, reason):
+def test_a_test_that_cannot_fail_is_found(code, reason):
     ((_, told),) = comparisons_without_effect(ast.parse(code))
     assert reason in told
 

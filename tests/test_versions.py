@@ -57,7 +57,7 @@ def test_a_difference_is_counted(written, tmp_path, capsys, name, line):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("here_first", [True, False], ids=["from here", "to here"])
-def test_another_installation_answers_the_same(here_first, tmp_path):
+def test_another_installation_predicts_the_same(here_first, tmp_path):
     if "FEATREC_OTHER_PYTHON" not in os.environ:
         pytest.skip("FEATREC_OTHER_PYTHON names no Python of another installation")
     pythons = [sys.executable, os.environ["FEATREC_OTHER_PYTHON"]]

@@ -1,4 +1,4 @@
-"""One line of the table of ratios: what featrec does, what it is measured against, and what must come out."""
+"""One line of the table of ratios: the work, the other side, and the target."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """Two ways to do the same work, run by turns in one process.
+    """Two ways to do the same work, alternating in one process.
 
-    `ours` and `theirs` do it once and return the result; `agree(ours, theirs)` raises where the results differ by more than
-    they may. `target` is how many times as fast ours must be. `products` (multiply-adds times two) and `bytes_moved` of ours
-    say what share of the machine's product rate or copy bandwidth it reaches; one of them is given.
+    `ours` and `theirs` do it once and return the result; `agree(ours, theirs)` raises if the results differ too much. `target`
+    is the required ratio of the times. `products` (two for each multiply-add) or `bytes_moved` of ours determine the share of
+    the product rate or the copy bandwidth of the machine; one of them is given.
     """
 
     work: str

@@ -47,7 +47,7 @@ def euclidean(n: int, k: int, d: int) -> Iterator[Row]:
         index = faiss.IndexFlatL2(d)
         index.add(words)
         yield Row(work, "faiss IndexFlatL2", 1.2, ours, lambda: index.search(points, 1)[1][:, 0], agree, products=products)
-    # scikit-learn keeps the number of threads that it saw while fitting.
+    # scikit-learn uses the number of threads at the time of fit.
     with threadpool_limits(1):
         model = KMeans(k, init=words, n_init=1, max_iter=1).fit(words)
     yield Row(work, "scikit-learn KMeans.predict", 1.5, ours, lambda: model.predict(points), agree, products=products)
@@ -58,7 +58,7 @@ def euclidean(n: int, k: int, d: int) -> Iterator[Row]:
 
 
 def bytewise(n: int, k: int, d: int) -> Iterator[Row]:
-    """Bytes, where the processor multiplies them four at a time."""
+    """Bytes, on processors that multiply four at a time."""
     faiss = faiss_at_its_best()
     if faiss is None or not has_integer_dot():
         return
@@ -105,7 +105,7 @@ def hamming(n: int, k: int, n_bytes: int) -> Iterator[Row]:
 
 
 def kmeans(n: int, k: int, d: int, rounds: int = 10) -> Row:
-    """Lloyd's rounds from the same start."""
+    """Rounds of Lloyd's algorithm from the same start."""
     points = descriptors(n, d, SEED)
     start = points[np.random.default_rng(SEED).choice(n, k, replace=False)]
 
@@ -131,7 +131,7 @@ def descriptors(n: int, d: int, seed: int) -> np.ndarray:
 
 
 def as_near(points: np.ndarray, words: np.ndarray, tolerance: float = 1e-5) -> Callable[[np.ndarray, np.ndarray], None]:
-    """Both name a word at the same distance: of equally near words either may be named."""
+    """The distances to both words are equal; either of equally near words is right."""
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
         there, here = (((points - words[found].astype(float)) ** 2).sum(axis=1) for found in (theirs, ours))
@@ -141,12 +141,12 @@ def as_near(points: np.ndarray, words: np.ndarray, tolerance: float = 1e-5) -> C
 
 
 def nothing(ours: Any, theirs: Any) -> None:
-    """Products alone find no word."""
+    """Bare products have no result to compare."""
 
 
 @njit(nogil=True)
 def tiles(points, words, room):  # type: ignore[no-untyped-def]
-    """The products of the search that BLAS serves, in the tiles it uses, and nothing else."""
+    """Only the products of the search with BLAS, in its tiles."""
     n, k = points.shape[0], words.shape[0]
     for start in range(0, n, POINTS):
         tile = points[start : start + POINTS]
@@ -156,10 +156,10 @@ def tiles(points, words, room):  # type: ignore[no-untyped-def]
 
 
 def faiss_at_its_best() -> Any:
-    """faiss, if installed, with the products its BLAS has for this processor.
+    """faiss, if installed, with the fastest products of its BLAS.
 
-    The OpenBLAS inside faiss-cpu 1.15 is older than today's processors and takes those that it does not know for one of 2004,
-    without AVX: its float search then runs at a fifth of its speed. It is told what to take this one for.
+    The OpenBLAS of faiss-cpu 1.15 does not know recent processors and uses code without AVX for them, at a fifth of the speed.
+    An environment variable names a processor that it knows.
     """
     if importlib.util.find_spec("faiss") is None:
         return None

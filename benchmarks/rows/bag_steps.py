@@ -1,4 +1,4 @@
-"""Ratios of what stands between an extractor and an encoder: RootSIFT and Whiten on the descriptors of one image."""
+"""Ratios of the steps between an extractor and an encoder: RootSIFT and Whiten on the descriptors of one image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dense SIFT: against OpenCV's SIFT on the same grid of key points, and a batch on two threads against one."""
+"""Dense SIFT: against OpenCV's SIFT on the same grid of keypoints, and a batch on two threads against one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from featrec.parallel import map_batches
 
 SEED = 0
 PICTURES = 200
-# Key points of OpenCV have a size of a sixth of the square: their bins are half as wide again as their size.
+# The size of an OpenCV keypoint is a sixth of the square; a bin is 1.5 times as wide as the size.
 SQUARE = 6
 
 
@@ -31,7 +31,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def picture(width: int, height: int, scale: float, seed: int = SEED) -> np.ndarray:
-    """A photograph with a little noise, so that nothing in it is flat."""
+    """A photograph with a little noise, so no region is flat."""
     size = max(80, int(width * scale)), max(60, int(height * scale))
     gray = cv2.resize(cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(seed).normal(0, 4, gray.shape)
@@ -39,7 +39,7 @@ def picture(width: int, height: int, scale: float, seed: int = SEED) -> np.ndarr
 
 
 def against_opencv(what: str, image: np.ndarray, extractor: DenseSIFT, target: float) -> Row:
-    """Both describe the same squares; OpenCV is given them as upright key points."""
+    """Both describe the same squares; OpenCV gets them as upright keypoints."""
     bags, peer = extractor.transform([image]), cv2.SIFT_create()
     points = [cv2.KeyPoint(float(x), float(y), float(scale) / SQUARE, 0.0) for x, y, scale, _ in bags[0].frames]
     sizes = ", ".join(f"{size:.3g}" for size in sorted({point.size for point in points}))
@@ -56,7 +56,7 @@ def against_opencv(what: str, image: np.ndarray, extractor: DenseSIFT, target: f
 
 
 def same_squares(ours: Bag, theirs: tuple[Any, np.ndarray]) -> None:
-    """OpenCV's window is a Gaussian and its angles run the other way: descriptors agree but loosely."""
+    """Descriptors agree only roughly: OpenCV has a Gaussian window and opposite angles."""
     points, numbers = theirs
     np.testing.assert_array_equal([point.pt for point in points], ours.frames[:, :2])
     turned = numbers.reshape(-1, 4, 4, 8)[..., -np.arange(8) % 8].reshape(-1, 128)
@@ -67,7 +67,7 @@ def same_squares(ours: Bag, theirs: tuple[Any, np.ndarray]) -> None:
 
 
 def on_two_threads(images: list[np.ndarray]) -> Row:
-    """As an encoder pulls them: described, used and dropped. As bytes; 20 MB of float32 a picture wait for the memory."""
+    """As in an encoder: descriptors are computed, used and dropped; as bytes, which need less bandwidth than float32."""
     bags = DenseSIFT(step=4, dtype="uint8").transform(images)
     height, width = images[0].shape
     return Row(

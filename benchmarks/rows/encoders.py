@@ -13,7 +13,7 @@ from featrec.compiled import _near_words
 
 @njit(nogil=True, error_model="numpy")
 def bare_products(points, words, tile_points, tile_words, products):
-    """The products of points and words, tile by tile into one place, by the BLAS that the compiled loops call."""
+    """The products of points and words, tile by tile into one array, with the BLAS of the compiled loops."""
     for start in range(0, len(points), tile_points):
         stop = min(start + tile_points, len(points))
         for first in range(0, len(words), tile_words):
@@ -23,7 +23,7 @@ def bare_products(points, words, tile_points, tile_words, products):
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """VLAD at 80 % of the bare products' rate or more; other codes stand with the pictures that they are made for."""
+    """VLAD at 80 % of the rate of the bare products or more; other topics have the other codes."""
     random = np.random.default_rng(0)
     n_points, k, length = max(8, round(10_000 * scale)), max(4, round(256 * scale)), 128
     points = random.normal(size=(n_points, length)).astype(np.float32)
@@ -58,7 +58,7 @@ def products_of(points: np.ndarray, words: np.ndarray, tile: tuple[int, int]) ->
 
 
 def same_work(points: np.ndarray, words: np.ndarray) -> Callable[[np.ndarray, None], None]:
-    """Bare products have no code to compare with; the code is held against numpy's."""
+    """Bare products have no code; the code is compared with that of NumPy."""
 
     def agree(ours: np.ndarray, theirs: None) -> None:
         squares = (points**2).sum(axis=1)[:, None] + (words**2).sum(axis=1) - 2 * points.astype(np.float64) @ words.T

@@ -1,4 +1,4 @@
-"""HOG over batches of small pictures: against scikit-image, whose numbers it has, and against OpenCV's descriptor."""
+"""HOG over batches of small images: against scikit-image, with equal numbers, and against OpenCV."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CELL, BLOCK, BINS = (8, 8), (2, 2), 9
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """Bytes and floats; OpenCV takes bytes alone."""
+    """Bytes and floats; OpenCV accepts only bytes."""
     for side, count in PICTURES.items():
         pictures = small_pictures(side, max(4, int(count * scale)))
         yield against_scikit_image(pictures, pictures / 255, 50)
@@ -29,7 +29,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def small_pictures(side: int, count: int) -> np.ndarray:
-    """Squares out of photographs; the small ones are made smaller, as those of the usual data sets are."""
+    """Squares from photographs; the small ones are scaled down, as in the usual datasets."""
     random = np.random.default_rng(SEED)
     photographs = [cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY) for photograph in (data.coffee(), data.astronaut())]
     pictures = np.empty((count, side, side), np.uint8)
@@ -41,7 +41,7 @@ def small_pictures(side: int, count: int) -> np.ndarray:
 
 
 def against_scikit_image(pictures: np.ndarray, floats: np.ndarray, target: float) -> Row:
-    """scikit-image is given floats, which are what its numbers are stated for; it would make them of bytes itself."""
+    """scikit-image gets floats, for which agreement is stated; it would convert bytes itself."""
     hog = HOG(orientations=BINS, pixels_per_cell=CELL, cells_per_block=BLOCK).fit(pictures)
     describe = partial(feature.hog, orientations=BINS, pixels_per_cell=CELL, cells_per_block=BLOCK, block_norm="L2-Hys")
     return Row(
@@ -85,7 +85,7 @@ def moved(pictures: np.ndarray, hog: HOG) -> float:
 
 
 def alike(ours: np.ndarray, theirs: np.ndarray, shape: tuple[int, int]) -> None:
-    """OpenCV's blocks, and the cells within them, go down the columns."""
+    """Blocks of OpenCV, and the cells in them, are in column order."""
     rows, columns = shape
     theirs = theirs.reshape(len(theirs), columns, rows, 2, 2, BINS).transpose(0, 2, 1, 4, 3, 5)
     assert theirs[0].size == ours.shape[1]

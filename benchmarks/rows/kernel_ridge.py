@@ -14,7 +14,7 @@ ALPHA, GAMMA = 0.1, 0.5
 
 
 def codes_and_labels(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Ten classes that overlap, standardised, float32; made in blocks, so that nothing larger is held."""
+    """Ten classes that overlap, standardised, float32; generated in blocks to save memory."""
     random = np.random.default_rng(seed)
     centres = 0.12 * np.random.default_rng(99).normal(size=(10, d))
     labels, codes = np.arange(n) % 10, np.empty((n, d), np.float32)

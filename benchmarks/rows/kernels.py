@@ -15,7 +15,7 @@ DESCRIPTORS = 2_000
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """Gram matrices of the codes of a training set, and of dense histograms, which let nobody skip a zero."""
+    """Gram matrices of the codes of a training set, and of dense histograms, which have no zeros to skip."""
     n, words = max(10, int(600 * scale)), max(10, int(200 * scale))
     codes, dense = pyramids(n, words), histograms(n, 21 * words)
     for X, kind, target in ((codes, "pyramid codes", 30.0), (dense, "dense histograms", 20.0)):
@@ -52,18 +52,18 @@ def operations(X: np.ndarray) -> float:
 
 
 def close(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Equal but for the order of the sums."""
+    """Equal up to the order of summation."""
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def histograms(n: int, d: int) -> np.ndarray:
-    """Rows that add up to one, none of their entries zero."""
+    """Rows with sum 1 and no zeros."""
     counts = np.random.default_rng(SEED).gamma(2.0, 1.0, (n, d)) + 1e-3
     return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def pyramids(n: int, words: int) -> np.ndarray:
-    """Codes as a spatial pyramid of 1, 4 and 16 cells gives them: words of uneven frequency, a few thousand descriptors."""
+    """Codes like those of a spatial pyramid of 1, 4 and 16 cells: words of uneven frequency, a few thousand descriptors."""
     rng = np.random.default_rng(SEED)
     codes = []
     for _ in range(n):

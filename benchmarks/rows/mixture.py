@@ -39,7 +39,7 @@ def _descriptors(random: np.random.Generator, n: int, k: int) -> np.ndarray:
 def _learning(random: np.random.Generator, n: int, k: int) -> Iterator[Row]:
     points = _descriptors(random, n, k)
     start = Learning(points, 1, 0.0, 1e-6, None).start(k, np.random.RandomState(0))
-    # A round needs the products with all components twice; one more finds the likelihood.
+    # A round needs two products with all components; one more gives the likelihood.
     products = 2.0 * 2.0 * n * k * (2 * WIDTH + 1) * (ROUNDS + 1)
     for threads, target in ((1, 5.0), (2, 7.0)):
         yield Row(
@@ -50,7 +50,7 @@ def _learning(random: np.random.Generator, n: int, k: int) -> Iterator[Row]:
             theirs=_theirs(points, start),
             agree=partial(_agree, points),
             threads=threads,
-            # With two threads theirs was slower than with one wherever the machine had other work to do.
+            # On a busy machine, their time with two threads was longer than with one.
             threads_theirs=1,
             products=products,
         )
@@ -96,7 +96,7 @@ def _encoding(random: np.random.Generator, n: int, k: int) -> Row:
     encoder = FisherVector(FrozenEstimator(mixture), weight_gradients=True).fit(bags)
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
-        # Their gradients by deviation have the other sign.
+        # Their gradients by deviation have the opposite sign.
         signs = np.where(np.arange(len(theirs)) < k + k * WIDTH, 1, -1)
         assert ours[0] @ (signs * theirs) >= 0.99999, ours[0] @ (signs * theirs)
 

@@ -1,4 +1,4 @@
-"""Ratios of codes in which every word takes part, pooled over one small picture, against the bare products of its patches."""
+"""Ratios of codes over all words, pooled over one small image, against the bare products of its patches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from featrec.compiled import _dense_codes
 from featrec.encoders import Encoder, SignCode, ThresholdCode, TriangleCode
 from featrec.vocabularies import RandomVocabulary
 
-# 6×6 patches of a picture of 32×32 pixels, at every place.
+# All 6×6 patches of an image of 32×32 pixels.
 SIDE = 27
 LENGTH = 108
 WORDS = 1600
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """At 80 % of the bare products' rate or more; sign codes, which look for a border in each point's distances, at 40 %."""
+    """At 80 % of the rate of the bare products or more; at 40 % for sign codes, which search a border for each point."""
     random = np.random.default_rng(0)
     for encoder, target in (
         (TriangleCode(norm=None), 0.8),
@@ -46,19 +46,19 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def cells_of(n_points: int, grid: int) -> np.ndarray:
-    """In which cell of a grid each patch lies, row by row, and the mirrored picture's behind them."""
+    """The cell of each patch, row by row, followed by those of the mirrored image."""
     place = np.arange(n_points) % SIDE**2
     return place // SIDE * grid // SIDE * grid + place % SIDE * grid // SIDE
 
 
 def pooled_by(encoder: Encoder, points: np.ndarray, grid: int) -> Callable[[], np.ndarray]:
-    """One picture's code before it is finished."""
+    """The code of one image before it is finished."""
     cells = cells_of(len(points), grid)
     return lambda: encoder._pool(points, cells, grid**2)
 
 
 def same_codes(name: str, points: np.ndarray, words: np.ndarray, grid: int) -> Callable[[np.ndarray, None], None]:
-    """Bare products have no code to compare with; the code is held against numpy's."""
+    """Bare products have no code; the code is compared with that of NumPy."""
 
     def agree(ours: np.ndarray, theirs: None) -> None:
         products = points.astype(np.float64) @ words.astype(np.float64).T
@@ -75,7 +75,7 @@ def same_codes(name: str, points: np.ndarray, words: np.ndarray, grid: int) -> C
             each = np.hstack([side <= np.partition(side, wanted - 1)[:, wanted - 1 : wanted] for side in both])
         expected = np.zeros((grid**2, each.shape[1]))
         np.add.at(expected, cells_of(len(points), grid), each)
-        # Two words as near as float32 can tell change places now and then.
+        # Words at nearly equal distances may be exchanged in float32.
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1 if name == "SignCode" else 1e-3)
         assert abs(ours - expected).sum() <= 1e-4 * expected.sum()
 

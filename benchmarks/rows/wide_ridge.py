@@ -1,9 +1,9 @@
-"""Ratios of the wide scaler and the wide ridge classifier, and their peak memory beside scikit-learn's.
+"""Ratios of the wide scaler and the wide ridge classifier, and their peak memory and that of scikit-learn.
 
     python -m benchmarks.rows.wide_ridge [ROWS COLUMNS [SIDE]]
 
-fits both on the same codes, each in a fresh process, and prints time, peak memory and how many predictions differ; 20,000 ×
-8,000 unless told otherwise. SIDE is "ours" or "theirs" for one of the two.
+fits both on the same codes, by default 20,000 × 8,000, each in a new process, and prints time, peak memory and the number of
+different predictions. SIDE is "ours" or "theirs" for one of the two.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from featrec.classifiers import WideRidge, WideScaler
 
 N_CLASSES = 10
 DIRECTIONS = 500
-# What the codes below are recognised with best; the grid's middle.
+# The best penalty for the codes below, in the middle of the grid.
 ALPHA = 0.3
 
 
@@ -55,14 +55,14 @@ def one_penalty(n: int, d: int) -> Row:
 
 
 def choice(n: int, d: int) -> Row:
-    """Five penalties, chosen by leaving rows out: scikit-learn leaves out each, ours a sample that tells them apart as well."""
+    """Five penalties, chosen by leaving rows out: scikit-learn leaves out every row, featrec a sample of rows."""
     codes, labels = material(n, d)
     scale = float(codes.var(axis=0, dtype=np.float64).sum())
     ours = WideRidge(n_jobs=2)
     theirs = RidgeClassifierCV(alphas=[alpha * scale for alpha in ours.alphas])
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
-        # A few dozen rows cannot tell penalties apart.
+        # A few dozen rows are too few to choose a penalty.
         assert np.mean(ours == theirs) >= (0.99 if n >= 1000 else 0.5), "another penalty was chosen"
 
     return Row(
@@ -98,7 +98,7 @@ def scaled(n: int, d: int) -> Row:
 
 
 def material(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """Standardised codes of unit length: classes that overlap, in directions of which a few are strong."""
+    """Standardized codes of unit length: overlapping classes, with a few strong directions."""
     random = np.random.default_rng(0)
     labels = np.arange(n) % N_CLASSES
     directions = random.standard_normal((DIRECTIONS, d), np.float32) * np.float32(0.2)
@@ -113,7 +113,7 @@ def material(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_this_process(side: str, codes_path: str, answers_path: str, penalty: str) -> dict:
-    """Fit, ours with the choice of the penalty, and predict; seconds and gigabytes. Codes are read: making them counts not."""
+    """Fit (featrec chooses the penalty, too) and predict; seconds and gigabytes, without the generation of the codes."""
     with np.load(codes_path) as stored:
         codes, labels = stored["codes"], stored["labels"]
     before, start = peak_gigabytes(), time.perf_counter()
@@ -131,13 +131,13 @@ def in_this_process(side: str, codes_path: str, answers_path: str, penalty: str)
 
 
 def peak_gigabytes() -> float:
-    """The most memory this process has had."""
+    """The peak memory of this process."""
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024 / 1e9
 
 
 def peaks(n: int = 20_000, d: int = 8_000, sides: tuple[str, ...] = ("ours", "theirs")) -> list[dict]:
-    """Each side in a fresh process, and how many of their predictions differ."""
+    """Each side in a new process, and the number of different predictions."""
     with tempfile.TemporaryDirectory() as folder:
         codes, labels = material(n, d)
         np.savez(Path(folder, "codes.npz"), codes=codes, labels=labels)

@@ -13,7 +13,7 @@ def test_both_steps_run(capsys):
 
 
 @pytest.mark.slow
-def test_copies_help_where_there_are_few_pictures():
+def test_copies_help_with_few_images():
     """Three seeds, settings chosen with other ones: every seed gains, and the pooled gain is beyond chance."""
     found = augmentation.judge("hog_svm", 10, copies=9)
     assert min(found["gains"]) > 0

@@ -3,7 +3,7 @@ import pytest
 from benchmarks import cold_start
 
 
-def test_images_are_of_three_kinds_and_the_same_each_time():
+def test_images_have_three_classes_and_are_repeatable():
     made, labels = cold_start.images(6, 3)
     again, _ = cold_start.images(6, 3)
     assert labels == ["coarse", "fine", "striped"] * 2
@@ -11,7 +11,7 @@ def test_images_are_of_three_kinds_and_the_same_each_time():
     assert all((one == other).all() for one, other in zip(made, again, strict=True))
 
 
-def test_compilations_are_told_apart_and_a_second_call_compiles_nothing():
+def test_compilations_are_listed_and_a_second_call_compiles_nothing():
     from numba import config, njit
 
     if config.DISABLE_JIT:

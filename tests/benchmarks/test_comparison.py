@@ -31,7 +31,7 @@ def made(title, right, *, seed=0, step="SVC", dataset="mnist", **changed):
     } | changed  # fmt: skip
 
 
-def test_where_the_network_wins_the_text_says_so_first():
+def test_a_winning_network_is_reported_first():
     text = comparison.comparison([made("hog", 900), made("net", 950, step="CNNFeatures")])
     where, sentence, table = text.split("\n\n")
     assert where == "mnist, the standard split:"
@@ -58,11 +58,11 @@ def test_where_the_network_wins_the_text_says_so_first():
         ),
     ],
 )
-def test_a_lead_within_chance_is_told_as_that(hog, net, said):
+def test_a_lead_within_chance_is_reported_as_such(hog, net, said):
     assert said in comparison.comparison([made("hog", hog), made("net", net, step="CNNFeatures")])
 
 
-def test_what_the_network_does_with_less_is_told():
+def test_advantages_of_the_network_are_reported():
     light = {"fit_seconds": 30.0, "images_per_second": 5.0, "model_bytes": 1000}
     runs = [made("net", 900, step="CNNFeatures", seed=seed, **light) for seed in (0, 1)]
     text = comparison.comparison([made("hog", 900), *runs])
@@ -75,7 +75,7 @@ def test_what_the_network_does_with_less_is_told():
 
 
 @pytest.mark.parametrize(("step", "dataset", "level"), [("LeNet5", "mnist", 989), ("SmallResNet", "cifar10", 900)])
-def test_a_network_under_its_level_supports_no_claim(step, dataset, level):
+def test_an_undertrained_network_supports_no_claim(step, dataset, level):
     hog, under = made("hog", 800, dataset=dataset), made("net", level - 1, step=step, dataset=dataset)
     text = comparison.comparison([hog, under])
     assert "No network that reaches its published accuracy was measured, so nothing is claimed about networks." in text
@@ -88,7 +88,7 @@ def test_a_network_under_its_level_supports_no_claim(step, dataset, level):
     assert "undertrained" not in text
 
 
-def test_seeds_are_averaged_and_tested_picture_by_picture():
+def test_seeds_are_averaged_and_tested_image_by_image():
     rows = [made("a", right, seed=seed) for seed, right in enumerate((900, 910, 920))]
     rows += [made("b", 880), made("c", 900, fit_seconds=1.0)]
     a, c, b = comparison.comparison(rows).split("\n\n")[2].splitlines()[2:]
@@ -106,20 +106,20 @@ def test_seeds_are_averaged_and_tested_picture_by_picture():
     assert comparison.p_value(several, first) < 0.01
 
 
-def test_of_several_seeds_the_quickest_time_and_the_median_of_the_rest_are_told():
+def test_several_seeds_give_the_shortest_time_and_medians_otherwise():
     busy = {"fit_seconds": 600.0, "images_per_second": 9.0, "peak_mb": 320.0}
     rows = [made("a", 900), made("a", 900, seed=1, **busy), made("a", 900, seed=2, **busy)]
     assert comparison.comparison(rows).endswith("| – | 1.5 | 50 | 2 | 320 |")
 
 
-def test_what_is_not_the_recipes_own_choice_is_told():
+def test_options_that_differ_from_the_defaults_are_listed():
     options = {"pixels_per_cell": [[4, 4], [7, 7]], "signed": True, "code": "triangle"}
     text = comparison.comparison([made("hog", 900, options=options), made("lbp", 800)])
     call = "- hog is `recipes.hog(pixels_per_cell=[[4, 4], [7, 7]], signed=True, code='triangle')`"
     assert text.split("\n\n")[-1] == call
 
 
-def test_what_failed_or_is_not_measured_is_named(tmp_path):
+def test_failed_and_missing_rows_are_named(tmp_path):
     config = tmp_path / "small.toml"
     config.write_text('[[recipe]]\nname = "hog"\n[[recipe]]\nname = "net"\ntitle = "The net"\n')
     text = comparison.comparison([made("hog", 900), made("lbp", 0, error="no")], config)

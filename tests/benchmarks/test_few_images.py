@@ -37,11 +37,11 @@ def test_mean_and_deviation_of_the_draws():
         (0.85, "With 100 images per class, 80 % are reached by net; the best, net, reaches 85.0 %."),
     ],
 )
-def test_what_becomes_of_the_claim(best, said):
+def test_the_claim_follows_the_best_row(best, said):
     assert few_images.table(rows(hog={100: [0.6]}, net={100: [best]})).endswith(said)
 
 
-def test_where_the_network_from_scratch_overtakes_is_told():
+def test_the_text_says_from_when_on_the_network_leads():
     network = {10: [0.30, 0.32], 50: [0.5, 0.6, 0.7], 100: [0.70, 0.72], 500: [0.80, 0.81]}
     hog = {10: [0.40, 0.42001], 50: [0.6, 0.5, 0.6], 100: [0.50, 0.52001], 500: [0.70, 0.71001]}
     shares = {"small ResNet": network, "hog": hog}
@@ -56,7 +56,7 @@ def test_where_the_network_from_scratch_overtakes_is_told():
 
 
 @pytest.mark.parametrize(("network", "hog"), [([0.9], [0.1]), ([0.9, 0.9, 0.9], [0.1, 0.1]), ([0.5, 0.6], [0.5, 0.6])])
-def test_no_lead_without_draws_that_show_it(network, hog):
+def test_a_lead_needs_enough_draws(network, hog):
     said = few_images._from_scratch({"small ResNet": {10: network}, "hog": {10: hog}})
     assert said.endswith(": no significant difference with 10.")
 
@@ -66,12 +66,12 @@ def test_draws_are_paired_by_their_seeds_whatever_the_order_of_the_rows():
     assert few_images.figures([*forward, *backward]) == {"a": {10: [0.1, 0.2, 0.3]}, "b": {10: [0.1, 0.2, 0.3]}}
 
 
-def test_nothing_is_said_of_a_number_that_was_not_measured():
+def test_numbers_without_results_are_not_mentioned():
     assert "With 100" not in few_images.table(rows(hog={10: [0.6]}))
     assert "| hog | 60.0 (1 draw) | – |" in few_images.table(rows(hog={10: [0.6]}, net={500: [0.6]}))
 
 
-def test_draws_with_other_options_are_no_draws_of_the_same_row():
+def test_draws_with_other_options_belong_to_another_row():
     other = made("hog", 0, seed=7, options={"C": 3.0}, split=ROWS[0]["split"])
     with pytest.raises(ValueError, match=r"draws of hog with different options make no row: \{.*\} and \{'C': 3.0\}"):
         few_images.figures([*ROWS, other])
@@ -81,7 +81,7 @@ def test_a_failed_run_is_left_out():
     assert few_images.figures([made("x", 0, error="no")]) == {}
 
 
-def test_the_picture_keeps_its_figures_and_is_the_same_again(tmp_path):
+def test_the_figure_contains_its_numbers_and_is_repeatable(tmp_path):
     found = few_images.figures(ROWS)
     few_images.draw(found, tmp_path / "one.svg")
     few_images.draw(found, tmp_path / "two.svg")
@@ -92,7 +92,7 @@ def test_the_picture_keeps_its_figures_and_is_the_same_again(tmp_path):
         few_images.drawn(tmp_path / "other.svg")
 
 
-def test_the_picture_of_the_page_is_that_of_the_results():
+def test_the_figure_of_the_page_equals_the_results():
     """python benchmarks/few_images.py draws it."""
     found = few_images.figures(read_results(few_images.RESULTS).values())
     assert few_images.PICTURE.exists() == bool(found)

@@ -27,7 +27,7 @@ def test_models_are_measured_on_one_core(tmp_path):
     assert "instructions" in rows[0]["machine"]
 
 
-def test_no_step_keeps_its_threads():
+def test_every_step_uses_one_thread():
     model = frontier.on_one_core(make_pipeline(TinyImage(n_jobs=2), GaussianNB()))
     assert model[0].n_jobs == 1
 

@@ -3,7 +3,7 @@ import pytest
 from benchmarks import kernel_memory
 
 
-def test_fit_keeps_within_the_memory_it_announces(capsys):
+def test_fit_needs_no_more_memory_than_announced(capsys):
     found = kernel_memory.main(1500, 100)
     assert found["ours"]["fit_mb"] <= found["ours"]["announced_mb"]
     assert "1,500 × 100 in" in capsys.readouterr().out

@@ -9,12 +9,12 @@ from benchmarks import render
 TEXT = "before\n<!-- table: {} -->\nold\n<!-- end -->\nafter\n"
 
 
-def test_the_documents_are_as_their_results(capsys):
+def test_tables_in_the_documents_equal_the_results(capsys):
     """python benchmarks/render.py mends it."""
     assert render.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_every_mark_is_understood():
+def test_every_table_mark_is_valid():
     documents = render.documents()
     assert documents
     for path in documents:
@@ -22,7 +22,7 @@ def test_every_mark_is_understood():
         assert text.count("<!-- table:") == len(render.MARKED.findall(text)) == text.count("<!-- end -->"), path
 
 
-def test_a_document_that_differs_is_found_and_renewed(tmp_path, monkeypatch, capsys):
+def test_an_outdated_document_is_found_and_updated(tmp_path, monkeypatch, capsys):
     page = tmp_path / "README.md"
     page.write_text(TEXT.format("speed no.jsonl"), encoding="utf-8")
     monkeypatch.setattr(render, "documents", lambda: [page])
@@ -78,7 +78,7 @@ def test_bench(tmp_path):
     assert render.table("bench b.jsonl split=random", tmp_path) == render.NOTHING
 
 
-def test_what_is_no_table_is_refused(tmp_path):
+def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a table shows bench, comparison, end_to_end, few, plot, speed; got 'figure x'"):
         render.table("figure x", tmp_path)
     (tmp_path / "b.jsonl").write_text('{"key": "1"}\n')

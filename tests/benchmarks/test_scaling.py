@@ -1,7 +1,7 @@
 from benchmarks import scaling
 
 
-def test_numbers_come_out_for_each_n(capsys):
+def test_each_n_is_measured(capsys):
     rows = scaling.main(1, 2)
     assert [row["images"] for row in rows] == [1, 2]
     assert all(row["transform"] > 0 and row["peak_mb"] > row["codes_mb"] > 0 for row in rows)

@@ -51,7 +51,7 @@ def test_short_work_is_repeated_within_a_round():
     assert found["rounds"] > 2
 
 
-def test_threads_are_held_and_given_back():
+def test_thread_limits_are_set_and_restored():
     cv2 = pytest.importorskip("cv2")
     before = cv2.getNumThreads()
     inside = []
@@ -91,7 +91,7 @@ def test_differences_and_missed_targets_fail(monkeypatch, tmp_path, capsys):
     assert speed.main([*words, "--strict"]) == 1
 
 
-def test_lines_of_other_topics_stay(tmp_path):
+def test_results_of_other_topics_are_kept(tmp_path):
     out = tmp_path / "speed.jsonl"
     speed.keep([{"topic": "b", "work": 1}, {"topic": "c", "work": 2}], out)
     speed.keep([{"topic": "a", "work": 3}, {"topic": "c", "work": 4}], out)

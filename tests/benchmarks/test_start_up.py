@@ -29,6 +29,6 @@ def test_checkouts_take_turns(monkeypatch, tmp_path):
     assert [round(side.cpu, 3) for side in found["--help"]] == [0.3, 0.4]
 
 
-def test_a_line_tells_the_ratio():
+def test_a_line_shows_the_ratio():
     told = " ".join(start_up.line("recipes", [Took(1.0, 0.5), Took(4.0, 1.0)]).split())
     assert told == "recipes 1.00 s ( 0.50 of the processor) against 4.00 s ( 1.00 of the processor) 0.25 (0.50) of it"

@@ -37,7 +37,7 @@ def step(cls):
     return make(cls, None).fit(histograms())
 
 
-def test_nothing_is_computed_before_a_bag_is_asked_for(cls):
+def test_nothing_is_computed_before_a_bag_is_read(cls):
     source = Counted(histograms())
     step = make(cls, None)
     fitted = step.fit(Bags(source))
@@ -49,7 +49,7 @@ def test_nothing_is_computed_before_a_bag_is_asked_for(cls):
     assert source.reads == 1
 
 
-def test_bags_a_list_of_bag_and_one_bag_agree(step):
+def test_bags_lists_and_single_bags_agree(step):
     bags = histograms()
     expected = numbers(step.transform(bags))
     assert equal(numbers(step.transform(Bags(bags))), expected)
@@ -58,7 +58,7 @@ def test_bags_a_list_of_bag_and_one_bag_agree(step):
     assert equal(numbers(pickle.loads(pickle.dumps(step.transform(bags)))), expected)
 
 
-def test_an_empty_bag_comes_out_empty_and_as_wide_as_the_others(step):
+def test_an_empty_bag_stays_empty_and_has_the_same_width(step):
     width = step.apply(histograms()[0]).descriptors.shape[1]
     standing_in = DenseSIFT()._nothing()
     for bag in (histograms()[0], Bag(np.empty((0, 8), np.uint8)), Bag(np.empty((0, 8)))):
@@ -83,7 +83,7 @@ def test_frames_and_size_stay(step):
     assert (after.size, after.metric) == (before.size, "euclidean")
 
 
-def test_the_input_is_left_as_it_is_and_may_be_read_only(cls):
+def test_read_only_input_works_and_is_unchanged(cls):
     bags, untouched = histograms(), histograms()
     for bag in bags:
         bag.descriptors.setflags(write=False)
@@ -92,7 +92,7 @@ def test_the_input_is_left_as_it_is_and_may_be_read_only(cls):
     assert equal([bag.descriptors for bag in bags], [bag.descriptors for bag in untouched])
 
 
-def test_names_as_many_as_dimensions(step):
+def test_every_dimension_has_a_name(step):
     names = step.get_feature_names_out(NAMES)
     assert len(names) == len(set(names)) == step.apply(histograms()[0]).descriptors.shape[1]
     assert names.dtype == object
@@ -106,7 +106,7 @@ def test_set_output_changes_nothing(cls, step, container):
         assert equal(numbers(make(cls, None).fit_transform(histograms())), expected)
 
 
-def test_a_second_fit_is_a_fresh_one(cls):
+def test_a_second_fit_does_not_depend_on_the_first(cls):
     other = histograms()[4:]
     again = make(cls, None).fit(histograms()).fit(other)
     fresh = make(cls, None).fit(other)
@@ -120,7 +120,7 @@ def test_two_threads_at_once_give_the_same_numbers(step):
     assert all(equal(result, expected) for result in results)
 
 
-def test_bags_keep_the_numbers_that_they_were_made_with(cls, step):
+def test_bags_do_not_change_with_their_step(cls, step):
     bags = step.transform(histograms())
     expected = numbers(bags)
     for name, value in {"weight": 3.0, "n_components": 2, "whiten": False}.items():
@@ -130,7 +130,7 @@ def test_bags_keep_the_numbers_that_they_were_made_with(cls, step):
     assert equal(numbers(bags), expected)
 
 
-def test_it_stands_between_an_extractor_and_another_step(cls, ragged):
+def test_it_works_between_an_extractor_and_another_step(cls, ragged):
     model = make_pipeline(DenseSIFT(bin_sizes=3, on_error="empty"), make(cls, None), make(cls, None))
     bags = clone(model).fit(ragged).transform([*ragged, "no such file"])
     assert [len(bag.descriptors) > 0 for bag in bags] == [True] * 5 + [False] * 2
@@ -138,7 +138,7 @@ def test_it_stands_between_an_extractor_and_another_step(cls, ragged):
     assert len({bag.descriptors.shape[1] for bag in bags}) == 1
 
 
-def test_bytes_are_numbers(cls):
+def test_bytes_and_floats_give_the_same_numbers(cls):
     rounded = [replace(bag, descriptors=(40 * bag.descriptors).clip(0, 255).round()) for bag in histograms()]
     packed = [replace(bag, descriptors=bag.descriptors.astype(np.uint8)) for bag in rounded]
     expected = numbers(make(cls, None).fit_transform(rounded))

@@ -189,7 +189,7 @@ LEARNING_STEPS = [param for param in of_kind("bag step") if param.values[0]().__
 
 
 @pytest.mark.parametrize("cls", of_kind("encoder", "vocabulary", "codes", *CLASSIFIERS) + LEARNING_STEPS)
-def test_before_fit_it_says_so(cls, network):
+def test_an_unfitted_estimator_raises_not_fitted(cls, network):
     X = material(cls)
     estimator = make(cls, network)
     with pytest.raises(NotFittedError, match="not fitted"):
@@ -215,14 +215,14 @@ def test_one_image_is_refused_with_the_way_out(cls, network):
 
 
 @pytest.mark.parametrize("cls", of_kind("extractor", "preprocessor", "network"))
-def test_labels_of_another_number_are_refused_before_images_are_described(cls, network):
+def test_a_wrong_number_of_labels_is_refused_before_images_are_described(cls, network):
     X = material(cls)
     with pytest.raises(InputError, match=rf"{len(X)} images and {len(X) - 1} labels; there is one label for each image"):
         make(cls, network).fit(X, np.resize(["cat", "dog"], len(X) - 1))
 
 
 @pytest.mark.parametrize("cls", of_kind("encoder"))
-def test_nothing_but_empty_bags_is_an_error_that_says_so(cls, network):
+def test_fitting_on_empty_bags_is_an_error(cls, network):
     from featrec import Bag
 
     with pytest.raises(ValueError, match="empty"):
@@ -272,7 +272,7 @@ def stated_departures(estimator):
 
 
 @parametrize_with_checks(two_dimensional(), expected_failed_checks=stated_departures)
-def test_scikit_learn_checks_everything_that_takes_a_matrix(estimator, check):
+def test_scikit_learn_checks(estimator, check):
     try:
         check(estimator)
     except AssertionError:
@@ -286,6 +286,6 @@ def test_scikit_learn_checks_everything_that_takes_a_matrix(estimator, check):
         raise
 
 
-def test_what_takes_a_matrix_is_put_through_scikit_learn():
+def test_scikit_learn_checks_cover_every_estimator_of_matrices():
     takes_matrix = {name for name, cls in ALL.items() if kind(cls) in {"vocabulary", "codes", "classifier of codes"}}
     assert takes_matrix - {"BinaryVocabulary"} == {type(e).__name__ for e in two_dimensional()}
