@@ -283,13 +283,8 @@ def test_what_compare_prints_can_be_trained(here, capsys):
         assert main(["train", "pictures", "--recipe", name, "--out", "compared.model", "--force"]) == 0
 
 
-<<<<<<< HEAD
-def test_what_the_demo_tells_to_do_next_can_be_done(here, capsys):
-    from featrec.cli._recipes import NEXT
-=======
 def test_the_next_commands_of_the_demo_run(here, capsys):
-    from featrec.cli._demo import NEXT
->>>>>>> 6d89d07f87a9eb9e3695636b516ba605439eda3f
+    from featrec.cli._recipes import NEXT
 
     lines = re.findall(r"^ +(featrec .*)$", NEXT, flags=re.M)
     assert len(lines) >= 3
