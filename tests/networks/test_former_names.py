@@ -7,6 +7,7 @@ import warnings
 import pytest
 
 from featrec import networks
+from featrec.exceptions import ModelFileError
 from featrec.persistence import load, save
 from tests.persistence.archives import packed, unpacked
 
@@ -31,18 +32,31 @@ def test_a_star_import_does_not_warn(stage):
     assert not {"CNNFeatures", "LeNet5", "SmallResNet"} & names.keys()
 
 
-@pytest.mark.parametrize(("stage", "name"), FORMER)
-def test_a_model_file_with_the_old_name_loads_without_a_warning(stage, name, tmp_path):
-    model = getattr(networks, name)(**({"model": "net.onnx"} if name == "CNNFeatures" else {"epochs": 3}))
-    path = tmp_path / "model.featrec"
+def written_before(model, stage, path, **changed):
+    """A model file that names the former stage, with changed parameters."""
     save(model, path)
     facts, members = unpacked(path.read_bytes())
     schema = json.loads(members["schema.json"])
     assert schema["__module__"] == "featrec.networks"
     schema["__module__"] = f"featrec.{stage}"
+    for name, value in changed.items():
+        schema["content"]["content"][name]["content"] = json.dumps(value)
     path.write_bytes(packed(facts, {**members, "schema.json": json.dumps(schema).encode()}))
+    return path
+
+
+@pytest.mark.parametrize(("stage", "name"), FORMER)
+def test_a_model_file_with_the_old_name_loads_without_a_warning(stage, name, tmp_path):
+    model = getattr(networks, name)(**({"model": "net.onnx"} if name == "CNNFeatures" else {"epochs": 3}))
+    path = written_before(model, stage, tmp_path / "model.featrec")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         loaded = load(path)
     assert type(loaded) is type(model)
     assert loaded.get_params() == model.get_params()
+
+
+def test_limits_of_settings_also_apply_to_the_old_name(tmp_path):
+    path = written_before(networks.CNNFeatures("net.onnx"), "descriptors", tmp_path / "model.featrec", batch_size=10**9)
+    with pytest.raises(ModelFileError, match="CNNFeatures: batch_size=1000000000 is over the limit"):
+        load(path)
