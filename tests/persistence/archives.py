@@ -44,6 +44,11 @@ def edited(data, edit):
     return packed(facts, {**members, "schema.json": json.dumps(schema).encode()})
 
 
+def with_array(model, attribute, change):
+    """The bytes of a model's file with one array of its attributes changed."""
+    return edited(saved(model), lambda schema, members: change_array(members, schema["content"]["content"][attribute], change))
+
+
 def refused(data, match, **options):
     """Check that load refuses the bytes, and that the error begins with the path."""
     with open("attack.featrec", "wb") as file:

@@ -29,6 +29,7 @@ from tests.persistence.archives import (
     refused,
     saved,
     unpacked,
+    with_array,
     with_value,
 )
 
@@ -115,13 +116,6 @@ def test_a_name_that_would_fill_the_screen_or_move_its_cursor():
     refused(edited(original("linear"), edit), r"not trusted: sklearn\.svm\._classes\.\?\[2Jx{100}[^\x1b]{0,2000}$")
 
 
-def test_an_edited_tree():
-    def edit(schema, members):
-        change_array(members, fields(schema, TREE)["nodes"], with_value("feature", 10**9))
-
-    refused(edited(original("forest"), edit), r"sklearn\.tree\._tree\.Tree: a split's feature is \d+ or 1000000000, outside")
-
-
 def test_a_cyclic_tree():
     def edit(schema, members):
         change_array(members, fields(schema, TREE)["nodes"], with_value("left_child", 0))
@@ -179,20 +173,6 @@ def test_a_smoothing_window_of_millions_and_a_list_without_end():
         fields(schema, "featrec.descriptors.DenseSIFT")["bin_sizes"] = plain([4] * 10**5)
 
     refused(edited(original("kernel"), repeat), "DenseSIFT: the length of bin_sizes=100000 is over the limit of 64")
-
-
-@pytest.mark.parametrize("name", ["../../ran", "/tmp/ran", "C:\\ran", "array-0.npy/../../ran", "a\0b.npy"])
-def test_path_tricks_in_the_names_of_members(name):
-    _, members = unpacked(original("linear"))
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(original("linear"))) as archive:
-        header = archive.read("featrec.json")
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for member, content in {"featrec.json": header, **members}.items():
-            archive.writestr(member, content)
-        archive.writestr("array-99.npy", b"x")
-    data = buffer.getvalue().replace(b"array-99.npy", name.encode().ljust(12, b"x")[:12])
-    refused(data, "save does not write a member named|damaged")
 
 
 def test_path_tricks_in_a_reference():
@@ -261,13 +241,6 @@ def test_a_scalar_that_reserves_what_its_number_says():
         node["__class__"] = "void"
 
     refused(edited(original("linear"), edit), r"numpy\.void is stored as a NdArrayNode, which save does not write")
-
-
-def test_a_wrong_hash():
-    with zipfile.ZipFile(io.BytesIO(original("linear"))) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["schema.json"] = members["schema.json"].replace(b'"C"', b'"c"')
-    refused(_archive.plain_zip(members), "its content does not match its hash")
 
 
 def test_object_arrays_within_object_arrays():
@@ -396,12 +369,8 @@ def test_edited_words(change, match):
     ids=["narrow", "negative", "columns first"],
 )
 def test_edited_codes_of_a_histogram_kernel(change, match):
-    data = saved(HistogramKernel().fit(np.random.default_rng(0).random((9, 5))))
-
-    def edit(schema, members):
-        change_array(members, schema["content"]["content"]["codes_"], change)
-
-    refused(edited(data, edit), f"HistogramKernel: .*{match}")
+    model = HistogramKernel().fit(np.random.default_rng(0).random((9, 5)))
+    refused(with_array(model, "codes_", change), f"HistogramKernel: .*{match}")
 
 
 def test_a_pyramid_of_more_words_than_a_code_may_have():

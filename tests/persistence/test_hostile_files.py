@@ -33,6 +33,7 @@ from tests.persistence.archives import (
     refused,
     saved,
     unpacked,
+    with_array,
     with_value,
 )
 
@@ -347,10 +348,7 @@ def test_an_edited_neighbour_tree_is_refused(edit, match, algorithm, name):
     ids=["negative", "more", "fewer weights", "fewer offsets", "probability", "rows", "narrow"],
 )
 def test_an_edited_support_vector_machine_is_refused(field, change, match):
-    def edit(schema, members):
-        change_array(members, schema["content"]["content"][field], change)
-
-    refused(edited(saved(SVC().fit(X, Y)), edit), match)
+    refused(with_array(SVC().fit(X, Y), field, change), match)
 
 
 def test_an_edited_sparse_matrix_is_refused():

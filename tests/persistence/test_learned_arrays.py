@@ -23,7 +23,7 @@ from featrec.encoders import (
 )
 from featrec.persistence import load
 from featrec.vocabularies import GaussianVocabulary
-from tests.persistence.archives import change_array, edited, fields, original, plain, refused, saved
+from tests.persistence.archives import change_array, edited, fields, original, plain, refused, saved, with_array
 
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
@@ -82,10 +82,7 @@ def mixture(request):
     ],
 )
 def test_edited_mixtures(mixture, attribute, change, match):
-    def edit(schema, members):
-        change_array(members, schema["content"]["content"][attribute], change)
-
-    refused(edited(saved(mixture), edit), f"{type(mixture).__name__}: {match}")
+    refused(with_array(mixture, attribute, change), f"{type(mixture).__name__}: {match}")
 
 
 def test_a_mixture_of_another_kind_is_left_to_scikit_learn():
@@ -112,10 +109,7 @@ def test_a_mixture_of_another_kind_is_left_to_scikit_learn():
 def test_edited_whitening(whiten, attribute, change, match):
     model = Whiten(whiten=whiten).fit(np.random.default_rng(0).normal(size=(40, 6)))
 
-    def edit(schema, members):
-        change_array(members, schema["content"]["content"][attribute], change)
-
-    refused(edited(saved(model), edit), f"Whiten: {match}")
+    refused(with_array(model, attribute, change), f"Whiten: {match}")
 
 
 @pytest.mark.parametrize(("attribute", "what"), [("mean_", "means"), ("var_", "variances"), ("scale_", "deviations")])
@@ -131,10 +125,7 @@ def test_edited_whitening(whiten, attribute, change, match):
 def test_edited_scalers(attribute, what, change, match):
     model = WideScaler().fit(np.random.default_rng(0).normal(size=(40, 6)))
 
-    def edit(schema, members):
-        change_array(members, schema["content"]["content"][attribute], change)
-
-    refused(edited(saved(model), edit), f"WideScaler: {what} .*{match}")
+    refused(with_array(model, attribute, change), f"WideScaler: {what} .*{match}")
 
 
 @pytest.mark.parametrize(
@@ -298,10 +289,7 @@ def test_a_pyramid_over_scikit_learns_words_is_counted_too():
 def test_edited_patch_codes(attribute, change, match):
     model = PatchCodes(5, size=3, random_state=0).fit(np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8))
 
-    def edit(schema, members):
-        change_array(members, schema["content"]["content"][attribute], change)
-
-    refused(edited(saved(model), edit), f"PatchCodes: .*({match})")
+    refused(with_array(model, attribute, change), f"PatchCodes: .*({match})")
 
 
 @pytest.mark.parametrize("count", [3, -4, 1000])

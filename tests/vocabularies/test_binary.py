@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from featrec import Bag
@@ -86,14 +85,6 @@ def test_inertia_is_that_of_the_nearest_words(rng):
         assert vocabulary.n_features_in_ == 61
 
 
-def test_words_depend_on_the_seed_and_not_on_n_jobs(rng):
-    bags = [Bag(packed_clusters(rng, 900, 8, 40, flips=0.3), metric="hamming") for _ in range(12)]
-    plain = BinaryVocabulary(20, max_descriptors=9000, random_state=1)
-    one, two, other = (clone(plain).set_params(**p).fit(bags).words_ for p in ({}, {"n_jobs": 2}, {"random_state": 2}))
-    np.testing.assert_array_equal(one, two)
-    assert not np.array_equal(one, other)
-
-
 def test_a_word_without_members_moves_to_the_farthest_point():
     packed = np.array([[0b0], [0b1], [0b10], [0b11111111]], np.uint8)
     moved = _Majority(packed, None).round(np.array([[0b0], [0b0]], np.uint8))
@@ -113,7 +104,3 @@ def test_errors_give_advice(rng):
         BinaryVocabulary(2).fit(packed.astype(float))
     with pytest.raises(InputError, match=r"shape \(n, n_bytes\); got shape \(8,\)"):
         BinaryVocabulary(2).fit(packed[0])
-    with pytest.raises(InputError, match="5 words cannot be learned from 4 descriptors"):
-        BinaryVocabulary(5).fit([Bag(packed, metric="hamming")])
-    with pytest.raises(InputError, match=r"all bags are empty.*2 images"):
-        BinaryVocabulary(2).fit([Bag(packed[:0], metric="hamming")] * 2)

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.exceptions import NotFittedError
 
 from featrec import Bag
-from featrec.exceptions import InputError, MetricError
+from featrec.exceptions import InputError
 from featrec.vocabularies import RandomVocabulary, words_of
 
 
@@ -69,14 +68,6 @@ def test_multiples_are_copies_with_unit_length():
         RandomVocabulary(3).fit(X)
 
 
-def test_words_do_not_depend_on_n_jobs(rng):
-    bags = [Bag(rng.normal(size=(200, 8))) for _ in range(12)]
-    one, two = (RandomVocabulary(50, max_descriptors=600, random_state=1, n_jobs=n).fit(bags) for n in (1, 2))
-    np.testing.assert_array_equal(one.words_, two.words_)
-    other = RandomVocabulary(50, max_descriptors=600, random_state=2).fit(bags)
-    assert not np.array_equal(one.words_, other.words_)
-
-
 @pytest.mark.parametrize("kind", [np.float32, np.uint8])
 def test_nearest_and_words_of(rng, kind):
     X = rng.integers(0, 256, (60, 5)).astype(kind)
@@ -92,16 +83,3 @@ def test_extremely_long_and_short_descriptors_have_directions():
     X = np.array([[3e38, 0, 3e38], [0, 1e-44, 0]], np.float32)
     words = RandomVocabulary(2, random_state=0).fit(X).words_
     np.testing.assert_allclose(np.sort(np.linalg.norm(words, axis=1)), 1, rtol=1e-6)
-
-
-def test_errors_give_advice(rng):
-    with pytest.raises(InputError, match=r"9 words cannot be learned from 4 descriptors.*Lower n_words"):
-        RandomVocabulary(9).fit([Bag(rng.random((4, 2)))])
-    with pytest.raises(MetricError, match=r"packed bits \(hamming\).*BinaryVocabulary"):
-        RandomVocabulary(2).fit([Bag(np.ones((4, 2), np.uint8), metric="hamming")])
-    with pytest.raises(InputError, match=r"all bags are empty.*none of the 3 images"):
-        RandomVocabulary(2).fit([Bag(np.empty((0, 2)))] * 3)
-    with pytest.raises(ValueError, match="unit_length"):
-        RandomVocabulary(2, unit_length="yes").fit([Bag(rng.random((4, 2)))])
-    with pytest.raises(NotFittedError, match="not fitted"):
-        RandomVocabulary(2).nearest(np.ones((1, 2), np.float32))
