@@ -55,15 +55,24 @@ def helpers_of(trees):
     return found
 
 
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(TESTS.rglob("*.py"))}
-HELPERS = helpers_of(TREES.values())
+PATHS = sorted(TESTS.rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", TREES, ids=lambda path: str(path.relative_to(TESTS)))
-def test_every_test_can_fail(path):
-    found = [f"{line}: {reason}" for line, reason in comparisons_without_effect(TREES[path])]
-    for node in ast.walk(TREES[path]):
-        if isinstance(node, FUNCTION) and node.name.startswith("test_") and not asserts(node, HELPERS):
+@pytest.fixture(scope="module")
+def trees():
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in PATHS}
+
+
+@pytest.fixture(scope="module")
+def helpers(trees):
+    return helpers_of(trees.values())
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(TESTS)))
+def test_every_test_can_fail(path, trees, helpers):
+    found = [f"{line}: {reason}" for line, reason in comparisons_without_effect(trees[path])]
+    for node in ast.walk(trees[path]):
+        if isinstance(node, FUNCTION) and node.name.startswith("test_") and not asserts(node, helpers):
             found.append(f"{node.lineno}: {node.name} asserts nothing")
     assert not found
 
