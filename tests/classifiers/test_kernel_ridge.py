@@ -295,7 +295,7 @@ def test_landmarks_are_the_nystroem_approximation(small_tiles, kernel):
     assert len(np.unique(marks, axis=0)) == 100
 
 
-def test_landmarks_choose_the_penalty_on_held_out_rows(small_tiles, monkeypatch):
+def test_landmarks_choose_the_penalty_on_held_out_rows(small_tiles):
     X, y = material(n=400, spread=0.7)
     alphas = (0.05, 0.2, 1.0)
     chosen = KernelRidgeClassifier(landmarks=100, alphas=alphas, random_state=0).fit(X, y)

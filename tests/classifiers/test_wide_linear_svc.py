@@ -7,7 +7,6 @@ from sklearn.svm import LinearSVC
 
 from featrec.classifiers import WideLinearSVC
 from featrec.exceptions import InputError
-from featrec.persistence import load, save
 
 
 def wide(n_classes=4, n=60, d=400, seed=0):
@@ -84,14 +83,6 @@ def test_the_number_of_threads_does_not_change_the_model():
     codes, labels = wide(n=70, d=40_000)
     one, two = (WideLinearSVC(n_jobs=n_jobs).fit(codes, labels) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.coef_, two.coef_)
-
-
-def test_it_is_saved_and_loaded(tmp_path):
-    codes, labels = wide()
-    model = WideLinearSVC().fit(codes, labels)
-    save(model, tmp_path / "wide.featrec")
-    again = load(tmp_path / "wide.featrec")
-    np.testing.assert_array_equal(again.decision_function(codes), model.decision_function(codes))
 
 
 def test_two_classes_at_least():

@@ -7,7 +7,6 @@ import pytest
 from sklearn.linear_model import RidgeClassifier
 
 from featrec.classifiers import WideRidge, WideScaler, _wide_ridge, _wide_scaler
-from featrec.persistence import load, save
 
 SHAPES = [(90, 40), (40, 90)]
 
@@ -128,15 +127,6 @@ def test_memory_is_shown_and_compared_with_the_machine(capsys, monkeypatch):
     monkeypatch.setattr(WideRidge, "memory_needed", lambda self, *shape: 10**15)
     with pytest.raises(ValueError, match=r"1e\+06 GB of memory; this machine, or its container, has .* fewer words"):
         WideRidge().fit(codes, labels)
-
-
-def test_it_is_saved_and_loaded(tmp_path):
-    codes, labels = material()
-    model = WideRidge().fit(codes, labels)
-    save(model, tmp_path / "ridge.featrec")
-    again = load(tmp_path / "ridge.featrec")
-    np.testing.assert_array_equal(again.decision_function(codes), model.decision_function(codes))
-    assert again.alpha_ == model.alpha_
 
 
 def test_wrong_input_is_refused():

@@ -10,7 +10,6 @@ from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScale
 from featrec.classifiers import WideScaler
 from featrec.compiled import _rows
 from featrec.exceptions import InputError
-from featrec.persistence import load, save
 from tests.naive import standardize as naive
 
 
@@ -169,13 +168,6 @@ def test_threads_and_fit_transform_give_the_same_codes(rng):
     options = {"power": 0.5, "epsilon": 0.1, "unit_length": True}
     one, two = (WideScaler(**options, n_jobs=n_jobs) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.fit_transform(codes), two.fit(codes).transform(codes))
-
-
-def test_it_is_saved_and_loaded(rng, tmp_path):
-    codes = codes_of(rng)
-    scaler = WideScaler(power=0.5, epsilon=0.1, unit_length=True).fit(codes)
-    save(scaler, tmp_path / "scaler.featrec")
-    np.testing.assert_array_equal(load(tmp_path / "scaler.featrec").transform(codes), scaler.transform(codes))
 
 
 def test_wrong_input_is_refused(rng):

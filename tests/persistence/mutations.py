@@ -1,4 +1,4 @@
-"""Model files, damaged or edited at random, and what happens when they are loaded and asked: run in a process of its own.
+"""Random damage and edits of model files, and the results of load and predict, for a separate process.
 
 ``python -m tests.persistence.mutations START STOP FOLDER`` prints one line of JSON a file; the file's number says which kind of
 model it is made of and how. Nothing of pytest is in here: a crash, a hang or a run on the memory ends this process only.
@@ -86,7 +86,7 @@ TYPES = ["<f4", "<f8", ">f8", "<i4", "<i8", ">i8", "u1", "?", "<c16", "<U4", "S3
 
 
 def kind_and_family(number: int) -> tuple[str, str]:
-    """What the file of this number is made of."""
+    """The original of the file with this number."""
     return KINDS[number % len(KINDS)], FAMILIES[number // len(KINDS) % len(FAMILIES)]
 
 
@@ -141,7 +141,7 @@ def _append(data: bytes, random: Random) -> bytes:
 
 
 def _with_old_header(data: bytes, edit: Callable[[dict[str, bytes]], None]) -> bytes:
-    """Edit the members and leave the header, hash included, as it was."""
+    """Edit the members and keep the header with its hash."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     edit(members)
@@ -297,7 +297,7 @@ def _lose_attribute(found: list[dict], random: Random) -> None:
 
 
 def _match_keys(node: dict) -> None:
-    """As many types of keys as there are keys, so that it is the attribute that is judged."""
+    """Add a type for each new key, so that only the attribute is wrong."""
     types = node["key_types"]["content"]
     node["key_types"]["content"] = (types + types[-1:])[: len(node["content"])]
 
@@ -389,7 +389,7 @@ CONTENTS += [_announce, _swap_arrays, _header, _member]
 
 
 def outcome(path: str, given: list, expected: tuple) -> tuple[str, str]:
-    """How a file fares: refused, same, changed, error (of the model, when asked), memory, or leak (a bare error of load)."""
+    """The result of a file: refused, same, changed, error (in predict), memory, or leak (another error in load)."""
     try:
         model = load(path)
     except ModelFileError as error:
@@ -408,7 +408,7 @@ def outcome(path: str, given: list, expected: tuple) -> tuple[str, str]:
 
 
 def _harmless(event: str, arguments: tuple) -> bool:
-    """numba keeps and reads a loop that is needed for the first time; threadpoolctl looks at what is loaded already."""
+    """Whether numba caches or reads a loop, or threadpoolctl opens a library that is loaded already."""
     if event == "ctypes.dlopen":
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
             return str(arguments[0]) in file.read()
@@ -423,7 +423,7 @@ def _files_of_the_stack() -> Iterator[str]:
 
 
 def _watch() -> None:
-    """From here on a forbidden event ends the process, and memory ends a gigabyte above what is in use."""
+    """From now on, a forbidden event ends the process, and memory is limited to a gigabyte more than used."""
 
     def hook(event: str, arguments: tuple) -> None:
         if event in ALARMS and WATCHING and not _harmless(event, arguments):

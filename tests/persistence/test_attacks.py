@@ -43,7 +43,7 @@ class Sentinel:
         return open, ("ran", "w")
 
 
-def test_a_pickle_in_the_place_of_an_array():
+def test_a_pickle_instead_of_an_array():
     def edit(schema, members):
         buffer = io.BytesIO()
         np.save(buffer, np.array([Sentinel()], dtype=object), allow_pickle=True)
@@ -62,7 +62,7 @@ def test_a_pickle_beside_the_model_and_a_pickle_alone():
 
 @pytest.mark.parametrize(("module", "name"), [("os", "system"), ("builtins", "exec"), ("subprocess", "Popen")])
 @pytest.mark.parametrize("loader", ["FunctionNode", "ObjectNode", "TypeNode"])
-def test_an_unknown_class_or_named(module, name, loader):
+def test_an_unknown_class_or_function(module, name, loader):
     data = saved(FunctionTransformer(np.sqrt, kw_args={"command": "touch ran"}))
 
     def edit(schema, members):
@@ -79,7 +79,7 @@ def test_an_unknown_class_or_named(module, name, loader):
         ("sklearn.pipeline", "Pipeline", "MethodNode"),
     ],
 )
-def test_a_call_in_the_place_of_a_named(module, name, loader):
+def test_a_call_instead_of_a_function(module, name, loader):
     data = saved(FunctionTransformer(np.sqrt))
 
     def edit(schema, members):
@@ -89,7 +89,7 @@ def test_a_call_in_the_place_of_a_named(module, name, loader):
     refused(edited(data, edit), f"{module}.{name} is stored as a {loader}, which save does not write")
 
 
-def test_a_reduction_with_a_constructor_of_its_own():
+def test_a_reduction_with_another_constructor():
     data = saved(FunctionTransformer(np.sqrt))
 
     def edit(schema, members):
@@ -109,7 +109,7 @@ def test_code_in_the_name_of_a_class(module, name):
     refused(edited(original("linear"), edit), f"not trusted: {re.escape(module)}.{re.escape(name)}")
 
 
-def test_a_name_that_would_fill_the_screen_or_move_its_cursor():
+def test_a_long_name_with_control_characters():
     def edit(schema, members):
         find(schema, "sklearn.svm._classes.LinearSVC")["__class__"] = "\x1b[2J" + "x" * 10**6
 
@@ -154,7 +154,7 @@ def test_huge_levels(levels):
         ("kernel", "featrec.encoders.BagOfWords", "n_jobs", float("nan")),
     ],
 )
-def test_settings_that_ask_for_the_whole_machine(kind, name, parameter, value):
+def test_settings_that_demand_too_much_memory_or_time(kind, name, parameter, value):
     def edit(schema, members):
         last = name.rpartition(".")[2]
         found = next(node for node in nodes(schema) if node["__class__"] == last and node["__loader__"] == "ObjectNode")
@@ -163,7 +163,7 @@ def test_settings_that_ask_for_the_whole_machine(kind, name, parameter, value):
     refused(edited(original(kind), edit), rf"{name.split('.')[1]}\.\w+: {parameter}=.* is over the limit of [\d,]+")
 
 
-def test_a_smoothing_window_of_millions_and_a_list_without_end():
+def test_a_huge_smoothing_window_and_a_long_list():
     def smooth(schema, members):
         fields(schema, "featrec.descriptors.DenseSIFT")["magnif"] = plain(1e-9)
 
@@ -202,7 +202,7 @@ def test_more_members_than_a_model_has(monkeypatch):
         saved(GaussianNB().fit(np.eye(4), [0, 0, 1, 1]))
 
 
-def test_text_that_becomes_more_objects_than_fit(monkeypatch):
+def test_too_long_a_schema(monkeypatch):
     facts, members = unpacked(original("linear"))
     members["schema.json"] += b" " * 2**24
     with monkeypatch.context() as patch:
@@ -234,7 +234,7 @@ def test_an_empty_array_of_great_width():
     )
 
 
-def test_a_scalar_that_reserves_what_its_number_says():
+def test_a_scalar_whose_number_is_a_size_in_memory():
     def edit(schema, members):
         node = next(node for node in nodes(schema) if full_name(node) == "numpy.ndarray")
         change_array(members, node, lambda array: np.array(10**11))
@@ -265,14 +265,14 @@ def test_object_arrays_within_object_arrays():
         ("sklearn.pipeline.Pipeline", "__dict__"),
     ],
 )
-def test_an_attribute_in_the_place_of_a_method(owner, name):
+def test_an_attribute_that_hides_a_method(owner, name):
     def edit(schema, members):
         add(find(schema, owner), name, named("featrec.vocabularies", "words_of"))
 
     refused(edited(original("kernel"), edit), f"{owner.rpartition('.')[2]}: its attribute '{name}' hides a method")
 
 
-def test_a_call_in_the_place_of_a_keys_type():
+def test_a_call_instead_of_the_type_of_a_key():
     """skops builds the keys of a dictionary by calling their types."""
 
     def edit(schema, members):
@@ -327,7 +327,7 @@ def test_a_neighbour_tree_with_less_state_than_compiled_code_reads():
     refused(edited(original("neighbours"), shorten), "EuclideanDistance64: its state has 2 items, where 3 are expected")
 
 
-def test_edited_centres_of_scikit_learns_k_means():
+def test_edited_centres_of_k_means():
     data = saved(KMeans(2, n_init=1, random_state=0).fit(np.eye(6)))
 
     def narrow(schema, members):
@@ -385,7 +385,7 @@ def test_a_pyramid_of_more_words_than_a_code_may_have():
     )
 
 
-def test_what_would_not_be_loaded_is_not_saved():
+def test_settings_that_load_refuses_are_not_saved():
     with pytest.raises(ValueError, match=r"featrec\.preprocessing\.Resize: size=1000000 is over the limit"):
         save(Resize(10**6), "model.featrec")
     with pytest.raises(ValueError, match=r"featrec\.encoders\.SpatialPyramid: levels=9 is over the limit"):
@@ -408,7 +408,7 @@ def test_numbers_of_numpy_are_numbers(model):
         saved(model)
 
 
-def test_settings_of_any_type_are_saved_as_they_are():
+def test_settings_of_any_type_are_saved_unchanged():
     for model in (SpatialPyramid(BagOfWords(7), levels=None), Resize("large"), BagOfWords(7, n_jobs=np.int64(2))):
         saved(model)
         assert str(load("model.featrec")) == str(model)

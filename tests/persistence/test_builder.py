@@ -1,4 +1,4 @@
-"""A model of well-known parts is built without skops, and is what skops makes of the same file."""
+"""Models of well-known parts are built without skops and equal those that skops builds."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def by_skops(path, monkeypatch):
 
 
 def attributes(model, seen=()):
-    """All that an object holds, down to numbers and arrays, with the types on the way."""
+    """All values in an object, with their types."""
     if isinstance(model, np.ndarray):
         return ("array", model.dtype, model.shape, model.tolist() if model.dtype.kind != "O" else list(map(attributes, model)))
     if isinstance(model, dict):
@@ -39,7 +39,7 @@ def attributes(model, seen=()):
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_a_model_is_what_skops_makes_of_it(path, monkeypatch):
+def test_a_model_equals_that_of_skops(path, monkeypatch):
     calls = []
     monkeypatch.setattr(_load, "build", lambda *given: calls.append(given) or _builder.build(*given))
     built, other = load(path), by_skops(path, monkeypatch)
@@ -59,7 +59,7 @@ def test_models_of_recipes_load_without_skops(make, options, rng, tmp_path):
     assert (load(tmp_path / "model.featrec").predict(images) == model.predict(images)).all()
 
 
-def test_a_model_with_another_part_goes_by_skops(rng, tmp_path):
+def test_a_model_with_another_part_is_built_by_skops(rng, tmp_path):
     images = rng.integers(0, 256, (12, 24, 24), dtype=np.uint8)
     model = make_pipeline(TinyImage(size=4), LogisticRegression()).fit(images, ["a", "b"] * 6)
     save(model, tmp_path / "model.featrec")

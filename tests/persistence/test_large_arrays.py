@@ -1,4 +1,4 @@
-"""Large arrays go past skops: the same model comes back, in little more memory than it has itself."""
+"""Large arrays are stored without skops; the same model is loaded, with little more memory than its own."""
 
 import io
 import subprocess
@@ -39,7 +39,7 @@ def entries(path):
         return {entry.filename: entry for entry in archive.infolist()}
 
 
-def test_a_model_comes_back_with_its_large_arrays(small_is_large, tmp_path):
+def test_a_model_is_loaded_with_its_large_arrays(small_is_large, tmp_path):
     model = make_pipeline(WideScaler(), FrozenEstimator(KernelRidgeClassifier(random_state=0).fit(CODES, LABELS)))
     model.fit(CODES, LABELS)
     save(model, tmp_path / "model")
@@ -97,7 +97,7 @@ def test_arrays_in_lists_dicts_and_tuples(small_is_large, tmp_path):
         np.testing.assert_array_equal(array, expected)
 
 
-def test_an_array_in_two_places_is_written_once_and_comes_back_as_two(small_is_large, tmp_path):
+def test_an_array_in_two_places_is_written_once_and_loaded_twice(small_is_large, tmp_path):
     array = RNG.normal(size=(30, 50))
     save(Holder(array, [array]), tmp_path / "model")
     assert sum(entry.file_size > 1000 for name, entry in entries(tmp_path / "model").items() if name.endswith("npy")) == 1
@@ -114,8 +114,8 @@ def test_the_same_model_gives_the_same_bytes(small_is_large, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_files_of_either_way_are_read_the_other_way(monkeypatch, tmp_path):
-    """What is large is a matter of the writer; deflated and stored arrays are the same."""
+def test_files_are_loaded_with_any_limit_of_large_arrays(monkeypatch, tmp_path):
+    """Only the writer decides which arrays are large, and whether they are deflated."""
     model = KernelRidgeClassifier(random_state=0).fit(CODES, LABELS)
     for written, read in ((2**26, 1000), (1000, 2**26)):
         monkeypatch.setattr(_large_arrays, "LARGE", written)
@@ -124,7 +124,7 @@ def test_files_of_either_way_are_read_the_other_way(monkeypatch, tmp_path):
         np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
 
 
-def test_nothing_is_put_where_a_stand_in_is_missing(small_is_large):
+def test_a_missing_stand_in_leaves_the_model_unchanged(small_is_large):
     token = _large_arrays.stand_in()
     model = Holder(first=token, rest={"hidden": {token.tobytes()}})
     assert not _large_arrays.place(model, {token.tobytes(): CODES}, wanted=2)
@@ -133,7 +133,7 @@ def test_nothing_is_put_where_a_stand_in_is_missing(small_is_large):
     assert model.first is CODES
 
 
-def test_a_model_that_cannot_be_copied_goes_the_usual_way(small_is_large):
+def test_a_model_that_cannot_be_copied_is_saved_by_skops(small_is_large):
     class Stubborn(GaussianNB):
         __module__ = "tests.stubborn"
 
@@ -166,7 +166,7 @@ def test_a_changed_byte_is_found(small_is_large, tmp_path, place):
         load(tmp_path / "model")
 
 
-def test_a_large_file_is_taken_and_a_limit_that_is_set_holds(monkeypatch, small_is_large, tmp_path):
+def test_large_files_are_loaded_up_to_a_given_limit(monkeypatch, small_is_large, tmp_path):
     for module in ("_load", "_archive"):
         monkeypatch.setattr(f"featrec.persistence.{module}.MAX_BYTES", 2**16)
     codes = np.repeat(CODES, 20, axis=0)

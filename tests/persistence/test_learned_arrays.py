@@ -1,4 +1,4 @@
-"""Edited vocabularies, mixtures, projections and pyramids are refused; those of the usual sizes come back."""
+"""Edited vocabularies, mixtures, projections and pyramids are refused; those of usual sizes are loaded."""
 
 import numpy as np
 import pytest
@@ -27,8 +27,8 @@ from tests.persistence.archives import change_array, edited, fields, original, p
 
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
-def test_words_of_bytes_are_those_of_bytes():
-    """Words of descriptors of bytes are bytes; packed bits are never numbers."""
+def test_words_may_be_bytes_but_packed_bits_not_numbers():
+    """Descriptors of bytes have words of bytes; packed bits never have words of numbers."""
 
     def to_bytes(schema, members):
         words = fields(schema, "featrec.vocabularies.KMeansVocabulary")["words_"]
@@ -85,7 +85,7 @@ def test_edited_mixtures(mixture, attribute, change, match):
     refused(with_array(mixture, attribute, change), f"{type(mixture).__name__}: {match}")
 
 
-def test_a_mixture_of_another_kind_is_left_to_scikit_learn():
+def test_a_mixture_with_other_covariances_is_loaded():
     model = GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(40, 3)))
     saved(model)
     assert np.array_equal(load("model.featrec").covariances_, model.covariances_)
@@ -142,14 +142,14 @@ def test_edited_scalers(attribute, what, change, match):
     ],
     ids=str,
 )
-def test_settings_of_extractors_and_encoders_that_ask_for_too_much(model, parameter, value):
+def test_settings_of_extractors_and_encoders_over_the_limit(model, parameter, value):
     def edit(schema, members):
         schema["content"]["content"][parameter] = plain(value)
 
     refused(edited(saved(model), edit), rf"{type(model).__name__}: {parameter}=.* is over the limit of [\d,]+")
 
 
-def test_a_code_of_more_numbers_than_any_has(rng):
+def test_too_wide_a_code(rng):
     model = LBP().fit(rng.integers(0, 256, (2, 20, 20), np.uint8))
 
     def edit(schema, members):
@@ -168,7 +168,7 @@ def test_a_code_of_more_numbers_than_any_has(rng):
         ("n_points", [8] * 10**5),
     ],
 )
-def test_more_patterns_than_are_worth_counting(parameter, value):
+def test_too_many_patterns(parameter, value):
     def edit(schema, members):
         schema["content"]["content"]["method"] = plain("default")
         schema["content"]["content"]["n_points"] = plain(16)
@@ -177,7 +177,7 @@ def test_more_patterns_than_are_worth_counting(parameter, value):
     refused(edited(saved(LBP()), edit), r"LBP: the number of counts=\d+ is over the limit of 4,194,304")
 
 
-def test_patterns_of_the_usual_numbers_come_back():
+def test_usual_numbers_of_patterns_are_loaded():
     for model in (
         LBP(n_points=[8, 12, 16], radius=[1, 2, 3], grids=[(1, 1), (2, 2), (4, 4)]),
         LBP(n_points=16, radius=2, method="ror", grids=np.array([(4, 4)])),
@@ -188,8 +188,8 @@ def test_patterns_of_the_usual_numbers_come_back():
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "all", [5]], ids=str)
 @pytest.mark.parametrize("kind", [LLC, SoftBagOfWords])
-def test_a_list_of_neighbours_without_a_place(kind, value):
-    """The encoder inside a pyramid is asked to pool, and its parameters are not looked at again."""
+def test_wrong_numbers_of_neighbours(kind, value):
+    """The parameters of the encoder in a pyramid are not checked again."""
     bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)), np.ones((9, 4)), (5, 5))] * 2
     data = saved(SpatialPyramid(kind(3, random_state=0), levels=1).fit(bags))
 
@@ -201,7 +201,7 @@ def test_a_list_of_neighbours_without_a_place(kind, value):
 
 
 def _pyramid(encoder, k, d, levels):
-    """A pyramid around an encoder of k words or components of length d, as large as it would be, learned from nothing."""
+    """A pyramid with an encoder of k random words or components of length d."""
     random = np.random.default_rng(0)
     small = encoder.set_params(vocabulary=1, random_state=0).fit([Bag(random.random((2, d)))])
     vocabulary = small.vocabulary_
@@ -230,7 +230,7 @@ def _pyramid(encoder, k, d, levels):
     ],
     ids=str,
 )
-def test_pyramids_of_the_usual_sizes_come_back(encoder, k, d, levels):
+def test_pyramids_of_usual_sizes_are_loaded(encoder, k, d, levels):
     pyramid = _pyramid(encoder, k, d, levels)
     saved(pyramid)
     assert load("model.featrec")._code_width() == pyramid._code_width() > 10_000
@@ -249,8 +249,8 @@ def test_pyramids_of_the_usual_sizes_come_back(encoder, k, d, levels):
     ],
     ids=str,
 )
-def test_pyramids_that_would_fill_the_memory(encoder, k, d, levels, match):
-    """They are not saved; and one whose levels are edited is not loaded."""
+def test_pyramids_that_would_need_too_much_memory(encoder, k, d, levels, match):
+    """They are not saved, and not loaded after an edit of their levels."""
     pyramid = _pyramid(encoder, k, d, levels)
     with pytest.raises(ValueError, match=match):
         saved(pyramid)
@@ -262,7 +262,7 @@ def test_pyramids_that_would_fill_the_memory(encoder, k, d, levels, match):
     refused(edited(saved(pyramid), edit), f"SpatialPyramid: {match}")
 
 
-def test_a_pyramid_over_scikit_learns_words_is_counted_too():
+def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
     bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)))] * 2
     pyramid = SpatialPyramid(BagOfWords(KMeans(2, n_init=1, random_state=0)), levels=1)
     pyramid.encoder_ = clone(pyramid.encoder).fit(bags)

@@ -1,4 +1,4 @@
-"""Model files damaged on their way or edited by their author: refused, or as good as the original; never worse."""
+"""Randomly damaged or edited model files are refused or harmless."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ ALLOWED = {"bytes": {"refused", "same"}, "content": {"refused", "same", "changed
 
 
 def outcomes(start, stop, folder):
-    """What each mutated file came to; a process that ends before its time is a crash or a hang of the file it was at."""
+    """The result of each mutated file; if the process ends early, its current file crashed or hung."""
     found = []
     while start < stop:
         command = [sys.executable, "-m", "tests.persistence.mutations", str(start), str(stop), str(folder)]
@@ -47,7 +47,7 @@ def outcomes(start, stop, folder):
 
 
 def check(start, stop, folder):
-    """Fail on what is not allowed, and count the rest."""
+    """Fail on results that are not allowed, and count the others."""
     found = outcomes(start, stop, folder)
     assert [number for number, *_ in found] == list(range(start, stop))
     bad = [each[:3] for each in found if each[1] not in ALLOWED[kind_and_family(each[0])[1]]]

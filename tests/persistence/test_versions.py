@@ -1,4 +1,4 @@
-"""The table of docs/model_files.md: which versions are taken in silence, with a warning, or not at all."""
+"""The table of docs/model_files.md: versions that are accepted, with or without a warning, and refused."""
 
 import json
 import re
@@ -19,14 +19,14 @@ HERE = installed_versions()
 
 
 def part(package, *, major=0, minor=0, patch=""):
-    """The installed version of a package, moved by so much."""
+    """The installed version of a package with changed parts."""
     found = [int(number) for number in HERE[package].split(".")[:2]]
     return f"{found[0] + major}.{found[1] + minor}{patch}"
 
 
 @pytest.fixture
 def written_by(tmp_path):
-    """Save a model and change what its header says of the writer."""
+    """Save a model and change the versions in its header."""
 
     def write(**versions):
         path = tmp_path / "model.featrec"
@@ -51,7 +51,7 @@ SILENT = [
 
 
 @pytest.mark.parametrize("versions", SILENT, ids=str)
-def test_what_is_taken_in_silence(versions, written_by):
+def test_versions_that_are_accepted(versions, written_by):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert load(written_by(**versions)).classes_.tolist() == [0, 1, 2]
@@ -71,7 +71,7 @@ WARNED = [
 
 
 @pytest.mark.parametrize("versions", WARNED, ids=str)
-def test_what_is_warned_of(versions, written_by):
+def test_versions_with_a_warning(versions, written_by):
     path = written_by(**versions)
     ((package, version),) = versions.items()
     with pytest.warns(VersionWarning, match=rf"written with {package.replace('_', '-')} {version} \(installed: ") as caught:
@@ -88,7 +88,7 @@ def test_another_major_scikit_learn_is_refused(version, written_by):
         load(written_by(scikit_learn=version))
 
 
-def test_all_differences_are_told_at_once(written_by):
+def test_the_warning_names_all_differences(written_by):
     with pytest.warns(VersionWarning, match=r"featrec 77\.0 .*, opencv 99\.0 \(installed"):
         load(written_by(featrec="77.0", opencv="99.0"))
 
@@ -98,7 +98,7 @@ def test_a_long_version_is_cut(written_by):
         load(written_by(scikit_learn="9" * 100_000))
 
 
-def test_a_newer_format_is_refused_with_the_way_out(written_by):
+def test_a_newer_format_is_refused_with_advice(written_by):
     path = written_by(featrec="3.1.4")
     facts, members = unpacked(path.read_bytes())
     path.write_bytes(packed({**facts, "format": 2}, members))
@@ -106,7 +106,7 @@ def test_a_newer_format_is_refused_with_the_way_out(written_by):
         load(path)
 
 
-def test_what_does_not_fit_another_version_says_so(written_by):
+def test_the_error_of_a_model_of_another_version_names_it(written_by):
     path = written_by(featrec="0.77.0")
     facts, members = unpacked(path.read_bytes())
     schema = json.loads(members["schema.json"])
@@ -116,7 +116,7 @@ def test_what_does_not_fit_another_version_says_so(written_by):
         load(path)
 
 
-def test_the_table_in_the_documents_is_this_one():
+def test_the_documented_table_is_up_to_date():
     text = (Path(__file__).parents[2] / "docs" / "model_files.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (featrec|scikit-learn|OpenCV) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text, re.MULTILINE)
     parts = {"never": 0, "another major": 1, "another minor": 2, "any": None}
