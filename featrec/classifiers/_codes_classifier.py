@@ -95,7 +95,7 @@ class CodesClassifier(ClassifierMixin, Estimator):
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             only = self.classes_.tolist()[0]
-            raise InputError(f"{type(self).__name__} needs at least two classes; all labels are {only!r}")
+            raise InputError(f"{type(self).__name__} needs at least two classes; the labels have one class, {only!r}")
         return numbers
 
     def __sklearn_tags__(self) -> Tags:

@@ -58,7 +58,7 @@ def summaries() -> dict[str, str]:
     order: list[str] = []
     for path in FOLDER.glob("_[a-z]*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef):
+            if isinstance(node, ast.FunctionDef) and node.decorator_list:
                 lines[node.name] = (ast.get_docstring(node) or "").strip().partition("\n")[0]
             elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == "RECIPES":
                 order = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]

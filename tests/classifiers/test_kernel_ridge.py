@@ -204,7 +204,7 @@ def test_far_codes_predict_the_mean_of_the_targets():
 
 
 def test_one_class_is_refused():
-    with pytest.raises(InputError, match=r"needs at least two classes; all labels are .coat."):
+    with pytest.raises(InputError, match=r"needs at least two classes; the labels have one class, .coat."):
         KernelRidgeClassifier().fit(np.eye(4), ["coat"] * 4)
 
 
