@@ -43,7 +43,7 @@ NETWORK_OPTIONS = ("layer", "preprocessing", "size")
 SET_ELSEWHERE = ("n_jobs", "random_state", "verbose")
 
 
-# Numbers; argparse adds the name of the option to the error
+# Numbers. argparse adds the name of the option to each error message.
 
 
 def _integer(what: str, least: int) -> Callable[[str], int]:
@@ -60,7 +60,7 @@ folds = _integer("a number of folds", 2)
 
 
 def _workers(what: str) -> Callable[[str], int]:
-    """A parser of a number of threads or processes; negative numbers count from all processors."""
+    """Return a parser for the number of threads or processes. Negative numbers count back from all processors."""
 
     def parse(text: str) -> int:
         value = _number(int, text)
@@ -72,7 +72,7 @@ def _workers(what: str) -> Callable[[str], int]:
 
 
 def share(text: str) -> float:
-    """A share between 0 and 1."""
+    """Parse a share between 0 and 1."""
     value = _number(float, text)
     if value is None or not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"it must be between 0 and 1, such as 0.2; got {text}")
@@ -80,7 +80,7 @@ def share(text: str) -> float:
 
 
 def seconds(text: str) -> float:
-    """A time limit in seconds."""
+    """Parse a time limit in seconds."""
     value = _number(float, text)
     if value is None or not value > 0:
         raise argparse.ArgumentTypeError(f"a time must be a positive number of seconds; got {text}")
@@ -95,20 +95,20 @@ def _number(kind: type, text: str) -> Any:
 
 
 def add_threads(parser: argparse.ArgumentParser, what: str = "threads") -> None:
-    """Add the number of threads or processes."""
+    """Add the option --n-jobs."""
     parser.add_argument(
         "--n-jobs", metavar="N", type=_workers(what), default=-1, help=f"number of {what} (default: -1, all processors)"
     )
 
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
-    """Add the number of threads and the seed."""
+    """Add the options --n-jobs and --seed."""
     add_threads(parser)
     add_seed(parser, "all random choices")
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the seed of `what`."""
+    """Add the option --seed; its help says that it is the seed of `what`."""
     parser.add_argument("--seed", metavar="N", type=_integer("a seed", 0), default=0, help=f"seed of {what} (default: 0)")
 
 
@@ -116,7 +116,7 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the files for the results of a comparison."""
+    """Add the options --json and --markdown, which write the results of a comparison to files."""
     parser.add_argument("--json", metavar="OUT", type=Path, help="also write the results to this file")
     parser.add_argument("--markdown", metavar="OUT", type=Path, help="also write the table to this file")
 
@@ -128,7 +128,7 @@ def check_outputs(*outs: Path | None, example: str = "result.json") -> None:
         if out.is_dir():
             raise InputError(f"{out} is a folder; use a file name, such as {out / example}")
         if not out.parent.is_dir():
-            raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
+            raise InputError(f"cannot write {out}: the folder {out.parent} does not exist; create it: mkdir -p {out.parent}")
         if not _can_write(out):
             raise InputError(f"{out} cannot be written because of its permissions. Use a file in a writable folder")
     if len({out.absolute() for out in given}) < len(given):
@@ -136,7 +136,7 @@ def check_outputs(*outs: Path | None, example: str = "result.json") -> None:
 
 
 def _can_write(out: Path) -> bool:
-    """Create a temporary file next to it, because permissions do not reveal read-only disks."""
+    """Check by creating a temporary file in the same folder, because permissions do not reveal read-only disks."""
     try:
         with tempfile.TemporaryFile(dir=out.parent):
             return not out.exists() or os.access(out, os.W_OK)
@@ -148,21 +148,21 @@ def _can_write(out: Path) -> bool:
 
 
 def listed(text: str) -> list[str]:
-    """The names in a list separated by commas."""
+    """Split a comma-separated list into names."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
-    """Create a recipe by name; it shows its progress on a terminal."""
+    """Create a recipe by name. By default, it shows progress if standard error is a terminal."""
     if name.partition(":")[0] == "cnn_svm":
-        raise InputError(f"cnn_svm needs the file of a network: --cnn {NETWORK_FORM}")
+        raise InputError(f"cnn_svm needs a network file: --cnn {NETWORK_FORM}")
     from featrec import recipes
 
     return seeded(recipes.make(name, verbose=verbosity() if verbose is None else verbose, **options), seed)
 
 
 def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:
-    """The recipe cnn_svm for ``FILE[,option=value]...``; a missing file is reported before any training."""
+    """Create the recipe cnn_svm for ``FILE[,option=value]...``. A missing file raises an error before any training."""
     file, declared = parse_network(text)
     if not Path(file).is_file():
         raise InputError(f"there is no file {file!r}; check the path, or use --cnn {NETWORK_FORM}")
@@ -178,7 +178,7 @@ def seeded(model: Pipeline, seed: int) -> Pipeline:
 
 
 def parse_network(text: str) -> tuple[str, dict[str, Any]]:
-    """Split the argument into file and options; the file name may contain commas."""
+    """Split the argument of --cnn into file and options. The file name may contain commas."""
     file, options = text, {}
     while "," in file:
         rest, _, last = file.rpartition(",")
@@ -199,7 +199,7 @@ def _size(value: str) -> tuple[int, int]:
 
 
 def check_recipe(name: str, options: Iterable[str]) -> None:
-    """Refuse unknown options, and options that are set elsewhere."""
+    """Raise an error for unknown options, missing options, and options that are set elsewhere."""
     from featrec import recipes
 
     recipe = getattr(recipes, recipes.resolve(name)[0])
@@ -222,13 +222,13 @@ def check_recipe(name: str, options: Iterable[str]) -> None:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """A hint at the most similar name, if there is one."""
+    """Return a hint with the most similar name, or an empty string."""
     found = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def read_model(path: str) -> Any:
-    """Load the model from the file given to a command."""
+    """Load the model file that was passed to a command."""
     from featrec.persistence import load
 
     if not Path(path).exists():

@@ -1,4 +1,4 @@
-"""The command ``bench``: reads a configuration, runs each recipe on each dataset in a new process, and prints the results."""
+"""The command ``bench``: run each recipe of a configuration file on each dataset in a new process, and print the results."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
         help="file to which results are appended, one per line (default: FILE with suffix .jsonl)",
     )
     parser.add_argument(
-        "--only", metavar="TEXT", action="append", default=[], help="run only recipes and datasets whose name contains this"
+        "--only", metavar="TEXT", action="append", default=[], help="run only recipes and datasets whose name contains TEXT"
     )
     parser.add_argument("--again", action="store_true", help="also run recipes that already have a result")
     parser.add_argument("--dry-run", action="store_true", help="list the runs, and exit")
@@ -58,20 +58,20 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_bench(arguments: argparse.Namespace) -> int:
-    """Run the recipes and datasets of a configuration file, each in a new process; resumes after interruptions.
+    """Run each recipe of a configuration file on each dataset, each time in a new process.
 
-    Runs that have a result are skipped. Returns 1 if some runs failed, 2 if all failed.
+    Runs that already have a result are skipped. Returns 1 if some runs failed, 2 if all failed.
     """
     config, only = arguments.config, arguments.only
     if config.suffix == ".jsonl":
         if not config.is_file():
-            raise InputError(f"there is no file {str(config)!r}; featrec bench CONFIG.toml writes one")
+            raise InputError(f"there is no file {str(config)!r}; 'featrec bench CONFIG.toml' writes a file of results")
         return _show(list(read_results(config).values()), arguments)
     if config.is_dir():
         raise InputError(f"{config} is a folder; use a file in it, such as {config / 'bench.toml'}")
     out = arguments.out or config.with_suffix(".jsonl")
     if not out.parent.is_dir():
-        raise InputError(f"there is no folder {out.parent} to write {out.name} to; make it first: mkdir -p {out.parent}")
+        raise InputError(f"cannot write {out}: the folder {out.parent} does not exist; create it: mkdir -p {out.parent}")
     cells = _different([_described(cell) for cell in read_config(config) if _is_wanted(cell, only)])
     if not cells:
         raise InputError(f"--only {' --only '.join(only)} matches nothing in {config}")
@@ -92,7 +92,7 @@ def _is_wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
 
 
 def _described(cell: dict[str, Any]) -> dict[str, Any]:
-    """The cell with all parameters of its model; invalid options are reported before anything runs."""
+    """Add all parameters of its model to a cell. Invalid options raise an error before the first cell runs."""
     from featrec.cli._bench_cell import make_model
 
     try:
@@ -102,7 +102,7 @@ def _described(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Drop further seeds if neither split nor model is random."""
+    """Keep only the first seed of a cell if neither its split nor its model is random."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for cell in cells:
         seed = cell["seed"] if is_random(cell) else None
@@ -123,7 +123,7 @@ def _check_data(cells: Iterable[dict[str, Any]]) -> None:
 
 
 def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
-    """Run one cell in its own process and append its line to the file; failures are stored as results."""
+    """Run one cell in its own process and append the result to the file. An error is stored like a result."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
     measured = stamp()  # read now, because the repository may be at another commit when a long run ends
@@ -165,11 +165,11 @@ def _show(rows: list[dict[str, Any]], arguments: argparse.Namespace) -> int:
 
 
 def read_config(path: Path) -> list[dict[str, Any]]:
-    """The cells of a file, each with everything that determines its result."""
+    """Read the cells of a configuration file. Each cell contains everything that determines its result."""
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"there is no file {str(path)!r}; a configuration names [[dataset]] and [[recipe]]") from None
+        raise InputError(f"there is no file {str(path)!r}; create it with tables [[dataset]] and [[recipe]]") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid TOML: {error}") from error
     try:
@@ -183,7 +183,7 @@ def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
-        raise InputError("n_jobs = 0 means no threads; use 1 for one, -1 for all processors")
+        raise InputError("n_jobs = 0 means no threads; use 1 for one thread, or -1 for all processors")
     splits = [list(_splits(table)) for table in _tables(config, "dataset")]
     names = [table["name"] for table in config["dataset"]]
     recipes = [(_sets(table, names), recipe) for table in _tables(config, "recipe") for recipe in _recipes(table)]
@@ -206,7 +206,7 @@ def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One cell per seed. The standard split is not random, unless a validation part is requested."""
+    """Yield the split for each seed. The standard split needs a seed only if a validation part is drawn from it."""
     where = f"the dataset {table['name']!r}"
     _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
     options = _options(table, where) | _path(table, where)
@@ -226,7 +226,7 @@ def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
-    """The path of a user's folder; without a path, the name is a dataset of ``load_dataset``."""
+    """Return the path of a user's folder as an option. Without a path, the name must be a dataset of ``load_dataset``."""
     if "path" not in table:
         _check_dataset(table["name"])
         return {}
@@ -236,7 +236,7 @@ def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
 
 
 def _has_standard_split(options: Mapping[str, Any]) -> bool:
-    """Whether there is a predefined split: datasets have one, and folders with train/ and test/."""
+    """Whether a split is predefined, as in datasets of ``load_dataset`` and in folders with train/ and test/."""
     from featrec.cli._bench_cell import expanded
     from featrec.datasets import ImageFolder
 
@@ -244,7 +244,7 @@ def _has_standard_split(options: Mapping[str, Any]) -> bool:
 
 
 def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
-    """One recipe per grid point, with the number of seeds to run; None means all."""
+    """Yield the recipe of each grid point, and the number of seeds to run; None means all seeds."""
     where = f"the recipe {table['name']!r}"
     _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
     runs = _whole(table, "seeds", where)
@@ -266,7 +266,7 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | N
 
 
 def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
-    """The datasets for a recipe: all, unless it names some."""
+    """Return the names of the datasets that a recipe is run on. Default: all datasets."""
     where = f"the recipe {table['name']!r}"
     wanted = table.get("datasets", names)
     if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):
@@ -280,7 +280,7 @@ def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
 
 
 def _check_dataset(name: str) -> None:
-    """Check the options with load_dataset before the first cell runs; nothing is loaded."""
+    """Raise an error if ``load_dataset`` does not know the name. Nothing is loaded."""
     from featrec.datasets import dataset_names
 
     if name not in dataset_names():
@@ -321,7 +321,7 @@ def _validation(table: Mapping[str, Any], where: str) -> float | None:
 
 
 def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
-    """The seeds: by default five for random splits, and one for the standard split."""
+    """Return the seeds. Default: five for random splits, one for the standard split."""
     value = table.get("seeds", 5 if table.get("split") == "random" else 1)
     seeds = list(range(value)) if isinstance(value, int) and not isinstance(value, bool) else value
     fits = isinstance(seeds, list) and all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)

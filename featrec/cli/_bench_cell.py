@@ -25,9 +25,9 @@ from featrec.parallel import worker_count
 
 __all__ = ["Pool", "expanded", "main", "make_model", "parts", "read_halves", "run_cell"]
 
-HELD_OUT = 0.2  # share of each class, if random splits of a folder set no n_train.
+HELD_OUT = 0.2  # share of each class, for random splits of a folder without n_train
 
-WARM_UP = 2  # classes, and images per class, on which a copy of the model is fitted before timing
+WARM_UP = 2  # number of classes, and of images per class, on which a copy of the model is fitted before timing
 
 
 def main() -> None:
@@ -86,7 +86,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "predict_seconds": round(predict.spent.seconds, 4),
         "predict_steps": predict.steps,
         "reading_cpu_seconds": {"fit": fit.reading, "predict": predict.reading},
-        # Not part of any other time. A copy of the model was fitted before, so little is left to compile.
+        # No other time includes this. It is short, because fitting a copy of the model has already compiled most loops.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
         "images_per_second": round(len(test) / max(predict.spent.seconds, 1e-9), 2),
         "peak_mb": round(peak_megabytes(), 1),
@@ -96,7 +96,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pool(cell: Mapping[str, Any]) -> Pool:
-    """Load the images; skipped and dropped files were reported before the first cell."""
+    """Load the images without warnings about skipped and dropped files, which were reported before the first cell."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SkippedFileWarning)
         warnings.simplefilter("ignore", DroppedImageWarning)
@@ -104,7 +104,7 @@ def _pool(cell: Mapping[str, Any]) -> Pool:
 
 
 def _left_out(pool: Pool) -> dict[str, int]:
-    """Number of damaged files, if any."""
+    """Return the number of damaged files as an entry of the result; empty if no file is damaged."""
     from featrec.evaluation import count_dropped
 
     dropped = count_dropped(*pool.halves)
@@ -112,7 +112,7 @@ def _left_out(pool: Pool) -> dict[str, int]:
 
 
 class _Timed(NamedTuple):
-    """The result of a model, the seconds of its steps, the CPU seconds for reading, and the total."""
+    """Result of the last step, seconds of each step, CPU seconds for reading images, and total time."""
 
     result: Any
     steps: dict[str, float]
@@ -123,7 +123,7 @@ class _Timed(NamedTuple):
 def _timed(
     model: Any, pool: Pool, rows: np.ndarray, transform: Callable[[Any, Any], Any], finish: Callable[[Any, Any], Any]
 ) -> _Timed:
-    """Run the steps as Pipeline.fit or predict do. The time of a lazy step belongs to the step that uses its results."""
+    """Run the steps like Pipeline.fit or predict. The time of a lazy step counts for the step that uses its results."""
     pool.reading.clear()
     seconds: dict[str, float] = {}
     *steps, last = _steps(model)
@@ -137,14 +137,17 @@ def _timed(
 
 
 def _steps(model: Any) -> list[tuple[str, Any]]:
-    """The steps of a Pipeline, except those that do nothing; other models are a single step."""
+    """Return the steps of a Pipeline without "passthrough" steps. Any other model is a single step."""
     if not hasattr(model, "steps"):
         return [(type(model).__name__.lower(), model)]
     return [(name, step) for name, step in model.steps if step is not None and step != "passthrough"]
 
 
 def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
-    """Compile the loops of the model. Errors are ignored, because they recur or are caused by the small number of images."""
+    """Fit a copy of the model on a few images to compile its loops.
+
+    Errors are ignored, because they occur again in the real fit, or are caused by the small number of images.
+    """
     from sklearn.base import clone
 
     labels = pool.labels[train]
@@ -158,7 +161,7 @@ def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
 
 
 def _accuracies(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) -> dict[str, Any]:
-    """Accuracies, and the label and prediction of each image."""
+    """Return the accuracies, and the label and prediction of each image."""
     from featrec.evaluation import compare
 
     result = compare({"model": predicted}, labels, labels, test=(labels, labels)).results[0]
@@ -174,7 +177,7 @@ def _accuracies(labels: np.ndarray, predicted: np.ndarray, known: np.ndarray) ->
 
 
 def _model_bytes(model: Any) -> int | None:
-    """The size of the model file; None if the model cannot be saved."""
+    """Return the size of the model file, or None if the model cannot be saved."""
     from featrec.exceptions import FeatrecError
     from featrec.persistence import model_bytes
 
@@ -188,13 +191,13 @@ def _model_bytes(model: Any) -> int | None:
 
 
 class Pool:
-    """The training set and test set as one sequence, which measures the time of reading."""
+    """Training set and test set as one sequence that measures the time for reading images."""
 
     def __init__(self, halves: Iterable[Any]):
         self.halves = tuple(halves)
         self.places = [(half, position) for half in self.halves for position in range(len(half))]
         self.labels = np.concatenate([half.labels for half in self.halves])
-        self.reading: list[float] = []  # CPU seconds of each image; appending is safe in threads
+        self.reading: list[float] = []  # CPU seconds of each image; several threads may append
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -207,16 +210,19 @@ class Pool:
         return image
 
     def name(self, position: int) -> str | None:
-        """The path of an image, if it has one."""
+        """Return the path of an image, or None if it has no path."""
         half, position = self.places[position]
         return half.name(position) if hasattr(half, "name") else None
 
     def images(self, rows: np.ndarray) -> Images:
-        """A subset, read on access."""
+        """Return the images of these rows; each is read when it is used."""
         return Images(self)[rows]
 
     def contents(self) -> list[bytes]:
-        """Digests of the bytes of each file, or of the pixels if an image is not a file; reading time is not counted."""
+        """Return a digest of each image: of the bytes of its file, or of its pixels if it is not a file.
+
+        The time for reading these images is not counted.
+        """
         return [self._digest(position) for position in range(len(self))]
 
     def _digest(self, position: int) -> bytes:
@@ -229,9 +235,10 @@ class Pool:
 
 
 def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The training set and test set of a dataset of ``load_dataset``, or of a folder given by path.
+    """Return the training set and test set of ``load_dataset`` or, if the options contain a path, of this folder.
 
-    A folder without train/ and test/ gives an empty test set, because all its splits are random. Damaged files are left out.
+    For a folder without train/ and test/, the test set is empty, because all splits are drawn at random. Damaged files are left
+    out.
     """
     from featrec.datasets import ImageFolder, load_dataset
 
@@ -245,9 +252,9 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The rows for training and for testing, both in ascending order.
+    """Return the rows of the training images and of the test images, in ascending order.
 
-    In random splits, images with the same bytes are on the same side.
+    Random splits never separate images with identical bytes.
     """
     seed, labels = split["seed"], pool.labels
     rows = np.arange(len(pool))
@@ -281,14 +288,14 @@ def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
 
 
 def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
-    """Hold out a share of each class, at least one image."""
+    """Return the number of training images of each class after holding out a share, at least one image."""
     return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
 
 
 def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed: int) -> np.ndarray:
     """Select whole groups in random order, skipping groups that would exceed a class quota.
 
-    A class stays below its quota if only groups that are too large remain.
+    A class may stay below its quota, if all remaining groups are too large.
     """
     order = np.argsort(groups, kind="stable")
     _, starts = np.unique(groups[order], return_index=True)
@@ -304,7 +311,7 @@ def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed
 
 
 def _few(rows: np.ndarray, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """At most n rows of each class."""
+    """Draw at most n rows of each class."""
     random = np.random.default_rng((seed, n))
     found = [random.permutation(rows[labels[rows] == name])[:n] for name in np.unique(labels[rows])]
     return np.sort(np.concatenate(found)) if found else rows

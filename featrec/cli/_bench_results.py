@@ -1,4 +1,4 @@
-"""Results of benchmarks: one line of JSON per run, with versions and machine, and the table of several runs."""
+"""Results of benchmarks: one line of JSON per run, with versions and machine, and tables that summarise the runs."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ __all__ = [
 ]
 
 DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed", "n_jobs")
-# Parameters of scikit-learn pipelines that contain the steps (stored one by one) or do not change results.
+# Parameters of scikit-learn pipelines that are not stored. Some do not change results; the others contain the steps, whose own
+# parameters are stored.
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# CPU flags by which compiled loops and BLAS select their code, as named by Linux.
+# CPU flags, as named by Linux, that determine which code compiled loops and BLAS use.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PACKAGE = Path(featrec.__file__).parent
 
@@ -53,7 +54,7 @@ PACKAGE = Path(featrec.__file__).parent
 
 
 def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """The cell with all parameters of its model, and a key of everything that determines the result."""
+    """Add the parameters of the model to a cell, and a key computed from everything that determines the result."""
     values = sorted(model.get_params().items())
     kinds = {name: type(value).__name__ for name, value in values if _is_estimator(value)}
     others = {
@@ -65,7 +66,7 @@ def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def portable(value: Any) -> Any:
-    """The cell without local paths of the data, which are private and may change."""
+    """Replace the path in FEATREC_DATA by ``$FEATREC_DATA``, because local paths are private and may change."""
     home = os.path.normpath(os.environ.get("FEATREC_DATA", ""))
     if not os.path.isabs(home) or home == os.sep:
         return value
@@ -74,7 +75,7 @@ def portable(value: Any) -> Any:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """The last line of each key, in order of first appearance; an incomplete last line is ignored."""
+    """Read the last result of each key, with keys in order of first appearance. An incomplete last line is ignored."""
     if not path.exists():
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -90,7 +91,7 @@ def read_results(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def append(path: Path, row: Mapping[str, Any]) -> None:
-    """Append a line, and return when it is on disk."""
+    """Append a line and wait until it is on disk."""
     text = json.dumps(portable(dict(row)), ensure_ascii=False, separators=(",", ":")) + "\n"
     with open(path, "ab+") as file:
         if file.seek(0, os.SEEK_END):
@@ -102,13 +103,13 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def packed(classes: np.ndarray) -> str:
-    """Pack class indices: all low bytes before all high bytes, which compress well if there are few classes."""
+    """Compress class indices. All low bytes come before all high bytes, which compress well because most are 0."""
     halves = bytes((classes & 255).tolist()) + bytes((classes >> 8).tolist())
     return base64.b64encode(zlib.compress(halves, 9)).decode("ascii")
 
 
 def labels_of(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """The true and the predicted class of each image, by name."""
+    """Return the names of the true class and the predicted class of each image."""
     import numpy as np
 
     names = np.array(row["classes"])
@@ -124,7 +125,7 @@ def _is_estimator(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """JSON that is the same in every process."""
+    """Convert a value to JSON types; the result is the same in every process."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -144,7 +145,7 @@ def _plain(value: Any) -> Any:
 
 
 def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
-    """A table for each dataset and split, with recipes in the order of their first run, over all seeds."""
+    """Make a table for each dataset and split. Each row summarises a recipe over all seeds, in the order of the first runs."""
     from featrec.evaluation import Table
 
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
@@ -158,7 +159,7 @@ def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
 
 
 def place(row: Mapping[str, Any]) -> str:
-    """The images of a run, for any seed: ``scene15, random splits, n_train 100 a class``."""
+    """Describe the dataset and split of a run, without the seed: ``scene15, random splits, n_train 100 a class``."""
     split = row["split"]
     words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
     words.append("the standard split" if split["kind"] == "standard" else "random splits")
@@ -171,12 +172,12 @@ def place(row: Mapping[str, Any]) -> str:
 
 
 def is_random(row: Mapping[str, Any]) -> bool:
-    """Whether the seed matters: for the split, or for a random model."""
+    """Whether the split or the model depends on the seed."""
     return row["split"]["seed"] is not None or any(name.rpartition("__")[2] == "random_state" for name in row["parameters"])
 
 
 def without_seed(row: Mapping[str, Any]) -> str:
-    """The properties that all runs of one line share."""
+    """Return a key that is the same for all runs in one row of a table."""
     parameters = {name: value for name, value in row["parameters"].items() if name.rpartition("__")[2] != "random_state"}
     return json.dumps([row["recipe"], row["title"], parameters, row["n_jobs"]], sort_keys=True)
 
@@ -196,17 +197,20 @@ def _number(value: float) -> str:
 
 
 def _accuracy(runs: Sequence[Mapping[str, Any]]) -> str:
-    """With Wilson's interval for one run, or the standard deviation over several seeds."""
+    """Format the accuracy, with Wilson's interval for a single run or the standard deviation over several seeds."""
     shares = [100 * run["accuracy"] for run in runs]
     drawn = any(run["split"]["seed"] is not None for run in runs)
-    if len(runs) == 1 or (not drawn and len({run["predicted"] for run in runs}) == 1):  # seeds without effect count once
+    if len(runs) == 1 or (not drawn and len({run["predicted"] for run in runs}) == 1):  # the seed has no effect
         low, high = runs[0]["interval"]
         return f"{shares[0]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
     return f"{statistics.mean(shares):.1f} ± {statistics.stdev(shares):.1f} ({len(runs)} seeds)"
 
 
 def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> str:
-    """Percentage points above the previous row on the same images, per seed; McNemar's exact p for a single seed."""
+    """Format the gain over the previous row in percentage points, the mean over seeds with the same test images.
+
+    For a single seed, add the p value of McNemar's exact test.
+    """
     before = {run["seed"]: run for run in above}
     pairs = [(run, before[run["seed"]]) for run in runs if run["seed"] in before]
     pairs = [(run, other) for run, other in pairs if labels_of(run)[0].tolist() == labels_of(other)[0].tolist()]
@@ -227,7 +231,7 @@ def _mcnemar(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def measured_on(row: Mapping[str, Any]) -> str:
-    """One line about the machine, the versions, the commit and the date of a run."""
+    """Describe the machine, the versions, the commit and the date of a run in one line."""
     machine = row["machine"]
     memory = f", {machine['memory_gb']:.0f} GB" if machine.get("memory_gb") else ""
     instructions = f" ({', '.join(machine['instructions'])})" if machine.get("instructions") else ""
@@ -237,10 +241,10 @@ def measured_on(row: Mapping[str, Any]) -> str:
 
 
 def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict[str, Any]:
-    """Versions (also of `packages`), machine, commit and date.
+    """Return versions (also of `packages`), machine, commit and date.
 
-    The commit is that of the clone that featrec is imported from, None if it is installed. `dirty` is true if the package or
-    one of the `watched` files differs from the commit.
+    The commit is the current commit of the clone that featrec is imported from, or None if featrec is installed without a
+    clone. `dirty` is true if the package or one of the `watched` files differs from the commit.
     """
     from datetime import UTC, datetime
 
@@ -253,7 +257,7 @@ def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict
 
 
 def peak_megabytes() -> float:
-    """Peak memory of this process. ru_maxrss would also include the parent's memory at the start."""
+    """Return the peak memory of this process. On Linux, ru_maxrss is not used: it may include memory of the parent process."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
@@ -285,7 +289,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _cpu_info(key: str) -> str:
-    """A value of the first processor; empty if the system does not report it."""
+    """Return a value of the first processor; empty if the system does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -301,7 +305,10 @@ def _memory() -> float | None:
 
 
 def _commit(paths: Iterable[Path]) -> dict[str, Any]:
-    """Return nothing if git does not track featrec, even if it is inside another repository."""
+    """Return the commit and whether files differ from it. Both are None if git does not track featrec.
+
+    An installed featrec may be inside another repository, whose commit must not be returned.
+    """
     if _git("ls-files", "--error-unmatch", "__init__.py") is None:
         return {"commit": None, "dirty": None}
     changed = _git("status", "--porcelain", "--", *map(str, paths))

@@ -1,4 +1,4 @@
-"""A matrix on disk that is written in blocks and can be resumed; it gets its name when it is complete."""
+"""A matrix on disk that is written in blocks, can be resumed, and is renamed to its final name when it is complete."""
 
 from __future__ import annotations
 
@@ -20,29 +20,30 @@ KIND = "<f4"
 
 
 class CodesFile:
-    """Rows of float32, appended in blocks to ``out.part``, and a journal ``out.journal`` of completed blocks.
+    """Rows of float32 that are appended in blocks to ``out.part``. ``out.journal`` lists the complete blocks.
 
-    A block is complete when first its bytes and then its line in the journal, each with a checksum, are on disk. Opened again
-    for the same task, the file is resumed after the last complete block. The journal is locked, so that only one process
-    writes; the system releases the lock when a process ends for any reason.
+    The bytes of a block are written first, then its line in the journal. The block is complete when both are on disk. Both have
+    checksums. If the file is opened again for the same task, it is resumed after the last complete block. The journal is
+    locked, because only one process may write. The system releases the lock when the process ends for any reason.
 
     Parameters
     ----------
     out : path
     task : dict
-        Everything that determines the rows, with names for error messages. A file is resumed only if all values are equal.
+        Everything that determines the rows. The file is resumed only if all values are unchanged; error messages name the keys
+        of values that have changed.
     n_rows : int
     fresh : bool
-        Discard the work of an earlier process.
+        Whether to discard the work of an earlier process.
 
     Attributes
     ----------
     width : int or None
         Length of a row; None before the first block.
     blocks : list of dict
-        The journal entries of completed blocks.
+        Journal entries of complete blocks.
     published : bool
-        Whether the file already has its final name; an interrupted run may leave its journal.
+        Whether the file already has its final name. An interrupted run may have left the journal behind.
     """
 
     def __init__(self, out: Path, task: dict[str, Any], n_rows: int, *, fresh: bool = False):
@@ -144,7 +145,7 @@ class CodesFile:
             return file.read(len(header)) == header
 
     def _count_valid(self, blocks: list[dict[str, Any]]) -> int:
-        """Number of blocks before the first that was changed on disk."""
+        """Count the blocks before the first block whose bytes do not match the checksum."""
         assert self.width is not None
         with open(self.part, "rb") as file:
             file.seek(self._offset(0))
@@ -156,7 +157,7 @@ class CodesFile:
 
 
 def _header(n_rows: int, width: int) -> bytes:
-    """The header of a .npy file of this shape."""
+    """Return the header of a .npy file of this shape."""
     buffer = io.BytesIO()
     facts = {"descr": KIND, "fortran_order": False, "shape": (n_rows, width)}
     np.lib.format.write_array_header_1_0(buffer, facts)
@@ -164,7 +165,7 @@ def _header(n_rows: int, width: int) -> bytes:
 
 
 def _folder_to_disk(folder: Path) -> None:
-    """Wait until renamed and new files in the folder are on disk; Windows has no such call."""
+    """Wait until the names of new and renamed files in the folder are on disk. Windows has no such call."""
     if sys.platform != "win32":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -174,7 +175,7 @@ def _folder_to_disk(folder: Path) -> None:
 
 
 class Journal:
-    """Lines of JSON with checksums; the first incomplete line ends it."""
+    """File of JSON lines with checksums. The first incomplete line and all lines after it are ignored."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -189,11 +190,11 @@ class Journal:
             self.ends.append(self.ends[-1] + len(line))
 
     def keep(self, count: int) -> None:
-        """Drop all lines except the first ones."""
+        """Keep only the first `count` lines."""
         del self.records[count:], self.ends[count + 1 :]
 
     def add(self, record: dict[str, Any]) -> None:
-        """Append a line, and return when it is on disk."""
+        """Append a line and wait until it is on disk."""
         text = json.dumps(record, separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(text), text)
         self.file.truncate(self.ends[-1])
@@ -204,7 +205,7 @@ class Journal:
         self.ends.append(self.ends[-1] + len(line))
 
     def remove(self) -> None:
-        """Delete the file, while it is locked if the system allows it."""
+        """Delete the file before releasing the lock, if the system allows it."""
         if sys.platform == "win32":
             self.close()
         self.path.unlink(missing_ok=True)
@@ -215,7 +216,7 @@ class Journal:
         self.file.close()
 
     def _locked(self) -> BinaryIO:
-        """Open the file exclusively; not a file that another process has just deleted."""
+        """Open and lock the file. If another process deletes it in the meantime, open it again."""
         while True:
             file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
             try:
@@ -257,7 +258,7 @@ def _lock(file: BinaryIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # such a lock prevents others from reading there, too
+        file.seek(2**30)  # far behind the data, because a locked byte cannot be read by others
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:

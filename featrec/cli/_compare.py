@@ -76,7 +76,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, Any]:
-    """The recipes and networks by name; the names of prediction files must differ from them."""
+    """Create the recipes and networks, by name. A prediction file must not have the same name as a model."""
     options = {"n_jobs": arguments.n_jobs, "seed": arguments.seed}
     models: dict[str, Any] = {name: make_recipe(name, **options) for name in listed(arguments.recipes)}
     for text in arguments.cnn:
@@ -90,7 +90,7 @@ def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, An
 
 
 def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """The training images and the test images; with --cv, all images."""
+    """Read the training images and the test images; with --cv, all images."""
     if arguments.cv is not None:
         from featrec.datasets import ImageFolder
 
@@ -130,7 +130,7 @@ def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> list[str]:
-    """The labels of the evaluated images, which are in the last folder; rows about other images are ignored."""
+    """Read the predicted labels of the evaluated images, which are in the last folder. Rows for other images are ignored."""
     from featrec.evaluation import named_among, predictions_of
 
     rows = _rows(file)
@@ -138,14 +138,14 @@ def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> 
     damaged = list({failure.item for folder in folders for failure in folder.dropped})
     if found := named_among(rows, damaged, evaluated.paths):
         images = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
-        warn(f"the predictions {name!r} name {images}; ignored")
+        warn(f"the predictions {name!r} name {images}; these rows are ignored")
     ignored = [*damaged, *(path for folder in others for path in folder.paths), *_left_out_files(rows, evaluated)]
     labels: list[str] = predictions_of(name, rows, evaluated.paths, ignored, len(evaluated)).tolist()
     return labels
 
 
 def _left_out_files(paths: Iterable[str], folder: ImageFolder) -> list[str]:
-    """The paths of files in the folder that are not among its images."""
+    """Select the paths of files that exist in the folder but are not among its images."""
     root = os.path.join(os.path.abspath(folder.path), "")
     images = set(map(os.path.abspath, folder.paths))
     places = {path: os.path.abspath(os.path.join(folder.path, path)) for path in paths}
@@ -177,7 +177,7 @@ def _rows(file: Path) -> dict[str, str]:
 
 
 def _columns(file: Path, cells: list[list[str]], delimiter: str) -> tuple[int, int, int]:
-    """The columns of paths and labels, and the first data row; the output of ``featrec predict`` has no header."""
+    """Return the columns of paths and labels, and the index of the first data row. ``featrec predict`` writes no header."""
     header = cells[0] if cells else []
     named = next((name for name in LABELS if name in header), None)
     if "path" in header and named is not None:
@@ -193,7 +193,7 @@ def _columns(file: Path, cells: list[list[str]], delimiter: str) -> tuple[int, i
 def add_suggest_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, limits of number and time, and output files."""
     parser.add_argument(
-        "folder", metavar="DIR", type=Path, help="one folder per class; train/ is used if there are train/ and test/"
+        "folder", metavar="DIR", type=Path, help="one folder per class; if it contains train/ and test/, only train/ is used"
     )
     parser.add_argument("--images", metavar="N", type=count, default=300, help="number of images to draw (default: 300)")
     parser.add_argument("--cv", metavar="K", type=folds, default=3, help="number of folds (default: 3)")
@@ -225,7 +225,7 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
     try:
         found = recipes.suggest(folder, folder.labels, **options)
-    except ImageError:  # only a few images are drawn, so all images are read only if one of the few is damaged
+    except ImageError:  # one of the drawn images is damaged, so read all images and leave damaged ones out
         folder = readable(read, arguments.folder, arguments.n_jobs)
         found = recipes.suggest(folder, folder.labels, **options)
     found = replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
@@ -238,12 +238,12 @@ def run_suggest(arguments: argparse.Namespace) -> int:
 
 
 def _remark(trial: Trial) -> str:
-    """Why a recipe was skipped, with a command-line option instead of Python code."""
+    """Return why a recipe was skipped; the reason names a command-line option instead of Python code."""
     if trial.state != "left out":
         return trial.remark
     reason, _, way_out = trial.remark.partition("; give ")
     if way_out and trial.name == "cnn_svm":
-        return "it needs the file of a network; use --cnn FILE"
+        return "it needs a network file; use --cnn FILE"
     return reason
 
 
@@ -254,7 +254,7 @@ def _train_half(folder: Path, **options: Any) -> ImageFolder:
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The recipes by name, by default all recipes and presets, and the networks."""
+    """Return the recipes (by default all recipes and presets) and the networks, by name."""
     from featrec.recipes import variants
 
     names = listed(arguments.recipes)
@@ -268,11 +268,11 @@ def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _networks(arguments: argparse.Namespace) -> dict[str, str]:
-    """The arguments of each network, by the name of its row."""
+    """Return the argument of --cnn for each network, by the name of its row."""
     return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
 
 
 def _words(arguments: argparse.Namespace, name: str) -> str:
-    """The arguments of ``featrec train`` for the model of a row."""
+    """Return the arguments of ``featrec train`` for the model of a row."""
     text = _networks(arguments).get(name)
     return f"--recipe {name}" if text is None else f"--cnn {text}"

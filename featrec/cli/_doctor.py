@@ -19,7 +19,7 @@ __all__ = ["CHECKS", "Finding", "run_doctor"]
 
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "skops", "joblib", "pillow", "threadpoolctl")
 DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
-# A file or folder that is present only if a dataset is complete; interrupted downloads leave other files.
+# A file or folder that exists only if the dataset is complete; an interrupted download leaves other files.
 DATA_FILES = {
     "mnist": "mnist/t10k-labels-idx1-ubyte.gz",
     "fashion-mnist": "fashion-mnist/t10k-labels-idx1-ubyte.gz",
@@ -75,7 +75,7 @@ def versions() -> Iterator[Finding]:
 
 
 def opencv() -> Iterator[Finding]:
-    """Check which wheels provide cv2, whether it loads, and which detectors it has."""
+    """Check which wheels provide cv2, whether it can be imported, and which detectors it contains."""
     wheels = sorted(set(metadata.packages_distributions().get("cv2", [])))
     yield _wheels(wheels)
     try:
@@ -92,11 +92,11 @@ def opencv() -> Iterator[Finding]:
 
 
 def threads() -> Iterator[Finding]:
-    """The number of processors, and the default number of threads of each library."""
+    """Report the number of processors, and the default number of threads of each library."""
     yield Finding(
         f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
     )
-    if "cv2" in sys.modules:  # if the import fails, this was already reported
+    if "cv2" in sys.modules:  # a failed import was already reported
         yield from _query("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
     yield from _query("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
     yield from _query("threadpoolctl", _blas)
@@ -106,7 +106,7 @@ def threads() -> Iterator[Finding]:
 
 
 def caches() -> Iterator[Finding]:
-    """Where compiled loops are stored, whether the folder is writable, and how many are stored for this processor."""
+    """Report where compiled loops are stored, whether this folder is writable, and how many loops it contains."""
     import featrec
 
     named = os.environ.get("NUMBA_CACHE_DIR")
@@ -127,13 +127,13 @@ def caches() -> Iterator[Finding]:
 
 
 def data() -> Iterator[Finding]:
-    """Which of the published datasets are available."""
+    """Report which published datasets are available."""
     named = os.environ.get("FEATREC_DATA")
     if not named:
         yield Finding("FEATREC_DATA is not set; digits, faces, shapes and textures need no download")
     elif not Path(named).is_dir():
         yield Finding(
-            f"FEATREC_DATA={named} is not a folder", "export FEATREC_DATA=/the/folder/with/the/sets, or unset FEATREC_DATA"
+            f"FEATREC_DATA={named} is not a folder", "export FEATREC_DATA=/the/folder/with/the/datasets, or unset FEATREC_DATA"
         )
     else:
         complete = [name for name, file in DATA_FILES.items() if (Path(named) / file).exists()]
@@ -143,7 +143,7 @@ def data() -> Iterator[Finding]:
 
 
 def extras() -> Iterator[Finding]:
-    """Which optional packages are installed; missing ones are no problem."""
+    """Report which optional packages are installed. A missing package is not a problem."""
     for extra, needed in _extras().items():
         missing = [name for name in needed if _version(name) is None]
         state = f"not installed ({', '.join(missing)}): {PIP} install 'featrec[{extra}]'" if missing else "installed"
@@ -168,7 +168,7 @@ def _version(name: str) -> str | None:
 
 
 def _numbers(version: str) -> list[int]:
-    """The leading numbers of a version, which are enough for a lower bound."""
+    """Return the leading numbers of a version, which are enough to check a minimum version."""
     return [int(part) for part in re.findall(r"\d+", version.partition("rc")[0])]
 
 
@@ -185,7 +185,7 @@ def _least_versions() -> dict[str, str]:
 
 
 def _extras() -> dict[str, list[str]]:
-    """The packages of each extra, except featrec itself in 'all' and 'test'."""
+    """Return the packages of each extra, without featrec itself, which the extras 'all' and 'test' require."""
     packages: dict[str, list[str]] = {}
     for line in _requirements():
         match = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", line)
@@ -205,20 +205,20 @@ def _wheels(wheels: list[str]) -> Finding:
 
 
 def _repair_import(reason: str, wheels: list[str]) -> str:
-    """If a desktop library is missing, the headless wheel of the same version works without it."""
+    """Return the command that repairs the import. The headless wheel does not need desktop libraries, which may be missing."""
     if re.search(r"lib\S+\.so", reason) and wheels:
         return _replace(wheels, HEADLESS, _version(wheels[0])) + "\nor:   apt install libgl1 libglib2.0-0"
     return _replace(wheels, CONTRIB, None)
 
 
 def _replace(wheels: list[str], wheel: str, version: str | None) -> str:
-    """The command that replaces all wheels by one."""
+    """Return the command that replaces all wheels with a single one."""
     remove = f"{PIP} uninstall -y {' '.join(wheels)} && " if wheels else ""
     return f"{remove}{PIP} install --no-deps --force-reinstall {wheel}{f'=={version}' if version else ''}"
 
 
 def _warmth(compilation: Any) -> str:
-    """An empty cache is no problem, because the first fit fills it."""
+    """Describe the cache. An empty cache is not a problem, because the first fit fills it."""
     cache = compilation.look_at_cache()
     if not cache.n_cached:
         return f"no loop is compiled for this processor ({cache.processor}) yet; run 'featrec warm' to compile them now"
@@ -240,7 +240,7 @@ def _blas(threadpoolctl: Any) -> str:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether a file can be created there, possibly after creating the folder."""
+    """Whether a file can be created in the folder. If the folder does not exist, check the nearest parent that exists."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK)

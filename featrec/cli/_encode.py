@@ -1,4 +1,4 @@
-"""The command ``encode``, which resumes after interruptions."""
+"""The command ``encode``. An interrupted run can be resumed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_encode_arguments", "run_encode"]
 
-# Batches do not depend on interruptions or threads, so the codes are identical to the bit.
+# The size of batches is fixed: codes are identical to the bit for any number of threads and after any interruption.
 BATCH = 16
 LARGEST_BLOCK = 1024
 BLOCK_BYTES = 2**25
@@ -34,12 +34,12 @@ BLOCK_BYTES = 2**25
 
 def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the model, the images and the output file."""
-    parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train' or featrec.persistence.save")
+    parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train' or featrec.persistence.save")
     parser.add_argument(
         "files",
         metavar="FILE",
         nargs="+",
-        help="images, folders of them at any depth, archives (.zip, .tar, .tar.gz) or manifests (.csv); "
+        help="images, folders with images at any depth, archives (.zip, .tar, .tar.gz) or manifests (.csv); "
         "- reads paths from standard input",
     )
     parser.add_argument(
@@ -55,16 +55,16 @@ def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=LARGEST_BLOCK,
-        help=f"at most this many images are lost if the process is killed (default: {LARGEST_BLOCK}, fewer for long codes)",
+        help=f"save after every N images; a killed run loses at most these (default: {LARGEST_BLOCK}, fewer for long codes)",
     )
     parser.add_argument("--restart", action="store_true", help="discard the work of an earlier run")
     parser.add_argument("--force", action="store_true", help="replace an existing output file")
 
 
 def run_encode(arguments: argparse.Namespace) -> int:
-    """Write the codes of any number of images to one file; resumes after a kill.
+    """Write the codes of any number of images to one file; an interrupted run can be resumed.
 
-    Returns 1 if images could not be used, after encoding all others.
+    All usable images are encoded. Returns 1 if some images could not be used.
     """
     from featrec.cli._codes_file import CodesFile
     from featrec.cli._images import gather
@@ -87,7 +87,7 @@ def run_encode(arguments: argparse.Namespace) -> int:
 
 
 def _task(model: str, images: ImageFiles) -> dict[str, Any]:
-    """Everything that must not change between a killed run and the run that resumes it."""
+    """Return everything that must not change between an interrupted run and the run that resumes it."""
     import cv2
     import numpy
     import sklearn
@@ -105,7 +105,7 @@ def _task(model: str, images: ImageFiles) -> dict[str, Any]:
 
 def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
-        # These warnings are shown once per batch; images without features are counted instead.
+        # This warning would appear once per batch. Instead, the summary counts the images without features.
         warnings.simplefilter("ignore", EmptyBagWarning)
         if file.width is None:
             file.begin(encoding.first_width(images))
@@ -119,7 +119,7 @@ def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: arg
 def _blocks(
     encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, str]]]]:
-    """The remaining blocks of codes; the code of an unusable image is zero, with a row and a reason."""
+    """Yield the remaining blocks of codes, with the row and reason of each unusable image, whose code is zero."""
     import numpy as np
 
     from featrec.parallel import map_batches
@@ -139,13 +139,13 @@ def _blocks(
 
 
 def _block_size(most: int, width: int) -> int:
-    """Whole batches, so that batches start at the same images in every run."""
+    """Return a multiple of the batch size, because batches must start at the same images in every run."""
     size = min(most, max(1, BLOCK_BYTES // (4 * max(1, width))))
     return BATCH * max(1, size // BATCH)
 
 
 class _Encoding:
-    """The steps of a model that compute codes."""
+    """Steps of a model that compute codes."""
 
     def __init__(self, model: Any, name: str):
         self.name = name
@@ -154,14 +154,14 @@ class _Encoding:
         self.steps.set_params(**dict.fromkeys(policies, "raise"))
 
     def __call__(self, images: Images) -> list[Any]:
-        """The codes of a batch, and an ImageError for each unusable image."""
+        """Return the code of each image, or an ImageError if the image is unusable."""
         from featrec.parallel import alone
 
         with alone():
             return each_or_error(self._codes, images)
 
     def first_width(self, images: Images) -> int:
-        """Length of a code, from the first usable image."""
+        """Return the length of a code, computed from the first usable image."""
         first: ImageError | None = None
         for row in range(len(images)):
             (code,) = self(images[row : row + 1])
@@ -183,7 +183,7 @@ class _Encoding:
 
 
 def _steps_to_codes(model: Any, name: str) -> Any:
-    """A pipeline without its final predictor."""
+    """Return a pipeline without its final predictor."""
     from sklearn.pipeline import Pipeline
 
     model = _fitted_pipeline(model)
@@ -198,7 +198,7 @@ def _steps_to_codes(model: Any, name: str) -> Any:
 
 
 def _fitted_pipeline(model: Any) -> Any:
-    """The fitted pipeline inside an augmented or calibrated model."""
+    """Return the fitted pipeline inside an augmented or calibrated model."""
     from sklearn.calibration import CalibratedClassifierCV
 
     from featrec.classifiers import Calibrated
@@ -218,14 +218,14 @@ def _names_file(out: Path) -> Path:
 
 
 def _refuse_existing(file: CodesFile, force: bool) -> None:
-    """Refuse to overwrite an existing file. Called when the file is locked; a resumed run may already have its own file."""
+    """Raise an error if an output file exists, unless an interrupted run of the same task wrote it. Lock the file before."""
     for path in (file.out, _names_file(file.out)):
         if path.exists() and not force and file.width is None:
             raise InputError(f"{path} exists; use --force to replace it")
 
 
 def _write_names(images: ImageFiles, file: CodesFile) -> None:
-    """Write the image of each row, with the reason for a row of zeros."""
+    """Write a CSV file with the path and label of each row, and the error of each unusable image."""
     reasons = {row: reason for block in file.blocks for row, reason in block["failures"]}
     target = _names_file(file.out)
     growing = target.with_name(target.name + ".part")

@@ -19,7 +19,7 @@ __all__ = ["ImageFiles", "find_images", "gather"]
 
 
 class ImageFiles:
-    """Files and images in archives, in order, as a source of lazy Images.
+    """Sequence of image files and images in archives, as a source of lazy Images.
 
     Parameters
     ----------
@@ -43,14 +43,14 @@ class ImageFiles:
         return image
 
     def name(self, position: int) -> str:
-        """The path; in an archive it starts with the path of the archive."""
+        """Return the path of an image. In an archive, it starts with the path of the archive."""
         path: str = self.items[position].path
         return path
 
     def fingerprint(self) -> str:
-        """A digest that is the same for the same unchanged files in the same order.
+        """Return a digest that changes if the files, their order or their contents change.
 
-        A relative path names another file in another working directory, and many folders hold a 0001.jpg.
+        Files are identified by absolute paths, because a relative path, such as 0001.jpg, exists in many folders.
         """
         digest = hashlib.sha256()
         for item in self.items:
@@ -61,7 +61,7 @@ class ImageFiles:
 
 
 def _stamp(path: str) -> Stamp | None:
-    """A value that changes when a file is rewritten; None if the file is missing, which is an error when it is read."""
+    """Return a value that changes when the file is rewritten. None if the file is missing; reading it later is an error."""
     try:
         return Stamp.of(os.stat(path))
     except (OSError, ValueError):
@@ -69,7 +69,7 @@ def _stamp(path: str) -> Stamp | None:
 
 
 def gather(files: Iterable[str]) -> ImageFiles:
-    """The images named on a command line, in order, with their labels; no image is opened."""
+    """Find the images named on a command line, in order, with their labels. No image is opened."""
     items: list[Any] = []
     labels: list[str] = []
     for file in files:
@@ -81,7 +81,7 @@ def gather(files: Iterable[str]) -> ImageFiles:
 
 
 def find_images(file: str, skipped: list[str] | None = None, *, keep_missing: bool = False) -> Iterator[Any]:
-    """The images of one argument: an image, a folder, an archive or a manifest; - reads paths from standard input.
+    """Yield the images of one argument: an image, a folder, an archive or a manifest. ``-`` reads paths from standard input.
 
     Skipped files in folders and archives are added to `skipped`. With `keep_missing`, missing files of a manifest are
     included.
@@ -97,7 +97,7 @@ def find_images(file: str, skipped: list[str] | None = None, *, keep_missing: bo
 
 
 def _inside(place: str, skipped: list[str]) -> list[Any]:
-    """All images in a folder or archive at any depth, sorted by path."""
+    """Return all images in a folder or archive, at any depth, sorted by path."""
     tree = tree_of(place)
     if not tree.images:
         raise InputError(f"no images in {place!r}")
@@ -107,18 +107,18 @@ def _inside(place: str, skipped: list[str]) -> list[Any]:
 
 
 def _unstamped(item: Any) -> Any:
-    """A file that is read in its current state, even if it was rewritten after it was listed."""
+    """Remove the stamp of a file, because a file that was rewritten after it was listed must still be readable."""
     return FileImage(item.path, None) if isinstance(item, FileImage) else item
 
 
 def _labels(file: str) -> dict[str, str]:
-    """The label of each image by path, for manifests and class folders; other labels are unknown."""
+    """Map paths to labels for manifests and class folders. For other arguments, the dict is empty."""
     if file == "-":
         return {}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # skipped files are reported once, by find_images
             halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
-    except DatasetError:  # a file, or a folder without class folders
+    except DatasetError:  # an image, or a folder without class folders
         return {}
     return {path: str(label) for half in halves for path, label in zip(half.paths, half.labels, strict=True)}

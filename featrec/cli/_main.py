@@ -1,4 +1,4 @@
-"""The command line: selects a subcommand, and shows errors in one line."""
+"""Command line: run a subcommand, and show errors on one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featrec.exceptions import FeatrecError
 
 __all__ = ["main"]
 
-# The module of each command, with the functions run_COMMAND and add_COMMAND_arguments; only the selected one is loaded.
+# Module of each command. It defines run_COMMAND and add_COMMAND_arguments. Only the selected module is imported.
 COMMANDS = {
     "demo": "_recipes",
     "recipes": "_recipes",
@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments after ``featrec``. Default: those of this process.
+        Arguments after ``featrec``. Default: ``sys.argv[1:]``.
 
     Returns
     -------
     int
-        The exit code: 0 for success, 1 if a part failed, 2 if everything failed.
+        Exit code: 0 for success, 1 if a part failed, 2 if everything failed.
     """
     words = sys.argv[1:] if argv is None else argv
     command = next((word for word in words if not word.startswith("-")), None)
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except BrokenPipeError:
-        # The reader (head, less) has closed the pipe; otherwise Python would complain again when it closes the stream.
+        # The reader, such as head, has closed the pipe. Without this redirection, Python would report the error again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors take one line."""
+    """Argument parser that prints errors on one line."""
 
     def error(self, message: str) -> NoReturn:
         raise SystemExit(_fail(f"{message} (see {self.prog} --help)"))
@@ -111,8 +111,8 @@ def _fail(message: str) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """The message of an error; unexpected errors are named, so that they can be looked up."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # the model and the image
+    """Format an error on one line. The message of an unexpected error includes its type."""
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # they name the model or the image
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError) or type(error).__name__ == "InvalidParameterError":  # from scikit-learn
         return message

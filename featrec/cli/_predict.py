@@ -22,7 +22,7 @@ UNSURE = "?"
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the model, the images and the output format."""
-    parser.add_argument("model", metavar="MODEL", help="model file of 'featrec train'")
+    parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train'")
     files = "images, folders, archives or manifests; - reads paths from standard input"
     parser.add_argument("files", metavar="FILE", nargs="+", help=files)
     parser.add_argument("--json", action="store_true", help=f"print JSON lines with path, label and the {TOP} highest scores")
@@ -31,14 +31,14 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         "--min-confidence",
         metavar="P",
         type=share,
-        help="print no label if the probability is lower; needs a model with probabilities",
+        help="if the probability of the label is less than P, print no label; needs a model with probabilities",
     )
 
 
 def run_predict(arguments: argparse.Namespace) -> int:
     """Predict the classes of images with a saved model.
 
-    Prints a line per image. Returns 1 if some images could not be used, 2 if none could.
+    Prints a line per image. Returns 1 if some images could not be used, 2 if no image could be used.
     """
     with uncollected() if arguments.own_process else nullcontext():
         model = read_model(arguments.model)
@@ -66,7 +66,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 
 
 def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> str:
-    """The line of an image; without a label if its probability is too low."""
+    """Format the line of an image. A label whose probability is too low is left out."""
     if arguments.min_confidence is not None and max(found["scores"].values()) < arguments.min_confidence:
         found["label"] = None
     if arguments.json:
@@ -77,7 +77,7 @@ def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> st
 
 
 def _predictions(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
-    """The path of each image, with its prediction, or with an error if the image cannot be used."""
+    """Return the path of each image with its prediction, or with an ImageError if the image cannot be used."""
     images = [_read(item) for item in items]
     usable = [row for row, image in enumerate(images) if not isinstance(image, ImageError)]
     found = each_or_error(lambda batch: _predict(model, batch, top), [images[row] for row in usable])
@@ -95,7 +95,7 @@ def _read(item: Any) -> Any:
 
 
 def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
-    """The label of each image, and its scores; images are described once for both."""
+    """Return the label and the scores of each image. The features are computed once for both."""
     from sklearn.pipeline import Pipeline
 
     if isinstance(model, Pipeline) and len(model) > 1:
@@ -108,7 +108,7 @@ def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
 
 
 def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
-    """The highest probabilities or decision values of each image, by class; empty if the model has neither."""
+    """Return the highest probabilities or decision values of each image, by class; empty if the model has neither."""
     import numpy as np
 
     name = next((name for name in ("predict_proba", "decision_function") if hasattr(model, name)), None)
@@ -147,9 +147,9 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_check(arguments: argparse.Namespace) -> int:
-    """Read every image once and list damaged files, before hours of work.
+    """Read every image once and list damaged files, before a long computation.
 
-    Prints path and reason of each damaged image. Returns 1 if there are any.
+    Prints the path of each damaged image and the reason. Returns 1 if any image is damaged.
     """
     from featrec.cli._images import ImageFiles, find_images
     from featrec.datasets import find_damaged
@@ -163,7 +163,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         found = [{"path": failure.item, "reason": failure.reason} for failure in damaged]
         print(json.dumps({"n_images": len(images), "damaged": found, "skipped": skipped}, indent=1, ensure_ascii=False))
         return 1 if damaged else 0
-    for failure in damaged:  # if there are any, standard output contains only their lines
+    for failure in damaged:  # if images are damaged, standard output contains only these lines
         print(f"{failure.item}\t{failure.reason}")
     sys.stdout.flush()
     if damaged:

@@ -23,7 +23,7 @@ __all__ = ["add_demo_arguments", "add_warm_arguments", "run_demo", "run_recipes"
 
 FOLDER = Path(featrec.__file__).parent / "recipes"
 IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
-# Those that need compiled loops, with as few words as compile them.
+# Recipes of the demo that need compiled loops. A few words are enough to compile them.
 COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
 N_FEW = 16
 NEXT = f"""\
@@ -40,7 +40,7 @@ def run_recipes(arguments: argparse.Namespace) -> int:
 
 
 def _print_recipes(names: Sequence[str]) -> None:
-    """One line per recipe, wrapped to the width of a terminal."""
+    """Print one line per recipe, wrapped to the width of the terminal."""
     import shutil
     import sys
     import textwrap
@@ -53,7 +53,7 @@ def _print_recipes(names: Sequence[str]) -> None:
 
 
 def summaries() -> dict[str, str]:
-    """Read `recipes.names` and `recipes.describe` from the source, because importing scikit-learn takes seconds."""
+    """Return the lines of `recipes.describe`, read from the source because importing scikit-learn takes seconds."""
     lines: dict[str, str] = {}
     order: list[str] = []
     for path in FOLDER.glob("_[a-z]*.py"):
@@ -68,7 +68,7 @@ def summaries() -> dict[str, str]:
 
 
 def _presets() -> dict[str, dict[str, str]]:
-    """The line of each preset by recipe and name. Their module has no imports, so it is run without its package."""
+    """Return the line of each preset, by recipe and name. The module of presets can run without importing featrec."""
     path = FOLDER / "_presets.py"
     presets = runpy.run_path(str(path))["PRESETS"] if path.exists() else {}
     return {
@@ -95,7 +95,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     print(f"The dataset 'shapes': {len(train)} training images and {len(test)} test images of {', '.join(train.classes)}.\n")
     _print_recipes(IN_DEMO)
     if spent.compile_seconds:
-        print(f"\nCompiled what they need, once on this machine, in {spent.compile_seconds:.1f} s.")
+        print(f"\nCompiled the loops of the recipes in {spent.compile_seconds:.1f} s, once on this machine.")
     print(flush=True)
     comparison = compare(models, train, train.labels, test=(test, test.labels), verbose=verbosity())
     print(f"{comparison}\n{_usual_mistake(comparison)}\n\n{NEXT}")
@@ -104,9 +104,9 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
-    """Compile what the recipes need in a thread, while the block generates the images; then wait for the thread.
+    """Compile the loops of the recipes in a thread while the block runs, then wait for the thread.
 
-    A failure is not reported here, because the comparison meets it again.
+    Errors are ignored here, because they occur again in the comparison.
     """
 
     def fit() -> None:
@@ -121,7 +121,7 @@ def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
 
 
 def _usual_mistake(comparison: Comparison) -> str:
-    """The most frequent confusion of the best model."""
+    """Describe the most frequent mistake of the best model."""
     from collections import Counter
 
     best = comparison.results[0]
@@ -136,14 +136,14 @@ def _usual_mistake(comparison: Comparison) -> str:
 def add_warm_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the recipes and the number of processes."""
     parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="recipe, as listed by 'featrec recipes' (default: all)")
-    parser.add_argument("--demo", action="store_true", help="compile what 'featrec demo' needs")
+    parser.add_argument("--demo", action="store_true", help="compile only the loops that 'featrec demo' needs")
     add_threads(parser, "processes")
 
 
 def run_warm(arguments: argparse.Namespace) -> int:
-    """Compile in advance what recipes need, so that the first fit is fast.
+    """Compile the loops of recipes in advance, so that the first fit is fast.
 
-    Prints where the results are stored. Returns 1 if a recipe failed.
+    Prints the folder in which the compiled loops are stored. Returns 1 if a recipe failed.
     """
     from featrec import recipes
 

@@ -18,18 +18,18 @@ __all__ = ["each_or_error", "left_out", "readable", "report", "say", "uncollecte
 
 
 def verbosity() -> int:
-    """The value of `verbose`: progress is shown on a terminal, not in a pipe."""
+    """Return the value of `verbose`: 1 if standard error is a terminal, otherwise 0."""
     return int(sys.stderr.isatty())
 
 
 def say(text: str) -> None:
-    """Print a line about the progress."""
+    """Print a line of progress if standard error is a terminal."""
     if verbosity():
         sys.stderr.write(text + "\n")
 
 
 def warn(text: str) -> None:
-    """Print a warning, also in a pipe, after the previous output."""
+    """Print a warning after the previous output, even if standard error is not a terminal."""
     sys.stdout.flush()
     sys.stderr.write(f"featrec: warning: {text}\n")
 
@@ -42,7 +42,7 @@ def report(failures: Iterable[ImageError]) -> None:
 
 
 def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
-    """Read a folder with ``ImageFolder`` or ``ImageFolder.split``, without damaged files, each of which is reported."""
+    """Read a folder with ``ImageFolder`` or ``ImageFolder.split``. Damaged files are reported and left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DroppedImageWarning)  # each file gets its own line
         found = read(place, on_error="drop", n_jobs=n_jobs, verbose=verbosity())
@@ -52,9 +52,9 @@ def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
 
 
 def left_out(*folders: ImageFolder | None) -> int:
-    """Print a last line if images were left out, and return the exit code."""
+    """Print how many images were left out, if any, and return the exit code."""
     there = [folder for folder in folders if folder is not None]
-    lists = {id(folder.dropped): folder.dropped for folder in there}  # both parts of one folder share these
+    lists = {id(folder.dropped): folder.dropped for folder in there}  # the parts of a folder share one list
     failed = sum(map(len, lists.values()))
     if failed:
         total = failed + sum(len(folder) for folder in there)
@@ -63,7 +63,7 @@ def left_out(*folders: ImageFolder | None) -> int:
 
 
 def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[Any]:
-    """The result of each image, or its ImageError; if a batch fails, each image is computed separately."""
+    """Return the result or the ImageError of each image. If a batch fails, each image is computed separately."""
     if not len(images):
         return []
     try:
@@ -76,10 +76,9 @@ def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Disable garbage collection inside and freeze all remaining objects; only for the process of a single command.
+    """Disable garbage collection in the block, then freeze all objects. For processes that run a single command.
 
-    Imports create almost no garbage. Searching for it took a fifth of the time of a prediction, partly at exit, when Python
-    searches again.
+    Imports create almost no garbage, but collecting it took a fifth of the time of a prediction, partly at exit.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The command ``train``, and the folder argument of commands that fit models."""
+"""The command ``train``, and the folder argument that it shares with other commands that fit models."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--probability",
         choices=["calibrated", "temperature"],
-        help="fit probabilities, as needed by 'featrec predict --min-confidence'; this fits the classifier six times. "
-        "calibrated: one curve per class, which may change labels; temperature: one number for all classes, which keeps labels",
+        help="compute probabilities, which 'featrec predict --min-confidence' needs; this fits the classifier six times. "
+        "calibrated: fit a curve per class, which may change labels; temperature: fit a single number, which keeps labels",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")
@@ -57,7 +57,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def run_train(arguments: argparse.Namespace) -> int:
     """Train a model on a folder of images, test it, and save it.
 
-    Arguments are checked before the training. Returns 1 if images were left out.
+    All arguments are checked before training. Returns 1 if images were left out.
     """
     from featrec.evaluation import evaluate
     from featrec.persistence import save
@@ -76,8 +76,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     say(f"fitting {name} on {len(train)} images of {len(classes)} classes")
     with timed() as spent:
         model.fit(train, train.labels)
-    save(model, out)  # first, because the evaluation may fail, or a reader may close the pipe
-    compiling = f", and compiled for {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
+    save(model, out)  # before the evaluation, which may fail, and before printing to a pipe, which may be closed
+    compiling = f"; compiling took another {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
     print(f"fitted {name} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
         print(evaluate(model, test, test.labels))
@@ -128,13 +128,13 @@ def _value(text: str) -> Any:
 
 
 def _check_value(name: str, option: str, value: Any) -> None:
-    """Create the recipe with only this option, so that an error must be caused by it."""
+    """Check a value by creating the recipe with only this option. An error is then caused by this value."""
     from featrec import recipes
     from featrec.base import check_all_parameters
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old names cause a warning when the model is created
+            warnings.simplefilter("ignore")  # former names of options cause a warning later, when the model is created
             check_all_parameters(recipes.make(name, **{option: value}))
     except ImportError:
         raise
@@ -144,7 +144,7 @@ def _check_value(name: str, option: str, value: Any) -> None:
 
 
 def _expected(name: str, option: str) -> str:
-    """Describe an option by the recipe's docstring: ``n_words of bovw_svm is int, default=200``."""
+    """Describe an option as in the recipe's docstring: ``n_words of bovw_svm is int, default=200``."""
     from featrec import recipes
 
     recipe = name.partition(":")[0]
@@ -153,7 +153,7 @@ def _expected(name: str, option: str) -> str:
 
 
 def _rule(message: str) -> str:
-    """The range in an error message of scikit-learn, without types that only exist in Python."""
+    """Return only the range from an error message of scikit-learn, because its Python types are useless on a command line."""
     found = re.search(r"in the range [\[(][^\])]+[\])]", message)
     return f", {found[0]}" if found else ""
 
@@ -167,16 +167,16 @@ def _shown(value: Any) -> str:
 
 
 def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add DIR, and the options for test images if the folder has none."""
+    """Add the argument DIR, and the options --test and --holdout for folders without test images."""
     parser.add_argument(
         "folder",
         metavar="DIR",
         type=Path,
-        help="one folder per class, or train/ and test/ with one folder per class each; also as .zip, .tar or .tar.gz, "
-        "or a .csv with the columns path and label",
+        help="folder that contains one folder per class, or train/ and test/ with one folder per class each; "
+        "or the same in an archive (.zip, .tar, .tar.gz); or a .csv file with the columns path and label",
     )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--test", metavar="DIR", type=Path, help="test on the class folders in this folder")
+    group.add_argument("--test", metavar="DIR", type=Path, help="test on the images in this folder, one folder per class")
     group.add_argument(
         "--holdout", metavar="SHARE", type=_holdout, help=f"test on this share of each class (default: {HELD_OUT})"
     )
@@ -184,7 +184,7 @@ def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a path without class folders; nothing is decoded."""
+    """Raise an error if a path contains no class folders. No image is decoded."""
     from featrec.datasets import ImageFolder
 
     with warnings.catch_warnings():
@@ -193,7 +193,7 @@ def check_folder(folder: Path) -> None:
 
 
 def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder | None]:
-    """Training and test images (None for ``--holdout 0``), without damaged files, which are reported."""
+    """Read the training and test images (None for ``--holdout 0``). Damaged files are reported and left out."""
     from featrec.datasets import ImageFolder
 
     folder, n_jobs = arguments.folder, arguments.n_jobs
@@ -208,12 +208,12 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
         return images, readable(ImageFolder, arguments.test, n_jobs)
     train, test = _hold_out(images, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
     for half in filter(None, (train, test)):
-        half.dropped = images.dropped  # these are on neither side, and are counted once
+        half.dropped = images.dropped  # damaged files belong to neither half; left_out counts the shared list once
     return train, test
 
 
 def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
-    """A share of each class, at least one image; classes with a single image are used only for training."""
+    """Hold out a share of each class, at least one image. A class with a single image is used only for training."""
     import numpy as np
 
     if share == 0:

@@ -16,7 +16,7 @@ def write_dark_and_light(root, n=8, size=(24, 32)):
 
 
 def write_gray(root, n, size=(9, 9)):
-    """Write n uniform gray images into the class folders a and b by turns."""
+    """Write n uniform gray images alternately into the class folders a and b."""
     for number in range(n):
         (root / "ab"[number % 2]).mkdir(parents=True, exist_ok=True)
         Image.new("L", size, 10 * number).save(root / "ab"[number % 2] / f"{number}.png")

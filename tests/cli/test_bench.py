@@ -32,7 +32,7 @@ def config(tmp_path):
 
 @pytest.fixture
 def here(monkeypatch):
-    """Run cells in this process, which is faster; the titles of the recipes that ran."""
+    """Run cells in this process, which is faster. Return a list to which the titles of the recipes that run are added."""
     ran = []
 
     def in_this_process(cell, result):
@@ -302,7 +302,7 @@ def test_the_error_names_a_variable_that_is_not_set(monkeypatch):
 
 
 def row_of(title, predicted, seed=0, kind="standard"):
-    """A row of results with these predictions for 50 images of each class."""
+    """Return a row of results with these predictions for 50 images of each class."""
     right = sum(value == place // 50 for place, value in enumerate(predicted)) / 100
     return {
         "dataset": "d", "dataset_options": {}, "split": SPLIT | {"kind": kind}, "recipe": title, "title": title, "seed": seed,

@@ -30,7 +30,7 @@ def write_folder(root, n, n_bad):
 
 @pytest.fixture(params=[pytest.param((120, 6), id="120"), pytest.param((3000, 30), id="3000", marks=pytest.mark.slow)])
 def folders(request, tmp_path):
-    """A folder with damaged images, the same without them, and their paths."""
+    """Return a folder with damaged images, the same folder without them, and the paths of the damaged images."""
     n, n_bad = request.param
     damaged = write_folder(tmp_path / "mixed", n, n_bad)
     write_folder(tmp_path / "clean", n, 0)

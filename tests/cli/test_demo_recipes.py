@@ -54,5 +54,5 @@ def test_the_demo_compiles_before_the_comparison(tmp_path):
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
     command = [sys.executable, "-m", "featrec", "demo"]
     printed = [subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout for _ in range(2)]
-    assert ["Compiled what they need" in text for text in printed] == [True, False]
+    assert ["Compiled the loops of the recipes" in text for text in printed] == [True, False]
     assert not any("compile s" in text for text in printed)

@@ -27,8 +27,8 @@ from featrec.exceptions import InputError
 from featrec.persistence import save
 
 BLOCK = 16
-# Forks one process, because starting Python takes longer than all the work, and kills the forks. Every other kill waits until
-# more has been written than before, so that some kills interrupt the work on any machine.
+# Runs the command in forks of one process and kills them. Forks are used because starting Python takes longer than the work.
+# Every second kill waits until more has been written than before, because on any machine some kills must interrupt the work.
 KILLER = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -86,7 +86,7 @@ print(killed, len(cut - {0}))
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """160 images in folders at two depths, and a small model."""
+    """Create 160 images in folders at two depths, and a small model."""
     root = tmp_path_factory.mktemp("encode")
     shapes, _ = load_dataset("shapes", n_train=160, n_test=1, size=48)
     for i, image in enumerate(shapes):
@@ -110,7 +110,7 @@ def encode(*words):
 
 
 def paths_of(folder):
-    """The images in a folder, sorted by the parts of their paths."""
+    """Return the images in a folder, sorted by the parts of their paths."""
     return [str(path) for path in sorted(folder.rglob("*.png"), key=lambda path: path.relative_to(folder).parts)]
 
 
@@ -120,7 +120,7 @@ def rows_of(out):
 
 
 def begun(place, out, blocks, monkeypatch, *words, images=None):
-    """Interrupt a run after some blocks; the incomplete file and the journal."""
+    """Interrupt a run after some blocks. Return the paths of the incomplete file and the journal."""
     append, count = CodesFile.append, []
 
     def append_and_end(self, rows, notes):
@@ -139,7 +139,7 @@ def begun(place, out, blocks, monkeypatch, *words, images=None):
 
 @pytest.fixture(scope="module")
 def undisturbed(place):
-    """The bytes of a run without interruptions."""
+    """Return the bytes that a run without interruptions writes."""
     out = place / "whole.npy"
     assert finish(place, out) == 0
     return out.read_bytes()
@@ -392,7 +392,7 @@ def test_failures_before_and_after_an_interruption_are_reported_once(place, out,
 
 
 def ending(function, calls):
-    """The function, which is interrupted after this number of calls."""
+    """Return a function that is interrupted after this number of calls."""
     count = []
 
     def call(*arguments):

@@ -15,7 +15,7 @@ HEAVY = STAGE | {"numpy", "scipy", "joblib", "PIL", "pandas"}
 
 
 def loaded_after(code: str) -> set[str]:
-    """The modules that a new Python has loaded after running the code."""
+    """Return the modules that a new Python process has loaded after running the code."""
     report = "import sys; print('\\n' + ' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
@@ -73,7 +73,7 @@ def test_predict_loads_only_modules_that_its_model_needs(images, tmp_path, recip
 
 
 def test_importing_featrec_is_fast():
-    """A loose bound for a busy machine; importing a stage at the root costs a second."""
+    """The limit is high enough for a busy machine, but importing a heavy package would take a second."""
     code = "import time; start = time.perf_counter(); import featrec; print(time.perf_counter() - start)"
     seconds = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(3))
     assert seconds < 0.2

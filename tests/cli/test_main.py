@@ -13,7 +13,7 @@ from featrec.exceptions import EmptyBagWarning, InputError
 
 @pytest.fixture
 def command(monkeypatch):
-    """A subcommand `try` that calls a function."""
+    """Return a function that installs a subcommand `try`, which calls a given function."""
 
     def install(action):
         module = SimpleNamespace(run_try=lambda arguments: action())

@@ -18,7 +18,7 @@ RECIPE = '[[recipe]]\nname = "tiny_knn"\n'
 
 @pytest.fixture(scope="module")
 def mess(tmp_path_factory):
-    """A working directory with files and folders that are easily confused."""
+    """Create a working directory with files and folders that are easily confused."""
     folder = tmp_path_factory.mktemp("mess")
     rng = np.random.default_rng(0)
     for name in ("good/a", "good/b", "junk/a", "junk/b", "split/train/a", "split/test/a", "one/a"):
@@ -56,8 +56,8 @@ WRONG = {
     f"train columns.csv {TRAIN}": "no column 'path' and no column 'label'.*Rename the columns to 'path' and 'label'",
     f"train split --holdout 0.5 {TRAIN}": "has its own train and test folders; omit --test and --holdout",
     "train good --recipe tiny_kn --out new.model": "there is no recipe 'tiny_kn'.*Did you mean 'tiny_knn'",
-    "train good --recipe cnn_svm --out new.model": "cnn_svm needs the file of a network: --cnn FILE",
-    "train good --recipe tiny_knn --out nowhere/new.model": "there is no folder nowhere to write .* mkdir -p nowhere",
+    "train good --recipe cnn_svm --out new.model": "cnn_svm needs a network file: --cnn FILE",
+    "train good --recipe tiny_knn --out nowhere/new.model": "the folder nowhere does not exist; create it: mkdir -p nowhere",
     "train good --recipe tiny_knn --out /proc/new.model": "/proc/new.model cannot be written because of its permissions",
     "train good --recipe tiny_knn --out good": "good is a folder; use a file name, such as good/model.featrec",
     "train good --recipe tiny_knn --out text.model": "text.model exists; use --force to replace it",
@@ -90,7 +90,7 @@ WRONG = {
     "encode good.model empty --out codes.npy": "no images in 'empty'",
     "encode nowhere.model good --out codes.npy": "there is no file 'nowhere.model'",
     "encode good.model good --out codes.csv": "--out must be a file name that ends in .npy; got 'codes.csv'",
-    "encode good.model good --out nowhere/codes.npy": "there is no folder nowhere to write codes.npy to; make it first",
+    "encode good.model good --out nowhere/codes.npy": "cannot write nowhere/codes.npy: the folder nowhere does not exist",
     "encode good.model good --out folder.npy": "folder.npy is a folder; use a file name, such as folder.npy/codes.npy",
     "encode good.model good --out /proc/codes.npy": "/proc/codes.npy cannot be written",
     "encode good.model good --out codes.npy --n-jobs 0": "the number of threads must be at least 1",
@@ -118,7 +118,7 @@ WRONG = {
     "suggest good --cv many": "--cv: a number of folds must be an integer of at least 2; got many",
     "suggest good --seconds 0": "--seconds: a time must be a positive number of seconds; got 0",
     "bench nowhere.toml": "there is no file 'nowhere.toml'",
-    "bench nowhere.jsonl": "there is no file 'nowhere.jsonl'; featrec bench CONFIG.toml writes one",
+    "bench nowhere.jsonl": "there is no file 'nowhere.jsonl'; 'featrec bench CONFIG.toml' writes a file",
     "bench broken.toml": "broken.toml is not valid TOML",
     "bench empty": "empty is a folder; use a file in it, such as",
     "bench own.toml": "there is no folder 'nowhere'",
