@@ -1,4 +1,4 @@
-"""Evaluation of one fitted model, and comparison of several. Any object with ``predict`` is a model."""
+"""Evaluate a fitted model, or compare several models. A model is any object with ``predict``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ __all__ = [
     "evaluate",
 ]
 
-# Names beyond __all__ serve other stages of featrec; they may change in any version.
+# Names that are not in __all__ are for other packages of featrec; they may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""compare: fit several models and evaluate all on the same images."""
+"""compare: fit several models and evaluate them on the same images."""
 
 from __future__ import annotations
 
@@ -51,27 +51,28 @@ def compare(
 ) -> Comparison:
     """Fit and evaluate several models on the same images: accuracy with intervals, paired tests, times and sizes.
 
-    Everything that needs no fit is checked before the first one: labels, folds, parameters, the file and layer of a network,
-    and predictions of other programs.
+    Before the first fit, everything that can be checked without a fit is checked: labels, folds, parameters, the file and layer
+    of a network, and predictions of other programs.
 
     Parameters
     ----------
     models : dict of name to model
-        An estimator is cloned and fitted; one in ``FrozenEstimator`` is used as it is. Predictions of another program are an
-        array of labels in the order of the test images (with `cv`, of all images), or a dict of path to label.
+        Models to compare. An estimator is cloned and fitted, unless it is inside ``FrozenEstimator`` and already fitted.
+        Instead of a model, give predictions of another program: an array of labels in the order of the test images (with `cv`,
+        of all images), or a dict of path to label.
     X, y : images and their labels
         Training set.
     test : tuple of (X, y), optional
         Test set.
     cv : int or splitter, optional
-        Cross-validation instead of `test`. An int is a number of stratified folds, from 2 to the size of the smallest class.
-        Give exactly one of the two.
+        Number of stratified folds, or a splitter, for cross-validation. The number is at least 2 and at most the size of the
+        smallest class. Give either `test` or `cv`, not both.
     groups : array-like of shape (n,), optional
-        With `cv`: images of one group (one film, one person) stay in one fold.
+        Group of each image, such as the film or the person, for use with `cv`. Images of one group stay in one fold.
     networks : collection of names, optional
-        The models that count as networks. Default: those with a step that has the attribute ``network_kind``, such as
-        CNNFeatures. In a class of your own, set ``network_kind = "features"`` for features of a trained network, or "pixels"
-        for a network that is trained on pixels.
+        Names of the models that count as networks. Default: models with a step that has the attribute ``network_kind``, such as
+        CNNFeatures. In your own class, set ``network_kind = "features"`` if it computes features with a trained network, or
+        ``network_kind = "pixels"`` if it trains a network on pixels.
     confidence : float, default=0.95
         Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
 
@@ -82,22 +83,23 @@ def compare(
     Raises
     ------
     InputError
-        If not exactly one of `test` and `cv` is given, labels or predictions do not fit the images, or a parameter of a model
-        is wrong.
+        If both or neither of `test` and `cv` are given, if labels or predictions do not match the images, or if a parameter of
+        a model is invalid.
     ImageError
         If an image cannot be used; the error names its path, or its index in `X` or the test set.
 
     Warns
     -----
     UnknownLabelWarning
-        If predictions of another program contain a label that no image has, or the test set one that no training image has.
+        If predictions of another program contain a label that no image has, or if the test set contains a label that no
+        training image has.
 
     Notes
     -----
-    Times are wall-clock times, one model after another, each with its own `n_jobs`. A first image is predicted untimed, to
-    load compiled code. With folds, the pooled interval and McNemar's test treat the predictions as independent, although folds
-    share most of their training images; so differences are slightly less certain than p suggests. A frozen model that was
-    fitted on X is evaluated on its own training images.
+    Times are wall-clock times. Models run one after another, each with its own `n_jobs`. Before the measurement, one image is
+    predicted to load compiled code. With folds, the interval and McNemar's test treat the predictions as independent, although
+    folds share most of their training images; differences are therefore slightly less certain than p suggests. With `cv`, the
+    accuracy of a frozen model that was fitted on `X` is too high, because it is evaluated on its own training images.
 
     References
     ----------
@@ -216,24 +218,24 @@ def run_model(name: str, model: Any, parts: list[Part]) -> Run:
 
 
 def is_network(model: Any) -> bool:
-    """Whether the model or a step at any depth has the attribute ``network_kind``, "features" or "pixels"."""
+    """Whether the model, or a step at any depth, has the attribute ``network_kind``."""
     return bool(_network_kinds(model) & {"features", "pixels"})
 
 
 def learns_from_pixels(model: Any) -> bool:
-    """Whether the model or a step has ``network_kind = "pixels"``: a network that is trained on pixels in many epochs."""
+    """Whether the model, or a step at any depth, has ``network_kind = "pixels"``, as networks that are trained on pixels."""
     return "pixels" in _network_kinds(model)
 
 
 def _network_kinds(model: Any) -> set[str]:
-    """The values of the attribute ``network_kind``; evaluation knows no classes of models."""
+    """Return the values of the attribute ``network_kind``. This module does not import the classes of networks."""
     steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
     kinds = (getattr(step, "network_kind", None) for step in (model, *steps))
     return {kind for kind in kinds if isinstance(kind, str)}
 
 
 def _width(model: Any, one_image: Any) -> int | None:
-    """The number of columns that the final classifier takes."""
+    """Return the number of features that the final classifier uses, or None if it is unknown."""
     if isinstance(model, FrozenEstimator):
         return _width(model.estimator, one_image)
     if hasattr(model, "best_estimator_"):
@@ -247,7 +249,7 @@ def _width(model: Any, one_image: Any) -> int | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             codes = model[:-1].transform(one_image)
-    except Exception:  # a missing figure must not discard the finished comparison
+    except Exception:  # an error here must not discard the finished comparison
         return None
     return int(codes.shape[1]) if len(getattr(codes, "shape", ())) == 2 else None
 

@@ -1,4 +1,4 @@
-"""Comparison: several models on the same images."""
+"""Comparison: results of several models on the same images."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "ModelResult", "Pair"]
 
 SIGNIFICANT = "statistically significant"
-# Places of the colours in plotting's palette.
+# Indices of the colours in featrec.plotting.PALETTE.
 COLORS = {"engineered": 4, "network": 5, "predictions": 2}
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "another program's predictions"}
 
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """One row of a comparison. Unknown figures are None.
+    """One row of a comparison. Figures that are unknown are None.
 
     Attributes
     ----------
     name : str
     kind : {"engineered", "network", "predictions"}
-        "predictions" came as labels from another program.
+        "predictions" means that another program predicted the labels.
     accuracy : float
     interval : tuple of (low, high)
         Wilson interval of the accuracy.
@@ -39,19 +39,19 @@ class ModelResult:
     fold_accuracies : tuple of float
         Accuracy of each fold; empty with a test set.
     fit_seconds : float or None
-        Time of one fit; with folds, their mean.
+        Time of one fit; with folds, the mean over the folds.
     predict_seconds : float or None
         Time for all images.
     images_per_second : float or None
     width : int or None
-        Number of columns that the final classifier takes.
+        Number of features that the final classifier uses.
     n_bytes : int or None
         Size of the model file.
     y_pred : array of shape (n,)
     n_unreadable : int
-        Images that could not be read; the model guessed their labels (``on_error="empty"``).
+        Number of images that could not be read. The model guessed their labels, because it has ``on_error="empty"``.
     compile_seconds : float
-        Time spent compiling, once per machine; not included in any other time.
+        Time spent compiling, which happens once per machine. No other time includes it.
     """
 
     name: str
@@ -72,17 +72,18 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same images, compared by McNemar's exact test.
+    """Comparison of two models on the same images by McNemar's exact test.
 
     Attributes
     ----------
     first, second : str
+        Names of the models.
     first_only, second_only : int
-        Number of images that only this model predicts correctly.
+        Number of images that only the first, or only the second, model predicts correctly.
     p : float
         Two-sided p value.
     p_holm : float
-        p value corrected for the number of pairs.
+        p value after Holm's correction for the number of pairs.
     """
 
     first: str
@@ -116,7 +117,7 @@ class Comparison(TableResult):
     remarks : tuple of str
         Remarks on labels that no image has.
     n_dropped : int
-        Damaged files that ``ImageFolder(on_error="drop")`` dropped from the given images.
+        Number of damaged files that ``ImageFolder(on_error="drop")`` left out of the images.
     """
 
     results: tuple[ModelResult, ...]
@@ -137,23 +138,23 @@ class Comparison(TableResult):
         raise KeyError(f"no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
 
     def pair(self, first: str, second: str) -> Pair:
-        """The test between two models, named in either order."""
+        """Return the test between two models. The order of the names does not matter."""
         for pair in self.pairs:
             if {pair.first, pair.second} == {first, second}:
                 return pair
         raise KeyError(f"no pair {first!r}, {second!r}; the models are {', '.join(result.name for result in self.results)}")
 
     def verdict(self) -> list[str]:
-        """Sentences that say which model is best, whether its lead is significant, and whether a network wins."""
+        """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
         if len(self.results) < 2:
-            return [f"{self.results[0].name} is the only model; add a second one to compare it with."]
+            return [f"{self.results[0].name} is the only model; add a second model to compare it with."]
         return [self._best(), *self._networks()]
 
     def __str__(self) -> str:
         return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
 
     def to_frame(self) -> DataFrame:
-        """One row per model, best first. Needs pandas."""
+        """Return a DataFrame with one row per model, the most accurate first. Needs pandas."""
         left_out = ("name", "interval", "fold_accuracies", "y_pred")
         names = [field.name for field in fields(ModelResult) if field.name not in left_out]
         columns: dict[str, Any] = {name: [getattr(result, name) for result in self.results] for name in names}
@@ -161,16 +162,19 @@ class Comparison(TableResult):
         return frame(columns, index=[result.name for result in self.results])
 
     def pairs_to_frame(self) -> DataFrame:
-        """One row per pair of models. Needs pandas."""
+        """Return a DataFrame with one row per pair of models. Needs pandas."""
         return frame({field.name: [getattr(pair, field.name) for pair in self.pairs] for field in fields(Pair)})
 
     def predictions_to_frame(self) -> DataFrame:
-        """The true label and all predictions, one row per image; the index is the path if there are paths. Needs pandas."""
+        """Return a DataFrame with the true label and all predictions of each image. Needs pandas.
+
+        If the images have paths, the index contains the paths.
+        """
         columns = {"y_true": self.y_true, **{result.name: result.y_pred for result in self.results}}
         return frame(columns, index=None if self.paths is None else list(self.paths))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the accuracies with their intervals, best on top, and the images per second. Needs matplotlib."""
+        """Draw the accuracies with intervals, the best on top, and the images per second. Needs matplotlib."""
         from featrec.plotting import FAINT, INK, axes_for
 
         results = sorted(self.results, key=lambda result: -result.accuracy)
@@ -235,7 +239,7 @@ class Comparison(TableResult):
         first, second = self.results[:2]
         if first.accuracy == second.accuracy:
             leaders = [result.name for result in self.results if result.accuracy == first.accuracy]
-            return f"{', '.join(leaders[:-1])} and {leaders[-1]} have the same, highest accuracy."
+            return f"{', '.join(leaders[:-1])} and {leaders[-1]} share the highest accuracy."
         corrected = f", corrected for {len(self.pairs)} pairs" if len(self.pairs) > 1 else ""
         p = self.pair(first.name, second.name).p_holm
         return (

@@ -1,4 +1,4 @@
-"""Checks of what the caller gives: models, images, labels, and predictions of other programs."""
+"""Checks of arguments: models, images, labels, and predictions of other programs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_SHOWN = 3
 
 
 def refuse_no_model(model: Any, where: str) -> None:
-    """Refuse a name, a file, a class or a function, and say how to get a model from it."""
+    """Raise an error for a name, a file, a class or a function; the message explains how to get a model from it."""
     if isinstance(model, (str, os.PathLike)):
         path = os.fspath(model)
         way_out = f"persistence.load({path!r})" if os.path.exists(path) else f"recipes.make({path!r})"
@@ -62,7 +62,7 @@ def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
 
 
 def _as_array(labels: Any) -> np.ndarray:
-    """Convert without turning the numbers of a mixed list, nan included, into strings as numpy does."""
+    """Convert labels to an array. If types are mixed, numbers and nan stay numbers; numpy would convert them to strings."""
     found = np.asarray(labels)
     if isinstance(labels, (list, tuple)) and found.ndim == 1 and found.dtype.kind in "US":
         return np.array(labels, dtype=object)
@@ -80,7 +80,7 @@ def _from_objects(found: np.ndarray, what: str) -> np.ndarray:
 
 
 def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:
-    """The sorted union of several arrays of labels."""
+    """Return the sorted union of several arrays of labels."""
     parts = [np.unique(part) for part in labels if len(part)]
     text = {part.dtype.kind in "UST" for part in parts}
     if len(text) > 1:
@@ -90,7 +90,7 @@ def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def count_items(X: Any) -> int:
-    """The number of images (rows) in a batch."""
+    """Return the number of images (rows) in a batch."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise InputError(
             f"expected a batch of images; got {X!r:.80}. Use [image] for one image, ImageFolder(path) for a folder"
@@ -115,14 +115,14 @@ def take(X: Any, rows: np.ndarray) -> Any:
 
 
 def paths_of(X: Any) -> tuple[str | None, ...] | None:
-    """The path of each image, or None for an image without one; None alone if no image has a path."""
+    """Return the path of each image, or None for an image without a path. If no image has a path, return a single None."""
     name = getattr(X, "name", None)
     paths = [name(position) for position in range(len(X))] if callable(name) else [_path(item) for item in _items(X)]
     return tuple(paths) if any(path is not None for path in paths) else None
 
 
 def _items(X: Any) -> Iterable[Any]:
-    """The items of a list or a column; nothing for an array of numbers."""
+    """Return the items of a list or a column; empty for an array of numbers."""
     if isinstance(X, np.ndarray):
         return X if X.dtype.kind in "OUT" else ()
     listed = getattr(X, "to_list", None)
@@ -140,7 +140,7 @@ def _path(item: Any) -> str | None:
 def predictions_of(
     name: str, given: Any, paths: Sequence[str | None] | None, others: Iterable[str | None], n: int
 ) -> np.ndarray:
-    """Labels of the `n` test images, from an array in their order or from a dict of path to label.
+    """Return the labels of the `n` test images from an array in their order, or from a dict of path to label.
 
     A dict may also contain the paths of `others`, which are ignored.
     """
@@ -187,19 +187,20 @@ def _by_path(name: str, given: Mapping, paths: Sequence[str | None], others: Ite
 def _refuse_unknown(name: str, unknown: list[Any], paths: Sequence[str | None]) -> NoReturn:
     known = next(path for path in paths if path is not None)
     raise InputError(
-        f"the predictions {name!r} name {_listed(unknown)}, which {'is no image' if len(unknown) == 1 else 'are no images'} "
-        f"of this comparison; write paths like {known!r}, or an end of the path that no other image shares"
+        f"the predictions {name!r} name {_listed(unknown)}, "
+        f"which {'is not an image' if len(unknown) == 1 else 'are not images'} of this comparison; "
+        f"write paths like {known!r}, or the last parts of a path if no other image shares them"
     )
 
 
 def _listed(paths: Sequence[Any]) -> str:
-    """The first paths and the number of the others."""
+    """Format the first paths and the number of the remaining paths."""
     shown = ", ".join(repr(None if path is None else os.fspath(path)) for path in paths[:MAX_SHOWN])
     return shown if len(paths) <= MAX_SHOWN else f"{shown} and {len(paths) - MAX_SHOWN} more"
 
 
 class _PathEndings:
-    """Images by the ends of their paths, because another program may have read them from another folder."""
+    """Find images by the last parts of their paths, because another program may have read them from another folder."""
 
     def __init__(self, paths: Iterable[str | None]):
         self.positions: dict[tuple[str, ...], list[int]] = {}
@@ -212,7 +213,7 @@ class _PathEndings:
         return bool(self._found(path))
 
     def position(self, name: str, path: Any) -> int | None:
-        """The image with this path, or None."""
+        """Return the index of the image with this path, or None."""
         found = self._found(path)
         if len(found) > 1:
             raise InputError(
@@ -231,7 +232,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 def foreign_labels(what: str, labels: np.ndarray, known: np.ndarray) -> str:
-    """A remark on labels that are not among the known ones; empty if there are none."""
+    """Describe the labels that are not among the known labels. The remark is empty if all labels are known."""
     foreign, counts = np.unique(labels[~np.isin(labels, known)], return_counts=True)
     if not len(foreign):
         return ""

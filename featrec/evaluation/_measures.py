@@ -20,7 +20,7 @@ __all__ = [
 
 
 def wilson_interval(n_right: int, n: int, confidence: float) -> tuple[float, float]:
-    """The Wilson score interval of a proportion."""
+    """Compute the Wilson score interval of a proportion."""
     z = norm.ppf(0.5 + confidence / 2)
     share, shrink = n_right / n, 1 + z * z / n
     middle = (share + z * z / (2 * n)) / shrink
@@ -31,19 +31,19 @@ def wilson_interval(n_right: int, n: int, confidence: float) -> tuple[float, flo
 
 
 def largest_share(labels: np.ndarray) -> float:
-    """The share of the largest class, which is the accuracy of always predicting it."""
+    """Return the share of the largest class, which is the accuracy of always predicting this class."""
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
 def confusion_counts(y_true: np.ndarray, y_pred: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Counts with true classes as rows and predicted ones as columns; `classes` is sorted and contains all labels."""
+    """Count images by true class (rows) and predicted class (columns). `classes` is sorted and contains all labels."""
     k = len(classes)
     cells = np.searchsorted(classes, y_true) * k + np.searchsorted(classes, y_pred)
     return np.bincount(cells, minlength=k * k).reshape(k, k)
 
 
 class ClassMeasures(NamedTuple):
-    """Measures of each class; 0 if the denominator is 0."""
+    """Measures of each class. A measure is 0 if its denominator is 0."""
 
     precision: np.ndarray
     recall: np.ndarray
@@ -52,7 +52,7 @@ class ClassMeasures(NamedTuple):
 
 
 def class_measures(confusion: np.ndarray) -> ClassMeasures:
-    """Precision, recall, F1 and number of images of each class."""
+    """Compute precision, recall, F1 and number of images of each class."""
     right = np.diag(confusion).astype(float)
     support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     precision = right / np.maximum(predicted, 1)
@@ -61,18 +61,18 @@ def class_measures(confusion: np.ndarray) -> ClassMeasures:
 
 
 def balanced_accuracy(measures: ClassMeasures) -> float:
-    """Mean recall of the classes that have images."""
+    """Return the mean recall of the classes that have images."""
     return float(measures.recall[measures.support > 0].mean())
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Exact two-sided p value, from the numbers of images that only one of two models predicts correctly."""
+    """Compute the exact two-sided p value. Each count is the number of images that only this model predicts correctly."""
     n = first_only + second_only
     return float(binomtest(first_only, n, 0.5).pvalue) if n else 1.0
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:
-    """p values corrected for their number by Holm's step-down method."""
+    """Correct p values for multiple testing by Holm's step-down method."""
     order = np.argsort(p_values, kind="stable")
     factors = np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))

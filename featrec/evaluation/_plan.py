@@ -1,4 +1,4 @@
-"""Plan of a comparison: folds, and everything that can be checked before the first fit, which may take hours."""
+"""Plan of a comparison: the folds, and all checks that are possible before the first fit, because a fit may take hours."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["Part", "Plan", "Rows", "check_kinds", "located", "naming", "planned"
 
 @dataclass(frozen=True)
 class Rows:
-    """Some of the images that the caller gave."""
+    """Some rows of the images that the caller passed."""
 
     given: Any
     rows: np.ndarray
@@ -45,17 +45,17 @@ class Rows:
         return len(self.rows)
 
     def taken(self) -> Any:
-        """The selected images; the given object itself if all are selected."""
+        """Return the selected images. If all images are selected, return the object that the caller passed."""
         return self.given if np.array_equal(self.rows, np.arange(count_items(self.given))) else take(self.given, self.rows)
 
     def first(self) -> Any:
-        """A batch of the first image alone."""
+        """Return a batch that contains only the first image."""
         return take(self.given, self.rows[:1])
 
 
 @dataclass(frozen=True)
 class Part:
-    """Images to fit on, their labels, and images to test on."""
+    """Training images, their labels, and test images."""
 
     train: Rows
     y_train: np.ndarray
@@ -63,10 +63,10 @@ class Part:
 
 
 class Plan(NamedTuple):
-    """The parts of a comparison and what the checks found.
+    """The parts of a comparison, and the results of the checks.
 
-    `given` are the predictions of other programs, `known` all labels, `compile_seconds` the time that the checks of a model
-    spent compiling.
+    `given` contains the predictions of other programs, and `known` contains all labels. `compile_seconds` is the time that the
+    checks of each model spent compiling.
     """
 
     parts: list[Part]
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
 
 
 def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, groups: Any) -> Plan:
-    """Check everything that needs no fit."""
+    """Make the plan, and check everything that can be checked without a fit."""
     n = count_items(X)
     if n == 0:
         raise InputError("compare needs training images; got none")
@@ -107,7 +107,7 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
 
 
 def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Remarks on labels that cannot be right."""
+    """Describe labels that must be errors, because no image, or no training image, has them."""
     known = np.union1d(y, y_true)
     images = foreign_labels("The test set has labels that no training image has", y_true, np.unique(y))
     rows = [foreign_labels(f"{name} predicts labels that no image has", labels, known) for name, labels in given.items()]
@@ -115,7 +115,7 @@ def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray])
 
 
 def _parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> tuple[list[Part], np.ndarray, int | None]:
-    """One part for a test set or one for each fold, the true labels of the test images, and the number of folds."""
+    """Return the parts, the true labels of the test images, and the number of folds. A test set is a single part."""
     if (test is None) == (cv is None):
         raise InputError("give exactly one of test=(images, labels) and cv=5")
     if test is None:
@@ -136,7 +136,7 @@ def _parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> tuple[list
 
 
 def _check_folds(cv: Any, y: np.ndarray) -> None:
-    """A number of folds is at least 2, and each class has an image for each fold."""
+    """Check that the number of folds is at least 2, and that each class has at least one image per fold."""
     if isinstance(cv, (bool, np.bool_, str)) or (isinstance(cv, Integral) and cv < 2):
         raise InputError(f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
     if not isinstance(cv, Integral):
@@ -187,7 +187,7 @@ def _check_classes(parts: list[Part]) -> None:
 
 
 def check_kinds(models: Any, networks: Collection[str] | None) -> None:
-    """`models` is a dict of name to model or predictions, and `networks` are some of the names."""
+    """Check that `models` is a dict of name to model or predictions, and that `networks` contains only such names."""
     if not isinstance(models, Mapping) or not models:
         given = "an empty dict" if isinstance(models, Mapping) else type(models).__name__
         raise InputError(f'models must be a dict of name to model, such as {{"hog": recipes.make("hog_svm")}}; got {given}')
@@ -204,7 +204,7 @@ def check_kinds(models: Any, networks: Collection[str] | None) -> None:
 
 
 def check_model(name: str, model: Any, part: Part, y_true: np.ndarray) -> None:
-    """Check parameters and the files they name, and try the steps that describe an image on the first one."""
+    """Check parameters and the files that they name, and apply the first steps, which describe images, to the first image."""
     with naming(f"before any fit, at the model {name!r}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if isinstance(model, FrozenEstimator):
@@ -237,7 +237,7 @@ def _check_frozen(name: str, model: FrozenEstimator, part: Part, y_true: np.ndar
 def _try_on_one(model: Any, part: Part) -> None:
     """Apply the first steps, which learn nothing from images, to the first training image.
 
-    This finds a network that cannot be read, a wrong layer, and images of a form or size that a step refuses.
+    This detects a network that cannot be read, a wrong layer, and images whose shape or size a step does not accept.
     """
     item = part.train.first()
     for step in _image_steps(model):
@@ -247,13 +247,16 @@ def _try_on_one(model: Any, part: Part) -> None:
             item = one.fit(item).transform(item)
             item = item if isinstance(item, np.ndarray) else [item[0]]
         except ImageError:
-            if forgiving:  # an unusable first image is not the model's fault
+            if forgiving:  # the image is unusable, but the model may be correct
                 return
             raise
 
 
 def _image_steps(model: Any) -> Iterator[Any]:
-    """The first steps of a Pipeline, as long as they describe each image by itself, also inside a meta-estimator."""
+    """Yield the first steps of a Pipeline, up to the first step that does not process each image separately.
+
+    The Pipeline may be inside a meta-estimator, except a search.
+    """
     if is_search(model):
         return
     inner = getattr(model, "model", getattr(model, "estimator", None))
@@ -267,7 +270,7 @@ def _image_steps(model: Any) -> Iterator[Any]:
 
 @contextmanager
 def naming(what: str) -> Iterator[None]:
-    """Add a note to errors raised inside."""
+    """Add a note to errors that are raised in the block."""
     try:
         yield
     except Exception as error:
@@ -277,7 +280,7 @@ def naming(what: str) -> Iterator[None]:
 
 @contextmanager
 def located(images: Rows) -> Iterator[None]:
-    """Make an ImageError raised inside name the path of the image, or its index in what the caller gave."""
+    """Make an ImageError that is raised in the block name the image's path, or its index in the images of the caller."""
     try:
         yield
     except ImageError as error:
@@ -288,11 +291,11 @@ def located(images: Rows) -> Iterator[None]:
 
 
 def _position(error: ImageError, images: Rows) -> int | None:
-    """The index in what the caller gave, or None if it is unknown.
+    """Return the index of the image among the images of the caller, or None if it is unknown.
 
-    A model that makes its own folds counts within these. So the index in the error is only trusted if that image fails for the
-    same reason, and after an error in reading all images are tried. An error in a later step is located only if the images are
-    in a plain sequence, which does not count positions itself.
+    If a model makes its own folds, the index in the error may count images of a fold. It is therefore trusted only if reading
+    this image fails for the same reason. If the error occurred while reading, all images are tried. If it occurred in a later
+    step, the index is trusted only for a list, array or DataFrame, because these do not count positions themselves.
     """
     if error.item is not None:
         paths = paths_of(images.given) or ()
@@ -308,7 +311,7 @@ def _position(error: ImageError, images: Rows) -> int | None:
 
 
 def _reason(given: Any, position: int) -> str | None:
-    """The reason why an image cannot be read, or None if it can."""
+    """Return the reason why an image cannot be read, or None if it can be read."""
     if position >= count_items(given):
         return None
     try:

@@ -1,4 +1,4 @@
-"""evaluate and Report: one fitted model on labelled images."""
+"""evaluate and Report: evaluation of one fitted model on labelled images."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Report(Result):
     support : array of shape (n_classes,)
         Number of images of each class.
     confusion : array of shape (n_classes, n_classes)
-        Counts; rows are true classes, columns predicted ones.
+        Number of images; rows are true classes, columns are predicted classes.
     n : int
     predict_seconds, images_per_second : float
     confidence : float
@@ -76,14 +76,14 @@ class Report(Result):
         Empty if no groups were given.
     y_true, y_pred : arrays of shape (n,)
     n_unreadable : int
-        Number of the `n` images that could not be read. With ``on_error="empty"`` the model guesses their labels, and the
-        guesses are included in all figures.
+        Number of the `n` images that could not be read. With ``on_error="empty"``, the model guesses their labels, and all
+        figures include the guesses.
     unreadable : array of shape (n_classes,)
-        The same for each true class.
+        Number of unreadable images of each true class.
     n_dropped : int
-        Damaged files that ``ImageFolder(on_error="drop")`` dropped before; they are not among the `n`.
+        Number of damaged files that ``ImageFolder(on_error="drop")`` left out; the `n` images do not include them.
     compile_seconds : float
-        Time spent compiling, once per machine; not included in any other time.
+        Time spent compiling, which happens once per machine. No other time includes it.
     """
 
     accuracy: float
@@ -109,11 +109,12 @@ class Report(Result):
     compile_seconds: float = 0.0
 
     def most_confused(self, n_pairs: int = MAX_CONFUSED_SHOWN) -> list[tuple[Any, Any, int]]:
-        """The most frequent errors.
+        """Return the most frequent errors.
 
         Parameters
         ----------
         n_pairs : int, default=5
+            Maximum number of pairs of classes.
 
         Returns
         -------
@@ -136,12 +137,12 @@ class Report(Result):
         return f"{paragraphs([self._headline()])}{self._class_table().html()}{groups}{paragraphs(self._notes())}"
 
     def to_frame(self) -> DataFrame:
-        """Precision, recall, F1, support and number of unreadable images of each class. Needs pandas."""
+        """Return a DataFrame with precision, recall, F1, support and unreadable images of each class. Needs pandas."""
         names = ("precision", "recall", "f1", "support", "unreadable")
         return frame({name: getattr(self, name) for name in names}, index=self.classes)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the confusion matrix, each row in percent of its class. Needs matplotlib."""
+        """Draw the confusion matrix in percent of the true classes. Needs matplotlib."""
         from featrec.plotting import plot_confusion_matrix
 
         return plot_confusion_matrix(self.confusion, self.classes.tolist(), ax=ax)
@@ -173,7 +174,7 @@ class Report(Result):
         return Table(["group", "accuracy", f"{100 * self.confidence:g} % interval", "images"], rows)
 
     def _notes(self) -> list[str]:
-        """Facts that affect how the figures should be read."""
+        """Return facts that affect the interpretation of the figures."""
         notes = []
         if self.compile_seconds:
             notes.append(f"Compiling took another {number(self.compile_seconds)} s, once on this machine.")
@@ -211,7 +212,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     y : array-like of shape (n,)
         True labels, strings or integers. Images with a label that the model does not know count as errors.
     groups : array-like of shape (n,), optional
-        Groups of images, such as photographers, cameras or years; the report has an accuracy for each.
+        Group of each image, such as its photographer, camera or year. The report contains the accuracy on each group.
     confidence : float, default=0.95
         Confidence level of the intervals.
 
@@ -222,11 +223,11 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     Raises
     ------
     InputError
-        If labels are missing, of mixed types, or not as many as the images.
+        If labels are missing or have mixed types, or if their number differs from the number of images.
 
     Notes
     -----
-    The time is that of one call of ``predict`` with all images, after a call with the first one alone, which loads compiled
+    The measured time is that of one call of ``predict`` with all images. An earlier call with a single image loads compiled
     code. The intervals assume independent images; frames of one film are not independent.
 
     Examples
@@ -276,7 +277,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
 
 
 def count_dropped(*folders: Any) -> int:
-    """The number of damaged files that were dropped from folders; the halves of a split folder share one list."""
+    """Count the damaged files that were dropped from folders. A list that two halves of a folder share counts once."""
     lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
     return sum(map(len, lists.values()))
 
@@ -287,12 +288,12 @@ def check_confidence(confidence: float) -> None:
 
 
 def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
-    """Predictions and the time they took, after a first image that loads compiled code."""
+    """Return the predictions and their time. Before the measurement, one image is predicted to load compiled code."""
     if not hasattr(model, "predict"):
         raise InputError(f"expected a model with predict; got {type(model).__name__}")
     with timed() as first:
         if count_items(X) > 1:
-            # An error here is raised again below, with all images.
+            # An error that is ignored here is raised below, with all images.
             with warnings.catch_warnings(), suppress(Exception):
                 warnings.simplefilter("ignore")
                 model.predict(take(X, np.arange(1)))
@@ -303,7 +304,7 @@ def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
 
 
 def _classes(model: Any, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, tuple]:
-    """All classes, and those in `y_true` that the model does not know."""
+    """Return all classes, and the classes in `y_true` that the model does not know."""
     known = getattr(model, "classes_", None)
     if known is None:
         return all_classes([y_true, y_pred]), ()

@@ -1,4 +1,4 @@
-"""Suggestion: which of several models to use first, from trials on a few images."""
+"""Suggestion: the model to use first, chosen by trials of several models on a few images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Suggestion", "Trial", "suggested"]
 
-# Accuracy that may be given up for speed if the difference is not significant.
+# Maximum loss of accuracy that is accepted for a faster model, if the difference is not significant.
 TOLERATED = 0.02 + 1e-9
 
 
@@ -33,15 +33,15 @@ class Trial:
     interval : tuple of (low, high) or None
         Wilson interval of the accuracy.
     fit_seconds : float or None
-        Time of one fit, the mean over the folds.
+        Mean time of one fit over the folds.
     seconds_per_image : float or None
         Time to predict one image in a batch.
     n_folds : int
         Number of finished folds.
     remark : str
-        Why the model was left out or cut; otherwise what the recipe is for.
+        Reason why the model was left out or cut. If it was tried, description of the recipe.
     warning : str
-        The first warning, or "".
+        First warning of the model, or "".
     rows : array of shape (n_judged,)
         Positions of the test images in the sample.
     y_pred : array of shape (n_judged,)
@@ -70,14 +70,14 @@ class Suggestion(TableResult):
     Attributes
     ----------
     trials : tuple of Trial
-        Finished trials, highest accuracy first, then those that were cut, then those left out.
+        Finished trials, highest accuracy first, then trials that were cut, then models that were left out.
     first : str or None
-        Model to use first: the fastest of those whose accuracy is at most two points below the best and not significantly
-        different from it (McNemar's exact test). None if no trial was finished.
+        Name of the model to use first: the fastest model whose accuracy is at most two percentage points below the best and not
+        significantly different from it (McNemar's exact test). None if no trial was finished.
     n_given : int
         Number of images that the sample was drawn from.
     rows : array of shape (n,)
-        Positions of the sample in these images.
+        Positions of the sample among all given images.
     y_true : array of shape (n,)
         Labels of the sample.
     n_folds : int
@@ -106,7 +106,7 @@ class Suggestion(TableResult):
         raise KeyError(f"no trial {name!r}; the trials are {', '.join(trial.name for trial in self.trials)}")
 
     def verdict(self) -> list[str]:
-        """Sentences that say which model to use first and why."""
+        """Return sentences that state which model to use first, and why."""
         tried = [trial for trial in self.trials if trial.state == "tried"]
         if self.first is None or not tried:
             return ["No trial was finished, so there is no suggestion."]
@@ -119,7 +119,7 @@ class Suggestion(TableResult):
         return [*doubt, reason, *self._too_few(tried, alpha), *self._cut(tried[0])]
 
     def _too_few(self, tried: list[Trial], alpha: float) -> list[str]:
-        """Name the models that are further behind, but not significantly."""
+        """Name the models that are clearly behind the best, although the difference is not significant."""
         near = _near(tried, self.y_true, alpha)
         unclear = [trial.name for trial in tried if trial not in near and _p(tried[0], trial, self.y_true) > alpha]
         if not unclear or len(self.rows) == self.n_given:
@@ -145,7 +145,7 @@ class Suggestion(TableResult):
         return "\n\n".join(filter(None, parts))
 
     def to_frame(self) -> DataFrame:
-        """One row per model, in the order of the table. Needs pandas."""
+        """Return a DataFrame with one row per model, in the order of the table. Needs pandas."""
         names = ("state", "accuracy", "fit_seconds", "seconds_per_image", "n_folds", "expected_seconds", "remark", "warning")
         columns = {name: [getattr(trial, name) for trial in self.trials] for name in names}
         intervals = [trial.interval or (None, None) for trial in self.trials]
@@ -184,19 +184,19 @@ class Suggestion(TableResult):
 
 
 def suggested(trials: list[Trial], y_true: np.ndarray, alpha: float) -> str | None:
-    """The fastest of the trials that are near the best; `trials` are sorted, best first."""
+    """Return the name of the fastest trial near the best. `trials` must be sorted, the best first."""
     tried = [trial for trial in trials if trial.state == "tried"]
     return min(_near(tried, y_true, alpha), key=_cost).name if tried else None
 
 
 def _near(tried: list[Trial], y_true: np.ndarray, alpha: float) -> list[Trial]:
-    """The trials whose difference to the best is small and not significant, including the best."""
+    """Return the best trial, and the trials whose difference from it is small and not significant."""
     best = tried[0].accuracy or 0
     return [trial for trial in tried if best - (trial.accuracy or 0) <= TOLERATED and _p(tried[0], trial, y_true) > alpha]
 
 
 def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float) -> str:
-    """Say why `first` should be used first."""
+    """Explain why `first` should be used first."""
     best, *rest = tried
     if not rest:
         return f"Try {first.name} first: it is the only finished trial."
@@ -204,8 +204,8 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
         test = p_value(_p(best, first, y_true))
         times = f"{number(_cost(first))} s to fit and predict, against {number(_cost(best))} s for {best.name}"
         return (
-            f"Try {first.name} first: its {percent(first.accuracy or 0)} % are not significantly different from the best, "
-            f"{best.name} with {percent(best.accuracy or 0)} % (McNemar {test}), and it is faster: {times}."
+            f"Try {first.name} first: its accuracy of {percent(first.accuracy or 0)} % is not significantly different from the "
+            f"highest, {percent(best.accuracy or 0)} % of {best.name} (McNemar {test}), and it is faster: {times}."
         )
     near = [trial.name for trial in _near(tried, y_true, alpha)[1:]]
     if near:
@@ -220,11 +220,11 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
 
 
 def _p(first: Trial, second: Trial, y_true: np.ndarray) -> float:
-    """p value of McNemar's exact test between two finished trials."""
+    """Return the p value of McNemar's exact test between two finished trials."""
     right, other = first.y_pred == y_true, second.y_pred == y_true
     return mcnemar(int((right & ~other).sum()), int((other & ~right).sum()))
 
 
 def _cost(trial: Trial) -> float:
-    """Time of one fit and of the predictions of all folds."""
+    """Return the time of one fit plus the time of predicting the images of all folds."""
     return (trial.fit_seconds or 0) + (trial.seconds_per_image or 0) * len(trial.rows)

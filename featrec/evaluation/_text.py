@@ -37,7 +37,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def plain(self) -> str:
-        """As text with aligned columns."""
+        """Return the table as text with aligned columns."""
         lines = [self.header, *self.rows]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
         return "\n".join(
@@ -45,13 +45,13 @@ class Table:
         )
 
     def markdown(self) -> str:
-        """As GitHub Markdown."""
+        """Return the table as GitHub Markdown."""
         rule = [":---", *["---:"] * (len(self.header) - 1)]
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in [self.header, rule, *escaped])
 
     def html(self) -> str:
-        """As HTML for a notebook."""
+        """Return the table as HTML for a notebook."""
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in self.header)
         body = "".join(
             f"<tr><th>{html.escape(row[0])}</th>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row[1:])}</tr>"
@@ -61,18 +61,18 @@ class Table:
 
 
 class Result:
-    """Base of results, which are dataclasses: their text is their repr, and they can be written as JSON."""
+    """Base class of results. The subclasses are dataclasses; ``repr`` returns the same text as ``str``."""
 
     def __repr__(self) -> str:
         return str(self)
 
     def to_json(self, path: str | os.PathLike | None = None) -> str:
-        """All attributes as JSON; also written to `path` if it is given."""
+        """Return all attributes as JSON. If `path` is given, also write them to this file."""
         return keep(json.dumps(vars(self), default=_plain, indent=1, ensure_ascii=False), path)
 
 
 class TableResult(Result):
-    """Base of results that are shown as one table, `_table()`, and `_sentences()`."""
+    """Base class of results that consist of a table, `_table()`, and sentences, `_sentences()`."""
 
     def _table(self) -> Table:
         raise NotImplementedError
@@ -84,13 +84,13 @@ class TableResult(Result):
         return self._table().html() + paragraphs(self._sentences())
 
     def to_markdown(self, path: str | os.PathLike | None = None) -> str:
-        """The table and the sentences as Markdown; also written to `path` if it is given."""
+        """Return the table and the sentences as Markdown. If `path` is given, also write them to this file."""
         lines = "\n".join(f"- {line}" for line in self._sentences())
         return keep(f"{self._table().markdown()}\n\n{lines}", path)
 
 
 def paragraphs(lines: Sequence[str]) -> str:
-    """Sentences as HTML."""
+    """Format each line as an HTML paragraph."""
     return "".join(f"<p>{html.escape(line)}</p>" for line in lines)
 
 
@@ -100,17 +100,17 @@ def percent(share: float) -> str:
 
 
 def percent_range(interval: tuple[float, float]) -> str:
-    """``81.0 to 86.9``."""
+    """Format an interval in percent: ``81.0 to 86.9``."""
     return f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def p_value(p: float) -> str:
-    """``p = 0.012``, or ``p < 0.001``."""
+    """Format a p value: ``p = 0.012``, or ``p < 0.001``."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def number(value: float | None) -> str:
-    """Three significant digits; a dash for None."""
+    """Format a number with three significant digits, and None as a dash."""
     if value is None:
         return "–"
     if isinstance(value, int) or abs(value) >= 100:
@@ -126,7 +126,7 @@ def data_size(n_bytes: int | None) -> str:
 
 
 def _plain(item: Any) -> Any:
-    """A type that JSON knows: lists for arrays, dicts for dataclasses."""
+    """Convert to a type that JSON supports: arrays to lists, dataclasses to dicts."""
     return item.tolist() if isinstance(item, (np.ndarray, np.generic)) else vars(item)
 
 
@@ -138,7 +138,7 @@ def keep(text: str, path: str | os.PathLike | None) -> str:
 
 
 def frame(columns: dict[str, Any], *, index: Any = None) -> Any:
-    """A pandas DataFrame."""
+    """Make a pandas DataFrame."""
     try:
         import pandas
     except ImportError as error:

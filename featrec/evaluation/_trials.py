@@ -1,4 +1,4 @@
-"""Trials: models fitted on folds of a few images within a time limit, and a rehearsal that estimates the time."""
+"""Trials: fit models on folds of a few images within a time limit. A rehearsal estimates the time of a trial."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from featrec.parallel import checkpoint, observed_by
 
 __all__ = ["Clock", "Folds", "Rehearsal", "left_out", "rehearse", "run_trial", "sorted_trials"]
 
-# Images of a rehearsal.
+# Maximum number of images in a rehearsal.
 FEW = 20
-# A fit reads most images twice, to learn the words and to count them.
+# How many times a fit reads most images: once to learn the words, and once to count them.
 PASSES = 2
 
 
@@ -34,7 +34,7 @@ class Clock:
     """A clock that does not count the time spent compiling."""
 
     def now(self) -> float:
-        """Seconds since a fixed moment."""
+        """Return the seconds since a fixed moment."""
         return time.perf_counter() - compiled_so_far().seconds
 
 
@@ -48,11 +48,11 @@ class Folds:
 
 
 class OutOfTime(Exception):
-    """The time limit of a trial is reached."""
+    """Raised when the time limit of a trial is reached."""
 
 
 class Deadline:
-    """A step of lazy images that raises OutOfTime after the deadline, also in the middle of a fit."""
+    """Step for lazy images that raises OutOfTime after the deadline, even in the middle of a fit."""
 
     def __init__(self, clock: Clock, seconds: float):
         self.clock, self.until = clock, clock.now() + seconds
@@ -68,7 +68,7 @@ class Deadline:
 
 @contextmanager
 def limited(images: Images, clock: Clock, seconds: float) -> Iterator[Images]:
-    """The images with a time limit, which is also checked at checkpoints and before each batch."""
+    """Yield the images with a time limit, which is checked at each image, at checkpoints and before each batch."""
     deadline = Deadline(clock, seconds)
     with observed_by(deadline.check):
         yield images.then(deadline)
@@ -76,7 +76,7 @@ def limited(images: Images, clock: Clock, seconds: float) -> Iterator[Images]:
 
 @dataclass
 class Progress:
-    """Results of the folds that are done."""
+    """Results of the finished folds."""
 
     rows: list[np.ndarray] = field(default_factory=list)
     y_pred: list[np.ndarray] = field(default_factory=list)
@@ -85,14 +85,17 @@ class Progress:
 
 
 def left_out(name: str, reason: str, expected_seconds: float | None = None) -> Trial:
-    """The result of a model that was not tried."""
+    """Return the result of a model that was not tried."""
     return replace(_without_figures(name, "left out", reason), expected_seconds=expected_seconds)
 
 
 def run_trial(
     name: str, model: Any, folds: Folds, *, clock: Clock, seconds: float, confidence: float, remark: str = ""
 ) -> Trial:
-    """Fit the model and predict fold by fold, as long as there is time. An error becomes the remark of a model left out."""
+    """Fit and predict one fold after another, as long as time is left.
+
+    If an error occurs, the model is left out, with the error as the remark.
+    """
     done, state = Progress(), "tried"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -158,14 +161,17 @@ def _one_line(text: str) -> str:
 
 
 def sorted_trials(trials: Iterable[Trial]) -> list[Trial]:
-    """Finished trials, best first, then those that were cut, then those left out."""
+    """Sort trials: first finished trials, the best first, then trials that were cut, then models that were left out."""
     states = ("tried", "cut", "left out")
     return sorted(trials, key=lambda trial: (states.index(trial.state), -(trial.accuracy or 0), trial.fit_seconds or 0))
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Estimated time of all folds; a lower bound if the rehearsal was stopped, unknown if it failed."""
+    """Estimated time of all folds.
+
+    If the rehearsal was stopped (`ended`), the time is a lower bound. If it `failed`, the time is unknown.
+    """
 
     seconds: float
     ended: bool = False
@@ -176,9 +182,9 @@ class Rehearsal:
 
 
 def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
-    """Fit a copy of the model on a few images and predict, which also loads compiled code.
+    """Estimate the time of all folds by fitting a copy of the model on a few images. This also loads compiled code.
 
-    Errors are ignored: with all images they either occur again or do not matter.
+    Errors are ignored, because with all images they either occur again or do not matter.
     """
     rows = _few(folds)
     n_folds, start = len(folds.splits), clock.now()
@@ -196,7 +202,10 @@ def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
 
 
 def _seconds_each(fitted: Any, images: Images, clock: Clock) -> float:
-    """Time to predict one more image, without the fixed cost of a call, which is highest for the first one."""
+    """Return the time to predict one more image, without the fixed cost of a call.
+
+    The first call is not used, because its fixed cost is highest.
+    """
     seconds = []
     for batch in (images[:1], images, images[:1]):
         start = clock.now()
@@ -206,17 +215,18 @@ def _seconds_each(fitted: Any, images: Images, clock: Clock) -> float:
 
 
 def _few(folds: Folds) -> np.ndarray:
-    """The first image of each of up to ten classes, and the first ten images."""
+    """Select the first image of each of up to ten classes, and the first ten images."""
     fit = folds.splits[0][0]
     _, first = np.unique(folds.labels[fit], return_index=True)
     return fit[np.union1d(first[: FEW // 2], np.arange(min(FEW // 2, len(fit))))]
 
 
 def _expected(folds: Folds, n_few: int, fit_seconds: float, each: float) -> float:
-    """The larger of two estimates.
+    """Return the larger of two estimates.
 
-    The time to describe images grows with their number, the time to learn words about with its square root. For the slowest
-    recipes the larger estimate was within a factor of two, at 133 images of 96 to 320 pixels.
+    The time to describe images is proportional to their number. The time to learn words grows approximately with the square
+    root of this number. For the slowest recipes, the larger estimate was correct within a factor of two, with 133 images of 96
+    to 320 pixels.
     """
     n_fit = len(folds.splits[0][0])
     more = max(fit_seconds * math.sqrt(n_fit / n_few), fit_seconds + PASSES * each * (n_fit - n_few))

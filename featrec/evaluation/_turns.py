@@ -1,4 +1,4 @@
-"""Trials of many models within a total time: the fastest first; models that would take too long are left out."""
+"""Trials of many models within a total time. The fastest models are tried first; models that are too slow are left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from featrec.evaluation._trials import Clock, Folds, Rehearsal, left_out, rehear
 
 __all__ = ["Limits", "tried_in_turn"]
 
-# After rehearsals have used this share of the remaining time, waiting models are tried before others are rehearsed.
+# When rehearsals have used this share of the remaining time, postponed models are tried before other models are rehearsed.
 MOST_REHEARSED = 1 / 3
 # A rehearsal is repeated only if the first one took less than this share of the model's time.
 SHORT = 1 / 3
@@ -23,7 +23,7 @@ LEAST = 0.02
 
 @dataclass(frozen=True)
 class Limits:
-    """Time limits of each model and of all together, and the confidence level of intervals."""
+    """Time limit of each model, time limit of all models together, and confidence level of intervals."""
 
     seconds: float
     total_seconds: float
@@ -35,7 +35,7 @@ def tried_in_turn(
 ) -> list[Trial]:
     """Try all models, one group after another.
 
-    A group maps names to a model and a remark, or to None and the reason for leaving it out.
+    A group maps each name to a model and a remark, or to None and the reason why the model is left out.
     """
     turns = _Turns(folds, limits, clock, start + limits.total_seconds, verbose)
     found = [(name, *made) for group in groups for name, made in group.items()]
@@ -57,7 +57,7 @@ class _Turns:
     verbose: int
 
     def left(self) -> float:
-        """Seconds until the end."""
+        """Return the remaining seconds."""
         return max(0.0, self.until - self.clock.now())
 
     def report(self, text: str) -> None:
@@ -65,10 +65,10 @@ class _Turns:
             sys.stderr.write(text + "\n")
 
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Rehearse each model, and try it at once if its share of the time is enough.
+        """Rehearse each model, and try it immediately if its share of the remaining time is enough.
 
-        The others wait until all are rehearsed, or rehearsals have used a third of the remaining time; then the fastest are
-        tried.
+        Other models are postponed until all models are rehearsed, or until rehearsals have used a third of the remaining time.
+        Then the fastest postponed models are tried.
         """
         trials: list[Trial] = []
         waiting: dict[str, Rehearsal] = {}
@@ -92,15 +92,15 @@ class _Turns:
         return trials + self._settled(waiting, models)
 
     def _settled(self, waiting: Mapping[str, Rehearsal], models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Try as many models as there is time for, the fastest first."""
+        """Try the postponed models, the fastest first, as long as time is left."""
         order = sorted(waiting, key=lambda name: waiting[name].seconds)
         most = self.limits.seconds
         return [self._left_out(name, waiting[name]) or self._tried(name, *models[name], most) for name in order]
 
     def _rehearsed(self, model: Any, share: float) -> Rehearsal:
-        """Rehearse a second time if the first, which also loads compiled code, was short but the estimate is long."""
+        """Rehearse a model. Repeat a short rehearsal with a long estimate, because the first also loads compiled code."""
         start = self.left()
-        # A fit of a fold takes at least as long as a rehearsal, so a rehearsal beyond this limit can be stopped.
+        # If a rehearsal takes longer than this, all folds would take too long, because each takes longer than the rehearsal.
         limit = min(self.limits.seconds, start) / len(self.folds.splits)
         found = rehearse(model, self.folds, self.clock, limit)
         took = start - self.left()
@@ -110,7 +110,7 @@ class _Turns:
         return found
 
     def _left_out(self, name: str, estimate: Rehearsal) -> Trial | None:
-        """The result of a model that would take too long; None if there is enough time."""
+        """Return the result of a model that would take too long, or None if enough time is left."""
         left, total = self.left(), f"total_seconds={self.limits.total_seconds:g}"
         if not estimate.ended and estimate.seconds <= min(self.limits.seconds, left):
             return None

@@ -131,7 +131,7 @@ def test_an_int_makes_stratified_folds():
 
 
 class Remembers(ClassifierMixin, BaseEstimator):
-    """Fails if it has seen the group of a row before."""
+    """Fail to predict a row whose group was in the training rows."""
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
@@ -153,7 +153,7 @@ def test_groups_stay_in_one_fold(cv):
 
 
 class NoColumns(TransformerMixin, BaseEstimator):
-    """A transformer to three columns that has no n_features_out_."""
+    """Return three columns; has no attribute n_features_out_."""
 
     def fit(self, X, y=None):
         self.fitted_ = True
@@ -164,7 +164,7 @@ class NoColumns(TransformerMixin, BaseEstimator):
 
 
 class RefusesOne(NoColumns):
-    """Refuses a single image."""
+    """Fail to transform a single image."""
 
     def transform(self, X):
         if len(X) == 1:
@@ -262,10 +262,10 @@ def _verdict(results, p=1.0):
         (
             [_row("hog", 0.9), _row("cnn", 0.9, "network")],
             1.0,
-            ["hog and cnn have the same, highest accuracy.",
+            ["hog and cnn share the highest accuracy.",
              "The network cnn does not win: the best engineered features (hog) are as accurate."],
         ),
-        ([_row("hog", 0.9)], 1.0, ["hog is the only model; add a second one to compare it with."]),
+        ([_row("hog", 0.9)], 1.0, ["hog is the only model; add a second model to compare it with."]),
     ],
     ids=["wins", "ahead", "loses", "behind", "equal", "alone"],
 )  # fmt: skip
@@ -274,7 +274,7 @@ def test_sentences_claim_no_more_than_the_test(results, p, expected):
 
 
 class Breaks(ClassifierMixin, BaseEstimator):
-    """Fails in one of its methods."""
+    """Fail in one method, fit or predict."""
 
     def __init__(self, where="fit"):
         self.where = where

@@ -17,13 +17,13 @@ WAIT = 0.2  # seconds of a simulated compilation
 
 
 def compile_something():
-    """Simulate numba's event."""
+    """Simulate a compilation by numba."""
     time.sleep(WAIT)
     COMPILATIONS.seconds += WAIT
 
 
 class Compiling(BaseEstimator):
-    """Compiles at its first fit and first prediction."""
+    """Simulate compilations in the first fit and the first prediction."""
 
     todo = ()
 
@@ -121,4 +121,4 @@ def test_train_prints_compile_time(tmp_path, monkeypatch, capsys):
     assert "images in 1.2 s\n" in capsys.readouterr().out
     spent.compile_seconds = 7.5
     main(words)
-    assert "images in 1.2 s, and compiled for 7.5 s, once on this machine\n" in capsys.readouterr().out
+    assert "images in 1.2 s; compiling took another 7.5 s, once on this machine\n" in capsys.readouterr().out

@@ -14,7 +14,7 @@ from featrec.exceptions import InputError, MissingExtraError
 
 
 class Predicts:
-    """A fitted model that predicts the values of its rows."""
+    """A fitted model whose predictions are its input."""
 
     def __init__(self, classes=None):
         if classes is not None:
