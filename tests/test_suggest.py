@@ -295,9 +295,9 @@ def test_an_unreadable_image_is_reported_before_the_trials(tmp_path):
         ({"recipes": {"hog_svm": 3}}, r"recipes\['hog_svm'\] must be a dict of options or a model; got int"),
         ({"cv": 1}, "cv must be an integer, at least 2; got 1"),
         ({"n_images": 0.5}, "n_images must be an integer, at least 1; got 0.5"),
-        ({"seconds": 0}, "^seconds must be a number above 0; got 0"),
-        ({"total_seconds": -1}, "total_seconds must be a number above 0; got -1"),
-        ({"seconds": "3"}, "^seconds must be a number above 0; got '3'"),
+        ({"seconds": 0}, "^seconds must be a positive number; got 0"),
+        ({"total_seconds": -1}, "total_seconds must be a positive number; got -1"),
+        ({"seconds": "3"}, "^seconds must be a positive number; got '3'"),
         ({"recipes": {"mine": "hog_svm"}}, r"recipes\['mine'\] is a string, not a model; use recipes.make\('hog_svm'\)"),
         ({"recipes": {"tiny_knn": {"size": -1}}}, "size"),
         ({"recipes": {"tiny_knn": {"sise": 8}}}, r"recipes\['tiny_knn'\]: .*'sise'; its options are size, n_neighbors"),
@@ -376,7 +376,7 @@ def test_patch_recipes_without_resizing_are_left_out_for_large_images():
     )
     assert [found[name].state for name in whole] == ["left out"] * 3
     assert found["patches_ridge of whole images"].remark.startswith(
-        'it is for small images, and one has 300 × 400 pixels; use image_size="auto", or add Resize('
+        'it is for small images, but one has 300 × 400 pixels; use image_size="auto", or add Resize('
     )
     assert [found[name].state for name in (*PATCHES, "tiny_knn", "small", "coarse")] == ["tried"] * 6
 
@@ -407,8 +407,8 @@ def test_without_a_significant_difference_the_fastest_comes_first():
     first, sentences = verdict(made("best", 90, 9.0), made("near", 88, 1.0), made("far", 60, 0.1))
     assert first == "near"
     assert sentences[-1] == (
-        "Try near first: its 88.0 % are not significantly different from the best, best with 90.0 % (McNemar p = 0.500), and "
-        "it is faster: 1.00 s to fit and predict, against 9.00 s for best."
+        "Try near first: its accuracy of 88.0 % is not significantly different from the highest, 90.0 % of best "
+        "(McNemar p = 0.500), and it is faster: 1.00 s to fit and predict, against 9.00 s for best."
     )
 
 
@@ -465,7 +465,7 @@ def test_the_command(tmp_path, capsys, rng):
     printed = capsys.readouterr().out
     assert "12 of 12 images, 2 classes, 2 folds" in printed
     assert "Try " in printed
-    assert "it needs the file of a network; use --cnn FILE" in printed
+    assert "it needs a network file; use --cnn FILE" in printed
     assert "recipes={" not in printed
     assert {trial["name"] for trial in json.loads(out.read_text())["trials"]} == {"tiny_knn", "color_forest", "cnn_svm"}
     assert "| recipe | accuracy |" in (tmp_path / "found.md").read_text()

@@ -3,11 +3,11 @@
 Every recipe has these options, with the same defaults:
 
 - ``probability``: None, ``"calibrated"`` or ``"temperature"``. Both fit the classifier six times: on five folds of the training
-  set, and on all of it. "calibrated" fits a curve for each class and needs five images of each class; ``predict`` returns the
-  most probable class, which may differ from the classifier's own decision. "temperature" fits one number for all classes and
-  does not change predictions.
-- ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect on
-  nearest neighbours (`tiny_knn`, `orb_knn`), which warn.
+  set, and on the whole training set. "calibrated" fits a curve for each class and needs five images of each class; ``predict``
+  returns the most probable class, which may differ from the decision of the classifier. "temperature" fits one number for all
+  classes and does not change predictions.
+- ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect in the
+  recipes with nearest neighbours, `tiny_knn` and `orb_knn`, which issue a warning.
 - ``on_error="empty"`` continues if an image cannot be used (see the extractors).
 - ``cache``: a folder or a ``DescriptorCache`` in which the extractors store descriptions for the next fit.
 - ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress and the
@@ -15,8 +15,8 @@ Every recipe has these options, with the same defaults:
 
 The two networks that learn from pixels need the extra ``torch``.
 
-A *preset* is a named set of a recipe's options for one kind of images, with the accuracy that it reached on a dataset:
-``make("patches_kernel:digits")``; :func:`presets` lists them.
+A *preset* is a set of options of a recipe for one type of images, with the accuracy that was measured on a dataset. For
+example, ``make("patches_kernel:digits")`` uses the preset "digits". :func:`presets` lists the presets of a recipe.
 
 Examples
 --------
@@ -67,7 +67,7 @@ __all__ = [
     "warm",
 ]
 
-# Names beyond __all__ serve other stages of featrec; they may change in any version.
+# Names that are not in __all__ are for other packages of featrec; they may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {

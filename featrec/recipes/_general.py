@@ -34,7 +34,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class General:
-    """The general options of a recipe, and those that each kind of step takes."""
+    """The options that all recipes share, and the parameters that each type of step gets from them."""
 
     probability: str | None = None
     class_weight: Any = None
@@ -49,21 +49,21 @@ class General:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """For an extractor of Bags."""
+        """Parameters of an extractor of Bags."""
         return {"on_error": self.on_error, "cache": self.cache}
 
     @property
     def describing(self) -> dict[str, Any]:
-        """For an extractor of codes."""
+        """Parameters of an extractor that returns one row of numbers per image."""
         return self.reading | {"n_jobs": self.n_jobs, "verbose": self.verbose}
 
     @property
     def learning(self) -> dict[str, Any]:
-        """For a step that learns from a sample."""
+        """Parameters of a step that learns from a sample."""
         return {"random_state": self.random_state, "n_jobs": self.n_jobs, "verbose": self.verbose}
 
     def calibrated(self, classifier: Any) -> Any:
-        """The classifier, with probabilities if they are wanted."""
+        """Return the classifier; if `probability` is set, wrap it to compute probabilities."""
         if self.probability is None:
             return classifier
         if self.probability not in CALIBRATIONS:
@@ -77,11 +77,11 @@ class General:
             warnings.warn(text, UserWarning, stacklevel=4)
 
     def without_empty_rows(self, name: str) -> None:
-        """Refuse ``on_error="empty"`` in a recipe without codes."""
+        """Raise an error for ``on_error="empty"`` in a recipe whose classifier takes pixels instead of codes."""
         if self.on_error != "raise":
             raise InputError(
-                f'on_error of {name} must be "raise", because the network takes pixels and an unusable image has none; got '
-                f'{self.on_error!r}. ImageFolder(on_error="drop") drops damaged images.'
+                f'on_error of {name} must be "raise", because the network takes pixels and an unusable image has no pixels; '
+                f'got {self.on_error!r}. ImageFolder(on_error="drop") drops damaged images.'
             )
 
 
@@ -93,7 +93,7 @@ def recipe(docs: Mapping[str, str] | None = None, **former: str) -> Callable[[Re
     """Complete the signature and the docstring of a recipe.
 
     The signature lists the general options instead of ``**general``. The docstring describes them and the parameters in
-    `docs`. Former names of options, given as ``old="new"``, still work, with a FutureWarning.
+    `docs`. `former` maps former names of options to new names; the former names still work, with a FutureWarning.
     """
 
     def decorate(function: Recipe) -> Recipe:

@@ -109,40 +109,43 @@ def hog_svm(
     """One object that fills the image in one pose (digits, faces, signs, products): HOG of several cell sizes, kernel ridge.
 
     Suitable for a hundred to a hundred thousand images. The training time grows linearly with the number of images, and the
-    model predicts thousands of images per second. Despite the name of the recipe, the classifier is no SVM, unless `C` is
-    given, but ridge regression on the kernel values of some landmarks.
+    model predicts thousands of images per second. Despite the name of the recipe, the classifier is an SVM only if `C` is
+    given. Otherwise, it is ridge regression on kernel values between images and landmarks, which are some training images.
 
-    The training images determine the size of images, whether colours are used, and the number of landmarks; held-out images
-    determine the penalty and whether mirror images are used.
+    The size of images, the use of colours and the number of landmarks depend on the training images. The penalty and the use of
+    mirror images are chosen on held-out images.
 
     Parameters
     ----------
     size : int, (height, width), "auto" or None, default="auto"
-        Size that images are scaled to. "auto": the median height and width of the training images, limited to 28 to 64
-        pixels. None: images keep their size, and all have the same.
+        Size that images are scaled to. "auto": the median height and width of the training images, but at least 28 and
+        at most 64 pixels. None: images are not scaled and must all have the same size.
     pixels_per_cell : int, (rows, columns), several such pairs, or "auto", default="auto"
-        Cell sizes. "auto": an eighth, a quarter and half of the image.
+        Cell sizes in pixels. "auto": an eighth, a quarter and half of the image size.
     orientations : int or None, default=None
-        None: 18.
+        Number of orientations. None: 18.
     signed : bool or None, default=None
-        Distinguish opposite directions of gradients. None: True.
+        Whether to distinguish opposite directions of gradients. None: True.
     color : {"auto", "gray", "rgb"} or None, default="auto"
-        Means and standard deviations of lightness and colours in 4 × 4 cells, in addition to gradients; see
+        Whether to add means and standard deviations of lightness and colours in 4 × 4 cells to the gradients; see
         :class:`~featrec.descriptors.HOG`.
     mirror : bool, default=True
-        Learn from mirror images too, if that helps on held-out images. False saves the time to find out.
+        If True, also learn from mirror images, provided that this increases the accuracy on held-out images. If False, the time
+        for this test is saved.
     deskew : bool or "auto", default="auto"
-        Straighten slanted digits and letters. "auto" decides on the training images; see
+        Whether to straighten slanted digits and letters. "auto" decides by the training images; see
         :class:`~featrec.preprocessing.Deskew`.
     n_dimensions : int, "auto" or None, default="auto"
         Number of principal components for the kernel. "auto": 300. None: no reduction.
     landmarks : int or "auto", default="auto"
-        Number of training images that span the solution; more are slower and usually more accurate. "auto": 6,000.
+        Number of training images that are used as landmarks. More landmarks are slower and usually more accurate. "auto":
+        6,000.
     gamma : float, default=2
         Width parameter of the kernel, relative to the mean squared distance of codes.
     C : float or None, default=None
-        If given, the classifier is an exact kernel SVM, for a few thousand images. The defaults are then 64 × 64 pixels,
-        cells of 8 pixels, 9 unsigned orientations, all components, no colour and no mirror images.
+        Parameter of an exact kernel SVM, which is suitable for a few thousand images. None: kernel ridge. If `C` is given, the
+        defaults of the other parameters are 64 × 64 pixels, cells of 8 pixels, 9 unsigned orientations, all components, no
+        colour and no mirror images.
 
     Returns
     -------
@@ -185,7 +188,7 @@ def cnn_svm(
     Parameters
     ----------
     model : path or bytes
-        The network as ONNX.
+        Network as ONNX.
     layer : str, optional
         Layer to use; default: the network's output.
     preprocessing : {"torch", "tf", "caffe"} or dict
@@ -219,7 +222,7 @@ def pixels_lenet5(
     ----------
     size : int or (height, width), default=(28, 28)
     epochs : int or None, default=None
-        Default: 12, or more for small training sets.
+        Number of passes over the training set. None: 12, or more for small training sets.
     batch_size : int, default=128
 
     Returns
@@ -250,12 +253,13 @@ def pixels_resnet(
     ----------
     size : int or (height, width), default=(32, 32)
     width : int, default=32
-        Number of maps in the first layer; doubling it takes nearly four times as long.
+        Number of maps in the first layer; with twice as many, training takes nearly four times as long.
     epochs : int or None, default=None
-        Default: 15, or more for small training sets; 100 images take half a minute.
+        Number of passes over the training set. None: 15, or more for small training sets. Training on 100 images takes half a
+        minute.
     batch_size : int, default=256
     mirror : bool, default=True
-        Learn from mirror images too. False is for digits, letters and other classes that a mirror image changes.
+        Whether to learn from mirror images too. Use False for digits, letters and other classes that mirroring changes.
 
     Returns
     -------

@@ -44,7 +44,7 @@ def names() -> list[str]:
 
 
 def presets(name: str) -> dict[str, dict[str, Any]]:
-    """The presets of a recipe and the options that each of them sets.
+    """Return the presets of a recipe, and the options that each preset sets.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def presets(name: str) -> dict[str, dict[str, Any]]:
 
 
 def describe(name: str) -> str:
-    """When to use a recipe, or what a preset suits and where it was measured, in one line.
+    """Describe in one line when to use a recipe, or a preset and its accuracy on a dataset.
 
     Parameters
     ----------
@@ -87,14 +87,14 @@ def describe(name: str) -> str:
 
 
 def make(name: str, *, preset: str | None = None, **options: Any) -> Any:
-    """Make the model of a recipe, with or without a preset; `options` override those of the preset.
+    """Make the model of a recipe, with or without a preset. `options` override the options of the preset.
 
     Parameters
     ----------
     name : str
         ``"recipe"`` or ``"recipe:preset"``.
     preset : str, optional
-        One of :func:`presets`, if the name contains none.
+        Name of a preset, as listed by :func:`presets`, if `name` contains only the recipe.
     **options
         Options of the recipe.
 
@@ -122,7 +122,7 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
     name : str
         ``"recipe"`` or ``"recipe:preset"``.
     preset : str, optional
-        If the name contains none.
+        Name of a preset, if `name` contains only the recipe.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
 
 
 def variants(chosen: Iterable[str] = RECIPES) -> dict[str, dict[str, Any]]:
-    """The options of each recipe and preset, by the name that :func:`make` takes."""
+    """Return the options of each recipe and preset, by the name that :func:`make` accepts."""
     found: dict[str, dict[str, Any]] = {}
     for recipe in chosen:
         found[recipe] = {}
@@ -155,7 +155,7 @@ def variants(chosen: Iterable[str] = RECIPES) -> dict[str, dict[str, Any]]:
 
 
 def _parted(name: str) -> tuple[str, str | None]:
-    """Recipe and preset; an error if there is none of that name."""
+    """Split a name into recipe and preset. Raise an error if either does not exist."""
     recipe, separator, preset = str(name).partition(SEPARATOR)
     _recipe(recipe)
     if not separator:
@@ -175,7 +175,7 @@ def _recipe(name: str) -> Callable[..., Any]:
     if name not in RECIPES:
         close = difflib.get_close_matches(name, RECIPES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise InputError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}.{hint}")
+        raise InputError(f"there is no recipe {name!r}; the recipes are {', '.join(RECIPES)}.{hint}")
     return RECIPES[name]
 
 

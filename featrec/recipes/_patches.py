@@ -17,35 +17,39 @@ from featrec.recipes._general import General, Options, recipe
 
 __all__ = ["patches_compact", "patches_kernel", "patches_ridge"]
 
-# The encoder and the default of epsilon.
+# Encoder and default epsilon for each type of code.
 CODES = {"threshold": (ThresholdCode, 0.02), "triangle": (TriangleCode, 0.1)}
-# Limits of the mean side of images. Patches of 6 pixels describe objects best at 32 pixels (docs/notes/performance.md).
+# Limits of the mean side of images, in pixels. Patches of 6 pixels work best with images of 32 pixels
+# (docs/notes/performance.md).
 SIDES = (8, 32)
 
 DOCS = {
     "code": """\
 code : {"threshold", "triangle"}, default="threshold"
-    "threshold": words are patches drawn at random; each has two columns, for patches similar to it and to its negative.
-    "triangle": words are k-means centres; each has one column, how much nearer it is than the average word.""",
+    "threshold": words are patches drawn at random. Each word has two columns, for patches similar to the word and to its
+    negative. "triangle": words are k-means centres. Each word has one column, which is larger if the word is nearer to the
+    patch than the average word.""",
     "n_words": "n_words : int, default=1600",
     "size": "size : int, default=6\n    Side of a patch in pixels.",
     "contrast": """\
 contrast : float, default=10
-    Added to the variance of a patch, on a scale of 255; higher values suit images with weak contrast.""",
+    Number that is added to the variance of a patch, for pixel values from 0 to 255. Higher values are better for images with
+    weak contrast.""",
     "epsilon": """\
 epsilon : float or None, default=None
-    Added to the variances in the whitening. None: 0.02 for threshold codes, 0.1 for triangle codes, which are less accurate
-    with less.""",
-    "grid": "grid : int or (rows, columns), default=3\n    Regions over which codes are averaged.",
+    Number that is added to the variances in the whitening. None: 0.02 for threshold codes and 0.1 for triangle codes, which are
+    less accurate with lower values.""",
+    "grid": "grid : int or (rows, columns), default=3\n    Rows and columns of the regions in which codes are averaged.",
     "overlap": "overlap : float, default=1/3\n    Share of a region's side that overlaps with the next region.",
     "mirror": """\
 mirror : bool or "auto", default="auto"
-    Average over the image and its mirror image. This costs accuracy for digits, letters and other classes that a mirror
-    image changes; "auto" decides on the training images. See :class:`~featrec.descriptors.Patches`.""",
+    Whether to average over the image and its mirror image. This lowers the accuracy for digits, letters and other classes that
+    mirroring changes. "auto" decides by the training images. See :class:`~featrec.descriptors.Patches`.""",
     "color": """\
 color : {"auto", "gray", "rgb"} or several of these, default="auto"
-    Channels of the patches. With several, such as ("rgb", "gray"), the codes of `n_words` words each are concatenated.""",
-    "deskew": "deskew : bool, default=False\n    Straighten slanted digits and letters.",
+    Channels of the patches. With several values, such as ("rgb", "gray"), the codes for each value are concatenated; each value
+    has `n_words` words.""",
+    "deskew": "deskew : bool, default=False\n    Whether to straighten slanted digits and letters.",
     "image_size": """\
 image_size : int, (height, width), "auto" or None, default="auto"
     Size that images are scaled to. "auto": the usual size of the training images, scaled to a mean side between 8 and 32
@@ -53,7 +57,7 @@ image_size : int, (height, width), "auto" or None, default="auto"
     :class:`~featrec.preprocessing.Resize`.""",
     "hog": """\
 hog : int, (rows, columns), several such pairs, or None, default=None
-    Cell sizes of HOG, signed and unsigned, in addition to patches; default: no HOG.""",
+    Cell sizes of signed and unsigned HOG, which is added to the patches. None: no HOG.""",
     "gamma": "gamma : float, default=0.7\n    Width parameter of the kernel, relative to the mean squared distance of codes.",
 }
 
@@ -113,10 +117,10 @@ def patches_kernel(
     Parameters
     ----------
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from, on a tenth of the images, 5,000 at most.
+        Penalties to choose from. The best is chosen on a tenth of the images, but at most 5,000.
     landmarks : int or None, default=None
-        Number of training images to keep; default: all. The model is then smaller, faster and less accurate. Compare with
-        `patches_ridge`, whose model is even smaller.
+        Number of training images that the model stores. None: all. With fewer images, the model is smaller, faster and less
+        accurate. The model of `patches_ridge` is even smaller.
     dtype : {"float32", "float16"}, default="float32"
         Type of the stored codes. "float16" halves the size of the model and rounds the codes to three digits.
 
@@ -159,13 +163,14 @@ def patches_compact(
     Parameters
     ----------
     epsilon : float, default=0.02
-        Added to the variances in the whitening.
+        Number that is added to the variances in the whitening.
     color : {"auto", "gray", "rgb"}, default="auto"
         Channels of the patches.
     n_dimensions : int, default=1000
-        Number of principal components. The model has this many bytes per training image and per column of the codes.
+        Number of principal components. The model stores this number of bytes for each training image and for each column of the
+        codes.
     alphas : float or sequence of floats, default=(0.02, 0.05, 0.1)
-        The penalty, or several to choose from, on a tenth of the images, 5,000 at most.
+        Penalty, or several penalties to choose from. The best is chosen on a tenth of the images, but at most 5,000.
 
     Returns
     -------
@@ -184,7 +189,7 @@ def patches_compact(
 
 
 def _prepared(image_size: int | tuple[int, int] | str | None, deskew: bool) -> list[Any]:
-    """Scale images to one size that is small enough for a patch at each pixel, and straighten them."""
+    """Return steps that scale images to one size, small enough for a patch at each pixel, and straighten them."""
     sizes = [] if image_size is None else [Resize(image_size, bounds=SIDES, multiple=1)]
     return sizes + ([Deskew()] if deskew else [])
 
@@ -200,7 +205,7 @@ def _patches_steps(
     dtype: str,
     options: General,
 ) -> list:
-    """Whitened patches and their codes, averaged over the regions of a grid, as rows of unit length."""
+    """Return steps that encode whitened patches and average the codes over the regions of a grid."""
     if code not in CODES:
         raise InputError(f'code must be "threshold" or "triangle"; got {code!r}')
     encoder, default_epsilon = CODES[code]
@@ -223,7 +228,7 @@ def _patches_steps(
 
 
 def _with_hog(steps: list, hog: Any, dtype: str, options: General) -> list:
-    """The steps, joined with signed and unsigned HOG if cell sizes are given."""
+    """Return the steps; if cell sizes are given, add signed and unsigned HOG."""
     if hog is None:
         return steps
     shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), **options.describing}

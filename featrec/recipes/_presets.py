@@ -15,7 +15,7 @@ SMALL_PENALTIES = [0.002, 0.005, 0.01, 0.02]
 
 @dataclass(frozen=True)
 class Preset:
-    """Options of a recipe, and their accuracy on the standard split of a dataset.
+    """Options of a recipe, and the accuracy of the recipe with these options on the standard split of a dataset.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Preset:
     dataset : str
         Name for ``load_dataset``.
     accuracy : float
-        Percent of the test images; the mean of the runs in ``benchmarks/results``.
+        Accuracy on the test images in percent; mean of the runs in ``benchmarks/results``.
     """
 
     suits: str
@@ -34,7 +34,7 @@ class Preset:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Values have the types of TOML, so that results of earlier versions stay valid.
+# Values have types of TOML. Other types would invalidate the results of earlier versions.
 PRESETS: dict[str, dict[str, Preset]] = {
     "vlad_svm": {"scenes": Preset("photographs of scenes", "scene15", 86.2, {"n_words": 256, "mirror": True})},
     "fisher_svm": {"scenes": Preset("photographs of scenes", "scene15", 87.67, {"mirror": True})},

@@ -38,12 +38,13 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["suggest"]
 
-# This many patches of 108 numbers, with the mirror image and whitened copies, take 113 MB for a single image.
+# Maximum number of patches per image. With 108 numbers each, the patches of an image, the patches of its mirror image and
+# whitened copies of both take 113 MB.
 MOST_PATCHES = 256 * 256
 
 
 class _Seen(NamedTuple):
-    """Whether all images of the sample are gray, and the largest size."""
+    """Whether all images of the sample are gray, and the size of the largest image."""
 
     gray: bool
     largest: tuple[int, int]
@@ -64,28 +65,28 @@ def suggest(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Suggestion:
-    """Try recipes on a few of the images within a time limit, and say which to use first and why.
+    """Try recipes on a few of the images within a time limit, and suggest which recipe to use first and why.
 
-    All recipes are tried on the same folds, the fastest first. A first fit on about 20 images estimates the time of all folds;
-    a recipe that would take too long is left out and listed with this estimate. A recipe that does not apply is listed with the
-    reason: it needs a network, it uses only colour and the images are gray, it extracts patches from large images without
-    resizing, or it cannot be fitted.
+    All recipes are tried on the same folds, the fastest recipes first. The time of all folds is estimated by a fit on about 20
+    images. A recipe that would take too long is left out and listed with this estimate. A recipe is also left out, and listed
+    with the reason, if it needs a network, if it uses only colour and the images are gray, if it extracts patches from large
+    images without resizing, or if it cannot be fitted.
 
     Parameters
     ----------
     images, labels : images and their labels
     n_images : int, default=300
-        Size of the sample, stratified, with at least `cv` images of each class.
+        Size of the sample. The sample is stratified and contains at least `cv` images of each class.
     cv : int, default=3
         Number of stratified folds, at least 2. Classes with fewer images are left out.
     seconds : float, default=30
-        Time limit of each recipe. A recipe that takes longer than estimated is cut at the next image, or for a network the
-        next batch, and only finished folds count.
+        Time limit of each recipe. A recipe that reaches the limit is stopped at the next image, a network at the next batch;
+        only finished folds count.
     total_seconds : float, default=50
-        Time limit of all recipes together. The time that numba compiles, once per machine, does not count.
+        Time limit of all recipes together. The time for compiling, once per machine, does not count.
     recipes : list of names, or dict of name to options or model, optional
-        Names with or without a preset, as for :func:`make`; default: all. A dict adds options,
-        ``{"cnn_svm": {"model": "net.onnx"}}``, or own models under any name.
+        Names with or without a preset, as for :func:`make`; default: all. In a dict, a value contains the options of a recipe,
+        as in ``{"cnn_svm": {"model": "net.onnx"}}``, or is your own model, which may have any name.
     confidence : float, default=0.95
         Confidence level of the intervals; a difference is significant if its p value is at most 1 - confidence.
     random_state : int, default=0
@@ -125,7 +126,7 @@ def suggest(
 
 
 def _candidates(wanted: Any) -> dict[str, Any]:
-    """Options or an estimator by name."""
+    """Return the options or the model of each candidate, by name."""
     if isinstance(wanted, str):
         raise InputError(f"recipes must be a list of names, or a dict of name to options; use [{wanted!r}]")
     known = variants()
@@ -136,7 +137,7 @@ def _candidates(wanted: Any) -> dict[str, Any]:
         if isinstance(candidate, Mapping) and name not in known:
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"there is no recipe {name!r}; there are {', '.join(known)}.{hint}")
+            raise InputError(f"there is no recipe {name!r}; the recipes are {', '.join(known)}.{hint}")
         if not isinstance(candidate, Mapping):
             refuse_no_model(candidate, f"recipes[{name!r}]")
         if not isinstance(candidate, Mapping) and not hasattr(candidate, "fit"):
@@ -145,7 +146,7 @@ def _candidates(wanted: Any) -> dict[str, Any]:
 
 
 def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any, str]:
-    """The model and what it is for; or None and the reason why it does not apply."""
+    """Return the model and its description, or None and the reason why the model cannot be used."""
     if not isinstance(candidate, Mapping):
         return _applicable(candidate, seen, "")
     base, preset = resolve(name)
@@ -166,7 +167,7 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
 
 
 def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
-    """The order of trials: models without Bags, which are fast; models with Bags; presets; networks, one by one."""
+    """Group the models in the order of trials: models without Bags, which are fast; models with Bags; presets; each network."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
         words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))
@@ -188,12 +189,15 @@ def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
     dense = any(height * width > MOST_PATCHES * stride**2 for stride in cut)
     if dense and not any(isinstance(step, Resize) for step in steps):
         size = f"{width} × {height} pixels"
-        return None, f'it is for small images, and one has {size}; use image_size="auto", or add Resize((32, 32)) before it'
+        return None, f'it is for small images, but one has {size}; use image_size="auto", or add Resize((32, 32)) before it'
     return model, remark
 
 
 def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
-    """Positions of a stratified sample of about `n_images` with at least `least` of each class; the classes with fewer."""
+    """Draw a stratified sample of about `n_images` images, with at least `least` images of each class.
+
+    Return the positions of the sample, and the classes that have fewer images.
+    """
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
         raise InputError(f"labels contain one class, {classes.tolist()}; a classifier needs at least two")
@@ -213,7 +217,7 @@ def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> 
 
 
 def _seen(images: Images, n_jobs: int | None) -> _Seen:
-    """Read each image once, so that an unreadable one is reported before the trials."""
+    """Read each image once, because an unreadable image must raise an error before the trials."""
     seen = [image for batch in map_batches(_kinds, images, n_jobs=n_jobs) for image in batch]
     return _Seen(all(one.gray for one in seen), max((one.largest for one in seen), key=math.prod))
 
@@ -229,4 +233,4 @@ def _check(n_images: int, cv: int, limits: Limits) -> None:
             raise InputError(f"{name} must be an integer, at least {least}; got {value!r}")
     for name, time in (("seconds", limits.seconds), ("total_seconds", limits.total_seconds)):
         if not isinstance(time, Real) or not time > 0:
-            raise InputError(f"{name} must be a number above 0; got {time!r}")
+            raise InputError(f"{name} must be a positive number; got {time!r}")

@@ -24,7 +24,7 @@ from featrec.recipes._names import RECIPES, make, resolve, variants
 __all__ = ["Warmed", "warm"]
 
 SIDE = 64
-N_IMAGES = 24  # of two classes
+N_IMAGES = 24  # number of images, half of them of each class
 # The number of words affects the time of a fit, but not what is compiled.
 SMALL: dict[str, Any] = {"n_words": 32, "image_size": None}
 
@@ -45,7 +45,7 @@ class Warmed:
     Attributes
     ----------
     n_loops : int
-        Number of loops that were compiled; those already in the cache do not count.
+        Number of loops that were compiled, without the loops that were already in the cache.
     seconds : float
         Total time.
     folder : Path
@@ -73,7 +73,7 @@ class Warmed:
 
 
 def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int = 0) -> Warmed:
-    """Compile the loops of recipes, so that the first fit on this machine is as fast as later ones.
+    """Compile the loops of recipes, so that the first fit on this machine is as fast as later fits.
 
     Each recipe is fitted on a few generated images of every type: gray and colour, 8 bits, 16 bits and floats, writable and
     read-only. Loops that are already compiled are not compiled again, even by two simultaneous calls.
@@ -83,7 +83,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     recipes : list of names, optional
         Names as for :func:`make`; default: all recipes and presets.
     n_jobs : int, default=-1
-        Number of recipes at a time, each in its own process; -1 uses all processors.
+        Number of recipes that are compiled at the same time, each in its own process. -1 uses all processors.
     verbose : int, default=0
         1 shows each recipe on standard error.
 
@@ -94,7 +94,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     Raises
     ------
     InputError
-        If there is no such recipe, or NUMBA_DISABLE_JIT is set.
+        If a recipe does not exist, or if NUMBA_DISABLE_JIT is set.
 
     Examples
     --------
@@ -112,7 +112,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     todo = _in_order([name for name in wanted if name not in left_out])
     count = "1 recipe" if len(todo) == 1 else f"{len(todo)} recipes"
     _report(verbose, f"compiling the loops of {count} into {cache.folder}")
-    # One more process than processors, because a process sometimes waits for a loop that another one compiles.
+    # One more process than processors, because a process sometimes waits for a loop that another process compiles.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
         _report(verbose, f"{len(rows):>3} of {len(todo)}  {row.name}: {_result(row)}")
@@ -128,7 +128,7 @@ def _wanted(recipes: Iterable[str] | None) -> list[str]:
 
 
 def reason_against(name: str) -> str:
-    """Why a recipe cannot be compiled in advance, or ""."""
+    """Return the reason why a recipe cannot be compiled in advance, or an empty string if it can."""
     recipe, options = resolve(name)
     for parameter in inspect.signature(RECIPES[recipe]).parameters.values():
         if parameter.default is inspect.Parameter.empty and parameter.name not in options:
@@ -137,7 +137,7 @@ def reason_against(name: str) -> str:
 
 
 def _in_order(todo: Sequence[str]) -> list[str]:
-    """Order the recipes so that neighbours have different first steps and do not wait for the same loops."""
+    """Order the recipes. Consecutive recipes have different first steps, so their processes do not wait for the same loops."""
     groups: dict[str, list[str]] = {}
     for name in todo:
         model = make(name)
@@ -161,14 +161,14 @@ def _warm_one(name: str) -> Row:
 
 
 def small(name: str) -> Any:
-    """The model of a recipe with few words, and without resizing, which would make all images writable."""
+    """Make a recipe with few words and without resizing. Resizing would make all images writable."""
     recipe, _ = resolve(name)
     parameters = inspect.signature(RECIPES[recipe]).parameters
     return make(name, **{option: value for option, value in SMALL.items() if option in parameters})
 
 
 def use(model: Any) -> None:
-    """Fit the model and predict, also with a copy whose arrays are read-only, as in a memory map."""
+    """Fit the model and predict; then predict with a copy whose arrays are read-only, like arrays in a memory map."""
     images = _images()
     model.fit(images, np.arange(len(images)) % 2)
     model.predict(images)
@@ -178,9 +178,9 @@ def use(model: Any) -> None:
 
 
 def _images() -> list[np.ndarray]:
-    """Random squares, whose corners are keypoints, in every array type for which numba compiles separately.
+    """Make images in every array type that numba compiles separately. They show squares, whose corners are keypoints.
 
-    All images have one size, because HOG without Resize needs that.
+    All images have the same size, because HOG without Resize requires this.
     """
     random = np.random.default_rng(0)
     found = []

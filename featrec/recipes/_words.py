@@ -20,13 +20,13 @@ from featrec.recipes._general import General, Options, recipe
 __all__ = ["bovw_svm", "fisher_lbp_svm", "fisher_svm", "orb_knn", "phow_svm", "vlad_svm"]
 
 DENSE = {
-    "step": "step : int, default=6\n    Distance of descriptors in pixels.",
+    "step": "step : int, default=6\n    Distance between descriptors in pixels.",
     "bin_sizes": """\
 bin_sizes : sequence of int, default=(4, 6, 8, 10, 12, 16)
-    Sizes in pixels; a descriptor is four bins wide. Descriptors that do not fit into an image are dropped.""",
+    Sizes of a bin in pixels; a descriptor is four bins wide. Descriptors that do not fit into an image are dropped.""",
     "levels": """\
 levels : int or sequence of (rows, columns), default=3
-    Levels of the pyramid: 3 means the whole image, 2 × 2 and 4 × 4 regions.""",
+    Levels of the pyramid. 3 means three levels: the whole image, 2 × 2 regions and 4 × 4 regions.""",
     "C": "C : float, default=1",
 }
 FISHER = DENSE | {
@@ -34,7 +34,8 @@ FISHER = DENSE | {
     "n_dimensions": "n_dimensions : int, default=80\n    Number of principal components of a descriptor.",
     "mirror": """\
 mirror : bool, default=False
-    Learn from a mirrored copy of each image too; the Pipeline is then inside an :class:`~featrec.preprocessing.Augmented`.""",
+    Whether to learn from a mirrored copy of each image too. If True, the model is an
+    :class:`~featrec.preprocessing.Augmented` that contains the Pipeline.""",
 }
 
 
@@ -110,13 +111,13 @@ def phow_svm(
     options = General(**general)
     norm = "hellinger" if kernel == "intersection" else "l1"
     words = BagOfWords(n_words, norm=norm, **options.learning)
-    # The processor compares bytes, with integer products, several times as fast as floats.
+    # Descriptors of bytes are compared with integer products, several times as fast as floats.
     descriptors = DenseSIFT(step=step, bin_sizes=bin_sizes, dtype="uint8", **options.reading)
     steps = [descriptors, SpatialPyramid(words, levels=levels)]
     if kernel == "intersection":
         svm = SVC(kernel=HistogramKernel(n_jobs=options.n_jobs), C=C, class_weight=options.class_weight)
         return make_pipeline(*steps, options.calibrated(svm))
-    # The distance between codes depends on words and levels, so the kernel measures it on the training codes.
+    # Distances between codes depend on words and levels, so gamma is computed from the mean distance of the training codes.
     kernels = HistogramKernel("chi2", gamma="mean", n_jobs=options.n_jobs)
     svm = SVC(kernel="precomputed", C=C, class_weight=options.class_weight)
     return make_pipeline(*steps, kernels, options.calibrated(svm))
@@ -215,7 +216,7 @@ def _fisher_steps(n_words: int, step: int, bin_sizes: Any, n_dimensions: int, le
 
 
 def _linear(steps: list, C: float, mirror: bool, options: General) -> Pipeline | Augmented:
-    """The steps and a linear SVM, with mirrored copies on request."""
+    """Make a model of the steps and a linear SVM; with `mirror`, it also learns from mirrored copies."""
     svm = WideLinearSVC(C=C, class_weight=options.class_weight, n_jobs=options.n_jobs)
     if not mirror:
         return make_pipeline(*steps, options.calibrated(svm))
