@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAINT", "INK", "PALETTE", "axes_for", "bare", "new_figure", "show_image"]
 
-# The colours of Okabe and Ito without black, and three that colour-blind readers can distinguish from them.
+# The colours of Okabe and Ito without black, and three other colours. Colour-blind readers can distinguish all of them.
 PALETTE = (
     "#E69F00",
     "#56B4E9",
@@ -34,7 +34,7 @@ FAINT = "#8a919c"
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure with room for labels; width and height in inches."""
+    """Make a figure with room for labels. Width and height are in inches."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -45,7 +45,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
-    """The given axes, or those of a new figure."""
+    """Return the given axes, or the axes of a new figure."""
     return new_figure(width, height).add_subplot() if ax is None else ax
 
 

@@ -17,7 +17,7 @@ __all__ = ["plot_confusion_matrix"]
 
 
 def plot_confusion_matrix(matrix: Any, classes: Sequence, *, normalize: bool = True, ax: Axes | None = None) -> Axes:
-    """Draw a confusion matrix: rows are the true classes, columns the predicted ones.
+    """Draw a confusion matrix. Rows are the true classes, columns are the predicted classes.
 
     Parameters
     ----------
@@ -26,9 +26,9 @@ def plot_confusion_matrix(matrix: Any, classes: Sequence, *, normalize: bool = T
     classes : sequence of length n_classes
         Names of the classes, in the order of the matrix.
     normalize : bool, default=True
-        Show percentages of the true class, so that the diagonal shows the recall of each class; False shows counts.
+        If True, show percentages of the true class; the diagonal is then the recall of each class. If False, show counts.
     ax : matplotlib Axes, optional
-        Default: a new figure, whose size depends on the number of classes.
+        Axes to draw on. Default: the axes of a new figure, whose size depends on the number of classes.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def _write_numbers(ax: Axes, shares: np.ndarray, values: np.ndarray) -> None:
     for row, column in zip(*np.nonzero(np.rint(values)), strict=True):
         color = "white" if shares[row, column] > 0.55 else INK
         number = ax.text(column, row, f"{values[row, column]:.0f}", ha="center", va="center", fontsize=size, color=color)
-        # The numbers are inside the axes; measuring 2,500 of them for the layout would take seconds.
+        # The layout need not measure the numbers, because they are inside the axes. Measuring 2,500 numbers would take seconds.
         number.set_in_layout(False)
 
 

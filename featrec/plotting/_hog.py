@@ -15,22 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_hog"]
 
-# Strokes beyond this percentile are drawn at full length, so that one sharp edge does not hide the others.
+# Strokes above this percentile are drawn at full length. Otherwise, a single sharp edge would make all other strokes too short.
 FULL_LENGTH = 99
 
 
 def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> Axes:
     """Draw each cell of HOG as a star of strokes, one per orientation; strong gradients give long, bright strokes.
 
-    A stroke is perpendicular to its gradients, as usual: it runs along the edge, and the figure resembles the image.
+    A stroke is perpendicular to its gradients. Strokes therefore run along edges, and the figure resembles the image.
 
     Parameters
     ----------
     image : array, path, encoded bytes or PIL image
     hog : HOG, optional
-        Extractor with the cells (the first size of several) and orientations to draw; default: ``HOG()``. Blocks are not drawn.
+        Extractor whose cells and orientations are drawn. If it has several sizes of cells, the first size is drawn. Blocks are
+        not drawn. Default: ``HOG()``.
     ax : matplotlib Axes, optional
-        Default: a new figure.
+        Axes to draw on. Default: the axes of a new figure.
 
     Returns
     -------

@@ -24,8 +24,8 @@ LINE = 1.1
 def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | None = None) -> Axes:
     """Draw the frames of a bag on its image.
 
-    A keypoint is drawn as a circle with a line in its direction. The lattice of a dense extractor is drawn as dots at the
-    centres, with one square of each size in the middle.
+    A keypoint is drawn as a circle with a line in its direction. Frames of a dense extractor are drawn as dots at their
+    centres; in the middle of the lattice, one square is drawn for each size.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | No
     bag : Bag
         Bag with frames, such as ``SIFT().extract(image)``.
     max_frames : int, default=500
-        If there are more, only this many are drawn, and the title says so.
+        Maximum number of frames to draw. If the bag has more, the title shows how many are drawn.
     ax : matplotlib Axes, optional
-        Default: a new figure.
+        Axes to draw on. Default: the axes of a new figure.
 
     Returns
     -------
@@ -74,7 +74,7 @@ class Lattice(NamedTuple):
 
 
 def lattices_of(frames: np.ndarray) -> list[Lattice]:
-    """One lattice per diameter, the smallest first; empty if a frame has a direction or is not on a lattice."""
+    """Return one lattice per diameter, the smallest first. If a frame has a direction or is not on a lattice, return none."""
     if (frames[:, 3] >= 0).any():
         return []
     lattices = []
@@ -90,7 +90,7 @@ def lattices_of(frames: np.ndarray) -> list[Lattice]:
 
 
 def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
-    """The frames of a bag; an error if it has none or comes from an image of another size."""
+    """Return the frames of a bag. Raise an error if it has no frames, or comes from an image of a different size."""
     if bag.frames is None:
         raise InputError(f"the bag has no frames, so the positions of its descriptors are unknown; got {bag!r}")
     if bag.size is not None and tuple(bag.size) != image.shape[:2]:
@@ -122,7 +122,7 @@ def _draw_keypoints(ax: Axes, frames: np.ndarray, max_frames: int) -> str:
 
 
 def _layers(ax: Axes, diameter: np.ndarray) -> float:
-    """The area of the circles divided by that of the image; many layers are drawn with thinner lines."""
+    """Return the total area of the circles, divided by the area of the image. A large ratio is drawn with thin lines."""
     height, width = ax.images[-1].get_size()
     return float((diameter**2).sum() / (height * width))
 

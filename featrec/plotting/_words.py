@@ -1,4 +1,4 @@
-"""Visual words: the patches nearest to them, and their places in an image."""
+"""Visual words: the patches nearest to each word, and a map of the words in an image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["plot_word_map", "plot_words"]
 
 PATCH = 36
 GAP = 3
-# Contrast at which a patch counts as flat.
+# A patch with less contrast than this is not stretched to full contrast.
 FLAT = 12
 # Colour of all other words.
 OTHER = "#c9ced6"
@@ -51,9 +51,9 @@ def plot_words(
 ) -> Figure:
     """Show some words of a vocabulary by the patches whose descriptors are nearest to them.
 
-    Each row is a word, the nearest patch first. To avoid showing the same place again and again, an image contributes only as
-    many patches to a word as are needed to fill its row, and none within half a diameter of another. The images are read once,
-    one after another.
+    Each row shows one word, with the nearest patch first. To avoid patches from the same place, an image contributes at most
+    ``n_patches / len(images)`` patches (rounded up) to a word, and their distance is at least half a diameter. The images are
+    read once, one after another.
 
     Parameters
     ----------
@@ -67,11 +67,12 @@ def plot_words(
     n_patches : int, default=8
         Number of patches per word.
     extent : float, default=1.0
-        Side of a patch in diameters of its frame. 1 is the area of a DenseSIFT descriptor; SIFT uses 6.
+        Side of a patch, as a multiple of the diameter of its frame. Descriptors of DenseSIFT describe an area of 1 diameter,
+        and descriptors of SIFT an area of 6 diameters.
     stretch : bool, default=False
-        Show each patch at full contrast; descriptors of unit length ignore contrast, too.
+        Whether to show each patch at full contrast. Descriptors of unit length ignore contrast, too.
     random_state : int, RandomState or None, default=0
-        Seed of the choice of words.
+        Seed for the choice of words.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def plot_words(
 def _nearest_patches(
     words: np.ndarray, metric: str, pairs: Any, n_images: int, n_patches: int, extent: float
 ) -> list[list[Found]]:
-    """The nearest patches of each word, sorted."""
+    """Return the nearest patches of each word, the nearest first."""
     rows: list[list[Found]] = [[] for _ in words]
     quota = -(-n_patches // max(1, n_images))
     for image, bag in pairs:
@@ -117,7 +118,7 @@ def _nearest_patches(
 
 
 def _nearest_apart(distances: np.ndarray, frames: np.ndarray, count: int) -> list[int]:
-    """The positions of the nearest descriptors whose patches do not overlap much."""
+    """Return the positions of the nearest descriptors whose patches do not overlap much."""
     places: list[int] = []
     for place in np.argsort(distances, kind="stable"):
         between = frames[places, :2] - frames[place, :2]
@@ -129,7 +130,7 @@ def _nearest_apart(distances: np.ndarray, frames: np.ndarray, count: int) -> lis
 
 
 def _squared_distances(bag: Bag, words: np.ndarray) -> np.ndarray:
-    """Squared distances, shape (n, n_words); for packed bits the number of different bits, which is the same."""
+    """Return squared distances, shape (n, n_words). For packed bits, a squared distance is the number of different bits."""
     points = bag.descriptors
     if bag.metric == "hamming":
         points, words = np.unpackbits(points, axis=1), np.unpackbits(words, axis=1)
@@ -138,7 +139,7 @@ def _squared_distances(bag: Bag, words: np.ndarray) -> np.ndarray:
 
 
 def _cut(image: np.ndarray, frame: np.ndarray, extent: float) -> np.ndarray:
-    """The square of a frame, rotated upright and resampled; beyond the border the edge of the image is repeated."""
+    """Return the square of a frame, rotated upright and resampled. Beyond the border, the pixels of the edge are repeated."""
     x, y, diameter, angle = (float(value) for value in frame)
     turn = np.deg2rad(angle) if angle >= 0 else 0.0
     across, down = np.meshgrid(*2 * [(np.arange(PATCH) + 0.5) / PATCH - 0.5])
@@ -161,7 +162,7 @@ def _between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) ->
 
 
 def _mosaic(rows: list[list[Found]], n_columns: int, *, stretch: bool) -> np.ndarray:
-    """All patches in one image with a white background."""
+    """Combine all patches in one image with a white background."""
     pitch = PATCH + GAP
     mosaic = np.full((len(rows) * pitch - GAP, n_columns * pitch - GAP, 3), 255, np.uint8)
     for i, row in enumerate(rows):
@@ -172,7 +173,7 @@ def _mosaic(rows: list[list[Found]], n_columns: int, *, stretch: bool) -> np.nda
 
 
 def _stretched(patch: np.ndarray) -> np.ndarray:
-    """Stretch a patch to the range from black to white; a flat patch becomes medium gray."""
+    """Stretch a patch to the range from black to white; a uniform patch becomes medium gray."""
     low, high = int(patch.min()), int(patch.max())
     gain = 255 / max(high - low, FLAT)
     return np.rint(127.5 + gain * (patch - (low + high) / 2)).astype(np.uint8)
@@ -181,19 +182,19 @@ def _stretched(patch: np.ndarray) -> np.ndarray:
 def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8, axes: Sequence[Axes] | None = None) -> Figure:
     """Show an image, a map of the words of its descriptors, and the histogram of the words.
 
-    Each of the most frequent words has a colour, the same in map and histogram; all others are gray. If a dense extractor has
-    several sizes, the map shows the smallest; the histogram counts all.
+    Each of the most frequent words has the same colour in the map and in the histogram. All other words are gray. If a dense
+    extractor has several sizes, the map shows only the smallest descriptors, but the histogram counts all descriptors.
 
     Parameters
     ----------
     image : array, path, encoded bytes or PIL image
     extractor : extractor of local features, or a pipeline that ends in one
     encoder : fitted encoder, pyramid or vocabulary
-        It must have been learned with this extractor.
+        Model whose words were learned with this extractor.
     n_colors : int, default=8
         Number of words with a colour, at most 10.
     axes : sequence of three matplotlib Axes, optional
-        Axes of the image, the map and the histogram; default: a new figure.
+        Axes of the image, the map and the histogram. Default: the axes of a new figure.
 
     Returns
     -------
@@ -216,7 +217,7 @@ def plot_word_map(image: Any, extractor: Any, encoder: Any, *, n_colors: int = 8
     right.set_title("bag of words", fontsize=10, color=INK)
     figure = left.figure.figure
     if figure is None:
-        raise InputError("the axes belong to no figure; use those of plt.subplots(1, 3)")
+        raise InputError("the axes do not belong to a figure; use the axes of plt.subplots(1, 3)")
     return figure
 
 
@@ -233,7 +234,7 @@ def _assigned(bag: Bag, words: np.ndarray, metric: str) -> np.ndarray:
 
 
 def _word_colors(assigned: np.ndarray, n_words: int, n_colors: int) -> np.ndarray:
-    """The colour of each word; gray for all but the most frequent."""
+    """Return the colour of each word. All words except the most frequent are gray."""
     counts = np.bincount(assigned, minlength=n_words)
     frequent = np.argsort(-counts, kind="stable")[:n_colors]
     colors = np.full(n_words, OTHER, dtype=object)
@@ -308,7 +309,7 @@ def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> 
 
 
 def described(extractor: Any, images: Any) -> Iterator[tuple[np.ndarray, Bag]]:
-    """Each image as the extractor sees it, after the previous steps of a pipeline, and its Bag, one at a time."""
+    """Yield one image after another, as the previous steps of the pipeline return it, with its Bag."""
     bags = extractor.transform(images)
     if not isinstance(bags, Bags):
         raise InputError(
@@ -325,7 +326,7 @@ def described(extractor: Any, images: Any) -> Iterator[tuple[np.ndarray, Bag]]:
 
 
 def fitted_words(model: Any) -> tuple[np.ndarray, str]:
-    """The words of a vocabulary, an encoder or a pyramid, and their metric."""
+    """Return the words of a vocabulary, an encoder or a pyramid, and their metric."""
     check_is_fitted(model)
     for attribute in ("encoder_", "vocabulary_"):
         model = getattr(model, attribute, model)
@@ -333,13 +334,14 @@ def fitted_words(model: Any) -> tuple[np.ndarray, str]:
 
 
 def check_kind(bag: Bag, words: np.ndarray, metric: str) -> None:
-    """Descriptors and words must have the same metric and length."""
+    """Check that descriptors and words have the same metric and length."""
     if bag.metric != metric:
         raise MetricError(
-            f"the descriptors are {bag.metric} and the words {metric}; use the extractor that the words were learned with"
+            f"the metric of the descriptors is {bag.metric}, but the metric of the words is {metric}; "
+            "use the extractor that the words were learned with"
         )
     if bag.descriptors.shape[1] != words.shape[1]:
         raise InputError(
-            f"the descriptors have {bag.descriptors.shape[1]} numbers and the words {words.shape[1]}; "
+            f"the descriptors have {bag.descriptors.shape[1]} numbers, but the words have {words.shape[1]}; "
             "use the extractor that the words were learned with"
         )
