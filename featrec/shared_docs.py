@@ -1,7 +1,7 @@
-"""Descriptions of parameters that many classes and functions share, written once.
+"""Descriptions of parameters that many classes and functions share.
 
-A class or function decorated with :func:`with_shared_docs` describes its own parameters only; those of :data:`SHARED` that its
-signature has and its docstring lacks are inserted, in the order of the signature.
+The decorator :func:`with_shared_docs` completes a docstring: for each parameter in the signature that the docstring does not
+describe, it inserts the description from :data:`SHARED`, in the order of the signature.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ SHARED = {
     "on_error": """\
 on_error : {"raise", "empty"}, default="raise"
     How to handle an unusable image. "raise" raises an error that names the image. "empty" returns an empty Bag or a row of
-    zeros, warns once for all of them, and lists them in ``failures_``.""",
+    zeros, warns once for all unusable images, and lists them in ``failures_``.""",
     "cache": """\
 cache : path or DescriptorCache, optional
-    Folder in which descriptions are stored, so that each image is described only once over all folds, grid points and
-    runs. See :class:`~featrec.images.DescriptorCache`.""",
+    Folder in which descriptions are stored. Each image is then described only once for all folds, grid points and runs. See
+    :class:`~featrec.images.DescriptorCache`.""",
     "max_descriptors": """\
 max_descriptors : int, default=100_000
     Size of the sample of descriptors that the vocabulary is learned from, if `vocabulary` is an int.""",
@@ -36,17 +36,17 @@ class_weight : dict, "balanced" or None, default=None
     Weights of the classes; "balanced" weights each class by the inverse of its size.""",
     "random_state": """\
 random_state : int, RandomState or None, default=None
-    Seed of all random choices; the same int gives the same result.""",
+    Seed of all random choices. The same int always gives the same result.""",
     "n_jobs": """\
 n_jobs : int or None, default=None
     Number of threads. None means 1, unless ``joblib.parallel_config`` sets another number.""",
     "verbose": """\
 verbose : int, default=0
-    1 shows progress on standard error.""",
+    If 1, show progress on standard error.""",
 }
 _DEFAULT = re.compile(r"default=(.+)$")
 _HEADING = "Parameters\n----------\n"
-# The name of the next section and the line under it.
+# The name of the next section of a docstring, and the line under it.
 _NEXT = re.compile(r"\n\n[A-Z][\w ]*\n-{3,}\n")
 
 
@@ -56,14 +56,14 @@ def with_shared_docs(documented: Documented, shared: Mapping[str, str] = SHARED)
     Parameters
     ----------
     documented : class or function
-        Its docstring has a section of parameters, or none of that name.
+        Class or function whose docstring is completed. A section "Parameters" is added if the docstring does not have one.
     shared : dict of str to str
-        Descriptions by name of the parameter.
+        Description of each parameter, by name.
 
     Returns
     -------
     documented
-        The same object.
+        The same object, with the completed docstring.
     """
     if documented.__doc__:
         documented.__doc__ = _completed(inspect.cleandoc(documented.__doc__), inspect.signature(documented).parameters, shared)
@@ -86,7 +86,7 @@ def _completed(text: str, parameters: Mapping[str, inspect.Parameter], shared: M
 
 
 def _with_default(entry: str, default: Any) -> str:
-    """The description with the default of this signature."""
+    """Return the description with the default value of this signature."""
     stated = _DEFAULT.search(entry.split("\n")[0])
     if stated is None or default is inspect.Parameter.empty:
         return entry
@@ -112,5 +112,5 @@ def _names(entry: str) -> list[str]:
 
 
 def _place(entries: list[str], earlier: list[str]) -> int:
-    """Behind the last entry that describes an earlier parameter."""
+    """Return the index after the last entry that describes an earlier parameter."""
     return max((i + 1 for i, entry in enumerate(entries) if set(_names(entry)) & set(earlier)), default=0)

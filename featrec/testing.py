@@ -1,6 +1,6 @@
 """Checks for user-defined extractors and encoders.
 
-A failed check says what is broken and why it matters.
+If a check fails, the error explains what is broken and why it matters.
 
 Examples
 --------
@@ -32,18 +32,18 @@ HEIGHT, WIDTH = 72, 88
 
 
 def check_extractor(extractor: BaseEstimator) -> None:
-    """Check that an extractor follows the rules that featrec's extractors follow.
+    """Check that an extractor follows the same rules as the extractors of featrec.
 
     Parameters
     ----------
     extractor : estimator
         A subclass of ``featrec.images.LocalExtractor``, which returns Bags, or of ``GlobalExtractor``, which returns rows. It
-        is cloned and tried on generated images of 72×88 pixels, gray and colour, on flat images, and on an image of one pixel.
+        is cloned and tested on generated images of 72×88 pixels (gray, colour and uniform), and on an image of one pixel.
 
     Raises
     ------
     AssertionError
-        Naming what is broken and why it matters.
+        If a check fails. The message explains what is broken and why it matters.
 
     Examples
     --------
@@ -70,20 +70,20 @@ def check_extractor(extractor: BaseEstimator) -> None:
 
 
 def check_encoder(encoder: BaseEstimator, bags: list[Bag] | None = None) -> None:
-    """Check that an encoder follows the rules that featrec's encoders follow.
+    """Check that an encoder follows the same rules as the encoders of featrec.
 
     Parameters
     ----------
     encoder : estimator
         A subclass of ``featrec.encoders.Encoder``, or any object with fit and transform on Bags. It is cloned.
     bags : list of Bag, optional
-        At least ten bags to try it on. Default: generated bags with descriptors of 8 random numbers. An encoder of binary
-        descriptors needs binary bags.
+        At least ten Bags for the test. Default: generated Bags with descriptors of 8 random numbers. For an encoder of packed
+        bits, pass Bags with packed bits.
 
     Raises
     ------
     AssertionError
-        Naming what is broken and why it matters.
+        If a check fails. The message explains what is broken and why it matters.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def _items(result: Any) -> list:
 
 
 def _alike(first: Any, second: Any, tolerance: float = 0.0) -> bool:
-    """Whether two results, or lists of results, hold the same numbers."""
+    """Whether two results, or lists of results, contain the same numbers."""
     if isinstance(first, (list, Bags)):
         pairs = zip(_items(first), _items(second), strict=True)
         return len(first) == len(second) and all(_alike(a, b, tolerance) for a, b in pairs)
@@ -163,7 +163,7 @@ def _check_pickle(extractor: Any) -> None:
     except Exception as error:
         raise AssertionError(f"it cannot be pickled ({error}); workers and saved models use pickled copies.") from error
     same = _alike(_items(again.transform(_images())), _items(extractor.transform(_images())))
-    _require(same, "a pickled copy gives other numbers;", "workers and saved models use such copies.")
+    _require(same, "a pickled copy gives different numbers;", "workers and saved models use such copies.")
 
 
 def _check_output_kind(extractor: Any) -> None:
@@ -192,7 +192,7 @@ def _check_order(extractor: Any) -> None:
     whole = _items(extractor.fit(images).transform(images))
     part = _items(extractor.transform([images[3], images[1]]))
     same = _alike(part, [whole[3], whole[1]], 1e-6)
-    _require(same, "an image's numbers depend on its neighbours in the batch;", "a prediction must not depend on the others.")
+    _require(same, "an image's numbers depend on other images in the batch;", "predictions must not depend on other images.")
 
 
 def _check_input_untouched(extractor: Any) -> None:
@@ -219,7 +219,7 @@ def _check_value_types(extractor: Any) -> None:
 def _check_gray_and_color(extractor: Any) -> None:
     gray = _images()[1]
     both = _items(extractor.fit([gray]).transform([gray, np.stack([gray] * 3, axis=-1)]))
-    _require(_alike(both[:1], both[1:], 1e-4), "a gray image differs from its RGB copy;", "folders often hold both.")
+    _require(_alike(both[:1], both[1:], 1e-4), "a gray image differs from its RGB copy;", "folders often contain both.")
 
 
 def _check_hard_images(extractor: Any) -> None:
@@ -236,14 +236,14 @@ def _check_hard_images(extractor: Any) -> None:
         except ImageError:
             continue
         values = item.descriptors if isinstance(item, Bag) else item
-        _require(np.isfinite(values).all(), f"a flat image {image.shape} gives NaN;", "return an empty Bag or zeros.")
+        _require(np.isfinite(values).all(), f"a uniform image {image.shape} gives NaN;", "return an empty Bag or zeros.")
 
 
 def _check_empty_batch(extractor: Any) -> None:
     empty = extractor.fit(_images()).transform([])
     width = extractor.transform(_images()[:1]).shape[1:]
     good = len(empty) == 0 and empty.shape[1:] == width
-    _require(good, "an empty batch does not give an empty result;", "a filter may leave no image.")
+    _require(good, "an empty batch does not give an empty result;", "a filter may remove all images.")
 
 
 def _check_threads(extractor: Any) -> None:
@@ -278,7 +278,7 @@ def _quiet(function: Callable[[], Any]) -> Any:
 
 
 def _seed(encoder: Any) -> None:
-    """Set random_state in an encoder and its nested encoders, since unseeded fits may differ."""
+    """Set random_state in an encoder and its nested encoders, because fits without a seed may differ."""
     open_states = {name: 0 for name, value in encoder.get_params().items() if name.endswith("random_state") and value is None}
     encoder.set_params(**open_states)
 
@@ -308,7 +308,7 @@ def _check_codes(encoder: Any, bags: list[Bag]) -> None:
 def _check_encoder_pickle(encoder: Any, bags: list[Bag]) -> None:
     again = pickle.loads(pickle.dumps(encoder.fit(bags)))
     same = _alike(again.transform(bags), encoder.transform(bags))
-    _require(same, "a pickled copy gives other codes;", "workers and saved models use such copies.")
+    _require(same, "a pickled copy gives different codes;", "workers and saved models use such copies.")
 
 
 def _check_encoder_repeatable(encoder: Any, bags: list[Bag]) -> None:
@@ -326,7 +326,7 @@ def _check_fit_transform(encoder: Any, bags: list[Bag]) -> None:
 def _check_bag_order(encoder: Any, bags: list[Bag]) -> None:
     whole = encoder.fit(bags).transform(bags)
     part = encoder.transform([bags[4], bags[1]])
-    _require(_alike(part, whole[[4, 1]], 1e-6), "an image's code depends on the others;", "predictions must not.")
+    _require(_alike(part, whole[[4, 1]], 1e-6), "an image's code depends on other images;", "a prediction must not.")
 
 
 def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
@@ -335,7 +335,7 @@ def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
         warnings.simplefilter("always")
         codes = encoder.transform([_emptied(bags[0]), bags[1], _emptied(bags[2])])
     zero = not codes[0].any() and not codes[2].any() and codes[1].any()
-    _require(zero, "an empty Bag does not give a row of zeros;", "flat images exist, and their rows must stay.")
+    _require(zero, "an empty Bag does not give a row of zeros;", "every image needs a row, even a uniform image.")
     told = [w for w in caught if issubclass(w.category, EmptyBagWarning) and "2 of 3" in str(w.message)]
     _require(
         len(told) == 1,
@@ -345,7 +345,7 @@ def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
     _require(
         encoder.transform([]).shape == (0, codes.shape[1]),
         "an empty list of bags does not give shape (0, width);",
-        "a filter may leave no image.",
+        "a filter may remove all images.",
     )
 
 
@@ -382,4 +382,4 @@ def _check_refit(encoder: Any, bags: list[Bag]) -> None:
     _seed(encoder)
     fresh = clone(encoder).fit(bags[1:]).transform(bags)
     again = clone(encoder).fit(bags).fit(bags[1:]).transform(bags)
-    _require(_alike(again, fresh, 1e-6), "a second fit depends on the first;", "fitting again must equal fitting a new object.")
+    _require(_alike(again, fresh, 1e-6), "a second fit depends on the first;", "it must equal the fit of a new object.")

@@ -130,8 +130,8 @@ class TooManyNames(Mean):
 BROKEN = [
     (KeepsImages, "fit changes parameters"),
     (Unpicklable, "it cannot be pickled"),
-    (Random, "a pickled copy gives other numbers|two runs give different numbers"),
-    (Batchwise, "depend on its neighbours"),
+    (Random, "a pickled copy gives different numbers|two runs give different numbers"),
+    (Batchwise, "depend on other images"),
     (Writes, "read-only"),
     (RawValues, "uint8, uint16 and float copies of one image differ"),
     (RedOnly, "a gray image differs from its RGB copy"),
