@@ -413,5 +413,5 @@ def test_names_describe_and_make():
     assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", *patches, "cnn_svm", *NETWORKS]
     assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
     assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
-    with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; there are .* Did you mean 'bovw_svm'"):
+    with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; the recipes are .* Did you mean 'bovw_svm'"):
         recipes.make("bow_svm")

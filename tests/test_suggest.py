@@ -407,8 +407,8 @@ def test_without_a_significant_difference_the_fastest_comes_first():
     first, sentences = verdict(made("best", 90, 9.0), made("near", 88, 1.0), made("far", 60, 0.1))
     assert first == "near"
     assert sentences[-1] == (
-        "Try near first: its accuracy of 88.0 % is not significantly different from the highest, 90.0 % of best "
-        "(McNemar p = 0.500), and it is faster: 1.00 s to fit and predict, against 9.00 s for best."
+        "Try near first: its accuracy of 88.0 % is not significantly different from the highest accuracy "
+        "(best, 90.0 %; McNemar p = 0.500), and it is faster: 1.00 s to fit and predict, against 9.00 s for best."
     )
 
 

@@ -108,7 +108,7 @@ def add_computing(parser: argparse.ArgumentParser) -> None:
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the option --seed; its help says that it is the seed of `what`."""
+    """Add the option --seed, which sets the seed of `what`."""
     parser.add_argument("--seed", metavar="N", type=_integer("a seed", 0), default=0, help=f"seed of {what} (default: 0)")
 
 

@@ -32,7 +32,7 @@ from featrec.exceptions import InputError
 __all__ = ["add_bench_arguments", "cells_of", "read_config", "run_bench"]
 
 CELL = "from featrec.cli._bench_cell import main; main()"
-HELD_OUT = 0.3  # share of each class, for validation = true
+HELD_OUT = 0.3  # share of each class that is held out if validation = true
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,7 +146,9 @@ def _in_fresh_process(cell: dict[str, Any], result: Path) -> dict[str, Any]:
         return found
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     code = done.returncode
-    return {"error": f"the process ended by signal {-code}; memory may have run out" if code < 0 else f"exit {code}: {last}"}
+    return {
+        "error": f"the process was ended by signal {-code}; memory may have run out" if code < 0 else f"exit {code}: {last}"
+    }
 
 
 def _name(cell: dict[str, Any]) -> str:

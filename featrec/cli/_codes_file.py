@@ -258,7 +258,7 @@ def _lock(file: BinaryIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # far behind the data, because a locked byte cannot be read by others
+        file.seek(2**30)  # lock a byte far behind the data, because other processes cannot read it
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:

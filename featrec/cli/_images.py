@@ -1,4 +1,4 @@
-"""The image arguments of a command: files, folders, archives and lists."""
+"""The image arguments of a command: files, folders, archives and manifests."""
 
 from __future__ import annotations
 

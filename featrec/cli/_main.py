@@ -112,7 +112,7 @@ def _fail(message: str) -> int:
 
 def _one_line(error: Exception) -> str:
     """Format an error on one line. The message of an unexpected error includes its type."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # they name the model or the image
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # notes name the model or the image
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError) or type(error).__name__ == "InvalidParameterError":  # from scikit-learn
         return message

@@ -44,7 +44,7 @@ def report(failures: Iterable[ImageError]) -> None:
 def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
     """Read a folder with ``ImageFolder`` or ``ImageFolder.split``. Damaged files are reported and left out."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DroppedImageWarning)  # each file gets its own line
+        warnings.simplefilter("ignore", DroppedImageWarning)  # report prints a line for each file
         found = read(place, on_error="drop", n_jobs=n_jobs, verbose=verbosity())
     for folder in found if isinstance(found, tuple) else (found,):
         report(ImageError(failure.reason, item=failure.item) for failure in folder.dropped)

@@ -76,7 +76,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     say(f"fitting {name} on {len(train)} images of {len(classes)} classes")
     with timed() as spent:
         model.fit(train, train.labels)
-    save(model, out)  # before the evaluation, which may fail, and before printing to a pipe, which may be closed
+    save(model, out)  # save first, because the evaluation may fail, and the pipe for the output may be closed
     compiling = f"; compiling took another {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
     print(f"fitted {name} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
@@ -87,7 +87,7 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.options and not arguments.recipe:
-        raise InputError(f"--set is for recipes; options of a network follow its file: --cnn {NETWORK_FORM}")
+        raise InputError(f"--set works only with --recipe; options of a network follow its file: --cnn {NETWORK_FORM}")
     if not arguments.options or arguments.recipe == "cnn_svm":
         return {}
     given = parse_options(arguments.recipe, arguments.options)

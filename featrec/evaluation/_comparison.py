@@ -103,7 +103,7 @@ class Comparison(TableResult):
     results : tuple of ModelResult
         Highest accuracy first.
     pairs : tuple of Pair
-        All pairs of models, the better one first.
+        All pairs of models. In each pair, the more accurate model is the first.
     n : int
     n_folds : int or None
         None with a test set.
@@ -135,14 +135,16 @@ class Comparison(TableResult):
         for result in self.results:
             if result.name == name:
                 return result
-        raise KeyError(f"no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
+        raise KeyError(f"there is no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
 
     def pair(self, first: str, second: str) -> Pair:
         """Return the test between two models. The order of the names does not matter."""
         for pair in self.pairs:
             if {pair.first, pair.second} == {first, second}:
                 return pair
-        raise KeyError(f"no pair {first!r}, {second!r}; the models are {', '.join(result.name for result in self.results)}")
+        raise KeyError(
+            f"there is no pair {first!r}, {second!r}; the models are {', '.join(result.name for result in self.results)}"
+        )
 
     def verdict(self) -> list[str]:
         """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""

@@ -57,7 +57,9 @@ def as_labels(labels: Any, n: int, *, what: str) -> np.ndarray:
         found = found.astype(np.int64)
     if found.dtype.kind not in "USTiub":
         such = found[found != np.rint(found)] if found.dtype.kind == "f" else found
-        raise InputError(f"{what} must be strings or integers, none missing; got {found.dtype} such as {such[:1].tolist()}")
+        raise InputError(
+            f"{what} must be strings or integers, without missing values; got {found.dtype} such as {such[:1].tolist()}"
+        )
     return found
 
 
@@ -76,7 +78,7 @@ def _from_objects(found: np.ndarray, what: str) -> np.ndarray:
     if all(issubclass(kind, (int, np.integer)) for kind in kinds):
         return found.astype(np.int64)
     names = sorted(kind.__name__ for kind in kinds)
-    raise InputError(f"{what} must be all strings or all integers, none missing; got {', '.join(names)}")
+    raise InputError(f"{what} must be all strings or all integers, without missing values; got {', '.join(names)}")
 
 
 def all_classes(labels: Iterable[np.ndarray]) -> np.ndarray:

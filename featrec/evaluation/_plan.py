@@ -145,8 +145,8 @@ def _check_folds(cv: Any, y: np.ndarray) -> None:
     if counts.min() < cv:
         images = "1 image" if counts.min() == 1 else f"{counts.min()} images"
         raise InputError(
-            f"cv={cv} puts an image of each class into each of {cv} folds, but class {classes[counts.argmin()].item()!r} has "
-            f"{images}. Use a smaller cv, leave out small classes, or use a test set"
+            f"cv={cv} needs at least {cv} images of each class, one for each fold, but class {classes[counts.argmin()].item()!r} "
+            f"has {images}. Use a smaller cv, leave out small classes, or use a test set"
         )
 
 
@@ -293,7 +293,7 @@ def located(images: Rows) -> Iterator[None]:
 def _position(error: ImageError, images: Rows) -> int | None:
     """Return the index of the image among the images of the caller, or None if it is unknown.
 
-    If a model makes its own folds, the index in the error may count images of a fold. It is therefore trusted only if reading
+    If a model makes its own folds, the index in the error may be a position in a fold. It is therefore trusted only if reading
     this image fails for the same reason. If the error occurred while reading, all images are tried. If it occurred in a later
     step, the index is trusted only for a list, array or DataFrame, because these do not count positions themselves.
     """

@@ -61,7 +61,7 @@ class Report(Result):
     classes : array of shape (n_classes,)
         All classes of the model, of y and of the predictions, sorted.
     precision, recall, f1 : arrays of shape (n_classes,)
-        0 if the denominator is 0: a class that is never predicted has precision 0.
+        Measures of each class, 0 if the denominator is 0. For example, a class that is never predicted has precision 0.
     support : array of shape (n_classes,)
         Number of images of each class.
     confusion : array of shape (n_classes, n_classes)

@@ -119,7 +119,7 @@ class Suggestion(TableResult):
         return [*doubt, reason, *self._too_few(tried, alpha), *self._cut(tried[0])]
 
     def _too_few(self, tried: list[Trial], alpha: float) -> list[str]:
-        """Name the models that are clearly behind the best, although the difference is not significant."""
+        """Name the models whose accuracy is more than two points below the best, but not significantly."""
         near = _near(tried, self.y_true, alpha)
         unclear = [trial.name for trial in tried if trial not in near and _p(tried[0], trial, self.y_true) > alpha]
         if not unclear or len(self.rows) == self.n_given:
@@ -205,7 +205,7 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
         times = f"{number(_cost(first))} s to fit and predict, against {number(_cost(best))} s for {best.name}"
         return (
             f"Try {first.name} first: its accuracy of {percent(first.accuracy or 0)} % is not significantly different from the "
-            f"highest, {percent(best.accuracy or 0)} % of {best.name} (McNemar {test}), and it is faster: {times}."
+            f"highest accuracy ({best.name}, {percent(best.accuracy or 0)} %; McNemar {test}), and it is faster: {times}."
         )
     near = [trial.name for trial in _near(tried, y_true, alpha)[1:]]
     if near:

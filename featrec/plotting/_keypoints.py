@@ -74,7 +74,7 @@ class Lattice(NamedTuple):
 
 
 def lattices_of(frames: np.ndarray) -> list[Lattice]:
-    """Return one lattice per diameter, the smallest first. If a frame has a direction or is not on a lattice, return none."""
+    """Return one lattice per diameter, the smallest first. If a frame has a direction or is not on a lattice, return []."""
     if (frames[:, 3] >= 0).any():
         return []
     lattices = []
@@ -96,7 +96,7 @@ def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
     if bag.size is not None and tuple(bag.size) != image.shape[:2]:
         raise InputError(
             f"the bag comes from an image of {bag.size[0]}×{bag.size[1]} pixels; got one of {image.shape[0]}×{image.shape[1]}. "
-            "Give the image that the bag was extracted from, for example after Resize."
+            "Pass the image that the bag was extracted from; after Resize, this is the resized image."
         )
     return bag.frames
 

@@ -52,7 +52,7 @@ def plot_words(
     """Show some words of a vocabulary by the patches whose descriptors are nearest to them.
 
     Each row shows one word, with the nearest patch first. To avoid patches from the same place, an image contributes at most
-    ``n_patches / len(images)`` patches (rounded up) to a word, and their distance is at least half a diameter. The images are
+    ``n_patches / len(images)`` patches (rounded up) to a word, and these are at least half a diameter apart. The images are
     read once, one after another.
 
     Parameters

@@ -85,7 +85,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     n_jobs : int, default=-1
         Number of recipes that are compiled at the same time, each in its own process. -1 uses all processors.
     verbose : int, default=0
-        1 shows each recipe on standard error.
+        If 1, show each recipe on standard error.
 
     Returns
     -------

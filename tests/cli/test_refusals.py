@@ -71,7 +71,7 @@ WRONG = {
     f"train good {TRAIN} --set n_neighbours=3": r"has no option 'n_neighbours' \(did you mean 'n_neighbors'\?\)",
     f"train good {TRAIN} --set random_state=3": "the seed and the number of threads have their own keys",
     f"train good {TRAIN} --set probability=calibrated": "set probability with --probability calibrated",
-    "train good --cnn net.onnx --set size=3 --out new.model": "--set is for recipes; options of a network follow its file",
+    "train good --cnn net.onnx --set size=3 --out new.model": "--set works only with --recipe; options of a network follow its file",
     "train good --cnn text.model --out new.model": "'text.model' is not an ONNX file",
     "train good --cnn nowhere.onnx,layer=x --out new.model": "there is no file 'nowhere.onnx'",
     "train good --cnn net.onnx,depth=3 --out new.model": r"--cnn has no option 'depth'; use FILE\[,layer=NAME\]",

@@ -166,7 +166,7 @@ def test_a_frozen_model_is_tried_on_one_image_first():
         (IMAGES, LABELS, {"test": (IMAGES, LABELS), "groups": LABELS}, "groups need cv, which keeps a group in one fold"),
         (IMAGES, ["dark"] * 20, {"test": (IMAGES, LABELS)}, "y has one class, 'dark'; a classifier needs at least two"),
         (IMAGES, None, {"cv": 2}, "y is None; each of the 20 images needs a label"),
-        (IMAGES, pd.Categorical(["a", None] * 10), {"cv": 2}, "y must be all strings or all integers, none missing"),
+        (IMAGES, pd.Categorical(["a", None] * 10), {"cv": 2}, "y must be all strings or all integers, without missing values"),
         ([], [], {"cv": 2}, "compare needs training images; got none"),
         ("cats/", LABELS, {"cv": 2}, r"expected a batch of images; got 'cats/'. Use \[image\] for one image, ImageFolder"),
         ({"a": 1}, LABELS, {"cv": 2}, "expected a batch of images; got a dict, which has no order; give a list"),

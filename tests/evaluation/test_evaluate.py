@@ -118,11 +118,11 @@ def test_labels_of_all_usual_types(labels, expected):
     [
         (["a"], "y has 1 labels for 2 images"),
         ([["a"], ["b"]], r"y must have one label per image, shape \(2,\); got shape \(2, 1\)"),
-        ([0.5, 1.0], "y must be strings or integers, none missing"),
-        (["a", np.nan], "y must be all strings or all integers, none missing; got float, str"),
-        (["a", 1], "y must be all strings or all integers, none missing; got int, str"),
+        ([0.5, 1.0], "y must be strings or integers, without missing values"),
+        (["a", np.nan], "y must be all strings or all integers, without missing values; got float, str"),
+        (["a", 1], "y must be all strings or all integers, without missing values; got int, str"),
         ([1.0, np.nan], r"got float64 such as \[nan\]"),
-        (["a", None], "y must be all strings or all integers, none missing; got NoneType, str"),
+        (["a", None], "y must be all strings or all integers, without missing values; got NoneType, str"),
         ([1, 2], "some labels are strings and some are numbers"),
     ],
 )
