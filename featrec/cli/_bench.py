@@ -146,9 +146,7 @@ def _in_fresh_process(cell: dict[str, Any], result: Path) -> dict[str, Any]:
         return found
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     code = done.returncode
-    return {
-        "error": f"the process was ended by signal {-code}; memory may have run out" if code < 0 else f"exit {code}: {last}"
-    }
+    return {"error": f"process ended by signal {-code}; memory may have run out" if code < 0 else f"exit {code}: {last}"}
 
 
 def _name(cell: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
 COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
 N_FEW = 16
 NEXT = f"""\
-Next, with images of your own, in a folder for each class:
+Next, with your own images, in one folder per class:
   featrec compare DIR --recipes {",".join(IN_DEMO)}
   featrec train DIR --recipe bovw_svm --out my.model
   featrec predict my.model FILES"""

@@ -257,7 +257,7 @@ class Comparison(TableResult):
             return []
         rival = f"the best engineered features ({engineered.name})"
         if network.accuracy == engineered.accuracy:
-            return [f"The network {network.name} does not win: {rival} are as accurate."]
+            return [f"The network {network.name} does not win: {rival} are equally accurate."]
         p = self.pair(network.name, engineered.name).p_holm
         test = f"{self._significant(p)} ({p_value(p)})"
         if network.accuracy < engineered.accuracy:

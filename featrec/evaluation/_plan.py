@@ -145,7 +145,7 @@ def _check_folds(cv: Any, y: np.ndarray) -> None:
     if counts.min() < cv:
         images = "1 image" if counts.min() == 1 else f"{counts.min()} images"
         raise InputError(
-            f"cv={cv} needs at least {cv} images of each class, one for each fold, but class {classes[counts.argmin()].item()!r} "
+            f"cv={cv} needs at least {cv} images of each class, one for each fold; class {classes[counts.argmin()].item()!r} "
             f"has {images}. Use a smaller cv, leave out small classes, or use a test set"
         )
 

@@ -144,7 +144,7 @@ def test_a_frozen_model_is_tried_on_one_image_first():
     [
         *((IMAGES, LABELS, {"cv": cv}, f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
           for cv in (1, 0, -3, True, "5")),
-        (IMAGES, LABELS, {"cv": 11}, "an image of each class into each of 11 folds, but class 'dark' has 10 images"),
+        (IMAGES, LABELS, {"cv": 11}, "at least 11 images of each class, one for each fold; class 'dark' has 10 images"),
         (IMAGES, ["dark"] * 19 + ["light"], {"cv": 2}, "'light' has 1 image. Use a smaller cv, leave out small classes"),
         (IMAGES, LABELS, {"cv": StratifiedKFold(15)}, "cv: StratifiedKFold cannot split these images: .*n_splits=15"),
         (IMAGES, LABELS, {"cv": ShuffleSplit(3)}, "cv must test every image once, in at least two folds; ShuffleSplit"),

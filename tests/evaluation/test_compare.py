@@ -263,7 +263,7 @@ def _verdict(results, p=1.0):
             [_row("hog", 0.9), _row("cnn", 0.9, "network")],
             1.0,
             ["hog and cnn share the highest accuracy.",
-             "The network cnn does not win: the best engineered features (hog) are as accurate."],
+             "The network cnn does not win: the best engineered features (hog) are equally accurate."],
         ),
         ([_row("hog", 0.9)], 1.0, ["hog is the only model; add a second model to compare it with."]),
     ],
