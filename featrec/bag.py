@@ -46,7 +46,7 @@ class Bag:
         descriptors = np.asarray(self.descriptors)
         if descriptors.ndim != 2 or descriptors.dtype.kind not in "uifb":
             raise InputError(
-                f"descriptors must be numbers of shape (n, d); got type {descriptors.dtype}, shape {descriptors.shape}. "
+                f"descriptors must be numbers of shape (n, d); got {descriptors.dtype} of shape {descriptors.shape}. "
                 "Use Bag(np.empty((0, d))) for an image without descriptors."
             )
         if self.metric not in METRICS:

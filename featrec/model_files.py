@@ -35,7 +35,7 @@ def check_stored_array(what: str, array: Any, shape: tuple[Any, ...], *dtypes: t
     kinds = [np.dtype(dtype) for dtype in dtypes]
     expected = f"finite {' or '.join(map(str, kinds))} of shape ({', '.join('n' if n is None else str(n) for n in shape)})"
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{what} have the type {type(array).__name__}; expected {expected}")
+        raise ValueError(f"{what} of type {type(array).__name__}; expected {expected}")
     fits = array.ndim == len(shape) and all(wanted in (None, n) for n, wanted in zip(array.shape, shape, strict=True))
     if not fits or not array.size or array.dtype not in kinds or not np.isfinite(array).all():
         raise ValueError(f"{what} of shape {array.shape} and type {array.dtype}; expected {expected}")

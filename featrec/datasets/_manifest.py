@@ -179,7 +179,7 @@ def _images(manifest: str, rows: list[_Row], places: list[str], path: str, base:
             _refuse(manifest, row, path, "is not a file; each row must name one image")
         images.append(FileImage(place, Stamp.of(found)))
     if missing and not keep_missing:
-        others = f" ({len(missing) - 1} more rows have missing files)" if len(missing) > 1 else ""
+        others = f" ({len(missing)} files are missing in total)" if len(missing) > 1 else ""
         hint = " or use '/' as separator" if "\\" in missing[0].cells[path] else ""
         _refuse(
             manifest,

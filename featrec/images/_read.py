@@ -139,7 +139,7 @@ def _file_bytes(path: str) -> bytes:
 
 def _of_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
     if not data:
-        raise EmptyImageError("the file or string has zero bytes; perhaps it was not copied completely", item=item)
+        raise EmptyImageError("zero bytes; perhaps the file was not copied completely", item=item)
     try:
         if data.startswith(b"GIF8"):
             check_gif(data, max_pixels)

@@ -73,7 +73,7 @@ def test_names_are_passed_through():
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        (Bag([[1.0]]), r"RootSIFT expects the bags of several images; got one Bag. Use \[bag\]"),
+        (Bag([[1.0]]), r"RootSIFT expects a list of bags; got one Bag. Use \[bag\]"),
         ([np.zeros((9, 9))], r"item 0 is an array of shape \(9, 9\)"),
         ("bags", "got str"),
     ],
