@@ -61,7 +61,7 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors drawn from each image, if it has that many. With 100, a sample of 100,000 reads 1,000 images.
+# Minimum number of descriptors drawn from each image, if it has that many. A sample of 100,000 then reads 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 

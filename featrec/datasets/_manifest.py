@@ -180,12 +180,12 @@ def _images(manifest: str, rows: list[_Row], places: list[str], path: str, base:
         images.append(FileImage(place, Stamp.of(found)))
     if missing and not keep_missing:
         others = f" ({len(missing)} files are missing in total)" if len(missing) > 1 else ""
-        hint = " or use '/' as separator" if "\\" in missing[0].cells[path] else ""
+        hint = ", use '/' as separator" if "\\" in missing[0].cells[path] else ""
         _refuse(
             manifest,
             missing[0],
             path,
-            f"does not exist{others}; paths start at {base!r}. Correct them (or root=... in Python),{hint} or remove the rows",
+            f"does not exist{others}; paths start at {base!r}. Correct them, set root=... in Python{hint}, or remove the rows",
         )
     return images
 

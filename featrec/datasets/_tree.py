@@ -26,7 +26,7 @@ LAYOUT = "The layout of a folder of images is class/image.jpg"
 # Files that macOS adds to archives, and thumbnails and settings that Windows adds to folders.
 OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 
-# Reasons for skipping a file; another reason is its suffix. Hidden files are skipped silently.
+# Reasons for skipping a file. If a file has an unsupported suffix, the reason is the suffix. Hidden files are not reported.
 HIDDEN = ""
 BESIDE, LINK, DEVICE, OTHER = "images next to the class folders", "linked folders", "links, pipes or devices", "other names"
 LONGEST_SUFFIX = 10

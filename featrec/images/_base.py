@@ -84,7 +84,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
 class Extractor(ImageTransformer):
     """Base class of all extractors, which handles unusable images and the cache.
 
-    `algorithm` is part of the cache key. Increase it if the results of a class change for the same parameters.
+    `algorithm` is part of the cache key. Increase this number if the results of a class change for the same parameters.
 
     `failures_` lists the unusable images of the last `transform`. If several threads share an extractor, use :meth:`check` or
     the attribute ``failures`` of the Bags instead.

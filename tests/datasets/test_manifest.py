@@ -141,7 +141,7 @@ def test_labels_are_composed_and_trimmed(root):
         ("images/3.png,smile", r"line 3 .*: path 'images/3\.png' is already in line 2; remove one of the two"),
         ("images/../images/3.png,frown", r"line 3 .*: path '.*' is already in line 2"),
         ("images/9.png,smile", r"line 3 .*: path 'images/9\.png' does not exist; paths start at"),
-        ("images\\1.png,smile", r"line 3 .*does not exist; .* or use '/' as separator"),
+        ("images\\1.png,smile", r"line 3 .*does not exist; .*, use '/' as separator"),
         ("images,smile", r"line 3 .*: path 'images' is not a file; each row must name one image"),
         (".,smile", r"line 3 .*: path '\.' is outside"),
         (

@@ -245,7 +245,7 @@ def test_an_invalid_item_is_named_when_it_is_accessed(files, tmp_path):
         images[3]
     with pytest.raises(UnsupportedImageError, match=r"^image 4: images of type int64 are not supported"):
         images[4]
-    with pytest.raises(EmptyImageError, match=r"^image 5: 0 rows and 3 columns"):
+    with pytest.raises(EmptyImageError, match=r"^image 5: the image has 0 rows and 3 columns"):
         images[5]
     with pytest.raises(
         UnsupportedImageError, match=r"^image 6: .* got a float\. This is a missing value; remove it together with"
