@@ -1,4 +1,4 @@
-"""Checks of the options of load_dataset, and the folder of published datasets."""
+"""Check the options of load_dataset, and find the folder of published datasets."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ __all__ = ["Denoise"]
 # Maximum distance in each direction, in pixels, of the patches that non-local means compares.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
-# cv2's median supports larger windows only for uint8, and float64 not at all.
+# cv2's median supports windows larger than this only for uint8. It does not support float64.
 LARGEST_FAST_MEDIAN = 5
 
 

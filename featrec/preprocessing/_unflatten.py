@@ -104,8 +104,8 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         coloured = len(shape) == 3 and 3 in (shape[0], shape[2])
         if not whole or not (coloured or len(shape) == 2) or shape.count(-1) > 1:
             raise InputError(
-                "Unflatten: shape must be (height, width), (height, width, 3), or (3, height, width) if the channels in a row "
-                f"follow each other; either height or width may be -1; got {self.shape!r}"
+                "Unflatten: shape must be (height, width), (height, width, 3), or (3, height, width) if each channel is "
+                f"stored separately; either height or width may be -1; got {self.shape!r}"
             )
 
     def __sklearn_is_fitted__(self) -> bool:
