@@ -1,7 +1,7 @@
 """Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long steps.
 
-Every estimator of featrec accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that contains it.
-During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
+Every estimator of featrec accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
+contains it. During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
 """
 
 from __future__ import annotations
