@@ -15,19 +15,19 @@ METRICS = ("euclidean", "hamming")
 
 @dataclass(frozen=True, eq=False)
 class Bag:
-    """The local features of one image; there may be none.
+    """The local features of one image; a Bag may be empty.
 
     Parameters
     ----------
     descriptors : array of shape (n, d)
         float32 or uint8; other types are converted to float32.
     frames : array of shape (n, 4), optional
-        For each descriptor: x and y of its centre, its diameter in pixels, and its angle in degrees (-1 if it has none).
-        Coordinates refer to the image given to the extractor; the centre of the first pixel is (0, 0).
+        x and y of the centre of each descriptor, its diameter in pixels, and its angle in degrees (-1 for no angle).
+        Coordinates refer to the image that the extractor received; the centre of the first pixel is (0, 0).
     size : tuple of (height, width), optional
-        Size of the image given to the extractor.
+        Size of the image that the extractor received.
     metric : {"euclidean", "hamming"}, default="euclidean"
-        Distance between descriptors. "hamming" marks packed bits (ORB), which must not be averaged as numbers.
+        Distance between descriptors. "hamming" is for packed bits (ORB), which must not be averaged as numbers.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Bag:
                 descriptors = descriptors.astype(np.float32)
         if self.metric == "hamming" and descriptors.dtype != np.uint8:
             raise InputError(
-                f"hamming descriptors must be packed bits of type uint8; got {descriptors.dtype}. np.packbits packs them."
+                f"hamming descriptors must be packed bits of type uint8; got {descriptors.dtype}. Use np.packbits."
             )
         if descriptors.dtype == np.float32 and not _all_finite(descriptors):
             raise InputError("descriptors must be finite; some are NaN or infinite")
@@ -65,7 +65,7 @@ class Bag:
 
     @classmethod
     def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
-        """Make a Bag without checks from valid arrays of our own loops; the checks take a fifth of the time of dense SIFT."""
+        """Make a Bag from valid arrays without checks, which would take a fifth of the time of dense SIFT."""
         bag = object.__new__(cls)
         for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
             object.__setattr__(bag, name, value)
@@ -79,7 +79,7 @@ class Bag:
 
 
 def _all_finite(numbers: np.ndarray) -> bool:
-    """Whether all numbers are finite. The sum of squares is the faster test, unless it overflows."""
+    """Whether all numbers are finite. The sum of squares is tested first, because this is faster unless it overflows."""
     if numbers.flags.c_contiguous:
         flat = numbers.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -93,5 +93,5 @@ def _check_frames(frames: np.ndarray | None, n: int) -> np.ndarray | None:
         return None
     frames = np.asarray(frames, dtype=np.float32)
     if frames.shape != (n, 4):
-        raise InputError(f"frames must hold x, y, scale and angle of each descriptor, shape ({n}, 4); got {frames.shape}")
+        raise InputError(f"frames must contain x, y, diameter and angle of each descriptor, shape ({n}, 4); got {frames.shape}")
     return frames

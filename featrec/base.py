@@ -1,4 +1,4 @@
-"""Base classes of all stages, and the only module that imports scikit-learn's private helpers."""
+"""Base classes of all estimators. Only this module imports private helpers of scikit-learn."""
 
 from __future__ import annotations
 
@@ -53,51 +53,50 @@ __all__ = [
     "why_empty",
 ]
 
-# Used when the extractor of the images is not known.
-WHY_EMPTY = "They may be flat or too small for the extractor (use Resize first), or it found no keypoints."
+# For messages about empty bags if the extractor is not known.
+WHY_EMPTY = "They may have a uniform colour, be too small for the extractor (use Resize first), or have no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}
 VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors drawn from each image that has them; a sample of 100,000 then reads 1,000 images.
+# Minimum number of descriptors drawn from each image, if it has that many. A sample of 100,000 then reads 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 
 def positive_integer(least: int = 1) -> Interval:
-    """Constraint of an integer parameter."""
+    """Return the constraint of an integer parameter."""
     return Interval(Integral, least, None, closed="left")
 
 
 def real_number(least: float | None = None, most: float | None = None, *, closed: str = "both") -> Interval:
-    """Constraint of a real-valued parameter."""
+    """Return the constraint of a real-valued parameter."""
     return Interval(Real, least, most, closed=closed)
 
 
 def check_sizes(name: str, sizes: int | Sequence[int], length: int) -> tuple[int, ...]:
-    """The parameter as a tuple of `length` positive integers; a single integer applies to all."""
+    """Check a parameter and return it as a tuple of `length` positive integers; a single integer is repeated."""
     each = (sizes,) * length if isinstance(sizes, (int, Integral)) else sizes
     counts = all(isinstance(size, Integral) and not isinstance(size, bool) and size > 0 for size in each)
     if len(each) != length or not counts:
-        raise InputError(f"{name} must be {length} positive integers, or a single one for all; got {sizes!r}")
+        raise InputError(f"{name} must be {length} positive integers, or one integer for all; got {sizes!r}")
     return tuple(int(size) for size in each)
 
 
 class Estimator(CallsBack, BaseEstimator):
-    """Base of all estimators. Parameters are declared in ``_parameter_constraints`` and checked first."""
+    """Base class of all estimators. Parameters are checked against ``_parameter_constraints``."""
 
     _parameter_constraints: dict[str, list] = {}
 
     def _check_parameters(self) -> None:
-        """Check the parameters. Every public method calls this first, before anything is compiled."""
+        """Check the parameters. Every public method calls this first, before any loop is compiled."""
         self._validate_params()
         if getattr(self, "verbose", 0):
             tell_of_compiling()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore an estimator; parameters added after its file was saved get their defaults, so that it can be shown and
-        cloned."""
+        """Restore an estimator. Parameters that were added after its file was saved are set to their defaults."""
         super().__setstate__(state)
         for parameter in inspect.signature(type(self).__init__).parameters.values():
             if parameter.default is not inspect.Parameter.empty:
@@ -111,17 +110,17 @@ class Estimator(CallsBack, BaseEstimator):
 
 
 class Transformer(TransformerMixin, Estimator):
-    """Base of all estimators with ``transform``."""
+    """Base class of all estimators with ``transform``."""
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
-        """Fit to the training set and transform it. Defined here so that callbacks follow both."""
+        """Fit to the training set and transform it."""
         return super().fit_transform(X, y)
 
 
 class NoOutputContainer:
-    """Mixin of transformers whose output is not a table: ``set_output`` is accepted and does nothing.
+    """Mixin of transformers whose output is not a table; ``set_output`` is accepted but has no effect.
 
-    scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so it is set here for each subclass.
+    scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so it is set for each subclass.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -129,7 +128,7 @@ class NoOutputContainer:
         super().__init_subclass__(**kwargs)
 
     def set_output(self, *, transform: str | None = None) -> Self:
-        """Do nothing: the output is a sequence, whatever container is requested.
+        """Do nothing, because the output is always a sequence.
 
         Parameters
         ----------
@@ -144,7 +143,7 @@ class NoOutputContainer:
 
 
 class CodesOutput:
-    """Mixin of transformers that return one row per image: DataFrames get the pandas index of the input."""
+    """Mixin of transformers that return one row per image. DataFrames have the pandas index of the input."""
 
     def _with_index(self, codes: np.ndarray, index: Any) -> Any:
         if index is None or _get_output_config("transform", self)["dense"] != "pandas":
@@ -160,8 +159,7 @@ def rows_of(X: Any, rows: np.ndarray) -> Any:
 
 
 def check_all_parameters(model: Any) -> None:
-    """Check the parameters of an estimator and its nested estimators before any work. A search is skipped, as it sets
-    parameters."""
+    """Check the parameters of an estimator and its nested estimators; skip searches, which set parameters later."""
     values = () if is_search(model) else (model, *getattr(model, "get_params", dict)().values())
     for value in values:
         if isinstance(value, Estimator):
@@ -176,20 +174,20 @@ def is_search(model: Any) -> bool:
 
 
 def refuse_drop(on_error: Any) -> None:
-    """Extractors and recipes accept "empty"; only folder readers accept "drop"."""
+    """Refuse "drop" in extractors and recipes; only ImageFolder accepts it."""
     if isinstance(on_error, str) and on_error == "drop":
         raise InputError(
-            'on_error="drop" is not available in extractors and recipes: dropping a row there would leave its label behind. '
+            'on_error="drop" is not available in extractors and recipes, because they cannot drop the label of an image. '
             'featrec.datasets.ImageFolder(path, on_error="drop") leaves out damaged files and their labels; '
-            'on_error="empty" gives such images empty bags or rows of zeros.'
+            'with on_error="empty", such images become empty bags or rows of zeros.'
         )
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:
-    """Refuse a different number of labels and images now, before hours of work."""
+    """Refuse labels and images of different numbers before the work starts."""
     n_labels = n_images if y is None or not hasattr(y, "__len__") else len(y)
     if n_labels != n_images:
-        raise InputError(f"{n_images} images and {n_labels} labels; there is one label for each image")
+        raise InputError(f"got {n_images} images and {n_labels} labels; each image needs one label")
 
 
 def check_bags(X: Any, *, stage: str) -> Bags:
@@ -197,7 +195,7 @@ def check_bags(X: Any, *, stage: str) -> Bags:
     if isinstance(X, Bags):
         return X
     if isinstance(X, Bag):
-        raise InputError(f"{stage} expects the bags of several images; got one Bag. Use [bag].")
+        raise InputError(f"{stage} expects a list of bags; got one Bag. Use [bag].")
     if isinstance(X, Images):
         raise InputError(f"{stage} expects Bags; got Images. Put an extractor such as DenseSIFT() before it.")
     if not isinstance(X, (list, tuple, np.ndarray)):
@@ -208,8 +206,8 @@ def check_bags(X: Any, *, stage: str) -> Bags:
     for position, item in enumerate(items):
         if not isinstance(item, Bag):
             raise InputError(
-                f"{stage} expects Bags; item {position} is {_kind(item)}. Images need an extractor first "
-                "(make_pipeline(DenseSIFT(), ...)); wrap precomputed descriptors as Bag(array)."
+                f"{stage} expects Bags; item {position} is {_kind(item)}. For images, use an extractor first "
+                "(make_pipeline(DenseSIFT(), ...)); for precomputed descriptors, use Bag(array)."
             )
     return Bags(items)
 
@@ -226,7 +224,7 @@ def sample_descriptors(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Bag:
-    """Draw at most `max_descriptors` descriptors from the bags, as one Bag without frames.
+    """Draw at most `max_descriptors` descriptors from the bags and return them as one Bag without frames.
 
     Images are read in random order until the sample is full. Each image has its own seed, so the sample does not depend on
     `n_jobs` or the batch size.
@@ -247,7 +245,7 @@ def sample_descriptors(
 
 
 class _Drawer:
-    """Draws at most `quota` rows from each bag of a batch."""
+    """Draws at most `quota` descriptors from each bag of a batch."""
 
     def __init__(self, quota: int, seed: int):
         self.quota, self.seed = quota, seed
@@ -291,18 +289,18 @@ def _join(parts: list[Bag], limit: int) -> Bag:
 
 
 def check_alike(bags: Sequence[Bag]) -> None:
-    """Require descriptors of one kind in all bags of a fit."""
+    """Check that all bags have descriptors of the same metric and width."""
     kinds = {(bag.metric, bag.descriptors.shape[1]) for bag in bags}
     if len({metric for metric, _ in kinds}) > 1:
         raise MetricError(
-            "some bags hold packed bits (hamming), others hold numbers (euclidean); use one extractor for all images"
+            "some bags contain packed bits (hamming), others numbers (euclidean); use one extractor for all images"
         )
     if len(kinds) > 1:
         raise InputError(f"all descriptors must have the same width; found widths {sorted(width for _, width in kinds)}")
 
 
 def why_empty(bags: Bags) -> str:
-    """Why images may have no descriptors and what to do, as stated by the extractor."""
+    """Return the extractor's explanation of why images may have no descriptors."""
     for step in (*bags.steps, getattr(bags.source, "step", None)):
         extractor = getattr(step, "extractor", None)
         if extractor is not None and hasattr(extractor, "why_empty"):
@@ -311,22 +309,20 @@ def why_empty(bags: Bags) -> str:
 
 
 def refuse_empty(sample: Bag, bags: Bags, stage: str) -> None:
-    """Refuse to fit on bags without descriptors; the sample has the size of one of the images."""
+    """Raise an error if all bags are empty; the sample then has the size of one of the images."""
     if not len(sample.descriptors):
-        one = "" if sample.size is None else f", one of them {sample.size[0]}×{sample.size[1]} pixels,"
-        raise InputError(
-            f"{stage}: all bags are empty; none of the {len(bags)} images{one} gave a descriptor. {why_empty(bags)}"
-        )
+        one = "" if sample.size is None else f" (one has {sample.size[0]}×{sample.size[1]} pixels)"
+        raise InputError(f"{stage}: all bags are empty; none of the {len(bags)} images{one} has descriptors. {why_empty(bags)}")
 
 
 def warn_of_empty_bags(count: int, total: int, stage: str, failed: int = 0, why: str = WHY_EMPTY) -> None:
-    """Warn once per batch, with the number of empty bags."""
+    """Warn once per batch about empty bags."""
     if failed:
-        others = f", and {count - failed} gave no descriptors" if count > failed else ""
+        others = f", and {count - failed} have no descriptors" if count > failed else ""
         warn_of_failures(failed, total, stage, others)
     elif count:
         warnings.warn(
-            f"{stage}: {count} of {total} images gave no descriptors; their codes are zero. {why}",
+            f"{stage}: {count} of {total} images have no descriptors; their codes are zero. {why}",
             EmptyBagWarning,
             stacklevel=3,
         )
@@ -337,9 +333,8 @@ def warn_of_failures(failed: int, total: int, stage: str, others: str = "") -> N
     if failed:
         warnings.warn(
             f"{stage}: {failed} of {total} images could not be used{others}; their codes are zero. "
-            "The attribute failures_ of the extractor lists them with reasons; ImageFolder(path, on_error='drop') "
-            "leaves such files out "
-            "of a training set.",
+            "The attribute failures_ of the extractor lists them with reasons; ImageFolder(path, on_error='drop') leaves such "
+            "files out of a training set.",
             FailedImageWarning,
             stacklevel=4,
         )

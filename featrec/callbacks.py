@@ -1,7 +1,7 @@
-"""Support for scikit-learn's callbacks (1.9 and newer): `set_callbacks`, and progress of long steps.
+"""Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long steps.
 
-Every estimator of featrec accepts callbacks, by itself or from a Pipeline, a search or ``Augmented`` around it. During `fit`,
-each pass over the images is a task and each batch of images a subtask; a ``ProgressBar`` displays them.
+Every estimator of featrec accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
+contains it. During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ try:
 except ImportError:  # scikit-learn before 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """In older versions, estimators have no `set_callbacks`."""
+        """Replacement for older versions, in which estimators have no `set_callbacks`."""
 
     def with_callbacks(method: Callable) -> Callable:
-        """Unused in older versions."""
+        """Replacement for older versions; returns the method unchanged."""
         return method
 
 
@@ -46,7 +46,7 @@ class CallsBack(CallbackSupportMixin):
 
 
 def _reporting(method: Callable) -> Callable:
-    """Report the beginning and the end of a fit, and its passes over images."""
+    """Wrap `fit` to report its beginning, its end and its passes over images."""
 
     def run(estimator: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
         context = estimator._init_callback_context(max_subtasks=None)
@@ -69,7 +69,7 @@ def _reporting(method: Callable) -> Callable:
 
 
 def _reported_pass(estimator: Any, context: Any, label: str, n_batches: int, batches: Iterator) -> Iterator:
-    """The results of a pass over images, each reported when it is there."""
+    """Yield the results of a pass over images, and report each result as soon as it is available."""
     task = context.subcontext(task_name=label, max_subtasks=n_batches)
     task.call_on_fit_task_begin(estimator=estimator)
     for result in batches:
@@ -81,7 +81,7 @@ def _reported_pass(estimator: Any, context: Any, label: str, n_batches: int, bat
 
 
 def passing_callbacks(estimator: Any, inner: Any) -> Any:
-    """A context in which the callbacks of a running fit also serve an inner estimator."""
+    """Return a context in which an inner estimator reports to the callbacks of a running fit."""
     context = vars(estimator).get(RUNNING)
     if context is None:
         return nullcontext()
@@ -90,7 +90,7 @@ def passing_callbacks(estimator: Any, inner: Any) -> Any:
 
 @contextmanager
 def without_callbacks(estimators: list[BaseEstimator]) -> Iterator[None]:
-    """Take the callbacks from estimators, which a model file cannot hold, and give them back."""
+    """Remove the callbacks of estimators in this context, because model files cannot contain them."""
     held = [(vars(estimator), vars(estimator).pop(HELD)) for estimator in estimators if HELD in vars(estimator)]
     try:
         yield

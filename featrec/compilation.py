@@ -1,6 +1,6 @@
 """Compilation time, the message about the first compilation, and the cache of compiled loops.
 
-Only functions about the cache load numba: if no compiled loop was imported, nothing was compiled.
+Only the functions for the cache load numba.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Cache", "Spent", "can_share_cache", "compiled_so_far", "look_at_cach
 
 @dataclass
 class Spent:
-    """Seconds of work, and seconds of compilation, which are not included in the first."""
+    """Seconds of work without compilation, and seconds of compilation."""
 
     seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -26,9 +26,9 @@ class Spent:
 
 @contextmanager
 def timed() -> Iterator[Spent]:
-    """Time the block; the result is complete when it ends.
+    """Measure the time of a block; the result is set when the block ends.
 
-    Compilation in any thread of this process is counted separately; compilation in worker processes is not noticed.
+    Compilation in all threads of this process is counted separately; compilation in other processes is not counted separately.
     """
     spent = Spent()
     before, start = compiled_so_far().seconds, time.perf_counter()
@@ -40,20 +40,20 @@ def timed() -> Iterator[Spent]:
 
 
 class Compiled(NamedTuple):
-    """Number of compiled loops, and the time."""
+    """Number of compiled loops, and the seconds of their compilation."""
 
     n_loops: int
     seconds: float
 
 
 def compiled_so_far() -> Compiled:
-    """The loops of featrec that this process has compiled."""
+    """Return the number of loops that this process has compiled, and the time."""
     compilations = _compilations()
     return Compiled(0, 0.0) if compilations is None else Compiled(compilations.n_loops, compilations.seconds)
 
 
 def tell_of_compiling() -> None:
-    """Report the first compilation of the process on standard error, even if that is a pipe."""
+    """Report the first compilation of this process on standard error, even if standard error is not a terminal."""
     compilations = _compilations()
     if compilations is not None:
         compilations.wanted = True
@@ -62,7 +62,7 @@ def tell_of_compiling() -> None:
 class Cache(NamedTuple):
     """The cache of compiled loops.
 
-    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is numba's name of it.
+    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is the name that numba uses for it.
     """
 
     folder: Path | None
@@ -73,7 +73,7 @@ class Cache(NamedTuple):
 
 
 def look_at_cache() -> Cache:
-    """Folder, size and contents of the cache. Loads numba and all modules of loops, but compiles nothing."""
+    """Return the folder, size and contents of the cache. This loads numba and all loops, but compiles nothing."""
     from featrec.compiled import _cache
 
     places, n_cached = _cache.folders(), _cache.count_cached()
@@ -82,7 +82,7 @@ def look_at_cache() -> Cache:
 
 
 def can_share_cache() -> bool:
-    """Whether several processes may fill the cache at once, which needs file locks."""
+    """Whether several processes may fill the cache at once; this needs file locks."""
     from featrec.compiled import _cache
 
     return _cache.can_take_turns()
@@ -90,7 +90,7 @@ def can_share_cache() -> bool:
 
 @contextmanager
 def warming() -> Iterator[None]:
-    """While inside, no two processes compile loops of one module at the same time, and the first is not reported."""
+    """In this context, only one process at a time compiles a module, and the first compilation is not reported."""
     from featrec.compiled import _cache
     from featrec.compiled._compilations import COMPILATIONS
 

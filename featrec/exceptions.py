@@ -1,21 +1,21 @@
 """The errors and warnings of featrec.
 
-Every error is also a subclass of the built-in exception that a user would catch. Messages name the item, the rule, the value
-given and the solution::
+Every error is also a subclass of the built-in exception that a user would expect. Messages name the item, the rule, the value
+found and the solution::
 
     FeatrecError
     ├── InputError (ValueError)                 invalid images, bags, labels or parameters
-    │   ├── ImageError                          one image of the batch
+    │   ├── ImageError                          one image of the batch cannot be used
     │   │   ├── MissingImageError (FileNotFoundError)
     │   │   ├── ChangedImageError               the file changed after it was listed
-    │   │   ├── UnreadableImageError (OSError)  permissions, a folder, a broken device
-    │   │   ├── EmptyImageError                 zero bytes, zero rows or columns
+    │   │   ├── UnreadableImageError (OSError)  the file cannot be opened (permissions, a folder, a broken disk)
+    │   │   ├── EmptyImageError                 the image has zero bytes, rows or columns
     │   │   ├── TruncatedImageError             the file ends too early
-    │   │   ├── NotAnImageError                 the bytes are something else
-    │   │   ├── TooManyPixelsError              over the limit, found before decoding
+    │   │   ├── NotAnImageError                 the bytes are not an image in a supported format
+    │   │   ├── TooManyPixelsError              the header declares more pixels than the limit
     │   │   └── UnsupportedImageError           a type of image that featrec does not support
-    │   └── MetricError                         packed bits instead of numbers, or the reverse
-    ├── DatasetError (LookupError)              unknown dataset, or its files are missing
+    │   └── MetricError                         packed bits were given instead of numbers, or the reverse
+    ├── DatasetError (LookupError)              a dataset is unknown or damaged, or its files are missing
     ├── ModelFileError (ValueError)             a damaged or untrusted model file
     └── MissingExtraError (ImportError)         an optional package is not installed
 
@@ -24,9 +24,9 @@ given and the solution::
     ├── SkippedFileWarning                      a folder contains files that are not read as images
     ├── DroppedImageWarning                     damaged files were left out of a folder (on_error="drop")
     ├── EmptyBagWarning                         images without descriptors became rows of zeros
-    │   └── FailedImageWarning                  some of them could not be read (on_error="empty")
-    ├── UnknownLabelWarning                     labels that no image has; they count as errors
-    └── VersionWarning                          a model was saved with different versions
+    │   └── FailedImageWarning                  some images could not be used (on_error="empty")
+    ├── UnknownLabelWarning                     predictions or a test set contain an unknown label
+    └── VersionWarning                          a model file was saved with different versions
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ __all__ = [
 
 
 class FeatrecError(Exception):
-    """Base of all errors that featrec raises on purpose."""
+    """Base class of all errors that featrec raises deliberately."""
 
 
 class InputError(FeatrecError, ValueError):
@@ -76,14 +76,14 @@ class ImageError(InputError):
     position : int or None
         Position of the image in the batch.
     item : str or None
-        Path of the image, if it has one.
+        Path of the image, if it is known.
     reason : str
-        The rule, what was found and how to fix it.
+        The rule, the value found and the solution.
     counted : str
-        What `position` refers to, if it may not be the user's own sequence; shown for images without a path.
+        Note on what `position` refers to, shown for images without a path.
     """
 
-    way_on: ClassVar[bool] = False  # whether the file itself is at fault, so that a batch can continue without it
+    way_on: ClassVar[bool] = False  # whether to suggest continuing without the image
 
     def __init__(self, reason: str, *, position: int | None = None, item: str | None = None, counted: str = ""):
         super().__init__(reason)
@@ -97,7 +97,7 @@ class ImageError(InputError):
         return f"{'. '.join([self.brief().rstrip('.'), *hints])}." if hints else self.brief()
 
     def brief(self) -> str:
-        """The position and the reason, without hints on how to continue."""
+        """Return the position and the reason, without hints on how to continue."""
         place = "" if self.position is None else f"image {self.position}"
         if self.item is not None:
             place = f"{place} ({self.item!r})" if place else repr(self.item)
@@ -116,7 +116,7 @@ class ImageError(InputError):
         return _rebuild, (type(self), self.reason, self.position, self.item, self.counted)
 
     def at(self, position: int | None, item: str | None, counted: str = "") -> Self:
-        """A copy of the error that names the position in the batch."""
+        """Return a copy of the error that names the position in the batch."""
         item = self.item if item is None else item
         return type(self)(self.reason, position=position, item=item, counted=counted)
 
@@ -148,13 +148,13 @@ class EmptyImageError(ImageError):
 
 
 class TruncatedImageError(ImageError):
-    """The file is cut off."""
+    """The file ends too early or is damaged."""
 
     way_on = True
 
 
 class NotAnImageError(ImageError):
-    """The content is not an image in any known format."""
+    """The content is not an image in a supported format."""
 
     way_on = True
 
@@ -176,7 +176,7 @@ class MetricError(InputError):
 
 
 class DatasetError(FeatrecError, LookupError):
-    """A dataset is unknown, or its files are missing."""
+    """A dataset is unknown or damaged, or its files are missing."""
 
 
 class ModelFileError(FeatrecError, ValueError):
@@ -188,7 +188,7 @@ class MissingExtraError(FeatrecError, ImportError):
 
 
 class FeatrecWarning(UserWarning):
-    """Base of featrec's warnings."""
+    """Base class of all warnings of featrec."""
 
 
 class DarkImageWarning(FeatrecWarning):
@@ -196,7 +196,7 @@ class DarkImageWarning(FeatrecWarning):
 
 
 class SkippedFileWarning(FeatrecWarning):
-    """A folder or archive contains files that are not read as images, such as those in other formats."""
+    """A folder or archive contains files that are not read as images, such as files in unsupported formats."""
 
 
 class DroppedImageWarning(FeatrecWarning):
@@ -212,8 +212,8 @@ class FailedImageWarning(EmptyBagWarning):
 
 
 class UnknownLabelWarning(FeatrecWarning):
-    """Predictions contain a label that no image has, or a test set one that no training image has; both count as errors."""
+    """Predictions contain a label that no image has, or a test set contains a label that the training set lacks."""
 
 
 class VersionWarning(FeatrecWarning):
-    """A model file was saved with other versions than those installed."""
+    """A model file was saved with versions of packages that differ from the installed versions."""

@@ -1,7 +1,7 @@
-"""Lazy sequences: Images and Bags, and the base of all others.
+"""Lazy sequences: Images, Bags, and the base class of all others.
 
-An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``
-without decoding an image.
+An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``,
+and no image is decoded.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ __all__ = [
 ]
 
 
-# The item being computed, so that warnings can name it: a lazy sequence and the position in it.
+# The lazy sequence and the position of the item that is being computed; warnings name this item.
 _AT: ContextVar[tuple[LazySequence, int] | None] = ContextVar("at", default=None)
 
 
 def place() -> str:
-    """Number and path of the image being computed."""
+    """Return the number and the path of the image that is being computed."""
     found = _AT.get()
     return "an image" if found is None else found[0].place(found[1])
 
 
-# The caller that collects unusable rows of a batch: the length of the batch, and the row numbers.
+# Set while a caller collects the unusable rows of a batch: the length of the batch, and the rows.
 _UNREADABLE: ContextVar[tuple[int, set[int]] | None] = ContextVar("unreadable", default=None)
 
 
 @contextmanager
 def unreadable_rows(n: int) -> Iterator[set[int]]:
-    """Collect the rows of a batch of `n` images that could not be used, if the extractors inside continue after errors."""
+    """Collect the rows of unusable images in a batch of `n` images, for extractors with ``on_error="empty"``."""
     rows: set[int] = set()
     token = _UNREADABLE.set((n, rows))
     try:
@@ -57,7 +57,7 @@ def unreadable_rows(n: int) -> Iterator[set[int]]:
 
 
 def note_unreadable(batch: LazySequence, failures: Iterable[Failure]) -> None:
-    """Report the rows of a batch whose images could not be used to the enclosing :func:`unreadable_rows`."""
+    """Add the rows of unusable images in a batch to the enclosing :func:`unreadable_rows`."""
     wanted = _UNREADABLE.get()
     if wanted is not None and len(batch) == wanted[0]:
         failed = {failure.index for failure in failures}
@@ -67,7 +67,7 @@ def note_unreadable(batch: LazySequence, failures: Iterable[Failure]) -> None:
 def resolve_key(key: Any, n: int) -> int | np.ndarray:
     """Convert an index expression to one position or an array of positions.
 
-    scikit-learn also uses a pair, ``[rows, ...]``.
+    The expression ``[rows, ...]`` is also accepted, because scikit-learn uses it.
     """
     if isinstance(key, tuple) and len(key) == 2 and key[1] is Ellipsis:
         key = key[0]
@@ -76,20 +76,20 @@ def resolve_key(key: Any, n: int) -> int | np.ndarray:
             raise IndexError(f"position {key} is out of range for {n} items")
         return int(key) % n
     if isinstance(key, tuple):
-        raise IndexError(f"a sequence of {n} items has one axis; got the key {key!r}")
+        raise IndexError(f"a sequence of {n} items has only one axis; got the key {key!r}")
     if not isinstance(key, slice):
         key = np.asarray(key)
         if key.ndim == 0 and key.dtype.kind in "iu":
             return resolve_key(int(key), n)
         if key.ndim != 1:
-            raise IndexError(f"a sequence of {n} items has one axis; got a key of shape {key.shape}")
+            raise IndexError(f"a sequence of {n} items has only one axis; got a key of shape {key.shape}")
         key = key if key.size else key.astype(int)
     return np.arange(n)[key]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be used: its index in the batch, its path if it has one, and the reason."""
+    """An image that could not be used: its index in the batch, its path (None if unknown) and the reason."""
 
     index: int | None
     item: str | None
@@ -97,13 +97,13 @@ class Failure:
 
 
 class Failures(Sequence):
-    """The images of one batch that could not be used, in batch order. It grows while lazy Bags are computed."""
+    """The unusable images of one batch, in the order of the batch. More are added while lazy Bags are computed."""
 
     def __init__(self, failures: Iterable[Failure] = ()):
         self._by_place = {(failure.index, failure.item): failure for failure in failures}
 
     def note(self, failures: Iterable[Failure]) -> None:
-        """Add failures; one that is already known is not added twice."""
+        """Add failures; a failure that is already in the list is not added again."""
         self._by_place.update({(failure.index, failure.item): failure for failure in failures})
 
     def __len__(self) -> int:
@@ -117,22 +117,22 @@ class Failures(Sequence):
 
 
 class LazySequence:
-    """Base of all sequences whose items are computed on access; a slice is a view of the same source.
+    """Base class of sequences whose items are computed on access; a slice is a view of the same source.
 
     A subclass implements ``_item(stored)``, or ``_compute(position)`` if an item depends on more than the stored item.
 
     Parameters
     ----------
     source : sequence
-        Arrays, paths, Bags or another lazy sequence. Optional methods: ``name(position)`` returns the path of an item,
-        ``take(rows)`` a subset.
+        Arrays, paths, Bags or another lazy sequence. It may have the methods ``name(position)``, which returns the path of an
+        item, and ``take(rows)``, which returns a subset.
     rows : array of int, optional
-        Positions in the source; default: all.
+        Positions in the source. Default: all positions.
     positions : array of int, optional
-        Positions in the original sequence, which error messages use; default: those of the source, or else `rows`.
+        Positions in the original sequence, for error messages. Default: the positions of the source, or else `rows`.
     """
 
-    # Attributes with one value per item, which a slice selects; None means no values.
+    # Names of attributes with one value per item. A slice selects their values; an attribute may be None.
     _by_item: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, source: Any, *, rows: np.ndarray | None = None, positions: np.ndarray | None = None):
@@ -158,7 +158,7 @@ class LazySequence:
         return (self._compute(position) for position in range(len(self)))
 
     def __getstate__(self) -> dict:
-        """Pickle a view with only its own items, if the source can be divided."""
+        """Pickle only the items of this view, if the source supports subsets."""
         source = self.source
         if len(self.rows) != len(source):
             if isinstance(source, np.ndarray):
@@ -171,7 +171,7 @@ class LazySequence:
         return self.__dict__ | {"source": source, "rows": self.rows if whole else np.arange(len(self.rows))}
 
     def take(self, rows: np.ndarray) -> Self:
-        """The items at some positions, as a view; nothing is computed or copied."""
+        """Return the items at the given positions, as a view; nothing is computed or copied."""
         part = type(self).__new__(type(self))
         part.__dict__.update(self.__dict__)
         for name in ("rows", "positions", *self._by_item):
@@ -180,12 +180,12 @@ class LazySequence:
         return part
 
     def name(self, position: int) -> str | None:
-        """The path of an item, or None if the source does not know it."""
+        """Return the path of an item, or None if it is not known."""
         name = getattr(self.source, "name", None)
         return name(int(self.rows[position])) if callable(name) else None
 
     def place(self, position: int) -> str:
-        """The position of an item in the original sequence, and its path if it has one."""
+        """Describe an item by its position in the original sequence, and by its path if it is known."""
         name = self.name(position)
         return f"image {self.positions[position]}" + (f" ({name!r})" if name else "")
 
@@ -197,7 +197,7 @@ class LazySequence:
 
 
 class _Steps(LazySequence):
-    """Base of Images and Bags: the items of a source after some steps, each a callable that takes an item and returns one.
+    """Base class of Images and Bags: the items of a source, to which steps are applied. A step is a callable.
 
     `index` is a pandas index for the DataFrames that encoders return.
     """
@@ -222,21 +222,21 @@ class _Steps(LazySequence):
         return f"{type(self).__name__}({len(self)} of {type(self.source).__name__}{steps})"
 
     def then(self, step: Callable) -> Self:
-        """The same items with one more step."""
+        """Return the same items with one more step."""
         return self._with(type(self), step)
 
     def compute(self, n_jobs: int | None = None) -> Self:
-        """The same items, computed and held in memory."""
+        """Compute all items and return them in memory."""
         return type(self)(self.held(n_jobs), index=self.index, positions=self.positions)
 
     def held(self, n_jobs: int | None = None, verbose: int = 0) -> list:
-        """Compute all items."""
+        """Compute all items and return them as a list."""
         parts: list[list] = map_batches(list, self, n_jobs=n_jobs, verbose=verbose)
         return [item for part in parts for item in part]
 
     @contextmanager
     def naming(self, position: int) -> Iterator[None]:
-        """Errors raised inside name the item's position in the batch and its path; :func:`place` gives both to warnings."""
+        """Add an item's position in the batch and its path to errors in this context, and to warnings by :func:`place`."""
         token = _AT.set((self, position))
         try:
             yield
@@ -264,7 +264,7 @@ Kind = TypeVar("Kind", bound=_Steps)
 
 
 class Images(_Steps):
-    """A lazy sequence of images, each an array (h, w) or (h, w, 3); colour is RGB.
+    """A lazy sequence of images, which are arrays of shape (h, w) or (h, w, 3); colour images are RGB.
 
     Examples
     --------
@@ -279,7 +279,7 @@ class Images(_Steps):
     def described(
         self, step: Callable[[np.ndarray], Bag], *, instead: Bag | None = None, failures: Failures | None = None
     ) -> Bags:
-        """The Bags that `step` computes from the images. If `instead` is given, it replaces the Bag of an unusable image."""
+        """Return the Bags that `step` computes from the images. If `instead` is given, it is the Bag of unusable images."""
         if instead is not None:
             source = Forgiving(self, step, instead, Failures() if failures is None else failures)
             return Bags(source, index=self.index)
@@ -287,19 +287,19 @@ class Images(_Steps):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
-            raise ValueError("Images are computed lazily; np.asarray always makes a copy")
+            raise ValueError("Images are computed lazily, so np.asarray always makes a copy")
         images = list(self)
         sizes = {image.shape for image in images}
         if len(sizes) > 1:
             raise InputError(
-                f"np.asarray needs images of one shape; found {len(sizes)}, such as {sorted(sizes, key=str)[:2]}. "
-                "Resize first, or iterate."
+                f"np.asarray needs images of the same shape; found {len(sizes)} shapes, such as {sorted(sizes, key=str)[:2]}. "
+                "Resize the images first, or iterate over them."
             )
         return np.array(images, dtype=dtype)
 
 
 class Forgiving(LazySequence):
-    """A source of Bags that records unusable images and returns an empty Bag for each; its views share one list."""
+    """A source of Bags that returns an empty Bag for an unusable image and records it in a list shared by all views."""
 
     source: Images
 
@@ -319,7 +319,7 @@ class Forgiving(LazySequence):
 
 
 class Bags(_Steps):
-    """A lazy sequence of Bag. A Bag is computed on access and not kept.
+    """A lazy sequence of Bag. A Bag is computed on each access.
 
     Examples
     --------
@@ -332,23 +332,23 @@ class Bags(_Steps):
 
     @property
     def failures(self) -> Failures:
-        """The images that could not be used, among those computed so far; empty unless ``on_error="empty"``."""
+        """The unusable images among the images described so far; empty unless ``on_error="empty"``."""
         return self.source.failures if isinstance(self.source, Forgiving) else Failures()
 
     def own_failures(self) -> list[Failure]:
-        """The failures among these bags; a slice shares the list of the whole sequence."""
+        """Return only the failures of these Bags, because a slice shares the list of the whole sequence."""
         own = set(self.positions.tolist())
         return [failure for failure in self.failures if failure.index in own]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         raise InputError(
-            "Bags hold a different number of descriptors for each image, so they cannot become one array. "
-            "An encoder (such as featrec.encoders.BagOfWords) makes one row per image; bags[i].descriptors holds "
+            "Bags cannot become one array, because the number of descriptors differs between images. "
+            "An encoder (such as featrec.encoders.BagOfWords) returns one row per image; bags[i].descriptors contains "
             "the descriptors of one image."
         )
 
 
 def _step_name(step: Callable) -> str:
-    """The name that a step has, or else that of the class of its method, or of its own class."""
+    """Return the name of a step: its attribute ``name``, or the class of a method, or its own class."""
     name = getattr(step, "name", None)
     return name if isinstance(name, str) else type(getattr(step, "__self__", step)).__name__

@@ -1,13 +1,13 @@
 """Limits and checks that classes declare for model files.
 
-:mod:`featrec.persistence` reads them from the class behind each stored object, before it builds anything:
+:mod:`featrec.persistence` reads them from the class of each stored object before it creates any object:
 
 - ``_file_limits``: a dict of settings and their :class:`SizeLimit`;
-- ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings ask for too much memory;
-- ``_check_stored_arrays(stored)``: a static method that raises a ValueError if learned arrays do not fit together.
+- ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings need too much memory;
+- ``_check_stored_arrays(stored)``: a static method that raises a ValueError if learned arrays do not match each other.
 
-`stored` is a :data:`Stored` mapping of attributes. Compiled code does not check its arrays, so a class whose arrays reach a
-compiled loop must declare the last one.
+`stored` is a :data:`Stored` mapping of attributes. A class whose arrays are passed to a compiled loop must declare
+``_check_stored_arrays``, because compiled loops do not check their arrays.
 """
 
 from __future__ import annotations
@@ -19,46 +19,46 @@ import numpy as np
 
 __all__ = ["SizeLimit", "Stored", "check_mixture", "check_neighbors", "check_stored_array"]
 
-# Attributes as plain values: numbers, strings, arrays, lists and dicts.
+# The attributes of a stored object as plain values: numbers, strings, arrays, lists and dicts.
 Stored = Mapping[str, Any]
 
 
 class SizeLimit(NamedTuple):
-    """Largest product of the numbers in a setting. A single number counts `sides` times: ``size=8`` means 8×8."""
+    """Maximum product of the numbers in a setting. A single number is raised to the power `sides`: ``size=8`` means 8×8."""
 
     most: int
     sides: int = 1
 
 
 def check_stored_array(what: str, array: Any, shape: tuple[Any, ...], *dtypes: type) -> None:
-    """Accept only a finite, non-empty array of one of the dtypes and of that shape, in which None is any number."""
+    """Check that an array is finite and not empty, and has one of the dtypes and the shape; None means any length."""
     kinds = [np.dtype(dtype) for dtype in dtypes]
     expected = f"finite {' or '.join(map(str, kinds))} of shape ({', '.join('n' if n is None else str(n) for n in shape)})"
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{what} are a {type(array).__name__}, where {expected} are expected")
+        raise ValueError(f"{what} of type {type(array).__name__}; expected {expected}")
     fits = array.ndim == len(shape) and all(wanted in (None, n) for n, wanted in zip(array.shape, shape, strict=True))
     if not fits or not array.size or array.dtype not in kinds or not np.isfinite(array).all():
-        raise ValueError(f"{what} of shape {array.shape} and type {array.dtype}, where {expected} are expected")
+        raise ValueError(f"{what} of shape {array.shape} and type {array.dtype}; expected {expected}")
 
 
 def check_mixture(stored: Stored) -> None:
-    """Check a diagonal mixture: compiled loops count components by the means and read as many weights and variances."""
+    """Check a diagonal mixture; compiled loops need one weight and one row of variances for each mean."""
     if "means_" not in stored:
         return
     if stored.get("covariance_type", "diag") != "diag":
-        return  # Encoders refuse other types; scikit-learn evaluates them with numpy.
+        return  # No compiled loop uses other types.
     means, variances, weights = stored["means_"], stored["covariances_"], stored["weights_"]
     check_stored_array("means", means, (None, stored["n_features_in_"]), np.float32, np.float64)
     check_stored_array("variances", variances, means.shape, np.float32, np.float64)
     check_stored_array("weights", weights, means.shape[:1], np.float32, np.float64)
     if not (variances > 0).all():
-        raise ValueError(f"a variance of {variances.min()}, where all are over 0")
+        raise ValueError(f"a variance of {variances.min()}; all must be greater than 0")
     if not (weights >= 0).all() or not weights.any():
-        raise ValueError("weights that are negative, or all zero")
+        raise ValueError("weights that are negative, or all of them zero")
 
 
 def check_neighbors(stored: Stored) -> None:
-    """A compiled list of nearest words has at least one place."""
+    """Check that `n_neighbors` is at least 1, which compiled loops assume."""
     found = stored.get("n_neighbors")
     if found is not None and (type(found) is not int or found < 1):
-        raise ValueError(f"n_neighbors={found!r:.80}, where a number over 0 is expected")
+        raise ValueError(f"n_neighbors={found!r:.80}; expected an integer greater than 0")

@@ -1,8 +1,8 @@
-"""Public names of a package that are imported when they are first used.
+"""Import the public names of a package when they are first used.
 
-A stage exports its classes without loading their modules: a model file that names three classes loads three modules, and only
-a model with compiled loops loads numba. In its ``__init__``, a package imports the names under ``TYPE_CHECKING``, for tools
-that read types, and hands the same names by module to :func:`on_demand`; a test compares the two.
+Loading a model file then imports only the modules of its classes, and numba only if the model has compiled loops. The
+``__init__`` of a package imports its names under ``TYPE_CHECKING``, for type checkers, and passes the same names to
+:func:`on_demand`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ __all__ = ["on_demand"]
 def on_demand(
     package: str, names: Mapping[str, Sequence[str]], moved: Mapping[str, Sequence[str]] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """The ``__getattr__`` and ``__dir__`` of a package (PEP 562).
+    """Create the ``__getattr__`` and ``__dir__`` of a package (PEP 562).
 
     Parameters
     ----------
     package : str
         ``__name__`` of the package.
     names : dict of str to sequence of str
-        The names in each module; a module of the package begins with a dot, as ``importlib.import_module`` takes it.
-
+        Names by module. The name of a module inside the package begins with a dot, as in ``importlib.import_module``.
     moved : dict of str to sequence of str, optional
-        Names that have moved to another package, by the new package. They can still be imported, with a FutureWarning.
+        Names that have moved, by their new package. They can still be imported from here, with a FutureWarning.
 
     Returns
     -------
@@ -47,7 +46,7 @@ def on_demand(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes[name], package), name)
-        setattr(sys.modules[package], name, value)  # the next use asks no more
+        setattr(sys.modules[package], name, value)  # later uses find the name directly
         return value
 
     def listed() -> list[str]:

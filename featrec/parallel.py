@@ -1,7 +1,7 @@
 """Parallel loops over images, limited to one level of parallelism.
 
-The thread limits of cv2 and BLAS apply to the whole process. The guard therefore counts its users: the first worker to enter
-sets the limit to one thread, the last to leave restores the previous limit.
+The thread limits of cv2 and BLAS apply to the whole process. The first worker that starts sets the limit to one thread, and the
+last worker that finishes restores the previous limit.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _OBSERVER: ContextVar[Callable[[], None] | None] = ContextVar("observer", defaul
 
 
 def checkpoint() -> None:
-    """Call the observer of this thread, which may stop a long loop by raising."""
+    """Call the observer of this thread, which may stop a long loop by raising an exception."""
     observer = _OBSERVER.get()
     if observer is not None:
         observer()
@@ -71,9 +71,10 @@ PATIENCE = 2.0  # seconds before progress is shown
 
 
 def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> int:
-    """Resolve `n_jobs` to a number of workers. None follows the joblib context; workers start no further workers.
+    """Return the number of workers for `n_jobs`. Workers do not start other workers.
 
-    On a cluster, None and every number except 1 mean all its threads. With `shared_memory`, the workers are local threads.
+    None means the number of the joblib context. On a cluster, None and all numbers except 1 mean all threads of the cluster. If
+    `shared_memory` is True, the workers are threads of this process.
     """
     backend, in_context = get_active_backend()
     if (backend.nesting_level or 0) > 0 or _ALONE.inside or _is_task_of_dask():
@@ -81,7 +82,7 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
     n_jobs = in_context if n_jobs is None else n_jobs
     n_jobs = backend.default_n_jobs if n_jobs is None else n_jobs
     if n_jobs == 0:
-        raise InputError("n_jobs=0 means no workers; use None or 1 for one, -1 for all processors")
+        raise InputError("n_jobs must not be 0; use None or 1 for one worker, or -1 for all processors")
     if n_jobs == 1:
         return 1
     backend, _ = get_active_backend(**_hints(shared_memory))
@@ -90,12 +91,12 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
 
 
 def _hints(shared_memory: bool) -> dict[str, str]:
-    """Hints for joblib: a requirement always holds, a preference only if the context names no backend."""
+    """Return hints for joblib. A requirement is always met, but a preference only if the context sets no backend."""
     return {"prefer": "threads", "require": "sharedmem"} if shared_memory else {"prefer": "threads"}
 
 
 def _is_task_of_dask() -> bool:
-    """Inside a Dask task, joblib does not report a nesting level."""
+    """Whether this is a Dask task, for which joblib does not report a nesting level."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return False
@@ -115,7 +116,7 @@ _ALONE = _Alone()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Start no workers inside, for any `n_jobs`."""
+    """Do not start workers in this context, whatever `n_jobs` is."""
     _ALONE.inside += 1
     try:
         yield
@@ -123,14 +124,14 @@ def alone() -> Iterator[None]:
         _ALONE.inside -= 1
 
 
-# Reports the named passes over images: called with the pass's label, its number of batches and their results.
+# Function that reports a pass over images, called with its label, its number of batches and the results of the batches.
 Watch = Callable[[str, int, Iterator], Iterator]
 _WATCH: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
 
 @contextmanager
 def watched_passes(watch: Watch) -> Iterator[None]:
-    """Send the results of each named pass over images through `watch`."""
+    """Pass the results of each pass over images through `watch`."""
     token = _WATCH.set(watch)
     try:
         yield
@@ -151,8 +152,8 @@ def map_batches(
     """Apply `function` to consecutive slices of `items` and return the results in order.
 
     Workers are threads, because cv2, BLAS and the compiled loops release the GIL; ``joblib.parallel_config`` can select
-    another backend. With `shared_memory`, workers are always threads. Use it for a function that writes into arrays of its
-    caller; another process would lose them.
+    another backend. If `shared_memory` is True, workers are always threads. This is necessary if `function` writes into arrays
+    of its caller, because such results would be lost in another process.
     """
     return list(
         each_batch(
@@ -177,8 +178,8 @@ def each_batch(
     label: str | None = None,
     shared_memory: bool = False,
 ) -> Iterator[Result]:
-    """Like :func:`map_batches`, but yield the results one by one, for results too large to hold all at once."""
-    checkpoint()  # a vocabulary's iterations access no images, but they request batches
+    """Yield the results of :func:`map_batches` one by one, which saves memory if they are large."""
+    checkpoint()  # also called while a vocabulary is learned, because each iteration requests batches
     workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]
@@ -202,11 +203,11 @@ def each_in_processes(
 ) -> Iterator[Result]:
     """Apply `function` to each item in local processes and yield results as they complete.
 
-    For work that threads cannot share, such as numba's compiler. ``n_jobs=1`` uses the current process. Otherwise `idle` extra
-    processes are started, for work in which that many wait for others at any time.
+    Use this for work that cannot run in several threads, such as compiling with numba. ``n_jobs=1`` uses the current process.
+    Otherwise, `idle` additional processes are started to replace processes that wait for others.
     """
     if n_jobs == 0:
-        raise InputError("n_jobs=0 means no processes; use 1 for one, -1 for all processors")
+        raise InputError("n_jobs must not be 0; use 1 for one process, or -1 for all processors")
     wanted = n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
     n_processes = min(wanted + idle, len(items)) if wanted > 1 else 1
     if n_processes < 2:
@@ -221,7 +222,7 @@ def _batch_size(n_items: int, workers: int) -> int:
 
 
 def _return_as(hints: dict[str, str]) -> str:
-    """Results one by one if the backend supports it, so that progress follows the work."""
+    """Return "generator" if the backend supports it, because progress is then reported during the work."""
     backend, _ = get_active_backend(**hints)
     return "generator" if getattr(backend, "supports_return_generator", False) else "list"
 
@@ -236,7 +237,7 @@ def _nothing_to_restore() -> None:
 
 
 class _Guard:
-    """Counts its users; the first sets the limits, the last restores them."""
+    """Limits threads while it has users: the first user sets the limits, and the last user restores them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -262,7 +263,7 @@ _GUARD = _Guard()
 
 @contextmanager
 def one_inner_thread() -> Iterator[None]:
-    """Limit cv2 and BLAS to one thread while any caller is inside; safe if callers overlap."""
+    """Limit cv2 and BLAS to one thread in this context. Contexts in several threads may overlap."""
     _GUARD.enter()
     try:
         yield
@@ -290,10 +291,10 @@ def _limit_inner_threads() -> Callable[[], None]:
 
 @contextmanager
 def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
-    """Let any thread change BLAS's limits, even after another thread did.
+    """Let any thread change the limits of BLAS.
 
-    Since version 3.8, threadpoolctl obeys only the thread that set a limit first and silently ignores all others. Here the
-    last worker to leave restores what the first one changed.
+    Since version 3.8, threadpoolctl silently ignores all threads except the thread that first set a limit. Here, the thread
+    that restores the limits may be a different thread.
     """
     libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
     for library in libraries:
@@ -305,12 +306,12 @@ def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
 
 @lru_cache(maxsize=8)
 def _controller(loaded: tuple[bool, ...]) -> ThreadpoolController:
-    """Cached, as finding the libraries takes 2 ms; searched again after another package has loaded its own BLAS."""
+    """Find the thread pools, which takes 2 ms. The result is cached until another package has loaded its own BLAS."""
     return ThreadpoolController()
 
 
 class _Progress:
-    """Writes a line to standard error for each tenth of the work, after the first seconds."""
+    """Writes a line to standard error for each tenth of the work, if the work takes more than PATIENCE seconds."""
 
     def __init__(self, total: int, label: str):
         self.total, self.label, self.told = total, label, 0

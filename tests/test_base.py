@@ -123,7 +123,7 @@ def test_a_sample_of_nothing():
 def test_mixed_bags_are_refused():
     bits, numbers = Bag(np.zeros((4, 8), np.uint8), metric="hamming"), Bag(np.zeros((4, 8)))
     with pytest.raises(
-        MetricError, match=r"some bags hold packed bits \(hamming\), others hold numbers \(euclidean\); use one extr"
+        MetricError, match=r"some bags contain packed bits \(hamming\), others numbers \(euclidean\); use one extr"
     ):
         sample_descriptors(Bags([bits, numbers]), 100)
     with pytest.raises(InputError, match=r"all descriptors must have the same width; found widths \[5, 8\]"):
@@ -153,12 +153,15 @@ def test_bags_and_lists_of_bags():
 @pytest.mark.parametrize(
     "given, message",
     [
-        (Bag(np.zeros((2, 3))), r"BagOfWords expects the bags of several images; got one Bag\. Use \[bag\]"),
+        (Bag(np.zeros((2, 3))), r"BagOfWords expects a list of bags; got one Bag\. Use \[bag\]"),
         (Images([]), r"BagOfWords expects Bags; got Images\. Put an extractor such as DenseSIFT\(\)"),
         ("cat.jpg", r"expects Bags or a list of Bag; got str\. The transform method of an extractor returns Bags"),
         (pd.DataFrame(), r"got DataFrame"),
-        (np.zeros((2, 3)), r"item 0 is an array of shape \(3,\)\..*wrap precomputed descriptors as Bag\(array\)"),
-        ([Bag(np.zeros((2, 3))), np.zeros((4, 4))], r"item 1 is an array of shape \(4, 4\)\. Images need an extractor first"),
+        (np.zeros((2, 3)), r"item 0 is an array of shape \(3,\)\..*for precomputed descriptors, use Bag\(array\)"),
+        (
+            [Bag(np.zeros((2, 3))), np.zeros((4, 4))],
+            r"item 1 is an array of shape \(4, 4\)\. For images, use an extractor first",
+        ),
         ([None], r"item 0 is a NoneType"),
     ],
 )
@@ -168,7 +171,7 @@ def test_no_bags(given, message):
 
 
 def test_one_warning_counts_empty_bags():
-    with pytest.warns(EmptyBagWarning, match=r"BagOfWords: 3 of 7 images gave no descriptors; their codes are zero") as caught:
+    with pytest.warns(EmptyBagWarning, match=r"BagOfWords: 3 of 7 images have no descriptors; their codes are zero") as caught:
         warn_of_empty_bags(3, 7, "BagOfWords")
     assert len(caught) == 1
     with warnings.catch_warnings():

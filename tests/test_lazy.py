@@ -115,8 +115,8 @@ def test_one_position(n, data):
         (np.uint8(200), "position 200 is out of range"),
         ([0, 5], "out of bounds"),
         ([True, False], "boolean index did not match"),
-        ((1, 2), r"a sequence of 5 items has one axis; got the key \(1, 2\)"),
-        ((1, slice(None)), "a sequence of 5 items has one axis"),
+        ((1, 2), r"a sequence of 5 items has only one axis; got the key \(1, 2\)"),
+        ((1, slice(None)), "a sequence of 5 items has only one axis"),
         (np.zeros((2, 2), int), r"one axis; got a key of shape \(2, 2\)"),
         (True, r"one axis; got a key of shape \(\)"),
         (None, r"one axis; got a key of shape \(\)"),
@@ -283,14 +283,16 @@ def test_images_of_one_shape_become_an_array():
 
 
 def test_images_of_several_shapes_do_not_become_an_array(ragged):
-    with pytest.raises(InputError, match=r"images of one shape; found 6, such as .*Resize first, or iterate"):
+    with pytest.raises(
+        InputError, match=r"images of the same shape; found 6 shapes, such as .*Resize the images first, or iterate"
+    ):
         np.asarray(Images(ragged))
 
 
 def test_bags_do_not_become_an_array():
     bags = Images(Counting(4)).described(describe)
     for convert in (np.asarray, np.array):
-        with pytest.raises(InputError, match=r"different number of descriptors.*An encoder .*bags\[i\]\.descriptors"):
+        with pytest.raises(InputError, match=r"number of descriptors differs.*An encoder .*bags\[i\]\.descriptors"):
             convert(bags)
 
 

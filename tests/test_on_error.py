@@ -122,7 +122,7 @@ def test_failures_of_earlier_steps_count(images):
 
 def test_images_of_another_size_are_still_an_error(rng):
     sizes = [rng.random((40, 40)), rng.random((60, 60))]
-    with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
+    with pytest.raises(InputError, match=r"image 1: HOG returns .* Put Resize"):
         HOG(on_error="empty").fit(sizes).transform(sizes)
 
 

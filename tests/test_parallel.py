@@ -86,7 +86,7 @@ def test_the_context_decides_for_none():
 
 def test_zero_workers_are_refused():
     for call in (lambda: worker_count(0), lambda: map_batches(double, [1], n_jobs=0)):
-        with pytest.raises(InputError, match="n_jobs=0 means no workers; use None or 1 for one, -1 for all processors"):
+        with pytest.raises(InputError, match="n_jobs must not be 0; use None or 1 for one worker, or -1 for all processors"):
             call()
 
 
@@ -337,5 +337,5 @@ def test_one_item_needs_no_process():
 
 
 def test_no_processes_are_refused():
-    with pytest.raises(InputError, match="n_jobs=0 means no processes"):
+    with pytest.raises(InputError, match="n_jobs must not be 0; use 1 for one process"):
         list(each_in_processes(process, range(3), n_jobs=0))

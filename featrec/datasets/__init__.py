@@ -1,4 +1,4 @@
-"""Datasets: your own folders of images, and datasets by name."""
+"""Load datasets: your own folders of images, or published datasets by name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
     "load_dataset",
 ]
 
-# Names beyond __all__ serve other stages of featrec; they may change in any version.
+# Names that are not in __all__ are private to featrec and may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {

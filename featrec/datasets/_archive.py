@@ -1,8 +1,8 @@
-"""Archive: images read one by one from an archive in place, and Zip; nothing is unpacked to disk.
+"""Archive, the base class of all archives, and Zip. Images are read one by one; nothing is unpacked to disk.
 
 An archive keeps no open file handle: each read opens the file, checks that it is unchanged since it was listed, and closes it.
-Archives can therefore be pickled and read by several threads at once. Archives are untrusted: everything they declare is
-checked.
+Archives can therefore be pickled and read by several threads at once. Archives are untrusted: all sizes, positions and names
+in them are checked.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from featrec.exceptions import DatasetError, ImageError, TruncatedImageError, Un
 __all__ = ["MAX_MEMBERS", "Archive", "Damaged", "Member", "Zip", "exactly", "refuse_bomb"]
 
 MAX_MEMBERS = 1_000_000
-# An archive that unpacks to more bytes than this, and to more than MAX_RATIO times its own size, is a bomb.
+# A bomb unpacks to more than LEAST_BOMB bytes and to more than MAX_RATIO times its own size.
 LEAST_BOMB = 2**26
 MAX_RATIO = 200
 
@@ -33,7 +33,7 @@ ENTRY = struct.Struct("<4s6H3I5H2I")
 HEADER = struct.Struct("<4s5H3I2H")
 
 LONGEST_COMMENT = 0xFFFF
-ELSEWHERE = 0xFFFFFFFF  # marks a number stored in the 64-bit field
+ELSEWHERE = 0xFFFFFFFF  # placeholder for a number that is stored in the 64-bit field
 MAX_DIRECTORY = 2**27
 STORED, DEFLATED = 0, 8
 ENCRYPTED = 0x2041
@@ -42,11 +42,11 @@ UNIX = 3
 
 
 class Damaged(Exception):
-    """The problem with an archive; callers turn it into a featrec error that names the archive."""
+    """An archive is damaged or unsupported; callers convert this to a featrec error that names the archive."""
 
 
 class Member(NamedTuple):
-    """One member of an archive; only a zip has `packed`, `method` and `checksum`."""
+    """One member of an archive; `packed`, `method` and `checksum` are set only for a zip."""
 
     name: str  # as stored in the archive
     kind: str  # "file", "folder" or "other"
@@ -75,7 +75,7 @@ class Archive:
             raise DatasetError(f"the archive {self.path!r} {error}") from error
 
     def read(self, member: Member, item: str) -> bytes:
-        """The content of a member, if the archive is unchanged since it was listed."""
+        """Return the content of a member; a change of the archive since it was listed is an error."""
         try:
             self.stamp.compare(found(self.path, "archive"), self.path, "archive")
             with open(self.path, "rb") as file:
@@ -98,13 +98,13 @@ def refuse_bomb(path: str, unpacked: int, packed: int) -> None:
     """Refuse a small archive that unpacks to a huge size."""
     if unpacked > LEAST_BOMB and unpacked > MAX_RATIO * packed:
         raise DatasetError(
-            f"the archive {path!r} unpacks {packed:,} bytes to {unpacked:,} or more, over {MAX_RATIO} times as many, "
-            "which suggests a zip bomb. If you trust it, unpack it into a folder."
+            f"the archive {path!r} has {packed:,} bytes but unpacks to {unpacked:,} bytes or more, over {MAX_RATIO} times its "
+            "size. It may be a zip bomb. If you trust it, unpack it into a folder."
         )
 
 
 def exactly(file: Any, n: int) -> bytes:
-    """Read exactly this many bytes; fewer mean a damaged archive. Memory use is limited to the bytes that exist."""
+    """Read exactly n bytes, or raise an error if the archive is too short."""
     data = file.read(n)
     if len(data) != n:
         raise Damaged("is truncated; copy or download it again")
@@ -112,10 +112,10 @@ def exactly(file: Any, n: int) -> bytes:
 
 
 class Zip(Archive):
-    """A .zip, read by its central directory. Encrypted members, and methods other than stored and deflated, are errors.
+    """A .zip archive. Encrypted members, and compression methods other than stored and deflated, are errors.
 
-    The standard ``zipfile`` keeps a file handle and a lock, parses the directory again in every process, and allocates half a
-    kilobyte per member before any limit applies.
+    The standard ``zipfile`` is not used because it keeps a file handle and a lock, parses the directory again in every
+    process, and allocates half a kilobyte per member before any limit applies.
     """
 
     def _members(self, file: BinaryIO) -> Iterator[Member]:
@@ -138,13 +138,13 @@ class Zip(Archive):
         file.seek(member.start)
         header = HEADER.unpack(exactly(file, HEADER.size))
         if header[0] != b"PK\3\4":
-            raise Damaged("lacks an image at the position in its directory; copy or download it again")
+            raise Damaged("has no image at the position that its directory states; copy or download it again")
         file.seek(header[-2] + header[-1], os.SEEK_CUR)
         data = exactly(file, member.packed)
         if member.method == DEFLATED:
             data = _inflated(data, member.size)
         if len(data) != member.size or zlib.crc32(data) != member.checksum:
-            raise Damaged("is damaged here: length or checksum differs from its directory; copy or download it again")
+            raise Damaged("is damaged here: the length or checksum differs from its directory; copy or download it again")
         return data
 
 
@@ -152,7 +152,7 @@ class _Directory(NamedTuple):
     start: int
     size: int
     members: int
-    shift: int  # offset of all positions, if other data precede the zip
+    shift: int  # number of bytes before the zip, which is added to all positions
 
 
 def _directory(file: BinaryIO, size: int) -> _Directory:
@@ -170,12 +170,12 @@ def _directory(file: BinaryIO, size: int) -> _Directory:
         raise Damaged("is one part of a split archive; join the parts")
     shift = end - length - start
     if shift < 0:
-        raise Damaged("is truncated or damaged: its directory does not fit; copy or download it again")
+        raise Damaged("is truncated or damaged: its directory does not fit into the file; copy or download it again")
     return _Directory(end - length, length, count, shift)
 
 
 def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | None:
-    """Read the larger (64-bit) record before the end of the directory, if there is one."""
+    """Read the 64-bit record before the end record, or return None if it is missing."""
     at = end - LOCATOR.size - END_64.size
     if at < 0:
         return None
@@ -188,7 +188,7 @@ def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | No
 
 
 def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
-    """One member of the directory, and the position of the next."""
+    """Return the member at a position of the directory, and the position of the next member."""
     if len(data) - position < ENTRY.size:
         raise Damaged("has a damaged directory; copy or download it again")
     (mark, made_by, _, flags, method, _, _, checksum, packed, size, n_name, n_extra, n_comment, _, _, attributes, start) = (
@@ -208,7 +208,7 @@ def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """Decode a name as UTF-8, which many programs write without declaring it, or else as the standard code page."""
+    """Decode a name as UTF-8, even if that is not declared, or else with code page 437."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -216,7 +216,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _large(numbers: list[int], extra: bytes) -> list[int]:
-    """Sizes and position, from the 64-bit field if they do not fit into 32 bits."""
+    """Replace the numbers that do not fit into 32 bits by those in the 64-bit field."""
     if ELSEWHERE not in numbers:
         return numbers
     position = 0
@@ -229,7 +229,7 @@ def _large(numbers: list[int], extra: bytes) -> list[int]:
             large = iter(struct.unpack_from(f"<{count}Q", extra, position + 4))
             return [next(large) if number == ELSEWHERE else number for number in numbers]
         position += 4 + length
-    raise Damaged("has a damaged directory: sizes over 4 GB are missing; copy or download it again")
+    raise Damaged("has a damaged directory: sizes of more than 4 GB are missing; copy or download it again")
 
 
 def _kind(name: str, system: int, attributes: int) -> str:
@@ -243,13 +243,13 @@ def _refuse_unreadable(name: str, flags: int, method: int, size: int, packed: in
     if flags & ENCRYPTED:
         raise Damaged(f"is encrypted ({name!r}); unpack it with its password")
     if method not in (STORED, DEFLATED):
-        raise Damaged(f"compresses {name!r} with method {method}; supported are stored (0) and deflated (8). Pack it again.")
+        raise Damaged(f"compresses {name!r} with method {method}; only 0 (stored) and 8 (deflated) are supported; repack it")
     if method == STORED and size != packed:
-        raise Damaged(f"gives two lengths of the stored {name!r}, {packed} and {size}; copy or download it again")
+        raise Damaged(f"declares two different lengths of {name!r}, {packed} and {size}; copy or download it again")
 
 
 def _refuse_overlaps(reach: list[tuple[int, int]], directory: int) -> None:
-    """Refuse members that share bytes, by which a small zip can unpack to a huge size."""
+    """Refuse members that share bytes; a small zip with such members can unpack to a huge size."""
     for (_, end), (start, _) in pairwise([*sorted(reach), (directory, directory)]):
         if end > start:
             raise Damaged(f"has overlapping members at byte {start}; it is damaged or malicious")

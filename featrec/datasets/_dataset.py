@@ -1,4 +1,4 @@
-"""Datasets: sequences of labelled images, pairs of them, and the search for damaged images."""
+"""Labelled images, datasets with a training set and a test set, and the search for damaged images."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Dataset", "LabeledImages", "LabeledSequence", "check_on_error", "fin
 
 
 class LabeledSequence(LazySequence):
-    """Base of all sequences of images with labels; the source has one item for each image, and a slice keeps all classes."""
+    """Base class of labelled image sequences. The source has one item per image; a slice keeps all classes."""
 
     holds_images = True
     _by_item = ("labels",)
@@ -37,7 +37,7 @@ class LabeledImages(LabeledSequence):
     Parameters
     ----------
     images : array of shape (n, h, w) or (n, h, w, 3), or list of arrays
-        Read on access, as by :func:`featrec.images.read_image`; uint8 stays uint8.
+        Converted on access by :func:`featrec.images.read_image`; uint8 stays uint8.
     labels : sequence of str of length n
         The class of each image.
     classes : sequence of str, optional
@@ -50,12 +50,12 @@ class LabeledImages(LabeledSequence):
     shape : tuple
         ``(n,)``.
     positions : array of int of shape (n,)
-        Positions in the original sequence; error messages use them.
+        Positions in the original sequence, for error messages.
 
     Raises
     ------
     InputError
-        If the numbers of images and labels differ, or a label is not among the classes.
+        If the numbers of images and labels differ, or if a label is not among the classes.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class LabeledImages(LabeledSequence):
     ):
         labels = np.asarray(labels, dtype=str)
         if labels.shape != (len(images),):
-            raise InputError(f"expected one label for each image; got {len(images)} images and labels {labels.shape}")
+            raise InputError(f"expected one label for each image; got {len(images)} images and labels of shape {labels.shape}")
         found = np.unique(labels).tolist()
         classes = found if classes is None else list(classes)
         unknown = sorted(set(found) - set(classes))
@@ -94,7 +94,7 @@ class LabeledImages(LabeledSequence):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
-    """A pair: ``train, test = load_dataset(name)``.
+    """A training set and a test set: ``train, test = load_dataset(name)``.
 
     Attributes
     ----------
@@ -102,11 +102,11 @@ class Dataset:
     train, test : sequence of images
         Each has ``labels`` and ``classes``, and is sliced like an array of shape (n,).
     license : str
-        Terms of use of the images.
+        Licence of the images.
     citation : str
         The publication to cite.
     description : str
-        Content of the images, and how they are split.
+        What the images show, and how they are split.
     """
 
     name: str
@@ -139,7 +139,7 @@ class _Part(NamedTuple):
 
 
 def find_damaged(images: Any, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
-    """Decode each image once and discard it; return those that cannot be read, with position, path and reason."""
+    """Decode each image once and return the position, path and reason of those that cannot be read."""
     found: list[Failure] = []
     start = 0
     for part in each_batch(_read, images, n_jobs=n_jobs, verbose=verbose, label="images read"):
@@ -159,14 +159,14 @@ def _read(images: Any) -> _Part:
 
 
 def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
-    """The rows of the readable images; warns once about the others."""
+    """Return the rows of the readable images, and warn once about the others."""
     n = len(labels)
     if len(dropped) == n:
         first = dropped[0]
         raise DatasetError(f"none of the {n} images of {path!r} can be read; the first error: {first.item!r}: {first.reason}")
     kept = np.setdiff1d(np.arange(n), [failure.index for failure in dropped])
     gone = np.setdiff1d(labels, labels[kept]).tolist()
-    empty = f"; no images are left of the classes {gone}" if gone else ""
+    empty = f"; the classes {gone} have no images left" if gone else ""
     warnings.warn(
         f"{path!r}: {len(dropped)} of {n} images cannot be read and were left out, with their labels{empty}. "
         "The attribute dropped and 'featrec check' list them with the reasons.",
@@ -177,7 +177,7 @@ def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
 
 
 def check_on_error(on_error: str) -> None:
-    """Check `on_error` of a folder; extractors have other options, because they return one row per image."""
+    """Check `on_error` of an ImageFolder, whose options differ from those of extractors."""
     if on_error == "empty":
         raise InputError(
             'on_error="empty" is for extractors and recipes, which return a row for each image; '

@@ -1,4 +1,4 @@
-"""Download of published datasets: verified by checksum, resumed after interruptions, and safe for concurrent processes."""
+"""Download published datasets. Checksums are verified, interrupted downloads resumed, and concurrent processes allowed."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ CHUNK = 1 << 16
 
 
 def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] = TIMEOUT) -> None:
-    """Download the missing files of a dataset into its published layout.
+    """Download the missing files of a dataset.
 
     A file gets its final name only after its checksum is verified. An interrupted download stays in ``<name>.part``, and the
     next call resumes it. Existing files are not changed. If two processes download the same dataset, one waits for the other.
-    This needs flock; on Windows both download, and one may have to start again.
+    Waiting needs flock; on Windows both processes download, and one may have to start again.
 
-    `home` is the folder of all datasets. `timeout` is in seconds, for a connection and for the next bytes.
+    `home` is the folder that contains all datasets. `timeout` contains two limits in seconds: for connecting, and for waiting
+    for more bytes.
     """
     logger = _pooch(published).get_logger()
     root = home / published.folder
@@ -47,7 +48,7 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
     except OSError as error:
         raise DatasetError(
             f"the dataset {published.name!r} cannot be written to {os.fspath(home)!r} ({error}). Free some space and check the "
-            "permissions, or set another folder by data_home=... or FEATREC_DATA; calling again resumes the download."
+            "permissions, or choose another folder with data_home=... or FEATREC_DATA; calling again resumes the download."
         ) from error
 
 
@@ -64,7 +65,7 @@ def _pooch(published: PublishedSet) -> Any:
 
 @contextmanager
 def _turn(path: Path, logger: Any) -> Iterator[None]:
-    """Let one process in at a time. The system releases the lock if a process dies; the empty lock file stays."""
+    """Let one process download at a time. The lock file stays, but the system releases the lock even if a process dies."""
     try:
         import fcntl
     except ImportError:
@@ -83,7 +84,7 @@ def _turn(path: Path, logger: Any) -> Iterator[None]:
 
 @contextmanager
 def _removed_if_empty(folder: Path) -> Iterator[None]:
-    """Remove the new folder if the download failed, so that it does not look like a dataset."""
+    """Remove the folder if the download failed and left it empty."""
     try:
         yield
     finally:
@@ -92,15 +93,15 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _retrieve_archive(published: PublishedSet, archive: PublishedFile, home: Path, timeout: tuple[float, float]) -> None:
-    """Use an existing archive and keep it; delete a downloaded archive after it is unpacked."""
+    """Unpack the archive, after downloading it if necessary. Only a downloaded archive is deleted afterwards."""
     import pooch
 
     path = home / archive.name
     found = path.exists()
     if found and not pooch.hashes.hash_matches(path, archive.checksum):
         raise DatasetError(
-            f"{os.fspath(path)!r} is not the published file (its checksum is not {archive.checksum}). Your files are not "
-            "overwritten; move it away and call again."
+            f"{os.fspath(path)!r} is not the published file (its checksum is not {archive.checksum}). Existing files are never "
+            "overwritten; move this file away and call again."
         )
     if not found:
         _retrieve(published, archive, home, timeout)
@@ -141,15 +142,15 @@ def _retrieve_from(url: str, file: PublishedFile, folder: Path, timeout: tuple[f
 
 
 class FailedDownload(Exception):
-    """The server did not provide the file; the message says what happened."""
+    """The server did not provide the file; the message states the reason."""
 
 
 class CutOff(FailedDownload):
-    """The server sent a part of the file; requesting the rest may help."""
+    """The server sent only part of the file; requesting the rest may succeed."""
 
 
 class Transport:
-    """A downloader for pooch. Unlike pooch's own, it resumes, and it stops at the published size."""
+    """A downloader for pooch that resumes downloads and stops at the published size; pooch's own does neither."""
 
     def __init__(self, file: PublishedFile, timeout: tuple[float, float]):
         self.file = file
@@ -157,7 +158,7 @@ class Transport:
         self.resumed = False  # whether the file contains bytes of an earlier attempt
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Download the whole file; repeat attempts while each makes progress."""
+        """Download the whole file, with up to ATTEMPTS attempts as long as each makes progress."""
         part = Path(output_file).with_name(f"{self.file.name}.part")
         self.resumed = 0 < _size(part) <= self.file.size
         for left in reversed(range(ATTEMPTS)):
@@ -188,9 +189,9 @@ class Transport:
             raise CutOff(f"{problem} after {_size(part):,} of {self.file.size:,} bytes")
 
     def _receive(self, url: str, part: Path, requests: Any) -> bool:
-        """One request. Returns False if the server cannot resume; the partial file is then deleted.
+        """Send one request. If the server cannot resume, delete the partial file and return False.
 
-        Bytes are stored as sent: some servers declare the .gz of a file name as an encoding, which must not be decoded.
+        The bytes are stored as received: some servers declare gzip encoding for a .gz file, which must not be unpacked here.
         """
         start = _size(part)
         if start == self.file.size:
@@ -234,22 +235,21 @@ def _size(part: Path) -> int:
 
 
 def _cannot_resume(response: Any, start: int) -> bool:
-    """Whether the server refused the range or sent another one. A server that ignores ranges sends the whole file (status
-    200)."""
+    """Whether the server refused the range or sent another range; status 200 (the whole file) is accepted."""
     other = response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return other or response.status_code == 416
 
 
 def _reason(error: BaseException) -> str:
-    """The error message without the address or object that urllib3 puts first."""
+    """Return the error message without the address or object at its start, which urllib3 adds."""
     inner = error.args[0] if error.args else error
     return re.sub(r"^[^ ]*?\(.*?\): |^<.*?>: ", "", str(getattr(inner, "reason", inner)))
 
 
 def _unpack(published: PublishedSet, archive: Path, home: Path) -> None:
-    """Unpack the content next to its destination and move each missing part there in one step.
+    """Unpack the archive into a temporary folder, and move each missing part to its destination in one step.
 
-    Only plain files of the content are written; links and outside paths are skipped.
+    Only plain files of the published content are written; links and paths that lead outside are skipped.
     """
     root = home / published.folder
     root.mkdir(exist_ok=True)
@@ -259,7 +259,7 @@ def _unpack(published: PublishedSet, archive: Path, home: Path) -> None:
                 _write_members(tar, published, Path(place))
         except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
             raise DatasetError(
-                f"{os.fspath(archive)!r} cannot be unpacked ({error}), although its checksum is right; {published.expected}"
+                f"{os.fspath(archive)!r} cannot be unpacked ({error}), although its checksum is correct; {published.expected}"
             ) from error
         for part in published.missing(home):
             if (Path(place) / part).exists():
@@ -268,7 +268,7 @@ def _unpack(published: PublishedSet, archive: Path, home: Path) -> None:
 
 @contextmanager
 def _opened(archive: Path, inner: str | None) -> Iterator[tarfile.TarFile]:
-    """The tar file as a stream, possibly inside a zip file."""
+    """Open the tar file as a stream; it may be inside a zip file."""
     if inner is None:
         with tarfile.open(archive, "r|*") as tar:
             yield tar

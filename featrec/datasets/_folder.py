@@ -25,9 +25,10 @@ class ImageFolder(LabeledSequence):
     The folders may be in an archive (.zip, .tar, .tar.gz, .tgz), which is not unpacked to disk. Instead of folders, a manifest
     (.csv) may list images and labels. An ImageFolder is sliced like an array of shape (n,); a slice is a view.
 
-    Class folders may contain subfolders of any depth; the top folder is the class. Skipped are hidden files and folders, files
-    without the suffix of a supported image format, files next to the class folders, and links to folders inside them. One
-    warning counts all skipped files that are not hidden. Of animations and files with several pages, the first image is used.
+    Class folders may contain subfolders of any depth; the top folder is the class. The following are skipped: hidden files and
+    folders, files without the suffix of a supported image format, files next to the class folders, and links to folders inside
+    the class folders. One warning counts all skipped files that are not hidden. The first image of an animation or of a file
+    with several pages is used.
 
     Reading an image that was deleted or changed (in size or modification time) after it was listed is an error.
 
@@ -37,9 +38,9 @@ class ImageFolder(LabeledSequence):
         The folder or archive with the class folders, or a manifest with the columns ``path`` and ``label`` (see
         :meth:`from_manifest` for other names).
     on_error : {"raise", "drop"}, default="raise"
-        How damaged files are handled. "raise": an error that names the file, when it is accessed. "drop": every file is
-        decoded once now, with `n_jobs` threads; damaged files and their labels are left out, counted in one warning and listed
-        in `dropped`.
+        How to handle damaged files. "raise" raises an error that names the file when the file is accessed. "drop" decodes
+        every file once immediately, with `n_jobs` threads, and leaves out damaged files and their labels; one warning counts
+        them, and `dropped` lists them.
 
     Attributes
     ----------
@@ -55,28 +56,29 @@ class ImageFolder(LabeledSequence):
     skipped : list of str
         Paths of skipped files.
     dropped : sequence of Failure
-        The files that ``on_error="drop"`` left out, each with ``index`` among all files, ``item`` (the path) and ``reason``.
-        Empty for slices.
+        The files that ``on_error="drop"`` left out, each with ``index`` (its position among all files), ``item`` (its path)
+        and ``reason``. Empty for slices.
     shape : tuple
         ``(n,)``.
 
     Raises
     ------
     DatasetError
-        If the folder is missing or cannot be listed, has no class folders, or has an empty one; if the names of two class
-        folders look the same; if an archive is damaged, encrypted or a bomb, or contains duplicate names or paths out of the
-        archive; if a row of a manifest is wrong; or if ``on_error="drop"`` leaves no image.
+        If the folder is missing or cannot be listed; if there are no class folders, or if one is empty; if the names of two
+        class folders look the same; if an archive is damaged, encrypted or a zip bomb, or contains duplicate names or paths
+        that lead outside the archive; if a row of a manifest is wrong; or if ``on_error="drop"`` leaves no image.
 
     Notes
     -----
-    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so that a name is the same on every system.
+    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), which makes them the same on every system.
 
-    In an archive, a single folder around all class folders is not treated as a class. Links, devices and nested archives are
-    skipped. Images are read in place and checked: in a .zip against their checksum, in a .tar.gz together with the whole
-    archive when it is listed. A .tar has checksums only of its headers.
+    In an archive, a single folder that contains all class folders is not treated as a class. Links, devices and nested archives
+    are skipped. In a .zip, the checksum of each image is verified when the image is read. In a .tar.gz, the checksum of the
+    whole archive is verified when it is listed. A .tar contains checksums of its headers only.
 
-    A .tar.gz is unpacked once while it is listed. Later reads resume from stored marks (at most 20 MB in each process) and
-    unpack about a quarter of a megabyte before each image, or more in archives larger than 128 MB. A .zip or .tar is faster.
+    A .tar.gz is unpacked once while it is listed, and restart points are stored (at most 20 MB in each process). To read an
+    image later, unpacking starts at the last restart point before it: about a quarter of a megabyte is unpacked in addition to
+    the image, or more in archives larger than 128 MB. A .zip or .tar is faster.
 
     Examples
     --------
@@ -116,33 +118,34 @@ class ImageFolder(LabeledSequence):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> Self:
-        """The images that a CSV file lists, with their labels.
+        """Create an ImageFolder from a CSV file that lists images and labels.
 
         Parameters
         ----------
         manifest : str or path
             A CSV file in UTF-8 with a header, separated by commas, semicolons or tabs.
         path, label : str, default="path", "label"
-            The columns of paths and labels.
+            Names of the columns that contain the paths and the labels.
         root : str or path, optional
-            The folder that contains all images; relative paths start here. Default: the folder of the manifest.
+            Folder that contains all images; relative paths start there. Default: the folder of the manifest.
         on_error, n_jobs, verbose
-            As in ImageFolder. "drop" also drops rows with a missing file.
+            As in ImageFolder. "drop" also leaves out rows whose file is missing.
 
         Returns
         -------
         folder : ImageFolder
-            In the order of the rows. All other columns are its ``metadata``.
+            Images in the order of the rows; ``metadata`` contains the other columns.
 
         Raises
         ------
         DatasetError
-            If a column is missing, a cell is empty, an image is missing, listed twice or outside the root, or the file is not
-            a CSV. The message names line, column, value and solution.
+            If the file is not a CSV, a column is missing, a cell is empty, or an image is missing, listed twice or outside
+            the root. The message names the line, the column and the value, and suggests a solution.
 
         Examples
         --------
-        A subset by a column, and groups for a comparison that keeps each person on one side of the split:
+        Use a column to select a subset. (The same column can be the ``groups`` of a comparison, in which each person is then
+        either in the training set or in the test set.)
 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
@@ -177,26 +180,26 @@ class ImageFolder(LabeledSequence):
         n_jobs: int | None = None,
         verbose: int = 0,
     ) -> tuple[Self, Self]:
-        """The training set and test set in a folder or archive with one folder for each, which contain class folders.
+        """Read a training set and a test set from two folders that contain class folders.
 
         Parameters
         ----------
         path : str or path
-            The folder or archive that contains both.
+            Folder or archive that contains both folders.
         train, test : str, default="train", "test"
-            Their names.
+            Names of the two folders.
         on_error, n_jobs, verbose
-            As in ImageFolder, for both.
+            As in ImageFolder; they apply to both folders.
 
         Returns
         -------
         train, test : ImageFolder
-            With the same classes. A class may be missing from the test folder.
+            Both have the classes of the training folder; the test folder may lack some of them.
 
         Raises
         ------
         DatasetError
-            If one of the two is missing, or the test folder has classes that the training folder lacks.
+            If one of the folders is missing, or if the test folder has classes that the training folder lacks.
         """
         check_on_error(on_error)
         name = os.fsdecode(path)
@@ -211,7 +214,7 @@ class ImageFolder(LabeledSequence):
 
     @staticmethod
     def is_split(path: str | os.PathLike, *, train: str = "train", test: str = "test") -> bool:
-        """Whether a folder or an archive contains both folders that `split` needs."""
+        """Whether a folder or archive contains the two folders that `split` needs."""
         name = os.fsdecode(path)
         if os.path.isdir(name):
             return all(os.path.isdir(os.path.join(name, half)) for half in (train, test))
@@ -250,19 +253,19 @@ class ImageFolder(LabeledSequence):
 
     @with_shared_docs
     def damaged(self, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
-        """Decode every image once and list those that cannot be read, before hours of work.
+        """Decode every image once and list those that cannot be read, for example before a long computation.
 
         Returns
         -------
         failures : sequence of Failure
-            Each with ``index``, ``item`` (the path) and ``reason``. Decoded images are not kept.
+            Each has ``index``, ``item`` (the path) and ``reason``. Decoded images are discarded.
         """
         return find_damaged(self, n_jobs=n_jobs, verbose=verbose)
 
     def take(self, rows: np.ndarray) -> Self:
-        """The images at some positions, as a view; dropped images are not included."""
+        """Return the images at the given positions, as a view with an empty `dropped`."""
         part = super().take(rows)
-        part.positions = np.arange(len(part))  # errors name the path, so they count within the part
+        part.positions = np.arange(len(part))  # counted from 0 again, because errors also name the path
         part.metadata = {name: values[rows] for name, values in self.metadata.items()}
         part.dropped = Failures()
         return part
@@ -272,16 +275,16 @@ class ImageFolder(LabeledSequence):
         return [image.path for image in self._items()]
 
     def column(self, name: str) -> np.ndarray:
-        """Another column of the manifest, for ``groups`` in a comparison or to select a subset; an empty cell is ""."""
+        """Return another column of the manifest, to select a subset or for ``groups``; an empty cell is ""."""
         if name in self.metadata:
             return self.metadata[name]
         raise InputError(
             f"{self.path!r} has no column {name!r}; it has {sorted(self.metadata)}. "
-            "Columns come from a manifest: ImageFolder.from_manifest(csv)."
+            "Only manifests have columns; see ImageFolder.from_manifest."
         )
 
     def name(self, position: int) -> str:
-        """The path of an image."""
+        """Return the path of an image."""
         return self.source[int(self.rows[position])].path
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:

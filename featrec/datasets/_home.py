@@ -1,4 +1,4 @@
-"""Options of load_dataset: their checks, and the folder of published datasets."""
+"""Check the options of load_dataset, and find the folder of published datasets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBER = (float, np.floating, *INTEGER)
 
 
 def seeded(random_state: Any) -> int:
-    """A seed for each image, from an int, None or a RandomState."""
+    """Return an integer seed from `random_state`."""
     if isinstance(random_state, INTEGER) and not isinstance(random_state, bool) and random_state >= 0:
         return int(random_state)
     if random_state is None or isinstance(random_state, np.random.RandomState):
@@ -30,28 +30,28 @@ def seeded(random_state: Any) -> int:
 
 
 def whole_number(name: str, *, least: int = 1, **options: Any) -> None:
-    """Require an integer that is at least `least`."""
+    """Check that the options are integers of at least `least`."""
     for option, value in options.items():
         if not isinstance(value, INTEGER) or isinstance(value, bool) or value < least:
             raise InputError(f"{option} of the dataset {name!r} must be an integer of at least {least}; got {value!r}")
 
 
 def strength(name: str, **options: Any) -> None:
-    """Require a number from 0 to 1."""
+    """Check that the options are numbers from 0 to 1."""
     for option, value in options.items():
         if not isinstance(value, NUMBER) or isinstance(value, bool) or not 0 <= value <= 1:
             raise InputError(f"{option} of the dataset {name!r} must be a number from 0 (none) to 1; got {value!r}")
 
 
 def flag(name: str, **options: Any) -> None:
-    """Require True or False."""
+    """Check that the options are True or False."""
     for option, value in options.items():
         if not isinstance(value, (bool, np.bool_)):
             raise InputError(f"{option} of the dataset {name!r} must be True or False; got {value!r}")
 
 
 def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
-    """Require one of the choices."""
+    """Check that the options are among the choices."""
     for option, value in options.items():
         if not isinstance(value, str) or value not in choices:
             raise InputError(f"{option} of the dataset {name!r} must be {' or '.join(map(repr, choices))}; got {value!r}")
@@ -59,7 +59,7 @@ def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One file on servers, whose addresses are tried in order; the checksum is ``"sha256:..."``."""
+    """One published file. Its `urls` are tried in order; its `checksum` has the form ``"sha256:..."``."""
 
     name: str
     urls: tuple[str, ...]
@@ -69,20 +69,20 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class PublishedSet:
-    """A dataset in its published layout. Without `files` and `archive`, it cannot be downloaded.
+    """The published layout of a dataset. The dataset can be downloaded only if `files` or `archive` is given.
 
     Attributes
     ----------
     folder : str
-        Folder name, inside the folder of all datasets.
+        Name of the folder of this dataset, inside the folder of all datasets.
     content : tuple of str
-        Names that the folder must contain.
+        Names of files and folders that the folder must contain.
     files : tuple of PublishedFile
-        Files stored in the folder as published.
+        Files to download into the folder.
     archive : PublishedFile, optional
-        A tar file with the content, at its root or in a folder of that name; or a zip file that contains such a tar file.
+        A tar file that has the content at its root or in a folder named `folder`, or a zip file that contains such a tar file.
     inner : str, optional
-        Name of the tar file in the zip file.
+        Name of the tar file inside the zip file.
     """
 
     name: str
@@ -99,27 +99,27 @@ class PublishedSet:
 
     @property
     def expected(self) -> str:
-        """The expected files, for an error message."""
+        """List the expected files, for an error message."""
         return f"expected: {self.folder}/ with {', '.join(self.content)}. They are published at {self.homepage}."
 
     @property
     def offer(self) -> str:
-        """How to get the dataset, for an error message."""
+        """Describe how to get the dataset, for an error message."""
         if not self.sources:
             return "It cannot be downloaded automatically, because no checksum could be confirmed."
         megabytes = max(1, round(sum(file.size for file in self.sources) / 1e6))
         return f"load_dataset({self.name!r}, data_home=..., download=True) downloads it ({megabytes:,} MB)."
 
     def missing(self, home: Path) -> list[str]:
-        """The missing parts of the content."""
+        """Return the names of the missing files and folders."""
         return [part for part in self.content if not (home / self.folder / part).exists()]
 
 
 def dataset_folder(published: PublishedSet, data_home: str | os.PathLike | None, download: bool) -> Path:
-    """The folder of a dataset, after checking that all its files exist.
+    """Return the folder of a dataset after checking that all its files exist.
 
     `data_home` takes precedence over ``FEATREC_DATA``. There is no default folder, because users should choose where hundreds
-    of megabytes are stored. Existing files are never overwritten, so your own data in the published layout stay unchanged.
+    of megabytes are stored. Existing files are never overwritten.
     """
     flag(published.name, download=download)
     home = _home(published, data_home)

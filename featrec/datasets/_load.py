@@ -37,7 +37,7 @@ LOADERS: dict[str, Callable[..., Dataset]] = {
 
 
 def dataset_names() -> list[str]:
-    """The names of all datasets for :func:`load_dataset`, sorted.
+    """Return the sorted names of all datasets that :func:`load_dataset` can load.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     ================= ================================================ =====================================================
     ``digits``        handwritten digits, 8×8 gray, from scikit-learn  `random_state=0` of the split
     ``faces``         faces and background, 25×25 gray, scikit-image
-    ``textures``      crops of eight surfaces, 64×64 gray, from        `n_train=40`, `n_test=40` of each class,
+    ``textures``      crops of eight surfaces, 64×64 gray, from        `n_train=40` and `n_test=40` images per class,
                       scikit-image; disjoint regions                   `random_state=0`
     ``shapes``        eight kinds of objects, generated, colour        `n_train=600`, `n_test=400`, `size=96`,
                                                                        `random_state=0` and the strengths below
@@ -65,29 +65,30 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     ``cifar10``       animals and vehicles, 32×32 colour               `data_home=None`, `download=False`
     ``cifar100``      a hundred kinds of things, 32×32 colour          `labels="fine"` or `"coarse"` (twenty groups),
                                                                        `data_home=None`, `download=False`
-    ``caltech101``    photographs of 101 kinds of things, of any size  `n_train=30` of each class, `n_test=50` at most of the
-                                                                       rest or None (all), `background=False` (True: with
-                                                                       the class of clutter), `random_state=0`,
+    ``caltech101``    photographs of 101 kinds of things, many sizes   `n_train=30` images per class, at most `n_test=50`
+                                                                       of the others (None: all), `background=False` (True:
+                                                                       include the background class), `random_state=0`,
                                                                        `data_home=None`, `download=False`
     ``scene15``       photographs of fifteen kinds of places, gray     `data_home=None`, `download=False`
     ================= ================================================ =====================================================
 
-    The last six are read in their published layout from the folder `data_home`, or else from the folder in the environment
-    variable ``FEATREC_DATA``. ``download=True`` downloads missing files into it (needs the extra ``data``). Each file must
-    have the SHA-256 that tensorflow-datasets publishes. Interrupted downloads are resumed, and existing files are not
-    overwritten. ``scene15`` cannot be downloaded, because no checksum could be confirmed; its error message says which files
-    are needed.
+    The last six are read in their published layout from the folder `data_home`, or else from the folder that the environment
+    variable ``FEATREC_DATA`` names. ``download=True`` downloads missing files into that folder (needs the extra ``data``). The
+    checksum of each file must equal the SHA-256 that tensorflow-datasets publishes. Interrupted downloads are resumed, and
+    existing files are not overwritten. ``scene15`` cannot be downloaded, because no checksum could be confirmed; its error
+    message lists the files that are needed.
 
     Parameters
     ----------
     name : str
         One of :func:`dataset_names`.
     **options
-        See the table. The strengths of "shapes" lie in [0, 1]: `texture=0.5` of object and background; `rotation=0.25` (1: any
-        angle, and a tilt that shortens one axis by up to 40 %); `scale=0.4` (1: down to 40 % of the full size, at a random
-        place); `light=0.5` (1: a gradient down to a fifth); `clutter=0.5` (1: on average 14 pieces behind the object, and a
-        third as many in front); `noise=0.5` (1: a standard deviation of a quarter of the range, in each channel); and
-        `color=0.25` (0: the hue is independent of the class, 1: it determines the class).
+        See the table. The strengths of "shapes" are numbers from 0 to 1: `texture=0.5` (of object and background);
+        `rotation=0.25` (1: any angle, and a tilt that shortens one axis by up to 40 %); `scale=0.4` (1: 40 to 100 % of the
+        full size, at a random place); `light=0.5` (1: a gradient down to as little as a fifth of the light); `clutter=0.5` (1:
+        on average 14 pieces behind the object, and a third as many in front of it); `noise=0.5` (1: a standard deviation of a
+        quarter of the value range, in each channel); and `color=0.25` (0: the hue is independent of the class; 1: the class
+        determines the hue).
 
     Returns
     -------
@@ -97,7 +98,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     Raises
     ------
     DatasetError
-        If the name is unknown, or files are missing, damaged or cannot be downloaded; the message names the expected files.
+        If the name is unknown, or if files are missing, damaged or cannot be downloaded. The message names the expected files.
     InputError
         If an option is unknown or out of range.
 

@@ -1,4 +1,4 @@
-"""Manifest: a CSV file that lists images and labels, instead of folders."""
+"""Read manifests: CSV files that list images and labels."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def is_manifest(path: str) -> bool:
 def read_manifest(
     manifest: str, path: str = "path", label: str = "label", root: str | None = None, *, keep_missing: bool = False
 ) -> Manifest:
-    """Read and check a manifest. Images must exist but are not opened.
+    """Read and check a manifest. The images must exist but are not opened.
 
-    With `keep_missing`, a missing file is an error only when it is read.
+    If `keep_missing` is True, a missing image is an error only when it is read.
     """
     base = os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(manifest)))
     rows = list(_rows(manifest, path, label))
@@ -76,7 +76,7 @@ def _rows(manifest: str, path: str, label: str) -> Iterator[_Row]:
             if len(cells) != len(header):
                 raise DatasetError(
                     f"line {line} of the manifest {manifest!r} has {len(cells)} cells, but the header has {len(header)}; "
-                    f"cells are separated by {DELIMITERS[delimiter]}; put cells that contain one into double quotes."
+                    f"cells are separated by {DELIMITERS[delimiter]}; put double quotes around cells that contain them."
                 )
             yield _Row(line, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
@@ -102,7 +102,7 @@ def _text(manifest: str) -> str:
 
 
 def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[str]]:
-    """The delimiter that yields both columns, and the names of all columns."""
+    """Return the delimiter for which both columns exist, and the names of all columns."""
     headers = {delimiter: _first_cells(text, delimiter) for delimiter in DELIMITERS}
     for delimiter, header in headers.items():
         if path in header and label in header:
@@ -128,11 +128,11 @@ def _first_cells(text: str, delimiter: str) -> list[str]:
 def _refuse_same_columns(manifest: str, header: list[str]) -> None:
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
-        raise DatasetError(f"the manifest {manifest!r} has two columns with the same name, {twice}; rename one.")
+        raise DatasetError(f"the manifest {manifest!r} has several columns with the same name, {twice}; rename them.")
 
 
 def _label(manifest: str, row: _Row, label: str) -> str:
-    """Labels in composed form, like the names of class folders."""
+    """Return the label in the composed form of Unicode, like the names of class folders."""
     text = unicodedata.normalize("NFC", row.cells[label].strip())
     if not text:
         _refuse(manifest, row, label, "is empty; enter the label, or remove the row")
@@ -140,12 +140,12 @@ def _label(manifest: str, row: _Row, label: str) -> str:
 
 
 def _place(manifest: str, row: _Row, path: str, base: str) -> str:
-    """The path of the image, which must be inside the root."""
+    """Return the path of the image, which must be inside the root."""
     text = row.cells[path]
     if not text.strip():
         _refuse(manifest, row, path, "is empty; enter the path, or remove the row")
     if "\0" in text:
-        _refuse(manifest, row, path, "contains a zero byte")
+        _refuse(manifest, row, path, "contains a null character")
     place = os.path.normpath(os.path.join(base, text))
     if not place.startswith(os.path.join(base, "")):
         _refuse(
@@ -179,13 +179,13 @@ def _images(manifest: str, rows: list[_Row], places: list[str], path: str, base:
             _refuse(manifest, row, path, "is not a file; each row must name one image")
         images.append(FileImage(place, Stamp.of(found)))
     if missing and not keep_missing:
-        others = f" (and of {len(missing) - 1} more rows)" if len(missing) > 1 else ""
-        hint = " or use '/' as separator" if "\\" in missing[0].cells[path] else ""
+        others = f" ({len(missing)} files are missing in total)" if len(missing) > 1 else ""
+        hint = ", use '/' as separator" if "\\" in missing[0].cells[path] else ""
         _refuse(
             manifest,
             missing[0],
             path,
-            f"does not exist{others}; paths start at {base!r}. Correct them (or root=... in Python),{hint} or remove the rows",
+            f"does not exist{others}; paths start at {base!r}. Correct them, set root=... in Python{hint}, or remove the rows",
         )
     return images
 

@@ -1,4 +1,4 @@
-"""Finding class folders in a folder or in an archive."""
+"""Find class folders in a folder or an archive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_archive(path: str) -> bool:
 
 
 def tree_of(path: str) -> Tree:
-    """The content of a folder or an archive."""
+    """List the content of a folder or an archive."""
     if os.path.isfile(path):
         return _archive_tree(_archive(path))
     return folder_tree(Path(_checked_root(path)))
@@ -46,11 +46,11 @@ def _refuse_file(path: str) -> NoReturn:
         raise DatasetError(f"{path!r} is an archive of an unsupported type; use .zip, .tar or .tar.gz, or unpack it.")
     if path.lower().endswith(MANIFESTS):
         raise DatasetError(
-            f"{path!r} is a manifest, which has no folders; with a column of splits, use "
+            f"{path!r} is a manifest and has no folders; if it has a column that states the split, use "
             'train = images[images.column("split") == "train"].'
         )
     raise DatasetError(
-        f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; the name of a manifest ends in .csv; "
+        f"{path!r} is a file. {LAYOUT}, in a folder or a .zip, .tar or .tar.gz; a manifest must have the suffix .csv; "
         "for a single image, use 'featrec predict', or featrec.images.read_image in Python."
     )
 
@@ -80,20 +80,20 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
         shown = shown if len(shown) <= 8 else [*shown[:8], "..."]
         raise DatasetError(
             f"{path!r} has no folder {' and no folder '.join(map(repr, missing))}; it has {shown}. "
-            "Rename the two folders, or name them in Python (train=..., test=...); for one folder of classes, use "
+            "Rename the two folders, or name them in Python (train=..., test=...); if there is no split, use "
             "ImageFolder(path)."
         )
 
 
 def refuse_unknown_classes(train: Any, test: Any) -> None:
-    """Check the classes of the training set and the test set."""
+    """Refuse a test set with classes that the training set lacks."""
     unknown = sorted(set(test.classes) - set(train.classes))
     if unknown:
         lacking = sorted(set(train.classes) - set(test.classes))
-        beside = f" (and lacks {lacking})" if lacking else ""
+        beside = f" (and the test set lacks {lacking})" if lacking else ""
         raise DatasetError(
-            f"{test.path!r} has the classes {unknown}{beside}, which {train.path!r} lacks; "
-            "a model cannot learn them. Use the same names, or remove these classes."
+            f"{test.path!r} has the classes {unknown}, which {train.path!r} lacks{beside}; "
+            "a model cannot learn them. Use the same class names in both, or remove these classes."
         )
 
 
@@ -114,10 +114,10 @@ class MemberImage(NamedTuple):
 
 
 def _archive_tree(archive: Archive) -> Tree:
-    """The content of an archive. A single folder around all others is removed from the names.
+    """List the content of an archive. A single folder that contains everything is removed from the names.
 
-    Links, devices and nested archives are skipped. A path out of the archive, a duplicate name, and an image of more than 256
-    MB are errors.
+    Links, devices and nested archives are skipped. A path that leads outside the archive, a duplicate name, or an image of more
+    than 256 MB is an error.
     """
     tree = Tree(archive.path)
     total = 0
@@ -149,7 +149,7 @@ def _add(tree: Tree, parts: tuple[str, ...], image: MemberImage) -> None:
     if size > MAX_MEMBER:
         raise DatasetError(
             f"the image {image.member.name!r} of the archive {tree.place!r} has {size:,} bytes, "
-            f"more than the limit of {MAX_MEMBER:,} for an image unpacked in memory. Unpack the archive into a folder."
+            f"more than the limit of {MAX_MEMBER:,} for images in archives. Unpack the archive into a folder."
         )
     tree.images[parts] = image
 
@@ -162,17 +162,17 @@ def _parts(path: str, name: str) -> tuple[str, ...]:
     elif ".." in parts:
         trick = "leads upwards"
     elif "\\" in name or "\0" in name:
-        trick = "contains a backslash or a zero byte"
+        trick = "contains a backslash or a null character"
     if trick:
         raise DatasetError(
-            f"the name {name!r} in the archive {path!r} {trick}; paths that could lead out of the archive are refused. "
+            f"the name {name!r} in the archive {path!r} {trick}; paths that may lead outside the archive are refused. "
             "Pack it again from its folder, with relative paths and '/' as separator."
         )
     return parts
 
 
 def _without_wrapping(tree: Tree) -> Tree:
-    """The tree below the only folder, if that contains folders and no images; packing a folder creates such archives."""
+    """Return the tree inside the only top folder, if that folder contains folders and no images."""
     tops = tree.top_folders()
     if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.images):
         return tree
@@ -182,7 +182,7 @@ def _without_wrapping(tree: Tree) -> Tree:
 
 
 def _archive_kind(path: str) -> str | None:
-    """ "zip", "tar" or "tar.gz", by the first bytes of the file or else by its name; None for any other file."""
+    """Return "zip", "tar" or "tar.gz", or None if the suffix is not that of a supported archive."""
     name = Path(path).name.lower()
     if not name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
         return None

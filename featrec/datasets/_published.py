@@ -1,4 +1,4 @@
-"""Datasets read in their published layout: "mnist", "fashion-mnist", "cifar10", "cifar100", "caltech101" and "scene15"."""
+"""Load published datasets: "mnist", "fashion-mnist", "cifar10", "cifar100", "caltech101" and "scene15"."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ LEVELS = ("coarse", "fine")
 SIDE = 32
 PIXELS = 3 * SIDE * SIDE
 CIFAR_HOMEPAGE = "https://www.cs.toronto.edu/~kriz/cifar.html (binary version)"
-CIFAR_LICENSE = "not stated; the home page asks to cite the report"
+CIFAR_LICENSE = "not stated; the authors ask users to cite the report"
 CIFAR_CITATION = (
     "A. Krizhevsky (2009). Learning Multiple Layers of Features from Tiny Images. Technical report, University of Toronto."
 )
@@ -61,8 +61,8 @@ def _mnist_like(name: str, homepage: str, servers: tuple[str, ...], files: list[
 
 # Addresses, sizes and SHA-256 are those of tensorflow/datasets, in tensorflow_datasets/url_checksums/mnist.txt,
 # fashion_mnist.txt, cifar10.txt and cifar100.txt, and in tensorflow_datasets/datasets/caltech101/checksums.tsv.
-# The second server of MNIST: pytorch/vision, torchvision/datasets/mnist.py. The server of Fashion-MNIST has no https; the
-# checksum protects the download.
+# The second server of MNIST is from pytorch/vision, torchvision/datasets/mnist.py. The server of Fashion-MNIST does not
+# support https, but the checksum protects the download.
 MNIST = _mnist_like(
     "mnist",
     "https://yann.lecun.com/exdb/mnist/",
@@ -122,19 +122,19 @@ CALTECH101 = PublishedSet(
     ),
     inner="caltech-101/101_ObjectCategories.tar.gz",
 )
-# torchvision and tensorflow-datasets list no checksum, and none was found in a citable source.
+# No download: torchvision and tensorflow-datasets list no checksum, and no other citable source was found.
 SCENE15 = PublishedSet(
     "scene15",
     "scene15",
     ("train", "test"),
-    "https://doi.org/10.6084/m9.figshare.7007177 (one folder for each class; the split is drawn from them)",
+    "https://doi.org/10.6084/m9.figshare.7007177 (one folder per class; create the split yourself)",
 )
 
 
 def load_mnist(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = MNIST
 ) -> Dataset:
-    """Handwritten digits, with the standard split."""
+    """Load handwritten digits, with the standard split."""
     folder = dataset_folder(_published, data_home, download)
     classes = [str(digit) for digit in range(10)]
     return Dataset(
@@ -144,14 +144,14 @@ def load_mnist(
         "CC BY-SA 3.0, according to the documentation of Keras",
         "Y. LeCun, L. Bottou, Y. Bengio and P. Haffner (1998). Gradient-based learning applied to document recognition. "
         "Proceedings of the IEEE 86(11), 2278-2324.",
-        "70,000 handwritten digits of 28×28 gray pixels: 60,000 for training and 10,000 for testing, by different writers.",
+        "70,000 handwritten digits, 28×28 gray pixels each: 60,000 for training and 10,000 for testing, by different writers.",
     )
 
 
 def load_fashion_mnist(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = FASHION_MNIST
 ) -> Dataset:
-    """Images of clothing, with the standard split."""
+    """Load images of clothing, with the standard split."""
     folder = dataset_folder(_published, data_home, download)
     return Dataset(
         "fashion-mnist",
@@ -160,14 +160,14 @@ def load_fashion_mnist(
         "MIT",
         "H. Xiao, K. Rasul and R. Vollgraf (2017). Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning "
         "Algorithms. arXiv:1708.07747.",
-        "70,000 images of clothing of 28×28 gray pixels: 60,000 for training and 10,000 for testing.",
+        "70,000 images of clothing, 28×28 gray pixels each: 60,000 for training and 10,000 for testing.",
     )
 
 
 def load_cifar10(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = CIFAR10
 ) -> Dataset:
-    """Ten classes of animals and vehicles, with the standard split."""
+    """Load ten classes of animals and vehicles, with the standard split."""
     folder = dataset_folder(_published, data_home, download)
     return Dataset(
         "cifar10",
@@ -186,7 +186,7 @@ def load_cifar100(
     download: bool = False,
     _published: PublishedSet = CIFAR100,
 ) -> Dataset:
-    """A hundred classes, or the twenty groups that they form, with the standard split."""
+    """Load a hundred classes, or the twenty groups that they form, with the standard split."""
     one_of("cifar100", LEVELS, labels=labels)
     folder = dataset_folder(_published, data_home, download)
     names, column = f"{labels}_label_names.txt", LEVELS.index(labels)
@@ -197,7 +197,7 @@ def load_cifar100(
         CIFAR_LICENSE,
         CIFAR_CITATION,
         "60,000 colour images of 32×32 pixels: 50,000 for training and 10,000 for testing; 600 of each of 100 classes. With "
-        "labels='coarse' the same images, in the same order, are labelled by 20 groups of five classes each.",
+        "labels='coarse', the same images in the same order have the labels of 20 groups of five classes each.",
     )
 
 
@@ -211,7 +211,7 @@ def load_caltech101(
     download: bool = False,
     _published: PublishedSet = CALTECH101,
 ) -> Dataset:
-    """Photographs of 101 categories, split randomly: `n_train` of each class, and at most `n_test` of the rest for testing."""
+    """Load photographs of 101 categories: a random split with `n_train` and at most `n_test` images of each class."""
     whole_number("caltech101", n_train=n_train)
     if n_test is not None:
         whole_number("caltech101", n_test=n_test)
@@ -231,18 +231,18 @@ def load_caltech101(
         "CC BY 4.0, as quoted from the CaltechDATA record (doi:10.22002/D1.20086)",
         "L. Fei-Fei, R. Fergus and P. Perona (2004). Learning generative visual models from few training examples: an "
         "incremental Bayesian approach tested on 101 object categories. CVPR Workshop on Generative-Model Based Vision.",
-        "Photographs and drawings of 101 categories, about 300×200 pixels in varying sizes, mostly colour; about 40 to 800 of "
+        "Photographs and drawings of 101 categories, mostly colour, about 300×200 pixels each; about 40 to 800 images of "
         f"each class. The training set has {n_train} random images of each class, the test set "
         f"{'all' if n_test is None else f'at most {n_test}'} of the rest"
         f"{', including the background class' if background else ''}. The classes differ in size, so the literature reports "
-        "the mean accuracy per class, over several random splits (random_state).",
+        "the mean of the accuracies of the classes, averaged over several random splits (random_state).",
     )
 
 
 def load_scene15(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = SCENE15
 ) -> Dataset:
-    """Photographs of scenes, in the split of the folder."""
+    """Load photographs of scenes, split as in the folders train and test."""
     train, test = ImageFolder.split(dataset_folder(_published, data_home, download))
     return Dataset(
         "scene15",
@@ -251,7 +251,7 @@ def load_scene15(
         "not stated; collected for research",
         "S. Lazebnik, C. Schmid and J. Ponce (2006). Beyond Bags of Features: Spatial Pyramid Matching for Recognizing Natural "
         "Scene Categories. CVPR. After A. Oliva and A. Torralba (2001) and L. Fei-Fei and P. Perona (2005).",
-        "4,485 gray photographs of fifteen categories of scenes, about 250×250 pixels in varying sizes; 100 of each class are "
+        "4,485 gray photographs of fifteen categories of scenes, about 250×250 pixels each; 100 of each class are "
         "for training, the rest for testing. Some photographs occur twice.",
     )
 
@@ -261,14 +261,15 @@ def _from_idx(folder: Path, part: str, classes: Sequence[str]) -> LabeledImages:
     targets = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1)
     if len(images) != len(targets) or targets.max(initial=0) >= len(classes):
         raise DatasetError(
-            f"the {part} files in {os.fspath(folder)!r} do not belong together: {len(images)} images, {len(targets)} labels "
-            f"up to {targets.max(initial=0)}; {len(classes)} classes are known. Copy or download them again."
+            f"the {part} files in {os.fspath(folder)!r} do not belong together: there are {len(images)} images and "
+            f"{len(targets)} labels, the largest label is {targets.max(initial=0)}, and there are {len(classes)} classes. Copy "
+            "or download them again."
         )
     return LabeledImages(images, np.array(classes)[targets], classes)
 
 
 def read_idx(path: Path, n_axes: int) -> np.ndarray:
-    """Read a gzipped IDX file: a header of big-endian integers, then unsigned bytes of shape (n,) or (n, h, w)."""
+    """Read a gzipped IDX file: a header of big-endian integers, followed by unsigned bytes of shape (n,) or (n, h, w)."""
     try:
         with gzip.open(path) as file:
             content = bytearray(file.read())
@@ -277,15 +278,15 @@ def read_idx(path: Path, n_axes: int) -> np.ndarray:
     magic = bytes([0, 0, UNSIGNED_BYTES, n_axes])
     if content[:4] != magic:
         raise _damaged_idx(
-            path, f"it starts with {content[:4].hex(' ')}; unsigned bytes of {n_axes} axes start with {magic.hex(' ')}"
+            path, f"it starts with {content[:4].hex(' ')}, but a file of {n_axes} axes must start with {magic.hex(' ')}"
         )
     start = 4 + 4 * n_axes
     if len(content) < start:
-        raise _damaged_idx(path, f"its header is truncated: {len(content)} of {start} bytes")
+        raise _damaged_idx(path, f"its header is truncated: it has {len(content)} of {start} bytes")
     shape = tuple(int(length) for length in np.frombuffer(content, ">u4", n_axes, 4))
     if len(content) - start != math.prod(shape):
         found = len(content) - start
-        raise _damaged_idx(path, f"its header declares {math.prod(shape):,} values {shape}, but {found:,} follow")
+        raise _damaged_idx(path, f"its header declares {math.prod(shape):,} values of shape {shape}, but {found:,} follow")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
@@ -294,7 +295,7 @@ def _damaged_idx(path: Path, problem: str) -> DatasetError:
 
 
 def _from_records(folder: Path, files: list[str], names: str, *, n_labels: int, column: int) -> LabeledImages:
-    """Decode records of labels followed by the three channels."""
+    """Decode CIFAR records, which contain one or two labels and then the three channels."""
     classes = (folder / names).read_text().split()
     records = np.concatenate([_records(folder / file, n_labels) for file in files])
     targets = records[:, column]
@@ -318,12 +319,15 @@ def _records(path: Path, n_labels: int) -> np.ndarray:
 
 
 def _drawn(images: ImageFolder, name: str, n_train: int, n_test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows of one class. They depend only on the seed and the class; a smaller training set is a subset of a larger one."""
+    """Draw the rows of one class for training and for testing.
+
+    The rows depend only on the seed and the class; a smaller training set is a subset of a larger one.
+    """
     rows = np.flatnonzero(images.labels == name)
     if len(rows) <= n_train:
         raise InputError(
-            f"n_train of the dataset 'caltech101' is {n_train}, but the class {name!r} has {len(rows)} images, of which at "
-            f"least one is for testing; use n_train={len(rows) - 1} or less"
+            f"n_train of the dataset 'caltech101' is {n_train}, but the class {name!r} has only {len(rows)} images. "
+            f"At least one must remain for testing; use n_train={len(rows) - 1} or less"
         )
     order = np.random.default_rng((seed, zlib.crc32(name.encode()))).permutation(rows)
     rest = order[n_train:]

@@ -1,4 +1,4 @@
-"""The dataset "shapes": eight classes of generated objects, with adjustable difficulty."""
+"""Generate the dataset "shapes": eight classes of objects, with adjustable difficulty."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ __all__ = ["MARKS", "OUTLINES", "load_shapes"]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SQUARE_ROOT_OF_HALF = np.float32(np.sqrt(0.5))
-# Phases of a rotation of the hue, for red, green and blue.
+# Phases of red, green and blue when the hue is rotated.
 THIRDS = np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3)
 
 DESCRIPTION = (
-    "Generated colour images of one object of eight classes (arrow, button, crescent, cross, gear, heart, leaf, star) on a "
-    "textured background: rotated and tilted, of varying size and place, lighter or darker than the background, lit from one "
-    "side, with pieces of clutter behind and in front, and with pixel noise. The strengths are {}. Each image has its own "
-    "seed; training set and test set share no seed."
+    "Generated colour images, each of one object on a textured background. The eight classes are arrow, button, crescent, "
+    "cross, gear, heart, leaf and star. Objects are rotated and tilted, vary in size and position, and are lighter or darker "
+    "than the background. The light comes from one side, pieces of clutter lie behind and in front of the object, and pixel "
+    "noise is added. The strengths are {}. Each image has its own seed, so no image is in both the training set and the "
+    "test set."
 )
 
 
@@ -42,10 +43,7 @@ def load_shapes(
     color: float = 0.25,
     random_state: int = 0,
 ) -> Dataset:
-    """Generate the shapes.
-
-    Image `i` depends on the seed, the size and the strengths, but not on the number of images.
-    """
+    """Generate the training set and the test set. An image does not depend on the number of images."""
     strengths: dict[str, Any] = {
         "texture": texture,
         "rotation": rotation,
@@ -71,7 +69,7 @@ def load_shapes(
 
 
 def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> LabeledImages:
-    """Images with alternating classes. Matrix products of a scene are too small to use several threads each."""
+    """Generate images, one class after the other in turn. The matrix products are too small for several threads."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
     images = np.empty((n, size, size, 3), np.uint8)
@@ -83,7 +81,7 @@ def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> L
 
 @dataclass(frozen=True)
 class _Difficulty:
-    """Strength of each nuisance, from 0 (none) to 1; `color` is how far the hue depends on the class."""
+    """Strength of each variation, from 0 (none) to 1. With ``color=1``, the class determines the hue."""
 
     texture: float
     rotation: float
@@ -95,9 +93,9 @@ class _Difficulty:
 
 
 def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random.Generator) -> np.ndarray:
-    """Generate an image of one object, of shape (size, size, 3) and type uint8.
+    """Generate a uint8 image of one object, of shape (size, size, 3).
 
-    The canvas has its channels first, because painting is faster than with shape (size, size, 3).
+    The canvas has the shape (3, size, size), because painting on it is faster.
     """
     x, y = _pixel_grid(size)
     ground, surface = _tones(kind, difficulty, random)
@@ -115,13 +113,13 @@ def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random
 
 @lru_cache(maxsize=4)
 def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates of pixel centres from -0.5 to 0.5, so that a scene looks the same at every size."""
+    """Return the coordinates of pixel centres from -0.5 to 0.5, which make a scene look the same at every size."""
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size - 0.5
     return x, y
 
 
 def _tones(kind: str, difficulty: _Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Colours of background and object, which clearly differ in lightness; either may be lighter."""
+    """Draw the colours of background and object, which clearly differ in lightness; either may be lighter."""
     spread = 1.0 - difficulty.color
     kinds = list(OUTLINES)
     hue = 2 * np.pi * (kinds.index(kind) / len(kinds) + spread * random.uniform(-0.5, 0.5))
@@ -132,13 +130,13 @@ def _tones(kind: str, difficulty: _Difficulty, random: np.random.Generator) -> t
 
 
 def _tone(lightness: float, hue: float, saturation: float = 0.25) -> np.ndarray:
-    """A colour with the given lightness (luma), of shape (3, 1, 1)."""
+    """Return a colour with the given lightness (luma), of shape (3, 1, 1)."""
     color = saturation * np.cos(hue - THIRDS)
     return (lightness + color - color @ LUMA).astype(np.float32)[:, None, None]
 
 
 def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Generator) -> np.ndarray:
-    """A surface of one tone with slowly varying lightness."""
+    """Return a surface of one colour whose lightness varies slowly."""
     cells = int(random.integers(4, 25))
     up = _upsampling(size, cells)
     wander = up @ random.uniform(-1, 1, (cells, cells)).astype(np.float32) @ up.T
@@ -147,7 +145,7 @@ def _textured(tone: np.ndarray, strength: float, size: int, random: np.random.Ge
 
 @lru_cache(maxsize=64)
 def _upsampling(size: int, cells: int) -> np.ndarray:
-    """The matrix that interpolates linearly from `cells` values to `size`."""
+    """Return the matrix that interpolates linearly from `cells` values to `size` values."""
     at = np.linspace(0, cells - 1, size)
     return np.maximum(0.0, 1.0 - np.abs(at[:, None] - np.arange(cells))).astype(np.float32)
 
@@ -155,7 +153,7 @@ def _upsampling(size: int, cells: int) -> np.ndarray:
 def _pose(
     x: np.ndarray, y: np.ndarray, difficulty: _Difficulty, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Coordinates relative to the object, and its radius as a share of the image side."""
+    """Return coordinates relative to the object, and its radius as a fraction of the image side."""
     radius = 0.46 * (1.0 - 0.6 * difficulty.scale * random.random())
     room = 0.46 - radius
     x = x - np.float32(random.uniform(-room, room))
@@ -190,7 +188,7 @@ def _paint_object(
 
 
 def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
-    """A disc, a bar or a corner at a random place."""
+    """Paint a disc, a bar or a triangle at a random position."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
     extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
@@ -207,7 +205,7 @@ def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: floa
 
 
 def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
-    """The rows and columns that a piece may cover."""
+    """Return the rows and columns that a piece may cover."""
     x, y = center.tolist()
     rows, columns = (
         slice(*(min(max(int((place + way) * size + rim), 0), size) for way, rim in ((0.5 - reach, -1), (0.5 + reach, 2))))
@@ -217,30 +215,30 @@ def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
 
 
 def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
-    """Paint a tone where the level (in pixels) is positive, with an edge one pixel wide."""
+    """Paint a colour on all pixels with a positive level. Levels are in pixels; edges are one pixel wide."""
     cover = np.minimum(np.maximum(level + np.float32(0.5), np.float32(0)), np.float32(1)).astype(np.float32, copy=False)
     canvas += cover * (tone - canvas)
 
 
 def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:
-    """A light gradient from 1 on one side down to 1 - strength on the other."""
+    """Return a light gradient from 1 on one side to at least 1 - strength on the other."""
     slope, _ = _turned(x, y, random.uniform(0, 2 * np.pi))
     depth = np.float32(strength * random.random())
     return 1 - depth * np.clip(slope * SQUARE_ROOT_OF_HALF + np.float32(0.5), 0, 1)
 
 
-# Level at coordinates in units of the object's radius, x to the right and y down: positive inside the outline, negative
-# outside, and close to the distance near the outline.
+# A function that returns the level at x (to the right) and y (down), in units of the object's radius. The level is positive
+# inside the outline and negative outside; near the outline, it is approximately the distance from the outline.
 Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _disc(x: np.ndarray, y: np.ndarray, radius: float = 1.0) -> np.ndarray:
-    """A disc around the origin."""
+    """Return the level of a disc around the origin."""
     return radius - np.hypot(x, y)
 
 
 def _box(x: np.ndarray, y: np.ndarray, half_width: float, half_height: float) -> np.ndarray:
-    """A rectangle around the origin."""
+    """Return the level of a rectangle around the origin."""
     return np.minimum(half_width - np.abs(x), half_height - np.abs(y))
 
 
@@ -278,7 +276,7 @@ def _leaf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A star, folded onto half of one point: the inside is below the line from the tip to the next notch."""
+    """Return the level of a star. By symmetry, only half of one point is computed; its edge is the line from tip to notch."""
     sector = np.pi / 5
     angle = np.abs((np.arctan2(y, x) + sector) % (2 * sector) - sector)
     radius = np.hypot(x, y)

@@ -1,4 +1,4 @@
-"""The datasets "digits", "faces" and "textures", whose files scikit-learn and scikit-image ship; nothing is downloaded."""
+"""Load "digits", "faces" and "textures", whose files are part of scikit-learn and scikit-image; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ TEXTURES = {
     "tissue": "ihc.png",
 }
 CROP = 64
-GAP = 16  # columns between the crops for training and for testing
+GAP = 16  # number of columns between the crops for training and those for testing
 
 
 def load_digits(*, random_state: int = 0) -> Dataset:
-    """Handwritten digits, split randomly."""
+    """Load handwritten digits, split randomly."""
     from sklearn.datasets import load_digits as shipped
     from sklearn.model_selection import train_test_split
 
@@ -46,15 +46,15 @@ def load_digits(*, random_state: int = 0) -> Dataset:
         "CC BY 4.0",
         "E. Alpaydin and C. Kaynak (1998). Optical Recognition of Handwritten Digits. UCI Machine Learning Repository. "
         "https://archive.ics.uci.edu/dataset/80",
-        "1,797 handwritten digits of 8×8 pixels, the test part of a UCI dataset, as shipped with scikit-learn; the original "
+        "1,797 handwritten digits of 8×8 pixels: the test set of a UCI dataset, as shipped with scikit-learn. The original "
         "values from 0 to 16 are scaled to 0 to 255. Two thirds of each class are drawn for training, the rest is for testing. "
-        "The writers are not recorded, so both parts contain digits of the same writers. The images are too small for "
-        "keypoints and for dense SIFT.",
+        "The writers are not recorded, so the training set and the test set contain digits by the same writers. The images are "
+        "too small for keypoints and for dense SIFT.",
     )
 
 
 def load_faces() -> Dataset:
-    """Patches of faces and of background, split in the order in which they are shipped."""
+    """Load patches of faces and of background. The first half of each class is for training, the rest for testing."""
     values = np.load(shipped_file("lfw_subset.npy"), allow_pickle=False)
     images = np.rint(values * 255).astype(np.uint8)
     dataset = LabeledImages(images, np.where(np.arange(len(images)) < N_FACES, "face", "other"))
@@ -68,13 +68,13 @@ def load_faces() -> Dataset:
         "Recognition in Unconstrained Environments. University of Massachusetts, Amherst, Technical Report 07-49.",
         "100 faces and 100 background patches of 25×25 gray pixels, drawn at random from Labeled Faces in the Wild and shipped "
         "with scikit-image. The first 50 of each class are for training, the last 50 for testing. Neither the people nor the "
-        "photographs are recorded, so a person or a photograph may occur in both parts. Most background patches are flat or "
-        "show the black corner of a rotated photograph, which makes the dataset easy.",
+        "photographs are recorded, so a person or a photograph may occur in both sets. Most background patches have a uniform "
+        "colour or show the black corner of a rotated photograph, which makes the dataset easy.",
     )
 
 
 def load_textures(*, n_train: int = 40, n_test: int = 40, random_state: int = 0) -> Dataset:
-    """Random crops of eight surfaces."""
+    """Load random crops of eight surfaces."""
     whole_number("textures", n_train=n_train, n_test=n_test)
     seed = seeded(random_state)
     return Dataset(
@@ -86,7 +86,7 @@ def load_textures(*, n_train: int = 40, n_test: int = 40, random_state: int = 0)
         "S. van der Walt et al. (2014). scikit-image: image processing in Python. PeerJ 2:e453.",
         "Gray crops of 64×64 pixels from eight images shipped with scikit-image, one image per class. The training crops come "
         "from the left half of each image, the test crops from the right half; no crop touches the 16 columns between the "
-        "halves. Crops of one half overlap. One image per class says little about other bricks or other grass.",
+        "halves. Crops of the same half overlap. Each class has only one image, so the accuracy on other images is unknown.",
     )
 
 
@@ -102,18 +102,18 @@ def _crops(part: int, n: int, seed: int) -> LabeledImages:
 
 
 def _half(image: np.ndarray, part: int) -> np.ndarray:
-    """The left (0) or right (1) half of an image, without the gap."""
+    """Return the left (0) or right (1) half of an image, without the gap."""
     middle = image.shape[1] // 2
     return image[:, : middle - GAP // 2] if part == 0 else image[:, middle + GAP // 2 :]
 
 
 def shipped_file(name: str) -> Path:
-    """The path of a file in scikit-image's data folder."""
+    """Return the path of a file in scikit-image's data folder."""
     spec = find_spec("skimage")
     folder = Path(spec.origin).parent / "data" if spec and spec.origin else Path("skimage/data")
     if not (folder / name).is_file():
         raise DatasetError(
-            f"this installation of scikit-image lacks {name} ({folder}); its wheels contain it: pip install "
-            "--force-reinstall scikit-image"
+            f"this installation of scikit-image lacks the file {name} in {folder}. The wheels of scikit-image contain it: "
+            "pip install --force-reinstall scikit-image"
         )
     return folder / name

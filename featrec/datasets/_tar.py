@@ -1,4 +1,4 @@
-"""Tar and TarGz: a .tar read by the positions of its members, and the same compressed by gzip."""
+"""Tar and TarGz: read images from a .tar or a .tar.gz."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOTES = b"path=", b"size=", b"GNU.sparse"
 NEWLINE = ord("\n")
 LONGEST_NOTE = 2**18  # bytes of a long name or of extended headers
 
-CHUNK = 2**14  # compressed bytes between marks, which unpack to at most 16 MB
+CHUNK = 2**14  # compressed bytes read at a time; they unpack to at most 16 MB
 GZIP = 16 + zlib.MAX_WBITS
 FIRST_SPACING = 2**18
 MOST_MARKS = 512
@@ -42,10 +42,11 @@ class Tar(Archive):
 
 
 class TarGz(Archive):
-    """A tar compressed by gzip, which must be unpacked from its start.
+    """A tar compressed by gzip. A gzip stream can be unpacked from its start only.
 
-    Listing unpacks it once and stores marks from which later reads resume. Each mark takes a few dozen kilobytes; the more
-    marks there are, the sparser they become. Another process creates its own marks at its first read.
+    When the archive is listed, it is unpacked once, and marks are stored from which later reads resume. Each mark takes a few
+    dozen kilobytes, so there are at most MOST_MARKS; in large archives, they are spaced farther apart. Marks are not pickled:
+    another process creates its own marks at its first read.
     """
 
     def __init__(self, path: str):
@@ -65,7 +66,7 @@ class TarGz(Archive):
 
 
 class _Plain:
-    """A file that is read forward; skipped bytes must exist."""
+    """A file that is read forward only; skipping beyond its end is an error."""
 
     def __init__(self, file: BinaryIO, size: int):
         self.file = file
@@ -85,7 +86,7 @@ class _Plain:
 
 
 def _listed(stream: _Plain | Forward) -> Iterator[Member]:
-    """The members up to the block of zeros at the end."""
+    """Yield the members up to the block of zeros at the end."""
     notes: dict[str, bytes] = {}
     for count in range(4 * MAX_MEMBERS):
         header = exactly(stream, BLOCK)
@@ -113,7 +114,7 @@ def _check(header: bytes, count: int, position: int) -> None:
 
 
 def _number(field: bytes) -> int:
-    """Decode octal digits, or bytes after a marked one."""
+    """Decode a number: octal digits, or a binary number after the byte 0x80."""
     if field[0] == 0x80:
         return int.from_bytes(field[1:], "big")
     digits = field.strip(b" \0")
@@ -126,26 +127,26 @@ def _number(field: bytes) -> int:
 
 def _note(stream: _Plain | Forward, size: int) -> bytes:
     if size > LONGEST_NOTE:
-        raise Damaged(f"declares a name or headers of {size:,} bytes, more than the limit of {LONGEST_NOTE:,}")
+        raise Damaged(f"declares a name or extra headers of {size:,} bytes, more than the limit of {LONGEST_NOTE:,}")
     data = exactly(stream, size)
     stream.skip(-size % BLOCK)
     return data
 
 
 def _noted(kind: bytes, data: bytes) -> dict[str, bytes]:
-    """Information that an extra header gives about the next member; only what is needed is stored, as there may be many."""
+    """Return the needed information from an extra header, which describes the next member."""
     if kind == LONG_NAME:
         return {"path": data.split(b"\0")[0]}
     if kind == LONG_LINK:
         return {}
     kept = {key[: len(SPARSE_NOTE)]: value for key, value in _records(data)}
     if kind == EXTENDED_ALL and kept:
-        raise Damaged("assigns one name or size to all its members; pack it again")
+        raise Damaged("declares one name or size for all its members; pack it again")
     return kept
 
 
 def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The relevant entries among lines of ``length key=value``, where the length includes itself."""
+    """Yield the relevant entries of lines ``length key=value``; the length counts the whole line."""
     position = 0
     while position < len(data) and data[position]:
         space = data.find(b" ", position, position + 8)
@@ -182,7 +183,7 @@ def _short_name(header: bytes) -> bytes:
 
 
 class Mark(NamedTuple):
-    """A mark: the uncompressed position, the offset of the next compressed bytes, and the state of the decompressor."""
+    """A point to resume from: uncompressed position, offset of the next compressed bytes, and state of the decompressor."""
 
     position: int
     offset: int
@@ -190,7 +191,7 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of one file; they are not pickled."""
+    """The marks of one .tar.gz; they are not pickled."""
 
     def __init__(self, path: str):
         self.path = path
@@ -205,12 +206,12 @@ class Marks:
         self.__init__(state["path"])  # type: ignore[misc]
 
     def begin(self, file: BinaryIO) -> Forward:
-        """Read from the start and create marks."""
+        """Return a stream that reads from the start and creates marks."""
         self._marks, self._spacing = [], FIRST_SPACING
         return Forward(file, Mark(0, 0, zlib.decompressobj(GZIP)), self)
 
     def forward(self, file: BinaryIO, position: int) -> Forward:
-        """Read from the last mark before a position."""
+        """Return a stream that resumes from the last mark before a position."""
         if not self.complete:
             with _FINDING:
                 if not self.complete:
@@ -221,7 +222,7 @@ class Marks:
         return Forward(file, mark._replace(inflater=mark.inflater.copy()))
 
     def leave(self, position: int, offset: int, inflater: Any) -> None:
-        """Store a mark, if the previous one is far enough back."""
+        """Store a mark, unless the previous mark is too close."""
         if position - (self._marks[-1].position if self._marks else 0) < self._spacing:
             return
         self._marks.append(Mark(position, offset, inflater.copy()))
@@ -231,12 +232,12 @@ class Marks:
 
 
 class Forward:
-    """The uncompressed stream, read forward."""
+    """The uncompressed content of a .tar.gz, which is read forward only."""
 
     def __init__(self, file: BinaryIO, mark: Mark, marks: Marks | None = None):
         self.position = mark.position
         self._file = file
-        self._reached = mark.position  # bytes unpacked, whether read or not
+        self._reached = mark.position  # number of bytes unpacked so far, including those not yet read
         self._offset = mark.offset
         self._inflater = mark.inflater
         self._marks = marks
@@ -262,13 +263,13 @@ class Forward:
         self.position += n
 
     def finish(self) -> None:
-        """Unpack the rest, which verifies the checksum at the end."""
+        """Unpack the rest, to verify the checksum at the end."""
         self._held.clear()
         while self._unpack():
             self._held.clear()
 
     def _unpack(self) -> bool:
-        """Unpack another piece; False at the end."""
+        """Unpack the next chunk; return False at the end of the file."""
         packed = self._file.read(CHUNK)
         if not packed:
             if not self._inflater.eof:
@@ -284,7 +285,7 @@ class Forward:
         return True
 
     def _inflate(self, packed: bytes) -> bytes:
-        """Unpack up to the end of one gzip file and return the rest; several gzip files may follow each other."""
+        """Unpack up to the end of one gzip stream and return the rest; a file may contain several gzip streams."""
         if self._inflater.eof:
             if not packed.strip(b"\0"):
                 return b""

@@ -1,4 +1,4 @@
-"""Tree: the images in a folder or an archive, and their classes; FileImage: an image file and its state when it was listed."""
+"""Tree: the images and classes in a folder or archive. FileImage: an image file and its state when it was listed."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TRAINING = {"train", "training"}
 SPLIT_NAMES = {*TRAINING, "test", "testing", "val", "valid", "validation", "eval", "dev"}
 WAY_OUT = "create the ImageFolder again, and refit models that were fitted on it"
 LAYOUT = "The layout of a folder of images is class/image.jpg"
-# Files that systems add to folders: macOS in its archives, and Windows (thumbnails and settings).
+# Files that macOS adds to archives, and thumbnails and settings that Windows adds to folders.
 OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 
-# Reasons for skipping, besides suffixes of other files. Hidden files are skipped silently.
+# Reasons for skipping a file. If a file has an unsupported suffix, the reason is the suffix. Hidden files are not reported.
 HIDDEN = ""
 BESIDE, LINK, DEVICE, OTHER = "images next to the class folders", "linked folders", "links, pipes or devices", "other names"
 LONGEST_SUFFIX = 10
@@ -40,7 +40,7 @@ def is_hidden(name: str) -> bool:
 
 
 def what_it_is(name: str, *, is_file: bool) -> str | None:
-    """Why a file with this name is skipped; None for an image."""
+    """Return the reason why a file is skipped, or None for an image."""
     if is_image_name(name):
         return None if is_file else DEVICE
     suffix = PurePosixPath(name).suffix.lower()
@@ -49,7 +49,7 @@ def what_it_is(name: str, *, is_file: bool) -> str | None:
 
 @dataclass
 class Tree:
-    """The content of a folder or archive, by the parts of paths; nothing is opened."""
+    """The content of a folder or archive. Paths are relative and split into parts; no file is opened."""
 
     place: str  # path of the folder or archive
     images: dict[Parts, Any] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Tree:
         return sorted({parts[0] for parts in self.folders} | {parts[0] for parts in self.images if len(parts) > 1})
 
     def below(self, name: str) -> Tree:
-        """The tree below one of the top folders."""
+        """Return the tree inside one of the top folders."""
         place = self.path((name,))
         return Tree(
             place,
@@ -73,9 +73,9 @@ class Tree:
         )
 
     def by_class(self) -> tuple[list[Any], list[str], list[str]]:
-        """The images sorted by class and path, their labels, and the classes; top folders are classes.
+        """Return the images sorted by class and path, their labels, and the classes. Each top folder is a class.
 
-        Class names are converted to the composed form of Unicode, in which names that look the same are equal.
+        Class names are converted to the composed form of Unicode, which makes names equal if they look the same.
         """
         loose = [parts for parts in self.images if len(parts) == 1]
         folders = self.top_folders()
@@ -87,13 +87,13 @@ class Tree:
         return [self.images[parts] for parts in placed], [names[parts[0]] for parts in placed], sorted(names.values())
 
     def warn_of_skipped(self) -> None:
-        """Warn once about skipped files, with counts by type; hidden files are not counted."""
+        """Warn once about skipped files, with the number of each type; hidden files are not counted."""
         kinds = Counter(why for why in self.skipped.values() if why != HIDDEN)
         if not kinds:
             return
         warnings.warn(
             f"{self.place!r}: skipped {_counted(kinds)}. ImageFolder.skipped and 'featrec check --json' list "
-            "them; convert images of other formats.",
+            "them; convert images in unsupported formats.",
             SkippedFileWarning,
             stacklevel=4,
         )
@@ -112,8 +112,8 @@ class Tree:
         names = "" if (train, test) == ("train", "test") else f", train={train!r}, test={test!r}"
         raise DatasetError(
             f"{self.place!r} contains {folders}, which are parts of a split, not classes: use "
-            f"train, test = ImageFolder.split(path{names}); or pass the folders to 'featrec train' and 'compare' as "
-            f"{train} and --test {test}."
+            f"train, test = ImageFolder.split(path{names}), or pass the folders {train} and --test {test} to 'featrec train' "
+            "or 'featrec compare'."
         )
 
     def _refuse_empty(self, folders: list[str]) -> None:
@@ -123,7 +123,7 @@ class Tree:
             places = tuple(self.path((name, "")) for name in empty)
             others = _counted(Counter(why for path, why in self.skipped.items() if why != HIDDEN and path.startswith(places)))
             raise DatasetError(
-                f"the class folders {empty} of {self.place!r} contain no image{f' but {others}' if others else ''}. "
+                f"the class folders {empty} of {self.place!r} contain no image{f', only {others}' if others else ''}. "
                 f"Remove them, or add images with these suffixes: {', '.join(suffixes())}."
             )
 
@@ -138,14 +138,14 @@ class Tree:
             names[folder] = unicodedata.normalize("NFC", folder)
         for name, alike in _alike(names):
             raise DatasetError(
-                f"{self.place!r} has class folders whose names look the same ({name!r}) but have different code points: "
+                f"{self.place!r} has class folders whose names look the same ({name!r}) but consist of different characters: "
                 f"{' and '.join(map(ascii, alike))}. Merge the folders, or rename one."
             )
         return names
 
 
 def _counted(kinds: Counter[str]) -> str:
-    """The most common types of skipped files; first those that may be images."""
+    """List the most common types of skipped files, starting with types that may be images."""
     ranked = sorted(kinds, key=lambda kind: (kind not in (BESIDE, LINK), -kinds[kind], kind))
     shown = [f"{kind} ({kinds[kind]})" for kind in ranked[:MOST_KINDS_SHOWN]]
     others = sum(kinds[kind] for kind in ranked[MOST_KINDS_SHOWN:])
@@ -161,7 +161,7 @@ def _is_text(name: str) -> bool:
 
 
 def _alike(names: dict[str, str]) -> Iterable[tuple[str, list[str]]]:
-    """Class names that several folders share."""
+    """Yield the class names that several folders share, with these folders."""
     folders: dict[str, list[str]] = {}
     for folder, name in names.items():
         folders.setdefault(name, []).append(folder)
@@ -169,7 +169,7 @@ def _alike(names: dict[str, str]) -> Iterable[tuple[str, list[str]]]:
 
 
 def folder_tree(root: Path) -> Tree:
-    """The content of a folder. A class folder may be a link; links to folders inside it are skipped, which avoids cycles."""
+    """List the content of a folder. A class folder may be a link; links to folders inside it are skipped to avoid cycles."""
     tree = Tree(os.fspath(root))
     pending: list[Parts] = [()]
     while pending:
@@ -185,13 +185,13 @@ def _names(place: str) -> Iterable[str]:
         return sorted(os.listdir(place))
     except OSError as error:
         raise DatasetError(
-            f"the folder {place!r} cannot be listed ({error.strerror}), so its images would be missing. "
+            f"the folder {place!r} cannot be listed ({error.strerror}), so its images cannot be found. "
             "Make it readable, or move it elsewhere."
         ) from error
 
 
 def _takes_folder(tree: Tree, parts: Parts) -> bool:
-    """Add an entry to the tree; returns whether it is a folder to descend into."""
+    """Add an entry to the tree, and return whether it is a folder to descend into."""
     path = tree.path(parts)
     if is_hidden(parts[-1]):
         tree.skipped[path] = HIDDEN
@@ -212,7 +212,7 @@ def _takes_folder(tree: Tree, parts: Parts) -> bool:
 
 
 def _kind(path: str) -> os.stat_result | None:
-    """The target's status; None for a broken or circular link."""
+    """Return the status of the file that a path leads to, or None for a broken or circular link."""
     try:
         return os.stat(path)
     except OSError:
@@ -226,7 +226,7 @@ def _leads_back(link: str, root: str) -> bool:
 
 
 class Stamp(NamedTuple):
-    """Size and time of a file, to detect changes since it was listed."""
+    """Size and modification time of a file, to detect changes since it was listed."""
 
     size: int
     mtime_ns: int
@@ -244,27 +244,27 @@ class Stamp(NamedTuple):
         elif found.st_size != self.size:
             what = f"its size was {self.size} bytes and is now {found.st_size} bytes"
         else:
-            what = f"its size is still {self.size} bytes, but it was rewritten"
+            what = f"its size is still {self.size} bytes, but its modification time differs"
         raise ChangedImageError(f"the {kind} changed after it was listed ({what}); {WAY_OUT}", item=path)
 
 
 class FileImage(NamedTuple):
-    """An image file; without a stamp, it was a link to a missing file."""
+    """An image file. Its stamp is None if it was missing when it was listed."""
 
     path: str
     stamp: Stamp | None
 
     def read(self) -> np.ndarray:
-        """Decode the image, if the file is unchanged since it was listed."""
+        """Decode the image; a change of the file since it was listed is an error."""
         if self.stamp is not None:
             self.stamp.compare(found(self.path), self.path)
         elif os.path.islink(self.path) and not os.path.exists(self.path):
-            raise MissingImageError("a link to a missing file; remove the link, or restore the file", item=self.path)
+            raise MissingImageError("this is a link to a missing file; remove the link, or restore the file", item=self.path)
         return read_image(self.path)
 
 
 def found(path: str, kind: str = "file") -> os.stat_result:
-    """The current state of the file."""
+    """Return the current status of the file."""
     try:
         return os.stat(path)
     except (FileNotFoundError, NotADirectoryError):

@@ -1,4 +1,4 @@
-"""Reading images: safe decoding, input checks, and the base classes of all estimators that take images."""
+"""Read images safely and check input; base classes of all estimators that take images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = [
     "read_image",
 ]
 
-# Names beyond __all__ serve other stages of featrec; they may change in any version.
+# Names that are not in __all__ are private to featrec and may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {

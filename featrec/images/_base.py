@@ -28,7 +28,7 @@ __all__ = ["Extractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
 
 
 class ImageTransformer(Transformer):
-    """Base of all estimators that take images. Nothing is learned from the images unless a subclass says so."""
+    """Base class of all estimators that take images. Most subclasses learn nothing from the images in `fit`."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters and the type of input; no image is read.
@@ -38,7 +38,7 @@ class ImageTransformer(Transformer):
         X : images
             See :func:`featrec.images.check_images`.
         y : array-like of shape (n_images,), optional
-            Labels are not used. Their number is checked here, before hours of work.
+            Labels are not used, but their number is checked.
 
         Returns
         -------
@@ -61,10 +61,10 @@ class ImageTransformer(Transformer):
 
 
 class Preprocessor(NoOutputContainer, ImageTransformer):
-    """Base of transformers from images to images. A subclass implements ``_change(image) -> image``."""
+    """Base class of transformers from images to images. A subclass implements ``_change(image) -> image``."""
 
     def transform(self, X: Any) -> Images:
-        """Add this step to the images; it runs when an image is accessed."""
+        """Return lazy images that this step changes when they are accessed."""
         self._check_parameters()
         return check_images(X).then(copy.copy(self)._change)
 
@@ -74,7 +74,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         return self._change(read_image(image))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """One name, because the output is still images; a Pipeline calls this for every step."""
+        """Return one name, because the output is still images; a Pipeline calls this method of every step."""
         return np.array(["image"], dtype=object)
 
     def _change(self, image: np.ndarray) -> np.ndarray:
@@ -82,12 +82,12 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
 
 
 class Extractor(ImageTransformer):
-    """Base of all extractors: handling of unusable images, and the cache.
+    """Base class of all extractors, which handles unusable images and the cache.
 
-    `algorithm` is part of the cache key. Increase it if the results of a class change while its parameters stay the same.
+    `algorithm` is part of the cache key. Increase this number if the results of a class change for the same parameters.
 
-    `failures_` lists the unusable images of the last `transform`. If several threads share an extractor, use :meth:`check`, or
-    ``failures`` of the Bags.
+    `failures_` lists the unusable images of the last `transform`. If several threads share an extractor, use :meth:`check` or
+    the attribute ``failures`` of the Bags instead.
     """
 
     _parameter_constraints = {**ON_ERROR, **CACHE}
@@ -97,9 +97,9 @@ class Extractor(ImageTransformer):
     failures_: Failures
 
     def check(self, X: Any) -> Failures:
-        """Describe images and return those that cannot be used, for any `on_error`.
+        """Describe images and return those that cannot be used, whatever `on_error` is.
 
-        Several threads may call this with one extractor; `failures_` is not changed.
+        Several threads may call this method of the same extractor, because it does not change `failures_`.
 
         Parameters
         ----------
@@ -121,25 +121,26 @@ class Extractor(ImageTransformer):
         super()._check_parameters()
 
     def _decides(self) -> dict[str, Any]:
-        """The parameters and fitted attributes that determine a description, besides image and class."""
+        """Return the parameters and fitted attributes that affect a description."""
         return {name: value for name, value in estimator_state(self).items() if name not in NEUTRAL}
 
     def __getstate__(self) -> dict:
-        """Drop the list of failures, which belongs to the last batch and not to the model."""
+        """Omit the list of failures, which belongs to the last batch and not to the model."""
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "failures_"}
 
 
 class LocalExtractor(NoOutputContainer, Extractor):
-    """Base of extractors from images to Bags. A subclass implements ``_describe(image) -> Bag`` and ``_dimension() -> int``.
+    """Base class of extractors from images to Bags.
 
-    An extractor of packed bits sets ``metric = "hamming"``.
+    A subclass implements ``_describe(image) -> Bag`` and ``_dimension() -> int``. If its descriptors are packed bits, it sets
+    ``metric = "hamming"``.
     """
 
     _parameter_constraints = {**Extractor._parameter_constraints}
     metric: ClassVar[str] = "euclidean"
-    # Why images may have no descriptors.
-    why_empty: ClassVar[str] = "They may be flat or too small for {name} (use Resize first)."
+    # Why images may have no descriptors, for messages.
+    why_empty: ClassVar[str] = "They may have a uniform colour or be too small for {name} (use Resize first)."
 
     def transform(self, X: Any) -> Bags:
         """Describe images lazily: each Bag is computed when it is accessed."""
@@ -156,7 +157,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
         return self._describe(read_image(image))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the descriptor's dimensions."""
+        """Return the names of the descriptor's dimensions."""
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(self._dimension())], dtype=object)
 
@@ -170,11 +171,11 @@ class LocalExtractor(NoOutputContainer, Extractor):
         return failures
 
     def _nothing(self) -> Bag:
-        """The Bag of an image without descriptors."""
+        """Return an empty Bag."""
         return Bag(np.empty((0, self._dimension()), self._kind()), np.empty((0, 4), np.float32), metric=self.metric)
 
     def _kind(self) -> type:
-        """The data type of the descriptors."""
+        """Return the data type of the descriptors."""
         return np.uint8 if self.metric == "hamming" else np.float32
 
     def _describe(self, image: np.ndarray) -> Bag:

@@ -1,4 +1,4 @@
-"""DescriptorCache: stores descriptions of images between runs, in a folder that many threads and processes may share."""
+"""DescriptorCache: store descriptions of images in a folder that many threads, processes and runs may share."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ MARKER_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
 """
 ENTRY, PART = ".descriptors", ".part"
 OWN = re.compile(rf"[0-9a-f]{{2}}|{re.escape(MARKER)}|.*{re.escape(PART)}")
-PART_LIFE = 3600.0  # age in seconds at which temporary files of killed writers are deleted
-# As fractions of the limit: after how many bytes written a process checks the folder, and how much space it then frees.
+PART_LIFE = 3600.0  # age in seconds from which temporary files of killed processes are deleted
+# Fractions of the limit: bytes that a process writes before it checks the folder, and space that it then frees.
 LOOK, ROOM = 1 / 16, 1 / 8
 
 
 @dataclass(frozen=True)
 class CacheInfo:
-    """Statistics of a cache: `hits` and `misses` count this process, `entries` and `bytes` the whole folder."""
+    """Statistics of a cache: `hits` and `misses` of this process, `entries` and `bytes` of the whole folder."""
 
     hits: int
     misses: int
@@ -50,36 +50,39 @@ class DescriptorCache:
     """A folder in which extractors store descriptions, for the parameter ``cache=`` of any extractor.
 
     If an image occurs again (in another fold, at another grid point, in the test set or in another run), its description is
-    read from the folder. ``Pipeline(memory=)`` stores the result of ``fit`` for a whole training set and nothing of
-    ``predict``; here each image is stored by itself.
+    read from the folder. Each image is stored separately. In contrast, ``Pipeline(memory=)`` stores results for a whole
+    training set only, and nothing in ``predict``.
 
-    The key of a description contains everything it depends on: the pixels given to the extractor; the extractor's class,
-    ``algorithm`` number and parameters; the versions of featrec, OpenCV and NumPy. Different extractors, processes and
-    machines may share a folder.
+    The key of a description depends on the pixels that the extractor receives; on the extractor's class, ``algorithm`` number
+    and parameters; and on the versions of featrec, OpenCV and NumPy. Different extractors, processes and machines may share a
+    folder.
 
-    A folder that cannot be created, or contains other files, is an error at the start. If the disk is full or the folder is
-    read-only, there is one warning and the work continues. A damaged file counts as missing.
+    If the folder cannot be created or contains other files, an error is raised before any image is described. If the disk is
+    full or the folder is read-only, one warning is shown and the work continues. A damaged file is treated as missing.
 
     Parameters
     ----------
     folder : path
         A new or empty folder, or an existing cache. It may be deleted at any time.
     max_bytes : int, default=10 * 2**30
-        Size limit. Before it is exceeded, the least recently used files are deleted. Each writing process may exceed it by
-        1/16. If one pass over all images needs more, entries are deleted before they are used again.
+        Size limit of the folder. The least recently used files are deleted to stay below it; each writing process may exceed
+        it by 1/16. The limit should be larger than the descriptions of all images; otherwise, entries are deleted before they
+        are used again.
 
     Notes
     -----
-    A path as ``cache=`` means a DescriptorCache with the defaults. Model files do not store the location of a cache.
+    If ``cache=`` is a path, a DescriptorCache with the default options is used. Model files do not store the location of a
+    cache.
 
-    Images are decoded and preprocessed each time. A cache helps most if descriptions are slow to compute and small: a grid
-    search on 140 images took 1/27 of its time with a network, and 1/6 with SIFT. `HOG` takes only 0.3 ms per image and gains
-    nothing; `DenseSIFT` is computed about as fast as its numbers are read (6.7 MB for an image of 250×250). Images that fail
-    are not stored. Two threads never describe the same image twice; two processes may.
+    Images are decoded and preprocessed each time. A cache helps most if descriptions are small and slow to compute: with a
+    cache, a grid search on 140 images took 1/27 of the time for a network, and 1/6 for SIFT. `HOG` gains nothing, because it
+    takes only 0.3 ms per image. `DenseSIFT` gains little, because reading its descriptions (6.7 MB for an image of 250×250)
+    takes about as long as computing them. Images that cannot be used are not stored. Two threads never describe the same image
+    twice, but two processes may.
 
-    Your own extractor only needs a parameter ``cache`` that it stores. It is identified by the name and code of its class,
-    including the functions and constants of its module that this code uses. If its results change for another reason, increase
-    its class attribute ``algorithm``. Anyone who can write to the folder can change the numbers, but nothing in it is executed.
+    Your own extractor only needs to store a parameter ``cache``. Its key depends on the name and code of its class, and on the
+    functions and constants of its module that this code uses. If its results change for another reason, increase its class
+    attribute ``algorithm``. Anyone who can write to the folder can change the descriptions, but no code from it is executed.
 
     Examples
     --------
@@ -101,8 +104,8 @@ class DescriptorCache:
         if not isinstance(self.folder, (str, os.PathLike)) or not os.fspath(self.folder):
             raise InputError(f"folder of DescriptorCache must be a path; got {self.folder!r}")
         if not isinstance(self.max_bytes, Integral) or isinstance(self.max_bytes, bool) or self.max_bytes < 1:
-            raise InputError(f"max_bytes of DescriptorCache must be a whole number, at least 1; got {self.max_bytes!r}")
-        # A worker may have another working directory.
+            raise InputError(f"max_bytes of DescriptorCache must be an integer of at least 1; got {self.max_bytes!r}")
+        # Workers may have a different working directory.
         try:
             object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
         except RuntimeError as error:
@@ -116,19 +119,19 @@ class DescriptorCache:
         return CacheInfo(self._store().hits, self._store().misses, len(entries), sum(size for _, size, _ in entries))
 
     def clear(self) -> None:
-        """Delete all entries; other files in the folder stay."""
+        """Delete all entries, but no other files in the folder."""
         self._store().trim(0)
 
     def _store(self) -> Store:
         return _store_in(Path(self.folder))
 
 
-# Constraint of the parameter `cache` of all extractors.
+# Constraint on the parameter `cache` of all extractors.
 CACHE = {"cache": [str, os.PathLike, DescriptorCache, None]}
 
 
 class Store:
-    """The files of one folder. Their content is not trusted, and foreign files are never deleted."""
+    """The files in one cache folder. Their content is not trusted, and other files are never deleted."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -162,7 +165,7 @@ class Store:
             self.misses += misses
 
     def read(self, key: str) -> Description | None:
-        """The description under a key; None if it is missing or damaged."""
+        """Return the description with this key, or None if it is missing or damaged."""
         path = self._path(key)
         try:
             with open(path, "rb", buffering=0) as file:
@@ -184,7 +187,7 @@ class Store:
             return
         size = sum(len(part) for part in parts)
         if size > limit:
-            self._warn(f"a description has {size:,} bytes, which is over max_bytes={limit:,}")
+            self._warn(f"a description has {size:,} bytes, more than max_bytes={limit:,}")
             return
         self._look(key, size, limit)
         path = self._path(key)
@@ -196,7 +199,7 @@ class Store:
                 self._warn(str(error))
 
     def entries(self) -> list[tuple[float, int, str]]:
-        """Last use, size and path of each entry."""
+        """Return the time of the last use, the size and the path of each entry."""
         found = []
         for entry in self._files():
             try:
@@ -220,9 +223,10 @@ class Store:
             total -= size
 
     def _look(self, key: str, size: int, limit: int) -> None:
-        """Free space before a file of `size` bytes is written. The folder is checked rarely, to save time.
+        """Free space before a file of `size` bytes is written. To save time, the folder is not checked for every file.
 
-        It is also checked at random, decided by the key; otherwise many processes that each write little would never check it.
+        It is checked after every LOOK * limit bytes, and also at random (determined by the key), because otherwise many
+        processes that each write little would never check it.
         """
         with self._lock:
             self._grown += size
@@ -245,7 +249,7 @@ class Store:
         strange = sorted(name for name in os.listdir(self.folder) if not OWN.fullmatch(name))
         if strange or ((self.folder / MARKER).exists() and not self._is_marked()):
             raise InputError(
-                f"cache: the folder {str(self.folder)!r} is not empty and not a featrec cache; it contains "
+                f"cache: the folder {str(self.folder)!r} is neither empty nor a featrec cache; it contains "
                 f"{strange[0] if strange else MARKER!r}. Use a new or empty folder"
             )
 
@@ -279,21 +283,21 @@ class Store:
             known, self._warned = self._warned, True
         if not known:
             warnings.warn(
-                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are not in it are described each "
-                "time. Free some space, or use another folder. This warning is shown once.",
+                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that it lacks are described each time. "
+                "Free some space, or use another folder. This warning is shown once.",
                 FeatrecWarning,
                 stacklevel=2,
             )
 
 
-# The stores used last; one that is dropped counts its hits and misses again from zero.
+# The most recently used stores. If a store is dropped and created again, its hits and misses restart from zero.
 _STORES: OrderedDict[Path, Store] = OrderedDict()
 _STORES_LOCK = threading.Lock()
 MOST_STORES = 64
 
 
 def _store_in(folder: Path) -> Store:
-    """The store of a folder, shared by all extractors of this process."""
+    """Return the store of a folder, which all extractors of this process share."""
     with _STORES_LOCK:
         store = _STORES.setdefault(folder, Store(folder))
         _STORES.move_to_end(folder)

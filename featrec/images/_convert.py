@@ -1,4 +1,4 @@
-"""Conversions between representations of an image, and the meaning of pixel values.
+"""Convert images between gray and RGB and between data types.
 
 A decoded image is a contiguous array of shape (h, w) or (h, w, 3), of type uint8, uint16, or float32 or float64 in [0, 1].
 """
@@ -26,7 +26,7 @@ __all__ = [
 
 
 def as_gray(image: np.ndarray) -> np.ndarray:
-    """Convert to gray (0.299 R + 0.587 G + 0.114 B), keeping the data type; a gray image is returned unchanged."""
+    """Convert to gray (0.299 R + 0.587 G + 0.114 B) with the same data type; a gray image is returned unchanged."""
     if image.ndim == 2:
         return image
     if image.dtype == np.float64:
@@ -41,7 +41,7 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def has_colour(image: np.ndarray) -> bool:
-    """Whether an image has three channels that differ."""
+    """Whether an image has three channels that are not all equal."""
     return image.ndim == 3 and not bool((image == image[..., :1]).all())
 
 
@@ -53,23 +53,23 @@ def as_float(image: np.ndarray) -> np.ndarray:
 
 
 def as_uint8(image: np.ndarray) -> np.ndarray:
-    """Convert to rounded values in 0..255."""
+    """Convert to integers from 0 to 255, with rounding."""
     if image.dtype == np.uint8:
         return image
     return np.rint(as_float(image) * 255).astype(np.uint8)
 
 
 def image_from_array(image: np.ndarray) -> np.ndarray:
-    """Convert an array of any supported form to a decoded image; one that is already decoded is not copied."""
+    """Convert an array of any supported shape and type to a decoded image; a decoded image is not copied."""
     if np.ma.is_masked(image):
-        raise UnsupportedImageError("masked pixels have no value; image.filled(0) sets them to 0")
+        raise UnsupportedImageError("masked pixels are not supported; image.filled(0) sets them to 0")
     image = np.asarray(image)
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3, 4)):
         channels_first = image.ndim == 3 and image.shape[0] in (1, 3, 4)
-        way_out = ". Channels come last: image.transpose(1, 2, 0)." if channels_first else ""
+        way_out = ". The channels must be the last axis: use image.transpose(1, 2, 0)." if channels_first else ""
         raise UnsupportedImageError(f"expected an array of shape (h, w) or (h, w, 3); got shape {image.shape}{way_out}")
     if 0 in image.shape:
-        raise EmptyImageError(f"{image.shape[0]} rows and {image.shape[1]} columns; an image needs at least one of each")
+        raise EmptyImageError(f"the image has {image.shape[0]} rows and {image.shape[1]} columns; both must be at least 1")
     image = _native(image)
     if image.ndim == 3 and image.shape[2] == 1:
         image = image[..., 0]
@@ -79,7 +79,7 @@ def image_from_array(image: np.ndarray) -> np.ndarray:
 
 
 def _native(image: np.ndarray) -> np.ndarray:
-    """The data type of the decoded image."""
+    """Convert to the data type of decoded images."""
     check_dtype(image.dtype)
     if image.dtype == bool:
         return image.astype(np.uint8) * np.uint8(255)
@@ -89,12 +89,12 @@ def _native(image: np.ndarray) -> np.ndarray:
 
 
 def check_dtype(dtype: np.dtype) -> None:
-    """Refuse number types without an agreed range."""
+    """Refuse data types without a defined range of pixel values."""
     if dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2):
         return
-    way_out = "image.astype(np.uint8) if its values are 0 to 255." if dtype.kind in "iu" else "Convert it first."
+    way_out = "If the values are 0 to 255, use image.astype(np.uint8)." if dtype.kind in "iu" else "Convert them."
     raise UnsupportedImageError(
-        f"{dtype} has no agreed range; supported are uint8 (0-255), uint16 (0-65535), bool and floats in [0, 1]. {way_out}"
+        f"images of type {dtype} are not supported; use uint8 (0-255), uint16 (0-65535), bool or floats in [0, 1]. {way_out}"
     )
 
 
@@ -102,16 +102,16 @@ def check_float(image: np.ndarray) -> np.ndarray:
     """Return floats in [0, 1] as float32 or float64; refuse others."""
     low, high = image.min(), image.max()
     if np.isnan(low) or np.isnan(high):
-        raise UnsupportedImageError("a float image must lie in [0, 1]; found NaN. np.nan_to_num(image) replaces it with 0.")
+        raise UnsupportedImageError("float images must contain values in [0, 1]; found NaN. np.nan_to_num(image) sets it to 0.")
     if low < 0 or high > 1:
         slightly = low > -0.01 and high < 1.01
-        way_out = "np.clip(image, 0, 1) removes rounding errors." if slightly else "image / 255 if its values are 0 to 255."
-        raise UnsupportedImageError(f"a float image must lie in [0, 1]; found values from {low} to {high}. {way_out}")
+        way_out = "np.clip(image, 0, 1) removes rounding errors." if slightly else "If they are 0 to 255, use image / 255."
+        raise UnsupportedImageError(f"float images must contain values in [0, 1]; found {low} to {high}. {way_out}")
     return image.astype(np.float32 if image.dtype.itemsize <= 4 else np.float64, copy=False)
 
 
 def on_white(image: np.ndarray) -> np.ndarray:
-    """Blend an image with alpha as its last channel with white, keeping the data type."""
+    """Blend an image with white by its last channel (alpha); the data type stays the same."""
     colour, alpha = image[..., :-1], image[..., -1:]
     if image.dtype.kind == "f":
         if (alpha < 1).any():
@@ -122,7 +122,7 @@ def on_white(image: np.ndarray) -> np.ndarray:
 
 
 def _mixed_integers(colour: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The rounded blend with white. It uses integers, because floats of a large image take eight times its memory."""
+    """Blend with white in integers, because floats need eight times the memory of the image."""
     wide: Any = np.uint16 if colour.dtype == np.uint8 else np.uint32
     top = np.iinfo(colour.dtype).max
     mixed: Any = colour.astype(wide)

@@ -1,6 +1,6 @@
-"""Decoding of image files: the formats, limits that are checked before decoding, JPEG by cv2, and Pillow's modes.
+"""Decode image files: supported formats, limits checked before decoding, JPEG decoding with cv2, and Pillow's modes.
 
-Which JPEG files cv2 decodes to the same pixels as Pillow, and how that was measured: docs/notes/decoding.md.
+See docs/notes/decoding.md for the JPEG files that cv2 decodes to the same pixels as Pillow.
 """
 
 from __future__ import annotations
@@ -33,51 +33,52 @@ __all__ = [
 MAX_PIXELS = 100_000_000
 WAY_OUT = "raise the limit with read_image(path, max_pixels=...), or use a smaller copy"
 
-# The maximum of Deflate is 1,032, reached only on a constant image.
+# Maximum ratio of unpacked to packed size. Deflate reaches at most 1,032, and only for images of one colour.
 MAX_EXPANSION = 1000
 
-# Bytes per pixel in Pillow's memory; four in modes not listed.
+# Bytes per pixel in Pillow's memory; other modes take four.
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
-# BMP compressions that Pillow decodes in Python, pixel by pixel on short lines.
+# Run-length compressions of BMP, which Pillow decodes slowly in Python.
 RUN_LENGTHS = (1, 2)
 
 # TIFF tags.
 TILE_WIDTH, TILE_LENGTH = 322, 323
 
-# Formats whose decoders only read bytes. Pillow supports more, such as EPS, which starts another program.
+# Formats whose decoders only read bytes. Other formats of Pillow are excluded; for example, EPS starts another program.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
 
-# Pillow's name for a JPEG file with further images after the first.
+# Pillow's name for a JPEG file that contains several images.
 OPENED_AS_JPEG = "MPO"
 
-# Libraries that a build of Pillow may lack, although it lists the format.
+# Libraries that an installed Pillow may lack even if it lists the format.
 LIBRARIES = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
-# Since OpenCV 4.11. Earlier versions hold the image twice to swap its channels.
+# Available since OpenCV 4.11. With earlier versions, the image is copied to swap its channels.
 COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
 MAX_SCANS = 100
 
-# Segments of a plain file. Progressive, arithmetic, lossless and 12-bit frames are excluded, as is a late number of lines.
+# Segments of a plain JPEG. Progressive, arithmetic, lossless and 12-bit frames are excluded, and so are files that state
+# their height after the image data.
 FRAMES = (0xC0, 0xC1)
 SCAN, END = 0xDA, 0xD9
 SEGMENTS = {*FRAMES, SCAN, 0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
-# In the coded data, any marker except a restart ends the data.
+# The next marker other than a restart marker, which ends the coded data.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
-# Luma samples per chroma sample (4:4:4, 4:2:2, 4:2:0, 4:1:1, 4:4:0), as the byte in the file.
+# Bytes that state the chroma subsampling: 4:4:4, 4:2:2, 4:2:0, 4:1:1 and 4:4:0.
 SAMPLINGS = {0x11, 0x21, 0x22, 0x41, 0x12}
 
-# Larger images are converted part by part, because Pillow's own export holds an image three times.
+# Images with more pixels are converted in parts, because Pillow's export needs three times the memory of the image.
 PART = 1 << 20
 
 
 def check_pixels(image: Image.Image, max_pixels: int, n_bytes: int | None = None) -> None:
-    """Refuse an image without pixels, with more than `max_pixels`, or with far more than its `n_bytes` can hold.
+    """Refuse an image without pixels, with more than `max_pixels`, or with too many pixels for the size of its file.
 
-    A file that unpacks to more than 1,000 times its size is blank, damaged or a bomb; its limit is a tenth of `max_pixels`.
+    If a file of `n_bytes` unpacks to more than 1,000 times its size, its limit is a tenth of `max_pixels`.
     """
     _check_size(image.size, max_pixels)
     if n_bytes is None:
@@ -85,15 +86,15 @@ def check_pixels(image: Image.Image, max_pixels: int, n_bytes: int | None = None
     width, height = image.size
     if image.info.get("compression") in RUN_LENGTHS and image.format == "BMP" and width * height > max_pixels // 50:
         raise TooManyPixelsError(
-            f"{_found(image.size)}, more than the limit of {max_pixels // 50:,} for a run-length encoded BMP, which takes "
-            f"long to decode; save it as PNG, or {WAY_OUT}"
+            f"{_found(image.size)}, more than the limit of {max_pixels // 50:,} for run-length encoded BMP files, which are "
+            f"slow to decode; save it as PNG, or {WAY_OUT}"
         )
     _check_expansion(image.size, PIXEL_BYTES.get(image.mode, 4), max_pixels, n_bytes)
     _check_tiles(image, max(max_pixels // 10, width * height))
 
 
 def check_gif(data: bytes, max_pixels: int) -> None:
-    """Check the first frame of a GIF. It may be larger than the screen, and Pillow allocates it while reading the header."""
+    """Check the size of the first frame of a GIF before opening it, because Pillow allocates the frame on opening."""
     if len(data) < 13:
         return
     frame = _first_frame(data)
@@ -107,7 +108,7 @@ def check_gif(data: bytes, max_pixels: int) -> None:
 
 
 def _first_frame(data: bytes) -> int | None:
-    """Position of the first frame's descriptor, after the colours and extensions; other bytes are skipped."""
+    """Return the position of the first frame's descriptor; colours, extensions and other bytes are skipped."""
     position = 13 + (3 << ((data[10] & 7) + 1) if data[10] & 128 else 0)
     while position + 9 < len(data) and data[position] != ord(";"):
         if data[position] == ord(","):
@@ -123,7 +124,7 @@ def _first_frame(data: bytes) -> int | None:
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width < 1 or height < 1:
-        raise EmptyImageError(f"{height} rows and {width} columns; an image needs at least one of each")
+        raise EmptyImageError(f"the image has {height} rows and {width} columns; both must be at least 1")
     if width * height > max_pixels:
         raise TooManyPixelsError(f"{_found(size)}, more than the limit of {max_pixels:,}; {WAY_OUT}")
 
@@ -132,8 +133,8 @@ def _check_expansion(size: tuple[int, int], pixel_bytes: int, max_pixels: int, n
     few = max_pixels // 10
     if size[0] * size[1] > few and size[0] * size[1] * pixel_bytes > MAX_EXPANSION * n_bytes:
         raise TooManyPixelsError(
-            f"{_found(size)} in {n_bytes:,} bytes, and more than the limit of {few:,} for a file that unpacks to over "
-            f"{MAX_EXPANSION:,} times its size: it is blank, damaged or a bomb; {WAY_OUT}"
+            f"{_found(size)} in {n_bytes:,} bytes; the limit is {few:,} pixels for files that unpack to more than "
+            f"{MAX_EXPANSION:,} times their size. The file is blank, damaged or a bomb; {WAY_OUT}"
         )
 
 
@@ -142,7 +143,7 @@ def _found(size: tuple[int, int]) -> str:
 
 
 def _check_tiles(image: Image.Image, most: int) -> None:
-    """Refuse a TIFF with tiles of absurd size, because the library allocates a whole tile at once."""
+    """Refuse a TIFF with huge tiles, because the library allocates a whole tile at once."""
     tags = getattr(image, "tag_v2", None)
     if tags is None:
         return
@@ -152,9 +153,9 @@ def _check_tiles(image: Image.Image, most: int) -> None:
 
 
 def decode_plain_jpeg(data: bytes, mode: str) -> np.ndarray | None:
-    """Decode a JPEG with cv2, without rotation; None if Pillow might give other pixels.
+    """Decode a JPEG with cv2, without rotation. Return None if Pillow might decode it to different pixels.
 
-    cv2 silently fills in missing parts of a truncated file. Only files with complete segments up to the end are accepted.
+    cv2 fills in missing parts of a truncated file without an error, so only complete files are accepted.
     """
     if mode not in ("L", "RGB") or not _is_plain(data) or not _libraries_agree():
         return None
@@ -162,7 +163,7 @@ def decode_plain_jpeg(data: bytes, mode: str) -> np.ndarray | None:
 
 
 def check_scans(data: bytes) -> None:
-    """Refuse a progressive file with very many scans; the decoder visits the whole image for each of them."""
+    """Refuse a progressive JPEG with very many scans, because the decoder processes the whole image for each scan."""
     if data.count(bytes([0xFF, SCAN])) <= MAX_SCANS:
         return
     position, scans = 2, 0
@@ -171,8 +172,8 @@ def check_scans(data: bytes) -> None:
         position = found.end() + int.from_bytes(data[found.end() : found.end() + 2], "big")
     if scans > MAX_SCANS:
         raise UnsupportedImageError(
-            f"a progressive JPEG of {scans} scans, more than the limit of {MAX_SCANS}; encoders write about ten, and each "
-            "takes as long as an image. If you trust its origin, save it again"
+            f"a progressive JPEG of {scans} scans, more than the limit of {MAX_SCANS}. Each scan takes as long to decode as an "
+            "image, and encoders write about ten. If you trust its origin, save it again"
         )
 
 
@@ -188,7 +189,7 @@ def _by_cv2(data: bytes, mode: str) -> np.ndarray | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether this is one Huffman-coded scan with all components, followed by the end marker."""
+    """Whether a JPEG consists of one Huffman-coded scan with all components, followed by the end marker."""
     position, components = 2, 0
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] in SEGMENTS:
         marker = data[position + 1]
@@ -205,7 +206,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _is_plain_frame(content: bytes) -> bool:
-    """Whether a frame header says 8 bits, and gray or luma and chroma in a usual sampling."""
+    """Whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
     if len(content) < 9 or content[0] != 8 or len(content) != 6 + 3 * content[5]:
         return False
     samplings = list(content[7::3])
@@ -214,9 +215,9 @@ def _is_plain_frame(content: bytes) -> bool:
 
 @functools.cache
 def _libraries_agree() -> bool:
-    """Whether the JPEG libraries of cv2 and Pillow give the same pixels, tested once on a small image.
+    """Whether the JPEG libraries of cv2 and Pillow decode a small test image to the same pixels.
 
-    Their wheels contain libjpeg-turbo; builds with another library may differ.
+    The wheels of both contain libjpeg-turbo, but other builds may use another library.
     """
     values = np.random.default_rng(0).integers(0, 256, (37, 53, 3), dtype=np.uint8)
     image = Image.fromarray(cv2.GaussianBlur(values, (0, 0), 1.5))
@@ -231,7 +232,7 @@ def _libraries_agree() -> bool:
 
 
 def values_of_pillow(image: Image.Image) -> np.ndarray:
-    """Convert a loaded image to uint8, uint16 or float32, gray or RGB, with transparency blended with white; no rotation."""
+    """Convert a loaded image to gray or RGB, and blend transparent parts with white. The image is not rotated."""
     mode = image.mode
     if mode.startswith("I;16"):
         return _sixteen_bit_gray(image)
@@ -277,14 +278,14 @@ def _thirty_two_bit(values: np.ndarray, file_format: str | None) -> np.ndarray:
     if values.min() < 0 or values.max() > 65535:
         raise UnsupportedImageError(
             f"32-bit {file_format or 'image'} with values from {values.min()} to {values.max()}; "
-            "supported are 16 bits (0 to 65535) or floats in [0, 1]. Rescale it first."
+            "only values from 0 to 65535, or floats in [0, 1], are supported. Rescale it first."
         )
     return values.astype(np.uint16)
 
 
 @lru_cache(maxsize=1)
 def suffixes() -> tuple[str, ...]:
-    """The suffixes of the formats that the installed Pillow can decode, in lower case, sorted."""
+    """Return the sorted lower-case suffixes of the supported formats that the installed Pillow can decode."""
     Image.init()
     readable = {name for name in FORMATS if name in Image.OPEN and _has_library(name)}
     if "JPEG" in readable:
@@ -293,7 +294,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name has the suffix of an image; case is ignored."""
+    """Whether a file name has the suffix of an image, in lower or upper case."""
     return name.lower().endswith(suffixes())
 
 

@@ -1,6 +1,7 @@
 """Entries of the cache: the file format of a description, and digests of values for its key.
 
-A file contains plain arrays and a checksum; reading it executes nothing. Equal values have the same digest in every process.
+A file contains plain arrays and a checksum; no code is executed when it is read. Equal values have the same digest in every
+process.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ __all__ = ["Description", "content_digest", "estimator_state", "pack", "public_n
 Description = Bag | np.ndarray
 
 MAGIC = b"featrec\x01"
-PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and all that follows, the length of the header
-CHECKED = 12  # where the header begins
+PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and of all bytes after it, the length of the header
+CHECKED = 12  # position from which bytes are included in the checksum
 ALIGNMENT = 64
 KINDS = ("<f4", "|u1")
 
-# Classes of these libraries are identified by the versions in every key; other classes by their code.
+# Every key contains the versions of these libraries, so their classes are not hashed. Other classes are hashed by their code.
 LIBRARIES = {"builtins", "abc", "typing", "featrec", "sklearn", "numpy", "cv2", "PIL"}
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic)
 
 
 def pack(description: Description, key: str) -> list[Any] | None:
-    """The parts of the file, in order; None if the description could not be restored exactly."""
+    """Return the parts of the file in order, or None if the description could not be restored exactly."""
     if type(description) is Bag:
         arrays = [description.descriptors] + ([] if description.frames is None else [description.frames])
         size = None if description.size is None else [int(length) for length in description.size]
@@ -56,7 +57,7 @@ def pack(description: Description, key: str) -> list[Any] | None:
 
 
 def unpack(file: np.ndarray, key: str) -> Description | None:
-    """Read a description from the bytes of a file; None if :func:`pack` did not write them for this key."""
+    """Read a description from the bytes of a file. Return None if :func:`pack` did not write them for this key."""
     if len(file) < PREAMBLE.size:
         return None
     magic, checksum, length = PREAMBLE.unpack(file[: PREAMBLE.size].tobytes())
@@ -65,7 +66,7 @@ def unpack(file: np.ndarray, key: str) -> Description | None:
     try:
         return _rebuilt(json.loads(file[PREAMBLE.size :][:length].tobytes()), file, PREAMBLE.size + length)
     except (KeyError, IndexError, TypeError, ValueError, RecursionError):
-        return None  # The checksum is right, so the file was forged; treat it as missing.
+        return None  # The checksum is correct, so the file was forged; treat it as missing.
 
 
 def _rebuilt(header: dict[str, Any], file: np.ndarray, end: int) -> Description:
@@ -87,7 +88,7 @@ def _padding(length: int) -> bytes:
 
 
 def _checksum(key: str, parts: list[Any]) -> int:
-    """Checksum that includes the key, so that a file under another name is invalid. CRC-32 runs at several GB/s."""
+    """Compute a CRC-32 that includes the key, which makes a file invalid under any other name."""
     total = zlib.crc32(key.encode())
     for part in parts:
         total = zlib.crc32(part, total)
@@ -95,7 +96,7 @@ def _checksum(key: str, parts: list[Any]) -> int:
 
 
 def content_digest(value: Any) -> str:
-    """Compute a digest of a value. Functions and classes are hashed by their code, other objects by what a pickle would store.
+    """Compute a digest of a value: of the code of functions and classes, and of the pickled state of other objects.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def content_digest(value: Any) -> str:
 
 
 def estimator_state(estimator: Any) -> dict[str, Any]:
-    """Parameters and fitted attributes (which end with an underscore), without scikit-learn's private attributes."""
+    """Return the parameters and the fitted attributes (which end with an underscore) of an estimator."""
     parameters = estimator.get_params(deep=False)
     attributes = vars(estimator).copy()  # another thread may add one
     learned = {name: value for name, value in attributes.items() if name.endswith("_") and not name.startswith("_")}
@@ -116,7 +117,7 @@ def estimator_state(estimator: Any) -> dict[str, Any]:
 
 
 def public_name(kind: type) -> str:
-    """The public name of a class, such as ``featrec.descriptors.SIFT``. It does not depend on private module names."""
+    """Return the name of a class without private modules, such as ``featrec.descriptors.SIFT``."""
     module = kind.__module__
     if module.split(".")[0] == "featrec":
         module = ".".join(part for part in module.split(".") if not part.startswith("_"))
@@ -124,11 +125,11 @@ def public_name(kind: type) -> str:
 
 
 class _Digest:
-    """Feeds a hash. Each part is written with its tag and length, so that parts cannot run together."""
+    """A hash of values. Each part is hashed with its tag and length, so different values cannot give the same bytes."""
 
     def __init__(self) -> None:
         self.hash = hashlib.sha256()
-        self.seen: dict[int, tuple[int, Any]] = {}  # keeps the object alive, so that its id is not reused
+        self.seen: dict[int, tuple[int, Any]] = {}  # keeps objects alive, because their ids must not be reused
 
     def part(self, tag: str, content: Any = b"") -> None:
         content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
@@ -162,7 +163,7 @@ class _Digest:
             self.add(value)
 
     def again(self, value: Any) -> bool:
-        """Whether this same object was added before: functions may call each other, and objects may contain themselves."""
+        """Whether this object was added before; functions may call each other, and objects may contain themselves."""
         known = id(value) in self.seen
         self.seen.setdefault(id(value), (len(self.seen), value))
         if known:
@@ -215,7 +216,7 @@ class _Digest:
 
 
 def _names(code: types.CodeType) -> set[str]:
-    """All global names that a function and its inner functions use."""
+    """Return all global names that a function and its inner functions use."""
     return set(code.co_names).union(*(_names(each) for each in code.co_consts if isinstance(each, types.CodeType)))
 
 
@@ -234,12 +235,12 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _reduced(value: Any) -> tuple:
-    """What a pickle stores of an object."""
+    """Return what a pickle would store of an object."""
     try:
         reduced = value.__reduce_ex__(4)
     except TypeError as error:
         raise InputError(
-            f"cache: the content of a {type(value).__name__} among the parameters cannot be compared ({error}). "
+            f"cache: a parameter contains a {type(value).__name__}, which cannot be compared ({error}). "
             "Use plain values, arrays, functions or estimators, or cache=None"
         ) from error
     if isinstance(reduced, str):

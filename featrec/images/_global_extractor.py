@@ -1,4 +1,4 @@
-"""GlobalExtractor: base of extractors from images to one row of numbers each."""
+"""GlobalExtractor: base class of extractors that return one row of numbers per image."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from featrec.parallel import BATCHES_PER_WORKER, LARGEST_BATCH, each_batch, work
 
 __all__ = ["GlobalExtractor"]
 
-# Bytes per batch if the images are one array.
+# Bytes per batch if all images are in one array.
 BATCH_BYTES = 2**20
 # One row of numbers per image: a matrix, or a list of rows that may differ in length.
 Rows: TypeAlias = np.ndarray | list[np.ndarray]
-# The rows of a batch, None for unusable images, and the failures.
+# The rows of a batch (None for unusable images) and the failures.
 Part: TypeAlias = tuple[Any, list[Failure]]
 
 
 class GlobalExtractor(CodesOutput, Extractor):
-    """Base of extractors from images to one row of numbers each.
+    """Base class of extractors that return one row of numbers per image.
 
-    A subclass implements ``_describe(image) -> vector``. If several images at once are faster, it implements
-    ``_describe_stack(images) -> rows``, which gets images of one size and type as one array, or ``_describe_batch(images) ->
-    rows``, which gets any images. ``_way_out`` tells users what to do if their images give rows of different lengths.
+    A subclass implements ``_describe(image) -> vector``. If describing several images at once is faster, it implements
+    ``_describe_stack(images) -> rows`` for images of the same size and type in one array, or ``_describe_batch(images) ->
+    rows`` for any images. ``_way_out`` is the advice in the error message about rows of different lengths.
     """
 
     _parameter_constraints = {**JOBS, **VERBOSE, **Extractor._parameter_constraints}
@@ -42,7 +42,7 @@ class GlobalExtractor(CodesOutput, Extractor):
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the first image to learn the length of a row; with ``on_error="empty"``, the first readable image."""
+        """Read one image to learn the length of a row: the first, or with ``on_error="empty"`` the first readable image."""
         self._check_parameters()
         images = check_images(X)
         check_one_label_each(y, len(images))
@@ -52,11 +52,11 @@ class GlobalExtractor(CodesOutput, Extractor):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Describe images: float32 array of shape (n_images, n_features)."""
+        """Describe images; return a float32 array of shape (n_images, n_features)."""
         self._check_parameters()
         images = check_images(X)
         if not len(images):
-            check_is_fitted(self, "n_features_out_", msg="The width of an empty batch is not known before fit of %(name)s.")
+            check_is_fitted(self, "n_features_out_", msg="To transform an empty batch, %(name)s must be fitted first.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
         images = images.then(DarkWatch())
         codes, failures = self._collected(self._parts(self._part, images), images)
@@ -71,7 +71,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return np.asarray(self._describe_batch([read_image(image)])[0], dtype=np.float32)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns."""
+        """Return the names of the columns."""
         check_is_fitted(self, "n_features_out_")
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(self.n_features_out_)], dtype=object)
@@ -97,8 +97,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return [rows[position] for position in range(len(images))]
 
     def _batch_size(self, images: Images) -> int | None:
-        """Batch size, or None for the default. Small images of one array need larger batches, because they are described so
-        fast."""
+        """Return the batch size, or None for the default. Small images in one array need larger batches."""
         first = None if not self._has("_describe_stack") or self._has("_describe_batch") else stacked(images[:1])
         if first is None:
             return None
@@ -129,7 +128,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         try:
             return recall.several(self._batch, items)
         except ImageError:
-            # Describe them one by one to find the image at fault.
+            # Describe the images one by one to find the unusable image.
             for position, image in enumerate(items):
                 with images.naming(position):
                     self._batch([image])
@@ -149,14 +148,14 @@ class GlobalExtractor(CodesOutput, Extractor):
         return each_batch(describe, images, n_jobs=self.n_jobs, batch_size=size, verbose=self.verbose, label=label)
 
     def _part(self, images: Images, recall: Recall) -> Part:
-        """The rows of a batch, with None for unusable images, and the failures."""
+        """Return the rows of a batch (None for unusable images) and the failures."""
         if self.on_error == "raise":
             return self._rows(images, recall), []
         if self._has("_describe_stack"):
             try:
                 return self._rows(images, recall), []
             except ImageError:
-                pass  # one by one, to find the image at fault
+                pass  # describe the images one by one to find the unusable ones
         return self._one_by_one(images, recall)
 
     def _one_by_one(self, images: Images, recall: Recall) -> Part:
@@ -174,7 +173,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         return Failures(failure for _, failures in self._parts(self._one_by_one, images) for failure in failures)
 
     def _collected(self, parts: Iterable[Part], images: Images) -> tuple[np.ndarray, Failures]:
-        """All rows, and all failures. Each batch is copied to its place as it arrives, so that rows are not held twice."""
+        """Collect all rows and failures. To save memory, each batch is copied to its place as soon as it is available."""
         codes = np.empty((len(images), getattr(self, "n_features_out_", 0)), np.float32)
         known = hasattr(self, "n_features_out_")
         failures = Failures()
@@ -214,6 +213,6 @@ class GlobalExtractor(CodesOutput, Extractor):
     def _refuse_unequal(self, expected: int, length: int) -> None:
         if length != expected:
             raise ImageError(
-                f"{type(self).__name__} gives {length} numbers for this image and {expected} for the previous ones; "
-                f"all must have the same length. {self._way_out}"
+                f"{type(self).__name__} returns {length} numbers for this image but {expected} for the previous images; "
+                f"all rows must have the same length. {self._way_out}"
             )

@@ -1,4 +1,4 @@
-"""The check of a batch of images."""
+"""Check a batch of images."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ONE_IMAGE = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
 
 
 def check_images(X: Any) -> Images:
-    """Convert any batch of images to lazy Images; refuse other input with a hint.
+    """Convert a batch of images to lazy Images. Raise an error with a hint for any other input.
 
     Parameters
     ----------
     X : Images, ImageFolder, list, array, column of a table, or table of one column
         Arrays of shape (h, w) or (h, w, 3), paths, encoded bytes or PIL images, which may be mixed; or one array of shape (n,
-        h, w), (n, h, w, 1) or (n, h, w, 3). A table of one column stands for that column. Nothing is decoded here.
+        h, w), (n, h, w, 1) or (n, h, w, 3). No image is decoded here.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def check_images(X: Any) -> Images:
     Raises
     ------
     InputError
-        If `X` is a single image, flattened rows, a table of several columns, or not a sequence.
+        If `X` is a single image, rows of flattened images, a table of several columns, or not a sequence.
 
     Examples
     --------
@@ -61,14 +61,14 @@ def check_images(X: Any) -> Images:
 class ImageItems(LazySequence):
     """Images in any supported form, decoded when accessed."""
 
-    # scikit-learn slices lists and arrays itself, so the position in the whole sequence is not known.
-    counted = "The number is the position among the images passed in; in a cross-validation, those of the fold"
+    # If scikit-learn slices a list or an array, the position in the whole sequence is not known.
+    counted = "The number is the position among the images passed in; in a cross-validation, among those of the fold"
 
     def __init__(self, items: Sequence | np.ndarray):
         super().__init__(items, positions=np.arange(len(items)))
 
     def name(self, position: int) -> str | None:
-        """The path, if the item is one."""
+        """Return the path if the item is a path, or None."""
         item: Any = self.source[int(self.rows[position])]
         return os.fspath(item) if isinstance(item, (str, os.PathLike)) else None
 
@@ -77,7 +77,7 @@ class ImageItems(LazySequence):
 
 
 def _only_column(X: Any) -> Any:
-    """The column of a pandas, polars or pyarrow table that has one, as ``ColumnTransformer`` passes it for ``["path"]``."""
+    """Return the column of a pandas, polars or pyarrow table with one column; return other input unchanged."""
     if not (hasattr(X, "shape") and len(X.shape) == 2 and X.shape[1] == 1):
         return X
     if hasattr(X, "iloc"):
@@ -89,7 +89,7 @@ def _only_column(X: Any) -> Any:
 def _refuse_what_is_no_batch(X: Any) -> None:
     if isinstance(X, ONE_IMAGE):
         if isinstance(X, (str, os.PathLike)) and os.path.exists(X) and not _is_image_file(X):
-            _refuse(f"the path of a folder or archive ({os.fsdecode(X)!r})", "featrec.datasets.ImageFolder(path) reads those.")
+            _refuse(f"the path of a folder or archive ({os.fsdecode(X)!r})", "featrec.datasets.ImageFolder(path) reads it.")
         _refuse(f"one image ({type(X).__name__})", "Use a list: [image].")
     if isinstance(X, (Bag, Bags)):
         _refuse(f"a {type(X).__name__}", "These images are already described; pass them to an encoder.")
@@ -98,12 +98,12 @@ def _refuse_what_is_no_batch(X: Any) -> None:
     if (hasattr(X, "columns") or hasattr(X, "column_names")) and hasattr(X, "shape"):
         _refuse(
             f"a table of {X.shape[1]} columns",
-            'Use its column of paths or images, table["path"]; put Unflatten before rows of flattened images.',
+            'Use its column of paths or images, such as table["path"]; for rows of flattened images, use Unflatten first.',
         )
     if hasattr(X, "train") and hasattr(X, "test"):
-        _refuse(f"a whole dataset ({type(X).__name__})", "Use one of its parts: train, test = X.")
+        _refuse(f"a whole dataset ({type(X).__name__})", "Use its training set or its test set: train, test = X.")
     if hasattr(X, "tocsr"):
-        _refuse(f"a sparse matrix of shape {X.shape}", "Put Unflatten((height, width)) before rows of flattened images.")
+        _refuse(f"a sparse matrix of shape {X.shape}", "For rows of flattened images, use Unflatten((height, width)) first.")
     if not hasattr(X, "__len__") or not hasattr(X, "__getitem__"):
         _refuse(f"a {type(X).__name__}", "The images are read several times; use list(images).")
 
@@ -113,7 +113,7 @@ def _is_image_file(path: str | os.PathLike) -> bool:
 
 
 def _is_array(X: Any) -> bool:
-    """Whether it is an array: numpy's, or another library's with two axes or more (a tensor); table columns are not."""
+    """Whether X is a numpy array, or an array of another library with at least two axes; table columns are not arrays."""
     return isinstance(X, np.ndarray) or (hasattr(X, "__array__") and getattr(X, "ndim", 1) > 1)
 
 
@@ -125,21 +125,21 @@ def _check_array(X: np.ndarray) -> np.ndarray:
     if X.ndim == 2:
         _refuse(
             f"a 2-D array of shape {X.shape}",
-            "Use [image] for one gray image; put Unflatten((height, width)) before rows of flattened images.",
+            "For one gray image, use [image]; for rows of flattened images, use Unflatten((height, width)) first.",
         )
     if X.ndim == 3 and X.shape[2] in (3, 4):
         _refuse(
             f"an array of shape {X.shape}",
-            "Use [image] for one colour image, or X[..., None] for a batch of narrow gray images.",
+            "For one colour image, use [image]; for a batch of narrow gray images, use X[..., None].",
         )
     if X.ndim == 4 and X.shape[3] not in (1, 3, 4):
         channels_first = X.shape[1] in (1, 3, 4)
         way_out = (
-            "Channels come last: X.transpose(0, 2, 3, 1)." if channels_first else "Channels come last; there must be 1 or 3."
+            "Channels must be last: X.transpose(0, 2, 3, 1)." if channels_first else "The last axis must have 1 or 3 channels."
         )
         _refuse(f"an array of shape {X.shape}", way_out)
     if X.ndim not in (3, 4):
-        _refuse(f"an array of shape {X.shape}", "A batch has shape (n, height, width) or (n, height, width, 3).")
+        _refuse(f"an array of shape {X.shape}", "A batch must have shape (n, height, width) or (n, height, width, 3).")
     check_dtype(X.dtype)
     return X
 
@@ -147,9 +147,9 @@ def _check_array(X: np.ndarray) -> np.ndarray:
 def _check_column(X: np.ndarray) -> np.ndarray:
     """Check a 1-D array of objects or text."""
     if X.ndim != 1 or X.dtype.names:
-        _refuse(f"an array of {X.dtype} of shape {X.shape}", "Use a 1-D array or a list.")
+        _refuse(f"an array of type {X.dtype} and shape {X.shape}", "Use a 1-D array or a list.")
     if X.dtype.kind == "S":
-        _refuse(f"an array of {X.dtype}", "numpy removes trailing zeros of bytes; use a list, or an array of dtype=object.")
+        _refuse(f"an array of type {X.dtype}", "numpy removes trailing zero bytes; use a list, or an array of dtype=object.")
     return X
 
 
@@ -166,11 +166,11 @@ def _refuse_other_items(X: Any) -> None:
     if isinstance(first, tuple) and len(first) == 2:
         _refuse(f"{kind} pairs", "Pass labels separately: [image for image, label in pairs].")
     if isinstance(first, np.ndarray) and first.ndim == 1:
-        _refuse(f"{kind} 1-D arrays", "For rows of flattened images, use np.stack(rows) and Unflatten((height, width)) first.")
+        _refuse(f"{kind} 1-D arrays", "For rows of flattened images, use Unflatten((height, width)).transform(np.stack(rows)).")
     if _is_batch(first):
         _refuse(
             f"{kind} batches (the first is of type {type(first).__name__} and length {len(first)})",
-            "Use one of them, X[0]; unpack a pair (train, test) or (images, labels): train, test = X.",
+            "Use one batch, such as X[0]; unpack a pair (train, test) or (images, labels): train, test = X.",
         )
 
 
@@ -185,7 +185,7 @@ def _is_batch(item: Any) -> bool:
 
 
 def _as_list(X: Any) -> Sequence:
-    """The values of a table column by position; a sequence is returned unchanged."""
+    """Convert a table column to a list; return other sequences unchanged."""
     for name in ("tolist", "to_list"):
         if hasattr(X, name) and not isinstance(X, np.ndarray):
             return getattr(X, name)()
@@ -199,10 +199,10 @@ def _refuse(given: str, way_out: str) -> NoReturn:
 
 
 def stacked(images: Images) -> np.ndarray | None:
-    """The images as they would be read, as one array of shape (n, h, w) or (n, h, w, 3).
+    """Return the images as one array of shape (n, h, w) or (n, h, w, 3), or None if they must be read one by one.
 
-    None if the source is not a plain array of 8-bit or float images, if there are previous steps, or if values are invalid,
-    because reading one by one lets the error name the image.
+    The images must be read one by one if the source is not a plain array of 8-bit or float images, or if there are previous
+    steps, or if values are invalid; reading one by one then lets the error message name the image.
     """
     source = images.source
     if not isinstance(source, ImageItems) or type(source.source) is not np.ndarray:
@@ -223,7 +223,7 @@ def stacked(images: Images) -> np.ndarray | None:
 
 
 def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Select rows; consecutive rows without a copy."""
+    """Select rows. Consecutive rows are not copied."""
     first, last = int(rows[0]), int(rows[-1])
     if last - first == len(rows) - 1 and (rows[1:] - rows[:-1] == 1).all():
         return items[first : last + 1]

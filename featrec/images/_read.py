@@ -1,4 +1,4 @@
-"""Reading one image from a path, encoded bytes, an array or a PIL image."""
+"""Read one image from a path, encoded bytes, an array or a PIL image."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from featrec.images._decode import (
 
 __all__ = ["pillow_silenced", "read_image"]
 
-# The first bytes of files with a complete header.
+# First bytes of supported formats; a file with these bytes that cannot be opened is damaged.
 BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP")
 
-# Pillow's messages about complete files of an unsupported type.
+# Pillow's messages about files that are complete but have an unsupported type.
 NOT_TAKEN = re.compile("unknown pixel mode|unsupported BMP", re.IGNORECASE)
 
-# Positions in the header of a PNG, and valid values.
+# Positions in the header of a PNG, and values of the colour type.
 PNG_DEPTH, PNG_KIND = 24, 25
 PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
 
@@ -54,7 +54,7 @@ PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
 BITS_PER_SAMPLE = 258
 ORIENTATION = 274
 
-# Two threads must not load one lazily opened PIL image at once. Files do not need this lock.
+# Two threads must not load the same lazily opened PIL image at once. Files do not need this lock.
 _LOADING = threading.Lock()
 
 
@@ -64,31 +64,33 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Parameters
     ----------
     source : path, bytes, array or PIL image
-        From a file, the first frame is read and rotated by its EXIF orientation; from a PIL image, the current frame. Arrays
-        have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 in uint8, 65535 in uint16, and 1 in bool and in
-        floats, which must lie in [0, 1].
+        The first frame of a file, or the current frame of a PIL image, is read and rotated by its EXIF orientation. Arrays
+        must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 in uint8, 65535 in uint16, and 1 in bool and in
+        floats; floats must be in [0, 1].
     max_pixels : int, default=100_000_000
-        Limit for files and PIL images, checked by the header before decoding. The limit is a tenth for files that unpack to
-        more than 1,000 times their size, and 1/50 for run-length encoded BMP files.
+        Maximum number of pixels of files and PIL images, checked before decoding. For files that unpack to more than 1,000
+        times their size, the limit is a tenth of it; for run-length encoded BMP files, 1/50 of it.
 
     Returns
     -------
     image : contiguous array of shape (h, w) or (h, w, 3)
-        RGB if in colour. The type is uint8, uint16 for 16-bit images, or the float type of a float image. Transparent parts
-        are blended with white. An array that already has this form is returned without a copy.
+        Colour images are RGB. The type is uint8, uint16 for 16-bit images, or float32 or float64 for float images. Transparent
+        parts are blended with white. An array that needs no conversion is returned without a copy.
 
     Raises
     ------
     ImageError
-        One of its subclasses (see :mod:`featrec.exceptions`); the message says what was found and how to fix it.
+        If the image cannot be used. The subclass names the reason (see :mod:`featrec.exceptions`), and the message suggests a
+        solution.
 
     Notes
     -----
-    Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. Open images of other formats with
-    Pillow and pass PIL images. PNG and TIFF files with 16-bit colours keep 16 bits; PIL images have 8 bits per channel. 32-bit
-    integers are read as 16-bit values; larger values are an error. Plain JPEG files are decoded by cv2, which gives the same
-    pixels as Pillow; all other files by Pillow. Damage that leaves a file decodable, such as a wrong byte in the middle of a
-    JPEG, is not detected.
+    Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. To use other formats, open the
+    images with Pillow and pass PIL images. Colour images with 16 bits per channel keep 16 bits if they are read from PNG or
+    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 are an error.
+
+    Plain JPEG files are decoded with cv2, to the same pixels as with Pillow; all other files are decoded with Pillow. If a
+    damaged file can still be decoded, the damage is not detected; an example is a wrong byte in the middle of a JPEG.
 
     Examples
     --------
@@ -111,16 +113,16 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if hasattr(source, "__array__"):
         return image_from_array(source if isinstance(source, np.ndarray) else np.asarray(source))
     raise UnsupportedImageError(
-        f"an image is an array, a path, encoded bytes or a PIL image; got a {type(source).__name__}. {_way_out(source)}"
+        f"an image must be an array, a path, encoded bytes or a PIL image; got a {type(source).__name__}. {_way_out(source)}"
     )
 
 
 def _way_out(source: Any) -> str:
     if source is None or source != source:
-        return "It is a missing value; drop it together with its label."
+        return "This is a missing value; remove it together with its label."
     if isinstance(source, tuple):
         return "For pairs (image, label), use [image for image, label in pairs]."
-    return "np.asarray converts other containers of pixels."
+    return "Convert other containers of pixels with np.asarray."
 
 
 def _file_bytes(path: str) -> bytes:
@@ -130,7 +132,7 @@ def _file_bytes(path: str) -> bytes:
         rule = "URLs are not supported; download the file first" if "://" in path else "no such file"
         raise MissingImageError(f"{rule}; check the path and the working directory", item=path) from None
     except IsADirectoryError:
-        raise UnreadableImageError("a folder, not an image; use featrec.datasets.ImageFolder", item=path) from None
+        raise UnreadableImageError("this is a folder, not an image; use featrec.datasets.ImageFolder", item=path) from None
     except (OSError, ValueError) as error:
         raise UnreadableImageError(f"cannot be opened ({error})", item=path) from error
 
@@ -149,7 +151,7 @@ def _of_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
     except MemoryError:
         raise
     except Image.DecompressionBombError as error:
-        raise TooManyPixelsError(f"{error}; the limit is Pillow's Image.MAX_IMAGE_PIXELS", item=item) from error
+        raise TooManyPixelsError(f"{error}; this limit is set by Pillow's Image.MAX_IMAGE_PIXELS", item=item) from error
     except Exception as error:
         if NOT_TAKEN.search(str(error)):
             raise _not_taken("BMP", error).at(None, item) from error
@@ -159,7 +161,7 @@ def _of_bytes(data: bytes, max_pixels: int, item: str | None) -> np.ndarray:
 def _opened(data: bytes) -> Image.Image:
     """Open an image without decoding it.
 
-    ``Image.open`` has a global pixel limit, which would warn below our limit and refuse images that `max_pixels` allows.
+    ``Image.open`` is not used, because its global pixel limit would refuse images that `max_pixels` allows.
     """
     Image.preinit()
     for name in FORMATS:
@@ -181,7 +183,7 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _accepted(accept: Any, beginning: bytes) -> bool:
-    """Whether a format's decoder recognises the file; files shorter than the signature are not recognised."""
+    """Whether the decoder of a format recognises the first bytes of a file."""
     try:
         return accept is None or accept(beginning) is True
     except (IndexError, struct.error):
@@ -189,7 +191,7 @@ def _accepted(accept: Any, beginning: bytes) -> bool:
 
 
 def _not_taken(name: str, error: Exception) -> UnsupportedImageError:
-    return UnsupportedImageError(f"an unsupported type of {name} ({error}); save it as PNG or as an 8-bit {name}")
+    return UnsupportedImageError(f"this type of {name} is not supported ({error}); save it as PNG or as an 8-bit {name}")
 
 
 def _decoded(image: Image.Image, data: bytes) -> np.ndarray:
@@ -207,7 +209,7 @@ def _of_pillow(image: Image.Image) -> np.ndarray:
 
 
 def _with_sixteen_bits(image: np.ndarray, pillow_image: Image.Image, data: bytes) -> np.ndarray:
-    """Read colours with cv2, which keeps 16 bits where Pillow keeps 8. Pillow has already checked that the file is complete."""
+    """Decode 16-bit colours with cv2, because Pillow keeps only 8 bits. Pillow has already checked the file."""
     if not _has_sixteen_bit_colour(pillow_image, data):
         return image
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -232,7 +234,7 @@ def _has_sixteen_bit_colour(image: Image.Image, data: bytes) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 if the data are damaged. Read it after loading, because PNG stores it at the end."""
+    """Return the EXIF orientation, or 1 if its data are damaged. The image must be loaded, as PNG stores it at the end."""
     try:
         return image.getexif().get(ORIENTATION, 1)
     except Exception:
@@ -250,16 +252,17 @@ def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
 
 
 class _Silence:
-    """Ignores Pillow's warnings about a file in the threads that read: either the image is read, or an error says why not.
+    """A context manager that ignores Pillow's warnings in the current thread.
 
     ``warnings.catch_warnings`` does not work here: it replaces the filters of the whole process, and overlapping threads
-    restore the wrong ones. This filter is in the list while any thread reads, and the last one removes it.
+    restore the wrong filters. Instead, one filter is added when the first thread starts to read and removed when the last
+    thread has finished; it applies only to threads that read.
     """
 
-    pattern = r"PIL\."  # from which scikit-learn's workers recreate the filter
+    pattern = r"PIL\."  # scikit-learn's workers recreate the filter from this attribute
 
     def __init__(self) -> None:
-        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object is used in place of a pattern for modules
+        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object replaces the pattern for module names
         self.reset()
 
     def reset(self) -> None:
@@ -268,7 +271,7 @@ class _Silence:
         self.thread = threading.local()
 
     def __reduce__(self) -> str:
-        return "pillow_silenced"  # scikit-learn sends the filters to its workers
+        return "pillow_silenced"  # a global name, because scikit-learn pickles the filters for its workers
 
     def match(self, module: str) -> bool:
         return getattr(self.thread, "depth", 0) > 0 and module.startswith("PIL.")
@@ -293,4 +296,4 @@ class _Silence:
 
 pillow_silenced = _Silence()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=pillow_silenced.reset)  # a thread that held the lock is gone
+    os.register_at_fork(after_in_child=pillow_silenced.reset)  # the thread that held the lock does not exist in the child

@@ -1,4 +1,4 @@
-"""The steps before and at a description: a warning about dark images, and a look into the cache before computing."""
+"""Steps that describe images: warn about dark images, and look up descriptions in the cache before computing them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from featrec.lazy import place
 
 __all__ = ["NEUTRAL", "DarkWatch", "Describe", "Recall"]
 
-# Attributes that do not change descriptions: how the work is done, and what fit records about the output.
+# Attributes that do not affect descriptions, so they are not part of the key.
 NEUTRAL = {"cache", "on_error", "n_jobs", "verbose", "batch_size", "failures_", "n_features_out_"}
-# A 12-bit sensor writes values up to 4095 into files with white at 65535.
+# 12-bit sensors write values up to 4095 into 16-bit files, in which white is 65535.
 NEARLY_BLACK = 4096
 
 _LOCKS: dict[tuple, list] = {}
@@ -34,9 +34,9 @@ _LOCKS_LOCK = threading.Lock()
 
 
 class Recall:
-    """Looks up descriptions for an extractor, by a cache and the digest of everything that determines them except the image.
+    """Looks up the descriptions of an extractor in its cache, and computes the missing ones; without a cache, computes all.
 
-    Without a cache, everything is computed.
+    `recipe` is a digest of everything except the image that affects a description.
     """
 
     def __init__(self, extractor: Any):
@@ -50,13 +50,13 @@ class Recall:
             self.recipe = content_digest((versions, kind, kind.algorithm, extractor._decides()))
 
     def one(self, describe: Callable[[np.ndarray], Any], image: np.ndarray) -> Any:
-        """The description of one image."""
+        """Return the description of one image."""
         if self.cache is None:
             return describe(image)
         return self.several(lambda images: [describe(images[0])], [image])[0]
 
     def several(self, describe: Callable[[Sequence[np.ndarray]], Any], images: Sequence[np.ndarray]) -> Any:
-        """The descriptions of images, in order; only missing ones are computed."""
+        """Return the descriptions of images in order; only missing descriptions are computed."""
         if self.cache is None:
             return describe(images)
         store = self.cache._store()
@@ -66,7 +66,7 @@ class Recall:
         missing = [key for key, value in found.items() if value is None]
         computed = 0
         with _alone(Path(self.cache.folder), missing):
-            found |= {key: store.read(key) for key in missing}  # another thread may just have written it
+            found |= {key: store.read(key) for key in missing}  # another thread may have written it meanwhile
             missing = [key for key in missing if found[key] is None]
             if missing:
                 described = describe([images[keys.index(key)] for key in missing])
@@ -78,26 +78,27 @@ class Recall:
         return [found[key] for key in keys]
 
     def _key(self, image: np.ndarray) -> str:
-        """The key of an image. SHA-256 is built into processors and takes a quarter of BLAKE2's time."""
+        """Return the key of an image. SHA-256 takes a quarter of BLAKE2's time, because processors have instructions for it."""
         digest = hashlib.sha256(f"{self.recipe} {image.dtype.str} {image.shape} ".encode())
         digest.update(np.ascontiguousarray(image).data)
         return digest.hexdigest()[:40]
 
 
 class DarkWatch:
-    """A step that warns once per batch about 16-bit images with no value over 1/16 of white, and returns the image.
+    """A step that warns once per batch about a 16-bit image whose values are all below 1/16 of white.
 
-    The check is here and not in the reader, because Rescale may come in between. Images that are all black are ignored.
+    The image is returned unchanged. The check is a separate step and not part of reading, because Rescale may come in between.
+    Completely black images are ignored.
     """
 
     def __init__(self) -> None:
-        self._first = [True]  # emptied by the one thread that warns
+        self._first = [True]  # emptied by the thread that warns first
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():
             warnings.warn(
-                f"{place()}: a 16-bit image whose largest value is {image.max()} of 65535 is nearly black. If white is "
-                f"another value, put featrec.preprocessing.Rescale(bits={_bits(image)}) or Rescale() before the extractor. "
+                f"{place()}: this 16-bit image is nearly black, because its largest value is {image.max()} of 65535. If white "
+                f"is a lower value, put featrec.preprocessing.Rescale(bits={_bits(image)}) or Rescale() before the extractor. "
                 "Other images of this batch are not reported.",
                 DarkImageWarning,
                 stacklevel=2,
@@ -111,7 +112,7 @@ class DarkWatch:
 
 
 class Describe:
-    """The last step of a local extractor: from an image to its Bag, by way of the cache; warns about dark images."""
+    """The last step of a local extractor: convert an image to its Bag, which may be cached; warn about dark images."""
 
     def __init__(self, extractor: Any):
         self.extractor = copy.copy(extractor)
@@ -120,7 +121,7 @@ class Describe:
 
     @property
     def name(self) -> str:
-        """The name in the repr of a lazy sequence."""
+        """Name of this step in the repr of a lazy sequence."""
         return type(self.extractor).__name__
 
     def __call__(self, image: np.ndarray) -> Bag:
@@ -128,7 +129,7 @@ class Describe:
 
 
 def _bits(image: np.ndarray) -> int:
-    """Guess the bits of the sensor: 8, 10 or 12."""
+    """Guess the number of bits of the sensor: 8, 10 or 12."""
     needed = int(image.max()).bit_length()
     return next(bits for bits in (8, 10, 12) if needed <= bits)
 
@@ -137,8 +138,8 @@ def _bits(image: np.ndarray) -> int:
 def _alone(folder: Path, keys: list[str]) -> Iterator[None]:
     """Keep other threads of this process from describing the same images.
 
-    Locks are acquired in sorted order, which avoids deadlocks. Names contain the process id, so a lock copied by a fork while
-    locked is never used.
+    Locks are acquired in sorted order, which avoids deadlocks. Their names contain the process id, because a fork may copy
+    acquired locks, and nobody would release such a copy.
     """
     names = [(os.getpid(), folder, key) for key in sorted(keys)]
     with ExitStack() as stack:

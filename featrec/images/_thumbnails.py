@@ -1,4 +1,4 @@
-"""Thumbnails of training images and their nearest neighbours, for "auto" parameters."""
+"""Compare thumbnails of training images, to decide "auto" parameters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ Change = Callable[[np.ndarray], np.ndarray]
 def thumbnails(
     images: Images, labels: Any, side: int, changes: tuple[Change, ...], n_jobs: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gray thumbnails with zero mean and unit length, of up to 4,000 readable images, and their labels.
+    """Return gray thumbnails of up to 4,000 readable images, and their labels.
 
-    Each image gives one thumbnail per change; the thumbnails have the shape (n_changes, n, side, side).
+    Each change is applied to each image before it is reduced. The thumbnails have the shape (n_changes, n, side, side), zero
+    mean and unit length.
     """
     rows = _spread(np.asarray(labels))
 
@@ -39,19 +40,19 @@ def thumbnails(
 
 
 def nearest(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """For each row of similarities, whether the most similar other thumbnail has the same label."""
+    """Return, for each row of similarities, whether the most similar thumbnail has the same label."""
     return labels[values.argmax(axis=1)] == labels
 
 
 def similarities(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Similarities of all pairs; the diagonal (each image with itself) is excluded."""
+    """Compute the similarities of all pairs; the diagonal (each image with itself) is set to -2."""
     values: np.ndarray = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
     np.fill_diagonal(values, -2)
     return values
 
 
 def _spread(labels: np.ndarray) -> np.ndarray:
-    """Rows evenly spaced within each class, in order."""
+    """Return at most MOST rows in order, evenly spaced within each class."""
     by_class = np.argsort(labels, kind="stable")
     some = by_class if len(labels) <= MOST else by_class[np.linspace(0, len(labels) - 1, MOST).round().astype(int)]
     return np.sort(some)

@@ -1,4 +1,4 @@
-"""Preprocessing steps from images to images, and augmentation of training sets.
+"""Change images before they are described, and augment training sets.
 
 All steps except Augmented are lazy: an image is changed when it is accessed.
 """

@@ -25,12 +25,12 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["Augmented"]
 
 LIMITS = ("flip", "rotate", "scale", "translate", "crop", "light", "color", "noise")
-# The two uses of the seed: copies for training, and views for prediction.
+# Second part of the seeds: one number for copies in training, and another for views in prediction.
 COPIES, VIEWS = 0, 1
 
 
 def _model_has(method: str) -> Any:
-    """Provide a method if the model has it; otherwise raise the model's own AttributeError."""
+    """Provide a method only if the model has it."""
 
     def has(self: Augmented) -> bool:
         return hasattr(getattr(self, "model_", self.model), method)
@@ -40,41 +40,42 @@ def _model_has(method: str) -> Any:
 
 @with_shared_docs
 class Augmented(ClassifierMixin, Estimator):
-    """A classifier of images that is also fitted on changed copies of its training images, which are made only in ``fit``.
+    """Fit an image classifier on its training images and on randomly changed copies of them.
 
-    If copies are made before a cross-validation, copies of one image are on both sides of a split, and the accuracy is too
-    optimistic. Here each fold makes copies of its own training images only. Copies are computed on access, so they take no
-    memory. A model that splits images itself (a search or calibration) must be outside: ``GridSearchCV(Augmented(model),
-    ...)``.
+    Copies are made in ``fit``. If they were made before a cross-validation, copies of the same image would be in the training
+    set and in the test set, and the accuracy would be too high. Copies are computed on access, so they need no memory.
+
+    A model that splits images itself (a search or calibration) must contain Augmented and not the reverse:
+    ``GridSearchCV(Augmented(model), ...)``.
 
     Parameters
     ----------
     model : classifier of images
         A recipe, or a Pipeline that starts with a preprocessor or an extractor. It is cloned.
     flip : {"horizontal", "vertical", "both"}, optional
-        Mirror every second copy. "both" cycles through left-right, upside down, both ways, and unchanged. If nothing else
-        changes, use one copy, or three with "both".
+        Mirror every second copy. "both" cycles through mirrored left-right, mirrored upside down, both, and unchanged. If no
+        other change is set, use ``copies=1``, or ``copies=3`` with "both".
     rotate : float, default=0
-        Largest rotation to either side, in degrees.
+        Maximum angle of rotation in either direction, in degrees.
     scale : float, default=0
         Scale by a random factor from 1 / (1 + scale) to 1 + scale.
     translate : float, default=0
-        Largest shift to each side, as a share of width and height.
+        Maximum shift in each direction, as a fraction of width and height.
     crop : float, default=0
-        Cut out a random window and stretch it to the image size. Its width and height are each a share from 1 - crop to 1, so
-        the proportions change, too.
+        Cut out a random window and stretch it to the image size. The width and the height of the window are drawn separately,
+        each from 1 - crop to 1 of the image, so the proportions change, too.
     light : float, default=0
-        Gamma and contrast change by factors from exp(-light) to exp(light), brightness by at most half of light.
+        Multiply gamma and contrast by factors from exp(-light) to exp(light), and change brightness by up to light / 2.
     color : float, default=0
-        Each channel of a colour image is multiplied by a factor from exp(-color) to exp(color).
+        Multiply each channel of a colour image by a factor from exp(-color) to exp(color).
     noise : float, default=0
-        Standard deviation of normal noise added to every value (white is 1).
+        Standard deviation of the normal noise that is added to every value (white is 1).
     copies : int, default=4
         Number of copies per training image, in addition to the image itself.
     views : int, default=0
-        Number of changed views per image in prediction, in addition to the image itself. The predictions are averaged:
-        probabilities, or else decision functions, or else votes. The k-th view is the same change for all images, so a
-        prediction does not depend on the rest of the batch.
+        Number of changed views per image in prediction, in addition to the image itself. The predictions for all views are
+        averaged: probabilities if the model has them, or else decision functions, or else votes. The k-th view of every image
+        is changed in the same way, so a prediction does not depend on other images of the batch.
 
     Attributes
     ----------
@@ -86,11 +87,12 @@ class Augmented(ClassifierMixin, Estimator):
 
     Notes
     -----
-    Each copy has its own seed, so it does not depend on `n_jobs` or the batch size. Copies keep the image size. Areas outside
-    the image are filled by reflection, which adds no border that an extractor could treat as a contour.
+    Each copy has its own seed, so it does not depend on `n_jobs` or the batch size. A copy has the size of its image. Areas
+    outside the image are filled by reflection, because an extractor could mistake a border for a contour.
 
-    Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. Internal
-    validation without a parameter `cv` (``early_stopping``, out-of-bag estimates) has copies of the same image on both sides.
+    Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. If the model
+    validates itself without a parameter `cv` (``early_stopping``, out-of-bag estimates), copies of the same image are used for
+    training and for validation, and its estimates are too high.
 
     References
     ----------
@@ -162,7 +164,7 @@ class Augmented(ClassifierMixin, Estimator):
         X : images
         y : array-like of shape (n_images,)
         sample_weight : array-like of shape (n_images,), optional
-            Weight of each image and its copies. A Pipeline passes it to its last step.
+            Weight of each image and of its copies. If the model is a Pipeline, its last step receives the weights.
         **fit_params
             Passed to the model's ``fit``.
 
@@ -174,7 +176,7 @@ class Augmented(ClassifierMixin, Estimator):
         _refuse_folds_inside(self.model)
         images, labels = check_images(X), _checked_labels(y)
         if len(images) != len(labels):
-            raise InputError(f"Augmented: {len(images)} images and {len(labels)} labels; each image needs one label")
+            raise InputError(f"Augmented: got {len(images)} images and {len(labels)} labels; each image needs one label")
         if sample_weight is not None:
             fit_params |= {"sample_weight": _checked_weights(sample_weight, len(images))}
         if get_config()["enable_metadata_routing"]:
@@ -192,7 +194,7 @@ class Augmented(ClassifierMixin, Estimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each image, from all its views."""
+        """Predict the class of each image from all its views."""
         check_is_fitted(self, "model_")
         if not self.views:
             return self.model_.predict(X)
@@ -205,16 +207,16 @@ class Augmented(ClassifierMixin, Estimator):
 
     @_model_has("predict_proba")
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities of the classes, averaged over the views: array of shape (n_images, n_classes)."""
+        """Return the probabilities averaged over the views, of shape (n_images, n_classes)."""
         return self._mean_over_views("predict_proba", X)
 
     @_model_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
-        """The model's decision function, averaged over the views: array of shape (n_images,) or (n_images, n_scores)."""
+        """Return the decision function averaged over the views, of shape (n_images,) or (n_images, n_scores)."""
         return self._mean_over_views("decision_function", X)
 
     def get_metadata_routing(self) -> MetadataRouter:
-        """Metadata of `fit`, such as sample weights, that the model requests."""
+        """Return the metadata that `fit` passes to the model, such as sample weights."""
         mapping = MethodMapping().add(caller="fit", callee="fit")
         return MetadataRouter(owner=self).add(model=self.model, method_mapping=mapping)
 
@@ -240,22 +242,22 @@ class Augmented(ClassifierMixin, Estimator):
         return values.reshape(-1, 1 + int(self.views), *values.shape[1:]).mean(axis=1)
 
     def _votes(self, X: Any) -> np.ndarray:
-        """Count the votes of the views for each class; the image itself breaks ties."""
+        """Count the votes of the views for each class. In a tie, the vote of the unchanged image decides."""
         labels = np.asarray(self.model_.predict(self._viewed(X))).reshape(-1, 1 + int(self.views))
         votes = (labels[..., None] == self.classes_).astype(float)
         return votes.sum(axis=1) + 0.5 * votes[:, 0]
 
 
 def _refuse_folds_inside(model: Any) -> None:
-    """Refuse a search or calibration inside, because copies of one image would be on both sides of its splits."""
+    """Refuse a model that splits the images itself."""
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     for name, value in parameters.items():
         if name.rpartition("__")[2] == "cv" and not (isinstance(value, str) and value == "prefit"):
             owner = parameters[name.removesuffix("__cv")] if "__" in name else model
             kind = type(owner).__name__
             raise InputError(
-                f"Augmented: {kind} inside splits the images itself (parameter cv), so copies of one "
-                f"image would be on both sides. Use {kind}(Augmented(...), ...) instead."
+                f"Augmented: the inner {kind} splits the images itself (parameter cv), so copies of the same image would be in "
+                f"its training set and in its test set. Use {kind}(Augmented(...), ...) instead."
             )
 
 
@@ -269,7 +271,7 @@ def _checked_labels(y: Any) -> np.ndarray:
 
 
 def _weight_parameter(model: Any) -> str:
-    """The name of the model's parameter for sample weights; a Pipeline needs the last step's name as prefix."""
+    """Return the name of the model's fit parameter for sample weights; in a Pipeline, it starts with the last step."""
     name, last = "sample_weight", model
     while isinstance(last, Pipeline):
         step, last = last.steps[-1]
@@ -290,6 +292,6 @@ def _checked_weights(sample_weight: Any, n: int) -> np.ndarray:
 
 
 def _repeated(value: Any, n: int, times: int) -> Any:
-    """Repeat values with one entry per image for the copies; return others unchanged."""
+    """Repeat a value for the copies if it has one entry per image; return other values unchanged."""
     one_for_each = hasattr(value, "__len__") and not isinstance(value, (str, bytes, dict)) and len(value) == n
     return np.repeat(np.asarray(value), times, axis=0) if one_for_each else value

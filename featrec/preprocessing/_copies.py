@@ -1,4 +1,4 @@
-"""Changed copies of images, computed on access, each with its own seed."""
+"""Randomly changed copies of images, which are computed on access."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class RandomChange:
     noise: float = 0.0
 
     def __call__(self, image: np.ndarray, copy: int, random: np.random.Generator) -> np.ndarray:
-        """The changed copy with this number, starting at 1.
+        """Return the changed copy with this number; the first has number 1.
 
-        All random numbers are always drawn, so that changing one limit does not affect the others.
+        All random numbers are always drawn, so setting one limit does not affect the other changes.
         """
         geometry, light = random.uniform(-1, 1, 8), random.uniform(-1, 1, 6)
         image = self._flipped(image, copy)
@@ -41,14 +41,14 @@ class RandomChange:
         return image
 
     def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
-        """Mirror the copies in turn, not at random, so that one copy is enough to get each mirror image."""
+        """Mirror a copy depending on its number. A random choice could miss some mirror images."""
         turn = {None: 0, "horizontal": copy % 2, "vertical": 2 * (copy % 2), "both": copy % 4}[self.flip]
         image = image[:, ::-1] if turn & 1 else image
         image = image[::-1] if turn & 2 else image
         return np.ascontiguousarray(image)
 
     def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Rotate, scale, shift and crop in one step, so that pixels are interpolated only once."""
+        """Rotate, scale, shift and crop in one step, which interpolates pixels only once."""
         size = np.array([image.shape[1], image.shape[0]], dtype=float)
         angle = np.deg2rad(self.rotate) * drawn[0]
         window = 1 - self.crop * np.abs(drawn[1:3])
@@ -75,9 +75,10 @@ class RandomChange:
 
 
 class Copies(LazySequence):
-    """Images and their changed copies, one after another: a source of lazy Images.
+    """A source of lazy Images: each image, followed by its changed copies.
 
-    `numbers` holds, for each item: position of the image, position for the seed, and number of the copy (0: the image itself).
+    `numbers` has one row per item, with the position of the image, the position used for the seed, and the number of the copy
+    (0 for the image itself).
     """
 
     _by_item = ("numbers",)
@@ -98,10 +99,10 @@ class Copies(LazySequence):
 
 
 def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:
-    """Each image followed by its copies. Errors name the position of the image, not of the copy.
+    """Return each image followed by its copies. Errors name the position of the image, not of the copy.
 
-    With `alike`, copy k is changed in the same way for every image, so that a prediction does not depend on the position in the
-    batch. By default, each image has its own seeds.
+    By default, each image has its own seeds. If `alike` is True, copy k is changed in the same way for every image, and does
+    not depend on the position of the image.
     """
     rows = np.repeat(np.arange(len(images)), 1 + copies)
     places = np.zeros_like(rows) if alike else rows

@@ -1,4 +1,4 @@
-"""Denoise: median filter, bilateral filter, non-local means."""
+"""Denoise: remove noise with a median filter, a bilateral filter or non-local means."""
 
 from __future__ import annotations
 
@@ -13,36 +13,38 @@ from featrec.preprocessing._tones import as_type
 
 __all__ = ["Denoise"]
 
-# Non-local means compares patches up to this many pixels away, in each direction.
+# Maximum distance in each direction, in pixels, of the patches that non-local means compares.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
-# Largest window of cv2's median for all types except float64; larger windows work only for uint8.
+# cv2's median supports windows larger than this only for uint8. It does not support float64.
 LARGEST_FAST_MEDIAN = 5
 
 
 class Denoise(Preprocessor):
-    """Remove noise and keep edges.
+    """Remove noise but preserve edges.
 
     Parameters
     ----------
     method : {"median", "bilateral", "nlm"}, default="median"
         Method:
 
-        - "median": the median of a window, for each channel. Removes single wrong pixels (dust, hot pixels,
+        - "median": median of a window, for each channel. It removes single wrong pixels (dust, hot pixels,
           salt and pepper), but also thin lines.
-        - "bilateral": a weighted mean of neighbours, with low weights for different gray values or colours.
-        - "nlm": a mean of pixels up to 10 away with similar surroundings (non-local means). Keeps texture
-          best, and takes a hundred times as long as the bilateral filter.
+        - "bilateral": weighted mean of the neighbours; neighbours whose gray value or colour differs much have
+          low weights.
+        - "nlm": non-local means, the weighted mean of all pixels up to 10 pixels away; pixels with similar
+          surroundings have high weights. It preserves texture best, but takes a hundred times as long as
+          "bilateral".
     size : int, optional
-        Side of the window; must be odd. Default: 3 for the median, 5 for the bilateral filter, and 7 (the compared
-        surroundings) for non-local means.
+        Side of the window in pixels; must be odd. For "nlm", the side of the compared surroundings. Default: 3 for "median", 5
+        for "bilateral", 7 for "nlm".
     strength : float, default=0.1
-        Tolerated difference (white is 1) of neighbours in "bilateral", or of surroundings in "nlm"; for "nlm", slightly less
-        than the standard deviation of the noise works best. The median ignores it.
+        Tolerated difference (white is 1) of neighbours for "bilateral", or of surroundings for "nlm". For "nlm", a value
+        slightly below the standard deviation of the noise works best. Ignored for "median".
 
     Notes
     -----
-    The data type is kept. The bilateral filter and non-local means compute in float32.
+    The data type does not change. The bilateral filter and non-local means are computed in float32.
 
     References
     ----------
@@ -74,7 +76,7 @@ class Denoise(Preprocessor):
     def _check_parameters(self) -> None:
         super()._check_parameters()
         if self.size is not None and self.size % 2 == 0:
-            raise InputError(f"Denoise: size must be odd, so that the window has a centre; got {self.size}")
+            raise InputError(f"Denoise: size must be odd, because the window needs a centre; got {self.size}")
 
     def _change(self, image: np.ndarray) -> np.ndarray:
         size = int(SIZES[self.method] if self.size is None else self.size)
@@ -88,7 +90,7 @@ class Denoise(Preprocessor):
         return cv2.bilateralFilter(values, size, self.strength, size / 2)
 
     def _non_local(self, values: np.ndarray, size: int) -> np.ndarray:
-        from skimage.restoration import denoise_nl_means  # importing takes a tenth of a second, which other steps avoid
+        from skimage.restoration import denoise_nl_means  # imported only here, because it takes a tenth of a second
 
         channels = -1 if values.ndim == 3 else None
         smooth = denoise_nl_means(values, size, REACH, self.strength, channel_axis=channels)

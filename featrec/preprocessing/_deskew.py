@@ -1,4 +1,4 @@
-"""Deskew: straightens slanted characters."""
+"""Deskew: straighten slanted characters."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from featrec.lazy import Images
 
 __all__ = ["Deskew"]
 
-# Thumbnails that "auto" compares, and the standard deviations by which deskewing must improve them.
+# For "auto": side of the thumbnails, and number of standard deviations by which deskewing must improve the result.
 SIDE, CLEARLY = 14, 3.0
 
 
 class Deskew(Preprocessor):
-    """Straighten a slanted digit or letter by a shear, computed from its moments.
+    """Straighten a slanted digit or letter by a shear that is computed from its moments.
 
-    Writers slant characters by different angles, which is irrelevant for the class; removing the slant makes classes more
-    compact. Each row is shifted in proportion to its distance from the centre of mass, until the mass is vertical. Use it for
-    images of one character on a uniform background. Wide flat objects, such as shoes, may be distorted strongly.
+    Writers slant characters by different angles, but the slant is irrelevant for the class; without it, images of a class
+    differ less. Each row is shifted in proportion to its distance from the centre of mass. Use this step for images of one
+    character on a uniform background. It may strongly distort wide, low objects such as shoes.
 
     Parameters
     ----------
     background : {"auto", "dark", "light"}, default="auto"
-        The background. Mass is the difference from it, and it fills areas outside the image. "auto": light if the mean of the
-        border pixels is above half of white, else dark.
+        Whether the background is dark or light. Areas outside the image are filled with it, and the mass of a pixel is its
+        difference from it. "auto" means light if the mean of the border pixels is above half of white, else dark.
     center : bool, default=False
         Also move the centre of mass to the centre of the image, with subpixel accuracy.
     when : {"always", "auto"}, default="always"
-        "auto" decides in `fit`, which then needs labels. Images are straightened if nearest neighbours among thumbnails of up
-        to 4,000 training images then find the right class clearly more often (by three standard deviations of the difference).
-        This is the case for handwriting, but not for objects.
+        When to straighten images. "auto" decides in `fit`, which then needs labels: it classifies up to 4,000 training images
+        by the nearest neighbours of their thumbnails, with and without straightening. Images are straightened if this improves
+        the number of correct classes by at least three standard deviations, as for handwriting, but not for objects.
 
     Attributes
     ----------
     applied_ : bool
-        Whether images are straightened. Only available with ``when="auto"``, after `fit`.
+        Whether images are straightened. Only exists after `fit` with ``when="auto"``.
 
     Notes
     -----
-    The skew is μ₁₁ / μ₀₂, with the central moments of the luma. The value at (x, y) is the old value at (x + skew · (y - ȳ),
-    y), interpolated along the row. Size and data type are kept; integers are rounded. Constant images are returned unchanged,
-    and an image with its mass in a single row is not sheared.
+    The skew is μ₁₁ / μ₀₂, where μ are the central moments of the luma. The new value at (x, y) is the old value at
+    (x + skew · (y - ȳ), y), interpolated along the row. Size and data type do not change; integers are rounded. Uniform images
+    are returned unchanged, and images whose mass is in a single row are not sheared.
 
-    Differences from OpenCV's digits sample: the shear is relative to the centre of mass, not the image centre, and the
-    interpolation is exact and the same on every machine.
+    This differs from OpenCV's digits sample: the shear is relative to the centre of mass, not to the centre of the image, and
+    the interpolation is exact and gives the same result on every machine.
 
     References
     ----------
@@ -76,13 +76,13 @@ class Deskew(Preprocessor):
         self.when = when
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the type of input; ``when="auto"`` decides whether to straighten images.
+        """Check the parameters and the type of input. With ``when="auto"``, decide whether to straighten images.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Labels for ``when="auto"``; without labels, images stay unchanged.
+            Labels for ``when="auto"``. Without labels, images are not straightened.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Deskew(Preprocessor):
 
 
 def _lean(mass: np.ndarray) -> tuple[float, float, float]:
-    """x and y of the centre of mass, and the skew."""
+    """Return x and y of the centre of mass, and the skew."""
     total, columns, rows = mass.sum(), np.arange(mass.shape[1]), np.arange(mass.shape[0])
     by_row = mass.sum(axis=1)
     x, y = float(mass.sum(axis=0) @ columns / total), float(by_row @ rows / total)

@@ -16,9 +16,9 @@ from featrec.model_files import SizeLimit
 
 __all__ = ["Resize"]
 
-# Number of training images that "auto" measures.
+# Maximum number of training images whose size "auto" reads.
 MEASURED = 1000
-# Shortest side that "auto" chooses, unless `bounds` start lower.
+# Minimum side that "auto" chooses, unless the lower bound is less.
 SHORTEST = 16
 
 
@@ -26,35 +26,36 @@ class Resize(Preprocessor):
     """Resize images to one size, or to fit into a box.
 
     Axes that shrink are averaged over areas, which avoids aliasing; axes that grow are interpolated linearly. Data type and
-    channels are kept. An image that already has the size is returned without a copy.
+    number of channels do not change. An image that already has the target size is returned without a copy.
 
     Parameters
     ----------
     size : int, tuple of (height, width), or "auto"
-        Target size; an int n means (n, n). "auto" is decided in `fit`: the median height and width of at most 1,000 training
-        images, scaled so that their geometric mean is within `bounds`, then rounded to multiples of `multiple`. No side is
-        shorter than 16, or than the lower bound if that is less.
+        Target size; an int n means (n, n). "auto" chooses the size in `fit`: the median height and the median width of at most
+        1,000 training images are scaled until their geometric mean is within `bounds`, then rounded to multiples of
+        `multiple`. The minimum side is 16, or the lower bound if that is less.
     mode : {"stretch", "fit", "crop", "pad"}, default="stretch"
-        How images with other proportions than `size` are handled:
+        How to handle images whose proportions differ from those of `size`:
 
-        - "stretch": distort the image to `size`.
-        - "fit": keep the proportions and use the largest size that fits into `size`; one side has that length, the
-          other may be shorter, so images of different proportions have different sizes.
-        - "crop": keep the proportions, fill `size`, and cut off the excess equally on both sides.
-        - "pad": like "fit", then centre the image in `size` and fill the rest with `fill`.
+        - "stretch": change the proportions to those of `size`.
+        - "fit": keep the proportions and use the largest size that fits into `size`. One side of the result may
+          be shorter, so images of different proportions have different sizes.
+        - "crop": keep the proportions and use the smallest size that covers `size`, then cut off the excess
+          equally on both sides.
+        - "pad": resize as with "fit", then centre the image in `size` and fill the rest with `fill`.
     fill : "edge" or float, default="edge"
-        For "pad": "edge" repeats the border pixels, which adds no false contours; a number is a gray value from 0 (black) to 1
-        (white).
+        What "pad" adds: "edge" repeats the border pixels, which does not create contours; a number is a gray value from 0
+        (black) to 1 (white).
     bounds : tuple of (least, most), default=(28, 64)
-        For "auto": limits in pixels of the geometric mean of height and width.
+        For "auto": minimum and maximum of the geometric mean of height and width, in pixels.
     multiple : int, default=4
-        For "auto": height and width are multiples of this; 4 suits HOG's automatic cells. With 1, images of one size within
-        `bounds` are returned unchanged.
+        For "auto": number that height and width are multiples of; 4 matches HOG's automatic cells. With 1, images that all
+        have the same size are not changed if this size is within `bounds`.
 
     Attributes
     ----------
     size_ : tuple of (height, width)
-        The size used. Only available with ``size="auto"``, after `fit`.
+        The chosen size. Only exists after `fit` with ``size="auto"``.
 
     Examples
     --------
@@ -96,7 +97,7 @@ class Resize(Preprocessor):
         self.multiple = multiple
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the type of input; ``size="auto"`` measures some of the images."""
+        """Check the parameters and the type of input. With ``size="auto"``, choose the size."""
         super().fit(X, y)
         if self._is_automatic():
             self.size_ = _usual_size(check_images(X), (self.bounds[0], self.bounds[1]), int(self.multiple))
@@ -118,7 +119,7 @@ class Resize(Preprocessor):
         if self._is_automatic():
             check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; call fit first, or set a size.')
         images = check_images(X)
-        # Without this step, images of an array stay one array, which HOG and PatchCodes describe at once.
+        # Without a step, images from one array stay one array, which HOG and PatchCodes describe at once.
         first = stacked(images[:1]) if len(images) else None
         return images if first is not None and first.shape[1:3] == self._box() else super().transform(images)
 
@@ -134,7 +135,7 @@ class Resize(Preprocessor):
         size: Any = self.size_ if self._is_automatic() else self.size
         sides = (size, size) if isinstance(size, Integral) else tuple(size)
         if len(sides) != 2 or not all(isinstance(side, Integral) and int(side) > 0 for side in sides):
-            raise InputError(f"Resize: size must be a positive integer or a pair (height, width) of them; got {self.size!r}")
+            raise InputError(f"Resize: size must be a positive integer or a pair of them, (height, width); got {self.size!r}")
         return int(sides[0]), int(sides[1])
 
     def _change(self, image: np.ndarray) -> np.ndarray:
@@ -148,7 +149,7 @@ class Resize(Preprocessor):
 
 
 def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple[int, int]:
-    """The size that "auto" chooses; unreadable images are skipped."""
+    """Return the size that "auto" chooses; unreadable images are skipped."""
     shapes: list[tuple[int, ...]] = []
     first: ImageError | None = None
     for position in np.unique(np.linspace(0, len(images) - 1, MEASURED).round().astype(int)) if len(images) else ():
@@ -168,7 +169,7 @@ def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple
 
 
 def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tuple[int, int]:
-    """The size with the same proportions that fits into the box, or that fills it; one side equals the box."""
+    """Return the largest size of the same proportions that fits into the box, or the smallest that covers it."""
     height, width = found
     by_height = (box[0], max(1, (2 * width * box[0] + height) // (2 * height)))
     by_width = (max(1, (2 * height * box[1] + width) // (2 * width)), box[1])
@@ -176,7 +177,7 @@ def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tupl
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Average areas along axes that shrink, then interpolate lines along axes that grow."""
+    """Average areas along axes that shrink, then interpolate linearly along axes that grow."""
     if image.shape[:2] == size:
         return image
     smaller = (min(image.shape[0], size[0]), min(image.shape[1], size[1]))

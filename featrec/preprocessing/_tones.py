@@ -1,4 +1,4 @@
-"""Steps that change gray values and colours: Grayscale, AdjustLight, NormalizeContrast, CLAHE and Rescale."""
+"""Change gray values and colours: Grayscale, AdjustLight, NormalizeContrast, CLAHE and Rescale."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["CLAHE", "AdjustLight", "Grayscale", "NormalizeContrast", "Rescale", 
 
 
 def with_tones(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Apply `curve` to the values of an image as floats in [0, 1], keeping the data type.
+    """Apply `curve` to the values of an image as floats in [0, 1]. The result has the data type of the image.
 
-    Integers use a lookup table of all possible values, so a power is computed 256 times instead of once per pixel.
+    For integer images, the curve is computed once for every possible value and stored in a lookup table.
     """
     if image.dtype.kind == "f":
         return as_type(curve(image), image.dtype)
@@ -30,7 +30,7 @@ def with_tones(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Convert numbers to an image of the given type: clipped to [0, 1], and rounded for integer types."""
+    """Clip numbers to [0, 1] and convert them to the given data type; numbers are rounded for integer types."""
     values = np.clip(values, 0, 1)
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
@@ -38,10 +38,10 @@ def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 class Grayscale(Preprocessor):
-    """Convert colour images to luma (0.299 R + 0.587 G + 0.114 B); gray images stay unchanged.
+    """Convert colour images to luma (0.299 R + 0.587 G + 0.114 B); gray images do not change.
 
-    The data type is kept. Extractors of gray images convert by themselves; use this step before other estimators, or to remove
-    colour before a colour extractor.
+    The data type does not change. Extractors for gray images convert colour images themselves. Use this step before other
+    estimators, or to remove the colour before an extractor that uses it.
 
     Examples
     --------
@@ -67,16 +67,16 @@ class AdjustLight(Preprocessor):
     Parameters
     ----------
     gamma : float, default=1.0
-        Values below 1 brighten shadows, values above 1 darken them. 0.5 is the square root tested by the authors of HOG; 2.2
-        roughly converts encoded camera values to linear light.
+        Exponent. Values below 1 brighten shadows, and values above 1 darken them. 0.5 is the square root that the authors of
+        HOG tested; 2.2 converts camera images approximately to linear light.
     contrast : float, default=1.0
-        Contrast factor, relative to middle gray.
+        Factor by which differences from middle gray are multiplied.
     brightness : float, default=0.0
-        Value added; 1 turns black into white.
+        Value to add; 1 turns black into white.
 
     Notes
     -----
-    The data type is kept; integers are rounded.
+    The data type does not change; integers are rounded.
 
     Examples
     --------
@@ -112,25 +112,25 @@ class AdjustLight(Preprocessor):
 class NormalizeContrast(Preprocessor):
     """Normalise the mean and the standard deviation of gray values, for the whole image or for local windows.
 
-    Values are shifted and scaled to a mean of 0.5 and the standard deviation `spread`, and clipped to [0, 1]. Without a
-    `window`, this removes differences in exposure between images. They matter for thresholds on gray values (the contrast
-    thresholds of SIFT and AKAZE, ORB's corners) and for raw pixels. With a `window`, it also removes shadows within an image.
+    Values are shifted and scaled to a mean of 0.5 and the standard deviation `spread`, then clipped to [0, 1]. Without a
+    `window`, this removes differences in exposure between images. Such differences affect raw pixels, and thresholds on gray
+    values (the contrast thresholds of SIFT and AKAZE, ORB's corners). A `window` also removes shadows within an image.
 
     Parameters
     ----------
     spread : float, default=0.2
         Target standard deviation (white is 1).
     window : float, optional
-        For local normalisation: standard deviation of the Gaussian window around each pixel, as a share of the shorter side of
-        the image. 0.1 suits an object that fills the image. Default: statistics of the whole image.
+        Standard deviation of the Gaussian window around each pixel, as a fraction of the shorter side of the image. Use 0.1 if
+        an object fills the image. Default: normalise the whole image.
     floor : float, default=0.02
-        Smallest standard deviation that is scaled up; below it, variation is treated as noise. Flat images and regions become
-        gray.
+        Minimum standard deviation to divide by. Lower standard deviations are treated as noise, so uniform images and regions
+        become gray.
 
     Notes
     -----
-    The data type is kept. Statistics are computed on the luma and applied to all channels, so that hues are kept. HOG and SIFT
-    descriptors already normalise contrast in blocks, so a window has little effect on them.
+    The data type does not change. Statistics are computed on the luma and applied to all channels, which preserves hues. A
+    window has little effect on HOG and SIFT, because they already normalise contrast in blocks.
 
     References
     ----------
@@ -167,12 +167,12 @@ class NormalizeContrast(Preprocessor):
         return as_type(0.5 + (values - mean) * slope, image.dtype)
 
     def _statistics(self, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation: numbers for the whole image, or arrays with one number per pixel."""
+        """Return mean and standard deviation: numbers for the whole image, or arrays with one number per pixel."""
         if self.window is None:
             return luma.mean(), luma.std()
         sigma = self.window * min(luma.shape)
         mean = _blurred(luma, sigma)
-        # Differences are taken from each pixel's own local mean; a difference of squares would lose precision.
+        # The mean of squares minus the squared mean would lose precision.
         return mean, np.sqrt(_blurred((luma - mean) ** 2, sigma))
 
 
@@ -183,24 +183,25 @@ def _blurred(values: np.ndarray, sigma: float) -> np.ndarray:
 class CLAHE(Preprocessor):
     """Equalise contrast within tiles of the image, with a limit that avoids amplifying noise.
 
-    For images with dark and bright parts. The histogram of each tile is clipped at the limit and equalised; gray values are
-    interpolated between the centres of tiles.
+    Use this step for images with dark and bright parts. The histogram of each tile is clipped at the limit and equalised;
+    between the centres of tiles, the results are interpolated.
 
     Parameters
     ----------
     clip_limit : float, default=2.0
-        Maximum slope of a tile's tone curve, relative to a uniform histogram. Larger values give more contrast and more noise.
+        Maximum slope of the tone curve of a tile; 1 is the slope for a uniform histogram. Larger values increase contrast and
+        noise.
     grid : tuple of (rows, columns), default=(8, 8)
-        Number of tiles, at most the rows and columns of the image.
+        Number of tiles in each direction, limited to the number of pixels.
 
     Notes
     -----
-    The data type is kept. In colour images, the luma is equalised and its change is added to the three channels. This equals
-    replacing Y of YCbCr, but without intermediate rounding.
+    The data type does not change. For colour images, the luma is equalised, and its change is added to the three channels. The
+    result is the same as after replacing Y in YCbCr, but without intermediate rounding.
 
-    Tone curves are computed with 8 bits. 16-bit and float images are changed by the difference, which keeps details finer than
-    1/255. OpenCV's own 16-bit version clips a histogram of 65536 bins at one pixel or more, so its limit has no effect in
-    tiles with fewer than 65536 / `clip_limit` pixels. Use :class:`Rescale` first for scans that use only part of their range.
+    Tone curves are computed with 8 bits. For 16-bit and float images, the change in 8 bits is added to the original values,
+    which preserves details finer than 1/255. OpenCV's 16-bit version is not used, because its limit has no effect in tiles with
+    fewer than 65536 / `clip_limit` pixels. If images use only part of their value range, use :class:`Rescale` first.
 
     References
     ----------
@@ -245,25 +246,25 @@ class Rescale(Preprocessor):
     """Stretch images that use only part of their value range to the full range.
 
     A 12-bit sensor writes values from 0 to 4095 into 16-bit files, in which white is 65535, so such scans look nearly black.
-    If the value of white is known, set `max_value` or `bits`; images then stay comparable. Otherwise, each image is stretched
-    between two of its own percentiles.
+    If you know the value of white, set `max_value` or `bits`; all images are then stretched in the same way. Otherwise, each
+    image is stretched between two of its percentiles.
 
     Parameters
     ----------
     max_value : int, optional
-        The value of white, such as 4095. It applies to integer types that can represent it: if a folder mixes 12-bit scans and
-        8-bit images, the 8-bit images stay unchanged, and so do floats. A larger value in an image is an error.
+        Value of white, such as 4095. Float images, and images of integer types that cannot exceed this value, are not changed;
+        a folder may therefore contain both 12-bit scans and 8-bit images. A larger value in an image is an error.
     bits : int, optional
-        Same as ``max_value=2**bits - 1``. Set at most one of the two.
+        Number of bits; the same as ``max_value=2**bits - 1``. Set at most one of the two.
     percentiles : tuple of (low, high), default=(0, 100)
-        Percentiles of the image that become black and white if the value of white is not set; values outside are clipped.
-        (0.5, 99.5) ignores dust and hot pixels. All channels are stretched alike, so that hues are kept. A flat image stays
-        unchanged.
+        Percentiles of the image that become black and white if neither `max_value` nor `bits` is set; values outside are
+        clipped. (0.5, 99.5) ignores dust and hot pixels. All channels are stretched in the same way, which preserves hues.
+        Images of one value are not changed.
 
     Notes
     -----
-    The data type is kept. Without a value of white, ``Rescale()`` makes dim images as bright as others and amplifies the noise
-    of blank images. Set the value of white if you know it.
+    The data type does not change. Set the value of white if you know it, because ``Rescale()`` without it makes dim images as
+    bright as others and amplifies the noise of blank images.
 
     Examples
     --------
@@ -312,15 +313,15 @@ def _declared(image: np.ndarray, white: int) -> np.ndarray:
         return image
     if image.max() > white:
         raise UnsupportedImageError(
-            f"Rescale: white is set to {white}, but an image of {image.dtype} contains {image.max()}. "
-            f"Set the largest possible value; bits={int(image.max()).bit_length()} includes this one."
+            f"Rescale: white is set to {white}, but an image of type {image.dtype} contains the value {image.max()}. "
+            f"Set white to the largest possible value, such as bits={int(image.max()).bit_length()}."
         )
     top = np.iinfo(image.dtype).max
     return with_tones(image, lambda values: values * (top / white))
 
 
 def _ends(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The values that become black and white, in [0, 1]; minimum and maximum if the percentiles coincide."""
+    """Return the values in [0, 1] that become black and white: the percentiles, or minimum and maximum if they coincide."""
     top = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
     black, white = np.percentile(image, (low, high))
     if black == white:

@@ -1,4 +1,4 @@
-"""Unflatten: convert rows of numbers, as used by scikit-learn for small images, to images."""
+"""Unflatten: convert rows of numbers to images."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
     """Convert flattened images, one per row of a 2-D array or table, to images.
 
     A pipeline that starts with this step accepts the output of ``fetch_openml`` or ``load_digits``. White is 255 in uint8,
-    65535 in uint16, and 1 in floats, as everywhere. Other integers are treated as uint8 if they are in 0 to 255. All other
-    values need `max_value`.
+    65535 in uint16, and 1 in floats. Other integer types are converted to uint8 if all values are from 0 to 255. For all other
+    values, set `max_value`.
 
     Parameters
     ----------
     shape : tuple of (height, width), (height, width, 3) or (3, height, width)
-        The shape of each image. Either height or width may be -1, to be inferred from the length of a row. (3, height, width)
-        means that rows store all of red, then green, then blue, as in CIFAR-10; the resulting images have their channels last.
+        Shape of each image. If height or width is -1, it is inferred from the length of a row. (3, height, width) means that
+        rows contain all red values first, then all green and all blue values, as in CIFAR-10; the resulting images have shape
+        (height, width, 3).
     max_value : float, optional
-        The value of white, such as 255 for bytes stored as floats (``fetch_openml``) or 16 for scikit-learn's digits. The
-        images are then float32, divided by this value. Exception: with 255, rows that contain only whole numbers become uint8
-        images.
+        Value of white, such as 255 for bytes stored as floats (``fetch_openml``) or 16 for scikit-learn's digits. The values
+        are divided by it, and the images are float32. Exception: if it is 255 and all values are whole numbers, the images are
+        uint8.
 
     Attributes
     ----------
     n_features_in_ : int
-        The length of a row.
+        Length of a row.
 
     Examples
     --------
@@ -60,7 +61,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         self.max_value = max_value
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the rows; only the length of a row is learned.
+        """Check the parameters and the rows, and learn the length of a row.
 
         Parameters
         ----------
@@ -76,7 +77,7 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         return self
 
     def transform(self, X: Any) -> Images:
-        """Convert rows as in `fit` to images; the index of a pandas table is kept."""
+        """Convert rows to lazy images, which keep the index of a pandas table."""
         return Images(self._rows(X, reset=False), index=X.index if hasattr(X, "iloc") else None)
 
     def _rows(self, X: Any, *, reset: bool) -> Rows:
@@ -103,9 +104,8 @@ class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
         coloured = len(shape) == 3 and 3 in (shape[0], shape[2])
         if not whole or not (coloured or len(shape) == 2) or shape.count(-1) > 1:
             raise InputError(
-                "Unflatten: shape must be (height, width), (height, width, 3) or, with one channel after the other, "
-                "(3, height, "
-                f"width); either height or width may be -1; got {self.shape!r}"
+                "Unflatten: shape must be (height, width), (height, width, 3), or (3, height, width) if each channel is "
+                f"stored separately; either height or width may be -1; got {self.shape!r}"
             )
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -133,7 +133,7 @@ class Rows(LazySequence):
         if self.colours_first:
             image = image.transpose(1, 2, 0)
         if self.max_value is not None:
-            # In float64, because there values up to max_value cannot exceed 1.
+            # In float64, values up to max_value cannot exceed 1 after the division.
             image = (image / np.float64(self.max_value)).astype(np.float32)
         return read_image(image)
 
@@ -141,15 +141,15 @@ class Rows(LazySequence):
 def _refuse_images(X: Any) -> None:
     if isinstance(X, Images) or getattr(X, "holds_images", False) or (isinstance(X, np.ndarray) and X.ndim in (3, 4)):
         raise InputError(
-            f"Unflatten expects rows, an array of shape (n_images, n_values); got {type(X).__name__} of shape {X.shape}, "
-            "which are already images. Omit this step."
+            f"Unflatten expects rows in an array of shape (n_images, n_values); got {type(X).__name__} of shape {X.shape}, "
+            "which already contains images. Omit this step."
         )
     if isinstance(X, dict) and "data" in X:
-        raise InputError("Unflatten expects rows, an array or a table; got a whole dataset. Use its rows: dataset.data.")
+        raise InputError("Unflatten expects rows in an array or a table; got a whole dataset. Use its rows: dataset.data.")
 
 
 def _resolved(shape: tuple[int, ...], found: int) -> tuple[int, ...]:
-    """The shape without -1, if it matches the length of the rows."""
+    """Replace -1 in the shape, and check that the shape matches the length of the rows."""
     known = int(np.prod([side for side in shape if side != -1]))
     fits = found % known == 0 if -1 in shape else found == known
     if not fits:
@@ -167,12 +167,12 @@ def _guess(found: int) -> str:
         return f"For square images, use shape={(gray, gray)}. "
     if 3 * coloured**2 == found:
         last, first = (coloured, coloured, 3), (3, coloured, coloured)
-        return f"For square images, use shape={last}, or {first} if rows store all of red first, as in CIFAR-10. "
+        return f"For square images, use shape={last}, or {first} if all red values come first, as in CIFAR-10. "
     return ""
 
 
 def _checked(rows: np.ndarray, max_value: float | None) -> np.ndarray:
-    """The rows, if their values are valid; whole numbers from 0 to 255 as uint8."""
+    """Check the values of the rows, and convert integers to uint8 if `max_value` is not set."""
     if rows.size == 0 or (rows.dtype in (bool, np.uint8, np.uint16) and max_value is None):
         return rows
     if rows.dtype.kind == "f" and not np.isfinite(rows.sum(dtype=np.float64)):
@@ -189,21 +189,21 @@ def _refuse_missing(rows: np.ndarray) -> None:
     missing = ~np.isfinite(rows).all(axis=1)
     if missing.any():
         raise InputError(
-            f"Unflatten: row {int(missing.argmax())} contains NaN or infinity ({int(missing.sum())} of {len(rows)} rows do); "
-            "pixels need a value. Drop these rows or fill them first."
+            f"Unflatten: {int(missing.sum())} of {len(rows)} rows contain NaN or infinity; the first is row "
+            f"{int(missing.argmax())}. Remove these rows, or replace the values first."
         )
 
 
 def _refuse_range(rows: np.ndarray, low: Any, high: Any, max_value: float | None) -> None:
     row = int(np.argmax((rows == (low if low < 0 else high)).any(axis=1)))
     if low < 0:
-        rule = "Negative values in data, but pixels are at least 0"
+        rule = "Negative values in data; pixel values must be at least 0"
         way_out = "Do not standardise rows before this step."
     elif max_value is not None:
-        rule, way_out = f"max_value={max_value:g} is set as white", "Set the largest possible value."
+        rule, way_out = f"no value may exceed max_value={max_value:g}", "Set max_value to the largest possible value."
     else:
-        rule = "integers must be in 0 to 255" if rows.dtype.kind in "iu" else "floats must be in [0, 1]"
+        rule = "integers must be from 0 to 255" if rows.dtype.kind in "iu" else "floats must be in [0, 1]"
         way_out = "Set the value of white with Unflatten(shape, max_value=...): 255 for bytes, 16 for scikit-learn's digits."
     raise InputError(
-        f"Unflatten: {rule}; row {row} of {rows.dtype} is outside; values of all rows are from {low} to {high}. {way_out}"
+        f"Unflatten: {rule}, but row {row} violates this; the values of type {rows.dtype} are from {low} to {high}. {way_out}"
     )

@@ -72,12 +72,12 @@ def test_debug_raises_the_error(command, words):
 def test_a_warning_is_one_line(command, capsys):
     def action():
         warnings.simplefilter("always")
-        warnings.warn("3 images gave\nno descriptors", EmptyBagWarning, stacklevel=1)
+        warnings.warn("3 images have\nno descriptors", EmptyBagWarning, stacklevel=1)
         return 0
 
     command(action)
     assert main(["try"]) == 0
-    assert capsys.readouterr().err == "featrec: warning: 3 images gave no descriptors\n"
+    assert capsys.readouterr().err == "featrec: warning: 3 images have no descriptors\n"
 
 
 def test_a_closed_pipe_is_no_error():

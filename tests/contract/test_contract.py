@@ -217,7 +217,7 @@ def test_one_image_is_refused_with_the_way_out(cls, network):
 @pytest.mark.parametrize("cls", of_kind("extractor", "preprocessor", "network"))
 def test_a_wrong_number_of_labels_is_refused_before_images_are_described(cls, network):
     X = material(cls)
-    with pytest.raises(InputError, match=rf"{len(X)} images and {len(X) - 1} labels; there is one label for each image"):
+    with pytest.raises(InputError, match=rf"{len(X)} images and {len(X) - 1} labels; each image needs one label"):
         make(cls, network).fit(X, np.resize(["cat", "dog"], len(X) - 1))
 
 

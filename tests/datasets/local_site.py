@@ -1,4 +1,4 @@
-"""A local server of a few files that can misbehave."""
+"""A local server that serves a few files and can misbehave."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class LocalSite:
-    """Serves `files` below `address`. Each request uses the next of `deeds`, or else is served correctly.
+    """Serves `files` below `address`. Each request is served as the next of `deeds` states, or correctly after the last.
 
     A deed is ``(kind, value)``:
 
@@ -15,11 +15,11 @@ class LocalSite:
     - announce: declares the length `value` and sends the whole file
     - silent: declares no length and sends `value` more bytes, or fewer
     - chunks: sends one chunk of `value` bytes, without the end
-    - wrong: sends other bytes of the same length
+    - wrong: sends different bytes of the same length
     - status: responds with this status
-    - stall: sends `value` bytes and then nothing
+    - stall: sends `value` bytes and then nothing more
     - mute: never responds
-    - shifted: sends another range than requested
+    - shifted: sends a different range than requested
     - elsewhere: redirects to this path
     - encoded: declares the file as a gzip encoding
     """
@@ -55,7 +55,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address) -> None:
-        """A client that disconnects is expected."""
+        """Ignore clients that disconnect, because this is expected."""
 
 
 def _handler(site: LocalSite) -> type[BaseHTTPRequestHandler]:

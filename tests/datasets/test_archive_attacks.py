@@ -1,4 +1,4 @@
-"""Damaged and malicious archives are read or refused by one of featrec's errors, quickly and in little memory."""
+"""Damaged and malicious archives are read, or refused with an error of featrec, quickly and with little memory."""
 
 import gzip
 import io
@@ -18,19 +18,19 @@ from featrec.exceptions import DatasetError, ImageError, TruncatedImageError
 from tests.datasets.test_archive import image
 
 HEADER_SIZE = 30
-ENTRY_SIZES = 20  # position of the packed and unpacked length in a member of a zip's directory
+ENTRY_SIZES = 20  # position of the compressed and uncompressed sizes in an entry of a zip's directory
 
 
 def put_zip(path: Path, *names: str, data: bytes | None = None, method: int = zipfile.ZIP_DEFLATED) -> Path:
     with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about duplicate names
+        warnings.simplefilter("ignore")  # ignores the warning about duplicate names
         for value, name in enumerate(names):
             archive.writestr(name, image(value) if data is None else data)
     return path
 
 
 def tar_of(*members: tuple[str, bytes | None, bytes], form: int = tarfile.GNU_FORMAT) -> bytes:
-    """A tar of (name, bytes, kind)."""
+    """Build a tar from tuples (name, bytes, kind)."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w", format=form) as archive:
         for name, data, kind in members:
@@ -89,7 +89,7 @@ def test_paths_out_of_the_archive_are_refused(path, name, trick):
 def test_a_zero_byte_in_a_name(tmp_path):
     path = put_zip(tmp_path / "x.zip", "a/1_evil.png")
     path.write_bytes(path.read_bytes().replace(b"1_evil", b"1\0evil"))
-    with pytest.raises(DatasetError, match="contains a backslash or a zero byte"):
+    with pytest.raises(DatasetError, match="contains a backslash or a null character"):
         ImageFolder(path)
 
 
@@ -155,7 +155,7 @@ def test_an_encrypted_zip(tmp_path):
 def test_unsupported_methods_of_compression(tmp_path, method):
     path = put_zip(tmp_path / "x.zip", "a/1.png", method=method)
     with pytest.raises(
-        DatasetError, match=rf"compresses 'a/1\.png' with method {method}; supported are stored \(0\) and deflated \(8\)"
+        DatasetError, match=rf"compresses 'a/1\.png' with method {method}; only 0 \(stored\) and 8 \(deflated\) are supported"
     ):
         ImageFolder(path)
 
@@ -178,11 +178,13 @@ def test_an_image_over_the_size_limit(tmp_path):
 
 @pytest.mark.parametrize("declared", [0, 10, 9_999_999, 10_000_001])
 def test_a_wrong_length_in_the_directory(tmp_path, declared):
-    """At most one byte more than declared is unpacked."""
+    """Unpacking stops one byte after the declared size."""
     path = with_sizes(put_zip(tmp_path / "x.zip", "a/1.png", data=bytes(10_000_000)), size=declared)
     folder = ImageFolder(path)
     tracemalloc.start()
-    with pytest.raises(TruncatedImageError, match=r"^'.*/a/1\.png': the archive is damaged here: length or checksum differ"):
+    with pytest.raises(
+        TruncatedImageError, match=r"^'.*/a/1\.png': the archive is damaged here: the length or checksum differs"
+    ):
         folder[0]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -197,7 +199,7 @@ def test_a_length_beyond_the_end_of_the_file(tmp_path, packed):
 
 
 def test_overlapping_members_are_refused(tmp_path):
-    """A small zip that unpacks to a huge size, with a different name for each member."""
+    """Build a small zip that unpacks to a huge size; all members have different names."""
     path = put_zip(tmp_path / "x.zip", "a/0000.png", data=bytes(100_000))
     data = path.read_bytes()
     start = data.index(b"PK\1\2")
@@ -212,14 +214,12 @@ def test_overlapping_members_are_refused(tmp_path):
 def test_a_zip_bomb_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(_archive, "LEAST_BOMB", 2**20)
     path = put_zip(tmp_path / "x.zip", *(f"a/{number}.png" for number in range(20)), data=bytes(100_000))
-    with pytest.raises(
-        DatasetError, match=r"unpacks [\d,]+ bytes to 2,000,000 or more, over 200 times as many.*If you trust it"
-    ):
+    with pytest.raises(DatasetError, match=r"unpacks to 2,000,000 bytes or more, over 200 times its size.*If you trust it"):
         ImageFolder(path)
 
 
 def test_a_gzip_bomb_is_refused_while_it_is_unpacked(tmp_path):
-    """Ten gigabytes of zeros after a header that declares them."""
+    """Yield a header that declares ten gigabytes, and then as many zeros."""
     member = tarfile.TarInfo("a/notes.txt")
     member.size = 10**10
     zeros = gzip.compress(bytes(10_000_000))
@@ -227,7 +227,7 @@ def test_a_gzip_bomb_is_refused_while_it_is_unpacked(tmp_path):
     path.write_bytes(gzip.compress(member.tobuf()) + 1_000 * zeros)
     tracemalloc.start()
     start = time.perf_counter()
-    with pytest.raises(DatasetError, match=r"over 200 times as many, which suggests a zip bomb"):
+    with pytest.raises(DatasetError, match=r"over 200 times its size. It may be a zip bomb"):
         ImageFolder(path)
     seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
@@ -256,7 +256,7 @@ def test_malicious_extended_headers(tmp_path):
     path.write_bytes(tar_of(("x", b"6 a=b\n" * 43_000, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
     assert len(ImageFolder(path)) == 1
     path.write_bytes(tar_of(("x", b"6 a=b\n" * 50_000, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
-    with pytest.raises(DatasetError, match="declares a name or headers of 300,000 bytes, more than the limit"):
+    with pytest.raises(DatasetError, match="declares a name or extra headers of 300,000 bytes, more than the limit"):
         ImageFolder(path)
     for note in (b"-5 path=x\n", b"0 path=x\n", b"2 path=x\n", b"99999 path=x\n", b"path=x\n", b"11 path=xyz", b"\xff"):
         path.write_bytes(tar_of(("x", note, tarfile.XHDTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
@@ -267,7 +267,7 @@ def test_malicious_extended_headers(tmp_path):
         with pytest.raises(DatasetError, match=r"is not a valid size of 'a/1\.png'"):
             ImageFolder(path)
     path.write_bytes(tar_of(("x", b"16 path=a/2.png\n", tarfile.XGLTYPE), ("a/1.png", image(1), tarfile.REGTYPE)))
-    with pytest.raises(DatasetError, match="assigns one name or size to all its members"):
+    with pytest.raises(DatasetError, match="declares one name or size for all its members"):
         ImageFolder(path)
 
 
@@ -286,7 +286,7 @@ def test_a_flipped_bit_in_a_zip_is_found_by_the_checksum(tmp_path):
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 8] ^= 1
     path.write_bytes(data)
-    with pytest.raises(TruncatedImageError, match="the archive is damaged here: length or checksum differ"):
+    with pytest.raises(TruncatedImageError, match="the archive is damaged here: the length or checksum differs"):
         ImageFolder(path)[0]
 
 
@@ -319,12 +319,12 @@ def test_a_contradictory_directory(tmp_path):
     with pytest.raises(DatasetError, match=r"has a damaged directory|has overlapping members"):
         ImageFolder(with_end(12, 60, "<I"))
     path.write_bytes(data.replace(b"PK\3\4", b"PK\3\3"))
-    with pytest.raises(TruncatedImageError, match=r"a/1\.png': the archive lacks an image at the position"):
+    with pytest.raises(TruncatedImageError, match=r"a/1\.png': the archive has no image at the position"):
         ImageFolder(path)[0]
 
 
 def test_every_truncation_is_noticed(path):
-    """A truncated archive is never read as a whole one, which would silently lose training images."""
+    """A truncated archive must never be read without an error, because training images would be missing silently."""
     data = put_any(path, "a/1.png", "b/2.png").read_bytes()
     if path.suffix == ".tar":
         data = data[: -(-data.rindex(b"IEND") // 512) * 512 + 512]  # the padding after the end may be missing
@@ -359,7 +359,7 @@ INTERESTING += (b"\x80", b"777777", b" ", b"S")
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Data after several random changes."""
+    """Return the data after several random changes."""
     result = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(result)) if result else 0
@@ -384,7 +384,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def originals(folder: Path) -> dict[str, bytes]:
-    """One archive of each kind, with long names, folders, links and extended headers."""
+    """Build one archive of each kind, with long names, folders, links and extended headers."""
     names = ("train/a/1.png", "train/b/" + "long/" * 40 + "2.png", "a/3.png", "é/4.png")
     members = [(name, image(value), tarfile.REGTYPE) for value, name in enumerate(names)]
     members += [("a", None, tarfile.DIRTYPE), ("a/link.png", None, tarfile.SYMTYPE)]
@@ -400,7 +400,7 @@ def originals(folder: Path) -> dict[str, bytes]:
 
 
 def read_all(path: Path) -> str:
-    """The outcome of reading an archive; only featrec's errors are caught."""
+    """Return the outcome of reading an archive. Only errors of featrec are caught."""
     try:
         folder = ImageFolder(path)
     except DatasetError:
@@ -442,7 +442,7 @@ def run_damage(tmp_path: Path, count: int, seed: int) -> dict[str, int]:
 def test_damaged_archives(tmp_path):
     outcomes = run_damage(tmp_path, 60, seed=20240229)
     assert sum(outcomes.values()) == 420
-    assert min(outcomes.get(outcome, 0) for outcome in ("refused", "read", "read in part")) >= 5  # the damage varies
+    assert min(outcomes.get(outcome, 0) for outcome in ("refused", "read", "read in part")) >= 5  # both outcomes must occur
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Damaged files: found before any work, and left out with their labels by on_error="drop"."""
+"""Damaged files are found before the work starts, and on_error="drop" leaves them out with their labels."""
 
 import io
 import pickle
@@ -19,12 +19,12 @@ from featrec.recipes import make, names
 from tests.datasets.test_archive import pack
 
 CLASSES = ("cat", "dog", "owl")
-# The damaged ones among five of each class, by position.
+# Positions of the damaged files; each class has five files.
 BAD = {1: b"", 7: b"this is no image", 13: b"half"}
 
 
 def files(bad=BAD):
-    """The gray value of an image is ten times its position."""
+    """Write images whose gray value is ten times their position."""
     found = {}
     for place in range(15):
         data = io.BytesIO()
@@ -96,7 +96,7 @@ def test_rows_of_a_manifest_are_dropped_with_their_columns(tmp_path):
     path = as_manifest(tmp_path, files({7: b""}))
     (tmp_path / "below/cat/01.png").unlink()
     (tmp_path / "below/owl/13.png").unlink()
-    with pytest.raises(DatasetError, match=r"line 3 .*does not exist \(and of 1 more rows\)"):
+    with pytest.raises(DatasetError, match=r"line 3 .*does not exist \(2 files are missing in total\)"):
         ImageFolder(path)
     for read in (ImageFolder, ImageFolder.from_manifest):
         folder = dropping(read, path)
@@ -120,7 +120,7 @@ def test_slices_do_not_list_dropped_files(tmp_path):
 
 def test_the_warning_names_classes_without_images(tmp_path):
     write(tmp_path, files(dict.fromkeys(range(5, 10), b"")))
-    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; no images are left of the classes \['dog'\]"):
+    with pytest.warns(DroppedImageWarning, match=r"5 of 15 .*; the classes \['dog'\] have no images left"):
         folder = ImageFolder(tmp_path, on_error="drop")
     assert set(folder.labels.tolist()) == {"cat", "owl"}
 
@@ -163,7 +163,7 @@ def test_decoded_images_are_not_kept(tmp_path):
     assert peak < 5 * 600_000, "all images have 18 million bytes"
 
 
-DROP = r'would leave its label behind\. featrec\.datasets\.ImageFolder\(path, on_error="drop"\) leaves out damaged files'
+DROP = r'cannot drop the label of an image\. featrec\.datasets\.ImageFolder\(path, on_error="drop"\) leaves out damaged files'
 
 
 @pytest.mark.parametrize("extractor", [HOG(), TinyImage(), ColorHistogram(), SIFT(), DenseSIFT(), Patches()], ids=str)

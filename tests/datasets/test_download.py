@@ -1,4 +1,4 @@
-"""Downloads from a server that interrupts, declares wrong lengths, sends wrong bytes, stalls, or is unreachable."""
+"""Downloads from a server that disconnects, declares wrong lengths, sends wrong bytes, stalls, or is unreachable."""
 
 import hashlib
 import os
@@ -38,7 +38,7 @@ def tiny(site) -> PublishedSet:
 
 
 def files_in(home: Path) -> dict[str, bytes]:
-    """The files of the dataset, after checking that nothing else is left."""
+    """Return the files of the dataset after checking that no other files are left."""
     assert {path.name for path in home.iterdir()} <= {"tiny-set", ".tiny-set.lock"}
     folder = home / "tiny-set"
     assert not folder.exists() or any(folder.iterdir())
@@ -175,7 +175,7 @@ def test_the_second_server_is_used_if_the_first_fails(site, tiny, tmp_path):
 
 
 def unreachable() -> str:
-    """An address without a server: the port was free a moment ago."""
+    """Return an address without a server; its port was free a moment ago."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}/"
@@ -237,7 +237,7 @@ def test_without_pooch(monkeypatch, tmp_path):
 
 
 def fetching(tiny: PublishedSet, home: Path) -> subprocess.Popen:
-    """Another process that downloads the dataset."""
+    """Start another process that downloads the dataset."""
     code = (
         "import sys, pathlib; from featrec.datasets._download import fetch;"
         "from featrec.datasets._home import PublishedFile, PublishedSet;"

@@ -1,4 +1,4 @@
-"""Published datasets in their file formats, on files written here."""
+"""Published datasets are read from small files that are written here in their formats."""
 
 import gzip
 import struct
@@ -45,12 +45,12 @@ def test_idx(tmp_path, pixels):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (idx(np.zeros((2, 3, 3)), kind=13), "starts with 00 00 0d 03; unsigned bytes of 3 axes start with 00 00 08 03"),
+        (idx(np.zeros((2, 3, 3)), kind=13), "starts with 00 00 0d 03, but a file of 3 axes must start with 00 00 08 03"),
         (idx(np.zeros(5)), "starts with 00 00 08 01"),
-        (idx(np.zeros((2, 3, 3)))[:-1], r"declares 18 values \(2, 3, 3\), but 17 follow"),
+        (idx(np.zeros((2, 3, 3)))[:-1], r"declares 18 values of shape \(2, 3, 3\), but 17 follow"),
         (idx(np.zeros((2, 3, 3))) + b"\0", "declares 18 values .* 19 follow"),
-        (idx(np.zeros((2, 3, 3)))[:9], "header is truncated: 9 of 16 bytes"),
-        (b"", "starts with ; unsigned"),
+        (idx(np.zeros((2, 3, 3)))[:9], "header is truncated: it has 9 of 16 bytes"),
+        (b"", "starts with , but"),
     ],
 )
 def test_damaged_idx(tmp_path, content, message):
@@ -79,13 +79,15 @@ def test_fashion_mnist(fashion, pixels):
 @pytest.mark.parametrize("targets", [np.arange(6), np.array([0, 1, 2, 3, 4, 5, 10])], ids=["too few", "too large"])
 def test_images_and_labels_that_do_not_belong_together(fashion, targets):
     put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
-    with pytest.raises(DatasetError, match=f"train files .* do not belong together: 7 images, {len(targets)} labels"):
+    with pytest.raises(
+        DatasetError, match=f"train files .* do not belong together: there are 7 images and {len(targets)} labels"
+    ):
         load_dataset("fashion-mnist", data_home=fashion.parent)
 
 
 @pytest.fixture
 def cifar(tmp_path):
-    """Each file contains one image of each of two classes; red is the number of the file, green the row, blue the column."""
+    """Write files with one image of each of two classes; red is the number of the file, green the row, blue the column."""
     folder = tmp_path / "cifar-10-batches-bin"
     folder.mkdir()
     (folder / CIFAR_NAMES).write_text("plane\ncar\n\n")
@@ -119,7 +121,7 @@ def test_damaged_cifar10(cifar):
 
 @pytest.fixture
 def cifar100(tmp_path):
-    """Two training images and one test image: a coarse label, a fine label, and the channels."""
+    """Write two training images and one test image: a coarse label, a fine label, and the channels."""
     folder = tmp_path / "cifar-100-binary"
     folder.mkdir()
     (folder / "coarse_label_names.txt").write_text("fish\nflowers\n")
@@ -218,7 +220,9 @@ def test_smaller_training_sets_are_subsets(caltech):
 
 @pytest.mark.parametrize("n_train", [6, 7])
 def test_a_class_that_is_too_small_is_refused(caltech, n_train):
-    with pytest.raises(InputError, match=rf"is {n_train}, but the class 'accordion' has 6 images, .* use n_train=5 or less"):
+    with pytest.raises(
+        InputError, match=rf"is {n_train}, but the class 'accordion' has only 6 images. .* use n_train=5 or less"
+    ):
         load_caltech(caltech, n_train=n_train)
 
 

@@ -163,7 +163,9 @@ def test_split(tmp_path):
 
 def test_split_with_classes_missing_from_training(tmp_path):
     put(tmp_path, "train/a/1.png", "train/b/2.png", "test/a/3.png", "test/B/4.png")
-    with pytest.raises(DatasetError, match=r"has the classes \['B'\] \(and lacks \['b'\]\).*Use the same names"):
+    with pytest.raises(
+        DatasetError, match=r"has the classes \['B'\], .* \(and the test set lacks \['b'\]\).*Use the same class names"
+    ):
         ImageFolder.split(tmp_path)
 
 

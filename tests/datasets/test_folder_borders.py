@@ -17,7 +17,7 @@ COMPOSED, DECOMPOSED = "caf\u00e9", "cafe\u0301"
 
 
 def write_later(path: str, data: bytes) -> None:
-    """Write with another modification time, even if the file system stores full seconds."""
+    """Write a file with a different modification time, even if the file system stores only full seconds."""
     time = os.stat(path).st_mtime_ns + 1_000_000_000 if os.path.exists(path) else None
     Path(path).write_bytes(data)
     if time is not None:
@@ -50,7 +50,7 @@ def test_a_rewritten_file_of_the_same_size(tmp_path):
     data = Path(folder.paths[0]).read_bytes()
     write_later(folder.paths[0], data)
     for listed in (folder, copy):
-        with pytest.raises(ImageError, match=r"changed after it was listed .*bytes, but it was rewritten"):
+        with pytest.raises(ImageError, match=r"changed after it was listed .*bytes, but its modification time differs"):
             listed[0]
     assert ImageFolder(tmp_path)[0].shape == (4, 6)
 
@@ -60,7 +60,7 @@ def test_files_replaced_by_a_folder_or_a_pipe(tmp_path):
     for path in folder.paths:
         os.remove(path)
     os.mkdir(folder.paths[0])
-    os.mkfifo(folder.paths[1])  # opening it would block
+    os.mkfifo(folder.paths[1])  # opening a pipe would block
     for position in (0, 1):
         with pytest.raises(ImageError, match="it is no longer a file"):
             folder[position]
@@ -224,7 +224,7 @@ NAMES = st.text(st.characters(exclude_characters="/\\\0", exclude_categories=("C
 @settings(max_examples=40)
 @given(st.lists(st.tuples(NAMES, NAMES), min_size=1, max_size=8, unique=True))
 def test_any_names(tmp_path_factory, names):
-    """Each image is used or listed as skipped, or the folder is refused."""
+    """Each image is either used or listed as skipped, unless the folder is refused."""
     root = tmp_path_factory.mktemp("names")
     written = set()
     for place, name in names:

@@ -1,4 +1,4 @@
-"""A folder lists exactly the formats that the decoder reads, and counts other files."""
+"""A folder lists exactly the images in formats that can be decoded, and counts the other files."""
 
 import io
 
@@ -13,7 +13,7 @@ from featrec.images import _decode
 from featrec.images._decode import FORMATS, suffixes
 from tests.datasets.test_folder import put
 
-# Pillow's names of formats that cannot be found by suffix.
+# Pillow's names of formats that have no suffix of their own.
 WRITTEN = {".dib": "DIB", ".j2c": "JPEG2000", ".jpc": "JPEG2000", ".mpo": "MPO"}
 
 

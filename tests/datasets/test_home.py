@@ -1,4 +1,4 @@
-"""The folder of published datasets, errors if a dataset is missing, and the description of each."""
+"""The folder of published datasets, errors if a dataset is missing, and descriptions of datasets."""
 
 import hashlib
 import os
@@ -73,7 +73,7 @@ def test_invalid_options_are_refused():
 
 
 def test_download_and_load(site, tmp_path, rng):
-    """From the empty folder to images; the second call sends no request."""
+    """The first call downloads the dataset into an empty folder; the second call sends no request."""
     kinds = {"images-idx3": rng.integers(0, 256, (5, 28, 28)), "labels-idx1": rng.integers(0, 10, 5)}
     files = []
     for name in MNIST.content:

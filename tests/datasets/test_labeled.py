@@ -52,7 +52,7 @@ def test_images_of_several_sizes():
     images = LabeledImages([np.zeros((3, 4), np.uint8), np.ones((5, 5, 3))], ["a", "b"])
     assert images[[1]][0].shape == (5, 5, 3)
     assert pickle.loads(pickle.dumps(images[1:]))[0].shape == (5, 5, 3)
-    with pytest.raises(InputError, match=r"images of one shape; found 2.*Resize"):
+    with pytest.raises(InputError, match=r"images of the same shape; found 2.*Resize"):
         np.asarray(images)
 
 
@@ -65,7 +65,7 @@ def test_scikit_learn_splits_it(images):
 
 
 def test_labels_that_do_not_match_are_refused():
-    with pytest.raises(InputError, match=r"expected one label for each image; got 6 images and labels \(5,\)"):
+    with pytest.raises(InputError, match=r"expected one label for each image; got 6 images and labels of shape \(5,\)"):
         LabeledImages(PIXELS, LABELS[:5])
     with pytest.raises(InputError, match=r"the labels \['c'\] are not among the classes \['a', 'b'\]"):
         LabeledImages(PIXELS, LABELS, ["a", "b"])

@@ -1,4 +1,4 @@
-"""load_dataset: names, options, and promises of every dataset."""
+"""load_dataset: names, options, and properties of all datasets."""
 
 import os
 import pickle

@@ -1,4 +1,4 @@
-"""Manifests: which rows are read, and which errors others cause."""
+"""Manifests: valid rows are read, and invalid rows raise errors."""
 
 import csv
 import os
@@ -17,7 +17,7 @@ from featrec.exceptions import DatasetError, InputError
 
 @pytest.fixture
 def root(tmp_path):
-    """Images 0 to 4, each filled with its number."""
+    """Write images 0 to 4, each filled with its number."""
     (tmp_path / "images").mkdir()
     for value in range(5):
         Image.fromarray(np.full((4, 6), value, np.uint8)).save(tmp_path / "images" / f"{value}.png")
@@ -80,7 +80,7 @@ def test_an_unknown_column(root):
     (folders / "a").mkdir(parents=True)
     (root / "images" / "1.png").rename(folders / "a" / "1.png")
     assert ImageFolder(folders).metadata == {}
-    with pytest.raises(InputError, match=r"it has \[\]\. Columns come from a manifest: ImageFolder\.from_manifest"):
+    with pytest.raises(InputError, match=r"it has \[\]\. Only manifests have columns; see ImageFolder\.from_manifest"):
         ImageFolder(folders).column("person")
 
 
@@ -141,7 +141,7 @@ def test_labels_are_composed_and_trimmed(root):
         ("images/3.png,smile", r"line 3 .*: path 'images/3\.png' is already in line 2; remove one of the two"),
         ("images/../images/3.png,frown", r"line 3 .*: path '.*' is already in line 2"),
         ("images/9.png,smile", r"line 3 .*: path 'images/9\.png' does not exist; paths start at"),
-        ("images\\1.png,smile", r"line 3 .*does not exist; .* or use '/' as separator"),
+        ("images\\1.png,smile", r"line 3 .*does not exist; .*, use '/' as separator"),
         ("images,smile", r"line 3 .*: path 'images' is not a file; each row must name one image"),
         (".,smile", r"line 3 .*: path '\.' is outside"),
         (
@@ -150,7 +150,7 @@ def test_labels_are_composed_and_trimmed(root):
         ),
         ("images/../../secret.png,smile", r"line 3 .*: path .* is outside"),
         ("/etc/passwd,smile", r"line 3 .*: path '/etc/passwd' is outside"),
-        ("images/\0.png,smile", r"line 3 .*: path .* contains a zero byte"),
+        ("images/\0.png,smile", r"line 3 .*: path .* contains a null character"),
         ("images/1.png", r"line 3 of the manifest '.*' has 1 cells, but the header has 2; cells are separated by commas"),
         ("images/1.png,smile,1", "line 3 .* has 3 cells"),
         ('images/1.png,"smile', r"line 3 of the manifest '.*' is not valid CSV .*unclosed double quote"),
@@ -176,7 +176,7 @@ def test_absolute_paths_below_the_root(root):
     [
         (b"", r"has no column 'path' and no column 'label' in its first line; it has \[\]"),
         (b"path,label\n", "has a header but no rows"),
-        (b"path,label,path\nx,y,z\n", r"has two columns with the same name, \['path'\]; rename one"),
+        (b"path,label,path\nx,y,z\n", r"has several columns with the same name, \['path'\]; rename them"),
         (
             b"path,label\nx.png,caf\xe9\n",
             r"line 2 of the manifest '.*' is not valid UTF-8 \(byte 0xe9\); save it as 'CSV UTF-8'",
@@ -197,7 +197,7 @@ def test_a_missing_manifest_and_a_split_of_one(root):
         ImageFolder.from_manifest(root / "nowhere.csv")
     with pytest.raises(DatasetError, match="there is no folder"):
         ImageFolder(root / "nowhere.csv")
-    with pytest.raises(DatasetError, match=r"is a manifest, which has no folders; .*images\.column\(\"split\"\) == \"train\""):
+    with pytest.raises(DatasetError, match=r"is a manifest and has no folders; .*images\.column\(\"split\"\) == \"train\""):
         ImageFolder.split(write(root, *ROWS))
     assert not ImageFolder.is_split(root / "table.csv")
 

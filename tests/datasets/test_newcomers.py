@@ -1,4 +1,4 @@
-"""Folders with all kinds of files, and usual mistakes."""
+"""Folders with all kinds of files, and common mistakes."""
 
 import os
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::featrec.exceptions.DroppedImage
 
 
 def usable(place, rgb, rng):
-    """Files of every kind that cameras and programs write."""
+    """Write files of every kind that cameras and programs write."""
     rgb.convert("CMYK").save(place / "cmyk.jpg")
     Image.fromarray(rng.integers(0, 65536, (40, 60)).astype(np.uint16)).save(place / "gray16.png")
     cv2.imwrite(str(place / "colour16.png"), rng.integers(0, 65536, (40, 60, 3)).astype(np.uint16))
@@ -99,7 +99,7 @@ def test_an_empty_class_folder(tmp_path):
         ImageFolder(tmp_path)
     for name in ("1.heic", "2.heic", ".3"):
         (tmp_path / "cat" / name).write_bytes(b"")
-    with pytest.raises(DatasetError, match=r"contain no image but \.heic \(2\)\. Remove them.*\.jpg"):
+    with pytest.raises(DatasetError, match=r"contain no image, only \.heic \(2\)\. Remove them.*\.jpg"):
         ImageFolder(tmp_path)
 
 

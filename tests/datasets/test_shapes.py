@@ -77,7 +77,7 @@ def test_light_leaves_at_least_a_fifth():
 
 
 def middle_hue(images: np.ndarray) -> np.ndarray:
-    """Chroma of the middle of an image, where the object is."""
+    """Return the chroma of the middle of an image, where the object is."""
     middle = images[:, 48, 48].astype(float)
     return middle - middle.mean(axis=1, keepdims=True)
 

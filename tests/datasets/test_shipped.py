@@ -12,7 +12,7 @@ from featrec.images import as_gray, read_image
 
 
 def found_at(image: np.ndarray, crop: np.ndarray) -> list[tuple[int, int]]:
-    """Rows and columns at which a crop lies in an image."""
+    """Return the rows and columns of an image at which a crop occurs."""
     wanted = np.argwhere((image == crop[0, 0])[: 1 - CROP, : 1 - CROP]).tolist()
     wanted = [(y, x) for y, x in wanted if image[y, x : x + CROP].tobytes() == crop[0].tobytes()]
     return [(y, x) for y, x in wanted if np.array_equal(image[y : y + CROP, x : x + CROP], crop)]
@@ -69,5 +69,5 @@ def test_the_number_of_crops():
 
 
 def test_a_file_missing_from_scikit_image():
-    with pytest.raises(DatasetError, match=r"lacks skin\.jpg .*pip install"):
+    with pytest.raises(DatasetError, match=r"lacks the file skin\.jpg .*pip install"):
         shipped_file("skin.jpg")

@@ -1,4 +1,4 @@
-"""Archives of published datasets: only files of the dataset are unpacked, in one step."""
+"""Archives of published datasets: only files of the dataset are unpacked, and they appear in one step."""
 
 import io
 import tarfile
@@ -16,7 +16,7 @@ CONTENT = ("names.txt", "images")
 
 
 def tar(members: dict[str, bytes | str]) -> bytes:
-    """A .tar.gz of files (bytes) and links (str)."""
+    """Build a .tar.gz of files (bytes) and links (str)."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as file:
         for name, content in members.items():
@@ -102,7 +102,7 @@ def test_an_existing_archive_is_used_and_kept(site, tmp_path):
 
 def test_another_archive_of_the_same_name_is_not_overwritten(site, tmp_path):
     (tmp_path / "tiny.tar.gz").write_bytes(b"mine")
-    with pytest.raises(DatasetError, match=r"tiny.tar.gz' is not the published file .*move it away"):
+    with pytest.raises(DatasetError, match=r"tiny.tar.gz' is not the published file .*move this file away"):
         fetch(put(site, WHOLE), tmp_path)
     assert (tmp_path / "tiny.tar.gz").read_bytes() == b"mine"
 
@@ -119,7 +119,7 @@ def test_another_archive_of_the_same_name_is_not_overwritten(site, tmp_path):
 )
 def test_an_archive_that_cannot_be_unpacked(site, tmp_path, content, inner):
     with pytest.raises(
-        DatasetError, match=r"cannot be unpacked .*, although its checksum is right; expected: tiny/ with names.txt"
+        DatasetError, match=r"cannot be unpacked .*, although its checksum is correct; expected: tiny/ with names.txt"
     ):
         fetch(put(site, content, "tiny.bin", inner), tmp_path)
     assert [path for path in files_in(tmp_path) if path.startswith("tiny/")] == []

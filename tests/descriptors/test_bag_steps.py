@@ -71,7 +71,7 @@ def test_names_are_passed_through():
 
 
 def test_one_bag_instead_of_several_is_an_error():
-    with pytest.raises(InputError, match=r"RootSIFT expects the bags of several images; got one Bag. Use \[bag\]"):
+    with pytest.raises(InputError, match=r"RootSIFT expects a list of bags; got one Bag. Use \[bag\]"):
         RootSIFT().transform(Bag([[1.0]]))
 
 

@@ -69,7 +69,7 @@ def test_tiny_images_of_images_of_different_sizes(ragged):
 
 
 def test_a_wrong_size_of_tiny_image_is_named():
-    with pytest.raises(InputError, match=r"size must be 2 positive integers, or a single one for all; got \(16, 0\)"):
+    with pytest.raises(InputError, match=r"size must be 2 positive integers, or one integer for all; got \(16, 0\)"):
         TinyImage(size=(16, 0)).extract(np.zeros((2, 2)))
 
 
@@ -128,7 +128,7 @@ def test_color_histograms_of_images_of_different_sizes(ragged, space):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"bins": (8, 8)}, r"bins must be 3 positive integers, or a single one for all; got \(8, 8\)"),
+        ({"bins": (8, 8)}, r"bins must be 3 positive integers, or one integer for all; got \(8, 8\)"),
         ({"bins": 0}, "'bins' parameter of ColorHistogram must be an int"),
         ({"space": "bgr"}, "'space' parameter of ColorHistogram must be a str among"),
     ],

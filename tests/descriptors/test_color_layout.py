@@ -76,7 +76,7 @@ def test_training_images_decide_about_colour(rng, tmp_path):
     np.testing.assert_array_equal(load(tmp_path / "hog.featrec").transform(some), hog.transform(some))
     with pytest.raises(NotFittedError, match=r'HOG\(color="auto"\) decides in fit'):
         HOG(color="auto").transform(gray)
-    with pytest.raises(InputError, match="there is one label for each"):
+    with pytest.raises(InputError, match="each image needs one label"):
         HOG(color="auto").fit(gray, np.zeros(8))
 
 

@@ -96,7 +96,7 @@ def test_an_image_has_the_same_code_alone_and_in_a_batch(rng, dtype, shape, tran
 def test_an_invalid_float_image_of_an_array_is_named(rng):
     images = rng.random((50, 24, 24))
     images[41, 3, 3] = 1.5
-    with pytest.raises(ImageError, match=r"image 41: a float image must lie in \[0, 1\]; found values from .* to 1.5"):
+    with pytest.raises(ImageError, match=r"image 41: float images must contain values in \[0, 1\]; found .* to 1.5"):
         HOG().fit_transform(images)
     hog = HOG(on_error="empty").fit(images)
     with pytest.warns(FailedImageWarning, match="1 of 50 images"):
@@ -338,14 +338,14 @@ def test_an_image_smaller_than_a_block_is_an_error():
 
 
 def test_images_of_different_sizes_are_an_error():
-    with pytest.raises(ImageError, match=r"HOG gives 162 numbers for this image and 81 for the previous ones.*Resize"):
+    with pytest.raises(ImageError, match=r"HOG returns 162 numbers for this image but 81 for the previous images.*Resize"):
         HOG().fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell must be 2 positive integers, or a single one for all; got \(8, 0\)"),
+        ({"pixels_per_cell": (8, 0)}, r"pixels_per_cell must be 2 positive integers, or one integer for all; got \(8, 0\)"),
         ({"cells_per_block": (2, 2, 2)}, "cells_per_block must be 2 positive integers"),
         ({"block_norm": "l2"}, "'block_norm' parameter of HOG must be a str among"),
         ({"orientations": 0}, "'orientations' parameter of HOG must be an int"),

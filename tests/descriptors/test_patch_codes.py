@@ -117,7 +117,7 @@ def test_large_sums_do_not_overflow():
 def test_an_image_smaller_than_a_patch_gives_zeros_and_a_warning():
     X = [*images(), np.zeros((3, 30, 3), np.uint8)]
     model = PatchCodes(**ROOM).fit(X)
-    with pytest.warns(EmptyBagWarning, match="PatchCodes: 1 of 7 images gave no descriptors"):
+    with pytest.warns(EmptyBagWarning, match="PatchCodes: 1 of 7 images have no descriptors"):
         codes = model.transform(X)
     assert codes[:6].any(axis=1).all()
     assert not codes[6].any()

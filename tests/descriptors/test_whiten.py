@@ -155,11 +155,11 @@ def test_the_seed_determines_the_sample_for_any_number_of_threads(points, n_jobs
         (Whiten(13), [Bag(np.eye(12))], "descriptors of 12 numbers do not have 13 components; use 12 or fewer"),
         (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Reduce n_components"),
         (Whiten(), [Bag(np.eye(12)[:1])], "cannot be learned from 1 descriptors"),
-        (Whiten(), [Bag(np.empty((0, 3)))] * 4, "all bags are empty; none of the 4 images gave a descriptor"),
+        (Whiten(), [Bag(np.empty((0, 3)))] * 4, "all bags are empty; none of the 4 images has descriptors"),
         (
             Whiten(),
             [Bag(np.empty((0, 3)), size=(5, 7))] * 2,
-            "none of the 2 images, one of them 5×7 pixels, gave a descriptor. They may be .* too small for the extractor",
+            "none of the 2 images .one has 5×7 pixels. has descriptors. They may .* too small for the extractor",
         ),
         (Whiten(), [], "all bags are empty; none of the 0 images"),
     ],
@@ -218,6 +218,6 @@ def test_unusable_images_become_empty_bags(rng, tmp_path):
     bags = make_pipeline(*steps).fit_transform(X)
     assert [bag.descriptors.shape[1] for bag in bags] == [23] * 6
     assert [len(bag.descriptors) == 0 for bag in bags] == [False] * 4 + [True] * 2
-    with pytest.warns(FailedImageWarning, match="1 of 6 images could not be used, and 1 gave no descriptors"):
+    with pytest.warns(FailedImageWarning, match="1 of 6 images could not be used, and 1 have no descriptors"):
         codes = make_pipeline(*steps, BagOfWords(4, random_state=0)).fit_transform(X)
     assert not codes[4:].any()

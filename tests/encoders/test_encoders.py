@@ -143,7 +143,7 @@ def test_a_frozen_encoder_in_a_pyramid_is_not_fitted(bags):
 def test_empty_bags_are_zero_rows_and_one_warning_that_counts_them(bags):
     encoder = SpatialPyramid(BagOfWords(4, use_idf=True, random_state=0), levels=2).fit(bags)
     empty = Bag(np.empty((0, 6)), np.empty((0, 4)), (10, 10))
-    with pytest.warns(EmptyBagWarning, match="2 of 3 images gave no descriptors") as caught:
+    with pytest.warns(EmptyBagWarning, match="2 of 3 images have no descriptors") as caught:
         codes = encoder.transform([empty, bags[0], empty])
     assert len(caught) == 1
     assert not codes[[0, 2]].any()

@@ -141,7 +141,7 @@ def test_few_descriptors_and_one_component(rng, n, k):
 def test_no_descriptors_are_a_row_of_zeros(bags):
     encoder = SpatialPyramid(FisherVector(3, random_state=0), levels=2).fit(bags)
     empty = Bag(np.empty((0, 6)), np.empty((0, 4)), (10, 10))
-    with pytest.warns(EmptyBagWarning, match="1 of 2 images gave no descriptors"):
+    with pytest.warns(EmptyBagWarning, match="1 of 2 images have no descriptors"):
         codes = encoder.transform([empty, bags[0]])
     assert not codes[0].any()
     assert codes[1].any()

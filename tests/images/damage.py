@@ -1,4 +1,4 @@
-"""Damaged image files, generated from a seed; as a program, it reads them and prints the outcomes as JSON."""
+"""Generate damaged image files from a seed. Run as a program, read these files and print the outcomes as JSON."""
 
 import functools
 import hashlib
@@ -26,7 +26,7 @@ def encoded(image, kind="PNG", **options):
 
 @functools.cache
 def whole(kind):
-    """Valid files of a format, in its usual variants."""
+    """Return valid files of a format, in its usual variants."""
     values = np.random.default_rng(7).integers(0, 256, (32, 27, 4), dtype=np.uint8)
     colour = Image.fromarray(values[..., :3])
     images = [(colour, {}), (colour.convert("L"), {})]
@@ -53,7 +53,7 @@ def whole(kind):
 
 @functools.cache
 def bombs(kind):
-    """Small files that unpack to a huge size: blank images below and above their limit, and other tricks of a format."""
+    """Return small files that unpack to a huge size: blank images below and above their limit, and other tricks."""
     files = [_blank(kind, side) for side in (3100, 4000)]
     if kind == "PNG":
         image = whole("PNG")[0]
@@ -126,14 +126,14 @@ def repeat_a_range(data, random):
 
 
 def wrong_type(data, random):
-    """The head of one format on the body of another, or no image at all."""
+    """Return the head of one format with the body of another, or bytes that are not an image."""
     other = random.choice(whole(random.choice(FORMATS)))
     head = random.randrange(2, 64)
     return random.choice([other[:head] + data[head:], data[:head] + other, b"<html>" + data, bytes(len(data)), b""])
 
 
 def lie(data, random):
-    """A header that declares wrong sizes, with a correct checksum."""
+    """Return a file whose header declares a wrong size but has a correct checksum."""
     number = random.choice([0, 1, 2, 255, 4000, 9999, 32767, 65535, random.randrange(65536)])
     kind = next((name for name, start in STARTS.items() if data.startswith(start)), "PPM")
     if kind == "PNG":
@@ -169,7 +169,7 @@ WAYS = (cut, flip_bits, flip_header_bits, zero_a_range, overwrite, drop_a_range,
 
 
 def damaged(kind, position):
-    """One damaged file and how it was damaged; the same for the same position."""
+    """Return a damaged file and how it was damaged; the same position always returns the same file."""
     random = Random(f"{kind} {position}")
     if position % 50 < len(bombs(kind)):
         way = none if position < 50 else random.choice([none, flip_header_bits, lie])
@@ -179,7 +179,7 @@ def damaged(kind, position):
 
 
 def outcome(data):
-    """The outcome of reading, and the CPU seconds, which do not depend on the load of the machine."""
+    """Return the outcome of reading, and the CPU seconds, which do not depend on the load of the machine."""
     from featrec.exceptions import ImageError
     from featrec.images import read_image
 
@@ -196,7 +196,7 @@ def outcome(data):
 
 
 def peak_megabytes():
-    """Peak memory of this process. ru_maxrss would include that of its parent at the start."""
+    """Return the peak memory of this process. ru_maxrss would include the memory of the parent process."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024

@@ -1,4 +1,4 @@
-"""Extractors as a user writes them, for the tests of the cache; they count what they describe."""
+"""Extractors like those of users, for the tests of the cache. They count the images that they describe."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ import numpy as np
 from featrec import Bag
 from featrec.images import GlobalExtractor, LocalExtractor
 
-COUNT = deque()  # a list would be taken for a constant of the extractors, and belong to the key
+COUNT = deque()  # not a list, because a list would be a constant of the extractors and part of the key
 FACTOR = 2.0
 
 
@@ -16,7 +16,7 @@ def scaled(values):
 
 
 class Means(GlobalExtractor):
-    """Without a `cache` parameter."""
+    """An extractor without a `cache` parameter."""
 
     def __init__(self, n_jobs=None, verbose=0):
         self.n_jobs, self.verbose = n_jobs, verbose
@@ -38,7 +38,7 @@ class MeansAtOnce(CachedMeans):
 
 
 class Centred(CachedMeans):
-    """Learns from its images."""
+    """An extractor that learns from its images."""
 
     def fit(self, X, y=None):
         self.mean_ = float(np.mean([np.mean(image) for image in X]))
@@ -50,7 +50,7 @@ class Centred(CachedMeans):
 
 
 class Rows(LocalExtractor):
-    """A Bag without frames and size, of as many descriptors as the image has rows that are not black."""
+    """An extractor with one descriptor for each row of the image that is not black; its Bags have no frames and no size."""
 
     def __init__(self, cache=None, on_error="raise"):
         self.cache, self.on_error = cache, on_error

@@ -1,4 +1,4 @@
-"""What the base classes provide for subclasses, and the warning about dark images."""
+"""Features that subclasses inherit from the base classes, and the warning about dark images."""
 
 import cv2
 import joblib
@@ -114,7 +114,7 @@ def test_dataframes_have_the_index_and_names(images):
 
 def test_empty_batches(images):
     assert Means().fit(images).transform([]).shape == (0, 2)
-    with pytest.raises(NotFittedError, match="The width of an empty batch is not known before fit of Means"):
+    with pytest.raises(NotFittedError, match="To transform an empty batch, Means must be fitted first"):
         Means().transform([])
     with pytest.raises(InputError, match=r"Means\.fit needs at least one image to learn the length of a code; got none"):
         Means().fit([])
@@ -127,7 +127,7 @@ def test_an_image_with_a_row_of_another_length_is_named(images):
     for n_jobs in (1, 2):
         with pytest.raises(
             ImageError,
-            match=r"image 40: Columns gives 5 numbers for this image and 9 for the previous ones.*Put "
+            match=r"image 40: Columns returns 5 numbers for this image but 9 for the previous images.*Put "
             r"Resize\(\(height, width\)\)",
         ):
             Columns(n_jobs).transform(images)
@@ -135,7 +135,7 @@ def test_an_image_with_a_row_of_another_length_is_named(images):
 
 def test_a_batch_with_rows_of_another_length_names_its_first_image(images):
     images[32:] = [image[:, :5] for image in images[32:]]
-    with pytest.raises(ImageError, match=r"image 32: Columns gives 5 numbers for this image and 9 for the previous ones"):
+    with pytest.raises(ImageError, match=r"image 32: Columns returns 5 numbers for this image but 9 for the previous images"):
         Columns().fit(images).transform(images)
 
 
@@ -167,7 +167,7 @@ def test_parameters_are_checked_at_fit_and_transform(images):
 
 @pytest.fixture
 def scans(rng, tmp_path):
-    """16-bit files: one normal image, and three with values of 12 bits."""
+    """Write 16-bit files: one normal image, and three images with 12-bit values."""
     paths = [tmp_path / f"{name}.png" for name in "abcd"]
     for path, top in zip(paths, (256 << 8, 4096, 4000, 4096), strict=True):
         cv2.imwrite(str(path), rng.integers(0, top, (40, 40)).astype(np.uint16))

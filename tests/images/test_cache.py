@@ -1,4 +1,4 @@
-"""DescriptorCache: what is stored under which key, and damage, limits and concurrent use."""
+"""DescriptorCache: keys, damaged files, limits and concurrent use."""
 
 import errno
 import inspect
@@ -50,7 +50,7 @@ def images(rng):
 
 
 def same(first, second):
-    """The same numbers in the same types."""
+    """Check that Bags have the same numbers in the same types."""
     if isinstance(first, Bag):
         parts = [(first.descriptors, second.descriptors), (first.frames, second.frames)]
         return (first.size, first.metric) == (second.size, second.metric) and all(same(a, b) for a, b in parts)
@@ -60,7 +60,7 @@ def same(first, second):
 
 
 def misses(extractor, images):
-    """The number of images that were not in the extractor's cache."""
+    """Return the number of images that were not in the extractor's cache."""
     before = extractor.cache.info().misses
     list(extractor.transform(images))
     return extractor.cache.info().misses - before
@@ -267,7 +267,7 @@ def test_an_object_that_contains_itself_has_a_digest():
 
 
 def test_parameters_that_cannot_be_compared_are_refused(images, cache):
-    with pytest.raises(InputError, match="cache: the content of a lock among the parameters cannot be compared"):
+    with pytest.raises(InputError, match="cache: a parameter contains a lock, which cannot be compared"):
         CachedMeans(cache, power=threading.Lock()).fit(images)
 
 
@@ -321,9 +321,9 @@ def test_unequal_rows_are_refused_with_and_without_hits(rng, cache):
     extractor = HOG(cache=cache)
     for image in images:
         extractor.fit([image]).transform([image])
-    with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
+    with pytest.raises(InputError, match=r"image 1: HOG returns .* Put Resize"):
         HOG(cache=cache).fit(images[:1]).transform(images)
-    with pytest.raises(InputError, match=r"image 1: HOG gives .* Put Resize"):
+    with pytest.raises(InputError, match=r"image 1: HOG returns .* Put Resize"):
         HOG(cache=cache).transform(images)
 
 
@@ -411,7 +411,7 @@ def test_the_size_limit_is_kept_and_recently_used_entries_stay(rng, tmp_path):
 
 
 def test_many_processes_that_write_little_keep_the_limit(rng, cache, monkeypatch):
-    """Each of them writes less than the amount after which a process checks the folder."""
+    """Each process writes less than the amount after which a process checks the folder."""
     limit = 40 * 704
     for _ in range(150):
         monkeypatch.setattr(_cache, "_STORES", OrderedDict())
@@ -421,7 +421,7 @@ def test_many_processes_that_write_little_keep_the_limit(rng, cache, monkeypatch
 
 def test_a_description_over_the_limit_is_not_stored(images, tmp_path):
     cache = DescriptorCache(tmp_path / "cache", max_bytes=100)
-    with pytest.warns(FeatrecWarning, match=r"over max_bytes=100\. Images .* This warning is shown once") as caught:
+    with pytest.warns(FeatrecWarning, match=r"more than max_bytes=100\. Images .* This warning is shown once") as caught:
         TinyImage(cache=cache).transform(images)
     assert len(caught) == 1
     assert cache.info().entries == 0
@@ -467,7 +467,7 @@ def test_a_deleted_folder_is_created_again(images, cache):
 
 def test_a_folder_with_other_files_is_refused(images, tmp_path):
     (tmp_path / "holiday.jpg").write_bytes(b"")
-    with pytest.raises(InputError, match=r"not empty and not a featrec cache; it contains 'holiday.jpg'"):
+    with pytest.raises(InputError, match=r"neither empty nor a featrec cache; it contains 'holiday.jpg'"):
         TinyImage(cache=tmp_path).fit(images)
     assert os.listdir(tmp_path) == ["holiday.jpg"]
     (tmp_path / "other").mkdir()
@@ -508,7 +508,7 @@ def test_invalid_parameters_are_refused(images, tmp_path):
     with pytest.raises(InputError, match="refers to an unknown home directory"):
         DescriptorCache("~nobody-has-it/x")
     for limit in (0, -1, 1.5, True, None):
-        with pytest.raises(InputError, match="max_bytes of DescriptorCache must be a whole number, at least 1; got"):
+        with pytest.raises(InputError, match="max_bytes of DescriptorCache must be an integer of at least 1; got"):
             DescriptorCache(tmp_path, max_bytes=limit)
 
 
@@ -523,7 +523,7 @@ def test_model_files_do_not_contain_the_folder(kind, images, tmp_path):
 
 
 def test_a_model_file_with_a_cache_is_refused(tmp_path):
-    """It would write into a folder chosen by its author."""
+    """A model file with a cache would write into a folder chosen by its author."""
     save(TinyImage(), tmp_path / "model.featrec")
     facts, members = unpacked((tmp_path / "model.featrec").read_bytes())
     schema = json.loads(members["schema.json"])

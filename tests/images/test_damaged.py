@@ -1,4 +1,4 @@
-"""Damaged files of seven formats give an image or one of our errors, quickly and in little memory."""
+"""Damaged files of seven formats are read, or refused with an error of featrec, quickly and with little memory."""
 
 import json
 import subprocess
@@ -9,11 +9,11 @@ import pytest
 
 PROGRAM = Path(__file__).with_name("damage.py")
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
-LONGEST, LARGEST = 1.0, 500  # CPU seconds for a file, and megabytes for the process
+LONGEST, LARGEST = 1.0, 500  # limits: CPU seconds for a file, and megabytes for the process
 
 
 def read_damaged(count, *kinds):
-    """The outcomes of damaged files of each format, read in another process in which every warning is an error."""
+    """Return the outcomes of damaged files of each format, read in another process in which every warning is an error."""
     command = [sys.executable, "-W", "error", str(PROGRAM), str(count), *kinds]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60 + count * len(kinds), check=False)
     assert done.returncode == 0, f"the process ended with {done.returncode}: {done.stderr[-2000:]}"
@@ -25,7 +25,7 @@ def check(report, count):
     assert sum(report["outcomes"].values()) == count
     assert report["slowest"][0] < LONGEST, report["slowest"]
     assert report["megabytes"] < LARGEST
-    # The damage varies: some files are still images, some are truncated, some are something else.
+    # All outcomes must occur: some files are still images, some are truncated, some are not images.
     assert {"decoded", "TruncatedImageError", "NotAnImageError"} <= set(report["outcomes"])
 
 

@@ -19,7 +19,7 @@ SIDES = st.integers(1, 9)
 
 @pytest.fixture
 def files(tmp_path, rng):
-    """Paths of five gray images; the first pixel of the i-th is i."""
+    """Return the paths of five gray images; the first pixel of image i has the value i."""
     paths = []
     for position in range(5):
         image = rng.integers(0, 256, (6 + position, 8), dtype=np.uint8)
@@ -34,7 +34,7 @@ def order(images):
 
 
 class Column:
-    """Decodes an item on access, like a column of a dataset, and has no other methods."""
+    """A sequence that decodes an item on access, like a column of a dataset, and has no other methods."""
 
     def __init__(self, paths):
         self.paths, self.reads = paths, 0
@@ -48,7 +48,7 @@ class Column:
 
 
 class Folder(Column):
-    """Declares that it holds images, like an ImageFolder."""
+    """A sequence that declares that it contains images, like an ImageFolder."""
 
     holds_images = True
     labels = ("a",) * 5
@@ -107,7 +107,7 @@ def test_one_array(shape, dtype):
 
 def test_an_array_of_another_library():
     class Tensor:
-        """Has the attributes of a tensor, but is not an array of NumPy."""
+        """A class with the attributes of a tensor that is not a NumPy array."""
 
         def __init__(self, shape):
             self.values = np.ones(shape, np.float32)
@@ -127,7 +127,7 @@ def test_an_array_of_another_library():
 
     assert check_images(Tensor((2, 8, 9, 3)))[1].shape == (8, 9, 3)
     with pytest.raises(
-        InputError, match=r"got an array of shape \(2, 3, 8, 9\)\. Channels come last: X\.transpose\(0, 2, 3, 1\)"
+        InputError, match=r"got an array of shape \(2, 3, 8, 9\)\. Channels must be last: X\.transpose\(0, 2, 3, 1\)"
     ):
         check_images(Tensor((2, 3, 8, 9)))
 
@@ -177,18 +177,21 @@ def test_one_image_is_refused(one):
 
 
 NO_BATCH = {
-    "a gray image or rows": (np.zeros((8, 9)), r"a 2-D array of shape \(8, 9\)\. Use \[image\] for one gray .*Unflatten\("),
-    "a colour image": (np.zeros((8, 9, 3)), r"shape \(8, 9, 3\)\. Use \[image\] for one colour image, .* X\[\.\.\., None\]"),
-    "an image with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. Use \[image\] for one colour image"),
-    "channels first": (np.zeros((5, 3, 8, 9)), r"shape \(5, 3, 8, 9\)\. Channels come last: X\.transpose\(0, 2, 3, 1\)"),
-    "two channels": (np.zeros((5, 8, 9, 2)), r"shape \(5, 8, 9, 2\)\. Channels come last; there must be 1 or 3"),
-    "one row": (np.zeros(5), r"shape \(5,\)\. A batch has shape \(n, height, width\)"),
-    "a number": (np.array(5.0), r"shape \(\)\. A batch has shape"),
-    "five axes": (np.zeros((1, 2, 8, 9, 3)), r"shape \(1, 2, 8, 9, 3\)\. A batch has shape"),
-    "int64": (np.zeros((5, 8, 9), np.int64), r"int64 has no agreed range.*image\.astype\(np\.uint8\)"),
-    "2-D paths": (np.array([["a.png"], ["b.png"]]), r"an array of <U5 of shape \(2, 1\)\. Use a 1-D array or a list"),
-    "records": (np.zeros(3, [("path", "U9")]), r"an array of \[\('path', '<U9'\)\]"),
-    "fixed bytes": (np.array([b"ab\0"]), r"an array of \|S3\. numpy removes trailing zeros of bytes; use a list"),
+    "a gray image or rows": (
+        np.zeros((8, 9)),
+        r"a 2-D array of shape \(8, 9\)\. For one gray image, use \[image\].*Unflatten\(",
+    ),
+    "a colour image": (np.zeros((8, 9, 3)), r"shape \(8, 9, 3\)\. For one colour image, use \[image\]; .* X\[\.\.\., None\]"),
+    "an image with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. For one colour image, use \[image\]"),
+    "channels first": (np.zeros((5, 3, 8, 9)), r"shape \(5, 3, 8, 9\)\. Channels must be last: X\.transpose\(0, 2, 3, 1\)"),
+    "two channels": (np.zeros((5, 8, 9, 2)), r"shape \(5, 8, 9, 2\)\. The last axis must have 1 or 3 channels"),
+    "one row": (np.zeros(5), r"shape \(5,\)\. A batch must have shape \(n, height, width\)"),
+    "a number": (np.array(5.0), r"shape \(\)\. A batch must have shape"),
+    "five axes": (np.zeros((1, 2, 8, 9, 3)), r"shape \(1, 2, 8, 9, 3\)\. A batch must have shape"),
+    "int64": (np.zeros((5, 8, 9), np.int64), r"int64 are not supported.*image\.astype\(np\.uint8\)"),
+    "2-D paths": (np.array([["a.png"], ["b.png"]]), r"an array of type <U5 and shape \(2, 1\)\. Use a 1-D array or a list"),
+    "records": (np.zeros(3, [("path", "U9")]), r"an array of type \[\('path', '<U9'\)\]"),
+    "fixed bytes": (np.array([b"ab\0"]), r"an array of type \|S3\. numpy removes trailing zero bytes; use a list"),
     "a dict": ({"a": "a.png"}, r"got a dict\. Use a list, such as list\(paths\.values\(\)\)"),
     "a set": ({"a.png"}, r"got a set\. Use a list, .*sorted\(paths\)"),
     "values": ({"a": "a.png"}.values(), r"got a dict_values\. The images are read several times; use list\(images\)"),
@@ -196,7 +199,7 @@ NO_BATCH = {
     "nothing": (None, r"got a NoneType\."),
     "a table": (
         pd.DataFrame({"path": ["a.png"], "width": [3]}),
-        r'got a table of \d columns\. Use its column of paths or images, table\["path"\]; .*Unflatten',
+        r'got a table of \d columns\. Use its column of paths or images, such as table\["path"\]; .*Unflatten',
     ),
     "sparse rows": (sparse.csr_array((2, 784)), r"got a sparse matrix of shape \(2, 784\)\. .*Unflatten\("),
     "a bag": (Bag(np.zeros((2, 3))), r"got a Bag\. These images are already described; pass them to an encoder"),
@@ -205,8 +208,14 @@ NO_BATCH = {
     "numbers": ([1, 2, 3], r"got a list of numbers\. An image is an array of shape \(h, w\)"),
     "a range": (range(3), r"got a range of numbers\."),
     "numbers as objects": (np.array([1, 2], object), r"got a ndarray of numbers\."),
-    "lists": ([[1, 2], [3, 4]], r"got a list of batches \(the first is of type list and length 2\)\. Use one of them, X\[0\]"),
-    "rows in a list": ([np.zeros(784)], r"got a list of 1-D arrays\. .*np\.stack\(rows\) and Unflatten"),
+    "lists": (
+        [[1, 2], [3, 4]],
+        r"got a list of batches \(the first is of type list and length 2\)\. Use one batch, such as X\[0\]",
+    ),
+    "rows in a list": (
+        [np.zeros(784)],
+        r"got a list of 1-D arrays\. .*Unflatten\(\(height, width\)\)\.transform\(np\.stack\(rows",
+    ),
     "pairs": ([(np.zeros((8, 8)), "cat")], r"got a list of pairs\. Pass labels separately: \[image for image, label in"),
     "images and labels": ((np.zeros((9, 8, 8)), np.zeros(9)), r"tuple of batches .*ndarray and length 9\)\. .*unpack a pair"),
     "list and labels": ((["a.png", "b.png"], ["cat", "dog"]), r"tuple of batches \(the first is of type list and length 2\)"),
@@ -232,19 +241,23 @@ def test_an_invalid_item_is_named_when_it_is_accessed(files, tmp_path):
     with pytest.raises(MissingImageError, match=r"^image 2 \('missing\.png'\): no such file") as caught:
         images[2]
     assert (caught.value.position, caught.value.item) == (2, "missing.png")
-    with pytest.raises(UnsupportedImageError, match=r"^image 3: an image is .* got a NoneType\. It is a missing value"):
+    with pytest.raises(UnsupportedImageError, match=r"^image 3: an image must be .* got a NoneType\. This is a missing value"):
         images[3]
-    with pytest.raises(UnsupportedImageError, match=r"^image 4: int64 has no agreed range"):
+    with pytest.raises(UnsupportedImageError, match=r"^image 4: images of type int64 are not supported"):
         images[4]
-    with pytest.raises(EmptyImageError, match=r"^image 5: 0 rows and 3 columns"):
+    with pytest.raises(EmptyImageError, match=r"^image 5: the image has 0 rows and 3 columns"):
         images[5]
-    with pytest.raises(UnsupportedImageError, match=r"^image 6: .* got a float\. It is a missing value; drop it together with"):
+    with pytest.raises(
+        UnsupportedImageError, match=r"^image 6: .* got a float\. This is a missing value; remove it together with"
+    ):
         images[6]
 
 
 def test_a_whole_dataset_is_refused():
     whole = load_dataset("digits")
-    with pytest.raises(InputError, match=r"got a whole dataset \(Dataset\)\. Use one of its parts: train, test = X"):
+    with pytest.raises(
+        InputError, match=r"got a whole dataset \(Dataset\)\. Use its training set or its test set: train, test = X"
+    ):
         check_images(whole)
     assert check_images(whole[0])[0].shape == (8, 8)
 
@@ -270,13 +283,15 @@ def test_a_column_of_polars(files, read):
     assert order(images) == [0, 1, 2, 3, 4]
     assert order(images[[2, 0]]) == [2, 0]
     assert order(check_images(pl.DataFrame({"path": [read(path) for path in files]}))) == [0, 1, 2, 3, 4]
-    with pytest.raises(InputError, match=r'got a table of 2 columns\. Use its column of paths or images, table\["path"\]'):
+    with pytest.raises(
+        InputError, match=r'got a table of 2 columns\. Use its column of paths or images, such as table\["path"\]'
+    ):
         check_images(pl.DataFrame({"path": ["a.png"], "width": [3]}))
 
 
 @st.composite
 def any_image(draw, channels=(None, 1, 3, 4)):
-    """One legal image: any type, gray or colour, with or without alpha."""
+    """Return one valid image: any type, gray or colour, with or without alpha."""
     shape = (draw(SIDES), draw(SIDES))
     last = draw(st.sampled_from(channels))
     shape += () if last is None else (last,)

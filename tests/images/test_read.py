@@ -1,4 +1,4 @@
-"""read_image: files written by Pillow, tifffile or cv2 are compared with their pixels or with another decoder."""
+"""read_image: images read from files are compared with the original pixels or with another decoder."""
 
 import io
 import os
@@ -58,11 +58,11 @@ def test_an_object_with_array_conversion(colour):
 @pytest.mark.parametrize(
     "source, message",
     [
-        (None, "got a NoneType. It is a missing value; drop it together with its label"),
-        (float("nan"), "got a float. It is a missing value"),
+        (None, "got a NoneType. This is a missing value; remove it together with its label"),
+        (float("nan"), "got a float. This is a missing value"),
         (7, "got a int"),
         ((1, 2), r"got a tuple\. For pairs \(image, label\), use \[image for image, label in pairs\]"),
-        ([[1, 2]], "got a list. np.asarray converts other containers"),
+        ([[1, 2]], "got a list. Convert other containers of pixels with np.asarray"),
     ],
 )
 def test_other_sources_are_refused(source, message):
@@ -159,7 +159,7 @@ def test_sixteen_bit_gray_with_transparency():
 
 
 def _png(values, depth, kind, trns=None):
-    """A PNG of a kind that Pillow does not write."""
+    """Build a PNG of a kind that Pillow does not write."""
     height, width = values.shape[:2]
     header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0)
     lines = b"".join(b"\0" + line.tobytes() for line in values)
@@ -220,7 +220,7 @@ def test_float_tiff(rng):
     found = read_image(_tiff(image))
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, image)
-    with pytest.raises(UnsupportedImageError, match=r"float image must lie in \[0, 1\]; found values from .* to 9"):
+    with pytest.raises(UnsupportedImageError, match=r"float images must contain values in \[0, 1\]; found .* to 9"):
         read_image(_tiff(image * 0 + 9))
 
 
@@ -229,7 +229,7 @@ def test_wide_integers():
     assert read_image(_tiff(image)).dtype == np.uint16
     np.testing.assert_array_equal(read_image(_tiff(image)), image)
     for value in (-1, 65536):
-        with pytest.raises(UnsupportedImageError, match=r"32-bit TIFF with values from .*16 bits .* Rescale it first"):
+        with pytest.raises(UnsupportedImageError, match=r"32-bit TIFF with values from .* are supported\. Rescale it first"):
             read_image(_tiff(image * 0 + value))
 
 
@@ -282,7 +282,7 @@ def test_many_threads_read_one_pillow_image(rng):
 
 
 def _bomb(width, height):
-    """A PNG whose header declares more pixels than its data can contain."""
+    """Build a PNG whose header declares more pixels than its data can contain."""
     start = _png(np.zeros((1, 1), np.uint8), 8, 0)
     return start[:8] + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + start[33:]
 

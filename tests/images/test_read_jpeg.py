@@ -1,4 +1,4 @@
-"""JPEG files decoded by cv2 have exactly the pixels of Pillow; Pillow decodes the others."""
+"""JPEG files decoded by cv2 have exactly the same pixels as with Pillow; Pillow decodes all other JPEG files."""
 
 import io
 import os
@@ -26,7 +26,7 @@ def by_pillow(data):
 
 
 def plain(data):
-    """The image decoded by cv2, or None."""
+    """Return the image decoded by cv2, or None."""
     with Image.open(io.BytesIO(data)) as image:
         return _decode.decode_plain_jpeg(data, image.mode)
 
@@ -156,10 +156,10 @@ def test_too_many_scans_are_refused():
     scan = data[last:-2]
     assert read_image(data[:last] + scan * 20 + data[-2:]).shape == (300, 300)
     with pytest.raises(
-        UnsupportedImageError, match=r"a progressive JPEG of .* scans, more than the limit of 100; .*save it again"
+        UnsupportedImageError, match=r"a progressive JPEG of .* scans, more than the limit of 100\. .*save it again"
     ):
         read_image(data[:last] + scan * 200 + data[-2:])
-    assert read_image(data + scan * 200).shape == (300, 300)  # data after the end are not scans
+    assert read_image(data + scan * 200).shape == (300, 300)  # bytes after the end marker are not scans
 
 
 @pytest.mark.data

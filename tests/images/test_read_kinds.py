@@ -1,4 +1,4 @@
-"""Kinds of files that cameras, scanners and browsers write, compared with their pixels or with another decoder."""
+"""Files as cameras, scanners and browsers write them are compared with the original pixels or another decoder."""
 
 import io
 import pickle
@@ -72,7 +72,7 @@ def test_a_text_bomb_in_a_png(gray):
 
 
 def test_cmyk_jpeg_of_adobe_is_inverted(colour):
-    """Programs of Adobe store 255 minus the ink, with a marker; cv2 inverts them, too."""
+    """Adobe programs store 255 minus the ink, and a marker; cv2 also inverts these values."""
     flat = np.zeros((16, 16, 4), np.uint8)
     flat[:, :, 1] = 200  # magenta
     data = encoded(Image.fromarray(flat, "CMYK"), "JPEG", quality=95)
@@ -129,7 +129,9 @@ def test_tiff_with_tiles_of_absurd_size(gray):
 
 def test_unsupported_types_of_tiff(rng):
     for image in (rng.normal(size=(5, 6)), rng.normal(size=(5, 6, 2)), rng.integers(0, 9, (5, 6), dtype=np.int64)):
-        with pytest.raises(UnsupportedImageError, match=r"an unsupported type of TIFF \(unknown pixel mode\); save it as"):
+        with pytest.raises(
+            UnsupportedImageError, match=r"this type of TIFF is not supported \(unknown pixel mode\); save it as"
+        ):
             read_image(tiff(image, photometric="minisblack", planarconfig="contig" if image.ndim == 3 else None))
 
 
@@ -152,16 +154,14 @@ def test_bmp_stored_from_top_to_bottom(colour):
 
 
 def test_run_length_encoded_bmp():
-    """Pillow fills short lines pixel by pixel, so a small file may take long."""
+    """Pillow fills short lines pixel by pixel, so decoding a small file may take long."""
     palette = bytes(value for entry in range(256) for value in (entry, entry, entry, 0))
     lines = b"\x05\x07\0\0" + b"\1\6\0\0" + b"\0\1"
     header = struct.pack("<2sIIIIiiHHIIiiII", b"BM", 1078 + len(lines), 0, 1078, 40, 5, 2, 1, 8, 1, 0, 0, 0, 256, 0)
     data = header + palette + lines
     assert read_image(data).tolist() == [[6, 0, 0, 0, 0], [7] * 5]
     large = data[:18] + struct.pack("<ii", 2500, 1700) + data[26:]
-    with pytest.raises(
-        TooManyPixelsError, match=r"4,250,000 pixels, more than the limit of 2,000,000 for a run-length encoded"
-    ):
+    with pytest.raises(TooManyPixelsError, match=r"4,250,000 pixels, more than the limit of 2,000,000 for run-length encoded"):
         read_image(large)
 
 
@@ -212,9 +212,7 @@ def test_the_limit_of_blank_images(monkeypatch):
     blank = encoded(Image.new("1", (1000, 900)), "PNG")
     assert len(blank) < 900
     assert read_image(blank, max_pixels=9_000_000).shape == (900, 1000)
-    with pytest.raises(
-        TooManyPixelsError, match=r"900,000 pixels in \d+ bytes, and more than the limit of 899,999 .* 1,000 times"
-    ):
+    with pytest.raises(TooManyPixelsError, match=r"900,000 pixels in \d+ bytes; the limit is 899,999 .* 1,000 times"):
         read_image(blank, max_pixels=8_999_990)
 
 
@@ -240,7 +238,7 @@ def test_large_images_are_converted_in_parts(rng):
 
 
 def _with_broken_exif(colour):
-    """EXIF data that declare more than there is, about which Pillow warns."""
+    """Build EXIF data that are shorter than they declare; Pillow warns about them."""
     entry = struct.pack("<HHII", 271, 2, 1000, 500)
     broken = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 1) + entry + bytes(4)
     return encoded(Image.fromarray(colour), "PNG", exif=broken)
@@ -290,7 +288,7 @@ def test_reading_leaves_no_warning_filter(colour):
     read_image(_with_broken_exif(colour))
     assert warnings.filters == before
     with another_thread_reads():
-        warnings.simplefilter("error", UserWarning)  # now before the filter of the thread
+        warnings.simplefilter("error", UserWarning)  # this filter precedes the filter of the thread
         read_image(_with_broken_exif(colour))
         assert len(pickle.loads(pickle.dumps(warnings.filters))) > len(before), "scikit-learn sends the filters to workers"
     assert warnings.filters == [("error", None, UserWarning, None, 0), *before]

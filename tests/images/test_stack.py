@@ -1,4 +1,4 @@
-"""Images of one size are described together, and those of one array without reading them one by one."""
+"""Images of the same size are described together; images in one array are not read one by one."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from featrec.preprocessing import Resize
 
 
 class RowMeans(GlobalExtractor):
-    """Records the shapes that it gets."""
+    """An extractor that records the shapes of its input."""
 
     def __init__(self, given=None, on_error="raise", n_jobs=None):
         self.given, self.on_error, self.n_jobs = given, on_error, n_jobs
@@ -84,7 +84,7 @@ def test_a_refused_image_of_a_batch_is_named(rng):
     assert [failure.index for failure in extractor.failures_] == [2, 3]
     with pytest.raises(
         ImageError,
-        match=r"image 1: RowMeans gives 4 numbers for this image and 3 for the previous ones; all must have the same length",
+        match=r"image 1: RowMeans returns 4 numbers for this image but 3 for the previous images; all rows must have",
     ):
         RowMeans(on_error="empty").transform([rng.random((3, 4)), rng.random((4, 4))])
 

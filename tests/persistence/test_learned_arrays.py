@@ -42,7 +42,7 @@ def test_words_may_be_bytes_but_packed_bits_not_numbers():
         words = fields(schema, "featrec.vocabularies.BinaryVocabulary")["words_"]
         change_array(members, words, lambda words: words.astype(np.float32))
 
-    refused(edited(original("binary"), to_numbers), "BinaryVocabulary: .* type float32, where finite uint8 of shape")
+    refused(edited(original("binary"), to_numbers), "BinaryVocabulary: .* type float32; expected finite uint8 of shape")
 
 
 @pytest.fixture(params=["ours", "scikit-learn's", "scikit-learn's Bayesian"])
@@ -61,24 +61,24 @@ def mixture(request):
 @pytest.mark.parametrize(
     ("attribute", "change", "match"),
     [
-        ("covariances_", lambda variances: -variances, r"a variance of -[\d.]+, where all are over 0"),
-        ("covariances_", lambda variances: variances * 0, r"a variance of 0\.0, where"),
-        ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* of shape \(3, 4\) are expected"),
+        ("covariances_", lambda variances: -variances, r"a variance of -[\d.]+; all must be greater than 0"),
+        ("covariances_", lambda variances: variances * 0, r"a variance of 0\.0; all must"),
+        ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* expected .* of shape \(3, 4\)"),
         ("covariances_", lambda variances: variances[:, :3], r"variances of shape \(3, 3\)"),
-        ("covariances_", lambda variances: variances * np.nan, "variances .* where finite float32 or float64"),
+        ("covariances_", lambda variances: variances * np.nan, "variances .* expected finite float32 or float64"),
         ("covariances_", lambda variances: variances.astype(np.int64), "variances .* type int64"),
-        ("means_", lambda means: means[:, :3], r"means of shape \(3, 3\) .* of shape \(n, 4\) are expected"),
+        ("means_", lambda means: means[:, :3], r"means of shape \(3, 3\) .* expected .* of shape \(n, 4\)"),
         ("means_", lambda means: means[:0], r"means of shape \(0, 4\)"),
         ("means_", lambda means: means[0], r"means of shape \(4,\)"),
-        ("means_", lambda means: means + np.inf, "means .* where finite"),
+        ("means_", lambda means: means + np.inf, "means .* expected finite"),
         (
             "weights_",
             lambda weights: np.resize(weights, 10**6),
-            r"weights of shape \(1000000,\) .* of shape \(3\) are expected",
+            r"weights of shape \(1000000,\) .* expected .* of shape \(3\)",
         ),
         ("weights_", lambda weights: weights[:1], r"weights of shape \(1,\)"),
         ("weights_", lambda weights: -weights, "weights that are negative"),
-        ("weights_", lambda weights: weights * 0, "weights that are negative, or all zero"),
+        ("weights_", lambda weights: weights * 0, "weights that are negative, or all of them zero"),
     ],
 )
 def test_edited_mixtures(mixture, attribute, change, match):
@@ -95,13 +95,13 @@ def test_a_mixture_with_other_covariances_is_loaded():
 @pytest.mark.parametrize(
     ("attribute", "change", "match"),
     [
-        ("projection_", lambda array: array[:, :3], r"a projection of shape \(6, 3\) .* of shape \(n, 6\) are expected"),
+        ("projection_", lambda array: array[:, :3], r"a projection of shape \(6, 3\) .* expected .* of shape \(n, 6\)"),
         ("projection_", lambda array: array[:0], r"a projection of shape \(0, 6\)"),
-        ("projection_", lambda array: array * np.nan, "a projection .* where finite float32"),
+        ("projection_", lambda array: array * np.nan, "a projection .* expected finite float32"),
         ("projection_", lambda array: array.astype(np.complex64), "a projection .* type complex64"),
         ("mean_", lambda array: array[:1], r"a mean of shape \(1,\)"),
         ("mean_", lambda array: np.stack([array] * 1000), r"a mean of shape \(1000, 6\)"),
-        ("mean_", lambda array: array + np.inf, "a mean .* where finite float32"),
+        ("mean_", lambda array: array + np.inf, "a mean .* expected finite float32"),
         ("components_", lambda array: array[:, :2], r"components of shape \(6, 2\)"),
         ("explained_variance_", lambda array: array[:2], r"variances of shape \(2,\)"),
     ],
@@ -118,7 +118,7 @@ def test_edited_whitening(whiten, attribute, change, match):
     [
         (lambda array: array[:2], r"of shape \(2,\)"),
         (lambda array: np.resize(array, 10**5), r"of shape \(100000,\)"),
-        (lambda array: array + np.nan, "where finite float64"),
+        (lambda array: array + np.nan, "expected finite float64"),
         (lambda array: array.astype(np.float32), "type float32"),
     ],
 )
@@ -197,7 +197,7 @@ def test_wrong_numbers_of_neighbours(kind, value):
         fields(schema, f"featrec.encoders.{kind.__name__}")["n_neighbors"] = plain(value)
         schema["content"]["content"]["encoder_"]["content"]["content"]["n_neighbors"] = plain(value)
 
-    refused(edited(data, edit), f"{kind.__name__}: n_neighbors=.*, where a number over 0 is expected")
+    refused(edited(data, edit), f"{kind.__name__}: n_neighbors=.*; expected an integer greater than 0")
 
 
 def _pyramid(encoder, k, d, levels):
@@ -283,7 +283,7 @@ def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
         ("words_", lambda array: array.astype(np.float32), "type float32"),
         ("word_scales_", lambda array: array[:2], r"scales of shape \(2,\)"),
         ("basis_", lambda array: array[:, :7], "offsets of shape|words of shape"),
-        ("offsets_", lambda array: array + np.nan, "where finite float32"),
+        ("offsets_", lambda array: array + np.nan, "expected finite float32"),
     ],
 )
 def test_edited_patch_codes(attribute, change, match):

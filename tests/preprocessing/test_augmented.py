@@ -284,7 +284,7 @@ def test_without_a_seed_fits_differ_and_predictions_repeat(digits):
     ids=["search", "calibration"],
 )
 def test_searches_and_calibration_inside_are_refused(digits, inside):
-    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) inside splits .*both sides\. Use"):
+    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) splits .*in its test set\. Use"):
         Augmented(inside).fit(digits, digits.labels)
 
 
@@ -296,7 +296,7 @@ def test_a_frozen_model_is_not_refitted(digits):
 
 
 def test_unequal_numbers_of_images_and_labels_are_refused(digits):
-    with pytest.raises(InputError, match="Augmented: 120 images and 119 labels; each image needs one label"):
+    with pytest.raises(InputError, match="Augmented: got 120 images and 119 labels; each image needs one label"):
         Augmented(pixels(GaussianNB())).fit(digits, digits.labels[:-1])
     with pytest.raises(InputError, match=r"labels must have shape \(n,\), one per image; got shape \(120, 2\)"):
         Augmented(pixels(GaussianNB())).fit(digits, np.zeros((120, 2)))

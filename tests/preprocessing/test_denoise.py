@@ -72,5 +72,5 @@ def test_default_sizes_of_the_methods(rng):
 
 
 def test_an_even_size_is_refused():
-    with pytest.raises(InputError, match="Denoise: size must be odd, so that the window has a centre; got 4"):
+    with pytest.raises(InputError, match="Denoise: size must be odd, because the window needs a centre; got 4"):
         Denoise(size=4).transform([])

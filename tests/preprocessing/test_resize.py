@@ -153,7 +153,7 @@ def test_changed_parameters_do_not_affect_earlier_batches(ragged):
 
 @pytest.mark.parametrize("size", [(4,), (4, 5, 3), (4, 0), (4.0, 5), ()])
 def test_invalid_sizes_are_refused(size):
-    with pytest.raises(InputError, match=r"Resize: size must be a positive integer or a pair \(height, width\)"):
+    with pytest.raises(InputError, match=r"Resize: size must be a positive integer or a pair of them, \(height, width\)"):
         Resize(size).transform([])
 
 

@@ -175,7 +175,8 @@ def test_types_that_cannot_hold_the_declared_white_stay_unchanged(rng, dtype):
 def test_values_over_the_declared_white_are_refused():
     images = Rescale(bits=12).transform([np.zeros((2, 2), np.uint16), np.full((2, 2), 5000, np.uint16)])
     with pytest.raises(
-        UnsupportedImageError, match=r"image 1: Rescale: white is set to 4095, but an image of uint16 contains 5000.*bits=13"
+        UnsupportedImageError,
+        match=r"image 1: Rescale: white is set to 4095, but an image of type uint16 contains the value 5000.*bits=13",
     ):
         images[1]
 

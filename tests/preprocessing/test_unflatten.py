@@ -159,13 +159,19 @@ def test_another_step_may_follow(rng):
 REFUSED = {
     "floats to 255": (
         np.full((3, 4), 255.0),
-        r"floats must be in \[0, 1\]; row 0 .* 255.0 .* max_value=\.\.\.\): 255",
+        r"floats must be in \[0, 1\], but row 0 .* 255.0 .* max_value=\.\.\.\): 255",
     ),
-    "ints over 255": (np.array([[1, 2, 3, 4], [1, 2, 3, 300]]), r"integers must be in 0 to 255; row 1 of int64 .* to 300"),
+    "ints over 255": (
+        np.array([[1, 2, 3, 4], [1, 2, 3, 300]]),
+        r"integers must be from 0 to 255, but row 1 .* int64 .* to 300",
+    ),
     "negative ints": (np.array([[1, 2, 3, -4]]), r"Negative values in data.*row 0 .* from -4 to 3.*standardise"),
     "negative floats": (np.array([[0.5] * 4, [0, 0, 0, -0.1]]), r"Negative values in data.*row 1 .* from -0\.1"),
-    "NaN": (np.array([[0.5] * 4, [0, 0, np.nan, 0]]), r"row 1 contains NaN or infinity \(1 of 2 rows do\).*Drop these rows"),
-    "infinity": (np.array([[0, np.inf, 0, 0]]), r"row 0 contains NaN or infinity"),
+    "NaN": (
+        np.array([[0.5] * 4, [0, 0, np.nan, 0]]),
+        r"1 of 2 rows contain NaN or infinity; the first is row 1.*Remove these rows",
+    ),
+    "infinity": (np.array([[0, np.inf, 0, 0]]), r"contain NaN or infinity; the first is row 0"),
     "too few columns": (np.zeros((2, 3)), r"images of shape \(2, 2\) have 4 values, but the rows have 3"),
     "label left in": (
         np.zeros((2, 5)),
@@ -174,9 +180,9 @@ REFUSED = {
     "square": (np.zeros((2, 784)), r"the rows have 784\. For square images, use shape=\(28, 28\)"),
     "square colour": (
         np.zeros((2, 3072)),
-        r"the rows have 3072\. .* shape=\(32, 32, 3\), or \(3, 32, 32\) if rows store all of red first",
+        r"the rows have 3072\. .* shape=\(32, 32, 3\), or \(3, 32, 32\) if all red values come first",
     ),
-    "images": (np.zeros((5, 8, 8)), r"ndarray of shape \(5, 8, 8\), which are already images\. Omit this step"),
+    "images": (np.zeros((5, 8, 8)), r"ndarray of shape \(5, 8, 8\), which already contains images\. Omit this step"),
     "dataset": (load_digits(), r"got a whole dataset\. Use its rows: dataset\.data"),
     "one row": (np.zeros(4), r"Expected 2D array, got 1D array"),
     "complex": (np.zeros((2, 4), complex), r"Complex data not supported"),
@@ -196,18 +202,18 @@ def test_lengths_that_do_not_divide_are_refused():
 
 
 def test_values_over_max_value_are_refused():
-    with pytest.raises(InputError, match=r"max_value=16 is set as white; row 1 .* 17\.0.*largest possible value"):
+    with pytest.raises(InputError, match=r"no value may exceed max_value=16, but row 1 .* 17\.0.*largest possible value"):
         Unflatten((1, 2), max_value=16).transform(np.array([[16.0, 1], [17, 0]]))
 
 
 def test_images_are_refused(ragged):
-    with pytest.raises(InputError, match=r"Images of shape \(6,\), which are already images"):
+    with pytest.raises(InputError, match=r"Images of shape \(6,\), which already contains images"):
         Unflatten((2, 2)).transform(Resize(4).transform(ragged))
 
 
 @pytest.mark.parametrize("shape", [(4,), (2, 2, 4), (-1, -1), (0, 4), (2.0, 2), (4, 2, 2), (-2, 4), (3, -1, -1), (2, 2, -1)])
 def test_invalid_shapes_are_refused(shape):
     with pytest.raises(
-        InputError, match=r"shape must be \(height, width\), \(height, width, 3\) or, .* either height or width may be -1"
+        InputError, match=r"shape must be \(height, width\), \(height, width, 3\), or .* either height or width may be -1"
     ):
         Unflatten(shape).fit(np.zeros((1, 4)))
