@@ -154,7 +154,7 @@ def test_an_image_smaller_than_the_circle_gives_zeros():
         ({"radius": 0}, "radius of LBP must be"),
         ({"radius": []}, "radius of LBP must be"),
         ({"n_points": 17}, "integers from 1 to 16"),
-        ({"n_points": [8, 8]}, "2 n_points and 1 radius"),
+        ({"n_points": [8, 8]}, "must have the same length; got 2 and 1"),
         ({"grids": [(0, 1)]}, "grids of LBP must contain pairs"),
         ({"grids": [2]}, "grids of LBP must contain pairs"),
     ],
