@@ -71,7 +71,7 @@ def test_zca_follows_the_formula(points):
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     u, d, _ = np.linalg.svd(np.cov(centred.T))
     np.testing.assert_allclose(found, centred @ (u @ np.diag((d + 0.1) ** -0.5) @ u.T), atol=1e-4)
-    with pytest.raises(InputError, match="needs all dimensions; got n_components=3"):
+    with pytest.raises(InputError, match="requires all components; got n_components=3"):
         Whiten(3, whiten="zca").fit(as_bags(points))
 
 

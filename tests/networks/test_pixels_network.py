@@ -201,9 +201,12 @@ def test_gray_images_fit_a_colour_network_but_not_the_reverse():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ([np.zeros((16, 16)), np.zeros((16, 20))], r"of one size; these have 2, such as \(16, 16\) and \(16, 20\).*Resize"),
+        (
+            [np.zeros((16, 16)), np.zeros((16, 20))],
+            r"of equal size; these have 2 sizes, such as \(16, 16\) and \(16, 20\).*Resize",
+        ),
         (["nowhere.png", "b.png"], "nowhere.png"),
-        (np.zeros((2, 8, 8), np.uint8), r"at least 12 × 12 pixels; these are 8 × 8. Put Resize"),
+        (np.zeros((2, 8, 8), np.uint8), r"at least 12 × 12 pixels; these have 8 × 8. Put Resize"),
         (np.zeros((2, 784), np.uint8), r"Use \[image\].*Unflatten"),
         (np.zeros((16, 16, 3), np.uint8), r"Use \[image\]"),
         (np.zeros((2, 16, 16), np.int64), "int64 has no agreed range"),
@@ -241,7 +244,7 @@ def test_networks_in_threads_draw_their_own_weights_and_restore_torch():
 @needs_torch
 def test_labels_are_checked():
     X, _ = noise(4)
-    with pytest.raises(InputError, match="there is only one, 'cat'"):
+    with pytest.raises(InputError, match="all labels are 'cat'"):
         lenet().fit(X, ["cat"] * 4)
     with pytest.raises(ValueError, match="Unknown label type"):
         lenet().fit(X, [0.1, 0.2, 0.3, 0.4])
