@@ -1,4 +1,4 @@
-"""The table and the plot of accuracy against the number of training pictures are those of the results."""
+"""The table and the plot of accuracy against the number of training images match the stored results."""
 
 import json
 
@@ -93,7 +93,7 @@ def test_the_figure_contains_its_numbers_and_is_repeatable(tmp_path):
 
 
 def test_the_figure_of_the_page_equals_the_results():
-    """python benchmarks/few_images.py draws it."""
+    """If this fails, run `python benchmarks/few_images.py`, which draws the plot."""
     found = few_images.figures(read_results(few_images.RESULTS).values())
     assert few_images.PICTURE.exists() == bool(found)
     assert not found or few_images.drawn() == found

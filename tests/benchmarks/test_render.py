@@ -1,4 +1,4 @@
-"""Tables in the documents are those of the results that lie beside them."""
+"""The tables in the documents match the stored results."""
 
 import json
 
@@ -10,7 +10,7 @@ TEXT = "before\n<!-- table: {} -->\nold\n<!-- end -->\nafter\n"
 
 
 def test_tables_in_the_documents_equal_the_results(capsys):
-    """python benchmarks/render.py mends it."""
+    """If this fails, run `python benchmarks/render.py`, which updates the tables."""
     assert render.main(["--check"]) == 0, capsys.readouterr().out
 
 

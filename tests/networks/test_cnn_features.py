@@ -20,7 +20,7 @@ def tiny(tmp_path):
 
 
 def tiny_input(image):
-    """(3, 32, 32) of a colour image of 32×32 in [0, 1], as DECLARED says."""
+    """Return the input (3, 32, 32) for a colour image of 32×32 in [0, 1], with the preprocessing of DECLARED."""
     return (image.transpose(2, 0, 1)[None] * 255 - 127.5) / 127.5
 
 

@@ -31,7 +31,7 @@ needs_torch = pytest.mark.skipif(torch is None, reason="torch and skorch are not
 
 
 def noise(n=60, size=16, channels=None, seed=0):
-    """Noise that is darker on the left in one class and at the top in the other."""
+    """Return noise that is darker on the left in one class and at the top in the other."""
     random = np.random.default_rng(seed)
     X = random.integers(120, 256, (n, size, size, 3)[: 3 + (channels is not None)], dtype=np.uint8)
     y = np.resize(["left", "top"], n)
@@ -270,7 +270,7 @@ def test_an_interrupt_stops_fit_without_a_model(monkeypatch):
 
     model = lenet()
     monkeypatch.setattr(Augmentation, "apply", stop)
-    with pytest.raises(KeyboardInterrupt):  # without a message if skorch has caught the first one
+    with pytest.raises(KeyboardInterrupt):  # skorch catches the first one without a message
         model.fit(*noise(24))
     assert not hasattr(model, "state_")
 
