@@ -145,7 +145,7 @@ def tell(name: str, sides: list[dict[str, Any]], functions: bool) -> None:
     print(f"{name:<24} {'   against '.join(told)}{ratio}{equal}", flush=True)
     for side in sides:
         if side["again"]:
-            print(f"    compiled with a full cache too: {', '.join(side['again'])}")
+            print(f"    also compiled with a full cache: {', '.join(side['again'])}")
         if functions:
             for function, seconds in sorted(side["functions"].items(), key=lambda pair: -pair[1]):
                 print(f"    {seconds:6.2f} s  {side['times'][function]:2} × {function}")

@@ -92,7 +92,7 @@ def _meets(row: dict[str, Any], name: str, value: str) -> bool:
     if name == "validation":
         return (row["split"]["validation"] is not None) == (value == "yes")
     if name not in ("dataset", "recipe", "split", "title"):
-        raise ValueError(f"a table of bench takes dataset, recipe, split, title and validation; got {name!r}")
+        raise ValueError(f"a table of bench accepts dataset, recipe, split, title and validation; got {name!r}")
     found: str = row["split"]["kind"] if name == "split" else row[name]
     return found == value
 

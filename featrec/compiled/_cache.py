@@ -132,7 +132,7 @@ class Turns:
 
 
 class _Turn:
-    """Wraps the cache of a loop: locks its module when the loop is not in the cache, and unlocks it when the loop is saved."""
+    """Wrapper of a loop's cache. It locks the loop's module if the loop is not in the cache, until the loop is saved."""
 
     def __init__(self, cache: Any, turns: Turns, module: str) -> None:
         self.cache, self.turns, self.module = cache, turns, module

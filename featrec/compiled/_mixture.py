@@ -115,12 +115,12 @@ def _sums(points, order, starts, terms, frame):
 def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
     """Sum y², y and 1 over the points of each cell, y = (x - frame[0]) * frame[1], weighted by the posteriors.
 
-    IN points (n, d), order (n,) int64 the indices of points sorted by cell, starts (cells + 1,) int64, terms
-    (panels, 2 * d + 1, 32), flat, the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs
-    (panels * size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size
-    a multiple of 10; tile and part are zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
-    (cells, panels * rows * 32) float64, zero before; the last row has the sums of 1. All except order, starts, sums and points
-    are float32.
+    IN points (n, d), order (n,) int64 the indices of points sorted by cell, starts (cells + 1,) int64, terms (panels, 2 * d +
+    1, 32), as one vector, the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs (panels *
+    size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size a
+    multiple of 10; tile and part must be zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
+    (cells, panels * rows * 32) float64, which must be zero; the last row contains the sums of 1. All arrays except order,
+    starts, sums and points are float32.
     """
     d = points.shape[1]
     width, farthest = 2 * d, np.float32(FARTHEST)

@@ -107,7 +107,7 @@ def _length(row):
 
 @njit(**LOOP)
 def standardize(codes, exponent, means, factors, unit_length):
-    """Apply the power, subtract the means, multiply by the factors, and, if unit_length, scale rows to length 1 unless zero.
+    """Apply the power, subtract the means and multiply by the factors; if unit_length, scale nonzero rows to length 1.
 
     IN and OUT codes (n, d) float32; IN exponent float32; means, factors (d,) float32; unit_length bool.
     """

@@ -117,7 +117,7 @@ def _border(values, wanted, guess, slope):
             high, reached = border, count
         rounds += 1
         if not (np.isfinite(low) and np.isfinite(high)):
-            # The step is a little longer than the slope suggests, to get a border on the other side.
+            # The step is a little longer than the slope suggests, so the next border is on the other side of the wanted one.
             border += (wanted - count) * slope * np.float32(1.2)
             if rounds < GUESSES and low < border < high:
                 continue

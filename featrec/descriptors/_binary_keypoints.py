@@ -24,8 +24,8 @@ __all__ = ["AKAZE", "BRISK", "ORB"]
 SCORES = {"harris": cv2.ORB_HARRIS_SCORE, "fast": cv2.ORB_FAST_SCORE}
 TYPES = {"mldb": "AKAZE_DESCRIPTOR_MLDB", "mldb_upright": "AKAZE_DESCRIPTOR_MLDB_UPRIGHT"}
 DIFFUSIVITIES = ("charbonnier", "pm_g1", "pm_g2", "weickert")
-# Distance from the border, in pixels, within which AKAZE finds no keypoints. If an image is at most twice as wide or high,
-# some versions of OpenCV write out of bounds.
+# Distance from the border, in pixels, within which AKAZE finds no keypoints. If the width or height of an image is at most
+# twice this distance, some versions of OpenCV write out of bounds.
 BORDER = 29
 _KEPT = threading.local()
 

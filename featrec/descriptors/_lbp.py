@@ -30,7 +30,7 @@ ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
 @with_shared_docs
 class LBP(GlobalExtractor):
-    """Local binary patterns: histograms of the texture around each pixel.
+    """Histograms of local binary patterns, which describe the texture around each pixel.
 
     Each pixel is compared with points on a circle around it. The pattern of the pixel has one bit per point, which is set
     unless the point is darker than the pixel. The code contains the number of occurrences of each pattern in each cell of one

@@ -82,7 +82,7 @@ class PatchCodes(GlobalExtractor):
     ----------
     basis_ : array of shape (d, width), float32
         Matrix that whitens patches: scaled principal components as columns. If `mirror_` is True, the symmetric columns come
-        first. Columns of zeros fill the symmetric columns, and the others, up to a multiple of four.
+        first. Symmetric and other columns are each padded with columns of zeros to a multiple of four.
     color_ : {"gray", "rgb"}
     mirror_ : bool
         Whether codes are averaged over the image and its mirror image.

@@ -233,7 +233,7 @@ class Patches(LocalExtractor):
 
 
 def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
-    """Return whether classes are recognised about as well if images may be mirrored.
+    """Return whether classes are still recognised well if images may be mirrored.
 
     The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are harmful in two cases.
     First, matching by mirrored thumbnails gives the right class less than 0.6 times as often as matching by the originals.

@@ -82,5 +82,5 @@ def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a table shows bench, comparison, end_to_end, few, plot, speed; got 'figure x'"):
         render.table("figure x", tmp_path)
     (tmp_path / "b.jsonl").write_text('{"key": "1"}\n')
-    with pytest.raises(ValueError, match="a table of bench takes dataset, recipe, split, title and validation; got 'color'"):
+    with pytest.raises(ValueError, match="a table of bench accepts dataset, recipe, split, title and validation; got 'color'"):
         render.table("bench b.jsonl color=red", tmp_path)
