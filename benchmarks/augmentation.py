@@ -3,7 +3,7 @@
     python benchmarks/augmentation.py --choose       compare settings on images that the second step does not use
     python benchmarks/augmentation.py                compare the chosen setting with the plain recipe, three seeds
 
-Each seed draws other training and test images; the settings were chosen with other seeds.
+Each seed gives different training and test images; the settings were chosen with other seeds.
 """
 
 from __future__ import annotations
@@ -102,7 +102,10 @@ def tell(recipe: str, per_class: int, found: Mapping[str, Any]) -> None:
     each = ", ".join(f"{100 * gain:+.1f}" for gain in found["gains"])
     low, high = (100 * end for end in found["interval"])
     print(f"  gain {100 * np.mean(found['gains']):+.1f} points ({each}), over seeds [{low:+.1f}, {high:+.1f}]")
-    print(f"  McNemar p = {pair.p:.1e}; right only in {pair.first} {pair.first_only}, only in {pair.second} {pair.second_only}")
+    print(
+        f"  McNemar p = {pair.p:.1e}; images that are correct only with {pair.first}: {pair.first_only}, "
+        f"only with {pair.second}: {pair.second_only}"
+    )
     times = ", ".join(f"{plain:.1f} / {augmented:.1f}" for plain, augmented in found["fit_seconds"])
     print(f"  seconds to fit, plain / augmented: {times}", flush=True)
 

@@ -18,7 +18,7 @@ __all__ = ["ColorHistogram", "TinyImage"]
 # of 16-bit pixels is 1.5e-5.
 FLAT = 1e-6
 # ColorHistogram: tolerance at the border between two bins, in bin widths. Rounding to float32 changes the hue of 8-bit colours
-# by up to 3e-6 of the width of eight bins; without the tolerance, integer and float images could give different bins.
+# by up to 3e-6 bin widths if there are eight bins; without the tolerance, integer and float images could give different bins.
 ROUNDING = 1e-4
 
 
