@@ -143,7 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
             changed.append(path)
             if not options.check:
                 path.write_text(new, encoding="utf-8")
-    print("\n".join(f"{path.relative_to(ROOT)} {'differs' if options.check else 'renewed'}" for path in changed) or "as it is")
+    state = "is outdated" if options.check else "updated"
+    print("\n".join(f"{path.relative_to(ROOT)} {state}" for path in changed) or "all tables are up to date")
     return int(options.check and bool(changed))
 
 

@@ -79,7 +79,7 @@ class Compilations(Listener):
                 return
             self.told = True
         sys.stderr.write(
-            f"featrec: compiling the required loops, starting with {loop.py_func.__name__}; this happens once per machine. "
+            f"featrec: compiling the required loops, starting with {loop.py_func.__name__}; this happens once on this machine. "
             f"The cache is {loop.stats.cache_path} ('featrec warm' compiles all loops in advance)\n"
         )
 

@@ -28,7 +28,7 @@ def test_an_outdated_document_is_found_and_updated(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(render, "documents", lambda: [page])
     monkeypatch.setattr(render, "ROOT", tmp_path)
     assert render.main(["--check"]) == 1
-    assert "README.md differs" in capsys.readouterr().out
+    assert "README.md is outdated" in capsys.readouterr().out
     assert "old" in page.read_text(encoding="utf-8")
     assert render.main([]) == 0
     assert page.read_text(encoding="utf-8") == TEXT.format("speed no.jsonl").replace("old", render.NOTHING)
