@@ -1,9 +1,9 @@
-"""Do changed copies help with few images? Recipes with and without Augmented on generated shapes.
+"""Does augmentation help with few training images? Recipes with and without Augmented on generated shapes.
 
     python benchmarks/augmentation.py --choose       compare settings on images that the second step does not use
     python benchmarks/augmentation.py                compare the chosen setting with the plain recipe, three seeds
 
-Each seed draws other training and test images; the settings were chosen with other seeds.
+Each seed gives different training and test images; the settings were chosen with other seeds.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ COPIES = {"hog_svm": 9, "bovw_svm": 4}
 
 
 def model(recipe: str, setting: str, copies: int) -> ClassifierMixin:
-    """A recipe that learns from `copies` copies of each image."""
+    """Return a recipe that learns from each image and `copies` changed copies."""
     return Augmented(recipes.make(recipe), **{"copies": copies, "random_state": 0, **SETTINGS[setting]})
 
 
 def choose(recipe: str, settings: Iterable[str] = tuple(SETTINGS), seeds: Iterable[int] = CHOOSING_SEEDS) -> dict[str, float]:
-    """The mean accuracy of each setting over seeds, with ten images per class."""
+    """Return the mean accuracy of each setting over seeds, with ten images per class."""
     found = {}
     for setting in settings:
         scores = []
@@ -67,7 +67,7 @@ def choose(recipe: str, settings: Iterable[str] = tuple(SETTINGS), seeds: Iterab
 def judge(
     recipe: str, per_class: int, *, copies: int, seeds: Iterable[int] = JUDGING_SEEDS, n_test: int = N_TEST
 ) -> Mapping[str, Any]:
-    """Plain and augmented recipes on the same images: the gain of each seed, and one comparison over all test images."""
+    """Compare plain and augmented recipes on the same images: the gain for each seed, and a test over all test images."""
     pooled: dict[str, list[np.ndarray]] = {"plain": [], "augmented": []}
     labels, gains, seconds = [], [], []
     for seed in seeds:
@@ -86,13 +86,13 @@ def judge(
 
 
 def _interval(gains: list[float]) -> tuple[float, float]:
-    """Student's 95 % interval of the mean gain over seeds."""
+    """Return Student's 95 % confidence interval of the mean gain over seeds."""
     half = stats.t.ppf(0.975, len(gains) - 1) * np.std(gains, ddof=1) / np.sqrt(len(gains))
     return float(np.mean(gains) - half), float(np.mean(gains) + half)
 
 
 def tell(recipe: str, per_class: int, found: Mapping[str, Any]) -> None:
-    """Print one judgement."""
+    """Print the results of `judge`."""
     comparison = found["comparison"]
     pair = comparison.pair("plain", "augmented")
     print(f"{recipe}, {per_class} pictures a class, {len(found['gains'])} seeds, {comparison.n} test pictures in all")
@@ -102,13 +102,16 @@ def tell(recipe: str, per_class: int, found: Mapping[str, Any]) -> None:
     each = ", ".join(f"{100 * gain:+.1f}" for gain in found["gains"])
     low, high = (100 * end for end in found["interval"])
     print(f"  gain {100 * np.mean(found['gains']):+.1f} points ({each}), over seeds [{low:+.1f}, {high:+.1f}]")
-    print(f"  McNemar p = {pair.p:.1e}; right only in {pair.first} {pair.first_only}, only in {pair.second} {pair.second_only}")
+    print(
+        f"  McNemar p = {pair.p:.1e}; images that are correct only with {pair.first}: {pair.first_only}, "
+        f"only with {pair.second}: {pair.second_only}"
+    )
     times = ", ".join(f"{plain:.1f} / {augmented:.1f}" for plain, augmented in found["fit_seconds"])
     print(f"  seconds to fit, plain / augmented: {times}", flush=True)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Choose settings or judge the chosen one."""
+    """Compare settings, or evaluate the chosen setting."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--choose", action="store_true")
     parser.add_argument("--recipe", action="append", choices=sorted(COPIES))

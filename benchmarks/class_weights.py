@@ -2,8 +2,8 @@
 
     python benchmarks/class_weights.py
 
-Generated shapes: classes of 5 to 500 training images, 100 test images of each class, three seeds. Each model is fitted with and
-without weights on the same images. The table shows the balanced accuracy and the recall of the smallest class.
+The images are generated shapes: 5 to 500 training images per class, 100 test images per class, three seeds. Each model is
+fitted with and without weights on the same images. The table shows the balanced accuracy and the recall of the smallest class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OPTIONS = {"patches_ridge": {"n_words": 400}}
 
 
 def unequal(seed: int, smallest: int, largest: int, n_test: int) -> tuple[list, np.ndarray, list, np.ndarray]:
-    """Training images with class sizes in geometric steps, and test images with equal class sizes."""
+    """Return training images with class sizes in geometric steps, and test images with equal class sizes."""
     classes = sorted(set(load_dataset("shapes", n_train=60, n_test=10, random_state=0)[0].labels.tolist()))
     need = {name: round(size) for name, size in zip(classes, np.geomspace(smallest, largest, len(classes)), strict=True)}
     drawn, _ = load_dataset("shapes", n_train=(largest + n_test) * len(classes), n_test=len(classes), random_state=seed)
@@ -37,7 +37,7 @@ def unequal(seed: int, smallest: int, largest: int, n_test: int) -> tuple[list, 
 
 
 def rows(seeds: int, smallest: int, largest: int, n_test: int, n_jobs: int) -> list[tuple]:
-    """A row for each recipe and weighting: means over the seeds."""
+    """Return a row for each recipe and class_weight, with means over the seeds."""
     found: dict[tuple[str, str | None], list] = {}
     for seed in range(seeds):
         train, y, test, truth = unequal(seed, smallest, largest, n_test)

@@ -1,12 +1,12 @@
-"""How long does the first fit on a machine take? Each recipe with an empty cache of compiled loops, then with a full one.
+"""How long does the first fit on a machine take? Each recipe runs with an empty cache of compiled loops, then with a full one.
 
     python benchmarks/cold_start.py [RECIPE ...]            every recipe without a network
     python benchmarks/cold_start.py bovw_svm --functions    also the seconds of every compiled function
     python benchmarks/cold_start.py --against CHECKOUT --repeats 3
 
-One fit and one predict on a few small generated images, each in a new process on one thread. Figures are CPU seconds, medians
-over the repeats; cold minus warm is the time of compilation. With `--against`, runs of another checkout of featrec alternate
-with those of this one, so both have the same load.
+Each run is a new process with one thread, which fits and predicts a few small generated images. Figures are CPU seconds,
+medians over the repeats; cold minus warm is the time of compilation. With `--against`, runs of this checkout alternate with
+runs of another checkout of featrec, so both are affected equally by other load.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-# They run networks and no compiled loops.
+# Recipes without compiled loops: they run networks.
 NETWORKS = ("cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm", "pixels_lenet5", "pixels_resnet")
 CLASSES = ("coarse", "fine", "striped")
 SIDE, IMAGES = 120, 24
 
 
 def images(n: int, seed: int) -> tuple[list[np.ndarray], list[str]]:
-    """Colour images of noise in squares and stripes; each class has its own side lengths."""
+    """Return colour images of noise in squares and stripes; each class has different side lengths."""
     random = np.random.default_rng(seed)
     labels = [CLASSES[i % len(CLASSES)] for i in range(n)]
     sides = {"coarse": (12, 12), "fine": (6, 6), "striped": (12, 4)}
@@ -62,7 +62,7 @@ def measure(name: str) -> dict[str, Any]:
 
 
 class Compilations:
-    """The seconds of each compilation by function, without nested compilations."""
+    """Seconds of compilation by function, without nested compilations."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
@@ -96,7 +96,7 @@ class Compilations:
 
 
 def in_fresh_process(name: str, checkout: Path, cache: str) -> dict[str, Any]:
-    """The same in a new process with the loops of a checkout and a cache folder."""
+    """Run `measure` in a new process with the code of a checkout and a cache folder."""
     environment = os.environ | {"PYTHONPATH": str(checkout), "NUMBA_CACHE_DIR": cache} | dict.fromkeys(ONE_THREAD, "1")
     command = [sys.executable, "-P", str(Path(__file__).resolve()), "--measure", name]
     done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment, cwd=checkout)
@@ -104,7 +104,7 @@ def in_fresh_process(name: str, checkout: Path, cache: str) -> dict[str, Any]:
 
 
 def cold_and_warm(name: str, checkout: Path) -> dict[str, Any]:
-    """Two runs with one cache, which is empty at the first."""
+    """Run twice with the same cache, which is empty for the first run."""
     with tempfile.TemporaryDirectory() as cache:
         cold, warm = (in_fresh_process(name, checkout, cache) for _ in range(2))
     own = cold["compiled"]
@@ -131,34 +131,34 @@ def rows(names: list[str], checkouts: list[Path], repeats: int, functions: bool)
 
 
 def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the repeats."""
+    """Return medians over the repeats."""
     middle = {key: statistics.median(run[key] for run in runs) for key in ("cold", "warm", "extra")}
     each = {name: statistics.median(run["functions"].get(name, 0.0) for run in runs) for name in runs[0]["functions"]}
     return runs[0] | middle | {"functions": each}
 
 
 def tell(name: str, sides: list[dict[str, Any]], functions: bool) -> None:
-    """Print a row; the other checkout, if any, comes after this one."""
+    """Print a row: this checkout, then the other checkout if there is one."""
     told = [f"{side['extra']:6.1f} s ({side['warm']:4.1f} warm, {sum(side['times'].values()):3} compiled)" for side in sides]
     ratio = f"  {sides[1]['extra'] / max(sides[0]['extra'], 1e-9):5.1f} times less" if len(sides) == 2 else ""
     equal = "" if all(side["answers"] == sides[0]["answers"] for side in sides) else "  other answers"
     print(f"{name:<24} {'   against '.join(told)}{ratio}{equal}", flush=True)
     for side in sides:
         if side["again"]:
-            print(f"    compiled with a full cache too: {', '.join(side['again'])}")
+            print(f"    also compiled with a full cache: {', '.join(side['again'])}")
         if functions:
             for function, seconds in sorted(side["functions"].items(), key=lambda pair: -pair[1]):
                 print(f"    {seconds:6.2f} s  {side['times'][function]:2} × {function}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the named recipes, or all without a network."""
+    """Measure the named recipes, or all recipes without a network."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="name, or patches_ridge:triangle")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, measured by turns with this one")
-    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="medians of so many")
-    parser.add_argument("--functions", action="store_true", help="also the seconds of every function that is compiled")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout to run alternately")
+    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="number of runs; medians are printed")
+    parser.add_argument("--functions", action="store_true", help="also print the seconds of each compiled function")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     parser.add_argument("--measure", metavar="RECIPE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.measure:

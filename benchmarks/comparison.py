@@ -1,6 +1,6 @@
-"""Recipes and networks side by side for docs/comparison.md: sentences that follow from the figures, then the table.
+"""Comparisons of recipes and networks for docs/comparison.md: sentences that follow from the figures, then the table.
 
-A network below its published accuracy is called undertrained and supports no claim.
+A network below its published accuracy is called undertrained, and no claim is based on it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEADER = ("recipe", "accuracy, %", "against the best", "training, min", "images/
 LEVELS = {("LeNet5", "mnist"): 0.989, ("SmallResNet", "cifar10"): 0.90}
 NETWORKS = ("CNNFeatures", "LeNet5", "SmallResNet")
 ALPHA = 0.05
-WORTH_TELLING = 1.2  # times as fast or as small
+WORTH_TELLING = 1.2  # minimum ratio of times or sizes for a sentence
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def accuracy(self) -> float:
-        """The mean over the runs."""
+        """Mean accuracy over the runs."""
         return float(self.right.mean())
 
     @property
@@ -50,7 +50,7 @@ class Entry:
 
 
 def entry(runs: Sequence[Mapping[str, Any]]) -> Entry:
-    """The share of runs that classify each image correctly."""
+    """Create an Entry, with the share of runs that classify each image correctly."""
     kinds = {value for name, value in runs[0]["parameters"].items() if isinstance(value, str)}
     level = next((level for (kind, dataset), level in LEVELS.items() if kind in kinds and dataset == runs[0]["dataset"]), None)
     answered = [labels_of(run) for run in runs]
@@ -59,7 +59,7 @@ def entry(runs: Sequence[Mapping[str, Any]]) -> Entry:
 
 
 def comparison(rows: Iterable[Mapping[str, Any]], config: Path | None = None) -> str:
-    """Sentences and a table for each dataset and split; `config` lists the rows, including those not measured yet."""
+    """Return sentences and a table for each dataset and split; `config` lists all rows, including rows not measured yet."""
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
     for row in rows:
         groups.setdefault(place(row), {}).setdefault(without_seed(row), []).append(row)
@@ -82,7 +82,7 @@ def _part(where: str, found: Sequence[Sequence[Mapping[str, Any]]], wanted: Sequ
 
 
 def _calls(entries: Sequence[Entry]) -> list[str]:
-    """The call of each row whose model differs from the defaults of the recipe."""
+    """Return the call for each row whose model differs from the defaults of the recipe."""
     calls = []
     for one in entries:
         run = one.runs[0]
@@ -92,7 +92,7 @@ def _calls(entries: Sequence[Entry]) -> list[str]:
 
 
 def call_of(run: Mapping[str, Any]) -> str:
-    """The call that makes the model of a row: with a preset, if one has its parameters."""
+    """Return the call that makes the model of a row, with a preset if a preset has the same parameters."""
     recipe, options = run["recipe"], run["options"]
     for preset, chosen in (recipes.presets(recipe) if recipe in recipes.names() else {}).items():
         more = {name: value for name, value in options.items() if name not in chosen}
@@ -103,7 +103,7 @@ def call_of(run: Mapping[str, Any]) -> str:
 
 
 def agrees(model: Any, parameters: Mapping[str, Any]) -> bool:
-    """Whether a model has the parameters of a row; newer parameters and seeds are ignored."""
+    """Return whether a model has the parameters of a row; newer parameters and seeds are ignored."""
     now = json.loads(json.dumps(described(dict.fromkeys(DECIDES), model)["parameters"]))
     return all(now.get(name, "gone") == value for name, value in parameters.items() if not name.endswith("random_state"))
 
@@ -113,7 +113,7 @@ def _written(options: Mapping[str, Any]) -> list[str]:
 
 
 def sentences(entries: Sequence[Entry]) -> list[str]:
-    """Statements about networks; a winning network comes first."""
+    """Return sentences: the best network against the best engineered recipe, then undertrained networks."""
     sound = [one for one in entries if not one.undertrained]
     network = next((one for one in sound if one.network), None)
     engineered = next((one for one in sound if not one.network), None)
@@ -144,9 +144,9 @@ def _lead(network: Entry, engineered: Entry) -> str:
 
 
 def _costs(network: Entry, engineered: Entry) -> list[str]:
-    """Statements about time and size, the network first.
+    """Return sentences about time and size, first about the network.
 
-    The time of a single run may be too long, so no network is called slow because of it.
+    If there is only one run, other load may have made it slow, so no network is called slow because of a single run.
     """
     cheaper: dict[bool, list[str]] = {True: [], False: []}
     for told, name, less in (
@@ -169,13 +169,13 @@ def _and(parts: Sequence[str]) -> str:
 
 
 def _figure(one: Entry, name: str) -> float | None:
-    """The median over the runs; for times the minimum, because other load only adds to them."""
+    """Return the median over the runs; for times, return the best run, because other load only makes runs slower."""
     found = [run[name] for run in one.runs if run[name] is not None]
     return {"fit_seconds": min, "images_per_second": max}.get(name, statistics.median)(found) if found else None
 
 
 def p_value(first: Entry, second: Entry) -> float | None:
-    """McNemar's exact test for two runs on the same images, else a t test of the shares of correct runs per image."""
+    """Use McNemar's exact test for two runs on the same images, else a t test of the shares of correct runs per image."""
     if not np.array_equal(first.truth, second.truth):
         return None
     if len(first.runs) == len(second.runs) == 1:
@@ -195,7 +195,7 @@ def _line(one: Entry, entries: Sequence[Entry]) -> list[str]:
 
 
 def _accuracy(one: Entry) -> str:
-    """The accuracy with its Wilson interval and the deviation between seeds."""
+    """Return the accuracy with its Wilson interval, and the deviation between seeds."""
     n = len(one.right)
     low, high = wilson_interval(round(one.accuracy * n), n, 0.95)
     shown = f"{_percent(one.accuracy)} ({_percent(low)} to {_percent(high)})"

@@ -1,12 +1,12 @@
-"""Does a model predict the same in another installation, with other versions of all packages?
+"""Does a model give the same predictions in another installation, with other versions of all packages?
 
     ONE/bin/python benchmarks/cross_version.py write FOLDER [--network FILE.onnx]
     OTHER/bin/python benchmarks/cross_version.py check FOLDER
 
 `write` fits every recipe on a few generated shapes and stores models, images, codes and predictions. `check` loads the models
-and compares; the exit code is 1 if codes differ by more than the tolerance or a prediction differs. "fitted anew" counts the
-predictions that differ if the model is fitted in the other installation, too. Without a network, `cnn_svm` runs one with random
-weights that the tests write.
+and compares codes and predictions; the exit code is 1 if a prediction differs, or a code by more than the tolerance. "fitted
+anew" counts the predictions that differ if the model is also fitted in the other installation. Without `--network`, `cnn_svm`
+uses the network with random weights from the tests.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 SEED = 7
-# The largest difference of a value, relative to the largest value of all codes of the model.
+# Tolerance: maximum difference of a value, relative to the largest value in all codes of the model.
 TOLERANCE = 1e-5
-# Of images: shapes are rounded after sines and powers, whose last bit depends on the version of numpy.
+# Tolerance for images: shapes are rounded after sines and powers, whose last bit depends on the version of numpy.
 ONE_GRAY = 1.01 / 255
-# They need the extra torch, whose convolutions differ between versions in the last bits.
+# Recipes that are left out: they need torch, whose convolutions differ in the last bits between versions.
 NETWORKS = ("pixels_lenet5", "pixels_resnet")
 HEADINGS = ("model", "codes", "moved", "predictions", "fitted anew")
 
 
 def models(network: str) -> dict[str, Any]:
-    """Every recipe, and SIFT's key points, which no recipe uses."""
+    """Return all recipes, and a model with SIFT, which no recipe uses."""
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
 
@@ -49,7 +49,7 @@ def models(network: str) -> dict[str, Any]:
 
 
 def write(folder: Path, network: str | None, n_train: int, n_test: int, wanted: list[str] | None = None) -> None:
-    """Fit and save the models, with their codes and predictions here."""
+    """Fit and save the models, with codes and predictions in this installation."""
     from featrec.datasets import load_dataset
     from featrec.persistence import save
 
@@ -72,14 +72,14 @@ def write(folder: Path, network: str | None, n_train: int, n_test: int, wanted: 
 
 
 def check(folder: Path) -> list[dict[str, Any]]:
-    """A row for each model: the largest difference of codes and the number of different predictions."""
+    """Return a row for each model: the largest difference of codes and the number of different predictions."""
     with np.load(folder / "expected.npz") as kept:
         expected = dict(kept)
     return [*_check_pictures(folder, expected), *_check_models(folder, expected)]
 
 
 def _check_pictures(folder: Path, expected: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
-    """Compare the generated images and decoded files, the input of the models."""
+    """Compare the generated images and the decoded files, which are the inputs of the models."""
     from featrec.datasets import load_dataset
 
     test = load_dataset("shapes", n_train=1, n_test=len(expected["test"]), random_state=SEED).test
@@ -109,13 +109,13 @@ def _check_models(folder: Path, expected: dict[str, np.ndarray]) -> Iterator[dic
 
 
 def _row(name: str, found: np.ndarray, kept: np.ndarray, tolerance: float = TOLERANCE) -> dict[str, Any]:
-    """The largest relative difference, and the number of images beyond the tolerance."""
+    """Return the largest relative difference, and the number of images beyond the tolerance."""
     difference = np.abs(found - kept).reshape(len(kept), -1).max(axis=1) / max(np.abs(kept).max(), np.finfo(float).tiny)
     return {"model": name, "codes": float(difference.max()), "moved": int(np.sum(difference > tolerance)), "of": len(kept)}
 
 
 def versions() -> dict[str, str]:
-    """The installed versions, with the name of the OpenCV wheel."""
+    """Return the installed versions, and the name of the OpenCV wheel."""
     import platform
     from importlib.metadata import distributions
 
@@ -145,12 +145,12 @@ def _random_network(folder: Path) -> str:
 
 
 def _quiet() -> warnings.catch_warnings:
-    """Ignore warnings of other versions and of images without keypoints, both of which are expected."""
+    """Ignore warnings about other versions and about images without keypoints; both are expected."""
     return warnings.catch_warnings(action="ignore")
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """For a terminal and for Markdown."""
+    """Return the rows as a Markdown table."""
     out = io.StringIO()
     print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}", file=out)
     for row in rows:
@@ -165,10 +165,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("action", choices=["write", "check"])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--network", help="an ONNX file whose preprocessing is declared beside it, for cnn_svm")
-    parser.add_argument("--models", help="which of them, with commas; all where it is not said")
-    parser.add_argument("--train", type=int, default=160, help="pictures to fit on")
-    parser.add_argument("--test", type=int, default=80, help="pictures to predict")
+    parser.add_argument("--network", help="ONNX file for cnn_svm, with its preprocessing in a JSON file next to it")
+    parser.add_argument("--models", help="names of models, separated by commas; default: all")
+    parser.add_argument("--train", type=int, default=160, help="number of training images")
+    parser.add_argument("--test", type=int, default=80, help="number of test images")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     options = parser.parse_args(arguments)
     if options.action == "write":

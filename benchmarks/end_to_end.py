@@ -1,9 +1,9 @@
-"""From files to labels: a recipe against benchmarks/handwritten.py with equal parameters, each in a new process.
+"""Time from files to labels: a recipe against benchmarks/handwritten.py with equal parameters, each in a new process.
 
     python benchmarks/end_to_end.py --data $FEATREC_DATA/scene15 --out benchmarks/results/end_to_end.jsonl
 
-The time includes decoding, vocabulary, codes and classifier, but no imports. The loops of featrec were compiled before and are
-loaded from the cache within the measured time.
+The time includes decoding, vocabulary, codes and classifier, but no imports. The loops of featrec have already been compiled;
+loading them from the cache is included in the time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def ours(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def equal(model: Any, options: argparse.Namespace) -> Any:
-    """Set the grid, words and pyramid of the other side."""
+    """Set the grid, vocabulary size and pyramid of the other side."""
     wanted = {
         "DenseSIFT": {"step": options.step, "bin_sizes": tuple(options.bins)},
         "BagOfWords": {"vocabulary": options.words},
@@ -59,13 +59,13 @@ def equal(model: Any, options: argparse.Namespace) -> Any:
     parts = {type(part).__name__: name for name, part in model.get_params().items() if type(part).__name__ in wanted}
     if set(parts) != set(wanted):
         raise SystemExit(
-            f"the recipe has no {', '.join(sorted(set(wanted) - set(parts)))}; a recipe of words in a pyramid is meant"
+            f"the recipe has no {', '.join(sorted(set(wanted) - set(parts)))}; use a recipe with words in a pyramid"
         )
     return model.set_params(**{f"{parts[kind]}__{name}": value for kind, own in wanted.items() for name, value in own.items()})
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """A line for each side and round; the sides alternate."""
+    """Return a line for each side and round; the sides alternate."""
     import numpy as np
 
     from featrec.datasets import ImageFolder
@@ -99,7 +99,7 @@ def _words(name: str, value: Any) -> list[str]:
 
 
 def table(lines: Sequence[dict[str, Any]]) -> str:
-    """Both sides, medians over rounds."""
+    """Return a table of both sides, with medians over rounds."""
     from featrec.evaluation import Table
 
     sides = {side: [line for line in lines if line["side"] == side] for side in dict.fromkeys(line["side"] for line in lines)}
@@ -124,12 +124,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run both sides, print the table and write the lines."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/ and test/")
-    parser.add_argument("--recipe", default="phow_svm", help="words in a pyramid (phow_svm)")
+    parser.add_argument("--recipe", default="phow_svm", help="a recipe with words in a pyramid (default: phow_svm)")
     parser.add_argument("--step", type=int, default=6)
     parser.add_argument("--bins", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--words", type=int, default=400)
     parser.add_argument("--levels", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=2, help="threads of both sides")
+    parser.add_argument("--jobs", type=int, default=2, help="number of threads of each side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--out", type=Path, help="write the lines to this file")

@@ -36,7 +36,7 @@ Figures = dict[str, dict[int, list[float]]]
 
 
 def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
-    """The accuracies of the draws in order of their seeds, by recipe and number of training images per class."""
+    """Return the accuracies of the draws, in order of their seeds, by recipe and number of training images per class."""
     found: Figures = {}
     options: dict[str, Any] = {}
     for row in sorted(rows, key=itemgetter("seed")):
@@ -44,13 +44,13 @@ def figures(rows: Iterable[Mapping[str, Any]]) -> Figures:
         if "error" not in row and n is not None:
             if options.setdefault(row["title"], row["options"]) != row["options"]:
                 both = f"{options[row['title']]} and {row['options']}"
-                raise ValueError(f"draws of {row['title']} with different options make no row: {both}")
+                raise ValueError(f"draws of {row['title']} with different options cannot form one row: {both}")
             found.setdefault(row["title"], {}).setdefault(n, []).append(row["accuracy"])
     return found
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Mean and deviation over the draws, and whether the claim holds."""
+    """Return a table with mean and deviation over the draws, and a sentence about the claim."""
     found = figures(rows)
     numbers = sorted({n for by_number in found.values() for n in by_number})
     header = ["accuracy, %, by number of training images per class", *map(str, numbers)]
@@ -77,7 +77,7 @@ def _claim(found: Figures) -> str:
 
 
 def _from_scratch(found: Figures) -> str:
-    """From how many images on the network without pretraining leads, by a paired t test over the draws."""
+    """Return a sentence: for each number of images, whether the network without pretraining or a recipe is better."""
     network = found.get(FROM_SCRATCH, {})
     engineered = {title: by_number for title, by_number in found.items() if title not in (FROM_SCRATCH, PRETRAINED)}
     ahead: dict[str, list[str]] = {}
@@ -93,7 +93,7 @@ def _from_scratch(found: Figures) -> str:
 
 
 def _leader(network: list[float], engineered: list[float], title: str) -> str:
-    """The leading recipe, by a paired test: draws of one seed have the same training images."""
+    """Return the better of the two, by a paired test, because draws with the same seed have the same training images."""
     paired = len(network) == len(engineered) > 1
     if not paired or not ttest_rel(network, engineered).pvalue <= CHANCE:
         return "no significant difference"
@@ -101,7 +101,7 @@ def _leader(network: list[float], engineered: list[float], title: str) -> str:
 
 
 def draw(found: Figures, path: Path = PICTURE) -> None:
-    """One line for each recipe, the draws as points; the same bytes for the same figures."""
+    """Draw a line for each recipe, with the draws as points; the same figures give the same bytes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -131,12 +131,12 @@ def draw(found: Figures, path: Path = PICTURE) -> None:
 
 
 def drawn(path: Path = PICTURE) -> Figures:
-    """The figures in an SVG."""
+    """Return the figures that an SVG contains."""
     import html
 
     kept = KEPT.search(html.unescape(path.read_text(encoding="utf-8")))
     if kept is None:
-        raise ValueError(f"{path} keeps no figures; python benchmarks/few_images.py draws it")
+        raise ValueError(f"{path} contains no figures; draw it with python benchmarks/few_images.py")
     return {title: {int(n): shares for n, shares in found.items()} for title, found in json.loads(kept[1]).items()}
 
 
@@ -144,7 +144,7 @@ def main() -> None:
     """Draw the plot of the results."""
     found = figures(read_results(RESULTS).values())
     if not found:
-        raise SystemExit(f"there are no results in {RESULTS.relative_to(ROOT)}: featrec bench benchmarks/few_images.toml")
+        raise SystemExit(f"{RESULTS.relative_to(ROOT)} contains no results; run featrec bench benchmarks/few_images.toml")
     draw(found)
     print(PICTURE.relative_to(ROOT))
 

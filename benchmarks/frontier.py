@@ -4,8 +4,9 @@
     python benchmarks/frontier.py measure cifar10 TITLE=FILE [TITLE=FILE ...]            all files in one run, on one core
     python benchmarks/frontier.py                                                        draw docs/pictures/frontier.svg
 
-Accuracies come from the rows with the same titles in benchmarks/results/small.jsonl. File sizes and images per second are
-measured here and stored in benchmarks/results/frontier.jsonl. The models alternate; the fastest round of each counts.
+Accuracies are those of the rows with the same titles in benchmarks/results/small.jsonl. File sizes and images per second are
+measured by this script and stored in benchmarks/results/frontier.jsonl. The models alternate, and the fastest round of each
+model is used.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 for _variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_variable, "1")  # before NumPy is loaded: one core is one thread
+    os.environ.setdefault(_variable, "1")  # must be set before NumPy is loaded
 
 import numpy as np  # noqa: E402
 
@@ -50,7 +51,7 @@ def fit(dataset: str, recipe: str, file: Path, options: Mapping[str, Any]) -> No
 
 
 def measured(dataset: str, files: Mapping[str, Path], n_images: int = IMAGES, rounds: int = ROUNDS) -> list[dict[str, Any]]:
-    """A row for each model file; the models alternate, so other load affects all."""
+    """Return a row for each model file. The models alternate, so other load affects all of them."""
     models = {title: on_one_core(load(file)) for title, file in files.items()}
     _, test = load_dataset(dataset)
     images = np.stack([test[i] for i in range(min(n_images, len(test)))])
@@ -77,7 +78,7 @@ def measured(dataset: str, files: Mapping[str, Path], n_images: int = IMAGES, ro
 
 
 def on_one_core(model: Any) -> Any:
-    """The model with one thread in every step."""
+    """Set the number of threads to one in every step of the model."""
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     jobs = [name for name in model.get_params() if name.rpartition("__")[2] == "n_jobs"]
@@ -85,7 +86,7 @@ def on_one_core(model: Any) -> Any:
 
 
 def points(rows: Iterable[Mapping[str, Any]], judged: Iterable[Mapping[str, Any]]) -> dict[str, list[Point]]:
-    """For each dataset (title, accuracy in percent, megabytes, images per second) of each model with a result in both files."""
+    """Return, for each dataset, (title, accuracy in percent, megabytes, images per second) of all models in both files."""
     shares: dict[tuple[str, str], list[float]] = {}
     for row in judged:
         if "error" not in row and row["split"]["kind"] == "standard" and row["split"]["validation"] is None:
@@ -100,7 +101,7 @@ def points(rows: Iterable[Mapping[str, Any]], judged: Iterable[Mapping[str, Any]
 
 
 def draw(found: Mapping[str, list[Point]], path: Path = PICTURE) -> None:
-    """Two panels for each dataset; the same bytes for the same figures."""
+    """Draw two panels for each dataset; the same figures give the same bytes."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
@@ -125,7 +126,7 @@ def draw(found: Mapping[str, list[Point]], path: Path = PICTURE) -> None:
 
 
 def main(words: list[str]) -> None:
-    """Run the given action; draw by default."""
+    """Fit, measure, or draw, which is the default."""
     if words[:1] == ["fit"]:
         options = dict(word.split("=", 1) for word in words[4:])
         fit(words[1], words[2], Path(words[3]), {name: json.loads(value) for name, value in options.items()})
@@ -136,7 +137,7 @@ def main(words: list[str]) -> None:
             out.writelines(json.dumps(row) + "\n" for row in rows)
         print("\n".join(f"{row['title']}: {row['model_bytes']:,} bytes, {row['images_per_second']} images/s" for row in rows))
     elif not RESULTS.exists():
-        raise SystemExit(f"there are no results in {RESULTS.relative_to(ROOT)}: python benchmarks/frontier.py measure")
+        raise SystemExit(f"{RESULTS.relative_to(ROOT)} contains no results; run python benchmarks/frontier.py measure")
     else:
         lines = RESULTS.read_text(encoding="utf-8").splitlines()
         draw(points(map(json.loads, lines), read_results(ACCURACIES).values()))

@@ -1,9 +1,9 @@
-"""Scene classification as a good user of OpenCV and scikit-learn would write it, without featrec.
+"""Scene classification without featrec, as an experienced user of OpenCV and scikit-learn would write it.
 
     python benchmarks/handwritten.py --data $FEATREC_DATA/scene15
 
-SIFT on a grid, visual words, a spatial pyramid of their square roots, a linear SVM. DATA contains train/ and test/
-with a folder for each class.
+The steps are SIFT on a grid, visual words, a spatial pyramid of square roots of their shares, and a linear SVM. The data
+folder contains train/ and test/, each with a folder per class.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from sklearn.svm import LinearSVC
 
 
 def describe(path: Path, step: int, bins: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Descriptors and their relative positions; values of SIFT are integers up to 255."""
+    """Return descriptors as uint8, because values of SIFT are integers up to 255, and their relative positions."""
     gray = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     height, width = gray.shape
-    margin = 1.5 * max(bins)  # distance from the centre of a descriptor to that of its outermost bins
+    margin = 1.5 * max(bins)  # distance from the centre of a descriptor to the centres of its outermost bins
     ys, xs = np.arange(margin, height - margin, step), np.arange(margin, width - margin, step)
-    # A bin of OpenCV is 1.5 times as wide as the size of the keypoint.
+    # In OpenCV, a bin is 1.5 times as wide as the size of the keypoint.
     points = [cv2.KeyPoint(float(x), float(y), side * 2 / 3, 0) for side in bins for y in ys for x in xs]
     if not points:
         return np.empty((0, 128), np.uint8), np.empty((0, 2), np.float32)
@@ -36,7 +36,7 @@ def describe(path: Path, step: int, bins: list[int]) -> tuple[np.ndarray, np.nda
 
 
 def learn_words(bags: list, n_words: int, n_sample: int, seed: int) -> MiniBatchKMeans:
-    """k-means on a sample with equally many descriptors from each image."""
+    """Run k-means on a sample with the same number of descriptors from each image."""
     random = np.random.default_rng(seed)
     each = max(1, n_sample // len(bags))
     sample = [descriptors[random.permutation(len(descriptors))[:each]] for descriptors, _ in bags]
@@ -44,7 +44,7 @@ def learn_words(bags: list, n_words: int, n_sample: int, seed: int) -> MiniBatch
 
 
 def encode(bag: tuple, words: MiniBatchKMeans, levels: int) -> np.ndarray:
-    """Histograms of words in 1×1, 2×2, 4×4, ... regions: square roots of shares, concatenated."""
+    """Concatenate histograms of words in 1×1, 2×2, 4×4, ... regions; entries are square roots of shares."""
     descriptors, places = bag
     n_words = words.n_clusters
     found = words.predict(descriptors.astype(np.float32)) if len(descriptors) else np.empty(0, int)
@@ -59,7 +59,7 @@ def encode(bag: tuple, words: MiniBatchKMeans, levels: int) -> np.ndarray:
 
 
 class Clock(dict):
-    """Seconds by name."""
+    """Measured seconds by name of the step."""
 
     def lap(self, name: str, start: float) -> float:
         self[name] = self.get(name, 0.0) + time.perf_counter() - start
@@ -69,14 +69,14 @@ class Clock(dict):
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--step", type=int, default=6, help="pixels between neighbouring points")
-    parser.add_argument("--bins", type=int, nargs="+", default=[4, 8], help="sides of a descriptor's bins in pixels")
+    parser.add_argument("--step", type=int, default=6, help="distance between neighbouring points in pixels")
+    parser.add_argument("--bins", type=int, nargs="+", default=[4, 8], help="bin sizes of descriptors in pixels")
     parser.add_argument("--words", type=int, default=400)
-    parser.add_argument("--levels", type=int, default=3, help="3 is 1×1, 2×2 and 4×4")
-    parser.add_argument("--sample", type=int, default=100_000, help="descriptors to learn words from")
+    parser.add_argument("--levels", type=int, default=3, help="levels of the pyramid; 3 means 1×1, 2×2 and 4×4")
+    parser.add_argument("--sample", type=int, default=100_000, help="number of descriptors from which words are learned")
     parser.add_argument("--jobs", type=int, default=2, help="threads")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", action="store_true", help="print everything, predictions included, as JSON")
+    parser.add_argument("--json", action="store_true", help="print results and predictions as JSON")
     options = parser.parse_args(arguments)
     paths = {half: sorted((options.data / half).glob("*/*")) for half in ("train", "test")}
     labels = {half: np.array([path.parent.name for path in paths[half]]) for half in paths}
@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
             if half == "train":
                 words = learn_words(bags["train"], options.words, options.sample, options.seed)
                 start = seconds.lap("vocabulary", start)
-            codes[half] = np.stack([encode(bag, words, options.levels) for bag in bags[half]])  # predict starts its own threads
+            codes[half] = np.stack([encode(bag, words, options.levels) for bag in bags[half]])  # predict starts threads itself
             start = seconds.lap("encoding", start)
             del bags[half]
     classifier = LinearSVC(random_state=options.seed).fit(codes["train"], labels["train"])

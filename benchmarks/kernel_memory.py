@@ -1,9 +1,9 @@
-"""Time and peak memory of exact kernel ridge regression, each side in a new process, and the memory that featrec announces.
+"""Time and peak memory of exact kernel ridge regression, each side in a new process, and featrec's estimate of the memory.
 
     python benchmarks/kernel_memory.py [N D]                # 8,000 codes of 1,000 numbers, also with scikit-learn's KernelRidge
     python benchmarks/kernel_memory.py --ours 60000 1000    # featrec only: scikit-learn would need about 90 GB
 
-The memory of a fit excludes the codes and the loaded libraries.
+The memory of a fit does not include the codes and the loaded libraries.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from featrec.classifiers import KernelRidgeClassifier  # noqa: E402
 
 
 def measure(side: str, n: int, d: int) -> dict:
-    """Fit in this process; seconds and megabytes."""
+    """Fit in this process; return seconds and megabytes."""
     codes, labels = codes_and_labels(n, d)
     announced = None
     if side == "ours":
@@ -45,7 +45,7 @@ def measure(side: str, n: int, d: int) -> dict:
 
 
 def in_fresh_process(side: str, n: int, d: int) -> dict:
-    """The same in a new process."""
+    """Run `measure` in a new process."""
     command = [sys.executable, __file__, "--measure", side, str(n), str(d)]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

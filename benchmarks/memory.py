@@ -1,8 +1,8 @@
-"""Does memory grow with the number of images? A pipeline is fitted and applied to few and to many, each in a new process.
+"""Does memory grow with the number of images? A pipeline runs on few and on many images, each time in a new process.
 
     python benchmarks/memory.py [FEW MANY]
 
-Images of 250×250 are generated when they are read, so they do not count. The operating system reports the peak.
+Images of 250×250 pixels are generated when they are read, so they take no memory. The peak is reported by the operating system.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIZE = 250
 
 
 class Pictures:
-    """n images of smoothed noise, each with its own seed."""
+    """n images of smoothed noise, each with a different seed."""
 
     holds_images = True
 
@@ -35,7 +35,7 @@ class Pictures:
 
 
 def measure(n: int, n_words: int) -> dict:
-    """Fit and apply in this process; megabytes."""
+    """Fit and transform in this process; return megabytes."""
     from sklearn.pipeline import make_pipeline
 
     from featrec.descriptors import DenseSIFT
@@ -47,7 +47,7 @@ def measure(n: int, n_words: int) -> dict:
 
 
 def peak_megabytes() -> float:
-    """The peak memory of this process. ru_maxrss would include the memory of its parent at the start."""
+    """Return the peak memory of this process. ru_maxrss is not used, because it may be the memory of the parent process."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
@@ -56,14 +56,14 @@ def peak_megabytes() -> float:
 
 
 def in_fresh_process(n: int, n_words: int) -> dict:
-    """The same in a new process."""
+    """Run `measure` in a new process."""
     command = [sys.executable, __file__, "--measure", str(n), str(n_words)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
 def main(few: int = 500, many: int = 4000, n_words: int = N_WORDS) -> float:
-    """Print both and return how many megabytes more the larger run needs, codes excluded."""
+    """Print both peaks; return how many megabytes more the larger run needs, without the codes."""
     small, large = in_fresh_process(few, n_words), in_fresh_process(many, n_words)
     growth = (large["peak_mb"] - large["codes_mb"]) - (small["peak_mb"] - small["codes_mb"])
     for row in (small, large):

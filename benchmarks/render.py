@@ -3,14 +3,14 @@
     python benchmarks/render.py             update every table
     python benchmarks/render.py --check     list outdated documents without changing them
 
-A table is between two marks; the first one names its contents and a file in benchmarks/results::
+A table is between two marks. The first mark names the type of table and a file in benchmarks/results::
 
     <!-- table: bench scenes.jsonl split=random validation=no -->
     <!-- end -->
 
-``end_to_end FILE`` takes no conditions, ``speed FILE`` may have ``topic=NAME``. ``bench FILE`` takes ``dataset``, ``split``,
-``recipe``, ``title`` (each a name) and ``validation`` (yes or no), and so do ``comparison FILE``, which adds sentences and the
-rows of benchmarks/FILE.toml without a result, and ``few FILE``. ``plot FILE`` shows docs/pictures/FILE.svg.
+``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
+a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
+``speed FILE`` accepts ``topic=NAME``; ``end_to_end FILE`` accepts no conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ NOTHING = "*Not measured yet.*"
 
 
 def documents(root: Path = ROOT) -> list[Path]:
-    """The documents with a table, sorted."""
+    """Return the documents that contain a table, sorted."""
     found = [path for pattern in DOCUMENTS for path in root.glob(pattern)]
     return sorted(path for path in found if MARKED.search(path.read_text(encoding="utf-8")))
 
 
 def rendered(text: str, results: Path = RESULTS) -> str:
-    """The text with all tables updated."""
+    """Return the text with all tables updated."""
     return MARKED.sub(lambda found: f"{found[1]}{table(found['what'], results)}\n{found[3]}", text)
 
 
 def table(what: str, results: Path = RESULTS) -> str:
-    """The table for a mark; a line says so if its file does not exist yet."""
+    """Return the table for a mark, or a line that there are no results yet."""
     kind, name, *conditions = what.split()
     if kind not in KINDS:
         raise ValueError(f"a table shows {', '.join(KINDS)}; got {what!r}")
@@ -77,7 +77,7 @@ def _few(path: Path, wanted: dict[str, str]) -> str:
 
 
 def _plot(path: Path, wanted: dict[str, str]) -> str:
-    """A link to the plot, which another script draws."""
+    """Return a link to the plot, which another script draws."""
     picture = ROOT / "docs" / "pictures" / f"{path.stem}.svg"
     return f"![{SHOWN.get(path.stem, path.stem)}](pictures/{picture.name})" if picture.exists() else NOTHING
 
@@ -92,7 +92,7 @@ def _meets(row: dict[str, Any], name: str, value: str) -> bool:
     if name == "validation":
         return (row["split"]["validation"] is not None) == (value == "yes")
     if name not in ("dataset", "recipe", "split", "title"):
-        raise ValueError(f"a table of bench takes dataset, recipe, split, title and validation; got {name!r}")
+        raise ValueError(f"a table of bench accepts dataset, recipe, split, title and validation; got {name!r}")
     found: str = row["split"]["kind"] if name == "split" else row[name]
     return found == value
 
@@ -112,7 +112,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _measured_on(rows: Iterable[dict[str, Any]]) -> str:
-    """A line for each machine, set of versions and day, with all commits."""
+    """Return a line for each machine, set of versions and day, with all commits."""
     commits: dict[tuple[str, str], list[str]] = {}
     for line in dict.fromkeys(map(measured_on, rows)):
         where, commit, date = line.rsplit("; ", 2)
@@ -133,7 +133,7 @@ KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Return 1 if --check finds an outdated document."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where something would change")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 if a document is outdated")
     options = parser.parse_args(arguments)
     changed = []
     for path in documents():
@@ -143,7 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
             changed.append(path)
             if not options.check:
                 path.write_text(new, encoding="utf-8")
-    print("\n".join(f"{path.relative_to(ROOT)} {'differs' if options.check else 'renewed'}" for path in changed) or "as it is")
+    state = "is outdated" if options.check else "updated"
+    print("\n".join(f"{path.relative_to(ROOT)} {state}" for path in changed) or "all tables are up to date")
     return int(options.check and bool(changed))
 
 

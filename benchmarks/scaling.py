@@ -1,8 +1,9 @@
-"""How do time and memory grow with the number of images? Each number runs in a new process; a power of n is fitted.
+"""How do time and memory grow with the number n of images? Each n runs in a new process; the growth is fitted by a power of n.
 
     python benchmarks/scaling.py [N ...]
 
-Images of 250×250 are generated when they are read, so they do not count. `fit` learns from a sample; two threads.
+Images of 250×250 pixels are generated when they are read, so they take no memory. `fit` learns from a sample, and two threads
+are used.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NUMBERS = (500, 1000, 2000, 4000)
 
 
 def measure(n: int) -> dict:
-    """Fit and apply in this process; seconds and megabytes."""
+    """Fit and transform in this process; return seconds and megabytes."""
     from sklearn.pipeline import make_pipeline
 
     from featrec.descriptors import DenseSIFT, RootSIFT, Whiten
@@ -53,20 +54,20 @@ def measure(n: int) -> dict:
 
 
 def in_fresh_process(n: int) -> dict:
-    """The same in a new process."""
+    """Run `measure` in a new process."""
     done = subprocess.run([sys.executable, __file__, "--measure", str(n)], check=True, capture_output=True, text=True)
     return json.loads(done.stdout)
 
 
 def exponent(rows: list[dict], name: str) -> float:
-    """The slope of the line through the logarithms."""
+    """Return the slope of the line through the logarithms."""
     x, y = ([math.log(row[key]) for row in rows] for key in ("images", name))
     mx, my = sum(x) / len(x), sum(y) / len(y)
     return sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True)) / sum((a - mx) ** 2 for a in x)
 
 
 def main(*numbers: int) -> list[dict]:
-    """Print a line for each number, and the exponents."""
+    """Print a line for each number of images, then the exponents."""
     rows = [in_fresh_process(n) for n in numbers or NUMBERS]
     for row in rows:
         beyond = row["peak_mb"] - row["codes_mb"]

@@ -1,11 +1,11 @@
-"""How many times faster? Each row of benchmarks/rows against the usual way to do the same, alternating in one process.
+"""How fast is featrec? Each row of benchmarks/rows runs against another implementation, alternating in one process.
 
     python benchmarks/speed.py                              every row, as a table
     python benchmarks/speed.py --only assignment --only kernels --json benchmarks/results/speed.jsonl
 
-Before the measurement both sides run once and their results are compared. A round times both sides, a matrix product (float32,
-one thread) and a copy, so all four have the same load; figures are medians over rounds. The share is the part of the rate of
-the product, or of the bytes that the copy reads and writes, that each thread of featrec reaches.
+First, both sides run once and their results are compared. Then, each round times both sides, a matrix product (float32, one
+thread) and a copy, so other load affects all four; figures are medians over rounds. The share is the rate of one thread of
+featrec divided by the rate of the matrix product, or by the bandwidth of the copy.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from featrec.cli._bench_results import measured_on, stamp  # noqa: E402
 from featrec.evaluation import Table  # noqa: E402
 
 ROWS = Path(__file__).resolve().parent / "rows"
-SECONDS = 4.0  # for each row; longer if the minimum number of rounds needs more
+SECONDS = 4.0  # for each row; more if the minimum number of rounds takes longer
 SHORTEST = 0.02  # seconds; shorter work is repeated within a round
 MOST_ROUNDS = 25
-MOST_WORDS = 300  # characters of an error that are stored; NumPy prints whole arrays
+MOST_WORDS = 300  # maximum number of characters of an error that are stored, because NumPy's messages contain whole arrays
 HEADER = ("work", "against", "threads", "ours, ms", "theirs, ms", "times as fast", "of CPU time", "target", "met", "share")
 
 
 def topics() -> list[str]:
-    """The modules with rows, sorted."""
+    """Return the modules with rows, sorted."""
     return sorted(path.stem for path in ROWS.glob("[!_]*.py"))
 
 
 def run(names: Iterable[str], scale: float = 1.0, repeats: int = 5, seconds: float = SECONDS) -> Iterator[dict[str, Any]]:
-    """A line for each row of these topics, as soon as it is measured."""
+    """Yield a line for each row of these topics as soon as it is measured."""
     yardstick = Yardstick(scale)
     made = stamp(packages=("faiss-cpu", "threadpoolctl"), watched=[ROWS.parent / "speed.py", ROWS]) | {"scale": scale}
     for topic in names:
@@ -66,7 +66,7 @@ def run(names: Iterable[str], scale: float = 1.0, repeats: int = 5, seconds: flo
 
 
 def missing_peers(module: Any) -> list[str]:
-    """Peers of a topic that are not installed."""
+    """Return the packages that a topic requires and that are not installed."""
     return [peer for peer in getattr(module, "PEERS", ()) if importlib.util.find_spec(peer) is None]
 
 
@@ -85,7 +85,7 @@ def measure(row: Row, yardstick: Yardstick, repeats: int, seconds: float) -> dic
     rounds = max(repeats, min(MOST_ROUNDS, int(seconds / a_round)))
     samples: list[list[tuple[float, float]]] = [[], []]
     for turn in range(rounds):
-        # The sides take turns to start, so a change of the speed of the machine favours neither.
+        # The sides take turns to start, so a change in the machine's speed affects both equally.
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
             work, threads = sides[side]
             samples[side].append(timed(work, calls[side], threads))
@@ -94,7 +94,7 @@ def measure(row: Row, yardstick: Yardstick, repeats: int, seconds: float) -> dic
 
 
 def timed(work: Callable[[], Any], calls: int, threads: int) -> tuple[float, float]:
-    """Wall-clock and CPU seconds of one call."""
+    """Return wall-clock and CPU seconds of one call."""
     with limited(threads):
         wall, processor = time.perf_counter(), time.process_time()
         for _ in range(calls):
@@ -104,7 +104,7 @@ def timed(work: Callable[[], Any], calls: int, threads: int) -> tuple[float, flo
 
 @contextmanager
 def limited(threads: int) -> Iterator[None]:
-    """Limit the threads of BLAS, OpenMP, OpenCV and faiss, as far as they are loaded."""
+    """Limit the threads of BLAS, OpenMP, OpenCV and faiss, if they are loaded."""
     cv2, faiss = sys.modules.get("cv2"), sys.modules.get("faiss")
     before = cv2 and cv2.getNumThreads(), faiss and faiss.omp_get_max_threads()
     with threadpool_limits(threads):
@@ -122,7 +122,7 @@ def limited(threads: int) -> Iterator[None]:
 
 
 def summary(row: Row, ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Medians in milliseconds; the ratio is the median over rounds, with its quartiles."""
+    """Return medians in milliseconds, and the median ratio over rounds with its quartiles."""
     ratios = [their[0] / mine[0] for mine, their in zip(ours, theirs, strict=True)]
     processor = [their[1] / max(mine[1], 1e-9) for mine, their in zip(ours, theirs, strict=True)]
     low, ratio, high = np.quantile(ratios, [0.25, 0.5, 0.75]).tolist()
@@ -134,7 +134,7 @@ def summary(row: Row, ours: Sequence[tuple[float, float]], theirs: Sequence[tupl
 
 
 class Yardstick:
-    """The speed of one thread of this machine, measured with every row: float32 products and copies."""
+    """The speed of one thread of this machine, measured along with each row: float32 products and copies."""
 
     def __init__(self, scale: float = 1.0):
         size, n_bytes = (1024, 1 << 27) if scale >= 1 else (128, 1 << 20)
@@ -144,12 +144,12 @@ class Yardstick:
         self.copies: list[float] = []
 
     def measure(self) -> None:
-        """One product and one copy."""
+        """Time one product and one copy."""
         self.products.append(timed(lambda: np.dot(self.left, self.right, out=self.product), 1, 1)[0])
         self.copies.append(timed(lambda: np.copyto(self.target, self.source), 1, 1)[0])
 
     def share(self, row: Row, ours: Sequence[tuple[float, float]]) -> dict[str, Any]:
-        """The share that featrec reaches, and the rates; resets for the next row."""
+        """Return the share that featrec reaches, and the rates; reset for the next row."""
         gflops = 2e-9 * len(self.left) ** 3 / statistics.median(self.products)
         gigabytes = 2e-9 * len(self.source) / statistics.median(self.copies)
         self.products, self.copies = [], []
@@ -163,12 +163,12 @@ class Yardstick:
 
 
 def table(lines: Sequence[dict[str, Any]]) -> str:
-    """A table of Markdown."""
+    """Return the lines as a Markdown table."""
     return Table(HEADER, [cells(line) for line in lines]).markdown()
 
 
 def cells(line: dict[str, Any]) -> list[str]:
-    """One row of the table."""
+    """Return the cells of one row of the table."""
     ours, theirs = line["threads"], line["threads_theirs"]
     about = [line["work"], line["against"], str(ours) if ours == theirs else f"{ours} against {theirs}"]
     if "error" in line:
@@ -183,7 +183,7 @@ def cells(line: dict[str, Any]) -> list[str]:
 
 
 def keep(lines: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write the lines; lines of other topics in the file are kept."""
+    """Write the lines to the file, and keep lines of other topics in the file."""
     old = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
     renewed = {line["topic"] for line in lines}
     kept = [line for line in old if line["topic"] not in renewed] + list(lines)
@@ -192,14 +192,18 @@ def keep(lines: Sequence[dict[str, Any]], path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Return 1 if results differ or a row fails; with --strict also if a target is missed."""
+    """Return 1 if results differ or a row fails; with --strict, also if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", metavar="TOPIC", action="append", choices=topics(), help=f"one of {', '.join(topics())}")
-    parser.add_argument("--scale", metavar="S", type=float, default=1.0, help="less than 1 for a smaller and meaningless run")
-    parser.add_argument("--repeats", metavar="N", type=int, default=5, help="rounds at least; more for what is short")
-    parser.add_argument("--seconds", metavar="S", type=float, default=SECONDS, help=f"of timing a row ({SECONDS:g})")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the lines to this file; other topics in it stay")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
+    parser.add_argument(
+        "--scale", metavar="S", type=float, default=1.0, help="size of the work; less than 1 for a quick test run"
+    )
+    parser.add_argument("--repeats", metavar="N", type=int, default=5, help="minimum number of rounds")
+    parser.add_argument(
+        "--seconds", metavar="S", type=float, default=SECONDS, help=f"seconds of timing per row (default: {SECONDS:g})"
+    )
+    parser.add_argument("--json", metavar="OUT", type=Path, help="write the lines to this file; keep other topics")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     options = parser.parse_args(arguments)
     lines = []
     for line in run(options.only or topics(), options.scale, options.repeats, options.seconds):

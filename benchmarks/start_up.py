@@ -1,11 +1,11 @@
-"""How long do short commands take? Whole processes: the help, the list of recipes, and a prediction of one image.
+"""How long do short commands take? Time of whole processes: the help, the list of recipes, and a prediction of one image.
 
     python benchmarks/start_up.py [RECIPE ...]                 the help, the list, and a model of each recipe
     python benchmarks/start_up.py --against CHECKOUT --repeats 5
 
-Each checkout fits its models on a few small generated images and predicts once before, so the compiled loops are cached.
-Figures are wall-clock seconds and CPU seconds (user and system), medians over the repeats. With `--against`, runs of another
-checkout of featrec alternate with those of this one, so both have the same load.
+First, each checkout fits its models on a few small generated images and predicts once, so the compiled loops are cached.
+Figures are wall-clock seconds and CPU seconds (user and system), medians over the repeats. With `--against`, runs of this
+checkout alternate with runs of another checkout of featrec, so both are affected equally by other load.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Took(NamedTuple):
 
 
 def write_images(folder: Path) -> Path:
-    """Class folders of colour noise in squares; the path of one image."""
+    """Write class folders with images of coloured squares; return the path of one image."""
     random = np.random.default_rng(0)
     for level, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
@@ -65,7 +65,7 @@ def run(checkout: Path, words: Sequence[str]) -> Took:
 
 
 def _children() -> float:
-    """CPU seconds of child processes that have ended; 0 if the system does not count them."""
+    """Return the CPU seconds of child processes that have ended; 0 if the system does not measure them."""
     if resource is None:
         return float("nan")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -73,7 +73,7 @@ def _children() -> float:
 
 
 def commands(recipes: Sequence[str], checkout: Path, images: Path, image: Path, models: Path) -> dict[str, list[str]]:
-    """The words of each command; fits the models and predicts once."""
+    """Fit the models and predict once; return the arguments of each command."""
     found = dict(WITHOUT_MODEL)
     models.mkdir()
     for recipe in recipes:
@@ -85,7 +85,7 @@ def commands(recipes: Sequence[str], checkout: Path, images: Path, image: Path, 
 
 
 def measure(recipes: Sequence[str], checkouts: Sequence[Path], repeats: int) -> dict[str, list[Took]]:
-    """The medians of each checkout for each command; the checkouts alternate."""
+    """Return the medians of each checkout for each command; the checkouts alternate."""
     with tempfile.TemporaryDirectory() as place:
         image = write_images(Path(place, "images"))
         words = [
@@ -105,7 +105,7 @@ def _medians(side: Sequence[Took]) -> Took:
 
 
 def line(name: str, sides: Sequence[Took]) -> str:
-    """A line of output; the other checkout, if any, comes after this one."""
+    """Return a line of output: this checkout, then the other checkout if there is one."""
     told = "   against ".join(f"{side.wall:5.2f} s ({side.cpu:5.2f} of the processor)" for side in sides)
     here, *others = sides
     ratios = "".join(f"  {here.wall / other.wall:.2f} ({here.cpu / other.cpu:.2f}) of it" for other in others)
@@ -113,12 +113,12 @@ def line(name: str, sides: Sequence[Took]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Measure the commands without a model, and one for each named recipe."""
+    """Measure the commands without a model, and a prediction for each named recipe."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"a prediction of a model of each ({', '.join(RECIPES)})")
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout, measured by turns with this one")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="medians of so many (5)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"recipes to predict with (default: {', '.join(RECIPES)})")
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout to run alternately")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="number of runs (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     options = parser.parse_args(arguments)
     checkouts = [ROOT] + ([options.against.resolve()] if options.against else [])
     found = measure(options.recipes or RECIPES, checkouts, options.repeats)

@@ -160,7 +160,7 @@ def run(code, *, cache=None, **environment):
 def test_a_terminal_is_told_once_on_a_machine(tmp_path):
     in_terminal = f"import pty, sys; sys.exit(pty.spawn([sys.executable, '-c', {COMPILE!r}]))"
     (line,) = run(in_terminal, cache=tmp_path).stdout.splitlines()
-    assert line.startswith("featrec: compiling the required loops, first root_shares")
+    assert line.startswith("featrec: compiling the required loops, starting with root_shares")
     (folder,) = tmp_path.iterdir()
     assert str(folder) in line
     assert run(in_terminal, cache=tmp_path).stdout == ""

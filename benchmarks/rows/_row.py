@@ -1,4 +1,4 @@
-"""One line of the table of ratios: the work, the other side, and the target."""
+"""One row of the speed benchmark: the work, the other side, and the target."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 class Row:
     """Two ways to do the same work, alternating in one process.
 
-    `ours` and `theirs` do it once and return the result; `agree(ours, theirs)` raises if the results differ too much. `target`
-    is the required ratio of the times. `products` (two for each multiply-add) or `bytes_moved` of ours determine the share of
-    the product rate or the copy bandwidth of the machine; one of them is given.
+    `ours` and `theirs` do the work once and return the result; `agree(ours, theirs)` raises an error if the results differ too
+    much. `target` is the required ratio of the times. Either `products` or `bytes_moved` must be set: the number of operations
+    of `ours` (two for each multiply-add), from which its share of the machine's product rate follows, or the number of bytes
+    that it moves, from which its share of the copy bandwidth follows.
     """
 
     work: str

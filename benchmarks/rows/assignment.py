@@ -1,4 +1,4 @@
-"""The nearest word, of numbers, bytes and packed bits, and the k-means that learns the words."""
+"""Speed of the search for the nearest word, among numbers, bytes and packed bits, and of k-means."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SEED = 0
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """Nearest word, then k-means."""
+    """Yield rows for the nearest word, then for k-means."""
     n, k = max(300, int(100_000 * scale)), max(20, int(1_000 * scale))
     yield from euclidean(n, k, 128)
     yield from bytewise(n, k, 128)
@@ -34,7 +34,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def euclidean(n: int, k: int, d: int) -> Iterator[Row]:
-    """Numbers: against faiss, scikit-learn, and BLAS's products alone."""
+    """Compare with faiss, scikit-learn, and the products by BLAS alone, for float32."""
     points, words = descriptors(n, d, SEED), descriptors(k, d, SEED + 1)
     work, products = f"nearest word {n:,} × {k:,} × {d}, float32", 2.0 * n * k * d
 
@@ -47,7 +47,7 @@ def euclidean(n: int, k: int, d: int) -> Iterator[Row]:
         index = faiss.IndexFlatL2(d)
         index.add(words)
         yield Row(work, "faiss IndexFlatL2", 1.2, ours, lambda: index.search(points, 1)[1][:, 0], agree, products=products)
-    # scikit-learn uses the number of threads at the time of fit.
+    # scikit-learn uses the number of threads that was set when fit was called.
     with threadpool_limits(1):
         model = KMeans(k, init=words, n_init=1, max_iter=1).fit(words)
     yield Row(work, "scikit-learn KMeans.predict", 1.5, ours, lambda: model.predict(points), agree, products=products)
@@ -58,7 +58,7 @@ def euclidean(n: int, k: int, d: int) -> Iterator[Row]:
 
 
 def bytewise(n: int, k: int, d: int) -> Iterator[Row]:
-    """Bytes, on processors that multiply four at a time."""
+    """Compare with faiss for bytes, on processors that multiply four bytes at a time."""
     faiss = faiss_at_its_best()
     if faiss is None or not has_integer_dot():
         return
@@ -79,7 +79,7 @@ def bytewise(n: int, k: int, d: int) -> Iterator[Row]:
 
 
 def hamming(n: int, k: int, n_bytes: int) -> Iterator[Row]:
-    """Packed bits: against OpenCV and faiss."""
+    """Compare with OpenCV and faiss for packed bits."""
     import cv2
 
     rng = np.random.default_rng(SEED)
@@ -105,7 +105,7 @@ def hamming(n: int, k: int, n_bytes: int) -> Iterator[Row]:
 
 
 def kmeans(n: int, k: int, d: int, rounds: int = 10) -> Row:
-    """Rounds of Lloyd's algorithm from the same start."""
+    """Compare rounds of Lloyd's algorithm from the same start."""
     points = descriptors(n, d, SEED)
     start = points[np.random.default_rng(SEED).choice(n, k, replace=False)]
 
@@ -125,13 +125,13 @@ def kmeans(n: int, k: int, d: int, rounds: int = 10) -> Row:
 
 
 def descriptors(n: int, d: int, seed: int) -> np.ndarray:
-    """Rows of unit length without negative entries, like SIFT's."""
+    """Return rows of unit length without negative entries, like SIFT descriptors."""
     found = np.random.default_rng(seed).gamma(0.7, 1.0, (n, d)).astype(np.float32)
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
 def as_near(points: np.ndarray, words: np.ndarray, tolerance: float = 1e-5) -> Callable[[np.ndarray, np.ndarray], None]:
-    """The distances to both words are equal; either of equally near words is right."""
+    """Return a check that the distances to both words are equal, because either of two equally near words is right."""
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
         there, here = (((points - words[found].astype(float)) ** 2).sum(axis=1) for found in (theirs, ours))
@@ -141,12 +141,12 @@ def as_near(points: np.ndarray, words: np.ndarray, tolerance: float = 1e-5) -> C
 
 
 def nothing(ours: Any, theirs: Any) -> None:
-    """Bare products have no result to compare."""
+    """Compare nothing, because bare products have no comparable result."""
 
 
 @njit(nogil=True)
 def tiles(points, words, room):  # type: ignore[no-untyped-def]
-    """Only the products of the search with BLAS, in its tiles."""
+    """Compute only the products of the search with BLAS, in the same tiles."""
     n, k = points.shape[0], words.shape[0]
     for start in range(0, n, POINTS):
         tile = points[start : start + POINTS]
@@ -156,10 +156,10 @@ def tiles(points, words, room):  # type: ignore[no-untyped-def]
 
 
 def faiss_at_its_best() -> Any:
-    """faiss, if installed, with the fastest products of its BLAS.
+    """Import faiss, if it is installed, with the fastest products of its BLAS.
 
-    The OpenBLAS of faiss-cpu 1.15 does not know recent processors and uses code without AVX for them, at a fifth of the speed.
-    An environment variable names a processor that it knows.
+    The OpenBLAS of faiss-cpu 1.15 does not know recent processors. For these, it uses code without AVX, which is five times as
+    slow, so an environment variable is set to the name of a processor that it knows.
     """
     if importlib.util.find_spec("faiss") is None:
         return None

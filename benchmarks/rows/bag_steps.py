@@ -1,4 +1,4 @@
-"""Ratios of the steps between an extractor and an encoder: RootSIFT and Whiten on the descriptors of one image."""
+"""Speed of the steps between extractor and encoder: RootSIFT and Whiten on the descriptors of one image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LENGTH = 128
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """The descriptors of a 480×360 image with step 4 and four sizes."""
+    """Yield rows for the descriptors of a 480×360 image with step 4 and four bin sizes."""
     random = np.random.default_rng(0)
     n = max(200, round(37_000 * scale))
     histograms = random.gamma(0.5, 1.0, (n, LENGTH)).astype(np.float32)

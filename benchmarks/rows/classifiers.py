@@ -1,4 +1,4 @@
-"""Ratios of the classifiers."""
+"""Speed of classifiers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from featrec.classifiers import WideLinearSVC
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """A linear SVM on codes as wide as Fisher vectors."""
+    """Yield a row for a linear SVM on codes as wide as Fisher vectors."""
     n, d = max(30, round(450 * scale)), max(60, round(10_000 * scale))
     random = np.random.default_rng(0)
     labels = np.arange(n) % 15

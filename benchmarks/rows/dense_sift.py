@@ -1,4 +1,4 @@
-"""Dense SIFT: against OpenCV's SIFT on the same grid of keypoints, and a batch on two threads against one."""
+"""Speed of dense SIFT: against OpenCV's SIFT on the same grid of keypoints, and on two threads against one thread."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from featrec.parallel import map_batches
 
 SEED = 0
 PICTURES = 200
-# The size of an OpenCV keypoint is a sixth of the square; a bin is 1.5 times as wide as the size.
+# In OpenCV, the size of a keypoint is a sixth of the square, and a bin is 1.5 times as wide as the size.
 SQUARE = 6
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """One size, four, a step that shares fewer bins; then a batch."""
+    """Yield rows for one bin size, four bin sizes, a step with which fewer bins are shared, and a batch."""
     yield against_opencv("step 4, bin 4", picture(480, 360, scale), DenseSIFT(step=4, bin_sizes=4), 50)
     yield against_opencv("step 4, bins 4, 6, 8, 10", picture(480, 360, scale), DenseSIFT(step=4), 45)
     yield against_opencv("step 3, bin 4", picture(479, 361, scale), DenseSIFT(step=3, bin_sizes=4), 25)
@@ -31,7 +31,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def picture(width: int, height: int, scale: float, seed: int = SEED) -> np.ndarray:
-    """A photograph with a little noise, so no region is flat."""
+    """Return a photograph with a little noise, so no region is of one colour."""
     size = max(80, int(width * scale)), max(60, int(height * scale))
     gray = cv2.resize(cv2.cvtColor(data.coffee(), cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(seed).normal(0, 4, gray.shape)
@@ -39,7 +39,7 @@ def picture(width: int, height: int, scale: float, seed: int = SEED) -> np.ndarr
 
 
 def against_opencv(what: str, image: np.ndarray, extractor: DenseSIFT, target: float) -> Row:
-    """Both describe the same squares; OpenCV gets them as upright keypoints."""
+    """Describe the same squares on both sides; OpenCV gets them as upright keypoints."""
     bags, peer = extractor.transform([image]), cv2.SIFT_create()
     points = [cv2.KeyPoint(float(x), float(y), float(scale) / SQUARE, 0.0) for x, y, scale, _ in bags[0].frames]
     sizes = ", ".join(f"{size:.3g}" for size in sorted({point.size for point in points}))
@@ -56,7 +56,7 @@ def against_opencv(what: str, image: np.ndarray, extractor: DenseSIFT, target: f
 
 
 def same_squares(ours: Bag, theirs: tuple[Any, np.ndarray]) -> None:
-    """Descriptors agree only roughly: OpenCV has a Gaussian window and opposite angles."""
+    """Check rough agreement, because OpenCV uses a Gaussian window and opposite angles."""
     points, numbers = theirs
     np.testing.assert_array_equal([point.pt for point in points], ours.frames[:, :2])
     turned = numbers.reshape(-1, 4, 4, 8)[..., -np.arange(8) % 8].reshape(-1, 128)
@@ -67,7 +67,7 @@ def same_squares(ours: Bag, theirs: tuple[Any, np.ndarray]) -> None:
 
 
 def on_two_threads(images: list[np.ndarray]) -> Row:
-    """As in an encoder: descriptors are computed, used and dropped; as bytes, which need less bandwidth than float32."""
+    """Compute and discard descriptors, as an encoder does; as bytes, which need less bandwidth than float32."""
     bags = DenseSIFT(step=4, dtype="uint8").transform(images)
     height, width = images[0].shape
     return Row(

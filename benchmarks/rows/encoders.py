@@ -1,4 +1,4 @@
-"""Ratios of the encoders that compare descriptors with words, against the bare products of the two."""
+"""Speed of encoders that compare descriptors with words, against the bare products of descriptors and words."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from featrec.compiled import _near_words
 
 @njit(nogil=True, error_model="numpy")
 def bare_products(points, words, tile_points, tile_words, products):
-    """The products of points and words, tile by tile into one array, with the BLAS of the compiled loops."""
+    """Compute the products of points and words tile by tile, in one array, with the BLAS that compiled loops use."""
     for start in range(0, len(points), tile_points):
         stop = min(start + tile_points, len(points))
         for first in range(0, len(words), tile_words):
@@ -23,7 +23,7 @@ def bare_products(points, words, tile_points, tile_words, products):
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """VLAD at 80 % of the rate of the bare products or more; other topics have the other codes."""
+    """Yield a row for VLAD, with a target of 80 % of the rate of the bare products; other codes are in other topics."""
     random = np.random.default_rng(0)
     n_points, k, length = max(8, round(10_000 * scale)), max(4, round(256 * scale)), 128
     points = random.normal(size=(n_points, length)).astype(np.float32)
@@ -40,7 +40,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def vlad_of(points: np.ndarray, words: np.ndarray) -> Callable[[], np.ndarray]:
-    """Residual sums of all points."""
+    """Return a function that computes the residual sums of all points."""
     cells, counts = np.zeros(len(points), np.int64), np.zeros((1, len(words)), np.float32)
     residuals = np.zeros((1, *words.shape), np.float32)
 
@@ -52,13 +52,13 @@ def vlad_of(points: np.ndarray, words: np.ndarray) -> Callable[[], np.ndarray]:
 
 
 def products_of(points: np.ndarray, words: np.ndarray, tile: tuple[int, int]) -> Callable[[], None]:
-    """The products alone, in tiles of the encoder's size."""
+    """Return a function that computes only the products, in tiles of the encoder's size."""
     products = np.zeros(tile[0] * tile[1], np.float32)
     return lambda: bare_products(points, words, *tile, products)
 
 
 def same_work(points: np.ndarray, words: np.ndarray) -> Callable[[np.ndarray, None], None]:
-    """Bare products have no code; the code is compared with that of NumPy."""
+    """Return a check of the code against NumPy, because bare products give no code."""
 
     def agree(ours: np.ndarray, theirs: None) -> None:
         squares = (points**2).sum(axis=1)[:, None] + (words**2).sum(axis=1) - 2 * points.astype(np.float64) @ words.T

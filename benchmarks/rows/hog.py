@@ -1,4 +1,4 @@
-"""HOG over batches of small images: against scikit-image, with equal numbers, and against OpenCV."""
+"""Speed of HOG on batches of small images: against scikit-image, with equal results, and against OpenCV."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from featrec.descriptors import HOG
 
 SEED = 0
 PICTURES = {32: 10_000, 128: 1_000}
-# OpenCV's blocks: 2×2 cells of 8×8 pixels, one cell apart, 9 bins over half a turn.
+# OpenCV's parameters: blocks of 2×2 cells of 8×8 pixels, one cell apart, and 9 bins over half a turn.
 CELL, BLOCK, BINS = (8, 8), (2, 2), 9
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """Bytes and floats; OpenCV accepts only bytes."""
+    """Yield rows for bytes and floats; OpenCV accepts only bytes."""
     for side, count in PICTURES.items():
         pictures = small_pictures(side, max(4, int(count * scale)))
         yield against_scikit_image(pictures, pictures / 255, 50)
@@ -29,7 +29,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def small_pictures(side: int, count: int) -> np.ndarray:
-    """Squares from photographs; the small ones are scaled down, as in the usual datasets."""
+    """Return squares from photographs; small squares are scaled down, as in common datasets."""
     random = np.random.default_rng(SEED)
     photographs = [cv2.cvtColor(photograph, cv2.COLOR_RGB2GRAY) for photograph in (data.coffee(), data.astronaut())]
     pictures = np.empty((count, side, side), np.uint8)
@@ -41,7 +41,7 @@ def small_pictures(side: int, count: int) -> np.ndarray:
 
 
 def against_scikit_image(pictures: np.ndarray, floats: np.ndarray, target: float) -> Row:
-    """scikit-image gets floats, for which agreement is stated; it would convert bytes itself."""
+    """Compare with scikit-image, which gets floats, because results agree exactly only for floats."""
     hog = HOG(orientations=BINS, pixels_per_cell=CELL, cells_per_block=BLOCK).fit(pictures)
     describe = partial(feature.hog, orientations=BINS, pixels_per_cell=CELL, cells_per_block=BLOCK, block_norm="L2-Hys")
     return Row(
@@ -56,7 +56,7 @@ def against_scikit_image(pictures: np.ndarray, floats: np.ndarray, target: float
 
 
 def against_opencv(pictures: np.ndarray, target: float) -> Row:
-    """The same cells, blocks, bins and norm, without smoothing and gamma. It interpolates and has a Gaussian window."""
+    """Compare with OpenCV, with the same cells, blocks, bins and norm. OpenCV also interpolates and has a Gaussian window."""
     height, width = pictures.shape[1:]
     hog = HOG(orientations=BINS, pixels_per_cell=CELL, cells_per_block=BLOCK).fit(pictures)
     peer = cv2.HOGDescriptor(
@@ -85,7 +85,7 @@ def moved(pictures: np.ndarray, hog: HOG) -> float:
 
 
 def alike(ours: np.ndarray, theirs: np.ndarray, shape: tuple[int, int]) -> None:
-    """Blocks of OpenCV, and the cells in them, are in column order."""
+    """Check rough agreement; blocks of OpenCV, and the cells in them, are in column order."""
     rows, columns = shape
     theirs = theirs.reshape(len(theirs), columns, rows, 2, 2, BINS).transpose(0, 2, 1, 4, 3, 5)
     assert theirs[0].size == ours.shape[1]

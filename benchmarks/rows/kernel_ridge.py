@@ -1,4 +1,4 @@
-"""Ratios of exact kernel ridge regression; benchmarks/kernel_memory.py has the memory of both sides."""
+"""Speed of exact kernel ridge regression; benchmarks/kernel_memory.py measures the memory of both sides."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALPHA, GAMMA = 0.1, 0.5
 
 
 def codes_and_labels(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Ten classes that overlap, standardised, float32; generated in blocks to save memory."""
+    """Return standardised float32 codes of ten overlapping classes, generated in blocks to save memory, and labels."""
     random = np.random.default_rng(seed)
     centres = 0.12 * np.random.default_rng(99).normal(size=(10, d))
     labels, codes = np.arange(n) % 10, np.empty((n, d), np.float32)
@@ -25,7 +25,7 @@ def codes_and_labels(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndar
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """The RBF kernel on 8,000 codes of 1,000 numbers, fitted and applied to 1,000 others."""
+    """Yield a row for the RBF kernel, fitted on 8,000 codes of 1,000 numbers and applied to 1,000 others."""
     n, d = max(60, round(8000 * scale)), max(20, round(1000 * scale))
     codes, labels = codes_and_labels(n, d)
     others, _ = codes_and_labels(max(20, n // 8), d, seed=1)

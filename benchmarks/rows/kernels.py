@@ -1,4 +1,4 @@
-"""Kernel matrices between histograms."""
+"""Speed of kernel matrices between histograms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DESCRIPTORS = 2_000
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """Gram matrices of the codes of a training set, and of dense histograms, which have no zeros to skip."""
+    """Yield rows for codes of a spatial pyramid, and for dense histograms, which contain no zeros to skip."""
     n, words = max(10, int(600 * scale)), max(10, int(200 * scale))
     codes, dense = pyramids(n, words), histograms(n, 21 * words)
     for X, kind, target in ((codes, "pyramid codes", 30.0), (dense, "dense histograms", 20.0)):
@@ -24,7 +24,7 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def chi2(X: np.ndarray, kind: str, target: float) -> Row:
-    """Against scikit-learn, whose loop is compiled too."""
+    """Compare with scikit-learn, whose loop is also compiled."""
     return Row(
         f"chi-square Gram of {len(X):,} {kind} of {X.shape[1]:,}",
         "scikit-learn chi2_kernel",
@@ -37,7 +37,7 @@ def chi2(X: np.ndarray, kind: str, target: float) -> Row:
 
 
 def intersection(X: np.ndarray, kind: str) -> Row:
-    """Against NumPy, a row at a time."""
+    """Compare with NumPy, row by row."""
 
     def row_by_row() -> np.ndarray:
         return np.stack([np.minimum(x, X).sum(axis=1) for x in X])
@@ -47,23 +47,23 @@ def intersection(X: np.ndarray, kind: str) -> Row:
 
 
 def operations(X: np.ndarray) -> float:
-    """An addition and one more operation for each feature of each pair."""
+    """Return the number of operations: two for each feature of each pair."""
     return 2.0 * len(X) * (len(X) + 1) / 2 * X.shape[1]
 
 
 def close(ours: np.ndarray, theirs: np.ndarray) -> None:
-    """Equal up to the order of summation."""
+    """Check that results are equal up to the order of summation."""
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 def histograms(n: int, d: int) -> np.ndarray:
-    """Rows with sum 1 and no zeros."""
+    """Return rows with sum 1 and without zeros."""
     counts = np.random.default_rng(SEED).gamma(2.0, 1.0, (n, d)) + 1e-3
     return (counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def pyramids(n: int, words: int) -> np.ndarray:
-    """Codes like those of a spatial pyramid of 1, 4 and 16 cells: words of uneven frequency, a few thousand descriptors."""
+    """Return codes as of a spatial pyramid of 1, 4 and 16 cells, with words of different frequencies."""
     rng = np.random.default_rng(SEED)
     codes = []
     for _ in range(n):

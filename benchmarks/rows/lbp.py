@@ -1,4 +1,4 @@
-"""Ratios of local binary patterns against scikit-image, every pattern the same."""
+"""Speed of local binary patterns against scikit-image; all patterns must be equal."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from benchmarks.rows._row import Row
 from featrec.descriptors import LBP
 from featrec.descriptors._lbp import ONE_FOR_8_BITS, patterns_of
 
-POINTS, OBLIQUE = 8, 4  # on the circle, and of these between pixels
+POINTS, OBLIQUE = 8, 4  # number of points on the circle, and of points that are between pixels
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """8 points on a circle of 1 and of 2 pixels around each pixel of images 480×360, counted."""
+    """Yield rows for histograms of images of 480×360 pixels, with 8 points at a radius of 1 and of 2 pixels."""
     height, width = max(20, round(360 * scale)), max(20, round(480 * scale))
     images = np.random.default_rng(0).integers(0, 256, (10, height, width), dtype=np.uint8)
     for radius in (1, 2):

@@ -1,4 +1,4 @@
-"""Ratios of mixtures of Gaussians: learning one by EM, and the Fisher vector."""
+"""Speed of mixtures of Gaussians: EM and Fisher vectors."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ WIDTH = 80
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """Rounds of EM from one start, on one thread and on two; one image's Fisher vector."""
+    """Yield rows for rounds of EM from the same start, on one and on two threads, and for the Fisher vector of an image."""
     random = np.random.default_rng(0)
     yield from _learning(random, max(700, round(100_000 * scale)), max(2, round(64 * min(1, 10 * scale))))
     yield _encoding(random, max(50, round(10_000 * scale)), max(2, round(256 * min(1, 10 * scale))))
 
 
 def _descriptors(random: np.random.Generator, n: int, k: int) -> np.ndarray:
-    """Overlapping clusters, as wide as the dimensions say."""
+    """Return descriptors in overlapping clusters, with a different width in each dimension."""
     centres = 0.5 * random.normal(size=(k, WIDTH))
     spread = 0.5 + random.random(WIDTH)
     return (centres[random.integers(k, size=n)] + spread * random.normal(size=(n, WIDTH))).astype(np.float32)
@@ -39,7 +39,7 @@ def _descriptors(random: np.random.Generator, n: int, k: int) -> np.ndarray:
 def _learning(random: np.random.Generator, n: int, k: int) -> Iterator[Row]:
     points = _descriptors(random, n, k)
     start = Learning(points, 1, 0.0, 1e-6, None).start(k, np.random.RandomState(0))
-    # A round needs two products with all components; one more gives the likelihood.
+    # A round needs two products with all components; the likelihood needs one more.
     products = 2.0 * 2.0 * n * k * (2 * WIDTH + 1) * (ROUNDS + 1)
     for threads, target in ((1, 5.0), (2, 7.0)):
         yield Row(
@@ -50,7 +50,7 @@ def _learning(random: np.random.Generator, n: int, k: int) -> Iterator[Row]:
             theirs=_theirs(points, start),
             agree=partial(_agree, points),
             threads=threads,
-            # On a busy machine, their time with two threads was longer than with one.
+            # On a busy machine, scikit-learn was slower with two threads than with one.
             threads_theirs=1,
             products=products,
         )
@@ -96,7 +96,7 @@ def _encoding(random: np.random.Generator, n: int, k: int) -> Row:
     encoder = FisherVector(FrozenEstimator(mixture), weight_gradients=True).fit(bags)
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
-        # Their gradients by deviation have the opposite sign.
+        # scikit-image's gradients by deviation have the opposite sign.
         signs = np.where(np.arange(len(theirs)) < k + k * WIDTH, 1, -1)
         assert ours[0] @ (signs * theirs) >= 0.99999, ours[0] @ (signs * theirs)
 

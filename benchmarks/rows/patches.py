@@ -1,4 +1,4 @@
-"""Ratio of whitened patches, from images to bags, against the bare products of the whitening."""
+"""Speed of whitened patches, from images to Bags, against the bare products of the whitening."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIZE, SIDE = 6, 32
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """All patches of colour images of 32×32 in at most 1.6 times the time of the products."""
+    """Yield a row for all patches of colour images of 32×32, in at most 1.6 times the time of the products."""
     n_pictures = max(2, round(200 * scale))
     blocks = np.random.default_rng(0).integers(0, 256, (n_pictures, SIDE // 4, SIDE // 4, 3), dtype=np.uint8)
     noise = np.random.default_rng(1).integers(0, 64, (n_pictures, SIDE, SIDE, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Ratios of codes over all words, pooled over one small image, against the bare products of its patches."""
+"""Speed of codes that use all words, for a small image, against the bare products of its patches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from featrec.compiled import _dense_codes
 from featrec.encoders import Encoder, SignCode, ThresholdCode, TriangleCode
 from featrec.vocabularies import RandomVocabulary
 
-# All 6×6 patches of an image of 32×32 pixels.
+# Number of 6×6 patches in an image of 32×32 pixels.
 SIDE = 27
 LENGTH = 108
 WORDS = 1600
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """At 80 % of the rate of the bare products or more; at 40 % for sign codes, which search a border for each point."""
+    """Yield a row for each code. The target is 80 % of the rate of the products, or 40 % for SignCode, which does more
+    work."""
     random = np.random.default_rng(0)
     for encoder, target in (
         (TriangleCode(norm=None), 0.8),
@@ -46,19 +47,19 @@ def rows(scale: float) -> Iterator[Row]:
 
 
 def cells_of(n_points: int, grid: int) -> np.ndarray:
-    """The cell of each patch, row by row, followed by those of the mirrored image."""
+    """Return the cells of the patches, row by row, followed by the cells for the mirrored image."""
     place = np.arange(n_points) % SIDE**2
     return place // SIDE * grid // SIDE * grid + place % SIDE * grid // SIDE
 
 
 def pooled_by(encoder: Encoder, points: np.ndarray, grid: int) -> Callable[[], np.ndarray]:
-    """The code of one image before it is finished."""
+    """Return a function that computes the code of one image before normalisation."""
     cells = cells_of(len(points), grid)
     return lambda: encoder._pool(points, cells, grid**2)
 
 
 def same_codes(name: str, points: np.ndarray, words: np.ndarray, grid: int) -> Callable[[np.ndarray, None], None]:
-    """Bare products have no code; the code is compared with that of NumPy."""
+    """Return a check of the code against NumPy, because bare products give no code."""
 
     def agree(ours: np.ndarray, theirs: None) -> None:
         products = points.astype(np.float64) @ words.astype(np.float64).T
@@ -75,7 +76,7 @@ def same_codes(name: str, points: np.ndarray, words: np.ndarray, grid: int) -> C
             each = np.hstack([side <= np.partition(side, wanted - 1)[:, wanted - 1 : wanted] for side in both])
         expected = np.zeros((grid**2, each.shape[1]))
         np.add.at(expected, cells_of(len(points), grid), each)
-        # Words at nearly equal distances may be exchanged in float32.
+        # In float32, words at almost equal distances may be in a different order.
         np.testing.assert_allclose(ours, expected, rtol=1e-3, atol=1 if name == "SignCode" else 1e-3)
         assert abs(ours - expected).sum() <= 1e-4 * expected.sum()
 

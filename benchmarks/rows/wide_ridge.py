@@ -1,9 +1,9 @@
-"""Ratios of the wide scaler and the wide ridge classifier, and their peak memory and that of scikit-learn.
+"""Speed of WideScaler and WideRidgeClassifier, and peak memory compared with scikit-learn.
 
     python -m benchmarks.rows.wide_ridge [ROWS COLUMNS [SIDE]]
 
-fits both on the same codes, by default 20,000 × 8,000, each in a new process, and prints time, peak memory and the number of
-different predictions. SIDE is "ours" or "theirs" for one of the two.
+This command fits featrec and scikit-learn on the same codes, by default 20,000 × 8,000, each in a new process. It prints time,
+peak memory and the number of different predictions. SIDE is "ours" or "theirs", to run only one of the two.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from featrec.classifiers import WideRidge, WideScaler
 
 N_CLASSES = 10
 DIRECTIONS = 500
-# The best penalty for the codes below, in the middle of the grid.
+# The best penalty for the codes in this file, in the middle of the grid.
 ALPHA = 0.3
 
 
 def rows(scale: float) -> Iterator[Row]:
-    """One penalty against RidgeClassifier, the choice of one against RidgeClassifierCV, and the scaler."""
+    """Yield rows for WideRidgeClassifier with one penalty and with a choice of penalties, and for WideScaler."""
     yield one_penalty(max(60, round(20_000 * scale)), max(40, round(8_000 * scale)))
     yield choice(max(60, round(12_000 * scale)), max(40, round(4_000 * scale)))
     yield scaled(max(60, round(10_000 * scale)), max(40, round(8_000 * scale)))
 
 
 def one_penalty(n: int, d: int) -> Row:
-    """The same penalty on both sides."""
+    """Compare with RidgeClassifier, with the same penalty on both sides."""
     codes, labels = material(n, d)
     penalty = ALPHA * float(codes.var(axis=0, dtype=np.float64).sum())
     return Row(
@@ -55,15 +55,15 @@ def one_penalty(n: int, d: int) -> Row:
 
 
 def choice(n: int, d: int) -> Row:
-    """Five penalties, chosen by leaving rows out: scikit-learn leaves out every row, featrec a sample of rows."""
+    """Choose from five penalties by leaving rows out: scikit-learn leaves out every row, featrec a sample of rows."""
     codes, labels = material(n, d)
     scale = float(codes.var(axis=0, dtype=np.float64).sum())
     ours = WideRidge(n_jobs=2)
     theirs = RidgeClassifierCV(alphas=[alpha * scale for alpha in ours.alphas])
 
     def agree(ours: np.ndarray, theirs: np.ndarray) -> None:
-        # A few dozen rows are too few to choose a penalty.
-        assert np.mean(ours == theirs) >= (0.99 if n >= 1000 else 0.5), "another penalty was chosen"
+        # In small test runs, there are too few rows to choose the penalty reliably.
+        assert np.mean(ours == theirs) >= (0.99 if n >= 1000 else 0.5), "a different penalty was chosen"
 
     return Row(
         work=f"ridge, {n:,} codes × {d:,} float32, five penalties, {min(n, ours.loo_samples or n):,} rows left out one by one",
@@ -79,7 +79,7 @@ def choice(n: int, d: int) -> Row:
 
 
 def scaled(n: int, d: int) -> Row:
-    """Square root, columns standardised, rows of length 1."""
+    """Compare the square root, standardised columns, and scaling rows to length 1."""
     codes = np.random.default_rng(0).random((n, d), np.float32)
     theirs = make_pipeline(FunctionTransformer(np.sqrt), StandardScaler(), Normalizer())
 
@@ -98,7 +98,7 @@ def scaled(n: int, d: int) -> Row:
 
 
 def material(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
-    """Standardized codes of unit length: overlapping classes, with a few strong directions."""
+    """Return standardised codes of unit length, with overlapping classes and a few strong directions."""
     random = np.random.default_rng(0)
     labels = np.arange(n) % N_CLASSES
     directions = random.standard_normal((DIRECTIONS, d), np.float32) * np.float32(0.2)
@@ -113,7 +113,7 @@ def material(n: int, d: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_this_process(side: str, codes_path: str, answers_path: str, penalty: str) -> dict:
-    """Fit (featrec chooses the penalty, too) and predict; seconds and gigabytes, without the generation of the codes."""
+    """Fit and predict in this process; return seconds and gigabytes. featrec also chooses the penalty."""
     with np.load(codes_path) as stored:
         codes, labels = stored["codes"], stored["labels"]
     before, start = peak_gigabytes(), time.perf_counter()
@@ -131,13 +131,13 @@ def in_this_process(side: str, codes_path: str, answers_path: str, penalty: str)
 
 
 def peak_gigabytes() -> float:
-    """The peak memory of this process."""
+    """Return the peak memory of this process."""
     with open("/proc/self/status", encoding="ascii") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) * 1024 / 1e9
 
 
 def peaks(n: int = 20_000, d: int = 8_000, sides: tuple[str, ...] = ("ours", "theirs")) -> list[dict]:
-    """Each side in a new process, and the number of different predictions."""
+    """Run each side in a new process; also return the number of different predictions."""
     with tempfile.TemporaryDirectory() as folder:
         codes, labels = material(n, d)
         np.savez(Path(folder, "codes.npz"), codes=codes, labels=labels)

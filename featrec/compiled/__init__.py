@@ -1,8 +1,8 @@
-"""Compiled loops: arrays in, arrays out, no checks; serial, without the GIL, compiled at the first call."""
+"""Loops compiled by numba at their first call. They read and write arrays without checks, in one thread and without the GIL."""
 
 from numba.core.event import register
 
 from featrec.compiled._compilations import COMPILATIONS
 
-# A listener only: it reports the first compilation of a process and times all of them.
+# Reports the first compilation of a process, and measures the time of all compilations.
 register("numba:compile", COMPILATIONS)

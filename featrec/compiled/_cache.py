@@ -1,7 +1,8 @@
-"""numba's cache of the compiled loops: its folder, its contents for this processor, and a lock for its writers.
+"""numba's cache of the compiled loops: its folders, its entries for this processor, and locks for processes that compile.
 
-numba stores a file for each specialisation of a loop and an index for each loop, and extends the index without a lock. If two
-processes compile one loop at the same time, an entry may be lost or point to the other's code.
+numba stores a file for each combination of argument types of a loop, and an index for each loop. It extends the index without
+a lock. If two processes compile the same loop at the same time, an entry of the index may be lost or may point to the file of
+the other process.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# The byte of the lock file that is not the checksum of a module.
+# Position in the lock file that is used to test locks; the positions below are checksums of module names.
 NO_MODULE = 2**32
 
 
 def loops() -> list[Any]:
-    """All compiled loops of this package, as dispatchers of numba; none if NUMBA_DISABLE_JIT is set."""
+    """Return all compiled loops of this package, as dispatchers of numba; none if NUMBA_DISABLE_JIT is set."""
     package = importlib.import_module(__package__ or "")
     found: dict[int, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
@@ -44,28 +45,28 @@ def loops() -> list[Any]:
 
 
 def folders() -> list[Path]:
-    """The folders of the cached loops, normally one."""
+    """Return the folders that contain cached loops; normally, there is only one."""
     return sorted({Path(loop.stats.cache_path) for loop in loops() if loop.stats.cache_path is not None})
 
 
 def files() -> list[Path]:
-    """The files of the cache, including those for other processors."""
+    """Return the files of the cache, including those for other processors."""
     return [file for folder in folders() for kind in ("*.nbi", "*.nbc") for file in sorted(folder.glob(kind))]
 
 
 def count_cached() -> tuple[int, str]:
-    """The number of loops with a valid entry for this processor, and numba's name of the processor."""
+    """Return the number of loops with a valid entry for this processor, and numba's name of the processor."""
     target = cpu_target.target_context.codegen().magic_tuple()
     return sum(any(key[1] == target for key in _index_of(loop)) for loop in loops()), str(target[1])
 
 
 def _index_of(loop: Any) -> Any:
-    """The keys of the index of a loop, (signature, processor, code); none if another source or numba version wrote it."""
+    """Return the keys (signature, processor, code) of a loop's index; none if the source or numba's version changed."""
     return loop._cache._cache_file._load_index()
 
 
 def can_take_turns() -> bool:
-    """Whether the file system has locks; Windows and some network drives have none."""
+    """Return whether the file system supports locks; Windows and some network drives do not."""
     if fcntl is None:
         return False
     try:
@@ -78,10 +79,10 @@ def can_take_turns() -> bool:
 
 @contextmanager
 def compilers_in_turns() -> Iterator[None]:
-    """While processes are inside, only one of them compiles loops of a module; the others wait and load them.
+    """Let only one process at a time compile the loops of a module; the others wait, then load them from the cache.
 
-    For one thread. Each module has a lock. Loops call only loops of their own module, so no process waits for a lock while
-    it holds another.
+    Use this context in one thread only. There is one lock per module. Loops call only loops of their own module, so a process
+    that holds a lock never waits for another lock.
     """
     replaced = loops()
     with Turns(folders()) as turns:
@@ -95,7 +96,7 @@ def compilers_in_turns() -> Iterator[None]:
 
 
 class Turns:
-    """Locks on byte ranges of one file next to the cached loops. The system releases the locks of a process that dies."""
+    """Locks on single bytes of a file next to the cached loops. If a process dies, the system releases its locks."""
 
     def __init__(self, places: list[Path]) -> None:
         self.path = places[0] / LOCK if can_take_turns() else None
@@ -113,13 +114,13 @@ class Turns:
             os.close(self.file)
 
     def begin(self, module: str) -> None:
-        """Wait until no other process compiles loops of this module."""
+        """Wait until no other process compiles loops of this module, and lock it."""
         if not self.depth.get(module):
             self._lock(module, "LOCK_EX")
         self.depth[module] = self.depth.get(module, 0) + 1
 
     def end(self, module: str) -> None:
-        """Release the lock after the outermost loop."""
+        """Release the lock if the loop was not compiled for another loop of the module."""
         self.depth[module] -= 1
         if not self.depth[module]:
             self._lock(module, "LOCK_UN")
@@ -131,7 +132,7 @@ class Turns:
 
 
 class _Turn:
-    """The cache of a loop; it holds the lock of its module from a miss until the loop is saved."""
+    """Wrapper of a loop's cache. It locks the loop's module if the loop is not in the cache, until the loop is saved."""
 
     def __init__(self, cache: Any, turns: Turns, module: str) -> None:
         self.cache, self.turns, self.module = cache, turns, module

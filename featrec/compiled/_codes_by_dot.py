@@ -1,8 +1,8 @@
-"""Codes over all words by dot products in registers, for processors with AVX-512.
+"""Codes that use the products of each point with all words, computed in registers, for processors with AVX-512.
 
-Words are lanes, 64 per block, and six points are processed together, so the 24 sums of a block stay in registers over all
-features. The results are added to the row of each point's cell directly: points may come in any order, and no product is
-stored. Other processors use BLAS (`_two_sided_codes`, `_dense_codes`).
+The lanes of vectors are words, 64 per block, and six points are processed together: the 24 vectors of sums stay in registers
+during the loop over the features. Results are added directly to the row of each point's cell, so points may be in any order,
+and no products are stored. On other processors, BLAS is used (`_two_sided_codes`, `_dense_codes`).
 """
 
 from typing import Any
@@ -18,13 +18,13 @@ LANES = 16
 VECTORS = 4
 BLOCK = LANES * VECTORS
 POINTS_AT_ONCE = 6
-# Numbers of a tile of points, 512 KB; tile and words fit into the second-level cache.
+# Maximum number of values in a tile of points, 512 KB; tile and words fit into the second-level cache.
 ROOM = 131_072
 
 
 @part()
 def _in_blocks(words, blocks):
-    """Words as columns, 64 per block, padded with zeros."""
+    """Write words as columns of blocks of 64, padded with zeros."""
     k, d = words.shape
     for b in range(blocks.shape[0]):
         first = b * BLOCK
@@ -63,18 +63,18 @@ def _add_reach(typing_context, points, words, cells, threshold, sums):
 
 
 def _plain_reach(points, words, cells, threshold, sums):
-    """The same if nothing is compiled."""
+    """Do the same with NumPy if numba does not compile."""
     for x, cell in zip(points, cells, strict=True):
         products = x @ words
         sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
 
 
-# Add the values of each point beyond the threshold, then below its negative, to the row of its cell.
+# Add max(0, x·w - threshold), then max(0, -x·w - threshold), of each point to the row of its cell.
 add_reach: Any = _add_reach if COMPILED else _plain_reach
 
 
 def _emit_reach(builder, n, width, data, threshold):
-    """Emit the code: 24 products for six points, and the sums of their values beyond the threshold."""
+    """Emit LLVM code: 24 vectors of products for six points, and the sums of their values beyond the threshold."""
     from llvmlite import ir
 
     points, words, cells, sums = data
@@ -97,7 +97,7 @@ def _emit_reach(builder, n, width, data, threshold):
 
 
 def _emit_products(builder, first, width, points, words):
-    """Six rows of four vectors in registers: the products of six points with 64 words."""
+    """Emit the products of six points with 64 words: six rows of four vectors in registers."""
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.FloatType()
@@ -122,7 +122,7 @@ def _emit_products(builder, first, width, points, words):
 
 @njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """For each cell and word, the sums over points of max(0, x·w - threshold), followed by those of max(0, -x·w - threshold).
+    """Sum, per cell and word, max(0, x·w - threshold) over all points x, and in further columns max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.
@@ -162,18 +162,18 @@ def _add_distances(typing_context, points, words, lengths, word_lengths, values,
 
 
 def _plain_distances(points, words, lengths, word_lengths, values, sums):
-    """The same if nothing is compiled."""
+    """Do the same with NumPy if numba does not compile."""
     squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
     values[:] = np.sqrt(np.maximum(0, squares))
     sums += values.sum(axis=1)
 
 
-# Distances of points to a block of words, stored for each word and added to the sum of each point.
+# Store the distances of points to the words of a block, and add them to the sum of each point.
 add_distances: Any = _add_distances if COMPILED else _plain_distances
 
 
 def _emit_distances(builder, n, width, data):
-    """Emit the code: 24 distances for six points, stored and summed."""
+    """Emit LLVM code: 24 vectors of distances for six points, which are stored and summed."""
     from llvmlite import ir
 
     points, words, lengths, word_lengths, values, sums = data
@@ -198,9 +198,10 @@ def _emit_distances(builder, n, width, data):
 
 
 def _square_root(builder, square):
-    """Reciprocal root and one Newton step, exact to a few units in the last place; arguments below 1e-30 count as 1e-30.
+    """Emit a square root exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
 
-    The square root instruction would take a third of the time of the product.
+    It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third as
+    long as the product.
     """
     from llvmlite import ir
 
@@ -217,7 +218,7 @@ def _square_root(builder, square):
     return builder.call(fma, (guess, error, guess))
 
 
-# Reordered sums allow vector instructions.
+# Allow sums to be reordered, because vector instructions require this.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
@@ -229,7 +230,7 @@ def _squared_lengths(rows, lengths):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _add_nearness(values, means, cells, sums):
-    """Add how much nearer than the mean each word of a block is to the row of the point's cell."""
+    """Add max(0, mean distance - distance) of each word of a block to the row of the point's cell."""
     wide_vectors()
     none = np.float32(0.0)
     for i in range(values.shape[0]):
@@ -240,7 +241,7 @@ def _add_nearness(values, means, cells, sums):
 
 @njit(**LOOP)
 def triangle_code_by_dot(points, words, cells, pooled):
-    """For each cell and word, the sum over points of max(0, mean distance to all words - distance to the word).
+    """Sum, per cell and word, max(0, mean distance to all words - distance to the word) over all points.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
@@ -250,7 +251,7 @@ def triangle_code_by_dot(points, words, cells, pooled):
     n_blocks = -(-k // BLOCK)
     blocks = np.empty((n_blocks, d, BLOCK), np.float32)
     _in_blocks(words, blocks)
-    # The padding of the last block is at no distance.
+    # Words that pad the last block get distance 0, so they do not change the means.
     word_lengths = np.empty(n_blocks * BLOCK, np.float32)
     word_lengths[:] = np.float32(-np.inf)
     _squared_lengths(words, word_lengths[:k])

@@ -1,9 +1,10 @@
-"""Compilations in this process: a message about the first one, and the time of all.
+"""Compilations in this process: report the first one, and measure the time of all.
 
-numba sends an event when it compiles a loop, and none when it loads one from the cache. Events nest, because loops are compiled
-along with their callers; only the outermost is timed. Functions of other packages are ignored.
+numba sends an event when it compiles a loop, but not when it loads a loop from the cache. Events are nested, because a loop is
+compiled during the compilation of its caller; only the outermost event is timed. Functions of other packages are ignored.
 
-Python's garbage collection is off while numba compiles. It would take an eighth of the time and find almost nothing.
+Python's garbage collection is turned off during compilations, because it would take an eighth of the time and find almost no
+garbage.
 """
 
 from __future__ import annotations
@@ -21,24 +22,24 @@ __all__ = ["COMPILATIONS", "Compilations"]
 
 
 class Compilations(Listener):
-    """Listens to numba's compiler; `seconds` and `n_loops` grow with each compiled loop of this package."""
+    """Listener of numba's compiler; `seconds` and `n_loops` are the time and the number of compiled loops of this package."""
 
     def __init__(self, package: str) -> None:
         self.package = package
         self.seconds = 0.0
         self.n_loops = 0
-        # With verbose=1 the message is also written to a pipe.
+        # Whether to write the message if standard error is not a terminal, as with verbose=1.
         self.wanted = False
         self.told = False
         self.lock = threading.Lock()
-        # The number of threads that compile, and whether garbage collection was on before the first.
+        # The number of threads that compile now, and whether garbage collection was on before the first of them started.
         self.n_running = 0
         self.collects = False
-        # numba compiles in one thread at a time but does not promise it, so the depth is stored for each thread.
+        # The depth of nested events. It is stored per thread, because numba does not guarantee that only one thread compiles.
         self.thread = threading.local()
 
     def on_start(self, event: Event) -> None:
-        """Report the first compilation; start the clock of an outermost one."""
+        """Report the first compilation; start the clock if the event is the outermost."""
         if not self._is_ours(event):
             return
         self.thread.depth = getattr(self.thread, "depth", 0) + 1
@@ -53,7 +54,7 @@ class Compilations(Listener):
         self.thread.start = time.perf_counter()
 
     def on_end(self, event: Event) -> None:
-        """Stop the clock, also if the compiler failed."""
+        """Stop the clock, even if the compilation failed."""
         if not self._is_ours(event):
             return
         self.thread.depth -= 1
@@ -67,7 +68,7 @@ class Compilations(Listener):
                 gc.enable()
 
     def _is_ours(self, event: Event) -> bool:
-        """Whether the event is about a cached loop of this package, and not about one of its intrinsics."""
+        """Return whether the event is about a cached loop of this package, not about one of its intrinsics."""
         loop = event.data["dispatcher"]
         module: str = loop.py_func.__module__ or ""
         return module.startswith(self.package + ".") and loop.stats.cache_path is not None
@@ -78,18 +79,18 @@ class Compilations(Listener):
                 return
             self.told = True
         sys.stderr.write(
-            f"featrec: compiling the required loops, first {loop.py_func.__name__}; this happens once on this machine. "
+            f"featrec: compiling the required loops, starting with {loop.py_func.__name__}; this happens once on this machine. "
             f"The cache is {loop.stats.cache_path} ('featrec warm' compiles all loops in advance)\n"
         )
 
 
 def _speaks() -> bool:
-    """Whether this is the main process or the first worker; the others share the terminal and stay silent."""
+    """Return whether this is the main process or the first worker; only these write the message."""
     return multiprocessing.parent_process() is None or multiprocessing.current_process().name.endswith("-1")
 
 
 def _is_terminal() -> bool:
-    """Whether standard error is a terminal; a closed or missing stream is not."""
+    """Return whether standard error is a terminal; False if it is closed or missing."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):

@@ -1,7 +1,7 @@
-"""Codes over all words, triangle codes and soft assignment, pooled by cell without an n×k matrix.
+"""Triangle codes and soft assignment to all words, summed by cell without storing a matrix of n points by k words.
 
-Points are lanes, in the order of their cells, so a tile has few runs of one cell each. The values of all words for one tile
-stay in the second-level cache.
+The lanes of vectors are points. Points are sorted by cell, so a tile consists of a few runs, and all points of a run have the
+same cell. The values of all words for one tile stay in the second-level cache.
 """
 
 import numpy as np
@@ -13,11 +13,11 @@ ROOM = 320_000  # values per tile, 1.2 MB
 POINTS = 192
 LANES = 16
 WORDS = 800
-# 32 ln 2: weights below 2⁻³² vanish next to that of the nearest word, and they are far from denormals.
+# 32 ln 2: weights below 2⁻³² are set to zero, because they are negligible; the weight of the nearest word is 1.
 FAINTEST = 22.18
 
 
-# Reordered sums allow vector instructions.
+# Allow sums to be reordered, because vector instructions require this.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _squared_lengths(rows, lengths):
     for i in range(rows.shape[0]):
@@ -29,7 +29,7 @@ def _squared_lengths(rows, lengths):
 
 @part()
 def _order_by_cell(cells, n_cells, order):
-    """Indices of the points, sorted by cell."""
+    """Write the indices of the points, sorted by cell."""
     starts = np.zeros(n_cells + 1, np.int64)
     for i in range(cells.shape[0]):
         starts[cells[i] + 1] += 1
@@ -42,7 +42,7 @@ def _order_by_cell(cells, n_cells, order):
 
 @part(returns=types.int64)
 def _tile_size(n, k):
-    """Points per tile: whole vectors, and tiles of similar size."""
+    """Return the number of points per tile: a multiple of the vector length that gives tiles of similar size."""
     most = max(LANES, min(POINTS, ROOM // k // LANES * LANES))
     tiles = max(1, -(-n // most))
     return max(1, -(-n // (tiles * LANES))) * LANES
@@ -61,9 +61,9 @@ def _load(points, order, start, tile):
 
 @part(returns=types.int64)
 def _find_runs(cells, order, start, size, run_ends, run_cells):
-    """Find the ends of the runs of points of one cell in a tile; return their number.
+    """Find the ends of the runs in a tile; return the number of runs.
 
-    The ends are unsigned: loops over an index that may be negative are not vectorised.
+    The ends are unsigned, because loops over an index that may be negative are not vectorised.
     """
     runs = 0
     for i in range(min(size, order.shape[0] - start)):
@@ -77,9 +77,9 @@ def _find_runs(cells, order, start, size, run_ends, run_cells):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
-    """Pool the distances of the previous tile for each word, and replace them with those of this tile.
+    """Add the triangle codes of the previous tile for each word, and replace its distances with the distances of this tile.
 
-    The two steps are independent; the square roots of one hide the time of the other.
+    The two steps are independent, so the processor can do the first one while it computes the square roots of the second.
     """
     none, two = np.float32(0.0), np.float32(2.0)
     for j in range(products.shape[0]):
@@ -110,7 +110,7 @@ def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def triangle_code(points, words, cells, pooled):
-    """For each cell and word, the sum over points of max(0, mean distance to all words - distance to the word).
+    """Sum, per cell and word, max(0, mean distance to all words - distance to the word) over all points.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
@@ -155,7 +155,7 @@ def _half_distances(products, half_norms, values, smallest):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _weigh(values, smallest, scale, totals):
-    """exp((smallest - value) scale) as the 32nd power of exp of a 32nd, which a short polynomial approximates."""
+    """Replace values by exp(x), x = (smallest - value) scale: the 32nd power of a polynomial that approximates exp(x / 32)."""
     one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
     c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
     c5, c6 = np.float32(1 / 120), np.float32(1 / 720)
@@ -189,7 +189,7 @@ def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def soft_words(points, words, cells, scale, pooled):
-    """For each cell and word, the sum over points of exp(-scale |x - w|²/2), divided by its sum over all words.
+    """Sum, per cell and word w, exp(-scale |x - w|²/2) over all points x; for each x, all words together have the weight 1.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.

@@ -1,15 +1,18 @@
-"""SIFT descriptors on a lattice of points, by Vedaldi's approximation, for all sizes and channels of an image in one call.
+"""SIFT descriptors on grids of points, by Vedaldi's approximation, for all sizes and channels of an image in one call.
 
-An image is processed in rows: smoothed, converted to planes of gradients (a ring of as many rows as a bin covers), summed with
-the filters of the bins that the lattice needs, and then stored with orientations fastest. A bin that several descriptors share
-is summed once, and the bins that a descriptor takes from a row are adjacent. Two opposite orientations share a plane, one with
-negative values: this halves the traffic of the second-level cache, which limits the speed.
+An image is smoothed and then processed row by row. The gradients of a row are written to planes, one for each pair of opposite
+orientations; only as many rows are stored as a bin covers. The filter of each bin sums the planes; the sums are stored with
+orientations varying fastest. A bin that several descriptors share is summed only once, and the bins that a descriptor uses
+from a row are adjacent. In a plane, gradients of the opposite orientation have negative values, which halves the traffic to
+the second-level cache; this traffic limits the speed.
 
-NumPy plans the lattices outside. Each part has one call, because a part is compiled once more for every further caller.
+The grids are planned with NumPy, in `featrec.descriptors`. Each part is called from one place, because it would be compiled
+again for every further caller.
 
-Three rules help the compiler. Offsets are unsigned: signed ones may count from the end, and the check prevents vectorisation.
-Loops of eight are written as loops of 32: short ones are unrolled into scalars. Sums that may be reordered are separate from
-quotients: a quotient would be moved into the loop that follows.
+The code follows three rules for the compiler. Offsets are unsigned, because negative offsets would count from the end, and the
+check for them prevents vectorisation. Loops over eight numbers are written as loops over 32, because short loops are unrolled
+into scalars. Sums that may be reordered are in other functions than divisions, because a division would be moved into the loop
+after it.
 """
 
 from math import sqrt
@@ -38,7 +41,8 @@ from featrec.compiled._parts import (
 U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 TINY, CUT = np.float32(1e-30), np.float32(0.2)
-# For q = r * r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi, both to 3e-6, from Chebyshev points.
+# Polynomials in q = r * r for r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi. Both have errors below 3e-6;
+# they interpolate at Chebyshev points.
 M0, M1, M2 = np.float32(1.00000164), np.float32(0.49988075), np.float32(-0.12353492)
 M3, M4, M5 = np.float32(0.05554068), np.float32(-0.02255685), np.float32(0.00488321)
 D0, D1, D2 = np.float32(1.27324216), np.float32(0.21201649), np.float32(-0.11436756)
@@ -46,10 +50,10 @@ D3, D4, D5 = np.float32(0.06681574), np.float32(-0.03043956), np.float32(0.00694
 
 
 def sift_room(lattices, radii, n_channels, height, width):
-    """Work space of `dense_sift` for its largest size: four arrays (...,) and seven (..., ...) float32."""
+    """Return work space of `dense_sift` for its largest size: four arrays of one dimension and seven of two, all float32."""
     bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
     length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
-    # The padding of a line is multiplied by the zeros at the end of its filter.
+    # The padding of a line is multiplied by zeros at the end of the filter, so it must be finite.
     line = np.zeros(2 * length + 2 * bins + 2 * int(radii.max()) + 8, np.float32)
     smooth, total, planes = (np.empty(size, np.float32) for size in (height * width, 2 * length, (2 * bins - 1) * length))
     shapes = (
@@ -82,7 +86,7 @@ def dense_sift(
     sheets,
     descriptors,
 ):
-    """Describe the squares of 4 × 4 bins on lattices of points, size by size.
+    """Describe squares of 4 × 4 bins on grids of points, size by size.
 
     channels           IN   (n_channels, h * w) float32
     lattices           IN   (n_sizes, 5) int64: bin size in pixels, rows and columns of descriptors, rows and columns of cells
@@ -120,7 +124,7 @@ def dense_sift(
         for c in range(n_channels):
             image = channels[c]
             if radius > 0:
-                # Smooth along y, then along x; edges are repeated.
+                # Smooth along y, then along x; pixels at the border are repeated.
                 for y in range(height):
                     for u in range(reach):
                         rows[u] = smaller(larger(y + u - radius, 0), last) * width
@@ -173,7 +177,7 @@ def dense_sift(
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh(source, offsets, filter, taps, out):
-    """Sum the lines that begin at the offsets, times the filter; four at a time, as storing a sum is slower than a product."""
+    """Add the lines that begin at the offsets, weighted by the filter; four at a time, because storing is slow."""
     stay_apart()
     wide_vectors()
     n = U(len(out))
@@ -190,7 +194,7 @@ def _weigh(source, offsets, filter, taps, out):
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
-    """The same for the positive values, followed by that for all values; their difference is the sum of the negative ones."""
+    """Do the same for positive values only, then for all values; the difference is the sum of the negative values."""
     wide_vectors()
     stay_apart()
     for u in range(0, taps, 4):
@@ -214,7 +218,7 @@ def _weigh_both(source, offsets, filter, taps, n, out):
 
 @part()
 def _take_cells(total, stride, pixels, first, every, cells):
-    """The cells of a row from the sums around each of its pixels, of positive and of negative values."""
+    """Write the cells of a row: the sums around the pixels at their centres, of positive and of negative values."""
     stay_apart()
     one, two, three, four = stride, U(2) * stride, U(3) * stride, U(4) * stride
     for i in range(four):
@@ -230,10 +234,10 @@ def _take_cells(total, stride, pixels, first, every, cells):
 
 @part(fastmath={"contract"})
 def _fill_planes(image, y, last, width, pad, lines, planes):
-    """Divide the magnitude of each gradient of a row between the two nearest orientations.
+    """Compute the gradients of a row, and divide the magnitude of each between the two nearest orientations.
 
-    Comparisons find them: the nearest axis and the nearest diagonal. The planes are right and left, down right and up left,
-    down and up, down left and up right. A loop over more arrays would not be vectorised.
+    The two nearest orientations are an axis and a diagonal, which are found by comparisons. The planes are: right and left,
+    down right and up left, down and up, down left and up right. With more arrays, the loop would not be vectorised.
     """
     stay_apart()
     wide_vectors()
@@ -279,7 +283,7 @@ def _fill_planes(image, y, last, width, pad, lines, planes):
 
 @part(fastmath={"contract", "reassoc"})
 def _cell_sums(cells, n_rows, n_columns, squares, sums):
-    """Sums of the numbers of each cell and of their squares, from which those of descriptors follow."""
+    """Sum the numbers of each cell, and their squares."""
     stay_apart()
     for i in range(n_rows):
         for j in range(n_columns):
@@ -293,7 +297,7 @@ def _cell_sums(cells, n_rows, n_columns, squares, sums):
 
 @part(fastmath={"contract", "reassoc"})
 def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cuts, contrasts):
-    """The limits at which the descriptors of a row are clipped, and their contrasts, from the sums of cells."""
+    """Compute the limits at which the descriptors of a row are clipped, and their contrasts, from the sums of their cells."""
     stay_apart()
     square, total = scratch[0], scratch[1]
     wa, wb, wc, wd = weights[0], weights[1], weights[2], weights[3]
@@ -310,7 +314,7 @@ def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cu
         contrasts[j] += share * (wa * total[a] + wb * total[b] + wc * total[c] + wd * total[d])
 
 
-# The last step of a descriptor. All 128 numbers stay in registers; a loop for each of the two lengths would take twice as long.
+# The last step of a descriptor, with all 128 numbers in registers; loops over the numbers would take twice as long.
 
 
 @intrinsic
@@ -331,7 +335,7 @@ def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, 
 
 
 def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """The same if nothing is compiled."""
+    """Do the same with NumPy if numba does not compile."""
     rows, first = bins[:4], bins[4]
     values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
     length = np.sqrt(np.float32((values * values).sum()))
@@ -339,12 +343,12 @@ def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start
     out[start : start + 128] = np.minimum(values * scale, most) + half
 
 
-# One channel of a descriptor: weighted, clipped, scaled to the length `unit`, and stored.
+# Weight, clip and scale one channel of a descriptor to the length `unit`, and store it.
 cut_and_scale: Any = _cut_and_scale if COMPILED else _plain_cut_and_scale
 
 
 def _emit(builder, cells, bins, weights, numbers, out, bytes_out):
-    """Emit the code: eight vectors of sixteen numbers, which LLVM splits for processors with shorter vectors."""
+    """Emit LLVM code for eight vectors of sixteen numbers; LLVM splits them for processors with shorter vectors."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()

@@ -1,9 +1,9 @@
-"""The nearest word by dot products in registers: of bytes with VNNI, of float32 with AVX-512.
+"""Search for the nearest word by dot products in registers: of bytes with VNNI, of float32 with AVX-512.
 
-Points are lanes, 64 per block, and six words are processed together, so the sums of a block stay in registers over all
-features. VNNI multiplies four features per lane, unsigned by signed bytes, so 128 is subtracted from the words:
-x·w = x·(w - 128) + 128 Σx, and the last term is the same for all words. Products of float32 take a sixth less time than
-OpenBLAS in tiles, which packs every tile again. Other processors use BLAS (`_kmeans`).
+The lanes of vectors are points, 64 per block, and six words are processed together, so the sums of a block stay in registers
+during the loop over the features. VNNI multiplies four features per lane, and multiplies unsigned by signed bytes, so 128 is
+subtracted from the words: x·w = x·(w - 128) + 128 Σx. The last term is the same for all words. Products of float32 take a
+sixth less time than with OpenBLAS, which packs every tile of points again. On other processors, BLAS is used (`_kmeans`).
 """
 
 from functools import cache
@@ -19,35 +19,35 @@ from featrec.compiled._parts import COMPILED, LOOP, smaller, spread, vector_at, 
 
 LANES = 64
 WORDS_AT_ONCE = 6
-# Distances to a block that fit into the second-level cache; a multiple of six.
+# Maximum number of words whose distances to a block fit into the second-level cache; a multiple of six.
 WORDS = 1020
-# |w|² - 2 x·(w - 128) fits into 32 bits.
+# Maximum number of features for which |w|² - 2 x·(w - 128) fits into 32 bits.
 LARGEST_WIDTH = 16_000
 
 
 def has_integer_dot():
-    """Whether the processor that numba compiles for multiplies bytes; numba's settings can change the processor."""
+    """Return whether the processor that numba compiles for has VNNI; numba's settings may name another processor."""
     return COMPILED and _lanes_here(types.uint32, *_target()) > 0
 
 
 def has_float_dot():
-    """Whether that processor has vectors of 512 bits of float32."""
+    """Return whether the processor that numba compiles for has AVX-512."""
     return COMPILED and _lanes_here(types.float32, *_target()) > 0
 
 
 def _target():
-    """numba's settings of the processor to compile for."""
+    """Return numba's settings for the processor to compile for."""
     return vars(config)["CPU_NAME"], vars(config)["CPU_FEATURES"]
 
 
 @cache
 def _lanes_here(kind, *settings):
-    """Cached: LLVM takes 40 µs to describe the processor, and callers need the result for every image."""
+    """The result is cached because it is needed for every image, and LLVM takes 40 µs to describe the processor."""
     return _vector_lanes(cpu_target.target_context, kind)
 
 
 def _vector_lanes(context, kind):
-    """Number of sums per instruction: 16 with AVX-512, 8 with AVX-VNNI, 0 without either."""
+    """Return the number of sums per instruction: 16 with AVX-512, 8 with AVX-VNNI, 0 without both."""
     features = context.codegen().magic_tuple()[2].split(",")
     if kind == types.float32:
         return 16 if "+avx512f" in features else 0
@@ -71,14 +71,14 @@ def _multiply_add(typing_context, points, words, norms, first, values):
 
 
 def _emit(builder, kind, lanes, groups, points, words, norms, values):
-    """Emit the code of a block: 24 or 12 vectors of sums, in registers during the loop over the features."""
+    """Emit LLVM code for a block: 24 or 12 vectors of sums, in registers during the loop over the features."""
     from llvmlite import ir
 
     index = ir.IntType(64)
     element = ir.FloatType() if kind == types.float32 else ir.IntType(32)
     vector = ir.VectorType(element, lanes)
     per_point = 4 if lanes == 16 else 2
-    # LLVM has one name for the instructions of AVX512-VNNI and AVX-VNNI.
+    # LLVM uses the same name for the instructions of AVX512-VNNI and AVX-VNNI.
     name = f"llvm.fma.v{lanes}f32" if kind == types.float32 else f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
     instruction = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
     points, words, norms, values = (builder.bitcast(p, element.as_pointer()) for p in (points, words, norms, values))
@@ -125,7 +125,7 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
 
 
 def _plain_distances(points, words, norms, first, values):
-    """The same if nothing is compiled."""
+    """Do the same with NumPy if numba does not compile."""
     words, norms = words[first : first + WORDS_AT_ONCE], norms[first : first + WORDS_AT_ONCE]
     if points.dtype == np.float32:
         values[:] = norms[:, None] - words @ points
@@ -134,17 +134,18 @@ def _plain_distances(points, words, norms, first, values):
     values[:] = norms[:, None] - 2 * words.view(np.int8).astype(np.int32) @ lanes.T
 
 
-# Distances of a block of points to six words, without the terms that all words share: |w|² - 2 x·(w - 128), or |w|²/2 - x·w.
+# Compute the distances of a block of points to six words, without terms that are the same for all words: |w|² - 2 x·(w - 128)
+# for bytes, |w|²/2 - x·w for float32.
 distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
-    """The index of the nearest word of each point; the first of equals.
+    """Find the index of the nearest word of each point; if several words are equally near, the first.
 
     IN points (n, d), words (k, d), norms (k,) half the squared lengths of the words, all float32; or, for bytes, points
     (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32 the squared lengths of
     the words before 128 is subtracted; k a multiple of six, farthest the largest number of the type of norms;
-    OUT nearest (n,) int32, distances (n,) of the type of norms, without the terms that all words share.
+    OUT nearest (n,) int32, distances (n,) of the type of norms, without terms that are the same for all words.
     """
     smallest, best = np.empty((2, LANES), norms.dtype)
     block, places = np.zeros((points.shape[1], LANES), points.dtype), np.zeros(LANES, np.int32)
@@ -155,7 +156,10 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
 
 @njit(**LOOP)
 def nearest_in_blocks(points, words, norms, farthest, block, values, smallest, best, places, nearest, distances):
-    """The same; work space: block (groups, 64), zeros, values (words, 1020 at most, 64), smallest, best and places (64,)."""
+    """Find the same as `nearest_by_dot`.
+
+    Work space: block (groups, 64), zeros, values (words, 1020 at most, 64), smallest, best and places (64,).
+    """
     wide_vectors()
     n, groups = points.shape
     k = words.shape[0]

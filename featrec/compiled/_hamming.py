@@ -1,7 +1,7 @@
-"""k-majority and the nearest word by the number of different bits, 64 bits at a time.
+"""Nearest words by the number of differing bits, and k-majority (k-means for bits), 64 bits at a time.
 
-Points are lanes, stored as columns. A key has the distance in its high bits and the word in its low bits, so one minimum finds
-both.
+The lanes of vectors are points, stored as columns. A key contains the distance in its high bits and the word in its low bits,
+so the smallest key gives both.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 
 from featrec.compiled._parts import COMPILED, LOOP, smaller, wide_vectors
 
-# Points processed together; their columns and keys fit into the first-level cache.
+# Number of points processed together; their columns and keys fit into the first-level cache.
 POINTS = 512
 
 
@@ -28,12 +28,12 @@ def _plain_count(bits):
     return int(bits).bit_count()
 
 
-# The number of set bits.
+# Count the set bits of a number.
 popcount: Any = _count_ones if COMPILED else _plain_count
 
 
 def nearest_of_256_bits(points, words, nearest, distances):
-    """The index of the nearest word of each point, the first of equals, and the number of different bits.
+    """Find the nearest word of each point (the first if several are equally near) and the number of differing bits.
 
     IN points (n, 4), words (k, 4) uint64; OUT nearest, distances (n,) int32.
     """
@@ -42,7 +42,7 @@ def nearest_of_256_bits(points, words, nearest, distances):
 
 @njit(**LOOP)
 def find_of_256_bits(points, words, columns, nearest, distances):
-    """The same; work space: columns (5, points at once) uint64."""
+    """Like `nearest_of_256_bits`; work space: columns (5, number of points at once) uint64."""
     wide_vectors()
     n, k, size = points.shape[0], words.shape[0], columns.shape[1]
     part0, part1, part2, part3, keys = columns[0], columns[1], columns[2], columns[3], columns[4]
@@ -53,7 +53,7 @@ def find_of_256_bits(points, words, columns, nearest, distances):
             for q in range(4):
                 columns[q, i] = points[start + i, q]
         keys[:] = np.uint64(0xFFFFFFFFFFFFFFFF)
-        # Two words at a time, so points and keys are loaded and stored once for both.
+        # Two words are compared at a time, so points and keys are loaded and stored only once for both.
         for j in range(0, k, 2):
             other = smaller(j + 1, k - 1)
             first, second = np.uint64(j), np.uint64(other)
@@ -70,7 +70,7 @@ def find_of_256_bits(points, words, columns, nearest, distances):
 
 
 def nearest_hamming(points, words, nearest, distances):
-    """The same for any number of bits.
+    """Like `nearest_of_256_bits`, for any number of bits.
 
     IN points (n, blocks), words (k, blocks) uint64, blocks a multiple of four;
     OUT nearest, distances (n,) int32.
@@ -81,7 +81,7 @@ def nearest_hamming(points, words, nearest, distances):
 
 @njit(**LOOP)
 def find_hamming(points, words, columns, nearest, distances):
-    """The same; work space: columns (blocks + 3, points at once) uint64."""
+    """Like `nearest_hamming`; work space: columns (blocks + 3, number of points at once) uint64."""
     wide_vectors()
     n, blocks = points.shape
     k, size = words.shape[0], columns.shape[1]
@@ -115,7 +115,7 @@ def find_hamming(points, words, columns, nearest, distances):
 
 @njit(**LOOP)
 def majority_votes(bits, nearest, votes, counts):
-    """The number of members of each word that have each bit set.
+    """Count, for each word and bit, the points with this nearest word that have the bit set.
 
     IN bits (n, n_bits) uint8 of 0 and 1, nearest (n,) int32; OUT votes (k, n_bits) int32, counts (k,) int64.
     """
@@ -129,7 +129,7 @@ def majority_votes(bits, nearest, votes, counts):
 
 
 def seed_hamming(points, first, draws, chosen):
-    """Initial words of k-majority by k-means++ with several candidates per draw.
+    """Choose initial words of k-majority by k-means++ with several candidates per draw.
 
     IN points (n, blocks) uint64, first the index of the first word, draws (k - 1, candidates) in [0, 1);
     OUT chosen (k,) int64, the indices of the words among the points.
@@ -140,17 +140,17 @@ def seed_hamming(points, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, out=mass)
-            # After rounding, a limit may equal the whole mass.
+            # Because of rounding, a limit may equal the total, for which searchsorted returns n.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         chosen[step] = places[seed_by_bits(columns, places, rows, gaps)]
 
 
 @njit(**LOOP)
 def seed_by_bits(columns, places, rows, gaps):
-    """The candidate that leaves the smallest number of different bits in total.
+    """Return the candidate that gives the smallest total of `gaps`, and update `gaps`.
 
     IN columns (blocks, n) uint64 of the points, places (m,) int64, the indices of the candidates; work space: rows (m, n)
-    int64; IN and OUT gaps (n,) int64, the number of bits that differ from the nearest word.
+    int64; IN and OUT gaps (n,) int64, the number of bits in which each point differs from its nearest word.
     """
     best, least = 0, 0x7FFFFFFFFFFFFFFF
     for t in range(len(places)):

@@ -10,23 +10,23 @@ from featrec.compiled._parts import LOOP, part
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
 LARGEST_SHARE = 0.2
-# A table over all (dy, dx) of bytes: its row length, and the index of the zero gradient.
+# A table over all (dy, dx) of 8-bit images: the length of its rows, and the index of the zero gradient.
 TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
-# Pixels whose votes are computed before they are counted; they fit into the first-level cache.
+# Number of pixels whose votes are computed before they are counted; they fit into the first-level cache.
 BAND = 2048
-# arctan(x) / x as a polynomial in x * x for 0 <= x <= 1, by least squares with weights that make the errors even; the error of
-# the angle is at most 4e-8, in float32 1.2e-7.
+# Polynomial in x * x that approximates arctan(x) / x for 0 <= x <= 1, by least squares with weights that make the errors even.
+# The error of the angle is at most 4e-8, or 1.2e-7 if computed in float32.
 ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64212944e-02, -5.59114202e-02,
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
-# Conversions in loops are further calls to compile.
+# Constants are converted here, because each conversion in a loop would be a call that must be compiled.
 ONE, TWO, NOTHING, UNSEEN = np.uintp(1), np.uintp(2), np.float32(0.0), np.float32(-1.0)
-# NumPy's arctan2 decides directions that are closer to the border of a bin than this, in half turns.
+# Directions closer to the border of a bin than this, in half turns, are computed again by NumPy's arctan2.
 DOUBT = 1e-6
 
 
 def hog_grids(height, width, orientations, sizes):
-    """For each size of cells: height, width, number of rows and columns, and the offset of their votes."""
+    """Return, for each cell size: height, width, number of rows and columns of cells, and the offset of their votes."""
     grids, start = np.empty((len(sizes), 5), np.int64), 0
     for grid, (tall, wide) in zip(grids, sizes, strict=True):
         grid[:] = tall, wide, height // tall, width // wide, start
@@ -35,7 +35,7 @@ def hog_grids(height, width, orientations, sizes):
 
 
 def hog_room(height, width, orientations, grids, frame=0):
-    """Work space of loops over bytes: table indices and lengths of a band, votes by cell, a sum for each cell; the band."""
+    """Return work space of loops over bytes: table indices and lengths of a band, votes, sums of cells; then the band."""
     rows, stride, cells = min(height, max(1, BAND // width)), width + 2 * frame, grids[:, 2] * grids[:, 3]
     votes, sums = np.empty(cells.sum() * orientations), np.empty(cells.max(), np.float32)
     padded = np.empty((rows + 2 * frame) * stride, np.uint8)
@@ -44,7 +44,7 @@ def hog_room(height, width, orientations, grids, frame=0):
 
 @njit(**LOOP)
 def hog_gray(images, height, width, table, orientations, grids, block_height, block_width, norm, room, codes):
-    """Codes of 8-bit gray images; a table has the bins of all possible gradients.
+    """Compute codes of 8-bit gray images; a table contains the bins of all possible gradients.
 
     IN images (n, h * w) uint8, table (511 * 511,) bins by dy and dx + 255, grids from `hog_grids`; work space: room from
     `hog_room`; OUT codes (n, width) float32, the codes of the sizes one after another.
@@ -53,14 +53,14 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
     rows = index.size // width
     for i in range(images.shape[0]):
         cells[:] = 0.0
-        # With a literal, its callees would be compiled twice.
+        # With a literal number, the functions called here would be compiled twice.
         start = np.int64(0)
         while start < height:
             inner = 0 < start < height - 1
             stop = start + rows if inner else start + 1
             stop = stop if stop < height - 1 or not inner else height - 1
             step = np.uintp(width if inner else 0)
-            # All rows in one loop; the ends of rows are corrected afterwards.
+            # One loop computes all rows; the first and last pixels of rows are corrected afterwards.
             first, number = np.uintp(start * width), (stop - start) * width
             for p in range(ONE, np.uintp(number - 1 if number > 1 else 1)):
                 q = first + p
@@ -83,10 +83,10 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
 def hog_colour(
     images, channels, height, width, table, orientations, grids, block_height, block_width, norm, room, padded, codes
 ):
-    """The same for several channels; each pixel has the longest gradient of its channels, the first of equals.
+    """Compute codes of 8-bit images with several channels; at each pixel, the longest gradient of a channel is used.
 
-    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room from `hog_room` with a
-    frame of one pixel.
+    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room from `hog_room` with a frame
+    of one pixel. If several gradients are equally long, the first is used.
     """
     index, lengths, cells, sums = room
     stride = width + 2
@@ -102,7 +102,7 @@ def hog_colour(
             votes = np.uintp((stop - start) * stride - 2)
             lengths[:] = UNSEEN
             for channel in range(channels):
-                # The frame mirrors the pixels inside, so no gradient crosses the border of the image.
+                # The frame repeats pixels of the image such that gradients across the border are zero.
                 for y in range(start - 1, stop + 1):
                     inside = y if 0 <= y < height else next_to_border if y < 0 else height - 1 - next_to_border
                     row, line = np.uintp((y - start + 1) * stride), np.uintp(inside * width * channels + channel)
@@ -128,7 +128,7 @@ def hog_colour(
 
 @njit(**LOOP)
 def hog_codes(bins, lengths, width, table, orientations, grids, block_height, block_width, norm, cells, sums, codes):
-    """Codes of images from the bins and lengths of their gradients.
+    """Compute codes of images from the bins and lengths of their gradients.
 
     IN bins (n, h * w) int32, lengths (n, h * w) float32, table (orientations,) the number of each bin, grids from `hog_grids`;
     work space from `hog_room`; OUT codes (n, width) float32.
@@ -141,7 +141,7 @@ def hog_codes(bins, lengths, width, table, orientations, grids, block_height, bl
 
 @njit(**LOOP)
 def hog_gradients(images, dx, dy):
-    """Central differences of the channel with the longest ones; zero across the border of the image.
+    """Compute central differences of the channel with the longest gradient; across the border of the image, they are zero.
 
     IN images (n, h, w, channels) float32 or float64; OUT dx, dy (n, h, w) float64.
     """
@@ -155,15 +155,15 @@ def hog_gradients(images, dx, dy):
 
 @njit(**LOOP)
 def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtful):
-    """The bin and length of each gradient, and the indices of pixels with a doubtful bin; returns their number.
+    """Find the bin and length of each gradient, and the indices of pixels with a doubtful bin; return the number of these.
 
-    IN dx, dy (pixels,) float64, half_turn the bins of a half turn (orientations, or half of them for signed directions), axes
-    (4,) the bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32, doubtful (pixels,) int64,
-    of which the first entries are set.
+    IN dx, dy (pixels,) float64, half_turn the number of bins per half turn (orientations, or half of this for signed
+    directions), axes (4,) the bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32,
+    doubtful (pixels,) int64, of which only the first entries are set.
     """
     across, down, turns = np.empty(BAND, np.float32), np.empty(BAND, np.float32), np.empty(BAND, np.float32)
     quarters = np.array([0.0, 0.5 * half_turn, half_turn % orientations, (1.5 * half_turn) % orientations])
-    # The border of a bin may be a rounding error above the axis that it should equal.
+    # Because of rounding, an axis on the border between two bins may belong to the lower one.
     usual = np.all(quarters.astype(np.int32) == axes)
     close = np.float32(DOUBT * half_turn)
     number = 0
@@ -188,7 +188,7 @@ def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtfu
 
 @part()
 def _gray_differences(flat, height, width, dx, dy):
-    """All rows in one loop; the ends of rows are corrected afterwards. IN flat (h * w,); OUT dx, dy (h * w,)."""
+    """Process all rows in one loop, then correct the first and last pixels of rows. IN flat (h * w,); OUT dx, dy (h * w,)."""
     dx[0] = dx[-1] = 0.0
     right, inner = flat[2:], dx[1:]
     for i in range(np.uintp(max(0, flat.size - 2))):
@@ -222,7 +222,10 @@ def _longest_differences(image, dx, dy):
 
 @part()
 def _narrow(dx, dy, across, down):
-    """To float32: registers hold twice the numbers. IN dx, dy (pixels,) float64; OUT across, down float32, at least as long."""
+    """Convert to float32, of which registers hold twice as many.
+
+    IN dx, dy (pixels,) float64; OUT across, down float32, at least as long.
+    """
     for i in range(np.uintp(dx.size)):
         across[i] = dx[i]
         down[i] = dy[i]
@@ -230,7 +233,7 @@ def _narrow(dx, dy, across, down):
 
 @part(fastmath={"contract"})
 def _directions(across, down, orientations, half_turn, turns, lengths):
-    """Directions in bins, accurate enough to find doubtful ones, and exact along the axes.
+    """Compute directions, in bins, accurately enough to find doubtful ones, and exactly along the axes.
 
     IN across, down (at least pixels,) float32; OUT turns (at least pixels,), lengths (pixels,) float32.
     """
@@ -253,7 +256,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
         turn = series * ratio * bins
         turns[i] = quarter - turn if abs(y) > abs(x) else turn
         lengths[i] = math.sqrt(x * x + y * y)
-    # The other quadrants: signed directions are mirrored at both axes, the others at one.
+    # For the other quadrants, signed directions are mirrored at both axes, unsigned directions at one axis.
     if signed:
         for i in range(np.uintp(lengths.size)):
             turn = half - turns[i] if across[i] < zero else turns[i]
@@ -266,7 +269,10 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
 
 @part(returns=types.int64)
 def _whole_bins(across, down, turns, close, orientations, bins):
-    """The number of doubtful bins. IN across, down, turns (at least pixels,) float32; OUT bins (pixels,) int32."""
+    """Round down to bins; return the number of doubtful ones.
+
+    IN across, down, turns (at least pixels,) float32; OUT bins (pixels,) int32.
+    """
     doubts, last, zero = np.int32(0), np.int32(orientations - 1), np.float32(0.0)
     for i in range(np.uintp(bins.size)):
         bin_ = np.int32(turns[i])
@@ -279,12 +285,12 @@ def _whole_bins(across, down, turns, close, orientations, bins):
 
 @part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
-    """IN index and lengths of rows start to stop, their stride, table of bins, grids; IN and OUT cells of all sizes, flat."""
+    """Add the votes of rows start to stop. IN index and lengths of these rows; IN and OUT cells of all sizes, as one vector."""
     bins = np.uintp(orientations)
     for size in range(grids.shape[0]):
         tall, wide, columns = grids[size, 0], grids[size, 1], grids[size, 3]
         for y in range(start, min(stop, grids[size, 2] * tall)):
-            # Unsigned indices need no check for negative ones, which would take as long as the count.
+            # Indices are unsigned, because the check for negative indices would take as long as the counting.
             cell = np.uintp(grids[size, 4] + (y // tall) * columns * orientations)
             pixel = np.uintp((y - start) * stride)
             for _ in range(columns):
@@ -296,13 +302,13 @@ def _count_votes(index, lengths, stride, start, stop, table, orientations, grids
 
 @part(fastmath={"reassoc", "nsz", "contract"})
 def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
-    """IN cells of all sizes, flat, `top` the value that means 1; OUT sums, one for each cell; code (width,) float32."""
+    """Normalise blocks. IN cells of all sizes, as one vector, `top` the value of white; OUT sums of cells, code (width,)."""
     place, run, bins = np.uintp(0), np.uintp(block_width * orientations), np.uintp(orientations)
     most = np.float32(LARGEST_SHARE) if norm == L2_HYS else np.float32(np.inf)
     for size in range(grids.shape[0]):
         rows, columns, first_cell = grids[size, 2], grids[size, 3], np.uintp(grids[size, 4])
         share = 1.0 / (grids[size, 0] * grids[size, 1] * top)
-        # Sums of values or of squares, shared by several blocks.
+        # The sums of values or of squares in each cell are computed once, because several blocks use them.
         for cell in range(np.uintp(rows * columns)):
             first, total = first_cell + cell * bins, NOTHING
             for i in range(bins):

@@ -1,8 +1,8 @@
-"""Kernels of histograms: sums over features of a function of two entries, for all pairs of rows.
+"""Kernels of histograms: for all pairs of histograms, the sum over features of a function of the two entries.
 
-A tile of the second histograms is transposed, with features as rows and histograms as lanes, and stays in the first-level
-cache. Only positive entries of the first histograms are visited, eight at a time, so the loop over the lanes loads and stores
-each sum once for eight terms.
+A tile of the second histograms is transposed: its rows are features, and the lanes of vectors are histograms. It stays in the
+first-level cache. Only the positive entries of the first histograms are used, eight at a time, so the loop over the lanes
+loads and stores each sum only once for eight terms.
 """
 
 import numpy as np
@@ -12,10 +12,10 @@ from featrec.compiled._parts import LOOP, larger, part, smaller, wide_vectors
 
 LANES = 256
 FEATURES = 32
-# Times 2²⁹, products of four entries between 1e-18 and 1, or of their reciprocals, fit into float32.
+# If entries between 1e-18 and 1 are multiplied by 2²⁹, products of four entries, or of four reciprocals, fit into float32.
 SCALE = np.float32(2.0**29)
 LEAST = np.float32(5e-10)
-# Relative differences below this are rounding errors of float32: equal histograms have distance 0.
+# Relative differences below this are treated as rounding errors, so equal histograms have distance 0.
 ROUNDING = 2e-6
 
 
@@ -28,7 +28,7 @@ def _above_zero(X, first, places, entries, counts):
             places[i, count] = f
             entries[i, count] = entry
             count += entry > np.float32(0.0)
-        # The last eight are padded with zeros, which add nothing.
+        # The last group of eight is padded with zeros, which add nothing.
         while count % 8:
             places[i, count] = 0
             entries[i, count] = np.float32(0.0)
@@ -53,23 +53,24 @@ def _reciprocals(values):
 
 
 def intersection(X, Y, skipped, sums):
-    """The sum of the minimum of each pair of entries.
+    """Sum the minimum of each pair of entries.
 
-    IN X (n, d), Y (m, d) float32, not negative, skipped the number of first rows of Y to leave out; OUT sums (n, m) float32.
+    IN X (n, d), Y (m, d) float32, not negative, skipped the number of rows at the start of Y that are not used;
+    OUT sums (n, m) float32.
     """
     sums[:, skipped:] = 0
     add_intersection(X, Y, skipped, *_room(len(X)), sums)
 
 
 def _room(n):
-    """Work space of the loops: positive entries, their indices and number, and columns."""
+    """Return work space of the loops: indices of positive entries, their number, the entries, and columns."""
     places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
     return places, counts, np.zeros((n, FEATURES), np.float32), np.zeros((FEATURES, LANES), np.float32)
 
 
 @njit(**LOOP)
 def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
-    """The same, added to sums."""
+    """Like `intersection`, but add to sums."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):
@@ -79,7 +80,7 @@ def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
             _columns(Y, start, stop, first, columns)
             for i in range(n):
                 row, x, p = sums[i, start:stop], entries[i], places[i]
-                # This loop takes most of the time; as a separate function it would be compiled twice.
+                # This loop takes most of the time. It is not a separate function, because that would be compiled twice.
                 for f in range(0, counts[i], 8):
                     x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
                     y0, y1, y2, y3 = columns[p[f]], columns[p[f + 1]], columns[p[f + 2]], columns[p[f + 3]]
@@ -108,10 +109,13 @@ def _add_harmonic(u, places, columns, sums):
 
 
 def chi2(X, Y, skipped, sums):
-    """The sum of (x - y)²/(x + y); the term is 0 if both are zero.
+    """Sum (x - y)²/(x + y); the term is 0 if both entries are zero.
 
-    (x - y)²/(x + y) is x + y - 4/(1/x + 1/y): an addition and part of a division, and only the addition if x is zero.
-    IN X (n, d), Y (m, d) float32 in [0, 1], skipped the number of first rows of Y to leave out; OUT sums (n, m) float32.
+    The term equals x + y - 4/(1/x + 1/y), which needs an addition and a quarter of a division, or only the addition if x is
+    zero.
+
+    IN X (n, d), Y (m, d) float32 in [0, 1], skipped the number of rows at the start of Y that are not used;
+    OUT sums (n, m) float32.
     """
     sums[:, skipped:] = 0
     add_chi2(X, Y, skipped, np.zeros(len(X)), np.zeros(len(Y)), *_room(len(X)), sums)
@@ -119,7 +123,7 @@ def chi2(X, Y, skipped, sums):
 
 @njit(**LOOP)
 def add_chi2(X, Y, skipped, x_mass, y_mass, places, counts, entries, columns, sums):
-    """The same, added to zeros in sums; work space: x_mass and y_mass, zeros."""
+    """Like `chi2`; IN sums, zeros; work space: x_mass and y_mass, zeros."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):

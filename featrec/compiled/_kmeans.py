@@ -1,7 +1,7 @@
-"""k-means and the nearest word, by squared Euclidean distance, in tiles that stay in the second-level cache.
+"""Nearest words by squared Euclidean distance, and k-means, in tiles that stay in the second-level cache.
 
-Half the squared distance of point x and word w, without the term that all words share, is |w|²/2 - x·w. BLAS computes the
-products with words as rows and points as lanes, so the search for the minimum needs no reduction.
+Half the squared distance between a point x and a word w is |w|²/2 - x·w, without the term that is the same for all words. BLAS
+computes the products; their rows are words, so vector instructions find the minima of several points at once.
 """
 
 import numpy as np
@@ -15,7 +15,8 @@ WORDS = 1024
 
 @part()
 def _smallest_of_eight(products, half_norms, best, places):
-    # First find the group of eight words with the nearest; the word itself is found once per point, not once per product.
+    # First find the group of eight words that contains the nearest one; the word itself is then looked up once per point, not
+    # once per product.
     wide_vectors()
     k, m = products.shape
     best[:] = np.inf
@@ -65,10 +66,10 @@ def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, 
 
 @njit(**LOOP)
 def nearest_euclidean(points, words, half_norms, nearest, distances):
-    """The index of the nearest word of each point; the first of equals.
+    """Find the index of the nearest word of each point; if several words are equally near, the first.
 
     IN points (n, d), words (k, d), half_norms (k,) half the squared lengths of the words, all float32;
-    OUT nearest (n,) int32, distances (n,) float32, half the squared distances without the term that all words share.
+    OUT nearest (n,) int32, distances (n,) float32, half the squared distances, without the term that is the same for all words.
     """
     wide_vectors()
     n, k = points.shape[0], words.shape[0]
@@ -84,7 +85,7 @@ def nearest_euclidean(points, words, half_norms, nearest, distances):
 
 @njit(**LOOP)
 def gather_members(points, half_point_norms, nearest, distances, sums, counts):
-    """Sums and counts for the next means of the words, and the squared distances of the points to their words.
+    """Compute the sums and counts from which the next words follow, and the squared distances of the points to their words.
 
     IN points (n, d), half_point_norms (n,) float32, nearest (n,) int32;
     IN and OUT distances (n,) float32: as from `nearest_euclidean`, then squared distances;
@@ -102,7 +103,7 @@ def gather_members(points, half_point_norms, nearest, distances, sums, counts):
 
 
 def seed_euclidean(points, half_point_norms, first, draws, chosen):
-    """Initial words of k-means by k-means++ with several candidates per draw.
+    """Choose initial words of k-means by k-means++ with several candidates per draw.
 
     IN points (n, d) and half_point_norms (n,) float32, first the index of the first word, draws (k - 1, candidates) in [0, 1);
     OUT chosen (k,) int64, the indices of the words among the points.
@@ -113,7 +114,7 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, dtype=np.float64, out=mass)
-            # After rounding, a limit may equal the whole mass.
+            # Because of rounding, a limit may equal the total, for which searchsorted returns n.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         near = products[: len(places)]
         np.dot(points[places], points.T, near)
@@ -122,10 +123,10 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
 
 @njit(**LOOP)
 def seed_by_distance(half_point_norms, places, products, gaps):
-    """The candidate that leaves the smallest sum of squared distances.
+    """Return the candidate that gives the smallest total of `gaps`, and update `gaps`.
 
     IN half_point_norms (n,) float32, places (m,) int64, the indices of the candidates; work space: products (m, n) float32 of
-    candidates and points; IN and OUT gaps (n,) float32, the squared distances to the nearest word.
+    candidates and points; IN and OUT gaps (n,) float32, the squared distance of each point to its nearest word.
     """
     two, none = np.float32(2.0), np.float32(0.0)
     best, least = 0, np.inf

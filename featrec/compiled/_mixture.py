@@ -1,10 +1,10 @@
-"""Mixtures of Gaussians with diagonal covariances: posteriors, the sums of EM, and the gradients of the Fisher vector.
+"""Mixtures of Gaussians with diagonal covariances: posteriors, the sums for EM, and the gradients for Fisher vectors.
 
-The logarithm of a density is linear in the squares of a point, the point and 1. One matrix product therefore gives the
-logarithms for a tile of points under all components, and a second one gives the sums weighted by the posteriors. Points are
-centred and scaled first, so float32 is accurate enough for the products. Components are lanes, 32 per panel: both products use
-the same tile without packing, and the posteriors stay in the second-level cache. NumPy computes all that depends on the mixture
-only.
+The logarithm of a density is a linear function of y², y and 1, where y are the numbers of a point. One matrix product
+therefore gives the logarithms of all densities for a tile of points, and a second product gives the sums weighted by the
+posteriors. Points are centred and scaled first, so float32 is accurate enough. The lanes of vectors are components, 32 per
+panel; both products can use the tile as it is stored, and the posteriors stay in the second-level cache. Numbers that depend
+only on the mixture are computed with NumPy.
 """
 
 import math
@@ -15,23 +15,23 @@ from numba import njit
 from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
 from featrec.compiled._parts import LOOP
 
-# Points per tile, a multiple of ten; after TILES tiles the sums are added in float64.
+# Number of points per tile, a multiple of ten. After TILES tiles, their sums are added in float64.
 POINTS, TILES = 160, 3
-# Larger distances from the centre, in deviations, are clipped; their squares must fit into float32.
+# Maximum distance from the centre, in deviations; larger distances are clipped, because squares must fit into float32.
 FARTHEST = 1e6
 LARGEST = float(np.finfo(np.float32).max)
-# The logarithm of the density of a component that pads a panel.
+# Logarithm of the density for components that only pad a panel.
 NEVER = -1e30
-# Components with a smaller weight have no gradients, which would be divided by a root of nearly 0.
+# The gradients of components with a smaller weight are zero; otherwise they would be divided by the root of almost 0.
 LEAST_WEIGHT = 1e-6
 LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
 
 def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
-    """Sums of y², y and 1 over the points y = (x - centre) * inverse, weighted by the posteriors; the next mixture follows.
+    """Sum y², y and 1 over points, y = (x - centre) * inverse, weighted by the posteriors; the next mixture follows from them.
 
     IN descriptors (n, d), weights (k,), means and variances (k, d), float64, centre and inverse (d,) float32;
-    OUT sums (k, 2 * d + 1) float64. Returns the log-likelihood of the y.
+    OUT sums (k, 2 * d + 1) float64. Return the log-likelihood of the points y.
     """
     n, (k, d) = len(descriptors), means.shape
     terms = _log_terms(weights, means, variances, centre, inverse)
@@ -43,7 +43,7 @@ def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
 
 
 def fisher_sums(descriptors, order, starts, weights, means, variances, gradients):
-    """The Fisher vector of the descriptors of each cell, as a sum, not a mean.
+    """Compute the Fisher vector of the descriptors of each cell, as a sum, not a mean.
 
     IN descriptors (n, d), order (n,) int64 the indices of descriptors sorted by cell, starts (cells + 1,) int64 the start of
     each cell in order, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or
@@ -59,7 +59,7 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
 
 
 def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
-    """The most probable component of each point; the first of equals.
+    """Find the most probable component of each point; if several are equally probable, the first.
 
     IN as in `mixture_sums`; OUT nearest (n,) int32.
     """
@@ -76,7 +76,7 @@ def most_probable(descriptors, weights, means, variances, centre, inverse, neare
 
 
 def mixture_frame(weights, means, variances):
-    """Mean and 1 / deviation of the mixture, float32; without BLAS, whose order of summation depends on its threads."""
+    """Return mean and 1 / deviation of the mixture, float32, without BLAS, whose results depend on the number of threads."""
     shares = weights[:, None]
     centre = (shares * means).sum(axis=0)
     spread = (shares * (variances + (means - centre) ** 2)).sum(axis=0)
@@ -84,7 +84,7 @@ def mixture_frame(weights, means, variances):
 
 
 def _log_terms(weights, means, variances, centre, inverse):
-    """Coefficients of the squares of a point, the point and 1 in the base-2 logarithm of each density, float64."""
+    """Return the coefficients of y², y and 1 in the base-2 logarithm of each density, float64."""
     d = means.shape[1]
     means, variances = (means - centre) * inverse, variances * np.square(inverse, dtype=np.float64)
     terms = np.empty((len(means), 2 * d + 1))
@@ -97,7 +97,7 @@ def _log_terms(weights, means, variances, centre, inverse):
 
 
 def _sums(points, order, starts, terms, frame):
-    """Allocate and call `posterior_sums`: sums (cells, panels, rows, 32), peaks (n,), totals (n,)."""
+    """Allocate memory and call `posterior_sums`; return sums (cells, panels, rows, 32), peaks (n,) and totals (n,)."""
     (k, width), n = terms.shape, len(points)
     panels, rows = -(-k // PANEL), -(-(width - 1) // ROWS) * ROWS + 1
     whole = np.zeros((panels * PANEL, width), np.float32)
@@ -113,14 +113,14 @@ def _sums(points, order, starts, terms, frame):
 
 @njit(**LOOP)
 def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
-    """Sums of y², y = (x - frame[0]) * frame[1], and 1 over the points of each cell, weighted by the posteriors.
+    """Sum y², y and 1 over the points of each cell, y = (x - frame[0]) * frame[1], weighted by the posteriors.
 
-    IN points (n, d), order (n,) int64 the indices of points sorted by cell, starts (cells + 1,) int64, terms
-    (panels, 2 * d + 1, 32), flat, the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs
-    (panels * size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size
-    a multiple of 10; tile and part are zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
-    (cells, panels * rows * 32) float64, zero before; the last row has the sums of 1. All except order, starts, sums and points
-    are float32.
+    IN points (n, d), order (n,) int64 the indices of points sorted by cell, starts (cells + 1,) int64, terms (panels, 2 * d +
+    1, 32), as one vector, the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs (panels *
+    size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size a
+    multiple of 10; tile and part must be zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
+    (cells, panels * rows * 32) float64, which must be zero; the last row contains the sums of 1. All arrays except order,
+    starts, sums and points are float32.
     """
     d = points.shape[1]
     width, farthest = 2 * d, np.float32(FARTHEST)
@@ -158,7 +158,7 @@ def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks,
 
 @njit(**LOOP)
 def fisher_gradients(sums, expected, scales, means, inverse, gradients):
-    """Gradients by weight (if the array has room), by mean and by deviation from the sums of y², y and 1.
+    """Compute the gradients by weight (if the array has room), by mean and by deviation from the sums of y², y and 1.
 
     IN sums (cells, panels, rows, 32) from `posterior_sums`, expected (cells, k) the sums of 1 that follow from the weights,
     scales (k,) 1 / root of the weights, means and inverse (k, d) the means and 1 / deviations of y; OUT gradients.

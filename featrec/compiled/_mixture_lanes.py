@@ -1,7 +1,8 @@
-"""The parts of the loop over a mixture that work in registers: products of a panel, and the posteriors of points.
+"""Parts of the loops over mixtures that compute in registers: products of a panel, and posteriors of points.
 
 A panel is 32 adjacent components, in two vectors of 16; processors without AVX-512 process half of the rows and half of the
-lanes at a time. The cache of compiled loops does not notice changes in this file; give changed code a new name.
+lanes at a time. If you change a function in this
+file, also rename it, because numba's cache does not notice changes here.
 """
 
 from contextlib import contextmanager
@@ -14,21 +15,21 @@ from numba.extending import intrinsic
 from featrec.compiled._parts import spread, vector_at
 
 PANEL, LANES = 32, 16
-# Rows of sums, and points, that are processed together.
+# Number of rows of sums, and of points, that are processed together.
 ROWS, POINTS = 10, 8
-# Posteriors below 2 ** -40 are set to 0: denormal numbers make the products many times slower.
+# Posteriors below 2 ** -40 are set to 0, because denormal numbers make the products many times slower.
 LEAST_EXPONENT, LOWEST = -40.0, -100.0
-# Adding 1.5 * 2 ** 23 puts the integer nearest to x into the lowest bits; a shift moves it into the exponent.
+# Adding 1.5 * 2 ** 23 to x puts the nearest integer into the lowest bits; a shift then moves it into the exponent.
 MAGIC = 12582912.0
-# 2 ** r for r from -0.5 to 0.5, to two units in the last place.
+# Coefficients of 2 ** r for r from -0.5 to 0.5, exact to two units in the last place.
 POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6.9314718e-1, 1.0)
 
 
 def add_products(factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target):
-    """Ten rows of sums over a panel: the start of each row plus, for each of `count` steps, a factor times a row of lanes.
+    """Compute ten rows of sums for a panel: the start of each row, plus a factor times a row of lanes for each step.
 
-    All arrays are flat float32. IN factors, for row r and step s at first + r * row_step + s * step; lanes, 32 for each step,
-    from `place` on; start, 32 for row r, from start_place + r * start_step on; OUT sums, ten times 32, from `target` on.
+    All arrays are vectors of float32. IN factors, for row r and step s at first + r * row_step + s * step; lanes, 32 for each
+    step, from `place` on; start, 32 for row r, from start_place + r * start_step on; OUT sums, ten times 32, from `target` on.
     """
     factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
     start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)
@@ -39,9 +40,9 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
 def share_points(logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
     """Convert base-2 logarithms of densities under all components to posteriors.
 
-    All arrays are flat float32. IN and OUT logs, 32 for point i in panel p, from p * stride + 32 * i on; masses, 32 from
+    All arrays are vectors of float32. IN and OUT logs, 32 for point i in panel p, from p * stride + 32 * i on; masses, 32 from
     mass_place + p * mass_step on, to which the posteriors are added; OUT peaks and totals, from `place` on: the largest
-    logarithm of each point, and the sum of its densities divided by the largest.
+    logarithm of each point, and the sum of its densities divided by the largest density.
     """
     places = (stride * np.arange(panels)[:, None] + np.arange(PANEL)).ravel() + PANEL * np.arange(count)[:, None]
     values = logs[places]
@@ -90,7 +91,7 @@ def _index(context, builder, signature, arguments, at):
 
 
 def _pointers(context, builder, signature, arguments, places):
-    """Pointers to the numbers of arrays, each with the offset that another argument gives, or none."""
+    """Return pointers to the numbers of arrays, each at the offset in another argument, or at the start."""
     found = []
     for at, offset in places.items():
         array = context.make_array(signature.args[at])(context, builder, arguments[at])
@@ -100,7 +101,7 @@ def _pointers(context, builder, signature, arguments, places):
 
 
 def _function(module, name, n_pointers, n_numbers, emit):
-    """A separate function, so code with two callers is compiled once."""
+    """Emit a separate function, so code with two callers is compiled only once."""
     from llvmlite import ir
 
     if name in module.globals:
@@ -116,7 +117,7 @@ def _function(module, name, n_pointers, n_numbers, emit):
 
 
 def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, count, start_step):
-    """20 sums of 16 lanes in registers, or four times 10 sums of 8."""
+    """Emit LLVM code for 20 sums of 16 lanes in registers, or for 10 sums of 8 lanes, four times."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()
@@ -154,9 +155,9 @@ def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, c
 
 
 def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, mass_step):
-    """Three rounds over the vectors of eight points: peaks, powers and their sums, quotients.
+    """Emit LLVM code for eight points, in three passes over their vectors: maxima; powers and their sums; quotients.
 
-    With eight, the sums across the lanes of one point overlap with the powers of another.
+    With eight points, the processor sums the lanes of one point while it computes the powers of another.
     """
     from llvmlite import ir
 
@@ -170,7 +171,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
         return builder.select(builder.fcmp_ordered(">", left, right), left, right)
 
     def joined(join, vectors):
-        """Join all lanes of both vectors; every lane has the result."""
+        """Combine all lanes of both vectors; every lane of the result contains the combination."""
         value = join(*(builder.load(each) for each in vectors))
         for shift in (8, 4, 2, 1):
             order = ir.Constant(whole, [(lane + shift) % LANES for lane in range(LANES)])
@@ -192,7 +193,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
 
     @contextmanager
     def each_vector(point):
-        """Pointers to the vectors of the point, panel by panel."""
+        """Yield pointers to the vectors of the point, panel by panel."""
         first = builder.mul(point, ir.Constant(index, PANEL))
         with cgutils.for_range(builder, panels, intp=index) as loop:
             yield loop.index, vectors_at(logs, builder.add(first, builder.mul(loop.index, stride)))
@@ -228,7 +229,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
 
 
 def _share(builder, exponent, alike, whole):
-    """2 ** exponent, or 0 if that is too small."""
+    """Emit 2 ** exponent, or 0 if the exponent is too small."""
     from llvmlite import ir
 
     vector = exponent.type
@@ -243,6 +244,6 @@ def _share(builder, exponent, alike, whole):
     return builder.select(builder.fcmp_ordered(">=", exponent, alike(LEAST_EXPONENT)), share, alike(0.0))
 
 
-# The intrinsics replace the functions; an overload would be compiled separately for each call.
+# The intrinsics replace the functions above. An overload would be compiled separately for each call.
 if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba sets its settings at import
     add_products, share_points = _add_products, _share_points  # type: ignore[assignment]

@@ -1,6 +1,6 @@
-"""Codes from the words nearest to a descriptor: VLAD, localized soft assignment and LLC.
+"""Codes that use only the words nearest to each descriptor: VLAD, localized soft assignment and LLC.
 
-The loops compare |w|²/2 - x·w. Points are lanes, and a tile of points stays in the second-level cache.
+The loops compare |w|²/2 - x·w. The lanes of vectors are points, and a tile of points stays in the second-level cache.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ WORDS = 256
 LANES = 16
 
 
-# Reordered sums allow vector instructions.
+# Allow sums to be reordered, because vector instructions require this.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _half_norms(rows, halves):
     for i in range(rows.shape[0]):
@@ -45,7 +45,7 @@ def _nearest_word_in_tile(tile, words, half_norms, products, smallest, nearest):
 
 @njit(**LOOP)
 def vlad(points, words, cells, residuals, counts):
-    """For each cell and word w, the sum of x - w over the points x that are nearest to w, and the number of these points.
+    """Sum, per cell and word w, x - w over the points x whose nearest word is w; also count these points.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64;
     OUT residuals (n_cells, k, d), counts (n_cells, k), both float32.
@@ -86,7 +86,7 @@ def _load(points, start, tile):
 
 @part(returns=types.float32)
 def _insert(value, word, i, smallest, nearest):
-    """Insert a word into the list of a point, after equally near words; return the last value of the list."""
+    """Insert a word into a point's list of nearest words, after equally near words; return the last value of the list."""
     last = smallest.shape[1] - 1
     place = last
     while place > 0 and value < smallest[i, place - 1]:
@@ -124,9 +124,9 @@ def _nearest_words_in_tile(tile, words, half_norms, products, smallest, nearest,
 
 @njit(**LOOP)
 def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
-    """For each cell and word, the sum over points x of exp(-scale |x - w|²/2) divided by its sum over the nearest words of x.
+    """Sum, per cell and word w, exp(-scale |x - w|²/2) over points x; for each x, its nearest words together have the weight 1.
 
-    Words that are not among the `n_neighbors` nearest get nothing from x.
+    Words that are not among the `n_neighbors` nearest words of x have the weight 0.
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.
     """
@@ -166,7 +166,7 @@ def _products_of_rows(rows, products):
 
 @part()
 def _solve_for_ones(matrix, solution):
-    """Solve matrix @ solution = ones by Cholesky decomposition; overwrites the positive definite matrix."""
+    """Solve matrix @ solution = ones by Cholesky decomposition. The matrix must be positive definite; it is overwritten."""
     s = matrix.shape[0]
     for a in range(s):
         for b in range(a + 1):
@@ -188,7 +188,7 @@ def _solve_for_ones(matrix, solution):
 
 @part()
 def _reconstruct(point, words, nearest, regularization, differences, matrix, solution):
-    """The weights, with sum 1, with which the nearest words reconstruct a point."""
+    """Compute the weights with which the nearest words reconstruct a point; the sum of the weights is 1."""
     s, d = differences.shape
     for a in range(s):
         word = words[nearest[a]]
@@ -208,10 +208,11 @@ def _reconstruct(point, words, nearest, regularization, differences, matrix, sol
 
 @njit(**LOOP)
 def llc(points, words, cells, n_neighbors, regularization, pooled):
-    """For each cell and word, the largest weight in the reconstructions of points from their nearest words.
+    """Find, per cell and word, the largest weight with which the word contributes to the reconstruction of a point.
 
-    The weights c of a point solve (Z Zᵀ + regularization tr(Z Zᵀ) I) c = 1, where Z is its nearest words minus the point, and
-    are divided by their sum; all other words have weight 0.
+    The weights c of a point's nearest words solve (Z Zᵀ + regularization tr(Z Zᵀ) I) c = 1, where the rows of Z are these
+    words minus the point; c is then divided by its sum. All other words have weight 0.
+
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
     n, d = points.shape

@@ -1,10 +1,11 @@
-"""Options of compiled loops, and the parts that are compiled into them.
+"""Options of compiled loops, and a decorator for parts, which are functions that are compiled into loops.
 
-A numba function that another one calls is optimised on its own first and again in every caller, and it gets a cache entry that
-nobody reads. A part has neither: it is compiled into the loop that calls it, once.
+If a numba function is called by another one, it is first optimised alone, and again in every caller; it also gets a cache
+entry that is never used. A part avoids both: it is compiled only once, in the loop that calls it.
 
-Arrays passed to one part must not overlap; the compiler relies on that. A part returns nothing unless its type is given. The
-cache of a loop does not notice changes to parts, hints or vector code in other files. Give changed code a new name there.
+Arrays that are passed to the same part must not overlap, because the compiler assumes this. A part returns a value only if
+`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, a hint
+or vector code in another file, also rename it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numba.core.compiler import Flags, compile_internal
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-# Loops are not called from C, and an entry for C takes 10 to 30 ms to compile.
+# No C entry point is compiled: loops are never called from C, and compiling one takes 10 to 30 ms.
 LOOP: dict[str, Any] = {
     "nogil": True,
     "cache": True,
@@ -28,12 +29,12 @@ LOOP: dict[str, Any] = {
 }
 COMPILED: bool = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets its settings at import
 OPTIONS = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# For each library of code, the parts already compiled into it: two calls of a part are two calls of one function.
+# For each code library, the parts that are already compiled into it; further calls of a part use the same function.
 descriptions: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
 
 def part(*, returns: Any = types.void, fastmath: Any = False) -> Callable[[Any], Any]:
-    """Decorate a function that only compiled loops call."""
+    """Decorate a function that is only called by compiled loops."""
 
     def decorate(function: Any) -> Any:
         if not COMPILED:
@@ -67,21 +68,21 @@ def _described(context: Any, function: Any, signature: Any, fastmath: Any) -> An
             cpu_target.typing_context, context, library, function, signature.args, signature.return_type, flags, {}
         )
         known[key] = made.fndesc
-        # The function is removed once it has been copied into all callers.
+        # LLVM removes the function after copying it into all callers.
         library._final_module.get_function(made.fndesc.llvm_func_name).linkage = "linkonce_odr"
     return known[key]
 
 
-# Hints to the compiler. They do not change results.
+# Hints to the compiler, which do not change results.
 
 
 def _hint(attribute: str) -> Any:
-    """Set an attribute of the LLVM function that calls this."""
+    """Return a function that sets an attribute of the LLVM function in which it is called."""
 
     @intrinsic
     def hint(typing_context):
         def generate(context, builder, signature, arguments):
-            # The method of llvmlite refuses attributes that it does not know.
+            # llvmlite's own method rejects attributes that it does not know.
             set.add(builder.function.attributes, attribute)
             return context.get_dummy_value()
 
@@ -91,22 +92,23 @@ def _hint(attribute: str) -> Any:
 
 
 def _nothing():
-    """Replace the hints when nothing is compiled."""
+    """Replace the hints if numba does not compile."""
 
 
-# Vectors of 512 bits if the processor has them: LLVM prefers 256 bits on most processors with AVX-512.
+# Use vectors of 512 bits if the processor has AVX-512; by default, LLVM uses 256 bits on most of these processors.
 wide_vectors: Any = _hint('"prefer-vector-width"="512"') if COMPILED else _nothing
-# In a part: it is called instead of copied into its caller, which would take longer to optimise.
+# For a part that should be called, not copied into its caller; a copy would take longer to optimise.
 stay_apart: Any = _hint("noinline") if COMPILED else _nothing
-# In a loop whose time does not matter: no unrolling and no special cases, so it compiles in half the time.
+# For a loop whose run time does not matter: without unrolling and special cases, it compiles in half the time.
 small_code: Any = _hint("optsize") if COMPILED else _nothing
 
 
-# Python's min and max are compiled as separate functions for each type; these are not. Ties and NaN give the first argument.
+# Minimum and maximum. Unlike Python's min and max, they are not compiled as separate functions for each type. If the arguments
+# are equal or NaN, the result is the first argument.
 
 
 def _chosen(first, second, sign):
-    """The second argument if it compares as `sign` says with the first, else the first; None if their types differ."""
+    """Return code for `second if second <sign> first else first`, or None if the types differ."""
     if first != second or not isinstance(first, (types.Integer, types.Float)):
         return None
 
@@ -137,11 +139,11 @@ smaller: Any = _smaller if COMPILED else min
 larger: Any = _larger if COMPILED else max
 
 
-# LLVM code over vectors, for the intrinsics of other files.
+# Vector LLVM code, used by intrinsics in other files.
 
 
 def spread(builder, value, lanes):
-    """A vector with one number in all lanes."""
+    """Emit a vector with the same number in all lanes."""
     from llvmlite import ir
 
     index = ir.IntType(32)
@@ -151,19 +153,19 @@ def spread(builder, value, lanes):
 
 
 def vector_at(builder, pointer, offset, kind, lanes):
-    """A pointer to the vector of `lanes` numbers of type `kind` that begins at an offset."""
+    """Emit a pointer to the vector of `lanes` numbers of type `kind` that begins at an offset."""
     from llvmlite import ir
 
     return builder.bitcast(builder.gep(pointer, [offset]), ir.VectorType(kind, lanes).as_pointer())
 
 
 def least(builder, left, right):
-    """The smaller number in each lane."""
+    """Emit the smaller number in each lane."""
     return builder.select(builder.fcmp_ordered("<", left, right), left, right)
 
 
 def total(builder, vectors):
-    """The sum over all lanes of all vectors; the number of vectors is a power of two."""
+    """Emit the sum over all lanes of all vectors; the number of vectors must be a power of two."""
     from llvmlite import ir
 
     while len(vectors) > 1:

@@ -1,11 +1,12 @@
-"""Threshold codes of a stack of small images in one pass: patches are cut, whitened, rounded to bytes and multiplied as bytes.
+"""Threshold codes of small images in one pass: patches are cut, whitened, rounded to bytes, and multiplied by words.
 
-Mirrored images take almost no extra time. The symmetric and the antisymmetric part of a patch have products s and a with a
-word; s + a is the product of the patch and s - a that of the mirrored patch. Patches are sorted by cell and processed six at a
-time, padded with zeros, so six patches are summed in registers before the row of their cell is loaded.
+Mirrored images take almost no additional time. If s and a are the products of a word with the symmetric and the antisymmetric
+part of a patch, then s + a is its product with the patch, and s - a its product with the mirrored patch. Patches are sorted by
+cell and padded with zeros to groups of six; the results of a group are summed in registers before they are added to the row of
+the cell.
 
-Products and sums are integers and therefore exact: processors without byte products multiply the same numbers as float32 with
-BLAS and get the same sums.
+Products and sums are integers and therefore exact. Processors that cannot multiply bytes multiply the same numbers as float32
+with BLAS, and get the same sums.
 """
 
 import numpy as np
@@ -19,26 +20,26 @@ LANES = 16
 VECTORS = 2
 BLOCK = LANES * VECTORS
 POINTS_AT_ONCE = 6
-# A zero as an unsigned byte.
+# The unsigned byte that represents 0.
 ZERO = 128
-# 127 * 127 times this is below 2**31, so this many features of points can be summed in 32 bits.
+# Maximum number of features whose products can be summed in 32 bits: 127 * 127 times this number is below 2**31.
 MOST = 130_000
-# Points per product of BLAS; a multiple of six.
+# Number of points per product of BLAS; a multiple of six.
 TILE = 96
 
 
 def add_reach(points, words, starts, limits, cells, n_even, sums):
-    """Add the products of each point with a block of words beyond the limit, and below -limit, to the row of its cell.
+    """Add max(0, product - limit) and max(0, -product - limit), for each point and word of a block, to the row of its cell.
 
     IN points (n, groups) uint32 of four bytes, n a multiple of six, words (groups, BLOCK) int32 of four bytes,
-    starts (2, BLOCK) int32, which cancel the zero offset of the points, limits (BLOCK,) int32, cells (n / 6, 2) int64;
+    starts (2, BLOCK) int32, which correct for the offset of the points (ZERO), limits (BLOCK,) int32, cells (n / 6, 2) int64;
     OUT sums (n_cells, 2, BLOCK) int32.
     """
     _add_sides(points, words, limits, cells, len(words), sums, 1)
 
 
 def add_reach_both(points, words, starts, limits, cells, n_even, sums):
-    """The same, also for the mirrored points, which use the second cells; the first `n_even` groups are symmetric."""
+    """Like `add_reach`, and also add the mirrored points to the second cells; the first `n_even` groups are symmetric."""
     _add_sides(points, words, limits, cells, n_even, sums, 2)
 
 
@@ -74,7 +75,7 @@ def _add_reach_both(typing_context, points, words, starts, limits, cells, n_even
 
 
 def _emit(builder, n, width, n_even, data, mirror):
-    """Emit the code: 12 products for six points, or 24 with the mirror image, and the sums of their values beyond the limit."""
+    """Emit LLVM code: 12 products for six points, or 24 with mirrored points, and the sums of values beyond the limit."""
     from llvmlite import ir
 
     points, words, starts, limits, cells, sums = data
@@ -112,7 +113,7 @@ def _emit(builder, n, width, n_even, data, mirror):
 
 
 def _emit_products(builder, first, width, start, stop, points, words, begins):
-    """Six rows of vectors in registers: the products of six points with the words of a block over some features."""
+    """Emit the products of six points with the words of a block, over some features: six rows of vectors in registers."""
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.IntType(32)
@@ -138,7 +139,7 @@ def _emit_products(builder, first, width, start, stop, points, words, begins):
 
 
 def _emit_reach(builder, products, bound):
-    """Values above the limit, and below its negative, summed over the points."""
+    """Emit the sums of max(0, product - limit), and of max(0, -product - limit), over the points."""
     from llvmlite import ir
 
     none = ir.Constant(bound.type, [0] * LANES)
@@ -153,14 +154,14 @@ def _emit_reach(builder, products, bound):
     return sums
 
 
-# The intrinsics replace the functions; an overload would be compiled separately for each call.
+# The intrinsics replace the functions above. An overload would be compiled separately for each call.
 if COMPILED:
     add_reach, add_reach_both = _add_reach, _add_reach_both  # type: ignore[assignment]
 
 
 @part()
 def _column_sums(values, y, size, sums, squares):
-    """Sums of the values and of their squares over `size` rows from y, updated from those of the row above."""
+    """Update, from the previous row, the sums of the values and of their squares over `size` rows from y."""
     if y == 0:
         sums[:] = 0
         squares[:] = 0
@@ -178,7 +179,7 @@ def _column_sums(values, y, size, sums, squares):
 
 @part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
-    """The mean of each square of a row, and the factor of its values after the mean is subtracted."""
+    """Compute the mean of each patch of a row, and the factor of its values after the mean is subtracted."""
     n = size * length
     total, total_of_squares = np.int64(0), np.int64(0)
     for x in range(length):
@@ -197,7 +198,7 @@ def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, fac
 
 @part()
 def _cut(values, size, channels, unit, contrast, places, patches):
-    """Write each square of an image, minus its mean and divided by its contrast, to its row."""
+    """Write each patch of an image to its row, after subtracting its mean and dividing by its contrast."""
     height, width = values.shape
     length = size * channels
     n_columns = (width - length) // channels + 1
@@ -220,7 +221,7 @@ def _cut(values, size, channels, unit, contrast, places, patches):
 
 @part()
 def _to_bytes(turned, offsets, filled, scale, points):
-    """Round to steps of 1 / scale, at most 127, and add 128; the padding of a run of one cell is 128."""
+    """Multiply by scale, round to integers from -127 to 127, and add 128; rows that pad a run become 128."""
     low, high, half = np.float32(1.0), np.float32(255.0), np.float32(ZERO + 0.5)
     for i in range(turned.shape[0]):
         if not filled[i]:
@@ -233,7 +234,7 @@ def _to_bytes(turned, offsets, filled, scale, points):
 
 @part()
 def _pool(whole, factors, first, last, members, region_starts, shares, row):
-    """The columns of a block in a code: the sum of each region over its cells, in the units of the words."""
+    """Write the columns of a block of words: the sums over the cells of each region, converted to the units of the words."""
     n_words = row.shape[0] // (2 * (region_starts.shape[0] - 1))
     total = np.empty((2, BLOCK), np.int64)
     for r in range(region_starts.shape[0] - 1):
@@ -251,15 +252,15 @@ def patch_codes(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,
 ):  # fmt: skip
-    """For each image, region and word, the mean over patches of the values beyond the limit of the word, on both sides.
+    """Compute, per image, region and word, the means over patches of max(0, product - limit) and max(0, -product - limit).
 
     IN images (n, h, w * channels) uint16; size int64; unit, contrast float64, as in `cut_patches`; basis (d, width) float32,
-    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, the row of each patch in a table
-    with one run of rows for each cell, a multiple of six, filled (rows,) bool, cells (rows / 6, 2) int64, with mirrored patches
-    in the second column; words (n_blocks, width / 4, BLOCK) int32, starts (n_blocks, 2, BLOCK), limits (n_blocks, BLOCK) int32;
-    n_even int64, mirror bool; factors (n_words,) float64, 1 / (scale of the word * scale of the points); members int64, the
-    cells of the regions one after another, region_starts (n_regions + 1,) int64, shares (n_regions,) float64, the factor of the
-    sum of a region;
+    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, the row of each patch in a
+    table in which the patches of a cell form a run, padded to a multiple of six rows; filled (rows,) bool, whether a row
+    contains a patch; cells (rows / 6, 2) int64, with mirrored patches in the second column; words (n_blocks, width / 4, BLOCK)
+    int32, starts (n_blocks, 2, BLOCK), limits (n_blocks, BLOCK) int32; n_even int64, mirror bool; factors (n_words,) float64,
+    1 / (scale of the word * scale of the points); members int64, the cells of the regions one after another, region_starts
+    (n_regions + 1,) int64, shares (n_regions,) float64, the factors of the sums of regions;
     OUT codes (n, n_regions * 2 * n_words) float32.
     """
     wide_vectors()
@@ -292,7 +293,7 @@ def patch_codes(
 
 @part()
 def _add_products(products, limits, cells, side, first, sums):
-    """Add integer products, stored as float32, to the rows of their cells; `first` is the first column of the block."""
+    """Add values beyond the limits to the rows of their cells; `first` is the first column of the block in the products."""
     none = np.int32(0)
     for i in range(products.shape[0]):
         row = sums[cells[i // POINTS_AT_ONCE, side]]
@@ -304,7 +305,7 @@ def _add_products(products, limits, cells, side, first, sums):
 
 @part()
 def _columns_of_words(words, n_even, even, odd):
-    """Words of blocks as columns of float32, the symmetric and the antisymmetric part separately."""
+    """Write words as columns of float32, the symmetric and the antisymmetric part separately."""
     for b in range(words.shape[0]):
         numbers = words[b].view(np.int8)
         for g in range(words.shape[1]):
@@ -319,7 +320,7 @@ def _columns_of_words(words, n_even, even, odd):
 
 @part()
 def _halves(points, start, n_even, even, odd):
-    """Some rows of bytes as integers from -127 to 127, stored as float32."""
+    """Convert rows of bytes to integers from -127 to 127, stored as float32."""
     for i in range(even.shape[0]):
         for f in range(points.shape[1]):
             value = np.float32(np.int32(points[start + i, f]) - ZERO)
@@ -334,9 +335,9 @@ def patch_codes_by_blas(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,
 ):  # fmt: skip
-    """The same as `patch_codes`, to the last bit, for processors without byte products; widths up to 1,040.
+    """Compute exactly the same codes as `patch_codes` on processors that cannot multiply bytes, for widths up to 1,040.
 
-    Integers below 2**24 are exact in float32.
+    The codes are the same because integers below 2**24 are exact in float32.
     """
     d, width = basis.shape
     channels, n_blocks = d // (size * size), words.shape[0]

@@ -1,4 +1,4 @@
-"""Loops over pixels: sheared images, patches, and local binary patterns, which are integers and equal on all machines."""
+"""Loops over pixels: sheared images, patches, and local binary patterns, which are the same on all machines."""
 
 import math
 
@@ -10,7 +10,7 @@ from featrec.compiled._parts import LOOP, part, small_code
 
 @njit(**LOOP)
 def shear(image, skew, across, down, outside, sheared):
-    """Each pixel gets the value `down` below it and `across` + `skew` times its row to the right.
+    """Shear an image: each pixel gets the value that is `down` pixels below and `across` + `skew` * row pixels to the right.
 
     image    IN   (h, w, n_channels) float64
     outside  IN   float64: the value around the image
@@ -38,7 +38,7 @@ def shear(image, skew, across, down, outside, sheared):
 
 @part()
 def _column_sums(image, y, size, stride, sums, squares):
-    """Sums of the values and of their squares over `size` rows from y, updated from the previous row of the lattice."""
+    """Update, from the previous row of patches, the sums of the values and of their squares over `size` rows from y."""
     start = y
     if y == 0 or stride >= size:
         sums[:] = 0
@@ -59,7 +59,7 @@ def _column_sums(image, y, size, stride, sums, squares):
 
 @part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
-    """The mean of each square of a row, and the factor of its values after the mean is subtracted."""
+    """Compute the mean of each patch of a row, and the factor of its values after the mean is subtracted."""
     n = size * length
     total, total_of_squares = np.int64(0), np.int64(0)
     for x in range(length):
@@ -78,11 +78,11 @@ def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, fac
 
 @njit(**LOOP)
 def cut_patches(images, size, channels, stride, unit, contrast, descriptors):
-    """Each square of each image, row by row, minus its mean and divided by its contrast; sums are integers and exact.
+    """Write all patches of images, row by row, after subtracting the mean and dividing by the contrast; integer sums are exact.
 
     images       IN   (n_images, h, w * channels) uint8 or uint16
-    unit         IN   float64: 1 on the scale of the results
-    contrast     IN   float64: added to variances, on that scale; if negative, nothing is subtracted and only the scale changes
+    unit         IN   float64: factor that converts pixel values to the scale of the results
+    contrast     IN   float64: added to variances, on that scale; if negative, patches are only multiplied by `unit`
     descriptors  OUT  (n_images * n_rows * n_columns, size * size * channels) float32
     """
     height, width = images.shape[1], images.shape[2]
@@ -113,15 +113,16 @@ def cut_patches(images, size, channels, stride, unit, contrast, descriptors):
                 n += 1
 
 
-# Rows per band; longer bands reduce the overhead of loops, but must fit into the first caches.
+# Number of rows per band. Larger bands reduce the overhead of loops, but must fit into the first-level cache.
 ROWS = 4
 
 
 @part()
 def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns):
-    """The patterns of a band of rows, stored one after another, from the first pixel with a whole circle to the last.
+    """Compute the patterns of a band of rows, from the first pixel whose circle is inside the image to the last.
 
-    Between two rows, circles wrap around the border of the image; the caller skips their patterns.
+    Rows are stored one after another. Circles at the ends of rows therefore contain pixels of the next row; the caller skips
+    their patterns.
     """
     first, n = radius * stride + radius, patterns.shape[0]
     centre = band[first : first + n]
@@ -137,7 +138,7 @@ def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns
             for i in range(n):
                 patterns[i] |= bit if above[i] >= centre[i] else np.int32(0)
             continue
-        # The outermost point of a circle is a pixel; neighbours beyond it have weight 0, and the pixel itself may replace them.
+        # Neighbours with weight 0 may be outside the image, so the pixel itself is read instead.
         right = 1 if w01 + w11 > 0 else 0
         under = place + (stride if w10 + w11 > 0 else 0)
         above_right = band[place + right : place + right + n]
@@ -151,13 +152,13 @@ def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns
 
 @njit(**LOOP)
 def lbp_patterns(image, radius, offsets, weights, one, patterns):
-    """Compare points on a circle with its centre, from right over top to left; point p sets bit p unless it is darker.
+    """Compare points on a circle with its centre, anticlockwise from the right; point p sets bit p unless it is darker.
 
     image     IN   (h, w) uint8 or uint16
     radius    IN   extent of the circle in whole pixels
     offsets   IN   (n_points, 2) int64: row and column, from the centre, of the pixel above and left of the point
-    weights   IN   (n_points, 4) int32: of that pixel, its right, its lower and its diagonal neighbour; they add up to `one`
-    one       IN   int32; times the largest value of the image it must be below 2**31
+    weights   IN   (n_points, 4) int32: of this pixel and its right, lower and diagonal neighbours; their sum is `one`
+    one       IN   int32; its product with the largest value of the image must be below 2**31
     patterns  OUT  (h - 2 * radius, w - 2 * radius) uint8 or uint16
     """
     height, width = image.shape
@@ -181,10 +182,10 @@ def lbp_patterns(image, radius, offsets, weights, one, patterns):
 
 @njit(**LOOP)
 def count_patterns(patterns, bins, row_cells, column_cells, counts):
-    """The number of pixels of each bin in each cell of a grid.
+    """Count the pixels of each bin in each cell of a grid.
 
     patterns                 IN   (h, w) uint8 or uint16
-    bins                     IN   (n_patterns,) uint16: the bin of a pattern
+    bins                     IN   (n_patterns,) uint16: the bin of each pattern
     row_cells, column_cells  IN   (h,) and (w,) int64: the cell of each row and column
     counts                   OUT  (n_rows, n_columns, n_bins) int32
     """

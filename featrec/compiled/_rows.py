@@ -1,4 +1,4 @@
-"""Loops over rows of a matrix: square roots of shares (RootSIFT), projection (Whiten), standardized columns (WideScaler)."""
+"""Loops over the rows of a matrix, for RootSIFT, Whiten and WideScaler."""
 
 import numpy as np
 from numba import njit, types
@@ -6,7 +6,7 @@ from numba import njit, types
 from featrec.compiled._parts import LOOP, part
 
 
-# Reordered sums allow vector instructions.
+# Allow sums to be reordered, because vector instructions require this.
 @part(returns=types.Tuple((types.float32, types.int64)), fastmath={"reassoc", "contract", "nsz"})
 def _total_and_negative(row):
     total = np.float32(0.0)
@@ -20,9 +20,9 @@ def _total_and_negative(row):
 
 @njit(**LOOP)
 def root_shares(rows, roots):
-    """The square root of each number divided by the sum of its row; rows of zeros stay zero. Returns the number of negatives.
+    """Write sqrt(number / sum of its row); rows of zeros stay zero. Return the number of negative numbers.
 
-    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, NaN if the number or the sum of its row is negative.
+    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, with NaN if the number or the sum of its row is negative.
     """
     negative = 0
     for i in range(rows.shape[0]):
@@ -37,7 +37,7 @@ def root_shares(rows, roots):
 
 @njit(**LOOP)
 def project(descriptors, mean, projection, n_rows, projected):
-    """Subtract the mean and multiply, `n_rows` rows at a time, which stay in the first-level cache.
+    """Subtract the mean and multiply by the projection, `n_rows` rows at a time; these rows stay in the first-level cache.
 
     descriptors  IN   (n, d) float32 or uint8
     mean         IN   (d,) float32
@@ -69,7 +69,7 @@ def _power_row(row, exponent, powered):
         for j in range(len(row)):
             powered[j] = _powered(row[j], np.float32(0.5))
     elif exponent == np.float32(1.0):
-        # Not `powered[:] = row`, for which numba compiles the text of an error about shapes.
+        # Avoid `powered[:] = row`: numba would also compile code that formats a shape-mismatch error.
         for j in range(len(row)):
             powered[j] = row[j]
     else:
@@ -79,7 +79,7 @@ def _power_row(row, exponent, powered):
 
 @njit(**LOOP)
 def column_sums(codes, first, exponent, origins, sums, squares):
-    """Sums and sums of squares of columns of powered codes minus an origin, so those of a constant column are 0.
+    """Compute sums and sums of squares of the columns of powered codes, minus an origin; for a constant column, they are 0.
 
     IN codes (n, d) float32, used from column `first` on; exponent float32; origins (columns,) float64;
     OUT sums, squares (columns,) float64.
@@ -96,7 +96,7 @@ def column_sums(codes, first, exponent, origins, sums, squares):
             squares[j] += away * away
 
 
-# Reordered sums allow vector instructions.
+# Allow sums to be reordered, because vector instructions require this.
 @part(returns=types.float64, fastmath={"reassoc", "contract", "nsz"})
 def _length(row):
     total = 0.0
@@ -107,7 +107,7 @@ def _length(row):
 
 @njit(**LOOP)
 def standardize(codes, exponent, means, factors, unit_length):
-    """The powered codes minus the means, times the factors; with unit_length, rows are scaled to length 1, except zeros.
+    """Apply the power, subtract the means and multiply by the factors; if unit_length, scale nonzero rows to length 1.
 
     IN and OUT codes (n, d) float32; IN exponent float32; means, factors (d,) float32; unit_length bool.
     """

@@ -1,8 +1,9 @@
-"""Codes with two sides for each word: its nearest descriptors and their opposites (SignCode), values beyond a threshold
-(ThresholdCode). Words are lanes, so a descriptor's values are added to the row of its cell.
+"""SignCode and ThresholdCode: codes with two columns for each word, for descriptors and for their opposites (times -1).
 
-SignCode needs no order of distances, only a border with the wanted number of words below it. Counting finds it: a first guess
-as if distances were normal, then interpolation. A few counts are enough, each a loop over the words by lanes.
+The lanes of vectors are words, so the values of a descriptor are added to the row of its cell. SignCode does not sort
+distances; it only needs a border below which there are `wanted` words. The first guess assumes a normal distribution of
+distances; then the words below the border are counted, and the border is interpolated. A few counts are enough, and each is a
+fast loop over the words.
 """
 
 import numpy as np
@@ -10,13 +11,13 @@ from numba import njit, types
 
 from featrec.compiled._parts import LOOP, part, wide_vectors
 
-# Points of a tile, words of a block.
+# Number of points per tile, and of words per block.
 POINTS, WORDS = 192, 800
-# Products of a tile of sign codes, 640 KB.
+# Maximum number of products per tile of SignCode, 640 KB.
 ROOM = 160_000
-# Counts by the slope of a normal distribution, before the least and the largest distance are looked up.
+# Number of counts with borders guessed from a normal distribution; after these, the minimum and maximum are computed.
 GUESSES = 4
-# Interpolation may converge slowly; at every fourth count the interval is halved.
+# At every fourth count, the interval is halved, because interpolation may converge slowly.
 HALVING = 4
 
 
@@ -30,7 +31,7 @@ def _add_activations(products, threshold, above, below):
 
 @njit(**LOOP)
 def threshold_code(points, words, cells, threshold, pooled):
-    """For each cell and word, the sums over points of max(0, x·w - threshold), followed by those of max(0, -x·w - threshold).
+    """Sum, per cell and word, max(0, x·w - threshold) over all points x, and in further columns max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32;
     OUT pooled (n_cells, 2k) float32.
@@ -66,7 +67,7 @@ def _half_squares(rows, halves):
 
 @part(returns=types.UniTuple(types.float32, 2), fastmath={"reassoc", "contract", "nsz"})
 def _distances(products, half_squares, sign, values):
-    """Half the squared distances without the term that all words share; return their mean and deviation."""
+    """Compute half the squared distances, without the term that is the same for all words; return their mean and deviation."""
     wide_vectors()
     total = squares = np.float32(0.0)
     for j in range(products.shape[0]):
@@ -98,10 +99,10 @@ def _extremes(values):
 
 @part(returns=types.float32)
 def _border(values, wanted, guess, slope):
-    """A number that `wanted` values do not exceed; with ties, the tied value.
+    """Return a number such that `wanted` values are at or below it; if values are tied, return the tied value.
 
-    It lies in (low, high]: fewer than `wanted` values are at or below low, and at least `wanted` at or below high. If no number
-    is between low and high, there are ties.
+    The number is in (low, high]: fewer than `wanted` values are at or below low, and at least `wanted` are at or below high.
+    If there is no float32 number between low and high, values are tied.
     """
     low, high = np.float32(-np.inf), np.float32(np.inf)
     below, reached, half = np.float32(0.0), np.float32(values.shape[0]), np.float32(0.5)
@@ -116,7 +117,7 @@ def _border(values, wanted, guess, slope):
             high, reached = border, count
         rounds += 1
         if not (np.isfinite(low) and np.isfinite(high)):
-            # A little farther than the slope suggests, so that the border is between the two.
+            # The step is a little longer than the slope suggests, so the next border is on the other side of the wanted one.
             border += (wanted - count) * slope * np.float32(1.2)
             if rounds < GUESSES and low < border < high:
                 continue
@@ -146,12 +147,12 @@ def _add_nearest(values, border, pooled):
 
 @njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
-    """For each cell and word, the number of points with the word among their `wanted` nearest, followed by that of opposites.
+    """Count, per cell and word, the points with the word among their `wanted` nearest words, then the opposites of points.
 
-    All words as near as the last of the wanted count.
+    If several words are as near as the last of these words, all of them count.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, wanted int64 in 1 to k; quantile and density
-    float32, of the normal distribution at probability wanted / k, an initial guess that does not change the result;
+    float32, of the normal distribution at probability wanted / k, for the first guess, which does not affect the result;
     OUT pooled (n_cells, 2k) float32.
     """
     n, d = points.shape

@@ -1,4 +1,4 @@
-"""Extractors from images to local features (Bags) or to one row of numbers per image (codes), and steps from Bags to Bags."""
+"""Extractors, which convert images to local features (Bags) or to one row of numbers per image, and steps from Bags to Bags."""
 
 from __future__ import annotations
 

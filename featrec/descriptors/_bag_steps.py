@@ -20,12 +20,12 @@ __all__ = ["AppendPosition", "BagStep", "RootSIFT"]
 class BagStep(NoOutputContainer, Transformer):
     """Base of steps from Bags to Bags, between extractor and encoder. A subclass implements ``_change(bag) -> Bag``.
 
-    A subclass that changes the dimensions also implements ``get_feature_names_out``. An empty bag must stay empty and have the
-    same width as the others.
+    A subclass that changes the dimensions also implements ``get_feature_names_out``. For an empty Bag, `_change` must return
+    an empty Bag of the same width as for other Bags.
     """
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the type of input; no bag is computed.
+        """Check the parameters and the type of X, without computing any Bag.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class BagStep(NoOutputContainer, Transformer):
         return self
 
     def transform(self, X: Any) -> Bags:
-        """Add this step to the bags; it runs when a bag is accessed.
+        """Change Bags lazily: each Bag is changed when it is accessed.
 
         Parameters
         ----------
@@ -60,10 +60,10 @@ class BagStep(NoOutputContainer, Transformer):
         return self.transform([bag])[0]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the descriptor dimensions: `input_features`, which a Pipeline passes from step to step."""
+        """Return the names of the descriptor dimensions: `input_features`, because this step does not change the dimensions."""
         if input_features is None:
             raise InputError(
-                f"{type(self).__name__} keeps the names of its input dimensions: "
+                f"{type(self).__name__} does not change the names of dimensions: "
                 "pass input_features, the result of the extractor's get_feature_names_out()"
             )
         return np.array(input_features, dtype=object)
@@ -88,15 +88,15 @@ class BagStep(NoOutputContainer, Transformer):
 
 
 class RootSIFT(BagStep):
-    """L1-normalise each descriptor and take the square root, so that large bins of SIFT no longer dominate.
+    """L1-normalise each descriptor and take the square root, which reduces the influence of large bins.
 
-    The Euclidean distance of the results is the Hellinger distance of the histograms. Use it directly after an extractor of
-    histograms (SIFT, DenseSIFT); it takes almost no time. Descriptors of zeros stay zero; negative numbers and packed bits are
-    errors.
+    The Euclidean distance between results is the Hellinger distance between the original histograms. Use RootSIFT directly
+    after SIFT or DenseSIFT, whose descriptors are histograms; it takes almost no time. Descriptors of zeros stay zero.
+    Negative numbers and packed bits are errors.
 
     Notes
     -----
-    Results have unit length and type float32, for any scale of the input: SIFT's 0 to 255, uint8, or unit length.
+    Results are float32 descriptors of unit length, whatever the scale of the input.
 
     References
     ----------
@@ -126,22 +126,22 @@ class RootSIFT(BagStep):
 
 
 class AppendPosition(BagStep):
-    """Append x and y, from -1/2 to 1/2 over the image, to each descriptor; with `scale`, also the logarithm of its size.
+    """Append its position to each descriptor: x and y, from -1/2 to 1/2, and optionally the logarithm of its size.
 
-    A Fisher vector or VLAD of these descriptors contains rough positions in the image, like a spatial pyramid, but is hardly
-    longer. Use it as the last step before the encoder, after :class:`Whiten`, which would mix positions with other dimensions.
-    Bags without frames or image size, and packed bits, are errors.
+    With these descriptors, a Fisher vector or VLAD contains rough positions in the image, like a spatial pyramid, but is
+    hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it after :class:`Whiten`, because
+    Whiten would mix positions with other dimensions. Bags without frames or image size, and packed bits, are errors.
 
     Parameters
     ----------
     scale : bool, default=False
         Also append the logarithm of the descriptor's diameter divided by the square root of the image area.
     weight : float, default=1.0
-        Factor of the appended numbers. Larger values give positions more influence on the nearest word.
+        Factor that multiplies the appended numbers. With larger values, positions have more influence on the nearest word.
 
     Notes
     -----
-    The appended number is (x + 1/2) / width - 1/2, with the centre of the first pixel at 0, so that a mirrored image gives
+    The appended x is (x + 1/2) / width - 1/2; the centre of the first pixel is at 0. In the mirrored image, it has
     exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and use no weight.
 
     References
@@ -167,7 +167,7 @@ class AppendPosition(BagStep):
         self.weight = weight
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the descriptor dimensions: `input_features`, followed by the appended ones."""
+        """Return the names of the descriptor dimensions: `input_features`, followed by the names of the appended dimensions."""
         given = super().get_feature_names_out(input_features)
         return np.concatenate([given, [f"appendposition_{name}" for name in ("x", "y", "scale")[: self._more()]]])
 
@@ -187,7 +187,7 @@ class AppendPosition(BagStep):
         if bag.frames is None or bag.size is None:
             lacking = "frames" if bag.frames is None else "the image size"
             raise ImageError(
-                f"AppendPosition needs frames and the image size; this bag lacks {lacking}. Extractors provide both; "
+                f"AppendPosition needs frames and the image size; this Bag lacks {lacking}. Extractors provide both; "
                 "wrap precomputed descriptors as Bag(descriptors, frames, size)."
             )
         height, width = bag.size

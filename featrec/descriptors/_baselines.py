@@ -1,4 +1,4 @@
-"""TinyImage and ColorHistogram: simple codes of whole images, the baselines for all others."""
+"""TinyImage and ColorHistogram: simple codes of whole images, as baselines for other codes."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["ColorHistogram", "TinyImage"]
 
-# TinyImage: images with a smaller deviation from their mean are flat, because it may be rounding: a 16-bit step is 1.5e-5.
+# TinyImage: images with a smaller standard deviation count as uniform. Such deviations may be rounding errors, because a step
+# of 16-bit pixels is 1.5e-5.
 FLAT = 1e-6
-# ColorHistogram: tolerance in units of bins. float32 changes the hue of 8-bit colours by up to 3e-6 of one of eight bins.
-# Values on the border of a bin should not depend on whether an image has integers or floats.
+# ColorHistogram: tolerance at the border between two bins, in bin widths. Rounding to float32 changes the hue of 8-bit colours
+# by up to 3e-6 bin widths if there are eight bins; without the tolerance, integer and float images could give different bins.
 ROUNDING = 1e-4
 
 
 @with_shared_docs
 class TinyImage(GlobalExtractor):
-    """The pixels of an image shrunk to a small size: the baseline for all other representations.
+    """The pixels of the image, resized to a small size: a baseline for other codes.
 
-    Images may have any size; proportions are not kept. With `normalize`, flat images become rows of zeros.
+    Images may have any size; proportions are not preserved. With `normalize`, images of one colour become rows of zeros.
 
     Parameters
     ----------
     size : int or tuple of (rows, columns), default=(16, 16)
     color : bool, default=False
-        Keep three channels; otherwise use the luma.
+        If True, use three channels; if False, use the luma.
     normalize : bool, default=True
-        Subtract the mean of the row and divide by its norm, which removes brightness and contrast. Otherwise, the values are
-        in [0, 1].
+        If True, subtract the mean of the row and divide by its norm, which removes differences in brightness and contrast. If
+        False, the values are in [0, 1].
 
     Attributes
     ----------
@@ -43,7 +44,7 @@ class TinyImage(GlobalExtractor):
 
     Notes
     -----
-    Each pixel is the mean of the area that it covers. Axes with too few pixels are interpolated linearly.
+    Along axes that shrink, each new pixel is the mean of the area that it covers. Axes that grow are interpolated linearly.
 
     References
     ----------
@@ -101,7 +102,7 @@ class TinyImage(GlobalExtractor):
 
 
 def _shrunk(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
-    """Average areas along axes that shrink, then interpolate linearly along axes that grow."""
+    """Resize: average areas along axes that shrink, then interpolate linearly along axes that grow."""
     height, width = image.shape[:2]
     image = np.ascontiguousarray(image)
     image = cv2.resize(image, (min(width, columns), min(height, rows)), interpolation=cv2.INTER_AREA)
@@ -117,10 +118,10 @@ class ColorHistogram(GlobalExtractor):
     Parameters
     ----------
     bins : int or tuple of three ints, default=(8, 8, 8)
-        Number of bins per channel; an int applies to all three. The length of the code is the product; the last channel varies
-        fastest.
+        Number of bins per channel; an int applies to all three channels. The length of the code is the product of the three
+        numbers. The bins of the last channel vary fastest.
     space : {"rgb", "hsv", "lab"}, default="rgb"
-        "rgb": three channels from 0 to 1. "hsv": hue over the full turn from red to red, saturation, value.
+        "rgb": three channels from 0 to 1. "hsv": hue (a full turn from red to red), saturation and value.
         "lab": CIE L*a*b* of sRGB in daylight (D65, 2°), L from 0 to 100, a and b from -128 to 127.
 
     Attributes
@@ -130,8 +131,8 @@ class ColorHistogram(GlobalExtractor):
 
     Notes
     -----
-    A value on the border of two bins belongs to the upper bin, the largest value to the last bin. A pixel without saturation
-    has hue 0.
+    A value on the border between two bins belongs to the upper bin; the maximum belongs to the last bin. A pixel
+    without saturation has hue 0.
 
     References
     ----------
@@ -194,7 +195,7 @@ def _rgb(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _hsv(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Hue, saturation and value in [0, 1]. OpenCV's version puts values on bin borders on either side."""
+    """Return hue, saturation and value in [0, 1]. OpenCV's conversion would put values on a bin border into either bin."""
     red, green, blue = np.moveaxis(rgb, 2, 0).copy()
     value = np.maximum(np.maximum(red, green), blue)
     chroma = value - np.minimum(np.minimum(red, green), blue)
@@ -205,7 +206,7 @@ def _hsv(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _lab(rgb: np.ndarray) -> tuple[np.ndarray, ...]:
-    """L, a and b, each scaled from its range to [0, 1]. OpenCV's version has errors of up to 0.6 units."""
+    """Return L, a and b, each scaled from its range to [0, 1]. OpenCV's conversion has errors of up to 0.6 units."""
     from skimage.color import rgb2lab
 
     lightness, a, b = np.moveaxis(rgb2lab(rgb), 2, 0)

@@ -24,7 +24,8 @@ __all__ = ["AKAZE", "BRISK", "ORB"]
 SCORES = {"harris": cv2.ORB_HARRIS_SCORE, "fast": cv2.ORB_FAST_SCORE}
 TYPES = {"mldb": "AKAZE_DESCRIPTOR_MLDB", "mldb_upright": "AKAZE_DESCRIPTOR_MLDB_UPRIGHT"}
 DIFFUSIVITIES = ("charbonnier", "pm_g1", "pm_g2", "weickert")
-# AKAZE detects no keypoint closer to the border; on narrower images, some versions of OpenCV write out of bounds.
+# Distance from the border, in pixels, within which AKAZE finds no keypoints. If the width or height of an image is at most
+# twice this distance, some versions of OpenCV write out of bounds.
 BORDER = 29
 _KEPT = threading.local()
 
@@ -33,34 +34,34 @@ _KEPT = threading.local()
 class ORB(KeypointExtractor):
     """ORB corners with binary descriptors of 256 bits; much faster than SIFT.
 
-    Bags have the metric "hamming", which counts differing bits; vocabularies of numbers refuse them. Corners closer to the
-    border than `edge_threshold` are not used. Flat images, and images of at most twice that width or height, give an empty
-    Bag. For small images, reduce `edge_threshold` and `patch_size` together.
+    Bags have the metric "hamming", which counts differing bits; encoders for Euclidean descriptors do not accept them. Corners
+    closer to the border than `edge_threshold` are not used. Images of one colour, and images whose width or height is at most
+    twice `edge_threshold`, give an empty Bag. For small images, reduce `edge_threshold` and `patch_size` together.
 
     Parameters
     ----------
     n_features : int, default=500
-        Maximum number of keypoints, best first.
+        Maximum number of keypoints; those with the highest scores are used.
     scale_factor : float, default=1.2
-        Ratio between the levels of the image pyramid, above 1.
+        Ratio between the sizes of successive levels of the image pyramid; must be greater than 1.
     n_levels : int, default=8
-        Number of pyramid levels. Levels without a pixel are skipped.
+        Number of pyramid levels. Levels that would have no pixels are skipped.
     edge_threshold : int, default=31
-        Width of the border, in pixels, where nothing is detected.
+        Width of the border, in pixels, in which no corners are detected.
     first_level : int, default=0
-        The level of the original image; previous levels are enlarged.
+        Index of the level that contains the original image; in the levels before it, the image is enlarged.
     score_type : {"harris", "fast"}, default="harris"
-        Score that ranks the keypoints.
+        Score by which keypoints are ranked.
     patch_size : int, default=31
-        Side of the described square, in pixels of its level.
+        Side of the square that is described, in pixels of its pyramid level.
     fast_threshold : int, default=20
-        Minimum gray difference between a corner and its surroundings.
+        Minimum difference in gray value between a corner and the pixels around it.
 
     Notes
     -----
     Results equal ``cv2.ORB_create(...).detectAndCompute`` on the 8-bit gray image: 32 bytes per keypoint. OpenCV's ``WTA_K``
-    is always 2: with 3 and 4, pairs of bits form one value, and the number of differing bits is no longer a distance. The
-    scale of a frame is the ``size`` of OpenCV's keypoint, the side of the square in pixels of the image.
+    is always 2: with 3 or 4, two bits form one value, and the number of differing bits is no longer a distance. The scale of a
+    frame is the ``size`` of OpenCV's keypoint: the side of the square in pixels of the image.
 
     References
     ----------
@@ -133,7 +134,7 @@ class ORB(KeypointExtractor):
         )
 
     def _levels(self, side: int) -> int:
-        """OpenCV fails on a level whose shorter side is rounded to zero pixels."""
+        """Limit the number of levels, because OpenCV fails on a level whose shorter side is rounded to zero pixels."""
         levels = 1
         while levels < self.n_levels and round(side / self.scale_factor ** (levels - self.first_level)) >= 1:
             levels += 1
@@ -144,29 +145,31 @@ class ORB(KeypointExtractor):
 class AKAZE(KeypointExtractor):
     """AKAZE keypoints with binary descriptors of 486 bits, from an edge-preserving scale space.
 
-    Bags have the metric "hamming", which counts differing bits; vocabularies of numbers refuse them. No keypoints are found
-    within 29 pixels of the border. Flat images, and images of at most 58 pixels in width or height, give an empty Bag.
+    Bags have the metric "hamming", which counts differing bits; encoders for Euclidean descriptors do not accept them. No
+    keypoints are found within 29 pixels of the border. Images of one colour, and images with a width or height of at most 58
+    pixels, give an empty Bag.
 
     Parameters
     ----------
     descriptor_type : {"mldb", "mldb_upright"}, default="mldb"
-        "mldb_upright" ignores the direction of keypoints, which is more discriminative if all images are upright.
+        Type of descriptor. "mldb_upright" does not rotate descriptors to the direction of the keypoint; it is more
+        discriminative if all images are upright.
     threshold : float, default=0.001
-        Detection threshold; lower values find weaker blobs.
+        Detection threshold; with lower values, weaker blobs are found.
     n_octaves : int, default=4
-        Number of octaves, each at half the size; octaves that are too small are skipped.
+        Number of octaves; the image size is halved from one to the next. Octaves that would be too small are skipped.
     n_octave_layers : int, default=4
-        Layers per octave.
+        Number of layers per octave.
     diffusivity : {"pm_g1", "pm_g2", "weickert", "charbonnier"}, default="pm_g2"
-        Function that stops the smoothing at edges.
+        Diffusivity function, which reduces the smoothing at edges.
     max_points : int, default=-1
-        Maximum number of keypoints, strongest first; -1 and 0 mean all.
+        Maximum number of keypoints; the strongest are used. -1 and 0 mean all.
 
     Notes
     -----
     Results equal OpenCV's ``AKAZE_create(...).detectAndCompute`` on the 8-bit gray image: 61 bytes per keypoint. In OpenCV 5,
-    AKAZE is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale of a frame is
-    the ``size`` of OpenCV's keypoint.
+    AKAZE is in ``cv2.xfeatures2d`` and requires opencv-contrib-python; without it, AKAZE raises an error. The scale of a frame
+    is the ``size`` of OpenCV's keypoint.
 
     OpenCV's ``descriptor_size`` and ``descriptor_channels`` are not supported, because OpenCV 4.14 can write out of bounds
     with values other than the defaults. KAZE descriptors are not supported, because they are numbers, not bits.
@@ -241,27 +244,27 @@ class AKAZE(KeypointExtractor):
 
 @with_shared_docs
 class BRISK(KeypointExtractor):
-    """BRISK corners in several scales with binary descriptors of 512 bits.
+    """BRISK corners at several scales with binary descriptors of 512 bits.
 
     Each bit compares two points on circles around the keypoint. Bags have the metric "hamming", which counts differing bits;
-    vocabularies of numbers refuse them. Keypoints whose circles extend beyond the image are not used, so small images give few
-    descriptors or an empty Bag. Flat images give an empty Bag, too.
+    encoders for Euclidean descriptors do not accept them. Keypoints whose circles extend beyond the image are not used, so
+    small images have few descriptors or none. Images of one colour give an empty Bag.
 
     Parameters
     ----------
     thresh : int, default=30
-        Minimum gray difference between a corner and its surroundings, 0 to 255.
+        Minimum difference in gray value between a corner and the pixels around it, from 0 to 255.
     octaves : int, default=3
-        Number of octaves, each at half the size, with one layer in between; 0 means only the image itself. Octaves without a
-        pixel are skipped.
+        Number of octaves; the image size is halved from one to the next, and there is one layer between two octaves. 0 means
+        only the image itself. Octaves that would have no pixels are skipped.
     pattern_scale : float, default=1.0
-        Scale of the circles relative to the paper.
+        Factor that multiplies the circle radii of the paper.
 
     Notes
     -----
     Results equal OpenCV's ``BRISK_create(...).detectAndCompute`` on the 8-bit gray image: 64 bytes per keypoint. In OpenCV 5,
-    BRISK is in ``cv2.xfeatures2d``, which requires opencv-contrib-python; otherwise there is an error. The scale of a frame is
-    the ``size`` of OpenCV's keypoint.
+    BRISK is in ``cv2.xfeatures2d`` and requires opencv-contrib-python; without it, BRISK raises an error. The scale of a frame
+    is the ``size`` of OpenCV's keypoint.
 
     References
     ----------
@@ -305,14 +308,14 @@ class BRISK(KeypointExtractor):
         home_of("BRISK")
 
     def _detector(self, side: int) -> Any:
-        """Each thread keeps its last detector, because drawing the pattern takes as long as describing an image."""
+        """Each thread stores its last detector, because creating one takes as long as describing an image."""
         settings = int(self.thresh), self._octaves(side), float(self.pattern_scale)
         if getattr(_KEPT, "settings", None) != settings:
             _KEPT.detector, _KEPT.settings = home_of("BRISK").BRISK_create(*settings), settings
         return _KEPT.detector
 
     def _octaves(self, side: int) -> int:
-        """OpenCV fails on layers without a pixel. The smallest layer is two thirds of the image, halved for each octave."""
+        """Limit the number of octaves, because OpenCV fails on layers without pixels."""
         octaves = 0
         while octaves < self.octaves and (side // 3 * 2) >> octaves >= 1:
             octaves += 1
@@ -320,7 +323,7 @@ class BRISK(KeypointExtractor):
 
 
 def home_of(name: str) -> Any:
-    """The module with the detector: cv2, or its contributed modules since OpenCV 5."""
+    """Return the module that contains the detector: cv2, or cv2.xfeatures2d since OpenCV 5."""
     for home in (cv2, getattr(cv2, "xfeatures2d", None)):
         if hasattr(home, f"{name}_create"):
             return home

@@ -1,4 +1,4 @@
-"""Layout of brightness, texture and colour: a few numbers in addition to the gradients of an image."""
+"""Layout of brightness, texture and colour: a few numbers that HOG appends to the histograms of gradients."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from featrec.lazy import Images
 
 __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
 
-# Rows and columns of cells.
+# Number of rows and of columns of cells.
 GRID = 4
-# Numbers per channel: means and standard deviations.
+# Numbers per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID
-# Typical deviation of cell means and cell deviations in photographs (white is 1): lightness, red minus green, yellow minus
-# blue. Dividing by them gives all about the same weight. Measured on 2,000 training images of CIFAR-10.
+# Typical deviations in photographs (white is 1): of cell means, then of cell deviations, each for lightness, red minus green,
+# and yellow minus blue. Dividing by them gives all numbers about the same weight. Measured on 2,000 training images of
+# CIFAR-10.
 SPREADS = np.array([[0.22, 0.06, 0.06], [0.08, 0.03, 0.03]], np.float32)
-# Total weight of the numbers of a colour image; the code of one cell size weighs at most 1.
+# Total weight of the layout of a colour image, relative to a maximum of 1 for the HOG code of one cell size.
 WEIGHT = 0.8
 # Number of training images examined for colour.
 LOOKED_AT = 100
-# Maximum share of the variance of the whole code that "auto" gives to the layout.
+# With "auto", the layout gets at most this share of the whole code's variance.
 SHARE = 0.25
 
 
 def color_layout(images: np.ndarray, color: str) -> np.ndarray:
-    """Means and standard deviations of the channels in a grid of cells: (n, 32) or (n, 96) float32.
+    """Return means and standard deviations of the channels in a grid of cells: (n, 32) or (n, 96) float32.
 
-    "gray" means only lightness, the mean of the three channels; "rgb" also red minus green and yellow minus blue.
+    "gray" uses lightness only, the mean of the three channels; "rgb" adds red minus green and yellow minus blue.
     """
     channels = _channels(images, color)
     rows, columns = (_borders(length) for length in images.shape[1:3])
@@ -55,22 +56,22 @@ def _channels(images: np.ndarray, color: str) -> list[np.ndarray]:
 
 
 def _borders(length: int) -> np.ndarray:
-    """First pixels of the cells. If there are fewer pixels than cells, some cells are the same single pixel."""
+    """Return the first pixel of each cell. If there are fewer pixels than cells, several cells share a pixel."""
     return np.arange(GRID) * length // GRID
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sum over the cells, in float64."""
+    """Sum the values of each cell, in float64."""
     return np.add.reduceat(np.add.reduceat(values, rows, axis=1, dtype=np.float64), columns, axis=2)
 
 
 def spread(n: int, most: int) -> np.ndarray:
-    """At most this many positions out of n, evenly spaced."""
+    """Return at most `most` positions out of n, evenly spaced."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 
 def any_colour(images: Images, on_error: str) -> bool:
-    """Whether any of some images has colour; unreadable images can be skipped."""
+    """Return whether any of up to 100 images has colour; skip unreadable images unless `on_error` is "raise"."""
     for position in spread(len(images), LOOKED_AT):
         try:
             if has_colour(images[int(position)]):
@@ -82,10 +83,11 @@ def any_colour(images: Images, on_error: str) -> bool:
 
 
 def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | None) -> float:
-    """Scale of the layout: a limited share of the variance, and less if it is less informative about the classes.
+    """Return the factor of the layout, which limits the layout's share of the variance.
 
-    If the variance between classes is a smaller share for the layout than for the gradients, the scale is reduced by the ratio
-    of these shares. Random colours would otherwise add noise to every distance.
+    With labels, the share of variance between classes is computed for the layout and for the gradients. If the share is
+    smaller for the layout, the layout's variance is multiplied by the ratio of these shares. Random colours would otherwise
+    add noise to every distance.
     """
     variances = [codes.var(axis=0, dtype=np.float64).sum() for codes in (gradients, layout)]
     if not all(variances):
@@ -98,7 +100,7 @@ def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | 
 
 
 def _between_classes(codes: np.ndarray, labels: np.ndarray) -> float:
-    """The share of variance between classes, minus the share expected by chance."""
+    """Return the share of variance between classes, minus the share expected by chance."""
     names, places = np.unique(labels, return_inverse=True)
     counts, n = np.bincount(places), len(codes)
     if len(names) < 2 or n <= len(names):

@@ -1,4 +1,4 @@
-"""DenseSIFT: upright SIFT descriptors at every point of a grid."""
+"""DenseSIFT: upright SIFT descriptors at all points of a grid."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["DenseSIFT"]
 
-# Weights of the channels in the contrast of a descriptor.
+# Weight of each channel in the contrast of a descriptor.
 SHARES = {"gray": (1.0,), "rgb": (1 / 3, 1 / 3, 1 / 3), "opponent": (1.0, 0.0, 0.0), "hsv": (0.0, 0.0, 1.0)}
 MONOCHROME = 0.01
 BINS = 4
 ORIENTATIONS = 8
 NO_ANGLE = -1
-# Storage of numbers: the length of a descriptor, the largest number, and the rounding offset before conversion to uint8.
-# Model files: the window that smooths an image grows as magnif gets smaller.
+# Minimum of magnif in model files; the smoothing filter gets longer as magnif gets smaller.
 LEAST_MAGNIF = 0.01
+# For each dtype: length of a descriptor, maximum of its numbers, and rounding offset that is added before the conversion.
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
@@ -39,51 +39,52 @@ class DenseSIFT(LocalExtractor):
     """Upright SIFT descriptors on a dense grid at a few fixed sizes, like VLFeat's ``vl_phow`` and ``vl_dsift``.
 
     Dense descriptors also describe regions where detectors find few keypoints, such as sky, walls or snow. They are the usual
-    choice for recognising scenes and objects. Each descriptor is a square of 4 × 4 bins with 8 orientations each. All sizes
-    share the same centres, up to half a pixel, so the grid starts where the largest size fits. The centres of all bins are
-    inside the image: bins of 10 need 31 pixels in both directions, so small images need smaller `bin_sizes`. If no size fits,
-    the Bag is empty.
+    choice for recognising scenes and objects. Each descriptor covers a square of 4 × 4 bins and has 8 orientations per bin.
+    Descriptors of all sizes have the same centres, up to half a pixel, so the first centre is where the largest size fits. The
+    centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both directions, so use
+    smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
 
     Parameters
     ----------
     step : int, default=4
-        Distance of neighbouring centres in pixels, in both directions.
+        Distance between neighbouring centres in pixels, in both directions.
     bin_sizes : int or sequence of int, default=(4, 6, 8, 10)
-        Side lengths of a bin in pixels.
+        Side of a bin in pixels, for each size.
     magnif : float or None, default=6
-        For each bin size, the image is first smoothed by a Gaussian with standard deviation bin size / magnif. None: no
-        smoothing.
+        Before descriptors are computed, the image is smoothed by a Gaussian with a standard deviation of bin size / magnif.
+        None means no smoothing.
     contrast_threshold : float, default=0.005
-        Descriptors with a smaller mean gradient (per pixel; the range from black to white is 1) become zero; their frames
-        stay.
+        Minimum mean gradient per pixel, if the range from black to white is 1. Descriptors with a smaller mean gradient are
+        set to zero, but stay in the Bag.
     window_size : float, default=1.5
-        Standard deviation, in bins, of the Gaussian that gives inner bins more weight than outer ones.
+        Standard deviation, in bins, of the Gaussian that gives inner bins more weight than outer bins.
     color : {"gray", "rgb", "opponent", "hsv"}, default="gray"
-        Channels to describe. "gray": the luma. Otherwise, the descriptors of three channels are concatenated to 384 numbers.
-        "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue, saturation and value.
+        Channels that are described. "gray": the luma. The other values describe three channels and concatenate their
+        descriptors to 384 numbers. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue,
+        saturation and value.
     window : {"flat", "gaussian"}, default="flat"
-        "flat" weights whole bins and is several times as fast as "gaussian", which weights each pixel; results are nearly the
-        same.
+        "flat" weights whole bins, "gaussian" each pixel. "flat" is several times as fast, and the results are nearly the same.
     dtype : {"float32", "uint8"}, default="float32"
-        Data type of the descriptors. uint8 stores them times 512, rounded and limited to 255, as VLFeat does. It takes a
-        quarter of the memory.
+        Data type of the descriptors. "uint8" multiplies them by 512, rounds, and clips at 255, like VLFeat. It needs a quarter
+        of the memory.
 
     Notes
     -----
-    Descriptors have unit length per channel: 4 bins in y × 4 in x × 8 orientations. Orientations vary fastest, from x (right)
-    towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's fourth row, the bin size, is a
-    quarter of it; the ``size`` of an OpenCV keypoint with the same bins is a sixth. The angle is -1, because no direction is
-    estimated. Descriptors are ordered by size, then by row.
+    The 128 numbers of a channel (4 bins in y × 4 bins in x × 8 orientations) have unit length. Orientations vary
+    fastest, from x (right) towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's scale, the
+    bin size, is a quarter of this side; the ``size`` of an OpenCV keypoint with the same bins is a sixth. The angle is -1,
+    because no direction is estimated. Descriptors are ordered by size, then by row.
 
-    A flat window is constant within a bin, as in VLFeat's ``fast``: the weight of a bin is the mean of the Gaussian over it.
-    VLFeat approximates the angle of gradients by a cubic; here it is exact to 3e-6 of an orientation bin. Because of this,
-    descriptors differ by at most 0.012 from VLFeat's reference values with a flat window.
+    A flat window is constant within a bin, as with VLFeat's option ``fast``: the weight of a bin is the mean of the Gaussian
+    over the bin. VLFeat approximates the angle of gradients by a cubic polynomial; DenseSIFT's angles are exact to 3e-6 of an
+    orientation bin. With a flat window, descriptors therefore differ by up to 0.012 from VLFeat's.
 
-    Colour follows ``vl_phow``. With "gray", colour images are converted to luma; with other values, gray images count as three
-    equal channels. The contrast of a descriptor is computed on the luma for "opponent", as the mean over the channels for
-    "rgb", and on the value for "hsv". Below the threshold, the numbers of all three channels become zero. A hundredth of the
-    luma is added to the opponent colours, so that gray regions are not pure noise. Difference: the weights of the luma are
-    0.299, 0.587 and 0.114 instead of 0.3, 0.59 and 0.11. As in VLFeat, hue is a number from 0 to 1 that jumps at red.
+    Colour is handled as in ``vl_phow``. With "gray", colour images are converted to luma; with other values, gray images count
+    as three equal channels. The contrast of a descriptor is computed on the luma for "opponent", on the value for "hsv", and
+    as the mean over the channels for "rgb". If the contrast is below the threshold, the numbers of all three channels are set
+    to zero. A hundredth of the luma is added to the opponent colours; otherwise, descriptors of gray regions would be pure
+    noise. Hue is a number from 0 to 1 and jumps at red. Unlike in ``vl_phow``, the weights of the luma are 0.299, 0.587 and
+    0.114 instead of 0.3, 0.59 and 0.11.
 
     References
     ----------
@@ -158,7 +159,7 @@ class DenseSIFT(LocalExtractor):
         return Bag._made(descriptors, frames, (height, width))
 
     def _fill(self, image: np.ndarray, lattices: list[_Lattice], descriptors: np.ndarray) -> None:
-        """All sizes and channels in one call, so that threads synchronise only once."""
+        """Compute all sizes and channels in one call, because threads wait for each other at every call."""
         planes, white = _planes(image, self.color)
         sizes = tuple(lattice.bin_size for lattice in lattices)
         deviations = tuple(0.0 if self.magnif is None else size / self.magnif for size in sizes)
@@ -201,9 +202,9 @@ class DenseSIFT(LocalExtractor):
 
 
 def _planes(image: np.ndarray, color: str) -> tuple[np.ndarray, float]:
-    """Channels of shape (n, h, w) in float32, always a copy, and the value of white.
+    """Return the channels as a new array (n, h, w) in float32, and the value of white.
 
-    Gray values are not rescaled, because descriptors do not depend on the scale and a division would take another pass.
+    Gray values are not rescaled: descriptors do not depend on the scale, and a division would need another pass over the image.
     """
     if color == "gray":
         white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
@@ -221,7 +222,7 @@ def _planes(image: np.ndarray, color: str) -> tuple[np.ndarray, float]:
 
 
 class _Lattice(NamedTuple):
-    """The descriptors of one size. `first` is the centre of the first bin; `xs` and `ys` are positions of descriptors."""
+    """The grid of one size. `first` is the centre of the first bin; `xs` and `ys` are the positions of descriptors."""
 
     bin_size: int
     first: int
@@ -231,7 +232,7 @@ class _Lattice(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple[list[_Lattice], np.ndarray]:
-    """The grids of the sizes that fit into an image, and the frames of all descriptors, read-only because bags share them."""
+    """Return the grids of the sizes that fit into an image, and all frames, which are read-only because Bags share them."""
     lattices = []
     for size in sizes:
         first = 3 * (max(sizes) - size) // 2
@@ -254,7 +255,7 @@ def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple
 def plan(
     height: int, width: int, step: int, sizes: tuple[int, ...], firsts: tuple[int, ...], n_filters: int
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """The description of the grids for `dense_sift`; unused places of smaller grids are filled."""
+    """Describe the grids for `dense_sift`, in arrays of the size of the largest grid; unused entries are 0 or -1."""
     counts = np.array([[(length - 1 - first - 3 * size) // step + 1 for length in (height, width)]
                        for size, first in zip(sizes, firsts, strict=True)])  # fmt: skip
     marks = np.full((len(sizes), height, n_filters), -1)
@@ -277,10 +278,9 @@ def plan(
 
 
 def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixels at the centres of cells, and the first of each descriptor's four adjacent cells.
+    """Return the pixels at the centres of cells, and the first of the four adjacent cells of each descriptor.
 
-    With one filter for all bins, descriptors share cells. Descriptors with the same remainder by the bin size are stored
-    together.
+    If all bins have the same filter, descriptors share cells. Cells are then ordered by the remainder of position / bin size.
     """
     if n_filters > 1:
         return columns.ravel(), BINS * np.arange(len(columns))
@@ -298,7 +298,7 @@ def _steps(n: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Gaussians truncated at four standard deviations: radii, and filters as rows, padded with zeros to a multiple of four."""
+    """Return Gaussian filters up to four standard deviations: radii, and rows padded with zeros to a multiple of four."""
     radii = np.array([math.ceil(4 * deviation) for deviation in deviations])
     filters = np.zeros((len(deviations), _multiple_of_four(2 * max(radii) + 1)), np.float32)
     for row, radius, deviation in zip(filters, radii, deviations, strict=True):
@@ -310,7 +310,7 @@ def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=32)
 def _bin_filters(sizes: tuple[int, ...], window_size: float, window: str) -> tuple[np.ndarray, np.ndarray]:
-    """Filters of the bins of a row, padded with zeros to a multiple of four, and the weights of the bins."""
+    """Return the filters of the four bins of a row, padded with zeros to a multiple of four, and the weights of these bins."""
     own = BINS if window == "gaussian" else 1
     filters = np.zeros((len(sizes), own, _multiple_of_four(2 * max(sizes) - 1)), np.float32)
     weights = np.ones((len(sizes), BINS), np.float32)

@@ -23,7 +23,7 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["HOG"]
 
 NORMS = {"L1": L1, "L1-sqrt": L1_SQRT, "L2": L2, "L2-Hys": L2_HYS}
-# Number of training images, evenly spaced, used to find the scale of the colours.
+# Maximum number of training images, evenly spaced, from which the factor of the layout is computed.
 DESCRIBED = 2000
 
 
@@ -31,37 +31,39 @@ DESCRIBED = 2000
 class HOG(GlobalExtractor):
     """Histograms of oriented gradients, normalised in overlapping blocks.
 
-    The image is divided into cells. Each cell has a histogram of gradient magnitudes by orientation. Each block of
-    neighbouring cells is divided by its norm, which removes local contrast. The length of the code depends on the image size,
-    so images of different sizes need ``Resize`` first. Images smaller than one block are an error.
+    The image is divided into cells. For each cell, a histogram sums gradient magnitudes by orientation. The histograms of each
+    block of neighbouring cells are divided by their norm, which removes differences in local contrast. The length of the code
+    depends on the image size, so images of different sizes need ``Resize`` first. An image smaller than one block is an error.
 
     Parameters
     ----------
     orientations : int, default=9
-        Number of bins over 180 degrees, or over 360 degrees if `signed`.
+        Number of orientation bins over 180 degrees, or over 360 degrees if `signed` is True.
     pixels_per_cell : tuple of (rows, columns), int for both, a sequence of such tuples, or "auto", default=(8, 8)
-        Cell sizes. The codes of several sizes are concatenated; gradients are computed once. "auto" uses three sizes, with an
-        eighth, a quarter and a half of the image sides: 4, 8 and 16 pixels for images of 32 × 32; 4, 7 and 14 for 28 × 28.
+        Cell size or sizes. The codes of several sizes are concatenated; gradients are computed once. "auto" uses three sizes,
+        with an eighth, a quarter and a half of the image sides: 4, 8 and 16 pixels for images of 32 × 32; 4, 7 and 14 for
+        28 × 28.
     cells_per_block : tuple of (rows, columns), or int for both, default=(3, 3)
-        Block size; the same for all cell sizes.
+        Number of cells per block, for all cell sizes.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
-        "L2-Hys" is L2, clipped at 0.2, then L2 again.
+        Norm by which blocks are divided. "L2-Hys" divides by the L2 norm, clips at 0.2, and divides by the L2 norm again.
     transform_sqrt : bool, default=False
-        Take the square root of pixel values first, which reduces effects of lighting.
+        If True, take the square root of pixel values first, which reduces the effects of lighting.
     signed : bool, default=False
-        Distinguish gradients from dark to bright from their opposites. Use False for objects on light or dark backgrounds, and
-        True for handwriting and prints, which have a known background.
+        If True, distinguish gradients from dark to bright from gradients in the opposite direction. Use True for handwriting
+        and prints, which have the same background in all images, and False for objects on light or dark backgrounds.
     balance : bool, default=False
-        Divide the code of each cell size by the square root of its number of blocks, so that all sizes have about the same
-        weight in distances between codes.
+        If True, divide the code of each cell size by the square root of its number of blocks. All sizes then have about the
+        same weight in distances between codes.
     color : {"gray", "rgb", "auto"} or None, default=None
-        Append a layout to the gradients: means and standard deviations in 4 × 4 cells, of lightness ("gray"), or of lightness
+        Append a layout to the histograms: means and standard deviations in 4 × 4 cells, of lightness ("gray"), or of lightness
         and two opponent colours ("rgb"). "auto" decides in `fit`: "rgb" if any of up to 100 training images has colour, else
-        "gray". It also limits the layout to a quarter of the variance of the codes. If labels are given, and the layout of up
-        to 2,000 images is less informative about them than the gradients, the share is reduced further. None: no layout.
+        "gray". It also scales the layout to at most a quarter of the variance of the codes. If `fit` gets labels, it compares
+        how well layout and histograms of up to 2,000 images separate the classes; if the layout is worse, its share is reduced
+        further. None: no layout.
     mirror : bool, default=False
-        Append the code of the mirrored image, which doubles the length. For classifiers of several views, such as
-        ``NystroemRidgeClassifier(n_views=2)``.
+        If True, append the code of the mirrored image, which doubles the length. Use it with a classifier of several views,
+        such as ``NystroemRidgeClassifier(n_views=2)``.
 
     Attributes
     ----------
@@ -70,20 +72,20 @@ class HOG(GlobalExtractor):
     color_ : {"gray", "rgb"}
         The type of layout. Only available with ``color="auto"``.
     color_scale_ : float
-        Factor of the layout. Only available with ``color="auto"``.
+        Factor that multiplies the layout. Only available with ``color="auto"``.
 
     Notes
     -----
-    Parameters and results equal ``skimage.feature.hog`` on float images in [0, 1] with channels last. The differences to the
-    paper are therefore the same: each pixel votes for one cell and one orientation without interpolation, and blocks have no
-    Gaussian window. In colour images, the longest gradient of each pixel counts. Several cell sizes and signed directions are
-    not available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
+    Parameters and results equal those of ``skimage.feature.hog`` on float images in [0, 1] with channels last. Both differ
+    from the paper: each pixel votes for one cell and one orientation without interpolation, and blocks have no Gaussian
+    window. In colour images, only the largest gradient of each pixel counts. Several cell sizes and signed directions are not
+    available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
 
-    Gradients of 8-bit images are integers, so gradients on the border of two bins belong to the upper one, as in
-    ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put them into either bin. This affects
-    diagonal gradients if the number of orientations is a multiple of 4, such as 8 or 12.
+    Gradients of 8-bit images are integers, so gradients on the border between two bins always belong to the upper bin, as in
+    ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put such gradients into either bin. This
+    affects diagonal gradients if the number of orientations is a multiple of 4, such as 8 or 12.
 
-    Images of one size are described together in batches. One array ``(n, height, width)`` is faster than a list of images.
+    Images of the same size are described together in batches. One array ``(n, height, width)`` is faster than a list of images.
 
     References
     ----------
@@ -114,7 +116,7 @@ class HOG(GlobalExtractor):
     }
     _file_limits = {"orientations": SizeLimit(2**10), "cells_per_block": SizeLimit(2**10, sides=2)}
     algorithm: ClassVar[int] = 2
-    # Defaults for models saved before these parameters existed.
+    # Values for models that were saved before these parameters existed.
     signed: bool = False
     balance: bool = False
     color: str | None = None
@@ -176,7 +178,7 @@ class HOG(GlobalExtractor):
         places, labels = spread(len(images), DESCRIBED), None if y is None else np.asarray(y)
         probe = clone(self).set_params(color=self.color_, mirror=False, cache=None, verbose=0)
         with warnings.catch_warnings():
-            # Unusable images are reported when all images are described.
+            # `transform` reports unusable images.
             warnings.simplefilter("ignore", FailedImageWarning)
             codes = probe.set_output(transform="default").transform(images[places])
         used = np.flatnonzero(codes.any(axis=1))
@@ -205,7 +207,7 @@ class HOG(GlobalExtractor):
         return self.color_
 
     def _decides(self) -> dict[str, Any]:
-        """The fitted value instead of "auto"."""
+        """Return the fitted value instead of "auto"."""
         color = self._resolved_color()
         return super()._decides() | {"color": color, "color_": color}
 
@@ -218,19 +220,20 @@ class HOG(GlobalExtractor):
         return tags
 
     def cells(self, image: Any, *, pixels_per_cell: tuple[int, int] | None = None) -> np.ndarray:
-        """The cell histograms of one image, before block normalisation.
+        """Compute the cell histograms of one image, before block normalisation.
 
         Parameters
         ----------
         image : array, path, encoded bytes or PIL image
         pixels_per_cell : tuple of (rows, columns), optional
-            Cell size. Default: the first size of the parameter.
+            Cell size. Default: the first size in the parameter of the same name.
 
         Returns
         -------
         cells : array of shape (cell rows, cell columns, orientations), float32
-            Mean gradient magnitude in each cell, by orientation from 0 to 180 degrees, or to 360 degrees if `signed`. At 0 the
-            gradient points right; y points down. Pixels beyond the last whole cell are ignored.
+            Mean gradient magnitude in each cell, by orientation from 0 to 180 degrees, or to 360 degrees if `signed` is True.
+            At 0 degrees, the gradient points right; at 90 degrees, it points down. Pixels beyond the last whole cell are
+            ignored.
         """
         self._check_parameters()
         image = read_image(image)
@@ -246,7 +249,7 @@ class HOG(GlobalExtractor):
         check_sizes("cells_per_block", self.cells_per_block, 2)
 
     def _sizes(self, height: int, width: int) -> list[tuple[int, ...]]:
-        """The cell sizes for images of this size, in the order of their codes."""
+        """Return the cell sizes for images of this size, in the order of their codes."""
         sizes: Any = self.pixels_per_cell
         if isinstance(sizes, str):
             eighth = (max(1, (height + 4) // 8), max(1, (width + 4) // 8))
@@ -267,7 +270,7 @@ class HOG(GlobalExtractor):
         return np.hstack([self._view(images, sizes, block), self._view(mirrored, sizes, block)])
 
     def _view(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...]) -> np.ndarray:
-        """The code of the gradients, followed by the layout if requested."""
+        """Return the normalised histograms, followed by the layout if requested."""
         codes, color = self._codes(images, sizes, block, NORMS[self.block_norm]), self._resolved_color()
         if self.balance:
             codes *= np.repeat(*self._weights(images.shape[1], images.shape[2], sizes, block))
@@ -278,7 +281,7 @@ class HOG(GlobalExtractor):
     def _weights(
         self, height: int, width: int, sizes: list[tuple[int, ...]], block: tuple[int, ...]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Factor and length of the code of each cell size."""
+        """Return the factor and the length of the code of each cell size."""
         blocks = np.array([(height // tall - block[0] + 1) * (width // wide - block[1] + 1) for tall, wide in sizes])
         return (1 / np.sqrt(blocks)).astype(np.float32), blocks * block[0] * block[1] * int(self.orientations)
 

@@ -1,4 +1,4 @@
-"""The loops of HOG: orientation bins of gradients, exact at bin borders, and the codes of gradients in blocks."""
+"""Computation of HOG codes: orientation bins of gradients, exact at bin borders, and calls of the compiled loops."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from featrec.compiled._hog import hog_codes, hog_colour, hog_directions, hog_gra
 
 __all__ = ["Bins", "gradient_codes"]
 
-# Batch size such that the data of a float image fit into the second-level cache.
+# Number of pixels per batch of float images; the data of a batch fit into the second-level cache.
 PIXELS = 2**15
 
 
@@ -24,30 +24,30 @@ class Bins(NamedTuple):
     def of(self, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
         """Assign gradients to bins.
 
-        NumPy's arctan2 and that of libm differ in the last bit. This determines the bin of diagonal gradients of integer
-        images: 1 % of the numbers of a photograph would differ from scikit-image.
+        NumPy's arctan2 is used, as in scikit-image. The arctan2 of libm differs in the last bit, which would put some diagonal
+        gradients into another bin: 1 % of the numbers in the code of a photograph would differ from scikit-image.
         """
         turn = 360.0 if self.signed else 180.0
-        # Values rounded to a whole turn count as zero.
+        # The second remainder converts angles that were rounded to a whole turn to zero.
         angles = np.rad2deg(np.arctan2(dy, dx)) % turn % turn
         borders = turn / self.orientations * np.arange(1, self.orientations)
         return np.searchsorted(borders, angles, side="right").astype(np.int32)
 
     @property
     def kind(self) -> type:
-        """The smallest integer type for this number of bins."""
+        """The integer type in which bins are stored."""
         return np.uint16 if self.orientations <= 2**16 else np.uint32
 
 
 @lru_cache(maxsize=16)
 def _bins_of_axes(bins: Bins) -> np.ndarray:
-    """The bins of 0, 90, 180 and 270 degrees."""
+    """Return the bins of 0, 90, 180 and 270 degrees."""
     return bins.of(np.array([0.0, 1.0, 0.0, -1.0]), np.array([1.0, 0.0, -1.0, 0.0]))
 
 
 @lru_cache(maxsize=16)
 def _bins_of_bytes(bins: Bins) -> np.ndarray:
-    """The bins of all gradients of 8-bit images, indexed by dy and dx from -255 to 255."""
+    """Return the bins of all possible gradients of 8-bit images, in the order of dy and dx from -255 to 255."""
     differences = np.arange(-255.0, 256.0)
     return bins.of(differences[:, None], differences).astype(bins.kind).ravel()
 
@@ -55,9 +55,10 @@ def _bins_of_bytes(bins: Bins) -> np.ndarray:
 def gradient_codes(
     images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int, bins: Bins, root: bool
 ) -> np.ndarray:
-    """The codes of images of one size, float32, for cells of these sizes; with `root`, of the square root of pixel values.
+    """Compute the codes of images of one size, float32, with cells of all `sizes`.
 
-    `norm` is the block normalisation as a constant of the compiled loops.
+    If `root` is True, the square root of pixel values is taken first. `norm` is one of the constants in
+    `featrec.compiled._hog`.
     """
     height, width = images.shape[1:3]
     counts = [(height // tall - block[0] + 1, width // wide - block[1] + 1) for tall, wide in sizes]
@@ -71,7 +72,7 @@ def gradient_codes(
         _fill_from_floats(images, root, bins, blocks, room[2:], codes)
         return codes
     flat = images.reshape(len(images), -1)
-    # A read-only array would trigger another compilation of the loop.
+    # For a read-only array, numba would compile the loop again.
     flat = flat if flat.flags.writeable else flat.copy()
     if gray:
         hog_gray(flat, height, width, _bins_of_bytes(bins), *blocks, room, codes)
@@ -81,7 +82,7 @@ def gradient_codes(
 
 
 def _fill_from_floats(images: np.ndarray, root: bool, bins: Bins, blocks: tuple, room: tuple, codes: np.ndarray) -> None:
-    """Working memory is allocated once and reused; new memory for each part would take half as long as the computation."""
+    """Fill `codes` batch by batch. New memory for each batch would take half as long as the computation, so it is reused."""
     height, width = images.shape[1:3]
     at_once = min(len(images), max(1, PIXELS // (height * width)))
     gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)
@@ -98,7 +99,7 @@ def _fill_from_floats(images: np.ndarray, root: bool, bins: Bins, blocks: tuple,
 def _vote(
     values: np.ndarray, bins: Bins, gradients: np.ndarray, numbers: np.ndarray, lengths: np.ndarray, doubtful: np.ndarray
 ) -> None:
-    """Write the bin and the magnitude of each pixel's gradient to `numbers` and `lengths`; the others are working memory."""
+    """Write the bin and the magnitude of each pixel's gradient to `numbers` and `lengths`; the other arrays are work space."""
     hog_gradients(values, gradients[0], gradients[1])
     dx, dy, numbers, lengths = gradients[0].ravel(), gradients[1].ravel(), numbers.reshape(-1), lengths.reshape(-1)
     half_turn = bins.orientations / 2 if bins.signed else float(bins.orientations)

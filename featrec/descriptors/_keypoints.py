@@ -1,4 +1,4 @@
-"""SIFT, and the base of all extractors that use a keypoint detector of OpenCV."""
+"""SIFT, and the base class of extractors that use a keypoint detector of OpenCV."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["SIFT", "KeypointExtractor"]
 
 
 class KeypointExtractor(LocalExtractor):
-    """Base of extractors that use one of OpenCV's detectors. A subclass implements ``_detector(side) -> detector``.
+    """Base class of extractors that use one of OpenCV's detectors. A subclass implements ``_detector(side) -> detector``.
 
     OpenCV's detectors cannot be pickled, so they are created when an image is described. `width` is the length of a descriptor.
     """
 
     width: int
-    why_empty = "They may be flat, too small for {name} (use Resize first), or without keypoints (DenseSIFT needs none)."
+    why_empty = "They may be of one colour, too small for {name} (use Resize), or without keypoints (DenseSIFT needs none)."
 
     def _describe(self, image: np.ndarray) -> Bag:
         gray = np.ascontiguousarray(as_uint8(as_gray(image)))
@@ -35,7 +35,7 @@ class KeypointExtractor(LocalExtractor):
         return Bag(descriptors, np.array(frames, np.float32).reshape(-1, 4), image.shape[:2], self.metric)
 
     def _detector(self, side: int) -> Any:
-        """The detector for an image whose shorter side has this many pixels."""
+        """Return the detector for an image whose shorter side has this many pixels."""
         raise NotImplementedError
 
     def _dimension(self) -> int:
@@ -46,27 +46,27 @@ class KeypointExtractor(LocalExtractor):
 class SIFT(KeypointExtractor):
     """SIFT keypoints and descriptors, invariant to scale and rotation.
 
-    They suit matching and the recognition of a particular object. For classes of scenes and objects, :class:`DenseSIFT` is
-    more informative. Images that are flat, blurred or only a few pixels wide have few keypoints; without any, the Bag is
-    empty.
+    Use SIFT for matching images and for recognising a particular object. For classes of scenes and objects, :class:`DenseSIFT`
+    is more informative. Images that are blurred, of one colour, or only a few pixels wide have few keypoints or none. If there
+    are none, the Bag is empty.
 
     Parameters
     ----------
     n_features : int, default=0
-        Maximum number of keypoints, by contrast, or a few more in case of ties; 0 means all.
+        Maximum number of keypoints; those with the highest contrast are used, and a few more in case of ties. 0 means all.
     n_octave_layers : int, default=3
-        Layers per octave.
+        Number of layers per octave.
     contrast_threshold : float, default=0.04
-        Lower values find weaker blobs. OpenCV divides it by `n_octave_layers`.
+        Detection threshold; with lower values, weaker blobs are found. OpenCV divides it by `n_octave_layers`.
     edge_threshold : float, default=10
-        Keypoints with a larger ratio of principal curvatures lie on edges and are dropped; larger values keep more.
+        Maximum ratio of the principal curvatures at a keypoint. Keypoints with larger ratios lie on edges and are not used.
     sigma : float, default=1.6
         Standard deviation of the Gaussian that smooths the first layer.
 
     Notes
     -----
     Results equal ``cv2.SIFT_create(...).detectAndCompute`` on the 8-bit gray image: float32 descriptors of 128 whole numbers
-    from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the described square is six times as wide.
+    from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the square that is described is six times as wide.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""LBP: histograms of local binary patterns, over the image or the cells of a grid."""
+"""LBP: histograms of local binary patterns in the image or in the cells of a grid."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LBP"]
 
-# The most counts of patterns in a model file.
+# Maximum number of counts for which a model file is loaded.
 MOST_COUNTS = 2**22
 MOST_POINTS = 16
-# Fixed-point one: the largest power of two such that the brightest pixel fits into 31 bits.
+# The number that represents 1 in fixed-point arithmetic: the largest power of two whose product with the brightest pixel fits
+# into 31 bits.
 ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
 
 @with_shared_docs
 class LBP(GlobalExtractor):
-    """Local binary patterns: histograms of the texture around each pixel.
+    """Histograms of local binary patterns, which describe the texture around each pixel.
 
-    Each pixel is compared with points on a circle around it. The pattern has a bit for each point that is not darker. The code
-    counts how often each pattern occurs in each cell of one or more grids. Patterns do not depend on brightness or contrast.
-    They are less informative about scenes than dense SIFT, but complement it well.
+    Each pixel is compared with points on a circle around it. The pattern of the pixel has one bit per point, which is set
+    unless the point is darker than the pixel. The code contains the number of occurrences of each pattern in each cell of one
+    or more grids. Patterns do not depend on brightness or contrast. They are less informative about scenes than dense SIFT,
+    but complement it well.
 
     Parameters
     ----------
     n_points : int or sequence of int, default=8
-        Number of points on the circle, at most 16; a sequence has one entry per `radius`.
+        Number of points on the circle, at most 16. For several radii, a sequence contains the number for each `radius`.
     radius : float or sequence of float, default=1
         Radius of the circle in pixels. The codes of several radii are concatenated.
     method : {"default", "ror", "uniform", "nri_uniform"}, default="nri_uniform"
-        How patterns are grouped into bins, with the names of scikit-image. "default": one bin per pattern, ``2 ** n_points``
-        bins. "ror": rotated patterns share a bin. "uniform": patterns with at most two changes around the circle are grouped
-        by their number of set bits, all others share one bin; ``n_points + 2`` bins. "nri_uniform": patterns with at most two
-        changes have one bin each, all others share one; ``n_points * (n_points - 1) + 3`` bins.
+        How patterns are grouped into bins; the names are those of scikit-image. "default": one bin per pattern,
+        ``2 ** n_points`` bins. "ror": rotated patterns share a bin. "uniform": patterns with at most two changes around the
+        circle are grouped by their number of set bits, and all others share one bin; ``n_points + 2`` bins. "nri_uniform":
+        each pattern with at most two changes has a bin, and all others share one bin; ``n_points * (n_points - 1) + 3`` bins.
     grids : sequence of (int, int), default=((1, 1),)
-        Rows and columns of each grid; patterns are counted in each cell.
+        Number of rows and columns of each grid. Patterns are counted in each cell.
     norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
-        Normalisation of the counts of a cell. "l1": shares; "l2": unit length; "hellinger": square root of the shares; None:
-        counts.
+        Normalisation of the counts of a cell. "l1": divided by their sum; "l2": unit length; "hellinger": square root of "l1";
+        None: counts without normalisation.
 
     Attributes
     ----------
@@ -59,12 +61,12 @@ class LBP(GlobalExtractor):
 
     Notes
     -----
-    Colour images are converted to gray. Pixels with a circle that extends beyond the image are ignored (scikit-image treats
-    the outside as black); an image or cell without other pixels gives zeros.
+    Colour images are converted to gray. A pixel is ignored if its circle extends beyond the image (scikit-image treats the
+    outside as black). If all pixels of an image or cell are ignored, the result is zeros.
 
-    Points between pixels are interpolated with integer weights that sum to a power of two. Flat surfaces therefore give exact
-    ties, and codes are the same on every machine. Weights are exact to 2**-24 for 8-bit images, and to 2**-16 for 16-bit and
-    float images, which are converted to 16 bits.
+    Points between pixels are interpolated with integer weights whose sum is a power of two. In areas of one colour, points
+    therefore have exactly the value of the pixel, and codes are the same on every machine. Weights are exact to 2**-24 for
+    8-bit images, and to 2**-16 for 16-bit and float images, which are converted to 16 bits.
 
     References
     ----------
@@ -121,7 +123,7 @@ class LBP(GlobalExtractor):
         self._grids()
 
     def _circles(self) -> list[tuple[int, float]]:
-        """Number of points and radius of each circle."""
+        """Return the number of points and the radius of each circle."""
         n_points: Any = self.n_points
         radius: Any = self.radius
         radii = [radius] if isinstance(radius, Real) else list(radius)
@@ -131,7 +133,7 @@ class LBP(GlobalExtractor):
         if not all(isinstance(number, Integral) and 1 <= int(number) <= MOST_POINTS for number in points):
             raise InputError(f"n_points of LBP must be integers from 1 to {MOST_POINTS}; got {self.n_points!r}")
         if len(points) != len(radii):
-            raise InputError(f"LBP: {len(points)} n_points and {len(radii)} radius; each circle needs one of each")
+            raise InputError(f"LBP: n_points and radius must have the same length; got {len(points)} and {len(radii)}")
         return [(int(number), float(each)) for number, each in zip(points, radii, strict=True)]
 
     def _grids(self) -> list[tuple[int, int]]:
@@ -142,7 +144,7 @@ class LBP(GlobalExtractor):
 
     @staticmethod
     def _check_stored_settings(stored: Stored) -> None:
-        """Limit the counts of patterns, one set for each circle and cell."""
+        """Limit the number of counts: one count per circle, cell and bin."""
         points, radii, grids = (_listed(stored.get(name)) for name in ("n_points", "radius", "grids"))
         most = max((abs(number) for number in points if isinstance(number, int)), default=1)
         patterns = 2 ** min(most, MOST_POINTS) if stored.get("method") in ("default", "ror") else 2**8
@@ -174,7 +176,7 @@ def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bins: int, grid: tuple[int, int]) -> np.ndarray:
-    """Histograms of the cells of an image of this shape: (rows, columns, bins)."""
+    """Return the histograms of all cells of an image of this shape: (rows, columns, bins)."""
     counts = np.zeros((*grid, n_bins), np.int32)
     if patterns.size:
         margin = (shape[0] - patterns.shape[0]) // 2
@@ -186,7 +188,7 @@ def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bi
 
 
 def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.ndarray:
-    """The pattern of each pixel whose circle is inside the image."""
+    """Return the pattern of each pixel whose circle is inside the image."""
     offsets, weights = _circle(n_points, radius, one)
     margin = math.ceil(radius - 1e-5)
     shape = tuple(max(0, length - 2 * margin) for length in gray.shape)
@@ -198,9 +200,9 @@ def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.
 
 @lru_cache(maxsize=32)
 def _circle(n_points: int, radius: float, one: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of the points, and the weights of the four pixels around each."""
+    """Return the positions of the points, and the weights of the four pixels around each point."""
     angles = 2 * np.pi * np.arange(n_points) / n_points
-    # As in scikit-image, points within a rounding error of a pixel are moved onto it.
+    # As in scikit-image, points that differ from a pixel by a rounding error are moved to the pixel.
     places = np.round(radius * np.stack([-np.sin(angles), np.cos(angles)], axis=1), 5)
     offsets = np.floor(places).astype(np.int64)
     down, right = (places - offsets).T
@@ -213,7 +215,7 @@ def _circle(n_points: int, radius: float, one: int) -> tuple[np.ndarray, np.ndar
 
 @lru_cache(maxsize=16)
 def pattern_bins(n_points: int, method: str) -> tuple[np.ndarray, int]:
-    """The bin of each pattern, and the number of bins."""
+    """Return the bin of each pattern, and the number of bins."""
     patterns = np.arange(1 << n_points)
     turned = np.stack([(patterns >> k) | ((patterns << (n_points - k)) & ((1 << n_points) - 1)) for k in range(n_points)])
     bits = ((patterns[:, None] >> np.arange(n_points)) & 1).sum(axis=1)

@@ -1,4 +1,4 @@
-"""PatchCodes: threshold codes of whitened patches, computed on bytes in one pass."""
+"""PatchCodes: threshold codes of whitened patches, computed with 8-bit integers in one pass over the image."""
 
 from __future__ import annotations
 
@@ -37,52 +37,52 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["PatchCodes"]
 
-# The largest absolute value of a byte.
+# Words and whitened patches are rounded to integers from -127 to 127.
 REACH = 127
-# Share of the sample's numbers within the range of bytes; numbers beyond are clipped.
+# Share of the sample's numbers that this range must contain; larger numbers are clipped.
 WITHIN = 0.9999
-# Sums of up to this many products of bytes are exact in float32.
+# Maximum length of a patch; sums of up to this many products of 8-bit integers are exact in float32.
 MOST_NUMBERS = 1024
 
 
 @with_shared_docs
 class PatchCodes(GlobalExtractor):
-    """Codes of small images: responses of whitened patches to random words, averaged over the regions of a grid.
+    """Codes of small images: products of whitened patches with random words, averaged over the regions of a grid.
 
-    Equivalent to ``Patches``, ``Whiten(whiten="zca")`` and ``SpatialPyramid(ThresholdCode())``, in a quarter of the time.
-    Whitened patches and words are rounded to bytes, which many processors multiply four times as fast as floats. Mirror images
-    add almost no time. An image smaller than a patch gives a row of zeros.
+    Equivalent to ``Patches``, ``Whiten(whiten="zca")`` and ``SpatialPyramid(ThresholdCode())``, but four times as fast:
+    whitened patches and words are rounded to bytes, and many processors multiply bytes four times as fast as floats. Mirror
+    images take almost no additional time. An image smaller than a patch gives a row of zeros.
 
     Parameters
     ----------
     n_words : int, default=1600
-        Number of words: random whitened patches of training images, scaled to unit length. Each word gives two columns per
-        region.
+        Number of words. Words are random whitened patches of training images, scaled to unit length. Each word gives two
+        columns per region.
     size : int, default=6
-        Side of a patch in pixels. There is a patch at every pixel.
+        Side of a patch in pixels. Patches are taken at all positions.
     contrast : float, default=10.0
-        Added to the variance of a patch (white is 255) before dividing by its square root.
+        Number added to the variance of a patch (white is 255) before the patch is divided by the square root of the sum.
     epsilon : float, default=0.02
-        Added to each variance in the whitening.
+        Number added to each variance in the whitening.
     threshold : float, default=1.0
-        Subtracted from the product of a patch and a word; only the positive rest counts.
+        Number subtracted from the product of a patch and a word; negative differences count as 0.
     grid : int or (rows, columns), default=3
-        Grid of regions over which codes are averaged.
+        Number of rows and columns of regions; codes are averaged over each region.
     overlap : float, default=1/3
         Share of a region's side that overlaps the next region.
     mirror : bool or "auto", default=True
-        Average over the image and its left-right mirror image. "auto" decides in `fit`, as in :class:`Patches`; it excludes
-        digits, letters and other classes that change when mirrored.
+        If True, average over the image and its left-right mirror image. "auto" decides in `fit`, as in :class:`Patches`: it
+        selects False for digits, letters and other classes that change when mirrored.
     color : {"auto", "gray", "rgb"}, default="auto"
-        Channels of the patches; "auto" is "rgb" if one of the first 32 images in `fit` has colour.
+        Channels of the patches; "auto" means "rgb" if one of the first 32 images in `fit` has colour, else "gray".
     max_patches : int, default=100_000
-        Size of the sample used to learn whitening and words.
+        Size of the sample of patches from which the whitening and the words are learned.
 
     Attributes
     ----------
     basis_ : array of shape (d, width), float32
-        Factors of patches: whitened principal components. With `mirror`, symmetric ones come first, and both types are padded
-        with zeros to a multiple of four.
+        Matrix that whitens patches: scaled principal components as columns. If `mirror_` is True, the symmetric columns come
+        first. Symmetric and other columns are each padded with columns of zeros to a multiple of four.
     color_ : {"gray", "rgb"}
     mirror_ : bool
         Whether codes are averaged over the image and its mirror image.
@@ -90,21 +90,22 @@ class PatchCodes(GlobalExtractor):
         Number of symmetric columns of `basis_`.
     n_features_out_ : int
     offsets_ : array of shape (width,), float32
-        Subtracted after the multiplication.
+        Numbers subtracted from the product of a patch and `basis_`.
     patch_scale_ : float
-        Factor of whitened patches before rounding to integers from -127 to 127.
+        Factor that multiplies whitened patches before they are rounded to integers from -127 to 127.
     word_scales_ : array of shape (n_words,), float32
-        The same factor for each word.
+        Factor that multiplies each word before it is rounded.
     words_ : array of shape (n_words, width), int8
 
     Notes
     -----
-    Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned on patches and mirrored
-    patches together, which keeps the parts separate. If s and a are the products of the parts with a word, then s + a is the
-    product of the patch and s - a that of the mirrored patch. One set of products therefore gives both codes.
+    Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned from patches and
+    mirrored patches together, so it does not mix the two parts. If s and a are the products of the two parts with a word, then
+    s + a is the product of the patch with the word, and s - a is the product of the mirrored patch. The same products
+    therefore give both codes.
 
-    Sums of integers are exact, so processors without byte products give the same codes, only more slowly. The codes of an
-    image and its mirror image are equal up to the rounding of whitened patches.
+    Sums of integers are exact, so processors that cannot multiply bytes give the same codes, but more slowly. With `mirror`,
+    the codes of an image and its mirror image are equal, except for the rounding of whitened patches.
 
     References
     ----------
@@ -176,7 +177,7 @@ class PatchCodes(GlobalExtractor):
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """The compiled loop reads groups of four bytes. Sizes are compared with the parameters before each use."""
+        """Check types and shapes, because the compiled loop does not. `_check_fits` also compares them with the parameters."""
         if "words_" not in stored:
             return
         basis, words, n_even = stored["basis_"], stored["words_"], stored["n_even_"]
@@ -186,10 +187,10 @@ class PatchCodes(GlobalExtractor):
         check_stored_array("scales", stored["word_scales_"], words.shape[:1], np.float32)
         check_stored_array("offsets", stored["offsets_"], (width,), np.float32)
         if width % 4 or type(n_even) is not int or n_even % 4 or not 0 <= n_even <= width:
-            raise ValueError(f"{n_even!r:.80} symmetric columns of {width}, where multiples of four are expected")
+            raise ValueError(f"{n_even!r:.80} of {width} columns are symmetric; both numbers must be multiples of four")
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the whitening, and draw words, from a sample of at most `max_patches` patches.
+        """Learn the whitening and draw the words from a sample of at most `max_patches` patches.
 
         Parameters
         ----------
@@ -220,7 +221,7 @@ class PatchCodes(GlobalExtractor):
         return self
 
     def extract(self, image: Any) -> np.ndarray:
-        """Describe one image: an array, a path, encoded bytes or a PIL image; zeros if it is smaller than a patch."""
+        """Describe one image (an array, a path, encoded bytes or a PIL image); return zeros if it is smaller than a patch."""
         return np.nan_to_num(super().extract(image), copy=False)
 
     def _learn(self, patches: np.ndarray) -> None:
@@ -237,13 +238,13 @@ class PatchCodes(GlobalExtractor):
         self.n_features_out_ = 2 * len(self.words_) * rows * columns
 
     def _drawn(self, white: np.ndarray) -> np.ndarray:
-        """Patches of unit length in random order, without zeros and duplicates."""
+        """Draw words: patches scaled to unit length, without zeros and duplicates."""
         lengths = np.linalg.norm(white, axis=1, keepdims=True)
         words = np.unique((white / np.where(lengths > 0, lengths, 1))[lengths[:, 0] > 0], axis=0)
         if len(words) < self.n_words:
             raise InputError(
-                f"PatchCodes: {self.n_words} words cannot be drawn from only {len(words)} different patches that are not flat. "
-                "Reduce n_words, increase max_patches, or use more varied images."
+                f"PatchCodes: {self.n_words} words cannot be drawn from only {len(words)} different patches, not counting "
+                "uniform patches. Reduce n_words, increase max_patches, or use more varied images."
             )
         return words[check_random_state(self.random_state).permutation(len(words))[: self.n_words]]
 
@@ -279,7 +280,7 @@ class PatchCodes(GlobalExtractor):
         return patch_codes if has_integer_dot() else patch_codes_by_blas
 
     def _check_fits(self) -> None:
-        """Check that parameters and fitted attributes are consistent, as the compiled loop requires."""
+        """Check that parameters and fitted attributes match, because the compiled loop does not check sizes."""
         rows, columns = self._grid()
         learned = (self.basis_.shape[0], self.n_features_out_)
         wanted = (int(self.size) ** 2 * CHANNELS[self.color_], 2 * len(self.words_) * rows * columns)
@@ -290,7 +291,7 @@ class PatchCodes(GlobalExtractor):
             )
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
-        """Replace NaN rows of images smaller than a patch by zeros, with one warning that counts them."""
+        """Replace the NaN rows of images smaller than a patch by zeros, and warn once with their number."""
         codes, failures = super()._collected(parts, images)
         empty = np.isnan(codes[:, 0])
         codes[empty] = 0
@@ -299,7 +300,7 @@ class PatchCodes(GlobalExtractor):
         return codes, failures
 
     def _blocks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Words, zero-point corrections and limits as blocks for the compiled loop; the last block is padded with zeros."""
+        """Return words, zero-point corrections and limits as blocks for the compiled loop, padded with zeros."""
         n_words, width = self.words_.shape
         n_blocks = -(-n_words // BLOCK)
         words, limits = np.zeros((n_blocks * BLOCK, width), np.int8), np.zeros(n_blocks * BLOCK, np.int32)
@@ -313,7 +314,7 @@ class PatchCodes(GlobalExtractor):
         return blocks.copy(), starts.astype(np.int32, order="C"), limits.reshape(n_blocks, BLOCK)
 
     def _split(self) -> int:
-        """Number of symmetric columns; all columns without mirror images."""
+        """Return the number of symmetric columns; without mirror images, all columns count as symmetric."""
         return self.n_even_ if self.mirror_ else self.words_.shape[1]
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -1,4 +1,4 @@
-"""Input of the compiled loop of PatchCodes: whitening of patches and their mirror images, and the table of regions."""
+"""Inputs to the compiled loop of PatchCodes: the whitening of patches and of their mirror images, and the table of regions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from featrec.compiled._patch_codes import POINTS_AT_ONCE
 
 __all__ = ["MirrorWhitening", "PatchTable", "patch_table"]
 
-# Bytes are multiplied in groups of four.
+# Number of bytes that processors multiply and add at once.
 GROUP = 4
 
 
 class MirrorWhitening(NamedTuple):
     """Whitening of patches: multiply by `basis`, then subtract `offsets`.
 
-    For the mirrored patch, all columns except the first `n_even` change their sign.
+    For a mirrored patch, all columns except the first `n_even` have the opposite sign.
     """
 
     basis: np.ndarray
@@ -28,9 +28,9 @@ class MirrorWhitening(NamedTuple):
 
     @staticmethod
     def of(patches: np.ndarray, size: int, epsilon: float, mirror: bool) -> MirrorWhitening:
-        """Learn the whitening from patches of shape (n, size * size * channels), with the channels of a pixel side by side.
+        """Learn the whitening from patches of shape (n, size * size * channels); the channels of a pixel are adjacent.
 
-        Without `mirror`, all columns are even; they are whitened principal components.
+        If `mirror` is False, there is no symmetry: all columns count as even, and they are scaled principal components.
         """
         even, odd = _parts(patches.shape[1], size, mirror)
         columns, n_even, offsets = [], 0, []
@@ -47,12 +47,12 @@ class MirrorWhitening(NamedTuple):
         return MirrorWhitening(np.hstack(columns).astype(np.float32), np.concatenate(offsets).astype(np.float32), n_even)
 
     def apply(self, patches: np.ndarray) -> np.ndarray:
-        """Whitened patches of shape (n, width)."""
+        """Return whitened patches of shape (n, width)."""
         return patches @ self.basis - self.offsets
 
 
 def _parts(d: int, size: int, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal bases, as columns, of the symmetric and the antisymmetric parts."""
+    """Return orthonormal bases of the symmetric and of the antisymmetric patches, as columns."""
     if not mirror:
         return np.eye(d), np.empty((d, 0))
     places = np.arange(d).reshape(size, size, -1)
@@ -68,7 +68,7 @@ def _parts(d: int, size: int, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 class PatchTable(NamedTuple):
-    """Input of `patch_codes`: a row per patch, a run of rows per cell, and the cells of each region."""
+    """Input to `patch_codes`: a row for each patch, runs of rows with the same cells, and the cells of each region."""
 
     places: np.ndarray
     filled: np.ndarray
@@ -80,9 +80,9 @@ class PatchTable(NamedTuple):
 
 @lru_cache(maxsize=8)
 def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overlap: float, mirror: bool) -> PatchTable:
-    """The table for images of one size.
+    """Return the table for images of one size.
 
-    Patches with the same cell, and the same cell of the mirrored patch, form a run, padded to a multiple of six.
+    A run contains the patches that share a cell and whose mirrored patches share a cell. Runs are padded to a multiple of six.
     """
     rows, row_regions = _stretches(height, size, grid[0], overlap)
     columns, column_regions = _stretches(width, size, grid[1], overlap)
@@ -92,7 +92,8 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
     places, filled, runs = _runs(np.stack([cells, mirrored], axis=1))
     counts = np.bincount(cells, minlength=int(mirrored.max()) + 1)
     counts = counts + (np.bincount(mirrored, minlength=len(counts)) if mirror else 0)
-    # If an image is barely larger than a patch, some cells have no patches, and the loop has no sums for the last of them.
+    # If an image is hardly larger than a patch, some cells have no patches. They are left out, because the loop's array of
+    # sums ends at the last cell with a patch.
     filled_cells = set(np.flatnonzero(counts).tolist())
     regions = [
         [cell for r in some for c in others if (cell := r * n_columns + c) in filled_cells]
@@ -106,7 +107,7 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
 
 
 def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The row of each patch, the rows with a patch, and the two cells of each six rows."""
+    """Return the row of each patch, a mask of the rows with a patch, and the two cells of each group of six rows."""
     pairs, number, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     sixes = -(-counts // POINTS_AT_ONCE)
     begins = np.concatenate([[0], np.cumsum(sixes * POINTS_AT_ONCE)])
@@ -120,9 +121,9 @@ def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _stretches(length: int, size: int, n_regions: int, overlap: float) -> tuple[np.ndarray, list[list[int]]]:
-    """The interval of each patch position along one side, and the intervals covered by each region.
+    """Return the interval that contains each patch along one side of the image, and the intervals of each region.
 
-    Regions are placed as in a `SpatialPyramid`; the centre of a patch determines its position.
+    Regions are placed as in a `SpatialPyramid`. An interval contains a patch if it contains the centre of the patch.
     """
     side = 1 / (n_regions - (n_regions - 1) * overlap)
     starts = np.arange(n_regions) * side * (1 - overlap)

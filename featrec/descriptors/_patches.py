@@ -31,14 +31,15 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["CHANNELS", "LARGEST", "Patches", "mirror_is_harmless", "whole_numbers"]
 
 CHANNELS = {"gray": 1, "rgb": 3}
-# For larger squares, exact sums of squares of 16-bit numbers would not fit into 64 bits.
+# Maximum size of a patch; for larger ones, exact sums of squares of 16-bit numbers would not fit into 64 bits.
 LARGEST = 120
-# Number of images examined for color="auto"; a single gray image among the first must not disable colour for all.
+# Number of images examined for color="auto". Several are needed, because the first images may be gray in a dataset of colour
+# images.
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
-# Side of the thumbnails that decide about mirror images, and the minimum number of images recognised by mirrored neighbours,
-# relative to those recognised by normal neighbours.
+# mirror="auto": side of the thumbnails, and minimum ratio of the number of images recognised by mirrored neighbours to the
+# number recognised by normal neighbours.
 SIDE = 8
 LEAST = 0.6
 
@@ -47,44 +48,45 @@ LEAST = 0.6
 class Patches(LocalExtractor):
     """Squares of pixels at every position or on a grid, each normalised by its mean and contrast.
 
-    For small images (digits, clothes, CIFAR-10) with words learned directly from pixels. The next steps are :class:`Whiten`
-    with ``whiten="zca"``, then `TriangleCode` or `ThresholdCode` in a `SpatialPyramid`. An image smaller than a patch gives an
-    empty Bag.
+    Use it for small images (digits, clothes, CIFAR-10), to learn words directly from pixels. The next steps are
+    :class:`Whiten` with ``whiten="zca"``, then `TriangleCode` or `ThresholdCode` in a `SpatialPyramid`. An image smaller than
+    a patch gives an empty Bag.
 
     Parameters
     ----------
     size : int, default=6
         Side of a patch in pixels, at most 120.
     stride : int, default=1
-        Distance of neighbouring patches in pixels, in both directions.
+        Distance between neighbouring patches in pixels, in both directions.
     contrast : float or None, default=10.0
-        Added to the variance of a patch (white is 255) before dividing by its square root, so that noise in flat patches is
-        not amplified. None: no normalisation, not even of the mean.
+        Number added to the variance of a patch (white is 255) before the patch is divided by the square root of the sum. It
+        prevents amplified noise in patches that are almost uniform. None: no normalisation; the mean is not subtracted either.
     color : {"auto", "gray", "rgb"}, default="auto"
-        Patches of the luma or of three channels; "auto" is "rgb" if one of the first 32 images in `fit` has colour (channels
-        that differ). With "rgb", a gray image counts as three equal channels.
+        Whether patches contain the luma or three channels. "auto" means "rgb" if one of the first 32 images in `fit` has
+        colour (channels that differ), else "gray". With "rgb", a gray image counts as three equal channels.
     mirror : bool or "auto", default=False
-        Append the patches of the left-right mirror image. Their frames have the coordinates of the mirror image, so encoders
-        that sum over cells give the sum of both codes. "auto" decides in `fit`: False if matching mirror images causes more
-        wrong classes among thumbnails of training images, as with digits and letters. Without labels, it is True.
+        If True, append the patches of the left-right mirror image. Their frames are positions in the mirror image, so encoders
+        that sum over cells give the sum of both codes. "auto" decides in `fit`: it selects False if more thumbnails of
+        training images are matched with a wrong class when they may be mirrored, as with digits and letters. Without labels,
+        it selects True.
 
     Attributes
     ----------
     color_ : {"gray", "rgb"}
-        The channels of the patches.
+        Whether patches contain the luma or three channels.
     mirror_ : bool
         Whether patches of the mirror image are appended.
 
     Notes
     -----
-    Let p be the n numbers of a patch, scaled to 0..255 for every data type, m their mean, and v = Σ(p - m)² / (n - 1), as in
-    Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); flat patches give zeros. Numbers and patches are
-    ordered row by row, with the channels of a pixel side by side. A frame contains the centre of a patch, its side, and the
-    angle -1.
+    Let p be the n numbers of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1), as
+    in the program of Coates and Ng. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Numbers and
+    patches are ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side,
+    and the angle -1.
 
-    Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so an image gives the same
-    patches as uint8, uint16 and float; only the gray of colour images is rounded as in :func:`featrec.images.as_gray`.
-    Computing patches is faster than reading them from a `cache`.
+    Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so uint8, uint16 and float
+    versions of an image give the same patches, except for rounding in :func:`featrec.images.as_gray` if a colour image is
+    converted to gray. Computing patches is faster than reading them from a `cache`.
 
     References
     ----------
@@ -130,9 +132,9 @@ class Patches(LocalExtractor):
         self.cache = cache
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the type of input; "auto" examines images.
+        """Check the parameters and the type of X, and decide parameters that are "auto".
 
-        ``color="auto"`` examines the first readable images, ``mirror="auto"`` up to 4,000 images.
+        ``color="auto"`` examines up to 32 readable images, ``mirror="auto"`` up to 4,000 images.
 
         Parameters
         ----------
@@ -207,7 +209,7 @@ class Patches(LocalExtractor):
         return bool(self._resolved("mirror", "whether mirror images help; call fit, or set a bool."))
 
     def _resolved(self, name: str, question: str) -> Any:
-        """The parameter, or the attribute that `fit` learned if it is "auto"."""
+        """Return the parameter, or the fitted attribute if the parameter is "auto"."""
         if getattr(self, name) != "auto":
             return getattr(self, name)
         check_is_fitted(self, f"{name}_", msg=f'%(name)s({name}="auto") decides in fit {question}')
@@ -217,7 +219,7 @@ class Patches(LocalExtractor):
         return int(self.size) ** 2 * CHANNELS[self._resolved_color()]
 
     def _decides(self) -> dict[str, Any]:
-        """The fitted value instead of "auto"."""
+        """Return the fitted values instead of "auto"."""
         color, mirror = self._resolved_color(), self._resolved_mirror()
         return super()._decides() | {"color": color, "color_": color, "mirror": mirror, "mirror_": mirror}
 
@@ -231,13 +233,13 @@ class Patches(LocalExtractor):
 
 
 def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
-    """Whether classes are recognised as well if an image may be replaced by its mirror image.
+    """Return whether classes are still recognised well if images may be mirrored.
 
     The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are harmful in two cases.
-    First, mirrored thumbnails find the right class less than 0.6 times as often as the originals. Second, if a match may be
-    mirrored, more correct answers become wrong than wrong ones correct, and the difference exceeds the square root of the
-    number of changed answers (one standard deviation if changes were random). This separates digits, letters and arrows from
-    objects.
+    First, matching by mirrored thumbnails gives the right class less than 0.6 times as often as matching by the originals.
+    Second, if both kinds of matches are allowed, more correct predictions become wrong than wrong predictions become correct,
+    and the difference exceeds the square root of the number of changed predictions (one standard deviation if changes were
+    random). This test separates digits, letters and arrows from objects.
     """
     (pixels,), labels = thumbnails(images, labels, SIDE, (_unchanged,), n_jobs)
     if len(pixels) < 2:
@@ -256,7 +258,7 @@ def _unchanged(image: np.ndarray) -> np.ndarray:
 
 
 def whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
-    """Convert to uint8 or uint16; also return the number that equals one step of 255."""
+    """Convert to uint8 or uint16; also return the factor that converts the result to the range from 0 to 255."""
     if image.dtype == np.uint8:
         return image, 1.0
     if image.dtype != np.uint16:
@@ -264,9 +266,9 @@ def whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
     return image, 255 / 65535
 
 
-@lru_cache(maxsize=4)  # for large images, each of these takes hundreds of megabytes
+@lru_cache(maxsize=4)  # for large images, an entry takes hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
-    """The frames of all patches, read-only because bags share them."""
+    """Return the frames of all patches, which are read-only because Bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))
     frames = np.empty((len(ys), len(xs), 4), np.float32)
     frames[..., 0], frames[..., 1], frames[..., 2], frames[..., 3] = xs, ys[:, None], size, NO_ANGLE

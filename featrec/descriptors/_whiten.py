@@ -31,61 +31,63 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["Whiten"]
 
 ROWS_AT_ONCE = 8192
-# Number of centred descriptors that stay in the cache until they are projected.
+# Maximum number of descriptors that are centred and projected at once; they fit into the first-level cache.
 ROWS_IN_CACHE = 80
-# Up to this many multiplications, OpenBLAS uses one thread; tiles with too few rows are slower than threads.
+# OpenBLAS uses one thread for products of up to this many multiplications. If fewer than LEAST_ROWS rows fit into such a
+# product, larger products are faster.
 PRODUCT_OF_ONE_THREAD, LEAST_ROWS = 1 << 18, 12
-# float32 has seven digits, so directions with a smaller share of the variance contain only rounding errors.
+# Directions with a smaller share of the variance contain only rounding errors, because float32 has seven digits.
 LEAST_SHARE = 1e-12
 
 
 @with_shared_docs
 class Whiten(BagStep):
-    """Project descriptors onto their principal components, optionally fewer, and give each the same variance.
+    """Project descriptors onto their principal components, and scale the components to equal variance.
 
-    Neighbouring bins of SIFT are correlated, and a few directions contain most of the variance. Whitened components suit
-    Gaussian mixtures with diagonal covariances, which assume uncorrelated dimensions, and k-means, which is dominated by
-    dimensions with large variance. Common choices are 64 to 80 of SIFT's 128 dimensions before a Fisher vector, and
-    `renormalize` before VLAD.
+    Neighbouring bins of SIFT are correlated, and a few directions contain most of the variance. Whitening helps Gaussian
+    mixtures with diagonal covariances, which assume uncorrelated dimensions, and k-means, in which dimensions with large
+    variance dominate. Common choices are 64 to 80 of SIFT's 128 dimensions before a Fisher vector, and `renormalize` before
+    VLAD.
 
-    `fit` needs at least `n_components` descriptors. Packed bits (ORB), which have no mean, are an error.
+    `fit` needs at least `n_components` descriptors. Packed bits (ORB) are an error, because they have no mean.
 
     Parameters
     ----------
     n_components : int or None, default=None
-        Number of dimensions, those with the most variance; None means all.
+        Number of components; those with the largest variance are used. None means all.
     whiten : bool or "zca", default=True
         True: divide each component by its standard deviation. False: only rotate, like ``sklearn.decomposition.PCA`` by
-        default. "zca": divide and rotate back, which keeps the results as close to the descriptors as possible (patches still
-        look like patches); it needs all dimensions.
+        default. "zca": divide and rotate back, which changes the descriptors as little as possible (patches still look like
+        patches); requires ``n_components=None``.
     regularization : float, default=0.01
-        Added to each variance before the division, as a share of the largest variance, so that noise in directions with little
-        variance stays small. This is VLFeat's convention; with 0, every component has a variance of 1, as in scikit-learn.
+        Number added to each variance before the division, as a share of the largest variance. It limits noise in directions
+        with little variance. This is VLFeat's convention; with 0, every component has a variance of 1, as in scikit-learn.
     epsilon : float, default=0.0
-        Absolute number added to each variance; the convention of papers on small images.
+        Number added to each variance before the division, as an absolute value. This is the convention of papers on small
+        images.
     renormalize : bool, default=False
-        Divide each result by its length.
+        If True, divide each result by its length.
     max_descriptors : int, default=100_000
-        Size of the sample that `fit` learns from.
+        Size of the sample of descriptors from which `fit` learns.
 
     Attributes
     ----------
     mean_ : array of shape (d,), float32
     components_ : array of shape (n_components, d), float32
-        Unit vectors of the directions with the most variance, in decreasing order. Their sign makes the entry with the largest
-        absolute value positive.
+        Principal components: unit vectors, in decreasing order of variance. Signs are chosen such that the entry with the
+        largest absolute value is positive.
     explained_variance_ : array of shape (n_components,)
-        Variance along each direction, in float64, without added numbers.
+        Variance along each component, in float64, without `regularization` and `epsilon`.
     projection_ : array of shape (n_out, d), float32
-        Projection of descriptors after subtracting the mean.
+        Matrix by which descriptors are multiplied after the mean is subtracted.
     n_features_in_ : int
         The length of a descriptor.
 
     Notes
     -----
-    ``regularization=0`` and ``epsilon=0`` equal scikit-learn's ``PCA(whiten=True)``; directions without variance give zeros.
-    Coates et al. and Thiry et al. whiten patches by "zca", with an `epsilon` on the scale of their pixels and without
-    `regularization`. Zero descriptors are treated like others: they become the projection of minus the mean.
+    With ``regularization=0`` and ``epsilon=0``, results equal those of scikit-learn's ``PCA(whiten=True)``; directions without
+    variance give zeros. Coates et al. and Thiry et al. whiten patches by "zca", with an `epsilon` on the scale of their pixels
+    and without `regularization`. Descriptors of zeros do not stay zero, because the mean is subtracted from all descriptors.
 
     References
     ----------
@@ -150,7 +152,7 @@ class Whiten(BagStep):
             check_stored_array("variances", stored["explained_variance_"], components.shape[:1], np.float64)
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn mean and components from a sample of at most `max_descriptors` descriptors.
+        """Learn the mean and the components from a sample of at most `max_descriptors` descriptors.
 
         Parameters
         ----------
@@ -171,7 +173,7 @@ class Whiten(BagStep):
         return self
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the components."""
+        """Return the names of the components."""
         check_is_fitted(self)
         return np.array([f"whiten{i}" for i in range(len(self.projection_))], dtype=object)
 
@@ -187,10 +189,10 @@ class Whiten(BagStep):
         self.mean_ = mean.astype(np.float32)
         self.components_ = components.astype(np.float32)
         self.explained_variance_ = variances[kept].copy()
-        self.projection_ = projection.astype(np.float32, order="F")  # its transpose is the input of `project`, without a copy
+        self.projection_ = projection.astype(np.float32, order="F")  # so that `project` gets the transpose without a copy
 
     def _scales(self, variances: np.ndarray) -> np.ndarray:
-        """The factor of each component."""
+        """Return the factor of each component."""
         if not self.whiten:
             return np.ones(len(variances))
         raised = variances + self.regularization * variances[0] + self.epsilon
@@ -207,7 +209,7 @@ class Whiten(BagStep):
             )
         descriptors = np.empty((n, len(self.projection_)), np.float32)
         n_rows, spread = _rows_at_once(*self.projection_.shape)
-        # One thread: results must not depend on the threads of BLAS, and n_jobs already distributes images.
+        # BLAS uses one thread, because results must not depend on the number of threads, and n_jobs already distributes images.
         with one_inner_thread() if spread else nullcontext():
             project(bag.descriptors, self.mean_, np.ascontiguousarray(self.projection_.T), n_rows, descriptors)
         if self.renormalize:
@@ -219,7 +221,7 @@ class Whiten(BagStep):
         super()._check_parameters()
         if self.whiten == "zca" and self.n_components is not None:
             raise InputError(
-                f'Whiten(whiten="zca") needs all dimensions; got n_components={self.n_components}. Use n_components=None, or '
+                f'Whiten(whiten="zca") requires all components; got n_components={self.n_components}. Use None, or '
                 "whiten=True for fewer dimensions."
             )
 
@@ -248,16 +250,17 @@ def _is_matrix(X: Any) -> bool:
 
 
 def _rows_at_once(n_in: int, n_out: int) -> tuple[int, bool]:
-    """How many descriptors are projected at once, and whether BLAS would use threads for that.
+    """Return how many descriptors are projected at once, and whether BLAS would use several threads for this product.
 
-    Limiting BLAS to one thread takes as long as the projection for an image of 32×32 pixels.
+    If not, BLAS need not be limited to one thread; setting this limit takes as long as the projection of an image of 32×32
+    pixels.
     """
     rows = PRODUCT_OF_ONE_THREAD // (n_in * n_out) // 4 * 4
     return (ROWS_IN_CACHE, True) if rows < LEAST_ROWS else (min(rows, ROWS_IN_CACHE), False)
 
 
 def _moments(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance, summed in float64."""
+    """Return mean and covariance, summed in float64."""
     mean = descriptors.mean(axis=0, dtype=np.float64)
     products = np.zeros((len(mean), len(mean)))
     for start in range(0, len(descriptors), ROWS_AT_ONCE):
@@ -267,7 +270,7 @@ def _moments(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _principal(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances in decreasing order, and their directions as rows."""
+    """Return the variances in decreasing order, and their directions as rows."""
     variances, directions = np.linalg.eigh(covariance)
     variances, directions = np.maximum(variances[::-1], 0), directions[:, ::-1].T
     largest = np.abs(directions).argmax(axis=1)

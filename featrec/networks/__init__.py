@@ -1,4 +1,4 @@
-"""Convolutional networks for comparison: features of a trained network (CNNFeatures), and classifiers trained on pixels."""
+"""Convolutional networks, for comparison with engineered features: CNNFeatures, and classifiers that are trained on pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LeNet5 and SmallResNet: small networks for images of one size, trained from random weights."""
+"""LeNet5 and SmallResNet: small networks for images of equal size, trained from random weights."""
 
 from __future__ import annotations
 
@@ -10,59 +10,60 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LeNet5", "SmallResNet"]
 
-# Keeps the first outputs small, so that a high learning rate is harmless.
+# Factor of the last layer's outputs. It keeps the first outputs small, so training is stable with a high learning rate.
 SCALE = 0.125
 
 
 @with_shared_docs
 class LeNet5(PixelsNetwork):
-    """LeNet-5, a network of 1998 for digits and other small gray images, trained from random weights.
+    """LeNet-5, published in 1998: a network for digits and other small gray images, trained from random weights.
 
-    Images must have one size of at least 12 × 12 pixels; for others, use
+    All images must have the same size, at least 12 × 12 pixels; for other images, use
     ``make_pipeline(Grayscale(), Resize((28, 28)), LeNet5())``. Requires torch: ``pip install "featrec[torch]"``. Images of
     different sizes, a single class, and a loss that is not finite are errors.
 
     Parameters
     ----------
     epochs : int or None, default=None
-        Passes over the training set. None: 12, or as many as give 1,000 steps on small training sets.
+        Number of passes over the training set. None: 12, or as many as are needed for 1,000 steps if the training set is small.
     batch_size : int, default=128
-        Images per step. On small training sets, an eighth of the images, but at least 16, with a proportionally smaller
-        learning rate.
+        Number of images per step. If the training set is small, the size is reduced to an eighth of the images, but at least
+        16, and the learning rate is reduced in proportion.
     learning_rate : float, default=0.05
-        Maximum of the cycle: the rate rises for a quarter of the steps, then falls to zero.
+        Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.
     weight_decay : float, default=5e-4
     flip : bool, default=False
-        Mirror half of the images in each epoch; not suitable for digits.
+        If True, mirror a random half of the images in each epoch. Not suitable for digits.
     shift : int, default=2
-        Maximum random shift in pixels; borders are reflected.
+        Maximum random shift of training images in pixels; borders are reflected.
     validation_fraction : float, default=0.0
-        Share of the images used only for ``valid_accuracy`` in ``history_``.
+        Share of the images that are not trained on, but used for ``valid_accuracy`` in ``history_``.
     device : str, default="cpu"
-        Any device of torch.
+        Device of torch, such as "cuda".
 
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
     history_ : list of dict
-        Number and mean loss of each epoch, and the accuracy on the validation images, if any.
+        For each epoch, its number and mean loss, and the accuracy on the validation images if there are any.
     n_parameters_ : int
-        61,706 for ten classes of gray images of 28 × 28.
+        Number of weights: 61,706 for gray images of 28 × 28 pixels and ten classes.
     state_ : dict of arrays
-        The weights. Each prediction builds the network from them.
+        The weights, from which each call of `predict` builds the network.
     shape_ : tuple of (height, width, channels)
     mean_, deviation_ : arrays of shape (channels,), float32
         Mean and standard deviation of the training images, used for normalisation.
 
     Notes
     -----
-    The layers are those of the paper: 6 maps of 5 × 5, pooling, 16 maps of 5 × 5, pooling, 120, 84, classes. Differences:
-    rectifiers instead of tanh, max pooling instead of weighted means, every map of the third layer sees all six previous maps,
-    softmax and cross entropy instead of radial basis units, and SGD with Nesterov momentum. Images are padded with two rows of
-    zeros instead of being placed on a larger canvas.
+    The layers are those of the paper: a convolution to 6 maps with filters of 5 × 5, pooling, a convolution to 16 maps with
+    filters of 5 × 5, pooling, and linear layers with 120 outputs, 84 outputs and one output per class. Differences: rectifiers
+    instead of tanh; max pooling instead of weighted means; every map of the third layer uses all six previous maps; softmax
+    and cross entropy instead of radial basis units; SGD with Nesterov momentum. Two rows or columns of zeros are added on each
+    side of the image; in the paper, the image is placed on a larger canvas.
 
-    The same `random_state` gives the same model on the same machine with the same number of threads. Another number of threads
-    adds in another order, which changes last digits and eventually some predictions.
+    The same `random_state` gives the same model on the same machine with the same number of threads. With a different number
+    of threads, sums are computed in a different order, which changes the last digits and finally some predictions.
 
     References
     ----------
@@ -132,52 +133,54 @@ class LeNet5(PixelsNetwork):
 class SmallResNet(PixelsNetwork):
     """A residual network of nine layers for small images, trained from random weights.
 
-    Images must have one size of at least 8 × 8 pixels; for others, use ``make_pipeline(Resize((32, 32)), SmallResNet())``.
-    Requires torch: ``pip install "featrec[torch]"``. Images of different sizes, a single class, and a loss that is not finite
-    are errors.
+    All images must have the same size, at least 8 × 8 pixels; for other images, use
+    ``make_pipeline(Resize((32, 32)), SmallResNet())``. Requires torch: ``pip install "featrec[torch]"``. Images of different
+    sizes, a single class, and a loss that is not finite are errors.
 
     Parameters
     ----------
     width : int, default=32
-        Maps of the first layer; the others have 2, 4 and 8 times as many. Doubling the width takes nearly four times as long.
+        Number of maps of the first layer; the other layers have 2, 4 and 8 times as many. Training with twice the width takes
+        nearly four times as long.
     epochs : int or None, default=None
-        Passes over the training set. None: 15, or as many as give 1,000 steps on small training sets.
+        Number of passes over the training set. None: 15, or as many as are needed for 1,000 steps if the training set is small.
     batch_size : int, default=256
-        Images per step. On small training sets, an eighth of the images, but at least 16, with a proportionally smaller
-        learning rate.
+        Number of images per step. If the training set is small, the size is reduced to an eighth of the images, but at least
+        16, and the learning rate is reduced in proportion.
     learning_rate : float, default=0.2
-        Maximum of the cycle: the rate rises for a quarter of the steps, then falls to zero.
+        Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.
     weight_decay : float, default=5e-4
     label_smoothing : float, default=0.1
-        Share of a label that is distributed evenly over all classes.
+        Share of each training target that is distributed evenly over all classes.
     flip : bool, default=True
-        Mirror half of the images in each epoch.
+        If True, mirror a random half of the images in each epoch.
     shift : int, default=4
-        Maximum random shift in pixels; borders are reflected.
+        Maximum random shift of training images in pixels; borders are reflected.
     cutout : int, default=8
-        Side of a square that is covered at a random place of each image, at most half of the image's height and width.
+        Side, in pixels, of a square at a random position in each training image that is replaced by the mean. At most half of
+        the image's height and width is used.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Data type of products; sums and weights are float32. "auto" uses bfloat16 on processors with AMX, which multiply it
-        in tiles, and float32 on others.
+        Data type of products; sums and weights are float32. "auto" uses bfloat16 on processors with AMX, which multiply
+        bfloat16 matrices in hardware, and float32 on others.
     validation_fraction : float, default=0.0
-        Share of the images used only for ``valid_accuracy`` in ``history_``.
+        Share of the images that are not trained on, but used for ``valid_accuracy`` in ``history_``.
     device : str, default="cpu"
-        Any device of torch.
+        Device of torch, such as "cuda".
 
     Attributes
     ----------
     n_parameters_ : int
-        1,646,112 for ten classes of colour images.
+        Number of weights: 1,646,112 for colour images and ten classes.
     classes_, history_, state_, shape_, mean_, deviation_
         As in :class:`LeNet5`.
 
     Notes
     -----
-    The architecture is that of the networks that led the DAWNBench table for CIFAR-10: eight 3 × 3 convolutions, each with
-    batch normalisation and a rectifier, three of them followed by pooling, two pairs with a residual connection, global max
-    pooling and one linear layer. At width 32, the forward pass of a colour image of 32 × 32 takes 0.191 GFLOP (a
-    multiplication and an addition count as two); an epoch over 50,000 images, with the backward pass, takes 2.8e13 and the
-    default 15 epochs 4.3e14.
+    The architecture is that of the networks that led the DAWNBench table for CIFAR-10. It consists of eight 3 × 3
+    convolutions, each with batch normalisation and a rectifier, then global max pooling and one linear layer. Three
+    convolutions are followed by pooling, and two pairs of convolutions have a residual connection. At width 32, the forward
+    pass of a colour image of 32 × 32 takes 0.191 GFLOP (a multiplication and an addition count as two operations). With the
+    backward pass, an epoch over 50,000 images takes 2.8e13 operations, and the default 15 epochs take 4.3e14.
 
     Results are as reproducible as those of :class:`LeNet5`.
 

@@ -1,4 +1,4 @@
-"""CNNFeatures: features from a trained network."""
+"""CNNFeatures: features from a network that has already been trained."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["CNNFeatures"]
 
 NETWORKS_PER_THREAD = 2
-# Numbers in the input of a network, in a model file.
+# Maximum number of values in the input of a network, for model files.
 MOST_INPUT = 2**27
 
 
@@ -35,28 +35,28 @@ MOST_INPUT = 2**27
 class CNNFeatures(GlobalExtractor):
     """The outputs of a trained network in an ONNX file, run by OpenCV; a baseline for engineered features.
 
-    Images may have any size. The preprocessing must be declared, because a network with wrong input values gives meaningless
-    results without an error. There is an error if the file is missing or not an ONNX file, if no preprocessing is declared, or
-    if OpenCV cannot run the network.
+    Images may have any size. The preprocessing must be declared, because with wrong input values the network returns
+    meaningless results without an error. A missing file, a file that is not an ONNX file, a missing declaration, and a network
+    that OpenCV cannot run are errors.
 
     Parameters
     ----------
     model : path or bytes
-        The ONNX file. Its input has the shape (n, channels, height, width).
+        The ONNX file, or its content. The network's input must have the shape (n, channels, height, width).
     layer : str, optional
-        Layer to use. Default: the declared layer, else the last output in the file. Maps of shape (channels, height, width)
-        are averaged over the image.
+        Layer whose outputs are returned. Default: the `layer` in the preprocessing, else the last output in the file. If the
+        outputs are maps of shape (channels, height, width), they are averaged over the image.
     preprocessing : {"torch", "tf", "caffe"} or dict, optional
-        A dict with `mean` and `scale` (numbers, or one per channel in the network's order), `color_order` ("rgb", "bgr" or
-        "gray"), and optionally `size` (height, width) and `crop`. The input of the network is (value - mean) * scale, with
-        values from 0 to 255. "torch" means RGB with ImageNet's mean and standard deviation, "tf" RGB from -1 to 1, and "caffe"
-        BGR minus (104, 117, 123). None reads these keys, and optionally `layer`, from a JSON file next to the model:
-        ``net.json`` for ``net.onnx``.
+        A dict with the keys `mean` and `scale` (a number, or a number per channel in the network's order), `color_order`
+        ("rgb", "bgr" or "gray"), and optionally `size` (height, width), `crop` and `layer`. The input of the network is (value
+        - mean) * scale, with values from 0 to 255. "torch" means RGB normalised by ImageNet's mean and standard deviation,
+        "tf" RGB from -1 to 1, and "caffe" BGR minus (104, 117, 123). None: the keys are read from a JSON file next to the
+        model, such as ``net.json`` for ``net.onnx``.
     size : int or tuple of (height, width), optional
-        Input size. Default: the declared size, else the size in the ONNX file.
+        Input size. Default: the `size` in the preprocessing, else the size in the ONNX file.
     crop : bool, optional
-        True: use the largest central part with the proportions of the input size. False: stretch the image. Default: the
-        declared value, else True.
+        If True, use the largest central part of the image that has the proportions of the input size. If False, stretch the
+        image. Default: `crop` in the preprocessing, else True.
     batch_size : int, default=1
         Number of images per forward pass.
 
@@ -65,20 +65,20 @@ class CNNFeatures(GlobalExtractor):
     n_features_out_ : int
         The length of a code.
     network_ : array of uint8
-        The bytes of the ONNX file. A fitted extractor no longer needs the file.
+        The content of the ONNX file. A fitted extractor no longer needs the file.
     digest_ : str
-        SHA-256 of these bytes.
+        SHA-256 of the ONNX file.
     input_ : dict
-        The size, mean, scale, color_order and crop that are used.
+        The `size`, `mean`, `scale`, `color_order` and `crop` that are used.
     layer_ : str
-        The layer that is used.
+        The layer whose outputs are returned.
     batch_ : int
-        Batch size fixed by the ONNX file; 0 if it is not fixed.
+        Batch size that the ONNX file requires; 0 if any batch size is allowed.
 
     Notes
     -----
-    ``fit`` reads the file and learns nothing from the images. Without ``fit``, each batch reads the file again. Images are
-    averaged over areas when they shrink and interpolated linearly when they grow.
+    ``fit`` reads the file, but learns nothing from the images. Without ``fit``, the file is read again for each batch. Images
+    larger than the input size are resized by averaging areas, smaller images by linear interpolation.
 
     Examples
     --------
@@ -97,7 +97,7 @@ class CNNFeatures(GlobalExtractor):
         "batch_size": [positive_integer()],
     }
     _file_limits = {"size": SizeLimit(2**24, sides=2), "batch_size": SizeLimit(2**12)}
-    # Once network_ has the content of the file, model files store its name without the folder.
+    # If network_ contains the network, model files store only the file name of `model`, without the folder.
     _file_parameters: ClassVar = {"model": "network_"}
 
     def __init__(
@@ -126,13 +126,13 @@ class CNNFeatures(GlobalExtractor):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read the network, and run the first image through it to learn the length of a code.
+        """Read the network, and describe the first image to learn the length of a code.
 
         Parameters
         ----------
         X : images
         y : array-like of shape (n_images,), optional
-            Labels are not used; only their number is checked.
+            Labels are only counted, because there must be one per image.
 
         Returns
         -------
@@ -149,7 +149,7 @@ class CNNFeatures(GlobalExtractor):
             numbers = max(1, batch) * len(declared["mean"]) * math.prod(declared["size"])
             if not 0 <= numbers <= MOST_INPUT:
                 raise ValueError(
-                    f"{batch} images of {declared['size']!r:.80} at once, over the limit of {MOST_INPUT:,} numbers"
+                    f"{batch} images of size {declared['size']!r:.80} exceed the limit of {MOST_INPUT:,} numbers per batch"
                 )
 
     def _read(self) -> Self:
@@ -168,7 +168,7 @@ class CNNFeatures(GlobalExtractor):
         return self
 
     def _declaration(self, name: str) -> tuple[dict[str, Any], str]:
-        """The declared preprocessing, and its source."""
+        """Return the declared preprocessing, and where it was declared, for error messages."""
         if isinstance(self.preprocessing, str):
             return dict(CONVENTIONS[self.preprocessing]), f"preprocessing={self.preprocessing!r}"
         if self.preprocessing is not None:
@@ -176,8 +176,8 @@ class CNNFeatures(GlobalExtractor):
         beside = None if isinstance(self.model, bytes) else Path(self.model).with_suffix(".json")
         if beside is None or not beside.is_file():
             raise InputError(
-                f"the preprocessing for {name} is not declared and cannot be guessed. Set preprocessing="
-                f"{', '.join(map(repr, CONVENTIONS))} or a dict of mean, scale and color_order, as published with the "
+                f"the preprocessing for {name} is not declared and cannot be guessed. Set preprocessing to "
+                f"{', '.join(map(repr, CONVENTIONS))} or to a dict of mean, scale and color_order, as published with the "
                 "network; or write these keys into a JSON file of the same name next to the model."
             )
         try:
@@ -189,7 +189,7 @@ class CNNFeatures(GlobalExtractor):
         return declared, repr(str(beside))
 
     def _decides(self) -> dict[str, Any]:
-        """Includes the digest of the network instead of its path, and the content of the JSON file."""
+        """Include the digest of the network instead of its path, and the content of the JSON file."""
         reader = self if hasattr(self, "network_") else copy.copy(self)._read()
         decided = super(CNNFeatures, reader)._decides()
         return {name: value for name, value in decided.items() if name not in {"model", "network_"}}
@@ -209,7 +209,7 @@ class CNNFeatures(GlobalExtractor):
 
 
 def _file_bytes(model: str | os.PathLike | bytes) -> tuple[bytes, str]:
-    """The bytes of the file, and its name in error messages."""
+    """Return the content of the file, and its name for error messages."""
     if isinstance(model, bytes):
         return model, "the model given as bytes"
     path = Path(model)
@@ -230,7 +230,7 @@ def _known_layer(layer: Any, graph: OnnxGraph, name: str) -> str:
 
 
 class _Loaded(threading.local):
-    """The networks that this thread used last, by the digest of their file; a cv2.dnn.Net can be neither shared nor pickled."""
+    """The networks that this thread used last, by digest; a cv2.dnn.Net can be neither pickled nor shared between threads."""
 
     def __init__(self) -> None:
         self.networks: OrderedDict[str, cv2.dnn.Net] = OrderedDict()

@@ -1,4 +1,4 @@
-"""The input of a network: declared by an ONNX file, converted from images, or collected in one array."""
+"""Inputs of networks: read their shape from an ONNX file, convert images, and collect images in one array."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """Shape of the only input (None for free axes), and names of the outputs in the order of the file."""
+    """Shape of the only input (None for axes of any length), and names of the outputs in the order of the file."""
 
     shape: tuple[int | None, ...]
     outputs: tuple[str, ...]
@@ -61,7 +61,7 @@ def read_graph(data: bytes, name: str) -> OnnxGraph:
         raise InputError(f"{name} is not an ONNX file, or is damaged ({error}); export the network to ONNX") from None
     if len(shapes) != 1 or len(shapes[0]) != 4 or not outputs:
         raise InputError(
-            f"{name} is not a network for images: expected one input of shape (n, channels, height, width), but it declares "
+            f"{name} is not a network for images: it must have one input of shape (n, channels, height, width), but it has "
             f"inputs of shapes {shapes} and {len(outputs)} outputs"
         )
     return OnnxGraph(shapes[0], outputs)
@@ -94,7 +94,7 @@ def _all(message: memoryview, wanted: int) -> list[memoryview]:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Number and value of each field: an int, or the bytes of a string, a number or a nested message."""
+    """Yield the number and the value of each field: an int, or the bytes of a string, a number or a nested message."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
@@ -108,7 +108,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         elif kind in (EIGHT_BYTES, FOUR_BYTES):
             size = 8 if kind == EIGHT_BYTES else 4
         else:
-            raise ValueError(f"a field of type {kind}")
+            raise ValueError(f"a field has the unknown type {kind}")
         if at + size > len(message):
             raise ValueError("it is truncated")
         yield number, message[at : at + size]
@@ -124,14 +124,15 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         at += 1
         if byte < 128:
             return value, at
-    raise ValueError("an unterminated number")
+    raise ValueError("a number does not end")
 
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """The input of a network: ``(value - mean) * scale`` with values from 0 to 255, and one mean and scale per channel.
+    """The input of a network: ``(value - mean) * scale``, with values from 0 to 255, and one mean and one scale per channel.
 
-    With `crop`, the largest central part with the proportions of `size` is used; otherwise images are stretched.
+    If `crop` is True, use the largest central part of the image that has the proportions of `size`; if False, stretch the
+    image.
     """
 
     size: tuple[int, int]
@@ -142,7 +143,7 @@ class NetworkInput:
 
     @classmethod
     def declared(cls, values: Mapping[str, Any], shape: tuple[int | None, ...], where: str) -> NetworkInput:
-        """Create it from a declaration and the input shape of the ONNX file; `where` is used in error messages."""
+        """Create a NetworkInput from a declaration and the input shape of the ONNX file; `where` is used in error messages."""
         unknown = set(values) - set(cls.__dataclass_fields__)
         missing = {"mean", "scale", "color_order"} - set(values)
         if unknown or missing:
@@ -163,7 +164,7 @@ class NetworkInput:
         return cls(_size(values.get("size"), shape[2:], where), mean, scale, order, crop)
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Convert one image to the network's input, float32 of shape (channels, height, width)."""
+        """Convert one image to an input of the network, float32 of shape (channels, height, width)."""
         values = as_float(image).astype(np.float32, copy=False)
         values = as_gray(values)[..., None] if self.color_order == "gray" else as_rgb(values)
         if self.color_order == "bgr":
@@ -174,7 +175,7 @@ class NetworkInput:
 
 
 def _cropped(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The largest central part with the right proportions, resized. Cropping first avoids enlarging a long strip."""
+    """Resize the largest central part with the right proportions. Cropping after resizing would enlarge long, narrow images."""
     scale = min(image.shape[0] / height, image.shape[1] / width)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
@@ -197,9 +198,9 @@ def _per_channel(name: str, given: Any, channels: int, where: str) -> tuple[floa
 
 
 def _size(given: Any, fixed: tuple[int | None, ...], where: str) -> tuple[int, int]:
-    """The declared size, or the size in the ONNX file; they must agree."""
+    """Return the declared size, or else the size in the ONNX file. If there are both, they must be equal."""
     if given is None and None in fixed:
-        raise InputError(f"the network accepts any size, and {where} declares none; set size=(height, width)")
+        raise InputError(f"the network accepts any size, but {where} contains no size; set size=(height, width)")
     size = check_sizes("size", fixed if given is None else given, 2)  # type: ignore[arg-type]
     if any(free not in (None, side) for free, side in zip(fixed, size, strict=True)):
         raise InputError(f"size in {where} is {size}, but the network expects {fixed}")
@@ -207,9 +208,9 @@ def _size(given: Any, fixed: tuple[int | None, ...], where: str) -> tuple[int, i
 
 
 def image_array(X: Any, y: Any = None, *, stage: str, n_jobs: int | None = None) -> np.ndarray:
-    """Images of one size as one array (n, height, width, channels): uint8, or float32 in [0, 1].
+    """Collect images of equal size in one array (n, height, width, channels) of uint8, or of float32 in [0, 1].
 
-    Lazy images are computed once. A wrong number of labels is an error before any image is read.
+    Lazy images are computed once. The number of labels is checked before any image is read.
     """
     images = check_images(X)
     check_one_label_each(y, len(images))
@@ -233,7 +234,7 @@ def _joined(images: list[np.ndarray], stage: str) -> np.ndarray:
     sizes = sorted({image.shape[:2] for image in images}) or [(0, 0)]
     if len(sizes) > 1:
         raise InputError(
-            f"{stage} expects images of one size; these have {len(sizes)}, such as {sizes[0]} and {sizes[1]}. "
+            f"{stage} expects images of equal size; these have {len(sizes)} sizes, such as {sizes[0]} and {sizes[1]}. "
             "Put Resize((height, width)) before it."
         )
     channels = max((1 if image.ndim == 2 else image.shape[2] for image in images), default=1)

@@ -1,4 +1,4 @@
-"""PixelsNetwork: base of networks that are trained on pixels with skorch."""
+"""PixelsNetwork: base class of networks that are trained on pixels with skorch."""
 
 from __future__ import annotations
 
@@ -37,16 +37,18 @@ from featrec.networks._training import (
 
 __all__ = ["PixelsNetwork"]
 
-# Images per batch in predictions and statistics.
+# Number of images per batch in predictions and statistics.
 BATCH = 256
-# Small training sets need smaller batches and more epochs: the epochs for thousands of images are too few for a hundred.
+# For small training sets: minimum number of steps, minimum batch size, and minimum number of batches per epoch. The usual
+# batch size and number of epochs would give too few steps.
 LEAST_STEPS = 1000
 LEAST_BATCH = 16
 BATCHES = 8
 
 
 class PixelsNetwork(ClassifierMixin, Estimator):
-    """Base of networks trained on pixels. A subclass implements ``_make_module(n_channels, size, n_classes)``."""
+    """Base class of networks trained on pixels. A subclass implements
+    ``_make_module(n_channels, size, n_classes)``."""
 
     network_kind = "pixels"
     _parameter_constraints = {
@@ -83,11 +85,11 @@ class PixelsNetwork(ClassifierMixin, Estimator):
     device: str
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Train on images of one size, from random weights.
+        """Train on images of equal size, from random weights.
 
         Parameters
         ----------
-        X : images of one size
+        X : images of equal size
             Lazy images are computed once and stored.
         y : array-like of shape (n_images,)
 
@@ -111,7 +113,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
         return self
 
     def _check_parameters(self) -> None:
-        """Also check torch and the device, so that a comparison reports them before any fit."""
+        """Also check torch and the device, so a comparison reports a problem before it fits any model."""
         super()._check_parameters()
         check_torch(self.device, type(self).__name__)
 
@@ -120,7 +122,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
 
         Parameters
         ----------
-        X : images of the size in fit
+        X : images of the same size as in fit
 
         Returns
         -------
@@ -144,7 +146,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
 
         Parameters
         ----------
-        X : images of the size in fit
+        X : images of the same size as in fit
 
         Returns
         -------
@@ -167,24 +169,24 @@ class PixelsNetwork(ClassifierMixin, Estimator):
             raise InputError(f"{stage}.fit needs images of at least two classes; got none")
         if min(images.shape[1:3]) < self.least_size:
             raise InputError(
-                f"{stage} needs images of at least {self.least_size} × {self.least_size} pixels; these are "
+                f"{stage} needs images of at least {self.least_size} × {self.least_size} pixels; these have "
                 f"{images.shape[1]} × {images.shape[2]}. Put Resize((32, 32)) before it."
             )
         return images
 
     def _numbers(self, y: Any, n_images: int) -> np.ndarray:
-        """Class numbers instead of labels."""
+        """Convert labels to class numbers."""
         labels = column_or_1d(y)
         check_classification_targets(labels)
         check_one_label_each(labels, n_images)
         classes, numbers = np.unique(labels, return_inverse=True)
         if len(classes) < 2:
-            raise InputError(f"{type(self).__name__} needs at least two classes; there is only one, {classes.tolist()[0]!r}")
+            raise InputError(f"{type(self).__name__} needs at least two classes; all labels are {classes.tolist()[0]!r}")
         self.classes_ = classes
         return numbers.astype(np.int64)
 
     def _split(self, numbers: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Positions of the training and the validation images."""
+        """Return the positions of the images for training and for validation."""
         everything = np.arange(len(numbers))
         if not self.validation_fraction:
             return everything, None
@@ -193,7 +195,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
         return train_test_split(everything, test_size=self.validation_fraction, stratify=numbers, random_state=seed)
 
     def _fitting(self, images: np.ndarray) -> np.ndarray:
-        """Images of the fitted shape; gray images are converted to three channels if needed."""
+        """Check that images have the fitted shape; convert gray images to three channels if needed."""
         if not len(images):
             return np.empty((0, *self.shape_), np.float32)
         if images.shape[3] == 1 and self.shape_[2] == 3:
@@ -211,7 +213,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
     def _learn(
         self, module: Any, images: np.ndarray, numbers: np.ndarray, rows: np.ndarray, held_out: Any, seed: int
     ) -> list[dict[str, Any]]:
-        """Train with skorch; return the history."""
+        """Train the module with skorch; return the history."""
         from skorch.dataset import Dataset
         from skorch.helper import predefined_split
 
@@ -242,7 +244,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
         return self._history(net, epochs)
 
     def _loss_weights(self, numbers: np.ndarray) -> Any:
-        """Weights of the classes in the loss, as a tensor."""
+        """Return the weights of the classes in the loss, as a tensor."""
         if self.class_weight is None:
             return None
         import torch
@@ -253,7 +255,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
         return torch.from_numpy(weights).to(self.device)
 
     def _plan(self, n_images: int) -> tuple[int, int]:
-        """Batch size and number of epochs."""
+        """Return the batch size and the number of epochs."""
         batch_size = min(self.batch_size, max(LEAST_BATCH, n_images // BATCHES), n_images)
         enough = -(-LEAST_STEPS // (n_images // batch_size))
         return batch_size, self.epochs or max(self.usual_epochs, enough)
@@ -268,7 +270,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
         ]
         if not np.isfinite(history[-1]["loss"]):
             raise InputError(
-                f"{type(self).__name__} has not converged: its loss is {history[-1]['loss']}. "
+                f"{type(self).__name__} has not converged: the loss is {history[-1]['loss']}. "
                 f"Use a learning_rate below {self.learning_rate}."
             )
         return history
@@ -288,7 +290,7 @@ class _Unlabelled:
 
 
 def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each channel; 1 for channels without variance."""
+    """Return the mean and standard deviation of each channel; the deviation is 1 for channels without variance."""
     sums, squares = np.zeros((2, images.shape[3]))
     for start in range(0, len(images), BATCH):
         values = unit_values(images[start : start + BATCH]).astype(np.float64)

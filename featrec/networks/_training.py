@@ -1,4 +1,4 @@
-"""Training with torch and skorch, which are imported inside functions only: batches, augmentation and the learner."""
+"""Training with torch and skorch: batches, augmentation and the learner. torch is imported only inside functions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = [
     "torch_threads",
 ]
 
-# torch has one generator of random numbers and one number of threads per process.
+# Protects torch's random generator and number of threads, which are global in a process.
 LOCK = threading.Lock()
 
 
 class Threads:
-    """The number of threads before the first user changed it, and the number of current users."""
+    """torch's number of threads before it was changed, and the number of `torch_threads` contexts that are now active."""
 
     found = 1
     users = 0
@@ -55,9 +55,9 @@ def check_torch(device: str, stage: str) -> None:
 
 @contextmanager
 def torch_threads(n_jobs: int | None) -> Iterator[None]:
-    """Let torch use the number of threads that `n_jobs` means here; inside a worker, one.
+    """Let torch use `n_jobs` threads; inside a worker, one thread.
 
-    If several networks run in threads, the last one to end restores the number that the first one found.
+    If several threads are in this context, the last thread that leaves it restores the previous number.
     """
     import torch
 
@@ -75,7 +75,7 @@ def torch_threads(n_jobs: int | None) -> Iterator[None]:
 
 
 def initialized(make: Callable[[], Any], seed: int) -> Any:
-    """A module with weights drawn with `seed`; torch's global generator is not changed."""
+    """Make a module with random weights drawn with `seed`; torch's global generator is not changed."""
     import torch
 
     with LOCK, torch.random.fork_rng(devices=[]):
@@ -84,7 +84,7 @@ def initialized(make: Callable[[], Any], seed: int) -> Any:
 
 
 def filled(make: Callable[[], Any], state: dict[str, np.ndarray]) -> Any:
-    """A module for prediction with these weights; no others are allocated."""
+    """Make a module for prediction with these weights, without allocating other weights first."""
     import torch
 
     with torch.device("meta"):
@@ -94,7 +94,7 @@ def filled(make: Callable[[], Any], state: dict[str, np.ndarray]) -> Any:
 
 
 def arrays_of(module: Any) -> dict[str, np.ndarray]:
-    """The weights as C-contiguous arrays."""
+    """Return the weights as C-contiguous arrays."""
     return {name: np.array(value.detach().cpu().numpy(), order="C") for name, value in module.state_dict().items()}
 
 
@@ -102,7 +102,7 @@ def arrays_of(module: Any) -> dict[str, np.ndarray]:
 def computed_in(precision: str, device: str) -> Iterator[None]:
     """Multiply in bfloat16 if requested; sums stay float32.
 
-    "auto" uses bfloat16 on processors that multiply tiles of it (AMX); others emulate it or gain little.
+    "auto" uses bfloat16 only on processors with AMX; on others, it is emulated or hardly faster.
     """
     import torch
 
@@ -116,13 +116,13 @@ def computed_in(precision: str, device: str) -> Iterator[None]:
 
 
 def one_cycle(step: int, n_steps: int) -> float:
-    """Share of the maximum learning rate: rises for a quarter of the steps, then falls to zero."""
+    """Return the learning rate as a share of its maximum: it rises for a quarter of the steps, then falls to zero."""
     rising = max(1, round(n_steps / 4))
     return (step + 1) / rising if step < rising else (n_steps - step) / (n_steps - rising + 1)
 
 
 def learner(module: Any, *, precision: str, learning_rate: float, n_steps: int, verbose: int, **options: Any) -> Any:
-    """A skorch classifier trained by SGD with Nesterov momentum and one cycle of the learning rate."""
+    """Make a skorch classifier that is trained by SGD with Nesterov momentum and one cycle of the learning rate."""
     import torch
     from skorch import NeuralNetClassifier
     from skorch.callbacks import Callback, LRScheduler
@@ -174,13 +174,13 @@ class Augmentation:
         return images[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
     def _places(self, length: int, n: int, random: np.random.Generator) -> np.ndarray:
-        """The row or column of the image for each row or column of the result."""
+        """Return, for each row or column of the result, the row or column of the image that is copied there."""
         places = np.arange(length) + random.integers(-self.shift, self.shift, (n, 1), endpoint=True)
         places = np.abs(places)
         return np.clip(np.minimum(places, 2 * (length - 1) - places), 0, length - 1)
 
     def cut(self, values: np.ndarray, random: np.random.Generator) -> None:
-        """Set a square of `cutout` pixels, at most half as high and wide as the image, to 0 (the mean), in place."""
+        """Set a square of each image to 0 (the mean), in place; its side is `cutout`, or half of the image if smaller."""
         n, height, width = values.shape[:3]
         side = min(self.cutout, height // 2, width // 2)
         if side:
@@ -192,9 +192,9 @@ class Augmentation:
 
 
 class ImageBatches:
-    """Normalised tensors (n, channels, h, w) and class numbers, for skorch, which determines the names of the arguments.
+    """Batches for skorch: normalised tensors (n, channels, h, w) and class numbers.
 
-    `random` draws the order and the augmentation; with None, images keep their order and are not changed.
+    `random` determines the order and the augmentation; if it is None, images are neither shuffled nor augmented.
     """
 
     def __init__(
@@ -212,7 +212,7 @@ class ImageBatches:
         self.augmentation, self.random = augmentation or Augmentation(), random
 
     def __len__(self) -> int:
-        """Training drops an incomplete last batch; the next epoch has another order."""
+        """Return the number of batches. Training drops an incomplete last batch; each epoch shuffles the images anew."""
         whole, rest = divmod(len(self.images), self.batch_size)
         return whole + (rest > 0 and (self.random is None or whole == 0))
 

@@ -1,4 +1,4 @@
-"""What docs/comparison.md says follows from the figures: who wins, by what test, and what supports no claim."""
+"""The sentences of docs/comparison.md follow from the figures: winners, tests of significance, and undertrained networks."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ CONFIGS = sorted(Path(render.ROOT, "benchmarks").glob("*.toml"))
 
 
 def made(title, right, *, seed=0, step="SVC", dataset="mnist", **changed):
-    """The line of a run that has the first `right` pictures right."""
+    """Return the row of a run that classifies only the first `right` images correctly."""
     true = np.arange(N) % 2
     predicted = np.where(np.arange(N) < right, true, 1 - true)
     return {

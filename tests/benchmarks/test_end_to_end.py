@@ -1,4 +1,4 @@
-"""Both sides of the end-to-end figure, on crops of textures."""
+"""Both sides of the end-to-end benchmark, on crops of textures."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The table and the plot of accuracy against the number of training pictures are those of the results."""
+"""The table and the plot of accuracy against the number of training images match the stored results."""
 
 import json
 
@@ -73,7 +73,7 @@ def test_numbers_without_results_are_not_mentioned():
 
 def test_draws_with_other_options_belong_to_another_row():
     other = made("hog", 0, seed=7, options={"C": 3.0}, split=ROWS[0]["split"])
-    with pytest.raises(ValueError, match=r"draws of hog with different options make no row: \{.*\} and \{'C': 3.0\}"):
+    with pytest.raises(ValueError, match=r"draws of hog with different options cannot form one row: \{.*\} and \{'C': 3.0\}"):
         few_images.figures([*ROWS, other])
 
 
@@ -88,12 +88,12 @@ def test_the_figure_contains_its_numbers_and_is_repeatable(tmp_path):
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert few_images.drawn(tmp_path / "one.svg") == found
     (tmp_path / "other.svg").write_text("<svg/>")
-    with pytest.raises(ValueError, match="keeps no figures"):
+    with pytest.raises(ValueError, match="contains no figures"):
         few_images.drawn(tmp_path / "other.svg")
 
 
 def test_the_figure_of_the_page_equals_the_results():
-    """python benchmarks/few_images.py draws it."""
+    """If this fails, run `python benchmarks/few_images.py`, which draws the plot."""
     found = few_images.figures(read_results(few_images.RESULTS).values())
     assert few_images.PICTURE.exists() == bool(found)
     assert not found or few_images.drawn() == found

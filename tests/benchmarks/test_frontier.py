@@ -1,4 +1,4 @@
-"""The frontier measures saved models in one run and draws them against the accuracies that stand."""
+"""The frontier benchmark measures saved models in one run, and plots them with the stored accuracies."""
 
 import numpy as np
 import pytest

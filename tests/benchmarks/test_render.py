@@ -1,4 +1,4 @@
-"""Tables in the documents are those of the results that lie beside them."""
+"""The tables in the documents match the stored results."""
 
 import json
 
@@ -10,7 +10,7 @@ TEXT = "before\n<!-- table: {} -->\nold\n<!-- end -->\nafter\n"
 
 
 def test_tables_in_the_documents_equal_the_results(capsys):
-    """python benchmarks/render.py mends it."""
+    """If this fails, run `python benchmarks/render.py`, which updates the tables."""
     assert render.main(["--check"]) == 0, capsys.readouterr().out
 
 
@@ -28,7 +28,7 @@ def test_an_outdated_document_is_found_and_updated(tmp_path, monkeypatch, capsys
     monkeypatch.setattr(render, "documents", lambda: [page])
     monkeypatch.setattr(render, "ROOT", tmp_path)
     assert render.main(["--check"]) == 1
-    assert "README.md differs" in capsys.readouterr().out
+    assert "README.md is outdated" in capsys.readouterr().out
     assert "old" in page.read_text(encoding="utf-8")
     assert render.main([]) == 0
     assert page.read_text(encoding="utf-8") == TEXT.format("speed no.jsonl").replace("old", render.NOTHING)
@@ -82,5 +82,5 @@ def test_an_unknown_table_is_refused(tmp_path):
     with pytest.raises(ValueError, match="a table shows bench, comparison, end_to_end, few, plot, speed; got 'figure x'"):
         render.table("figure x", tmp_path)
     (tmp_path / "b.jsonl").write_text('{"key": "1"}\n')
-    with pytest.raises(ValueError, match="a table of bench takes dataset, recipe, split, title and validation; got 'color'"):
+    with pytest.raises(ValueError, match="a table of bench accepts dataset, recipe, split, title and validation; got 'color'"):
         render.table("bench b.jsonl color=red", tmp_path)

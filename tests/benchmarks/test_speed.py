@@ -1,4 +1,4 @@
-"""The ratios' runner: every row runs, agrees with its peer and says what it must."""
+"""The speed benchmark: all rows run, agree with the other side, and contain the required fields."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ def same(ours, theirs):
 
 @pytest.mark.parametrize("topic", speed.topics())
 def test_every_row_runs_and_agrees(topic):
-    """Much smaller than what counts, so that nothing but agreement and form is seen."""
+    """Rows are much smaller than in the benchmark, because only agreement and form are tested."""
     lines = list(speed.run([topic], scale=0.01, repeats=1, seconds=0))
     assert lines or speed.missing_peers(importlib.import_module(f"benchmarks.rows.{topic}"))
     for line in lines:
@@ -63,7 +63,7 @@ def test_thread_limits_are_set_and_restored():
 
 
 class Topic:
-    """A module of rows that differ from their peers, or miss their target."""
+    """A module with a row whose results differ, and a row that misses its target."""
 
     PEERS = ("no_such_package_at_all",)
 

@@ -1,4 +1,4 @@
-"""The benchmark of short commands measures what it says."""
+"""The benchmark of short commands runs, and prints its measurements."""
 
 import json
 from pathlib import Path

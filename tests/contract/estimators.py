@@ -1,4 +1,4 @@
-"""Every public estimator, found by walking the package, and how to make one of each."""
+"""Find all public estimators in the package, and create an instance of each."""
 
 import importlib
 import importlib.util
@@ -38,7 +38,7 @@ NO_STAGES = {"featrec.base", "featrec.cli", "featrec.serve", "featrec.__main__"}
 
 
 def public_estimators():
-    """All concrete estimators that any public module exports."""
+    """Return all concrete estimators that public modules export."""
     found = {}
     for info in pkgutil.iter_modules(featrec.__path__, "featrec."):
         if info.name in NO_STAGES:
@@ -51,7 +51,7 @@ def public_estimators():
     return found
 
 
-# What a class needs beyond its defaults, or smaller defaults where those would take long.
+# Parameters that a class requires, or that make its tests faster than the defaults.
 ARGUMENTS = {
     BagOfWords: lambda network: {"vocabulary": 6, "random_state": 0},
     FisherVector: lambda network: {"vocabulary": 3, "random_state": 0},
@@ -95,7 +95,7 @@ ARGUMENTS = {
 
 
 def marks(name):
-    """AKAZE and BRISK are in the contributed modules of OpenCV 5, which a plain wheel lacks; networks need the extra torch."""
+    """Skip networks if torch is not installed, and AKAZE and BRISK if OpenCV 5 is installed without its contributed modules."""
     if name in NETWORKS and not all(map(importlib.util.find_spec, ("torch", "skorch"))):
         return [pytest.mark.skip(reason="torch and skorch are not installed")]
     homes = (cv2, getattr(cv2, "xfeatures2d", None))
@@ -104,12 +104,12 @@ def marks(name):
 
 
 def make(cls, network):
-    """One estimator of the class, ready to fit."""
+    """Return an instance of the class that is ready to fit."""
     return cls(**ARGUMENTS.get(cls, lambda network: {})(network))
 
 
 def kind(cls):
-    """The part that a class plays, which decides what it is put through."""
+    """Return the type of an estimator, which determines the data that it is tested with."""
     for base, name in (
         (GlobalExtractor, "extractor"),
         (LocalExtractor, "extractor"),

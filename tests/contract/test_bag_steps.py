@@ -1,4 +1,4 @@
-"""What every step from Bags to Bags is held to, beside the suite for all estimators."""
+"""Tests of all steps from Bags to Bags, in addition to the tests of all estimators."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +23,7 @@ NAMES = [f"dimension{i}" for i in range(8)]
 
 
 class Counted(list):
-    """Bags that count how often one is read."""
+    """Bags that count how often each Bag is read."""
 
     reads = 0
 

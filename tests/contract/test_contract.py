@@ -1,4 +1,4 @@
-"""One suite over every public estimator; a new one is found by itself and cannot escape."""
+"""Tests of all public estimators; new estimators are found automatically."""
 
 import inspect
 import pickle
@@ -54,12 +54,12 @@ def binary_bags():
 
 
 def histograms():
-    """Bags without negative numbers, with frames."""
+    """Return Bags with frames and without negative numbers."""
     return [replace(bag, descriptors=abs(bag.descriptors)) for bag in _random_bags()]
 
 
 def material(cls):
-    """What an estimator of this class is fitted on and applied to."""
+    """Return data to which an estimator of this class is fitted and applied."""
     if cls.__name__ == "Unflatten":
         return np.random.default_rng(0).integers(0, 256, (6, 64), dtype=np.uint8)
     if cls.__name__ == "BinaryVocabulary":
@@ -78,13 +78,13 @@ def material(cls):
 
 
 def fitted(estimator, X):
-    """What fit returns; a classifier is given labels, two of them in turn."""
+    """Fit the estimator; classifiers get two labels that alternate."""
     labelled = kind(type(estimator)) in CLASSIFIERS
     return estimator.fit(X, np.resize(["cat", "dog"], len(X))) if labelled else estimator.fit(X)
 
 
 def numbers(result):
-    """A result as a list of arrays."""
+    """Convert a result to a list of arrays."""
     if isinstance(result, Bags):
         return [bag.descriptors for bag in result]
     if isinstance(result, Images):
@@ -93,7 +93,7 @@ def numbers(result):
 
 
 def outcome(estimator, X):
-    """What a fitted estimator says of X, whatever its kind."""
+    """Return the results of a fitted estimator for X, for any type of estimator."""
     if hasattr(estimator, "transform"):
         return numbers(estimator.transform(X))
     if kind(type(estimator)) in {"classifier", "network"}:
@@ -179,7 +179,7 @@ def test_two_fits_agree_whatever_n_jobs(cls, network):
     X = material(cls)
     first = make(cls, network)
     second = clone(first)
-    # torch adds in another order on other numbers of threads, which a network's docstring says.
+    # With another number of threads, torch adds in a different order, as the docstrings of networks state.
     jobs = [name for name in second.get_params() if name.rpartition("__")[2] == "n_jobs" and kind(cls) != "network"]
     second.set_params(**dict.fromkeys(jobs, 2))
     assert equal(outcome(fitted(first, X), X), outcome(fitted(second, X), X))
@@ -276,7 +276,7 @@ def test_scikit_learn_checks(estimator, check):
     try:
         check(estimator)
     except AssertionError:
-        # It depends on BLAS whether one row alone and the same row in a batch give the same last digit.
+        # The last digit for a row may differ between one row and a batch, depending on BLAS.
         kernels = type(estimator).__name__ in {"KernelRidgeClassifier", "NystroemRidgeClassifier"}
         if kernels and check.func.__name__ == "check_methods_subset_invariance":
             pytest.xfail("kernel values are float32: scores agree to 1e-4, the check wants 1e-7")

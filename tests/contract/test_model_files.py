@@ -1,4 +1,4 @@
-"""Every public estimator declares limits for the settings with which a model file could demand memory or time."""
+"""Public estimators declare limits for all settings with which a model file could use too much memory or time."""
 
 from numbers import Integral
 
@@ -10,10 +10,10 @@ from featrec.model_files import SizeLimit
 from featrec.testing import _random_bags
 from tests.contract.estimators import make, public_estimators
 
-# Loaded models do not use these.
+# Settings that loaded models do not use.
 USED_BY_FIT = {"alphas", "cutout", "cv", "epochs", "landmarks", "loo_samples", "max_descriptors", "max_iter", "max_patches"}
 USED_BY_FIT |= {"max_rows", "n_components", "n_dimensions", "n_init", "n_words", "shift", "vocabulary", "width"}
-# Limited by their constraint or by the image, by other arrays of the file, or by a check of the class.
+# Settings that are limited by their constraint, by the image, by other arrays of the file, or by a check of the class.
 LIMITED_OTHERWISE = {
     "BRISK": {"thresh"},
     "DenseSIFT": {"step"},

@@ -1,4 +1,4 @@
-"""RootSIFT and AppendPosition follow their formulas; what holds for all steps is in tests/contract/test_bag_steps.py."""
+"""RootSIFT and AppendPosition follow their formulas. Tests of all steps are in tests/contract/test_bag_steps.py."""
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ def test_one_bag_instead_of_several_is_an_error():
 
 
 def by_formula(bag, weight, scale):
-    """The formula, one descriptor at a time."""
+    """Compute the formula, one descriptor at a time."""
     height, width = bag.size
     rows = []
     for descriptor, (x, y, diameter, _) in zip(bag.descriptors, bag.frames, strict=True):
@@ -103,7 +103,7 @@ def test_positions_follow_the_formula(bag, scale, weight):
 
 
 def test_positions_differ_from_vlfeat_by_half_a_pixel(bag):
-    """VLFeat: frame / [width; height] - 0.5, in coordinates whose first pixel's centre is 1, 1."""
+    """VLFeat computes frame / [width; height] - 0.5, in coordinates in which the centre of the first pixel is (1, 1)."""
     vlfeat = (bag.frames[:, :2] + 1) / [60, 40] - 0.5
     half_pixel = np.array([0.5 / 60, 0.5 / 40])
     np.testing.assert_allclose(AppendPosition().apply(bag).descriptors[:, 5:], vlfeat - half_pixel, atol=1e-6)
@@ -160,7 +160,7 @@ def test_a_wrong_parameter_of_append_position_is_named(bag, wrong):
 
 
 def test_the_weight_decides_between_appearance_and_position():
-    """The same two descriptors left and right: words follow positions with a large weight, descriptors with a small one."""
+    """Two descriptors occur on the left and on the right: with a large weight, positions determine the nearest words."""
     frames = [[0, 0, 1, -1], [9, 0, 1, -1]] * 2
     bags = [Bag([[0.0], [0.2], [0.2], [0.0]], frames, (1, 10))] * 3
     for weight, expected in ((10.0, [0, 1, 0, 1]), (0.001, [0, 1, 1, 0])):

@@ -82,7 +82,7 @@ CONVERSIONS = {"rgb": np.asarray, "hsv": color.rgb2hsv, "lab": color.rgb2lab}
 def test_color_histogram_equals_numpy_and_scikit_image(rng, space, bins):
     image = rng.random((40, 50, 3))
     expected, _ = np.histogramdd(CONVERSIONS[space](image).reshape(-1, 3), bins=bins, range=RANGES[space])
-    # A colour within the rounding below a border may change its bin.
+    # A colour that is below a border by less than the tolerance may be assigned to another bin.
     found = ColorHistogram(bins=bins, space=space).extract(image)
     assert np.abs(found - expected.ravel() / 2000).sum() <= 2 * 3 / 2000
 

@@ -1,4 +1,4 @@
-"""HOG(color=...): agreement with a naive twin, the automatic choice, and the weight of the layout."""
+"""HOG(color=...): agreement with a naive implementation, the automatic choice, and the weight of the layout."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ AUTO = {"pixels_per_cell": "auto", "cells_per_block": (2, 2), "orientations": 6,
 
 
 def naive(image):
-    """Cell by cell."""
+    """Compute the layout cell by cell."""
     red, green, blue = np.moveaxis(image.astype(float) / 255, 2, 0)
     found = []
     for channel, spreads in zip(
@@ -81,7 +81,7 @@ def test_training_images_decide_about_colour(rng, tmp_path):
 
 
 def test_uninformative_colours_get_less_weight(rng):
-    """Edges depend on the class; colours are random, or depend on the class, too."""
+    """Edges depend on the class; colours are random in the first case and depend on the class in the second."""
     labels = np.arange(60) % 2
     images = np.zeros((60, 24, 24, 3))
     images[labels == 0, :, 12:] = 0.5

@@ -1,4 +1,4 @@
-"""Dense SIFT agrees with VLFeat's reference values and the naive twin, and has the right symmetries."""
+"""Dense SIFT agrees with VLFeat's reference values and with the naive implementation, and has the right symmetries."""
 
 import math
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ from featrec.exceptions import InputError
 from tests.naive import dense_sift as naive
 
 REFERENCE = Path(__file__).parents[1] / "data" / "vlfeat_reference.npz"
-# Image, step, bin size, window and window size of VLFeat's reference values.
+# Images and parameters of VLFeat's reference values: step, bin size, window and window size.
 CASES = [
     (image, *case)
     for image in ("camera", "brick")
@@ -41,12 +41,12 @@ def correlation(a, b):
 
 
 def in_bins(descriptors):
-    """(n, 4 bins in y, 4 bins in x, 8 orientations)."""
+    """Return an array of shape (n, 4 bins in y, 4 bins in x, 8 orientations)."""
     return descriptors.reshape(-1, 4, 4, 8)
 
 
 def vlfeat_angle(dy, dx):
-    """VLFeat's cubic approximation of the arctangent."""
+    """Compute VLFeat's cubic approximation of the arctangent."""
     size = abs(dy) + np.finfo(np.float32).eps
     if dx >= 0:
         ratio, quarter = (dx - size) / (dx + size), math.pi / 4
@@ -105,7 +105,7 @@ class TestVLFeat:
 
 
 def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, out, deviation=0.0, storage=(1, np.inf, 0)):
-    """The compiled loop for one size, with the arguments of the naive twin: four profiles and no weights."""
+    """Call the compiled loop for one size, with the arguments of the naive implementation: four profiles and no weights."""
     filters = np.zeros((1, 4, -(-(2 * bin_size - 1) // 4) * 4), np.float32)
     filters[0, :, : 2 * bin_size - 1] = profiles
     radius = math.ceil(4 * deviation)
@@ -134,7 +134,7 @@ def compiled(channels, step, bin_size, first, profiles, shares, threshold, *, ou
     return out
 
 
-SHAPES = [((14, 17), 2, 3, 1), ((9, 4), 1, 1, 0), ((13, 16), 3, 4, 0)]  # of an image; step, bin size and first
+SHAPES = [((14, 17), 2, 3, 1), ((9, 4), 1, 1, 0), ((13, 16), 3, 4, 0)]  # image shape, step, bin size and first centre
 
 
 class TestNaive:
@@ -212,7 +212,7 @@ class TestSymmetry:
         np.testing.assert_allclose(there.descriptors[order], swapped[same], atol=2e-4)
 
     def test_turned_by_a_quarter(self):
-        image = np.random.default_rng(8).integers(0, 256, (37, 37), dtype=np.uint8)  # the lattice of step 4 ends on the border
+        image = np.random.default_rng(8).integers(0, 256, (37, 37), dtype=np.uint8)  # the grid of step 4 ends at the border
         extractor = DenseSIFT(step=4, bin_sizes=4)
         there = in_bins(extractor.extract(image).descriptors)
         turned = in_bins(extractor.extract(np.rot90(image)).descriptors)
@@ -290,7 +290,7 @@ def photograph():
 
 
 class TestColour:
-    """VLFeat's three colour spaces: the descriptors of the channels are concatenated."""
+    """The descriptors of the channels are concatenated in all three colour spaces of VLFeat."""
 
     @pytest.mark.parametrize("color", ["rgb", "opponent", "hsv"])
     def test_a_channel_is_described_like_gray(self, photograph, color):
@@ -302,7 +302,7 @@ class TestColour:
             gray = DenseSIFT(step=6, bin_sizes=(3, 4), contrast_threshold=0).extract((channel - low) / (high - low))
             np.testing.assert_array_equal(bag.frames, gray.frames)
             own = bag.descriptors[:, 128 * c : 128 * c + 128]
-            # If a channel is nearly constant, rounding decides.
+            # If a channel is nearly constant, rounding errors determine its descriptors.
             assert np.median(np.abs(own - gray.descriptors).max(axis=1)) < 1e-3, (color, c)
 
     def channels(self, image, color):

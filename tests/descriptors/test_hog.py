@@ -54,7 +54,7 @@ def test_integer_images_equal_scaled_float_images(rng, dtype, shape):
 @pytest.mark.parametrize("shape", [(40, 47), (40, 47, 3)])
 @pytest.mark.parametrize("spread", [3, 256])
 def test_bins_of_8_bit_images_equal_scikit_image(rng, orientations, shape, spread):
-    """Images with few values have many gradients on bin borders. scikit-image does not scale; with L1 this matters least."""
+    """Images with few values have many gradients on bin borders. scikit-image does not rescale pixels; L1 is affected least."""
     image = rng.integers(0, spread, shape, dtype=np.uint8)
     sizes = {"orientations": orientations, "pixels_per_cell": (5, 6), "cells_per_block": (1, 1)}
     expected = feature.hog(image, channel_axis=-1 if len(shape) == 3 else None, block_norm="L1", **sizes)
@@ -65,7 +65,7 @@ def test_bins_of_8_bit_images_equal_scikit_image(rng, orientations, shape, sprea
 
 @pytest.mark.parametrize("orientations", range(1, 33))
 def test_horizontal_and_vertical_gradients_equal_scikit_image(orientations):
-    """The computed border of a bin may differ from the axis by a rounding error."""
+    """The computed border of a bin may differ from the axis by rounding errors."""
     image = np.zeros((24, 24))
     image[4:20, 4:20] = 0.5
     found = HOG(orientations=orientations, cells_per_block=(1, 1)).extract(image)
@@ -79,7 +79,7 @@ def test_horizontal_and_vertical_gradients_equal_scikit_image(orientations):
 @pytest.mark.parametrize("shape", [(16, 20), (16, 20, 1), (16, 20, 3)])
 @pytest.mark.parametrize("transform_sqrt", [False, True])
 def test_an_image_has_the_same_code_alone_and_in_a_batch(rng, dtype, shape, transform_sqrt):
-    """One array, a list, lists of mixed data types, and parts on several threads."""
+    """Test one array, a list, lists of mixed data types, and parts on several threads."""
     images = rng.random((70, *shape)).astype(dtype)
     if np.dtype(dtype).kind == "u":
         images = rng.integers(0, np.iinfo(dtype).max, (70, *shape), dtype=dtype, endpoint=True)
@@ -130,7 +130,8 @@ def test_an_integer_applies_to_rows_and_columns():
 @pytest.mark.parametrize("orientations", [8, 9, 10])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float64])
 def test_signed_bins_add_up_to_unsigned_bins(rng, orientations, dtype):
-    """Opposite bins over a whole turn add up to the bins over half a turn; in a negative image they are swapped."""
+    """The sums of opposite bins over a whole turn equal the bins over half a turn; in the negative, opposite bins are
+    swapped."""
     image = rng.integers(0, 256, (30, 41), dtype=np.uint8)
     image = image if dtype == np.uint8 else image / 255
     signed = HOG(orientations=2 * orientations, signed=True)
@@ -145,7 +146,7 @@ def test_signed_bins_add_up_to_unsigned_bins(rng, orientations, dtype):
 @pytest.mark.parametrize(("turns", "bin_"), [(0, 0), (1, 3), (2, 6), (3, 9)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_signed_gradients_point_to_the_bright_side(turns, bin_, dtype):
-    """Rotated clockwise, because y points down; 12 bins of 30 degrees."""
+    """Angles increase clockwise, because y points down; there are 12 bins of 30 degrees."""
     ramp = np.rot90(np.tile(np.arange(24, dtype=np.uint8), (24, 1)), -turns)
     ramp = ramp if dtype == np.uint8 else ramp.astype(dtype) / 255
     cells = HOG(orientations=12, signed=True).cells(ramp)
@@ -195,7 +196,7 @@ def width_of(shape, sizes, block, orientations):
 
 
 def codes_of_bytes(images, table, orientations, sizes, block, norm):
-    """The codes of the compiled loop and of its naive twin."""
+    """Return the codes of the compiled loop and of its naive implementation."""
     count, height, width, channels = images.shape
     codes = np.full((2, count, width_of((height, width), sizes, block, orientations)), np.nan, np.float32)
     grids = compiled.hog_grids(height, width, orientations, sizes)
@@ -233,7 +234,7 @@ def test_codes_of_bytes_equal_the_naive_loops(seed, shape, count, sizes, block, 
     "shape", [(1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (4, 2), (2, 5), (9, 701), (5, 1023), (3, 2100)]
 )
 def test_codes_of_narrow_and_wide_images_of_bytes(rng, shape, channels):
-    """Narrower than the mirrored border, and so wide that a band has few rows or only one."""
+    """Images may be narrower than the mirrored frame, or so wide that a band has few rows or only one."""
     images = rng.integers(0, 256, (2, *shape, channels), dtype=np.uint8)
     found, expected = codes_of_bytes(images, _bins_of_bytes(Bins(9, False)), 9, [(1, 1)], (1, 1), compiled.NONE)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
@@ -285,7 +286,7 @@ def test_directions_equal_the_naive_loops_except_doubtful_ones(seed, orientation
     doubts = doubtful[0, :ours]
     sure = np.setdiff1d(np.arange(50), np.union1d(doubts, doubtful[1, :plain]))
     np.testing.assert_array_equal(bins[0, sure], bins[1, sure])
-    # Gradients on a border up to float64's rounding are doubtful in float32, too.
+    # Gradients that differ from a border only by float64 rounding errors are also doubtful in float32.
     turns = np.arctan2(dy, dx) / np.pi * half_turn
     slanted = np.flatnonzero((abs(turns - np.rint(turns)) < 1e-12) & (dx != 0) & (dy != 0))
     assert set(slanted) <= set(doubts)

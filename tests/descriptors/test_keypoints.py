@@ -1,4 +1,4 @@
-"""SIFT, ORB, AKAZE and BRISK give OpenCV's numbers, and an empty Bag if OpenCV finds nothing or fails."""
+"""SIFT, ORB, AKAZE and BRISK give the same numbers as OpenCV, and an empty Bag if OpenCV finds nothing or fails."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +15,7 @@ from featrec.exceptions import MissingExtraError
 from tests.contract.estimators import marks
 
 CONTRIBUTED = cv2 if hasattr(cv2, "AKAZE_create") else getattr(cv2, "xfeatures2d", None)
-# Our options and OpenCV's.
+# Options of featrec and of OpenCV.
 OPTIONS = {
     SIFT: [
         ({}, {}),
@@ -51,7 +51,7 @@ needs_contributed = pytest.mark.skipif(not hasattr(CONTRIBUTED, "AKAZE_create"),
 
 
 def each(table):
-    """One test for each detector and entry of its list."""
+    """Return a test case for each detector and each entry of its list."""
     return [
         pytest.param(kind, entry, id=f"{kind.__name__}-{entry}", marks=marks(kind.__name__))
         for kind, entries in table.items()
@@ -172,7 +172,7 @@ def test_orb_skips_levels_without_a_pixel(rng):
     with pytest.raises(cv2.error, match="inv_scale_x > 0"):
         of_cv2(ORB, noise, nlevels=12, scaleFactor=2.0, edgeThreshold=2, patchSize=4)
     bag = ORB(n_levels=12, scale_factor=2.0, edge_threshold=2, patch_size=4).extract(noise)
-    # The sixth level is 20 / 2**5 pixels wide, which rounds to 1; the seventh has none.
+    # The width of the sixth level, 20 / 2**5 pixels, is rounded to 1; the width of the seventh is rounded to 0.
     assert_equal(bag, of_cv2(ORB, noise, nlevels=6, scaleFactor=2.0, edgeThreshold=2, patchSize=4))
     assert len(bag.descriptors) > 0
 
@@ -180,7 +180,7 @@ def test_orb_skips_levels_without_a_pixel(rng):
 @needs_contributed
 @pytest.mark.parametrize("options", [{}, {"n_octave_layers": 12, "threshold": 0.0}, {"descriptor_type": "mldb_upright"}])
 def test_akaze_skips_only_images_without_keypoints(rng, options):
-    """At 58 pixels OpenCV still works and finds nothing; at 59 it finds keypoints."""
+    """At 58 pixels, OpenCV still runs but finds nothing; at 59 pixels, it finds keypoints."""
     given = {"nOctaveLayers": options.get("n_octave_layers", 4), "threshold": options.get("threshold", 0.001)}
     for side, found in ((58, False), (59, True)):
         blobs = np.kron(rng.integers(0, 256, (side // 4 + 1, 150)), np.ones((4, 4)))[:side].astype(np.uint8)

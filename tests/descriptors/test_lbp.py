@@ -1,4 +1,4 @@
-"""LBP against its naive twin and scikit-image's local_binary_pattern."""
+"""LBP agrees with its naive implementation and with scikit-image's local_binary_pattern."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def test_patterns_equal_scikit_image(n_points, radius, name):
     margin = int(np.ceil(radius))
     expected = interior(local_binary_pattern(image, n_points, radius, "default"), margin).astype(np.int32)
     found = patterns_of(image, ONE_FOR_8_BITS, n_points, radius)
-    # If a point between pixels equals its centre, rounding errors of scikit-image decide.
+    # If a point between pixels equals its centre, scikit-image's result depends on rounding errors.
     ties = interior(_ties(image.astype(float), n_points, radius), margin)
     assert (found == expected)[~ties].all()
     assert (~ties).any()
@@ -61,7 +61,7 @@ def test_patterns_equal_scikit_image(n_points, radius, name):
 
 @pytest.mark.parametrize("radius", [1.0, 1.5, 2.0, 3.0])
 def test_patterns_of_noise_equal_scikit_image(radius):
-    """Weights of 20 bits would change one pattern in a million; these images have that many."""
+    """Weights of 20 bits would change one pattern in a million; these images have a million patterns."""
     margin = int(np.ceil(radius))
     for image in np.random.default_rng(0).integers(0, 256, (10, 360, 480), dtype=np.uint8)[:4]:
         expected = interior(local_binary_pattern(image, 8, radius), margin)
@@ -89,7 +89,7 @@ def test_the_brightest_16_bit_image_does_not_overflow():
 
 
 def _ties(image, n_points, radius):
-    """Pixels with an interpolated point on their circle of the same value, up to rounding errors."""
+    """Return the pixels that equal an interpolated point of their circle, up to rounding errors."""
     offsets, weights = _circle(n_points, radius, ONE_FOR_8_BITS)
     height, width = image.shape
     margin = int(np.ceil(radius)) + 1
@@ -154,7 +154,7 @@ def test_an_image_smaller_than_the_circle_gives_zeros():
         ({"radius": 0}, "radius of LBP must be"),
         ({"radius": []}, "radius of LBP must be"),
         ({"n_points": 17}, "integers from 1 to 16"),
-        ({"n_points": [8, 8]}, "2 n_points and 1 radius"),
+        ({"n_points": [8, 8]}, "must have the same length; got 2 and 1"),
         ({"grids": [(0, 1)]}, "grids of LBP must contain pairs"),
         ({"grids": [2]}, "grids of LBP must contain pairs"),
     ],

@@ -1,4 +1,4 @@
-"""PatchCodes against the naive twin, and against the chain of Patches, Whiten and ThresholdCode."""
+"""PatchCodes agrees with the naive implementation, and with the pipeline of Patches, Whiten and ThresholdCode."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ ROOM = {"n_words": 40, "size": 4, "random_state": 0}
 
 
 def images(shape=(12, 14, 3), n=6, seed=0):
-    """Smooth images, because patches of noise are already white."""
+    """Return smooth images, because patches of noise are already white."""
     noise = np.random.default_rng(seed).random((n, *shape))
     for axis in (1, 2):
         noise = (noise + np.roll(noise, 1, axis) + np.roll(noise, 2, axis)) / 3
@@ -26,7 +26,7 @@ def images(shape=(12, 14, 3), n=6, seed=0):
 
 
 def arguments(mirror, n_words=35):
-    """Arguments of the loop for images of 9 x 8 pixels, with the array for its result."""
+    """Return arguments of the loop for images of 9 x 8 pixels, including the array for the result."""
     X = images((9, 8), 2)
     model = PatchCodes(n_words, size=3, grid=2, mirror=mirror, contrast=4.0, random_state=0).fit(X)
     given = []
@@ -45,7 +45,7 @@ def test_codes_equal_the_naive_twin(name, mirror):
     getattr(compiled, name)(*given, found)
     getattr(naive, name)(*given, expected)
     assert expected.max() > 0
-    # A number on the border of two steps may be rounded to either.
+    # A number on the border between two steps may be rounded to either step.
     np.testing.assert_allclose(found, expected, atol=0.02 * expected.max())
     assert np.mean(np.abs(found - expected) > 1e-5 * expected.max()) < 0.05
 
@@ -68,7 +68,7 @@ def test_processors_without_byte_products_give_the_same_codes(mirror, shape, mon
         ((20, 17), (2, 1), 0.0),
         ((20, 17), 1, 0.0),
         ((20, 17), 4, 0.25),
-        ((8, 6), 3, 1 / 3),  # the three columns of patches lie in the middle: outer cells have none
+        ((8, 6), 3, 1 / 3),  # the three columns of patches are in the middle, so outer cells are empty
         ((6, 12), 4, 0.0),
     ],
 )

@@ -1,4 +1,4 @@
-"""Patches agree with the naive twin, scikit-learn and the formula; ``mirror="auto"`` mirrors only if that is harmless."""
+"""Patches agree with the naive implementation, scikit-learn and the formula; ``mirror="auto"`` mirrors only if harmless."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def make_image(shape=(11, 14, 3), seed=0):
 
 
 def by_formula(image, size, contrast):
-    """scikit-learn cuts; the rest is a line each."""
+    """Compute the formula for patches that are cut by scikit-learn."""
     patches = extract_patches_2d(image.astype(float), (size, size))
     patches = patches.reshape(len(patches), -1)
     deviations = patches - patches.mean(axis=1, keepdims=True)
@@ -34,7 +34,7 @@ def by_formula(image, size, contrast):
 @pytest.mark.parametrize("contrast", [-1.0, 0.0, 10.0])
 def test_patches_equal_the_naive_twin(size, stride, channels, contrast):
     images = make_image((2, 9, 12 * channels))
-    images[1, :, : 6 * channels] = 77  # flat in part
+    images[1, :, : 6 * channels] = 77  # partly of one colour
     n = 2 * ((9 - size) // stride + 1) * ((12 - size) // stride + 1)
     found, expected = (np.full((n, size * size * channels), np.nan, np.float32) for _ in range(2))
     cut_patches(images, size, channels, stride, 0.5, contrast, found)
@@ -186,7 +186,7 @@ def test_a_pipeline_from_patches_to_codes():
 
 
 def arrows(n=120, seed=0):
-    """Ramps that rise to the left or to the right; mirror images exchange the classes."""
+    """Return ramps that rise to the left or to the right; mirror images have the other class."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % 2
     ramp = np.tile(np.linspace(0, 1, 16), (16, 1))

@@ -49,7 +49,7 @@ def test_whitened_components_are_uncorrelated_with_unit_variance(points):
 
 
 def test_regularization_is_relative_and_epsilon_absolute(points):
-    """VLFeat adds a share of the largest variance, Coates and Ng a number."""
+    """VLFeat adds a share of the largest variance; Coates and Ng add an absolute number."""
     bags = as_bags(points)
     turned = Whiten(whiten=False).fit(bags)
     variances = turned.explained_variance_
@@ -66,12 +66,12 @@ def test_whiten_accepts_a_bool_of_numpy(points, no):
 
 
 def test_zca_follows_the_formula(points):
-    """W = U (D + epsilon)^-1/2 U^T of the covariance U D U^T."""
+    """The matrix is W = U (D + epsilon)^-1/2 U^T if the covariance is U D U^T."""
     found = all_of(Whiten(whiten="zca", regularization=0, epsilon=0.1).fit_transform(as_bags(points)))
     centred = points.astype(np.float64) - points.mean(axis=0, dtype=np.float64)
     u, d, _ = np.linalg.svd(np.cov(centred.T))
     np.testing.assert_allclose(found, centred @ (u @ np.diag((d + 0.1) ** -0.5) @ u.T), atol=1e-4)
-    with pytest.raises(InputError, match="needs all dimensions; got n_components=3"):
+    with pytest.raises(InputError, match="requires all components; got n_components=3"):
         Whiten(3, whiten="zca").fit(as_bags(points))
 
 
@@ -194,7 +194,7 @@ def test_a_wrong_parameter_is_named(points, wrong):
 
 
 def images(rng, n=8):
-    """Two kinds that differ in direction."""
+    """Return stripes in two directions."""
     stripes = np.tile(np.repeat([40, 200], 4), 8)[:64]
     kinds = [np.tile(stripes, (48, 1)), np.tile(stripes[:48, None], (1, 64))]
     return [np.clip(kinds[i % 2] + rng.normal(0, 10, (48, 64)), 0, 255).astype(np.uint8) for i in range(n)]

@@ -1,4 +1,4 @@
-"""Codes as the papers write them: one descriptor at a time."""
+"""Naive implementations of codes: the formulas of the papers, one descriptor at a time."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Plain twin of dense SIFT, from the definition."""
+"""Naive implementation of dense SIFT, from its definition."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def pixel_gradients(image, arctangent=math.atan2):
-    """Magnitude and angle of each pixel: central differences inside, one-sided ones on the border."""
+    """Return magnitudes and angles of gradients: central differences inside the image, one-sided differences at the border."""
     height, width = image.shape
     magnitudes, angles = np.zeros(image.shape), np.zeros(image.shape)
     for y in range(height):
@@ -20,7 +20,7 @@ def pixel_gradients(image, arctangent=math.atan2):
 
 
 def smoothed(image, deviation):
-    """A Gaussian of four deviations to each side, along y and x; edges are repeated."""
+    """Smooth by a Gaussian of four deviations to each side, along y and x; pixels at the border are repeated."""
     radius = math.ceil(4 * deviation)
     gaussian = [math.exp(-0.5 * (u / deviation) ** 2) for u in range(-radius, radius + 1)]
     height, width = image.shape
@@ -35,9 +35,10 @@ def smoothed(image, deviation):
 
 
 def bin_profiles(bin_size, window_size, window):
-    """What a pixel counts in each of the four bins of a row, from 1 - bin_size to bin_size - 1 pixels off its centre.
+    """Return the weights of pixels in each of the four bins of a row, from 1 - bin_size to bin_size - 1 pixels from its centre.
 
-    The share falls linearly; the window is a Gaussian of window_size bins around the descriptor, or its mean over the bin.
+    Weights fall linearly with the distance. They are multiplied by the window: a Gaussian with a deviation of window_size bins
+    around the centre of the descriptor, or the mean of the Gaussian over the bin.
     """
     profiles = []
     for b in range(4):
@@ -51,7 +52,7 @@ def bin_profiles(bin_size, window_size, window):
 
 
 def cell(magnitudes, angles, y, x, profile_y, profile_x):
-    """Eight orientations of the bin centred on (y, x): shares fall linearly in angle; edges are repeated."""
+    """Return the eight orientations of the bin centred on (y, x). Each gradient is divided between two orientations."""
     height, width = magnitudes.shape
     reach = len(profile_y) // 2
     histogram = np.zeros(8)
@@ -67,7 +68,7 @@ def cell(magnitudes, angles, y, x, profile_y, profile_x):
 
 
 def dense_sift(channels, step, bin_size, first, profiles, shares, contrast_threshold, arctangent=math.atan2):
-    """Descriptors and their mean gradients, row by row; `shares` are the channels' in the mean."""
+    """Return descriptors and their mean gradients, row by row; `shares` are the weights of the channels in the mean."""
     height, width = channels[0].shape
     gradients = [pixel_gradients(np.asarray(channel, float), arctangent) for channel in channels]
     descriptors, contrasts = [], []
@@ -89,7 +90,7 @@ def dense_sift(channels, step, bin_size, first, profiles, shares, contrast_thres
 
 
 def as_bytes(descriptors):
-    """Times 512, rounded, at most 255."""
+    """Multiply by 512, round, and clip at 255."""
     return np.minimum(np.floor(512 * descriptors + 0.5), 255).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""How far what is in an image leans, and shears, in plain loops."""
+"""Naive implementation of Deskew: the slant of the object in an image, and shearing."""
 
 import numpy as np
 

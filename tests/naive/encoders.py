@@ -1,4 +1,4 @@
-"""Plain twins of the encoders' arithmetic: one descriptor at a time, as the papers write it."""
+"""Naive implementations of encoders: the formulas of the papers, one descriptor at a time."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ def bag_of_words(descriptors, words, norm):
 
 
 def spatial_pyramid(descriptors, frames, size, grids, encode, width, overlap=0.0, margin=0.0):
-    """Encode the descriptors of each region by themselves; empty regions are zero."""
+    """Encode the descriptors of each region separately; empty regions give zeros."""
 
     def within(place, i, n):
         side = (1 - 2 * margin) / (n - (n - 1) * overlap)

@@ -1,4 +1,4 @@
-"""k-majority as it is written down: one bit at a time."""
+"""Naive implementation of k-majority: one bit at a time."""
 
 import numpy as np
 

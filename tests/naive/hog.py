@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients by the formulas of the paper."""
+"""Naive implementation of HOG, by the formulas of the paper."""
 
 import numpy as np
 

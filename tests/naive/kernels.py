@@ -1,4 +1,4 @@
-"""Sums over the entries of two histograms, one pair at a time."""
+"""Naive implementations of histogram kernels: one pair of histograms at a time."""
 
 
 def intersection(X, Y, skipped, sums):

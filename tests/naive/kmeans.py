@@ -1,4 +1,4 @@
-"""k-means as it is written down: one point at a time."""
+"""Naive implementation of k-means: one point at a time."""
 
 import numpy as np
 

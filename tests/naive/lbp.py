@@ -1,4 +1,4 @@
-"""Local binary patterns, in plain loops."""
+"""Naive implementation of local binary patterns, in Python loops."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians and the Fisher vector as they are written down: one point and one component at a time."""
+"""Naive implementations of Gaussian mixtures and Fisher vectors: one point and one component at a time."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Threshold codes of the patches and mirrored patches of an image, in plain loops over integers."""
+"""Naive implementation of threshold codes of the patches and mirrored patches of an image, in loops over integers."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""All squares of an image with their means and contrasts taken off, in plain loops."""
+"""Naive implementation of Patches: all squares of an image, minus their means and divided by their contrasts."""
 
 import numpy as np
 

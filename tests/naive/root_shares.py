@@ -1,4 +1,4 @@
-"""Plain twin of the square roots of shares."""
+"""Naive implementation of RootSIFT: square roots of shares."""
 
 import numpy as np
 

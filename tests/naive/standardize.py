@@ -1,4 +1,4 @@
-"""Plain twins of the loops of standardised columns."""
+"""Naive implementations of the loops of WideScaler."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Descriptors less their mean, times a matrix, in plain loops."""
+"""Naive implementation of the projection in Whiten: subtract the mean, then multiply by a matrix."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Networks were once part of other stages: old imports and old model files still work."""
+"""Networks were once in other packages of featrec: old imports and old model files still work."""
 
 import importlib
 import json

@@ -31,7 +31,7 @@ needs_torch = pytest.mark.skipif(torch is None, reason="torch and skorch are not
 
 
 def noise(n=60, size=16, channels=None, seed=0):
-    """Noise that is darker on the left in one class and at the top in the other."""
+    """Return noise that is darker on the left in one class and at the top in the other."""
     random = np.random.default_rng(seed)
     X = random.integers(120, 256, (n, size, size, 3)[: 3 + (channels is not None)], dtype=np.uint8)
     y = np.resize(["left", "top"], n)
@@ -201,9 +201,12 @@ def test_gray_images_fit_a_colour_network_but_not_the_reverse():
 @pytest.mark.parametrize(
     ("X", "message"),
     [
-        ([np.zeros((16, 16)), np.zeros((16, 20))], r"of one size; these have 2, such as \(16, 16\) and \(16, 20\).*Resize"),
+        (
+            [np.zeros((16, 16)), np.zeros((16, 20))],
+            r"of equal size; these have 2 sizes, such as \(16, 16\) and \(16, 20\).*Resize",
+        ),
         (["nowhere.png", "b.png"], "nowhere.png"),
-        (np.zeros((2, 8, 8), np.uint8), r"at least 12 × 12 pixels; these are 8 × 8. Put Resize"),
+        (np.zeros((2, 8, 8), np.uint8), r"at least 12 × 12 pixels; these have 8 × 8. Put Resize"),
         (np.zeros((2, 784), np.uint8), r"Use \[image\].*Unflatten"),
         (np.zeros((16, 16, 3), np.uint8), r"Use \[image\]"),
         (np.zeros((2, 16, 16), np.int64), "int64 are not supported"),
@@ -241,7 +244,7 @@ def test_networks_in_threads_draw_their_own_weights_and_restore_torch():
 @needs_torch
 def test_labels_are_checked():
     X, _ = noise(4)
-    with pytest.raises(InputError, match="there is only one, 'cat'"):
+    with pytest.raises(InputError, match="all labels are 'cat'"):
         lenet().fit(X, ["cat"] * 4)
     with pytest.raises(ValueError, match="Unknown label type"):
         lenet().fit(X, [0.1, 0.2, 0.3, 0.4])
@@ -267,7 +270,7 @@ def test_an_interrupt_stops_fit_without_a_model(monkeypatch):
 
     model = lenet()
     monkeypatch.setattr(Augmentation, "apply", stop)
-    with pytest.raises(KeyboardInterrupt):  # without a message if skorch has caught the first one
+    with pytest.raises(KeyboardInterrupt):  # skorch catches the first one without a message
         model.fit(*noise(24))
     assert not hasattr(model, "state_")
 

@@ -296,4 +296,4 @@ def test_edited_patch_codes(attribute, change, match):
 def test_patch_codes_with_another_number_of_symmetric_columns(count):
     model = PatchCodes(5, size=3, random_state=0).fit(np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8))
     model.n_even_ = count
-    refused(saved(model), f"PatchCodes: {count} symmetric columns of 12, where multiples of four are expected")
+    refused(saved(model), f"PatchCodes: {count} of 12 columns are symmetric; both numbers must be multiples of four")
