@@ -2,12 +2,12 @@
 
 :mod:`featrec.persistence` reads them from the class behind each stored object, before it builds anything:
 
-- ``_file_limits``: a dict of settings and their :class:`SizeLimit`;
-- ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings ask for too much memory;
+- ``_file_limits``: a dict from the names of settings to their :class:`SizeLimit`;
+- ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings need too much memory;
 - ``_check_stored_arrays(stored)``: a static method that raises a ValueError if learned arrays do not fit together.
 
-`stored` is a :data:`Stored` mapping of attributes. Compiled code does not check its arrays, so a class whose arrays reach a
-compiled loop must declare the last one.
+`stored` is a :data:`Stored` mapping of attributes. Compiled code does not check its arrays, so a class that passes learned
+arrays to a compiled loop must implement ``_check_stored_arrays``.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ Stored = Mapping[str, Any]
 
 
 class SizeLimit(NamedTuple):
-    """Largest product of the numbers in a setting. A single number counts `sides` times: ``size=8`` means 8×8."""
+    """Maximum product of the numbers in a setting. A single number is raised to the power `sides`: ``size=8`` means 8×8."""
 
     most: int
     sides: int = 1
 
 
 def check_stored_array(what: str, array: Any, shape: tuple[Any, ...], *dtypes: type) -> None:
-    """Accept only a finite, non-empty array of one of the dtypes and of that shape, in which None is any number."""
+    """Raise a ValueError unless `array` is finite, not empty, and has one of the dtypes and the shape; None is any length."""
     kinds = [np.dtype(dtype) for dtype in dtypes]
     expected = f"finite {' or '.join(map(str, kinds))} of shape ({', '.join('n' if n is None else str(n) for n in shape)})"
     if not isinstance(array, np.ndarray):
-        raise ValueError(f"{what} are a {type(array).__name__}, where {expected} are expected")
+        raise ValueError(f"{what} are a {type(array).__name__}; expected {expected}")
     fits = array.ndim == len(shape) and all(wanted in (None, n) for n, wanted in zip(array.shape, shape, strict=True))
     if not fits or not array.size or array.dtype not in kinds or not np.isfinite(array).all():
-        raise ValueError(f"{what} of shape {array.shape} and type {array.dtype}, where {expected} are expected")
+        raise ValueError(f"{what} of shape {array.shape} and type {array.dtype}; expected {expected}")
 
 
 def check_mixture(stored: Stored) -> None:
-    """Check a diagonal mixture: compiled loops count components by the means and read as many weights and variances."""
+    """Check a diagonal mixture: compiled loops read as many weights and variances as there are means."""
     if "means_" not in stored:
         return
     if stored.get("covariance_type", "diag") != "diag":
@@ -52,13 +52,13 @@ def check_mixture(stored: Stored) -> None:
     check_stored_array("variances", variances, means.shape, np.float32, np.float64)
     check_stored_array("weights", weights, means.shape[:1], np.float32, np.float64)
     if not (variances > 0).all():
-        raise ValueError(f"a variance of {variances.min()}, where all are over 0")
+        raise ValueError(f"a variance is {variances.min()}; all must be above 0")
     if not (weights >= 0).all() or not weights.any():
-        raise ValueError("weights that are negative, or all zero")
+        raise ValueError("the weights are negative, or all are zero")
 
 
 def check_neighbors(stored: Stored) -> None:
-    """A compiled list of nearest words has at least one place."""
+    """Check that `n_neighbors` is at least 1, because a compiled loop relies on it."""
     found = stored.get("n_neighbors")
     if found is not None and (type(found) is not int or found < 1):
-        raise ValueError(f"n_neighbors={found!r:.80}, where a number over 0 is expected")
+        raise ValueError(f"n_neighbors={found!r:.80}; an integer above 0 is expected")

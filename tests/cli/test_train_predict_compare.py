@@ -139,7 +139,7 @@ def test_predict_takes_folders_and_archives(folder, model, tmp_path, capsys):
 
 def test_predict_says_that_a_folder_is_no_model(folder, capsys):
     assert run("predict", folder, folder / "light" / "3.png") == 2
-    assert "a folder; a model is one file" in capsys.readouterr().err
+    assert "a folder; a model is a single file" in capsys.readouterr().err
 
 
 def test_predict_as_json_has_scores(folder, model, capsys):

@@ -174,7 +174,7 @@ def test_large_files_are_loaded_up_to_a_given_limit(monkeypatch, small_is_large,
     save(model, tmp_path / "model")
     assert (tmp_path / "model").stat().st_size > 2**17, "copies of rows shrink, but then load would ask for a limit"
     np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
-    with pytest.raises(ModelFileError, match=r"larger than the limit of 2,000 bytes; load\(path, max_bytes=...\) raises it"):
+    with pytest.raises(ModelFileError, match=r"larger than the limit of 2,000 bytes; use load\(path, max_bytes=...\) to raise"):
         load(tmp_path / "model", max_bytes=2000)
 
 

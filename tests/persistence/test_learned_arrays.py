@@ -42,7 +42,7 @@ def test_words_may_be_bytes_but_packed_bits_not_numbers():
         words = fields(schema, "featrec.vocabularies.BinaryVocabulary")["words_"]
         change_array(members, words, lambda words: words.astype(np.float32))
 
-    refused(edited(original("binary"), to_numbers), "BinaryVocabulary: .* type float32, where finite uint8 of shape")
+    refused(edited(original("binary"), to_numbers), "BinaryVocabulary: .* type float32; expected finite uint8 of shape")
 
 
 @pytest.fixture(params=["ours", "scikit-learn's", "scikit-learn's Bayesian"])
@@ -61,24 +61,24 @@ def mixture(request):
 @pytest.mark.parametrize(
     ("attribute", "change", "match"),
     [
-        ("covariances_", lambda variances: -variances, r"a variance of -[\d.]+, where all are over 0"),
-        ("covariances_", lambda variances: variances * 0, r"a variance of 0\.0, where"),
-        ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* of shape \(3, 4\) are expected"),
+        ("covariances_", lambda variances: -variances, r"a variance is -[\d.]+; all must be above 0"),
+        ("covariances_", lambda variances: variances * 0, r"a variance is 0\.0; all"),
+        ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* of shape \(3, 4\)"),
         ("covariances_", lambda variances: variances[:, :3], r"variances of shape \(3, 3\)"),
-        ("covariances_", lambda variances: variances * np.nan, "variances .* where finite float32 or float64"),
+        ("covariances_", lambda variances: variances * np.nan, "variances .* expected finite float32 or float64"),
         ("covariances_", lambda variances: variances.astype(np.int64), "variances .* type int64"),
-        ("means_", lambda means: means[:, :3], r"means of shape \(3, 3\) .* of shape \(n, 4\) are expected"),
+        ("means_", lambda means: means[:, :3], r"means of shape \(3, 3\) .* of shape \(n, 4\)"),
         ("means_", lambda means: means[:0], r"means of shape \(0, 4\)"),
         ("means_", lambda means: means[0], r"means of shape \(4,\)"),
-        ("means_", lambda means: means + np.inf, "means .* where finite"),
+        ("means_", lambda means: means + np.inf, "means .* expected finite"),
         (
             "weights_",
             lambda weights: np.resize(weights, 10**6),
-            r"weights of shape \(1000000,\) .* of shape \(3\) are expected",
+            r"weights of shape \(1000000,\) .* of shape \(3\)",
         ),
         ("weights_", lambda weights: weights[:1], r"weights of shape \(1,\)"),
-        ("weights_", lambda weights: -weights, "weights that are negative"),
-        ("weights_", lambda weights: weights * 0, "weights that are negative, or all zero"),
+        ("weights_", lambda weights: -weights, "the weights are negative"),
+        ("weights_", lambda weights: weights * 0, "the weights are negative, or all are zero"),
     ],
 )
 def test_edited_mixtures(mixture, attribute, change, match):
@@ -95,13 +95,13 @@ def test_a_mixture_with_other_covariances_is_loaded():
 @pytest.mark.parametrize(
     ("attribute", "change", "match"),
     [
-        ("projection_", lambda array: array[:, :3], r"a projection of shape \(6, 3\) .* of shape \(n, 6\) are expected"),
+        ("projection_", lambda array: array[:, :3], r"a projection of shape \(6, 3\) .* of shape \(n, 6\)"),
         ("projection_", lambda array: array[:0], r"a projection of shape \(0, 6\)"),
-        ("projection_", lambda array: array * np.nan, "a projection .* where finite float32"),
+        ("projection_", lambda array: array * np.nan, "a projection .* expected finite float32"),
         ("projection_", lambda array: array.astype(np.complex64), "a projection .* type complex64"),
         ("mean_", lambda array: array[:1], r"a mean of shape \(1,\)"),
         ("mean_", lambda array: np.stack([array] * 1000), r"a mean of shape \(1000, 6\)"),
-        ("mean_", lambda array: array + np.inf, "a mean .* where finite float32"),
+        ("mean_", lambda array: array + np.inf, "a mean .* expected finite float32"),
         ("components_", lambda array: array[:, :2], r"components of shape \(6, 2\)"),
         ("explained_variance_", lambda array: array[:2], r"variances of shape \(2,\)"),
     ],
@@ -118,7 +118,7 @@ def test_edited_whitening(whiten, attribute, change, match):
     [
         (lambda array: array[:2], r"of shape \(2,\)"),
         (lambda array: np.resize(array, 10**5), r"of shape \(100000,\)"),
-        (lambda array: array + np.nan, "where finite float64"),
+        (lambda array: array + np.nan, "expected finite float64"),
         (lambda array: array.astype(np.float32), "type float32"),
     ],
 )
@@ -197,7 +197,7 @@ def test_wrong_numbers_of_neighbours(kind, value):
         fields(schema, f"featrec.encoders.{kind.__name__}")["n_neighbors"] = plain(value)
         schema["content"]["content"]["encoder_"]["content"]["content"]["n_neighbors"] = plain(value)
 
-    refused(edited(data, edit), f"{kind.__name__}: n_neighbors=.*, where a number over 0 is expected")
+    refused(edited(data, edit), f"{kind.__name__}: n_neighbors=.*; an integer above 0 is expected")
 
 
 def _pyramid(encoder, k, d, levels):
@@ -239,13 +239,13 @@ def test_pyramids_of_usual_sizes_are_loaded(encoder, k, d, levels):
 @pytest.mark.parametrize(
     ("encoder", "k", "d", "levels", "match"),
     [
-        (FisherVector(), 256, 160, 5, "341 regions of 256 words, 82176 numbers each, over the limit of 4,194,304"),
-        (FisherVector(), 300, 256, 4, "85 regions of 300 words, 153900 numbers each"),
-        (VLAD(), 512, 128, 5, "341 regions of 512 words, 66048 numbers each"),
-        (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, 20000 numbers each, over the limit of"),
-        (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, 60000 numbers each"),
-        (ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, 20000 numbers each"),
-        (SignCode(), 10_000, 8, 5, "341 regions of 10000 words, 20000 numbers each"),
+        (FisherVector(), 256, 160, 5, "341 regions of 256 words, with 82176 numbers each, are over the limit of 4,194,304"),
+        (FisherVector(), 300, 256, 4, "85 regions of 300 words, with 153900 numbers each"),
+        (VLAD(), 512, 128, 5, "341 regions of 512 words, with 66048 numbers each"),
+        (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, with 20000 numbers each, are over"),
+        (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, with 60000 numbers each"),
+        (ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
+        (SignCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
     ],
     ids=str,
 )
@@ -273,7 +273,7 @@ def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
         centres = vocabulary["content"]["content"]["cluster_centers_"]
         change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
 
-    refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, 1000 numbers each")
+    refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
         ("words_", lambda array: array.astype(np.float32), "type float32"),
         ("word_scales_", lambda array: array[:2], r"scales of shape \(2,\)"),
         ("basis_", lambda array: array[:, :7], "offsets of shape|words of shape"),
-        ("offsets_", lambda array: array + np.nan, "where finite float32"),
+        ("offsets_", lambda array: array + np.nan, "expected finite float32"),
     ],
 )
 def test_edited_patch_codes(attribute, change, match):

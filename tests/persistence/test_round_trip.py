@@ -387,7 +387,7 @@ def test_a_private_class_of_featrec_is_not_saved(tmp_path):
     class Inside(descriptors.TinyImage):
         __module__ = "featrec.descriptors._inside"
 
-    with pytest.raises(InputError, match=r"_inside\.Inside is no public class"):
+    with pytest.raises(InputError, match=r"_inside\.Inside is not a public class"):
         save(Inside(), tmp_path / "model")
 
 
