@@ -40,7 +40,7 @@ __all__ = ["KernelRidgeClassifier"]
 
 # A smaller dtype is recommended if codes need more than this share of the memory.
 WORTH_HALVING = 0.1
-# Codes are rounded to -127 to 127, which are five standard deviations of 25.4 steps each.
+# Codes are rounded to integers from -127 to 127, so five standard deviations of 25.4 steps are the maximum.
 REACH, STEPS = 127, 25.4
 # Rows that are rounded to bytes together.
 ROWS = 1024
@@ -255,7 +255,7 @@ class KernelRidgeClassifier(CodesClassifier):
         return self
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        step = getattr(self, "step_", None)  # models of earlier versions do not have it
+        step = getattr(self, "step_", None)  # models of earlier versions have no step_
         rows, _ = Rows.of(codes if step is None else _in_steps(codes, step), self.n_jobs, self.origin_)
         kept = Rows(self.X_fit_, self.squared_lengths_, origin=self.origin_)
         return Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_

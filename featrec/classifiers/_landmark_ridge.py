@@ -22,7 +22,7 @@ JITTERS = (1e-5, 1e-4, 1e-3)
 # Up to FEW rows, each row is held out once, in FOLDS folds. Of more rows, at most MOST_TRIED are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
-# Other views are tried if models that were fitted on the first views classify them at most this much less accurately.
+# Other views are tried if a model of the first views predicts them with an accuracy that is at most this much lower.
 NEARLY = 0.1
 # Maximum factor by which a penalty is raised if the equations cannot be factored in float32.
 MOST_TIMES = 64

@@ -1,4 +1,4 @@
-"""Attacks by an author who knows the format and writes a matching hash; each is refused before anything is built."""
+"""Attacks with a valid format and a matching hash are refused before anything is built."""
 
 import io
 import pickle
@@ -37,7 +37,7 @@ TREE = "sklearn.tree._tree.Tree"
 
 
 class Sentinel:
-    """Unpickling executes this."""
+    """An object that executes code when it is unpickled."""
 
     def __reduce__(self):
         return open, ("ran", "w")

@@ -1,4 +1,4 @@
-"""Damaged and edited files are refused; the error names the path, the rule and the way out."""
+"""Damaged and edited files are refused. The error names the path and the reason, and what to do."""
 
 import io
 import re
@@ -283,7 +283,7 @@ def test_edited_gradient_trees_are_refused(name, value, match):
 
 
 def test_an_edited_first_guess_of_gradient_boosting_is_refused():
-    """Trees that add to missing columns corrupt the memory."""
+    """Trees that add to columns that do not exist would corrupt memory."""
     data = saved(GradientBoostingClassifier(n_estimators=1, max_depth=1).fit(X, Y))
     guess = "sklearn.dummy.DummyClassifier"
 
@@ -373,7 +373,7 @@ def test_skops_reads_the_schema(bayes):
 
 
 def test_an_edited_size_in_the_directory_does_not_unpack_more(bayes):
-    """The sizes that are checked also limit the reading."""
+    """load does not read more bytes than the sizes that were checked."""
     data = bytearray(bayes)
     start = data.index(b"PK\x01\x02")
     data[start + 24 : start + 28] = struct.pack("<I", 3)

@@ -135,7 +135,7 @@ def test_every_estimator_is_loaded_as_saved(kind, tmp_path):
 
 
 def _example(kind, folder):
-    """Input and an unfitted estimator, for each kind of stage."""
+    """Return input and an unfitted estimator for each kind of stage."""
     if kind is descriptors.CNNFeatures:
         return _images(), kind(str(write_tiny_network(folder / "tiny.onnx")))
     if kind.__module__.startswith("featrec.pairwise"):
@@ -355,7 +355,7 @@ def test_the_error_names_an_estimator_that_skops_cannot_write(tmp_path):
 
 
 class Doubler(TransformerMixin, ClassifierMixin, BaseEstimator):
-    """A class of a user."""
+    """A class that a user defines."""
 
     def fit(self, X, y=None):
         return self
@@ -366,7 +366,7 @@ class Doubler(TransformerMixin, ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def own_class(monkeypatch):
-    """Doubler in the package of a user."""
+    """Import Doubler from a package of a user."""
     module = type(sys)("own_package")
     module.Doubler = Doubler
     monkeypatch.setitem(sys.modules, "own_package", module)
