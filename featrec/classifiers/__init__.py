@@ -1,4 +1,4 @@
-"""Classifiers of codes that scikit-learn lacks."""
+"""Classifiers and scalers of codes that scikit-learn does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibrated: add calibrated probabilities to a classifier."""
+"""Calibrated: a classifier with calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from featrec.exceptions import InputError
 
 __all__ = ["Calibrated"]
 
-# A probability of 0, as of k nearest neighbours, counts as this number.
+# Smaller probabilities are replaced by this number. Nearest neighbours, for example, return probabilities of 0.
 LEAST_SHARE = 1e-6
-# Temperatures are searched within this distance from the logarithm of the spread of the scores.
+# The logarithm of the temperature is searched within this distance from the logarithm of the scores' standard deviation.
 WIDEST = 8.0
 
 
@@ -33,22 +33,24 @@ def _has(method: str) -> Any:
 
 
 class Calibrated(ClassifierMixin, Estimator):
-    """A classifier with probabilities that are calibrated on images it was not fitted on.
+    """Add probabilities to a classifier, which are calibrated with held-out images.
 
-    The training set is split into folds. Copies of the classifier, fitted without one fold each, score the images of that fold,
-    and probabilities are fitted to these scores and the labels. The classifier is then fitted on the whole training set: six
-    fits for five folds.
+    The training set is split into folds. For each fold, a copy of the classifier is fitted on all other folds and scores the
+    images of this fold. The probabilities are fitted to these scores and the labels. Finally, the classifier is fitted on the
+    whole training set. So five folds need six fits.
 
     "sigmoid" fits a curve for each class, and ``predict`` returns the most probable class. So **labels may differ from those of
-    the classifier alone**, and a class of few images may never be predicted. Each class needs an image in each fold.
+    the classifier alone**, and a class of few images may never be predicted. Each class needs at least one image per fold.
+
     "temperature" divides all scores by one number, so ``predict`` returns the same labels as the classifier alone. It needs few
-    images; classes smaller than the number of folds are calibrated with the others.
+    images, and classes may have fewer images than there are folds.
 
     Parameters
     ----------
     estimator : classifier
         Must have ``decision_function`` or ``predict_proba``.
     method : {"sigmoid", "temperature"}, default="sigmoid"
+        How to convert scores to probabilities.
     cv : int, default=5
         Number of folds.
 
@@ -56,11 +58,11 @@ class Calibrated(ClassifierMixin, Estimator):
     ----------
     classes_ : array of shape (n_classes,)
     estimator_ : classifier
-        Fitted on the whole training set.
+        The classifier, fitted on the whole training set.
     calibrated_ : CalibratedClassifierCV or None
-        The model of the probabilities with "sigmoid".
+        The model of the probabilities for "sigmoid"; None for "temperature".
     temperature_ : float or None
-        The divisor of the scores with "temperature".
+        The divisor of the scores for "temperature"; None for "sigmoid".
 
     References
     ----------
@@ -125,7 +127,7 @@ class Calibrated(ClassifierMixin, Estimator):
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the most probable class; with "temperature" it is the prediction of the classifier.
+        """Predict the most probable class. For "temperature", this is the prediction of the classifier.
 
         Parameters
         ----------
@@ -156,7 +158,7 @@ class Calibrated(ClassifierMixin, Estimator):
 
     @_has("decision_function")
     def decision_function(self, X: Any) -> np.ndarray:
-        """Scores of the classifier, without calibration.
+        """Compute the scores of the classifier, without calibration.
 
         Parameters
         ----------
@@ -174,12 +176,12 @@ class Calibrated(ClassifierMixin, Estimator):
         if len(small):
             name, count = classes.tolist()[small[0]], counts[small[0]]
             raise InputError(
-                f'the class {name!r} has {count} items; method="sigmoid" needs {self.cv}, one in each fold. Calibrate all '
-                'classes together: Calibrated(..., method="temperature"), or probability="temperature" in a recipe.'
+                f'the class {name!r} has {count} items; method="sigmoid" needs at least {self.cv}, one in each fold. Calibrate '
+                'all classes together: Calibrated(..., method="temperature"), or probability="temperature" in a recipe.'
             )
 
     def _cooled(self, X: Any, labels: np.ndarray, weights: dict[str, Any]) -> float:
-        """The temperature that is best for the scores of held-out items."""
+        """Return the temperature with the best likelihood on held-out items."""
         scores, numbers, counted = [], [], []
         classes = np.unique(labels)
         for learned, held in _folds(labels, self.cv):
@@ -197,12 +199,15 @@ class Calibrated(ClassifierMixin, Estimator):
 
 
 def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows to fit on and rows to score. The only row of a class is always fitted on, so that each copy knows all classes."""
+    """Return the rows to fit on and the rows to score, for each fold.
+
+    If a class has a single row, all copies are fitted on it, because each copy must know all classes.
+    """
     classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     alone, shared = np.flatnonzero(counts[numbers] == 1), np.flatnonzero(counts[numbers] > 1)
     if not len(shared):
         raise InputError("every class has one sample; probabilities need at least one class with two samples")
-    # The rows of a class go to one fold after another, so no class of two or more rows is in one fold only.
+    # The rows of a class are distributed over the folds in turn, so two or more rows are in at least two folds.
     place = np.empty(len(labels), int)
     for number in range(len(classes)):
         rows = np.flatnonzero(numbers == number)
@@ -213,7 +218,7 @@ def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
 
 
 def _scores(model: Any, X: Any) -> np.ndarray:
-    """Scores, one column for each class."""
+    """Return scores with one column for each class."""
     if hasattr(model, "decision_function"):
         found = np.asarray(model.decision_function(X), np.float64)
         return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found

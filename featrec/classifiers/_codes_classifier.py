@@ -1,4 +1,4 @@
-"""What classifiers of codes share: labels, weights of rows, penalties and the announcement of memory."""
+"""Shared code of classifiers of codes: labels, row weights, penalties, and checks of the available memory."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ __all__ = [
 ]
 
 CLASS_WEIGHT = {"class_weight": [dict, StrOptions({"balanced"}), None]}
-# Error of the polynomials, relative to the smallest factor by which a penalty shrinks.
+# Error of the Chebyshev series, relative to its smallest value.
 PRECISION = 1e-5
-# Precise enough to compare penalties.
+# Error of the series that is small enough to compare penalties.
 ROUGH = 1e-3
-# Largest ratio of a penalty and the penalty that was factored; each doubling takes a few more solves.
+# Maximum ratio between a penalty and the penalty whose system was factored. Each doubling takes a few more solves.
 FARTHEST = 16.0
-# Approximate bytes of a BLAS library per thread.
+# Approximate number of bytes that a BLAS library needs per thread.
 OF_BLAS = 1 << 25
-# The root of the file system, where Linux describes control groups.
+# Root of the file system. Linux describes control groups in files below it.
 ROOT = Path("/")
 
 
 class CodesClassifier(ClassifierMixin, Estimator):
-    """Base of the classifiers of codes. A subclass implements ``fit`` and ``_scores(codes)``."""
+    """Base class of the classifiers of codes. A subclass implements ``fit`` and ``_scores(codes)``."""
 
     code_types: ClassVar[Any] = np.float32
     classes_: np.ndarray
@@ -86,7 +86,7 @@ class CodesClassifier(ClassifierMixin, Estimator):
         return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        """One column for each class, or a single column for two classes."""
+        """Return scores with one column for each class, or a single column for two classes."""
         raise NotImplementedError
 
     def _numbered(self, y: np.ndarray) -> np.ndarray:
@@ -106,18 +106,18 @@ class CodesClassifier(ClassifierMixin, Estimator):
 
 
 def signed(numbers: np.ndarray, n_classes: int) -> np.ndarray:
-    """Targets: 1 for the class of a row and −1 for the others; for two classes one column, 1 for the second class."""
+    """Return targets: 1 for the class of a row, −1 for other classes. Two classes have one column, 1 for the second class."""
     if n_classes == 2:
         return (2 * numbers[:, None] - 1).astype(np.float32)
     return np.where(numbers[:, None] == np.arange(n_classes), np.float32(1), np.float32(-1))
 
 
 def row_weights(labels: np.ndarray, class_weight: Any, sample_weight: Any) -> np.ndarray | None:
-    """Float64 weights of the rows, or None if all are equal. `labels` are those of the user, the keys of `class_weight`."""
+    """Return float64 weights of the rows, or None if all are equal. The keys of `class_weight` are values of `labels`."""
     given = None if sample_weight is None else _checked(sample_weight, len(labels))
     if class_weight is None:
         return None if given is None or (given == 1).all() else given
-    # Rows without weight do not count: they are left out of the fit.
+    # Rows with weight 0 are not counted, because the fit ignores them.
     counted = slice(None) if given is None else given > 0
     weights = np.zeros(len(labels))
     weights[counted] = compute_sample_weight(class_weight, labels[counted])
@@ -127,7 +127,7 @@ def row_weights(labels: np.ndarray, class_weight: Any, sample_weight: Any) -> np
 def counted_rows(
     codes: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Remove rows of weight 0; nothing is copied if there are none."""
+    """Remove rows with weight 0. If there are none, nothing is copied."""
     if weights is None or weights.all():
         return codes, labels, weights
     kept = weights > 0
@@ -146,15 +146,16 @@ def _checked(sample_weight: Any, n: int) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
     if len(wrong):
         raise InputError(
-            f"sample_weight must be 0 or more, and finite; item {wrong[0]} is {weights[wrong[0]]}. 0 leaves a row out."
+            f"sample_weight must be finite and 0 or more; item {wrong[0]} is {weights[wrong[0]]}. "
+            "Rows with weight 0 are ignored."
         )
     if not weights.any():
-        raise InputError("every sample_weight is zero; at least one row must count")
+        raise InputError("every sample_weight is zero; at least one must be above 0")
     return weights
 
 
 def checked(alphas: Any) -> tuple[float, ...]:
-    """One or several penalties as a tuple; they must be above zero and not too far apart."""
+    """Return one or several penalties as a tuple. They must be above 0 and not too far apart."""
     try:
         values = tuple(float(value) for value in np.atleast_1d(alphas))
     except (TypeError, ValueError):
@@ -164,13 +165,13 @@ def checked(alphas: Any) -> tuple[float, ...]:
     if max(values) > FARTHEST**2 * min(values) * (1 + 1e-9):
         raise InputError(
             f"alphas from {min(values):g} to {max(values):g} are too far apart for one factor; the largest may be "
-            f"{FARTHEST**2:g} times the smallest. Fit twice, with the smaller and with the larger alphas"
+            f"at most {FARTHEST**2:g} times the smallest. Fit two models, with the smaller and with the larger alphas"
         )
     return values
 
 
 def middle(alphas: Sequence[float]) -> float:
-    """The penalty to factor: the geometric mean of the smallest and the largest."""
+    """Return the penalty to factor: the geometric mean of the smallest and the largest penalty."""
     return alphas[0] if len(alphas) == 1 else math.sqrt(min(alphas) * max(alphas))
 
 
@@ -181,10 +182,10 @@ def solutions(
     alphas: Sequence[float],
     precision: float = PRECISION,
 ) -> list[np.ndarray]:
-    """Solve (K + alpha) x = b for each alpha; `solve` does it for the penalty that was factored.
+    """Solve (K + alpha I) x = b for each alpha. `solve` solves the system for the penalty that was factored.
 
-    With A the inverse for the factored penalty f, the solution is (1 + (alpha - f) A)⁻¹ A b. The eigenvalues of f A lie
-    between 0 and 1, so a Chebyshev series in A replaces the first factor, and all penalties share its solves.
+    Let A be the inverse for the factored penalty f. Then the solution is (I + (alpha - f) A)⁻¹ A b. The eigenvalues of f A are
+    between 0 and 1, so the first factor is approximated by a Chebyshev series in A. All penalties share the same solves.
     """
     ratios = [alpha / factored for alpha in alphas]
     degree = max(_degree(ratio, precision) for ratio in ratios)
@@ -205,7 +206,7 @@ def solutions(
 
 
 def _series(ratio: float, degree: int) -> np.ndarray:
-    """Chebyshev series of the change of an eigenvalue of the factored inverse (0 to 1, scaled to -1 to 1)."""
+    """Return the Chebyshev series of the factor that the penalty applies to an eigenvalue (0 to 1, scaled to -1 to 1)."""
 
     def factor(place: Any) -> Any:
         return 1 / (1 + (ratio - 1) * (place + 1) / 2)
@@ -214,7 +215,7 @@ def _series(ratio: float, degree: int) -> np.ndarray:
 
 
 def _degree(ratio: float, precision: float) -> int:
-    """Degree of the series; the pole of the function at ±(ratio + 1) / (ratio - 1) determines how fast it converges."""
+    """Return the degree of the series. The pole of the function, at ±(ratio + 1) / (ratio - 1), determines convergence."""
     root = math.sqrt(max(ratio, 1 / ratio))
     if root - 1 < 1e-12:
         return 0
@@ -222,7 +223,7 @@ def _degree(ratio: float, precision: float) -> int:
 
 
 def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
-    """A random order in which each leading and each trailing part has about the shares of all classes."""
+    """Return a random order of the rows. The shares of the classes are about equal in all leading and trailing parts."""
     shuffled = check_random_state(random_state).permutation(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -234,9 +235,9 @@ def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
 def best(
     scores: Sequence[np.ndarray], wanted: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None
 ) -> tuple[int, np.ndarray]:
-    """The penalty with the most correct predictions on held-out rows, and the accuracy of each.
+    """Return the index of the penalty with the best accuracy on held-out rows, and the accuracy of each penalty.
 
-    Of equally good penalties, the one with the smallest squared error. `weights` are those of the rows.
+    Of equally accurate penalties, choose the one with the smallest squared error. `weights` are the weights of the rows.
     """
     answers = [found[:, 0] > 0 if found.shape[1] == 1 else found.argmax(axis=1) for found in scores]
     right = np.array([np.average(answer == labels, weights=weights) for answer in answers])
@@ -245,9 +246,9 @@ def best(
 
 
 def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0) -> None:
-    """Refuse work that needs more memory than this machine has, and warn if less is free.
+    """Raise an InputError if `stage` needs more memory than this machine has, and warn if it needs more than is free.
 
-    `needed` are all bytes, of which `held` are in memory already.
+    `needed` is the total number of bytes; `held` of these are in memory already.
     """
     if verbose:
         sys.stderr.write(f"{stage}: {_shown(needed)} of memory, including {_shown(held)} of codes\n")
@@ -266,7 +267,7 @@ def _shown(n_bytes: int) -> str:
 
 
 def _physical() -> int | None:
-    """Bytes of memory of this machine or container; None if unknown."""
+    """Return the bytes of memory of this machine or container, or None if unknown."""
     try:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -275,7 +276,7 @@ def _physical() -> int | None:
 
 
 def _available() -> int | None:
-    """Bytes that are free without swapping; None if unknown."""
+    """Return the bytes that are free without swapping, or None if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -285,14 +286,14 @@ def _available() -> int | None:
 
 
 class _Group(NamedTuple):
-    """A control group of Linux with a limit, such as a container or a job of a cluster."""
+    """A control group of Linux with a memory limit, such as a container or a job on a cluster."""
 
     limit: int
     used: int
 
 
 def _groups() -> list[_Group]:
-    """The groups of this process, and the groups that contain them."""
+    """Return the control groups of this process, and the groups that contain them."""
     try:
         memberships = (ROOT / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -313,7 +314,7 @@ def _groups() -> list[_Group]:
 
 
 def _group(folder: Path, limit: str, usage: str, reclaimable: str) -> _Group | None:
-    """A group; None without a limit. Cached files that can be read again do not count as used."""
+    """Return a group, or None if it has no limit. Cached files do not count as used, because they can be read again."""
     try:
         most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
         lines = (folder / "memory.stat").read_text().splitlines()

@@ -1,4 +1,4 @@
-"""Kernel ridge regression on all rows: one kernel matrix in tiles, one factor, several penalties."""
+"""Kernel ridge regression on all rows: the kernel matrix is factored once, in tiles, for several penalties."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ __all__ = [
     "times",
 ]
 
-# Columns of one product: rows in another order or type are copied for it.
+# Columns of one product. For each product, rows are copied if they are in a different order or type.
 COLUMNS = 2048
-# Rows of a tile that are finished together: they stay in the cache.
+# Rows of a tile that are finished together; they fit into the CPU cache.
 STRIP = 64
-# exp of less counts as this; much less would be denormal, which is slow.
+# Smallest exponent. exp of a much smaller number would be denormal, and computing with such numbers is slow.
 LEAST = -60.0
 BATCH = 128
 MOST_HELD_OUT = 5000
-# Minimum number of rows of tiles, unless tiles become smaller than LEAST_TILE: with fewer, workers wait for one another.
+# Minimum number of rows of tiles, unless tiles become smaller than LEAST_TILE. With fewer rows, workers are often idle.
 ROWS_OF_TILES = 8
 LEAST_TILE = 600
 
 
 class Rows:
-    """Codes in a given order, less an origin, with their squared lengths; pieces of them are float32."""
+    """Codes in a given order, minus an origin, with their squared lengths. Pieces of the codes are float32."""
 
     def __init__(
         self, codes: np.ndarray, squares: np.ndarray, order: np.ndarray | None = None, origin: np.ndarray | None = None
@@ -55,7 +55,7 @@ class Rows:
 
     @staticmethod
     def of(codes: np.ndarray, n_jobs: int | None = None, origin: np.ndarray | None = None) -> tuple[Rows, np.ndarray]:
-        """All rows in their order, and their sum in float64."""
+        """Return all rows in their original order, and the sum of all rows in float64."""
         squares, total = np.empty(len(codes), np.float32), np.zeros(codes.shape[1])
 
         def part(rows: range) -> tuple[range, np.ndarray, np.ndarray]:
@@ -77,17 +77,17 @@ class Rows:
         return len(self.squares)
 
     def reordered(self, order: np.ndarray) -> Rows:
-        """The same codes in another order, or some of them."""
+        """Return the codes, or some of them, in a different order."""
         return Rows(self.codes, self.squares, order, self.origin)
 
     def picked(self, places: np.ndarray) -> Rows:
-        """Some of these rows."""
+        """Return some of these rows."""
         some = Rows(self.codes, self.squares[places], origin=self.origin)
         some.order = places if self.order is None else self.order[places]
         return some
 
     def piece(self, rows: slice, columns: slice) -> np.ndarray:
-        """Some rows and columns as float32."""
+        """Return some rows and columns as float32."""
         codes = self.codes[:, columns]
         found = (codes[rows] if self.order is None else codes[self.order[rows]]).astype(np.float32, copy=False)
         if self.origin is None:
@@ -96,14 +96,17 @@ class Rows:
 
 
 def far_origin(rows: Rows, total: np.ndarray) -> np.ndarray | None:
-    """The mean, if codes are farther from 0 than from one another: distances of centred codes are more precise."""
+    """Return the mean if codes are farther from 0 than from one another, otherwise None.
+
+    Distances between centred codes are then more precise.
+    """
     mean = total / len(rows)
     away = float(mean @ mean)
     return mean.astype(np.float32) if away > rows.squares.mean(dtype=np.float64) - away else None
 
 
 def mean_squared_distance(rows: Rows, total: np.ndarray) -> float:
-    """Mean over all pairs of rows, including pairs of a row with itself; 1 if all rows are equal."""
+    """Return the mean over all pairs of rows, including pairs of a row with itself; 1 if all rows are equal."""
     mean = total / len(rows)
     distance = 2 * (rows.squares.mean(dtype=np.float64) - mean @ mean)
     return float(distance) if distance > 1e-12 * rows.squares.max(initial=0) else 1.0
@@ -111,12 +114,12 @@ def mean_squared_distance(rows: Rows, total: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Kernel:
-    """exp(−scale · squared distance), or the product of two codes if there is no scale."""
+    """The kernel exp(−scale · squared distance), or the product of two codes if `scale` is None."""
 
     scale: float | None
 
     def tile(self, left: Rows, rows: slice, right: Rows, columns: slice, out: np.ndarray) -> None:
-        """Write the values of some rows of `left` and some rows of `right`."""
+        """Write the kernel values of some rows of `left` with some rows of `right` to `out`."""
         same = left is right and rows == columns
         values = out if out.dtype == np.float32 else np.empty(out.shape, np.float32)
         for start in range(0, left.codes.shape[1], COLUMNS):
@@ -133,7 +136,7 @@ class Kernel:
             out[:] = values
 
     def products(self, left: Rows, right: Rows, weights: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-        """The kernel matrix of all rows times the weights of the right rows, in float64 and one tile at a time."""
+        """Multiply the kernel matrix of `left` and `right` by weights of the right rows, tile by tile, with sums in float64."""
         found = np.zeros((len(left), weights.shape[1]))
 
         def part(some: range) -> None:
@@ -160,7 +163,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Task:
-    """Targets and options of a fit. `intercept` has been subtracted from the targets; `weights` are those of the rows."""
+    """Targets and options of a fit. `intercept` has been subtracted from the targets. `weights` are row weights."""
 
     targets: np.ndarray
     intercept: np.ndarray
@@ -173,13 +176,13 @@ class Task:
     weights: np.ndarray | None = None
 
     def roots(self, rows: Any = slice(None)) -> np.ndarray | None:
-        """Square roots of the weights of some rows, float32."""
+        """Return the square roots of the weights of some rows as float32."""
         return None if self.weights is None else np.sqrt(self.weights[rows]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Weights of the rows that predict, the penalty, and the accuracy of each penalty on held-out rows."""
+    """Weights of the stored rows, the penalty, and the accuracy for each penalty on held-out rows."""
 
     weights: np.ndarray
     alpha: float
@@ -187,27 +190,27 @@ class Fit:
 
 
 def held_out_rows(n: int, share: float | None) -> int:
-    """Number of held-out rows; by default a tenth, at most 5,000."""
+    """Return the number of held-out rows: by default a tenth, but at most 5,000."""
     wanted = min(MOST_HELD_OUT, round(n / 10)) if share is None else round(n * share)
     return min(max(1, wanted), n - 1)
 
 
 def tile_of(n: int) -> int:
-    """Rows of a tile for n rows."""
+    """Return the number of rows of a tile for n rows."""
     return min(TILE, max(LEAST_TILE, n // ROWS_OF_TILES))
 
 
 def leading_tiles(n: int, share: float | None) -> tuple[int, int]:
-    """Number and size of the tiles of all rows that are not held out; a few more rows may be held out than wanted."""
+    """Return the number and size of the tiles of rows that are not held out. A few more rows may be held out than wanted."""
     rest = n - held_out_rows(n, share)
     n_tiles = math.ceil(rest / tile_of(n))
     return n_tiles, rest // n_tiles
 
 
 def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """Factor the kernel matrix once. Held-out rows come last, so the leading tiles are the factor of the other rows.
+    """Fit by factoring the kernel matrix once. Held-out rows come last, so the leading tiles are the factor of the other rows.
 
-    With row weights W, √W K √W + alpha replaces K + alpha: rows, targets and solutions are multiplied by the square roots.
+    With row weights W, √W K √W + alpha I replaces K + alpha I, and targets and solutions are multiplied by √W.
     """
     if len(task.alphas) == 1:
         triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task, task.roots())
@@ -215,7 +218,7 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
         return Fit(times(solved, task.roots()), task.alphas[0], None)
     n_tiles, tile = leading_tiles(len(rows), task.held_out)
     order = stratified_order(task.labels, task.random_state)
-    # Sorted, so that each part reads the codes in the order of memory.
+    # Both parts are sorted, because codes are read faster in the order of memory.
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
     triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task, task.roots(order))
     chosen, scores = _choose(triangle, n_tiles, order, task)
@@ -231,7 +234,7 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
 
 
 def times(values: np.ndarray, roots: np.ndarray | None) -> np.ndarray:
-    """Each row times the square root of its weight."""
+    """Multiply each row by the square root of its weight."""
     return values if roots is None else values * roots[:, None]
 
 
@@ -243,7 +246,7 @@ def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: n
 
 
 def fill(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: np.ndarray | None) -> None:
-    """Write the kernel of all rows, times the square roots of their weights on both sides."""
+    """Compute the kernel matrix of all rows, multiplied by the square roots of row weights from both sides."""
 
     def part(some: slice, others: slice, out: np.ndarray) -> None:
         kernel.tile(rows, some, rows, others, out)
@@ -268,7 +271,10 @@ def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> 
 
 
 def compared(found: np.ndarray, unseen: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
-    """The best penalty and the accuracy of each on held-out rows; `found` is multiplied by the square roots of row weights."""
+    """Return the index of the best penalty, and the accuracy for each penalty on held-out rows.
+
+    `found` has been multiplied by the square roots of row weights.
+    """
     if task.weights is not None:
         found = found / np.sqrt(task.weights[unseen])[:, None]
     answers = np.split(found, len(task.alphas), axis=1)

@@ -1,4 +1,4 @@
-"""Iterative solvers: conjugate gradients, and Lanczos steps for several penalties."""
+"""Iterative solvers: conjugate gradients for one system, and Lanczos steps for several penalties."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from featrec.parallel import each_batch, map_batches, one_inner_thread
 
 __all__ = ["ShiftedFactor", "conjugate_gradients", "fit_iteratively", "memory_beside"]
 
-# Each Lanczos step is a pair of triangular solves.
+# Maximum number of Lanczos steps; each step is a pair of triangular solves.
 MOST_LANCZOS_STEPS = 40
 # Error of solutions, relative to their right sides.
 PRECISION = 1e-6
 # Right sides that are solved together.
 RIGHT_SIDES = 64
 MOST_STEPS = 12
-# Rows of the preconditioner: more rows take longer to prepare and save rounds.
+# Maximum number of landmarks of the preconditioner. More landmarks take longer to prepare, but save rounds.
 LANDMARKS = 2000
-# At most one row in five.
+# At most one of five rows is a landmark.
 PART = 5
-# Length of the residual relative to the right side.
+# Rounds end if the residual is shorter than this share of the right side.
 TOLERANCE = 1e-3
 MOST_ROUNDS = 1000
-# Added to the diagonal of the landmarks' kernel, relative to its mean, so that float64 can factor it.
+# Added to the diagonal of the landmarks' kernel, relative to its mean; otherwise float64 may not be able to factor it.
 JITTER = 1e-6
 ROWS = 2048
 
 
 def memory_beside(n: int) -> int:
-    """Bytes of the preconditioner, besides the kernel matrix."""
+    """Return the number of bytes of the preconditioner, without the kernel matrix."""
     marks = _n_landmarks(n)
     return 4 * n * marks + 3 * 8 * marks**2
 
 
 def fit_iteratively(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """Fit by conjugate gradients, which need only products with the kernel matrix. Held-out rows come last."""
+    """Fit by conjugate gradients, which need only products with the kernel matrix. Held-out rows are its last rows."""
     order = stratified_order(task.labels, task.random_state)
     n_tiles, tile = leading_tiles(len(rows), task.held_out) if len(task.alphas) > 1 else (0, tile_of(len(rows)))
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
@@ -86,7 +86,7 @@ class _Preconditioner:
 
 
 def _columns(kernel: Kernel, rows: Rows, task: Task) -> np.ndarray:
-    """F: kernel values with some rows, times the inverse of the factor of their kernel."""
+    """Compute F: kernel values of all rows with some rows (landmarks), times the inverse factor of the landmarks' kernel."""
     some = np.linspace(0, len(rows) - 1, _n_landmarks(len(rows))).astype(np.int64)
     marks = rows.picked(some)
     own = np.empty((len(some), len(some)), np.float32)
@@ -124,7 +124,7 @@ def _solve(
     alpha: float,
     task: Task,
 ) -> np.ndarray:
-    """Solve (K + alpha) x = targets; each column has its own step sizes."""
+    """Solve (K + alpha I) x = targets. Each column has its own step sizes."""
     found, residuals = np.zeros(targets.shape), targets.astype(np.float64)
     goal = TOLERANCE * np.linalg.norm(residuals, axis=0)
     towards = preconditioner(residuals)
@@ -148,7 +148,7 @@ def _solve(
 
 
 def _summed(rows: np.ndarray, product: Callable[[np.ndarray, slice], np.ndarray], n_jobs: int | None) -> np.ndarray:
-    """Sum over pieces of rows in float64, in their order, so that the result does not depend on n_jobs."""
+    """Sum products of pieces of rows in float64, in the order of the rows, so the result does not depend on n_jobs."""
 
     def part(some: range) -> np.ndarray:
         here = slice(some.start, some.stop)
@@ -172,9 +172,9 @@ def conjugate_gradients(
     right: np.ndarray,
     start: np.ndarray,
 ) -> np.ndarray:
-    """Improve the solution `start` of a linear system in float64; `solve` is an approximate inverse.
+    """Improve the solution `start` of a linear system in float64. `solve` is an approximate inverse.
 
-    Products are as precise as the dtype of the codes, so more than a few steps gain nothing.
+    A few steps are sufficient, because products are only as precise as the dtype of the codes.
     """
     x = start.astype(np.float64)
     residual = right - product(x)
@@ -196,18 +196,18 @@ def conjugate_gradients(
 
 
 def column_products(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Products of corresponding columns, float64."""
+    """Return the products of corresponding columns in float64."""
     return np.einsum("ij,ij->j", left, right).astype(np.float64)
 
 
 def one_over(values: np.ndarray) -> np.ndarray:
-    """Reciprocals; 0 for values that are not positive."""
+    """Return reciprocals of positive values, and 0 for other values."""
     return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
 
 
 @dataclass
 class _Step:
-    """A Lanczos vector for each right side and its coefficients, arrays of shape (n_penalties, n_columns)."""
+    """A Lanczos vector for each right side, and its coefficients: arrays of shape (n_penalties, n_columns)."""
 
     vector: np.ndarray
     carried: np.ndarray
@@ -217,16 +217,18 @@ class _Step:
 
 
 class ShiftedFactor:
-    """Solves G + penalty·I for several penalties with the factor L of G + factored·I.
+    """Solve systems with G + penalty·I for several penalties, using the factor L of G + factored·I.
 
-    For a right side r and v = L⁻¹ r, (G + penalty·I)⁻¹ r = L⁻ᵀ (I + (penalty − factored) L⁻¹ L⁻ᵀ)⁻¹ v. Lanczos steps from v
-    turn L⁻¹ L⁻ᵀ into a tridiagonal matrix for all penalties. A step is a pair of triangular solves; penalties farther from
-    the factored one need more steps.
+    For a right side r and v = L⁻¹ r, (G + penalty·I)⁻¹ r = L⁻ᵀ (I + (penalty − factored) L⁻¹ L⁻ᵀ)⁻¹ v. Lanczos steps that
+    start from v reduce L⁻¹ L⁻ᵀ to a tridiagonal matrix, which is used for all penalties. A step is a pair of triangular solves.
+    More steps are needed for penalties that are farther from `factored`.
 
     Parameters
     ----------
     factor : Triangle
+        The Cholesky factor L.
     factored : float
+        The penalty whose matrix was factored.
     penalties : sequence of floats
     n_jobs : int or None, default=None
     """
@@ -237,9 +239,9 @@ class ShiftedFactor:
         self.shifts = (np.asarray(self.penalties)[:, None] - factored) / factored
 
     def forms(self, right: np.ndarray, enough: Callable[[np.ndarray, np.ndarray], bool]) -> np.ndarray:
-        """Lower bounds of rᵀ (G + penalty·I)⁻¹ r for each penalty and column r of `right`.
+        """Compute lower bounds of rᵀ (G + penalty·I)⁻¹ r for each penalty and each column r of `right`.
 
-        The steps end when `enough(forms, bounds)` is true; `bounds` are limits of the error.
+        The steps end when `enough(forms, bounds)` is true, where `bounds` are upper limits of the errors of `forms`.
         """
         first = self.factor.solve_lower(right, n_jobs=self.n_jobs)
         squares, forms = column_products(first, first), np.zeros((len(self.penalties), right.shape[1]))
@@ -250,7 +252,7 @@ class ShiftedFactor:
         return forms
 
     def solutions(self, right: np.ndarray) -> np.ndarray:
-        """Solve (G + penalty·I) x = r for each penalty and column r: an array (n_penalties, n, n_columns)."""
+        """Solve (G + penalty·I) x = r for each penalty and column r. Return an array (n_penalties, n, n_columns)."""
         found = np.empty((len(self.penalties), *right.shape), self.factor.dtype)
         for start in range(0, right.shape[1], RIGHT_SIDES):
             some = slice(start, start + RIGHT_SIDES)
@@ -259,7 +261,7 @@ class ShiftedFactor:
         return found
 
     def _solutions(self, right: np.ndarray) -> np.ndarray:
-        """The solutions times the transposed factor."""
+        """Return the solutions, multiplied by the transposed factor."""
         first = self.factor.solve_lower(right, n_jobs=self.n_jobs)
         squares = column_products(first, first)
         found = np.zeros((len(self.penalties), *first.shape), first.dtype)
@@ -274,7 +276,7 @@ class ShiftedFactor:
         return found
 
     def _steps(self, first: np.ndarray, squares: np.ndarray) -> Iterator[_Step]:
-        """Lanczos steps from these vectors, which are overwritten, with the elimination of the tridiagonal matrix."""
+        """Yield Lanczos steps and the elimination of the tridiagonal matrix. The vectors `first` are overwritten."""
         current, previous = first, np.zeros_like(first)
         current *= one_over(np.sqrt(squares)).astype(current.dtype)
         beta, pivot = np.zeros(len(squares)), np.ones((len(self.penalties), len(squares)))

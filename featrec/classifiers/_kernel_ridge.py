@@ -38,9 +38,9 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["KernelRidgeClassifier"]
 
-# Smaller codes are recommended if codes are at least this share of the memory.
+# A smaller dtype is recommended if codes need more than this share of the memory.
 WORTH_HALVING = 0.1
-# Bytes from -127 to 127 reach five deviations: 25.4 steps each.
+# Codes are rounded to integers from -127 to 127, so five standard deviations of 25.4 steps are the maximum.
 REACH, STEPS = 127, 25.4
 # Rows that are rounded to bytes together.
 ROWS = 1024
@@ -48,79 +48,83 @@ ROWS = 1024
 
 @with_shared_docs
 class KernelRidgeClassifier(CodesClassifier):
-    """Kernel ridge regression on labels, exact for tens of thousands of images, or in the span of landmarks.
+    """Kernel ridge regression on labels: exact for tens of thousands of images, or approximated with landmarks.
 
     The targets are 1 for the class of an image and −1 for the others. Only the lower half of the kernel matrix is computed and
-    factored, in tiles of float32: 7.5 GB for 60,000 images, where scikit-learn's ``KernelRidge`` needs several times 28.8 GB
-    in float64. Several penalties share one factorisation. The model contains all training codes, since all of them predict.
-    With `landmarks` it contains only some of them and is less accurate.
+    factored, in tiles of float32. This needs 7.5 GB for 60,000 images; scikit-learn's ``KernelRidge`` needs several times
+    28.8 GB, in float64. Several penalties share one factorisation. The model contains all training codes, because predictions
+    depend on all of them. With `landmarks`, the model contains only some training codes and is less accurate.
 
-    Before it computes the kernel, `fit` fails if the machine (or the container or job) has less memory than `memory_needed`,
-    and warns if less is free; ``verbose=1`` shows the number. In a pipeline, the codes are computed before that.
+    `fit` checks the memory before it computes the kernel. It fails if the machine (or the container or job) has less memory
+    than `memory_needed`, and warns if less memory is free. ``verbose=1`` shows the number. In a pipeline, this happens after
+    the codes have been computed.
 
     Parameters
     ----------
     kernel : {"rbf", "linear"}, default="rbf"
-        ``exp(-gamma * distance² / mean distance²)``, or the product of two codes.
+        "rbf" is ``exp(-gamma * distance² / mean distance²)``, "linear" the product of two codes.
     gamma : float, default=0.5
-        In units of the mean squared distance between training codes, so that one value suits all types of codes.
+        Factor in the "rbf" kernel. It is relative to the mean squared distance between training codes, so one value is suitable
+        for all types of codes.
     alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3)
-        Penalties, added to the diagonal of the kernel matrix. Of several, the one with the best accuracy on held-out rows is
-        used with all rows. The largest may be 256 times the smallest.
+        Penalty, which is added to the diagonal of the kernel matrix, or several penalties to choose from. The penalty with the
+        best accuracy on held-out rows is used to fit all rows. The largest penalty may be at most 256 times the smallest.
     held_out : float or None, default=None
-        Share of the rows on which penalties are compared, at most 0.5; None means a tenth, but at most 5,000 rows.
+        Share of the rows that are held out to compare penalties, at most 0.5. None means a tenth, but at most 5,000 rows.
     landmarks : int or None, default=None
-        Number of random training codes that span the solution; None means all, which is exact.
+        Number of random training codes that span the solution. None means all training codes; the solution is then exact.
     dtype : {"float32", "float16", "int8"}, default="float32"
-        Type of the stored codes. "float32" stores the array given to `fit` without a copy if it is C-contiguous float32; do
-        not change it afterwards. "float16" needs half the memory and rounds codes to three digits; `fit` copies float32
-        codes, but not those of ``WideScaler(dtype="float16")``. "int8" needs a quarter: training codes and codes to predict
-        are rounded to multiples of `step_`. It suits columns of similar variance, such as those of :class:`WidePCA`.
+        Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
+        change this array afterwards. "float16" needs half the memory and rounds codes to three digits; `fit` copies float32
+        codes, but not the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the memory: training codes and
+        codes to predict are rounded to multiples of `step_`. It requires columns of similar variance, such as those of
+        :class:`WidePCA`.
     solver : {"cholesky", "cg"}, default="cholesky"
         "cholesky" factors the kernel matrix, which takes time proportional to the cube of the number of codes. "cg" (conjugate
-        gradients) takes time proportional to the square, has an error of a thousandth, and is several times faster from
-        30,000 codes on. Ignored with `landmarks`.
+        gradients) takes time proportional to the square of this number and has a relative error of 0.001; for 30,000 codes and
+        more, it is several times faster. Ignored with `landmarks`.
 
     Attributes
     ----------
     alpha_ : float
-        The penalty used.
+        The penalty that was used.
     classes_ : array of shape (n_classes,)
     dual_coef_ : array of shape (n_kept, n_classes), or (n_kept, 1) for two classes, float32
     held_out_scores_ : array of shape (n_alphas,) or None
-        Accuracy on held-out rows for each penalty; None for one penalty.
+        Accuracy on held-out rows for each penalty; None if there is only one penalty.
     intercept_ : array of shape (n_classes,) or (1,)
-        Means of the targets, which are subtracted first.
+        Means of the targets. They are subtracted before fitting.
     mean_squared_distance_ : float
-        Mean over all pairs of training codes.
+        Mean squared distance over all pairs of training codes.
     n_features_in_ : int
     origin_ : array of shape (n_features,) or None
-        Mean of the codes, which is subtracted if the codes are farther from 0 than from one another.
+        Mean of the codes. It is subtracted if the codes are farther from 0 than from one another; None otherwise.
     scale_ : float or None
-        `gamma` over `mean_squared_distance_`; None for the linear kernel.
+        `gamma` divided by `mean_squared_distance_`; None for the linear kernel.
     squared_lengths_ : array of shape (n_kept,)
-        In units of `step_` squared, as `mean_squared_distance_` is.
+        Squared lengths of the stored codes. With "int8", these and `mean_squared_distance_` are in units of ``step_ ** 2``.
     step_ : float or None
-        With "int8", codes are divided by this number, a 25th of their deviation from 0, and rounded to integers from -127 to
-        127; None otherwise.
+        With "int8", codes are divided by this number and rounded to integers from -127 to 127. It is the root mean square of
+        the training codes divided by 25.4. None for other types.
     X_fit_ : array of shape (n_kept, n_features)
         The stored codes.
 
     Notes
     -----
-    Held-out rows come last in the matrix, so the leading part of its Cholesky factor is the factor of the other rows. The
-    geometric mean of the smallest and largest of `alphas` is factored. Solutions for other penalties are a Chebyshev series
-    in that inverse with an error of 1e-5: 13 solves for penalties four times smaller or larger, 20 for eight times and 30 for
-    16 times. Penalties are compared with an error of 1e-3, which takes a third fewer solves.
+    Held-out rows are the last rows of the matrix, so the leading part of its Cholesky factor is the factor of the other rows.
+    The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. For other penalties,
+    the inverse is a Chebyshev series in the inverse for this penalty, with an error of 1e-5. It takes 13 solves for penalties
+    that are four times smaller or larger, 20 for eight times and 30 for 16 times. To compare penalties, an error of 1e-3 is
+    sufficient, which takes a third fewer solves.
 
-    With weights W of the rows, the factored matrix is √W K √W plus the penalty. Weights do not change the scale of the kernel,
-    the held-out rows or the landmarks.
+    With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
+    held-out rows or the landmarks.
 
-    Products are float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty below n / 10,000,000 is lost in
-    rounding, and `fit` may report a matrix that is not positive definite.
+    Products are computed in float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty below n / 10,000,000 is
+    lost in rounding. In this case, `fit` may raise the error that the matrix is not positive definite.
 
-    With landmarks, the features are kernel values times the inverse of the Cholesky factor of the landmarks' kernel (the
-    Nyström approximation), and the normal equations are float64.
+    With landmarks, the features are kernel values multiplied by the inverse of the Cholesky factor of the landmarks' kernel
+    (the Nyström approximation), and the normal equations are computed in float64.
 
     References
     ----------
@@ -156,7 +160,7 @@ class KernelRidgeClassifier(CodesClassifier):
     }
 
     code_types: ClassVar[Any] = [np.float32, np.float16]
-    # Defaults for models saved before these existed.
+    # Defaults for models that were saved before these attributes existed.
     step_: float | None = None
     solver: str = "cholesky"
 
@@ -188,7 +192,7 @@ class KernelRidgeClassifier(CodesClassifier):
         self.random_state = random_state
 
     def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
-        """Bytes that `fit` needs at most, including the codes as `dtype`.
+        """Return the maximum number of bytes that `fit` needs, including the codes in `dtype`.
 
         Parameters
         ----------
@@ -205,7 +209,7 @@ class KernelRidgeClassifier(CodesClassifier):
         n_alphas, workers = len(checked(self.alphas)), worker_count(self.n_jobs, shared_memory=True)
         exact = self._is_exact(n_samples)
         tile, width = min(tile_of(n_samples) if exact else TILE, n_samples), min(COLUMNS, n_features)
-        # Each worker has a product, two pieces of codes, and their conversion to float32.
+        # Each worker needs a product, two pieces of codes, and their conversions to float32.
         busy = min(workers, Triangle.n_tiles(n_samples, tile) if exact else Triangle.n_tiles(int(self.landmarks or 0)))
         hands = busy * tile * (4 * tile + 2 * width * (4 + (kept if kept < 4 else 0))) + workers * OF_BLAS
         if exact:
@@ -216,7 +220,7 @@ class KernelRidgeClassifier(CodesClassifier):
             return n_samples * n_features * kept + Triangle.memory_needed(n_samples, tile) + columns + hands + beside
         marks = int(self.landmarks or 0)
         triangles = 3 * Triangle.memory_needed(marks, dtype=np.float64)
-        # For a block: kernel values in float32, features and right sides in float64, and products in float64.
+        # A block needs kernel values in float32, features and right sides in float64, and products in float64.
         work = tile * marks * (4 + 8 + 8) + workers * 8 * min(TILE, marks) ** 2
         columns = 8 * (marks * (2 * n_alphas + 5) + 2 * n_samples) * n_classes
         return (n_samples + marks) * kept * n_features + triangles + work + columns + hands
@@ -227,10 +231,10 @@ class KernelRidgeClassifier(CodesClassifier):
         Parameters
         ----------
         X : array of shape (n, n_features)
-            C-contiguous float32 is not copied.
+            A C-contiguous float32 array is not copied.
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, 0 or more; rows of weight 0 are left out.
+            Weights of the rows, 0 or more. Rows with weight 0 are ignored.
 
         Returns
         -------
@@ -251,7 +255,7 @@ class KernelRidgeClassifier(CodesClassifier):
         return self
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        step = getattr(self, "step_", None)  # missing in models of earlier versions
+        step = getattr(self, "step_", None)  # models of earlier versions have no step_
         rows, _ = Rows.of(codes if step is None else _in_steps(codes, step), self.n_jobs, self.origin_)
         kept = Rows(self.X_fit_, self.squared_lengths_, origin=self.origin_)
         return Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_
@@ -261,7 +265,7 @@ class KernelRidgeClassifier(CodesClassifier):
 
     def _announce(self, codes: np.ndarray) -> None:
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
-        if codes.dtype != self.dtype:  # all codes are copied, or only landmarks
+        if codes.dtype != self.dtype:  # either all codes or only the landmarks are copied
             needed += codes.nbytes if self._is_exact(len(codes)) else codes.nbytes - codes.size * np.dtype(self.dtype).itemsize
         worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
         halved = "dtype='float16' here and in WideScaler, " if worth_it else ""
@@ -297,7 +301,7 @@ def _step(codes: np.ndarray) -> float:
 
 
 def _in_steps(codes: np.ndarray, step: float) -> np.ndarray:
-    """Codes as integers from -127 to 127."""
+    """Return codes as integers from -127 to 127."""
     whole = np.empty(codes.shape, np.int8)
     for start in range(0, len(codes), ROWS):
         block = np.rint(codes[start : start + ROWS] / np.float32(step))

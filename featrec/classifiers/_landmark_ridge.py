@@ -1,4 +1,4 @@
-"""Kernel ridge regression in the span of some rows, the landmarks, whose number determines the memory."""
+"""Kernel ridge regression in the span of some rows, the landmarks. Their number determines the memory."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from featrec.parallel import each_batch, map_batches
 __all__ = ["Equations", "Trials", "fit_landmarks"]
 
 # Added to the diagonal of the landmarks' kernel, relative to its mean: about the precision of its float32 values. If the
-# factorisation fails, as for codes of very unequal lengths, the next one is tried.
+# factorisation fails, which happens if codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
-# Up to this number of rows, all of them are held out in folds.
+# Up to FEW rows, each row is held out once, in FOLDS folds. Of more rows, at most MOST_TRIED are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
-# Other views are tried if the accuracy of models of the first views on them is at most this much lower.
+# Other views are tried if a model of the first views predicts them with an accuracy that is at most this much lower.
 NEARLY = 0.1
-# The most by which a penalty is raised if float32 cannot factor the equations.
+# Maximum factor by which a penalty is raised if the equations cannot be factored in float32.
 MOST_TIMES = 64
 
 
 def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fit:
-    """Ridge regression on features whose products approximate the kernel.
+    """Fit a ridge regression on features whose products approximate the kernel.
 
-    Normal equations of kernel values cannot be factored in float64. The kernel of the landmarks is factored first, and its
-    triangular solve turns kernel values into features. All sums are float64.
+    The normal equations of kernel values cannot be factored in float64. Therefore the kernel of the landmarks is factored
+    first, and a triangular solve with this factor turns kernel values into features. All sums are float64.
     """
     basis = _factor_of(kernel, landmarks, task)
     products = Triangle(len(landmarks), dtype=np.float64)
@@ -69,8 +69,8 @@ def _factor_of(kernel: Kernel, landmarks: Rows, task: Task) -> Triangle:
             triangle.cholesky(task.n_jobs, task.verbose)
             return triangle
     raise InputError(
-        f"the kernel of {len(landmarks)} landmarks cannot be factored: their codes are too similar, or differ too much in "
-        "length. Use fewer landmarks, or codes of unit length (Normalizer() before this step)"
+        f"the kernel of {len(landmarks)} landmarks cannot be factored: their codes are too similar, or their lengths differ "
+        "too much. Use fewer landmarks, or codes of unit length (Normalizer() before this step)"
     )
 
 
@@ -84,7 +84,7 @@ def _accumulate(
     part: Any,
     task: Task,
 ) -> None:
-    """Add the products of the features of some rows with themselves and with the targets, block by block."""
+    """Add the products of features with each other and with the targets, for some rows, block by block."""
     targets, roots = task.targets[part], task.roots(part)
     if roots is not None:
         targets = targets * roots[:, None]
@@ -135,7 +135,7 @@ def _choose(
 
 @dataclass(frozen=True)
 class Best:
-    """The views and the penalty that are best on held-out rows."""
+    """Number of views and penalty with the best results on held-out rows."""
 
     n_views: int
     alpha: float
@@ -144,7 +144,7 @@ class Best:
 
 
 class Equations:
-    """FᵀWF and FᵀWT, summed over rows: F their features, W their weights and T their targets."""
+    """The sums FᵀWF and FᵀWT over rows with features F, weights W and targets T."""
 
     def __init__(self, kernel: Kernel, landmarks: Rows, basis: Triangle, task: Task, weights: np.ndarray):
         self.kernel, self.landmarks, self.basis, self.task = kernel, landmarks, basis, task
@@ -155,22 +155,22 @@ class Equations:
 
     @classmethod
     def of(cls, kernel: Kernel, landmarks: Rows, task: Task, weights: np.ndarray) -> Equations:
-        """Equations without rows, with the factor of the landmarks' kernel."""
+        """Factor the landmarks' kernel, and return equations to which no rows have been added."""
         basis = _factor_of(kernel, landmarks, task)
         return cls(kernel, landmarks, basis if basis.n <= TILE else _single(basis), task, weights)
 
     def empty(self) -> Equations:
-        """The same equations without rows."""
+        """Return the same equations without any rows."""
         return Equations(self.kernel, self.landmarks, self.basis, self.task, self.row_weights)
 
     def copy(self) -> Equations:
-        """A copy of the sums."""
+        """Return equations with a copy of the sums."""
         other = self.empty()
         other.products, other.sums = self.products.copy(), self.sums.copy()
         return other
 
     def features(self, rows: Rows) -> np.ndarray:
-        """Features, one column for each row."""
+        """Compute features, with one column for each row."""
         values = np.empty((len(self.landmarks), len(rows)), np.float32)
 
         def part(some: range) -> None:
@@ -181,7 +181,7 @@ class Equations:
         return self.basis.solve_lower(values, n_jobs=self.task.n_jobs)
 
     def add(self, view: Rows, places: np.ndarray) -> None:
-        """Add the rows at these places, block by block."""
+        """Add some rows of a view, block by block."""
 
         def block(some: range) -> None:
             here = places[some.start : some.stop]
@@ -203,7 +203,7 @@ class Equations:
             pass
 
     def answers(self, views: list[Rows], places: np.ndarray) -> np.ndarray:
-        """Scores for each penalty and view, of shape (n_alphas, n_views, n_rows, n_columns)."""
+        """Compute the scores for each penalty and view, an array (n_alphas, n_views, n_rows, n_columns)."""
         weights = np.hstack(self._solutions())
         found = []
         for view in views:
@@ -221,13 +221,13 @@ class Equations:
         return solutions(lambda b: triangle.solve(b, n_jobs=self.task.n_jobs), right, middle(alphas), alphas, ROUGH)
 
     def weights(self, alpha: float) -> tuple[np.ndarray, float]:
-        """Weights of the landmarks, and the penalty that was used; the products are overwritten."""
+        """Return the weights of the landmarks, and the penalty that was used. The products are overwritten."""
         kept, penalty = self.products.copy(), alpha
         self._factor(penalty)
         while not self.factored:
             if penalty >= MOST_TIMES * alpha:
                 raise InputError(
-                    f"the equations cannot be solved with penalties from {alpha:g} to {penalty:g}; give larger alphas"
+                    f"the equations cannot be solved with penalties from {alpha:g} to {penalty:g}; use larger alphas"
                 )
             self.products, penalty = kept.copy(), 2 * penalty
             self._factor(penalty)
@@ -235,7 +235,7 @@ class Equations:
         return self.basis.solve_upper(found, n_jobs=self.task.n_jobs), penalty
 
     def _factor(self, penalty: float) -> None:
-        """Set `factored` to False if float32 cannot factor the equations with this penalty."""
+        """Factor the equations with this penalty. Set `factored` to False if float32 is not precise enough."""
         self.factored = False
         with suppress(InputError):
             self.products.add_to_diagonal(penalty)
@@ -244,7 +244,7 @@ class Equations:
 
 
 class Trials:
-    """Equations without held-out rows: one for each fold of few rows, or a single one for many rows."""
+    """Equations without the held-out rows: one set for each fold if there are few rows, otherwise a single set."""
 
     def __init__(self, equations: Equations, views: list[Rows], order: np.ndarray, wanted: str):
         self.equations, self.views, self.order, self.wanted = equations, views, order, wanted
@@ -257,7 +257,7 @@ class Trials:
         self.firsts: list[Equations] = []
 
     def choose(self) -> Best:
-        """The penalty and the views with the best weighted accuracy, and among equals the smallest error."""
+        """Choose the penalty and the views by weighted accuracy, and if this is equal, by the smallest error."""
         for held in self.held_out:
             self.trials.append(self.equations.empty())
             self.trials[-1].add(self.views[0], self._others(held))
@@ -288,7 +288,7 @@ class Trials:
         return Best(1, alphas[place], scores, others)
 
     def final(self, best: Best) -> Equations:
-        """The equations of all rows: those of a single trial plus its held-out rows, or new ones."""
+        """Return the equations of all rows. A single trial gets its held-out rows; otherwise all rows are added."""
         single = len(self.trials) == 1
         equations = self.trials[0] if single else self.equations
         self.trials = []
@@ -300,7 +300,7 @@ class Trials:
         return np.setdiff1d(np.arange(len(self.order)), held)
 
     def _judged(self, found: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Accuracy and squared error of each penalty."""
+        """Return the accuracy and squared error for each penalty."""
         task, places = self.equations.task, np.concatenate(self.held_out)
         scores, weights = np.concatenate(found, axis=1), self.equations.row_weights[places]
         answers = scores[..., 0] > 0 if scores.shape[2] == 1 else scores.argmax(axis=2)
@@ -313,7 +313,7 @@ def _place(right: np.ndarray, errors: np.ndarray) -> int:
 
 
 def _single(triangle: Triangle) -> Triangle:
-    """A copy in float32."""
+    """Return a copy in float32."""
     found = triangle.leading(len(triangle.tiles))
     found.dtype = np.dtype(np.float32)
     found.tiles = [[tile.astype(np.float32) for tile in row] for row in triangle.tiles]

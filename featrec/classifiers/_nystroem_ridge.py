@@ -1,4 +1,4 @@
-"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, in time linear in the number of all."""
+"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, the landmarks, in linear time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["NystroemRidgeClassifier"]
 
-# The meaning of "auto", if there are enough.
+# Values of "auto"; at most as many as there are columns and rows.
 DIMENSIONS, LANDMARKS = 300, 6000
 # Rows from which the principal components are learned, and rows that are projected together.
 SAMPLE, ROWS = 6000, 1024
@@ -34,65 +34,68 @@ NO_VARIANCE = 1e-12
 
 @with_shared_docs
 class NystroemRidgeClassifier(CodesClassifier):
-    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and unequal classes.
+    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and classes of unequal size.
 
-    Codes are projected on their principal components. Kernel values with random training rows, the landmarks, become features
-    whose products approximate the kernel (Nyström). Ridge regression on ±1 for each class is solved by normal equations, which
-    are summed block by block: the features of all rows are never stored together, training time is proportional to the number
-    of rows, and a prediction is two matrix products. With as many landmarks as rows, and as many dimensions as columns, it is
-    exact kernel ridge regression.
+    Codes are projected on their principal components. Kernel values with random training rows, the landmarks, are converted to
+    features whose products approximate the kernel (Nyström). Ridge regression on ±1 for each class is solved by normal
+    equations. These are summed block by block, so the features of all rows are never stored together. Training time is
+    proportional to the number of rows, and a prediction is two matrix products. With as many landmarks as rows and as many
+    dimensions as columns, the result is exact kernel ridge regression.
 
-    Codes may consist of several views of an image side by side, such as those of ``HOG(mirror=True)``. If held-out images show
-    that it helps, each view is a training row, and scores are means over the views.
+    Codes may consist of several views of an image side by side, such as the codes of ``HOG(mirror=True)``. If this improves the
+    accuracy on held-out images, each view is used as a training row, and scores are means over the views.
 
-    `fit` fails on NaN and infinity, on a single class, and if it needs more memory than the machine has.
+    `fit` fails on NaN and infinity, if all labels are equal, and if it needs more memory than the machine has.
 
     Parameters
     ----------
     n_dimensions : int, "auto" or None, default="auto"
-        Number of principal components, learned from at most 6,000 rows. "auto" means at most 300; None uses the codes
-        unchanged.
+        Number of principal components, which are learned from at most 6,000 rows. "auto" means at most 300. None uses the codes
+        without projection.
     landmarks : int or "auto", default="auto"
-        Number of training rows that span the solution, with the shares of the classes. "auto" means at most 6,000.
+        Number of training rows that span the solution. They are drawn in proportion to the sizes of the classes. "auto" means
+        at most 6,000.
     gamma : float, default=2.0
-        The kernel is ``exp(-gamma * distance² / mean distance²)``.
+        Factor in the kernel, which is ``exp(-gamma * distance² / mean distance²)``.
     alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3, 1.0)
-        Penalties; the one with the best accuracy on held-out rows is used. Up to 2,000 rows are held out in five folds; of
-        more rows, a tenth, but at most 2,500. The largest penalty may be 256 times the smallest.
+        Penalties to choose from. The penalty with the best accuracy on held-out rows is used. Up to 2,000 rows are held out in
+        five folds; of more rows, a tenth is held out, but at most 2,500. The largest penalty may be at most 256 times the
+        smallest.
     n_views : int, default=1
-        Number of views of an image in each code, side by side and of equal length; the first is the image itself.
+        Number of views of an image in each code. They are side by side and have equal length. The first view is the image.
     views : {"auto", "first", "all"}, default="auto"
-        Which views are used. "auto" decides by held-out rows: the other views are tried if the accuracy of a model of the first
-        views on them is at most 10 points lower (unlike a mirrored 2), and used if the model of all views is at least as
-        accurate.
+        Views to use: only the first, all, or automatic. "auto" first fits a model on the first views and predicts the held-out
+        rows from their other views. If the accuracy is more than 10 percentage points lower than for first views, which happens
+        for mirrored digits, only the first views are used. Otherwise a model is fitted on all views, and used if it is at
+        least as accurate.
 
     Attributes
     ----------
     alpha_ : float
-        The penalty used: the chosen one, or a larger one if float32 needs it to solve the equations.
+        The penalty that was used. It is larger than the chosen penalty if the equations could not be solved in float32.
     classes_ : array of shape (n_classes,)
     components_ : array of shape (n_dimensions_, n_columns) or None, float32
         The principal components of one view.
     dual_coef_ : array of shape (n_landmarks, n_classes), or (n_landmarks, 1) for two classes, float32
     held_out_scores_ : array of shape (2 or 1, n_alphas)
-        Weighted accuracy on held-out rows of models of the first views, and of all views if tried.
+        Weighted accuracy on held-out rows for each penalty: of models of the first views and, if tried, of all views.
     intercept_ : array of shape (n_classes,) or (1,)
     landmarks_ : array of shape (n_landmarks, n_dimensions_), float32
     mean_ : array of shape (n_columns,), float32
         Mean code of the first views.
     n_features_in_ : int
     n_views_ : int
-        Number of views that are used.
+        Number of views that are used, either 1 or `n_views`.
     other_views_score_ : float or None
-        Accuracy of models of the first views on the other views; None if it was not measured.
+        Accuracy of models of the first views if they predict the other views; None if it was not measured.
     scale_ : float
-        `gamma` over the mean squared distance of the projected codes.
+        `gamma` divided by the mean squared distance of the projected codes.
     squared_lengths_ : array of shape (n_landmarks,), float32
 
     Notes
     -----
-    Weights are scaled to a mean of 1, so that penalties keep their meaning. Sums are float64 for up to 2,400 landmarks and
-    float32 for more.
+    Row weights are scaled to a mean of 1, because penalties would otherwise depend on their scale. Sums are computed in float64
+    for up to 2,400 landmarks, and in float32 for more.
 
     References
     ----------
@@ -149,7 +152,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         self.random_state = random_state
 
     def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
-        """Bytes that `fit` needs at most, including codes and projections.
+        """Return the maximum number of bytes that `fit` needs, including codes and projections.
 
         Parameters
         ----------
@@ -167,7 +170,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The basis in float64 and float32, the equations, those of the first views, and a factor.
+        # The basis in float64 and float32, the equations of all views, the equations of the first views, and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes
@@ -175,12 +178,12 @@ class NystroemRidgeClassifier(CodesClassifier):
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """Landmarks, weights and projection fit together, and views divide a code."""
+        """Check that landmarks, weights and projection fit together, and that a code can be divided into views."""
         if "landmarks_" not in stored:
             return
         used, n_views, width = (stored[name] for name in ("n_views_", "n_views", "n_features_in_"))
         if type(used) is not int or type(n_views) is not int or not 1 <= used <= n_views or width % n_views:
-            raise ValueError(f"{used!r:.40} of {n_views!r:.40} views of {width!r:.40} numbers")
+            raise ValueError(f"{used!r:.40} of {n_views!r:.40} views are used, in codes of {width!r:.40} numbers")
         columns, landmarks, components = width // n_views, stored["landmarks_"], stored["components_"]
         check_stored_array("a mean", stored["mean_"], (columns,), np.float32)
         if components is not None:
@@ -227,7 +230,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         return self
 
     def _row_weights(self, codes: np.ndarray, y: np.ndarray, sample_weight: Any) -> np.ndarray:
-        """Weights of a mean of 1; rows of weight 0 are left out later."""
+        """Return row weights, scaled to a mean of 1. Rows with weight 0 are removed later."""
         weights = np.ones(len(codes))
         if sample_weight is not None:
             weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
@@ -240,7 +243,7 @@ class NystroemRidgeClassifier(CodesClassifier):
             weights = weights * compute_sample_weight(self.class_weight, y)
         if not weights.any():
             raise InputError(
-                "one of the sample weights must not be zero; the products of sample_weight and class_weight are all 0"
+                "at least one row must have a weight above 0; all products of sample_weight and class_weight are zero"
             )
         return weights / weights[weights > 0].mean()
 
@@ -248,7 +251,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         return min(n_samples, LANDMARKS if isinstance(self.landmarks, str) else int(self.landmarks))
 
     def _n_dimensions(self, n_samples: int, columns: int) -> int | None:
-        """None if the codes are not projected."""
+        """Return the number of principal components, or None if the codes are not projected."""
         if self.n_dimensions is None:
             return None
         wanted = DIMENSIONS if isinstance(self.n_dimensions, str) else int(self.n_dimensions)
@@ -303,7 +306,7 @@ class NystroemRidgeClassifier(CodesClassifier):
 
 
 def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) -> np.ndarray:
-    """Directions of the largest variance as rows; exact if at least half of all are wanted."""
+    """Return the directions of the largest variance as rows. They are exact if at least half of all directions are wanted."""
     if 2 * number >= min(centred.shape):
         return _all_principal(centred, number)
     found = randomized_svd(
@@ -313,7 +316,10 @@ def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) 
 
 
 def _all_principal(centred: np.ndarray, number: int) -> np.ndarray:
-    """Compute them from the smaller Gram matrix, several times faster than an SVD. Directions without variance are dropped."""
+    """Compute exact directions from the smaller Gram matrix, which is several times faster than an SVD.
+
+    Directions without variance are omitted.
+    """
     tall = len(centred) >= centred.shape[1]
     gram = np.zeros(2 * (min(centred.shape),))
     for some in gen_batches(max(centred.shape), ROWS):

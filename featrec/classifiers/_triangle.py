@@ -1,4 +1,4 @@
-"""Triangle: the lower half of a large symmetric matrix in tiles, its Cholesky factor in the same memory, and solutions."""
+"""Triangle: the lower half of a large symmetric matrix in tiles, which can be factored in place and solved."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from featrec.parallel import each_batch, map_batches, one_inner_thread, worker_c
 
 __all__ = ["TILE", "Triangle"]
 
-# Larger products have crashed BLAS libraries; smaller ones are slower.
+# Rows and columns of a tile. Larger products have crashed BLAS libraries; smaller products are slower.
 TILE = 2400
-# Number of products of a tile with a few columns from which threads are faster.
+# Minimum number of products of a tile with a few columns for which threads are faster.
 WORTH_THREADS = 4
-# SciPy's triangular solves hold the GIL. Instead, pieces of a factor of this width are inverted and multiplied by NumPy.
+# Width of the pieces of a factor that are inverted and multiplied by NumPy. SciPy's triangular solves would hold the GIL.
 PIECE = 240
 
 
 class Triangle:
-    """The lower triangle of a symmetric n × n matrix in square tiles, each one C-contiguous array.
+    """The lower triangle of a symmetric n × n matrix in square tiles, each of which is a C-contiguous array.
 
-    Call `fill`, optionally `add_to_diagonal`, then `cholesky` (which overwrites the matrix by its factor), then solve. The
-    upper halves of the tiles on the diagonal are never read. The work needs one more tile per worker, and no call of BLAS is
-    larger than a tile by a tile. The system allocates the memory as tiles are filled.
+    Call `fill`, optionally `add_to_diagonal`, then `cholesky` (which overwrites the matrix with its factor), then `solve`. The
+    upper halves of the tiles on the diagonal are never read. Each worker needs memory for one more tile, and no BLAS call
+    multiplies more than two tiles. The operating system allocates the memory when tiles are filled.
 
     Parameters
     ----------
     n : int
-        Rows of the matrix; any number.
+        Number of rows of the matrix.
     tile : int, default=2400
-        Rows and columns of a tile; the last ones are smaller.
+        Number of rows and columns of a tile. The last tiles may be smaller.
     dtype : float32 or float64, default=float32
     """
 
@@ -51,24 +51,24 @@ class Triangle:
 
     @property
     def spans(self) -> list[slice]:
-        """The rows of each row of tiles, and the columns of each column of tiles."""
+        """Slices of the matrix rows in each row of tiles, which are also the columns in each column of tiles."""
         return [slice(start, min(start + self.tile, self.n)) for start in range(0, self.n, self.tile)]
 
     @staticmethod
     def memory_needed(n: int, tile: int = TILE, *, dtype: Any = np.float32) -> int:
-        """Bytes of all tiles: about half of n × n."""
+        """Return the number of bytes of all tiles, about half of an n × n matrix."""
         whole, rest = divmod(n, min(tile, max(1, n)))
         numbers = (whole * (whole + 1) // 2) * min(tile, n) ** 2 + rest * n
         return numbers * np.dtype(dtype).itemsize
 
     @staticmethod
     def n_tiles(n: int, tile: int = TILE) -> int:
-        """Number of tiles."""
+        """Return the number of tiles."""
         rows = math.ceil(n / tile)
         return rows * (rows + 1) // 2
 
     def fill(self, part: Callable[[slice, slice, np.ndarray], Any], n_jobs: int | None = None, verbose: int = 0) -> None:
-        """Call `part(rows, columns, out)` for each tile, which writes these rows and columns of the matrix into `out`."""
+        """Fill each tile by calling `part(rows, columns, out)`, which writes these rows and columns of the matrix to `out`."""
         spans = self.spans
 
         def work(places: list[tuple[int, int]]) -> None:
@@ -83,7 +83,7 @@ class Triangle:
             row[i][np.diag_indices(len(row[i]))] += self.dtype.type(value)
 
     def cholesky(self, n_jobs: int | None = None, verbose: int = 0) -> None:
-        """Overwrite the matrix by its lower Cholesky factor; the error names a row where it is not positive definite."""
+        """Overwrite the matrix with its lower Cholesky factor. Raise an InputError if it is not positive definite."""
         start, told = time.perf_counter(), 0
         with _narrow(n_jobs):
             for k, span in enumerate(self.spans):
@@ -97,11 +97,11 @@ class Triangle:
                     sys.stderr.write(f"{10 * tenth:>7} % of the Cholesky factor, {time.perf_counter() - start:.1f} s\n")
 
     def solve(self, b: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Solve A x = b for the matrix A that was factored; `b` has shape (n, n_columns)."""
+        """Solve A x = b, where A is the matrix that was factored and `b` has shape (n, n_columns)."""
         return self.solve_upper(self.solve_lower(b, n_jobs=n_jobs), n_jobs=n_jobs)
 
     def solve_lower(self, b: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Solve L x = b for the factor L."""
+        """Solve L x = b, where L is the factor."""
         x, spans = self._right_side(b), self.spans
 
         def below(k: int, i: int) -> None:
@@ -114,7 +114,7 @@ class Triangle:
         return x
 
     def solve_upper(self, b: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Solve Lᵀ x = b for the factor L."""
+        """Solve Lᵀ x = b, where L is the factor."""
         x, spans = self._right_side(b), self.spans
 
         def above(k: int, j: int) -> None:
@@ -127,7 +127,7 @@ class Triangle:
         return x
 
     def product_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """The matrix below its leading rows of tiles, computed from its factor, times x."""
+        """Multiply the matrix rows below the leading rows of tiles by x. The rows are computed from the factor."""
         spans, lead = self.spans, self.leading(n_tiles)
         x, turned = lead._right_side(x), np.empty((lead.n, x.shape[1]), self.dtype)
         products = np.empty((self.n - lead.n, x.shape[1]), self.dtype)
@@ -146,7 +146,7 @@ class Triangle:
         return products
 
     def times(self, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """The matrix before it is factored times x, in float64."""
+        """Multiply the matrix, which must not be factored yet, by x in float64."""
         spans, products = self.spans, np.zeros(x.shape)
 
         def part(places: list[tuple[int, int]]) -> tuple[tuple[int, int], np.ndarray, np.ndarray]:
@@ -154,7 +154,7 @@ class Triangle:
             tile = self.tiles[i][j]
             return (i, j), tile @ x[spans[j]], tile.T @ x[spans[i]]
 
-        # Summed in the order of the tiles, so that the result does not depend on n_jobs.
+        # Products are summed in the order of the tiles, so the result does not depend on n_jobs.
         for (i, j), across, down in each_batch(part, self._places(0), n_jobs=n_jobs, batch_size=1, shared_memory=True):
             products[spans[i]] += across
             if i != j:
@@ -162,7 +162,7 @@ class Triangle:
         return products
 
     def rows_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """The matrix before it is factored, below its leading rows of tiles, times x."""
+        """Multiply the rows below the leading rows of tiles by x. The matrix must not be factored yet."""
         spans = self.spans
 
         def part(numbers: list[int]) -> np.ndarray:
@@ -172,7 +172,10 @@ class Triangle:
         return np.vstack(list(each_batch(part, numbers, n_jobs=n_jobs, batch_size=1, shared_memory=True)))
 
     def leading(self, n_tiles: int) -> Triangle:
-        """The first rows of tiles, in the same memory; the leading tiles of a factor are the factor of the leading block."""
+        """Return the first rows of tiles without a copy.
+
+        The leading tiles of a factor are the factor of the leading block of the matrix.
+        """
         part = Triangle(0, dtype=self.dtype)
         part.n, part.tile, part.tiles = min(self.n, n_tiles * self.tile), self.tile, self.tiles[:n_tiles]
         return part
@@ -216,7 +219,7 @@ class Triangle:
 
 
 def _narrow(n_jobs: int | None) -> AbstractContextManager[None]:
-    """Limit BLAS to one thread if several workers share the tiles."""
+    """Limit BLAS to one thread if several workers process tiles."""
     return one_inner_thread() if worker_count(n_jobs, shared_memory=True) > 1 else nullcontext()
 
 
@@ -225,9 +228,9 @@ def _length(span: slice) -> int:
 
 
 def factor(tile: np.ndarray) -> int | None:
-    """Overwrite a tile by its lower Cholesky factor; return the row where it is not positive definite, or None."""
+    """Overwrite a tile with its lower Cholesky factor. Return the row at which it is not positive definite, or None."""
     (potrf,) = get_lapack_funcs(("potrf",), (tile,))
-    # LAPACK accepts the transpose of a C-contiguous tile without a copy; its upper factor is our lower factor.
+    # LAPACK does not copy the transpose of a C-contiguous tile. The upper factor of the transpose is the lower factor here.
     _, info = potrf(tile.T, lower=0, clean=0, overwrite_a=1)
     if info > 0:
         return int(info) - 1
@@ -236,13 +239,13 @@ def factor(tile: np.ndarray) -> int | None:
 
 
 def solve_tile(tile: np.ndarray, b: np.ndarray, *, transposed: bool) -> np.ndarray:
-    """Solve L x = b, or Lᵀ x = b, for the lower half L of a tile."""
+    """Solve L x = b, or Lᵀ x = b, where L is the lower half of a tile."""
     (solve,) = get_blas_funcs(("trsm",), (tile,))
     return solve(1, tile.T, b, lower=0, trans_a=0 if transposed else 1)
 
 
 def inverted_pieces(tile: np.ndarray) -> list[np.ndarray]:
-    """Transposed inverses of the pieces on the diagonal of a factor."""
+    """Return transposed inverses of the pieces on the diagonal of a factor."""
     (invert,) = get_lapack_funcs(("trtri",), (tile,))
     pieces = []
     for start in range(0, len(tile), PIECE):
@@ -252,7 +255,7 @@ def inverted_pieces(tile: np.ndarray) -> list[np.ndarray]:
 
 
 def divide(tile: np.ndarray, factor: np.ndarray, pieces: list[np.ndarray]) -> None:
-    """Compute tile @ inverse(factor).T in place, one piece of columns after another."""
+    """Compute tile @ inverse(factor).T in place, PIECE columns at a time."""
     for number, inverse in enumerate(pieces):
         start = number * PIECE
         columns = tile[:, start : start + PIECE]

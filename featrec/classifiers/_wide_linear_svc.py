@@ -18,11 +18,11 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideLinearSVC"]
 
-# Products are computed in tiles: much larger ones have crashed BLAS libraries; smaller ones are slower.
+# Rows and columns of a product. Much larger products have crashed BLAS libraries; smaller products are slower.
 ROWS = 512
 COLUMNS = 16384
-# Added to the diagonal of the Gram matrix, relative to its mean, because of images that occur twice. If the factorisation
-# fails, as for thousands of codes of nearly the same direction, the next one is tried.
+# Added to the diagonal of the Gram matrix, relative to its mean, because images may occur twice. If the factorisation fails,
+# which happens if thousands of codes have nearly the same direction, the next number is tried.
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 
 
@@ -30,17 +30,20 @@ RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 class WideLinearSVC(CodesClassifier):
     """A linear SVM for Fisher vectors, VLAD and other codes with more columns than training images.
 
-    The solution is a weighted sum of the training codes, so the optimiser needs only their n × n Gram matrix, a product in
-    float32. scikit-learn's ``LinearSVC`` is fitted on n columns with this Gram matrix, and its solution is converted back. The
-    result is that of ``LinearSVC`` on the codes themselves, which would copy them to float64 and to 16 bytes per number.
-    Codes with no more columns than rows are passed to ``LinearSVC``.
+    The solution is a weighted sum of the n training codes, so only their n × n Gram matrix is needed, which is computed in
+    float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix with n columns, and its solution is converted
+    back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, which would copy them
+    to float64 and again to 16 bytes per number. If codes do not have more columns than rows, they are passed to ``LinearSVC``
+    directly.
 
     Parameters
     ----------
     C : float, default=1.0
         Weight of the training errors.
     tol : float, default=1e-4
+        Tolerance of the stopping criterion.
     max_iter : int, default=1000
+        Maximum number of iterations.
 
     Attributes
     ----------
@@ -52,10 +55,11 @@ class WideLinearSVC(CodesClassifier):
 
     Notes
     -----
-    As in ``LinearSVC``: squared hinge loss, one class against the rest, penalised intercept. The primal problem is solved,
-    which needs no random numbers. A millionth of the mean squared length of the codes is added to the diagonal of the Gram
-    matrix, up to a thousandth if many codes are nearly equal. Besides the codes, `fit` needs three n × n arrays in float64,
-    and twice as much inside LIBLINEAR: 0.4 GB for 3,000 images, 4 GB for 10,000.
+    As in ``LinearSVC``, the loss is the squared hinge loss, each class is separated from the rest, and the intercept is
+    penalised. The primal problem is solved, which does not need random numbers. A millionth of the mean squared length of the
+    codes is added to the diagonal of the Gram matrix; if many codes are nearly equal, up to a thousandth is added. In addition
+    to the codes, `fit` needs three n × n arrays in float64 and twice as much memory inside LIBLINEAR: 0.4 GB for 3,000 images,
+    4 GB for 10,000.
 
     Examples
     --------
@@ -123,7 +127,7 @@ class WideLinearSVC(CodesClassifier):
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
-    """The Cholesky factor of the Gram matrix: n rows and columns with the same products as the codes."""
+    """Return the Cholesky factor of the Gram matrix: n rows and columns with the same Gram matrix as the codes."""
     products = np.zeros((len(codes), len(codes)))
 
     def part(rows: range) -> None:

@@ -1,4 +1,4 @@
-"""WidePCA: principal components of wide codes, learned from some rows and small enough to store."""
+"""WidePCA: principal components of wide codes, which are learned from some of the rows and can be stored in bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WidePCA"]
 
-# Rows and columns of one product; the columns are converted to float32 for it.
+# Rows and columns of one product. The columns of the projection are converted to float32 for it.
 ROWS, COLUMNS = 512, 2048
 # The largest signed byte.
 REACH = 127
@@ -34,41 +34,41 @@ LEAST_PART = 1e-6
 
 @with_shared_docs
 class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
-    """Project wide codes on their principal components, and rotate these so that all columns have similar variance.
+    """Project wide codes on their principal components, and rotate the result at random.
 
-    For tens of thousands of columns: the components are learned from some of the rows, no copy of the codes is needed, and the
-    projection can be stored in bytes. A rotation does not change distances, which a kernel measures. A random one gives columns
-    of about equal variance without outliers, which can be rounded to bytes with a single step
+    Designed for tens of thousands of columns: the components are learned from some of the rows, the codes are not copied, and
+    the projection can be stored in bytes. A rotation does not change distances, so it does not change a kernel. After a random
+    rotation, all columns have similar variances and no outliers, so all can be rounded to bytes with the same step
     (``KernelRidgeClassifier(dtype="int8")``).
 
     Parameters
     ----------
     n_components : int, default=1000
-        Number of components with the most variance; fewer if the rows do not span as many.
+        Number of principal components. Fewer components are used if the rows do not span as many dimensions.
     max_rows : int, default=10_000
-        Largest number of random rows from which the components are learned.
+        Maximum number of random rows from which the components are learned.
     turn : bool, default=True
-        Rotate the components at random. False leaves them in the order of their variances.
+        Whether to rotate the components at random. If False, they are in the order of their variances.
     dtype : {"float32", "int8"}, default="float32"
         Type of the stored projection. "int8" needs a quarter of the memory and changes results in the third digit.
 
     Attributes
     ----------
     components_ : array of shape (n_components_, n_features), float32 or int8
-        The projection; multiplied by `scales_`, its rows have length 1.
+        The projection. If its rows are multiplied by `scales_`, they have length 1.
     explained_variance_ratio_ : float
-        Share of the variance of the rows that lies in the components.
+        Share of the variance that the components explain.
     n_components_ : int
     n_features_in_ : int
     offsets_ : array of shape (n_components_,), float32
-        Projection of the mean, which is subtracted.
+        Projection of the mean code, which is subtracted from projected codes.
     scales_ : array of shape (n_components_,), float32
-        Factors of the projected codes; 1 without int8.
+        Factors of the columns of projected codes; 1 for ``dtype="float32"``.
 
     Notes
     -----
-    Components are computed by subspace iteration on the Gram matrix of rows or columns, whichever is smaller, and exactly if
-    it has at most 2,000 rows.
+    Components are computed from the Gram matrix of rows or columns, whichever is smaller: exactly if it has at most 2,000
+    rows, otherwise by subspace iteration.
 
     Examples
     --------
@@ -109,7 +109,7 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         self.verbose = verbose
 
     def memory_needed(self, n_samples: int, n_features: int) -> int:
-        """Bytes that `fit` needs at most, including the codes as float32.
+        """Return the maximum number of bytes that `fit` needs, including the codes in float32.
 
         Parameters
         ----------
@@ -126,11 +126,11 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         found = min(self.n_components, few)
         copied = rows if rows < n_samples else 0
         workers = worker_count(self.n_jobs, shared_memory=True)
-        sums = 4 * found * n_features * (2 + 1 + workers)  # float64, its float32 copy and the part of each worker
+        sums = 4 * found * n_features * (2 + 1 + workers)  # sums in float64, a float32 copy, and partial sums of each worker
         return 4 * (n_samples + copied) * n_features + 4 * few * few + 16 * few * found + sums + workers * OF_BLAS
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the components; the codes are not changed.
+        """Learn the components without changing the codes.
 
         Parameters
         ----------
@@ -218,7 +218,7 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
 
 
 def _whole(fill: Any, n: int, n_jobs: int | None) -> np.ndarray:
-    """A symmetric matrix from tiles of its lower half."""
+    """Compute a symmetric matrix from the tiles of its lower half."""
     matrix = np.empty((n, n), np.float32)
     spans = [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
     places = [(rows, columns) for i, rows in enumerate(spans) for columns in spans[: i + 1]]
@@ -237,7 +237,7 @@ def _whole(fill: Any, n: int, n_jobs: int | None) -> np.ndarray:
 def _leading_directions(
     matrix: np.ndarray, n_directions: int, random: np.random.RandomState, n_jobs: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The largest eigenvalues that are not zero, in descending order, and their eigenvectors as columns."""
+    """Return the largest nonzero eigenvalues in descending order, and their eigenvectors as columns."""
     n = len(matrix)
     with one_inner_thread():
         if n <= SMALL or 2 * n_directions > n:

@@ -34,35 +34,37 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideRidge"]
 
-# Up to this number of equations, one tile, everything is computed in float64.
+# Up to this number of equations, which is one tile, everything is computed in float64.
 SMALL = TILE
-# Rows whose leverages are computed together, and rows of one product in predict.
+# Rows whose leverages are computed together, and rows of one product in prediction.
 SAMPLES, ROWS = 512, 512
-# Largest relative error of 1 - leverage, and so of the error of a row that is left out.
+# Maximum relative error of 1 - leverage; leave-one-out residuals have the same relative error.
 PRECISION = 1e-3
-# Memory of Python with the loaded libraries.
+# Memory of Python and the loaded libraries.
 BASE_BYTES = 350_000_000
 
 
 @with_shared_docs
 class WideRidge(CodesClassifier):
-    """A linear classifier by ridge regression on ±1 for each class, for 50,000 × 16,000 codes and wider ones.
+    """A linear classifier by ridge regression on ±1 for each class, for 50,000 × 16,000 codes and larger arrays.
 
-    The result is that of scikit-learn's ``RidgeClassifier``, with less memory: codes are neither copied nor converted, and
-    only the lower triangle of the Gram matrix is computed and overwritten by its Cholesky factor, in tiles, since matrices of
-    this size have crashed BLAS libraries. The penalty is chosen by leave-one-out errors on training rows without fitting
-    other models; all penalties share one factor.
+    The result is the same as that of scikit-learn's ``RidgeClassifier``, but `fit` needs less memory. Codes are neither copied
+    nor converted. Only the lower triangle of the Gram matrix is computed and overwritten with its Cholesky factor. Both are
+    divided into tiles, because matrices of this size have crashed BLAS libraries. The penalty is chosen by leave-one-out errors
+    on training rows, without fitting other models: all penalties share one factor.
 
-    If codes have more columns than rows, the Gram matrix of the rows is used. `fit` fails on NaN and infinity, on a single
-    class, and if it needs more memory than the machine has.
+    If codes have more columns than rows, the Gram matrix of the rows is used. `fit` fails on NaN and infinity, if all labels
+    are equal, and if it needs more memory than the machine has.
 
     Parameters
     ----------
     alphas : float or sequence of floats, default=(0.03, 0.1, 0.3, 1.0, 3.0)
-        Penalties to choose from, relative to the mean squared distance of the codes from their mean, so that they suit codes of
-        any scale. For standardised codes of unit length they equal scikit-learn's. The largest may be 256 times the smallest.
+        Penalties to choose from. They are relative to the mean squared distance of the codes from their mean, so they do not
+        depend on the scale of the codes. For standardised codes of unit length, they equal the penalties of scikit-learn. The
+        largest penalty may be at most 256 times the smallest.
     loo_samples : int or None, default=2000
-        Number of training rows that are left out for the choice, evenly spaced within each class; None means all.
+        Number of training rows whose leave-one-out errors are used to choose the penalty. The rows are evenly spaced within
+        each class. None means all rows.
 
     Attributes
     ----------
@@ -70,20 +72,21 @@ class WideRidge(CodesClassifier):
     coef_ : array of shape (1, n_features) or (n_classes, n_features), float32
     intercept_ : array of shape (1,) or (n_classes,)
     alpha_ : float
-        The chosen one of `alphas`.
+        The penalty that was chosen from `alphas`.
     penalty_ : float
-        The number added to the diagonal of the Gram matrix: scikit-learn's ``alpha``.
+        The number that was added to the diagonal of the Gram matrix. It corresponds to scikit-learn's ``alpha``.
     loo_scores_ : array of shape (n_alphas,)
-        Leave-one-out accuracy for each of `alphas`; NaN for a single one.
+        Leave-one-out accuracy for each of `alphas`; NaN if there is only one.
     n_features_in_ : int
 
     Notes
     -----
-    The leave-one-out residual of a row is its residual divided by 1 - h, where h is its leverage. It is exact for the penalty
-    that was factored, the geometric mean of the smallest and largest of `alphas`. Leverages for the others come from a few
-    Lanczos steps with the same factor, until the relative error of 1 - h is at most a thousandth. The penalty with the best
-    accuracy is chosen, among equals the one with the smallest squared error. Conjugate gradients on the codes then correct the
-    rounding of the factor to float32. Up to 2,400 equations are solved in float64.
+    The leave-one-out residual of a row is its residual divided by 1 - h, where h is the leverage of the row. The matrix is
+    factored with one penalty, the geometric mean of the smallest and largest of `alphas`, and leverages for this penalty are
+    exact. Leverages for other penalties are computed by a few Lanczos steps with the same factor, until the relative error of
+    1 - h is at most 0.001. The penalty with the best accuracy is chosen; if several are equal, the one with the smallest
+    squared error. Finally, conjugate gradients on the codes correct the rounding errors of the float32 factor. Up to 2,400
+    equations are solved in float64.
 
     References
     ----------
@@ -125,7 +128,7 @@ class WideRidge(CodesClassifier):
         self.verbose = verbose
 
     def memory_needed(self, n_samples: int, n_features: int, n_classes: int = 10) -> int:
-        """Bytes that `fit` needs at most, including the codes in float32 and Python itself.
+        """Return the maximum number of bytes that `fit` needs, including the codes in float32 and Python itself.
 
         Parameters
         ----------
@@ -140,11 +143,11 @@ class WideRidge(CodesClassifier):
         n, n_alphas = min(n_samples, n_features), len(checked(self.alphas))
         dtype = np.dtype(_dtype(n))
         tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
-        # Each worker has two pieces of the codes and their product, later some rows; there are no more workers than tiles.
+        # Each worker needs two pieces of the codes and their product, later some rows. There are not more workers than tiles.
         piece = min(GRAM_ROWS, max(n_samples, n_features)) * tile
         filling = min(workers, Triangle.n_tiles(n)) * dtype.itemsize * (2 * piece + tile * tile)
         sweeping = min(workers, math.ceil(n_samples / SWEPT_ROWS)) * dtype.itemsize * SWEPT_ROWS * n_features
-        # The rows, the centred rows, three Lanczos vectors of each, and two solves with their work.
+        # The rows, the centred rows, three Lanczos vectors for each row, and the arrays of two solves.
         leaving_out = 8 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
         weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
         codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)
@@ -159,7 +162,7 @@ class WideRidge(CodesClassifier):
         X : array of shape (n, n_features)
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, 0 or more; rows of weight 0 are left out.
+            Weights of the rows, 0 or more. Rows with weight 0 are ignored.
 
         Returns
         -------
@@ -226,7 +229,7 @@ class WideRidge(CodesClassifier):
 
 @dataclass(frozen=True)
 class _System:
-    """The equations of one fit: of columns, or of rows if there are fewer, with weighted rows."""
+    """The equations of one fit: one for each column, or one for each row if there are fewer rows than columns."""
 
     centred: CentredCodes
     targets: np.ndarray
@@ -254,11 +257,11 @@ class _System:
 
     @property
     def scale(self) -> float:
-        """Unit of the penalties: the mean squared distance from the mean; 1 if all codes are equal."""
+        """Unit of the penalties: the mean squared distance of the codes from their mean, or 1 if all codes are equal."""
         return self.centred.mean_squared_length or 1.0
 
     def roots(self, rows: np.ndarray) -> Any:
-        """Square roots of the weights of some rows, as a column."""
+        """Return the square roots of the weights of some rows as a column."""
         return 1.0 if self.weights is None else np.sqrt(self.weights[rows])[:, None]
 
     def gram(self, verbose: int) -> Triangle:
@@ -268,7 +271,7 @@ class _System:
         return triangle
 
     def one_less_leverage(self, factor: ShiftedFactor, rows: np.ndarray) -> np.ndarray:
-        """1 − leverage, including that of the intercept, for each penalty and row."""
+        """Return 1 − leverage for each penalty and row. The leverage includes that of the intercept."""
         n, penalties = len(self.targets), np.asarray(factor.penalties)[:, None]
         shares = 1 / n if self.weights is None else self.weights[rows] / self.weights.sum()
         if self.by_columns:
@@ -286,13 +289,13 @@ class _System:
         return left(factor.forms(right, enough))
 
     def residuals(self, penalties: list[float], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Residuals of some training rows for each penalty, multiplied by the square roots of the row weights."""
+        """Return residuals of some training rows for each penalty, multiplied by the square roots of the row weights."""
         if self.by_columns:
             return self.roots(rows) * (self.targets[rows] - self.means) - np.matmul(self.centred.rows(rows), weights)
         return np.asarray(penalties)[:, None, None] * weights[:, rows]
 
     def model(self, factor: Triangle, penalty: float, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Corrected weights of the columns for each class, and the intercepts."""
+        """Return corrected weights of the columns for each class, and the intercepts."""
         centred = self.centred
 
         def product(weights: np.ndarray) -> np.ndarray:
@@ -311,7 +314,7 @@ def _dtype(n: int) -> type:
 
 
 def _spread(labels: np.ndarray, number: int | None) -> np.ndarray:
-    """Rows evenly spaced within each class, or all of them."""
+    """Return rows that are evenly spaced within each class, or all rows."""
     if number is None or number >= len(labels):
         return np.arange(len(labels))
     by_class = np.argsort(labels, kind="stable")

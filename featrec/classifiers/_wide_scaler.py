@@ -1,4 +1,4 @@
-"""WideScaler: standardise wide codes without a copy. CentredCodes: products with centred codes, also without a copy."""
+"""WideScaler standardises wide codes, and CentredCodes multiplies centred codes, both without a copy."""
 
 from __future__ import annotations
 
@@ -18,39 +18,41 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["GRAM_ROWS", "SWEPT_ROWS", "CentredCodes", "WideScaler"]
 
-# Columns of a task: their sums stay in the cache, and each row is read in long runs.
+# Number of columns that are summed together: the sums fit into the CPU cache, and rows are read in long pieces.
 COLUMNS = 2048
-# Rows of one product for the Gram matrix of columns; fewer are slower, and many more crash BLAS libraries.
+# Rows of one product for the Gram matrix of columns. Fewer rows are slower; many more rows crash BLAS libraries.
 GRAM_ROWS = 4096
 # Columns of one product for the Gram matrix of rows.
 GRAM_COLUMNS = 4096
-# Rows that are centred together for products with few columns, or scaled together.
+# Rows that are centred together for a product with few columns, or scaled together.
 SWEPT_ROWS = 256
-# The reciprocal of a smaller standard deviation overflows float32.
+# Smallest standard deviation; the reciprocal of a smaller number would overflow float32.
 SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @with_shared_docs
 class WideScaler(OneToOneFeatureMixin, Transformer):
-    """Standardise wide codes: a power, columns of mean 0 and variance 1, and optionally rows of length 1.
+    """Standardise wide codes: apply a power, scale columns to mean 0 and variance 1, and optionally scale rows to length 1.
 
-    Pooled codes need it before a ridge or kernel classifier. scikit-learn's ``FunctionTransformer``, ``StandardScaler`` and
-    ``Normalizer`` in a chain copy the codes several times, which matters for 50,000 × 28,800 codes of 5.8 GB. This scaler
-    writes each number once, with ``copy=False`` into the given array. `fit` fails on NaN and infinity.
+    Pooled codes must be standardised before a ridge or kernel classifier. A pipeline of scikit-learn's
+    ``FunctionTransformer``, ``StandardScaler`` and ``Normalizer`` copies the codes several times, which needs much memory for
+    50,000 × 28,800 codes of 5.8 GB. This scaler writes each number once; with ``copy=False``, it overwrites the input array.
+    `fit` fails on NaN and infinity.
 
     Parameters
     ----------
     power : float, default=1.0
-        Codes become sign(x)·|x|^power first; 0.5, the square root, suits codes summed over many patches. At most 1.
+        Exponent, at most 1, of the first step: x is replaced by sign(x)·|x|^power. The square root, 0.5, is suitable for codes
+        that are sums over many patches.
     epsilon : float, default=0.0
-        Added to each variance, in units of the mean variance, so that columns with little variance are not amplified.
+        Number that is added to each variance, in units of the mean variance, to avoid amplifying columns with little variance.
     unit_length : bool, default=False
-        Divide each standardised row by its length.
+        Whether to divide each standardised row by its length.
     copy : bool, default=True
-        False writes into the given array if possible (C-contiguous, float32, writeable) and returns it.
+        If False, overwrite and return the input array if possible (C-contiguous, float32, writeable).
     dtype : {"float32", "float16"}, default="float32"
-        Type of the result. "float16" needs half the memory, rounds to three digits and is always a new array, which
-        ``KernelRidgeClassifier(dtype="float16")`` uses without a copy.
+        Type of the result. "float16" needs half the memory and rounds to three digits. It always creates a new array, which
+        ``KernelRidgeClassifier(dtype="float16")`` does not copy.
 
     Attributes
     ----------
@@ -59,7 +61,8 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
     var_ : array of shape (n_features,), float64
         Variances of the columns after the power.
     scale_ : array of shape (n_features,), float64
-        Divisors of the columns, sqrt(variance + epsilon); 0 for a column without variance, which becomes 0.
+        Divisors of the columns: sqrt(variance + epsilon · mean variance), or 0 for a constant column. A constant column is
+        replaced by zeros.
     n_features_in_ : int
 
     Examples
@@ -100,7 +103,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
         self.n_jobs = n_jobs
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn means and variances; the codes are not changed.
+        """Learn means and variances without changing the codes.
 
         Parameters
         ----------
@@ -124,14 +127,14 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
         Returns
         -------
         scaled : array of shape (n, n_features), of `dtype`
-            `X` itself with ``copy=False``, if it is writeable.
+            With ``copy=False``, `X` itself if it can be overwritten.
         """
         check_is_fitted(self)
         codes = validate_data(self, X, dtype=np.float32, order="C", reset=False)
         return self._scale(codes, given=X)
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit and scale the same codes; with ``copy=False`` without a second array.
+        """Fit and scale the same codes. With ``copy=False``, no second array is needed.
 
         Parameters
         ----------
@@ -172,7 +175,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """The compiled loop reads a mean and a factor for each column."""
+        """Check that there are a mean and a factor for each column, because the compiled loop relies on it."""
         if "mean_" in stored:
             for what, name in (("means", "mean_"), ("variances", "var_"), ("deviations", "scale_")):
                 check_stored_array(what, stored[name], (stored["n_features_in_"],), np.float64)
@@ -194,14 +197,14 @@ def _rounded(block: np.ndarray) -> np.ndarray:
 
 
 def _may_be_given(codes: np.ndarray, given: Any) -> bool:
-    """Whether the codes may be in memory of the caller, such as a DataFrame."""
+    """Return whether the codes may share memory with an array or DataFrame of the caller."""
     return not isinstance(given, np.ndarray) or np.may_share_memory(codes, given)
 
 
 def column_moments(codes: np.ndarray, power: float = 1.0, n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Float64 means and variances of the columns of sign(x)·|x|^power; exact for constant columns."""
+    """Return float64 means and variances of the columns of sign(x)·|x|^power. They are exact for constant columns."""
     n, n_columns = codes.shape
-    # The same loop as for all rows, so that a constant column has no variance.
+    # The first row is computed by the same loop as all rows, so the variance of a constant column is exactly 0.
     row = codes[:1].copy()
     standardize(row, np.float32(power), np.zeros(n_columns, np.float32), np.ones(n_columns, np.float32), False)
     origins = row[0].astype(np.float64)
@@ -217,7 +220,7 @@ def column_moments(codes: np.ndarray, power: float = 1.0, n_jobs: int | None = N
 
 
 def weighted_moments(codes: np.ndarray, weights: np.ndarray, n_jobs: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Float64 means and variances of the columns, with weights of the rows."""
+    """Return float64 means and variances of the columns, with weighted rows."""
     origin = codes[0].astype(np.float64)
     shares = weights / weights.sum()
     means, squares = np.zeros((2, codes.shape[1]))
@@ -236,8 +239,8 @@ def weighted_moments(codes: np.ndarray, weights: np.ndarray, n_jobs: int | None 
 class CentredCodes:
     """Products with ``codes - codes.mean(axis=0)``, which is computed piece by piece.
 
-    With weights (above 0), the mean is weighted and each row is multiplied by the square root of its weight. Subtracting
-    n·m·mᵀ from the finished Gram matrix instead would lose digits if means are large. `dtype` is that of pieces and products.
+    With row weights (above 0), the mean is weighted and each row is multiplied by the square root of its weight. `dtype` is the
+    type of pieces and products. It would be less precise to subtract n·m·mᵀ (m is the mean) from the Gram matrix of the codes.
     """
 
     def __init__(
@@ -253,7 +256,7 @@ class CentredCodes:
         self.roots = None if weights is None else np.sqrt(weights).astype(dtype)[:, None]
 
     def rows(self, rows: Any) -> np.ndarray:
-        """Some rows, centred and weighted."""
+        """Return some rows, centred and weighted."""
         return self._piece(rows, slice(None))
 
     def _piece(self, rows: Any, columns: slice) -> np.ndarray:
@@ -263,7 +266,7 @@ class CentredCodes:
         return found
 
     def gram_of_columns(self, rows: slice, columns: slice, out: np.ndarray) -> None:
-        """A tile of the d × d matrix of products between columns."""
+        """Compute a tile of the d × d matrix of products between columns."""
         for start in range(0, len(self.codes), GRAM_ROWS):
             some = slice(start, start + GRAM_ROWS)
             left = self._piece(some, rows)
@@ -271,7 +274,7 @@ class CentredCodes:
             _add(left.T, right, out, first=start == 0)
 
     def gram_of_rows(self, rows: slice, columns: slice, out: np.ndarray) -> None:
-        """A tile of the n × n matrix of products between rows."""
+        """Compute a tile of the n × n matrix of products between rows."""
         for start in range(0, self.codes.shape[1], GRAM_COLUMNS):
             some = slice(start, start + GRAM_COLUMNS)
             left = self._piece(rows, some)
@@ -279,7 +282,7 @@ class CentredCodes:
             _add(left, right.T, out, first=start == 0)
 
     def times(self, weights: np.ndarray) -> np.ndarray:
-        """Centred codes times (d, m) weights."""
+        """Multiply the centred codes by weights of shape (d, m)."""
         products = np.empty((len(self.codes), weights.shape[1]), self.dtype)
         weights = weights.astype(self.dtype, copy=False)
 
@@ -290,12 +293,12 @@ class CentredCodes:
         return products
 
     def transposed_times(self, shares: np.ndarray) -> np.ndarray:
-        """The transpose of centred codes times (n, m) shares, summed in float64."""
+        """Multiply the transposed centred codes by an array of shape (n, m), with sums in float64."""
         shares = shares.astype(self.dtype, copy=False)
         return self._summed(lambda piece, rows: piece.T @ shares[rows], shares.shape[1])
 
     def squared_times(self, weights: np.ndarray) -> np.ndarray:
-        """The d × d Gram matrix times (d, m) weights, in one sweep over the codes."""
+        """Multiply the d × d Gram matrix by weights of shape (d, m), in one pass over the codes."""
         weights = weights.astype(self.dtype, copy=False)
         return self._summed(lambda piece, rows: piece.T @ (piece @ weights), weights.shape[1])
 
@@ -306,7 +309,7 @@ class CentredCodes:
             some = slice(rows.start, rows.stop)
             return product(self.rows(some), some)
 
-        # Summed in the order of the rows, so that the result does not depend on n_jobs.
+        # Products are summed in the order of the rows, so the result does not depend on n_jobs.
         for found in each_batch(part, range(len(self.codes)), n_jobs=self.n_jobs, batch_size=SWEPT_ROWS, shared_memory=True):
             total += found
         return total

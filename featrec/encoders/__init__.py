@@ -1,4 +1,4 @@
-"""Encoders: from Bags to codes."""
+"""Encoders, which convert Bags to codes."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from featrec.vocabularies import nearest_word, words_of
 
 __all__ = ["BagOfWords", "SoftBagOfWords"]
 
-# Largest 1 / sigma²: a narrower Gaussian, as of nearly equal words, would overflow float32.
+# Maximum of 1 / sigma². A narrower Gaussian, which nearly equal words can cause, would overflow float32.
 SHARPEST = 1e30
 
 
@@ -31,25 +31,27 @@ class BagOfWords(Encoder):
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=500
-        Number of words to learn, by :class:`KMeansVocabulary` or :class:`BinaryVocabulary` depending on the metric of the
-        descriptors; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one inside ``FrozenEstimator``.
+        Number of words to learn with :class:`KMeansVocabulary` or :class:`BinaryVocabulary`, depending on the metric of the
+        descriptors. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside
+        ``FrozenEstimator``.
     norm : {"l1", "l2", "hellinger"} or None, default="l1"
-        "l1" gives shares, "l2" unit length, "hellinger" square roots of shares (a linear classifier then uses the Hellinger
-        kernel), None counts.
+        Normalisation of the code. "l1" returns shares, "l2" codes of unit length, "hellinger" square roots of shares (a linear
+        classifier then uses the Hellinger kernel), and None counts.
     use_idf : bool, default=False
-        Give more weight to words that occur in few images.
+        Whether to give more weight to words that occur in few images.
 
     Attributes
     ----------
     vocabulary_ : estimator
         The fitted vocabulary.
     idf_ : array of shape (n_words,)
-        Weights of the words, with ``use_idf=True``.
+        Weights of the words; only with ``use_idf=True``.
 
     Notes
     -----
-    The weight of a word in d of n images is ``1 + log((1 + n) / (1 + d))``, scikit-learn's smoothed form. The weight of Sivic
-    and Zisserman, ``log(n / d)``, is zero for a word in all images; with dense descriptors that may be every word.
+    If a word occurs in d of n images, its weight is ``1 + log((1 + n) / (1 + d))``, the smoothed form that scikit-learn uses.
+    The weight of Sivic and Zisserman, ``log(n / d)``, is zero if the word occurs in all images; with dense descriptors, this
+    may be true for every word.
 
     References
     ----------
@@ -132,33 +134,35 @@ class BagOfWords(Encoder):
 class SoftBagOfWords(EncoderOfNumbers):
     """Count words like :class:`BagOfWords`, but divide the vote of each descriptor among several near words.
 
-    Packed bits (ORB) are refused.
+    Packed bits (ORB) are not supported.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=500
-        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
-        inside ``FrozenEstimator``.
+        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        fitted vocabulary inside ``FrozenEstimator``.
     smoothing : float, default=0.5
-        Standard deviation of the Gaussian that weights words by their distance, in units of the mean distance between a word
-        and its nearest word. For values near 0 the code equals that of ``BagOfWords``.
+        Standard deviation of the Gaussian that weights words by their distance. The unit is the mean distance between a word
+        and its nearest other word. For values near 0, the code equals that of ``BagOfWords``.
     n_neighbors : int or None, default=5
         Number of nearest words that share the vote of a descriptor; None means all.
     norm : {"l1", "l2", "hellinger"} or None, default="l1"
-        "l1" gives shares, "l2" unit length, "hellinger" square roots of shares, None sums of votes.
+        Normalisation of the code. "l1" returns shares, "l2" codes of unit length, "hellinger" square roots of shares, and None
+        sums of votes.
 
     Attributes
     ----------
     vocabulary_ : estimator
         The fitted vocabulary.
     sigma_ : float
-        Standard deviation of the Gaussian, in the units of the descriptors.
+        Standard deviation of the Gaussian, in the same unit as the descriptors.
 
     Notes
     -----
-    The votes are the codeword uncertainty of [1]_: Gaussian weights divided by their sum, so that each descriptor has one vote.
-    With a number of neighbours they are the localized soft assignment of [2]_, which takes maxima instead of sums. Both papers
-    choose the width of the Gaussian by validation; `smoothing` is independent of the scale of the descriptors.
+    With ``n_neighbors=None``, the votes are the codeword uncertainty of [1]_: Gaussian weights divided by their sum, so each
+    descriptor has one vote in total. With a number of neighbours, the votes are the localized soft assignment of [2]_, but that
+    paper pools them by maxima instead of sums. Both papers choose the width of the Gaussian by validation. In contrast,
+    `smoothing` does not depend on the scale of the descriptors.
 
     References
     ----------
@@ -230,10 +234,10 @@ class SoftBagOfWords(EncoderOfNumbers):
 
 
 def spacing(words: np.ndarray) -> float:
-    """The mean distance between a word and its nearest word; 1 for a single word or equal words."""
+    """Return the mean distance between a word and its nearest other word; 1 for a single word or equal words."""
     if len(words) == 1:
         return 1.0
-    from sklearn.neighbors import NearestNeighbors  # takes more than 0.1 s
+    from sklearn.neighbors import NearestNeighbors  # the import takes more than 0.1 s
 
     distances, _ = NearestNeighbors(n_neighbors=1).fit(words).kneighbors()
     return float(distances.mean()) or 1.0

@@ -1,4 +1,4 @@
-"""Base classes of all encoders; plain images and pyramids share their methods."""
+"""Base classes of all encoders. Encoders of whole images and spatial pyramids share their methods."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ __all__ = ["BagsTransformer", "Encoder", "EncoderOfNumbers", "Layout", "scaled",
 
 
 class Layout:
-    """Where descriptors are pooled: by default in one region, the whole image."""
+    """The regions in which descriptors are pooled. By default, the only region is the whole image."""
 
     n_regions: int = 1
     scale: float = 1.0
 
     def cells(self, bag: Bag) -> tuple[np.ndarray, int]:
-        """The cell of each descriptor, and the number of cells."""
+        """Return the cell of each descriptor, and the number of cells."""
         return np.zeros(len(bag.descriptors), np.int64), 1
 
     def merge(self, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> tuple[np.ndarray, np.ndarray]:
-        """Regions, merged from cells."""
+        """Merge cells into regions."""
         return pooled, counts
 
 
 class Pooled(NamedTuple):
-    """A batch of images, pooled and not yet normalised."""
+    """A batch of images whose descriptors are pooled but not yet normalised."""
 
     regions: np.ndarray  # (n_images, n_regions, pooled width)
     counts: np.ndarray  # (n_images, n_regions)
@@ -64,10 +64,10 @@ class Finished(NamedTuple):
 
 
 class BagsTransformer(CodesOutput, Transformer):
-    """Base of encoders and pyramids: the passes over the images."""
+    """Base class of encoders and pyramids, with the passes over the images."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the vocabulary from a sample of descriptors, and statistics of all images in one pass.
+        """Learn the vocabulary from a sample of descriptors; if statistics of all images are needed, compute them in one pass.
 
         Parameters
         ----------
@@ -94,7 +94,7 @@ class BagsTransformer(CodesOutput, Transformer):
         Returns
         -------
         codes : array of shape (n_images, width), float32
-            An image without descriptors gives a row of zeros.
+            The code of an image without descriptors is a row of zeros.
         """
         check_is_fitted(self)
         self._check_parameters()
@@ -103,7 +103,7 @@ class BagsTransformer(CodesOutput, Transformer):
         return self._gather(self._over_batches(self._codes, bags), bags)
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Fit and encode the same images; each is read once for the sample and once for its code.
+        """Fit and encode the same images. Each image is read once for the sample and once for its code.
 
         Parameters
         ----------
@@ -122,20 +122,20 @@ class BagsTransformer(CodesOutput, Transformer):
         return self._gather(map(self._finished, batches), bags)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns of the code."""
+        """Return the names of the columns of the code."""
         check_is_fitted(self)
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(self._code_width())], dtype=object)
 
     def _encoder(self) -> Encoder:
-        """The fitted encoder that pools and finishes."""
+        """Return the fitted encoder that pools and normalises descriptors."""
         raise NotImplementedError
 
     def _layout(self) -> Layout:
         raise NotImplementedError
 
     def _needs_every_image(self) -> bool:
-        """Whether fit needs statistics of all images."""
+        """Return whether `fit` needs statistics of all images."""
         return False
 
     def _learn_from(self, bags: Bags) -> None:
@@ -168,7 +168,9 @@ class BagsTransformer(CodesOutput, Transformer):
                 encoder._check_bag(bag)
                 pooled, in_cells = _pool_cells(encoder, layout, bag)
                 if not np.isfinite(pooled).all():
-                    raise ImageError("its descriptors are too large for a finite code; divide all descriptors by a constant")
+                    raise ImageError(
+                        "its descriptors are too large: the code is not finite. Divide all descriptors by a constant"
+                    )
             regions[i], counts[i] = layout.merge(pooled, in_cells, encoder.pooling)
             if with_tally:
                 tally = encoder._tally(pooled) + (0 if tally is None else tally)
@@ -194,14 +196,14 @@ class BagsTransformer(CodesOutput, Transformer):
         return Finished(codes.reshape(n_images, n_regions * encoder._width()), empty, batch.failures)
 
     def _gather(self, parts: Iterable[Finished], bags: Bags) -> Any:
-        """Collect the codes of all batches without holding wide codes twice."""
+        """Collect the codes of all batches without storing all of them twice."""
         codes = np.empty((len(bags), self._code_width()), np.float32)
         done = empty = 0
         for part in parts:
             codes[done : done + len(part.codes)] = part.codes
             done += len(part.codes)
             empty += part.empty
-            # Failures in other processes are not known here; those in threads are.
+            # Failures in threads are noted already, failures in other processes are not.
             bags.failures.note(part.failures)
         failures = bags.own_failures()
         note_unreadable(bags, failures)
@@ -217,11 +219,12 @@ def _pool_cells(encoder: Encoder, layout: Layout, bag: Bag) -> tuple[np.ndarray,
 
 
 class Encoder(BagsTransformer):
-    """Base of all encoders.
+    """Base class of all encoders.
 
-    A subclass implements ``_pool``, ``_finish`` and ``_width``; ``pooling`` is "sum" or "max" and determines how cells are
-    merged into regions. ``usual_vocabularies`` maps the metric of the descriptors to the class of vocabulary that a number
-    of words means. Statistics over all images (idf) are sums: ``_tally`` of each image is summed and passed to ``_settle``.
+    A subclass implements ``_pool``, ``_finish`` and ``_width``. ``pooling``, "sum" or "max", determines how cells are merged
+    into regions. ``usual_vocabularies`` maps the metric of the descriptors to the class of vocabulary that is used if
+    `vocabulary` is a number of words. Statistics of all images (idf) are sums: the results of ``_tally`` for each image are
+    summed and passed to ``_settle``.
     """
 
     pooling: ClassVar[str] = "sum"
@@ -240,28 +243,28 @@ class Encoder(BagsTransformer):
     verbose: int
 
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
-        """Pool the descriptors of an image by cell: an array (n_cells, pooled width), not normalised."""
+        """Pool the descriptors of an image by cell, without normalisation: return an array (n_cells, pooled width)."""
         raise NotImplementedError
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Weight and normalise rows that pool `counts` descriptors each: an array (rows, width)."""
+        """Weight and normalise pooled rows: return an array (rows, width). `counts` are the descriptors of each row."""
         raise NotImplementedError
 
     def _width(self) -> int:
-        """The length of the code of a region."""
+        """Return the length of the code of a region."""
         raise NotImplementedError
 
     def _pooled_width(self) -> int:
-        """The number of pooled values of a region, if `_finish` needs more than the columns of the code."""
+        """Return the number of pooled values of a region, which may be larger than the length of its code."""
         return self._width()
 
     @staticmethod
     def _most_pooled(n_words: int, length: int) -> int:
-        """The largest `_pooled_width` for this number and length of words, which limits model files."""
+        """Return the largest possible `_pooled_width` for this number and length of words, to check model files."""
         raise NotImplementedError
 
     def _descriptor_kind(self) -> tuple[int, str]:
-        """The width and the metric of the descriptors of the vocabulary."""
+        """Return the width and the metric of the descriptors that the vocabulary expects."""
         raise NotImplementedError
 
     def _tally(self, pooled: np.ndarray) -> np.ndarray:
@@ -298,13 +301,13 @@ class Encoder(BagsTransformer):
             )
         if bag.descriptors.shape[1] != width:
             raise ImageError(
-                f"descriptors of {bag.descriptors.shape[1]} numbers do not match a vocabulary of {width}; "
+                f"descriptors of {bag.descriptors.shape[1]} numbers do not match a vocabulary of {width} numbers per word; "
                 "use the extractor that the model was fitted with"
             )
 
 
 class EncoderOfNumbers(Encoder):
-    """Base of encoders that measure differences of numbers (euclidean), with one or more columns per word."""
+    """Base class of encoders for descriptors of numbers (euclidean)."""
 
     usual_vocabularies = MappingProxyType({"euclidean": KMeansVocabulary})
 
@@ -334,7 +337,7 @@ class EncoderOfNumbers(Encoder):
 
 
 def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
-    """Rows of unit length ("l2"), square roots of shares ("hellinger"), or a copy (None)."""
+    """Return rows of unit length ("l2"), square roots of shares ("hellinger"), or a copy (None)."""
     if norm == "l2":
         return unit_length(sums)
     # Square roots of shares have unit length.
@@ -342,6 +345,6 @@ def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
 
 
 def unit_length(rows: np.ndarray) -> np.ndarray:
-    """Divide by the Euclidean length along the last axis; zeros stay zeros."""
+    """Divide by the Euclidean length along the last axis. Rows of zeros stay zeros."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return rows / np.where(lengths > 0, lengths, np.float32(1))

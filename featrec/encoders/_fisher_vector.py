@@ -1,4 +1,4 @@
-"""FisherVector: gradients of a mixture of Gaussians."""
+"""FisherVector: gradients of the likelihood under a mixture of Gaussians."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ __all__ = ["FisherVector"]
 class FisherVector(Encoder):
     """Encode an image by the gradients of the likelihood of its descriptors under a mixture of Gaussians.
 
-    For each component and dimension, the code contains the mean deviation of the descriptors from the mean of the component,
-    and that of their variance. With a linear classifier, 64 components often replace thousands of words. Packed bits (ORB),
-    which have no variance, are refused.
+    For each component and dimension, the code describes how the mean and the variance of the descriptors differ from those of
+    the component. With a linear classifier, 64 components are often as good as thousands of words. Packed bits (ORB) are not
+    supported, because they have no variance.
 
     Parameters
     ----------
     vocabulary : int or mixture estimator, default=64
-        Number of components to learn; or a ``GaussianVocabulary``, or scikit-learn's ``GaussianMixture`` with
-        ``covariance_type="diag"``; or a fitted one inside ``FrozenEstimator``.
+        Number of components to learn. Alternatively, a ``GaussianVocabulary``, scikit-learn's ``GaussianMixture`` with
+        ``covariance_type="diag"``, or a fitted mixture inside ``FrozenEstimator``.
     power : float, default=0.5
-        Power of the absolute values, which keep their sign; 0.5 is the signed square root, 1 changes nothing.
+        Exponent of the absolute values; signs do not change. 0.5 is the signed square root, 1 changes nothing.
     norm : {"l2"} or None, default="l2"
-        "l2" gives unit length. With ``power=0.5`` that is the improved Fisher vector; ``power=1, norm=None`` is the raw one.
+        "l2" divides the code by its length. With ``power=0.5``, this is the improved Fisher vector; ``power=1, norm=None`` is
+        the original Fisher vector.
     weight_gradients : bool, default=False
-        Whether the code begins with the gradients by the weights of the components, which improve it little.
+        Whether the code begins with the gradients with respect to the weights of the components. They improve it little.
 
     Attributes
     ----------
@@ -45,11 +46,12 @@ class FisherVector(Encoder):
 
     Notes
     -----
-    The code of k components and d dimensions consists of k gradients by weight (with `weight_gradients`), k × d by mean and
-    k × d by deviation, component by component. This is the order of VLFeat, or with `weight_gradients` that of scikit-image,
-    whose gradients by deviation have the other sign. Gradients are averages over the descriptors, divided by the square roots
-    of the diagonal of the Fisher information. Departures from the paper: the gradients of components of a weight below 1e-6
-    are zero, and posteriors below 2^-40 count as zero.
+    With k components and d dimensions, the code consists of k gradients with respect to weights (only with `weight_gradients`),
+    k × d gradients with respect to means and k × d gradients with respect to standard deviations, component by component. This
+    is the order of VLFeat. With `weight_gradients`, it is the order of scikit-image, but its gradients with respect to standard
+    deviations have the opposite sign. Gradients are averages over the descriptors, divided by the square roots of the diagonal
+    of the Fisher information. Departures from the paper: if the weight of a component is below 1e-6, its gradients are zero;
+    posteriors below 2^-40 are replaced by zero.
 
     References
     ----------
@@ -102,7 +104,7 @@ class FisherVector(Encoder):
         super()._learn_from(bags)
         if not (mixture_of(self.vocabulary_).variances > 0).all():
             raise InputError(
-                f"{type(self.vocabulary_).__name__} has variances that are not positive; a Fisher vector divides by them. "
+                f"{type(self.vocabulary_).__name__} has variances that are not positive, but a Fisher vector divides by them. "
                 "Use reg_covar=1e-6 in scikit-learn's GaussianMixture."
             )
 

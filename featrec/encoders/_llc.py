@@ -1,4 +1,4 @@
-"""LLC: the largest weight of each word in the reconstruction of any descriptor."""
+"""LLC: locality-constrained linear coding."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ __all__ = ["LLC"]
 class LLC(EncoderOfNumbers):
     """Reconstruct descriptors from their nearest words; the code is the largest weight of each word.
 
-    This is locality-constrained linear coding. The weights of a descriptor sum to one and may be negative. Designed for a
-    pyramid and a linear classifier. Packed bits (ORB) are refused.
+    This is locality-constrained linear coding, designed for a pyramid and a linear classifier. The weights of a descriptor sum
+    to one and may be negative. Packed bits (ORB) are not supported.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1000
-        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
-        inside ``FrozenEstimator``.
+        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        fitted vocabulary inside ``FrozenEstimator``.
     n_neighbors : int, default=5
-        Number of nearest words from which a descriptor is reconstructed; all words if the vocabulary has fewer.
+        Number of nearest words from which a descriptor is reconstructed; all words if the vocabulary is smaller.
     regularization : float, default=1e-4
         Strength of the regularisation towards equal weights, in units of the sum of squared distances from the words.
     norm : {"l2"} or None, default="l2"
-        "l2" gives unit length.
+        "l2" divides the code by its length.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class LLC(EncoderOfNumbers):
 
     Notes
     -----
-    This is the approximated coding of the paper: constrained least squares over the nearest words only. The weights solve
-    ``(C + regularization * trace(C) * I) c = 1``, where C are the products of the differences between words and descriptor,
-    and are then divided by their sum. Words that are not among the nearest have weight zero, which takes part in the maximum:
-    a pooled weight is negative only if all descriptors of a region use the word with negative weight. The paper also refines
-    the codebook after k-means.
+    This is the approximated coding of the paper: constrained least squares with the nearest words only. The weights c solve
+    ``(C + regularization * trace(C) * I) c = 1``, where C is the Gram matrix of the differences between words and descriptor.
+    Then they are divided by their sum. Words that are not among the nearest have weight zero, and these zeros are included in
+    the maximum. So a pooled weight is negative only if all descriptors of a region have a negative weight for the word. The
+    paper also refines the codebook after k-means; this class does not.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""SpatialPyramid: any encoder, applied to the regions of several grids."""
+"""SpatialPyramid: codes of the regions of several grids, by any encoder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["PyramidLayout", "SpatialPyramid"]
 Span = tuple[Fraction, Fraction]
 # Overlaps and margins are rounded to fractions with at most this denominator.
 FINEST = 10_000
-# More levels count like this many, which are over the limits of model files.
+# More levels are counted as 16, because 16 levels already exceed the limits of model files.
 MOST_LEVELS = 16
 
 
@@ -32,18 +32,19 @@ class SpatialPyramid(BagsTransformer):
     """Encode the regions of several grids over an image and concatenate their codes.
 
     Unlike the code of a whole image, the code of a pyramid roughly describes where words occur. Each descriptor is assigned to
-    words once, for any number of levels; each region is normalised like an image.
+    words only once, even if there are several levels. Each region is normalised like an image.
 
     Parameters
     ----------
     encoder : encoder
-        Such as ``BagOfWords(400)``, or a fitted one inside ``FrozenEstimator``.
+        Encoder of the regions, such as ``BagOfWords(400)``, or a fitted encoder inside ``FrozenEstimator``.
     levels : int or sequence of (rows, columns), default=3
-        3 is the pyramid of the paper, of 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` is the whole image and three bands.
+        Grids of the pyramid. 3 is the pyramid of the paper, with 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` consists of the
+        whole image and three horizontal bands.
     overlap : float, default=0.0
-        Share of the side of a region that overlaps the next region of its grid.
+        Overlap of neighbouring regions of a grid, as a share of the side of a region.
     margin : float, default=0.0
-        Share of the side of the image, at each border, that belongs to no region; at most 0.49.
+        Width of the border that does not belong to any region, as a share of the side of the image; at most 0.49.
 
     Attributes
     ----------
@@ -52,9 +53,9 @@ class SpatialPyramid(BagsTransformer):
 
     Notes
     -----
-    Regions are normalised one by one, and the code is divided by the square root of the number of levels; Lazebnik et al.
-    normalise the counts of the whole image and weight the levels. A region without descriptors is zero. A descriptor belongs
-    to the region that contains its centre.
+    Each region is normalised separately, and the code is divided by the square root of the number of levels. In contrast,
+    Lazebnik et al. normalise the counts of the whole image and weight the levels. The code of a region without descriptors is
+    zero. A descriptor belongs to the regions that contain its centre.
 
     References
     ----------
@@ -78,7 +79,7 @@ class SpatialPyramid(BagsTransformer):
         "overlap": [real_number(0.0, 1.0, closed="left")],
         "margin": [real_number(0.0, 0.49)],
     }
-    # Defaults for models saved before these existed.
+    # Defaults for models that were saved before these parameters existed.
     overlap: float = 0.0
     margin: float = 0.0
 
@@ -116,17 +117,17 @@ class SpatialPyramid(BagsTransformer):
 
     @staticmethod
     def _most_regions(stored: Stored) -> tuple[int, int]:
-        """Numbers of regions and cells, or a few more, without laying them out."""
+        """Return upper limits of the numbers of regions and cells, without building the layout."""
         levels = stored["levels"].tolist() if isinstance(stored["levels"], np.ndarray) else stored["levels"]
         overlapping = any(stored.get(name) for name in ("overlap", "margin"))
         if isinstance(levels, int) and not overlapping:
-            # Each level has four times as many regions, and those of the last one are the cells.
+            # Each level has four times as many regions as the previous one. The regions of the last level are the cells.
             levels = min(levels, MOST_LEVELS)
             return (4**levels // 3, 4 ** (levels - 1)) if levels > 0 else (0, 0)
         if isinstance(levels, int):
             levels = [[2**level, 2**level] for level in range(min(levels, MOST_LEVELS))]
         if not isinstance(levels, list):
-            return 0, 0  # _layout refuses it
+            return 0, 0  # _layout raises an error
         grids = [grid for grid in levels if isinstance(grid, list) and [type(number) for number in grid] == [int, int]]
         # Overlapping regions do not share their borders.
         ends = 2 if overlapping else 1
@@ -151,7 +152,8 @@ class SpatialPyramid(BagsTransformer):
 class PyramidLayout(Layout):
     """Regions of several grids over an image.
 
-    Descriptors are pooled once, in the cells of the common refinement of all grids; each region is merged from its cells.
+    The borders of all regions divide the image into cells. Descriptors are pooled once, by cell, and each region is merged from
+    its cells.
     """
 
     def __init__(self, grids: Sequence[tuple[int, int]], *, overlap: float = 0.0, margin: float = 0.0):
@@ -184,13 +186,13 @@ class PyramidLayout(Layout):
         return np.where(np.isfinite(merged), merged, 0).astype(pooled.dtype), self.members @ counts
 
     def _members(self, rows: list[Span], columns: list[Span]) -> np.ndarray:
-        """For each region of a grid, which cells it contains."""
+        """Return a boolean table of the cells that each region of a grid contains."""
         in_row, in_column = _cells_within(self.row_edges, rows), _cells_within(self.column_edges, columns)
         return np.einsum("ai,bj->abij", in_row, in_column).reshape(len(rows) * len(columns), -1)
 
 
 def _spans(n: int, overlap: float, margin: float) -> list[Span]:
-    """Start and end of each of n regions on a side of unit length; as fractions, 1/2 and 2/4 are equal."""
+    """Return start and end of n regions on a side of length 1, as exact fractions: 1/2 equals 2/4."""
     shared, outside = (Fraction(value).limit_denominator(FINEST) for value in (overlap, margin))
     side = (1 - 2 * outside) / (n - (n - 1) * shared)
     starts = [outside + i * side * (1 - shared) for i in range(n)]
@@ -198,13 +200,13 @@ def _spans(n: int, overlap: float, margin: float) -> list[Span]:
 
 
 def _inner_edges(grids: list[list[Span]]) -> np.ndarray:
-    """All borders of regions within the unit length."""
+    """Return all borders of regions between 0 and 1."""
     cuts = {end for spans in grids for span in spans for end in span if 0 < end < 1}
     return np.array([float(cut) for cut in sorted(cuts)])
 
 
 def _cells_within(edges: np.ndarray, spans: list[Span]) -> np.ndarray:
-    """For each region, which intervals between the edges it contains."""
+    """Return a boolean table of the intervals between edges that each region contains."""
     borders = np.concatenate([[0.0], edges, [1.0]])
     middles = (borders[:-1] + borders[1:]) / 2
     starts, ends = np.array(spans, dtype=float).T[..., None]

@@ -14,28 +14,28 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["VLAD"]
 
-# Rounding error of residuals that cancel, relative to the length of the words.
+# Residuals that cancel leave a rounding error of at most this share of the length of the word.
 ROUNDING = 1e-6
 
 
 @with_shared_docs
 class VLAD(EncoderOfNumbers):
-    """Sum the differences between descriptors and their nearest word, for each word (vector of locally aggregated descriptors).
+    """For each word, sum the differences between the word and its descriptors (vector of locally aggregated descriptors).
 
-    The code describes how descriptors are distributed around each word, with as many numbers per word as a descriptor has, so
-    few words suffice. Packed bits (ORB), which have no differences, are refused.
+    The code describes how descriptors are distributed around each word. It has as many numbers per word as a descriptor has, so
+    few words suffice. Packed bits (ORB) are not supported, because they cannot be subtracted.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=64
-        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
-        inside ``FrozenEstimator``.
+        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        fitted vocabulary inside ``FrozenEstimator``.
     average : bool, default=False
-        Use means of residuals instead of sums.
+        If True, use the means of the differences (residuals) instead of the sums.
     power : float, default=1.0
-        Power of the absolute values, which keep their sign; 0.5 is the signed square root, 1 changes nothing.
+        Exponent of the absolute values; signs do not change. 0.5 is the signed square root, 1 changes nothing.
     intra_norm : bool, default=True
-        Divide the residuals of each word by their length, so that words with many similar descriptors do not dominate.
+        If True, divide the residuals of each word by their length, so words with many similar descriptors do not dominate.
     norm : {"l2"} or None, default="l2"
         "l2" divides the whole code by its length at the end.
 
@@ -47,9 +47,9 @@ class VLAD(EncoderOfNumbers):
     Notes
     -----
     The steps are applied in the order of the parameters: mean, power, normalisation of each word, normalisation of the code.
-    The default is the intra-normalisation of [2]_. The later version of [1]_ is ``power=0.5, intra_norm=False``; the default of
-    VLFeat, sums of unit length, is ``intra_norm=False``. Residuals that cancel except for rounding count as zero, so that
-    intra-normalisation does not amplify rounding errors.
+    The default is the intra-normalisation of [2]_. ``power=0.5, intra_norm=False`` is the later version of [1]_, and
+    ``intra_norm=False`` is the default of VLFeat: sums, divided by the length of the code. If residuals cancel except for
+    rounding, they are set to zero, because intra-normalisation would amplify rounding errors.
 
     References
     ----------

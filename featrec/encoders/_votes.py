@@ -1,4 +1,4 @@
-"""TriangleCode, ThresholdCode and SignCode: sums of votes of all descriptors for several words each."""
+"""TriangleCode, ThresholdCode and SignCode: each descriptor votes for several words, and the code sums the votes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SignCode", "ThresholdCode", "TriangleCode"]
 
 
 class EncoderOfSums(EncoderOfNumbers):
-    """Base of encoders whose columns are sums of votes, 0 or more per descriptor."""
+    """Base class of encoders whose columns are sums of votes; no vote is negative."""
 
     _parameter_constraints = {
         **EncoderOfNumbers._parameter_constraints,
@@ -37,7 +37,7 @@ class EncoderOfSums(EncoderOfNumbers):
 
 
 class EncoderBothWays(EncoderOfSums):
-    """Base of encoders with two columns per word, for the word and its opposite, and random words by default."""
+    """Base class of encoders with two columns per word, for the word and its opposite. The default is random words."""
 
     usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
 
@@ -53,17 +53,17 @@ class EncoderBothWays(EncoderOfSums):
 class TriangleCode(EncoderOfSums):
     """Sum votes of descriptors for all words that are nearer than average, weighted by how much nearer they are.
 
-    A descriptor votes for about half of the words, instead of one as in a bag of words, which helps a linear classifier.
-    Designed for whitened patches. Packed bits (ORB) are refused.
+    In a bag of words, a descriptor votes for one word; here, it votes for about half of the words, which helps a linear
+    classifier. Designed for whitened patches. Packed bits (ORB) are not supported.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1600
-        Number of words to learn by k-means; or a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one
-        inside ``FrozenEstimator``.
+        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        fitted vocabulary inside ``FrozenEstimator``.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
-        "mean" divides by the number of descriptors, which makes images of different sizes comparable; "l2" gives unit length,
-        "hellinger" square roots of shares, None sums.
+        Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
+        "l2" returns codes of unit length, "hellinger" square roots of shares, and None sums.
 
     Attributes
     ----------
@@ -72,10 +72,10 @@ class TriangleCode(EncoderOfSums):
 
     Notes
     -----
-    The vote of a descriptor for word k is ``max(0, mean of z - z[k])``, where ``z[k]`` is its distance from the word. The paper
-    sums votes over the quadrants of an image, ``SpatialPyramid(TriangleCode(norm=None), levels=[(2, 2)])``, and standardises
-    the columns before the classifier. With standardised columns, ``norm="mean"`` and ``norm=None`` are equivalent for images
-    of equal size.
+    The vote of a descriptor for word k is ``max(0, mean(z) - z[k])``, where ``z[k]`` is the distance between the descriptor and
+    the word. The paper sums votes over the quadrants of an image, ``SpatialPyramid(TriangleCode(norm=None), levels=[(2, 2)])``,
+    and standardises the columns before the classifier. If columns are standardised and all images have the same size,
+    ``norm="mean"`` and ``norm=None`` are equivalent.
 
     References
     ----------
@@ -123,20 +123,20 @@ class TriangleCode(EncoderOfSums):
 
 @with_shared_docs
 class ThresholdCode(EncoderBothWays):
-    """Sum products of descriptors and words above a threshold, separately for positive and negative products.
+    """Sum products of descriptors and words that exceed a threshold, separately for positive and negative products.
 
-    Designed for whitened patches and words of unit length. Packed bits (ORB) are refused.
+    Designed for whitened patches and words of unit length. Packed bits (ORB) are not supported.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1600
-        Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`); or a vocabulary of
-        featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one inside ``FrozenEstimator``.
+        Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`). Alternatively, a
+        vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
     threshold : float, default=1.0
-        Subtracted from each product; 0 only separates the two signs.
+        Number that is subtracted from the absolute value of each product. 0 only separates positive and negative products.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
-        "mean" divides by the number of descriptors, which makes images of different sizes comparable; "l2" gives unit length,
-        "hellinger" square roots of shares, None sums.
+        Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
+        "l2" returns codes of unit length, "hellinger" square roots of shares, and None sums.
 
     Attributes
     ----------
@@ -145,10 +145,11 @@ class ThresholdCode(EncoderBothWays):
 
     Notes
     -----
-    The votes of a descriptor x for word w are ``max(0, x·w - threshold)`` and ``max(0, -x·w - threshold)``. The code has the
-    first votes of all words, then the second: twice as many columns as words. The paper whitens the words instead of the
-    patches, and averages over a 3×3 grid, like ``SpatialPyramid(ThresholdCode(norm=None), levels=[(3, 3)])`` after ``Whiten``,
-    in which each descriptor is in one region only.
+    The votes of a descriptor x for word w are ``max(0, x·w - threshold)`` and ``max(0, -x·w - threshold)``. The code contains
+    the first votes of all words, followed by the second votes of all words, so it has twice as many columns as words. In [2]_,
+    the words are whitened instead of the patches, and votes are averaged over a 3×3 grid. This is similar to ``Whiten``
+    followed by ``SpatialPyramid(ThresholdCode(norm=None), levels=[(3, 3)])``, except that here each descriptor belongs to only
+    one region.
 
     References
     ----------
@@ -209,18 +210,18 @@ class ThresholdCode(EncoderBothWays):
 class SignCode(EncoderBothWays):
     """Count votes of descriptors for a share of the nearest words, separately for the descriptors and their opposites.
 
-    Each vote counts 1, whatever the distance. Designed for whitened patches. Packed bits (ORB) are refused.
+    Each vote counts 1, independent of the distance. Designed for whitened patches. Packed bits (ORB) are not supported.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1600
-        Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`); or a vocabulary of
-        featrec, ``KMeans`` or ``MiniBatchKMeans``; or a fitted one inside ``FrozenEstimator``.
+        Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`). Alternatively, a
+        vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
     share : float, default=0.4
-        Share of the words for which a descriptor votes; at least one word.
+        Share of the words for which a descriptor votes. It always votes for at least one word.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
-        "mean" divides by the number of descriptors, which makes images of different sizes comparable; "l2" gives unit length,
-        "hellinger" square roots of shares, None numbers of votes.
+        Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
+        "l2" returns codes of unit length, "hellinger" square roots of shares, and None numbers of votes.
 
     Attributes
     ----------
@@ -229,10 +230,11 @@ class SignCode(EncoderBothWays):
 
     Notes
     -----
-    The code has the votes of the descriptors, then those of their opposites: twice as many columns as words. Distances are
-    Euclidean, and words may have any length. All words at the distance of the last one of the share get a vote. The words of
-    the paper are not divided by their length: ``SignCode(RandomVocabulary(2048, unit_length=False))``. It averages over
-    overlapping windows of an image, like ``SpatialPyramid(overlap=...)``.
+    The code contains the votes of the descriptors, followed by the votes of their opposites, so it has twice as many columns as
+    words. Distances are Euclidean, and words may have any length. If several words are as far as the last word of the share,
+    all of them get a vote. The paper does not divide words by their length, as in
+    ``SignCode(RandomVocabulary(2048, unit_length=False))``, and averages over overlapping windows of an image, as in
+    ``SpatialPyramid(overlap=...)``.
 
     References
     ----------
@@ -285,7 +287,7 @@ class SignCode(EncoderBothWays):
 
 
 def wanted_words(share: float, k: int) -> tuple[int, np.float32, np.float32]:
-    """The number of words of a share, and the quantile and density of the normal distribution, where the search starts."""
+    """Return the number of words in a share, and the quantile and density of a normal distribution that start the search."""
     wanted = min(max(1, round(float(share) * k)), k)
     normal = NormalDist()
     quantile = normal.inv_cdf((wanted - 0.5) / k)

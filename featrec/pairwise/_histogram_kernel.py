@@ -1,4 +1,4 @@
-"""HistogramKernel: a kernel between histograms, as a callable or as a transformer."""
+"""HistogramKernel: a kernel between histograms, which is both a callable and a transformer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from featrec.model_files import Stored, check_stored_array
 from featrec.pairwise._kernels import check_pair, chi2_distances, gram, intersection_distances, refuse_negative
 from featrec.shared_docs import with_shared_docs
 
-# The mean distance is estimated from at most this number of rows.
+# Maximum number of rows from which the mean distance is estimated.
 ROWS_FOR_MEAN = 1000
 
 
@@ -24,32 +24,33 @@ ROWS_FOR_MEAN = 1000
 class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
     """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before a precomputed kernel.
 
-    Called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes and returns the
-    kernel or the distance between each row and each of them, for ``SVC(kernel="precomputed")`` or
-    ``KNeighborsClassifier(metric="precomputed")``, which is many times faster than a callable metric. Both fail on negative
-    values.
+    If it is called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes, and
+    `transform` returns the kernel (or distance) between each row and each training code, for ``SVC(kernel="precomputed")`` or
+    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values raise an
+    error.
 
     Parameters
     ----------
     kind : {"intersection", "chi2"}, default="intersection"
+        The kernel: histogram intersection or exponential chi-square.
     gamma : float or "mean", default=1.0
-        The factor in ``exp(-gamma distance)``, the chi-square kernel; ignored otherwise. "mean" is the reciprocal of the mean
-        distance between training codes, and available in the transformer only.
+        Factor in the chi-square kernel, ``exp(-gamma * distance)``; ignored for "intersection". "mean" uses the reciprocal of
+        the mean distance between training codes; it is only available in the transformer.
     output : {"kernel", "distance"}, default="kernel"
-        Output of the transformer. Distances are Σ |x - y| for "intersection", which is 2 - 2 kernel for rows that sum to one,
-        and Σ (x - y)² / (x + y) for "chi2".
+        Output of the transformer. The distance is Σ |x - y| for "intersection" (2 - 2 · kernel if rows sum to one), and
+        Σ (x - y)² / (x + y) for "chi2".
 
     Attributes
     ----------
     codes_ : array of shape (n_train, d), float32
-        All training codes; a model file contains them, too.
+        All training codes. A model file contains them, too.
     gamma_ : float
-        The factor used.
+        The factor that is used.
     n_features_in_ : int
 
     Notes
     -----
-    "mean" is computed from at most 1,000 training codes, evenly spaced in their order.
+    With ``gamma="mean"``, the mean is computed from at most 1,000 training codes, which are evenly spaced in the training set.
 
     References
     ----------
@@ -94,7 +95,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         self.n_jobs = n_jobs
 
     def __call__(self, X: Any, Y: Any = None) -> np.ndarray:
-        """Compute the kernel matrix of two sets of codes, for any `output`.
+        """Compute the kernel matrix of two sets of codes, whatever `output` is.
 
         Parameters
         ----------
@@ -109,8 +110,8 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         self._check_parameters()
         if self.kind == "chi2" and self.gamma == "mean":
             raise InputError(
-                'HistogramKernel(gamma="mean") needs the training codes, which a callable kernel does not get. Use a '
-                'number, or a step: make_pipeline(HistogramKernel("chi2", gamma="mean"), SVC(kernel="precomputed")).'
+                'HistogramKernel(gamma="mean") needs the training codes, but a callable kernel does not get them. Use '
+                'a number, or a step: make_pipeline(HistogramKernel("chi2", gamma="mean"), SVC(kernel="precomputed")).'
             )
         return self._kernel(*check_pair(X, Y, "HistogramKernel"), self.gamma)
 
@@ -120,7 +121,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         Parameters
         ----------
         X : array of shape (n_train, d)
-            0 or more.
+            Training codes; no value may be negative.
         y : ignored
 
         Returns
@@ -147,7 +148,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         return self._compare(self._codes(X, reset=False))
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Store the training codes and compute kernels or distances between them, each pair once.
+        """Store the training codes, and compute kernels or distances between them. Each pair is computed only once.
 
         Parameters
         ----------
@@ -162,13 +163,13 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """The compiled kernels require rows of equal length."""
+        """Check that codes are C-contiguous and not negative, because the compiled kernels rely on it."""
         if "codes_" not in stored:
             return
         codes, width = stored["codes_"], stored["n_features_in_"]
         check_stored_array("codes", codes, (None, width), np.float32)
         if not codes.flags.c_contiguous or (codes < 0).any():
-            raise ValueError("codes that are negative, or not in C order")
+            raise ValueError("the codes are negative, or not in C order")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -17,14 +17,14 @@ ROWS = 256
 
 
 def check_histograms(X: Any, stage: str) -> np.ndarray:
-    """Finite float32 rows without negative values."""
+    """Return finite float32 rows without negative values."""
     X = check_array(X, dtype=np.float32, order="C", input_name="X", estimator=stage)
     refuse_negative(X, stage)
     return X
 
 
 def refuse_negative(X: np.ndarray, stage: str) -> None:
-    """Refuse negative values, for which minima and chi-square have no meaning."""
+    """Raise an InputError for negative values, because minima and chi-square have no meaning for them."""
     least = X.min(initial=0.0)
     if least < 0.0:
         row, column = np.unravel_index(np.argmin(X), X.shape)
@@ -35,21 +35,21 @@ def refuse_negative(X: np.ndarray, stage: str) -> None:
 
 
 def check_pair(X: Any, Y: Any, stage: str) -> tuple[np.ndarray, np.ndarray]:
-    """Check two sets of histograms of equal width; both are the same array if `Y` is None or `X`."""
+    """Check two sets of histograms of equal width. If `Y` is None or `X`, return the same array twice."""
     histograms = check_histograms(X, stage)
     if Y is None or Y is X:
         return histograms, histograms
     others = check_histograms(Y, stage)
     if others.shape[1] != histograms.shape[1]:
         raise InputError(
-            f"{stage} compares rows of equal length; X has {histograms.shape[1]} features and Y {others.shape[1]}. "
+            f"{stage} compares rows of equal length; X has {histograms.shape[1]} features and Y has {others.shape[1]}. "
             "Compute both with the same fitted encoder."
         )
     return histograms, others
 
 
 def gram(loop: Callable[..., None], X: np.ndarray, Y: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-    """Apply `loop` to all pairs of rows; each pair is computed once if both sets are the same array."""
+    """Apply `loop` to all pairs of rows. If both sets are the same array, each pair is computed only once."""
     sums = np.empty((len(X), len(Y)), np.float32)
     same = X is Y
 
@@ -73,14 +73,14 @@ def _mirror(sums: np.ndarray) -> None:
 
 @with_shared_docs
 def intersection_kernel(X: Any, Y: Any = None, *, n_jobs: int | None = None) -> np.ndarray:
-    """The histogram intersection of all pairs of rows: the sum of the minima of their entries.
+    """Compute the histogram intersection of all pairs of rows: the sum of the minima of their entries.
 
-    For rows that sum to one it is between 0 and 1 (for equal rows). Fails on negative or missing values.
+    If rows sum to one, the intersection is between 0 and 1, and 1 for equal rows. Negative or missing values raise an error.
 
     Parameters
     ----------
     X : array of shape (n_x, d)
-        0 or more.
+        No value may be negative.
     Y : array of shape (n_y, d), optional
         Default: `X`.
 
@@ -103,14 +103,14 @@ def intersection_kernel(X: Any, Y: Any = None, *, n_jobs: int | None = None) -> 
 
 @with_shared_docs
 def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None = None) -> np.ndarray:
-    """The exponential chi-square kernel of all pairs of rows, ``exp(-gamma Σ (x - y)² / (x + y))``.
+    """Compute the exponential chi-square kernel of all pairs of rows, ``exp(-gamma Σ (x - y)² / (x + y))``.
 
-    Entries that are zero in both rows are skipped. Fails on negative or missing values.
+    Entries that are zero in both rows are skipped. Negative or missing values raise an error.
 
     Parameters
     ----------
     X : array of shape (n_x, d)
-        0 or more.
+        No value may be negative.
     Y : array of shape (n_y, d), optional
         Default: `X`.
     gamma : float, default=1.0
@@ -121,7 +121,7 @@ def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None
 
     Notes
     -----
-    Defined as in scikit-learn, without the factor ½ of some papers.
+    The definition is that of scikit-learn, without the factor ½ that some papers use.
 
     References
     ----------
@@ -138,7 +138,7 @@ def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None
 
 
 def intersection_distances(X: np.ndarray, Y: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-    """Σ |x - y| of checked histograms, computed from their intersection."""
+    """Compute Σ |x - y| of checked histograms from their intersection."""
     shared = gram(intersection, X, Y, n_jobs)
     x, y = X.sum(axis=1), Y.sum(axis=1)
     distances = np.maximum(x[:, None] + y - 2 * shared, np.float32(0.0))
@@ -148,8 +148,8 @@ def intersection_distances(X: np.ndarray, Y: np.ndarray, *, n_jobs: int | None =
 
 
 def chi2_distances(X: np.ndarray, Y: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-    """Σ (x - y)² / (x + y) of checked histograms."""
-    # The loop requires values of at most one; the sum is proportional to the scale.
+    """Compute Σ (x - y)² / (x + y) of checked histograms."""
+    # The loop requires values of at most 1, so histograms are scaled; the distance is proportional to the scale.
     largest = max(X.max(initial=0.0), Y.max(initial=0.0))
     if largest <= 1.0:
         return gram(chi2, X, Y, n_jobs)

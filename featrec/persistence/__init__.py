@@ -1,4 +1,4 @@
-"""Model files that execute nothing: save, load."""
+"""Save models to files and load them without executing anything in the files."""
 
 from featrec.persistence._load import load
 from featrec.persistence._save import model_bytes, save

@@ -1,4 +1,4 @@
-"""The zip file of a model: a JSON header, the schema and the arrays, checked before their content is read."""
+"""Write and read the zip file of a model: a JSON header, the schema and the arrays."""
 
 from __future__ import annotations
 
@@ -23,26 +23,27 @@ HEADER = "featrec.json"
 SCHEMA = "schema.json"
 MAX_BYTES = 4 * 2**30
 
-# Deflate shrinks at most 1,032 fold. load refuses large members that shrink more than 200 fold; save does not deflate them.
+# Deflate shrinks data at most 1,032-fold. load refuses large members that shrink more than 200-fold, so save does not
+# compress them.
 MAX_RATIO = 200
 ALWAYS_SMALL_ENOUGH = 64 * 2**20
 MAX_MEMBERS = 100_000
-# The largest side of an array without elements; code that uses it as a width would allocate memory.
+# Maximum side of an array without elements; code may use the side as a width and allocate memory for it.
 MOST_OF_NOTHING = 2**20
 # Parsed JSON needs about twenty times as many bytes as its text.
 MAX_TEXT = {HEADER: 2**20, SCHEMA: 2**24}
 MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
 SAME_DATE = (1980, 1, 1, 0, 0, 0)
-# The signature of an entry in the directory of a zip file, which is searched in pieces.
+# Signature of an entry in the directory of a zip file. The file is searched in pieces.
 MARK = b"PK\1\2"
 PIECE = 2**24
 
 
 def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) -> None:
-    """Write the members after a header with the facts and a hash of everything.
+    """Write a header with the facts and a hash of everything, followed by the members.
 
-    Members are deflated, except large arrays that would hardly shrink. The same content gives the same bytes: names are sorted
-    and all dates are equal.
+    Members are deflated, except large arrays that would hardly shrink. The same content always gives the same bytes, because
+    the names are sorted and all dates are equal.
     """
     n_arrays, text = len(members) - 1, content_size(members.get(SCHEMA, b""))
     if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
@@ -60,14 +61,14 @@ def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) 
 
 
 def plain_zip(members: Mapping[str, Content]) -> bytes:
-    """A zip file of the members without compression."""
+    """Return an uncompressed zip file of the members."""
     buffer = io.BytesIO()
     _write_plain(buffer, members)
     return buffer.getvalue()
 
 
 def _write_deflated(file: BinaryIO, contents: Mapping[str, Content]) -> bool:
-    """Write deflated members; stop and return False if load would refuse the file as too dense."""
+    """Write deflated members; stop and return False if they shrink so much that load would refuse the file."""
     spared = 0
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():
@@ -107,13 +108,13 @@ def unpack(file: BinaryIO, max_bytes: int = MAX_BYTES) -> tuple[dict[str, Any], 
 
 
 def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
-    """Open a zip file after counting its members, of which zipfile would create objects."""
+    """Open a zip file after counting its members, because zipfile creates an object for each of them."""
     n_members, last = 0, b""
     while piece := file.read(PIECE):
         n_members += (last + piece).count(MARK)
         last = piece[1 - len(MARK) :]
     if n_members > MAX_MEMBERS:
-        raise ModelFileError(f"{n_members:,} members, over the limit of {MAX_MEMBERS:,}; no model needs so many")
+        raise ModelFileError(f"it has {n_members:,} members, over the limit of {MAX_MEMBERS:,}; no model needs so many")
     return zipfile.ZipFile(file)
 
 
@@ -124,7 +125,7 @@ def _entry(name: str, compression: int) -> zipfile.ZipInfo:
 
 
 def _content_hash(facts: Mapping[str, Any], members: Mapping[str, Content]) -> str:
-    """sha256 of the facts as sorted JSON, then of name, length and content of each member, sorted by name."""
+    """Return the SHA-256 hash of the facts as sorted JSON, followed by each member's name, length and content."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, content in sorted(members.items()):
         digest.update(f"\0{name}\0{content_size(content)}\0".encode())
@@ -133,7 +134,7 @@ def _content_hash(facts: Mapping[str, Any], members: Mapping[str, Content]) -> s
 
 
 class _Hashed:
-    """A file that computes a hash and stores nothing."""
+    """A file-like object that computes a hash and stores nothing."""
 
     def __init__(self, digest: Any):
         self.write = digest.update
@@ -147,28 +148,34 @@ def _check_directory(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
     names = [entry.filename for entry in entries]
     name, times = Counter(names).most_common(1)[0] if names else ("", 1)
     if times > 1:
-        raise ModelFileError(f"it has the member {name!r} twice; save writes each once. Get the file from its author")
+        raise ModelFileError(
+            f"it has the member {name!r} twice; save writes each member once. Get the original file from its author"
+        )
     for entry in entries:
         _check_entry(entry)
     for name in (HEADER, SCHEMA):
         if name not in names:
-            raise ModelFileError(f"no member {name!r}: not written by featrec.persistence.save; save the model with it")
+            raise ModelFileError(
+                f"it has no member {name!r}, so featrec.persistence.save did not write it; save the model with this function"
+            )
     total = sum(entry.file_size for entry in entries)
     if total > max_bytes:
         raise ModelFileError(
-            f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}; load(path, max_bytes=...) raises it"
+            f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}; use load(path, max_bytes=...) to raise it"
         )
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     if not MEMBER_NAME.fullmatch(entry.filename):
-        raise ModelFileError(f"save does not write a member named {entry.filename!r}; get the file from its author")
+        raise ModelFileError(f"save does not write a member named {entry.filename!r}; get the original file from its author")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 1:
-        raise ModelFileError(f"the member {entry.filename!r} has a compression that save does not use; save the model again")
+        raise ModelFileError(
+            f"the member {entry.filename!r} is compressed or encrypted in a way that save does not use; save the model again"
+        )
     if _too_dense(entry):
         raise ModelFileError(
-            f"the member {entry.filename!r} unpacks {entry.compress_size:,} bytes to {entry.file_size:,}, more than "
-            f"{MAX_RATIO} fold, which save does not write; get the file from its author"
+            f"the member {entry.filename!r} unpacks from {entry.compress_size:,} to {entry.file_size:,} bytes, more than "
+            f"{MAX_RATIO} times as many, which save does not write; get the original file from its author"
         )
     limit = MAX_TEXT.get(entry.filename, entry.file_size)
     if entry.file_size > limit:
@@ -193,7 +200,10 @@ def _read_header(content: Any) -> dict[str, Any]:
 
 
 def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
-    """Compare the announced size of an array, for which numpy allocates memory, with its bytes; sparse matrices are zips."""
+    """Check that an array has as many bytes as its header declares, because numpy allocates memory for the declared size.
+
+    Sparse matrices are zip files of arrays.
+    """
     try:
         if name.endswith(".npz"):
             with _open_zip(io.BytesIO(content)) as inner:
@@ -210,9 +220,7 @@ def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
     except Exception as error:
         raise ModelFileError(f"the member {name!r} is not an array ({error}); save the model again") from error
     if announced > held:
-        raise ModelFileError(
-            f"the array {name!r} announces {announced:,} bytes, but has at most {held:,}; save the model again"
-        )
+        raise ModelFileError(f"the array {name!r} declares {announced:,} bytes, but has at most {held:,}; save the model again")
 
 
 def _announced_bytes(content: bytes) -> tuple[int, int]:

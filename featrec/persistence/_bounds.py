@@ -1,4 +1,4 @@
-"""Check the numbers in a model file: settings must not demand too much memory, and indices must stay inside their arrays."""
+"""Check the numbers in a model file: settings must not need too much memory, and indices must be within their arrays."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ __all__ = ["check_bounds", "check_settings", "drop_locations"]
 
 MOST_NUMBERS = 64
 MOST_JOBS = 1024
-# Numbers in a code: predict allocates the codes of a batch before it computes them.
+# Maximum width of a code; predict allocates the codes of a batch before it computes them.
 CODE_LIMIT = SizeLimit(2**22)
-# A pyramid has a table of cells and regions, pools descriptors by cell, and has a code per region.
+# Limits of a pyramid: entries of its table of cells and regions, numbers pooled in cells, and numbers in the codes of regions.
 MOST_MEMBERSHIPS = 2**25
 MOST_POOLED = 2**25
 MOST_CODE = 2**22
-# Attributes in which vocabularies of featrec and scikit-learn store their words.
+# Attributes that contain the words of vocabularies of featrec and scikit-learn.
 WORDS = ("words_", "means_", "cluster_centers_")
 CACHES = {"memory", "cache"}
 
-# Checks of scikit-learn's and skops' parts, by full name, module, public name or loader.
+# Checks of objects by full name, module, public name or loader.
 CHECKS: dict[str, Callable[[Node, Members], None]] = {
     **SCIKIT_LEARN_CHECKS,
     "sklearn.mixture.BayesianGaussianMixture": lambda node, members: _refused(node, members, check_mixture),
@@ -51,7 +51,7 @@ CHECKS: dict[str, Callable[[Node, Members], None]] = {
 
 
 class StoredAttributes(Mapping[str, Any]):
-    """The attributes of a stored object, read as plain values when they are needed."""
+    """The attributes of a stored object. Each attribute is converted to a plain value when it is read."""
 
     def __init__(self, node: Node, members: Members):
         self.fields, self.members = plain_fields(node), members
@@ -67,7 +67,7 @@ class StoredAttributes(Mapping[str, Any]):
 
 
 def check_bounds(root: Node, members: Members) -> None:
-    """Refuse objects whose indices point outside their arrays, or whose settings demand too much memory."""
+    """Refuse objects with indices outside their arrays, or with settings that need too much memory."""
     for node in nodes(root):
         keys = (full_name(node), str(node.get("__module__")), public_name(node), node["__loader__"])
         for check in [check_settings, _check_arrays, *(CHECKS[key] for key in dict.fromkeys(keys) if key in CHECKS)]:
@@ -76,17 +76,19 @@ def check_bounds(root: Node, members: Members) -> None:
             except ModelFileError:
                 raise
             except Exception as error:
-                raise ModelFileError(f"{full_name(node)} lacks what it needs ({error!r}); save the model again") from error
+                raise ModelFileError(
+                    f"{full_name(node)} has missing or invalid attributes ({error!r}); save the model again"
+                ) from error
 
 
 def check_settings(node: Node, members: Members) -> None:
-    """Refuse numbers of threads and sizes over the limits, and locations in a file system."""
+    """Refuse settings that exceed their limits (numbers of threads, sizes), and cache locations."""
     if not is_object(node):
         return
     stored = StoredAttributes(node, members)
     for name in CACHES & stored.keys():
         if _is_location(stored.fields[name]):
-            refuse(node, f"{name} names a place for a cache, which save never stores")
+            refuse(node, f"{name} is the location of a cache, which save never writes")
     n_jobs = stored.get("n_jobs")
     if isinstance(n_jobs, (int, float)) and not abs(n_jobs) <= MOST_JOBS:
         over(node, "n_jobs", n_jobs, MOST_JOBS)
@@ -98,14 +100,14 @@ def check_settings(node: Node, members: Members) -> None:
 
 
 def drop_locations(node: Node) -> None:
-    """Remove cache locations, and the folder of a file whose content the fitted object contains."""
+    """Remove the locations of caches, and the folders of files whose content the fitted object contains."""
     if not is_object(node):
         return
     fields = plain_fields(node)
     for name in CACHES & fields.keys():
         if _is_location(fields[name]):
             fields[name] = dict(NULL)
-    # A parameter that names a file, and the attribute that has its content once the object is fitted.
+    # Each parameter is the path of a file; the attribute contains the content of the file once the object is fitted.
     for name, content in getattr(featrec_class(node), "_file_parameters", {}).items():
         if content in fields:
             _drop_folder(fields[name])
@@ -151,7 +153,7 @@ def _check_arrays(node: Node, members: Members) -> None:
 
 
 def _refused(node: Node, members: Members, check: Callable[[Mapping[str, Any]], None]) -> None:
-    """Apply a check of :mod:`featrec.model_files`; its error names the object."""
+    """Apply a check of :mod:`featrec.model_files`, and name the object in the error."""
     try:
         check(StoredAttributes(node, members))
     except ValueError as error:
@@ -159,7 +161,7 @@ def _refused(node: Node, members: Members, check: Callable[[Mapping[str, Any]], 
 
 
 def _check_pyramid(node: Node, kind: Any, stored: StoredAttributes) -> None:
-    """Count regions and cells without laying them out, then the numbers that the encoder pools in them."""
+    """Check the numbers of regions and cells without building the pyramid, and the numbers pooled in them."""
     regions, cells = kind._most_regions(stored)
     if regions * cells > MOST_MEMBERSHIPS:
         over(node, "levels", stored["levels"], MOST_MEMBERSHIPS)
@@ -172,8 +174,8 @@ def _check_pyramid(node: Node, kind: Any, stored: StoredAttributes) -> None:
         for number, what, most in ((regions, "regions", MOST_CODE), (cells, "cells", MOST_POOLED)):
             if number * width > most:
                 raise ModelFileError(
-                    f"{public_name(node)}: {number} {what} of {k} words, {width} numbers each, over the limit of {most:,} "
-                    "for a model file"
+                    f"{public_name(node)}: {number} {what} of {k} words, with {width} numbers each, are over the limit of "
+                    f"{most:,} numbers for a model file"
                 )
 
 

@@ -1,6 +1,6 @@
-"""Build the models of recipes from their schema without skops, whose import loads all of scikit-learn.
+"""Build the models of recipes from their schema without skops, because importing skops loads all of scikit-learn.
 
-skops builds models with any other parts.
+skops builds all other models.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ KEY_TYPES: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": f
 
 
 def is_known(schema: Any, own: frozenset[str]) -> bool:
-    """Whether :func:`build` knows every part of the schema; `own` are the names of featrec's classes in it."""
+    """Return whether :func:`build` supports every node of the schema. `own` are the names of its featrec classes."""
     objects = own | SCIKIT_LEARN | {name for name, loader in INTERNALS.items() if loader == "ObjectNode"}
     allowed = {**PLAIN, "ObjectNode": objects}
     return all(full_name(node) in allowed.get(node["__loader__"], ()) for node in nodes(schema))
@@ -59,7 +59,7 @@ def build(schema: Any, members: Members) -> Any:
 
 
 class _Builder:
-    """Builds the value of each node as skops does. A large array is used without a copy once, and copied for later uses."""
+    """Build the value of each node as skops does. Only the first use of a large array does not copy it."""
 
     def __init__(self, members: Members):
         self.members = members
@@ -105,7 +105,7 @@ class _Builder:
         if len(shape) != 1:
             return np.array(items, dtype=object)
         array = np.empty(len(items), dtype=object)
-        for place, item in enumerate(items):  # array[:] = items would unpack lists of equal length
+        for place, item in enumerate(items):  # array[:] = items would convert lists of equal length to rows
             array[place] = item
         return array
 

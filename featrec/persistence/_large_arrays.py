@@ -1,4 +1,4 @@
-"""Write and read large arrays in pieces, without skops, which would copy them in memory."""
+"""Write and read large arrays in pieces and without skops, which would copy them."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ Content = bytes | np.ndarray
 LARGE = 2**26  # bytes
 KINDS = "biuf"
 TOKEN_BYTES = 32
-# An array is deflated if a sample of its pieces shrinks at least to this share.
+# An array is deflated if samples from N_PIECES places, of PIECE bytes each, shrink to less than this share.
 N_PIECES, PIECE, WORTH_IT = 16, 2**16, 0.5
-# At least as long as numpy's header of any plain array.
+# Upper limit of the length of numpy's header of a plain array.
 LONGEST_HEADER = 1024
 
 
 def is_large(value: Any) -> bool:
-    """Whether it is an array of numbers that skops does not handle."""
+    """Return whether the value is an array of numbers that is stored without skops."""
     return type(value) is np.ndarray and value.dtype.kind in KINDS and value.nbytes >= LARGE
 
 
 def content_size(content: Content) -> int:
-    """Number of bytes that :func:`write_content` writes."""
+    """Return the number of bytes that :func:`write_content` writes."""
     if isinstance(content, bytes):
         return len(content)
     return len(_header(np.lib.format.header_data_from_array_1_0(content))) + content.nbytes
@@ -60,10 +60,13 @@ def write_content(file: Any, content: Content) -> None:
 
 
 def shrinks(content: Content) -> bool:
-    """Whether to deflate: bytes always, an array if a sample of it shrinks (histograms do, dense codes do not)."""
+    """Return whether to deflate the content.
+
+    Bytes are always deflated, arrays if a sample shrinks: histograms shrink, dense codes do not.
+    """
     if isinstance(content, bytes):
         return True
-    if not content.flags.forc:  # it would have to be copied
+    if not content.flags.forc:  # ravel would copy the array
         return False
     flat = content.ravel(order="K")
     pieces = np.array_split(flat, N_PIECES)
@@ -72,20 +75,20 @@ def shrinks(content: Content) -> bool:
 
 
 def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
-    """A large array that :func:`write_content` wrote as an array; anything else as bytes."""
+    """Read a member: as an array if :func:`write_content` wrote it from a large array, otherwise as bytes."""
     if entry.filename.endswith(".npy") and entry.file_size >= LARGE:
         with archive.open(entry) as file:
             plain = _is_plain(file.read(LONGEST_HEADER), entry.file_size)
         if plain:
             with archive.open(entry) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-                file.read()  # the checksum is compared at the end
+                file.read()  # at the end of the member, zipfile compares the checksum
             return array
     return archive.read(entry)
 
 
 def _is_plain(start: bytes, size: int) -> bool:
-    """Whether it starts with the header that numpy writes for an array of numbers that fills the rest."""
+    """Return whether a member is an array of numbers: numpy's header, then exactly the numbers that it describes."""
     read = np.lib.format.read_array_header_1_0
     try:
         stream = io.BytesIO(start)
@@ -108,14 +111,14 @@ def _header(facts: dict[str, Any]) -> bytes:
 
 
 def stand_in() -> np.ndarray:
-    """A small unique array that takes the place of a large one."""
+    """Return a small unique array that replaces a large array."""
     return np.frombuffer(secrets.token_bytes(TOKEN_BYTES), np.uint8).copy()
 
 
 def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
-    """A copy of the model with a small array in place of each large one, and the large ones by the bytes of the small ones.
+    """Copy the model, with a stand-in for each large array. Also return a dict from the bytes of stand-ins to large arrays.
 
-    Returns the model itself if it has no large arrays or cannot be copied.
+    If the model has no large arrays or cannot be copied, return the model itself and an empty dict.
     """
     large = {id(value): value for _, _, value in _held(model) if is_large(value)}
     if not large:
@@ -129,7 +132,7 @@ def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
 
 
 def place(model: Any, arrays: Mapping[bytes, np.ndarray], wanted: int) -> bool:
-    """Replace stand-ins by their arrays. If there are not exactly `wanted` of them, change nothing and return False."""
+    """Replace stand-ins with their arrays. If there are not exactly `wanted` stand-ins, change nothing and return False."""
     found = [(items, key, value.tobytes()) for items, key, value in _held(model) if _is_stand_in(value, arrays)]
     if len(found) != wanted or any(isinstance(items, tuple) for items, _, _ in found):
         return False
@@ -145,7 +148,7 @@ def _is_stand_in(value: Any, arrays: Mapping[bytes, np.ndarray]) -> bool:
 
 
 def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """All values in attributes, dicts, lists and tuples, with their holder and key; each holder is visited once."""
+    """Yield all values in attributes, dicts, lists and tuples, with their container and key. Visit each container once."""
     stack, seen = [root], {id(root)}
     while stack:
         holder = stack.pop()
@@ -164,7 +167,7 @@ def estimators_in(model: Any) -> list[BaseEstimator]:
 
 
 def write_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
-    """Add a member in pieces. zipfile needs its size first, which determines the format of the entry."""
+    """Add a member in pieces. zipfile needs the size in advance, because the size determines the format of the entry."""
     entry.file_size = content_size(content)
     with archive.open(entry, "w") as file:
         write_content(file, content)

@@ -1,4 +1,4 @@
-"""Read a model file, executing nothing that it holds."""
+"""Read a model file without executing anything in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from featrec.persistence._schema import (
 
 __all__ = ["load"]
 
-# Older protocols select less strict readers. All versions of skops that featrec supports write this one.
+# skops reads older protocols less strictly. All versions of skops that featrec supports write this protocol.
 PROTOCOL = 2
 LONGEST_REASON = 2000
 
@@ -41,17 +41,17 @@ LONGEST_REASON = 2000
 def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_bytes: int | None = None) -> Any:
     """Read a model that :func:`save` wrote, without executing anything in the file.
 
-    Names, sizes and the hash are checked before the content is read, classes before they are imported, and the indices in
-    trees, neighbour structures and support vectors before anything is built.
+    Names, sizes and the hash are checked before the content is read. Classes are checked before they are imported. Indices in
+    trees, neighbour structures and support vectors are checked before anything is built.
 
     Parameters
     ----------
     path : path
     trusted : iterable of str or type, default=()
-        Other classes and functions that the model may contain, besides featrec's and scikit-learn's, such as
+        Classes and functions that the model may contain in addition to those of featrec and scikit-learn, such as
         ``"mypackage.MyExtractor"``. Their modules are imported.
     max_bytes : int, optional
-        Largest size of the unpacked file; default: 4 GiB more than its own size.
+        Maximum size of the unpacked file in bytes. By default, the size of the file plus 4 GiB.
 
     Returns
     -------
@@ -60,28 +60,29 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
     Raises
     ------
     ModelFileError
-        If the file is damaged, edited, not a model file (such as a pickle, which executes code when it is loaded), or names
-        classes that are not trusted.
+        If the file is damaged or edited, is not a model file (such as a pickle, which executes code when it is loaded), or
+        names classes that are not trusted.
 
     Warns
     -----
     VersionWarning
-        If the model was written with another minor version of featrec or scikit-learn, or another major version of OpenCV.
+        If the model was written with a different minor version of featrec or scikit-learn, or a different major version of
+        OpenCV.
 
     Notes
     -----
-    The hash protects against damage, not against an author, who can write a matching hash. Against an author, only known
+    The hash detects damage, but not an attack: an attacker can write a matching hash. To protect against attacks, only known
     classes are built, and only from arrays that fit together.
     """
     place = os.fspath(path)
     names = [item if isinstance(item, str) else f"{item.__module__}.{item.__name__}" for item in trusted]
     try:
         if os.path.isdir(path):
-            raise ModelFileError("a folder; a model is one file, written by featrec.persistence.save or 'featrec train'")
+            raise ModelFileError("a folder; a model is a single file, written by featrec.persistence.save or 'featrec train'")
         size = Path(path).stat().st_size
         limit = size + MAX_BYTES if max_bytes is None else max_bytes
         if size > limit:
-            raise ModelFileError(f"larger than the limit of {limit:,} bytes; load(path, max_bytes=...) raises it")
+            raise ModelFileError(f"larger than the limit of {limit:,} bytes; use load(path, max_bytes=...) to raise it")
         with open(path, "rb") as file:
             refuse_foreign(file, os.fsdecode(place))
             facts, members = unpack(file, limit)
@@ -115,12 +116,12 @@ def _rebuild(members: dict[str, Content], trusted: list[str], max_bytes: int, no
         why = f" It was {notice}" if notice else ""
         raise ModelFileError(f"its parts do not fit together ({error!r}); save the model again.{why}") from error
     if not isinstance(model, BaseEstimator):
-        raise ModelFileError(f"it holds a {type(model).__name__}, not an estimator; load reads only models")
+        raise ModelFileError(f"it contains a {type(model).__name__}, not an estimator; load reads only models")
     return model
 
 
 def _build_by_skops(schema: Any, members: dict[str, Content], trusted: list[str]) -> Any:
-    """Build the model with small arrays and then insert the large ones, without copies."""
+    """Build the model with small stand-ins for large arrays, then insert the large arrays without copying them."""
     from skops.io import loads
 
     members[SCHEMA] = json.dumps(schema).encode()
@@ -142,11 +143,11 @@ def _check_attributes(schema: Any) -> None:
     except ModelFileError:
         raise
     except Exception as error:
-        raise ModelFileError(f"save does not write such objects ({error!r}); save the model again") from error
+        raise ModelFileError(f"it contains objects that save does not write ({error!r}); save the model again") from error
 
 
 def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list[str]]:
-    """The schema with private modules, and the full names of featrec's classes in it."""
+    """Return the schema with the names of private modules, and the full names of featrec's classes in it."""
     try:
         schema = json.loads(cast(bytes, members[SCHEMA]))
         check_depth(schema)
@@ -157,12 +158,14 @@ def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list
     except ModelFileError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"save does not write such a schema ({error!r}); save the model again") from error
+        raise ModelFileError(f"its schema is not one that save writes ({error!r}); save the model again") from error
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
-        raise ModelFileError(f"its schema is not of skops' protocol {PROTOCOL}; save the model with this version")
+        raise ModelFileError(
+            f"its schema does not use protocol {PROTOCOL} of skops; save the model with this version of featrec"
+        )
     if referred > max_bytes:
         raise ModelFileError(
-            f"its arrays unfold to {referred:,} bytes, over the limit of {max_bytes:,}; max_bytes=... raises it"
+            f"its arrays need {referred:,} bytes, over the limit of {max_bytes:,}; use load(path, max_bytes=...) to raise it"
         )
     return schema, names
 
@@ -173,7 +176,9 @@ def _translate(schema: Any) -> list[str]:
         name = full_name(node)
         loader = node["__loader__"]
         if loader not in LOADERS or loader != INTERNALS.get(name, loader) or (loader, name) == ("NdArrayNode", "numpy.void"):
-            raise ModelFileError(f"{name} is stored as a {loader}, which save does not write; get it from its author")
+            raise ModelFileError(
+                f"{name} is stored as a {loader}, which save does not write; get the original file from its author"
+            )
         if str(node.get("__module__")).split(".")[0] == "featrec":
             node["__module__"] = private_module(node["__module__"], node["__class__"], loader)
             names.append(full_name(node))
@@ -186,10 +191,10 @@ def _refuse_untrusted(members: dict[str, Content], names: list[str], trusted: li
     try:
         found = get_untrusted_types(data=plain_zip(dict.fromkeys(members, b"") | {SCHEMA: members[SCHEMA]}))
     except Exception as error:
-        raise ModelFileError(f"save does not write such a schema ({error}); save the model again") from error
+        raise ModelFileError(f"its schema is not one that save writes ({error}); save the model again") from error
     unknown = sorted(set(found) - {*names, *INTERNALS, *trusted})
     if unknown:
         raise ModelFileError(
             f"it names classes or functions that are not trusted: {', '.join(unknown)}. If you trust them and the author, "
-            f"load(path, trusted={unknown!r})"
+            f"use load(path, trusted={unknown!r})"
         )

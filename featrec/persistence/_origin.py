@@ -26,14 +26,14 @@ OPENCV_WHEELS = (
 
 
 class Agreement(NamedTuple):
-    """Number of leading parts in which two versions must agree."""
+    """Number of leading parts of two versions that must be equal."""
 
-    silent: int  # otherwise a warning
-    needed: int  # otherwise the file is refused
+    silent: int  # load warns if fewer are equal
+    needed: int  # load refuses the file if fewer are equal
 
 
-# The table of docs/model_files.md. Predictions change with minor versions of scikit-learn and attributes with major ones;
-# OpenCV's detectors change with major versions. numpy, Python and skops do not matter: their formats have version numbers.
+# The same table as in docs/model_files.md. Minor versions of scikit-learn may change predictions, and major ones attributes.
+# Major versions of OpenCV may change detectors. Python, numpy and skops are not compared, because their formats are versioned.
 TABLE = {"featrec": Agreement(2, 0), "scikit-learn": Agreement(2, 1), "opencv": Agreement(1, 0)}
 VERSION = re.compile(r"\d+(\.\d+)+\S{0,40}")
 
@@ -41,11 +41,11 @@ BEGINNING = 4096
 LARGEST_PROTOCOL = 9
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav")
 IMAGES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
-ZLIB_OR_GZIP = 47  # zlib recognises which by the header
+ZLIB_OR_GZIP = 47  # zlib detects the format by the header
 
 
 def installed_versions() -> dict[str, str | None]:
-    """Versions of all software on which predictions may depend."""
+    """Return the versions of all software that may change predictions."""
     versions: dict[str, str | None] = {"featrec": featrec.__version__, "python": platform.python_version()}
     versions |= {name: _version(name) for name in ("numpy", "scikit-learn", "skops")}
     versions["opencv"] = next((found for wheel in OPENCV_WHEELS if (found := _version(wheel))), None)
@@ -53,13 +53,16 @@ def installed_versions() -> dict[str, str | None]:
 
 
 def version_notice(written: dict[str, Any]) -> str:
-    """The text of a warning about versions that differ, or an empty one. Refuses versions that cannot be read."""
+    """Return the text of a warning about different versions, empty if none differ.
+
+    Raise a ModelFileError if the installed versions cannot read the model.
+    """
     here, others = installed_versions(), []
     for name, agreement in TABLE.items():
         if _start(written.get(name), agreement.needed) != _start(here[name], agreement.needed):
             raise ModelFileError(
-                f"written with {name} {_shown(written.get(name))}, which {here[name]} cannot read; install that version, or "
-                "fit and save the model again with this one"
+                f"written with {name} {_shown(written.get(name))}, which version {here[name]} cannot read; install that "
+                "version, or fit and save the model again with this one"
             )
         if _start(written.get(name), agreement.silent) != _start(here[name], agreement.silent):
             others.append(f"{name} {_shown(written.get(name))} (installed: {here[name]})")
@@ -67,7 +70,7 @@ def version_notice(written: dict[str, Any]) -> str:
         return ""
     return (
         f"written with {', '.join(others)}. Predictions may differ; check them with evaluate, or install the versions "
-        "that wrote it."
+        "that wrote the file."
     )
 
 
@@ -79,7 +82,7 @@ def _version(name: str) -> str | None:
 
 
 def _start(found: Any, parts: int) -> list[str] | None:
-    """The leading parts; None if it is not a version."""
+    """Return the leading parts of a version, or None if the value is not a version."""
     if not parts:
         return []
     return found.split(".")[:parts] if isinstance(found, str) and VERSION.fullmatch(found) else None
@@ -90,7 +93,7 @@ def _shown(found: Any) -> str:
 
 
 def refuse_foreign(file: BinaryIO, name: str) -> None:
-    """Raise if the file begins like a pickle or an image; otherwise rewind it."""
+    """Raise a ModelFileError if the file is empty or begins like a pickle or an image. Rewind the file."""
     beginning = file.read(BEGINNING)
     file.seek(0)
     if not beginning:
@@ -110,12 +113,12 @@ def refuse_foreign(file: BinaryIO, name: str) -> None:
 
 
 def _is_pickle(beginning: bytes) -> bool:
-    """Whether it begins with the number of protocol 2 or later."""
+    """Return whether the bytes begin like a pickle of protocol 2 or later."""
     return len(beginning) > 1 and beginning[0] == 0x80 and 2 <= beginning[1] <= LARGEST_PROTOCOL
 
 
 def _unpacked(beginning: bytes) -> bytes:
-    """The first two bytes of a file that joblib compressed; empty if it is not compressed."""
+    """Decompress the first two bytes of a file that joblib compressed; return no bytes if it is not compressed."""
     try:
         if beginning.startswith(b"BZh"):
             return bz2.BZ2Decompressor().decompress(beginning, 2)

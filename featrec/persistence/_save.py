@@ -1,4 +1,4 @@
-"""Write a model into one file, which can be read without executing anything."""
+"""Write a model to a file that can be read without executing anything."""
 
 from __future__ import annotations
 
@@ -35,29 +35,30 @@ __all__ = ["model_bytes", "save"]
 
 
 def save(model: BaseEstimator, path: str | os.PathLike) -> None:
-    """Write a model into one file, which :func:`load` reads without executing anything.
+    """Write a model to a file, which :func:`load` reads without executing anything.
 
-    The file is a deflated zip: a JSON header (versions, public names of the classes, labels, a hash of everything), the
-    structure of the model as JSON, and its arrays. It is written completely or not at all, and the same model gives the same
-    bytes.
+    The file is a compressed zip file. It contains a JSON header (versions, public names of the classes, labels, a hash of
+    everything), the structure of the model as JSON, and its arrays. The file is written completely or not at all. The same
+    model always gives the same bytes.
 
     Parameters
     ----------
     model : estimator
-        Any scikit-learn estimator, fitted or not. To load your own classes, pass them to :func:`load` as `trusted`.
+        Any scikit-learn estimator, fitted or not. If it contains your own classes, pass them to :func:`load` as `trusted`.
     path : path
-        An existing file is replaced.
+        File to write. An existing file is replaced.
 
     Raises
     ------
     InputError
-        If `model` is not an estimator, or contains something that cannot be saved: a lambda, an open file, a bound method.
+        If `model` is not an estimator, or contains something that cannot be saved, such as a lambda, an open file or a bound
+        method.
 
     Notes
     -----
-    The cache locations of pipelines (``memory``) and extractors (``cache``) are not written. The file of a fitted
-    ``CNNFeatures`` contains the network, and its file name without the folder. Other parameters are written unchanged, also
-    those that name a file. Parts that several objects share are loaded as separate copies.
+    The cache locations of pipelines (``memory``) and extractors (``cache``) are not written. For a fitted ``CNNFeatures``, the
+    network is written, with its file name but without the folder. All other parameters are written unchanged, including paths
+    of files. If several objects share a part, each is loaded with its own copy.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
 
 
 def model_bytes(model: BaseEstimator) -> int:
-    """Size in bytes of the file that :func:`save` would write.
+    """Return the size in bytes of the file that :func:`save` would write.
 
     Parameters
     ----------
@@ -99,7 +100,7 @@ def model_bytes(model: BaseEstimator) -> int:
 
 
 class _Counted:
-    """A file that counts bytes and stores nothing."""
+    """A file-like object that counts bytes and stores nothing."""
 
     def __init__(self) -> None:
         self.size = self.place = 0
@@ -121,22 +122,22 @@ class _Counted:
         self.size = self.place
 
     def flush(self) -> None:
-        """There is no buffer."""
+        """Do nothing, because nothing is buffered."""
 
 
 def _file_mode() -> int:
-    """The mode that open() would set; files of mkstemp are readable by their owner only."""
+    """Return the mode that open() would set. Files of mkstemp are readable by their owner only."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
 
 
 def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
-    """The facts of the header, and the members."""
+    """Return the facts of the header, and the members."""
     if not isinstance(model, BaseEstimator):
         raise InputError(
             f"save expects a scikit-learn estimator; got {model if isinstance(model, type) else type(model).__name__}. "
-            "Save several models one by one; save results with their to_json."
+            "Save several models one by one. Save results with their method to_json."
         )
     from skops.io import dumps
 
@@ -146,8 +147,8 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
             members = {name: archive.read(name) for name in archive.namelist()}
     except Exception as error:
         raise InputError(
-            f"{type(model).__name__} contains something that cannot be saved ({error}); a model file holds arrays, numbers, "
-            "strings, estimators and functions of a module"
+            f"{type(model).__name__} contains something that cannot be saved ({error}); a model file can contain arrays, "
+            "numbers, strings, estimators and functions that a module defines"
         ) from error
     schema = json.loads(members.pop(SCHEMA))
     make_tree(schema)
@@ -157,7 +158,7 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
 
 
 def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
-    """Write public names into the schema and number the members, which skops names by addresses in memory."""
+    """Write public names to the schema, and number the members, because skops names them by memory addresses."""
     renamed: dict[str, str] = {}
     for node in nodes(schema):
         _write_path_as_text(node)
@@ -188,7 +189,7 @@ def _refuse_large_settings(schema: Any, arrays: dict[str, Content]) -> None:
 
 
 def _write_path_as_text(node: Node) -> None:
-    """Store paths as text: another system has other classes of paths."""
+    """Store paths as text, because the classes of paths depend on the operating system."""
     if node["__loader__"] == "ConstructorFromReduceNode" and str(node["__module__"]).split(".")[0] == "pathlib":
         text = os.fspath(PurePath(*plain_value(node["content"], {})))
         node.clear()
@@ -196,17 +197,17 @@ def _write_path_as_text(node: Node) -> None:
 
 
 def _without_padding(name: str, content: Content) -> Content:
-    """Fill the gaps in records with zeros; they contain data from elsewhere in memory."""
+    """Fill the padding of records with zeros, because it may contain other data from memory."""
     if not isinstance(content, bytes) or not name.endswith(".npy"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
     names = array.dtype.names
     if not names or array.dtype.itemsize == sum(array.dtype[field].itemsize for field in names):
         return content
-    clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like leaves the gaps as they were
+    clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like would not clear the padding
     for field in names:
         clean[field] = array[field]
-    # np.save copies only the fields of a record; tobytes copies the gaps, too.
+    # np.save would copy only the fields of the records; tobytes also copies the zeros between them.
     np.lib.format.write_array_header_1_0(buffer, np.lib.format.header_data_from_array_1_0(clean))
     buffer.write(clean.tobytes())
     return buffer.getvalue()
@@ -224,5 +225,5 @@ def _facts(model: BaseEstimator, schema: Any) -> dict[str, Any]:
 
 
 def _public_name(name: str) -> str:
-    """``sklearn.svm.SVC`` for ``sklearn.svm._classes.SVC``."""
+    """Return a name without private modules, such as ``sklearn.svm.SVC`` for ``sklearn.svm._classes.SVC``."""
     return ".".join(part for part in name.split(".") if not part.startswith("_"))

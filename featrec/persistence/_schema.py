@@ -1,6 +1,6 @@
 """The schema of a model file: a tree of JSON nodes with the names of classes and their attributes.
 
-skops writes it. Each node has a loader, a module and a class; it is read here without building anything.
+skops writes the schema. Each node has a loader, a module and a class. This module reads nodes without building anything.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ MOVED = {
     ("featrec.descriptors", "CNNFeatures"): "featrec.networks",
 }
 
-# Private classes in fitted scikit-learn models, each with the only loader that is accepted for it.
+# Private classes in fitted scikit-learn models, and the only loader that is accepted for each class.
 INTERNALS = {
     "sklearn.calibration._CalibratedClassifier": "ObjectNode",
     "sklearn.calibration._SigmoidCalibration": "ObjectNode",
@@ -86,7 +86,7 @@ INTERNALS = {
     "sklearn.utils._metadata_requests.MethodMetadataRequest": "ObjectNode",
 }
 
-# Without calls of arbitrary methods, partials, operators and references between nodes.
+# Accepted loaders. The loaders of method calls, partials, operators and references between nodes are refused.
 LOADERS = frozenset(
     {
         "BytesNode",
@@ -114,7 +114,7 @@ LOADERS = frozenset(
 
 
 def nodes(root: Any) -> Iterator[Node]:
-    """Every node of the tree, in the order of the file."""
+    """Yield all nodes of the tree in the order of the file."""
     stack = [root] if isinstance(root, (dict, list)) else []
     while stack:
         found = stack.pop()
@@ -126,17 +126,17 @@ def nodes(root: Any) -> Iterator[Node]:
 
 
 def make_tree(root: Any) -> None:
-    """Forget which nodes are the same object, so that no file can contain a loop or unfold without end."""
+    """Remove references between nodes, because a file with cyclic references would never finish loading."""
     for node in nodes(root):
         node.pop("__id__", None)
 
 
 def check_depth(root: Any) -> None:
-    """Refuse nesting that would exhaust the stack of a recursive function."""
+    """Refuse nesting so deep that a recursive function would exceed the recursion limit."""
     level, depth = [root], 0
     while level:
         if depth > MAX_DEPTH:
-            raise ModelFileError(f"its objects are nested more than {MAX_DEPTH} deep; no model needs so many")
+            raise ModelFileError(f"its objects are nested more than {MAX_DEPTH} levels deep; no model needs so many")
         inner = [item.values() if isinstance(item, dict) else item for item in level]
         level = [child for items in inner for child in items if isinstance(child, (dict, list))]
         depth += 1
@@ -147,25 +147,25 @@ def full_name(node: Node) -> str:
 
 
 def public_name(node: Node) -> str:
-    """Stage and class, such as ``featrec.encoders.BagOfWords``, whatever the private module."""
+    """Return stage and class without the private module, such as ``featrec.encoders.BagOfWords``."""
     return ".".join([*str(node.get("__module__")).split(".")[:2], str(node.get("__class__"))])
 
 
 def is_object(node: Node) -> bool:
-    """Whether the node is an object with attributes."""
+    """Return whether the node is an object with attributes."""
     return node["__loader__"] == "ObjectNode" and node.get("content", NULL)["__loader__"] == "DictNode"
 
 
 def plain_fields(node: Node) -> dict[str, Node]:
-    """The attributes of an object, still as nodes."""
+    """Return the attributes of an object as nodes."""
     content = node.get("content")
     if not isinstance(content, dict) or content.get("__loader__") != "DictNode":
-        raise ModelFileError(f"the attributes of {full_name(node)} are no dictionary; save the model again")
+        raise ModelFileError(f"the attributes of {full_name(node)} are not a dictionary; save the model again")
     return content["content"]
 
 
 def plain_value(node: Node, members: Members) -> Any:
-    """Numbers, strings, arrays, lists, tuples and dicts as Python values; any other node unchanged."""
+    """Return numbers, strings, arrays, lists, tuples and dicts as Python values, and any other node unchanged."""
     loader = node["__loader__"]
     if loader == "JsonNode":
         return json.loads(node["content"])
@@ -183,7 +183,7 @@ def plain_value(node: Node, members: Members) -> Any:
 
 
 def field_values(node: Node, members: Members, *names: str) -> list[Any]:
-    """Attributes of an object as plain values."""
+    """Return attributes of an object as plain values."""
     fields = plain_fields(node)
     return [plain_value(fields[name], members) for name in names]
 
@@ -195,22 +195,24 @@ def check_range(node: Node, indices: np.ndarray, limit: int, what: str) -> None:
 
 
 def over(node: Node, name: str, value: Any, most: float) -> NoReturn:
-    """Refuse a setting that is over its limit."""
+    """Raise the error for a setting that exceeds its limit."""
     raise ModelFileError(f"{public_name(node)}: {name}={value!r:.80} is over the limit of {most:,} for a model file")
 
 
 def refuse(node: Node, what: str) -> NoReturn:
-    """Refuse an object whose content no fit produces."""
-    raise ModelFileError(f"{full_name(node)}: {what}. No fit gives this; the file was edited, get it from its author")
+    """Raise the error for an object whose content cannot result from fitting."""
+    raise ModelFileError(
+        f"{full_name(node)}: {what}. No fitted model contains this, so the file was edited; get the original from its author"
+    )
 
 
 def public_module(module: str, name: str) -> str:
-    """``featrec.encoders`` for a class of ``featrec.encoders._fisher`` that the stage exports."""
+    """Return the public module of a class, such as ``featrec.encoders`` for ``featrec.encoders._vlad`` and ``VLAD``."""
     stage = _stage(module)
     found = None if stage is None else _exported(stage, name)
     if found is None or found.__module__ != module:
         raise InputError(
-            f"{module}.{name} is no public class, so a model file cannot name it; use public classes of the stages "
+            f"{module}.{name} is not a public class, so a model file cannot contain it; use public classes of the stages "
             f"{', '.join(STAGES)}"
         )
     return f"featrec.{stage}"
@@ -245,7 +247,7 @@ def _stage(module: str) -> str | None:
 
 
 def _exported(stage: str, name: str) -> Any:
-    """The public class or function of that name; only its own module is imported."""
+    """Return the public class or function of that name, or None. Only the module that defines it is imported."""
     if importlib.util.find_spec(f"featrec.{stage}") is None:
         return None
     module = importlib.import_module(f"featrec.{stage}")
@@ -253,19 +255,19 @@ def _exported(stage: str, name: str) -> Any:
 
 
 def check_keys(root: Any) -> None:
-    """Refuse keys of dictionaries without a plain type; skops would call the given type."""
+    """Refuse dictionary keys of types other than plain ones, because skops would call those types."""
     for node in nodes(root):
         if node["__loader__"] == "DictNode":
             types = node["key_types"]["content"]
             named = all(found["__loader__"] == "TypeNode" and _is_plain(found) for found in types)
             if len(types) != len(node["content"]) or not named:
-                raise ModelFileError("the keys of a dictionary have no plain types, which save does not write")
+                raise ModelFileError("save does not write dictionaries with such keys: all must be plain numbers or strings")
 
 
 def check_attributes(root: Any) -> None:
     """Refuse attributes that hide methods, and add the defaults of parameters that are newer than the file.
 
-    The classes have been found trusted before; this imports them.
+    This imports the classes, so they must have been checked before.
     """
     for node in nodes(root):
         if is_object(node):
@@ -305,7 +307,7 @@ def _add_missing_parameters(node: Node, kind: type) -> None:
 
 
 def plain_node(value: Any) -> Node:
-    """The node of a number, a string, None or a tuple of them."""
+    """Return the node of a number, a string, None, or a tuple of these."""
     if isinstance(value, tuple):
         items = [plain_node(item) for item in value]
         return {"__loader__": "TupleNode", "__module__": "builtins", "__class__": "tuple", "content": items}

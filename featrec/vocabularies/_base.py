@@ -1,4 +1,4 @@
-"""Base of all vocabularies."""
+"""Base class of all vocabularies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ HOLDS = {"euclidean": "numbers", "hamming": "packed bits"}
 
 
 class Vocabulary(Estimator):
-    """Base of all vocabularies.
+    """Base class of all vocabularies.
 
-    A subclass sets ``metric`` and implements ``_learn(descriptors, random)`` and ``_check_array(X)``. Its first parameter,
-    named by ``size_parameter``, is the number of words.
+    A subclass sets ``metric`` and implements ``_learn(descriptors, random)`` and ``_check_array(X)``. Its first parameter is
+    the number of words; ``size_parameter`` is the name of this parameter.
     """
 
     metric: ClassVar[str]
@@ -47,7 +47,7 @@ class Vocabulary(Estimator):
 
     @classmethod
     def _check_stored_arrays(cls, stored: Stored) -> None:
-        """The search for the nearest word starts at the first word; words of bytes belong to descriptors of bytes."""
+        """Check the shape and type of the words, because compiled loops do not."""
         if "words_" in stored:
             check_stored_array("words", stored["words_"], (None, stored["n_features_in_"]), *cls.word_types)
 
@@ -57,7 +57,7 @@ class Vocabulary(Estimator):
         Parameters
         ----------
         X : Bags, list of Bag, or array of shape (n, d)
-            At most `max_descriptors` are drawn from Bags; an array is used completely.
+            From Bags, at most `max_descriptors` descriptors are drawn. All rows of an array are used.
         y : ignored
 
         Returns
@@ -82,12 +82,12 @@ class Vocabulary(Estimator):
         Returns
         -------
         words : array of shape (n,), int32
-            Rows of ``words_``; the first of equally near words.
+            Indices of rows of ``words_``. Of equally near words, the first is used.
         """
         return nearest_word(self._to_compare(descriptors), self.words_, self.metric)
 
     def _to_compare(self, descriptors: Any) -> Any:
-        """The descriptors of `nearest`, which may be in a Bag, for a fitted vocabulary."""
+        """Return the descriptors that are passed to `nearest` as an array or a Bag. Fail if the vocabulary is not fitted."""
         check_is_fitted(self)
         if not isinstance(descriptors, Bag):
             return descriptors
@@ -95,7 +95,7 @@ class Vocabulary(Estimator):
         return descriptors.descriptors
 
     def _fit_sample(self, sample: Bag, bags: Bags, random: np.random.RandomState) -> Self:
-        """Learn from a sample of the bags with the random numbers that drew it."""
+        """Learn from a sample of the Bags. `random` was used to draw the sample and continues here."""
         refuse_empty(sample, bags, f"{type(self).__name__}.fit")
         self._check_metric(sample)
         return self._fit_descriptors(sample.descriptors, random)
@@ -110,7 +110,7 @@ class Vocabulary(Estimator):
         if bag.metric != self.metric:
             raise MetricError(
                 f"{type(self).__name__} needs {HOLDS[self.metric]} ({self.metric}); got {HOLDS[bag.metric]} ({bag.metric}). "
-                f"Use {OTHER[self.metric]}, or pass a number of words to the encoder, which follows the descriptors."
+                f"Use {OTHER[self.metric]}, or pass a number of words to the encoder, which then chooses the vocabulary."
             )
 
     def _check_enough(self, n: int) -> None:
@@ -130,7 +130,10 @@ class Vocabulary(Estimator):
 
 
 def _holds_bags(X: Any) -> bool:
-    """Whether to check `X` as Bags: it is, or it contains images or arrays, which the error explains."""
+    """Return whether `X` must be checked as Bags.
+
+    This is also true for images and lists of arrays, because check_bags raises a helpful error for them.
+    """
     if isinstance(X, (Bags, Bag, Images)):
         return True
     if isinstance(X, np.ndarray) and X.dtype != object:

@@ -19,10 +19,10 @@ PART = 8192
 
 @with_shared_docs
 class BinaryVocabulary(Vocabulary):
-    """Words by k-majority: each bit of a word is that of the majority of its members.
+    """Learn words by k-majority: each bit of a word is the bit that most of its members have.
 
-    For binary descriptors (ORB, AKAZE, BRISK). `fit` fails if there are fewer descriptors than words, and for descriptors of
-    numbers; use :class:`KMeansVocabulary` for those.
+    For binary descriptors (ORB, AKAZE, BRISK). `fit` fails if there are fewer descriptors than words. It also fails for
+    descriptors of numbers; use :class:`KMeansVocabulary` for them.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class BinaryVocabulary(Vocabulary):
     max_iter : int, default=20
         Maximum number of rounds.
     max_descriptors : int, default=100_000
-        Size of the sample that is drawn from Bags. An array is used completely.
+        Size of the sample that is drawn from Bags. If `fit` gets an array, all rows are used.
 
     Attributes
     ----------
@@ -44,9 +44,9 @@ class BinaryVocabulary(Vocabulary):
 
     Notes
     -----
-    Departures from the paper: initial words are drawn by k-means++ with Hamming distances from 20 descriptors per word, instead
-    of at random. If votes are equal, a word keeps its bit, so that the inertia never increases. A word that loses all its
-    members moves to the descriptor that is farthest from its word.
+    There are three departures from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
+    from 20 descriptors per word. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia never
+    increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
 
     References
     ----------
@@ -119,7 +119,7 @@ def _seed(packed: np.ndarray, first: int, draws: np.ndarray, chosen: np.ndarray)
 
 
 class _Majority:
-    """Rounds of k-majority over the descriptors."""
+    """Rounds of the k-majority algorithm."""
 
     def __init__(self, packed: np.ndarray, n_jobs: int | None):
         self.n_jobs = n_jobs
@@ -139,7 +139,7 @@ class _Majority:
         map_batches(part, range(len(self.blocks)), n_jobs=self.n_jobs, batch_size=PART, shared_memory=True)
 
     def round(self, words: np.ndarray) -> np.ndarray:
-        """Assign descriptors to words and return words of the majority of bits."""
+        """Assign descriptors to words, and return new words from the majority of bits."""
         self.assign(words)
         votes = np.empty((len(words), self.bits.shape[1]), np.int32)
         counts = np.empty(len(words), np.int64)

@@ -1,4 +1,4 @@
-"""The `vocabulary` parameter of encoders: from a number of words or any vocabulary to a fitted one."""
+"""Fit the `vocabulary` parameter of encoders, which is a number of words or any vocabulary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 
-# The vocabulary that a number of words means, by the metric of the descriptors.
+# For each metric, the class of vocabulary that is used if `vocabulary` is a number of words.
 USUAL: Mapping[str, type[Vocabulary]] = MappingProxyType({"euclidean": KMeansVocabulary, "hamming": BinaryVocabulary})
 
 
@@ -33,12 +33,12 @@ def make_vocabulary(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> Any:
-    """An unfitted vocabulary of a number of words for the metric; an estimator is returned unchanged."""
+    """Return an unfitted vocabulary for a number of words and a metric. Return an estimator unchanged."""
     if not isinstance(vocabulary, Integral):
         return vocabulary
     if metric not in usual:
         raise MetricError(
-            f"{metric} descriptors (packed bits) have no mean and no variance, which this encoder needs; "
+            f"{metric} descriptors (packed bits) have no mean and no variance, but this encoder needs them; "
             "use BagOfWords, or descriptors of numbers such as SIFT or DenseSIFT."
         )
     # The first parameter of each vocabulary is the number of words.
@@ -55,22 +55,22 @@ def fit_vocabulary(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Any:
-    """Learn a vocabulary from Bags, without changing the given one.
+    """Learn a vocabulary from Bags, without changing the estimator that is passed.
 
     Parameters
     ----------
     vocabulary : int or estimator
-        A number of words; a vocabulary of featrec, which draws its own sample; another estimator such as scikit-learn's
-        KMeans, which is fitted on a float32 array of descriptors; or a fitted one inside FrozenEstimator.
+        One of: a number of words; a vocabulary of featrec, which draws its own sample; another estimator such as scikit-learn's
+        KMeans, which is fitted on a float32 array of descriptors; a fitted vocabulary inside FrozenEstimator.
     bags : Bags
     usual : mapping of metric to class
-        The vocabularies that a number of words means.
+        For each metric, the class of vocabulary that is used if `vocabulary` is an int.
     max_descriptors : int, default=100_000
-        Size of the sample, unless the vocabulary draws its own.
+        Size of the sample, unless the vocabulary draws its own sample.
     random_state : int, RandomState or None, default=None
-        Seed of the sample, and of the words if `vocabulary` is an int.
+        Seed of the sample and, if `vocabulary` is an int, of the words.
     n_jobs, verbose : int
-        Used to read the sample, and to learn words if `vocabulary` is an int.
+        Used to read the sample and, if `vocabulary` is an int, to learn the words.
 
     Returns
     -------
@@ -84,7 +84,8 @@ def fit_vocabulary(
     random = check_random_state(random_state)
     sample = sample_descriptors(bags, max_descriptors, random, n_jobs=n_jobs, verbose=verbose)
     if isinstance(vocabulary, Integral):
-        # The vocabulary learns from the sample that determines its class, so that no image is read twice.
+        # The sample determines the metric and so the class of vocabulary. The vocabulary is fitted on the same sample, so no
+        # image is read twice.
         made = make_vocabulary(
             vocabulary,
             sample.metric,

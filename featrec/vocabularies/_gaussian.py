@@ -1,4 +1,4 @@
-"""GaussianVocabulary: a mixture of Gaussians with diagonal covariances, by EM."""
+"""GaussianVocabulary: a mixture of Gaussians with diagonal covariances, learned by EM (expectation maximisation)."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from featrec.vocabularies._kmeans import Lloyd, NumbersVocabulary, start_words
 START_ROUNDS = 5
 PARTS = 16
 LEAST_PART = 4096
-# A component with less than the weight of one descriptor is moved.
+# A component is moved if its members weigh less than one descriptor.
 LEAST_MASS = 1.0
-# Smaller variances, relative to the largest one, are raised to this share for the scaling of dimensions.
+# To scale dimensions, variances below this share of the largest variance are raised to it.
 LEAST_SPREAD = 1e-6
-# Smaller variances are zero in float32.
+# Smaller variances would be zero in float32.
 LEAST_VARIANCE = 1e-60
-# The compiled loops read these; other types become float64.
+# Types that the compiled loops support; other types are converted to float64.
 READABLE = (np.uint8, np.float32, np.float64)
 
 
 class Mixture(NamedTuple):
-    """Gaussians with diagonal covariances, float64: `weights` (k,), `means` (k, d), `variances` (k, d)."""
+    """A mixture of Gaussians as float64 arrays: `weights` (k,), `means` (k, d) and `variances` (k, d)."""
 
     weights: np.ndarray
     means: np.ndarray
@@ -41,10 +41,10 @@ class Mixture(NamedTuple):
 
 @with_shared_docs
 class GaussianVocabulary(NumbersVocabulary):
-    """Words as components of a mixture of Gaussians, with a weight, a mean and variances of the dimensions each.
+    """Learn a mixture of Gaussians. Each component has a weight, a mean, and a variance in each dimension.
 
-    Used by :class:`~featrec.encoders.FisherVector`. `fit` fails if there are fewer descriptors than components, and for packed
-    bits (ORB), which have no variance.
+    Used by :class:`~featrec.encoders.FisherVector`. `fit` fails if there are fewer descriptors than components. It also fails
+    for packed bits (ORB), because they have no variance.
 
     Parameters
     ----------
@@ -52,21 +52,21 @@ class GaussianVocabulary(NumbersVocabulary):
     max_iter : int, default=50
         Maximum number of rounds of EM.
     tol : float, default=1e-3
-        Stop if a round increases the mean log-likelihood of a descriptor by less.
+        Stop if a round increases the mean log-likelihood of a descriptor by less than this.
     n_init : int, default=1
-        Number of starts; the mixture with the largest likelihood is used.
+        Number of runs with different initial mixtures. The mixture with the largest likelihood is used.
     min_variance : float, default=1e-4
         Minimum variance of a component in a dimension, relative to the variance of all descriptors.
     max_descriptors : int, default=100_000
-        Size of the sample that is drawn from Bags. An array is used completely.
+        Size of the sample that is drawn from Bags. If `fit` gets an array, all rows are used.
 
     Attributes
     ----------
     weights_ : array of shape (n_components,), float64
-        Weights that sum to one.
+        Weights of the components, which sum to one.
     means_ : array of shape (n_components, d), float64
     covariances_ : array of shape (n_components, d), float64
-        Variances.
+        Variances of the components in each dimension.
     lower_bound_ : float
         Mean log-likelihood of the descriptors.
     n_iter_ : int
@@ -78,10 +78,12 @@ class GaussianVocabulary(NumbersVocabulary):
 
     Notes
     -----
-    The initial mixture consists of the shares, means and variances of the clusters of a few rounds of k-means; one average
-    descriptor is added to each variance, so that small clusters do not become too narrow. A component with less than the
-    weight of one descriptor takes half of the heaviest component, which is split by one deviation up and down along its widest
-    dimension. Products are float32 on centred and scaled descriptors, sums float64. Posteriors below 2^-40 count as zero.
+    The initial mixture is computed from clusters after a few rounds of k-means: from their shares, means and variances. One
+    average descriptor is added to each variance, because small clusters would otherwise be too narrow.
+
+    If a component weighs less than one descriptor, it is replaced by half of the heaviest component: this is split into two
+    halves, whose means differ by two standard deviations in its widest dimension. Products are computed in float32 from centred
+    and scaled descriptors, and sums in float64. Posteriors below 2^-40 are replaced by zero.
 
     References
     ----------
@@ -143,7 +145,7 @@ class GaussianVocabulary(NumbersVocabulary):
         Returns
         -------
         components : array of shape (n,), int32
-            Rows of ``means_``; the first of equally probable ones.
+            Indices of rows of ``means_``. Of equally probable components, the first is used.
         """
         points = _readable(self._to_compare(descriptors))
         mixture = mixture_of(self)
@@ -168,7 +170,7 @@ class GaussianVocabulary(NumbersVocabulary):
 
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
         points = _readable(descriptors)
-        # One thread of BLAS in each of ours, so that the result does not depend on n_jobs.
+        # BLAS uses one thread in each worker, because otherwise the result would depend on n_jobs.
         with one_inner_thread():
             learning = Learning(points, self.max_iter, self.tol, self.min_variance, self.n_jobs)
             runs = [learning.run(learning.start(self.n_components, random)) for _ in range(self.n_init)]
@@ -189,18 +191,18 @@ class Run(NamedTuple):
 
 
 class Learning:
-    """Rounds of EM, in parts of the descriptors that do not depend on the number of threads."""
+    """Rounds of EM. The descriptors are divided into parts independently of the number of threads."""
 
     def __init__(self, points: np.ndarray, max_iter: int, tol: float, min_variance: float, n_jobs: int | None):
         self.points, self.max_iter, self.tol, self.n_jobs = points, max_iter, tol, n_jobs
         self.mean = points.mean(axis=0, dtype=np.float64)
         self.variance = _measurable(self.mean, points.var(axis=0, dtype=np.float64))
         self.least_variance = min_variance * self.variance
-        # The values with which the compiled loops compute.
+        # The centre and scales that the compiled loops use.
         self.centre, self.inverse = self.mean.astype(np.float32), (1 / np.sqrt(self.variance)).astype(np.float32)
 
     def start(self, n_components: int, random: np.random.RandomState) -> Mixture:
-        """A mixture with the clusters of k-means as components."""
+        """Return a mixture whose components are the clusters of k-means."""
         points = np.ascontiguousarray(self.points - self.mean, dtype=np.float32)
         lloyd = Lloyd(points, START_ROUNDS, 0.0, self.n_jobs)
         words = lloyd.run(start_words(points, n_components, random)).words
@@ -223,7 +225,7 @@ class Learning:
             if likelihood - before < self.tol:
                 return Run(mixture, likelihood, rounds, True)
             mixture, settled = self._next(mixture, sums)
-            # A moved component may reduce the likelihood at first.
+            # A moved component may reduce the likelihood in the next round.
             before = likelihood if settled else -np.inf
         return Run(mixture, self._share(mixture)[1], self.max_iter, False)
 
@@ -238,11 +240,11 @@ class Learning:
         size = max(LEAST_PART, -(-len(self.points) // PARTS))
         parts = map_batches(part, range(len(self.points)), n_jobs=self.n_jobs, batch_size=size, shared_memory=True)
         likelihood = sum(found for _, found in parts) / len(self.points)
-        # The loops compute the density of scaled points.
+        # The loops compute the density of scaled points, so the logarithms of the scales are added.
         return np.sum([sums for sums, _ in parts], axis=0), float(likelihood + np.log(self.inverse, dtype=np.float64).sum())
 
     def _next(self, mixture: Mixture, sums: np.ndarray) -> tuple[Mixture, bool]:
-        """The mixture of the next round, and whether no component was moved."""
+        """Return the mixture of the next round, and whether all components stayed in place."""
         d = mixture.means.shape[1]
         mass = sums[:, 2 * d]
         alive = mass >= LEAST_MASS
@@ -257,7 +259,7 @@ class Learning:
         return moved, bool(alive.all())
 
     def _split(self, mixture: Mixture, component: int) -> None:
-        """Move a component to one half of the heaviest one."""
+        """Split the heaviest component into two halves, and replace this component by one of them."""
         weights, means, variances = mixture
         heaviest = int(np.argmax(weights))
         widest = int(np.argmax(variances[heaviest] / self.variance))
@@ -269,13 +271,13 @@ class Learning:
 
 
 def mixture_of(vocabulary: Any) -> Mixture:
-    """The mixture of a fitted vocabulary.
+    """Return the mixture of a fitted vocabulary.
 
     Parameters
     ----------
     vocabulary : estimator
         A GaussianVocabulary, or scikit-learn's GaussianMixture or BayesianGaussianMixture with
-        ``covariance_type="diag"``; also inside FrozenEstimator.
+        ``covariance_type="diag"``. It may be inside FrozenEstimator.
 
     Returns
     -------
@@ -285,9 +287,9 @@ def mixture_of(vocabulary: Any) -> Mixture:
     Raises
     ------
     InputError
-        If it has no mixture, or one with other covariances.
+        If the estimator is not a mixture, or its covariances are not diagonal.
     sklearn.exceptions.NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
     """
     if isinstance(vocabulary, FrozenEstimator):
         vocabulary = vocabulary.estimator
@@ -303,7 +305,7 @@ def mixture_of(vocabulary: Any) -> Mixture:
 
 
 def check_diagonal(vocabulary: Any) -> None:
-    """Refuse a mixture whose covariances are not diagonal."""
+    """Raise an InputError if the covariances of a mixture are not diagonal."""
     if isinstance(vocabulary, FrozenEstimator):
         vocabulary = vocabulary.estimator
     kind = getattr(vocabulary, "covariance_type", "diag")
@@ -315,7 +317,7 @@ def check_diagonal(vocabulary: Any) -> None:
 
 
 def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Variances for the scaling of dimensions, large enough for float32."""
+    """Return variances to scale dimensions, raised so that float32 is precise enough."""
     variance = np.maximum(variance, (np.finfo(np.float32).eps * mean) ** 2)
     variance = np.maximum(variance, LEAST_SPREAD * variance.max())
     return np.where(variance > LEAST_VARIANCE, variance, 1.0)

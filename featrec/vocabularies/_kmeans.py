@@ -1,4 +1,4 @@
-"""KMeansVocabulary and RandomVocabulary: words that are means of descriptors, or random descriptors."""
+"""KMeansVocabulary and RandomVocabulary: words are means of descriptors, or random descriptors."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._words import float_groups, half_norms
 
-# Initial words are drawn from this number of points per word; more take time and do not improve the result.
+# Number of points per word from which the initial words are drawn; more points take longer and do not improve the result.
 SEEDING_POINTS = 20
 PARTS = 16
 LEAST_PART = 4096
 
 
 class NumbersVocabulary(Vocabulary):
-    """Base of vocabularies of numbers."""
+    """Base class of vocabularies for descriptors of numbers."""
 
     metric = "euclidean"
 
@@ -44,28 +44,28 @@ class NumbersVocabulary(Vocabulary):
 
 @with_shared_docs
 class KMeansVocabulary(NumbersVocabulary):
-    """Words by k-means: each word is the mean of the descriptors that are nearest to it.
+    """Learn words by k-means: each word is the mean of the descriptors that are nearest to it.
 
-    `fit` fails if there are fewer descriptors than words, and for packed bits (ORB), which have no mean; use
-    :class:`BinaryVocabulary` for those.
+    `fit` fails if there are fewer descriptors than words. It also fails for packed bits (ORB), because they have no mean; use
+    :class:`BinaryVocabulary` for them.
 
     Parameters
     ----------
     n_words : int, default=500
     max_iter : int, default=20
-        Maximum number of rounds of Lloyd's algorithm; a vocabulary improves little in the last ones.
+        Maximum number of rounds of Lloyd's algorithm. The last rounds improve a vocabulary only a little.
     tol : float, default=1e-4
-        Stop if the words move less, relative to the variance of the descriptors; 0 continues until no descriptor changes its
-        word.
+        Stop if the words move less than this, relative to the variance of the descriptors. 0 continues until no descriptor
+        changes its word.
     n_init : int, default=1
-        Number of starts; the words with the smallest inertia are used.
+        Number of runs with different initial words. The words with the smallest inertia are used.
     max_descriptors : int, default=100_000
-        Size of the sample that is drawn from Bags. An array is used completely.
+        Size of the sample that is drawn from Bags. If `fit` gets an array, all rows are used.
 
     Attributes
     ----------
     words_ : array of shape (n_words, d)
-        float32; for descriptors of bytes (uint8) rounded means in uint8, so that the nearest word is found with integers.
+        float32. For descriptors of bytes (uint8), means are rounded to uint8, so the nearest word can be found with integers.
     inertia_ : float
         Sum of squared distances between descriptors and their words.
     n_iter_ : int
@@ -75,12 +75,13 @@ class KMeansVocabulary(NumbersVocabulary):
 
     Notes
     -----
-    Greedy k-means++ with 2 + log(n_words) candidates per word draws the initial words from 20 descriptors per word. A word
-    that loses all its members moves to the descriptor that is farthest from its word. Products are float32, sums float64, and
-    the mean is subtracted first, so that a common offset does not reduce precision. Words of bytes are rounded after the last
-    round, and ``inertia_`` is that of the rounded words. `nearest` computes in float32 without subtracting the mean: for a
-    common offset of a thousand times the spread of the descriptors, about one in seven words is wrong. Remove such an offset
-    first (:class:`~featrec.descriptors.Whiten`).
+    The initial words are drawn from 20 descriptors per word by greedy k-means++, with 2 + log(n_words) candidates per word. A
+    word that loses all its members moves to the descriptor that is farthest from its own word. Products are computed in float32
+    and sums in float64. The mean is subtracted first, because a common offset would reduce precision. Words of bytes are
+    rounded after the last round, and ``inertia_`` is computed with the rounded words.
+
+    `nearest` computes in float32 without subtracting the mean. If descriptors have a common offset of a thousand times their
+    spread, about one in seven words is wrong. Remove such an offset first (:class:`~featrec.descriptors.Whiten`).
 
     References
     ----------
@@ -128,7 +129,7 @@ class KMeansVocabulary(NumbersVocabulary):
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
         mean = descriptors.mean(axis=0, dtype=np.float64).astype(np.float32)
         points = np.ascontiguousarray(descriptors - mean, dtype=np.float32)
-        # One thread of BLAS in each of ours, so that the result does not depend on n_jobs.
+        # BLAS uses one thread in each worker, because otherwise the result would depend on n_jobs.
         with one_inner_thread():
             lloyd = Lloyd(points, self.max_iter, self.tol, self.n_jobs)
             runs = [lloyd.run(start_words(points, self.n_words, random)) for _ in range(self.n_init)]
@@ -144,30 +145,30 @@ class KMeansVocabulary(NumbersVocabulary):
 
 @with_shared_docs
 class RandomVocabulary(NumbersVocabulary):
-    """Words drawn at random from the descriptors, without zeros and copies.
+    """Draw words at random from the descriptors, without zeros and duplicates.
 
-    Thousands of words take no time. For whitened patches and encoders with many votes, such as
-    :class:`~featrec.encoders.ThresholdCode`, they are nearly as good as means. `fit` fails if there are fewer different
-    descriptors than words, and for packed bits (ORB); use :class:`BinaryVocabulary` for those.
+    Even thousands of words are drawn in a moment. For whitened patches and encoders with many votes, such as
+    :class:`~featrec.encoders.ThresholdCode`, random words are nearly as good as means. `fit` fails if there are fewer different
+    descriptors than words. It also fails for packed bits (ORB); use :class:`BinaryVocabulary` for them.
 
     Parameters
     ----------
     n_words : int, default=1600
     unit_length : bool, default=True
-        Divide each word by its length.
+        Whether to divide each word by its length.
     max_descriptors : int, default=100_000
-        Size of the sample that is drawn from Bags. An array is used completely.
+        Size of the sample that is drawn from Bags. If `fit` gets an array, all rows are used.
 
     Attributes
     ----------
     words_ : array of shape (n_words, d)
-        float32; uint8 for descriptors of bytes without `unit_length`.
+        uint8 for descriptors of bytes with ``unit_length=False``, otherwise float32.
     n_features_in_ : int
         Length of a descriptor.
 
     Notes
     -----
-    With `unit_length`, (1, 0) and (2, 0) are the same word.
+    With ``unit_length=True``, the descriptors (1, 0) and (2, 0) are the same word.
 
     References
     ----------
@@ -219,7 +220,7 @@ class RandomVocabulary(NumbersVocabulary):
         )
 
     def _word(self, descriptor: np.ndarray) -> np.ndarray:
-        # A negative zero plus zero is zero, so that copies have the same bytes.
+        # Adding zero converts negative zeros to zeros, so equal words have equal bytes.
         if not self.unit_length:
             return np.add(descriptor, 0, dtype=np.uint8 if descriptor.dtype == np.uint8 else np.float32)
         numbers = descriptor.astype(np.float64)
@@ -242,7 +243,7 @@ def _seed(points: np.ndarray, first: int, draws: np.ndarray, chosen: np.ndarray)
 def start_words(
     points: np.ndarray, n_words: int, random: np.random.RandomState, seed: Callable[..., None] = _seed
 ) -> np.ndarray:
-    """Draw the initial words by greedy k-means++; `seed(points, first, draws, chosen)` is its loop for a metric."""
+    """Draw the initial words by greedy k-means++. `seed(points, first, draws, chosen)` is the loop for the metric."""
     pool = points
     if len(points) > SEEDING_POINTS * n_words:
         pool = points[np.sort(random.choice(len(points), SEEDING_POINTS * n_words, replace=False))]
@@ -253,13 +254,13 @@ def start_words(
 
 
 def seeding_draws(n: int, n_words: int, random: np.random.RandomState) -> tuple[int, np.ndarray]:
-    """The index of the first word, and random numbers for all others."""
+    """Return the index of the first word, and random numbers for the other words."""
     first = int(random.randint(n))
     return first, random.uniform(size=(n_words - 1, 2 + int(math.log(n_words))))
 
 
 class Lloyd:
-    """Rounds of Lloyd's algorithm, in parts of the points that do not depend on the number of threads."""
+    """Rounds of Lloyd's algorithm. The points are divided into parts independently of the number of threads."""
 
     def __init__(self, points: np.ndarray, max_iter: int, tol: float, n_jobs: int | None):
         self.points, self.max_iter, self.n_jobs = points, max_iter, n_jobs
@@ -269,7 +270,7 @@ class Lloyd:
         self.distances = np.empty(len(points), np.float32)
 
     def run(self, words: np.ndarray) -> Run:
-        """Move the words to the means of their members until they hardly move."""
+        """Move the words to the means of their members, until the words hardly move."""
         self.nearest[:] = -1
         rounds = 0
         while rounds < self.max_iter:
@@ -287,7 +288,7 @@ class Lloyd:
         return self._run(words, rounds)
 
     def inertia(self, words: np.ndarray) -> float:
-        """Sum of squared distances to the nearest of these words."""
+        """Return the sum of squared distances between points and their nearest words."""
         self._assign(words)
         return float(self.distances.sum(dtype=np.float64))
 
@@ -323,13 +324,13 @@ class Lloyd:
 
 
 def _mean_variance(points: np.ndarray, halves: np.ndarray) -> float:
-    """Mean variance of the features, from squared lengths; numpy's `var` would copy all points to float64."""
+    """Compute the mean variance of the features from squared lengths. numpy's `var` would copy all points to float64."""
     mean = points.mean(axis=0, dtype=np.float64)
     return max(0.0, float(2 * halves.mean(dtype=np.float64) - mean @ mean)) / points.shape[1]
 
 
 def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]:
-    """Words without members and the points to which they move, the farthest first; no point that equals its word."""
+    """Return words without members and the points they move to, farthest first, without points that equal their word."""
     empty = np.flatnonzero(counts == 0)
     if not len(empty):
         return []
@@ -338,7 +339,7 @@ def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]
 
 
 def warn_of_few_distinct(n_words: int, empty: int) -> None:
-    """Warn of words without members, which result from equal descriptors."""
+    """Warn that words have no members because too many descriptors are equal."""
     warnings.warn(
         f"{empty} of {n_words} words have no member: there are fewer distinct descriptors than words. Lower n_words, "
         "or use more varied images.",

@@ -1,4 +1,4 @@
-"""The words of any vocabulary, and the nearest word of a descriptor."""
+"""Get the words of any vocabulary, and find the nearest word of each descriptor."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from featrec.compiled._kmeans import nearest_euclidean
 from featrec.exceptions import InputError, MetricError
 from featrec.parallel import one_inner_thread
 
-# The Hamming search compares four blocks of 64 bits together.
+# The Hamming search compares four blocks of 64 bits at once.
 BLOCK_BYTES = 32
 
 
 def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
-    """The words of a fitted vocabulary, and their metric.
+    """Return the words of a fitted vocabulary, and their metric.
 
     Parameters
     ----------
     vocabulary : estimator
-        A vocabulary of featrec, or an estimator with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans); also
+        A vocabulary of featrec, or an estimator with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans). It may be
         inside FrozenEstimator.
 
     Returns
     -------
     words : array of shape (n_words, d)
-        float32; uint8 for packed bits, or for rounded means of descriptors of bytes.
+        uint8 for packed bits and for rounded means of descriptors of bytes, otherwise float32.
     metric : {"euclidean", "hamming"}
 
     Raises
     ------
     InputError
-        If it has no words.
+        If the estimator has no words.
     sklearn.exceptions.NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
     """
     if isinstance(vocabulary, FrozenEstimator):
         vocabulary = vocabulary.estimator
@@ -54,7 +54,7 @@ def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
 
 
 def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray:
-    """The index of the nearest word of each descriptor; the first of equally near words.
+    """Return the index of the nearest word of each descriptor. Of equally near words, the first is used.
 
     Parameters
     ----------
@@ -73,10 +73,11 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
 
     Notes
     -----
-    Uses one thread; encoders process several images in parallel.
+    The search uses one thread, because encoders process several images in parallel.
 
-    If descriptors and words are bytes and the processor multiplies bytes (VNNI), distances are integers. Otherwise they are
-    float32, with the same nearest words for up to 258 dimensions, and for more if squared lengths are below 2²⁴, as for SIFT.
+    If descriptors and words are bytes and the processor can multiply bytes (VNNI), distances are computed as integers.
+    Otherwise they are computed in float32. For descriptors and words of bytes, this finds the same words for up to 258
+    dimensions, and for more dimensions if squared lengths are below 2²⁴, as for SIFT.
 
     Examples
     --------
@@ -109,7 +110,7 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
 
 
 def nearest_bits(blocks: np.ndarray, words: np.ndarray, nearest: np.ndarray, distances: np.ndarray) -> None:
-    """Write the nearest word of each row of blocks of 64 bits, and the number of different bits."""
+    """Write the nearest word of each row, and the number of different bits. Rows consist of blocks of 64 bits."""
     loop = nearest_of_256_bits if 8 * blocks.shape[1] == BLOCK_BYTES else nearest_hamming
     loop(blocks, words, nearest, distances)
 
@@ -119,26 +120,26 @@ def _are_bytes(descriptors: np.ndarray, words: np.ndarray) -> bool:
 
 
 def integer_groups(descriptors: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.int32]:
-    """Descriptors and words in groups of four bytes (words less 128), and squared lengths of the words."""
+    """Return descriptors and words (minus 128) in groups of four bytes, squared lengths of words, and the largest integer."""
     points, filled = _filled(descriptors, 4), whole_sixes(_filled(words, 4))
     norms = np.einsum("ij,ij->i", filled, filled, dtype=np.int32)
     return points.view(np.uint32), (filled ^ 128).view(np.int32), norms, np.int32(np.iinfo(np.int32).max)
 
 
 def float_groups(points: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
-    """The same for numbers."""
+    """Return points and words as float32, half the squared lengths of the words, and infinity."""
     filled = whole_sixes(words)
     return points, filled, half_norms(filled), np.float32(np.inf)
 
 
 def whole_sixes(words: np.ndarray) -> np.ndarray:
-    """Repeat the last word up to a multiple of six; copies are never found, since the first of equally near words wins."""
+    """Repeat the last word until the number is a multiple of six. Copies are never found: the first of equal words is used."""
     missing = -len(words) % WORDS_AT_ONCE
     return np.concatenate([words, np.repeat(words[-1:], missing, axis=0)]) if missing else words
 
 
 def _filled(rows: np.ndarray, multiple: int) -> np.ndarray:
-    """Contiguous rows of bytes, padded with zeros to a multiple of this width."""
+    """Return contiguous rows of bytes, padded with zeros to a width that is a multiple of `multiple`."""
     n, width = rows.shape
     if width % multiple == 0:
         return np.ascontiguousarray(rows)
@@ -148,12 +149,12 @@ def _filled(rows: np.ndarray, multiple: int) -> np.ndarray:
 
 
 def half_norms(rows: np.ndarray) -> np.ndarray:
-    """Half the squared length of each row, float32."""
+    """Return half the squared length of each row as float32."""
     return (0.5 * np.einsum("ij,ij->i", rows, rows, dtype=np.float64)).astype(np.float32)
 
 
 def packed_blocks(packed: np.ndarray) -> np.ndarray:
-    """Packed bits as rows of uint64, padded with zeros."""
+    """Return packed bits as rows of uint64, padded with zeros."""
     if packed.dtype != np.uint8:
         raise MetricError(f"packed bits must be uint8; got {packed.dtype}. Use np.packbits(bits, axis=1).")
     return _filled(packed, BLOCK_BYTES).view(np.uint64)

@@ -12,7 +12,7 @@ from featrec.persistence import load, save
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    """Small inputs have many tiles and pieces."""
+    """Make tiles so small that small inputs consist of many tiles and pieces."""
     monkeypatch.setattr("featrec.classifiers._exact_ridge.LEAST_TILE", 64)
     monkeypatch.setattr("featrec.classifiers._exact_ridge.TILE", 64)
     monkeypatch.setattr("featrec.classifiers._exact_ridge.COLUMNS", 16)
@@ -28,7 +28,7 @@ def material(n=300, d=40, n_classes=3, seed=0, spread=2.0):
 
 
 def peer(X, y, alpha, kernel="rbf", gamma=0.5):
-    """Scores by scikit-learn with the same targets."""
+    """Return the scores of scikit-learn with the same targets."""
     X = X.astype(np.float64)
     targets = 2.0 * (y[:, None] == np.unique(y)) - 1
     mean = targets.mean(axis=0)
@@ -65,7 +65,7 @@ def test_a_common_offset_changes_nothing(small_tiles, offset, options):
 @pytest.mark.parametrize("options", [{}, {"solver": "cg"}, {"landmarks": 150}], ids=str)
 @pytest.mark.parametrize(("spread", "chosen"), [(3.0, 0.01), (0.3, 2.56)])
 def test_the_chosen_penalty_gives_the_scores_of_a_fit_with_it_alone(small_tiles, options, spread, chosen):
-    """Of the extremes, a small penalty suits classes that are far apart, a large one those that overlap."""
+    """A small penalty is best for classes that are far apart, and a large penalty for classes that overlap."""
     X, y = material(spread=spread)
     Z, _ = material(seed=1)
     options = {"random_state": 0, **options}
@@ -76,14 +76,14 @@ def test_the_chosen_penalty_gives_the_scores_of_a_fit_with_it_alone(small_tiles,
 
 
 def test_penalties_too_far_apart_are_refused():
-    with pytest.raises(InputError, match=r"alphas from 0.01 to 3 are too far apart.* may be 256 times"):
+    with pytest.raises(InputError, match=r"alphas from 0.01 to 3 are too far apart.* may be at most 256 times"):
         KernelRidgeClassifier(alphas=(0.01, 3.0)).fit(*material(n=30))
 
 
 @pytest.mark.parametrize("options", [{}, {"solver": "cg"}, {"landmarks": 400}], ids=str)
 @pytest.mark.parametrize("shares", [(1, 1, 1), (8, 1, 1)], ids=["equal classes", "unequal classes"])
 def test_held_out_scores_predict_the_accuracy_on_new_codes(small_tiles, options, shares):
-    """A model that had seen the held-out rows would have learned them by heart."""
+    """If held-out rows were used to fit, the model would predict all of them correctly."""
     random = np.random.default_rng(0)
     labels = random.choice(3, 3000, p=np.array(shares) / sum(shares))
     codes = (random.normal(size=(3000, 20)) + 0.7 * random.normal(size=(3, 20))[labels]).astype(np.float32)
@@ -346,7 +346,7 @@ def test_model_file_gives_the_same_scores(arguments, tmp_path):
 
 @pytest.fixture
 def few_landmarks(monkeypatch, small_tiles):
-    """A weak preconditioner, which needs several rounds."""
+    """With a weak preconditioner, several rounds are needed."""
     monkeypatch.setattr("featrec.classifiers._iterative_solvers.LANDMARKS", 20)
     monkeypatch.setattr("featrec.classifiers._iterative_solvers.ROWS", 64)
 

@@ -20,7 +20,7 @@ GB = 10**9
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """A file system in which the process is in no group."""
+    """Create a file system in which the process is not in a control group."""
     if _codes_classifier._physical() is None or _codes_classifier._available() is None:
         pytest.skip("this system does not say how much memory it has")
     (tmp_path / "proc/self").mkdir(parents=True)
@@ -36,7 +36,7 @@ def add_group(root, folder, names, limit, used, cached=0):
 
 
 def fit():
-    """A fit that needs about 40 MB."""
+    """Run a fit that needs about 40 MB."""
     return WidePCA(2, random_state=0, n_jobs=1).fit(np.eye(5, dtype=np.float32))
 
 

@@ -1,4 +1,4 @@
-"""NystroemRidgeClassifier is exact kernel ridge regression with all rows and dimensions, and close to it with fewer."""
+"""With all rows and dimensions, NystroemRidgeClassifier is exact kernel ridge regression; with fewer, it is close to it."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def blobs(rng, n, n_classes=3, width=8, spread=1.0):
 
 
 def kernel_ridge(codes, labels, unseen, weights, alpha=0.1, gamma=1.0):
-    """By the textbook, in float64: (K + alpha / weights) x = targets."""
+    """Solve (K + alpha / weights) x = targets in float64, as in textbooks."""
     codes, unseen = codes.astype(np.float64), unseen.astype(np.float64)
     distances = ((codes[:, None] - codes) ** 2).sum(axis=2)
     scale = gamma / distances.mean()
@@ -72,7 +72,7 @@ def test_balanced_classes_find_the_rare_one(rng):
 
 @pytest.mark.parametrize("n", [300, 2300])
 def test_fewer_landmarks_and_dimensions_are_close_for_any_n_jobs(rng, n):
-    """In folds and with one part held out."""
+    """Rows are held out in folds, or in one part."""
     codes, labels = blobs(rng, n + 300, width=20, spread=1.5)
     seen, unseen = slice(0, n), slice(n, None)
     small = NystroemRidgeClassifier(n_dimensions=12, landmarks=60, random_state=0).fit(codes[seen], labels[seen])
@@ -105,7 +105,7 @@ def test_a_penalty_that_float32_cannot_use_is_raised(rng, monkeypatch):
 
 
 def _first(trials):
-    """The choice would need the factor, too."""
+    """A choice between penalties would need the factor, too."""
     for held in trials.held_out:
         trials.trials.append(trials.equations.empty())
         trials.trials[-1].add(trials.views[0], trials._others(held))
@@ -113,7 +113,7 @@ def _first(trials):
 
 
 def views(rng, n, noise, width=6):
-    """Two noisy views of a class, with independent noise or with a second view that is the negative of the first."""
+    """Return codes of two noisy views. The second view has independent noise, or is the negative of the first."""
     codes, labels = blobs(rng, n, width=width, spread=0.3)
     first = codes + rng.normal(size=codes.shape) * 1.5
     second = codes + rng.normal(size=codes.shape) * 1.5 if noise == "own" else -first
@@ -143,7 +143,7 @@ def test_wrong_codes_and_weights_are_refused(rng):
     codes, labels = blobs(rng, 30, width=7)
     with pytest.raises(InputError, match="codes of 7 numbers cannot consist of n_views=2 views of equal length"):
         NystroemRidgeClassifier(n_views=2).fit(codes, labels)
-    with pytest.raises(InputError, match="products of sample_weight and class_weight are all 0"):
+    with pytest.raises(InputError, match="products of sample_weight and class_weight are zero"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.zeros(30))
     with pytest.raises(InputError, match=r"a number of 0 or more for each of the 30 rows; got shape \(29,\)"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.ones(29))

@@ -1,4 +1,4 @@
-"""Weights of rows and classes: against scikit-learn, against repeated rows, and against models fitted without a row."""
+"""Row and class weights give the same models as scikit-learn, repeated rows, and fits without a row."""
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_kernel_ridge_with_weights_is_that_of_scikit_learn(landmarks, solver, al
 
 
 def nystroem(codes, others, targets, weights, model):
-    """Weighted ridge in the span of the landmarks, by its normal equations."""
+    """Solve weighted ridge regression in the span of the landmarks by normal equations."""
     kept = model.X_fit_.astype(float)
 
     def kernel(left):
@@ -95,7 +95,7 @@ def test_held_out_scores_of_kernel_ridge_count_by_the_weights(options):
     codes, labels = material(60, 12)
     weights = np.where(labels == "class 0", 1.0, 1e-9)
     model = KernelRidgeClassifier(held_out=0.5, random_state=0, **options).fit(codes, labels, weights)
-    # All but one class weigh nothing, so nearly every held-out row that counts is of that class and right.
+    # Only one class has a weight, so nearly all held-out rows with weight are of this class and predicted correctly.
     np.testing.assert_allclose(model.held_out_scores_, 1.0, atol=1e-6)
 
 

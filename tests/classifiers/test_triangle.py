@@ -1,4 +1,4 @@
-"""The factor and the solutions of a matrix in tiles, against those of numpy."""
+"""The factor and solutions of a matrix in tiles equal those of numpy."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,13 @@ SIZES = [(1, 4), (7, 16), (64, 16), (75, 16), (301, 100), (700, 300)]
 
 
 def matrix(n, seed=0):
-    """Symmetric, with eigenvalues between 0.5 and about 5."""
+    """Return a symmetric matrix with eigenvalues between 0.5 and about 5."""
     parts = np.random.default_rng(seed).normal(size=(n, n)) / np.sqrt(n)
     return parts @ parts.T + 0.5 * np.eye(n)
 
 
 def factored(whole, tile, *, n_jobs=None, **arguments):
-    """The factor, computed without the upper half of the matrix."""
+    """Return the factor, which is computed without the upper half of the matrix."""
     triangle = Triangle(len(whole), tile, **arguments)
     lower = np.where(np.tri(len(whole), dtype=bool), whole, np.nan)
     triangle.fill(lambda rows, columns, out: np.copyto(out, lower[rows, columns]))

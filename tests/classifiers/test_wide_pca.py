@@ -18,7 +18,7 @@ def codes(n=120, d=300, seed=0):
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    """Several tiles and pieces, and subspaces of small matrices."""
+    """Use several tiles and pieces, and subspace iteration for small matrices."""
     monkeypatch.setattr(module, "TILE", 50)
     monkeypatch.setattr(module, "COLUMNS", 64)
     monkeypatch.setattr(module, "ROWS", 32)

@@ -1,4 +1,4 @@
-"""WideRidge against scikit-learn's RidgeClassifier, and leave-one-out scores against models fitted without the row."""
+"""WideRidge equals scikit-learn's RidgeClassifier; leave-one-out scores equal those of models fitted without the row."""
 
 import tracemalloc
 

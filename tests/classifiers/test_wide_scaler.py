@@ -62,7 +62,7 @@ def test_epsilon_is_in_units_of_the_mean_variance(rng):
     expected = (codes - codes.mean(axis=0, dtype=float)) / np.sqrt(variances + 0.1 * variances.mean())
     scaler = WideScaler(epsilon=0.1).fit(codes)
     np.testing.assert_allclose(scaler.transform(codes), expected, atol=1e-5)
-    # Codes a thousand times as large give the same numbers.
+    # Codes that are a thousand times larger give the same results.
     np.testing.assert_allclose(WideScaler(epsilon=0.1).fit_transform(1000 * codes), expected, atol=1e-4)
 
 

@@ -80,7 +80,7 @@ WRONG = {
     "predict text.model image.png": "'text.model': .*not a model file",
     "predict empty.model image.png": "'empty.model': .*",
     "predict image.png image.png": "'image.png': .*not a model file",
-    "predict empty image.png": "'empty': a folder; a model is one file",
+    "predict empty image.png": "'empty': a folder; a model is a single file",
     "predict good.model empty": "no images in 'empty'",
     "predict good.model nowhere.png": "'nowhere.png': no such file",
     "predict good.model -": "standard input contains no path",

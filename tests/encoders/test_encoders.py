@@ -56,14 +56,14 @@ def test_regions_that_overlap_and_a_margin(bags, overlap, margin, pooling):
 
 @pytest.mark.parametrize("kind", [TriangleCode, SoftBagOfWords, LLC])
 def test_huge_descriptors_give_a_finite_code_or_an_error(bags, kind):
-    """Which of the two depends on the processor."""
+    """Whether the code is finite or an error is raised depends on the processor."""
     encoder = kind(5, random_state=0).fit(bags)
 
     def is_handled():
         try:
             return np.isfinite(encoder.transform([bags[0], Bag(np.full((3, 6), 1e25))])).all()
         except ImageError as error:
-            return "image 1: its descriptors are too large for a finite code" in str(error)
+            return "image 1: its descriptors are too large: the code is not finite" in str(error)
 
     with warnings.catch_warnings(action="ignore"):
         assert is_handled()
@@ -222,7 +222,7 @@ def test_one_word_and_few_descriptors(n, rng):
 
 
 class NeverZero(BagOfWords):
-    """An encoder whose codes are not zero without descriptors, such as one that centres its rows."""
+    """An encoder whose codes of empty Bags are not zero, for example because it centres rows."""
 
     def _finish(self, pooled, counts):
         return super()._finish(pooled, counts) + np.float32(1)

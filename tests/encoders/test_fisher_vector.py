@@ -29,7 +29,7 @@ KINDS = {
 
 
 def frozen(weights, means, variances):
-    """A fitted mixture of scikit-learn's with these numbers, to be used as it is."""
+    """Return a fitted scikit-learn mixture with these numbers, which an encoder does not fit again."""
     mixture = GaussianMixture(len(weights), covariance_type="diag")
     mixture.weights_, mixture.means_, mixture.covariances_ = weights, means, variances
     mixture.precisions_cholesky_ = 1 / np.sqrt(variances)
@@ -80,7 +80,7 @@ def test_codes_are_those_of_vlfeat(kind):
 def test_codes_are_those_of_scikit_image(rng, n, k, d, alpha):
     descriptors, mixture = rng.normal(size=(n, d)), some_mixture(rng, k, d)
     theirs = fisher_vector(descriptors, frozen(*mixture).estimator, improved=alpha is not None, alpha=alpha or 0.5)
-    # Their gradients by deviation have the other sign.
+    # Their gradients with respect to standard deviations have the opposite sign.
     theirs[k + k * d :] *= -1
     parameters = {"power": 1.0, "norm": None} if alpha is None else {"power": alpha}
     found = encode(mixture, descriptors, weight_gradients=True, **parameters)
@@ -89,7 +89,7 @@ def test_codes_are_those_of_scikit_image(rng, n, k, d, alpha):
 
 
 def test_weights_and_determinants_are_in_the_posteriors():
-    """Two Gaussians of equal mean differ only in these."""
+    """Two Gaussians with equal means differ only in weights and determinants."""
     weights, variances = np.array([0.9, 0.1]), np.array([[1.0, 1.0], [4.0, 4.0]])
     mixture = weights, np.zeros((2, 2)), variances
     found = encode(mixture, np.zeros((1, 2)), power=1.0, norm=None, weight_gradients=True)

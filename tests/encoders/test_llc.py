@@ -26,7 +26,7 @@ def bag(rng, n, d=6):
 
 
 def code_of(x, words, **parameters):
-    """The code of one descriptor, without normalisation."""
+    """Return the code of one descriptor, without normalisation."""
     return LLC(frozen(words), norm=None, **parameters).fit_transform([Bag([x])])[0]
 
 

@@ -17,7 +17,7 @@ def bag(rng, n, d=6):
 
 
 def votes(points, words, wanted):
-    """The nearest neighbours of scikit-learn, as rows of ones and zeros."""
+    """Return the nearest neighbours by scikit-learn as rows of ones and zeros."""
     search = NearestNeighbors(n_neighbors=wanted).fit(words.astype(np.float64))
     found = np.zeros((len(points), 2, len(words)))
     for side, sign in enumerate((1, -1)):
@@ -45,7 +45,7 @@ def test_the_compiled_loop_agrees_with_plain_loops(rng, n, k, d, n_cells, share,
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
 def test_words_at_the_distance_of_the_last_one_all_count(rng, share):
-    """On whole numbers half of all distances are ties."""
+    """With integers, half of all distances are ties."""
     points, words = rng.integers(-2, 3, (60, 3)).astype(np.float32), rng.integers(-2, 3, (80, 3)).astype(np.float32)
     found, expected = both(points, words, np.arange(60), share, 60)
     np.testing.assert_array_equal(found, expected)
@@ -63,7 +63,7 @@ def test_equal_words(rng, share):
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
 @pytest.mark.parametrize("make", ["far", "two", "steep"])
 def test_distances_that_are_far_from_normal(rng, make, scale):
-    """A word a thousand times as far as others, two clusters far apart, distances over nine powers of ten."""
+    """One word is a thousand times as far as others, two clusters are far apart, or distances span nine powers of ten."""
     words = rng.normal(size=(300, 4))
     if make == "far":
         words[7] *= 1000
@@ -78,7 +78,7 @@ def test_distances_that_are_far_from_normal(rng, make, scale):
         found = np.empty((20, 600), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # squares are used only for a first guess
             sign_code(points, words, np.arange(20), wanted, *guess, found)
-        # Distances that are equal in float32 may have any order; the others are in order.
+        # Distances that are equal in float32 may be in any order; all others are sorted.
         for x, code in zip(points.astype(float), found, strict=True):
             for sign, near in zip((1, -1), code.reshape(2, 300) > 0, strict=True):
                 z = (words.astype(float) ** 2).sum(axis=1) / 2 - sign * words.astype(float) @ x

@@ -20,7 +20,7 @@ def bag(rng, n, d=6):
 
 
 def votes(points, words, sigma, n_neighbors):
-    """How each descriptor divides its vote."""
+    """Return the share of its vote that each descriptor gives to each word."""
     z = pairwise_distances(points.astype(np.float64), words.astype(np.float64))
     far = np.sort(z, axis=1)[:, n_neighbors - 1 : n_neighbors]
     weights = np.exp((z.min(axis=1, keepdims=True) ** 2 - z**2) / (2 * sigma**2)) * (z <= far)

@@ -26,7 +26,7 @@ def threshold_votes(points, words):
 
 
 def sign_votes(points, words):
-    """Two neighbours of five, as rows of ones and zeros."""
+    """Return the two nearest of five words as rows of ones and zeros."""
     search = NearestNeighbors(n_neighbors=2).fit(words)
     found = np.zeros((len(points), 2, len(words)))
     for side, sign in enumerate((1, -1)):

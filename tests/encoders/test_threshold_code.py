@@ -1,4 +1,4 @@
-"""ThresholdCode against the formula, by its naive twin and by plain products."""
+"""ThresholdCode against the formula, computed by plain loops and by matrix products."""
 
 import numpy as np
 import pytest

@@ -56,7 +56,7 @@ def test_several_tiles_of_points_and_words(rng, loop, n, k, n_cells):
 
 
 def test_a_point_equal_to_a_word_and_equal_words(rng):
-    """Distances of zero, and of nearly zero far from the origin."""
+    """Distances that are zero, or nearly zero far from the origin."""
     words = np.repeat(rng.normal(size=(35, 6)), 2, axis=0).astype(np.float32)
     for loop in (triangle_code, triangle_code_by_dot):
         runnable(loop)

@@ -40,7 +40,7 @@ def test_the_six_codes_of_vlfeat(case):
     bags = [Bag(VLFEAT["enc_descriptors"])]
     code = VLAD(words_as_vocabulary(VLFEAT["enc_means"]), **CASES[case]).fit(bags).transform(bags)[0]
     expected = VLFEAT[f"vlad_{case}"]
-    # VLFeat adds up to 66 residuals in float32; what is not normalised is compared by its own size.
+    # VLFeat adds up to 66 residuals in float32. Codes that are not normalised are compared relative to their size.
     np.testing.assert_allclose(code, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
 
 

@@ -1,4 +1,4 @@
-"""The advice about images without descriptors depends on the extractor."""
+"""The advice for images without descriptors depends on the extractor."""
 
 import numpy as np
 import pytest

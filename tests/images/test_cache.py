@@ -530,7 +530,7 @@ def test_a_model_file_with_a_cache_is_refused(tmp_path):
     schema["content"]["content"]["cache"]["content"] = json.dumps(str(tmp_path / "cache"))
     members = {**members, "schema.json": json.dumps(schema).encode()}
     (tmp_path / "model.featrec").write_bytes(packed(facts, members))
-    with pytest.raises(ModelFileError, match="TinyImage: cache names a place for a cache, which save never stores"):
+    with pytest.raises(ModelFileError, match="TinyImage: cache is the location of a cache, which save never writes"):
         load(tmp_path / "model.featrec")
 
 

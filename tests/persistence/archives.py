@@ -1,4 +1,4 @@
-"""Model files as bytes: unpacked, edited and packed with a matching hash, as their author could do."""
+"""Unpack, edit and pack model files as bytes, with a matching hash, as an attacker could do."""
 
 import io
 import json
@@ -20,24 +20,24 @@ def packed(facts, members):
 
 
 def unpacked(data):
-    """The facts of the header, and the members."""
+    """Return the facts of the header, and the members."""
     return unpack(io.BytesIO(data))
 
 
 def original(kind):
-    """A stored model file."""
+    """Return a stored model file."""
     return (FOLDER / f"{PREFIX}_{kind}.featrec").read_bytes()
 
 
 def saved(model):
-    """The bytes of a model's file, which is left in the current folder as "model.featrec"."""
+    """Save a model as "model.featrec" in the current folder, and return the bytes of the file."""
     save(model, "model.featrec")
     with open("model.featrec", "rb") as file:
         return file.read()
 
 
 def edited(data, edit):
-    """The bytes after `edit(schema, members)`."""
+    """Return the bytes after calling `edit(schema, members)`."""
     facts, members = unpacked(data)
     schema = json.loads(members["schema.json"])
     edit(schema, members)
@@ -45,7 +45,7 @@ def edited(data, edit):
 
 
 def with_array(model, attribute, change):
-    """The bytes of a model's file with one array of its attributes changed."""
+    """Return the bytes of a model file in which the array of one attribute is changed."""
     return edited(saved(model), lambda schema, members: change_array(members, schema["content"]["content"][attribute], change))
 
 
@@ -67,12 +67,12 @@ def fields(schema, name):
 
 
 def named(module, name, loader="FunctionNode", **more):
-    """A node of a class, a function or a container."""
+    """Return the node of a class, a function or a container."""
     return {"__class__": name, "__module__": module, "__loader__": loader, **more}
 
 
 def plain(value):
-    """The node of a number, a string or a list; "raw:..." is JSON text."""
+    """Return the node of a number, a string or a list; "raw:..." is JSON text."""
     content = value if isinstance(value, str) and value.startswith("raw:") else json.dumps(value)
     return named("builtins", "str", "JsonNode", content=content.removeprefix("raw:"), is_json=True)
 
@@ -91,7 +91,7 @@ def change_array(members, node, change):
 
 
 def with_value(name, value, place=0):
-    """A change of one field of one record."""
+    """Return a function that changes one field of one record."""
 
     def change(table):
         table[name][place] = value

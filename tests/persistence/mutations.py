@@ -1,7 +1,7 @@
 """Random damage and edits of model files, and the results of load and predict, for a separate process.
 
-``python -m tests.persistence.mutations START STOP FOLDER`` prints one line of JSON a file; the file's number says which kind of
-model it is made of and how. Nothing of pytest is in here: a crash, a hang or a run on the memory ends this process only.
+``python -m tests.persistence.mutations START STOP FOLDER`` prints one line of JSON per file. The number of a file determines
+its original model and its mutation. This module does not use pytest: a crash, a hang or exhausted memory ends only this process.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SECONDS = 10
 
 Random = np.random.Generator
 
-# What would show that a file ran something: none of these happens in a load or a prediction.
+# Events that would show that a file executed something. None of them happens in a normal load or prediction.
 ALARMS = frozenset(
     {"os.system", "os.exec", "os.fork", "os.posix_spawn", "os.remove", "os.mkdir", "pickle.find_class", "socket.connect"}
     | {"subprocess.Popen", "shutil.rmtree", "webbrowser.open", "ctypes.dlopen"}
@@ -86,12 +86,12 @@ TYPES = ["<f4", "<f8", ">f8", "<i4", "<i8", ">i8", "u1", "?", "<c16", "<U4", "S3
 
 
 def kind_and_family(number: int) -> tuple[str, str]:
-    """The original of the file with this number."""
+    """Return the original of the file with this number."""
     return KINDS[number % len(KINDS)], FAMILIES[number // len(KINDS) % len(FAMILIES)]
 
 
 def mutate(data: bytes, family: str, random: Random) -> bytes:
-    """One damaged or edited file; the same for the same state of `random`."""
+    """Return one damaged or edited file. The same state of `random` gives the same file."""
     if family == "bytes":
         return random.choice(np.array(BYTES, dtype=object))(data, random)
     facts, members = unpacked(data)
@@ -101,7 +101,7 @@ def mutate(data: bytes, family: str, random: Random) -> bytes:
     return packed(facts, members)
 
 
-# ---- Family "bytes": what happens to a file on its way. The hash stays as it was.
+# ---- Family "bytes": damage in transfer. The hash does not change.
 
 
 def _flip_bits(data: bytes, random: Random) -> bytes:
@@ -172,7 +172,7 @@ BYTES = [_flip_bits, _flip_bits, _overwrite, _cut, _cut_front, _repeat_range, _d
 BYTES += [_swap_members, _lose_member, _damage_member, _damage_member]
 
 
-# ---- Family "content": what an author can do, who writes a hash that suits.
+# ---- Family "content": edits of an attacker who also writes a matching hash.
 
 
 def _array_name(members: dict[str, bytes], random: Random) -> str:
@@ -297,7 +297,7 @@ def _lose_attribute(found: list[dict], random: Random) -> None:
 
 
 def _match_keys(node: dict) -> None:
-    """Add a type for each new key, so that only the attribute is wrong."""
+    """Add a type for each new key, because only the attribute itself should be wrong."""
     types = node["key_types"]["content"]
     node["key_types"]["content"] = (types + types[-1:])[: len(node["content"])]
 
@@ -385,11 +385,11 @@ CONTENTS += [_edit_schema(_reference), _edit_schema(_junk), _edit_schema(_identi
 CONTENTS += [_announce, _swap_arrays, _header, _member]
 
 
-# ---- The process that tries them.
+# ---- The process that loads the files.
 
 
 def outcome(path: str, given: list, expected: tuple) -> tuple[str, str]:
-    """The result of a file: refused, same, changed, error (in predict), memory, or leak (another error in load)."""
+    """Return the result of a file: refused, same, changed, error (in predict), memory, or leak (any other error in load)."""
     try:
         model = load(path)
     except ModelFileError as error:
@@ -408,7 +408,7 @@ def outcome(path: str, given: list, expected: tuple) -> tuple[str, str]:
 
 
 def _harmless(event: str, arguments: tuple) -> bool:
-    """Whether numba caches or reads a loop, or threadpoolctl opens a library that is loaded already."""
+    """Return whether numba reads or writes a loop, or threadpoolctl opens a library that is loaded already."""
     if event == "ctypes.dlopen":
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
             return str(arguments[0]) in file.read()
@@ -423,7 +423,7 @@ def _files_of_the_stack() -> Iterator[str]:
 
 
 def _watch() -> None:
-    """From now on, a forbidden event ends the process, and memory is limited to a gigabyte more than used."""
+    """End the process at forbidden events from now on, and limit memory to a gigabyte more than it uses now."""
 
     def hook(event: str, arguments: tuple) -> None:
         if event in ALARMS and WATCHING and not _harmless(event, arguments):
@@ -440,7 +440,7 @@ WATCHING: list[bool] = []
 
 
 def main(start: int, stop: int, folder: str) -> None:
-    """Try the files of these numbers."""
+    """Load the files with these numbers."""
     warnings.simplefilter("ignore")
     given, path = pictures(), os.path.join(folder, f"{start}.featrec")
     originals, expected = {}, {}
@@ -449,7 +449,7 @@ def main(start: int, stop: int, folder: str) -> None:
         model = load(file)
         originals[kind] = file.read_bytes()
         expected[kind] = model.predict(given), scores(model, given)
-    importlib.import_module("skops.io")  # which only unusual files need, and which imports what unpickles things of its own
+    importlib.import_module("skops.io")  # import skops now, because its imports unpickle data
     _watch()
     for number in range(start, stop):
         kind, family = kind_and_family(number)

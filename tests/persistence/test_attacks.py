@@ -1,4 +1,4 @@
-"""Attacks by an author who knows the format and writes a matching hash; each is refused before anything is built."""
+"""Attacks with a valid format and a matching hash are refused before anything is built."""
 
 import io
 import pickle
@@ -37,7 +37,7 @@ TREE = "sklearn.tree._tree.Tree"
 
 
 class Sentinel:
-    """Unpickling executes this."""
+    """An object that executes code when it is unpickled."""
 
     def __reduce__(self):
         return open, ("ran", "w")
@@ -120,14 +120,14 @@ def test_a_cyclic_tree():
     def edit(schema, members):
         change_array(members, fields(schema, TREE)["nodes"], with_value("left_child", 0))
 
-    refused(edited(original("forest"), edit), r"Tree: a child comes before its parent, so a walk would not end")
+    refused(edited(original("forest"), edit), r"Tree: a child comes before its parent, so a path would never end")
 
 
 def test_a_forest_that_announces_more_classes_than_it_has():
     def edit(schema, members):
         fields(schema, "sklearn.ensemble._forest.RandomForestClassifier")["n_classes_"] = plain(10**9)
 
-    refused(edited(original("forest"), edit), r"RandomForestClassifier: \[1000000000\] classes are announced, \[3\] stored")
+    refused(edited(original("forest"), edit), r"RandomForestClassifier: it declares \[1000000000\] classes but stores \[3\]")
 
 
 @pytest.mark.parametrize("levels", ["1000000000", "12", "[[1, 1], [100000, 100000]]", "1" + "0" * 4000])
@@ -190,7 +190,7 @@ def test_a_bomb():
         for name, content in {**members, "array-99.npy": bytes(2**27)}.items():
             archive.writestr(name, content)
     assert len(buffer.getvalue()) < 2**18
-    refused(buffer.getvalue(), r"'array-99\.npy' unpacks [\d,]+ bytes to 134,217,728, more than 200 fold")
+    refused(buffer.getvalue(), r"'array-99\.npy' unpacks from [\d,]+ to 134,217,728 bytes, more than 200 times")
 
 
 def test_more_members_than_a_model_has(monkeypatch):
@@ -219,7 +219,7 @@ def test_a_bomb_within_an_array_within_a_zip():
             archive.writestr("data.npy", header.getvalue())
         members["array-99.npz"] = inner.getvalue()
 
-    refused(edited(original("linear"), edit), r"the array 'data\.npy' announces 80,000,000,000,000 bytes")
+    refused(edited(original("linear"), edit), r"the array 'data\.npy' declares 80,000,000,000,000 bytes")
 
 
 def test_an_empty_array_of_great_width():
@@ -278,7 +278,7 @@ def test_a_call_instead_of_the_type_of_a_key():
     def edit(schema, members):
         schema["content"]["key_types"]["content"][0] = named("featrec.vocabularies", "words_of")
 
-    refused(edited(original("linear"), edit), "the keys of a dictionary have no plain types")
+    refused(edited(original("linear"), edit), "save does not write dictionaries with such keys")
 
 
 @pytest.mark.parametrize("kind", ["string", "joblib"])
@@ -291,7 +291,7 @@ def test_a_cache_location(kind):
         value = plain("/tmp/cache") if kind == "string" else named("joblib.memory", "Memory", "ObjectNode", content=content)
         fields(schema, "sklearn.pipeline.Pipeline")["memory"] = value
 
-    refused(edited(original("linear"), edit), "Pipeline: memory names a place for a cache, which save never stores")
+    refused(edited(original("linear"), edit), "Pipeline: memory is the location of a cache, which save never writes")
 
 
 @pytest.mark.parametrize(
@@ -300,8 +300,8 @@ def test_a_cache_location(kind):
         ("_y", lambda rows: rows + 10**6, "a class is 1000000 or 1000002, outside 0 to 2"),
         ("_y", lambda rows: rows[:3], r"classes of shape \(3,\)"),
         ("_y", lambda rows: rows - 5, "a class is -5 or -3"),
-        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 numbers do not suit"),
-        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 numbers do not suit"),
+        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 numbers do not match"),
+        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 numbers do not match"),
     ],
     ids=["classes outside", "fewer classes", "negative classes", "narrow rows", "fewer rows"],
 )
@@ -319,12 +319,12 @@ def test_a_neighbour_tree_with_less_state_than_compiled_code_reads():
     def edit(schema, members):
         find(schema, "sklearn.neighbors._kd_tree.KDTree")["content"]["content"].pop()
 
-    refused(edited(original("neighbours"), edit), "KDTree: its state has 12 items, where 13 are expected")
+    refused(edited(original("neighbours"), edit), "KDTree: its state has 12 items; 13 are expected")
 
     def shorten(schema, members):
         find(schema, "sklearn.metrics._dist_metrics.EuclideanDistance64")["content"]["content"].pop()
 
-    refused(edited(original("neighbours"), shorten), "EuclideanDistance64: its state has 2 items, where 3 are expected")
+    refused(edited(original("neighbours"), shorten), "EuclideanDistance64: its state has 2 items; 3 are expected")
 
 
 def test_edited_centres_of_k_means():
@@ -333,7 +333,7 @@ def test_edited_centres_of_k_means():
     def narrow(schema, members):
         change_array(members, schema["content"]["content"]["cluster_centers_"], lambda centres: centres[:, :2])
 
-    refused(edited(data, narrow), "KMeans: 2 centres of 2 numbers, where 6 are expected")
+    refused(edited(data, narrow), "KMeans: 2 centres of 2 numbers; centres of 6 numbers are expected")
 
     def threads(schema, members):
         schema["content"]["content"]["_n_threads"] = plain(10**6)
@@ -381,7 +381,7 @@ def test_a_pyramid_of_more_words_than_a_code_may_have():
 
     refused(
         edited(original("kernel"), edit),
-        "SpatialPyramid: 5461 regions of 1000 words, 1000 numbers each, over the limit of 4,194,304",
+        "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each, are over the limit of 4,194,304",
     )
 
 

@@ -1,4 +1,4 @@
-"""Models of well-known parts are built without skops and equal those that skops builds."""
+"""Models with only well-known classes are built without skops, and equal those that skops builds."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def by_skops(path, monkeypatch):
 
 
 def attributes(model, seen=()):
-    """All values in an object, with their types."""
+    """Return all values in an object, with their types."""
     if isinstance(model, np.ndarray):
         return ("array", model.dtype, model.shape, model.tolist() if model.dtype.kind != "O" else list(map(attributes, model)))
     if isinstance(model, dict):

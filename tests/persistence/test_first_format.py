@@ -1,4 +1,4 @@
-"""Files of the first format are read by every later version, with the same predictions."""
+"""Every later version reads files of the first format and predicts the same."""
 
 import json
 import warnings
@@ -16,7 +16,7 @@ ANSWERS = json.loads((FOLDER / f"{PREFIX}.json").read_text(encoding="utf-8"))
 
 
 def read(name):
-    """Load a file; another minor version of scikit-learn may not support its older objects."""
+    """Load a file. A different minor version of scikit-learn may not support its older objects."""
     path = FOLDER / f"{PREFIX}_{name}.featrec"
     written = unpacked(path.read_bytes())[0]["versions"]["scikit-learn"]
     try:

@@ -21,7 +21,7 @@ PICKLE = r"a file of pickle or joblib.*would execute any code.*featrec\.persiste
 
 
 class Trap:
-    """Fails the test when it is unpickled."""
+    """An object that fails the test when it is unpickled."""
 
     def __reduce__(self):
         return pytest.fail, ("it was executed",)

@@ -1,4 +1,4 @@
-"""Damaged and edited files are refused; the error names the path, the rule and the way out."""
+"""Damaged and edited files are refused. The error names the path and the reason, and what to do."""
 
 import io
 import re
@@ -87,7 +87,7 @@ def test_a_missing_file_is_the_error_of_python():
 def test_a_plain_skops_file_is_refused():
     from skops.io import dumps
 
-    refused(dumps(Resize((8, 8))), r"no member 'featrec.json': not written by featrec.persistence.save")
+    refused(dumps(Resize((8, 8))), r"no member 'featrec.json', so featrec.persistence.save did not write it")
 
 
 def zip_of(**members):
@@ -116,11 +116,11 @@ def test_another_compression_is_refused():
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("featrec.json", "{}")
-    refused(buffer.getvalue(), "has a compression that save does not use")
+    refused(buffer.getvalue(), "is compressed or encrypted in a way that save does not use")
 
 
 def test_the_limit_on_bytes_can_be_changed(bayes):
-    refused(bayes, r"larger than the limit of 1,000 bytes; load\(path, max_bytes", max_bytes=1_000)
+    refused(bayes, r"larger than the limit of 1,000 bytes; use load\(path, max_bytes", max_bytes=1_000)
     refused(bayes, r"unpacks to [\d,]+ bytes, over the limit", max_bytes=len(bayes) + 1)
     assert np.array_equal(load("model.featrec", max_bytes=10**6).predict(X), GaussianNB().fit(X, Y).predict(X))
 
@@ -130,7 +130,7 @@ def test_an_array_that_is_used_several_times_counts_each_time(bayes):
         theta = schema["content"]["content"]["theta_"]
         add(schema, "extra", sequence("list", [theta] * 2_000))
 
-    refused(edited(bayes, edit), "arrays unfold to", max_bytes=2**20)
+    refused(edited(bayes, edit), "its arrays need", max_bytes=2**20)
 
 
 def test_an_array_shorter_than_announced_is_refused(bayes):
@@ -139,7 +139,7 @@ def test_an_array_shorter_than_announced_is_refused(bayes):
         np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": (10**14,)})
         members["array-0.npy"] = buffer.getvalue()
 
-    refused(edited(bayes, edit), "announces 800,000,000,000,000 bytes")
+    refused(edited(bayes, edit), "declares 800,000,000,000,000 bytes")
 
 
 @pytest.mark.parametrize(
@@ -188,13 +188,13 @@ def test_names_that_featrec_does_not_export_are_refused(module, name):
 
 
 def test_an_older_protocol_with_less_strict_readers_is_refused(bayes):
-    refused(edited(bayes, lambda schema, members: schema.update(protocol=0)), "not of skops' protocol 2")
+    refused(edited(bayes, lambda schema, members: schema.update(protocol=0)), "does not use protocol 2 of skops")
 
 
 @pytest.mark.parametrize("schema", [b"{", b"[]", b"{}", b'{"protocol": 2, "__loader__": "ObjectNode"}', b"[" * 100_000])
 def test_a_bad_schema_is_refused(bayes, schema):
     facts, members = unpacked(bayes)
-    refused(packed(facts, {**members, "schema.json": schema}), "its schema is not of|save does not write such a schema")
+    refused(packed(facts, {**members, "schema.json": schema}), "its schema does not use|its schema is not one that save writes")
 
 
 def test_a_loop_of_references_is_refused(bayes):
@@ -208,7 +208,7 @@ def test_a_loop_of_references_is_refused(bayes):
 def test_nesting_that_would_exhaust_the_stack_is_refused(bayes):
     facts, members = unpacked(edited(bayes, lambda schema, members: add(schema, "extra", sequence("list", []))))
     deep = members["schema.json"].replace(b'"content": []', b'"content": [' + b"[" * 50_000 + b"]" * 50_000 + b"]")
-    refused(packed(facts, {**members, "schema.json": deep}), "save does not write such a schema")
+    refused(packed(facts, {**members, "schema.json": deep}), "its schema is not one that save writes")
 
 
 def test_an_object_other_than_an_estimator_is_refused(bayes):
@@ -217,7 +217,7 @@ def test_an_object_other_than_an_estimator_is_refused(bayes):
         schema.clear()
         schema.update(sequence("list", []), protocol=protocol)
 
-    refused(edited(bayes, edit), "holds a list, not an estimator")
+    refused(edited(bayes, edit), "contains a list, not an estimator")
 
 
 def tree_edits():
@@ -237,12 +237,12 @@ def tree_edits():
         pytest.param(record("right_child", -7), "a child is -7", id="child negative"),
         pytest.param(record("feature", 64), "a split's feature is .* outside 0 to 63", id="feature outside"),
         pytest.param(record("feature", -3), "a split's feature is -3", id="feature negative"),
-        pytest.param(argument(0, "100000000"), "a tree over 100000000 features where 64", id="more features"),
+        pytest.param(argument(0, "100000000"), "a tree of 100000000 features; 64", id="more features"),
         pytest.param(argument(2, "1000000000"), "1000000000 outputs with", id="more outputs"),
-        pytest.param(attribute(tree, "node_count", 10**5), "100000 nodes are announced", id="more nodes"),
+        pytest.param(attribute(tree, "node_count", 10**5), "declares 100000 nodes", id="more nodes"),
         pytest.param(
             attribute("sklearn.tree._classes.DecisionTreeClassifier", "n_features_in_", 3),
-            "a tree over 64 features where 3 are expected",
+            "a tree of 64 features; 3 are expected",
             id="narrower input",
         ),
     ]
@@ -262,7 +262,7 @@ def test_a_forest_whose_trees_are_wider_than_its_input_is_refused():
                 tree["content"]["content"]["n_features_in_"]["content"] = "4000"
 
     data = saved(RandomForestClassifier(2, random_state=0).fit(X, Y))
-    refused(edited(data, edit), r"hands on \[64, 64\] features and its trees take \[4000, 4000\]")
+    refused(edited(data, edit), r"passes \[64, 64\] features to its trees, which expect \[4000, 4000\]")
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_edited_gradient_trees_are_refused(name, value, match):
 
 
 def test_an_edited_first_guess_of_gradient_boosting_is_refused():
-    """Trees that add to missing columns corrupt the memory."""
+    """Trees that add to columns that do not exist would corrupt memory."""
     data = saved(GradientBoostingClassifier(n_estimators=1, max_depth=1).fit(X, Y))
     guess = "sklearn.dummy.DummyClassifier"
 
@@ -299,10 +299,10 @@ def test_an_edited_first_guess_of_gradient_boosting_is_refused():
     def other(schema, members):
         find(schema, guess)["__class__"] = "DummyRegressor"
 
-    refused(edited(data, narrow), "has not 3 columns")
-    refused(edited(data, announce), r"1 trees an iteration are announced, \[3\] stored")
-    refused(edited(data, relabel), "do not suit a HalfBinomialLoss")
-    refused(edited(data, other), "GradientBoostingClassifier lacks what it needs")
+    refused(edited(data, narrow), "does not have 3 columns")
+    refused(edited(data, announce), r"declares 1 trees per iteration but stores \[3\]")
+    refused(edited(data, relabel), "do not match a HalfBinomialLoss")
+    refused(edited(data, other), "GradientBoostingClassifier has missing or invalid attributes")
 
 
 def neighbour_edits():
@@ -313,14 +313,14 @@ def neighbour_edits():
         return lambda schema, members, name: fields(schema, name)[position].update(content=value)
 
     return [
-        pytest.param(array(1, lambda order: order + 10**9), "no permutation", id="order outside"),
-        pytest.param(array(1, lambda order: order * 0), "no permutation", id="order repeated"),
+        pytest.param(array(1, lambda order: order + 10**9), "not a permutation", id="order outside"),
+        pytest.param(array(1, lambda order: order * 0), "not a permutation", id="order repeated"),
         pytest.param(array(2, with_value("idx_end", 10**9, -1)), "points lie outside 0 to 90", id="end outside"),
         pytest.param(array(2, with_value("idx_start", -5, -1)), "points lie outside", id="start negative"),
-        pytest.param(array(2, with_value("is_leaf", 0, -1)), "last level is no leaf", id="no leaf"),
-        pytest.param(array(3, lambda bounds: bounds[..., :3]), "do not suit 90 points", id="narrow bounds"),
+        pytest.param(array(2, with_value("is_leaf", 0, -1)), "last level is not a leaf", id="no leaf"),
+        pytest.param(array(3, lambda bounds: bounds[..., :3]), "do not match 90 points", id="narrow bounds"),
         pytest.param(number(5, "30"), "30 levels and", id="more levels"),
-        pytest.param(number(6, "100000"), "100000 nodes do not suit", id="more nodes"),
+        pytest.param(number(6, "100000"), "100000 nodes do not match", id="more nodes"),
     ]
 
 
@@ -337,11 +337,11 @@ def test_an_edited_neighbour_tree_is_refused(edit, match, algorithm, name):
 @pytest.mark.parametrize(
     ("field", "change", "match"),
     [
-        ("_n_support", lambda array: array + np.array([10**6, -(10**6), 0], array.dtype), "do not suit"),
-        ("_n_support", lambda array: array + 1, "support vectors are announced"),
+        ("_n_support", lambda array: array + np.array([10**6, -(10**6), 0], array.dtype), "do not match"),
+        ("_n_support", lambda array: array + 1, "support vectors but stores"),
         ("_dual_coef_", lambda array: array[:, :-1], "weights of shape"),
         ("_intercept_", lambda array: array[:1], "1 offsets"),
-        ("_probA", lambda array: np.zeros(1), "another number of classes"),
+        ("_probA", lambda array: np.zeros(1), "a different number of classes"),
         ("support_", lambda array: array + np.int32(10**6), "a support vector's row is"),
         ("support_vectors_", lambda array: array[:, :5], r"support vectors of shape \(\d+, 5\)"),
     ],
@@ -373,7 +373,7 @@ def test_skops_reads_the_schema(bayes):
 
 
 def test_an_edited_size_in_the_directory_does_not_unpack_more(bayes):
-    """The sizes that are checked also limit the reading."""
+    """load does not read more bytes than the sizes that were checked."""
     data = bytearray(bayes)
     start = data.index(b"PK\x01\x02")
     data[start + 24 : start + 28] = struct.pack("<I", 3)

@@ -1,4 +1,4 @@
-"""Large arrays are stored without skops; the same model is loaded, with little more memory than its own."""
+"""Large arrays are stored without skops. Loading needs little more memory than the model itself."""
 
 import io
 import subprocess
@@ -22,7 +22,7 @@ CODES, LABELS = RNG.normal(size=(60, 40)).astype(np.float32), np.repeat(["coat",
 
 
 class Holder(BaseEstimator):
-    """Arrays in all the places where a model may have some."""
+    """An estimator with arrays in all places where a model may have arrays."""
 
     def __init__(self, first=None, rest=None):
         self.first = first
@@ -115,7 +115,7 @@ def test_the_same_model_gives_the_same_bytes(small_is_large, tmp_path):
 
 
 def test_files_are_loaded_with_any_limit_of_large_arrays(monkeypatch, tmp_path):
-    """Only the writer decides which arrays are large, and whether they are deflated."""
+    """Which arrays are large, and whether they are deflated, is decided when the file is written."""
     model = KernelRidgeClassifier(random_state=0).fit(CODES, LABELS)
     for written, read in ((2**26, 1000), (1000, 2**26)):
         monkeypatch.setattr(_large_arrays, "LARGE", written)
@@ -174,7 +174,7 @@ def test_large_files_are_loaded_up_to_a_given_limit(monkeypatch, small_is_large,
     save(model, tmp_path / "model")
     assert (tmp_path / "model").stat().st_size > 2**17, "copies of rows shrink, but then load would ask for a limit"
     np.testing.assert_array_equal(load(tmp_path / "model").predict(CODES), model.predict(CODES))
-    with pytest.raises(ModelFileError, match=r"larger than the limit of 2,000 bytes; load\(path, max_bytes=...\) raises it"):
+    with pytest.raises(ModelFileError, match=r"larger than the limit of 2,000 bytes; use load\(path, max_bytes=...\) to raise"):
         load(tmp_path / "model", max_bytes=2000)
 
 

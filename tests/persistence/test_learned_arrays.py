@@ -1,4 +1,4 @@
-"""Edited vocabularies, mixtures, projections and pyramids are refused; those of usual sizes are loaded."""
+"""Edited vocabularies, mixtures, projections and pyramids are refused; valid ones of usual sizes are loaded."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ from tests.persistence.archives import change_array, edited, fields, original, p
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
 def test_words_may_be_bytes_but_packed_bits_not_numbers():
-    """Descriptors of bytes have words of bytes; packed bits never have words of numbers."""
+    """Words of bytes belong to descriptors of bytes. The words of packed bits cannot be numbers."""
 
     def to_bytes(schema, members):
         words = fields(schema, "featrec.vocabularies.KMeansVocabulary")["words_"]
@@ -189,7 +189,7 @@ def test_usual_numbers_of_patterns_are_loaded():
 @pytest.mark.parametrize("value", [0, -1, 2.5, "all", [5]], ids=str)
 @pytest.mark.parametrize("kind", [LLC, SoftBagOfWords])
 def test_wrong_numbers_of_neighbours(kind, value):
-    """The parameters of the encoder in a pyramid are not checked again."""
+    """An encoder in a pyramid does not check its own parameters again."""
     bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)), np.ones((9, 4)), (5, 5))] * 2
     data = saved(SpatialPyramid(kind(3, random_state=0), levels=1).fit(bags))
 
@@ -239,18 +239,18 @@ def test_pyramids_of_usual_sizes_are_loaded(encoder, k, d, levels):
 @pytest.mark.parametrize(
     ("encoder", "k", "d", "levels", "match"),
     [
-        (FisherVector(), 256, 160, 5, "341 regions of 256 words, 82176 numbers each, over the limit of 4,194,304"),
-        (FisherVector(), 300, 256, 4, "85 regions of 300 words, 153900 numbers each"),
-        (VLAD(), 512, 128, 5, "341 regions of 512 words, 66048 numbers each"),
-        (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, 20000 numbers each, over the limit of"),
-        (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, 60000 numbers each"),
-        (ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, 20000 numbers each"),
-        (SignCode(), 10_000, 8, 5, "341 regions of 10000 words, 20000 numbers each"),
+        (FisherVector(), 256, 160, 5, "341 regions of 256 words, with 82176 numbers each, are over the limit of 4,194,304"),
+        (FisherVector(), 300, 256, 4, "85 regions of 300 words, with 153900 numbers each"),
+        (VLAD(), 512, 128, 5, "341 regions of 512 words, with 66048 numbers each"),
+        (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, with 20000 numbers each, are over"),
+        (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, with 60000 numbers each"),
+        (ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
+        (SignCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
     ],
     ids=str,
 )
 def test_pyramids_that_would_need_too_much_memory(encoder, k, d, levels, match):
-    """They are not saved, and not loaded after an edit of their levels."""
+    """Pyramids that are too large are not saved, and not loaded after an edit of their levels."""
     pyramid = _pyramid(encoder, k, d, levels)
     with pytest.raises(ValueError, match=match):
         saved(pyramid)
@@ -273,7 +273,7 @@ def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
         centres = vocabulary["content"]["content"]["cluster_centers_"]
         change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
 
-    refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, 1000 numbers each")
+    refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each")
 
 
 @pytest.mark.parametrize(

@@ -19,19 +19,19 @@ from tests.persistence.mutations import GIGABYTE, KINDS, kind_and_family
 
 ROOT = Path(__file__).parents[2]
 
-# The models that are mutated were written by one scikit-learn; another minor version reads some parameters otherwise (an SVC of
-# 1.9 seems to have probabilities in 1.8), which is no fault of a mutation.
+# The mutated models were written by one version of scikit-learn. Another minor version reads some parameters differently (an
+# SVC of 1.9 seems to have probabilities in 1.8). Such differences are not caused by a mutation.
 WRITTEN_BY = unpacked((ROOT / "tests/data/model_v1_linear.featrec").read_bytes())[0]["versions"]["scikit-learn"]
 SAME_MINOR = sklearn.__version__.split(".")[:2] == WRITTEN_BY.split(".")[:2]
 pytestmark = pytest.mark.skipif(not SAME_MINOR, reason=f"the models were written by scikit-learn {WRITTEN_BY}")
 
-# Damage must be noticed or do nothing. Who edits the content and writes a hash that suits has written another model: it may
-# answer otherwise, or fail with an error of Python's when asked, and nothing worse.
+# Damage must be detected or have no effect. Edited content with a matching hash is a different model: it may predict something
+# else or raise a Python error when it predicts, but nothing worse.
 ALLOWED = {"bytes": {"refused", "same"}, "content": {"refused", "same", "changed", "error"}}
 
 
 def outcomes(start, stop, folder):
-    """The result of each mutated file; if the process ends early, its current file crashed or hung."""
+    """Return the result of each mutated file. If the process ends early, the current file crashed or hung."""
     found = []
     while start < stop:
         command = [sys.executable, "-m", "tests.persistence.mutations", str(start), str(stop), str(folder)]

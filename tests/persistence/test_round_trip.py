@@ -356,7 +356,7 @@ def test_the_error_names_an_estimator_that_skops_cannot_write(tmp_path):
 
 
 class Doubler(TransformerMixin, ClassifierMixin, BaseEstimator):
-    """A class of a user."""
+    """A class that a user defines."""
 
     def fit(self, X, y=None):
         return self
@@ -367,7 +367,7 @@ class Doubler(TransformerMixin, ClassifierMixin, BaseEstimator):
 
 @pytest.fixture
 def own_class(monkeypatch):
-    """Doubler in the package of a user."""
+    """Import Doubler from a package of a user."""
     module = type(sys)("own_package")
     module.Doubler = Doubler
     monkeypatch.setitem(sys.modules, "own_package", module)
@@ -388,7 +388,7 @@ def test_a_private_class_of_featrec_is_not_saved(tmp_path):
     class Inside(descriptors.TinyImage):
         __module__ = "featrec.descriptors._inside"
 
-    with pytest.raises(InputError, match=r"_inside\.Inside is no public class"):
+    with pytest.raises(InputError, match=r"_inside\.Inside is not a public class"):
         save(Inside(), tmp_path / "model")
 
 

@@ -1,4 +1,4 @@
-"""The table of docs/model_files.md: versions that are accepted, with or without a warning, and refused."""
+"""Versions are accepted, accepted with a warning, or refused as in the table of docs/model_files.md."""
 
 import json
 import re
@@ -19,7 +19,7 @@ HERE = installed_versions()
 
 
 def part(package, *, major=0, minor=0, patch=""):
-    """The installed version of a package with changed parts."""
+    """Return the installed version of a package with changed parts."""
     found = [int(number) for number in HERE[package].split(".")[:2]]
     return f"{found[0] + major}.{found[1] + minor}{patch}"
 
