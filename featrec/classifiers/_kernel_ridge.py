@@ -42,7 +42,7 @@ __all__ = ["KernelRidgeClassifier"]
 WORTH_HALVING = 0.1
 # Codes are rounded to integers from -127 to 127, so five standard deviations of 25.4 steps are the maximum.
 REACH, STEPS = 127, 25.4
-# Rows that are rounded to bytes together.
+# Number of rows that are rounded to bytes at once.
 ROWS = 1024
 
 

@@ -288,7 +288,7 @@ class Trials:
         return Best(1, alphas[place], scores, others)
 
     def final(self, best: Best) -> Equations:
-        """Return the equations of all rows. A single trial gets its held-out rows; otherwise all rows are added."""
+        """Return the equations of all rows: of a single trial plus its held-out rows, or newly computed."""
         single = len(self.trials) == 1
         equations = self.trials[0] if single else self.equations
         self.trials = []

@@ -207,7 +207,7 @@ class Triangle:
         if broken is not None:
             raise InputError(
                 f"the matrix is not positive definite at row {self.spans[k].start + broken} of {self.n} in {self.dtype}; "
-                "add more to its diagonal (a larger penalty)"
+                "increase its diagonal (use a larger penalty)"
             )
 
     def _divide(self, k: int, pieces: list[np.ndarray], i: int) -> None:
