@@ -132,7 +132,7 @@ class LazySequence:
         Positions in the original sequence, for error messages. Default: the positions of the source, or else `rows`.
     """
 
-    # Names of attributes with one value per item. A slice selects their values; an attribute may be None.
+    # Names of attributes with one value per item. Slicing the sequence also slices these attributes, unless they are None.
     _by_item: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, source: Any, *, rows: np.ndarray | None = None, positions: np.ndarray | None = None):

@@ -90,7 +90,7 @@ class CodesClassifier(ClassifierMixin, Estimator):
         raise NotImplementedError
 
     def _numbered(self, y: np.ndarray) -> np.ndarray:
-        """Set `classes_` and convert labels to numbers of classes."""
+        """Set `classes_` and convert labels to class numbers."""
         check_classification_targets(y)
         self.classes_, numbers = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
@@ -206,7 +206,7 @@ def solutions(
 
 
 def _series(ratio: float, degree: int) -> np.ndarray:
-    """Return the Chebyshev series of the factor that the penalty applies to an eigenvalue (0 to 1, scaled to -1 to 1)."""
+    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u) for u from 0 to 1, which is scaled to -1 to 1."""
 
     def factor(place: Any) -> Any:
         return 1 / (1 + (ratio - 1) * (place + 1) / 2)
@@ -215,7 +215,7 @@ def _series(ratio: float, degree: int) -> np.ndarray:
 
 
 def _degree(ratio: float, precision: float) -> int:
-    """Return the degree of the series. The pole of the function, at ±(ratio + 1) / (ratio - 1), determines convergence."""
+    """Return the degree of the series. The function has a pole at ±(ratio + 1) / (ratio - 1), which determines the degree."""
     root = math.sqrt(max(ratio, 1 / ratio))
     if root - 1 < 1e-12:
         return 0

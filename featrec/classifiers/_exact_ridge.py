@@ -33,7 +33,7 @@ __all__ = [
 
 # Columns of one product. For each product, rows are copied if they are in a different order or type.
 COLUMNS = 2048
-# Rows of a tile that are finished together; they fit into the CPU cache.
+# Number of rows of a tile to which the exponential is applied at once; they fit into the CPU cache.
 STRIP = 64
 # Smallest exponent. exp of a much smaller number would be denormal, and computing with such numbers is slow.
 LEAST = -60.0

@@ -21,7 +21,7 @@ __all__ = ["ShiftedFactor", "conjugate_gradients", "fit_iteratively", "memory_be
 MOST_LANCZOS_STEPS = 40
 # Error of solutions, relative to their right sides.
 PRECISION = 1e-6
-# Right sides that are solved together.
+# Number of right sides that are solved at once.
 RIGHT_SIDES = 64
 MOST_STEPS = 12
 # Maximum number of landmarks of the preconditioner. More landmarks take longer to prepare, but save rounds.

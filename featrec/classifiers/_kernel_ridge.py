@@ -42,7 +42,7 @@ __all__ = ["KernelRidgeClassifier"]
 WORTH_HALVING = 0.1
 # Codes are rounded to integers from -127 to 127, so five standard deviations of 25.4 steps are the maximum.
 REACH, STEPS = 127, 25.4
-# Rows that are rounded to bytes together.
+# Number of rows that are rounded to bytes at once.
 ROWS = 1024
 
 
@@ -121,7 +121,7 @@ class KernelRidgeClassifier(CodesClassifier):
     held-out rows or the landmarks.
 
     Products are computed in float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty below n / 10,000,000 is
-    lost in rounding. In this case, `fit` may raise the error that the matrix is not positive definite.
+    lost in rounding. In this case, `fit` may fail with an error saying that the matrix is not positive definite.
 
     With landmarks, the features are kernel values multiplied by the inverse of the Cholesky factor of the landmarks' kernel
     (the Nyström approximation), and the normal equations are computed in float64.

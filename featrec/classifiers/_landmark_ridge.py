@@ -19,7 +19,7 @@ __all__ = ["Equations", "Trials", "fit_landmarks"]
 # Added to the diagonal of the landmarks' kernel, relative to its mean: about the precision of its float32 values. If the
 # factorisation fails, which happens if codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
-# Up to FEW rows, each row is held out once, in FOLDS folds. Of more rows, at most MOST_TRIED are held out.
+# Up to FEW rows, each row is held out once, in FOLDS folds. If there are more rows, at most MOST_TRIED of them are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
 # Other views are tried if a model of the first views predicts them with an accuracy that is at most this much lower.
@@ -288,7 +288,7 @@ class Trials:
         return Best(1, alphas[place], scores, others)
 
     def final(self, best: Best) -> Equations:
-        """Return the equations of all rows. A single trial gets its held-out rows; otherwise all rows are added."""
+        """Return the equations of all rows: of a single trial plus its held-out rows, or newly computed."""
         single = len(self.trials) == 1
         equations = self.trials[0] if single else self.equations
         self.trials = []

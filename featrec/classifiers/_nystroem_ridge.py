@@ -24,7 +24,7 @@ __all__ = ["NystroemRidgeClassifier"]
 
 # Values of "auto"; at most as many as there are columns and rows.
 DIMENSIONS, LANDMARKS = 300, 6000
-# Rows from which the principal components are learned, and rows that are projected together.
+# Number of rows from which the principal components are learned, and number of rows that are projected at once.
 SAMPLE, ROWS = 6000, 1024
 # Additional directions and number of rounds of the randomised SVD.
 BEYOND, ROUNDS = 20, 3

@@ -207,7 +207,7 @@ class Triangle:
         if broken is not None:
             raise InputError(
                 f"the matrix is not positive definite at row {self.spans[k].start + broken} of {self.n} in {self.dtype}; "
-                "add more to its diagonal (a larger penalty)"
+                "increase its diagonal (use a larger penalty)"
             )
 
     def _divide(self, k: int, pieces: list[np.ndarray], i: int) -> None:
@@ -230,7 +230,7 @@ def _length(span: slice) -> int:
 def factor(tile: np.ndarray) -> int | None:
     """Overwrite a tile with its lower Cholesky factor. Return the row at which it is not positive definite, or None."""
     (potrf,) = get_lapack_funcs(("potrf",), (tile,))
-    # LAPACK does not copy the transpose of a C-contiguous tile. The upper factor of the transpose is the lower factor here.
+    # LAPACK does not copy the transpose of a C-contiguous tile. The upper factor of the transpose is the lower factor of the matrix.
     _, info = potrf(tile.T, lower=0, clean=0, overwrite_a=1)
     if info > 0:
         return int(info) - 1

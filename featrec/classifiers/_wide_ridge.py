@@ -36,7 +36,7 @@ __all__ = ["WideRidge"]
 
 # Up to this number of equations, which is one tile, everything is computed in float64.
 SMALL = TILE
-# Rows whose leverages are computed together, and rows of one product in prediction.
+# Number of rows whose leverages are computed at once, and number of rows of a product in prediction.
 SAMPLES, ROWS = 512, 512
 # Maximum relative error of 1 - leverage; leave-one-out residuals have the same relative error.
 PRECISION = 1e-3

@@ -24,7 +24,7 @@ COLUMNS = 2048
 GRAM_ROWS = 4096
 # Columns of one product for the Gram matrix of rows.
 GRAM_COLUMNS = 4096
-# Rows that are centred together for a product with few columns, or scaled together.
+# Number of rows that are scaled at once, or centred for a product with few columns.
 SWEPT_ROWS = 256
 # Smallest standard deviation; the reciprocal of a smaller number would overflow float32.
 SMALLEST = float(np.finfo(np.float32).tiny)

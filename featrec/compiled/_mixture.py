@@ -15,7 +15,7 @@ from numba import njit
 from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
 from featrec.compiled._parts import LOOP
 
-# Number of points per tile, a multiple of ten. After TILES tiles, their sums are added in float64.
+# Number of points per tile, a multiple of ten. After every TILES tiles, their sums are added to the totals in float64.
 POINTS, TILES = 160, 3
 # Maximum distance from the centre, in deviations; larger distances are clipped, because squares must fit into float32.
 FARTHEST = 1e6

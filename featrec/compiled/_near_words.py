@@ -1,6 +1,6 @@
 """Codes that use only the words nearest to each descriptor: VLAD, localized soft assignment and LLC.
 
-The loops compare |w|²/2 - x·w. The lanes of vectors are points, and a tile of points stays in the second-level cache.
+The loops compare |w|²/2 - x·w. Each lane of a vector holds one point, and a tile of points stays in the second-level cache.
 """
 
 import numpy as np

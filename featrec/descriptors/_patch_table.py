@@ -68,7 +68,7 @@ def _parts(d: int, size: int, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 class PatchTable(NamedTuple):
-    """Input to `patch_codes`: a row for each patch, runs of rows with the same cells, and the cells of each region."""
+    """Input to `patch_codes`: one row per patch, the runs of rows that lie in the same cells, and the cells of each region."""
 
     places: np.ndarray
     filled: np.ndarray

@@ -1,4 +1,4 @@
-"""Entries of the cache: the file format of a description, and digests of values for its key.
+"""Cache entries: the file format of a description, and the digests that form its key.
 
 A file contains plain arrays and a checksum; no code is executed when it is read. Equal values have the same digest in every
 process.

@@ -158,7 +158,7 @@ def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list
     except ModelFileError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelFileError(f"its schema is not one that save writes ({error!r}); save the model again") from error
+        raise ModelFileError(f"its schema was not written by `save` ({error!r}); save the model again") from error
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
         raise ModelFileError(
             f"its schema does not use protocol {PROTOCOL} of skops; save the model with this version of featrec"
@@ -191,7 +191,7 @@ def _refuse_untrusted(members: dict[str, Content], names: list[str], trusted: li
     try:
         found = get_untrusted_types(data=plain_zip(dict.fromkeys(members, b"") | {SCHEMA: members[SCHEMA]}))
     except Exception as error:
-        raise ModelFileError(f"its schema is not one that save writes ({error}); save the model again") from error
+        raise ModelFileError(f"its schema was not written by `save` ({error}); save the model again") from error
     unknown = sorted(set(found) - {*names, *INTERNALS, *trusted})
     if unknown:
         raise ModelFileError(

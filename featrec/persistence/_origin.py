@@ -61,7 +61,7 @@ def version_notice(written: dict[str, Any]) -> str:
     for name, agreement in TABLE.items():
         if _start(written.get(name), agreement.needed) != _start(here[name], agreement.needed):
             raise ModelFileError(
-                f"written with {name} {_shown(written.get(name))}, which version {here[name]} cannot read; install that "
+                f"written with {name} {_shown(written.get(name))}, which {here[name]} cannot read; install that "
                 "version, or fit and save the model again with this one"
             )
         if _start(written.get(name), agreement.silent) != _start(here[name], agreement.silent):

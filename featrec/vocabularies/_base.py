@@ -95,7 +95,7 @@ class Vocabulary(Estimator):
         return descriptors.descriptors
 
     def _fit_sample(self, sample: Bag, bags: Bags, random: np.random.RandomState) -> Self:
-        """Learn from a sample of the Bags. `random` was used to draw the sample and continues here."""
+        """Learn from a sample of the Bags. `random` is the generator that drew the sample."""
         refuse_empty(sample, bags, f"{type(self).__name__}.fit")
         self._check_metric(sample)
         return self._fit_descriptors(sample.descriptors, random)

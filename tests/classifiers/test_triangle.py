@@ -66,7 +66,7 @@ def test_memory_is_known_before(n, tile):
 def test_the_error_names_the_row_that_is_not_positive_definite(row, value):
     whole = matrix(40)
     whole[row, row] = value
-    with pytest.raises(InputError, match=f"not positive definite at row {row} of 40 in float32; add more to its diagonal"):
+    with pytest.raises(InputError, match=f"not positive definite at row {row} of 40 in float32; increase its diagonal"):
         factored(whole, 16)
 
 

@@ -77,5 +77,5 @@ def test_errors_give_advice(kernel):
         kernel([[0.0, 1.0], [-0.5, 1.0]])
     with pytest.raises(ValueError, match="NaN"):
         kernel([[0.0, np.nan]])
-    with pytest.raises(InputError, match="X has 2 features and Y 3"):
+    with pytest.raises(InputError, match="X has 2 features and Y has 3"):
         kernel([[0.0, 1.0]], [[0.0, 1.0, 0.0]])

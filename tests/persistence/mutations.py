@@ -1,7 +1,8 @@
 """Random damage and edits of model files, and the results of load and predict, for a separate process.
 
-``python -m tests.persistence.mutations START STOP FOLDER`` prints one line of JSON per file. The number of a file determines its
-original model and its mutation. This module does not use pytest: a crash, a hang or exhausted memory ends only this process.
+``python -m tests.persistence.mutations START STOP FOLDER`` prints one line of JSON per file. The number of a file determines
+its original model and its mutation. This module does not use pytest: a crash, a hang or exhausted memory ends only this
+process.
 """
 
 from __future__ import annotations

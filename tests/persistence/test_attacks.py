@@ -251,7 +251,7 @@ def test_object_arrays_within_object_arrays():
             inner = named("numpy", "ndarray", "NdArrayNode", type="json", content=[inner], shape=shape)
         add(find(schema, "sklearn.svm._classes.LinearSVC"), "extra", inner)
 
-    refused(edited(original("linear"), edit), "its objects are nested more than 250 deep")
+    refused(edited(original("linear"), edit), "its objects are nested more than 250 levels deep")
 
 
 @pytest.mark.parametrize(

@@ -194,7 +194,7 @@ def test_an_older_protocol_with_less_strict_readers_is_refused(bayes):
 @pytest.mark.parametrize("schema", [b"{", b"[]", b"{}", b'{"protocol": 2, "__loader__": "ObjectNode"}', b"[" * 100_000])
 def test_a_bad_schema_is_refused(bayes, schema):
     facts, members = unpacked(bayes)
-    refused(packed(facts, {**members, "schema.json": schema}), "its schema does not use|its schema is not one that save writes")
+    refused(packed(facts, {**members, "schema.json": schema}), "its schema does not use|its schema was not written by `save`")
 
 
 def test_a_loop_of_references_is_refused(bayes):
@@ -208,7 +208,7 @@ def test_a_loop_of_references_is_refused(bayes):
 def test_nesting_that_would_exhaust_the_stack_is_refused(bayes):
     facts, members = unpacked(edited(bayes, lambda schema, members: add(schema, "extra", sequence("list", []))))
     deep = members["schema.json"].replace(b'"content": []', b'"content": [' + b"[" * 50_000 + b"]" * 50_000 + b"]")
-    refused(packed(facts, {**members, "schema.json": deep}), "its schema is not one that save writes")
+    refused(packed(facts, {**members, "schema.json": deep}), "its schema was not written by `save`")
 
 
 def test_an_object_other_than_an_estimator_is_refused(bayes):
