@@ -230,7 +230,7 @@ def _length(span: slice) -> int:
 def factor(tile: np.ndarray) -> int | None:
     """Overwrite a tile with its lower Cholesky factor. Return the row at which it is not positive definite, or None."""
     (potrf,) = get_lapack_funcs(("potrf",), (tile,))
-    # LAPACK does not copy the transpose of a C-contiguous tile. The upper factor of the transpose is the lower factor of the matrix.
+    # LAPACK does not copy the transpose of a C-contiguous tile. Its upper factor is the lower factor of the tile.
     _, info = potrf(tile.T, lower=0, clean=0, overwrite_a=1)
     if info > 0:
         return int(info) - 1

@@ -285,7 +285,10 @@ def _whole_bins(across, down, turns, close, orientations, bins):
 
 @part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
-    """Add the votes of the rows from `start` to `stop`. IN index and lengths of these rows; IN and OUT cells of all sizes, as one vector."""
+    """Add the votes of the rows from `start` to `stop`.
+
+    IN index and lengths of these rows; IN and OUT cells of all sizes, as one vector.
+    """
     bins = np.uintp(orientations)
     for size in range(grids.shape[0]):
         tall, wide, columns = grids[size, 0], grids[size, 1], grids[size, 3]

@@ -75,7 +75,7 @@ def _add_reach_both(typing_context, points, words, starts, limits, cells, n_even
 
 
 def _emit(builder, n, width, n_even, data, mirror):
-    """Emit LLVM code that computes 12 products for six points, or 24 with mirrored points, and sums the values beyond the limit."""
+    """Emit code that computes 12 products for six points, or 24 with mirrored points, and sums the values beyond the limit."""
     from llvmlite import ir
 
     points, words, starts, limits, cells, sums = data

@@ -40,9 +40,9 @@ class HOG(GlobalExtractor):
     orientations : int, default=9
         Number of orientation bins over 180 degrees, or over 360 degrees if `signed` is True.
     pixels_per_cell : tuple of (rows, columns), int for both, a sequence of such tuples, or "auto", default=(8, 8)
-        Cell size or sizes. Codes for several cell sizes are concatenated; gradients are computed only once. "auto" uses three sizes,
-        with an eighth, a quarter and a half of the image sides: 4, 8 and 16 pixels for images of 32 × 32; 4, 7 and 14 for
-        28 × 28.
+        Cell size or sizes. Codes for several cell sizes are concatenated; gradients are computed only once. "auto" uses three
+        sizes, with an eighth, a quarter and a half of the image sides: 4, 8 and 16 pixels for images of 32 × 32; 4, 7 and 14
+        for 28 × 28.
     cells_per_block : tuple of (rows, columns), or int for both, default=(3, 3)
         Number of cells per block, for all cell sizes.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
