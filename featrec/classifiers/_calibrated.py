@@ -176,7 +176,7 @@ class Calibrated(ClassifierMixin, Estimator):
         if len(small):
             name, count = classes.tolist()[small[0]], counts[small[0]]
             raise InputError(
-                f'the class {name!r} has {count} items; method="sigmoid" needs at least {self.cv}, one in each fold. Calibrate '
+                f'the class {name!r} has {count} items; method="sigmoid" needs {self.cv}, one in each fold. Calibrate '
                 'all classes together: Calibrated(..., method="temperature"), or probability="temperature" in a recipe.'
             )
 
