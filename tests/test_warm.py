@@ -145,7 +145,7 @@ def test_wrong_arguments_are_refused(monkeypatch):
         recipes.warm(["hog_swm"])
     with pytest.raises(InputError, match=r"use \['hog_svm'\]"):
         recipes.warm("hog_svm")
-    with pytest.raises(InputError, match="n_jobs=0"):
+    with pytest.raises(InputError, match="n_jobs must not be 0"):
         recipes.warm(["tiny_knn"], n_jobs=0)
     monkeypatch.setattr(_cache, "folders", list)
     with pytest.raises(InputError, match="NUMBA_DISABLE_JIT"):
