@@ -24,7 +24,10 @@ class KeypointExtractor(LocalExtractor):
     """
 
     width: int
-    why_empty = "They may have a uniform colour, be too small for {name} (use Resize first), or have no keypoints; DenseSIFT needs none."
+    why_empty = (
+        "They may have a uniform colour, be too small for {name} (use Resize first), or have no keypoints; "
+        "DenseSIFT needs none."
+    )
 
     def _describe(self, image: np.ndarray) -> Bag:
         gray = np.ascontiguousarray(as_uint8(as_gray(image)))
