@@ -58,13 +58,13 @@ def summaries() -> dict[str, str]:
     order: list[str] = []
     for path in FOLDER.glob("_[a-z]*.py"):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef) and node.decorator_list:
+            if isinstance(node, ast.FunctionDef):
                 lines[node.name] = (ast.get_docstring(node) or "").strip().partition("\n")[0]
-            elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == "RECIPES":
-                order = [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+            elif isinstance(node, ast.AnnAssign) and node.value and getattr(node.target, "id", None) == "RECIPES":
+                functions = next(part for part in ast.walk(node.value) if isinstance(part, ast.Tuple))
+                order = [ast.unparse(function) for function in functions.elts]
     presets = _presets()
-    recipes = [name for name in order if name in lines]
-    return {name: line for recipe in recipes for name, line in ((recipe, lines[recipe]), *presets.get(recipe, {}).items())}
+    return {name: line for recipe in order for name, line in ((recipe, lines[recipe]), *presets.get(recipe, {}).items())}
 
 
 def _presets() -> dict[str, dict[str, str]]:

@@ -262,7 +262,7 @@ class PixelsNetwork(ClassifierMixin, Estimator):
 
     def _history(self, net: Any, epochs: int) -> list[dict[str, Any]]:
         if len(net.history) < epochs:
-            raise KeyboardInterrupt  # skorch catches it and ends the training silently
+            raise KeyboardInterrupt("the training was interrupted")  # skorch catches the first one and ends silently
         history = [
             {"epoch": int(epoch["epoch"]), "loss": float(epoch["train_loss"])}
             | ({"valid_accuracy": float(epoch["valid_acc"])} if "valid_acc" in epoch else {})
