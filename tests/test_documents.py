@@ -176,6 +176,17 @@ def test_the_python_of_every_page_runs(here):
             exec(compile(block, str(page), "exec"), names)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tests_and_files_that_a_page_names_exist(page):
+    """CONTRIBUTING.md also names the files that its reader writes."""
+    text = page.read_text(encoding="utf-8")
+    written = set(re.findall(r"New file `([^`]+)`", text))
+    for path, test in re.findall(r"`((?:tests|featrec|benchmarks|docs)/[\w/]+\.\w+)(?:::(\w+))?`", text):
+        if path not in written:
+            assert (ROOT / path).is_file(), path
+            assert f"def {test}" in (ROOT / path).read_text(encoding="utf-8") if test else True, test
+
+
 def inline_commands():
     """What stands as `featrec ...` in the text of the pages, and as 'featrec ...' in what the package says."""
     for page in PAGES:

@@ -228,7 +228,7 @@ class Comparison(TableResult):
             if result.n_unreadable:
                 yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
         if self.n_dropped:
-            yield f'{self.n_dropped} damaged images were left out (on_error="drop").'
+            yield f'Damaged images that were left out (on_error="drop"): {self.n_dropped}.'
 
     def _basis(self) -> str:
         n_classes = len(np.unique(self.y_true))

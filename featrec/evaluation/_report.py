@@ -184,7 +184,7 @@ class Report(Result):
                 "and the figures include these guesses."
             )
         if self.n_dropped:
-            notes.append(f'{self.n_dropped} damaged images were left out (on_error="drop") and are not included.')
+            notes.append(f'Damaged images that were left out (on_error="drop") and are not included: {self.n_dropped}.')
         if len(self.classes) > MAX_CLASSES_SHOWN:
             notes.append(f"The table shows the {MAX_CLASSES_SHOWN} of {len(self.classes)} classes with the lowest F1.")
         if self.unseen:

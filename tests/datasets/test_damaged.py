@@ -227,7 +227,7 @@ def test_a_report_counts_dropped_images(tmp_path):
         warnings.simplefilter("error")
         report = evaluate(model, test, test.labels)
     assert (report.n, report.n_unreadable, report.n_dropped) == (12, 0, 3)
-    assert '3 damaged images were left out (on_error="drop") and are not included' in str(report)
+    assert 'Damaged images that were left out (on_error="drop") and are not included: 3.' in str(report)
     assert '"n_dropped": 3' in report.to_json()
 
 
@@ -245,6 +245,6 @@ def test_a_comparison_counts_unreadable_and_dropped_images(tmp_path):
     test = dropping(ImageFolder, tmp_path / "b")
     found = compare({"guess": guessing}, clean, clean.labels, test=(test, test.labels))
     assert (found["guess"].n_unreadable, found.n_dropped, found.n) == (0, 3, len(rows))
-    assert '3 damaged images were left out (on_error="drop").' in found.to_markdown()
+    assert 'Damaged images that were left out (on_error="drop"): 3.' in found.to_markdown()
     assert '"n_dropped": 3' in found.to_json()
     assert "damaged" not in str(compare({"guess": guessing}, clean, clean.labels, cv=3))
