@@ -25,6 +25,7 @@ found and the solution::
     ├── DroppedImageWarning                     damaged files were left out of a folder (on_error="drop")
     ├── EmptyBagWarning                         images without descriptors became rows of zeros
     │   └── FailedImageWarning                  some images could not be used (on_error="empty")
+    ├── NetworkWarning                          the input of a network does not fit, or another runtime runs it
     ├── UnknownLabelWarning                     predictions or a test set contain an unknown label
     └── VersionWarning                          a model file was saved with different versions
 """
@@ -49,6 +50,7 @@ __all__ = [
     "MissingExtraError",
     "MissingImageError",
     "ModelFileError",
+    "NetworkWarning",
     "NotAnImageError",
     "SkippedFileWarning",
     "TooManyPixelsError",
@@ -213,6 +215,10 @@ class FailedImageWarning(EmptyBagWarning):
 
 class UnknownLabelWarning(FeatrecWarning):
     """Predictions contain a label that no image has, or a test set contains a label that the training set lacks."""
+
+
+class NetworkWarning(FeatrecWarning):
+    """A network may return other values than expected: its preprocessing does not fit, or another program runs it."""
 
 
 class VersionWarning(FeatrecWarning):

@@ -199,6 +199,9 @@ class LazySequence:
 class _Steps(LazySequence):
     """Base class of Images and Bags: the items of a source, to which steps are applied. A step is a callable.
 
+    A step with ``group`` above 1 has the methods ``ready(item)`` and ``several(items)``; iteration then passes it that many
+    items at once.
+
     `index` is a pandas index for the DataFrames that encoders return.
     """
 
@@ -248,6 +251,38 @@ class _Steps(LazySequence):
             raise
         finally:
             _AT.reset(token)
+
+    def __iter__(self) -> Iterator:
+        for at, step in enumerate(self.steps):
+            if getattr(step, "group", 1) > 1:
+                return self._in_groups(at)
+        return super().__iter__()
+
+    def _in_groups(self, at: int) -> Iterator:
+        """Compute items in groups, because step number `at` is faster on several items at once."""
+        step: Any = self.steps[at]
+        for start in range(0, len(self), step.group):
+            positions = range(start, min(start + step.group, len(self)))
+            items = [self._through(position, step.ready, *self.steps[:at]) for position in positions]
+            try:
+                results = step.several(items)
+            except ImageError:
+                for position, item in zip(positions, items, strict=True):  # find the unusable item
+                    with self.naming(position):
+                        step.several([item])
+                raise
+            for position, item in zip(positions, results, strict=True):
+                with self.naming(position):
+                    for later in self.steps[at + 1 :]:
+                        item = later(item)
+                yield item
+
+    def _through(self, position: int, last: Callable, *steps: Callable) -> Any:
+        with self.naming(position):
+            item = self.source[int(self.rows[position])]
+            for step in (*steps, last):
+                item = step(item)
+            return item
 
     def _compute(self, position: int) -> Any:
         with self.naming(position):

@@ -45,7 +45,7 @@ TABLE = {
     "datasets": (ROOTS | {"images"}, {"numpy", "sklearn", "skimage", "PIL"}),
     "preprocessing": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),
     "descriptors": (ROOTS | {"images", "compiled"}, {"numpy", "cv2", "skimage", "sklearn"}),
-    "networks": (ROOTS | {"images", "preprocessing"}, {"numpy", "cv2", "sklearn"}),
+    "networks": (ROOTS | {"images", "preprocessing"}, {"numpy", "cv2", "sklearn", "PIL"}),
     "vocabularies": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
     "encoders": (ROOTS | {"compiled", "vocabularies"}, {"numpy", "sklearn"}),
     "pairwise": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),

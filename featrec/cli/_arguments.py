@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NETWORK_FORM",
+    "NETWORK_RECIPES",
     "add_computing",
     "add_results",
     "add_seed",
@@ -38,8 +39,9 @@ __all__ = [
     "share",
 ]
 
-NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N]"
-NETWORK_OPTIONS = ("layer", "preprocessing", "size")
+NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N][,recipe=cnn_fisher_svm|cnn_vlad_svm]"
+NETWORK_OPTIONS = ("layer", "preprocessing", "size", "recipe", "weights", "sha256", "key_map")
+NETWORK_RECIPES = ("cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm")
 SET_ELSEWHERE = ("n_jobs", "random_state", "verbose")
 
 
@@ -154,21 +156,24 @@ def listed(text: str) -> list[str]:
 
 def make_recipe(name: str, *, seed: int, verbose: int | None = None, **options: Any) -> Pipeline:
     """Create a recipe by name. By default, it shows progress if standard error is a terminal."""
-    if name.partition(":")[0] == "cnn_svm":
-        raise InputError(f"cnn_svm needs a network file: --cnn {NETWORK_FORM}")
+    if (kind := name.partition(":")[0]) in NETWORK_RECIPES:
+        raise InputError(f"{kind} needs a network file: --cnn {NETWORK_FORM}")
     from featrec import recipes
 
     return seeded(recipes.make(name, verbose=verbosity() if verbose is None else verbose, **options), seed)
 
 
 def make_network(text: str, *, seed: int, **options: Any) -> Pipeline:
-    """Create the recipe cnn_svm for ``FILE[,option=value]...``. A missing file raises an error before any training."""
+    """Create a network recipe for ``FILE[,option=value]...``. A missing file raises an error before any training."""
     file, declared = parse_network(text)
-    if not Path(file).is_file():
+    if not file.startswith("timm:") and not Path(file).is_file():
         raise InputError(f"there is no file {file!r}; check the path, or use --cnn {NETWORK_FORM}")
     from featrec import recipes
 
-    return seeded(recipes.cnn_svm(file, **declared, **options, verbose=verbosity()), seed)
+    name = declared.pop("recipe", "cnn_svm")
+    if name not in NETWORK_RECIPES:
+        raise InputError(f"recipe={name} is not a recipe for networks; use one of {', '.join(NETWORK_RECIPES)}")
+    return seeded(recipes.make(name, model=file, **declared, **options, verbose=verbosity()), seed)
 
 
 def seeded(model: Pipeline, seed: int) -> Pipeline:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from featrec.cli._arguments import (
     NETWORK_FORM,
+    NETWORK_RECIPES,
     add_computing,
     add_results,
     check_outputs,
@@ -80,8 +81,10 @@ def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, An
     options = {"n_jobs": arguments.n_jobs, "seed": arguments.seed}
     models: dict[str, Any] = {name: make_recipe(name, **options) for name in listed(arguments.recipes)}
     for text in arguments.cnn:
-        name = f"cnn_svm {Path(parse_network(text)[0]).stem}"
-        models[f"cnn_svm {text}" if name in models else name] = make_network(text, **options)
+        file, declared = parse_network(text)
+        recipe = declared.get("recipe", "cnn_svm")
+        name = f"{recipe} {Path(file).stem}"
+        models[f"{recipe} {text}" if name in models else name] = make_network(text, **options)
     if not models and not files:
         raise InputError("nothing to compare; set recipes (--recipes hog_svm,bovw_svm) or networks (--cnn FILE)")
     for name in models.keys() & set(files):
@@ -242,7 +245,7 @@ def _remark(trial: Trial) -> str:
     if trial.state != "left out":
         return trial.remark
     reason, _, way_out = trial.remark.partition("; give ")
-    if way_out and trial.name == "cnn_svm":
+    if way_out and trial.name in NETWORK_RECIPES:
         return "it needs a network file; use --cnn FILE"
     return reason
 
@@ -263,13 +266,14 @@ def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
         name: make_network(text, seed=arguments.seed, n_jobs=arguments.n_jobs) for name, text in _networks(arguments).items()
     }
     if arguments.cnn and not names:
-        del candidates["cnn_svm"]
+        candidates = {name: options for name, options in candidates.items() if name not in NETWORK_RECIPES}
     return candidates | networks
 
 
 def _networks(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the argument of --cnn for each network, by the name of its row."""
-    return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
+    parsed = {text: parse_network(text) for text in arguments.cnn}
+    return {f"{options.get('recipe', 'cnn_svm')} {Path(file).stem}": text for text, (file, options) in parsed.items()}
 
 
 def _words(arguments: argparse.Namespace, name: str) -> str:

@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "_compare",
     "bench": "_bench",
     "warm": "_recipes",
+    "network": "_network",
     "doctor": "_doctor",
 }
 FAILED = 2

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from featrec.cli._arguments import (
     NETWORK_FORM,
+    NETWORK_RECIPES,
     add_computing,
     check_outputs,
     check_recipe,
@@ -88,7 +89,7 @@ def run_train(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.options and not arguments.recipe:
         raise InputError(f"--set works only with --recipe; options of a network follow its file: --cnn {NETWORK_FORM}")
-    if not arguments.options or arguments.recipe == "cnn_svm":
+    if not arguments.options or arguments.recipe in NETWORK_RECIPES:
         return {}
     given = parse_options(arguments.recipe, arguments.options)
     if "probability" in given:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -133,8 +134,9 @@ class Extractor(ImageTransformer):
 class LocalExtractor(NoOutputContainer, Extractor):
     """Base class of extractors from images to Bags.
 
-    A subclass implements ``_describe(image) -> Bag`` and ``_dimension() -> int``. If its descriptors are packed bits, it sets
-    ``metric = "hamming"``.
+    A subclass implements ``_describe(image) -> Bag`` and ``_dimension() -> int``. If describing several images at once is
+    faster, it also implements ``_describe_batch(images) -> list of Bag`` and ``_group_size() -> int``, their number. If its
+    descriptors are packed bits, it sets ``metric = "hamming"``.
     """
 
     _parameter_constraints = {**Extractor._parameter_constraints}
@@ -180,6 +182,12 @@ class LocalExtractor(NoOutputContainer, Extractor):
 
     def _describe(self, image: np.ndarray) -> Bag:
         raise NotImplementedError
+
+    def _describe_batch(self, images: Sequence[np.ndarray]) -> list[Bag]:
+        return [self._describe(image) for image in images]
+
+    def _group_size(self) -> int:
+        return 1
 
     def _dimension(self) -> int:
         raise NotImplementedError

@@ -124,8 +124,21 @@ class Describe:
         """Name of this step in the repr of a lazy sequence."""
         return type(self.extractor).__name__
 
+    @property
+    def group(self) -> int:
+        """Number of images that the extractor describes at once."""
+        return self.extractor._group_size()
+
     def __call__(self, image: np.ndarray) -> Bag:
         return self.recall.one(self.extractor._describe, self.watch(image))
+
+    def ready(self, image: np.ndarray) -> np.ndarray:
+        """Return the image, after the warning about dark images."""
+        return self.watch(image)
+
+    def several(self, images: Sequence[np.ndarray]) -> list[Bag]:
+        """Describe several images at once."""
+        return list(self.recall.several(self.extractor._describe_batch, images))
 
 
 def _bits(image: np.ndarray) -> int:

@@ -1,20 +1,24 @@
-"""Inputs of networks: read their shape from an ONNX file, convert images, and collect images in one array."""
+"""Inputs of networks: convert images, and collect images in one array."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from featrec.base import check_one_label_each, check_sizes
 from featrec.exceptions import InputError
 from featrec.images import as_float, as_gray, as_rgb, check_images, stacked
 
-__all__ = ["CONVENTIONS", "NetworkInput", "OnnxGraph", "image_array", "read_graph", "unit_values"]
+__all__ = ["CONVENTIONS", "NetworkInput", "image_array", "unit_values"]
 
+INTERPOLATIONS = ("area", "bilinear", "bicubic")
+# Before Pillow resizes, parts that lie further from the central part than this multiple of its size are cut off.
+SHOULDER = 4.0
 COLOR_ORDERS = {"rgb": 3, "bgr": 3, "gray": 1}
 
 # Names and meanings follow Keras; "caffe" has the rounded means of the published Caffe models.
@@ -28,111 +32,16 @@ CONVENTIONS: dict[str, dict[str, Any]] = {
     "caffe": {"mean": (104.0, 117.0, 123.0), "scale": 1.0, "color_order": "bgr"},
 }
 
-# Field numbers in onnx.proto; see https://protobuf.dev/programming-guides/encoding.
-MODEL_GRAPH = 7
-GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT = 5, 11, 12
-TENSOR_NAME = 8
-VALUE_NAME, VALUE_TYPE = 1, 2
-TYPE_TENSOR = 1
-TENSOR_SHAPE = 2
-SHAPE_DIMENSION = 1
-DIMENSION_VALUE = 1
-
-VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
-
-
-@dataclass(frozen=True)
-class OnnxGraph:
-    """Shape of the only input (None for axes of any length), and names of the outputs in the order of the file."""
-
-    shape: tuple[int | None, ...]
-    outputs: tuple[str, ...]
-
-
-def read_graph(data: bytes, name: str) -> OnnxGraph:
-    """Read the declared input and outputs of an ONNX file; `name` is used in error messages."""
-    try:
-        graph = _only(memoryview(data), MODEL_GRAPH)
-        weights = {_text(_only(tensor, TENSOR_NAME)) for tensor in _all(graph, GRAPH_INITIALIZER)}
-        inputs = [value for value in _all(graph, GRAPH_INPUT) if _text(_only(value, VALUE_NAME)) not in weights]
-        outputs = tuple(_text(_only(value, VALUE_NAME)) for value in _all(graph, GRAPH_OUTPUT))
-        shapes = [_shape(value) for value in inputs]
-    except ValueError as error:
-        raise InputError(f"{name} is not an ONNX file, or is damaged ({error}); export the network to ONNX") from None
-    if len(shapes) != 1 or len(shapes[0]) != 4 or not outputs:
-        raise InputError(
-            f"{name} is not a network for images: it must have one input of shape (n, channels, height, width), but it has "
-            f"inputs of shapes {shapes} and {len(outputs)} outputs"
-        )
-    return OnnxGraph(shapes[0], outputs)
-
-
-def _shape(value: memoryview) -> tuple[int | None, ...]:
-    tensor = _only(_only(value, VALUE_TYPE), TYPE_TENSOR)
-    dimensions = _all(_only(tensor, TENSOR_SHAPE), SHAPE_DIMENSION)
-    return tuple(_dimension(dimension) for dimension in dimensions)
-
-
-def _dimension(dimension: memoryview) -> int | None:
-    values = [value for number, value in _fields(dimension) if number == DIMENSION_VALUE and isinstance(value, int)]
-    return values[0] if values and 0 < values[0] < 2**31 else None
-
-
-def _text(data: memoryview) -> str:
-    return str(data, "utf-8")
-
-
-def _only(message: memoryview, wanted: int) -> memoryview:
-    found = _all(message, wanted)
-    if not found:
-        raise ValueError(f"field {wanted} is missing")
-    return found[-1]
-
-
-def _all(message: memoryview, wanted: int) -> list[memoryview]:
-    return [value for number, value in _fields(message) if number == wanted and isinstance(value, memoryview)]
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the number and the value of each field: an int, or the bytes of a string, a number or a nested message."""
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        number, kind = key >> 3, key & 7
-        if kind == VARINT:
-            value, at = _varint(message, at)
-            yield number, value
-            continue
-        if kind == LENGTH:
-            size, at = _varint(message, at)
-        elif kind in (EIGHT_BYTES, FOUR_BYTES):
-            size = 8 if kind == EIGHT_BYTES else 4
-        else:
-            raise ValueError(f"a field has the unknown type {kind}")
-        if at + size > len(message):
-            raise ValueError("it is truncated")
-        yield number, message[at : at + size]
-        at += size
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message) and shift < 70:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        shift += 7
-        at += 1
-        if byte < 128:
-            return value, at
-    raise ValueError("a number does not end")
-
 
 @dataclass(frozen=True)
 class NetworkInput:
     """The input of a network: ``(value - mean) * scale``, with values from 0 to 255, and one mean and one scale per channel.
 
     If `crop` is True, use the largest central part of the image that has the proportions of `size`; if False, stretch the
-    image.
+    image. With a `crop_fraction` below 1, use only this fraction of the sides of that part.
+
+    `interpolation` is "area" (averages areas to reduce an image, linear interpolation to enlarge it), or "bilinear" or
+    "bicubic" as in Pillow, which timm and torchvision use.
     """
 
     size: tuple[int, int]
@@ -140,6 +49,8 @@ class NetworkInput:
     scale: tuple[float, ...]
     color_order: str
     crop: bool
+    crop_fraction: float = 1.0
+    interpolation: str = "area"
 
     @classmethod
     def declared(cls, values: Mapping[str, Any], shape: tuple[int | None, ...], where: str) -> NetworkInput:
@@ -148,8 +59,8 @@ class NetworkInput:
         missing = {"mean", "scale", "color_order"} - set(values)
         if unknown or missing:
             raise InputError(
-                f"the preprocessing in {where} needs mean, scale and color_order, and optionally size and crop; "
-                f"missing: {sorted(missing)}, unknown: {sorted(unknown)}"
+                f"the preprocessing in {where} needs mean, scale and color_order, and optionally size, crop, crop_fraction and "
+                f"interpolation; missing: {sorted(missing)}, unknown: {sorted(unknown)}"
             )
         order = values["color_order"]
         if order not in COLOR_ORDERS:
@@ -161,25 +72,67 @@ class NetworkInput:
         if shape[1] not in (None, channels):
             raise InputError(f"the network expects {shape[1]} channels, but {order!r} in {where} has {channels}")
         mean, scale = (_per_channel(name, values[name], channels, where) for name in ("mean", "scale"))
-        return cls(_size(values.get("size"), shape[2:], where), mean, scale, order, crop)
+        fraction, interpolation = values.get("crop_fraction", 1.0), values.get("interpolation", "area")
+        if isinstance(fraction, bool) or not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
+            raise InputError(f"crop_fraction in {where} must be a number above 0 and at most 1; got {fraction!r}")
+        if interpolation not in INTERPOLATIONS:
+            raise InputError(f"interpolation in {where} must be one of {list(INTERPOLATIONS)}; got {interpolation!r}")
+        size = _size(values.get("size"), shape[2:], where)
+        return cls(size, mean, scale, order, crop, float(fraction), interpolation)
+
+    def window(self, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+        """Return the part of an image that the network sees: top, left, height and width in pixels."""
+        if not self.crop:
+            return 0.0, 0.0, float(shape[0]), float(shape[1])
+        scale = min(shape[0] / self.size[0], shape[1] / self.size[1]) * self.crop_fraction
+        height, width = self.size[0] * scale, self.size[1] * scale
+        return (shape[0] - height) / 2, (shape[1] - width) / 2, height, width
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Convert one image to an input of the network, float32 of shape (channels, height, width)."""
-        values = as_float(image).astype(np.float32, copy=False)
-        values = as_gray(values)[..., None] if self.color_order == "gray" else as_rgb(values)
-        if self.color_order == "bgr":
-            values = values[..., ::-1]
-        values = (_cropped if self.crop else _resized)(np.ascontiguousarray(values), *self.size)
+        if self.interpolation == "area":
+            values = as_float(image).astype(np.float32, copy=False)
+            values = self._colors(values)
+            part = _inner(values, *self.window(values.shape)) if self.crop else values
+            values = _resized(np.ascontiguousarray(part), *self.size)
+        else:
+            values = self._resampled(self._colors(image))
         values = (values.reshape(*self.size, -1) * 255 - np.array(self.mean, np.float32)) * np.array(self.scale, np.float32)
         return np.ascontiguousarray(values.transpose(2, 0, 1))
 
+    def _colors(self, image: np.ndarray) -> np.ndarray:
+        image = as_gray(image)[..., None] if self.color_order == "gray" else as_rgb(image)
+        return image[..., ::-1] if self.color_order == "bgr" else image
 
-def _cropped(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resize the largest central part with the right proportions. Cropping after resizing would enlarge long, narrow images."""
-    scale = min(image.shape[0] / height, image.shape[1] / width)
-    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (image.shape[0] - rows) // 2, (image.shape[1] - columns) // 2
-    return _resized(np.ascontiguousarray(image[top : top + rows, left : left + columns]), height, width)
+    def _resampled(self, image: np.ndarray) -> np.ndarray:
+        """Resize with Pillow, then crop, as the transforms of timm and torchvision do; return values from 0 to 1."""
+        kind = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
+        image = image if image.dtype == np.uint8 else as_float(image).astype(np.float32)
+        white = 255 if image.dtype == np.uint8 else 1
+        height, width = self.size
+        if self.crop:
+            image = _inner(image, *self.window(image.shape), margin=SHOULDER)
+            larger = max(int(side / self.crop_fraction) / length for side, length in zip(self.size, image.shape, strict=False))
+            height, width = (
+                max(side, int(length * larger + 1e-6)) for side, length in zip(self.size, image.shape, strict=False)
+            )
+        channels = [
+            np.asarray(Image.fromarray(np.ascontiguousarray(image[..., channel])).resize((width, height), kind))
+            for channel in range(image.shape[2])
+        ]
+        resized = np.stack(channels, axis=2).astype(np.float32)
+        top, left = (round((length - side) / 2) for length, side in zip((height, width), self.size, strict=True))
+        return resized[top : top + self.size[0], left : left + self.size[1]] / np.float32(white)
+
+
+def _inner(image: np.ndarray, top: float, left: float, height: float, width: float, margin: float = 0.0) -> np.ndarray:
+    """Return a central part of an image, with a margin in multiples of its size.
+
+    The part is cut out before resizing, because resizing first would enlarge long, narrow images.
+    """
+    rows, columns = (max(1, round(side * (1 + 2 * margin))) for side in (height, width))
+    y, x = max(0, round((image.shape[0] - rows) / 2 - 1e-9)), max(0, round((image.shape[1] - columns) / 2 - 1e-9))
+    return image[y : y + rows, x : x + columns]
 
 
 def _resized(image: np.ndarray, height: int, width: int) -> np.ndarray:

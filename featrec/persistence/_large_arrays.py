@@ -118,17 +118,29 @@ def stand_in() -> np.ndarray:
 def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
     """Copy the model, with a stand-in for each large array. Also return a dict from the bytes of stand-ins to large arrays.
 
-    If the model has no large arrays or cannot be copied, return the model itself and an empty dict.
+    Parameters for which an estimator declares a replacement by ``_in_model_files`` are replaced, too. If nothing is replaced or
+    the model cannot be copied, return the model itself and an empty dict.
     """
     large = {id(value): value for _, _, value in _held(model) if is_large(value)}
-    if not large:
+    replaced = _replaced_parameters(model)
+    if not large and not replaced:
         return model, {}
     small = {key: stand_in() for key in large}
     try:
-        copied = copy.deepcopy(model, dict(small))
+        copied = copy.deepcopy(model, small | replaced)
     except Exception:
         return model, {}
     return copied, {small[key].tobytes(): value for key, value in large.items()}
+
+
+def _replaced_parameters(model: Any) -> dict[int, Any]:
+    """Return the replacements of objects that model files cannot contain, by the id of the object."""
+    replaced: dict[int, Any] = {}
+    for estimator in estimators_in(model):
+        if hasattr(estimator, "_in_model_files"):
+            for name, replacement in estimator._in_model_files().items():
+                replaced[id(getattr(estimator, name))] = replacement
+    return replaced
 
 
 def place(model: Any, arrays: Mapping[bytes, np.ndarray], wanted: int) -> bool:

@@ -36,6 +36,7 @@ from featrec.on_demand import on_demand
 if TYPE_CHECKING:
     from featrec.recipes._global import cnn_svm, color_forest, hog_svm, lbp_svm, pixels_lenet5, pixels_resnet, tiny_knn
     from featrec.recipes._names import describe, make, names, presets, resolve, variants as variants
+    from featrec.recipes._networks import cnn_fisher_svm, cnn_vlad_svm
     from featrec.recipes._patches import patches_compact, patches_kernel, patches_ridge
     from featrec.recipes._suggest import suggest
     from featrec.recipes._warm import warm
@@ -43,7 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bovw_svm",
+    "cnn_fisher_svm",
     "cnn_svm",
+    "cnn_vlad_svm",
     "color_forest",
     "describe",
     "fisher_lbp_svm",
@@ -73,6 +76,7 @@ __getattr__, __dir__ = on_demand(
     {
         "._global": ["cnn_svm", "color_forest", "hog_svm", "lbp_svm", "pixels_lenet5", "pixels_resnet", "tiny_knn"],
         "._names": ["describe", "make", "names", "presets", "resolve", "variants"],
+        "._networks": ["cnn_fisher_svm", "cnn_vlad_svm"],
         "._patches": ["patches_compact", "patches_kernel", "patches_ridge"],
         "._suggest": ["suggest"],
         "._warm": ["warm"],

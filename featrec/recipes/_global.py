@@ -13,7 +13,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from featrec.classifiers import NystroemRidgeClassifier, WideLinearSVC
 from featrec.descriptors import HOG, LBP, ColorHistogram, TinyImage
-from featrec.networks import CNNFeatures, LeNet5, SmallResNet
+from featrec.networks import NETWORK_DOCS, CNNFeatures, LeNet5, SmallResNet
 from featrec.preprocessing import Deskew, Grayscale, Resize
 from featrec.recipes._general import General, Options, recipe
 
@@ -173,27 +173,24 @@ def hog_svm(
     return make_pipeline(*steps, options.calibrated(ridge))
 
 
-@recipe()
+@recipe(NETWORK_DOCS)
 def cnn_svm(
     model: Any,
     *,
     layer: str | None = None,
     preprocessing: Any = None,
     size: int | tuple[int, int] | None = None,
+    weights: Any = None,
+    sha256: str | None = None,
+    key_map: Any = None,
+    download: bool = False,
     C: float = 1.0,
     **general: Unpack[Options],
 ) -> Pipeline:
-    """Features of a pretrained network from an ONNX file, and a linear SVM.
+    """Any images, with a trained network (ONNX, torch or timm): features of one layer, and a linear SVM.
 
     Parameters
     ----------
-    model : path or bytes
-        Network as ONNX.
-    layer : str, optional
-        Layer to use; default: the network's output.
-    preprocessing : {"torch", "tf", "caffe"} or dict
-        Preprocessing that the network was trained with; see :class:`~featrec.networks.CNNFeatures`.
-    size : int or (height, width), optional
     C : float, default=1
 
     Returns
@@ -201,7 +198,8 @@ def cnn_svm(
     model : Pipeline
     """
     options = General(**general)
-    prepared = {"layer": layer, "preprocessing": preprocessing, "size": size}
+    prepared: dict[str, Any] = {"layer": layer, "preprocessing": preprocessing, "size": size}
+    prepared |= {"weights": weights, "sha256": sha256, "key_map": key_map, "download": download}
     svm = LinearSVC(C=C, class_weight=options.class_weight, random_state=options.random_state)
     return make_pipeline(CNNFeatures(model, **prepared, **options.describing), Normalizer(), options.calibrated(svm))
 

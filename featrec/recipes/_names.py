@@ -8,6 +8,7 @@ from typing import Any
 
 from featrec.exceptions import InputError
 from featrec.recipes._global import cnn_svm, color_forest, hog_svm, lbp_svm, pixels_lenet5, pixels_resnet, tiny_knn
+from featrec.recipes._networks import cnn_fisher_svm, cnn_vlad_svm
 from featrec.recipes._patches import patches_compact, patches_kernel, patches_ridge
 from featrec.recipes._presets import PRESETS
 from featrec.recipes._words import bovw_svm, fisher_lbp_svm, fisher_svm, orb_knn, phow_svm, vlad_svm
@@ -31,6 +32,8 @@ RECIPES: dict[str, Callable[..., Any]] = {
         patches_kernel,
         patches_compact,
         cnn_svm,
+        cnn_fisher_svm,
+        cnn_vlad_svm,
         pixels_lenet5,
         pixels_resnet,
     )

@@ -168,15 +168,15 @@ def test_networks_for_other_inputs_are_an_error(parameters):
 
 def test_operations_that_opencv_cannot_run_are_an_error():
     odd = network_bytes().replace(b"GlobalAveragePool", b"GlobalUnknownPool")
-    with pytest.raises(InputError, match=r"OpenCV .* cannot run the network up to 'feat'"):
-        CNNFeatures(odd, preprocessing="tf").extract(np.zeros((8, 8)))
+    with pytest.raises(InputError, match=r"OpenCV .* cannot run the network up to 'feat'.* Install onnxruntime"):
+        CNNFeatures(odd, preprocessing="tf", runtime="opencv").extract(np.zeros((8, 8)))
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"layer": "none"}, "layer must be an output of .*: 'map', 'logits', 'feat'; got 'none'"),
-        ({"preprocessing": {"mean": 0}}, r"missing: \['color_order', 'scale'\]"),
+        ({"layer": "flat"}, r"tiny.onnx' has no layer 'flat'; nearest: 'feat'"),
+        ({"model": network_bytes(), "preprocessing": {"mean": 0}}, r"missing: \['color_order', 'scale'\]"),
         ({"preprocessing": {**DECLARED, "std": 1}}, r"unknown: \['std'\]"),
         ({"preprocessing": {**DECLARED, "mean": (1, 2)}}, r"mean in preprocessing must be a number or 3 numbers; got \(1, 2\)"),
         ({"preprocessing": {**DECLARED, "scale": "big"}}, "scale in preprocessing must be a number or 3 numbers"),
@@ -185,7 +185,7 @@ def test_operations_that_opencv_cannot_run_are_an_error():
         ({"preprocessing": "keras"}, "'preprocessing' parameter of CNNFeatures must be"),
         ({"size": (64, 64)}, r"size in .*tiny.json' is \(64, 64\), but the network expects \(32, 32\)"),
         ({"size": (32,)}, "size must be 2 positive integers"),
-        ({"model": 3}, "'model' parameter of CNNFeatures must be"),
+        ({"model": 3}, "model must be an ONNX file, a torch module, .*; got int"),
     ],
 )
 def test_a_wrong_parameter_is_named(tiny, parameters, message):

@@ -1,0 +1,156 @@
+"""list_layers: the layers of a network, with their shapes, parameters and multiply-adds."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featrec.base import check_sizes
+from featrec.exceptions import InputError
+from featrec.networks._network_source import NetworkSource
+from featrec.networks._onnx_graph import Node, OnnxGraph
+from featrec.networks._onnx_network import layer_shapes, runtime_of
+from featrec.networks._torch_network import Pretrained
+
+__all__ = ["Layer", "list_layers"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of a network.
+
+    Attributes
+    ----------
+    name : str
+        Name for the parameter `layer` of CNNFeatures and CNNMaps.
+    kind : str
+        Operation, such as "Conv" or "Linear".
+    shape : tuple of int or None
+        Shape of its output for one image, without the batch axis; None if it is not known.
+    n_parameters : int
+        Number of weights that the layer itself uses.
+    n_multiply_adds : int
+        Multiplications and additions for one image, in convolutions and matrix products with weights; 0 for other operations.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...] | None
+    n_parameters: int
+    n_multiply_adds: int
+
+
+def list_layers(
+    model: Any,
+    *,
+    size: int | tuple[int, int] | None = None,
+    weights: str | os.PathLike | None = None,
+    sha256: str | None = None,
+    key_map: Mapping[str, str] | str | None = None,
+    download: bool = False,
+) -> tuple[Layer, ...]:
+    """List the layers of a network in the order of computation.
+
+    The network is run once on an image of zeros to learn the shapes. A timm model given by name needs no weights here: without
+    `weights` and `download`, its layers are listed with random weights.
+
+    Parameters
+    ----------
+    model : path, bytes, str, torch.nn.Module or torchvision weights
+        The network, as in :class:`~featrec.networks.CNNFeatures`.
+    size : int or tuple of (height, width), optional
+        Input size. Default: the size in the ONNX file or the configuration of the model, else 224 × 224.
+    weights, sha256, key_map, download
+        As in :class:`~featrec.networks.CNNFeatures`.
+
+    Returns
+    -------
+    layers : tuple of Layer
+
+    Examples
+    --------
+    >>> from featrec.networks import list_layers
+    >>> layers = list_layers("mobilenet_v2.onnx")
+    """
+    source = NetworkSource.find(model, Pretrained(weights, sha256, key_map, download), untrained=True)
+    if source.function is not None:
+        raise InputError(f"{source.name} is a function, whose layers cannot be listed")
+    if source.graph is not None:
+        return _onnx_layers(source, source.graph, size)
+    declared = source.declared or {}
+    channels = 1 if declared.get("color_order") == "gray" else 3
+    height, width = check_sizes("size", size or declared.get("size") or 224, 2)
+    return _module_layers(source.module, (1, channels, height, width))
+
+
+def _onnx_layers(source: NetworkSource, graph: OnnxGraph, size: Any) -> tuple[Layer, ...]:
+    sides = check_sizes("size", size, 2) if size is not None else [side or 224 for side in graph.shape[2:]]
+    values = np.zeros((graph.shape[0] or 1, graph.shape[1] or 3, *sides), np.float32)
+    data = np.frombuffer(source.data, np.uint8)
+    shapes = layer_shapes(runtime_of("auto"), data, source.digest, graph.layers, values)
+    weights = graph.weight_shapes()
+    layers = []
+    for node in graph.operations:
+        used = [weights[name] for name in dict.fromkeys(node.inputs) if name in weights]
+        for place, name in enumerate(node.outputs):
+            if name:
+                shape = shapes.get(name)
+                n_parameters = 0 if place else sum(map(math.prod, used))
+                layers.append(Layer(name, node.kind, shape, n_parameters, 0 if place else _onnx_work(node, shape, used)))
+    return tuple(layers)
+
+
+def _onnx_work(node: Node, shape: tuple[int, ...] | None, used: list[tuple[int, ...]]) -> int:
+    """Return the multiply-adds of a node: each output value needs one product per weight of its channel."""
+    if shape is None or not used or node.kind not in {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
+        return 0
+    weight = used[0]
+    if node.kind == "Conv":
+        return math.prod(shape) * math.prod(weight[1:])
+    if node.kind == "ConvTranspose":
+        return math.prod(shape[1:]) * math.prod(weight)
+    return math.prod(shape) * math.prod(weight) // max(1, shape[-1])
+
+
+def _module_layers(module: Any, shape: tuple[int, ...]) -> tuple[Layer, ...]:
+    """Run a module once with a hook on each submodule."""
+    import torch
+
+    found: dict[str, Layer] = {}
+    names = {each: name for name, each in module.named_modules() if name}
+
+    def note(each: Any, _: Any, out: Any) -> None:
+        sides = tuple(out.shape[1:]) if isinstance(out, torch.Tensor) else None
+        own = sum(parameter.numel() for parameter in each.parameters(recurse=False))
+        found[names[each]] = Layer(names[each], type(each).__name__, sides, own, _module_work(each, sides))
+
+    hooks = [each.register_forward_hook(note) for each in names]
+    training = module.training
+    try:
+        with torch.inference_mode():
+            module.eval()(torch.zeros(shape))
+    except RuntimeError as error:
+        raise InputError(f"{type(module).__name__} cannot be run on an image of shape {shape[1:]}: {error}") from error
+    finally:
+        module.train(training)
+        for hook in hooks:
+            hook.remove()
+    return tuple(found.values())
+
+
+def _module_work(module: Any, shape: tuple[int, ...] | None) -> int:
+    """Return the multiply-adds of a convolution or a linear layer, else 0."""
+    import torch
+
+    if shape is None:
+        return 0
+    if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
+        return math.prod(shape) * math.prod(module.weight.shape[1:])
+    if isinstance(module, torch.nn.Linear):
+        return math.prod(shape) * module.in_features
+    return 0

@@ -1,0 +1,333 @@
+"""Networks from torch, timm and torchvision: find the module, run it up to a layer, and export it to ONNX.
+
+torch, timm and torchvision are imported only inside functions.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import io
+import sys
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from featrec.exceptions import InputError, MissingExtraError
+from featrec.networks._weight_files import load_weights, nearest_names, read_weights
+
+__all__ = [
+    "KEPT",
+    "Pretrained",
+    "TorchNetwork",
+    "is_exported",
+    "is_module",
+    "is_torchvision_weights",
+    "module_digest",
+    "named_model",
+    "quiet",
+    "timm_preprocessing",
+    "torch_device",
+]
+
+# Layers of timm models that are not modules: the features before the classifier, and the maps between the stages.
+PRE_LOGITS = "pre_logits"
+MAP = "map:"
+MOST_KEPT = 2
+PRECISIONS = {"float16": "float16", "bfloat16": "bfloat16"}
+
+
+def is_module(model: Any) -> bool:
+    """Whether the object is a torch.nn.Module; torch is not imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(model, torch.nn.Module)
+
+
+def is_exported(model: Any) -> bool:
+    """Whether the object is a torch.export.ExportedProgram; torch is not imported."""
+    export = sys.modules.get("torch.export")
+    return export is not None and isinstance(model, export.ExportedProgram)
+
+
+def is_torchvision_weights(model: Any) -> bool:
+    """Whether the object is a member of a weights enum of torchvision, such as ``ResNet18_Weights.DEFAULT``."""
+    return hasattr(model, "transforms") and hasattr(model, "url") and hasattr(model, "meta")
+
+
+def torch_device(device: str) -> str:
+    """Return the device: "auto" means a GPU if torch can use one, else the CPU."""
+    import torch
+
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class Pretrained(NamedTuple):
+    """Where the weights of a named model come from."""
+
+    weights: Any = None
+    sha256: str | None = None
+    key_map: Any = None
+    download: bool = False
+
+
+class NamedModel(NamedTuple):
+    """A module, its published preprocessing (None if unknown), and a digest of its weights."""
+
+    module: Any
+    declared: dict[str, Any] | None
+    digest: str
+
+
+def named_model(model: Any, pretrained: Pretrained, untrained: bool = False) -> NamedModel:
+    """Make the module that a timm name ("timm:resnet18") or a weights object of torchvision denotes."""
+    if not untrained:
+        _check_weights_given(model, pretrained)
+    module, declared = _timm_model(model, pretrained) if isinstance(model, str) else _torchvision_model(model, pretrained)
+    if pretrained.weights is not None:
+        state = read_weights(pretrained.weights, pretrained.sha256)
+        load_weights(module, state, pretrained.key_map, repr(str(pretrained.weights)))
+    return NamedModel(module.eval(), declared, module_digest(module))
+
+
+def _timm_model(model: str, pretrained: Pretrained) -> tuple[Any, dict[str, Any]]:
+    name = model.removeprefix("timm:")
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError(f'the model {model!r} needs timm; pip install "featrec[timm]" installs it') from error
+    architecture = name.split(".")[0]
+    if architecture not in timm.list_models():
+        raise InputError(f"timm has no model {architecture!r}; nearest: {nearest_names(architecture, timm.list_models())}")
+    with quiet():
+        module = timm.create_model(name, pretrained=pretrained.download and pretrained.weights is None)
+    return module, timm_preprocessing(timm.data.resolve_model_data_config(module))
+
+
+def _check_weights_given(model: Any, pretrained: Pretrained) -> None:
+    if pretrained.weights is None and not pretrained.download:
+        raise InputError(
+            f"{model} needs trained weights, and nothing is downloaded unless you ask for it. Set weights to a local file "
+            "(.safetensors or .pth, with its sha256), or set download=True."
+        )
+
+
+def _torchvision_model(model: Any, pretrained: Pretrained) -> tuple[Any, dict[str, Any]]:
+    from torchvision import models
+
+    name = next(name for name in models.list_models() if models.get_model_weights(name) is type(model))
+    wanted = model if pretrained.download and pretrained.weights is None else None
+    return models.get_model(name, weights=wanted), _torchvision_preprocessing(model.transforms())
+
+
+def timm_preprocessing(config: dict[str, Any]) -> dict[str, Any]:
+    channels, *size = config["input_size"]
+    declared = _unit_scaled(config["mean"], config["std"], "rgb" if channels == 3 else "gray")
+    squash = config.get("crop_mode") == "squash"
+    return declared | {
+        "size": tuple(size),
+        "crop": not squash,
+        "crop_fraction": float(config.get("crop_pct") or 1.0),
+        "interpolation": _interpolation(config.get("interpolation")),
+    }
+
+
+def _torchvision_preprocessing(transforms: Any) -> dict[str, Any]:
+    (crop,), (resized,) = transforms.crop_size, transforms.resize_size
+    declared = _unit_scaled(transforms.mean, transforms.std, "rgb")
+    interpolation = _interpolation(getattr(transforms.interpolation, "value", "bilinear"))
+    return declared | {"size": (crop, crop), "crop": True, "crop_fraction": crop / resized, "interpolation": interpolation}
+
+
+def _unit_scaled(mean: Any, std: Any, order: str) -> dict[str, Any]:
+    """Return the declaration for a mean and a standard deviation of values from 0 to 1."""
+    means, scales = tuple(255 * float(value) for value in mean), tuple(1 / (255 * float(value)) for value in std)
+    return {"mean": means, "scale": scales, "color_order": order}
+
+
+def _interpolation(name: Any) -> str:
+    return name if name in ("bilinear", "bicubic") else "bicubic"
+
+
+def module_digest(module: Any) -> str:
+    """Return a SHA-256 of the class, the names and the values of the weights of a module."""
+    digest = hashlib.sha256(type(module).__qualname__.encode())
+    for name, value in module.state_dict().items():
+        array = np.ascontiguousarray(value.detach().cpu().float().numpy() if value.is_floating_point() else value.cpu().numpy())
+        digest.update(f"{name} {array.dtype} {array.shape} ".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+class _Reached(BaseException):
+    """Raised when the wanted layer has been computed, so later layers are not computed.
+
+    It is not an Exception, so the network does not catch it.
+    """
+
+    def __init__(self, output: Any):
+        self.output = output
+
+
+class TorchNetwork:
+    """An own copy of a module in evaluation mode, which runs up to a layer.
+
+    `layer` is the name of a submodule, None for the output of the network, and for timm models also "pre_logits" (the features
+    before the classifier) or "map:-1" (the map after the last stage; "map:0" is the first).
+    """
+
+    def __init__(self, module: Any, layer: str | None, device: str = "cpu", precision: str = "float32", name: str = "network"):
+        self.module = copy.deepcopy(module).to(device).eval()
+        self.layer, self.device, self.precision = layer, device, precision
+        self._compute = _computation(self.module, layer, name)
+
+    def run(self, values: np.ndarray) -> np.ndarray:
+        """Return the outputs of the layer for a batch (n, channels, height, width)."""
+        import torch
+
+        with torch.inference_mode(), self._autocast():
+            try:
+                out = self._compute(torch.from_numpy(values).to(self.device))
+            except torch.OutOfMemoryError as error:
+                raise InputError(f"a batch of {len(values)} images does not fit in memory; use a smaller batch_size") from error
+            except RuntimeError as error:
+                raise InputError(
+                    f"the network cannot be run on a batch of shape {values.shape}: {' '.join(str(error).split()):.300}"
+                ) from error
+        return _as_array(out, self.layer)
+
+    def exported(self, size: tuple[int, int], channels: int, free_size: bool = False) -> bytes:
+        """Return the network up to the layer as an ONNX file with the output "features", any batch size, and maybe any size."""
+        import torch
+
+        wrapped = _wrapped(self._compute, self.module)
+        example = torch.zeros((2, channels, *size))
+        buffer = io.BytesIO()
+        names: dict[str, Any] = {"input_names": ["image"], "output_names": ["features"]}
+        with quiet(), torch.inference_mode():
+            try:
+                sides = {2: "height", 3: "width"} if free_size else {}
+                axes = {"image": {0: "n"} | sides, "features": {0: "n"}}
+                torch.onnx.export(wrapped, (example,), buffer, dynamo=False, dynamic_axes=axes, opset_version=17, **names)
+            except Exception:
+                free = {0: "n", 2: "height", 3: "width"} if free_size else {0: "n"}
+                shapes = ({axis: torch.export.Dim(name) for axis, name in free.items()},)
+                program = torch.onnx.export(wrapped, (example,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
+                buffer = io.BytesIO()
+                program.save(buffer)
+        return buffer.getvalue()
+
+    def _autocast(self) -> Any:
+        import torch
+
+        if self.precision == "float32":
+            return torch.autocast(self.device.split(":")[0], enabled=False)
+        return torch.autocast(self.device.split(":")[0], dtype=getattr(torch, PRECISIONS[self.precision]))
+
+
+def _computation(module: Any, layer: str | None, name: str) -> Callable[[Any], Any]:
+    """Return a function from a batch to the output of the layer."""
+    is_timm = hasattr(module, "forward_features") and hasattr(module, "forward_head")
+    if layer is None:
+        return module
+    if layer == PRE_LOGITS and is_timm:
+        return lambda batch: module.forward_head(module.forward_features(batch), pre_logits=True)
+    if layer.startswith(MAP) and hasattr(module, "forward_intermediates"):
+        index = _map_index(layer)
+        return lambda batch: module.forward_intermediates(batch, indices=[index], intermediates_only=True)[0]
+    layers = dict(module.named_modules())
+    if layer not in layers or not layer:
+        known = [key for key in layers if key] + [PRE_LOGITS, f"{MAP}-1"] * is_timm
+        raise InputError(f"{name} has no layer {layer!r}; nearest: {nearest_names(layer, known)}")
+
+    def reached(_: Any, __: Any, output: Any) -> None:
+        raise _Reached(output)
+
+    layers[layer].register_forward_hook(reached)
+
+    def compute(batch: Any) -> Any:
+        try:
+            module(batch)
+        except _Reached as result:
+            return result.output
+        raise InputError(f"{name} does not use its layer {layer!r}; choose another layer")
+
+    return compute
+
+
+def _map_index(layer: str) -> int:
+    try:
+        return int(layer.removeprefix(MAP))
+    except ValueError:
+        raise InputError(f"layer must name a map by its number, such as 'map:0' or 'map:-1'; got {layer!r}") from None
+
+
+def _as_array(out: Any, layer: str | None) -> np.ndarray:
+    if isinstance(out, (tuple, list)) and len(out) == 1:
+        out = out[0]
+    if isinstance(out, dict) and len(out) == 1:
+        out = next(iter(out.values()))
+    if not hasattr(out, "detach"):
+        where = "the network" if layer is None else f"layer {layer!r}"
+        raise InputError(f"{where} returns a {type(out).__name__}, not one tensor; choose a layer that returns one tensor")
+    values: np.ndarray = out.detach().float().cpu().numpy()
+    return values
+
+
+def _wrapped(compute: Callable[[Any], Any], module: Any) -> Any:
+    """Return a module that computes the layer, for the export."""
+    import torch
+
+    class Features(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, image: Any) -> Any:
+            return compute(image)
+
+    return Features().eval()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide warnings and log messages of torch and its exporters, which contain nothing that a user of featrec can act on."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+class _Kept:
+    """The torch networks that were used last, by key."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.networks: OrderedDict[tuple, TorchNetwork] = OrderedDict()
+
+    def get(self, key: tuple, make: Callable[[], TorchNetwork]) -> TorchNetwork:
+        with self.lock:
+            if key not in self.networks:
+                self.networks[key] = make()
+            self.networks.move_to_end(key)
+            while len(self.networks) > MOST_KEPT:
+                self.networks.popitem(last=False)
+            return self.networks[key]
+
+
+KEPT = _Kept()
