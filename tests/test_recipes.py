@@ -39,6 +39,8 @@ SMALL = {
     "patches_ridge": {"n_words": 40},
     "patches_kernel": {"n_words": 40},
     "patches_compact": {"n_words": 40},
+    "cnn_fisher_svm": {"layer": "map", "n_words": 4, "n_dimensions": 4},
+    "cnn_vlad_svm": {"layer": "map", "n_words": 4, "n_dimensions": 4},
 }
 
 
@@ -60,15 +62,15 @@ NETWORKS = ["pixels_lenet5", "pixels_resnet"]
 
 
 def make(name, network, **options):
-    needed = {"model": network, "preprocessing": "tf"} if name == "cnn_svm" else {}
+    needed = {"model": network, "preprocessing": "tf"} if name.startswith("cnn_") else {}
     return recipes.make(name, **needed, **options)
 
 
 @pytest.fixture(scope="module", params=[name for name in recipes.names() if name not in NETWORKS])
 def recipe(request, network):
     options = SMALL.get(request.param, {})
-    if request.param == "cnn_svm":
-        options = {"model": network, "preprocessing": "tf", "size": 32}
+    if request.param.startswith("cnn_"):
+        options = options | {"model": network, "preprocessing": "tf", "size": 32}
     return recipes.make(request.param, **options)
 
 
@@ -410,7 +412,17 @@ def test_names_describe_and_make():
         ["phow_svm", "vlad_svm", "fisher_svm", "fisher_lbp_svm"],
     )
     patches = ["patches_ridge", "patches_kernel", "patches_compact"]
-    assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", *patches, "cnn_svm", *NETWORKS]
+    assert recipes.names() == [
+        *simple,
+        "bovw_svm",
+        *strong,
+        "lbp_svm",
+        *patches,
+        "cnn_svm",
+        "cnn_fisher_svm",
+        "cnn_vlad_svm",
+        *NETWORKS,
+    ]
     assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
     assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
     with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; the recipes are .* Did you mean 'bovw_svm'"):

@@ -87,16 +87,15 @@ class NamedModel(NamedTuple):
 
 def named_model(model: Any, pretrained: Pretrained, untrained: bool = False) -> NamedModel:
     """Make the module that a timm name ("timm:resnet18") or a weights object of torchvision denotes."""
-    if not untrained:
-        _check_weights_given(model, pretrained)
-    module, declared = _timm_model(model, pretrained) if isinstance(model, str) else _torchvision_model(model, pretrained)
+    make: Any = _timm_model if isinstance(model, str) else _torchvision_model
+    module, declared = make(model, pretrained, untrained)
     if pretrained.weights is not None:
         state = read_weights(pretrained.weights, pretrained.sha256)
         load_weights(module, state, pretrained.key_map, repr(str(pretrained.weights)))
     return NamedModel(module.eval(), declared, module_digest(module))
 
 
-def _timm_model(model: str, pretrained: Pretrained) -> tuple[Any, dict[str, Any]]:
+def _timm_model(model: str, pretrained: Pretrained, untrained: bool) -> tuple[Any, dict[str, Any]]:
     name = model.removeprefix("timm:")
     try:
         import timm
@@ -105,6 +104,8 @@ def _timm_model(model: str, pretrained: Pretrained) -> tuple[Any, dict[str, Any]
     architecture = name.split(".")[0]
     if architecture not in timm.list_models():
         raise InputError(f"timm has no model {architecture!r}; nearest: {nearest_names(architecture, timm.list_models())}")
+    if not untrained:
+        _check_weights_given(model, pretrained)
     with quiet():
         module = timm.create_model(name, pretrained=pretrained.download and pretrained.weights is None)
     return module, timm_preprocessing(timm.data.resolve_model_data_config(module))
@@ -118,10 +119,12 @@ def _check_weights_given(model: Any, pretrained: Pretrained) -> None:
         )
 
 
-def _torchvision_model(model: Any, pretrained: Pretrained) -> tuple[Any, dict[str, Any]]:
+def _torchvision_model(model: Any, pretrained: Pretrained, untrained: bool) -> tuple[Any, dict[str, Any]]:
     from torchvision import models
 
     name = next(name for name in models.list_models() if models.get_model_weights(name) is type(model))
+    if not untrained:
+        _check_weights_given(model, pretrained)
     wanted = model if pretrained.download and pretrained.weights is None else None
     return models.get_model(name, weights=wanted), _torchvision_preprocessing(model.transforms())
 

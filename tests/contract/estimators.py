@@ -27,7 +27,7 @@ from featrec.encoders import (
     TriangleCode,
 )
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
-from featrec.networks import CNNFeatures, LeNet5, SmallResNet
+from featrec.networks import CNNFeatures, CNNMaps, LeNet5, SmallResNet
 from featrec.preprocessing import Augmented, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 
@@ -63,6 +63,7 @@ ARGUMENTS = {
     LLC: lambda network: {"vocabulary": 8, "random_state": 0},
     SpatialPyramid: lambda network: {"encoder": BagOfWords(4, random_state=0), "levels": 2},
     CNNFeatures: lambda network: {"model": network, "preprocessing": "tf", "size": 32},
+    CNNMaps: lambda network: {"model": network, "preprocessing": "tf", "size": 32, "layer": "map"},
     Resize: lambda network: {"size": (48, 40)},
     Unflatten: lambda network: {"shape": (8, 8)},
     Augmented: lambda network: {

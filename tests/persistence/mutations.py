@@ -73,6 +73,7 @@ NAMES = [
     ("featrec.encoders", "BagOfWords"),
     ("featrec.encoders", "SpatialPyramid"),
     ("featrec.networks", "CNNFeatures"),
+    ("featrec.networks", "CNNMaps"),
     ("featrec.descriptors", "SIFT"),
     ("featrec.descriptors", "TinyImage"),
     ("featrec.pairwise", "chi2_kernel"),

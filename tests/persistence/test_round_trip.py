@@ -117,6 +117,7 @@ def _stage_estimators():
             if inspect.isclass(found) and issubclass(found, BaseEstimator) and not abstract:
                 yield pytest.param(found, id=name, marks=marks(name))
     yield pytest.param(networks.CNNFeatures, id="CNNFeatures")
+    yield pytest.param(networks.CNNMaps, id="CNNMaps")
 
 
 def _images():
@@ -137,8 +138,8 @@ def test_every_estimator_is_loaded_as_saved(kind, tmp_path):
 
 def _example(kind, folder):
     """Input and an unfitted estimator, for each kind of stage."""
-    if kind is networks.CNNFeatures:
-        return _images(), kind(str(write_tiny_network(folder / "tiny.onnx")))
+    if kind in (networks.CNNFeatures, networks.CNNMaps):
+        return _images(), kind(str(write_tiny_network(folder / "tiny.onnx")), layer="map")
     if kind.__module__.startswith("featrec.pairwise"):
         return CODES, kind()
     if kind is preprocessing.Unflatten:
