@@ -1,7 +1,7 @@
 """The errors and warnings of featrec.
 
-Every error is also a subclass of the built-in exception that a user would expect. Messages name the item, the rule, the value
-found and the solution::
+Every error is also a subclass of the built-in exception that a user would expect. Messages contain the item, the rule, the
+value found and the solution::
 
     FeatrecError
     ├── InputError (ValueError)                 invalid images, bags, labels or parameters
@@ -80,7 +80,7 @@ class ImageError(InputError):
     reason : str
         The rule, the value found and the solution.
     counted : str
-        Note on what `position` refers to, shown for images without a path.
+        Explanation of what `position` counts; shown for images without a path.
     """
 
     way_on: ClassVar[bool] = False  # whether to suggest continuing without the image
@@ -212,7 +212,7 @@ class FailedImageWarning(EmptyBagWarning):
 
 
 class UnknownLabelWarning(FeatrecWarning):
-    """Predictions contain a label that no image has, or a test set contains a label that the training set lacks."""
+    """No image has a label that was predicted, or the training set lacks a label of the test set."""
 
 
 class VersionWarning(FeatrecWarning):

@@ -35,12 +35,12 @@ def _has(method: str) -> Any:
 class Calibrated(ClassifierMixin, Estimator):
     """Add probabilities to a classifier, which are calibrated with held-out images.
 
-    The training set is split into folds. For each fold, a copy of the classifier is fitted on all other folds and scores the
-    images of this fold. The probabilities are fitted to these scores and the labels. Finally, the classifier is fitted on the
+    The training set is split into folds. For each fold, a copy of the classifier is fitted on the other folds and scores the
+    images of this fold. Probabilities are then fitted to these scores and the labels. Finally, the classifier is fitted on the
     whole training set. So five folds need six fits.
 
     "sigmoid" fits a curve for each class, and ``predict`` returns the most probable class. So **labels may differ from those of
-    the classifier alone**, and a class of few images may never be predicted. Each class needs at least one image per fold.
+    the classifier alone**, and a class with few images may never be predicted. Each class needs at least one image per fold.
 
     "temperature" divides all scores by one number, so ``predict`` returns the same labels as the classifier alone. It needs few
     images, and classes may have fewer images than there are folds.
@@ -199,7 +199,7 @@ class Calibrated(ClassifierMixin, Estimator):
 
 
 def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the rows to fit on and the rows to score, for each fold.
+    """Return pairs of rows for each fold: the rows to fit on and the rows to score.
 
     If a class has a single row, all copies are fitted on it, because each copy must know all classes.
     """

@@ -1,4 +1,4 @@
-"""WidePCA: principal components of wide codes, which are learned from some of the rows and can be stored in bytes."""
+"""WidePCA: principal components of wide codes. They are learned from some of the rows and can be stored in bytes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WidePCA"]
 
-# Rows and columns of one product. The columns of the projection are converted to float32 for it.
+# Number of rows and columns of one product, for which the columns of the projection are converted to float32.
 ROWS, COLUMNS = 512, 2048
 # The largest signed byte.
 REACH = 127
-# Rows and columns of a tile of the Gram matrix.
+# Number of rows and columns of a tile of the Gram matrix.
 TILE = 2048
 # Up to this number of rows, all eigenvectors are computed.
 SMALL = 2000
@@ -67,8 +67,8 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
 
     Notes
     -----
-    Components are computed from the Gram matrix of rows or columns, whichever is smaller: exactly if it has at most 2,000
-    rows, otherwise by subspace iteration.
+    Components are computed from the Gram matrix of the rows or of the columns, whichever is smaller. If this matrix has at most
+    2,000 rows, the components are exact; otherwise they are computed by subspace iteration.
 
     Examples
     --------

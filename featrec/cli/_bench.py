@@ -236,7 +236,7 @@ def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
 
 
 def _has_standard_split(options: Mapping[str, Any]) -> bool:
-    """Whether a split is predefined, as in datasets of ``load_dataset`` and in folders with train/ and test/."""
+    """Return whether a split is predefined, as in datasets of ``load_dataset`` and in folders with train/ and test/."""
     from featrec.cli._bench_cell import expanded
     from featrec.datasets import ImageFolder
 

@@ -172,7 +172,7 @@ def place(row: Mapping[str, Any]) -> str:
 
 
 def is_random(row: Mapping[str, Any]) -> bool:
-    """Whether the split or the model depends on the seed."""
+    """Return whether the split or the model depends on the seed."""
     return row["split"]["seed"] is not None or any(name.rpartition("__")[2] == "random_state" for name in row["parameters"])
 
 

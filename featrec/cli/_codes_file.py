@@ -232,7 +232,7 @@ class Journal:
 
 
 def _is_named(file: BinaryIO, path: Path) -> bool:
-    """Whether the path still refers to the open file."""
+    """Return whether the path still refers to the open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:

@@ -6,7 +6,7 @@ orientations varying fastest. A bin that several descriptors share is summed onl
 from a row are adjacent. In a plane, gradients of the opposite orientation have negative values, which halves the traffic to
 the second-level cache; this traffic limits the speed.
 
-The grids are planned with NumPy, in `featrec.descriptors`. Each part is called from one place, because it would be compiled
+The grids are planned with NumPy, in `featrec.descriptors`. Each function here has only one caller, because it would be compiled
 again for every further caller.
 
 The code follows three rules for the compiler. Offsets are unsigned, because negative offsets would count from the end, and the
@@ -50,7 +50,7 @@ D3, D4, D5 = np.float32(0.06681574), np.float32(-0.03043956), np.float32(0.00694
 
 
 def sift_room(lattices, radii, n_channels, height, width):
-    """Return work space of `dense_sift` for its largest size: four arrays of one dimension and seven of two, all float32."""
+    """Return work space of `dense_sift` for its largest size: four 1-d and seven 2-d arrays, all float32."""
     bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
     length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
     # The padding of a line is multiplied by zeros at the end of the filter, so it must be finite.
@@ -97,7 +97,7 @@ def dense_sift(
     filters            IN   (n_sizes, 1 or 4, at least 2 * bin_size - 1, a multiple of 4) float32: one for all bins of a row or
                             column, or one for each of the four; padded with zeros
     weights            IN   (n_sizes, 4) float32: weights of the bins of a row or column
-    shares             IN   (n_channels,) float32: weights of the channels' sums in the sum that the threshold refers to
+    shares             IN   (n_channels,) float32: weight of each channel's sum in the total that is compared with the threshold
     thresholds         IN   (n_sizes,) float32: descriptors with a smaller sum are zero
     storage            IN   (3,) float32: the length of a descriptor, the largest number, and the number added at the end
     steps              IN   (length of the longest filter,) uint64: 0, 1, 2, ...
@@ -177,7 +177,7 @@ def dense_sift(
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh(source, offsets, filter, taps, out):
-    """Add the lines that begin at the offsets, weighted by the filter; four at a time, because storing is slow."""
+    """Add up the lines that begin at the offsets, weighted by the filter; four lines at a time, because storing is slow."""
     stay_apart()
     wide_vectors()
     n = U(len(out))
@@ -194,7 +194,7 @@ def _weigh(source, offsets, filter, taps, out):
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
-    """Do the same for positive values only, then for all values; the difference is the sum of the negative values."""
+    """Like `_weigh`, for positive values only, then for all values; the difference is the sum of the negative values."""
     wide_vectors()
     stay_apart()
     for u in range(0, taps, 4):
@@ -218,7 +218,7 @@ def _weigh_both(source, offsets, filter, taps, n, out):
 
 @part()
 def _take_cells(total, stride, pixels, first, every, cells):
-    """Write the cells of a row: the sums around the pixels at their centres, of positive and of negative values."""
+    """Copy the sums around the centres of the cells in a row: first the sums of positive values, then of negative values."""
     stay_apart()
     one, two, three, four = stride, U(2) * stride, U(3) * stride, U(4) * stride
     for i in range(four):
@@ -297,7 +297,7 @@ def _cell_sums(cells, n_rows, n_columns, squares, sums):
 
 @part(fastmath={"contract", "reassoc"})
 def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cuts, contrasts):
-    """Compute the limits at which the descriptors of a row are clipped, and their contrasts, from the sums of their cells."""
+    """From the sums of the cells, compute the clipping limit and the contrast of each descriptor of a row."""
     stay_apart()
     square, total = scratch[0], scratch[1]
     wa, wb, wc, wd = weights[0], weights[1], weights[2], weights[3]
@@ -314,7 +314,7 @@ def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cu
         contrasts[j] += share * (wa * total[a] + wb * total[b] + wc * total[c] + wd * total[d])
 
 
-# The last step of a descriptor, with all 128 numbers in registers; loops over the numbers would take twice as long.
+# The last step of a descriptor keeps all 128 numbers in registers; loops over the numbers would take twice as long.
 
 
 @intrinsic
@@ -335,7 +335,7 @@ def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, 
 
 
 def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """Do the same with NumPy if numba does not compile."""
+    """NumPy version of `_cut_and_scale`, used if numba is disabled."""
     rows, first = bins[:4], bins[4]
     values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
     length = np.sqrt(np.float32((values * values).sum()))

@@ -1,6 +1,6 @@
-"""Kernels of histograms: for all pairs of histograms, the sum over features of a function of the two entries.
+"""Kernels of histograms: for each pair of histograms, sum a function of their two entries over the features.
 
-A tile of the second histograms is transposed: its rows are features, and the lanes of vectors are histograms. It stays in the
+A tile of the second histograms is transposed: its rows are features, and each vector lane holds one histogram. It stays in the
 first-level cache. Only the positive entries of the first histograms are used, eight at a time, so the loop over the lanes
 loads and stores each sum only once for eight terms.
 """

@@ -85,7 +85,7 @@ def nearest_euclidean(points, words, half_norms, nearest, distances):
 
 @njit(**LOOP)
 def gather_members(points, half_point_norms, nearest, distances, sums, counts):
-    """Compute the sums and counts from which the next words follow, and the squared distances of the points to their words.
+    """Compute the sums and counts that determine the next words, and the squared distances of the points to their words.
 
     IN points (n, d), half_point_norms (n,) float32, nearest (n,) int32;
     IN and OUT distances (n,) float32: as from `nearest_euclidean`, then squared distances;

@@ -1,6 +1,6 @@
 """Options of compiled loops, and a decorator for parts, which are functions that are compiled into loops.
 
-If a numba function is called by another one, it is first optimised alone, and again in every caller; it also gets a cache
+If a numba function is called by another one, it is optimised first alone and then again in every caller; it also gets a cache
 entry that is never used. A part avoids both: it is compiled only once, in the loop that calls it.
 
 Arrays that are passed to the same part must not overlap, because the compiler assumes this. A part returns a value only if
@@ -92,7 +92,7 @@ def _hint(attribute: str) -> Any:
 
 
 def _nothing():
-    """Replace the hints if numba does not compile."""
+    """Replace the hints if numba is disabled."""
 
 
 # Use vectors of 512 bits if the processor has AVX-512; by default, LLVM uses 256 bits on most of these processors.

@@ -235,7 +235,7 @@ def _size(part: Path) -> int:
 
 
 def _cannot_resume(response: Any, start: int) -> bool:
-    """Whether the server refused the range or sent another range; status 200 (the whole file) is accepted."""
+    """Return whether the server refused the range or sent another range; status 200 (the whole file) is accepted."""
     other = response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return other or response.status_code == 416
 

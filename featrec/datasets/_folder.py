@@ -214,7 +214,7 @@ class ImageFolder(LabeledSequence):
 
     @staticmethod
     def is_split(path: str | os.PathLike, *, train: str = "train", test: str = "test") -> bool:
-        """Whether a folder or archive contains the two folders that `split` needs."""
+        """Return whether a folder or archive contains the two folders that `split` needs."""
         name = os.fsdecode(path)
         if os.path.isdir(name):
             return all(os.path.isdir(os.path.join(name, half)) for half in (train, test))

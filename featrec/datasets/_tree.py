@@ -220,7 +220,7 @@ def _kind(path: str) -> os.stat_result | None:
 
 
 def _leads_back(link: str, root: str) -> bool:
-    """Whether a link leads to a folder that contains it."""
+    """Return whether a link leads to a folder that contains it."""
     target = Path(os.path.realpath(link))
     return Path(os.path.realpath(root)).is_relative_to(target)
 

@@ -37,7 +37,7 @@ class EncoderOfSums(EncoderOfNumbers):
 
 
 class EncoderBothWays(EncoderOfSums):
-    """Base class of encoders with two columns per word, for the word and its opposite. The default is random words."""
+    """Base class of encoders with two columns per word, for the word and its opposite. By default, words are random."""
 
     usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
 
@@ -208,7 +208,7 @@ class ThresholdCode(EncoderBothWays):
 
 @with_shared_docs
 class SignCode(EncoderBothWays):
-    """Count votes of descriptors for a share of the nearest words, separately for the descriptors and their opposites.
+    """Count votes: each descriptor, and separately its opposite (times -1), votes for a share of the words, the nearest ones.
 
     Each vote counts 1, independent of the distance. Designed for whitened patches. Packed bits (ORB) are not supported.
 

@@ -218,7 +218,7 @@ def run_model(name: str, model: Any, parts: list[Part]) -> Run:
 
 
 def is_network(model: Any) -> bool:
-    """Whether the model, or a step at any depth, has the attribute ``network_kind``."""
+    """Return whether the model, or a step at any depth, has the attribute ``network_kind``."""
     return bool(_network_kinds(model) & {"features", "pixels"})
 
 

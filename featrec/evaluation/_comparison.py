@@ -216,7 +216,7 @@ class Comparison(TableResult):
         ]
 
     def _compiled(self) -> bool:
-        """Whether anything was compiled."""
+        """Return whether anything was compiled."""
         return any(result.compile_seconds for result in self.results)
 
     def _sentences(self) -> list[str]:

@@ -41,7 +41,7 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def has_colour(image: np.ndarray) -> bool:
-    """Whether an image has three channels that are not all equal."""
+    """Return whether an image has three channels that are not all equal."""
     return image.ndim == 3 and not bool((image == image[..., :1]).all())
 
 

@@ -189,7 +189,7 @@ def _by_cv2(data: bytes, mode: str) -> np.ndarray | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether a JPEG consists of one Huffman-coded scan with all components, followed by the end marker."""
+    """Return whether a JPEG consists of one Huffman-coded scan with all components, followed by the end marker."""
     position, components = 2, 0
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] in SEGMENTS:
         marker = data[position + 1]
@@ -206,7 +206,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _is_plain_frame(content: bytes) -> bool:
-    """Whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
+    """Return whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
     if len(content) < 9 or content[0] != 8 or len(content) != 6 + 3 * content[5]:
         return False
     samplings = list(content[7::3])
@@ -215,7 +215,7 @@ def _is_plain_frame(content: bytes) -> bool:
 
 @functools.cache
 def _libraries_agree() -> bool:
-    """Whether the JPEG libraries of cv2 and Pillow decode a small test image to the same pixels.
+    """Return whether the JPEG libraries of cv2 and Pillow decode a small test image to the same pixels.
 
     The wheels of both contain libjpeg-turbo, but other builds may use another library.
     """
@@ -294,7 +294,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name has the suffix of an image, in lower or upper case."""
+    """Return whether a file name has the suffix of an image, in lower or upper case."""
     return name.lower().endswith(suffixes())
 
 

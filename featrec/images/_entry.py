@@ -163,7 +163,7 @@ class _Digest:
             self.add(value)
 
     def again(self, value: Any) -> bool:
-        """Whether this object was added before; functions may call each other, and objects may contain themselves."""
+        """Return whether this object was added before; functions may call each other, and objects may contain themselves."""
         known = id(value) in self.seen
         self.seen.setdefault(id(value), (len(self.seen), value))
         if known:

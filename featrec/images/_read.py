@@ -183,7 +183,7 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _accepted(accept: Any, beginning: bytes) -> bool:
-    """Whether the decoder of a format recognises the first bytes of a file."""
+    """Return whether the decoder of a format recognises the first bytes of a file."""
     try:
         return accept is None or accept(beginning) is True
     except (IndexError, struct.error):

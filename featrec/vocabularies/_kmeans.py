@@ -21,7 +21,7 @@ from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._words import float_groups, half_norms
 
-# Number of points per word from which the initial words are drawn; more points take longer and do not improve the result.
+# Number of points per word from which initial words are drawn; more points take longer and do not improve the result.
 SEEDING_POINTS = 20
 PARTS = 16
 LEAST_PART = 4096
@@ -324,13 +324,13 @@ class Lloyd:
 
 
 def _mean_variance(points: np.ndarray, halves: np.ndarray) -> float:
-    """Compute the mean variance of the features from squared lengths. numpy's `var` would copy all points to float64."""
+    """Compute the mean variance of the features from squared lengths; numpy's `var` would copy all points to float64."""
     mean = points.mean(axis=0, dtype=np.float64)
     return max(0.0, float(2 * halves.mean(dtype=np.float64) - mean @ mean)) / points.shape[1]
 
 
 def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]:
-    """Return words without members and the points they move to, farthest first, without points that equal their word."""
+    """Return pairs (word without members, its new point), farthest points first. Points that equal their word are omitted."""
     empty = np.flatnonzero(counts == 0)
     if not len(empty):
         return []

@@ -109,7 +109,7 @@ def test_keypoints_need_frames_of_this_image():
     image = np.zeros((40, 50))
     with pytest.raises(InputError, match="the bag has no frames"):
         plot_keypoints(image, Bag(np.zeros((2, 4))))
-    with pytest.raises(InputError, match=r"image of 20×25 pixels; got one of 40×50.*after Resize"):
+    with pytest.raises(InputError, match=r"image of 20×25 pixels; got an image of 40×50.*after Resize"):
         plot_keypoints(image, Bag(np.zeros((1, 4)), np.zeros((1, 4)), (20, 25)))
 
 
