@@ -136,7 +136,7 @@ def check_outputs(*outs: Path | None, example: str = "result.json") -> None:
 
 
 def _can_write(out: Path) -> bool:
-    """Check by creating a temporary file in the same folder, because permissions do not reveal read-only disks."""
+    """Try to create a temporary file in the same folder, because permissions do not reveal read-only disks."""
     try:
         with tempfile.TemporaryFile(dir=out.parent):
             return not out.exists() or os.access(out, os.W_OK)
@@ -199,7 +199,7 @@ def _size(value: str) -> tuple[int, int]:
 
 
 def check_recipe(name: str, options: Iterable[str]) -> None:
-    """Raise an error for unknown options, missing options, and options that are set elsewhere."""
+    """Raise an error if an option is unknown, missing or set elsewhere."""
     from featrec import recipes
 
     recipe = getattr(recipes, recipes.resolve(name)[0])
@@ -222,7 +222,7 @@ def check_recipe(name: str, options: Iterable[str]) -> None:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """Return a hint with the most similar name, or an empty string."""
+    """Return a hint that contains the most similar name, or an empty string."""
     found = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 

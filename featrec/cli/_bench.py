@@ -92,7 +92,7 @@ def _is_wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
 
 
 def _described(cell: dict[str, Any]) -> dict[str, Any]:
-    """Add all parameters of its model to a cell. Invalid options raise an error before the first cell runs."""
+    """Add all parameters of its model to a cell. Invalid options raise an error before the first cell is run."""
     from featrec.cli._bench_cell import make_model
 
     try:
@@ -102,7 +102,7 @@ def _described(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep only the first seed of a cell if neither its split nor its model is random."""
+    """Keep only the first seed of a cell if neither the split nor the model is random."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for cell in cells:
         seed = cell["seed"] if is_random(cell) else None
@@ -123,7 +123,7 @@ def _check_data(cells: Iterable[dict[str, Any]]) -> None:
 
 
 def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
-    """Run one cell in its own process and append the result to the file. An error is stored like a result."""
+    """Run one cell in its own process and append the result to the file. Errors are stored like results."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
     measured = stamp()  # read now, because the repository may be at another commit when a long run ends
@@ -179,7 +179,7 @@ def read_config(path: Path) -> list[dict[str, Any]]:
 
 
 def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Combine the splits of each dataset with each recipe."""
+    """Yield a cell for each split of a dataset and each recipe."""
     _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
@@ -206,7 +206,7 @@ def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the split for each seed. The standard split needs a seed only if a validation part is drawn from it."""
+    """Yield a split for each seed. The standard split needs a seed only if a validation part is drawn from it."""
     where = f"the dataset {table['name']!r}"
     _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
     options = _options(table, where) | _path(table, where)
@@ -226,7 +226,7 @@ def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
-    """Return the path of a user's folder as an option. Without a path, the name must be a dataset of ``load_dataset``."""
+    """Return the path of a user's folder as an option. Without a path, check that ``load_dataset`` knows the name."""
     if "path" not in table:
         _check_dataset(table["name"])
         return {}
@@ -244,7 +244,7 @@ def _has_standard_split(options: Mapping[str, Any]) -> bool:
 
 
 def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
-    """Yield the recipe of each grid point, and the number of seeds to run; None means all seeds."""
+    """Yield the recipe of each grid point, and the number of seeds to run (None means all seeds)."""
     where = f"the recipe {table['name']!r}"
     _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
     runs = _whole(table, "seeds", where)

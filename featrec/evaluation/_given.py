@@ -142,7 +142,7 @@ def _path(item: Any) -> str | None:
 def predictions_of(
     name: str, given: Any, paths: Sequence[str | None] | None, others: Iterable[str | None], n: int
 ) -> np.ndarray:
-    """Return the labels of the `n` test images from an array in their order, or from a dict of path to label.
+    """Return the labels of the `n` test images from an array in the same order, or from a dict of path to label.
 
     A dict may also contain the paths of `others`, which are ignored.
     """
@@ -202,7 +202,7 @@ def _listed(paths: Sequence[Any]) -> str:
 
 
 class _PathEndings:
-    """Find images by the last parts of their paths, because another program may have read them from another folder."""
+    """Find images by the last parts of their paths, because another program may have read them from a different folder."""
 
     def __init__(self, paths: Iterable[str | None]):
         self.positions: dict[tuple[str, ...], list[int]] = {}
@@ -234,7 +234,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 def foreign_labels(what: str, labels: np.ndarray, known: np.ndarray) -> str:
-    """Describe the labels that are not among the known labels. The remark is empty if all labels are known."""
+    """Return a remark on the labels that are not among the known labels, or "" if all labels are known."""
     foreign, counts = np.unique(labels[~np.isin(labels, known)], return_counts=True)
     if not len(foreign):
         return ""

@@ -30,7 +30,7 @@ def with_tones(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Clip numbers to [0, 1] and convert them to the given data type; numbers are rounded for integer types."""
+    """Clip numbers to [0, 1] and convert them to a data type. For integer types, they are scaled and rounded."""
     values = np.clip(values, 0, 1)
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)

@@ -297,7 +297,7 @@ def test_two_processes_cannot_write_one_file(place, out, capsys):
         CodesFile(out, {}, 3)
     with CodesFile(out, {}, 3):
         assert finish(place, out) == 2
-    assert_error(capsys, "another process is writing .*codes.npy; wait until it ends, or set another --out")
+    assert_error(capsys, "another process is writing .*codes.npy; wait until it finishes, or set another --out")
     assert finish(place, out) == 0
 
 
@@ -420,7 +420,7 @@ def test_the_error_names_the_inputs_that_have_changed(place, out, monkeypatch, c
     assert encode(place / "hog.featrec", place / "images", "--out", out) == 2
     assert_error(capsys, "started by an earlier run, and since then the model has changed. Use the same input as that run, set")
     assert encode(place / "hog.featrec", paths_of(place / "images")[0], "--out", out) == 2
-    assert_error(capsys, "the model and the list of images have changed.* discard its work with --restart")
+    assert_error(capsys, "the model and the list of images have changed.* discard the work of that run with --restart")
     monkeypatch.setattr("cv2.__version__", "3.1.4")
     assert finish(place, out) == 2
     assert_error(capsys, "since then what is installed has changed")

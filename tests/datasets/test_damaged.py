@@ -135,7 +135,7 @@ def test_a_folder_with_only_damaged_files_is_an_error(tmp_path):
 
 @pytest.mark.parametrize("read", [ImageFolder, ImageFolder.from_manifest, ImageFolder.split])
 @pytest.mark.parametrize(("word", "message"), [
-    ("empty", 'on_error="empty" is for extractors and recipes.*ImageFolder accepts "raise", or "drop"'),
+    ("empty", 'on_error="empty" is only available in extractors and recipes.*ImageFolder accepts "raise", or "drop"'),
     ("skip", 'on_error of ImageFolder must be "raise" or "drop"; got \'skip\''),
 ])  # fmt: skip
 def test_other_values_are_refused_before_the_folder_is_listed(read, word, message):

@@ -50,7 +50,7 @@ def test_a_rewritten_file_of_the_same_size(tmp_path):
     data = Path(folder.paths[0]).read_bytes()
     write_later(folder.paths[0], data)
     for listed in (folder, copy):
-        with pytest.raises(ImageError, match=r"changed after it was listed .*bytes, but its modification time differs"):
+        with pytest.raises(ImageError, match=r"changed after it was listed .*bytes, but its modification time is different"):
             listed[0]
     assert ImageFolder(tmp_path)[0].shape == (4, 6)
 

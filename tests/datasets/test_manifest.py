@@ -151,7 +151,7 @@ def test_labels_are_composed_and_trimmed(root):
         ("images/../../secret.png,smile", r"line 3 .*: path .* is outside"),
         ("/etc/passwd,smile", r"line 3 .*: path '/etc/passwd' is outside"),
         ("images/\0.png,smile", r"line 3 .*: path .* contains a null character"),
-        ("images/1.png", r"line 3 of the manifest '.*' has 1 cells, but the header has 2; cells are separated by commas"),
+        ("images/1.png", r"line 3 of the manifest '.*' has 1 cells, but the header has 2. Cells are separated by commas"),
         ("images/1.png,smile,1", "line 3 .* has 3 cells"),
         ('images/1.png,"smile', r"line 3 of the manifest '.*' is not valid CSV .*unclosed double quote"),
         ('images/1.png,"smile"x', "line 3 .* is not valid CSV"),

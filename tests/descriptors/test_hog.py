@@ -339,7 +339,7 @@ def test_an_image_smaller_than_a_block_is_an_error():
 
 
 def test_images_of_different_sizes_are_an_error():
-    with pytest.raises(ImageError, match=r"HOG returns 162 numbers for this image but 81 for the previous images.*Resize"):
+    with pytest.raises(ImageError, match=r"HOG returns 162 numbers for this image but 81 for previous images.*Resize"):
         HOG().fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
 
 

@@ -114,7 +114,7 @@ def test_dataframes_have_the_index_and_names(images):
 
 def test_empty_batches(images):
     assert Means().fit(images).transform([]).shape == (0, 2)
-    with pytest.raises(NotFittedError, match="To transform an empty batch, Means must be fitted first"):
+    with pytest.raises(NotFittedError, match="Before an empty batch can be transformed, Means must be fitted"):
         Means().transform([])
     with pytest.raises(InputError, match=r"Means\.fit needs at least one image to learn the length of a code; got none"):
         Means().fit([])
@@ -127,7 +127,7 @@ def test_an_image_with_a_row_of_another_length_is_named(images):
     for n_jobs in (1, 2):
         with pytest.raises(
             ImageError,
-            match=r"image 40: Columns returns 5 numbers for this image but 9 for the previous images.*Put "
+            match=r"image 40: Columns returns 5 numbers for this image but 9 for previous images.*Put "
             r"Resize\(\(height, width\)\)",
         ):
             Columns(n_jobs).transform(images)
@@ -135,7 +135,7 @@ def test_an_image_with_a_row_of_another_length_is_named(images):
 
 def test_a_batch_with_rows_of_another_length_names_its_first_image(images):
     images[32:] = [image[:, :5] for image in images[32:]]
-    with pytest.raises(ImageError, match=r"image 32: Columns returns 5 numbers for this image but 9 for the previous images"):
+    with pytest.raises(ImageError, match=r"image 32: Columns returns 5 numbers for this image but 9 for previous images"):
         Columns().fit(images).transform(images)
 
 

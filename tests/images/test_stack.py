@@ -84,7 +84,7 @@ def test_a_refused_image_of_a_batch_is_named(rng):
     assert [failure.index for failure in extractor.failures_] == [2, 3]
     with pytest.raises(
         ImageError,
-        match=r"image 1: RowMeans returns 4 numbers for this image but 3 for the previous images; all rows must have",
+        match=r"image 1: RowMeans returns 4 numbers for this image but 3 for previous images; all rows must have",
     ):
         RowMeans(on_error="empty").transform([rng.random((3, 4)), rng.random((4, 4))])
 

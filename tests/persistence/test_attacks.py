@@ -56,7 +56,7 @@ def test_a_pickle_beside_the_model_and_a_pickle_alone():
     def edit(schema, members):
         members["model.pkl"] = pickle.dumps(Sentinel())
 
-    refused(edited(original("linear"), edit), r"save does not write a member named 'model\.pkl'")
+    refused(edited(original("linear"), edit), r"save never writes a member named 'model\.pkl'")
     refused(pickle.dumps(Sentinel()), "not a model file")
 
 
@@ -86,7 +86,7 @@ def test_a_call_instead_of_a_function(module, name, loader):
         arguments = {"__class__": "tuple", "__module__": "builtins", "__loader__": "TupleNode", "content": [plain("system")]}
         schema["content"]["content"]["func"] = named(module, name, loader, attrs=arguments, content={})
 
-    refused(edited(data, edit), f"{module}.{name} is stored as a {loader}, which save does not write")
+    refused(edited(data, edit), f"{module}.{name} is stored as a {loader}, which save never writes")
 
 
 def test_a_reduction_with_another_constructor():
@@ -167,7 +167,7 @@ def test_a_huge_smoothing_window_and_a_long_list():
     def smooth(schema, members):
         fields(schema, "featrec.descriptors.DenseSIFT")["magnif"] = plain(1e-9)
 
-    refused(edited(original("kernel"), smooth), r"DenseSIFT: magnif=1e-09 is under the limit of 0\.01")
+    refused(edited(original("kernel"), smooth), r"DenseSIFT: magnif=1e-09 is below the limit of 0\.01")
 
     def repeat(schema, members):
         fields(schema, "featrec.descriptors.DenseSIFT")["bin_sizes"] = plain([4] * 10**5)
@@ -195,9 +195,9 @@ def test_a_bomb():
 
 def test_more_members_than_a_model_has(monkeypatch):
     monkeypatch.setattr(_archive, "MAX_MEMBERS", 5)
-    refused(original("forest"), r"\d+ members, over the limit of 5; no model needs so many")
+    refused(original("forest"), r"\d+ members, more than the limit of 5; no model needs so many")
     with pytest.raises(
-        ValueError, match=r"6 arrays and a description of [\d,]+ bytes are over the limits of a model file, 5 and"
+        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file, which are 5 and"
     ):
         saved(GaussianNB().fit(np.eye(4), [0, 0, 1, 1]))
 
@@ -208,7 +208,7 @@ def test_too_long_a_schema(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(_archive.MAX_TEXT, "schema.json", 2**30)
         data = packed(facts, members)
-    refused(data, r"'schema\.json' has [\d,]+ bytes, over the limit of 16,777,216")
+    refused(data, r"'schema\.json' has [\d,]+ bytes, more than the limit of 16,777,216")
 
 
 def test_a_bomb_within_an_array_within_a_zip():
@@ -240,7 +240,7 @@ def test_a_scalar_whose_number_is_a_size_in_memory():
         change_array(members, node, lambda array: np.array(10**11))
         node["__class__"] = "void"
 
-    refused(edited(original("linear"), edit), r"numpy\.void is stored as a NdArrayNode, which save does not write")
+    refused(edited(original("linear"), edit), r"numpy\.void is stored as a NdArrayNode, which save never writes")
 
 
 def test_object_arrays_within_object_arrays():
@@ -278,7 +278,7 @@ def test_a_call_instead_of_the_type_of_a_key():
     def edit(schema, members):
         schema["content"]["key_types"]["content"][0] = named("featrec.vocabularies", "words_of")
 
-    refused(edited(original("linear"), edit), "save does not write dictionaries with such keys")
+    refused(edited(original("linear"), edit), "save never writes dictionaries with such keys")
 
 
 @pytest.mark.parametrize("kind", ["string", "joblib"])

@@ -101,7 +101,7 @@ def zip_of(**members):
 @pytest.mark.parametrize("name", ["../evil.npy", "/etc/passwd", "a/b.npy", "array-0.exe", "C:\\x.npy", ".npy"])
 def test_unknown_member_names_are_refused(name):
     data = zip_of(**{"featrec.json": "{}", "schema.json": "{}", name: "x"})
-    refused(data, f"save does not write a member named {re.escape(repr(name))}")
+    refused(data, f"save never writes a member named {re.escape(repr(name))}")
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
@@ -121,7 +121,7 @@ def test_another_compression_is_refused():
 
 def test_the_limit_on_bytes_can_be_changed(bayes):
     refused(bayes, r"larger than the limit of 1,000 bytes; use load\(path, max_bytes", max_bytes=1_000)
-    refused(bayes, r"unpacks to [\d,]+ bytes, over the limit", max_bytes=len(bayes) + 1)
+    refused(bayes, r"unpacks to [\d,]+ bytes, more than the limit", max_bytes=len(bayes) + 1)
     assert np.array_equal(load("model.featrec", max_bytes=10**6).predict(X), GaussianNB().fit(X, Y).predict(X))
 
 
@@ -164,7 +164,7 @@ def test_calls_and_references_are_refused(bayes, loader):
     def edit(schema, members):
         schema["content"]["content"]["var_smoothing"]["__loader__"] = loader
 
-    refused(edited(bayes, edit), f"stored as a {loader}, which save does not write")
+    refused(edited(bayes, edit), f"stored as a {loader}, which save never writes")
 
 
 @pytest.mark.parametrize("loader", ["LossNode", "ConstructorFromReduceNode", "TypeNode"])

@@ -174,7 +174,7 @@ def test_too_many_patterns(parameter, value):
         schema["content"]["content"]["n_points"] = plain(16)
         schema["content"]["content"][parameter] = plain(value)
 
-    refused(edited(saved(LBP()), edit), r"LBP: the number of counts=\d+ is over the limit of 4,194,304")
+    refused(edited(saved(LBP()), edit), r"LBP: the number of counts=\d+ is above the limit of 4,194,304")
 
 
 def test_usual_numbers_of_patterns_are_loaded():
