@@ -218,7 +218,6 @@ def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
 
 
 def _scores(model: Any, X: Any) -> np.ndarray:
-    """Return scores with one column for each class."""
     if hasattr(model, "decision_function"):
         found = np.asarray(model.decision_function(X), np.float64)
         return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found

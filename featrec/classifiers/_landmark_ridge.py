@@ -313,7 +313,6 @@ def _place(right: np.ndarray, errors: np.ndarray) -> int:
 
 
 def _single(triangle: Triangle) -> Triangle:
-    """Return a copy in float32."""
     found = triangle.leading(len(triangle.tiles))
     found.dtype = np.dtype(np.float32)
     found.tiles = [[tile.astype(np.float32) for tile in row] for row in triangle.tiles]

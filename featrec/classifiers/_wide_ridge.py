@@ -262,7 +262,6 @@ class _System:
         return self.centred.mean_squared_length or 1.0
 
     def roots(self, rows: np.ndarray) -> Any:
-        """Return the square roots of the weights of some rows as a column."""
         return 1.0 if self.weights is None else np.sqrt(self.weights[rows])[:, None]
 
     def gram(self, verbose: int) -> Triangle:

@@ -95,20 +95,17 @@ def _number(kind: type, text: str) -> Any:
 
 
 def add_threads(parser: argparse.ArgumentParser, what: str = "threads") -> None:
-    """Add the option --n-jobs."""
     parser.add_argument(
         "--n-jobs", metavar="N", type=_workers(what), default=-1, help=f"number of {what} (default: -1, all processors)"
     )
 
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
-    """Add the options --n-jobs and --seed."""
     add_threads(parser)
     add_seed(parser, "all random choices")
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the option --seed, which sets the seed of `what`."""
     parser.add_argument("--seed", metavar="N", type=_integer("a seed", 0), default=0, help=f"seed of {what} (default: 0)")
 
 
@@ -116,7 +113,6 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the options --json and --markdown, which write the results of a comparison to files."""
     parser.add_argument("--json", metavar="OUT", type=Path, help="also write the results to this file")
     parser.add_argument("--markdown", metavar="OUT", type=Path, help="also write the table to this file")
 

@@ -36,7 +36,6 @@ HELD_OUT = 0.3  # share of each class that is held out if validation = true
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the configuration, the file of results, and what to run."""
     parser.add_argument(
         "config",
         metavar="FILE",

@@ -312,7 +312,6 @@ def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed
 
 
 def _few(rows: np.ndarray, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draw at most n rows of each class."""
     random = np.random.default_rng((seed, n))
     found = [random.permutation(rows[labels[rows] == name])[:n] for name in np.unique(labels[rows])]
     return np.sort(np.concatenate(found)) if found else rows

@@ -157,7 +157,6 @@ class CodesFile:
 
 
 def _header(n_rows: int, width: int) -> bytes:
-    """Return the header of a .npy file of this shape."""
     buffer = io.BytesIO()
     facts = {"descr": KIND, "fortran_order": False, "shape": (n_rows, width)}
     np.lib.format.write_array_header_1_0(buffer, facts)
@@ -248,7 +247,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _to_disk(file: BinaryIO) -> None:
-    """Wait until written data are on disk."""
     file.flush()
     os.fsync(file.fileno())
 

@@ -40,7 +40,6 @@ LABELS = ("prediction", "label")
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
     group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
@@ -193,7 +192,6 @@ def _columns(file: Path, cells: list[list[str]], delimiter: str) -> tuple[int, i
 
 
 def add_suggest_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images, limits for their number and the time, and the output files."""
     parser.add_argument(
         "folder", metavar="DIR", type=Path, help="one folder per class; if it contains train/ and test/, only train/ is used"
     )

@@ -33,7 +33,6 @@ BLOCK_BYTES = 2**25
 
 
 def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the model, the images and the output file."""
     parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train' or featrec.persistence.save")
     parser.add_argument(
         "files",
@@ -239,7 +238,6 @@ def _write_names(images: ImageFiles, file: CodesFile) -> None:
 
 
 def _summarize(file: CodesFile) -> int:
-    """Print the summary, and return 1 if images were left out."""
     failed = sum(len(block["failures"]) for block in file.blocks)
     empty = sum(block["zeros"] for block in file.blocks) - failed
     size = file.out.stat().st_size / 1e6

@@ -21,7 +21,6 @@ UNSURE = "?"
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the model, the images and the output format."""
     parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train'")
     files = "images, folders, archives or manifests; - reads paths from standard input"
     parser.add_argument("files", metavar="FILE", nargs="+", help=files)
@@ -127,12 +126,10 @@ def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
 
 
 def _plain(label: Any) -> Any:
-    """Convert a label to a Python type that JSON supports."""
     return label.item() if hasattr(label, "item") else label
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images and the output format."""
     parser.add_argument(
         "files",
         metavar="DIR",

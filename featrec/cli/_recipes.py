@@ -78,7 +78,6 @@ def _presets() -> dict[str, dict[str, str]]:
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the argument for the seed."""
     add_seed(parser, "the images and the models")
 
 
@@ -121,7 +120,6 @@ def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
 
 
 def _usual_mistake(comparison: Comparison) -> str:
-    """Describe the most frequent mistake of the best model."""
     from collections import Counter
 
     best = comparison.results[0]
@@ -134,7 +132,6 @@ def _usual_mistake(comparison: Comparison) -> str:
 
 
 def add_warm_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the recipes and the number of processes."""
     parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="recipe, as listed by 'featrec recipes' (default: all)")
     parser.add_argument("--demo", action="store_true", help="compile only the loops that 'featrec demo' needs")
     add_threads(parser, "processes")

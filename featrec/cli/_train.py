@@ -37,7 +37,6 @@ WORDS = {"none": None, "true": True, "false": False}
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images, the model and the output file."""
     add_folder(parser)
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--recipe", metavar="NAME", help="recipe, as listed by 'featrec recipes', such as patches_kernel:digits")
@@ -159,7 +158,6 @@ def _rule(message: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Format a value as on the command line."""
     return str(value).lower() if isinstance(value, bool) or value is None else str(value).replace(" ", "")
 
 
@@ -167,7 +165,6 @@ def _shown(value: Any) -> str:
 
 
 def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add the argument DIR, and the options --test and --holdout for folders without test images."""
     parser.add_argument(
         "folder",
         metavar="DIR",

@@ -63,7 +63,6 @@ def _add_reach(typing_context, points, words, cells, threshold, sums):
 
 
 def _plain_reach(points, words, cells, threshold, sums):
-    """NumPy version of `_add_reach`, used if numba is disabled."""
     for x, cell in zip(points, cells, strict=True):
         products = x @ words
         sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
@@ -162,7 +161,6 @@ def _add_distances(typing_context, points, words, lengths, word_lengths, values,
 
 
 def _plain_distances(points, words, lengths, word_lengths, values, sums):
-    """NumPy version of `_add_distances`, used if numba is disabled."""
     squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
     values[:] = np.sqrt(np.maximum(0, squares))
     sums += values.sum(axis=1)

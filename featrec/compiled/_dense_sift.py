@@ -283,7 +283,6 @@ def _fill_planes(image, y, last, width, pad, lines, planes):
 
 @part(fastmath={"contract", "reassoc"})
 def _cell_sums(cells, n_rows, n_columns, squares, sums):
-    """Sum the numbers of each cell, and their squares."""
     stay_apart()
     for i in range(n_rows):
         for j in range(n_columns):
@@ -319,8 +318,6 @@ def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cu
 
 @intrinsic
 def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, out, start):
-    """Clip and scale the 128 numbers of a descriptor."""
-
     def generate(context, builder, signature, arguments):
         cells, weights, out = (
             context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 7)
@@ -335,7 +332,6 @@ def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, 
 
 
 def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """NumPy version of `_cut_and_scale`, used if numba is disabled."""
     rows, first = bins[:4], bins[4]
     values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
     length = np.sqrt(np.float32((values * values).sum()))

@@ -125,7 +125,6 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
 
 
 def _plain_distances(points, words, norms, first, values):
-    """NumPy version of `_multiply_add`, used if numba is disabled."""
     words, norms = words[first : first + WORDS_AT_ONCE], norms[first : first + WORDS_AT_ONCE]
     if points.dtype == np.float32:
         values[:] = norms[:, None] - words @ points

@@ -143,7 +143,6 @@ larger: Any = _larger if COMPILED else max
 
 
 def spread(builder, value, lanes):
-    """Emit a vector with the same number in all lanes."""
     from llvmlite import ir
 
     index = ir.IntType(32)
@@ -160,7 +159,6 @@ def vector_at(builder, pointer, offset, kind, lanes):
 
 
 def least(builder, left, right):
-    """Emit the smaller number in each lane."""
     return builder.select(builder.fcmp_ordered("<", left, right), left, right)
 
 

@@ -158,7 +158,6 @@ class _Directory(NamedTuple):
 
 
 def _directory(file: BinaryIO, size: int) -> _Directory:
-    """Find the central directory."""
     file.seek(max(0, size - END.size - LONGEST_COMMENT))
     tail_start = file.tell()
     tail = file.read(END.size + LONGEST_COMMENT)

@@ -188,7 +188,6 @@ def _paint_object(
 
 
 def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
-    """Paint a disc, a bar or a triangle at a random position."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
     extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
@@ -233,12 +232,10 @@ Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _disc(x: np.ndarray, y: np.ndarray, radius: float = 1.0) -> np.ndarray:
-    """Return the level of a disc around the origin."""
     return radius - np.hypot(x, y)
 
 
 def _box(x: np.ndarray, y: np.ndarray, half_width: float, half_height: float) -> np.ndarray:
-    """Return the level of a rectangle around the origin."""
     return np.minimum(half_width - np.abs(x), half_height - np.abs(y))
 
 

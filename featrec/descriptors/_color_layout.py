@@ -61,7 +61,6 @@ def _borders(length: int) -> np.ndarray:
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sum the values of each cell, in float64."""
     return np.add.reduceat(np.add.reduceat(values, rows, axis=1, dtype=np.float64), columns, axis=2)
 
 

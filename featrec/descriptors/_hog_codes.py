@@ -41,7 +41,6 @@ class Bins(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _bins_of_axes(bins: Bins) -> np.ndarray:
-    """Return the bins of 0, 90, 180 and 270 degrees."""
     return bins.of(np.array([0.0, 1.0, 0.0, -1.0]), np.array([1.0, 0.0, -1.0, 0.0]))
 
 

@@ -192,7 +192,6 @@ class Whiten(BagStep):
         self.projection_ = projection.astype(np.float32, order="F")  # `project` then gets the transpose without a copy
 
     def _scales(self, variances: np.ndarray) -> np.ndarray:
-        """Return the factor of each component."""
         if not self.whiten:
             return np.ones(len(variances))
         raised = variances + self.regularization * variances[0] + self.epsilon
@@ -260,7 +259,6 @@ def _rows_at_once(n_in: int, n_out: int) -> tuple[int, bool]:
 
 
 def _moments(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and covariance, summed in float64."""
     mean = descriptors.mean(axis=0, dtype=np.float64)
     products = np.zeros((len(mean), len(mean)))
     for start in range(0, len(descriptors), ROWS_AT_ONCE):

@@ -139,7 +139,6 @@ class BagsTransformer(CodesOutput, Transformer):
         return False
 
     def _learn_from(self, bags: Bags) -> None:
-        """Learn from a sample of descriptors."""
         raise NotImplementedError
 
     def _learn(self, X: Any) -> Bags:

@@ -216,7 +216,6 @@ class Comparison(TableResult):
         ]
 
     def _compiled(self) -> bool:
-        """Return whether anything was compiled."""
         return any(result.compile_seconds for result in self.results)
 
     def _sentences(self) -> list[str]:

@@ -196,7 +196,6 @@ def _near(tried: list[Trial], y_true: np.ndarray, alpha: float) -> list[Trial]:
 
 
 def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float) -> str:
-    """Explain why `first` should be used first."""
     best, *rest = tried
     if not rest:
         return f"Try {first.name} first: it is the only finished trial."
@@ -220,7 +219,6 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
 
 
 def _p(first: Trial, second: Trial, y_true: np.ndarray) -> float:
-    """Return the p value of McNemar's exact test between two finished trials."""
     right, other = first.y_pred == y_true, second.y_pred == y_true
     return mcnemar(int((right & ~other).sum()), int((other & ~right).sum()))
 

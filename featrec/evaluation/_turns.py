@@ -57,7 +57,6 @@ class _Turns:
     verbose: int
 
     def left(self) -> float:
-        """Return the remaining seconds."""
         return max(0.0, self.until - self.clock.now())
 
     def report(self, text: str) -> None:

@@ -171,11 +171,9 @@ class LocalExtractor(NoOutputContainer, Extractor):
         return failures
 
     def _nothing(self) -> Bag:
-        """Return an empty Bag."""
         return Bag(np.empty((0, self._dimension()), self._kind()), np.empty((0, 4), np.float32), metric=self.metric)
 
     def _kind(self) -> type:
-        """Return the data type of the descriptors."""
         return np.uint8 if self.metric == "hamming" else np.float32
 
     def _describe(self, image: np.ndarray) -> Bag:

@@ -79,7 +79,6 @@ def image_from_array(image: np.ndarray) -> np.ndarray:
 
 
 def _native(image: np.ndarray) -> np.ndarray:
-    """Convert to the data type of decoded images."""
     check_dtype(image.dtype)
     if image.dtype == bool:
         return image.astype(np.uint8) * np.uint8(255)

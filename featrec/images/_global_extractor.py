@@ -105,7 +105,6 @@ class GlobalExtractor(CodesOutput, Extractor):
         return max(1, min(share, max(LARGEST_BATCH, BATCH_BYTES // first.nbytes)))
 
     def _has(self, method: str) -> bool:
-        """Return whether a subclass implements the method."""
         return getattr(type(self), method) is not getattr(GlobalExtractor, method)
 
     def _rows(self, images: Images, recall: Recall) -> Rows:

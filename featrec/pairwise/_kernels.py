@@ -63,7 +63,6 @@ def gram(loop: Callable[..., None], X: np.ndarray, Y: np.ndarray, n_jobs: int | 
 
 
 def _mirror(sums: np.ndarray) -> None:
-    """Copy the upper triangle to the lower one, block by block."""
     for start in range(0, len(sums), ROWS):
         stop = start + ROWS
         block = sums[start:stop, start:stop]

@@ -150,7 +150,6 @@ def _cut(image: np.ndarray, frame: np.ndarray, extent: float) -> np.ndarray:
 
 
 def _between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Bilinear interpolation."""
     rows = np.clip(rows, 0, image.shape[0] - 1)
     columns = np.clip(columns, 0, image.shape[1] - 1)
     top, left = rows.astype(int), columns.astype(int)

@@ -249,7 +249,6 @@ class Augmented(ClassifierMixin, Estimator):
 
 
 def _refuse_folds_inside(model: Any) -> None:
-    """Raise an InputError if the model splits the images itself."""
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     for name, value in parameters.items():
         if name.rpartition("__")[2] == "cv" and not (isinstance(value, str) and value == "prefit"):

@@ -129,7 +129,6 @@ class _Majority:
         self.distances = np.zeros(len(packed), np.int32)
 
     def assign(self, words: np.ndarray) -> None:
-        """Find the nearest word of each descriptor."""
         word_blocks = packed_blocks(words)
 
         def part(points: range) -> None:
