@@ -109,7 +109,7 @@ class ImageError(InputError):
         hints = [] if self.item is not None or not self.counted else [self.counted]
         if self.way_on:
             drop = 'ImageFolder(path, on_error="drop"), or ' if self.item is not None else ""
-            hints.append(f'To continue without it: {drop}on_error="empty" of an extractor or recipe')
+            hints.append(f'To continue without it, use {drop}on_error="empty" of an extractor or recipe')
         return hints
 
     def __reduce__(self) -> tuple:

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-# The lazy sequence and the position of the item that is being computed; warnings name this item.
+# The lazy sequence and the position of the item that is being computed. Warnings name the item.
 _AT: ContextVar[tuple[LazySequence, int] | None] = ContextVar("at", default=None)
 
 
@@ -41,7 +41,7 @@ def place() -> str:
     return "an image" if found is None else found[0].place(found[1])
 
 
-# While a caller collects the unusable rows of a batch: the length of the batch, and the set of rows.
+# The length of the batch and the set of unusable rows, while a caller collects unusable rows.
 _UNREADABLE: ContextVar[tuple[int, set[int]] | None] = ContextVar("unreadable", default=None)
 
 

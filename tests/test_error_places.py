@@ -18,7 +18,7 @@ from featrec.preprocessing import Resize
 
 BAD = 11
 LABELS = np.array(["cat", "dog"] * 8)
-COUNTED = "The number is the position among the images passed in; in a cross-validation, among those of the fold."
+COUNTED = "The number is the position among the images passed in; in a cross-validation, it is the position in the fold."
 
 
 class Picky(Preprocessor):

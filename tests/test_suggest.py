@@ -172,7 +172,7 @@ def test_fast_models_are_tried_even_if_rehearsals_of_others_use_up_the_time(digi
     assert (
         found["slow 0"].remark == "all 3 folds would take at least 7.66 s, but 3.26 s of total_seconds=9 were left; increase it"
     )
-    assert found["slow 8"].remark == "no time was left of total_seconds=9; increase it"
+    assert found["slow 8"].remark == "total_seconds=9 was nearly used up; increase it"
     assert found["slow 8"].expected_seconds is None
 
 

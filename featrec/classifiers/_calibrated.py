@@ -19,7 +19,7 @@ from featrec.exceptions import InputError
 
 __all__ = ["Calibrated"]
 
-# Smaller probabilities are replaced by this number. Nearest neighbours, for example, return probabilities of 0.
+# Minimum probability. Some classifiers, such as nearest neighbours, return probabilities of 0; these are raised to the minimum.
 LEAST_SHARE = 1e-6
 # The logarithm of the temperature is searched within this distance from the logarithm of the scores' standard deviation.
 WIDEST = 8.0

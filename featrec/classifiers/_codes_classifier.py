@@ -164,7 +164,7 @@ def checked(alphas: Any) -> tuple[float, ...]:
         raise InputError(f"alphas must be one or several numbers above 0; got {alphas!r}")
     if max(values) > FARTHEST**2 * min(values) * (1 + 1e-9):
         raise InputError(
-            f"alphas from {min(values):g} to {max(values):g} are too far apart for one factor; the largest may be "
+            f"alphas from {min(values):g} to {max(values):g} are too far apart for one factorisation; the largest may be "
             f"at most {FARTHEST**2:g} times the smallest. Fit two models, with the smaller and with the larger alphas"
         )
     return values

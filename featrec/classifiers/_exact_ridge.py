@@ -33,13 +33,14 @@ __all__ = [
 
 # Number of columns per product. For each product, rows are copied if they are in a different order or type.
 COLUMNS = 2048
-# Number of rows of a tile to which the exponential is applied at once; they fit into the CPU cache.
+# Number of rows of a tile to which the exponential is applied at once, so that they fit into the CPU cache.
 STRIP = 64
 # Smallest exponent. exp of a much smaller number would be denormal, and computing with such numbers is slow.
 LEAST = -60.0
 BATCH = 128
 MOST_HELD_OUT = 5000
-# Minimum number of rows of tiles, unless tiles would be smaller than LEAST_TILE. If there are fewer, workers are often idle.
+# Minimum number of rows of tiles, unless tiles would be smaller than LEAST_TILE. With fewer rows of tiles, workers are often
+# idle.
 ROWS_OF_TILES = 8
 LEAST_TILE = 600
 

@@ -40,7 +40,7 @@ __all__ = ["KernelRidgeClassifier"]
 
 # A smaller dtype is recommended if codes need more than this share of the memory.
 WORTH_HALVING = 0.1
-# Codes are rounded to integers from -127 to 127. A standard deviation is 25.4 steps, so five are the maximum.
+# Codes are rounded to integers from -127 to 127. If 25.4 steps are one standard deviation, 127 steps are five.
 REACH, STEPS = 127, 25.4
 # Number of rows that are rounded to bytes at once.
 ROWS = 1024
@@ -264,7 +264,7 @@ class KernelRidgeClassifier(CodesClassifier):
 
     def _announce(self, codes: np.ndarray) -> None:
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
-        if codes.dtype != self.dtype:  # either all codes or only the landmarks are copied
+        if codes.dtype != self.dtype:  # fit copies all codes or only the landmarks
             needed += codes.nbytes if self._is_exact(len(codes)) else codes.nbytes - codes.size * np.dtype(self.dtype).itemsize
         worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
         halved = "dtype='float16' here and in WideScaler, " if worth_it else ""

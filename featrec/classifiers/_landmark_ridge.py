@@ -19,10 +19,10 @@ __all__ = ["Equations", "Trials", "fit_landmarks"]
 # Number that is added to the diagonal of the landmarks' kernel, relative to its mean: about the precision of its float32
 # values. If the factorisation fails, which happens if codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
-# Up to FEW rows, each row is held out once, in FOLDS folds. If there are more, at most MOST_TRIED of the rows are held out.
+# If there are at most FEW rows, each is held out once, in FOLDS folds. Otherwise, at most MOST_TRIED rows are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
-# Other views are tried only if a model of the first views predicts them almost as well. This is the allowed loss of accuracy.
+# Maximum loss of accuracy if a model of the first views predicts other views. After a larger loss, other views are not used.
 NEARLY = 0.1
 # Maximum factor by which a penalty is raised if the equations cannot be factored in float32.
 MOST_TIMES = 64

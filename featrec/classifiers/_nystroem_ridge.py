@@ -22,11 +22,11 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["NystroemRidgeClassifier"]
 
-# Values of "auto". They are limited by the numbers of columns and rows.
+# Values of "auto", unless there are fewer columns or rows.
 DIMENSIONS, LANDMARKS = 300, 6000
 # Number of rows from which principal components are learned, and number of rows that are projected at once.
 SAMPLE, ROWS = 6000, 1024
-# Additional directions and number of rounds of the randomised SVD.
+# Number of additional directions, and number of rounds, of the randomised SVD.
 BEYOND, ROUNDS = 20, 3
 # Variances below this share of the largest one are rounding errors of float64.
 NO_VARIANCE = 1e-12
@@ -171,7 +171,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The basis in float64 and float32, the equations of all views, the equations of the first views, and a factor.
+        # Memory of the basis in float64 and float32, the equations of all views and of the first views, and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes

@@ -18,7 +18,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideLinearSVC"]
 
-# Rows and columns of a product. Much larger products have crashed BLAS libraries; smaller products are slower.
+# Number of rows and columns of a product. Much larger products have crashed BLAS libraries; smaller products are slower.
 ROWS = 512
 COLUMNS = 16384
 # Numbers that are added to the diagonal of the Gram matrix, relative to its mean, because images may occur twice. If the

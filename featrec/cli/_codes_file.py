@@ -256,7 +256,7 @@ def _lock(file: BinaryIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # the locked byte is far behind the data, because other processes cannot read it
+        file.seek(2**30)  # lock a byte far behind the data, because other processes cannot read a locked byte
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:

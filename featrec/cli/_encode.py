@@ -54,7 +54,8 @@ def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=LARGEST_BLOCK,
-        help=f"save after every N images; a killed run loses at most these (default: {LARGEST_BLOCK}, fewer for long codes)",
+        help="save after every N images, so that a killed run loses at most N images "
+        f"(default: {LARGEST_BLOCK}, fewer for long codes)",
     )
     parser.add_argument("--restart", action="store_true", help="discard the work of an earlier run")
     parser.add_argument("--force", action="store_true", help="replace an existing output file")

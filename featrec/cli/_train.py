@@ -205,7 +205,7 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
         return images, readable(ImageFolder, arguments.test, n_jobs)
     train, test = _hold_out(images, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
     for half in filter(None, (train, test)):
-        half.dropped = images.dropped  # no part contains the damaged files; left_out counts the shared list once
+        half.dropped = images.dropped  # both parts share the list of damaged files, and left_out counts it once
     return train, test
 
 

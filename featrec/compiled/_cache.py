@@ -28,7 +28,7 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# Byte of the lock file that is used to test whether locks work. The positions of modules are lower: checksums of their names.
+# Byte of the lock file that is used to test locks. Each module has a lower byte, whose position is the checksum of its name.
 NO_MODULE = 2**32
 
 

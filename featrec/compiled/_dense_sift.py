@@ -41,8 +41,8 @@ from featrec.compiled._parts import (
 U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 TINY, CUT = np.float32(1e-30), np.float32(0.2)
-# Polynomials in q = r * r for r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi. Both have errors below 3e-6;
-# they interpolate at Chebyshev points.
+# Polynomials in q = r * r for r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi. Both interpolate at Chebyshev
+# points, with errors below 3e-6.
 M0, M1, M2 = np.float32(1.00000164), np.float32(0.49988075), np.float32(-0.12353492)
 M3, M4, M5 = np.float32(0.05554068), np.float32(-0.02255685), np.float32(0.00488321)
 D0, D1, D2 = np.float32(1.27324216), np.float32(0.21201649), np.float32(-0.11436756)
@@ -53,7 +53,7 @@ def sift_room(lattices, radii, n_channels, height, width):
     """Return work space of `dense_sift` for its largest size: four 1-d and seven 2-d arrays, all float32."""
     bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
     length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
-    # The padding of a line is multiplied by zeros at the end of the filter, so it must be finite.
+    # Zeros at the end of the filter multiply the padding of a line, so the padding must be finite.
     line = np.zeros(2 * length + 2 * bins + 2 * int(radii.max()) + 8, np.float32)
     smooth, total, planes = (np.empty(size, np.float32) for size in (height * width, 2 * length, (2 * bins - 1) * length))
     shapes = (

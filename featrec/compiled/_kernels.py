@@ -28,7 +28,7 @@ def _above_zero(X, first, places, entries, counts):
             places[i, count] = f
             entries[i, count] = entry
             count += entry > np.float32(0.0)
-        # The last group of eight is padded with zeros, which add nothing.
+        # The last group of eight entries is padded with zeros, which add nothing.
         while count % 8:
             places[i, count] = 0
             entries[i, count] = np.float32(0.0)
@@ -80,7 +80,8 @@ def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
             _columns(Y, start, stop, first, columns)
             for i in range(n):
                 row, x, p = sums[i, start:stop], entries[i], places[i]
-                # This loop takes most of the time. It is not a separate function, because that would be compiled twice.
+                # The loop below takes most of the time. It is not a separate function, because the function would be compiled
+                # twice.
                 for f in range(0, counts[i], 8):
                     x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
                     y0, y1, y2, y3 = columns[p[f]], columns[p[f + 1]], columns[p[f + 2]], columns[p[f + 3]]

@@ -46,12 +46,16 @@ class Damaged(Exception):
 
 
 class Member(NamedTuple):
-    """One member of an archive; `packed`, `method` and `checksum` are set only for a zip."""
+    """One member of an archive. `packed`, `method` and `checksum` are set only for a zip.
 
-    name: str  # as stored in the archive
-    kind: str  # "file", "folder" or "other"
-    start: int = 0  # position of the header in a zip, or of the content in an uncompressed tar
-    size: int = 0  # uncompressed, in bytes
+    `kind` is "file", "folder" or "other". `start` is the position of the header in a zip, or of the content in an uncompressed
+    tar. `size` is the uncompressed size in bytes.
+    """
+
+    name: str
+    kind: str
+    start: int = 0
+    size: int = 0
     packed: int = 0
     method: int = 0
     checksum: int = 0
@@ -146,7 +150,7 @@ class Zip(Archive):
         if member.method == DEFLATED:
             data = _inflated(data, member.size)
         if len(data) != member.size or zlib.crc32(data) != member.checksum:
-            raise Damaged("is damaged here: the length or checksum differs from its directory; copy or download it again")
+            raise Damaged("is damaged here: the length or checksum does not match its directory; copy or download it again")
         return data
 
 

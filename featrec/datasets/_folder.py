@@ -265,7 +265,7 @@ class ImageFolder(LabeledSequence):
     def take(self, rows: np.ndarray) -> Self:
         """Return the images at the given positions, as a view with an empty `dropped`."""
         part = super().take(rows)
-        part.positions = np.arange(len(part))  # counted from 0 again, because errors also name the path
+        part.positions = np.arange(len(part))  # positions start at 0 again, because errors also contain the path
         part.metadata = {name: values[rows] for name, values in self.metadata.items()}
         part.dropped = Failures()
         return part

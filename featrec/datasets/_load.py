@@ -115,7 +115,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         near = difflib.get_close_matches(str(name).lower(), LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise DatasetError(
-            f"there is no dataset {name!r}{hint or '.'} The available datasets are {', '.join(dataset_names())}; "
+            f"there is no dataset {name!r}{hint or '.'} The available datasets are {', '.join(dataset_names())}. "
             "Use featrec.datasets.ImageFolder for your own folder."
         )
     known = [option for option in inspect.signature(LOADERS[name]).parameters if not option.startswith("_")]

@@ -18,7 +18,7 @@ from featrec.images import read_image
 
 __all__ = ["half_trees", "is_archive", "refuse_unknown_classes", "tree_of"]
 
-MAX_MEMBER = 2**28  # bytes of one image, compressed or not
+MAX_MEMBER = 2**28  # maximum number of bytes of one image, compressed or not
 DRIVE = re.compile("[A-Za-z]:")
 OTHER_ARCHIVES = (".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
 

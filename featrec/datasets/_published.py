@@ -33,7 +33,7 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
-UNSIGNED_BYTES = 8  # in the header of an IDX file
+UNSIGNED_BYTES = 8  # type code in the header of an IDX file
 
 CIFAR_NAMES = "batches.meta.txt"
 CIFAR_TRAIN = [f"data_batch_{number}.bin" for number in range(1, 6)]

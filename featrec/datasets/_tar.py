@@ -20,9 +20,9 @@ LONG_NAME, LONG_LINK, EXTENDED, EXTENDED_ALL = b"L", b"K", b"x", b"g"
 SPARSE_NOTE = "GNU.sparse"
 NOTES = b"path=", b"size=", b"GNU.sparse"
 NEWLINE = ord("\n")
-LONGEST_NOTE = 2**18  # bytes of a long name or of extended headers
+LONGEST_NOTE = 2**18  # maximum number of bytes of a long name or of extended headers
 
-CHUNK = 2**14  # compressed bytes read at a time; they unpack to at most 16 MB
+CHUNK = 2**14  # number of compressed bytes that are read at a time; they unpack to at most 16 MB
 GZIP = 16 + zlib.MAX_WBITS
 FIRST_SPACING = 2**18
 MOST_MARKS = 512

@@ -49,12 +49,15 @@ def what_it_is(name: str, *, is_file: bool) -> str | None:
 
 @dataclass
 class Tree:
-    """The content of a folder or archive. Paths are relative and split into parts; no file is opened."""
+    """The content of a folder or archive, whose path is `place`. All other paths are relative and split into parts.
 
-    place: str  # path of the folder or archive
+    `skipped` contains the paths of skipped files, with the reasons. No file is opened.
+    """
+
+    place: str
     images: dict[Parts, Any] = field(default_factory=dict)
-    folders: set[Parts] = field(default_factory=set)  # with or without images
-    skipped: dict[str, str] = field(default_factory=dict)  # paths of skipped files, with reasons
+    folders: set[Parts] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def path(self, parts: Parts) -> str:
         return os.path.join(self.place, *parts)

@@ -15,8 +15,8 @@ GRID = 4
 # Numbers per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID
 # Typical standard deviations in photographs (white is 1), for lightness, red minus green, and yellow minus blue: first of the
-# cell means, then of the deviations in cells. Dividing by them gives all numbers about the same weight. They were measured on
-# 2,000 training images of CIFAR-10.
+# cell means, then of the deviations in cells. Division by these numbers gives all columns about the same weight. The numbers
+# were measured on 2,000 training images of CIFAR-10.
 SPREADS = np.array([[0.22, 0.06, 0.06], [0.08, 0.03, 0.03]], np.float32)
 # Total weight of the layout of a colour image. The HOG code of one cell size has a weight of at most 1.
 WEIGHT = 0.8

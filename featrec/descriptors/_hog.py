@@ -23,7 +23,7 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["HOG"]
 
 NORMS = {"L1": L1, "L1-sqrt": L1_SQRT, "L2": L2, "L2-Hys": L2_HYS}
-# Maximum number of training images from which the factor of the layout is computed; they are evenly spaced.
+# Maximum number of training images, evenly spaced, from which the factor of the layout is computed.
 DESCRIBED = 2000
 
 

@@ -20,7 +20,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LBP"]
 
-# Maximum number of counts in the settings of a model file. Files with more counts are not loaded.
+# Maximum number of counts in the settings of a model file. A file with more counts is not loaded.
 MOST_COUNTS = 2**22
 MOST_POINTS = 16
 # Fixed-point representation of 1: the largest power of two whose product with the brightest pixel fits into 31 bits.

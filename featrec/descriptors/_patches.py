@@ -33,8 +33,7 @@ __all__ = ["CHANNELS", "LARGEST", "Patches", "mirror_is_harmless", "whole_number
 CHANNELS = {"gray": 1, "rgb": 3}
 # Maximum size of a patch. For larger patches, exact sums of squares of 16-bit numbers would not fit into 64 bits.
 LARGEST = 120
-# Number of images that are checked for color="auto". One would not suffice, because the first images of a colour dataset may be
-# gray.
+# Number of images that are checked for color="auto". The first image would not suffice: it may be gray in a colour dataset.
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1

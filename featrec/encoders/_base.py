@@ -47,11 +47,15 @@ class Layout:
 
 
 class Pooled(NamedTuple):
-    """A batch of images whose descriptors are pooled but not yet normalised."""
+    """A batch of images whose descriptors are pooled but not yet normalised.
 
-    regions: np.ndarray  # (n_images, n_regions, pooled width)
-    counts: np.ndarray  # (n_images, n_regions)
-    tally: np.ndarray | None  # summed over the images
+    `regions` has the shape (n_images, n_regions, pooled width), and `counts` has the shape (n_images, n_regions). `tally` is summed
+    over the images.
+    """
+
+    regions: np.ndarray
+    counts: np.ndarray
+    tally: np.ndarray | None
     failures: list[Failure]
 
 

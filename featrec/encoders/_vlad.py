@@ -14,7 +14,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["VLAD"]
 
-# Residuals that cancel leave a rounding error. It is at most this share of the length of the word.
+# Maximum rounding error that residuals leave if they cancel, as a share of the length of the word.
 ROUNDING = 1e-6
 
 

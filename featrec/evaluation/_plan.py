@@ -213,7 +213,7 @@ def check_model(name: str, model: Any, part: Part, y_true: np.ndarray) -> None:
         if not hasattr(model, "fit") or not hasattr(model, "get_params"):
             raise InputError(
                 f"the model {name!r} ({type(model).__name__}) has predict, but cannot be cloned and fitted: it lacks fit or "
-                "get_params. Give it fitted, inside FrozenEstimator, or give its predictions as an array"
+                "get_params. Fit it and put it inside FrozenEstimator, or give its predictions as an array"
             )
         check_all_parameters(clone(model))
         with located(part.train):

@@ -197,7 +197,7 @@ class Report(Result):
             notes.append(f"Never predicted, so the precision is set to 0: {', '.join(map(str, never[:10]))}.")
         few = [str(group.group) for group in self.groups if group.n < FEW_IMAGES]
         if few:
-            notes.append(f"Fewer than {FEW_IMAGES} images, so the accuracy is uncertain; see the interval: {', '.join(few)}.")
+            notes.append(f"The accuracy of groups with fewer than {FEW_IMAGES} images is uncertain: {', '.join(few)}.")
         return notes
 
 

@@ -78,7 +78,7 @@ class _Turns:
                 waiting, rehearsed, most = {}, 0.0, self.left() * MOST_REHEARSED
             left = self.left()
             if left < self.limits.total_seconds * LEAST:
-                trials.append(left_out(name, f"no time was left of total_seconds={self.limits.total_seconds:g}; increase it"))
+                trials.append(left_out(name, f"total_seconds={self.limits.total_seconds:g} was nearly used up; increase it"))
                 continue
             share = min(self.limits.seconds, left / (len(models) - place))
             estimate = self._rehearsed(model, share)

@@ -30,8 +30,9 @@ MARKER_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
 """
 ENTRY, PART = ".descriptors", ".part"
 OWN = re.compile(rf"[0-9a-f]{{2}}|{re.escape(MARKER)}|.*{re.escape(PART)}")
-PART_LIFE = 3600.0  # age in seconds from which temporary files of killed processes are deleted
-# Fractions of the limit: bytes that a process writes before it checks the folder, and space that it then frees.
+# Minimum age, in seconds, at which temporary files of killed processes are deleted.
+PART_LIFE = 3600.0
+# Fractions of the limit: bytes that a process writes before it checks the folder, and space that the process then frees.
 LOOK, ROOM = 1 / 16, 1 / 8
 
 

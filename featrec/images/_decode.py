@@ -36,7 +36,7 @@ WAY_OUT = "raise the limit with read_image(path, max_pixels=...), or use a small
 # Maximum ratio of unpacked to packed size. The maximum of deflate is 1,032, which only images of one colour reach.
 MAX_EXPANSION = 1000
 
-# Bytes per pixel in Pillow's memory. Modes that are not listed take four.
+# Bytes per pixel in Pillow's memory, by mode. All other modes take four.
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
 # Run-length compressions of BMP, which Pillow decodes slowly in Python.
@@ -54,7 +54,7 @@ OPENED_AS_JPEG = "MPO"
 # Libraries that an installed Pillow may lack even if it lists the format.
 LIBRARIES = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
-# This flag is available since OpenCV 4.11. With earlier versions, the image is copied to swap its channels.
+# Available since OpenCV 4.11. With earlier versions of OpenCV, the image is copied to swap its channels.
 COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
 MAX_SCANS = 100
@@ -150,7 +150,7 @@ def _check_tiles(image: Image.Image, most: int) -> None:
     width, height = tags.get(TILE_WIDTH, 1), tags.get(TILE_LENGTH, 1)
     if isinstance(width, int) and isinstance(height, int) and width * height > most:
         raise TruncatedImageError(
-            f"damaged: its tiles have {width}×{height} pixels, but the image {image.width}×{image.height}"
+            f"damaged: its tiles have {width}×{height} pixels, but the image has {image.width}×{image.height}"
         )
 
 

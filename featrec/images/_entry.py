@@ -26,12 +26,14 @@ __all__ = ["Description", "content_digest", "estimator_state", "pack", "public_n
 Description = Bag | np.ndarray
 
 MAGIC = b"featrec\x01"
-PREAMBLE = struct.Struct("<8sII")  # MAGIC, checksum of the key and of the bytes from CHECKED on, length of the header
-CHECKED = 12  # position of the first byte that is included in the checksum
+# Start of a file: MAGIC, the checksum, and the length of the header.
+PREAMBLE = struct.Struct("<8sII")
+# Position of the first byte that is included in the checksum.
+CHECKED = 12
 ALIGNMENT = 64
 KINDS = ("<f4", "|u1")
 
-# Every key contains the versions of these libraries, so the code of their classes is not hashed. The code of other classes is.
+# The code of these libraries is not hashed, because every key contains their versions. Other classes are hashed by their code.
 LIBRARIES = {"builtins", "abc", "typing", "featrec", "sklearn", "numpy", "cv2", "PIL"}
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic)
 

@@ -62,7 +62,7 @@ class ImageItems(LazySequence):
     """Images in any supported form, decoded when accessed."""
 
     # If scikit-learn slices a list or an array, the position in the whole sequence is not known.
-    counted = "The number is the position among the images passed in; in a cross-validation, among those of the fold"
+    counted = "The number is the position among the images passed in; in a cross-validation, it is the position in the fold"
 
     def __init__(self, items: Sequence | np.ndarray):
         super().__init__(items, positions=np.arange(len(items)))

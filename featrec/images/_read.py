@@ -271,7 +271,7 @@ class _Silence:
         self.thread = threading.local()
 
     def __reduce__(self) -> str:
-        return "pillow_silenced"  # a global name, because scikit-learn pickles the filters for its workers
+        return "pillow_silenced"  # the name of the global object: scikit-learn pickles the filters for its workers
 
     def match(self, module: str) -> bool:
         return getattr(self.thread, "depth", 0) > 0 and module.startswith("PIL.")

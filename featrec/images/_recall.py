@@ -24,7 +24,7 @@ from featrec.lazy import place
 
 __all__ = ["NEUTRAL", "DarkWatch", "Describe", "Recall"]
 
-# Attributes that do not affect descriptions. They are not part of the key.
+# Attributes that do not affect descriptions and are not part of the key.
 NEUTRAL = {"cache", "on_error", "n_jobs", "verbose", "batch_size", "failures_", "n_features_out_"}
 # 12-bit sensors write values up to 4095 into 16-bit files, in which white is 65535.
 NEARLY_BLACK = 4096
@@ -92,7 +92,7 @@ class DarkWatch:
     """
 
     def __init__(self) -> None:
-        self._first = [True]  # the thread that warns first removes the entry
+        self._first = [True]  # one entry, which the first thread that warns removes
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():

@@ -15,7 +15,7 @@ from featrec.parallel import map_batches
 
 __all__ = ["nearest", "similarities", "thumbnails"]
 
-# Maximum number of images to compare. They are evenly spaced within each class.
+# Maximum number of images to compare, evenly spaced within each class.
 MOST = 4000
 Change = Callable[[np.ndarray], np.ndarray]
 

@@ -33,7 +33,8 @@ from featrec.persistence._schema import (
 
 __all__ = ["load"]
 
-# skops reads older protocols less strictly. All versions of skops that featrec supports write this one.
+# The only accepted protocol of skops, because skops reads older protocols less strictly. All supported versions of skops write
+# it.
 PROTOCOL = 2
 LONGEST_REASON = 2000
 

@@ -28,8 +28,8 @@ OPENCV_WHEELS = (
 class Agreement(NamedTuple):
     """How many leading parts of two versions must be equal."""
 
-    silent: int  # if fewer parts are equal, load warns
-    needed: int  # if fewer parts are equal, load refuses the file
+    silent: int  # minimum number for which load does not warn
+    needed: int  # minimum number for which load accepts the file
 
 
 # The same table is in docs/model_files.md. Minor versions of scikit-learn may change predictions, and major versions

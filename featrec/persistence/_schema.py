@@ -191,7 +191,7 @@ def field_values(node: Node, members: Members, *names: str) -> list[Any]:
 def check_range(node: Node, indices: np.ndarray, limit: int, what: str) -> None:
     """Raise an error for indices outside 0 to `limit` - 1."""
     if indices.size and (indices.min() < 0 or indices.max() >= limit):
-        refuse(node, f"{what} is {indices.min()} or {indices.max()}, outside 0 to {limit - 1}")
+        refuse(node, f"{what} ranges from {indices.min()} to {indices.max()}, but must be from 0 to {limit - 1}")
 
 
 def over(node: Node, name: str, value: Any, most: float) -> NoReturn:

@@ -298,7 +298,7 @@ def _check_categories(node: Node, inner: np.ndarray, fields: dict[str, Node], me
         return
     (categorical,) = field_values(fields["_bin_mapper"], members, "is_categorical_")
     if categorical.ndim != 1 or splits.max() >= len(categorical) or not categorical[splits].all():
-        refuse(node, "it splits a feature by category that is not categorical")
+        refuse(node, "it splits a feature by category, but the feature is not categorical")
 
 
 SCIKIT_LEARN_CHECKS = {

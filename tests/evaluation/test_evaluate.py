@@ -91,7 +91,7 @@ def test_groups_have_accuracies_and_small_ones_a_note():
     for group in report.groups:
         assert group.accuracy == accuracy_score(y[groups == group.group], predicted[groups == group.group])
         assert group.interval[0] <= group.accuracy <= group.interval[1]
-    assert "Fewer than 30 images, so the accuracy is uncertain; see the interval: outdoor." in str(report)
+    assert "The accuracy of groups with fewer than 30 images is uncertain: outdoor." in str(report)
     assert "outdoor" in report._repr_html_()
 
 

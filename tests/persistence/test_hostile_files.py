@@ -235,7 +235,7 @@ def tree_edits():
     return [
         pytest.param(record("left_child", 10**9), "a child is", id="child outside"),
         pytest.param(record("right_child", -7), "a child is -7", id="child negative"),
-        pytest.param(record("feature", 64), "a split's feature is .* outside 0 to 63", id="feature outside"),
+        pytest.param(record("feature", 64), "a split's feature ranges from .* but must be from 0 to 63", id="feature outside"),
         pytest.param(record("feature", -3), "a split's feature is -3", id="feature negative"),
         pytest.param(argument(0, "100000000"), "a tree of 100000000 features; 64", id="more features"),
         pytest.param(argument(2, "1000000000"), "1000000000 outputs with", id="more outputs"),
@@ -363,7 +363,7 @@ def test_an_edited_sparse_matrix_is_refused():
         node = named("scipy.sparse._csr", "csr_matrix", "SparseMatrixNode", type="scipy", file="array-99.npz")
         add(schema, "extra", node)
 
-    refused(edited(saved(OneHotEncoder().fit(Y[:, None])), edit), "an index is 1000 or 1002, outside 0 to 2")
+    refused(edited(saved(OneHotEncoder().fit(Y[:, None])), edit), "an index ranges from 1000 to 1002, but must be from 0 to 2")
 
 
 def test_skops_reads_the_schema(bayes):
