@@ -49,8 +49,8 @@ class Layout:
 class Pooled(NamedTuple):
     """A batch of images whose descriptors are pooled but not yet normalised.
 
-    `regions` has the shape (n_images, n_regions, pooled width), and `counts` has the shape (n_images, n_regions). `tally` is summed
-    over the images.
+    `regions` has the shape (n_images, n_regions, pooled width), and `counts` has the shape (n_images, n_regions). `tally` is
+    the sum over the images.
     """
 
     regions: np.ndarray
