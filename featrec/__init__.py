@@ -4,8 +4,8 @@ The stages, in the order in which the data flows::
 
     datasets → images → preprocessing → descriptors → (vocabularies) → encoders → classifiers → evaluation
 
-Bag, Bags and Images are exchanged between the stages; each other name belongs to a stage. A module is imported when one of its
-names is first used.
+Bag, Bags and Images are exchanged between the stages; every other name belongs to one of the stages. A module is imported when
+one of its names is first used.
 """
 
 from __future__ import annotations

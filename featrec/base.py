@@ -264,7 +264,7 @@ class _Drawer:
 
 
 class _Numbered:
-    """Some Bags and their positions in the whole batch, which are sliced together."""
+    """Some Bags of a batch and their positions in the batch. A slice contains both."""
 
     def __init__(self, bags: Bags, rows: np.ndarray):
         self.bags, self.rows = bags, rows

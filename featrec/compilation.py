@@ -28,7 +28,7 @@ class Spent:
 def timed() -> Iterator[Spent]:
     """Measure the time of a block; the result is set when the block ends.
 
-    Compilation is counted separately if it happens in this process, in any thread. In other processes, it is not.
+    Compilation in any thread of this process is counted separately; compilation in other processes is not.
     """
     spent = Spent()
     before, start = compiled_so_far().seconds, time.perf_counter()
@@ -62,7 +62,7 @@ def tell_of_compiling() -> None:
 class Cache(NamedTuple):
     """The cache of compiled loops.
 
-    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is the name that numba uses for it.
+    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is numba's name of this processor.
     """
 
     folder: Path | None

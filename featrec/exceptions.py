@@ -212,7 +212,7 @@ class FailedImageWarning(EmptyBagWarning):
 
 
 class UnknownLabelWarning(FeatrecWarning):
-    """No image has a label that was predicted, or the training set lacks a label of the test set."""
+    """A predicted label does not occur among the images, or the training set lacks a label of the test set."""
 
 
 class VersionWarning(FeatrecWarning):

@@ -97,7 +97,7 @@ class Failure:
 
 
 class Failures(Sequence):
-    """The unusable images of one batch, in the order of the batch. It grows while lazy Bags are computed."""
+    """The unusable images of one batch, in the order of the batch. The list grows while lazy Bags are computed."""
 
     def __init__(self, failures: Iterable[Failure] = ()):
         self._by_place = {(failure.index, failure.item): failure for failure in failures}
@@ -336,7 +336,7 @@ class Bags(_Steps):
         return self.source.failures if isinstance(self.source, Forgiving) else Failures()
 
     def own_failures(self) -> list[Failure]:
-        """Return only the failures of these Bags; ``failures`` of a slice contains those of the whole sequence."""
+        """Return only the failures of these Bags; `failures` of a slice contains the failures of the whole sequence."""
         own = set(self.positions.tolist())
         return [failure for failure in self.failures if failure.index in own]
 

@@ -1,6 +1,6 @@
 """Limits and checks that classes declare for model files.
 
-:mod:`featrec.persistence` reads them from the class of each stored object before it creates any object:
+Before :mod:`featrec.persistence` creates any object, it reads the following attributes from the class of each stored object:
 
 - ``_file_limits``: a dict of settings and their :class:`SizeLimit`;
 - ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings need too much memory;

@@ -73,8 +73,8 @@ PATIENCE = 2.0  # seconds before progress is shown
 def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> int:
     """Return the number of workers for `n_jobs`. Inside a worker, the number is 1.
 
-    None means the number that the joblib context sets. On a cluster, None and all numbers except 1 mean all threads of the
-    cluster. If `shared_memory` is True, the workers are threads of this process.
+    None means the number that the joblib context sets. On a cluster, every value except 1 means all threads of the cluster. If
+    `shared_memory` is True, the workers are threads of this process.
     """
     backend, in_context = get_active_backend()
     if (backend.nesting_level or 0) > 0 or _ALONE.inside or _is_task_of_dask():
@@ -91,7 +91,7 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
 
 
 def _hints(shared_memory: bool) -> dict[str, str]:
-    """Return hints for joblib. It always obeys "require", but "prefer" only if the context does not set a backend."""
+    """Return hints for joblib. joblib obeys "require" always, but "prefer" only if the context sets no backend."""
     return {"prefer": "threads", "require": "sharedmem"} if shared_memory else {"prefer": "threads"}
 
 
@@ -293,8 +293,8 @@ def _limit_inner_threads() -> Callable[[], None]:
 def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
     """Let any thread change the limits of BLAS.
 
-    Since version 3.8, threadpoolctl silently ignores all threads except the thread that first set a limit. Here, the thread
-    that restores the limits may be a different thread.
+    Since version 3.8, threadpoolctl silently ignores all threads except the thread that first set a limit. In featrec, the
+    limits may be restored by a different thread.
     """
     libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
     for library in libraries:

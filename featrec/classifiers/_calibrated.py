@@ -33,7 +33,7 @@ def _has(method: str) -> Any:
 
 
 class Calibrated(ClassifierMixin, Estimator):
-    """Add probabilities to a classifier, which are calibrated with held-out images.
+    """Add probabilities to a classifier, and calibrate them with held-out images.
 
     The training set is split into folds. For each fold, a copy of the classifier is fitted on the other folds and scores the
     images of this fold. Probabilities are then fitted to these scores and the labels. Finally, the classifier is fitted on the

@@ -206,7 +206,7 @@ def solutions(
 
 
 def _series(ratio: float, degree: int) -> np.ndarray:
-    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u) for u from 0 to 1, which is scaled to -1 to 1."""
+    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u). The interval of u from 0 to 1 is scaled to -1 to 1."""
 
     def factor(place: Any) -> Any:
         return 1 / (1 + (ratio - 1) * (place + 1) / 2)
@@ -248,7 +248,7 @@ def best(
 def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0) -> None:
     """Raise an InputError if `stage` needs more memory than this machine has, and warn if it needs more than is free.
 
-    `needed` is the total number of bytes; `held` of these are in memory already.
+    `needed` is the total number of bytes; `held` is the number of these that are in memory already.
     """
     if verbose:
         sys.stderr.write(f"{stage}: {_shown(needed)} of memory, including {_shown(held)} of codes\n")

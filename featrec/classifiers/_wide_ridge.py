@@ -85,8 +85,8 @@ class WideRidge(CodesClassifier):
     factored with one penalty, the geometric mean of the smallest and largest of `alphas`, and leverages for this penalty are
     exact. Leverages for other penalties are computed by a few Lanczos steps with the same factor, until the relative error of
     1 - h is at most 0.001. The penalty with the best accuracy is chosen; if several penalties are equally good, the one with
-    the smallest squared error. Finally, conjugate gradients on the codes correct the rounding errors of the float32 factor. Up
-    to 2,400 equations are solved in float64.
+    the smallest squared error is chosen. Finally, conjugate gradients on the codes correct the rounding errors of the float32
+    factor. Up to 2,400 equations are solved in float64.
 
     References
     ----------

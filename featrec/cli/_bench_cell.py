@@ -288,7 +288,7 @@ def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
 
 
 def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
-    """Return the number of training images of each class. The others, a share but at least one image, are held out."""
+    """Return the number of training images of each class. The remaining share, but at least one image, is held out."""
     return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
 
 

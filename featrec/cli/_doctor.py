@@ -218,7 +218,7 @@ def _replace(wheels: list[str], wheel: str, version: str | None) -> str:
 
 
 def _warmth(compilation: Any) -> str:
-    """Describe the cache. It may be empty, because the first fit fills it."""
+    """Describe the cache. An empty cache is not a problem, because the first fit fills it."""
     cache = compilation.look_at_cache()
     if not cache.n_cached:
         return f"no loop is compiled for this processor ({cache.processor}) yet; run 'featrec warm' to compile them now"

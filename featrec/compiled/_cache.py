@@ -66,7 +66,7 @@ def _index_of(loop: Any) -> Any:
 
 
 def can_take_turns() -> bool:
-    """Return whether the file system supports locks; Windows and some network drives do not."""
+    """Return whether the file system supports locks. Windows and some network drives do not support them."""
     if fcntl is None:
         return False
     try:

@@ -90,7 +90,7 @@ def _speaks() -> bool:
 
 
 def _is_terminal() -> bool:
-    """Return whether standard error is a terminal; False if it is closed or missing."""
+    """Return whether standard error is a terminal. If standard error is closed or missing, return False."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):

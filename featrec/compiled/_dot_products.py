@@ -139,7 +139,7 @@ distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
-    """Find the index of the nearest word of each point; if several words are equally near, the first.
+    """Find the index of the nearest word of each point; if several words are equally near, the first is used.
 
     IN points (n, d), words (k, d), norms (k,) half the squared lengths of the words, all float32; or, for bytes, points
     (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32 the squared lengths of

@@ -66,7 +66,7 @@ def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, 
 
 @njit(**LOOP)
 def nearest_euclidean(points, words, half_norms, nearest, distances):
-    """Find the index of the nearest word of each point; if several words are equally near, the first.
+    """Find the index of the nearest word of each point; if several words are equally near, the first is used.
 
     IN points (n, d), words (k, d), half_norms (k,) half the squared lengths of the words, all float32;
     OUT nearest (n,) int32, distances (n,) float32, half the squared distances, without the term that is the same for all words.

@@ -59,7 +59,7 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
 
 
 def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
-    """Find the most probable component of each point; if several are equally probable, the first.
+    """Find the most probable component of each point; if several are equally probable, the first is used.
 
     IN as in `mixture_sums`; OUT nearest (n,) int32.
     """

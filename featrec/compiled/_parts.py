@@ -1,7 +1,7 @@
 """Options of compiled loops, and a decorator for parts, which are functions that are compiled into loops.
 
 If a numba function is called by another one, it is optimised first alone and then again in every caller; it also gets a cache
-entry that is never used. A part avoids both: it is compiled only once, in the loop that calls it.
+entry that is never used. In contrast, a part is compiled only once, in the loop that calls it, and it gets no cache entry.
 
 Arrays that are passed to the same part must not overlap, because the compiler assumes this. A part returns a value only if
 `returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, a hint

@@ -93,7 +93,7 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _retrieve_archive(published: PublishedSet, archive: PublishedFile, home: Path, timeout: tuple[float, float]) -> None:
-    """Unpack the archive, after downloading it if necessary. It is deleted afterwards only if it was downloaded."""
+    """Unpack the archive, after downloading it if necessary. A downloaded archive is deleted afterwards."""
     import pooch
 
     path = home / archive.name

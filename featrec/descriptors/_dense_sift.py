@@ -40,9 +40,9 @@ class DenseSIFT(LocalExtractor):
 
     Dense descriptors also describe regions where detectors find few keypoints, such as sky, walls or snow. They are the usual
     choice for recognising scenes and objects. Each descriptor covers a square of 4 × 4 bins and has 8 orientations per bin.
-    Descriptors of all sizes have the same centres, up to half a pixel. The first centre is the first one at which the largest
-    size fits. The centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both
-    directions. Use smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
+    Descriptors of all sizes have the same centres, up to half a pixel. The largest size determines the position of the first
+    centre. The centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both directions.
+    Use smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
 
     Parameters
     ----------
@@ -298,7 +298,7 @@ def _steps(n: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return Gaussian filters that extend to four standard deviations: radii, and rows padded to a multiple of four."""
+    """Return radii and Gaussian filters of four standard deviations. Filters are rows, padded to a multiple of four."""
     radii = np.array([math.ceil(4 * deviation) for deviation in deviations])
     filters = np.zeros((len(deviations), _multiple_of_four(2 * max(radii) + 1)), np.float32)
     for row, radius, deviation in zip(filters, radii, deviations, strict=True):

@@ -186,7 +186,7 @@ class PyramidLayout(Layout):
         return np.where(np.isfinite(merged), merged, 0).astype(pooled.dtype), self.members @ counts
 
     def _members(self, rows: list[Span], columns: list[Span]) -> np.ndarray:
-        """Return a boolean table of the cells that each region of a grid contains."""
+        """Return a boolean table that shows which cells belong to each region of a grid."""
         in_row, in_column = _cells_within(self.row_edges, rows), _cells_within(self.column_edges, columns)
         return np.einsum("ai,bj->abij", in_row, in_column).reshape(len(rows) * len(columns), -1)
 
@@ -206,7 +206,7 @@ def _inner_edges(grids: list[list[Span]]) -> np.ndarray:
 
 
 def _cells_within(edges: np.ndarray, spans: list[Span]) -> np.ndarray:
-    """Return a boolean table of the intervals between edges that each region contains."""
+    """Return a boolean table that shows which intervals between edges belong to each region."""
     borders = np.concatenate([[0.0], edges, [1.0]])
     middles = (borders[:-1] + borders[1:]) / 2
     starts, ends = np.array(spans, dtype=float).T[..., None]

@@ -20,10 +20,10 @@ ROUNDING = 1e-6
 
 @with_shared_docs
 class VLAD(EncoderOfNumbers):
-    """For each word, sum the differences between the word and its descriptors (vector of locally aggregated descriptors).
+    """Sum the differences between each word and its descriptors (VLAD: vector of locally aggregated descriptors).
 
-    The code describes how descriptors are distributed around each word. It has as many numbers per word as a descriptor has, so
-    few words suffice. Packed bits (ORB) are not supported, because they cannot be subtracted.
+    The code describes how descriptors are distributed around each word. For each word, it has as many numbers as a descriptor,
+    so few words suffice. Packed bits (ORB) are not supported, because they cannot be subtracted.
 
     Parameters
     ----------

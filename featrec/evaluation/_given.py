@@ -117,14 +117,14 @@ def take(X: Any, rows: np.ndarray) -> Any:
 
 
 def paths_of(X: Any) -> tuple[str | None, ...] | None:
-    """Return the path of each image, or None for an image without a path. If no image has a path, return a single None."""
+    """Return a tuple with the path of each image (None for an image without a path), or None if no image has a path."""
     name = getattr(X, "name", None)
     paths = [name(position) for position in range(len(X))] if callable(name) else [_path(item) for item in _items(X)]
     return tuple(paths) if any(path is not None for path in paths) else None
 
 
 def _items(X: Any) -> Iterable[Any]:
-    """Return the items of a list or a column; empty for an array of numbers."""
+    """Return the items of a list or a column. For an array of numbers, return an empty list."""
     if isinstance(X, np.ndarray):
         return X if X.dtype.kind in "OUT" else ()
     listed = getattr(X, "to_list", None)

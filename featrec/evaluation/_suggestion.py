@@ -39,7 +39,7 @@ class Trial:
     n_folds : int
         Number of finished folds.
     remark : str
-        Reason why the model was left out or cut. If it was tried: the description of the recipe.
+        Reason why the model was left out or cut. If the model was tried, the remark is the description of the recipe.
     warning : str
         First warning of the model, or "" if there was none.
     rows : array of shape (n_judged,)

@@ -161,7 +161,7 @@ def _one_line(text: str) -> str:
 
 
 def sorted_trials(trials: Iterable[Trial]) -> list[Trial]:
-    """Sort trials: first finished trials, with the best first, then trials that were cut, then models that were left out."""
+    """Sort trials: finished trials (best first), then trials that were cut, then models that were left out."""
     states = ("tried", "cut", "left out")
     return sorted(trials, key=lambda trial: (states.index(trial.state), -(trial.accuracy or 0), trial.fit_seconds or 0))
 

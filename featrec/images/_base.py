@@ -74,7 +74,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         return self._change(read_image(image))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return a single name, because the output is images. A Pipeline calls this method of every step."""
+        """Return a single name, because the output consists of images. A Pipeline calls this method of every step."""
         return np.array(["image"], dtype=object)
 
     def _change(self, image: np.ndarray) -> np.ndarray:

@@ -66,9 +66,9 @@ class DescriptorCache:
     folder : path
         A new or empty folder, or an existing cache. It may be deleted at any time.
     max_bytes : int, default=10 * 2**30
-        Size limit of the folder. The least recently used files are deleted to stay below it. Each writing process may exceed
-        the limit by 1/16. The limit should be larger than the size of all descriptions; otherwise, entries are deleted before
-        they are used again.
+        Size limit of the folder. To stay below the limit, the least recently used files are deleted. Each writing process may
+        exceed the limit by 1/16. The limit should be larger than the size of all descriptions; otherwise, entries are deleted
+        before they are used again.
 
     Notes
     -----
@@ -115,7 +115,7 @@ class DescriptorCache:
             ) from error
 
     def info(self) -> CacheInfo:
-        """Count the hits and misses of this process, and the entries and bytes in the folder."""
+        """Return the hits and misses of this process, and the entries and bytes in the folder."""
         entries = self._store().entries()
         return CacheInfo(self._store().hits, self._store().misses, len(entries), sum(size for _, size, _ in entries))
 
@@ -226,8 +226,8 @@ class Store:
     def _look(self, key: str, size: int, limit: int) -> None:
         """Free space before a file of `size` bytes is written. To save time, the folder is not checked for every file.
 
-        The folder is checked after every LOOK * limit bytes, and also at random (determined by the key). Otherwise, many
-        processes that each write little would never check it.
+        The folder is checked after every LOOK * limit bytes, and also at random (determined by the key). Otherwise, the folder
+        would never be checked if many processes wrote little each.
         """
         with self._lock:
             self._grown += size

@@ -34,7 +34,8 @@ _LOCKS_LOCK = threading.Lock()
 
 
 class Recall:
-    """Looks up descriptions in the cache of an extractor, and computes the missing ones. Without a cache, it computes all.
+    """Looks up descriptions in the cache of an extractor, and computes the missing ones. Without a cache, all descriptions are
+    computed.
 
     `recipe` is a digest of everything that affects a description, except the image.
     """

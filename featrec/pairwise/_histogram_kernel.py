@@ -43,7 +43,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
     Attributes
     ----------
     codes_ : array of shape (n_train, d), float32
-        All training codes. A model file contains them, too.
+        All training codes. A model file also contains these codes.
     gamma_ : float
         The factor that is used.
     n_features_in_ : int

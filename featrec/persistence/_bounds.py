@@ -161,7 +161,7 @@ def _refused(node: Node, members: Members, check: Callable[[Mapping[str, Any]], 
 
 
 def _check_pyramid(node: Node, kind: Any, stored: StoredAttributes) -> None:
-    """Check the numbers of regions and cells, and of the values pooled in them, without building the pyramid."""
+    """Check the numbers of regions, of cells, and of values that are pooled in them, without building the pyramid."""
     regions, cells = kind._most_regions(stored)
     if regions * cells > MOST_MEMBERSHIPS:
         over(node, "levels", stored["levels"], MOST_MEMBERSHIPS)

@@ -52,7 +52,7 @@ def content_size(content: Content) -> int:
 
 
 def write_content(file: Any, content: Content) -> None:
-    """Write bytes unchanged, and an array in the format of numpy.save."""
+    """Write bytes unchanged, and write an array in the format of numpy.save."""
     if isinstance(content, bytes):
         file.write(content)
     else:

@@ -49,7 +49,7 @@ def plot_words(
     stretch: bool = False,
     random_state: Any = 0,
 ) -> Figure:
-    """Show some words of a vocabulary by the patches whose descriptors are nearest to them.
+    """Show some words of a vocabulary. Each word is shown by the patches whose descriptors are nearest to it.
 
     Each row shows one word, with the nearest patch first. To avoid patches from the same place, an image contributes at most
     ``n_patches / len(images)`` patches (rounded up) to a word, and these are at least half a diameter apart. The images are

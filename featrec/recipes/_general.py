@@ -93,7 +93,7 @@ def recipe(docs: Mapping[str, str] | None = None, **former: str) -> Callable[[Re
     """Complete the signature and the docstring of a recipe.
 
     The signature lists the general options instead of ``**general``. The docstring describes them and the parameters in
-    `docs`. `former` maps former names of options to new names; the former names still work, with a FutureWarning.
+    `docs`. `former` maps former names of options to new names. The former names still work but cause a FutureWarning.
     """
 
     def decorate(function: Recipe) -> Recipe:

@@ -68,7 +68,7 @@ def presets(name: str) -> dict[str, dict[str, Any]]:
 
 
 def describe(name: str) -> str:
-    """Describe in one line when to use a recipe, or for which images a preset is and how accurate it is on a dataset.
+    """Describe in one line when to use a recipe, or which images a preset is for and how accurate it is on a dataset.
 
     Parameters
     ----------

@@ -178,7 +178,7 @@ def use(model: Any) -> None:
 
 
 def _images() -> list[np.ndarray]:
-    """Make images in every array type that numba compiles separately. They show squares, because corners are keypoints.
+    """Make images in every array type that numba compiles separately. The images show squares, whose corners are keypoints.
 
     All images have the same size, because HOG without Resize requires this.
     """

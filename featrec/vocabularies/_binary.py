@@ -44,7 +44,7 @@ class BinaryVocabulary(Vocabulary):
 
     Notes
     -----
-    There are three departures from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
+    There are three differences from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
     from 20 descriptors per word. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia never
     increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
 

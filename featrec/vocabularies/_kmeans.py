@@ -81,7 +81,7 @@ class KMeansVocabulary(NumbersVocabulary):
     rounded after the last round, and ``inertia_`` is computed with the rounded words.
 
     `nearest` computes in float32 without subtracting the mean. If descriptors have a common offset of a thousand times their
-    spread, about one in seven words is wrong. Remove such an offset first (:class:`~featrec.descriptors.Whiten`).
+    spread, about one in seven results is wrong. Remove such an offset first (:class:`~featrec.descriptors.Whiten`).
 
     References
     ----------
