@@ -124,7 +124,7 @@ def paths_of(X: Any) -> tuple[str | None, ...] | None:
 
 
 def _items(X: Any) -> Iterable[Any]:
-    """Return the items of a list or a column. For an array of numbers, return an empty list."""
+    """Return the items of a list or a column. For an array of numbers, return an empty tuple."""
     if isinstance(X, np.ndarray):
         return X if X.dtype.kind in "OUT" else ()
     listed = getattr(X, "to_list", None)

@@ -97,7 +97,7 @@ class _Turns:
         return [self._left_out(name, waiting[name]) or self._tried(name, *models[name], most) for name in order]
 
     def _rehearsed(self, model: Any, share: float) -> Rehearsal:
-        """Rehearse a model. If it is short but the estimate is long, repeat it, because the first one also loads compiled code."""
+        """Rehearse a model. A short rehearsal with a long estimate is repeated: the first one also loads compiled code."""
         start = self.left()
         # Maximum useful time of a rehearsal. If it takes longer, all folds would take too long, because each fold takes longer.
         limit = min(self.limits.seconds, start) / len(self.folds.splits)
