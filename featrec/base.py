@@ -53,7 +53,7 @@ __all__ = [
     "why_empty",
 ]
 
-# For messages about empty bags if the extractor is not known.
+# Explanation in messages about empty bags, used if the extractor is not known.
 WHY_EMPTY = "They may have a uniform colour, be too small for the extractor (use Resize first), or have no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}

@@ -1,4 +1,4 @@
-"""Lazy sequences: Images, Bags, and the base class of all others.
+"""Lazy sequences: Images, Bags, and the base class of all lazy sequences.
 
 An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``,
 and no image is decoded.

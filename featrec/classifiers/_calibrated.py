@@ -207,7 +207,8 @@ def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
     alone, shared = np.flatnonzero(counts[numbers] == 1), np.flatnonzero(counts[numbers] > 1)
     if not len(shared):
         raise InputError("every class has one sample; probabilities need at least one class with two samples")
-    # The rows of a class are distributed over the folds in turn, so two or more rows are in at least two folds.
+    # The rows of a class are distributed over the folds in rotation, so a class with at least two rows is in at least two
+    # folds.
     place = np.empty(len(labels), int)
     for number in range(len(classes)):
         rows = np.flatnonzero(numbers == number)

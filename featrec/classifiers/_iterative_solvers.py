@@ -31,7 +31,8 @@ PART = 5
 # Rounds end if the residual is shorter than this share of the right side.
 TOLERANCE = 1e-3
 MOST_ROUNDS = 1000
-# Added to the diagonal of the landmarks' kernel, relative to its mean; otherwise float64 may not be able to factor it.
+# Number that is added to the diagonal of the landmarks' kernel, relative to its mean. Otherwise, the kernel may not be
+# factorable in float64.
 JITTER = 1e-6
 ROWS = 2048
 

@@ -84,7 +84,7 @@ def _accumulate(
     part: Any,
     task: Task,
 ) -> None:
-    """Add the products of features with each other and with the targets, for some rows, block by block."""
+    """For some rows, add the products of features with features and of features with targets, block by block."""
     targets, roots = task.targets[part], task.roots(part)
     if roots is not None:
         targets = targets * roots[:, None]

@@ -171,7 +171,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # Memory of the basis in float64 and float32, the equations of all views and of the first views, and a factor.
+        # The arrays are the basis in float64 and float32, the equations of all views and of the first views, and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes

@@ -127,7 +127,7 @@ class WideLinearSVC(CodesClassifier):
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
-    """Return the Cholesky factor of the Gram matrix; its n rows have the same Gram matrix as the codes, but only n columns."""
+    """Return the Cholesky factor of the Gram matrix. Its n rows have the same Gram matrix as the codes, with only n columns."""
     products = np.zeros((len(codes), len(codes)))
 
     def part(rows: range) -> None:

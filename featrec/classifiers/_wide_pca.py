@@ -18,7 +18,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WidePCA"]
 
-# Number of rows and columns of one product, for which the columns of the projection are converted to float32.
+# Number of rows and number of columns per product. For each product, columns of the projection are converted to float32.
 ROWS, COLUMNS = 512, 2048
 # The largest signed byte.
 REACH = 127

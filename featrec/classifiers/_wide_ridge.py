@@ -148,7 +148,7 @@ class WideRidge(CodesClassifier):
         piece = min(GRAM_ROWS, max(n_samples, n_features)) * tile
         filling = min(workers, Triangle.n_tiles(n)) * dtype.itemsize * (2 * piece + tile * tile)
         sweeping = min(workers, math.ceil(n_samples / SWEPT_ROWS)) * dtype.itemsize * SWEPT_ROWS * n_features
-        # Leaving rows out needs the rows, the centred rows, three Lanczos vectors for each row, and the arrays of two solves.
+        # Leave-one-out errors need memory for the rows, the centred rows, three Lanczos vectors for each row, and two solves.
         leaving_out = 8 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
         weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
         codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)

@@ -60,7 +60,7 @@ folds = _integer("a number of folds", 2)
 
 
 def _workers(what: str) -> Callable[[str], int]:
-    """Return a parser for the number of threads or processes. Negative numbers count back from all processors."""
+    """Return a parser for the number of threads or processes. -1 means all processors, -2 all except one, and so on."""
 
     def parse(text: str) -> int:
         value = _number(int, text)

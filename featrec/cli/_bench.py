@@ -125,7 +125,7 @@ def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
     """Run one cell in its own process and append the result to the file. Errors are stored like results."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
-    measured = stamp()  # read now, because the repository may be at another commit when a long run ends
+    measured = stamp()  # the commit is read now, because it may be a different one when a long run ends
     with tempfile.TemporaryDirectory() as folder:
         found = _in_fresh_process(cell, Path(folder, "found.json"))
     append(out, cell | found | measured)

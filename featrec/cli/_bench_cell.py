@@ -86,7 +86,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "predict_seconds": round(predict.spent.seconds, 4),
         "predict_steps": predict.steps,
         "reading_cpu_seconds": {"fit": fit.reading, "predict": predict.reading},
-        # Compilation time is not part of any other time. It is short here: fitting a copy of the model compiled most loops.
+        # Compilation time is not part of any other time. Most loops have already been compiled by fitting a copy of the model.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
         "images_per_second": round(len(test) / max(predict.spent.seconds, 1e-9), 2),
         "peak_mb": round(peak_megabytes(), 1),

@@ -96,7 +96,7 @@ def threads() -> Iterator[Finding]:
     yield Finding(
         f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
     )
-    if "cv2" in sys.modules:  # if the import failed, this has been reported
+    if "cv2" in sys.modules:  # a failed import has been reported already
         yield from _query("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
     yield from _query("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
     yield from _query("threadpoolctl", _blas)

@@ -113,11 +113,11 @@ def _fail(message: str) -> int:
 
 def _one_line(error: Exception) -> str:
     """Format an error on one line. For an unexpected error, include its type."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # notes name the model or the image
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # each note names a model or an image
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError) or type(error).__name__ == "InvalidParameterError":  # from scikit-learn
         return message
-    if message.startswith("cannot cache function"):  # from numba, if a folder is read-only
+    if message.startswith("cannot cache function"):  # numba's message about a read-only folder
         return f"{message}; set a writable folder: export NUMBA_CACHE_DIR=FOLDER (see 'featrec doctor')"
     if isinstance(error, ImportError):
         return f"{message}; run 'featrec doctor' to see how to repair it"

@@ -196,7 +196,7 @@ def _emit_distances(builder, n, width, data):
 
 
 def _square_root(builder, square):
-    """Emit a square root exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
+    """Emit a square root that is exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
 
     It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third of
     the time of the product.

@@ -269,7 +269,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
 
 @part(returns=types.int64)
 def _whole_bins(across, down, turns, close, orientations, bins):
-    """Round down to bins; return the number of doubtful ones.
+    """Round directions down to bins; return the number of doubtful bins.
 
     IN across, down, turns (at least pixels,) float32; OUT bins (pixels,) int32.
     """

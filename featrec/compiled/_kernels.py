@@ -70,7 +70,7 @@ def _room(n):
 
 @njit(**LOOP)
 def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
-    """Like `intersection`, but add to sums."""
+    """Like `intersection`, but add the results to `sums`."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):
@@ -124,7 +124,7 @@ def chi2(X, Y, skipped, sums):
 
 @njit(**LOOP)
 def add_chi2(X, Y, skipped, x_mass, y_mass, places, counts, entries, columns, sums):
-    """Like `chi2`; IN sums, zeros; work space: x_mass and y_mass, zeros."""
+    """Like `chi2`. The sums and the work space (x_mass and y_mass) must be zero at the start."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):

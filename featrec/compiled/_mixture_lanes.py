@@ -28,8 +28,10 @@ POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6
 def add_products(factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target):
     """Compute ten rows of sums for a panel: start with the given row, and in each step add a factor times a row of lanes.
 
-    All arrays are vectors of float32. IN factors, for row r and step s at first + r * row_step + s * step; lanes, 32 for each
-    step, from `place` on; start, 32 for row r, from start_place + r * start_step on; OUT sums, ten times 32, from `target` on.
+    All arrays are vectors of float32. The factor for row r and step s is at first + r * row_step + s * step in `factors` (IN).
+    The 32 lanes of the first step begin at `place` in `lanes` (IN), and those of further steps follow. The start of row r is
+    the 32 numbers from start_place + r * start_step in `start` (IN). The results are ten times 32 numbers from `target` in
+    `sums` (OUT).
     """
     factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
     start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)
@@ -40,9 +42,10 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
 def share_points(logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
     """Convert base-2 logarithms of densities under all components to posteriors.
 
-    All arrays are vectors of float32. IN and OUT logs, 32 for point i in panel p, from p * stride + 32 * i on; masses, 32 from
-    mass_place + p * mass_step on, to which the posteriors are added; OUT peaks and totals, from `place` on: the largest
-    logarithm of each point, and the sum of its densities divided by the largest density.
+    All arrays are vectors of float32. In `logs` (IN and OUT), the 32 numbers of point i in panel p begin at p * stride + 32 *
+    i. The posteriors are added to `masses` (IN and OUT), in which the 32 numbers of panel p begin at mass_place + p *
+    mass_step. From `place` on, `peaks` (OUT) contains the largest logarithm of each point, and `totals` (OUT) contains the sum
+    of the point's densities, divided by the largest density.
     """
     places = (stride * np.arange(panels)[:, None] + np.arange(PANEL)).ravel() + PANEL * np.arange(count)[:, None]
     values = logs[places]

@@ -24,7 +24,7 @@ POINTS_AT_ONCE = 6
 ZERO = 128
 # Maximum number of features whose products can be summed in 32 bits: 127 * 127 times this number is below 2**31.
 MOST = 130_000
-# Number of points per product of BLAS; a multiple of six.
+# Number of points per BLAS product; a multiple of six.
 TILE = 96
 
 

@@ -95,7 +95,7 @@ class _Difficulty:
 def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random.Generator) -> np.ndarray:
     """Generate a uint8 image of one object, of shape (size, size, 3).
 
-    The canvas has the shape (3, size, size), because painting on it is faster.
+    The canvas has the shape (3, size, size), because painting is faster in this shape.
     """
     x, y = _pixel_grid(size)
     ground, surface = _tones(kind, difficulty, random)

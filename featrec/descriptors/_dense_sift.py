@@ -30,7 +30,8 @@ ORIENTATIONS = 8
 NO_ANGLE = -1
 # Minimum of magnif in model files; the smoothing filter gets longer as magnif gets smaller.
 LEAST_MAGNIF = 0.01
-# For each dtype: length of a descriptor, maximum of its numbers, and number that is added before the conversion to round.
+# For each dtype: length of a descriptor, maximum of its numbers, and the number that is added for rounding before the
+# conversion.
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
@@ -59,8 +60,8 @@ class DenseSIFT(LocalExtractor):
     window_size : float, default=1.5
         Standard deviation, in bins, of the Gaussian that gives inner bins more weight than outer bins.
     color : {"gray", "rgb", "opponent", "hsv"}, default="gray"
-        Channels that are described. "gray": the luma. The other values describe three channels and concatenate their
-        descriptors to 384 numbers. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue,
+        Channels that are described. "gray": the luma. With the other values, the descriptors of three channels are concatenated
+        to a total of 384 numbers. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue,
         saturation and value.
     window : {"flat", "gaussian"}, default="flat"
         "flat" weights whole bins, "gaussian" each pixel. "flat" is several times as fast, and the results are nearly the same.

@@ -143,7 +143,7 @@ class LBP(GlobalExtractor):
 
     @staticmethod
     def _check_stored_settings(stored: Stored) -> None:
-        """Limit the number of counts: one count per circle, cell and bin."""
+        """Check the number of counts. There is one count per circle, cell and bin."""
         points, radii, grids = (_listed(stored.get(name)) for name in ("n_points", "radius", "grids"))
         most = max((abs(number) for number in points if isinstance(number, int)), default=1)
         patterns = 2 ** min(most, MOST_POINTS) if stored.get("method") in ("default", "ror") else 2**8

@@ -280,7 +280,7 @@ def naming(what: str) -> Iterator[None]:
 
 @contextmanager
 def located(images: Rows) -> Iterator[None]:
-    """Make an ImageError in this context name the path of the image, or its index in the images of the caller."""
+    """Add the path of the image, or its index in the images of the caller, to an ImageError in this context."""
     try:
         yield
     except ImageError as error:

@@ -277,7 +277,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
 
 
 def count_dropped(*folders: Any) -> int:
-    """Count the damaged files that were dropped from folders. A list shared by two parts of a folder counts once."""
+    """Count the damaged files that were dropped from folders. If two parts of a folder share a list, it counts once."""
     lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
     return sum(map(len, lists.values()))
 

@@ -135,7 +135,7 @@ class Suggestion(TableResult):
                 same = float((best.y_pred[trial.rows] == self.y_true[trial.rows]).mean())
                 if trial.accuracy > same:
                     figures = f"{percent(trial.accuracy)} % against {percent(same)} % of {best.name} on the same images"
-                    ahead.append(f"{trial.name} had {figures} when it was cut; with more seconds, it may be the best.")
+                    ahead.append(f"{trial.name} had {figures} when it was cut; with more seconds, it might be the best.")
         return ahead
 
     def __str__(self) -> str:

@@ -226,8 +226,8 @@ class Store:
     def _look(self, key: str, size: int, limit: int) -> None:
         """Free space before a file of `size` bytes is written. To save time, the folder is not checked for every file.
 
-        The folder is checked after every LOOK * limit bytes, and also at random (determined by the key). Otherwise, the folder
-        would never be checked if many processes wrote little each.
+        The folder is checked after every LOOK * limit bytes, and also at random (determined by the key). Without random checks,
+        the folder would never be checked if each of many processes wrote only a few files.
         """
         with self._lock:
             self._grown += size

@@ -262,7 +262,7 @@ class _Silence:
     pattern = r"PIL\."  # scikit-learn's workers recreate the filter from this attribute
 
     def __init__(self) -> None:
-        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object replaces the pattern for module names
+        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object takes the place of a pattern for module names
         self.reset()
 
     def reset(self) -> None:

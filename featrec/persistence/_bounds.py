@@ -34,7 +34,7 @@ MOST_NUMBERS = 64
 MOST_JOBS = 1024
 # Maximum width of a code, because predict allocates the codes of a batch before it computes them.
 CODE_LIMIT = SizeLimit(2**22)
-# Limits of a pyramid: entries of its table of cells and regions, numbers pooled in cells, and numbers in the codes of regions.
+# Limits of a pyramid, for the table of cells and regions, for the numbers pooled in cells, and for the numbers in the codes.
 MOST_MEMBERSHIPS = 2**25
 MOST_POOLED = 2**25
 MOST_CODE = 2**22

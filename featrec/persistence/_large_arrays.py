@@ -116,7 +116,7 @@ def stand_in() -> np.ndarray:
 
 
 def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
-    """Copy the model with a stand-in for each large array. Also return the large arrays, by the bytes of their stand-ins.
+    """Copy the model with a stand-in for each large array. Also return a dict from the bytes of stand-ins to large arrays.
 
     If the model has no large arrays or cannot be copied, return the model itself and an empty dict.
     """

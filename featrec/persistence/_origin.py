@@ -26,13 +26,16 @@ OPENCV_WHEELS = (
 
 
 class Agreement(NamedTuple):
-    """How many leading parts of two versions must be equal."""
+    """The number of leading parts that must be equal in two versions.
 
-    silent: int  # minimum number for which load does not warn
-    needed: int  # minimum number for which load accepts the file
+    If fewer than `silent` parts are equal, load warns. If fewer than `needed` parts are equal, load refuses the file.
+    """
+
+    silent: int
+    needed: int
 
 
-# The same table is in docs/model_files.md. Minor versions of scikit-learn may change predictions, and major versions
+# The same table is in docs/model_files.md. Minor versions of scikit-learn may change predictions, and major versions may change
 # attributes. Major versions of OpenCV may change detectors. Python, numpy and skops are not compared, because their formats are
 # versioned.
 TABLE = {"featrec": Agreement(2, 0), "scikit-learn": Agreement(2, 1), "opencv": Agreement(1, 0)}

@@ -16,7 +16,7 @@ __all__ = ["Denoise"]
 # Maximum distance, in pixels and in each direction, between patches that non-local means compares.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
-# Maximum window for which cv2's median supports types other than uint8. It never supports float64.
+# Maximum window size for which cv2's median supports types other than uint8. float64 is never supported.
 LARGEST_FAST_MEDIAN = 5
 
 

@@ -259,7 +259,7 @@ class Rescale(Preprocessor):
     percentiles : tuple of (low, high), default=(0, 100)
         Percentiles of the image that become black and white if neither `max_value` nor `bits` is set; values outside are
         clipped. (0.5, 99.5) ignores dust and hot pixels. All channels are stretched in the same way, which preserves hues.
-        Images of one value are not changed.
+        If all values of an image are equal, the image is not changed.
 
     Notes
     -----

@@ -167,7 +167,7 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
 
 
 def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
-    """Group the models in the order of trials: models without Bags, which are fast, models with Bags, presets, each network."""
+    """Group the models in the order of trials: fast models without Bags, models with Bags, presets, then each network."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
         words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))

@@ -112,7 +112,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     todo = _in_order([name for name in wanted if name not in left_out])
     count = "1 recipe" if len(todo) == 1 else f"{len(todo)} recipes"
     _report(verbose, f"compiling the loops of {count} into {cache.folder}")
-    # One process more than processors is started, because a process sometimes waits for a loop that another process compiles.
+    # The number of processes is one more than that of processors, because processes sometimes wait for each other.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
         _report(verbose, f"{len(rows):>3} of {len(todo)}  {row.name}: {_result(row)}")

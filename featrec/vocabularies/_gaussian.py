@@ -25,7 +25,7 @@ LEAST_PART = 4096
 LEAST_MASS = 1.0
 # When dimensions are scaled, variances below this share of the largest variance are raised to this share.
 LEAST_SPREAD = 1e-6
-# Smaller variances would be zero in float32.
+# Minimum variance. Smaller variances would be zero in float32.
 LEAST_VARIANCE = 1e-60
 # Types that the compiled loops support; other types are converted to float64.
 READABLE = (np.uint8, np.float32, np.float64)
@@ -78,7 +78,7 @@ class GaussianVocabulary(NumbersVocabulary):
 
     Notes
     -----
-    The initial mixture is computed from clusters after a few rounds of k-means: from their shares, means and variances. One
+    The initial mixture consists of the shares, means and variances of clusters, which are found by a few rounds of k-means. One
     average descriptor is added to each variance, because small clusters would otherwise be too narrow.
 
     If a component weighs less than one descriptor, it is replaced by half of the heaviest component. The heaviest component is
