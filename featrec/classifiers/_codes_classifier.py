@@ -165,7 +165,7 @@ def checked(alphas: Any) -> tuple[float, ...]:
     if max(values) > FARTHEST**2 * min(values) * (1 + 1e-9):
         raise InputError(
             f"alphas from {min(values):g} to {max(values):g} are too far apart for one factorisation; the largest may be "
-            f"at most {FARTHEST**2:g} times the smallest. Fit two models, with the smaller and with the larger alphas"
+            f"at most {FARTHEST**2:g} times the smallest. Fit two models, one with the smaller and one with the larger alphas"
         )
     return values
 
@@ -248,7 +248,7 @@ def best(
 def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0) -> None:
     """Raise an InputError if `stage` needs more memory than this machine has, and warn if it needs more than is free.
 
-    `needed` is the total number of bytes; `held` is the number of these that are in memory already.
+    `needed` is the total number of bytes, of which `held` bytes are already in memory.
     """
     if verbose:
         sys.stderr.write(f"{stage}: {_shown(needed)} of memory, including {_shown(held)} of codes\n")

@@ -83,7 +83,7 @@ class Triangle:
             row[i][np.diag_indices(len(row[i]))] += self.dtype.type(value)
 
     def cholesky(self, n_jobs: int | None = None, verbose: int = 0) -> None:
-        """Overwrite the matrix with its lower Cholesky factor. Raise an InputError if it is not positive definite."""
+        """Overwrite the matrix with its lower Cholesky factor. If the matrix is not positive definite, raise an InputError."""
         start, told = time.perf_counter(), 0
         with _narrow(n_jobs):
             for k, span in enumerate(self.spans):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_encode_arguments", "run_encode"]
 
-# The batch size is fixed, so codes are identical to the bit for any number of threads and after any interruption.
+# The batch size is fixed, so every bit of the codes is the same for any number of threads and after any interruption.
 BATCH = 16
 LARGEST_BLOCK = 1024
 BLOCK_BYTES = 2**25
@@ -105,7 +105,7 @@ def _task(model: str, images: ImageFiles) -> dict[str, Any]:
 
 def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
-        # This warning would be shown for each batch. Instead, the summary counts the images without features.
+        # A warning would be shown for each batch. Instead, the summary counts the images without features.
         warnings.simplefilter("ignore", EmptyBagWarning)
         if file.width is None:
             file.begin(encoding.first_width(images))

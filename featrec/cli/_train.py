@@ -148,7 +148,7 @@ def _expected(name: str, option: str) -> str:
 
     recipe = name.partition(":")[0]
     found = re.search(rf"^ *(?:\w+, )*{option}(?:, \w+)* : (.+)$", getattr(recipes, recipe).__doc__ or "", flags=re.M)
-    return f"{option} of {recipe} is {found[1]}" if found else f"{option} is not a value that {recipe} accepts"
+    return f"{option} of {recipe} is {found[1]}" if found else f"{recipe} does not accept this value of {option}"
 
 
 def _rule(message: str) -> str:

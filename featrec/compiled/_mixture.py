@@ -17,7 +17,7 @@ from featrec.compiled._parts import LOOP
 
 # Number of points per tile, a multiple of ten. After every TILES tiles, the sums of these tiles are added to float64 totals.
 POINTS, TILES = 160, 3
-# Maximum distance from the centre, in deviations; larger distances are clipped, because squares must fit into float32.
+# Maximum distance from the centre, in standard deviations. Larger distances are clipped, because squares must fit into float32.
 FARTHEST = 1e6
 LARGEST = float(np.finfo(np.float32).max)
 # Logarithm of the density for components that only pad a panel.

@@ -1,4 +1,4 @@
-"""Base classes of all encoders, which encode whole images, and of spatial pyramids."""
+"""Base classes of encoders for whole images and of spatial pyramids."""
 
 from __future__ import annotations
 

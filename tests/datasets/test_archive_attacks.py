@@ -183,7 +183,7 @@ def test_a_wrong_length_in_the_directory(tmp_path, declared):
     folder = ImageFolder(path)
     tracemalloc.start()
     with pytest.raises(
-        TruncatedImageError, match=r"^'.*/a/1\.png': the archive is damaged here: the length or checksum differs"
+        TruncatedImageError, match=r"^'.*/a/1\.png': the archive is damaged here: the length or checksum does not match"
     ):
         folder[0]
     _, peak = tracemalloc.get_traced_memory()
@@ -229,7 +229,7 @@ def test_a_gzip_bomb_is_refused_while_it_is_unpacked(tmp_path):
     path.write_bytes(gzip.compress(member.tobuf()) + 1_000 * zeros)
     tracemalloc.start()
     start = time.perf_counter()
-    with pytest.raises(DatasetError, match=r"over 200 times its size. It may be a zip bomb"):
+    with pytest.raises(DatasetError, match=r"more than 200 times its size. It may be a zip bomb"):
         ImageFolder(path)
     seconds = time.perf_counter() - start
     _, peak = tracemalloc.get_traced_memory()
@@ -288,7 +288,7 @@ def test_a_flipped_bit_in_a_zip_is_found_by_the_checksum(tmp_path):
     data = bytearray(path.read_bytes())
     data[data.index(b"IDAT") + 8] ^= 1
     path.write_bytes(data)
-    with pytest.raises(TruncatedImageError, match="the archive is damaged here: the length or checksum differs"):
+    with pytest.raises(TruncatedImageError, match="the archive is damaged here: the length or checksum does not match"):
         ImageFolder(path)[0]
 
 

@@ -80,7 +80,7 @@ def test_fashion_mnist(fashion, pixels):
 def test_images_and_labels_that_do_not_belong_together(fashion, targets):
     put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
     with pytest.raises(
-        DatasetError, match=f"train files .* do not belong together: there are 7 images and {len(targets)} labels"
+        DatasetError, match=f"train files .* do not belong together: they contain 7 images and {len(targets)} labels"
     ):
         load_dataset("fashion-mnist", data_home=fashion.parent)
 
