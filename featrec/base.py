@@ -61,8 +61,8 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors drawn from each image that has so many. A sample of 100,000 descriptors reads at most 1,000
-# images.
+# Minimum number of descriptors that are drawn from an image, if it has that many. A sample of 100,000 descriptors then reads at
+# most 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 

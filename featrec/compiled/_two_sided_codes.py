@@ -147,7 +147,7 @@ def _add_nearest(values, border, pooled):
 
 @njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
-    """For each cell and word, count the points with the word among their `wanted` nearest words; then do so for the opposites.
+    """For each cell and word, count the points with the word among their `wanted` nearest words; also count opposites.
 
     If several words are as near as the last of these words, all of them count.
 

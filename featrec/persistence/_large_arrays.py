@@ -33,7 +33,7 @@ Content = bytes | np.ndarray
 LARGE = 2**26  # bytes
 KINDS = "biuf"
 TOKEN_BYTES = 32
-# An array is deflated if N_PIECES samples of PIECE bytes each shrink to less than this share.
+# An array is deflated if its samples (N_PIECES of PIECE bytes each) shrink to less than this share of their size.
 N_PIECES, PIECE, WORTH_IT = 16, 2**16, 0.5
 # Upper limit of the length of numpy's header of a plain array.
 LONGEST_HEADER = 1024

@@ -1,4 +1,4 @@
-"""Check fitted objects of scikit-learn if their compiled code does not check indices.
+"""Check fitted objects of scikit-learn whose compiled code does not check indices.
 
 These are sparse matrices, nearest neighbours, k-means, support vector machines, trees, forests and boosting.
 """
