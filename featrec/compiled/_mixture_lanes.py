@@ -29,9 +29,9 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
     """Compute ten rows of sums for a panel: start with the given row, and in each step add a factor times a row of lanes.
 
     All arrays are vectors of float32. The factor for row r and step s is at first + r * row_step + s * step in `factors` (IN).
-    The 32 lanes of the first step begin at `place` in `lanes` (IN), and those of further steps follow. The start of row r is
-    the 32 numbers from start_place + r * start_step in `start` (IN). The results are ten times 32 numbers from `target` in
-    `sums` (OUT).
+    The 32 lanes of the first step begin at `place` in `lanes` (IN), and those of further steps follow. The start of row r
+    consists of the 32 numbers from start_place + r * start_step in `start` (IN). The results are ten times 32 numbers from
+    `target` in `sums` (OUT).
     """
     factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
     start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)

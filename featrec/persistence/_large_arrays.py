@@ -167,7 +167,7 @@ def estimators_in(model: Any) -> list[BaseEstimator]:
 
 
 def write_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
-    """Add a member in pieces. zipfile needs the size in advance, because it determines the format of the entry."""
+    """Add a member in pieces. zipfile needs the size in advance, because the size determines the format."""
     entry.file_size = content_size(content)
     with archive.open(entry, "w") as file:
         write_content(file, content)

@@ -24,7 +24,8 @@ from featrec.recipes._names import RECIPES, make, resolve, variants
 __all__ = ["Warmed", "warm"]
 
 SIDE = 64
-N_IMAGES = 24  # number of generated images, half of them of each class
+# Number of generated images, half of them of each class.
+N_IMAGES = 24
 # The number of words affects the time of a fit, but not the code that is compiled.
 SMALL: dict[str, Any] = {"n_words": 32, "image_size": None}
 
