@@ -299,7 +299,7 @@ def test_a_cache_location(kind):
     [
         ("_y", lambda rows: rows + 10**6, "a class ranges from 1000000 to 1000002, but must be from 0 to 2"),
         ("_y", lambda rows: rows[:3], r"classes of shape \(3,\)"),
-        ("_y", lambda rows: rows - 5, "a class is -5 or -3"),
+        ("_y", lambda rows: rows - 5, "a class ranges from -5 to -3"),
         ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 numbers do not match"),
         ("_fit_X", lambda rows: rows[:4], "4 rows of 25 numbers do not match"),
     ],

@@ -233,10 +233,10 @@ def tree_edits():
         return lambda schema, members: fields(schema, owner).update({name: plain(value)})
 
     return [
-        pytest.param(record("left_child", 10**9), "a child is", id="child outside"),
-        pytest.param(record("right_child", -7), "a child is -7", id="child negative"),
+        pytest.param(record("left_child", 10**9), "a child ranges from", id="child outside"),
+        pytest.param(record("right_child", -7), "a child ranges from -7", id="child negative"),
         pytest.param(record("feature", 64), "a split's feature ranges from .* but must be from 0 to 63", id="feature outside"),
-        pytest.param(record("feature", -3), "a split's feature is -3", id="feature negative"),
+        pytest.param(record("feature", -3), "a split's feature ranges from -3", id="feature negative"),
         pytest.param(argument(0, "100000000"), "a tree of 100000000 features; 64", id="more features"),
         pytest.param(argument(2, "1000000000"), "1000000000 outputs with", id="more outputs"),
         pytest.param(attribute(tree, "node_count", 10**5), "declares 100000 nodes", id="more nodes"),
@@ -268,9 +268,9 @@ def test_a_forest_whose_trees_are_wider_than_its_input_is_refused():
 @pytest.mark.parametrize(
     ("name", "value", "match"),
     [
-        ("left", 10**6, "a child is"),
+        ("left", 10**6, "a child ranges from"),
         ("right", 0, "a child comes before its parent"),
-        ("feature_idx", 64, "a split's feature is"),
+        ("feature_idx", 64, "a split's feature ranges from"),
     ],
 )
 def test_edited_gradient_trees_are_refused(name, value, match):
@@ -342,7 +342,7 @@ def test_an_edited_neighbour_tree_is_refused(edit, match, algorithm, name):
         ("_dual_coef_", lambda array: array[:, :-1], "weights of shape"),
         ("_intercept_", lambda array: array[:1], "1 offsets"),
         ("_probA", lambda array: np.zeros(1), "a different number of classes"),
-        ("support_", lambda array: array + np.int32(10**6), "a support vector's row is"),
+        ("support_", lambda array: array + np.int32(10**6), "a support vector's row ranges from"),
         ("support_vectors_", lambda array: array[:, :5], r"support vectors of shape \(\d+, 5\)"),
     ],
     ids=["negative", "more", "fewer weights", "fewer offsets", "probability", "rows", "narrow"],

@@ -61,8 +61,8 @@ def mixture(request):
 @pytest.mark.parametrize(
     ("attribute", "change", "match"),
     [
-        ("covariances_", lambda variances: -variances, r"a variance of -[\d.]+; all must be greater than 0"),
-        ("covariances_", lambda variances: variances * 0, r"a variance of 0\.0; all must"),
+        ("covariances_", lambda variances: -variances, r"the smallest variance is -[\d.]+; all variances must be greater than 0"),
+        ("covariances_", lambda variances: variances * 0, r"the smallest variance is 0\.0; all variances must"),
         ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* expected .* of shape \(3, 4\)"),
         ("covariances_", lambda variances: variances[:, :3], r"variances of shape \(3, 3\)"),
         ("covariances_", lambda variances: variances * np.nan, "variances .* expected finite float32 or float64"),
@@ -77,8 +77,8 @@ def mixture(request):
             r"weights of shape \(1000000,\) .* expected .* of shape \(3\)",
         ),
         ("weights_", lambda weights: weights[:1], r"weights of shape \(1,\)"),
-        ("weights_", lambda weights: -weights, "weights that are negative"),
-        ("weights_", lambda weights: weights * 0, "weights that are negative, or all of them zero"),
+        ("weights_", lambda weights: -weights, "some weights are negative"),
+        ("weights_", lambda weights: weights * 0, "some weights are negative, or all are zero"),
     ],
 )
 def test_edited_mixtures(mixture, attribute, change, match):
