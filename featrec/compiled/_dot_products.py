@@ -141,10 +141,11 @@ distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
     """Find the index of the nearest word of each point; if several words are equally near, the first is used.
 
-    IN points (n, d), words (k, d), norms (k,) half the squared lengths of the words, all float32; or, for bytes, points
-    (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32 the squared lengths of
-    the words before 128 is subtracted; k a multiple of six, farthest the largest number of the type of norms;
-    OUT nearest (n,) int32, distances (n,) of the type of norms, without terms that are the same for all words.
+    For float32, IN points (n, d), words (k, d), norms (k,) float32. The norms are half the squared lengths of the words. For
+    bytes, IN points (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32. The
+    norms are the squared lengths of the words before 128 is subtracted. In both cases, k is a multiple of six, and farthest is
+    the largest number of the type of norms. OUT nearest (n,) int32, distances (n,) of the type of norms, without terms that are
+    the same for all words.
     """
     smallest, best = np.empty((2, LANES), norms.dtype)
     block, places = np.zeros((points.shape[1], LANES), points.dtype), np.zeros(LANES, np.int32)

@@ -80,8 +80,8 @@ def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
             _columns(Y, start, stop, first, columns)
             for i in range(n):
                 row, x, p = sums[i, start:stop], entries[i], places[i]
-                # The loop below takes most of the time. It is not a separate function, because the function would be compiled
-                # twice.
+                # The loop below takes most of the time. It is not moved to a separate function, because that function would be
+                # compiled twice.
                 for f in range(0, counts[i], 8):
                     x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
                     y0, y1, y2, y3 = columns[p[f]], columns[p[f + 1]], columns[p[f + 2]], columns[p[f + 3]]

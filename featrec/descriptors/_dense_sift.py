@@ -66,8 +66,8 @@ class DenseSIFT(LocalExtractor):
     window : {"flat", "gaussian"}, default="flat"
         "flat" weights whole bins, "gaussian" each pixel. "flat" is several times as fast, and the results are nearly the same.
     dtype : {"float32", "uint8"}, default="float32"
-        Data type of the descriptors. "uint8" multiplies them by 512, rounds, and clips at 255, like VLFeat. It needs a quarter
-        of the memory.
+        Data type of the descriptors. "uint8" multiplies them by 512, rounds, and clips at 255, like VLFeat. "uint8" needs a
+        quarter of the memory.
 
     Notes
     -----

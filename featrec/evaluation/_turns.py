@@ -99,7 +99,7 @@ class _Turns:
     def _rehearsed(self, model: Any, share: float) -> Rehearsal:
         """Rehearse a model. A short rehearsal with a long estimate is repeated: the first one also loads compiled code."""
         start = self.left()
-        # Maximum useful time of a rehearsal. After a longer one, all folds would take too long, because each takes even longer.
+        # Maximum useful time of a rehearsal. Each fold takes longer than a rehearsal, so all folds would take too long.
         limit = min(self.limits.seconds, start) / len(self.folds.splits)
         found = rehearse(model, self.folds, self.clock, limit)
         took = start - self.left()
