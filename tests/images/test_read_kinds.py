@@ -177,7 +177,10 @@ def test_gif_with_a_huge_frame():
     """Found by fuzzing: Pillow allocates 4 bytes per pixel of the frame while it reads the header."""
     control = b"!\xf9\4\x09\0\0\1\0"
     for comment in (b"", b"!\xfe\3,,,\0", b"\0\0"):
-        for side, message in ((20000, r"400,000,000 pixels, more than the limit of 100,000,000"), (4000, "a decompression bomb")):
+        for side, message in (
+            (20000, r"400,000,000 pixels, more than the limit of 100,000,000"),
+            (4000, "a decompression bomb"),
+        ):
             frame = b"," + struct.pack("<4H", 0, 0, side, side) + b"\0\2\2\x4c\1\0;"
             with pytest.raises(TooManyPixelsError, match=message):
                 read_image(b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0, 0, 0) + comment + control + frame)

@@ -61,7 +61,11 @@ def mixture(request):
 @pytest.mark.parametrize(
     ("attribute", "change", "match"),
     [
-        ("covariances_", lambda variances: -variances, r"the smallest variance is -[\d.]+; all variances must be greater than 0"),
+        (
+            "covariances_",
+            lambda variances: -variances,
+            r"the smallest variance is -[\d.]+; all variances must be greater than 0",
+        ),
         ("covariances_", lambda variances: variances * 0, r"the smallest variance is 0\.0; all variances must"),
         ("covariances_", lambda variances: variances[:2], r"variances of shape \(2, 4\) .* expected .* of shape \(3, 4\)"),
         ("covariances_", lambda variances: variances[:, :3], r"variances of shape \(3, 3\)"),
