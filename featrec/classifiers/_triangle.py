@@ -1,4 +1,4 @@
-"""Triangle: the lower half of a large symmetric matrix in tiles. It can be factored in place and solved."""
+"""Triangle: the lower half of a large symmetric matrix, stored in tiles; it is factored in place to solve linear systems."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class ImageFiles:
 
     def __init__(self, items: Sequence[Any], labels: Sequence[str] | None = None):
         if not items:
-            raise InputError("no images given; name files, folders, archives or manifests, or pass paths on standard input")
+            raise InputError("no images given; specify files, folders, archives or manifests, or pass paths on standard input")
         self.items = items
         self.labels = [""] * len(items) if labels is None else labels
 

@@ -4,8 +4,8 @@ If a numba function is called by another one, it is optimised first alone and th
 entry that is never used. In contrast, a part is compiled only once, in the loop that calls it, and it gets no cache entry.
 
 Arrays that are passed to the same part must not overlap, because the compiler assumes this. A part returns a value only if
-`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, a hint
-or vector code in another file, also rename it.
+`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, or a
+hint or vector code in another file, rename the part as well.
 """
 
 from __future__ import annotations

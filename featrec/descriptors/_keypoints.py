@@ -1,4 +1,4 @@
-"""SIFT, and the base class of extractors that use a keypoint detector of OpenCV."""
+"""SIFT, and the base class of extractors that use an OpenCV keypoint detector."""
 
 from __future__ import annotations
 

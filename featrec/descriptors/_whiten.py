@@ -228,7 +228,7 @@ class Whiten(BagStep):
         n, width = descriptors.shape
         wanted = self.n_components or 1
         if wanted > width:
-            raise InputError(f"Whiten: descriptors of {width} numbers do not have {wanted} components; use {width} or fewer")
+            raise InputError(f"Whiten: cannot keep {wanted} components of descriptors of length {width}; use {width} or fewer")
         if n < max(2, wanted):
             raise InputError(
                 f"Whiten: {wanted} components cannot be learned from {n} descriptors. "

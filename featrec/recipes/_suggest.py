@@ -44,7 +44,7 @@ MOST_PATCHES = 256 * 256
 
 
 class _Seen(NamedTuple):
-    """Whether all images of the sample are gray, and the size of the largest image."""
+    """Whether all images in the sample are gray, and the size of the largest image."""
 
     gray: bool
     largest: tuple[int, int]

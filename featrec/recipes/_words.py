@@ -65,7 +65,7 @@ def orb_knn(*, n_words: int = 200, n_neighbors: int = 9, **general: Unpack[Optio
 
 @recipe(DENSE)
 def bovw_svm(*, n_words: int = 400, levels: Any = 3, C: float = 1.0, **general: Unpack[Options]) -> Pipeline:
-    """Scenes and objects at any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM.
+    """Scenes and objects at any position and scale, in any light: dense SIFT, visual words in a pyramid, intersection SVM.
 
     Parameters
     ----------

@@ -215,8 +215,8 @@ class RandomVocabulary(NumbersVocabulary):
                 return
         n, d = descriptors.shape
         raise InputError(
-            f"RandomVocabulary: {self.n_words} words cannot be drawn from {len(different)} different descriptors that are not "
-            f"zero (n_samples={n}, n_features={d}). Lower n_words, raise max_descriptors, or use more varied images."
+            f"RandomVocabulary: cannot draw {self.n_words} words from {len(different)} distinct nonzero descriptors "
+            f"(n_samples={n}, n_features={d}). Lower n_words, raise max_descriptors, or use more varied images."
         )
 
     def _word(self, descriptor: np.ndarray) -> np.ndarray:
