@@ -33,8 +33,8 @@ class WideLinearSVC(CodesClassifier):
     The solution is a weighted sum of the n training codes, so only their n × n Gram matrix is needed, which is computed in
     float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix with n columns, and its solution is converted
     back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, but ``LinearSVC``
-    would make two copies of them: one in float64 and one that takes 16 bytes per number. If codes do not have more columns than rows, they are
-    passed to ``LinearSVC`` directly.
+    would make two copies of them: one in float64 and one that takes 16 bytes per number. If codes do not have more columns than
+    rows, they are passed to ``LinearSVC`` directly.
 
     Parameters
     ----------
