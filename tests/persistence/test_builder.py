@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
@@ -65,29 +64,3 @@ def test_a_model_with_another_part_is_built_by_skops(rng, tmp_path):
     save(model, tmp_path / "model.featrec")
     done = subprocess.run([sys.executable, "-c", PROBE, tmp_path / "model.featrec"], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
-
-
-def test_known_parts_are_estimators_that_can_be_cloned():
-    for name in _builder.SCIKIT_LEARN:
-        module, _, kind = name.rpartition(".")
-        found = getattr(__import__(module, fromlist=[kind]), kind)
-        assert issubclass(found, BaseEstimator)
-        assert found.__module__ == module
-    assert clone(hog_svm()).get_params()
-
-
-@pytest.mark.parametrize(
-    ("loader", "module", "name"),
-    [
-        ("FunctionNode", "numpy", "sqrt"),
-        ("ObjectNode", "sklearn.linear_model._logistic", "LogisticRegression"),
-        ("TypeNode", "builtins", "list"),
-        ("NdArrayNode", "numpy", "memmap"),
-        ("DictNode", "collections", "OrderedDict"),
-        ("JsonNode", "builtins", "eval"),
-        ("MethodNode", "builtins", "str"),
-    ],
-)
-def test_any_other_part_is_not_known(loader, module, name):
-    node = {"__loader__": loader, "__module__": module, "__class__": name, "content": []}
-    assert not _builder.is_known({"content": [node]}, frozenset())

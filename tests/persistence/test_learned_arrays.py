@@ -7,55 +7,32 @@ from sklearn.cluster import KMeans
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from featrec import Bag
+from featrec import Bag, encoders
 from featrec.classifiers import WideScaler
 from featrec.descriptors import AKAZE, BRISK, LBP, PatchCodes, Whiten
-from featrec.encoders import (
-    LLC,
-    VLAD,
-    BagOfWords,
-    FisherVector,
-    SignCode,
-    SoftBagOfWords,
-    SpatialPyramid,
-    ThresholdCode,
-    TriangleCode,
-)
 from featrec.persistence import load
 from featrec.vocabularies import GaussianVocabulary
-from tests.persistence.archives import change_array, edited, fields, original, plain, refused, saved, with_array
+from tests.persistence import edits
+from tests.persistence.archives import edited, refused, saved
+
+KMEANS = "featrec.vocabularies.KMeansVocabulary"
+BINARY = "featrec.vocabularies.BinaryVocabulary"
 
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.VersionWarning")
 def test_words_may_be_bytes_but_packed_bits_not_numbers():
     """Words of bytes belong to descriptors of bytes. The words of packed bits cannot be numbers."""
-
-    def to_bytes(schema, members):
-        words = fields(schema, "featrec.vocabularies.KMeansVocabulary")["words_"]
-        change_array(members, words, lambda words: (255 * words).clip(0, 255).astype(np.uint8))
-
     with open("bytes.featrec", "wb") as file:
-        file.write(edited(original("kernel"), to_bytes))
+        file.write(edited("kernel", edits.array("words_", lambda words: (255 * words).clip(0, 255).astype(np.uint8), KMEANS)))
     assert load("bytes.featrec").named_steps["spatialpyramid"].encoder_.vocabulary_.words_.dtype == np.uint8
-
-    def to_numbers(schema, members):
-        words = fields(schema, "featrec.vocabularies.BinaryVocabulary")["words_"]
-        change_array(members, words, lambda words: words.astype(np.float32))
-
-    refused(edited(original("binary"), to_numbers), "BinaryVocabulary: .* type float32; expected finite uint8 of shape")
+    to_numbers = edits.array("words_", lambda words: words.astype(np.float32), BINARY)
+    refused(edited("binary", to_numbers), "BinaryVocabulary: .* type float32; expected finite uint8 of shape")
 
 
-@pytest.fixture(params=["ours", "scikit-learn's", "scikit-learn's Bayesian"])
+@pytest.fixture(params=[GaussianVocabulary, GaussianMixture, BayesianGaussianMixture])
 def mixture(request):
-    points = np.random.default_rng(0).normal(size=(60, 4))
-    kinds = {
-        "ours": lambda: GaussianVocabulary(3, random_state=0),
-        "scikit-learn's": lambda: GaussianMixture(3, covariance_type="diag", random_state=0),
-        "scikit-learn's Bayesian": lambda: BayesianGaussianMixture(
-            n_components=3, covariance_type="diag", random_state=0, max_iter=500
-        ),
-    }
-    return kinds[request.param]().fit(points)
+    options = {} if request.param is GaussianVocabulary else {"covariance_type": "diag", "max_iter": 500}
+    return request.param(n_components=3, random_state=0, **options).fit(np.random.default_rng(0).normal(size=(60, 4)))
 
 
 @pytest.mark.parametrize(
@@ -71,24 +48,24 @@ def mixture(request):
         ("means_", lambda means: means[:0], r"means of shape \(0, 4\)"),
         ("means_", lambda means: means[0], r"means of shape \(4,\)"),
         ("means_", lambda means: means + np.inf, "means .* expected finite"),
-        (
-            "weights_",
-            lambda weights: np.resize(weights, 10**6),
-            r"weights of shape \(1000000,\) .* expected .* of shape \(3\)",
-        ),
+        ("weights_", lambda weights: np.resize(weights, 10**6), r"weights of shape \(1000000,\) .* expected .* of shape \(3\)"),
         ("weights_", lambda weights: weights[:1], r"weights of shape \(1,\)"),
         ("weights_", lambda weights: -weights, "weights that are negative"),
         ("weights_", lambda weights: weights * 0, "weights that are negative, or all of them zero"),
     ],
 )
 def test_edited_mixtures(mixture, attribute, change, match):
-    refused(with_array(mixture, attribute, change), f"{type(mixture).__name__}: {match}")
+    refused(edited(mixture, edits.array(attribute, change)), f"{type(mixture).__name__}: {match}")
 
 
 def test_a_mixture_with_other_covariances_is_loaded():
     model = GaussianMixture(2, random_state=0).fit(np.random.default_rng(0).normal(size=(40, 3)))
     saved(model)
     assert np.array_equal(load("model.featrec").covariances_, model.covariances_)
+
+
+POINTS = np.random.default_rng(0).normal(size=(40, 6))
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("whiten", [True, "zca"])
@@ -107,9 +84,7 @@ def test_a_mixture_with_other_covariances_is_loaded():
     ],
 )
 def test_edited_whitening(whiten, attribute, change, match):
-    model = Whiten(whiten=whiten).fit(np.random.default_rng(0).normal(size=(40, 6)))
-
-    refused(with_array(model, attribute, change), f"Whiten: {match}")
+    refused(edited(Whiten(whiten=whiten).fit(POINTS), edits.array(attribute, change)), f"Whiten: {match}")
 
 
 @pytest.mark.parametrize(("attribute", "what"), [("mean_", "means"), ("var_", "variances"), ("scale_", "deviations")])
@@ -123,9 +98,25 @@ def test_edited_whitening(whiten, attribute, change, match):
     ],
 )
 def test_edited_scalers(attribute, what, change, match):
-    model = WideScaler().fit(np.random.default_rng(0).normal(size=(40, 6)))
+    refused(edited(WideScaler().fit(POINTS), edits.array(attribute, change)), f"WideScaler: {what} .*{match}")
 
-    refused(with_array(model, attribute, change), f"WideScaler: {what} .*{match}")
+
+@pytest.mark.parametrize(
+    ("edit", "match"),
+    [
+        (edits.array("words_", lambda array: array[:, :4]), r".*words of shape \(5, 4\)"),
+        (edits.array("words_", lambda array: array.astype(np.float32)), ".*type float32"),
+        (edits.array("word_scales_", lambda array: array[:2]), r".*scales of shape \(2,\)"),
+        (edits.array("basis_", lambda array: array[:, :7]), ".*(offsets of shape|words of shape)"),
+        (edits.array("offsets_", lambda array: array + np.nan), ".*expected finite float32"),
+        *[
+            (edits.setting("n_even_", count), f"{count} of 12 columns are symmetric; both numbers must be multiples of four")
+            for count in (3, -4, 1000)
+        ],
+    ],
+)
+def test_edited_patch_codes(edit, match):
+    refused(edited(PatchCodes(5, size=3, random_state=0).fit(IMAGES), edit), f"PatchCodes: {match}")
 
 
 @pytest.mark.parametrize(
@@ -137,25 +128,19 @@ def test_edited_scalers(attribute, what, change, match):
         (BRISK(), "octaves", 10**9),
         (BRISK(), "pattern_scale", 1e9),
         (BRISK(), "pattern_scale", float("nan")),
-        (LLC(3), "n_neighbors", 10**6),
-        (SoftBagOfWords(3), "n_neighbors", 10**6),
+        (encoders.LLC(3), "n_neighbors", 10**6),
+        (encoders.SoftBagOfWords(3), "n_neighbors", 10**6),
     ],
     ids=str,
 )
 def test_settings_of_extractors_and_encoders_over_the_limit(model, parameter, value):
-    def edit(schema, members):
-        schema["content"]["content"][parameter] = plain(value)
-
-    refused(edited(saved(model), edit), rf"{type(model).__name__}: {parameter}=.* is over the limit of [\d,]+")
+    match = rf"{type(model).__name__}: {parameter}=.* is over the limit of [\d,]+"
+    refused(edited(model, edits.setting(parameter, value)), match)
 
 
-def test_too_wide_a_code(rng):
-    model = LBP().fit(rng.integers(0, 256, (2, 20, 20), np.uint8))
-
-    def edit(schema, members):
-        schema["content"]["content"]["n_features_out_"] = plain(10**9)
-
-    refused(edited(saved(model), edit), r"LBP: n_features_out_=1000000000 is over the limit of 4,194,304")
+def test_too_wide_a_code():
+    edit = edits.setting("n_features_out_", 10**9)
+    refused(edited(LBP().fit(IMAGES), edit), r"LBP: n_features_out_=1000000000 is over the limit of 4,194,304")
 
 
 @pytest.mark.parametrize(
@@ -169,12 +154,8 @@ def test_too_wide_a_code(rng):
     ],
 )
 def test_too_many_patterns(parameter, value):
-    def edit(schema, members):
-        schema["content"]["content"]["method"] = plain("default")
-        schema["content"]["content"]["n_points"] = plain(16)
-        schema["content"]["content"][parameter] = plain(value)
-
-    refused(edited(saved(LBP()), edit), r"LBP: the number of counts=\d+ is over the limit of 4,194,304")
+    edit = edits.both(edits.setting("method", "default"), edits.setting("n_points", 16), edits.setting(parameter, value))
+    refused(edited(LBP(), edit), r"LBP: the number of counts=\d+ is over the limit of 4,194,304")
 
 
 def test_usual_numbers_of_patterns_are_loaded():
@@ -187,17 +168,17 @@ def test_usual_numbers_of_patterns_are_loaded():
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, "all", [5]], ids=str)
-@pytest.mark.parametrize("kind", [LLC, SoftBagOfWords])
+@pytest.mark.parametrize("kind", [encoders.LLC, encoders.SoftBagOfWords])
 def test_wrong_numbers_of_neighbours(kind, value):
     """An encoder in a pyramid does not check its own parameters again."""
     bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)), np.ones((9, 4)), (5, 5))] * 2
-    data = saved(SpatialPyramid(kind(3, random_state=0), levels=1).fit(bags))
+    pyramid = encoders.SpatialPyramid(kind(3, random_state=0), levels=1).fit(bags)
 
-    def edit(schema, members):
-        fields(schema, f"featrec.encoders.{kind.__name__}")["n_neighbors"] = plain(value)
-        schema["content"]["content"]["encoder_"]["content"]["content"]["n_neighbors"] = plain(value)
+    def fitted(schema, members):
+        edits.fields(schema)["encoder_"]["content"]["content"]["n_neighbors"] = edits.plain(value)
 
-    refused(edited(data, edit), f"{kind.__name__}: n_neighbors=.*; expected an integer greater than 0")
+    edit = edits.both(edits.setting("n_neighbors", value, f"featrec.encoders.{kind.__name__}"), fitted)
+    refused(edited(pyramid, edit), f"{kind.__name__}: n_neighbors=.*; expected an integer greater than 0")
 
 
 def _pyramid(encoder, k, d, levels):
@@ -212,7 +193,7 @@ def _pyramid(encoder, k, d, levels):
             setattr(vocabulary, name, random.random((k, d)).astype(held.dtype))
     if hasattr(vocabulary, "weights_"):
         vocabulary.weights_ = np.full(k, 1 / k)
-    pyramid = SpatialPyramid(FrozenEstimator(small), levels=levels)
+    pyramid = encoders.SpatialPyramid(FrozenEstimator(small), levels=levels)
     pyramid.encoder_ = small
     return pyramid
 
@@ -220,13 +201,13 @@ def _pyramid(encoder, k, d, levels):
 @pytest.mark.parametrize(
     ("encoder", "k", "d", "levels"),
     [
-        (FisherVector(weight_gradients=True), 256, 160, 3),
-        (FisherVector(), 256, 80, [(1, 1), (2, 2), (3, 1), (4, 4)]),
-        (VLAD(), 256, 128, 3),
-        (VLAD(average=True), 64, 128, 4),
-        (BagOfWords(), 4096, 128, 4),
-        (LLC(), 4096, 128, 3),
-        (TriangleCode(), 4000, 108, [(2, 2)]),
+        (encoders.FisherVector(weight_gradients=True), 256, 160, 3),
+        (encoders.FisherVector(), 256, 80, [(1, 1), (2, 2), (3, 1), (4, 4)]),
+        (encoders.VLAD(), 256, 128, 3),
+        (encoders.VLAD(average=True), 64, 128, 4),
+        (encoders.BagOfWords(), 4096, 128, 4),
+        (encoders.LLC(), 4096, 128, 3),
+        (encoders.TriangleCode(), 4000, 108, [(2, 2)]),
     ],
     ids=str,
 )
@@ -239,13 +220,25 @@ def test_pyramids_of_usual_sizes_are_loaded(encoder, k, d, levels):
 @pytest.mark.parametrize(
     ("encoder", "k", "d", "levels", "match"),
     [
-        (FisherVector(), 256, 160, 5, "341 regions of 256 words, with 82176 numbers each, are over the limit of 4,194,304"),
-        (FisherVector(), 300, 256, 4, "85 regions of 300 words, with 153900 numbers each"),
-        (VLAD(), 512, 128, 5, "341 regions of 512 words, with 66048 numbers each"),
-        (BagOfWords(), 20_000, 8, [(1, 100), (100, 1)], "10404 cells of 20000 words, with 20000 numbers each, are over"),
-        (SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, with 60000 numbers each"),
-        (ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
-        (SignCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
+        (
+            encoders.FisherVector(),
+            256,
+            160,
+            5,
+            "341 regions of 256 words, with 82176 numbers each, are over the limit of 4,194,304",
+        ),
+        (encoders.FisherVector(), 300, 256, 4, "85 regions of 300 words, with 153900 numbers each"),
+        (encoders.VLAD(), 512, 128, 5, "341 regions of 512 words, with 66048 numbers each"),
+        (
+            encoders.BagOfWords(),
+            20_000,
+            8,
+            [(1, 100), (100, 1)],
+            "10404 cells of 20000 words, with 20000 numbers each, are over",
+        ),
+        (encoders.SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, with 60000 numbers each"),
+        (encoders.ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
+        (encoders.SignCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
     ],
     ids=str,
 )
@@ -255,45 +248,17 @@ def test_pyramids_that_would_need_too_much_memory(encoder, k, d, levels, match):
     with pytest.raises(ValueError, match=match):
         saved(pyramid)
     pyramid.levels = 1
-
-    def edit(schema, members):
-        schema["content"]["content"]["levels"] = plain(levels)
-
-    refused(edited(saved(pyramid), edit), f"SpatialPyramid: {match}")
+    refused(edited(pyramid, edits.setting("levels", levels)), f"SpatialPyramid: {match}")
 
 
 def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
     bags = [Bag(np.random.default_rng(0).normal(size=(9, 3)))] * 2
-    pyramid = SpatialPyramid(BagOfWords(KMeans(2, n_init=1, random_state=0)), levels=1)
+    pyramid = encoders.SpatialPyramid(encoders.BagOfWords(KMeans(2, n_init=1, random_state=0)), levels=1)
     pyramid.encoder_ = clone(pyramid.encoder).fit(bags)
     pyramid.levels = 7
 
     def edit(schema, members):
-        vocabulary = fields(schema["content"]["content"]["encoder_"], "featrec.encoders.BagOfWords")["vocabulary_"]
-        centres = vocabulary["content"]["content"]["cluster_centers_"]
-        change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
+        centres = edits.fields(edits.fields(edits.fields(schema)["encoder_"])["vocabulary_"])["cluster_centers_"]
+        edits.change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
 
-    refused(edited(saved(pyramid), edit), "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each")
-
-
-@pytest.mark.parametrize(
-    ("attribute", "change", "match"),
-    [
-        ("words_", lambda array: array[:, :4], r"words of shape \(5, 4\)"),
-        ("words_", lambda array: array.astype(np.float32), "type float32"),
-        ("word_scales_", lambda array: array[:2], r"scales of shape \(2,\)"),
-        ("basis_", lambda array: array[:, :7], "offsets of shape|words of shape"),
-        ("offsets_", lambda array: array + np.nan, "expected finite float32"),
-    ],
-)
-def test_edited_patch_codes(attribute, change, match):
-    model = PatchCodes(5, size=3, random_state=0).fit(np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8))
-
-    refused(with_array(model, attribute, change), f"PatchCodes: .*({match})")
-
-
-@pytest.mark.parametrize("count", [3, -4, 1000])
-def test_patch_codes_with_another_number_of_symmetric_columns(count):
-    model = PatchCodes(5, size=3, random_state=0).fit(np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8))
-    model.n_even_ = count
-    refused(saved(model), f"PatchCodes: {count} of 12 columns are symmetric; both numbers must be multiples of four")
+    refused(edited(pyramid, edit), "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each")
