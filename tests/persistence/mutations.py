@@ -73,10 +73,9 @@ NAMES = [
     }.items()
     for name in names
 ]
-LOADERS = ["ObjectNode", "DictNode", "ListNode", "TupleNode", "FunctionNode", "TypeNode", "JsonNode", "NdArrayNode", "TreeNode"]
-LOADERS += ["ConstructorFromReduceNode", "LossNode", "MethodNode", "PartialNode", "OperatorFuncNode", "SparseMatrixNode"]
 ATTRIBUTES = ["predict", "transform", "_pool", "_check_parameters", "_parameter_constraints", "__class__", "__dict__", "n_jobs"]
 ATTRIBUTES += ["n_features_in_", "classes_", "_y", "metric", "kernel", "memory", "levels", "size", "_sparse", "estimators_"]
+STRANGE: list[Any] = [None, 7, "x", [], {}, [None], {"__loader__": "JsonNode"}, 1e300, "array-999.npy", "../x.npy", "TypeNode"]
 TYPES = ["<f4", "<f8", ">f8", "<i4", "<i8", ">i8", "u1", "?", "<c16", "<U4", "S3", "<f2", "V8", "M8[s]"]
 
 
@@ -257,10 +256,6 @@ def _name(found: list[dict], random: Random) -> None:
     node["__module__"], node["__class__"] = _choice(NAMES, random)
 
 
-def _loader(found: list[dict], random: Random) -> None:
-    _pick(found, random)["__loader__"] = _choice(LOADERS, random)
-
-
 def _attribute(found: list[dict], random: Random) -> None:
     """Lose, rename or add an attribute, with a type for each key, because only the attribute itself should be wrong."""
     node, added = _pick(found, random, "DictNode"), _choice(ATTRIBUTES, random)
@@ -289,27 +284,11 @@ def _graft(found: list[dict], random: Random) -> None:
     place.update(new)
 
 
-def _list(found: list[dict], random: Random) -> None:
-    node = _pick(found, random, "ListNode" if random.random() < 0.7 else "TupleNode")
-    items = node["content"]
-    node["content"] = _choice([items * 3, items[:-1], [], items[::-1], items[:1]], random)
-
-
-def _reference(found: list[dict], random: Random) -> None:
-    files = [node for node in found if "file" in node]
-    others = [other["file"] for other in files] + ["schema.json", "array-999.npy", "../x.npy", 7]
-    _choice(files, random)["file"] = _choice(others, random)
-
-
-def _junk(found: list[dict], random: Random) -> None:
-    node = _pick(found, random)
-    values: list[Any] = [None, 7, "x", [], {}, [None], {"__loader__": "JsonNode"}, 1e300]
-    node[_choice(sorted(node), random)] = _choice(values, random)
-
-
-def _identity(found: list[dict], random: Random) -> None:
-    for node in found[:: random.integers(1, 5)]:
-        node["__id__"] = 5
+def _swap(found: list[dict], random: Random) -> None:
+    """Replace a loader, a list, a reference or anything else of a node by that of another node, or by something strange."""
+    node, other = _pick(found, random), _pick(found, random)
+    key = _choice(sorted(node), random)
+    node[key] = json.loads(json.dumps(other[key])) if key in other and random.random() < 0.7 else _choice(STRANGE, random)
 
 
 def _header(facts: dict, members: dict[str, bytes], random: Random) -> None:
@@ -324,7 +303,7 @@ def _member(facts: dict, members: dict[str, bytes], random: Random) -> None:
 
 
 ARRAYS = [_values] * 4 + [lambda array, random: _choice(SHAPES, random)(array)] * 4 + [_dtype] * 2
-SCHEMAS = [_number] * 6 + [_graft] * 4 + [_attribute] * 3 + [_name, _loader, _list, _reference, _junk, _identity]
+SCHEMAS = [_number] * 6 + [_graft] * 4 + [_attribute] * 3 + [_name] + [_swap] * 6
 CONTENTS = [*map(_edit_array, [*ARRAYS, lambda array, random: random.permutation(array)]), *map(_edit_schema, SCHEMAS)]
 CONTENTS += [_announce, _swap_arrays, _header, _member]
 

@@ -183,6 +183,14 @@ def gradient_record(name, value):
     )
 
 
+def neighbour(kind, place, change):
+    def edit(schema, members):
+        held = edits.fields(schema, NEIGHBOUR_TREES[kind])[place]
+        held.update(content=change) if isinstance(change, str) else edits.change_array(members, held, change)
+
+    return edit
+
+
 def sparse_matrix(schema, members):
     matrix = csr_matrix(np.eye(3))
     matrix.indices = matrix.indices + 1000
@@ -235,6 +243,20 @@ EDITS = [
     ("tree", edits.setting("node_count", 10**5, TREE), "declares 100000 nodes"),
     ("tree", edits.setting("n_features_in_", 3), "a tree of 64 features; 3 are expected"),
     ("forest", wide_trees, r"passes \[64, 64\] features to its trees, which expect \[4000, 4000\]"),
+    *[
+        (kind, neighbour(kind, place, change), match)
+        for kind in NEIGHBOUR_TREES
+        for place, change, match in [
+            (1, lambda order: order + 10**9, "not a permutation"),
+            (1, lambda order: order * 0, "not a permutation"),
+            (2, edits.with_value("idx_end", 10**9, -1), "points lie outside 0 to 90"),
+            (2, edits.with_value("idx_start", -5, -1), "points lie outside"),
+            (2, edits.with_value("is_leaf", 0, -1), "last level is not a leaf"),
+            (3, lambda bounds: bounds[..., :3], "do not match 90 points"),
+            (5, "30", "30 levels and"),
+            (6, "100000", "100000 nodes do not match"),
+        ]
+    ],
     ("histograms", gradient_record("left", 10**6), "a child is"),
     ("histograms", gradient_record("right", 0), "a child comes before its parent"),
     ("histograms", gradient_record("feature_idx", 64), "a split's feature is"),
@@ -264,28 +286,6 @@ EDITS = [
 
 @pytest.mark.parametrize(("kind", "edit", "match"), EDITS)
 def test_an_edited_file_is_refused(kind, edit, match):
-    refused(edited(file_of(kind), edit), match)
-
-
-@pytest.mark.parametrize("kind", NEIGHBOUR_TREES)
-@pytest.mark.parametrize(
-    ("place", "change", "match"),
-    [
-        (1, lambda order: order + 10**9, "not a permutation"),
-        (1, lambda order: order * 0, "not a permutation"),
-        (2, edits.with_value("idx_end", 10**9, -1), "points lie outside 0 to 90"),
-        (2, edits.with_value("idx_start", -5, -1), "points lie outside"),
-        (2, edits.with_value("is_leaf", 0, -1), "last level is not a leaf"),
-        (3, lambda bounds: bounds[..., :3], "do not match 90 points"),
-        (5, "30", "30 levels and"),
-        (6, "100000", "100000 nodes do not match"),
-    ],
-)
-def test_an_edited_neighbour_tree_is_refused(kind, place, change, match):
-    def edit(schema, members):
-        held = edits.fields(schema, NEIGHBOUR_TREES[kind])[place]
-        held.update(content=change) if isinstance(change, str) else edits.change_array(members, held, change)
-
     refused(edited(file_of(kind), edit), match)
 
 
