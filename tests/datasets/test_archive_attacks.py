@@ -17,6 +17,7 @@ from featrec.exceptions import DatasetError, ImageError, TruncatedImageError
 from tests.datasets.test_archive import image, pack
 from tests.images.damage import cut, flip_bits, repeat_a_range
 
+pytestmark = pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 HEADER_SIZE = 30
 ENTRY_SIZES = 20  # position of the compressed and uncompressed sizes in an entry of a zip's directory
 
@@ -103,7 +104,6 @@ def test_names_that_look_the_same(path):
         ImageFolder(put(path, "caf\u00e9/1.png", "cafe\u0301/1.png"))
 
 
-@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, b"V"])
 def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
     (tmp_path / "x.tar").write_bytes(tar_of(IMAGE, ("a/2.png", None, kind), ("a/3.png", image(3), tarfile.REGTYPE)))
@@ -112,7 +112,6 @@ def test_links_and_devices_in_a_tar_are_skipped(tmp_path, kind):
     assert folder.skipped == [str(tmp_path / "x.tar" / "a" / "2.png")]
 
 
-@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 @pytest.mark.parametrize("mode", [0o120777, 0o020644, 0o060644, 0o010644, 0o140644])
 def test_links_and_devices_in_a_zip_are_skipped(tmp_path, mode):
     path = tmp_path / "x.zip"
@@ -415,7 +414,6 @@ def run_damage(tmp_path: Path, count: int, seed: int) -> dict[str, int]:
     return outcomes
 
 
-@pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
 def test_damaged_archives(tmp_path):
     outcomes = run_damage(tmp_path, 60, seed=20240229)
     assert sum(outcomes.values()) == 420
