@@ -309,9 +309,11 @@ def test_an_image_smaller_than_a_block_is_an_error():
         HOG(pixels_per_cell=[(4, 4), (10, 5), (8, 7)], cells_per_block=(2, 3)).extract(np.zeros((24, 20)))
 
 
-def test_images_of_different_sizes_are_an_error():
-    with pytest.raises(ImageError, match=r"HOG returns 162 numbers for this image but 81 for the previous images.*Resize"):
-        HOG().fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
+@pytest.mark.parametrize("on_error", ["raise", "empty"])
+def test_images_of_different_sizes_are_an_error(on_error):
+    match = r"image 1: HOG returns 162 numbers for this image but 81 for the previous images.*Put Resize"
+    with pytest.raises(ImageError, match=match):
+        HOG(on_error=on_error).fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
 
 
 def test_wrong_sizes_are_named():
