@@ -1,7 +1,7 @@
 """evaluate and Report."""
 
-import builtins
 import json
+import sys
 
 import numpy as np
 import pandas as pd
@@ -170,14 +170,7 @@ def test_frame_and_json_contain_the_figures(tmp_path):
 
 def test_without_pandas_the_error_says_what_to_install(monkeypatch):
     report = evaluate(Predicts(), ["a"], ["a"])
-    real = builtins.__import__
-
-    def without_pandas(name, *rest):
-        if name == "pandas":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without_pandas)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(MissingExtraError, match=r"to_frame needs pandas.*pip install pandas"):
         report.to_frame()
 
