@@ -189,7 +189,7 @@ def test_recipes_refuse_drop(recipe):
 
 
 def test_the_error_names_both_ways_to_continue(mixed):
-    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To continue without it: ") as caught:
+    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To continue without it, use ") as caught:
         TinyImage().fit(mixed).transform(mixed)
     assert 'ImageFolder(path, on_error="drop"), or on_error="empty" of an extractor or recipe.' in str(caught.value)
     assert "on_error" not in caught.value.reason

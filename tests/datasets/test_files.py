@@ -74,7 +74,7 @@ def test_fashion_mnist(fashion, pixels):
 @pytest.mark.parametrize("targets", [np.arange(6), np.array([0, 1, 2, 3, 4, 5, 10])], ids=["too few", "too large"])
 def test_images_and_labels_that_do_not_belong_together(fashion, targets):
     put_idx(fashion, "train-labels-idx1-ubyte.gz", targets)
-    match = f"train files .* do not belong together: there are 7 images and {len(targets)} labels"
+    match = f"train files .* do not belong together: they contain 7 images and {len(targets)} labels"
     with pytest.raises(DatasetError, match=match):
         load_dataset("fashion-mnist", data_home=fashion.parent)
 

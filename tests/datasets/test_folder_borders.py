@@ -32,7 +32,7 @@ def test_a_changed_file(tmp_path):
     path = Path(folder.paths[0])
     data, time = path.read_bytes(), path.stat().st_mtime_ns
     for content, change in ((b"0123456789", r"its size was \d+ bytes and is now 10 bytes"),
-                            (data, "bytes, but its modification time differs")):  # fmt: skip
+                            (data, "bytes, but its modification time is different")):  # fmt: skip
         path.write_bytes(content)
         os.utime(path, ns=(time + 10**9, time + 10**9))  # some file systems store only full seconds
         for listed in (folder, copy):
