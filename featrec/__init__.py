@@ -4,7 +4,8 @@ The stages, in the order in which the data flows::
 
     datasets → images → preprocessing → descriptors → (vocabularies) → encoders → classifiers → evaluation
 
-Bag, Bags and Images are the nouns between them; everything else lives in its stage. Modules load when they are touched.
+Bag, Bags and Images are exchanged between the stages; every other name belongs to one of the stages. A module is imported when
+one of its names is first used.
 """
 
 from __future__ import annotations

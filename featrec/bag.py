@@ -65,7 +65,7 @@ class Bag:
 
     @classmethod
     def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
-        """Make a Bag from valid arrays without checks, which would take a fifth of the time of dense SIFT."""
+        """Create a Bag from valid arrays without checks; the checks would take a fifth of the time of dense SIFT."""
         bag = object.__new__(cls)
         for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
             object.__setattr__(bag, name, value)
@@ -79,7 +79,7 @@ class Bag:
 
 
 def _all_finite(numbers: np.ndarray) -> bool:
-    """Whether all numbers are finite. The sum of squares is tested first, because this is faster unless it overflows."""
+    """Return whether all numbers are finite. The sum of squares is tested first, because this is faster unless it overflows."""
     if numbers.flags.c_contiguous:
         flat = numbers.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

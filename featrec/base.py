@@ -53,7 +53,7 @@ __all__ = [
     "why_empty",
 ]
 
-# For messages about empty bags if the extractor is not known.
+# Explanation in messages about empty bags, used if the extractor is not known.
 WHY_EMPTY = "They may have a uniform colour, be too small for the extractor (use Resize first), or have no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}
@@ -61,7 +61,8 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors drawn from each image, if it has that many. A sample of 100,000 then reads 1,000 images.
+# Minimum number of descriptors that are drawn from an image, if it has that many. A sample of 100,000 descriptors then reads at
+# most 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 
@@ -143,7 +144,7 @@ class NoOutputContainer:
 
 
 class CodesOutput:
-    """Mixin of transformers that return one row per image. DataFrames have the pandas index of the input."""
+    """Mixin of transformers that return one row per image. DataFrames of the result have the pandas index of the input."""
 
     def _with_index(self, codes: np.ndarray, index: Any) -> Any:
         if index is None or _get_output_config("transform", self)["dense"] != "pandas":
@@ -159,7 +160,7 @@ def rows_of(X: Any, rows: np.ndarray) -> Any:
 
 
 def check_all_parameters(model: Any) -> None:
-    """Check the parameters of an estimator and its nested estimators; skip searches, which set parameters later."""
+    """Check the parameters of an estimator and its nested estimators, except searches, which set parameters later."""
     values = () if is_search(model) else (model, *getattr(model, "get_params", dict)().values())
     for value in values:
         if isinstance(value, Estimator):
@@ -169,12 +170,12 @@ def check_all_parameters(model: Any) -> None:
 
 
 def is_search(model: Any) -> bool:
-    """Whether a model searches over parameters."""
+    """Return whether a model searches for parameters."""
     return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
 
 
 def refuse_drop(on_error: Any) -> None:
-    """Refuse "drop" in extractors and recipes; only ImageFolder accepts it."""
+    """Raise an InputError for "drop" in extractors and recipes; only ImageFolder accepts it."""
     if isinstance(on_error, str) and on_error == "drop":
         raise InputError(
             'on_error="drop" is not available in extractors and recipes, because they cannot drop the label of an image. '
@@ -184,7 +185,7 @@ def refuse_drop(on_error: Any) -> None:
 
 
 def check_one_label_each(y: Any, n_images: int) -> None:
-    """Refuse labels and images of different numbers before the work starts."""
+    """Raise an InputError, before the work starts, if the numbers of labels and images differ."""
     n_labels = n_images if y is None or not hasattr(y, "__len__") else len(y)
     if n_labels != n_images:
         raise InputError(f"got {n_images} images and {n_labels} labels; each image needs one label")
@@ -263,7 +264,7 @@ class _Drawer:
 
 
 class _Numbered:
-    """Bags and their positions in the whole batch, sliced together."""
+    """Some Bags of a batch and their positions in the batch. A slice contains both."""
 
     def __init__(self, bags: Bags, rows: np.ndarray):
         self.bags, self.rows = bags, rows
@@ -309,7 +310,7 @@ def why_empty(bags: Bags) -> str:
 
 
 def refuse_empty(sample: Bag, bags: Bags, stage: str) -> None:
-    """Raise an error if all bags are empty; the sample then has the size of one of the images."""
+    """Raise an error if all bags are empty. The message contains the size of one image, if it is known."""
     if not len(sample.descriptors):
         one = "" if sample.size is None else f" (one has {sample.size[0]}×{sample.size[1]} pixels)"
         raise InputError(f"{stage}: all bags are empty; none of the {len(bags)} images{one} has descriptors. {why_empty(bags)}")

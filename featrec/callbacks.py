@@ -1,4 +1,4 @@
-"""Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long steps.
+"""Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long-running steps.
 
 Every estimator of featrec accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
 contains it. During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
@@ -20,10 +20,10 @@ try:
 except ImportError:  # scikit-learn before 1.9 has no callbacks
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """Replacement for older versions, in which estimators have no `set_callbacks`."""
+        """Replacement for older versions of scikit-learn, in which estimators do not have `set_callbacks`."""
 
     def with_callbacks(method: Callable) -> Callable:
-        """Replacement for older versions; returns the method unchanged."""
+        """Return the method unchanged, for older versions of scikit-learn."""
         return method
 
 

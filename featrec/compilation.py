@@ -28,7 +28,7 @@ class Spent:
 def timed() -> Iterator[Spent]:
     """Measure the time of a block; the result is set when the block ends.
 
-    Compilation in all threads of this process is counted separately; compilation in other processes is not counted separately.
+    Compilation in any thread of this process is counted separately; compilation in other processes is not.
     """
     spent = Spent()
     before, start = compiled_so_far().seconds, time.perf_counter()
@@ -47,7 +47,7 @@ class Compiled(NamedTuple):
 
 
 def compiled_so_far() -> Compiled:
-    """Return the number of loops that this process has compiled, and the time."""
+    """Return the number of loops that this process has compiled, and the time that this took."""
     compilations = _compilations()
     return Compiled(0, 0.0) if compilations is None else Compiled(compilations.n_loops, compilations.seconds)
 
@@ -62,7 +62,7 @@ def tell_of_compiling() -> None:
 class Cache(NamedTuple):
     """The cache of compiled loops.
 
-    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is the name that numba uses for it.
+    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is numba's name of this processor.
     """
 
     folder: Path | None
@@ -82,7 +82,7 @@ def look_at_cache() -> Cache:
 
 
 def can_share_cache() -> bool:
-    """Whether several processes may fill the cache at once; this needs file locks."""
+    """Return whether several processes may fill the cache at once; this needs file locks."""
     from featrec.compiled import _cache
 
     return _cache.can_take_turns()

@@ -1,7 +1,7 @@
 """The errors and warnings of featrec.
 
-Every error is also a subclass of the built-in exception that a user would expect. Messages name the item, the rule, the value
-found and the solution::
+Every error is also a subclass of the built-in exception that a user would expect. Messages contain the item, the rule, the
+value found and the solution::
 
     FeatrecError
     ├── InputError (ValueError)                 invalid images, bags, labels or parameters
@@ -82,7 +82,7 @@ class ImageError(InputError):
     reason : str
         The rule, the value found and the solution.
     counted : str
-        Note on what `position` refers to, shown for images without a path.
+        Explanation of what `position` counts; shown for images without a path.
     """
 
     way_on: ClassVar[bool] = False  # whether to suggest continuing without the image
@@ -111,7 +111,7 @@ class ImageError(InputError):
         hints = [] if self.item is not None or not self.counted else [self.counted]
         if self.way_on:
             drop = 'ImageFolder(path, on_error="drop"), or ' if self.item is not None else ""
-            hints.append(f'To continue without it: {drop}on_error="empty" of an extractor or recipe')
+            hints.append(f'To continue without it, use {drop}on_error="empty" of an extractor or recipe')
         return hints
 
     def __reduce__(self) -> tuple:
@@ -214,7 +214,7 @@ class FailedImageWarning(EmptyBagWarning):
 
 
 class UnknownLabelWarning(FeatrecWarning):
-    """Predictions contain a label that no image has, or a test set contains a label that the training set lacks."""
+    """A predicted label does not occur among the images, or the training set lacks a label of the test set."""
 
 
 class NetworkWarning(FeatrecWarning):

@@ -1,4 +1,4 @@
-"""Lazy sequences: Images, Bags, and the base class of all others.
+"""Lazy sequences: Images, Bags, and the base class of all lazy sequences.
 
 An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``,
 and no image is decoded.
@@ -31,23 +31,23 @@ __all__ = [
 ]
 
 
-# The lazy sequence and the position of the item that is being computed; warnings name this item.
+# The lazy sequence and the position of the item that is being computed. Warnings name the item.
 _AT: ContextVar[tuple[LazySequence, int] | None] = ContextVar("at", default=None)
 
 
 def place() -> str:
-    """Return the number and the path of the image that is being computed."""
+    """Return the position and, if known, the path of the image that is being computed."""
     found = _AT.get()
     return "an image" if found is None else found[0].place(found[1])
 
 
-# Set while a caller collects the unusable rows of a batch: the length of the batch, and the rows.
+# The length of the batch and the set of unusable rows, while a caller collects unusable rows.
 _UNREADABLE: ContextVar[tuple[int, set[int]] | None] = ContextVar("unreadable", default=None)
 
 
 @contextmanager
 def unreadable_rows(n: int) -> Iterator[set[int]]:
-    """Collect the rows of unusable images in a batch of `n` images, for extractors with ``on_error="empty"``."""
+    """Collect the rows of unusable images in a batch of `n` images. Extractors use it for ``on_error="empty"``."""
     rows: set[int] = set()
     token = _UNREADABLE.set((n, rows))
     try:
@@ -97,7 +97,7 @@ class Failure:
 
 
 class Failures(Sequence):
-    """The unusable images of one batch, in the order of the batch. More are added while lazy Bags are computed."""
+    """The unusable images of one batch, in the order of the batch. The list grows while lazy Bags are computed."""
 
     def __init__(self, failures: Iterable[Failure] = ()):
         self._by_place = {(failure.index, failure.item): failure for failure in failures}
@@ -197,7 +197,7 @@ class LazySequence:
 
 
 class _Steps(LazySequence):
-    """Base class of Images and Bags: the items of a source, to which steps are applied. A step is a callable.
+    """Base class of Images and Bags, which apply steps (callables) to the items of a source.
 
     A step with ``group`` above 1 has the methods ``ready(item)`` and ``several(items)``; iteration then passes it that many
     items at once.
@@ -239,7 +239,7 @@ class _Steps(LazySequence):
 
     @contextmanager
     def naming(self, position: int) -> Iterator[None]:
-        """Add an item's position in the batch and its path to errors in this context, and to warnings by :func:`place`."""
+        """Add the position and path of an item to errors in this context, and to warnings by :func:`place`."""
         token = _AT.set((self, position))
         try:
             yield
@@ -314,7 +314,7 @@ class Images(_Steps):
     def described(
         self, step: Callable[[np.ndarray], Bag], *, instead: Bag | None = None, failures: Failures | None = None
     ) -> Bags:
-        """Return the Bags that `step` computes from the images. If `instead` is given, it is the Bag of unusable images."""
+        """Return the Bags that `step` computes. If `instead` is given, it replaces the Bag of an unusable image."""
         if instead is not None:
             source = Forgiving(self, step, instead, Failures() if failures is None else failures)
             return Bags(source, index=self.index)
@@ -334,7 +334,7 @@ class Images(_Steps):
 
 
 class Forgiving(LazySequence):
-    """A source of Bags that returns an empty Bag for an unusable image and records it in a list shared by all views."""
+    """A source of Bags. For an unusable image, it returns `instead` and records the failure in a list shared by all views."""
 
     source: Images
 
@@ -367,11 +367,11 @@ class Bags(_Steps):
 
     @property
     def failures(self) -> Failures:
-        """The unusable images among the images described so far; empty unless ``on_error="empty"``."""
+        """The unusable images among the images described so far. The list is empty unless ``on_error="empty"``."""
         return self.source.failures if isinstance(self.source, Forgiving) else Failures()
 
     def own_failures(self) -> list[Failure]:
-        """Return only the failures of these Bags, because a slice shares the list of the whole sequence."""
+        """Return only the failures of these Bags; `failures` of a slice contains the failures of the whole sequence."""
         own = set(self.positions.tolist())
         return [failure for failure in self.failures if failure.index in own]
 

@@ -1,13 +1,13 @@
 """Limits and checks that classes declare for model files.
 
-:mod:`featrec.persistence` reads them from the class of each stored object before it creates any object:
+Before :mod:`featrec.persistence` creates any object, it reads the following attributes from the class of each stored object:
 
 - ``_file_limits``: a dict of settings and their :class:`SizeLimit`;
 - ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings need too much memory;
 - ``_check_stored_arrays(stored)``: a static method that raises a ValueError if learned arrays do not match each other.
 
 `stored` is a :data:`Stored` mapping of attributes. A class whose arrays are passed to a compiled loop must declare
-``_check_stored_arrays``, because compiled loops do not check their arrays.
+``_check_stored_arrays``, because compiled loops do not check their arguments.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def check_stored_array(what: str, array: Any, shape: tuple[Any, ...], *dtypes: t
 
 
 def check_mixture(stored: Stored) -> None:
-    """Check a diagonal mixture; compiled loops need one weight and one row of variances for each mean."""
+    """Check a diagonal mixture. Compiled loops need one weight and one row of variances for each mean."""
     if "means_" not in stored:
         return
     if stored.get("covariance_type", "diag") != "diag":
@@ -52,9 +52,9 @@ def check_mixture(stored: Stored) -> None:
     check_stored_array("variances", variances, means.shape, np.float32, np.float64)
     check_stored_array("weights", weights, means.shape[:1], np.float32, np.float64)
     if not (variances > 0).all():
-        raise ValueError(f"a variance of {variances.min()}; all must be greater than 0")
+        raise ValueError(f"the smallest variance is {variances.min()}; all variances must be greater than 0")
     if not (weights >= 0).all() or not weights.any():
-        raise ValueError("weights that are negative, or all of them zero")
+        raise ValueError("some weights are negative, or all are zero")
 
 
 def check_neighbors(stored: Stored) -> None:

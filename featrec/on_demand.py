@@ -1,7 +1,7 @@
 """Import the public names of a package when they are first used.
 
-Loading a model file then imports only the modules of its classes, and numba only if the model has compiled loops. The
-``__init__`` of a package imports its names under ``TYPE_CHECKING``, for type checkers, and passes the same names to
+Loading a model file then imports only the modules of its classes, and it imports numba only if the model has compiled loops.
+The ``__init__`` of a package imports its names under ``TYPE_CHECKING``, for type checkers, and passes the same names to
 :func:`on_demand`; a test compares the two.
 """
 
@@ -26,9 +26,9 @@ def on_demand(
     package : str
         ``__name__`` of the package.
     names : dict of str to sequence of str
-        Names by module. The name of a module inside the package begins with a dot, as in ``importlib.import_module``.
+        Names by module. A relative module name begins with a dot, as in ``importlib.import_module``.
     moved : dict of str to sequence of str, optional
-        Names that have moved, by their new package. They can still be imported from here, with a FutureWarning.
+        Names that have moved, by their new package. They can still be imported from here, which causes a FutureWarning.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def on_demand(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes[name], package), name)
-        setattr(sys.modules[package], name, value)  # later uses find the name directly
+        setattr(sys.modules[package], name, value)  # Python finds the name directly at later uses
         return value
 
     def listed() -> list[str]:

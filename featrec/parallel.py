@@ -40,7 +40,7 @@ _OBSERVER: ContextVar[Callable[[], None] | None] = ContextVar("observer", defaul
 
 
 def checkpoint() -> None:
-    """Call the observer of this thread, which may stop a long loop by raising an exception."""
+    """Call the observer of this thread. It may stop a long loop by raising an exception."""
     observer = _OBSERVER.get()
     if observer is not None:
         observer()
@@ -71,9 +71,9 @@ PATIENCE = 2.0  # seconds before progress is shown
 
 
 def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> int:
-    """Return the number of workers for `n_jobs`. Workers do not start other workers.
+    """Return the number of workers for `n_jobs`. Inside a worker, the number is 1.
 
-    None means the number of the joblib context. On a cluster, None and all numbers except 1 mean all threads of the cluster. If
+    None means the number that the joblib context sets. On a cluster, every value except 1 means all threads of the cluster. If
     `shared_memory` is True, the workers are threads of this process.
     """
     backend, in_context = get_active_backend()
@@ -91,12 +91,12 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
 
 
 def _hints(shared_memory: bool) -> dict[str, str]:
-    """Return hints for joblib. A requirement is always met, but a preference only if the context sets no backend."""
+    """Return hints for joblib. joblib obeys "require" always, but "prefer" only if the context sets no backend."""
     return {"prefer": "threads", "require": "sharedmem"} if shared_memory else {"prefer": "threads"}
 
 
 def _is_task_of_dask() -> bool:
-    """Whether this is a Dask task, for which joblib does not report a nesting level."""
+    """Return whether this is a Dask task, for which joblib does not report a nesting level."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return False
@@ -116,7 +116,7 @@ _ALONE = _Alone()
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Do not start workers in this context, whatever `n_jobs` is."""
+    """Do not start workers in this context; `n_jobs` is ignored."""
     _ALONE.inside += 1
     try:
         yield
@@ -124,7 +124,7 @@ def alone() -> Iterator[None]:
         _ALONE.inside -= 1
 
 
-# Function that reports a pass over images, called with its label, its number of batches and the results of the batches.
+# Function that is called at each pass over images, with the pass's label, number of batches, and results of the batches.
 Watch = Callable[[str, int, Iterator], Iterator]
 _WATCH: ContextVar[Watch | None] = ContextVar("watch", default=None)
 
@@ -222,7 +222,7 @@ def _batch_size(n_items: int, workers: int) -> int:
 
 
 def _return_as(hints: dict[str, str]) -> str:
-    """Return "generator" if the backend supports it, because progress is then reported during the work."""
+    """Return "generator" if the backend supports it, because progress can then be reported during the work."""
     backend, _ = get_active_backend(**hints)
     return "generator" if getattr(backend, "supports_return_generator", False) else "list"
 
@@ -237,7 +237,7 @@ def _nothing_to_restore() -> None:
 
 
 class _Guard:
-    """Limits threads while it has users: the first user sets the limits, and the last user restores them."""
+    """A limit on threads with several users: the first user sets the limit, and the last user restores the previous state."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -293,8 +293,8 @@ def _limit_inner_threads() -> Callable[[], None]:
 def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
     """Let any thread change the limits of BLAS.
 
-    Since version 3.8, threadpoolctl silently ignores all threads except the thread that first set a limit. Here, the thread
-    that restores the limits may be a different thread.
+    Since version 3.8, threadpoolctl silently ignores all threads except the thread that first set a limit. In featrec, the
+    limits may be restored by a different thread.
     """
     libraries = [library for library in controller.lib_controllers if hasattr(library, "clear_controlling_thread")]
     for library in libraries:
@@ -306,7 +306,7 @@ def _owned_by_nobody(controller: ThreadpoolController) -> Iterator[None]:
 
 @lru_cache(maxsize=8)
 def _controller(loaded: tuple[bool, ...]) -> ThreadpoolController:
-    """Find the thread pools, which takes 2 ms. The result is cached until another package has loaded its own BLAS."""
+    """Find the thread pools, which takes 2 ms. The result is cached until another package loads its own BLAS library."""
     return ThreadpoolController()
 
 

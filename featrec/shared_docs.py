@@ -46,7 +46,7 @@ verbose : int, default=0
 }
 _DEFAULT = re.compile(r"default=(.+)$")
 _HEADING = "Parameters\n----------\n"
-# The name of the next section of a docstring, and the line under it.
+# The title of the next section of a docstring, and the line under it.
 _NEXT = re.compile(r"\n\n[A-Z][\w ]*\n-{3,}\n")
 
 
@@ -86,7 +86,7 @@ def _completed(text: str, parameters: Mapping[str, inspect.Parameter], shared: M
 
 
 def _with_default(entry: str, default: Any) -> str:
-    """Return the description with the default value of this signature."""
+    """Return the description, with the default value in the signature inserted."""
     stated = _DEFAULT.search(entry.split("\n")[0])
     if stated is None or default is inspect.Parameter.empty:
         return entry
@@ -98,7 +98,7 @@ def _with_default(entry: str, default: Any) -> str:
 
 
 def _without_section(text: str) -> tuple[str, str]:
-    """Split where the section of parameters belongs: before the first section, or at the end."""
+    """Split the docstring at the place for the section of parameters: before the first section, or at the end."""
     first = _NEXT.search(text)
     return (text[: first.start()] + "\n\n", text[first.start() :]) if first else (text + "\n\n", "")
 

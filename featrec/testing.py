@@ -109,7 +109,7 @@ def check_encoder(encoder: BaseEstimator, bags: list[Bag] | None = None) -> None
 
 
 def _images() -> list[np.ndarray]:
-    """Textured images of one size, with corners for keypoint detectors."""
+    """Return textured images of one size, with corners for keypoint detectors."""
     random = np.random.default_rng(0)
     images = []
     for i in range(6):
@@ -139,7 +139,7 @@ def _items(result: Any) -> list:
 
 
 def _alike(first: Any, second: Any, tolerance: float = 0.0) -> bool:
-    """Whether two results, or lists of results, contain the same numbers."""
+    """Return whether two results, or lists of results, contain the same numbers."""
     if isinstance(first, (list, Bags)):
         pairs = zip(_items(first), _items(second), strict=True)
         return len(first) == len(second) and all(_alike(a, b, tolerance) for a, b in pairs)
@@ -278,7 +278,7 @@ def _quiet(function: Callable[[], Any]) -> Any:
 
 
 def _seed(encoder: Any) -> None:
-    """Set random_state in an encoder and its nested encoders, because fits without a seed may differ."""
+    """Set random_state in an encoder and its nested encoders, because results of fits without a seed may differ."""
     open_states = {name: 0 for name, value in encoder.get_params().items() if name.endswith("random_state") and value is None}
     encoder.set_params(**open_states)
 
@@ -295,7 +295,7 @@ def _check_not_fitted(encoder: Any, bags: list[Bag]) -> None:
         encoder.transform(bags)
     except NotFittedError:
         return
-    raise AssertionError("transform works before fit; call sklearn's check_is_fitted, so that a forgotten fit is an error.")
+    raise AssertionError("transform works before fit; call sklearn's check_is_fitted, so a forgotten fit raises an error.")
 
 
 def _check_codes(encoder: Any, bags: list[Bag]) -> None:
@@ -335,7 +335,7 @@ def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
         warnings.simplefilter("always")
         codes = encoder.transform([_emptied(bags[0]), bags[1], _emptied(bags[2])])
     zero = not codes[0].any() and not codes[2].any() and codes[1].any()
-    _require(zero, "an empty Bag does not give a row of zeros;", "every image needs a row, even a uniform image.")
+    _require(zero, "an empty Bag does not give a row of zeros;", "every image needs a row, even if it is uniform.")
     told = [w for w in caught if issubclass(w.category, EmptyBagWarning) and "2 of 3" in str(w.message)]
     _require(
         len(told) == 1,

@@ -95,7 +95,10 @@ def imported(nodes):
             yield from ([*base, alias.name] for alias in node.names)
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+every = pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+@every
 def test_imports_follow_the_table(path):
     layer = layer_of(path)
     assert layer in TABLE, f"{layer} has no row in the table"
@@ -114,16 +117,12 @@ def test_imports_follow_the_table(path):
         assert parts[1] in allowed or parts[1] not in TABLE, f"{path}: {layer} imports {parts[1]}"
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@every
 def test_private_modules_are_imported_by_their_own_stage_only(path):
+    """And of scikit-learn's, base alone imports any."""
     for parts in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
         if parts[0] == "featrec" and len(parts) > 3 and parts[1] not in {layer_of(path), "compiled"}:
             assert not parts[2].startswith("_"), f"{path} imports {'.'.join(parts)}; its stage exports what others need"
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_base_touches_private_scikit_learn(path):
-    for parts in imported(ast.walk(ast.parse(path.read_text(encoding="utf-8")))):
         if parts[0] == "sklearn" and layer_of(path) != "base":
             assert not any(part.startswith("_") for part in parts), f"{path} imports {'.'.join(parts)}"
 
@@ -191,19 +190,15 @@ def test_lazy_imports_equal_those_of_type_checkers(path):
         module.Nothing  # noqa: B018
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@every
 def test_modules_stay_small_and_named(path):
     source = path.read_text(encoding="utf-8")
     assert len(source.splitlines()) <= 400
+    headings = re.findall(r"^.*\w -{4,}.*$", source, re.M)
+    assert not headings, "numpydoc takes a heading that shares its line with the text for text"
     assert path.stem.strip("_") not in {"utils", "util", "helpers", "common", "misc"}
     if layer_of(path) in STAGES | {"compiled"} and path.stem != "__init__":
         assert path.stem.startswith("_"), "modules of a stage are private; the stage exports"
-
-
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_headings_in_docstrings_have_lines_of_their_own(path):
-    found = re.findall(r"^.*\w -{4,}.*$", path.read_text(encoding="utf-8"), re.M)
-    assert not found, "numpydoc takes a heading that shares its line with the text for text"
 
 
 def test_the_options_that_loops_share():
@@ -229,10 +224,9 @@ def test_every_loop_that_a_stage_calls_has_a_naive_twin():
     assert loops & called <= set(functions(Path(__file__).parent.glob("naive/*.py")))
 
 
-@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+@every
 def test_compiled_loops_live_in_compiled(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.FunctionDef):
             decorators = " ".join(ast.unparse(d) for d in node.decorator_list)
             if "jit" in decorators:

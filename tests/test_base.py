@@ -20,6 +20,8 @@ from featrec.base import (
     warn_of_empty_bags,
 )
 from featrec.classifiers import WideRidge
+from featrec.descriptors import RootSIFT
+from featrec.encoders import BagOfWords
 from featrec.exceptions import EmptyBagWarning, InputError, MetricError
 
 
@@ -45,24 +47,13 @@ def rows(bag):
 # The sample.
 
 
-def test_a_sample_has_the_requested_size_and_no_duplicates():
-    source = Described([500] * 40)
+@pytest.mark.parametrize(("size", "n_images", "least", "most"), [(500, 400, 10, 10), (30, 400, 34, 40), (500, 4, 4, 4)])
+def test_a_sample_has_its_size_without_duplicates_and_reads_no_more_images_than_needed(size, n_images, least, most):
+    source = Described([size] * n_images)
     drawn = rows(sample_descriptors(Bags(source), 1000, random_state=0))
     assert len(drawn) == len(set(drawn)) == 1000
-    assert all(0 <= image < 40 and 0 <= place < 500 for image, place in drawn)
-
-
-def test_no_more_images_are_read_than_needed():
-    source = Described([500] * 400)
-    sample_descriptors(Bags(source), 1000, random_state=0)
-    assert len(source.read) == len(set(source.read)) == 10  # a hundred from each
-
-
-def test_more_images_are_read_if_bags_are_small():
-    source = Described([30] * 400)
-    drawn = rows(sample_descriptors(Bags(source), 1000, random_state=0))
-    assert len(drawn) == 1000
-    assert 34 <= len(source.read) == len(set(source.read)) <= 40
+    assert all(0 <= image < n_images and 0 <= place < size for image, place in drawn)
+    assert least <= len(source.read) == len(set(source.read)) <= most
 
 
 def test_few_images_contribute_equal_shares():
@@ -150,6 +141,7 @@ def test_bags_and_lists_of_bags():
     assert check_bags([], stage="BagOfWords").shape == (0,)
 
 
+@pytest.mark.parametrize("take", [BagOfWords(2).fit, RootSIFT().transform], ids=["BagOfWords", "RootSIFT"])
 @pytest.mark.parametrize(
     "given, message",
     [
@@ -165,9 +157,9 @@ def test_bags_and_lists_of_bags():
         ([None], r"item 0 is a NoneType"),
     ],
 )
-def test_no_bags(given, message):
-    with pytest.raises(InputError, match=message):
-        check_bags(given, stage="BagOfWords")
+def test_no_bags(take, given, message):
+    with pytest.raises(InputError, match=message.replace("BagOfWords", type(take.__self__).__name__)):
+        take(given)
 
 
 def test_one_warning_counts_empty_bags():

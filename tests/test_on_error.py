@@ -120,12 +120,6 @@ def test_failures_of_earlier_steps_count(images):
     assert [failure.index for failure in model[1].failures_] == [2, 5]
 
 
-def test_images_of_another_size_are_still_an_error(rng):
-    sizes = [rng.random((40, 40)), rng.random((60, 60))]
-    with pytest.raises(InputError, match=r"image 1: HOG returns .* Put Resize"):
-        HOG(on_error="empty").fit(sizes).transform(sizes)
-
-
 def test_failures_are_not_saved(images, tmp_path):
     extractor = TinyImage(on_error="empty").fit(images)
     with warns_of(2, 8):
@@ -142,11 +136,6 @@ def test_unusable_images_do_not_change_other_predictions(name, images, good):
     with warns_of(2, 8):
         predicted = model.predict(images)
     assert (np.delete(predicted, BAD) == model.predict(good)).all()
-
-
-def test_an_unknown_value_is_refused(images):
-    with pytest.raises(ValueError, match="on_error"):
-        TinyImage(on_error="skip").fit(images)
 
 
 def test_failures_list_each_image_once():

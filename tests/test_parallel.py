@@ -31,12 +31,6 @@ def inner_threads(batch):
     return cv2.getNumThreads(), tuple(blas_threads())
 
 
-def nested_threads(batch):
-    """Where a map inside a map runs."""
-    here = threading.get_ident()
-    return all(thread == here for thread in map_batches(lambda part: threading.get_ident(), [1, 2, 3], n_jobs=2, batch_size=1))
-
-
 def process(batch):
     return os.getpid()
 
@@ -117,10 +111,6 @@ def test_alone_affects_only_its_thread():
     assert found == [4]
 
 
-def test_a_map_in_a_map_stays_in_its_thread():
-    assert map_batches(nested_threads, [1, 2], n_jobs=2, batch_size=1) == [True, True]
-
-
 # Order and batches.
 
 
@@ -140,13 +130,6 @@ def test_results_are_in_order_if_a_later_batch_is_faster():
         return batch[0]
 
     assert map_batches(slow_first, list(range(8)), n_jobs=2, batch_size=1) == list(range(8))
-
-
-@pytest.mark.parametrize("context", [{"n_jobs": 2}, {"backend": "threading", "n_jobs": 2}, {"backend": "loky", "n_jobs": 2}])
-def test_contexts(context):
-    with joblib.parallel_config(**context):
-        parts = map_batches(double, list(range(50)))
-    assert [item for part in parts for item in part] == list(range(0, 100, 2))
 
 
 def test_threads_unless_the_context_names_processes():
@@ -216,10 +199,6 @@ def test_progress_is_written_to_standard_error_on_request(capsys, n_jobs, monkey
 
 def test_fast_work_shows_no_progress(capsys):
     map_batches(double, list(range(64)), verbose=1)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_progress_of_nothing(capsys):
     assert map_batches(double, [], verbose=1) == []
     assert capsys.readouterr() == ("", "")
 
@@ -237,18 +216,6 @@ def test_one_worker_keeps_its_inner_threads(two_threads_each):
     (threads, blas), *_ = map_batches(inner_threads, [1], n_jobs=1)
     assert threads == 2
     assert set(blas) == {2}
-
-
-def test_limits_are_restored_when_the_last_worker_leaves(two_threads_each):
-    first, second = one_inner_thread(), one_inner_thread()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert cv2.getNumThreads() == 1
-    assert set(blas_threads()) == {1}
-    second.__exit__(None, None, None)
-    assert cv2.getNumThreads() == 2
-    assert set(blas_threads()) == {2}
 
 
 def test_the_last_thread_to_leave_restores_the_limits(two_threads_each):
@@ -307,33 +274,15 @@ def test_overlapping_threads(two_threads_each):
     assert set(seen) == {1}
 
 
-def test_overlapping_maps(two_threads_each):
-    results = []
-
-    def work():
-        results.append(map_batches(lambda batch: cv2.getNumThreads(), list(range(30)), n_jobs=2, batch_size=1))
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [[1] * 30] * 3
-
-
 def test_other_processes_return_all_results():
     found = list(each_in_processes(process, range(6), n_jobs=2))
     assert len(found) == 6
     assert os.getpid() not in found
 
 
-@pytest.mark.parametrize("n_jobs", [1, -10_000])
-def test_one_process_is_the_current_one(n_jobs):
-    assert set(each_in_processes(process, range(3), n_jobs=n_jobs, idle=1)) == {os.getpid()}
-
-
-def test_one_item_needs_no_process():
-    assert list(each_in_processes(process, range(1), n_jobs=4)) == [os.getpid()]
+@pytest.mark.parametrize(("n_items", "n_jobs", "idle"), [(3, 1, 1), (3, -10_000, 1), (1, 4, 0)])
+def test_one_process_is_the_current_one(n_items, n_jobs, idle):
+    assert set(each_in_processes(process, range(n_items), n_jobs=n_jobs, idle=idle)) == {os.getpid()}
 
 
 def test_no_processes_are_refused():

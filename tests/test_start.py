@@ -24,9 +24,10 @@ def start() -> ModuleType:
     return module
 
 
-def test_oldest_python_is_that_of_the_package(start):
+def test_python_and_opencv_are_those_of_the_package(start):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["requires-python"] == f">={'.'.join(map(str, start.OLDEST_PYTHON))}"
+    assert any(re.match(rf"{start.CONTRIB}\W", requirement) for requirement in project["dependencies"])
 
 
 def test_an_old_python_can_parse_it_and_reads_only_its_own_library():
@@ -40,11 +41,6 @@ def test_an_old_python_gets_an_error_in_one_line(start, monkeypatch, capsys):
     assert start.main(["demo"]) == 2
     told = capsys.readouterr().err
     assert re.fullmatch(r"start\.py: error: this is Python .* run start\.py with Python 3\.11 or newer\n", told)
-
-
-def test_the_headless_wheel_stands_in_for_the_declared_one(start):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert any(re.match(rf"{start.CONTRIB}\W", requirement) for requirement in project["dependencies"])
 
 
 def test_commands(start):
@@ -67,26 +63,28 @@ def test_a_complete_installation_is_not_repeated(start, recorded, extras, comple
     assert start.is_complete(recorded, "digest", extras) is complete
 
 
-def test_a_failed_installation_leaves_no_stamp(start, monkeypatch, tmp_path):
+@pytest.fixture
+def stamp(start, monkeypatch, tmp_path):
+    """The stamp of an installation of another version, with an extra."""
+    path = tmp_path / "stamp"
+    path.write_text("another test")
+    monkeypatch.setattr(start, "STAMP", path)
+    monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
+    return path
+
+
+def test_a_failed_installation_leaves_no_stamp(start, stamp, monkeypatch):
     def fail(command, problem):
         raise start.SetupError(problem)
 
-    stamp = tmp_path / "stamp"
-    stamp.write_text("another test")
-    monkeypatch.setattr(start, "STAMP", stamp)
-    monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
     monkeypatch.setattr(start, "call", fail)
     with pytest.raises(start.SetupError, match="the installation failed"):
         start.set_up(set())
     assert not stamp.exists()
 
 
-def test_extras_that_were_installed_stay_installed(start, monkeypatch, tmp_path):
+def test_extras_that_were_installed_stay_installed(start, stamp, monkeypatch):
     commands = []
-    stamp = tmp_path / "stamp"
-    stamp.write_text("another test")
-    monkeypatch.setattr(start, "STAMP", stamp)
-    monkeypatch.setattr(start, "make_venv", lambda: ["pip"])
     monkeypatch.setattr(start, "repair_opencv", commands.append)
     monkeypatch.setattr(start, "call", lambda command, problem: commands.append(command))
     assert start.set_up(set())

@@ -11,7 +11,6 @@ from sklearn.datasets import load_digits
 
 from featrec import recipes
 from featrec.classifiers import KernelRidgeClassifier
-from featrec.descriptors import ColorHistogram, TinyImage
 from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.images import GlobalExtractor, as_float, as_gray
 from featrec.preprocessing import Unflatten
@@ -185,9 +184,3 @@ BROKEN_ENCODERS = [
 def test_a_broken_encoder_is_named(encoder, message):
     with pytest.raises(AssertionError, match=message):
         check_encoder(encoder(4, random_state=0))
-
-
-def test_extractors_and_encoders_of_featrec_pass():
-    check_extractor(ColorHistogram(bins=3))
-    check_extractor(TinyImage(size=8, color=True))
-    check_encoder(BagOfWords(3, use_idf=True, random_state=0))

@@ -19,7 +19,7 @@ from featrec.exceptions import InputError
 
 __all__ = ["Calibrated"]
 
-# Smaller probabilities are replaced by this number. Nearest neighbours, for example, return probabilities of 0.
+# Minimum probability. Some classifiers, such as nearest neighbours, return probabilities of 0; these are raised to the minimum.
 LEAST_SHARE = 1e-6
 # The logarithm of the temperature is searched within this distance from the logarithm of the scores' standard deviation.
 WIDEST = 8.0
@@ -33,14 +33,14 @@ def _has(method: str) -> Any:
 
 
 class Calibrated(ClassifierMixin, Estimator):
-    """Add probabilities to a classifier, which are calibrated with held-out images.
+    """Add probabilities to a classifier, and calibrate them with held-out images.
 
-    The training set is split into folds. For each fold, a copy of the classifier is fitted on all other folds and scores the
-    images of this fold. The probabilities are fitted to these scores and the labels. Finally, the classifier is fitted on the
+    The training set is split into folds. For each fold, a copy of the classifier is fitted on the other folds and scores the
+    images of this fold. Probabilities are then fitted to these scores and the labels. Finally, the classifier is fitted on the
     whole training set. So five folds need six fits.
 
     "sigmoid" fits a curve for each class, and ``predict`` returns the most probable class. So **labels may differ from those of
-    the classifier alone**, and a class of few images may never be predicted. Each class needs at least one image per fold.
+    the classifier alone**, and a class with few images may never be predicted. Each class needs at least one image per fold.
 
     "temperature" divides all scores by one number, so ``predict`` returns the same labels as the classifier alone. It needs few
     images, and classes may have fewer images than there are folds.
@@ -199,7 +199,7 @@ class Calibrated(ClassifierMixin, Estimator):
 
 
 def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the rows to fit on and the rows to score, for each fold.
+    """Return pairs of rows for each fold: the rows to fit on and the rows to score.
 
     If a class has a single row, all copies are fitted on it, because each copy must know all classes.
     """
@@ -207,7 +207,8 @@ def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
     alone, shared = np.flatnonzero(counts[numbers] == 1), np.flatnonzero(counts[numbers] > 1)
     if not len(shared):
         raise InputError("every class has one sample; probabilities need at least one class with two samples")
-    # The rows of a class are distributed over the folds in turn, so two or more rows are in at least two folds.
+    # The rows of a class are distributed over the folds in rotation, so a class with at least two rows is in at least two
+    # folds.
     place = np.empty(len(labels), int)
     for number in range(len(classes)):
         rows = np.flatnonzero(numbers == number)
@@ -218,7 +219,6 @@ def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarra
 
 
 def _scores(model: Any, X: Any) -> np.ndarray:
-    """Return scores with one column for each class."""
     if hasattr(model, "decision_function"):
         found = np.asarray(model.decision_function(X), np.float64)
         return np.column_stack([np.zeros(len(found)), found]) if found.ndim == 1 else found

@@ -38,15 +38,15 @@ __all__ = [
 ]
 
 CLASS_WEIGHT = {"class_weight": [dict, StrOptions({"balanced"}), None]}
-# Error of the Chebyshev series, relative to its smallest value.
+# Error of the Chebyshev series, relative to the smallest value of the function.
 PRECISION = 1e-5
 # Error of the series that is small enough to compare penalties.
 ROUGH = 1e-3
-# Maximum ratio between a penalty and the penalty whose system was factored. Each doubling takes a few more solves.
+# Maximum ratio of a penalty to the penalty that was factored. Each doubling of this ratio takes a few more solves.
 FARTHEST = 16.0
 # Approximate number of bytes that a BLAS library needs per thread.
 OF_BLAS = 1 << 25
-# Root of the file system. Linux describes control groups in files below it.
+# Root of the file system; below it, Linux describes control groups in files.
 ROOT = Path("/")
 
 
@@ -106,14 +106,14 @@ class CodesClassifier(ClassifierMixin, Estimator):
 
 
 def signed(numbers: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return targets: 1 for the class of a row, −1 for other classes. Two classes have one column, 1 for the second class."""
+    """Return targets: 1 for the class of a row, −1 for others. For two classes, one column is enough: 1 is the second class."""
     if n_classes == 2:
         return (2 * numbers[:, None] - 1).astype(np.float32)
     return np.where(numbers[:, None] == np.arange(n_classes), np.float32(1), np.float32(-1))
 
 
 def row_weights(labels: np.ndarray, class_weight: Any, sample_weight: Any) -> np.ndarray | None:
-    """Return float64 weights of the rows, or None if all are equal. The keys of `class_weight` are values of `labels`."""
+    """Return row weights as float64, or None if all are equal. The keys of `class_weight` are values of `labels`."""
     given = None if sample_weight is None else _checked(sample_weight, len(labels))
     if class_weight is None:
         return None if given is None or (given == 1).all() else given
@@ -127,7 +127,7 @@ def row_weights(labels: np.ndarray, class_weight: Any, sample_weight: Any) -> np
 def counted_rows(
     codes: np.ndarray, labels: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Remove rows with weight 0. If there are none, nothing is copied."""
+    """Remove rows with weight 0. If no row has weight 0, return the same arrays without a copy."""
     if weights is None or weights.all():
         return codes, labels, weights
     kept = weights > 0
@@ -164,8 +164,8 @@ def checked(alphas: Any) -> tuple[float, ...]:
         raise InputError(f"alphas must be one or several numbers above 0; got {alphas!r}")
     if max(values) > FARTHEST**2 * min(values) * (1 + 1e-9):
         raise InputError(
-            f"alphas from {min(values):g} to {max(values):g} are too far apart for one factor; the largest may be "
-            f"at most {FARTHEST**2:g} times the smallest. Fit two models, with the smaller and with the larger alphas"
+            f"alphas from {min(values):g} to {max(values):g} are too far apart for one factorisation; the largest may be "
+            f"at most {FARTHEST**2:g} times the smallest. Fit two models, one with the smaller and one with the larger alphas"
         )
     return values
 
@@ -206,7 +206,7 @@ def solutions(
 
 
 def _series(ratio: float, degree: int) -> np.ndarray:
-    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u) for u from 0 to 1, which is scaled to -1 to 1."""
+    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u). The interval of u from 0 to 1 is scaled to -1 to 1."""
 
     def factor(place: Any) -> Any:
         return 1 / (1 + (ratio - 1) * (place + 1) / 2)
@@ -215,7 +215,7 @@ def _series(ratio: float, degree: int) -> np.ndarray:
 
 
 def _degree(ratio: float, precision: float) -> int:
-    """Return the degree of the series. The function has a pole at ±(ratio + 1) / (ratio - 1), which determines the degree."""
+    """Return the degree of the series. It depends on the distance of the function's pole, ±(ratio + 1) / (ratio - 1)."""
     root = math.sqrt(max(ratio, 1 / ratio))
     if root - 1 < 1e-12:
         return 0
@@ -248,7 +248,7 @@ def best(
 def announce(stage: str, needed: int, held: int, way_out: str, verbose: int = 0) -> None:
     """Raise an InputError if `stage` needs more memory than this machine has, and warn if it needs more than is free.
 
-    `needed` is the total number of bytes; `held` of these are in memory already.
+    `needed` is the total number of bytes, of which `held` bytes are already in memory.
     """
     if verbose:
         sys.stderr.write(f"{stage}: {_shown(needed)} of memory, including {_shown(held)} of codes\n")
@@ -286,7 +286,7 @@ def _available() -> int | None:
 
 
 class _Group(NamedTuple):
-    """A control group of Linux with a memory limit, such as a container or a job on a cluster."""
+    """A control group of Linux that limits memory, such as a container or a job on a cluster."""
 
     limit: int
     used: int

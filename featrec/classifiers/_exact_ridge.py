@@ -31,21 +31,22 @@ __all__ = [
     "times",
 ]
 
-# Columns of one product. For each product, rows are copied if they are in a different order or type.
+# Number of columns per product. For each product, rows are copied if they are in a different order or type.
 COLUMNS = 2048
-# Number of rows of a tile to which the exponential is applied at once; they fit into the CPU cache.
+# Number of rows of a tile to which the exponential is applied at once, so that they fit into the CPU cache.
 STRIP = 64
 # Smallest exponent. exp of a much smaller number would be denormal, and computing with such numbers is slow.
 LEAST = -60.0
 BATCH = 128
 MOST_HELD_OUT = 5000
-# Minimum number of rows of tiles, unless tiles become smaller than LEAST_TILE. With fewer rows, workers are often idle.
+# Minimum number of rows of tiles, unless tiles would be smaller than LEAST_TILE. With fewer rows of tiles, workers are often
+# idle.
 ROWS_OF_TILES = 8
 LEAST_TILE = 600
 
 
 class Rows:
-    """Codes in a given order, minus an origin, with their squared lengths. Pieces of the codes are float32."""
+    """Codes in a given order, minus an origin, with their squared lengths. Parts of the codes are returned as float32."""
 
     def __init__(
         self, codes: np.ndarray, squares: np.ndarray, order: np.ndarray | None = None, origin: np.ndarray | None = None
@@ -87,7 +88,7 @@ class Rows:
         return some
 
     def piece(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return some rows and columns as float32."""
+        """Return the values in some rows and columns as float32."""
         codes = self.codes[:, columns]
         found = (codes[rows] if self.order is None else codes[self.order[rows]]).astype(np.float32, copy=False)
         if self.origin is None:
@@ -136,7 +137,7 @@ class Kernel:
             out[:] = values
 
     def products(self, left: Rows, right: Rows, weights: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-        """Multiply the kernel matrix of `left` and `right` by weights of the right rows, tile by tile, with sums in float64."""
+        """Multiply the kernel matrix of `left` and `right` by weights of the right rows, tile by tile. Sums are in float64."""
         found = np.zeros((len(left), weights.shape[1]))
 
         def part(some: range) -> None:
@@ -208,9 +209,9 @@ def leading_tiles(n: int, share: float | None) -> tuple[int, int]:
 
 
 def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """Fit by factoring the kernel matrix once. Held-out rows come last, so the leading tiles are the factor of the other rows.
+    """Fit by factoring the kernel matrix once. Held-out rows come last, so the leading tiles also factor the other rows alone.
 
-    With row weights W, √W K √W + alpha I replaces K + alpha I, and targets and solutions are multiplied by √W.
+    With row weights W, the matrix √W K √W + alpha I replaces K + alpha I, and targets and solutions are multiplied by √W.
     """
     if len(task.alphas) == 1:
         triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task, task.roots())

@@ -31,7 +31,8 @@ PART = 5
 # Rounds end if the residual is shorter than this share of the right side.
 TOLERANCE = 1e-3
 MOST_ROUNDS = 1000
-# Added to the diagonal of the landmarks' kernel, relative to its mean; otherwise float64 may not be able to factor it.
+# Number that is added to the diagonal of the landmarks' kernel, relative to its mean. Otherwise, the kernel may not be
+# factorable in float64.
 JITTER = 1e-6
 ROWS = 2048
 
@@ -43,7 +44,7 @@ def memory_beside(n: int) -> int:
 
 
 def fit_iteratively(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """Fit by conjugate gradients, which need only products with the kernel matrix. Held-out rows are its last rows."""
+    """Fit by conjugate gradients, which need only products with the kernel matrix. The last rows are held out."""
     order = stratified_order(task.labels, task.random_state)
     n_tiles, tile = leading_tiles(len(rows), task.held_out) if len(task.alphas) > 1 else (0, tile_of(len(rows)))
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
@@ -86,7 +87,7 @@ class _Preconditioner:
 
 
 def _columns(kernel: Kernel, rows: Rows, task: Task) -> np.ndarray:
-    """Compute F: kernel values of all rows with some rows (landmarks), times the inverse factor of the landmarks' kernel."""
+    """Compute F: the kernel values of all rows with the landmarks, times the inverse factor of the landmarks' kernel."""
     some = np.linspace(0, len(rows) - 1, _n_landmarks(len(rows))).astype(np.int64)
     marks = rows.picked(some)
     own = np.empty((len(some), len(some)), np.float32)
@@ -148,7 +149,7 @@ def _solve(
 
 
 def _summed(rows: np.ndarray, product: Callable[[np.ndarray, slice], np.ndarray], n_jobs: int | None) -> np.ndarray:
-    """Sum products of pieces of rows in float64, in the order of the rows, so the result does not depend on n_jobs."""
+    """Sum the products of pieces of rows in float64. The order is fixed, so the result does not depend on n_jobs."""
 
     def part(some: range) -> np.ndarray:
         here = slice(some.start, some.stop)
@@ -207,7 +208,7 @@ def one_over(values: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Step:
-    """A Lanczos vector for each right side, and its coefficients: arrays of shape (n_penalties, n_columns)."""
+    """One Lanczos vector for each right side, and its coefficients as arrays of shape (n_penalties, n_columns)."""
 
     vector: np.ndarray
     carried: np.ndarray
@@ -241,7 +242,8 @@ class ShiftedFactor:
     def forms(self, right: np.ndarray, enough: Callable[[np.ndarray, np.ndarray], bool]) -> np.ndarray:
         """Compute lower bounds of rᵀ (G + penalty·I)⁻¹ r for each penalty and each column r of `right`.
 
-        The steps end when `enough(forms, bounds)` is true, where `bounds` are upper limits of the errors of `forms`.
+        The steps end when `enough(forms, bounds)` is true; `forms` are the current lower bounds, and `bounds` limit their
+        errors.
         """
         first = self.factor.solve_lower(right, n_jobs=self.n_jobs)
         squares, forms = column_products(first, first), np.zeros((len(self.penalties), right.shape[1]))
@@ -276,7 +278,7 @@ class ShiftedFactor:
         return found
 
     def _steps(self, first: np.ndarray, squares: np.ndarray) -> Iterator[_Step]:
-        """Yield Lanczos steps and the elimination of the tridiagonal matrix. The vectors `first` are overwritten."""
+        """Yield Lanczos steps, and eliminate the tridiagonal matrix. The vectors `first` are overwritten."""
         current, previous = first, np.zeros_like(first)
         current *= one_over(np.sqrt(squares)).astype(current.dtype)
         beta, pivot = np.zeros(len(squares)), np.ones((len(self.penalties), len(squares)))

@@ -40,7 +40,7 @@ __all__ = ["KernelRidgeClassifier"]
 
 # A smaller dtype is recommended if codes need more than this share of the memory.
 WORTH_HALVING = 0.1
-# Codes are rounded to integers from -127 to 127, so five standard deviations of 25.4 steps are the maximum.
+# Codes are rounded to integers from -127 to 127. If 25.4 steps are one standard deviation, 127 steps are five.
 REACH, STEPS = 127, 25.4
 # Number of rows that are rounded to bytes at once.
 ROWS = 1024
@@ -73,15 +73,14 @@ class KernelRidgeClassifier(CodesClassifier):
         Share of the rows that are held out to compare penalties, at most 0.5. None means a tenth, but at most 5,000 rows.
     landmarks : int or None, default=None
         Number of random training codes that span the solution. None means all training codes; the solution is then exact.
-    dtype : {"float32", "float16", "int8"}, default="float32"
-        Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
-        change this array afterwards. "float16" needs half the memory and rounds codes to three digits; `fit` copies float32
-        codes, but not the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the memory: training codes and
-        codes to predict are rounded to multiples of `step_`. It requires columns of similar variance, such as those of
-        :class:`WidePCA`.
+    Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
+    change this array afterwards. "float16" needs half the memory and rounds codes to three digits. `fit` makes a float16 copy
+    of float32 codes, but does not copy the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the memory:
+    training codes and codes to predict are rounded to multiples of `step_`. It requires columns of similar variance, such as
+    those of :class:`WidePCA`.
     solver : {"cholesky", "cg"}, default="cholesky"
         "cholesky" factors the kernel matrix, which takes time proportional to the cube of the number of codes. "cg" (conjugate
-        gradients) takes time proportional to the square of this number and has a relative error of 0.001; for 30,000 codes and
+        gradients) takes time proportional to the square of this number, and its relative error is 0.001. For 30,000 codes and
         more, it is several times faster. Ignored with `landmarks`.
 
     Attributes
@@ -113,15 +112,15 @@ class KernelRidgeClassifier(CodesClassifier):
     -----
     Held-out rows are the last rows of the matrix, so the leading part of its Cholesky factor is the factor of the other rows.
     The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. For other penalties,
-    the inverse is a Chebyshev series in the inverse for this penalty, with an error of 1e-5. It takes 13 solves for penalties
-    that are four times smaller or larger, 20 for eight times and 30 for 16 times. To compare penalties, an error of 1e-3 is
-    sufficient, which takes a third fewer solves.
+    the inverse is a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes 13 solves for
+    penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor of 16. To
+    compare penalties, an error of 1e-3 is sufficient, which takes a third fewer solves.
 
     With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
     held-out rows or the landmarks.
 
     Products are computed in float32. A kernel matrix of n rows has eigenvalues up to n, so a penalty below n / 10,000,000 is
-    lost in rounding. In this case, `fit` may fail with an error saying that the matrix is not positive definite.
+    lost in rounding. `fit` may then fail because the matrix is not positive definite.
 
     With landmarks, the features are kernel values multiplied by the inverse of the Cholesky factor of the landmarks' kernel
     (the Nyström approximation), and the normal equations are computed in float64.
@@ -255,7 +254,7 @@ class KernelRidgeClassifier(CodesClassifier):
         return self
 
     def _scores(self, codes: np.ndarray) -> np.ndarray:
-        step = getattr(self, "step_", None)  # models of earlier versions have no step_
+        step = getattr(self, "step_", None)  # models of earlier versions do not have step_
         rows, _ = Rows.of(codes if step is None else _in_steps(codes, step), self.n_jobs, self.origin_)
         kept = Rows(self.X_fit_, self.squared_lengths_, origin=self.origin_)
         return Kernel(self.scale_).products(rows, kept, self.dual_coef_, self.n_jobs) + self.intercept_
@@ -265,7 +264,7 @@ class KernelRidgeClassifier(CodesClassifier):
 
     def _announce(self, codes: np.ndarray) -> None:
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
-        if codes.dtype != self.dtype:  # either all codes or only the landmarks are copied
+        if codes.dtype != self.dtype:  # fit copies all codes or only the landmarks
             needed += codes.nbytes if self._is_exact(len(codes)) else codes.nbytes - codes.size * np.dtype(self.dtype).itemsize
         worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
         halved = "dtype='float16' here and in WideScaler, " if worth_it else ""

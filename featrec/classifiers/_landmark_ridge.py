@@ -1,4 +1,4 @@
-"""Kernel ridge regression in the span of some rows, the landmarks. Their number determines the memory."""
+"""Kernel ridge regression in the span of some rows, the landmarks. The number of landmarks determines the memory."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from featrec.parallel import each_batch, map_batches
 
 __all__ = ["Equations", "Trials", "fit_landmarks"]
 
-# Added to the diagonal of the landmarks' kernel, relative to its mean: about the precision of its float32 values. If the
-# factorisation fails, which happens if codes have very different lengths, the next number is tried.
+# Numbers to add to the diagonal of the landmarks' kernel, relative to its mean. The first is about the precision of float32. If
+# the factorisation fails, which happens if codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
-# Up to FEW rows, each row is held out once, in FOLDS folds. If there are more rows, at most MOST_TRIED of them are held out.
+# If there are at most FEW rows, each is held out once, in FOLDS folds. Otherwise, at most MOST_TRIED rows are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
-# Other views are tried if a model of the first views predicts them with an accuracy that is at most this much lower.
+# Maximum loss of accuracy if a model of the first views predicts other views. After a larger loss, other views are not used.
 NEARLY = 0.1
 # Maximum factor by which a penalty is raised if the equations cannot be factored in float32.
 MOST_TIMES = 64
@@ -84,7 +84,7 @@ def _accumulate(
     part: Any,
     task: Task,
 ) -> None:
-    """Add the products of features with each other and with the targets, for some rows, block by block."""
+    """For some rows, add the products of features with features and of features with targets, block by block."""
     targets, roots = task.targets[part], task.roots(part)
     if roots is not None:
         targets = targets * roots[:, None]
@@ -135,7 +135,7 @@ def _choose(
 
 @dataclass(frozen=True)
 class Best:
-    """Number of views and penalty with the best results on held-out rows."""
+    """The number of views and the penalty with the best results on held-out rows."""
 
     n_views: int
     alpha: float
@@ -160,7 +160,7 @@ class Equations:
         return cls(kernel, landmarks, basis if basis.n <= TILE else _single(basis), task, weights)
 
     def empty(self) -> Equations:
-        """Return the same equations without any rows."""
+        """Return equations for the same landmarks, without any rows."""
         return Equations(self.kernel, self.landmarks, self.basis, self.task, self.row_weights)
 
     def copy(self) -> Equations:
@@ -203,7 +203,7 @@ class Equations:
             pass
 
     def answers(self, views: list[Rows], places: np.ndarray) -> np.ndarray:
-        """Compute the scores for each penalty and view, an array (n_alphas, n_views, n_rows, n_columns)."""
+        """Compute scores as an array of shape (n_alphas, n_views, n_rows, n_columns)."""
         weights = np.hstack(self._solutions())
         found = []
         for view in views:
@@ -244,7 +244,7 @@ class Equations:
 
 
 class Trials:
-    """Equations without the held-out rows: one set for each fold if there are few rows, otherwise a single set."""
+    """Equations that omit held-out rows. If there are few rows, each fold has its own equations; otherwise there is one set."""
 
     def __init__(self, equations: Equations, views: list[Rows], order: np.ndarray, wanted: str):
         self.equations, self.views, self.order, self.wanted = equations, views, order, wanted
@@ -257,7 +257,7 @@ class Trials:
         self.firsts: list[Equations] = []
 
     def choose(self) -> Best:
-        """Choose the penalty and the views by weighted accuracy, and if this is equal, by the smallest error."""
+        """Choose the penalty and the views with the best weighted accuracy; among equals, those with the smallest error."""
         for held in self.held_out:
             self.trials.append(self.equations.empty())
             self.trials[-1].add(self.views[0], self._others(held))
@@ -288,7 +288,7 @@ class Trials:
         return Best(1, alphas[place], scores, others)
 
     def final(self, best: Best) -> Equations:
-        """Return the equations of all rows: of a single trial plus its held-out rows, or newly computed."""
+        """Return the equations of all rows: a single trial's equations plus its held-out rows, or newly computed ones."""
         single = len(self.trials) == 1
         equations = self.trials[0] if single else self.equations
         self.trials = []
@@ -313,7 +313,6 @@ def _place(right: np.ndarray, errors: np.ndarray) -> int:
 
 
 def _single(triangle: Triangle) -> Triangle:
-    """Return a copy in float32."""
     found = triangle.leading(len(triangle.tiles))
     found.dtype = np.dtype(np.float32)
     found.tiles = [[tile.astype(np.float32) for tile in row] for row in triangle.tiles]

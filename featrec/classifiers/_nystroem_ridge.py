@@ -22,11 +22,11 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["NystroemRidgeClassifier"]
 
-# Values of "auto"; at most as many as there are columns and rows.
+# Values of "auto", unless there are fewer columns or rows.
 DIMENSIONS, LANDMARKS = 300, 6000
-# Number of rows from which the principal components are learned, and number of rows that are projected at once.
+# Number of rows from which principal components are learned, and number of rows that are projected at once.
 SAMPLE, ROWS = 6000, 1024
-# Additional directions and number of rounds of the randomised SVD.
+# Number of additional directions, and number of rounds, of the randomised SVD.
 BEYOND, ROUNDS = 20, 3
 # Variances below this share of the largest one are rounding errors of float64.
 NO_VARIANCE = 1e-12
@@ -36,11 +36,11 @@ NO_VARIANCE = 1e-12
 class NystroemRidgeClassifier(CodesClassifier):
     """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and classes of unequal size.
 
-    Codes are projected on their principal components. Kernel values with random training rows, the landmarks, are converted to
-    features whose products approximate the kernel (Nyström). Ridge regression on ±1 for each class is solved by normal
-    equations. These are summed block by block, so the features of all rows are never stored together. Training time is
-    proportional to the number of rows, and a prediction is two matrix products. With as many landmarks as rows and as many
-    dimensions as columns, the result is exact kernel ridge regression.
+    Codes are projected on their principal components. Their kernel values with random training rows, the landmarks, are
+    converted to features whose products approximate the kernel (Nyström). Ridge regression on ±1 for each class is solved by
+    normal equations. The equations are summed block by block, so the features of all rows are never stored together. Training
+    time is proportional to the number of rows, and a prediction takes two matrix products. With as many landmarks as rows and
+    as many dimensions as columns, the result is exact kernel ridge regression.
 
     Codes may consist of several views of an image side by side, such as the codes of ``HOG(mirror=True)``. If this improves the
     accuracy on held-out images, each view is used as a training row, and scores are means over the views.
@@ -58,16 +58,16 @@ class NystroemRidgeClassifier(CodesClassifier):
     gamma : float, default=2.0
         Factor in the kernel, which is ``exp(-gamma * distance² / mean distance²)``.
     alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3, 1.0)
-        Penalties to choose from. The penalty with the best accuracy on held-out rows is used. Up to 2,000 rows are held out in
-        five folds; of more rows, a tenth is held out, but at most 2,500. The largest penalty may be at most 256 times the
-        smallest.
+        Penalties to choose from. The penalty with the best accuracy on held-out rows is used. If there are at most 2,000 rows,
+        each is held out once, in five folds; otherwise, a tenth is held out, but at most 2,500. The largest penalty may be at
+        most 256 times the smallest.
     n_views : int, default=1
-        Number of views of an image in each code. They are side by side and have equal length. The first view is the image.
+        Number of views of an image in each code. All views have equal length; the first view is the image itself.
     views : {"auto", "first", "all"}, default="auto"
         Views to use: only the first, all, or automatic. "auto" first fits a model on the first views and predicts the held-out
-        rows from their other views. If the accuracy is more than 10 percentage points lower than for first views, which happens
-        for mirrored digits, only the first views are used. Otherwise a model is fitted on all views, and used if it is at
-        least as accurate.
+        rows from their other views. If the accuracy is more than 10 percentage points lower than for first views (as for
+        mirrored digits), only the first views are used. Otherwise, a model is fitted on all views, and used if it is at least
+        as accurate.
 
     Attributes
     ----------
@@ -78,7 +78,8 @@ class NystroemRidgeClassifier(CodesClassifier):
         The principal components of one view.
     dual_coef_ : array of shape (n_landmarks, n_classes), or (n_landmarks, 1) for two classes, float32
     held_out_scores_ : array of shape (2 or 1, n_alphas)
-        Weighted accuracy on held-out rows for each penalty: of models of the first views and, if tried, of all views.
+        Weighted accuracy on held-out rows for each penalty: in the first row, of models of the first views; in the second row,
+        if these were tried, of models of all views.
     intercept_ : array of shape (n_classes,) or (1,)
     landmarks_ : array of shape (n_landmarks, n_dimensions_), float32
     mean_ : array of shape (n_columns,), float32
@@ -87,7 +88,7 @@ class NystroemRidgeClassifier(CodesClassifier):
     n_views_ : int
         Number of views that are used, either 1 or `n_views`.
     other_views_score_ : float or None
-        Accuracy of models of the first views if they predict the other views; None if it was not measured.
+        Accuracy of models of the first views when they predict from other views; None if it was not measured.
     scale_ : float
         `gamma` divided by the mean squared distance of the projected codes.
     squared_lengths_ : array of shape (n_landmarks,), float32
@@ -95,7 +96,7 @@ class NystroemRidgeClassifier(CodesClassifier):
     Notes
     -----
     Row weights are scaled to a mean of 1, because penalties would otherwise depend on their scale. Sums are computed in float64
-    for up to 2,400 landmarks, and in float32 for more.
+    for up to 2,400 landmarks, and in float32 for more landmarks.
 
     References
     ----------
@@ -170,7 +171,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The basis in float64 and float32, the equations of all views, the equations of the first views, and a factor.
+        # The arrays are the basis in float64 and float32, the equations of all views and of the first views, and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes
@@ -201,7 +202,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         X : array of shape (n, n_features)
         y : array-like of shape (n,)
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, multiplied by those of their classes.
+            Weights of the rows. They are multiplied by the weights of their classes.
 
         Returns
         -------

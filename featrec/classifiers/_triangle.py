@@ -1,4 +1,4 @@
-"""Triangle: the lower half of a large symmetric matrix in tiles, which can be factored in place and solved."""
+"""Triangle: the lower half of a large symmetric matrix, stored in tiles; it is factored in place to solve linear systems."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from featrec.parallel import each_batch, map_batches, one_inner_thread, worker_c
 
 __all__ = ["TILE", "Triangle"]
 
-# Rows and columns of a tile. Larger products have crashed BLAS libraries; smaller products are slower.
+# Number of rows and columns of a tile. Larger products have crashed BLAS libraries; smaller products are slower.
 TILE = 2400
-# Minimum number of products of a tile with a few columns for which threads are faster.
+# Minimum number of small products (of a tile with a few columns) for which threads are faster.
 WORTH_THREADS = 4
 # Width of the pieces of a factor that are inverted and multiplied by NumPy. SciPy's triangular solves would hold the GIL.
 PIECE = 240
@@ -51,7 +51,7 @@ class Triangle:
 
     @property
     def spans(self) -> list[slice]:
-        """Slices of the matrix rows in each row of tiles, which are also the columns in each column of tiles."""
+        """For each row of tiles, the slice of its matrix rows. The slices of the columns are the same."""
         return [slice(start, min(start + self.tile, self.n)) for start in range(0, self.n, self.tile)]
 
     @staticmethod
@@ -83,7 +83,7 @@ class Triangle:
             row[i][np.diag_indices(len(row[i]))] += self.dtype.type(value)
 
     def cholesky(self, n_jobs: int | None = None, verbose: int = 0) -> None:
-        """Overwrite the matrix with its lower Cholesky factor. Raise an InputError if it is not positive definite."""
+        """Overwrite the matrix with its lower Cholesky factor. If the matrix is not positive definite, raise an InputError."""
         start, told = time.perf_counter(), 0
         with _narrow(n_jobs):
             for k, span in enumerate(self.spans):
@@ -127,7 +127,7 @@ class Triangle:
         return x
 
     def product_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Multiply the matrix rows below the leading rows of tiles by x. The rows are computed from the factor."""
+        """Multiply the matrix rows below the first `n_tiles` rows of tiles by x. The rows are computed from the factor."""
         spans, lead = self.spans, self.leading(n_tiles)
         x, turned = lead._right_side(x), np.empty((lead.n, x.shape[1]), self.dtype)
         products = np.empty((self.n - lead.n, x.shape[1]), self.dtype)
@@ -162,7 +162,7 @@ class Triangle:
         return products
 
     def rows_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Multiply the rows below the leading rows of tiles by x. The matrix must not be factored yet."""
+        """Multiply the matrix rows below the first `n_tiles` rows of tiles by x. The matrix must not be factored yet."""
         spans = self.spans
 
         def part(numbers: list[int]) -> np.ndarray:
@@ -172,9 +172,9 @@ class Triangle:
         return np.vstack(list(each_batch(part, numbers, n_jobs=n_jobs, batch_size=1, shared_memory=True)))
 
     def leading(self, n_tiles: int) -> Triangle:
-        """Return the first rows of tiles without a copy.
+        """Return the first `n_tiles` rows of tiles without a copy.
 
-        The leading tiles of a factor are the factor of the leading block of the matrix.
+        If the matrix is factored, this is the factor of its leading block.
         """
         part = Triangle(0, dtype=self.dtype)
         part.n, part.tile, part.tiles = min(self.n, n_tiles * self.tile), self.tile, self.tiles[:n_tiles]
@@ -230,7 +230,7 @@ def _length(span: slice) -> int:
 def factor(tile: np.ndarray) -> int | None:
     """Overwrite a tile with its lower Cholesky factor. Return the row at which it is not positive definite, or None."""
     (potrf,) = get_lapack_funcs(("potrf",), (tile,))
-    # LAPACK does not copy the transpose of a C-contiguous tile. Its upper factor is the lower factor of the tile.
+    # LAPACK sees a C-contiguous tile as its transpose, without a copy. LAPACK's upper factor is therefore our lower factor.
     _, info = potrf(tile.T, lower=0, clean=0, overwrite_a=1)
     if info > 0:
         return int(info) - 1
@@ -245,7 +245,7 @@ def solve_tile(tile: np.ndarray, b: np.ndarray, *, transposed: bool) -> np.ndarr
 
 
 def inverted_pieces(tile: np.ndarray) -> list[np.ndarray]:
-    """Return transposed inverses of the pieces on the diagonal of a factor."""
+    """Return the transposed inverse of each piece on the diagonal of a factor."""
     (invert,) = get_lapack_funcs(("trtri",), (tile,))
     pieces = []
     for start in range(0, len(tile), PIECE):

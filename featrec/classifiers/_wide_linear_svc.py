@@ -18,11 +18,11 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideLinearSVC"]
 
-# Rows and columns of a product. Much larger products have crashed BLAS libraries; smaller products are slower.
+# Number of rows and columns of a product. Much larger products have crashed BLAS libraries; smaller products are slower.
 ROWS = 512
 COLUMNS = 16384
-# Added to the diagonal of the Gram matrix, relative to its mean, because images may occur twice. If the factorisation fails,
-# which happens if thousands of codes have nearly the same direction, the next number is tried.
+# Numbers that are added to the diagonal of the Gram matrix, relative to its mean, because images may occur twice. If the
+# factorisation fails, which happens if thousands of codes have nearly the same direction, the next number is tried.
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 
 
@@ -32,9 +32,9 @@ class WideLinearSVC(CodesClassifier):
 
     The solution is a weighted sum of the n training codes, so only their n × n Gram matrix is needed, which is computed in
     float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix with n columns, and its solution is converted
-    back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, which would copy them
-    to float64 and again to 16 bytes per number. If codes do not have more columns than rows, they are passed to ``LinearSVC``
-    directly.
+    back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, but ``LinearSVC``
+    would make two copies of them: one in float64 and one that takes 16 bytes per number. If codes do not have more columns than
+    rows, they are passed to ``LinearSVC`` directly.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class WideLinearSVC(CodesClassifier):
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
-    """Return the Cholesky factor of the Gram matrix: n rows and columns with the same Gram matrix as the codes."""
+    """Return the Cholesky factor of the Gram matrix. Its n rows have the same Gram matrix as the codes, with only n columns."""
     products = np.zeros((len(codes), len(codes)))
 
     def part(rows: range) -> None:

@@ -1,4 +1,4 @@
-"""WidePCA: principal components of wide codes, which are learned from some of the rows and can be stored in bytes."""
+"""WidePCA: principal components of wide codes. They are learned from some of the rows and can be stored in bytes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WidePCA"]
 
-# Rows and columns of one product. The columns of the projection are converted to float32 for it.
+# Number of rows and number of columns per product. For each product, columns of the projection are converted to float32.
 ROWS, COLUMNS = 512, 2048
 # The largest signed byte.
 REACH = 127
-# Rows and columns of a tile of the Gram matrix.
+# Number of rows and columns of a tile of the Gram matrix.
 TILE = 2048
 # Up to this number of rows, all eigenvectors are computed.
 SMALL = 2000
@@ -67,8 +67,8 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
 
     Notes
     -----
-    Components are computed from the Gram matrix of rows or columns, whichever is smaller: exactly if it has at most 2,000
-    rows, otherwise by subspace iteration.
+    Components are computed from the Gram matrix of the rows or of the columns, whichever is smaller. If this matrix has at most
+    2,000 rows, the components are exact; otherwise they are computed by subspace iteration.
 
     Examples
     --------
@@ -126,7 +126,8 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         found = min(self.n_components, few)
         copied = rows if rows < n_samples else 0
         workers = worker_count(self.n_jobs, shared_memory=True)
-        sums = 4 * found * n_features * (2 + 1 + workers)  # sums in float64, a float32 copy, and partial sums of each worker
+        # The matrices are sums in float64, a float32 copy, and partial sums of each worker.
+        sums = 4 * found * n_features * (2 + 1 + workers)
         return 4 * (n_samples + copied) * n_features + 4 * few * few + 16 * few * found + sums + workers * OF_BLAS
 
     def fit(self, X: Any, y: Any = None) -> Self:

@@ -36,7 +36,7 @@ __all__ = ["WideRidge"]
 
 # Up to this number of equations, which is one tile, everything is computed in float64.
 SMALL = TILE
-# Number of rows whose leverages are computed at once, and number of rows of a product in prediction.
+# Number of rows whose leverages are computed at once, and number of rows per product in predictions.
 SAMPLES, ROWS = 512, 512
 # Maximum relative error of 1 - leverage; leave-one-out residuals have the same relative error.
 PRECISION = 1e-3
@@ -76,7 +76,7 @@ class WideRidge(CodesClassifier):
     penalty_ : float
         The number that was added to the diagonal of the Gram matrix. It corresponds to scikit-learn's ``alpha``.
     loo_scores_ : array of shape (n_alphas,)
-        Leave-one-out accuracy for each of `alphas`; NaN if there is only one.
+        Leave-one-out accuracy for each of `alphas`; NaN if there is only one penalty.
     n_features_in_ : int
 
     Notes
@@ -84,9 +84,9 @@ class WideRidge(CodesClassifier):
     The leave-one-out residual of a row is its residual divided by 1 - h, where h is the leverage of the row. The matrix is
     factored with one penalty, the geometric mean of the smallest and largest of `alphas`, and leverages for this penalty are
     exact. Leverages for other penalties are computed by a few Lanczos steps with the same factor, until the relative error of
-    1 - h is at most 0.001. The penalty with the best accuracy is chosen; if several are equal, the one with the smallest
-    squared error. Finally, conjugate gradients on the codes correct the rounding errors of the float32 factor. Up to 2,400
-    equations are solved in float64.
+    1 - h is at most 0.001. The penalty with the best accuracy is chosen; if several penalties are equally good, the one with
+    the smallest squared error is chosen. Finally, conjugate gradients on the codes correct the rounding errors of the float32
+    factor. Up to 2,400 equations are solved in float64.
 
     References
     ----------
@@ -143,11 +143,12 @@ class WideRidge(CodesClassifier):
         n, n_alphas = min(n_samples, n_features), len(checked(self.alphas))
         dtype = np.dtype(_dtype(n))
         tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
-        # Each worker needs two pieces of the codes and their product, later some rows. There are not more workers than tiles.
+        # Each worker needs two pieces of the codes and their product, and later some rows. There are not more workers than
+        # tiles.
         piece = min(GRAM_ROWS, max(n_samples, n_features)) * tile
         filling = min(workers, Triangle.n_tiles(n)) * dtype.itemsize * (2 * piece + tile * tile)
         sweeping = min(workers, math.ceil(n_samples / SWEPT_ROWS)) * dtype.itemsize * SWEPT_ROWS * n_features
-        # The rows, the centred rows, three Lanczos vectors for each row, and the arrays of two solves.
+        # Leave-one-out errors need memory for the rows, the centred rows, three Lanczos vectors for each row, and two solves.
         leaving_out = 8 * dtype.itemsize * n * min(SAMPLES, n_samples) if n_alphas > 1 else 0
         weights = n_classes * (3 * dtype.itemsize * n_alphas * n + 5 * 8 * n_features)
         codes_and_targets = 4 * n_samples * (n_features + 4 * n_classes)
@@ -261,7 +262,6 @@ class _System:
         return self.centred.mean_squared_length or 1.0
 
     def roots(self, rows: np.ndarray) -> Any:
-        """Return the square roots of the weights of some rows as a column."""
         return 1.0 if self.weights is None else np.sqrt(self.weights[rows])[:, None]
 
     def gram(self, verbose: int) -> Triangle:
@@ -271,7 +271,7 @@ class _System:
         return triangle
 
     def one_less_leverage(self, factor: ShiftedFactor, rows: np.ndarray) -> np.ndarray:
-        """Return 1 − leverage for each penalty and row. The leverage includes that of the intercept."""
+        """Return 1 − leverage for each penalty and row. The leverage of the intercept is included."""
         n, penalties = len(self.targets), np.asarray(factor.penalties)[:, None]
         shares = 1 / n if self.weights is None else self.weights[rows] / self.weights.sum()
         if self.by_columns:
@@ -289,7 +289,7 @@ class _System:
         return left(factor.forms(right, enough))
 
     def residuals(self, penalties: list[float], weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return residuals of some training rows for each penalty, multiplied by the square roots of the row weights."""
+        """Return the residuals of some training rows for each penalty, multiplied by the square roots of the row weights."""
         if self.by_columns:
             return self.roots(rows) * (self.targets[rows] - self.means) - np.matmul(self.centred.rows(rows), weights)
         return np.asarray(penalties)[:, None, None] * weights[:, rows]
@@ -314,7 +314,7 @@ def _dtype(n: int) -> type:
 
 
 def _spread(labels: np.ndarray, number: int | None) -> np.ndarray:
-    """Return rows that are evenly spaced within each class, or all rows."""
+    """Return `number` rows that are evenly spaced within each class, or all rows if it is None."""
     if number is None or number >= len(labels):
         return np.arange(len(labels))
     by_class = np.argsort(labels, kind="stable")

@@ -1,4 +1,4 @@
-"""WideScaler standardises wide codes, and CentredCodes multiplies centred codes, both without a copy."""
+"""WideScaler standardises wide codes; CentredCodes multiplies centred codes. Both avoid copies."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = ["GRAM_ROWS", "SWEPT_ROWS", "CentredCodes", "WideScaler"]
 
 # Number of columns that are summed together: the sums fit into the CPU cache, and rows are read in long pieces.
 COLUMNS = 2048
-# Rows of one product for the Gram matrix of columns. Fewer rows are slower; many more rows crash BLAS libraries.
+# Number of rows per product for the Gram matrix of columns. Fewer rows are slower; many more rows crash BLAS libraries.
 GRAM_ROWS = 4096
-# Columns of one product for the Gram matrix of rows.
+# Number of columns per product for the Gram matrix of rows.
 GRAM_COLUMNS = 4096
-# Number of rows that are scaled at once, or centred for a product with few columns.
+# Number of rows that are scaled at once, or that are centred for a product with few columns.
 SWEPT_ROWS = 256
 # Smallest standard deviation; the reciprocal of a smaller number would overflow float32.
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -34,9 +34,9 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 class WideScaler(OneToOneFeatureMixin, Transformer):
     """Standardise wide codes: apply a power, scale columns to mean 0 and variance 1, and optionally scale rows to length 1.
 
-    Pooled codes must be standardised before a ridge or kernel classifier. A pipeline of scikit-learn's
-    ``FunctionTransformer``, ``StandardScaler`` and ``Normalizer`` copies the codes several times, which needs much memory for
-    50,000 × 28,800 codes of 5.8 GB. This scaler writes each number once; with ``copy=False``, it overwrites the input array.
+    Pooled codes must be standardised before a ridge or kernel classifier. A pipeline of scikit-learn's ``FunctionTransformer``,
+    ``StandardScaler`` and ``Normalizer`` copies the codes several times, which needs too much memory for large arrays such as
+    50,000 × 28,800 codes (5.8 GB). This scaler writes each number once; with ``copy=False``, it overwrites the input array.
     `fit` fails on NaN and infinity.
 
     Parameters

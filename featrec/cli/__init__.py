@@ -1,4 +1,4 @@
-"""The command ``featrec``. Each subcommand is a module whose dependencies are imported when it runs."""
+"""The command ``featrec``. Each subcommand is a module that imports its dependencies when it runs."""
 
 from featrec.cli._main import main
 

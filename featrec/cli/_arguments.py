@@ -62,7 +62,7 @@ folds = _integer("a number of folds", 2)
 
 
 def _workers(what: str) -> Callable[[str], int]:
-    """Return a parser for the number of threads or processes. Negative numbers count back from all processors."""
+    """Return a parser for the number of threads or processes. -1 means all processors, -2 all except one, and so on."""
 
     def parse(text: str) -> int:
         value = _number(int, text)
@@ -97,20 +97,17 @@ def _number(kind: type, text: str) -> Any:
 
 
 def add_threads(parser: argparse.ArgumentParser, what: str = "threads") -> None:
-    """Add the option --n-jobs."""
     parser.add_argument(
         "--n-jobs", metavar="N", type=_workers(what), default=-1, help=f"number of {what} (default: -1, all processors)"
     )
 
 
 def add_computing(parser: argparse.ArgumentParser) -> None:
-    """Add the options --n-jobs and --seed."""
     add_threads(parser)
     add_seed(parser, "all random choices")
 
 
 def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
-    """Add the option --seed, which sets the seed of `what`."""
     parser.add_argument("--seed", metavar="N", type=_integer("a seed", 0), default=0, help=f"seed of {what} (default: 0)")
 
 
@@ -118,7 +115,6 @@ def add_seed(parser: argparse.ArgumentParser, what: str) -> None:
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:
-    """Add the options --json and --markdown, which write the results of a comparison to files."""
     parser.add_argument("--json", metavar="OUT", type=Path, help="also write the results to this file")
     parser.add_argument("--markdown", metavar="OUT", type=Path, help="also write the table to this file")
 
@@ -138,7 +134,7 @@ def check_outputs(*outs: Path | None, example: str = "result.json") -> None:
 
 
 def _can_write(out: Path) -> bool:
-    """Check by creating a temporary file in the same folder, because permissions do not reveal read-only disks."""
+    """Try to create a temporary file in the same folder, because permissions do not reveal read-only disks."""
     try:
         with tempfile.TemporaryFile(dir=out.parent):
             return not out.exists() or os.access(out, os.W_OK)
@@ -204,7 +200,7 @@ def _size(value: str) -> tuple[int, int]:
 
 
 def check_recipe(name: str, options: Iterable[str]) -> None:
-    """Raise an error for unknown options, missing options, and options that are set elsewhere."""
+    """Raise an error if an option is unknown, missing or set elsewhere."""
     from featrec import recipes
 
     recipe = getattr(recipes, recipes.resolve(name)[0])
@@ -227,7 +223,7 @@ def check_recipe(name: str, options: Iterable[str]) -> None:
 
 
 def near(name: str, names: Iterable[str]) -> str:
-    """Return a hint with the most similar name, or an empty string."""
+    """Return a hint that contains the most similar name, or an empty string."""
     found = difflib.get_close_matches(name, list(names), n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 

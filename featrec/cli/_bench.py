@@ -36,7 +36,6 @@ HELD_OUT = 0.3  # share of each class that is held out if validation = true
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the configuration, the file of results, and what to run."""
     parser.add_argument(
         "config",
         metavar="FILE",
@@ -92,7 +91,7 @@ def _is_wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
 
 
 def _described(cell: dict[str, Any]) -> dict[str, Any]:
-    """Add all parameters of its model to a cell. Invalid options raise an error before the first cell runs."""
+    """Add all parameters of its model to a cell. Invalid options raise an error before the first cell is run."""
     from featrec.cli._bench_cell import make_model
 
     try:
@@ -102,7 +101,7 @@ def _described(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def _different(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Keep only the first seed of a cell if neither its split nor its model is random."""
+    """Keep only the first seed of a cell if neither the split nor the model is random."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for cell in cells:
         seed = cell["seed"] if is_random(cell) else None
@@ -123,10 +122,10 @@ def _check_data(cells: Iterable[dict[str, Any]]) -> None:
 
 
 def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
-    """Run one cell in its own process and append the result to the file. An error is stored like a result."""
+    """Run one cell in its own process and append the result to the file. Errors are stored like results."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
-    measured = stamp()  # read now, because the repository may be at another commit when a long run ends
+    measured = stamp()  # the commit is read now, because it may be a different one when a long run ends
     with tempfile.TemporaryDirectory() as folder:
         found = _in_fresh_process(cell, Path(folder, "found.json"))
     append(out, cell | found | measured)
@@ -179,7 +178,7 @@ def read_config(path: Path) -> list[dict[str, Any]]:
 
 
 def cells_of(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Combine the splits of each dataset with each recipe."""
+    """Yield a cell for each split of a dataset and each recipe."""
     _known(config, ("dataset", "n_jobs", "recipe"), "the top level")
     n_jobs = _whole(config, "n_jobs", "the top level", default=-1, least=-1)
     if n_jobs == 0:
@@ -206,7 +205,7 @@ def _tables(config: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the split for each seed. The standard split needs a seed only if a validation part is drawn from it."""
+    """Yield a split for each seed. The standard split needs a seed only if a validation part is drawn from it."""
     where = f"the dataset {table['name']!r}"
     _known(table, ("n_test", "n_train", "name", "options", "path", "seeds", "split", "validation"), where)
     options = _options(table, where) | _path(table, where)
@@ -226,7 +225,7 @@ def _splits(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
-    """Return the path of a user's folder as an option. Without a path, the name must be a dataset of ``load_dataset``."""
+    """Return the path of a user's folder as an option. Without a path, check that ``load_dataset`` knows the name."""
     if "path" not in table:
         _check_dataset(table["name"])
         return {}
@@ -236,7 +235,7 @@ def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
 
 
 def _has_standard_split(options: Mapping[str, Any]) -> bool:
-    """Whether a split is predefined, as in datasets of ``load_dataset`` and in folders with train/ and test/."""
+    """Return whether a split is predefined, as in datasets of ``load_dataset`` and in folders with train/ and test/."""
     from featrec.cli._bench_cell import expanded
     from featrec.datasets import ImageFolder
 
@@ -244,7 +243,7 @@ def _has_standard_split(options: Mapping[str, Any]) -> bool:
 
 
 def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | None]]:
-    """Yield the recipe of each grid point, and the number of seeds to run; None means all seeds."""
+    """Yield the recipe of each grid point, and the number of seeds to run (None means all seeds)."""
     where = f"the recipe {table['name']!r}"
     _known(table, ("datasets", "grid", "name", "options", "seeds", "title"), where)
     runs = _whole(table, "seeds", where)

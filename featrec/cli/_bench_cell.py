@@ -1,4 +1,4 @@
-"""One cell of a benchmark: a recipe on a split of a dataset, in its own process."""
+"""One cell of a benchmark: one recipe and one split of a dataset, run in its own process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Pool", "expanded", "main", "make_model", "parts", "read_halves", "ru
 
 HELD_OUT = 0.2  # share of each class, for random splits of a folder without n_train
 
-WARM_UP = 2  # number of classes, and of images per class, on which a copy of the model is fitted before timing
+WARM_UP = 2  # before timing, a copy of the model is fitted on this number of classes, with this number of images each
 
 
 def main() -> None:
@@ -43,14 +43,14 @@ def main() -> None:
 
 
 def make_model(cell: Mapping[str, Any]) -> Any:
-    """Create the recipe of a cell, with its seed; environment variables in paths are expanded."""
+    """Create the recipe of a cell with its seed. Environment variables in paths are expanded."""
     from featrec import recipes
 
     return seeded(recipes.make(cell["recipe"], n_jobs=cell["n_jobs"], **expanded(cell["options"])), cell["seed"])
 
 
 def expanded(value: Any) -> Any:
-    """Replace ``$NAME`` in all strings; raises InputError for unknown variables."""
+    """Replace ``$NAME`` in all strings. Unknown variables raise an InputError."""
     if isinstance(value, str):
         found = os.path.expandvars(value)
         if unset := re.search(r"\$\{?[A-Za-z_]\w*", found):
@@ -86,7 +86,7 @@ def run_cell(cell: Mapping[str, Any]) -> dict[str, Any]:
         "predict_seconds": round(predict.spent.seconds, 4),
         "predict_steps": predict.steps,
         "reading_cpu_seconds": {"fit": fit.reading, "predict": predict.reading},
-        # Not included in any other time. Short, because fitting a copy of the model has already compiled most loops.
+        # Compilation time is not part of any other time. Most loops have already been compiled by fitting a copy of the model.
         **({"compile_seconds": compiling} if any(compiling.values()) else {}),
         "images_per_second": round(len(test) / max(predict.spent.seconds, 1e-9), 2),
         "peak_mb": round(peak_megabytes(), 1),
@@ -104,7 +104,7 @@ def _pool(cell: Mapping[str, Any]) -> Pool:
 
 
 def _left_out(pool: Pool) -> dict[str, int]:
-    """Return the number of damaged files as an entry of the result; empty if no file is damaged."""
+    """Return the number of damaged files as an entry of the result. If no file is damaged, return an empty dict."""
     from featrec.evaluation import count_dropped
 
     dropped = count_dropped(*pool.halves)
@@ -123,7 +123,7 @@ class _Timed(NamedTuple):
 def _timed(
     model: Any, pool: Pool, rows: np.ndarray, transform: Callable[[Any, Any], Any], finish: Callable[[Any, Any], Any]
 ) -> _Timed:
-    """Run the steps like Pipeline.fit or predict. The time of a lazy step counts for the step that uses its results."""
+    """Run the steps like Pipeline.fit or predict. The time of a lazy step counts as time of the step that uses its results."""
     pool.reading.clear()
     seconds: dict[str, float] = {}
     *steps, last = _steps(model)
@@ -146,7 +146,7 @@ def _steps(model: Any) -> list[tuple[str, Any]]:
 def _warm_up(model: Any, pool: Pool, train: np.ndarray) -> None:
     """Fit a copy of the model on a few images to compile its loops.
 
-    Errors are ignored, because they occur again in the real fit, or are caused by the small number of images.
+    Errors are ignored: either they occur again in the real fit, or the small number of images causes them.
     """
     from sklearn.base import clone
 
@@ -197,7 +197,7 @@ class Pool:
         self.halves = tuple(halves)
         self.places = [(half, position) for half in self.halves for position in range(len(half))]
         self.labels = np.concatenate([half.labels for half in self.halves])
-        self.reading: list[float] = []  # CPU seconds of each image; several threads may append
+        self.reading: list[float] = []  # CPU seconds of each image; threads may append at the same time
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -215,11 +215,11 @@ class Pool:
         return half.name(position) if hasattr(half, "name") else None
 
     def images(self, rows: np.ndarray) -> Images:
-        """Return the images of these rows; each is read when it is used."""
+        """Return the images of these rows. Each image is read when it is used."""
         return Images(self)[rows]
 
     def contents(self) -> list[bytes]:
-        """Return a digest of each image: of the bytes of its file, or of its pixels if it is not a file.
+        """Return a digest of each image: of the bytes of its file, or else of its pixels.
 
         The time for reading these images is not counted.
         """
@@ -235,7 +235,7 @@ class Pool:
 
 
 def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Return the training set and test set of ``load_dataset`` or, if the options contain a path, of this folder.
+    """Return the training set and the test set of ``load_dataset`` or, if the options contain a path, of this folder.
 
     For a folder without train/ and test/, the test set is empty, because all splits are drawn at random. Damaged files are left
     out.
@@ -254,7 +254,7 @@ def read_halves(name: str, options: Mapping[str, Any]) -> tuple[Any, Any]:
 def parts(pool: Pool, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of the training images and of the test images, in ascending order.
 
-    Random splits never separate images with identical bytes.
+    Images with identical bytes are always in the same part of a random split.
     """
     seed, labels = split["seed"], pool.labels
     rows = np.arange(len(pool))
@@ -288,7 +288,7 @@ def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
 
 
 def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
-    """Return the number of training images of each class after holding out a share, at least one image."""
+    """Return the number of training images of each class. The remaining share, but at least one image, is held out."""
     return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
 
 
@@ -311,7 +311,6 @@ def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed
 
 
 def _few(rows: np.ndarray, labels: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Draw at most n rows of each class."""
     random = np.random.default_rng((seed, n))
     found = [random.permutation(rows[labels[rows] == name])[:n] for name in np.unique(labels[rows])]
     return np.sort(np.concatenate(found)) if found else rows

@@ -39,13 +39,13 @@ __all__ = [
 ]
 
 DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed", "n_jobs")
-# Parameters of scikit-learn pipelines that are not stored. Some do not change results; the others contain the steps, whose own
-# parameters are stored.
+# Parameters of scikit-learn pipelines that are not stored, because they do not change results or because they contain the
+# steps, whose own parameters are stored.
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# CPU flags, as named by Linux, that determine which code compiled loops and BLAS use.
+# CPU flags that determine which code compiled loops and BLAS use, as named by Linux.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PACKAGE = Path(featrec.__file__).parent
 
@@ -54,7 +54,7 @@ PACKAGE = Path(featrec.__file__).parent
 
 
 def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
-    """Add the parameters of the model to a cell, and a key computed from everything that determines the result."""
+    """Add the parameters of the model to a cell, and a key that is computed from everything that determines the result."""
     values = sorted(model.get_params().items())
     kinds = {name: type(value).__name__ for name, value in values if _is_estimator(value)}
     others = {
@@ -75,7 +75,7 @@ def portable(value: Any) -> Any:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the last result of each key, with keys in order of first appearance. An incomplete last line is ignored."""
+    """Return the last result of each key, in the order in which the keys first appear. An incomplete last line is ignored."""
     if not path.exists():
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -103,7 +103,7 @@ def append(path: Path, row: Mapping[str, Any]) -> None:
 
 
 def packed(classes: np.ndarray) -> str:
-    """Compress class indices. All low bytes come before all high bytes, which compress well because most are 0."""
+    """Compress class indices. All low bytes precede all high bytes; most high bytes are 0 and compress well."""
     halves = bytes((classes & 255).tolist()) + bytes((classes >> 8).tolist())
     return base64.b64encode(zlib.compress(halves, 9)).decode("ascii")
 
@@ -125,7 +125,7 @@ def _is_estimator(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Convert a value to JSON types; the result is the same in every process."""
+    """Convert a value to JSON types. The result must be the same in every process."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
@@ -145,7 +145,7 @@ def _plain(value: Any) -> Any:
 
 
 def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
-    """Make a table for each dataset and split. Each row summarises a recipe over all seeds, in the order of the first runs."""
+    """Make a table for each dataset and split. Each row summarises all seeds of a recipe; rows are in the order of the runs."""
     from featrec.evaluation import Table
 
     groups: dict[str, dict[str, list[Mapping[str, Any]]]] = {}
@@ -172,7 +172,7 @@ def place(row: Mapping[str, Any]) -> str:
 
 
 def is_random(row: Mapping[str, Any]) -> bool:
-    """Whether the split or the model depends on the seed."""
+    """Return whether the split or the model depends on the seed."""
     return row["split"]["seed"] is not None or any(name.rpartition("__")[2] == "random_state" for name in row["parameters"])
 
 
@@ -207,7 +207,7 @@ def _accuracy(runs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]]) -> str:
-    """Format the gain over the previous row in percentage points, the mean over seeds with the same test images.
+    """Format the gain over the previous row in percentage points: the mean over seeds with the same test images.
 
     For a single seed, add the p value of McNemar's exact test.
     """
@@ -243,7 +243,7 @@ def measured_on(row: Mapping[str, Any]) -> str:
 def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict[str, Any]:
     """Return versions (also of `packages`), machine, commit and date.
 
-    The commit is the current commit of the clone that featrec is imported from, or None if featrec is installed without a
+    The commit is the current commit of the clone from which featrec is imported, or None if featrec is installed without a
     clone. `dirty` is true if the package or one of the `watched` files differs from the commit.
     """
     from datetime import UTC, datetime
@@ -257,7 +257,7 @@ def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict
 
 
 def peak_megabytes() -> float:
-    """Return the peak memory of this process. On Linux, ru_maxrss is not used: it may include memory of the parent process."""
+    """Return the peak memory of this process. On Linux, ru_maxrss is avoided: it may include memory of the parent process."""
     try:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
@@ -289,7 +289,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _cpu_info(key: str) -> str:
-    """Return a value of the first processor; empty if the system does not report it."""
+    """Return a value of the first processor, or "" if the system does not report it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""A matrix on disk that is written in blocks, can be resumed, and is renamed to its final name when it is complete."""
+"""A matrix on disk. It is written in blocks, can be resumed, and gets its final name when it is complete."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ KIND = "<f4"
 class CodesFile:
     """Rows of float32 that are appended in blocks to ``out.part``. ``out.journal`` lists the complete blocks.
 
-    The bytes of a block are written first, then its line in the journal. The block is complete when both are on disk. Both have
-    checksums. If the file is opened again for the same task, it is resumed after the last complete block. The journal is
+    The bytes of a block are written first, then its line in the journal; both have checksums. The block is complete when both
+    are on disk. If the file is opened again for the same task, writing resumes after the last complete block. The journal is
     locked, because only one process may write. The system releases the lock when the process ends for any reason.
 
     Parameters
     ----------
     out : path
     task : dict
-        Everything that determines the rows. The file is resumed only if all values are unchanged; error messages name the keys
-        of values that have changed.
+        Everything that determines the rows. Writing resumes only if all values are unchanged; otherwise, the error names the
+        keys whose values have changed.
     n_rows : int
     fresh : bool
         Whether to discard the work of an earlier process.
@@ -72,7 +72,7 @@ class CodesFile:
 
     @property
     def n_done(self) -> int:
-        """Number of rows on disk."""
+        """Return the number of rows on disk."""
         return self.blocks[-1]["stop"] if self.blocks else 0
 
     def begin(self, width: int) -> None:
@@ -134,7 +134,7 @@ class CodesFile:
             verb = "has" if len(other) == 1 else "have"
             raise InputError(
                 f"{self.out} was started by an earlier run, and since then {' and '.join(other)} {verb} changed. Use the same "
-                "input as that run, set another --out, or discard its work with --restart"
+                "input as that run, set another --out, or discard the work of that run with --restart"
             )
 
     def _header_is_valid(self, width: int) -> bool:
@@ -145,7 +145,7 @@ class CodesFile:
             return file.read(len(header)) == header
 
     def _count_valid(self, blocks: list[dict[str, Any]]) -> int:
-        """Count the blocks before the first block whose bytes do not match the checksum."""
+        """Count the valid blocks before the first block whose bytes do not match the checksum."""
         assert self.width is not None
         with open(self.part, "rb") as file:
             file.seek(self._offset(0))
@@ -157,7 +157,6 @@ class CodesFile:
 
 
 def _header(n_rows: int, width: int) -> bytes:
-    """Return the header of a .npy file of this shape."""
     buffer = io.BytesIO()
     facts = {"descr": KIND, "fortran_order": False, "shape": (n_rows, width)}
     np.lib.format.write_array_header_1_0(buffer, facts)
@@ -165,7 +164,7 @@ def _header(n_rows: int, width: int) -> bytes:
 
 
 def _folder_to_disk(folder: Path) -> None:
-    """Wait until the names of new and renamed files in the folder are on disk. Windows has no such call."""
+    """Wait until the names of new and renamed files in the folder are on disk. Windows lacks such a call."""
     if sys.platform != "win32":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -216,7 +215,7 @@ class Journal:
         self.file.close()
 
     def _locked(self) -> BinaryIO:
-        """Open and lock the file. If another process deletes it in the meantime, open it again."""
+        """Open and lock the file. If another process deletes it in between, open it again."""
         while True:
             file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
             try:
@@ -224,7 +223,7 @@ class Journal:
             except (BlockingIOError, PermissionError):
                 file.close()
                 raise InputError(
-                    f"another process is writing {self.path.with_suffix('')}; wait until it ends, or set another --out"
+                    f"another process is writing {self.path.with_suffix('')}; wait until it finishes, or set another --out"
                 ) from None
             if _is_named(file, self.path):
                 return file
@@ -232,7 +231,7 @@ class Journal:
 
 
 def _is_named(file: BinaryIO, path: Path) -> bool:
-    """Whether the path still refers to the open file."""
+    """Return whether the path still refers to the open file."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(path))
     except FileNotFoundError:
@@ -248,7 +247,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _to_disk(file: BinaryIO) -> None:
-    """Wait until written data are on disk."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -258,7 +256,7 @@ def _lock(file: BinaryIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # lock a byte far behind the data, because other processes cannot read it
+        file.seek(2**30)  # lock a byte far behind the data, because other processes cannot read a locked byte
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:

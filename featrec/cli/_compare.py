@@ -41,7 +41,6 @@ LABELS = ("prediction", "label")
 
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
     group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
@@ -102,7 +101,7 @@ def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
 
 
 def _check_test_images(arguments: argparse.Namespace) -> None:
-    """Refuse options that leave no test images, or that select them twice."""
+    """Raise an error for options that leave no test images, or that select test images twice."""
     from featrec.datasets import ImageFolder
 
     if arguments.cv is not None and ImageFolder.is_split(arguments.folder):
@@ -133,7 +132,7 @@ def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> list[str]:
-    """Read the predicted labels of the evaluated images, which are in the last folder. Rows for other images are ignored."""
+    """Read the predicted labels of the evaluated images, which are in the last folder. Rows of other images are ignored."""
     from featrec.evaluation import named_among, predictions_of
 
     rows = _rows(file)
@@ -174,7 +173,9 @@ def _rows(file: Path) -> dict[str, str]:
         if len(row) <= max(path, label) or not row[path] or not row[label]:
             raise InputError(f"row {number} of {str(file)!r} lacks a path or a label; it contains {row}")
         if row[path] in found:
-            raise InputError(f"{str(file)!r} names {row[path]!r} twice, the second time in row {number}; keep one of the two")
+            raise InputError(
+                f"{str(file)!r} names {row[path]!r} twice, the second time in row {number}; keep one of the two rows"
+            )
         found[row[path]] = row[label]
     return found
 
@@ -194,7 +195,6 @@ def _columns(file: Path, cells: list[list[str]], delimiter: str) -> tuple[int, i
 
 
 def add_suggest_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images, limits of number and time, and output files."""
     parser.add_argument(
         "folder", metavar="DIR", type=Path, help="one folder per class; if it contains train/ and test/, only train/ is used"
     )
@@ -228,7 +228,7 @@ def run_suggest(arguments: argparse.Namespace) -> int:
     options |= {"recipes": _wanted(arguments), "n_jobs": arguments.n_jobs, "random_state": arguments.seed}
     try:
         found = recipes.suggest(folder, folder.labels, **options)
-    except ImageError:  # one of the drawn images is damaged, so read all images and leave damaged ones out
+    except ImageError:  # one of the drawn images is damaged, so all images are read and damaged ones are left out
         folder = readable(read, arguments.folder, arguments.n_jobs)
         found = recipes.suggest(folder, folder.labels, **options)
     found = replace(found, trials=tuple(replace(trial, remark=_remark(trial)) for trial in found.trials))
@@ -241,7 +241,7 @@ def run_suggest(arguments: argparse.Namespace) -> int:
 
 
 def _remark(trial: Trial) -> str:
-    """Return why a recipe was skipped; the reason names a command-line option instead of Python code."""
+    """Return why a recipe was skipped. The text names a command-line option instead of Python code."""
     if trial.state != "left out":
         return trial.remark
     reason, _, way_out = trial.remark.partition("; give ")

@@ -19,7 +19,7 @@ __all__ = ["CHECKS", "Finding", "run_doctor"]
 
 DISTRIBUTIONS = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "skops", "joblib", "pillow", "threadpoolctl")
 DETECTORS = ("SIFT", "ORB", "AKAZE", "BRISK")
-# A file or folder that exists only if the dataset is complete; an interrupted download leaves other files.
+# For each dataset, a file or folder that exists only if the dataset is complete. An interrupted download leaves other files.
 DATA_FILES = {
     "mnist": "mnist/t10k-labels-idx1-ubyte.gz",
     "fashion-mnist": "fashion-mnist/t10k-labels-idx1-ubyte.gz",
@@ -96,7 +96,7 @@ def threads() -> Iterator[Finding]:
     yield Finding(
         f"{os.cpu_count()} processors, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else 'all'} usable"
     )
-    if "cv2" in sys.modules:  # a failed import was already reported
+    if "cv2" in sys.modules:  # a failed import has been reported already
         yield from _query("cv2", lambda cv2: f"cv2: {cv2.getNumThreads()} threads")
     yield from _query("numba", lambda numba: f"numba: {numba.config.NUMBA_NUM_THREADS} threads")
     yield from _query("threadpoolctl", _blas)
@@ -168,7 +168,7 @@ def _version(name: str) -> str | None:
 
 
 def _numbers(version: str) -> list[int]:
-    """Return the leading numbers of a version, which are enough to check a minimum version."""
+    """Return the leading numbers of a version; they suffice to check a minimum version."""
     return [int(part) for part in re.findall(r"\d+", version.partition("rc")[0])]
 
 
@@ -185,7 +185,7 @@ def _least_versions() -> dict[str, str]:
 
 
 def _extras() -> dict[str, list[str]]:
-    """Return the packages of each extra, without featrec itself, which the extras 'all' and 'test' require."""
+    """Return the packages of each extra. featrec itself, which the extras 'all' and 'test' require, is omitted."""
     packages: dict[str, list[str]] = {}
     for line in _requirements():
         match = re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", line)
@@ -205,7 +205,7 @@ def _wheels(wheels: list[str]) -> Finding:
 
 
 def _repair_import(reason: str, wheels: list[str]) -> str:
-    """Return the command that repairs the import. The headless wheel does not need desktop libraries, which may be missing."""
+    """Return the command that repairs the import. The headless wheel works without desktop libraries, which may be missing."""
     if re.search(r"lib\S+\.so", reason) and wheels:
         return _replace(wheels, HEADLESS, _version(wheels[0])) + "\nor:   apt install libgl1 libglib2.0-0"
     return _replace(wheels, CONTRIB, None)
@@ -227,7 +227,7 @@ def _warmth(compilation: Any) -> str:
 
 
 def _query(module: str, describe: Callable[[Any], str]) -> Iterator[Finding]:
-    """Describe a library; importing it tests its installation."""
+    """Import and describe a library. The import tests its installation."""
     try:
         yield Finding(describe(importlib.import_module(module)))
     except Exception as error:
@@ -240,7 +240,7 @@ def _blas(threadpoolctl: Any) -> str:
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether a file can be created in the folder. If the folder does not exist, check the nearest parent that exists."""
+    """Return whether a file can be created in the folder or, if it does not exist, in its nearest existing parent."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK)

@@ -26,14 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["add_encode_arguments", "run_encode"]
 
-# The size of batches is fixed: codes are identical to the bit for any number of threads and after any interruption.
+# The batch size is fixed, so every bit of the codes is the same for any number of threads and after any interruption.
 BATCH = 16
 LARGEST_BLOCK = 1024
 BLOCK_BYTES = 2**25
 
 
 def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the model, the images and the output file."""
     parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train' or featrec.persistence.save")
     parser.add_argument(
         "files",
@@ -55,7 +54,8 @@ def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         type=count,
         default=LARGEST_BLOCK,
-        help=f"save after every N images; a killed run loses at most these (default: {LARGEST_BLOCK}, fewer for long codes)",
+        help="save after every N images, so that a killed run loses at most N images "
+        f"(default: {LARGEST_BLOCK}, fewer for long codes)",
     )
     parser.add_argument("--restart", action="store_true", help="discard the work of an earlier run")
     parser.add_argument("--force", action="store_true", help="replace an existing output file")
@@ -87,7 +87,7 @@ def run_encode(arguments: argparse.Namespace) -> int:
 
 
 def _task(model: str, images: ImageFiles) -> dict[str, Any]:
-    """Return everything that must not change between an interrupted run and the run that resumes it."""
+    """Return everything that must be the same in an interrupted run and in the run that resumes it."""
     import cv2
     import numpy
     import sklearn
@@ -105,7 +105,7 @@ def _task(model: str, images: ImageFiles) -> dict[str, Any]:
 
 def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace) -> None:
     with warnings.catch_warnings():
-        # This warning would appear once per batch. Instead, the summary counts the images without features.
+        # A warning would be shown for each batch. Instead, the summary counts the images without features.
         warnings.simplefilter("ignore", EmptyBagWarning)
         if file.width is None:
             file.begin(encoding.first_width(images))
@@ -119,7 +119,7 @@ def _encode(encoding: _Encoding, images: Images, file: CodesFile, arguments: arg
 def _blocks(
     encoding: _Encoding, images: Images, file: CodesFile, arguments: argparse.Namespace
 ) -> Iterator[tuple[np.ndarray, list[tuple[int, str]]]]:
-    """Yield the remaining blocks of codes, with the row and reason of each unusable image, whose code is zero."""
+    """Yield the remaining blocks of codes, with the row and reason of each unusable image; its code is zero."""
     import numpy as np
 
     from featrec.parallel import map_batches
@@ -218,7 +218,7 @@ def _names_file(out: Path) -> Path:
 
 
 def _refuse_existing(file: CodesFile, force: bool) -> None:
-    """Raise an error if an output file exists, unless an interrupted run of the same task wrote it. Lock the file before."""
+    """Raise an error if an output file exists, unless an interrupted run of the same task wrote it. Lock `file` first."""
     for path in (file.out, _names_file(file.out)):
         if path.exists() and not force and file.width is None:
             raise InputError(f"{path} exists; use --force to replace it")
@@ -239,7 +239,6 @@ def _write_names(images: ImageFiles, file: CodesFile) -> None:
 
 
 def _summarize(file: CodesFile) -> int:
-    """Print the summary, and return 1 if images were left out."""
     failed = sum(len(block["failures"]) for block in file.blocks)
     empty = sum(block["zeros"] for block in file.blocks) - failed
     size = file.out.stat().st_size / 1e6

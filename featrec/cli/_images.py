@@ -19,19 +19,19 @@ __all__ = ["ImageFiles", "find_images", "gather"]
 
 
 class ImageFiles:
-    """Sequence of image files and images in archives, as a source of lazy Images.
+    """A sequence of image files and of images in archives. It is a source of lazy Images.
 
     Parameters
     ----------
     items : list
         Objects with ``path`` and ``read()``.
     labels : list of str, optional
-        The label of each image; empty if unknown.
+        The label of each image, or "" if unknown.
     """
 
     def __init__(self, items: Sequence[Any], labels: Sequence[str] | None = None):
         if not items:
-            raise InputError("no images given; name files, folders, archives or manifests, or pass paths on standard input")
+            raise InputError("no images given; specify files, folders, archives or manifests, or pass paths on standard input")
         self.items = items
         self.labels = [""] * len(items) if labels is None else labels
 
@@ -50,7 +50,7 @@ class ImageFiles:
     def fingerprint(self) -> str:
         """Return a digest that changes if the files, their order or their contents change.
 
-        Files are identified by absolute paths, because a relative path, such as 0001.jpg, exists in many folders.
+        Files are identified by absolute paths, because a relative path such as 0001.jpg exists in many folders.
         """
         digest = hashlib.sha256()
         for item in self.items:
@@ -61,7 +61,7 @@ class ImageFiles:
 
 
 def _stamp(path: str) -> Stamp | None:
-    """Return a value that changes when the file is rewritten. None if the file is missing; reading it later is an error."""
+    """Return a value that changes when the file is rewritten, or None if the file is missing (reading it raises an error)."""
     try:
         return Stamp.of(os.stat(path))
     except (OSError, ValueError):
@@ -107,12 +107,12 @@ def _inside(place: str, skipped: list[str]) -> list[Any]:
 
 
 def _unstamped(item: Any) -> Any:
-    """Remove the stamp of a file, because a file that was rewritten after it was listed must still be readable."""
+    """Remove the stamp of a file, so it can be read even if it was rewritten after it was listed."""
     return FileImage(item.path, None) if isinstance(item, FileImage) else item
 
 
 def _labels(file: str) -> dict[str, str]:
-    """Map paths to labels for manifests and class folders. For other arguments, the dict is empty."""
+    """Return the label of each path in a manifest or in class folders. For other arguments, the dict is empty."""
     if file == "-":
         return {}
     try:

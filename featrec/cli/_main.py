@@ -1,4 +1,4 @@
-"""Command line: run a subcommand, and show errors on one line."""
+"""The command line: run a subcommand, and show an error as one line."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except BrokenPipeError:
-        # The reader, such as head, has closed the pipe. Without this redirection, Python would report the error again at exit.
+        # The reader of the pipe, such as head, has closed it. Without this redirection, Python would report the error again at
+        # exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except KeyboardInterrupt:
@@ -112,12 +113,12 @@ def _fail(message: str) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """Format an error on one line. The message of an unexpected error includes its type."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # notes name the model or the image
+    """Format an error on one line. For an unexpected error, include its type."""
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # each note names a model or an image
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError) or type(error).__name__ == "InvalidParameterError":  # from scikit-learn
         return message
-    if message.startswith("cannot cache function"):  # from numba, if a folder is read-only
+    if message.startswith("cannot cache function"):  # numba's message about a read-only folder
         return f"{message}; set a writable folder: export NUMBA_CACHE_DIR=FOLDER (see 'featrec doctor')"
     if isinstance(error, ImportError):
         return f"{message}; run 'featrec doctor' to see how to repair it"

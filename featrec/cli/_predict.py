@@ -21,7 +21,6 @@ UNSURE = "?"
 
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the model, the images and the output format."""
     parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train'")
     files = "images, folders, archives or manifests; - reads paths from standard input"
     parser.add_argument("files", metavar="FILE", nargs="+", help=files)
@@ -66,7 +65,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 
 
 def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> str:
-    """Format the line of an image. A label whose probability is too low is left out."""
+    """Format the line of an image. The label is left out if its probability is too low."""
     if arguments.min_confidence is not None and max(found["scores"].values()) < arguments.min_confidence:
         found["label"] = None
     if arguments.json:
@@ -77,7 +76,7 @@ def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> st
 
 
 def _predictions(model: Any, items: list[Any], top: int) -> list[tuple[str, dict[str, Any] | ImageError]]:
-    """Return the path of each image with its prediction, or with an ImageError if the image cannot be used."""
+    """Return the path of each image, with its prediction or with an ImageError."""
     images = [_read(item) for item in items]
     usable = [row for row, image in enumerate(images) if not isinstance(image, ImageError)]
     found = each_or_error(lambda batch: _predict(model, batch, top), [images[row] for row in usable])
@@ -95,7 +94,7 @@ def _read(item: Any) -> Any:
 
 
 def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
-    """Return the label and the scores of each image. The features are computed once for both."""
+    """Return the label and the scores of each image. Features are computed only once."""
     from sklearn.pipeline import Pipeline
 
     if isinstance(model, Pipeline) and len(model) > 1:
@@ -127,12 +126,10 @@ def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
 
 
 def _plain(label: Any) -> Any:
-    """Convert a label to a Python type that JSON supports."""
     return label.item() if hasattr(label, "item") else label
 
 
 def add_check_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images and the output format."""
     parser.add_argument(
         "files",
         metavar="DIR",
@@ -163,7 +160,7 @@ def run_check(arguments: argparse.Namespace) -> int:
         found = [{"path": failure.item, "reason": failure.reason} for failure in damaged]
         print(json.dumps({"n_images": len(images), "damaged": found, "skipped": skipped}, indent=1, ensure_ascii=False))
         return 1 if damaged else 0
-    for failure in damaged:  # if images are damaged, standard output contains only these lines
+    for failure in damaged:  # if there are damaged images, standard output contains only these lines
         print(f"{failure.item}\t{failure.reason}")
     sys.stdout.flush()
     if damaged:

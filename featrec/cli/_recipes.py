@@ -23,7 +23,7 @@ __all__ = ["add_demo_arguments", "add_warm_arguments", "run_demo", "run_recipes"
 
 FOLDER = Path(featrec.__file__).parent / "recipes"
 IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
-# Recipes of the demo that need compiled loops. A few words are enough to compile them.
+# Recipes of the demo that need compiled loops, with few words, because the number of words does not affect compilation.
 COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
 N_FEW = 16
 NEXT = f"""\
@@ -53,7 +53,7 @@ def _print_recipes(names: Sequence[str]) -> None:
 
 
 def summaries() -> dict[str, str]:
-    """Return the lines of `recipes.describe`, read from the source because importing scikit-learn takes seconds."""
+    """Return the lines of `recipes.describe`. They are read from the source, because importing scikit-learn takes seconds."""
     lines: dict[str, str] = {}
     order: list[str] = []
     for path in FOLDER.glob("_[a-z]*.py"):
@@ -68,7 +68,7 @@ def summaries() -> dict[str, str]:
 
 
 def _presets() -> dict[str, dict[str, str]]:
-    """Return the line of each preset, by recipe and name. The module of presets can run without importing featrec."""
+    """Return the line of each preset, by recipe and name. The module of presets runs without importing featrec."""
     path = FOLDER / "_presets.py"
     presets = runpy.run_path(str(path))["PRESETS"] if path.exists() else {}
     return {
@@ -78,7 +78,6 @@ def _presets() -> dict[str, dict[str, str]]:
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the argument for the seed."""
     add_seed(parser, "the images and the models")
 
 
@@ -104,7 +103,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
-    """Compile the loops of the recipes in a thread while the block runs, then wait for the thread.
+    """Compile the loops of the recipes in a thread while the block runs, and wait for the thread at its end.
 
     Errors are ignored here, because they occur again in the comparison.
     """
@@ -121,7 +120,6 @@ def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
 
 
 def _usual_mistake(comparison: Comparison) -> str:
-    """Describe the most frequent mistake of the best model."""
     from collections import Counter
 
     best = comparison.results[0]
@@ -134,7 +132,6 @@ def _usual_mistake(comparison: Comparison) -> str:
 
 
 def add_warm_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the recipes and the number of processes."""
     parser.add_argument("recipes", metavar="RECIPE", nargs="*", help="recipe, as listed by 'featrec recipes' (default: all)")
     parser.add_argument("--demo", action="store_true", help="compile only the loops that 'featrec demo' needs")
     add_threads(parser, "processes")

@@ -63,7 +63,7 @@ def left_out(*folders: ImageFolder | None) -> int:
 
 
 def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[Any]:
-    """Return the result or the ImageError of each image. If a batch fails, each image is computed separately."""
+    """Return the result or the ImageError of each image. If a batch fails, compute each image separately."""
     if not len(images):
         return []
     try:
@@ -76,9 +76,9 @@ def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Disable garbage collection in the block, then freeze all objects. For processes that run a single command.
+    """Disable garbage collection in the block, then freeze all objects. Only for processes that run a single command.
 
-    Imports create almost no garbage, but collecting it took a fifth of the time of a prediction, partly at exit.
+    Imports create almost no garbage, but the collector took a fifth of the run time of a prediction, partly at exit.
     """
     enabled = gc.isenabled()
     gc.disable()

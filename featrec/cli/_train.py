@@ -1,4 +1,4 @@
-"""The command ``train``, and the folder argument that it shares with other commands that fit models."""
+"""The command ``train``, and the folder argument that all commands that fit models share."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ WORDS = {"none": None, "true": True, "false": False}
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments: the images, the model and the output file."""
     add_folder(parser)
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--recipe", metavar="NAME", help="recipe, as listed by 'featrec recipes', such as patches_kernel:digits")
@@ -77,7 +76,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     say(f"fitting {name} on {len(train)} images of {len(classes)} classes")
     with timed() as spent:
         model.fit(train, train.labels)
-    save(model, out)  # save first, because the evaluation may fail, and the pipe for the output may be closed
+    save(model, out)  # save first: the evaluation may fail, and the pipe that reads the output may be closed
     compiling = f"; compiling took another {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
     print(f"fitted {name} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
@@ -115,7 +114,7 @@ def parse_options(name: str, texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """Parse a value in the syntax of TOML, Python or a shell: ``32,32``, ``(32, 32)`` and ``[32, 32]`` are equal."""
+    """Parse a value in the syntax of TOML, Python or a shell: ``32,32``, ``(32, 32)`` and ``[32, 32]`` are equivalent."""
     if text.lower() in WORDS:
         return WORDS[text.lower()]
     brackets = text.replace("(", "[").replace(")", "]")
@@ -129,7 +128,7 @@ def _value(text: str) -> Any:
 
 
 def _check_value(name: str, option: str, value: Any) -> None:
-    """Check a value by creating the recipe with only this option. An error is then caused by this value."""
+    """Check a value by creating the recipe with only this option, so any error is caused by this value."""
     from featrec import recipes
     from featrec.base import check_all_parameters
 
@@ -150,17 +149,16 @@ def _expected(name: str, option: str) -> str:
 
     recipe = name.partition(":")[0]
     found = re.search(rf"^ *(?:\w+, )*{option}(?:, \w+)* : (.+)$", getattr(recipes, recipe).__doc__ or "", flags=re.M)
-    return f"{option} of {recipe} is {found[1]}" if found else f"{option} is not a value that {recipe} accepts"
+    return f"{option} of {recipe} is {found[1]}" if found else f"{recipe} does not accept this value of {option}"
 
 
 def _rule(message: str) -> str:
-    """Return only the range from an error message of scikit-learn, because its Python types are useless on a command line."""
+    """Return only the range from an error message of scikit-learn, because its Python types do not help on a command line."""
     found = re.search(r"in the range [\[(][^\])]+[\])]", message)
     return f", {found[0]}" if found else ""
 
 
 def _shown(value: Any) -> str:
-    """Format a value as on the command line."""
     return str(value).lower() if isinstance(value, bool) or value is None else str(value).replace(" ", "")
 
 
@@ -168,7 +166,6 @@ def _shown(value: Any) -> str:
 
 
 def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGroup:
-    """Add the argument DIR, and the options --test and --holdout for folders without test images."""
     parser.add_argument(
         "folder",
         metavar="DIR",
@@ -209,12 +206,12 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
         return images, readable(ImageFolder, arguments.test, n_jobs)
     train, test = _hold_out(images, HELD_OUT if arguments.holdout is None else arguments.holdout, arguments.seed)
     for half in filter(None, (train, test)):
-        half.dropped = images.dropped  # damaged files belong to neither half; left_out counts the shared list once
+        half.dropped = images.dropped  # both parts share the list of damaged files, and left_out counts it once
     return train, test
 
 
 def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
-    """Hold out a share of each class, at least one image. A class with a single image is used only for training."""
+    """Hold out a share of each class, but at least one image. If a class has a single image, it is used for training."""
     import numpy as np
 
     if share == 0:

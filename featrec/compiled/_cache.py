@@ -28,12 +28,12 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# Position in the lock file that is used to test locks; the positions below are checksums of module names.
+# Byte of the lock file that is used to test locks. Each module has a lower byte, whose position is the checksum of its name.
 NO_MODULE = 2**32
 
 
 def loops() -> list[Any]:
-    """Return all compiled loops of this package, as dispatchers of numba; none if NUMBA_DISABLE_JIT is set."""
+    """Return numba's dispatchers of all compiled loops of this package; the list is empty if NUMBA_DISABLE_JIT is set."""
     package = importlib.import_module(__package__ or "")
     found: dict[int, Any] = {}
     for module in pkgutil.iter_modules(package.__path__):
@@ -61,12 +61,12 @@ def count_cached() -> tuple[int, str]:
 
 
 def _index_of(loop: Any) -> Any:
-    """Return the keys (signature, processor, code) of a loop's index; none if the source or numba's version changed."""
+    """Return the keys (signature, processor, code) of a loop's index, or none if the source or numba's version changed."""
     return loop._cache._cache_file._load_index()
 
 
 def can_take_turns() -> bool:
-    """Return whether the file system supports locks; Windows and some network drives do not."""
+    """Return whether the file system supports locks. Windows and some network drives do not support them."""
     if fcntl is None:
         return False
     try:
@@ -120,7 +120,7 @@ class Turns:
         self.depth[module] = self.depth.get(module, 0) + 1
 
     def end(self, module: str) -> None:
-        """Release the lock if the loop was not compiled for another loop of the module."""
+        """Release the lock, unless the loop was compiled as part of another loop of the module that still needs the lock."""
         self.depth[module] -= 1
         if not self.depth[module]:
             self._lock(module, "LOCK_UN")
@@ -132,7 +132,7 @@ class Turns:
 
 
 class _Turn:
-    """Wrapper of a loop's cache. It locks the loop's module if the loop is not in the cache, until the loop is saved."""
+    """Wrapper of a loop's cache. If the cache does not contain the loop, the module stays locked until the loop is saved."""
 
     def __init__(self, cache: Any, turns: Turns, module: str) -> None:
         self.cache, self.turns, self.module = cache, turns, module

@@ -1,8 +1,8 @@
 """Codes that use the products of each point with all words, computed in registers, for processors with AVX-512.
 
-The lanes of vectors are words, 64 per block, and six points are processed together: the 24 vectors of sums stay in registers
-during the loop over the features. Results are added directly to the row of each point's cell, so points may be in any order,
-and no products are stored. On other processors, BLAS is used (`_two_sided_codes`, `_dense_codes`).
+Each vector lane holds one word; a block has 64 words. Six points are processed together, so the 24 vectors of sums stay in
+registers during the loop over the features. Results are added directly to the row of each point's cell, so points may be in any
+order, and no products are stored. On other processors, BLAS is used (`_two_sided_codes`, `_dense_codes`).
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ LANES = 16
 VECTORS = 4
 BLOCK = LANES * VECTORS
 POINTS_AT_ONCE = 6
-# Maximum number of values in a tile of points, 512 KB; tile and words fit into the second-level cache.
+# Maximum number of values in a tile of points (512 KB). The tile and the words must fit into the second-level cache together.
 ROOM = 131_072
 
 
@@ -63,18 +63,17 @@ def _add_reach(typing_context, points, words, cells, threshold, sums):
 
 
 def _plain_reach(points, words, cells, threshold, sums):
-    """Do the same with NumPy if numba does not compile."""
     for x, cell in zip(points, cells, strict=True):
         products = x @ words
         sums[cell] += np.maximum(0, np.concatenate((products, -products)) - threshold)
 
 
-# Add max(0, x·w - threshold), then max(0, -x·w - threshold), of each point to the row of its cell.
+# For each point, add max(0, x·w - threshold) and max(0, -x·w - threshold) to the row of the point's cell.
 add_reach: Any = _add_reach if COMPILED else _plain_reach
 
 
 def _emit_reach(builder, n, width, data, threshold):
-    """Emit LLVM code: 24 vectors of products for six points, and the sums of their values beyond the threshold."""
+    """Emit LLVM code that computes 24 vectors of products for six points and sums the values beyond the threshold."""
     from llvmlite import ir
 
     points, words, cells, sums = data
@@ -122,7 +121,7 @@ def _emit_products(builder, first, width, points, words):
 
 @njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """Sum, per cell and word, max(0, x·w - threshold) over all points x, and in further columns max(0, -x·w - threshold).
+    """For each cell and word w, sum max(0, x·w - threshold) over the points x; further columns sum max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.
@@ -162,18 +161,17 @@ def _add_distances(typing_context, points, words, lengths, word_lengths, values,
 
 
 def _plain_distances(points, words, lengths, word_lengths, values, sums):
-    """Do the same with NumPy if numba does not compile."""
     squares = np.expand_dims(lengths, 1) + word_lengths - 2 * points @ words
     values[:] = np.sqrt(np.maximum(0, squares))
     sums += values.sum(axis=1)
 
 
-# Store the distances of points to the words of a block, and add them to the sum of each point.
+# Store the distances of points to the words of a block, and add them to each point's sum of distances.
 add_distances: Any = _add_distances if COMPILED else _plain_distances
 
 
 def _emit_distances(builder, n, width, data):
-    """Emit LLVM code: 24 vectors of distances for six points, which are stored and summed."""
+    """Emit LLVM code that computes 24 vectors of distances for six points, stores them, and adds them up for each point."""
     from llvmlite import ir
 
     points, words, lengths, word_lengths, values, sums = data
@@ -198,10 +196,10 @@ def _emit_distances(builder, n, width, data):
 
 
 def _square_root(builder, square):
-    """Emit a square root exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
+    """Emit a square root that is exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
 
-    It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third as
-    long as the product.
+    It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third of
+    the time of the product.
     """
     from llvmlite import ir
 
@@ -241,7 +239,7 @@ def _add_nearness(values, means, cells, sums):
 
 @njit(**LOOP)
 def triangle_code_by_dot(points, words, cells, pooled):
-    """Sum, per cell and word, max(0, mean distance to all words - distance to the word) over all points.
+    """For each cell and word, sum max(0, mean distance to all words - distance to the word) over the points of the cell.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """

@@ -1,4 +1,4 @@
-"""Compilations in this process: report the first one, and measure the time of all.
+"""Report the first compilation of this process, and measure the time of all compilations.
 
 numba sends an event when it compiles a loop, but not when it loads a loop from the cache. Events are nested, because a loop is
 compiled during the compilation of its caller; only the outermost event is timed. Functions of other packages are ignored.
@@ -28,14 +28,14 @@ class Compilations(Listener):
         self.package = package
         self.seconds = 0.0
         self.n_loops = 0
-        # Whether to write the message if standard error is not a terminal, as with verbose=1.
+        # Whether to write the message even if standard error is not a terminal; verbose=1 requests this.
         self.wanted = False
         self.told = False
         self.lock = threading.Lock()
-        # The number of threads that compile now, and whether garbage collection was on before the first of them started.
+        # Number of threads that are compiling, and whether garbage collection was on before the first of them started.
         self.n_running = 0
         self.collects = False
-        # The depth of nested events. It is stored per thread, because numba does not guarantee that only one thread compiles.
+        # Depth of nested events, for each thread, because numba does not guarantee that only one thread compiles.
         self.thread = threading.local()
 
     def on_start(self, event: Event) -> None:
@@ -90,7 +90,7 @@ def _speaks() -> bool:
 
 
 def _is_terminal() -> bool:
-    """Return whether standard error is a terminal; False if it is closed or missing."""
+    """Return whether standard error is a terminal. If standard error is closed or missing, return False."""
     try:
         return sys.stderr.isatty()
     except (AttributeError, ValueError):

@@ -1,7 +1,7 @@
-"""Triangle codes and soft assignment to all words, summed by cell without storing a matrix of n points by k words.
+"""Triangle codes and soft assignment to all words. Values are summed by cell, so no matrix of n points by k words is stored.
 
-The lanes of vectors are points. Points are sorted by cell, so a tile consists of a few runs, and all points of a run have the
-same cell. The values of all words for one tile stay in the second-level cache.
+Each vector lane holds one point. Points are sorted by cell, so a tile consists of a few runs of points with the same cell. The
+values of all words for one tile stay in the second-level cache.
 """
 
 import numpy as np
@@ -77,7 +77,7 @@ def _find_runs(cells, order, start, size, run_ends, run_cells):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
-    """Add the triangle codes of the previous tile for each word, and replace its distances with the distances of this tile.
+    """For each word, add the triangle codes of the previous tile, then replace its distances by those of this tile.
 
     The two steps are independent, so the processor can do the first one while it computes the square roots of the second.
     """
@@ -110,7 +110,7 @@ def _pool_activations(values, means, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def triangle_code(points, words, cells, pooled):
-    """Sum, per cell and word, max(0, mean distance to all words - distance to the word) over all points.
+    """For each cell and word, sum max(0, mean distance to all words - distance to the word) over the points of the cell.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64; OUT pooled (n_cells, k) float32.
     """
@@ -155,7 +155,7 @@ def _half_distances(products, half_norms, values, smallest):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _weigh(values, smallest, scale, totals):
-    """Replace values by exp(x), x = (smallest - value) scale: the 32nd power of a polynomial that approximates exp(x / 32)."""
+    """Replace values by exp(x), x = (smallest - value) * scale, computed as the 32nd power of a polynomial for exp(x / 32)."""
     one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
     c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
     c5, c6 = np.float32(1 / 120), np.float32(1 / 720)
@@ -189,7 +189,7 @@ def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def soft_words(points, words, cells, scale, pooled):
-    """Sum, per cell and word w, exp(-scale |x - w|²/2) over all points x; for each x, all words together have the weight 1.
+    """For each cell and word w, sum exp(-scale |x - w|²/2) over the points x; each point's weights are scaled to the sum 1.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.

@@ -6,13 +6,13 @@ orientations varying fastest. A bin that several descriptors share is summed onl
 from a row are adjacent. In a plane, gradients of the opposite orientation have negative values, which halves the traffic to
 the second-level cache; this traffic limits the speed.
 
-The grids are planned with NumPy, in `featrec.descriptors`. Each part is called from one place, because it would be compiled
+The grids are planned with NumPy, in `featrec.descriptors`. Each function here has only one caller, because it would be compiled
 again for every further caller.
 
 The code follows three rules for the compiler. Offsets are unsigned, because negative offsets would count from the end, and the
 check for them prevents vectorisation. Loops over eight numbers are written as loops over 32, because short loops are unrolled
-into scalars. Sums that may be reordered are in other functions than divisions, because a division would be moved into the loop
-after it.
+into scalars. Divisions are in separate functions from sums that may be reordered, because a division would otherwise be moved
+into the loop after it.
 """
 
 from math import sqrt
@@ -41,8 +41,8 @@ from featrec.compiled._parts import (
 U = np.uint64
 ZERO, HALF, ONE = np.float32(0), np.float32(0.5), np.float32(1)
 TINY, CUT = np.float32(1e-30), np.float32(0.2)
-# Polynomials in q = r * r for r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi. Both have errors below 3e-6;
-# they interpolate at Chebyshev points.
+# Polynomials in q = r * r for r in [0, 1]: sqrt(1 + q), and sqrt(1 + q) * atan(r) / r * 4 / pi. Both interpolate at Chebyshev
+# points, with errors below 3e-6.
 M0, M1, M2 = np.float32(1.00000164), np.float32(0.49988075), np.float32(-0.12353492)
 M3, M4, M5 = np.float32(0.05554068), np.float32(-0.02255685), np.float32(0.00488321)
 D0, D1, D2 = np.float32(1.27324216), np.float32(0.21201649), np.float32(-0.11436756)
@@ -50,10 +50,10 @@ D3, D4, D5 = np.float32(0.06681574), np.float32(-0.03043956), np.float32(0.00694
 
 
 def sift_room(lattices, radii, n_channels, height, width):
-    """Return work space of `dense_sift` for its largest size: four arrays of one dimension and seven of two, all float32."""
+    """Return work space of `dense_sift` for its largest size: four 1-d and seven 2-d arrays, all float32."""
     bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
     length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
-    # The padding of a line is multiplied by zeros at the end of the filter, so it must be finite.
+    # Zeros at the end of the filter multiply the padding of a line, so the padding must be finite.
     line = np.zeros(2 * length + 2 * bins + 2 * int(radii.max()) + 8, np.float32)
     smooth, total, planes = (np.empty(size, np.float32) for size in (height * width, 2 * length, (2 * bins - 1) * length))
     shapes = (
@@ -97,7 +97,7 @@ def dense_sift(
     filters            IN   (n_sizes, 1 or 4, at least 2 * bin_size - 1, a multiple of 4) float32: one for all bins of a row or
                             column, or one for each of the four; padded with zeros
     weights            IN   (n_sizes, 4) float32: weights of the bins of a row or column
-    shares             IN   (n_channels,) float32: weights of the channels' sums in the sum that the threshold refers to
+    shares             IN   (n_channels,) float32: weight of each channel's sum in the total that is compared with the threshold
     thresholds         IN   (n_sizes,) float32: descriptors with a smaller sum are zero
     storage            IN   (3,) float32: the length of a descriptor, the largest number, and the number added at the end
     steps              IN   (length of the longest filter,) uint64: 0, 1, 2, ...
@@ -177,7 +177,7 @@ def dense_sift(
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh(source, offsets, filter, taps, out):
-    """Add the lines that begin at the offsets, weighted by the filter; four at a time, because storing is slow."""
+    """Add up the lines that begin at the offsets, weighted by the filter; four lines at a time, because storing is slow."""
     stay_apart()
     wide_vectors()
     n = U(len(out))
@@ -194,7 +194,7 @@ def _weigh(source, offsets, filter, taps, out):
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
-    """Do the same for positive values only, then for all values; the difference is the sum of the negative values."""
+    """Like `_weigh`, for positive values only, then for all values; the difference is the sum of the negative values."""
     wide_vectors()
     stay_apart()
     for u in range(0, taps, 4):
@@ -218,7 +218,7 @@ def _weigh_both(source, offsets, filter, taps, n, out):
 
 @part()
 def _take_cells(total, stride, pixels, first, every, cells):
-    """Write the cells of a row: the sums around the pixels at their centres, of positive and of negative values."""
+    """Copy the sums around the centres of the cells in a row: first the sums of positive values, then of negative values."""
     stay_apart()
     one, two, three, four = stride, U(2) * stride, U(3) * stride, U(4) * stride
     for i in range(four):
@@ -283,7 +283,6 @@ def _fill_planes(image, y, last, width, pad, lines, planes):
 
 @part(fastmath={"contract", "reassoc"})
 def _cell_sums(cells, n_rows, n_columns, squares, sums):
-    """Sum the numbers of each cell, and their squares."""
     stay_apart()
     for i in range(n_rows):
         for j in range(n_columns):
@@ -297,7 +296,7 @@ def _cell_sums(cells, n_rows, n_columns, squares, sums):
 
 @part(fastmath={"contract", "reassoc"})
 def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cuts, contrasts):
-    """Compute the limits at which the descriptors of a row are clipped, and their contrasts, from the sums of their cells."""
+    """From the sums of the cells, compute the clipping limit and the contrast of each descriptor of a row."""
     stay_apart()
     square, total = scratch[0], scratch[1]
     wa, wb, wc, wd = weights[0], weights[1], weights[2], weights[3]
@@ -314,13 +313,11 @@ def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cu
         contrasts[j] += share * (wa * total[a] + wb * total[b] + wc * total[c] + wd * total[d])
 
 
-# The last step of a descriptor, with all 128 numbers in registers; loops over the numbers would take twice as long.
+# The last step of a descriptor keeps all 128 numbers in registers; loops over the numbers would take twice as long.
 
 
 @intrinsic
 def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, out, start):
-    """Clip and scale the 128 numbers of a descriptor."""
-
     def generate(context, builder, signature, arguments):
         cells, weights, out = (
             context.make_array(signature.args[place])(context, builder, arguments[place]) for place in (0, 2, 7)
@@ -335,7 +332,6 @@ def _cut_and_scale(typing_context, cells, bins, weights, cut, unit, most, half, 
 
 
 def _plain_cut_and_scale(cells, bins, weights, cut, unit, most, half, out, start):
-    """Do the same with NumPy if numba does not compile."""
     rows, first = bins[:4], bins[4]
     values = np.minimum(weights * np.stack([cells[row, first : first + 32] for row in rows]), cut).ravel()
     length = np.sqrt(np.float32((values * values).sum()))

@@ -1,9 +1,9 @@
-"""Search for the nearest word by dot products in registers: of bytes with VNNI, of float32 with AVX-512.
+"""Search for the nearest word by dot products that are computed in registers, with VNNI for bytes and AVX-512 for float32.
 
-The lanes of vectors are points, 64 per block, and six words are processed together, so the sums of a block stay in registers
-during the loop over the features. VNNI multiplies four features per lane, and multiplies unsigned by signed bytes, so 128 is
-subtracted from the words: x·w = x·(w - 128) + 128 Σx. The last term is the same for all words. Products of float32 take a
-sixth less time than with OpenBLAS, which packs every tile of points again. On other processors, BLAS is used (`_kmeans`).
+Each vector lane holds one point, with 64 points per block. Six words are processed together, so the sums of a block stay in
+registers during the loop over the features. VNNI multiplies four features per lane, and multiplies unsigned by signed bytes, so
+128 is subtracted from the words: x·w = x·(w - 128) + 128 Σx. The last term is the same for all words. Products of float32 take
+a sixth less time than with OpenBLAS, which packs every tile of points again. On other processors, BLAS is used (`_kmeans`).
 """
 
 from functools import cache
@@ -71,7 +71,7 @@ def _multiply_add(typing_context, points, words, norms, first, values):
 
 
 def _emit(builder, kind, lanes, groups, points, words, norms, values):
-    """Emit LLVM code for a block: 24 or 12 vectors of sums, in registers during the loop over the features."""
+    """Emit LLVM code for a block of points; 24 or 12 vectors of sums stay in registers during the loop over the features."""
     from llvmlite import ir
 
     index = ir.IntType(64)
@@ -125,7 +125,6 @@ def _emit(builder, kind, lanes, groups, points, words, norms, values):
 
 
 def _plain_distances(points, words, norms, first, values):
-    """Do the same with NumPy if numba does not compile."""
     words, norms = words[first : first + WORDS_AT_ONCE], norms[first : first + WORDS_AT_ONCE]
     if points.dtype == np.float32:
         values[:] = norms[:, None] - words @ points
@@ -140,12 +139,13 @@ distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 
 def nearest_by_dot(points, words, norms, farthest, nearest, distances):
-    """Find the index of the nearest word of each point; if several words are equally near, the first.
+    """Find the index of the nearest word of each point; if several words are equally near, the first is used.
 
-    IN points (n, d), words (k, d), norms (k,) half the squared lengths of the words, all float32; or, for bytes, points
-    (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32 the squared lengths of
-    the words before 128 is subtracted; k a multiple of six, farthest the largest number of the type of norms;
-    OUT nearest (n,) int32, distances (n,) of the type of norms, without terms that are the same for all words.
+    For float32, IN points (n, d), words (k, d), norms (k,) float32. The norms are half the squared lengths of the words. For
+    bytes, IN points (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32. The
+    norms are the squared lengths of the words before 128 is subtracted. In both cases, k is a multiple of six, and farthest is
+    the largest number of the type of norms. OUT nearest (n,) int32, distances (n,) of the type of norms, without terms that are
+    the same for all words.
     """
     smallest, best = np.empty((2, LANES), norms.dtype)
     block, places = np.zeros((points.shape[1], LANES), points.dtype), np.zeros(LANES, np.int32)
@@ -156,9 +156,9 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
 
 @njit(**LOOP)
 def nearest_in_blocks(points, words, norms, farthest, block, values, smallest, best, places, nearest, distances):
-    """Find the same as `nearest_by_dot`.
+    """Like `nearest_by_dot`, with work space.
 
-    Work space: block (groups, 64), zeros, values (words, 1020 at most, 64), smallest, best and places (64,).
+    Work space: block (groups, 64), which must be zero, values (words, 1020 at most, 64), smallest, best and places (64,).
     """
     wide_vectors()
     n, groups = points.shape

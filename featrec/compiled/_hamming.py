@@ -1,7 +1,7 @@
 """Nearest words by the number of differing bits, and k-majority (k-means for bits), 64 bits at a time.
 
-The lanes of vectors are points, stored as columns. A key contains the distance in its high bits and the word in its low bits,
-so the smallest key gives both.
+Points are stored as columns, and each vector lane holds one point. A key contains the distance in its high bits and the index
+of the word in its low bits, so the smallest key gives both.
 """
 
 from typing import Any

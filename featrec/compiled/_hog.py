@@ -10,7 +10,7 @@ from featrec.compiled._parts import LOOP, part
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
 LARGEST_SHARE = 0.2
-# A table over all (dy, dx) of 8-bit images: the length of its rows, and the index of the zero gradient.
+# Row length of the table over all gradients (dy, dx) of 8-bit images, and the index of the zero gradient.
 TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
 # Number of pixels whose votes are computed before they are counted; they fit into the first-level cache.
@@ -19,9 +19,9 @@ BAND = 2048
 # The error of the angle is at most 4e-8, or 1.2e-7 if computed in float32.
 ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64212944e-02, -5.59114202e-02,
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
-# Constants are converted here, because each conversion in a loop would be a call that must be compiled.
+# Constants are converted here, because each conversion in a loop would be a function call that must be compiled.
 ONE, TWO, NOTHING, UNSEEN = np.uintp(1), np.uintp(2), np.float32(0.0), np.float32(-1.0)
-# Directions closer to the border of a bin than this, in half turns, are computed again by NumPy's arctan2.
+# Directions closer than this (in half turns) to the border of a bin are computed again by NumPy's arctan2.
 DOUBT = 1e-6
 
 
@@ -35,7 +35,7 @@ def hog_grids(height, width, orientations, sizes):
 
 
 def hog_room(height, width, orientations, grids, frame=0):
-    """Return work space of loops over bytes: table indices and lengths of a band, votes, sums of cells; then the band."""
+    """Return work space of the loops over bytes: table indices and lengths of a band, votes and sums of cells, and the band."""
     rows, stride, cells = min(height, max(1, BAND // width)), width + 2 * frame, grids[:, 2] * grids[:, 3]
     votes, sums = np.empty(cells.sum() * orientations), np.empty(cells.max(), np.float32)
     padded = np.empty((rows + 2 * frame) * stride, np.uint8)
@@ -155,7 +155,7 @@ def hog_gradients(images, dx, dy):
 
 @njit(**LOOP)
 def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtful):
-    """Find the bin and length of each gradient, and the indices of pixels with a doubtful bin; return the number of these.
+    """Find the bin and length of each gradient, and the indices of pixels with a doubtful bin; return how many are doubtful.
 
     IN dx, dy (pixels,) float64, half_turn the number of bins per half turn (orientations, or half of this for signed
     directions), axes (4,) the bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32,
@@ -222,7 +222,7 @@ def _longest_differences(image, dx, dy):
 
 @part()
 def _narrow(dx, dy, across, down):
-    """Convert to float32, of which registers hold twice as many.
+    """Convert to float32, because a register holds twice as many float32 as float64 numbers.
 
     IN dx, dy (pixels,) float64; OUT across, down float32, at least as long.
     """
@@ -233,7 +233,7 @@ def _narrow(dx, dy, across, down):
 
 @part(fastmath={"contract"})
 def _directions(across, down, orientations, half_turn, turns, lengths):
-    """Compute directions, in bins, accurately enough to find doubtful ones, and exactly along the axes.
+    """Compute directions in bins: exactly along the axes, and elsewhere accurately enough to find doubtful bins.
 
     IN across, down (at least pixels,) float32; OUT turns (at least pixels,), lengths (pixels,) float32.
     """
@@ -269,7 +269,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
 
 @part(returns=types.int64)
 def _whole_bins(across, down, turns, close, orientations, bins):
-    """Round down to bins; return the number of doubtful ones.
+    """Round directions down to bins; return the number of doubtful bins.
 
     IN across, down, turns (at least pixels,) float32; OUT bins (pixels,) int32.
     """
@@ -285,7 +285,7 @@ def _whole_bins(across, down, turns, close, orientations, bins):
 
 @part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
-    """Add the votes of the rows from `start` to `stop`.
+    """Add the votes of the range of rows `start:stop`.
 
     IN index and lengths of these rows; IN and OUT cells of all sizes, as one vector.
     """

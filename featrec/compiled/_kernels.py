@@ -1,6 +1,6 @@
-"""Kernels of histograms: for all pairs of histograms, the sum over features of a function of the two entries.
+"""Kernels of histograms: for each pair of histograms, sum a function of their two entries over the features.
 
-A tile of the second histograms is transposed: its rows are features, and the lanes of vectors are histograms. It stays in the
+A tile of the second histograms is transposed: its rows are features, and each vector lane holds one histogram. It stays in the
 first-level cache. Only the positive entries of the first histograms are used, eight at a time, so the loop over the lanes
 loads and stores each sum only once for eight terms.
 """
@@ -28,7 +28,7 @@ def _above_zero(X, first, places, entries, counts):
             places[i, count] = f
             entries[i, count] = entry
             count += entry > np.float32(0.0)
-        # The last group of eight is padded with zeros, which add nothing.
+        # The last group of eight entries is padded with zeros, which add nothing.
         while count % 8:
             places[i, count] = 0
             entries[i, count] = np.float32(0.0)
@@ -70,7 +70,7 @@ def _room(n):
 
 @njit(**LOOP)
 def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
-    """Like `intersection`, but add to sums."""
+    """Like `intersection`, but add the results to `sums`."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):
@@ -80,7 +80,8 @@ def add_intersection(X, Y, skipped, places, counts, entries, columns, sums):
             _columns(Y, start, stop, first, columns)
             for i in range(n):
                 row, x, p = sums[i, start:stop], entries[i], places[i]
-                # This loop takes most of the time. It is not a separate function, because that would be compiled twice.
+                # The loop below takes most of the time. It is not moved to a separate function, because that function would be
+                # compiled twice.
                 for f in range(0, counts[i], 8):
                     x0, x1, x2, x3, x4, x5, x6, x7 = x[f], x[f + 1], x[f + 2], x[f + 3], x[f + 4], x[f + 5], x[f + 6], x[f + 7]
                     y0, y1, y2, y3 = columns[p[f]], columns[p[f + 1]], columns[p[f + 2]], columns[p[f + 3]]
@@ -123,7 +124,7 @@ def chi2(X, Y, skipped, sums):
 
 @njit(**LOOP)
 def add_chi2(X, Y, skipped, x_mass, y_mass, places, counts, entries, columns, sums):
-    """Like `chi2`; IN sums, zeros; work space: x_mass and y_mass, zeros."""
+    """Like `chi2`. The sums and the work space (x_mass and y_mass) must be zero at the start."""
     wide_vectors()
     n, m, d = X.shape[0], Y.shape[0], Y.shape[1]
     for first in range(0, d, FEATURES):

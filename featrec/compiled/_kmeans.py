@@ -66,7 +66,7 @@ def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, 
 
 @njit(**LOOP)
 def nearest_euclidean(points, words, half_norms, nearest, distances):
-    """Find the index of the nearest word of each point; if several words are equally near, the first.
+    """Find the index of the nearest word of each point; if several words are equally near, the first is used.
 
     IN points (n, d), words (k, d), half_norms (k,) half the squared lengths of the words, all float32;
     OUT nearest (n,) int32, distances (n,) float32, half the squared distances, without the term that is the same for all words.
@@ -85,7 +85,7 @@ def nearest_euclidean(points, words, half_norms, nearest, distances):
 
 @njit(**LOOP)
 def gather_members(points, half_point_norms, nearest, distances, sums, counts):
-    """Compute the sums and counts from which the next words follow, and the squared distances of the points to their words.
+    """Compute the sums and counts that determine the next words, and the squared distances of the points to their words.
 
     IN points (n, d), half_point_norms (n,) float32, nearest (n,) int32;
     IN and OUT distances (n,) float32: as from `nearest_euclidean`, then squared distances;

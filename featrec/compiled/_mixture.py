@@ -2,9 +2,9 @@
 
 The logarithm of a density is a linear function of y², y and 1, where y are the numbers of a point. One matrix product
 therefore gives the logarithms of all densities for a tile of points, and a second product gives the sums weighted by the
-posteriors. Points are centred and scaled first, so float32 is accurate enough. The lanes of vectors are components, 32 per
-panel; both products can use the tile as it is stored, and the posteriors stay in the second-level cache. Numbers that depend
-only on the mixture are computed with NumPy.
+posteriors. Points are centred and scaled first, so float32 is accurate enough. Each vector lane holds one component, with 32
+components per panel. Both products use the tile as it is stored, and the posteriors stay in the second-level cache. Numbers
+that depend only on the mixture are computed with NumPy.
 """
 
 import math
@@ -15,9 +15,9 @@ from numba import njit
 from featrec.compiled._mixture_lanes import PANEL, ROWS, add_products, share_points
 from featrec.compiled._parts import LOOP
 
-# Number of points per tile, a multiple of ten. After every TILES tiles, their sums are added to the totals in float64.
+# Number of points per tile, a multiple of ten. After every TILES tiles, the sums of these tiles are added to float64 totals.
 POINTS, TILES = 160, 3
-# Maximum distance from the centre, in deviations; larger distances are clipped, because squares must fit into float32.
+# Maximum distance from the centre, in standard deviations. Larger distances are clipped, because squares must fit into float32.
 FARTHEST = 1e6
 LARGEST = float(np.finfo(np.float32).max)
 # Logarithm of the density for components that only pad a panel.
@@ -28,7 +28,7 @@ LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
 
 def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
-    """Sum y², y and 1 over points, y = (x - centre) * inverse, weighted by the posteriors; the next mixture follows from them.
+    """Sum y², y and 1 over points, y = (x - centre) * inverse, weighted by the posteriors; the sums give the next mixture.
 
     IN descriptors (n, d), weights (k,), means and variances (k, d), float64, centre and inverse (d,) float32;
     OUT sums (k, 2 * d + 1) float64. Return the log-likelihood of the points y.
@@ -43,7 +43,7 @@ def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
 
 
 def fisher_sums(descriptors, order, starts, weights, means, variances, gradients):
-    """Compute the Fisher vector of the descriptors of each cell, as a sum, not a mean.
+    """Compute the Fisher vector of each cell, as a sum (not a mean) over its descriptors.
 
     IN descriptors (n, d), order (n,) int64 the indices of descriptors sorted by cell, starts (cells + 1,) int64 the start of
     each cell in order, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or
@@ -59,7 +59,7 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
 
 
 def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):
-    """Find the most probable component of each point; if several are equally probable, the first.
+    """Find the most probable component of each point; if several are equally probable, the first is used.
 
     IN as in `mixture_sums`; OUT nearest (n,) int32.
     """
@@ -76,7 +76,7 @@ def most_probable(descriptors, weights, means, variances, centre, inverse, neare
 
 
 def mixture_frame(weights, means, variances):
-    """Return mean and 1 / deviation of the mixture, float32, without BLAS, whose results depend on the number of threads."""
+    """Return mean and 1 / deviation of the mixture as float32. BLAS is avoided: its results depend on the number of threads."""
     shares = weights[:, None]
     centre = (shares * means).sum(axis=0)
     spread = (shares * (variances + (means - centre) ** 2)).sum(axis=0)
@@ -158,7 +158,7 @@ def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks,
 
 @njit(**LOOP)
 def fisher_gradients(sums, expected, scales, means, inverse, gradients):
-    """Compute the gradients by weight (if the array has room), by mean and by deviation from the sums of y², y and 1.
+    """From the sums of y², y and 1, compute the gradients by weight (if the array has room), by mean and by deviation.
 
     IN sums (cells, panels, rows, 32) from `posterior_sums`, expected (cells, k) the sums of 1 that follow from the weights,
     scales (k,) 1 / root of the weights, means and inverse (k, d) the means and 1 / deviations of y; OUT gradients.

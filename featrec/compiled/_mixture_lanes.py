@@ -1,8 +1,8 @@
 """Parts of the loops over mixtures that compute in registers: products of a panel, and posteriors of points.
 
-A panel is 32 adjacent components, in two vectors of 16; processors without AVX-512 process half of the rows and half of the
-lanes at a time. If you change a function in this
-file, also rename it, because numba's cache does not notice changes here.
+A panel consists of 32 adjacent components, in two vectors of 16. Processors without AVX-512 process half of the rows and half
+of the lanes at a time. If you change a function in this file, also rename it, because numba's cache does not notice changes
+here.
 """
 
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from featrec.compiled._parts import spread, vector_at
 
 PANEL, LANES = 32, 16
-# Number of rows of sums, and of points, that are processed together.
+# Number of rows of sums, and number of points, that are processed together.
 ROWS, POINTS = 10, 8
 # Posteriors below 2 ** -40 are set to 0, because denormal numbers make the products many times slower.
 LEAST_EXPONENT, LOWEST = -40.0, -100.0
@@ -26,10 +26,12 @@ POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6
 
 
 def add_products(factors, first, row_step, step, count, lanes, place, start, start_place, start_step, sums, target):
-    """Compute ten rows of sums for a panel: the start of each row, plus a factor times a row of lanes for each step.
+    """Compute ten rows of sums for a panel: start with the given row, and in each step add a factor times a row of lanes.
 
-    All arrays are vectors of float32. IN factors, for row r and step s at first + r * row_step + s * step; lanes, 32 for each
-    step, from `place` on; start, 32 for row r, from start_place + r * start_step on; OUT sums, ten times 32, from `target` on.
+    All arrays are vectors of float32. The factor for row r and step s is at first + r * row_step + s * step in `factors` (IN).
+    The 32 lanes of the first step begin at `place` in `lanes` (IN), and those of further steps follow. The start of row r
+    consists of the 32 numbers from start_place + r * start_step in `start` (IN). The results are ten times 32 numbers from
+    `target` in `sums` (OUT).
     """
     factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
     start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)
@@ -40,9 +42,10 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
 def share_points(logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
     """Convert base-2 logarithms of densities under all components to posteriors.
 
-    All arrays are vectors of float32. IN and OUT logs, 32 for point i in panel p, from p * stride + 32 * i on; masses, 32 from
-    mass_place + p * mass_step on, to which the posteriors are added; OUT peaks and totals, from `place` on: the largest
-    logarithm of each point, and the sum of its densities divided by the largest density.
+    All arrays are vectors of float32. In `logs` (IN and OUT), the 32 numbers of point i in panel p begin at p * stride + 32 *
+    i. The posteriors are added to `masses` (IN and OUT), in which the 32 numbers of panel p begin at mass_place + p *
+    mass_step. From `place` on, `peaks` (OUT) contains the largest logarithm of each point, and `totals` (OUT) contains the sum
+    of the point's densities, divided by the largest density.
     """
     places = (stride * np.arange(panels)[:, None] + np.arange(PANEL)).ravel() + PANEL * np.arange(count)[:, None]
     values = logs[places]
@@ -91,7 +94,7 @@ def _index(context, builder, signature, arguments, at):
 
 
 def _pointers(context, builder, signature, arguments, places):
-    """Return pointers to the numbers of arrays, each at the offset in another argument, or at the start."""
+    """Return a pointer into each array, at the offset given by another argument, or at the start."""
     found = []
     for at, offset in places.items():
         array = context.make_array(signature.args[at])(context, builder, arguments[at])
@@ -117,7 +120,7 @@ def _function(module, name, n_pointers, n_numbers, emit):
 
 
 def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, count, start_step):
-    """Emit LLVM code for 20 sums of 16 lanes in registers, or for 10 sums of 8 lanes, four times."""
+    """Emit LLVM code for 20 sums of 16 lanes in registers, or four times for 10 sums of 8 lanes."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()
@@ -155,7 +158,7 @@ def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, c
 
 
 def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, mass_step):
-    """Emit LLVM code for eight points, in three passes over their vectors: maxima; powers and their sums; quotients.
+    """Emit LLVM code for eight points in three passes over their vectors: maxima, powers and their sums, then quotients.
 
     With eight points, the processor sums the lanes of one point while it computes the powers of another.
     """
@@ -171,7 +174,7 @@ def _emit_shares(builder, logs, masses, peaks, totals, stride, panels, count, ma
         return builder.select(builder.fcmp_ordered(">", left, right), left, right)
 
     def joined(join, vectors):
-        """Combine all lanes of both vectors; every lane of the result contains the combination."""
+        """Combine all lanes of both vectors; every lane of the result contains the combined value."""
         value = join(*(builder.load(each) for each in vectors))
         for shift in (8, 4, 2, 1):
             order = ir.Constant(whole, [(lane + shift) % LANES for lane in range(LANES)])

@@ -1,6 +1,6 @@
 """Codes that use only the words nearest to each descriptor: VLAD, localized soft assignment and LLC.
 
-The loops compare |w|²/2 - x·w. Each lane of a vector holds one point, and a tile of points stays in the second-level cache.
+The loops compare |w|²/2 - x·w. Each vector lane holds one point, and a tile of points stays in the second-level cache.
 """
 
 import numpy as np
@@ -45,7 +45,7 @@ def _nearest_word_in_tile(tile, words, half_norms, products, smallest, nearest):
 
 @njit(**LOOP)
 def vlad(points, words, cells, residuals, counts):
-    """Sum, per cell and word w, x - w over the points x whose nearest word is w; also count these points.
+    """For each cell and word w, sum x - w over the points x whose nearest word is w; also count these points.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64;
     OUT residuals (n_cells, k, d), counts (n_cells, k), both float32.
@@ -124,7 +124,7 @@ def _nearest_words_in_tile(tile, words, half_norms, products, smallest, nearest,
 
 @njit(**LOOP)
 def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
-    """Sum, per cell and word w, exp(-scale |x - w|²/2) over points x; for each x, its nearest words together have the weight 1.
+    """For each cell and word w, sum exp(-scale |x - w|²/2) over points x; the weights of x's nearest words are scaled to sum 1.
 
     Words that are not among the `n_neighbors` nearest words of x have the weight 0.
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
@@ -208,7 +208,7 @@ def _reconstruct(point, words, nearest, regularization, differences, matrix, sol
 
 @njit(**LOOP)
 def llc(points, words, cells, n_neighbors, regularization, pooled):
-    """Find, per cell and word, the largest weight with which the word contributes to the reconstruction of a point.
+    """For each cell and word, find the largest weight with which the word contributes to the reconstruction of a point.
 
     The weights c of a point's nearest words solve (Z Zᵀ + regularization tr(Z Zᵀ) I) c = 1, where the rows of Z are these
     words minus the point; c is then divided by its sum. All other words have weight 0.

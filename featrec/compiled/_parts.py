@@ -1,11 +1,11 @@
 """Options of compiled loops, and a decorator for parts, which are functions that are compiled into loops.
 
-If a numba function is called by another one, it is first optimised alone, and again in every caller; it also gets a cache
-entry that is never used. A part avoids both: it is compiled only once, in the loop that calls it.
+If a numba function is called by another one, it is optimised first alone and then again in every caller; it also gets a cache
+entry that is never used. In contrast, a part is compiled only once, in the loop that calls it, and it gets no cache entry.
 
 Arrays that are passed to the same part must not overlap, because the compiler assumes this. A part returns a value only if
-`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, a hint
-or vector code in another file, also rename it.
+`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, or a
+hint or vector code in another file, rename the part as well.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LOOP: dict[str, Any] = {
 }
 COMPILED: bool = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets its settings at import
 OPTIONS = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# For each code library, the parts that are already compiled into it; further calls of a part use the same function.
+# For each code library, the parts that are already compiled into it. Further calls of a part use the same function.
 descriptions: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
 
@@ -92,19 +92,20 @@ def _hint(attribute: str) -> Any:
 
 
 def _nothing():
-    """Replace the hints if numba does not compile."""
+    """Replace the hints if numba is disabled."""
 
 
-# Use vectors of 512 bits if the processor has AVX-512; by default, LLVM uses 256 bits on most of these processors.
+# This hint requests vectors of 512 bits if the processor has AVX-512. By default, LLVM uses 256 bits on most such processors.
 wide_vectors: Any = _hint('"prefer-vector-width"="512"') if COMPILED else _nothing
-# For a part that should be called, not copied into its caller; a copy would take longer to optimise.
+# This hint is for a part that should be called, not copied into its caller, because a copy would take longer to optimise.
 stay_apart: Any = _hint("noinline") if COMPILED else _nothing
-# For a loop whose run time does not matter: without unrolling and special cases, it compiles in half the time.
+# This hint is for a loop whose run time does not matter. Without unrolling and special cases, the loop compiles in half the
+# time.
 small_code: Any = _hint("optsize") if COMPILED else _nothing
 
 
-# Minimum and maximum. Unlike Python's min and max, they are not compiled as separate functions for each type. If the arguments
-# are equal or NaN, the result is the first argument.
+# Minimum and maximum without the overhead of Python's min and max, which are compiled as a separate function for each type. If
+# the arguments are equal or NaN, the result is the first argument.
 
 
 def _chosen(first, second, sign):
@@ -143,7 +144,6 @@ larger: Any = _larger if COMPILED else max
 
 
 def spread(builder, value, lanes):
-    """Emit a vector with the same number in all lanes."""
     from llvmlite import ir
 
     index = ir.IntType(32)
@@ -160,7 +160,6 @@ def vector_at(builder, pointer, offset, kind, lanes):
 
 
 def least(builder, left, right):
-    """Emit the smaller number in each lane."""
     return builder.select(builder.fcmp_ordered("<", left, right), left, right)
 
 

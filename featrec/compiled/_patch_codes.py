@@ -1,4 +1,4 @@
-"""Threshold codes of small images in one pass: patches are cut, whitened, rounded to bytes, and multiplied by words.
+"""Threshold codes of small images in one pass: patches are cut, whitened, rounded to bytes, and multiplied by the words.
 
 Mirrored images take almost no additional time. If s and a are the products of a word with the symmetric and the antisymmetric
 part of a patch, then s + a is its product with the patch, and s - a its product with the mirrored patch. Patches are sorted by
@@ -24,12 +24,12 @@ POINTS_AT_ONCE = 6
 ZERO = 128
 # Maximum number of features whose products can be summed in 32 bits: 127 * 127 times this number is below 2**31.
 MOST = 130_000
-# Number of points per product of BLAS; a multiple of six.
+# Number of points per BLAS product; a multiple of six.
 TILE = 96
 
 
 def add_reach(points, words, starts, limits, cells, n_even, sums):
-    """Add max(0, product - limit) and max(0, -product - limit), for each point and word of a block, to the row of its cell.
+    """For each point and word of a block, add max(0, product - limit) and max(0, -product - limit) to the row of its cell.
 
     IN points (n, groups) uint32 of four bytes, n a multiple of six, words (groups, BLOCK) int32 of four bytes,
     starts (2, BLOCK) int32, which correct for the offset of the points (ZERO), limits (BLOCK,) int32, cells (n / 6, 2) int64;
@@ -39,7 +39,7 @@ def add_reach(points, words, starts, limits, cells, n_even, sums):
 
 
 def add_reach_both(points, words, starts, limits, cells, n_even, sums):
-    """Like `add_reach`, and also add the mirrored points to the second cells; the first `n_even` groups are symmetric."""
+    """Like `add_reach`, but also add mirrored points to the second cells. The first `n_even` groups are symmetric."""
     _add_sides(points, words, limits, cells, n_even, sums, 2)
 
 
@@ -75,7 +75,7 @@ def _add_reach_both(typing_context, points, words, starts, limits, cells, n_even
 
 
 def _emit(builder, n, width, n_even, data, mirror):
-    """Emit code that computes 12 products for six points, or 24 with mirrored points, and sums the values beyond the limit."""
+    """Emit code that multiplies six points (and their mirror images) by the words and sums the values beyond the limit."""
     from llvmlite import ir
 
     points, words, starts, limits, cells, sums = data
@@ -113,7 +113,7 @@ def _emit(builder, n, width, n_even, data, mirror):
 
 
 def _emit_products(builder, first, width, start, stop, points, words, begins):
-    """Emit the products of six points with the words of a block, over some features: six rows of vectors in registers."""
+    """Emit the products of six points with the words of a block over some features; six rows of vectors stay in registers."""
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.IntType(32)
@@ -161,7 +161,7 @@ if COMPILED:
 
 @part()
 def _column_sums(values, y, size, sums, squares):
-    """Update, from the previous row, the sums of the values and of their squares over `size` rows from y."""
+    """From the sums of the previous row, compute the sums of the values and of their squares over `size` rows from y."""
     if y == 0:
         sums[:] = 0
         squares[:] = 0
@@ -179,7 +179,7 @@ def _column_sums(values, y, size, sums, squares):
 
 @part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
-    """Compute the mean of each patch of a row, and the factor of its values after the mean is subtracted."""
+    """For each patch of a row, compute its mean, and the factor that scales its values after the mean is subtracted."""
     n = size * length
     total, total_of_squares = np.int64(0), np.int64(0)
     for x in range(length):
@@ -252,7 +252,7 @@ def patch_codes(
     images, size, unit, contrast, basis, offsets, scale, places, filled, cells, words, starts, limits, n_even, mirror,
     factors, members, region_starts, shares, codes,
 ):  # fmt: skip
-    """Compute, per image, region and word, the means over patches of max(0, product - limit) and max(0, -product - limit).
+    """For each image, region and word, average max(0, product - limit) and max(0, -product - limit) over the patches.
 
     IN images (n, h, w * channels) uint16; size int64; unit, contrast float64, as in `cut_patches`; basis (d, width) float32,
     width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, the row of each patch in a

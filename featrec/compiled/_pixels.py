@@ -1,4 +1,4 @@
-"""Loops over pixels: sheared images, patches, and local binary patterns, which are the same on all machines."""
+"""Loops over pixels: sheared images, patches, and local binary patterns. Results are the same on all machines."""
 
 import math
 
@@ -38,7 +38,7 @@ def shear(image, skew, across, down, outside, sheared):
 
 @part()
 def _column_sums(image, y, size, stride, sums, squares):
-    """Update, from the previous row of patches, the sums of the values and of their squares over `size` rows from y."""
+    """From the sums of the previous row of patches, compute the sums of values and of their squares over `size` rows from y."""
     start = y
     if y == 0 or stride >= size:
         sums[:] = 0
@@ -59,7 +59,7 @@ def _column_sums(image, y, size, stride, sums, squares):
 
 @part()
 def _row_contrasts(sums, squares, size, length, step, unit, contrast, means, factors):
-    """Compute the mean of each patch of a row, and the factor of its values after the mean is subtracted."""
+    """For each patch of a row, compute its mean, and the factor that scales its values after the mean is subtracted."""
     n = size * length
     total, total_of_squares = np.int64(0), np.int64(0)
     for x in range(length):
@@ -82,7 +82,7 @@ def cut_patches(images, size, channels, stride, unit, contrast, descriptors):
 
     images       IN   (n_images, h, w * channels) uint8 or uint16
     unit         IN   float64: factor that converts pixel values to the scale of the results
-    contrast     IN   float64: added to variances, on that scale; if negative, patches are only multiplied by `unit`
+    contrast     IN   float64: added to variances, on the scale of results; if negative, patches are only multiplied by `unit`
     descriptors  OUT  (n_images * n_rows * n_columns, size * size * channels) float32
     """
     height, width = images.shape[1], images.shape[2]

@@ -79,7 +79,7 @@ def _power_row(row, exponent, powered):
 
 @njit(**LOOP)
 def column_sums(codes, first, exponent, origins, sums, squares):
-    """Compute sums and sums of squares of the columns of powered codes, minus an origin; for a constant column, they are 0.
+    """Compute the sum and the sum of squares of each powered column, minus its origin; both are 0 for constant columns.
 
     IN codes (n, d) float32, used from column `first` on; exponent float32; origins (columns,) float64;
     OUT sums, squares (columns,) float64.

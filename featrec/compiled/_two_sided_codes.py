@@ -1,8 +1,8 @@
 """SignCode and ThresholdCode: codes with two columns for each word, for descriptors and for their opposites (times -1).
 
-The lanes of vectors are words, so the values of a descriptor are added to the row of its cell. SignCode does not sort
-distances; it only needs a border below which there are `wanted` words. The first guess assumes a normal distribution of
-distances; then the words below the border are counted, and the border is interpolated. A few counts are enough, and each is a
+Each vector lane holds one word, so the values of a descriptor are added to the row of its cell. SignCode does not sort
+distances; it only needs a limit below which there are `wanted` words. The first guess assumes that distances are normally
+distributed. Then the words below the limit are counted, and the limit is interpolated. A few counts are enough, and each is a
 fast loop over the words.
 """
 
@@ -11,11 +11,11 @@ from numba import njit, types
 
 from featrec.compiled._parts import LOOP, part, wide_vectors
 
-# Number of points per tile, and of words per block.
+# Number of points per tile, and number of words per block.
 POINTS, WORDS = 192, 800
 # Maximum number of products per tile of SignCode, 640 KB.
 ROOM = 160_000
-# Number of counts with borders guessed from a normal distribution; after these, the minimum and maximum are computed.
+# Number of counts whose limits assume a normal distribution. After these counts, the minimum and maximum are computed.
 GUESSES = 4
 # At every fourth count, the interval is halved, because interpolation may converge slowly.
 HALVING = 4
@@ -31,7 +31,7 @@ def _add_activations(products, threshold, above, below):
 
 @njit(**LOOP)
 def threshold_code(points, words, cells, threshold, pooled):
-    """Sum, per cell and word, max(0, x·w - threshold) over all points x, and in further columns max(0, -x·w - threshold).
+    """For each cell and word w, sum max(0, x·w - threshold) over the points x; further columns sum max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32;
     OUT pooled (n_cells, 2k) float32.
@@ -55,7 +55,7 @@ def threshold_code(points, words, cells, threshold, pooled):
                 _add_activations(block[i], threshold, row[first:last], row[k + first : k + last])
 
 
-# Reordered sums allow vector instructions.
+# Allow sums to be reordered, because vector instructions require this.
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _half_squares(rows, halves):
     for i in range(rows.shape[0]):
@@ -117,7 +117,7 @@ def _border(values, wanted, guess, slope):
             high, reached = border, count
         rounds += 1
         if not (np.isfinite(low) and np.isfinite(high)):
-            # The step is a little longer than the slope suggests, so the next border is on the other side of the wanted one.
+            # The step is a little longer than the slope suggests, so the next limit is likely to be beyond the wanted one.
             border += (wanted - count) * slope * np.float32(1.2)
             if rounds < GUESSES and low < border < high:
                 continue
@@ -147,7 +147,7 @@ def _add_nearest(values, border, pooled):
 
 @njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
-    """Count, per cell and word, the points with the word among their `wanted` nearest words, then the opposites of points.
+    """For each cell and word, count the points with the word among their `wanted` nearest words; also count opposites.
 
     If several words are as near as the last of these words, all of them count.
 

@@ -1,4 +1,4 @@
-"""Archive, the base class of all archives, and Zip. Images are read one by one; nothing is unpacked to disk.
+"""Archive, the base class of all archives, and Zip. Images are read one by one, and nothing is unpacked to disk.
 
 An archive keeps no open file handle: each read opens the file, checks that it is unchanged since it was listed, and closes it.
 Archives can therefore be pickled and read by several threads at once. Archives are untrusted: all sizes, positions and names
@@ -21,7 +21,7 @@ from featrec.exceptions import DatasetError, ImageError, TruncatedImageError, Un
 __all__ = ["MAX_MEMBERS", "Archive", "Damaged", "Member", "Zip", "exactly", "refuse_bomb"]
 
 MAX_MEMBERS = 1_000_000
-# A bomb unpacks to more than LEAST_BOMB bytes and to more than MAX_RATIO times its own size.
+# An archive is a bomb if it unpacks to more than LEAST_BOMB bytes and to more than MAX_RATIO times its own size.
 LEAST_BOMB = 2**26
 MAX_RATIO = 200
 
@@ -46,26 +46,30 @@ class Damaged(Exception):
 
 
 class Member(NamedTuple):
-    """One member of an archive; `packed`, `method` and `checksum` are set only for a zip."""
+    """One member of an archive. `packed`, `method` and `checksum` are set only for a zip.
 
-    name: str  # as stored in the archive
-    kind: str  # "file", "folder" or "other"
-    start: int = 0  # position of the header in a zip, or of the content in the uncompressed tar
-    size: int = 0  # uncompressed, in bytes
+    `kind` is "file", "folder" or "other". `start` is the position of the header in a zip, or of the content in an uncompressed
+    tar. `size` is the uncompressed size in bytes.
+    """
+
+    name: str
+    kind: str
+    start: int = 0
+    size: int = 0
     packed: int = 0
     method: int = 0
     checksum: int = 0
 
 
 class Archive:
-    """A file that contains files. Subclasses implement ``_members`` (list) and ``_bytes`` (content of one member)."""
+    """A file that contains files. Subclasses implement ``_members`` (list the members) and ``_bytes`` (read one member)."""
 
     def __init__(self, path: str):
         self.path = path
         self.stamp = Stamp.of(found(path, "archive"))
 
     def members(self) -> Iterator[Member]:
-        """The members, in the order of the archive."""
+        """Return the members, in the order of the archive."""
         try:
             with open(self.path, "rb") as file:
                 yield from self._members(file)
@@ -75,7 +79,7 @@ class Archive:
             raise DatasetError(f"the archive {self.path!r} {error}") from error
 
     def read(self, member: Member, item: str) -> bytes:
-        """Return the content of a member; a change of the archive since it was listed is an error."""
+        """Return the content of a member. If the archive changed since it was listed, raise an error."""
         try:
             self.stamp.compare(found(self.path, "archive"), self.path, "archive")
             with open(self.path, "rb") as file:
@@ -95,11 +99,11 @@ class Archive:
 
 
 def refuse_bomb(path: str, unpacked: int, packed: int) -> None:
-    """Refuse a small archive that unpacks to a huge size."""
+    """Raise an error for a small archive that unpacks to a huge size."""
     if unpacked > LEAST_BOMB and unpacked > MAX_RATIO * packed:
         raise DatasetError(
-            f"the archive {path!r} has {packed:,} bytes but unpacks to {unpacked:,} bytes or more, over {MAX_RATIO} times its "
-            "size. It may be a zip bomb. If you trust it, unpack it into a folder."
+            f"the archive {path!r} has {packed:,} bytes but unpacks to at least {unpacked:,} bytes, more than "
+            f"{MAX_RATIO} times its size. It may be a zip bomb. If you trust it, unpack it into a folder."
         )
 
 
@@ -121,7 +125,9 @@ class Zip(Archive):
     def _members(self, file: BinaryIO) -> Iterator[Member]:
         directory = _directory(file, self.stamp.size)
         if directory.size > MAX_DIRECTORY:
-            raise Damaged(f"has a directory of {directory.size:,} bytes, more than the limit of {MAX_DIRECTORY:,}; split it")
+            raise Damaged(
+                f"has a directory of {directory.size:,} bytes, more than the limit of {MAX_DIRECTORY:,}; split the archive"
+            )
         file.seek(directory.start)
         data = exactly(file, directory.size)
         position, count, reach = 0, 0, []
@@ -138,13 +144,13 @@ class Zip(Archive):
         file.seek(member.start)
         header = HEADER.unpack(exactly(file, HEADER.size))
         if header[0] != b"PK\3\4":
-            raise Damaged("has no image at the position that its directory states; copy or download it again")
+            raise Damaged("has no image at the position stated in its directory; copy or download it again")
         file.seek(header[-2] + header[-1], os.SEEK_CUR)
         data = exactly(file, member.packed)
         if member.method == DEFLATED:
             data = _inflated(data, member.size)
         if len(data) != member.size or zlib.crc32(data) != member.checksum:
-            raise Damaged("is damaged here: the length or checksum differs from its directory; copy or download it again")
+            raise Damaged("is damaged here: the length or checksum does not match its directory; copy or download it again")
         return data
 
 
@@ -156,7 +162,6 @@ class _Directory(NamedTuple):
 
 
 def _directory(file: BinaryIO, size: int) -> _Directory:
-    """Find the central directory."""
     file.seek(max(0, size - END.size - LONGEST_COMMENT))
     tail_start = file.tell()
     tail = file.read(END.size + LONGEST_COMMENT)
@@ -208,7 +213,7 @@ def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """Decode a name as UTF-8, even if that is not declared, or else with code page 437."""
+    """Decode a name as UTF-8, even if the archive does not declare UTF-8, or else with code page 437."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -216,7 +221,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _large(numbers: list[int], extra: bytes) -> list[int]:
-    """Replace the numbers that do not fit into 32 bits by those in the 64-bit field."""
+    """Replace placeholders for numbers that do not fit into 32 bits by the numbers in the 64-bit field."""
     if ELSEWHERE not in numbers:
         return numbers
     position = 0
@@ -249,14 +254,14 @@ def _refuse_unreadable(name: str, flags: int, method: int, size: int, packed: in
 
 
 def _refuse_overlaps(reach: list[tuple[int, int]], directory: int) -> None:
-    """Refuse members that share bytes; a small zip with such members can unpack to a huge size."""
+    """Raise an error if members share bytes, because a small zip with such members can unpack to a huge size."""
     for (_, end), (start, _) in pairwise([*sorted(reach), (directory, directory)]):
         if end > start:
             raise Damaged(f"has overlapping members at byte {start}; it is damaged or malicious")
 
 
 def _inflated(data: bytes, size: int) -> bytes:
-    """Unpack at most one byte more than declared."""
+    """Unpack at most one byte more than `size`, which is enough to detect a wrong size."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         return inflater.decompress(data, size + 1)

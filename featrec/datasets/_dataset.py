@@ -18,7 +18,7 @@ __all__ = ["Dataset", "LabeledImages", "LabeledSequence", "check_on_error", "fin
 
 
 class LabeledSequence(LazySequence):
-    """Base class of labelled image sequences. The source has one item per image; a slice keeps all classes."""
+    """Base class of labelled image sequences. The source has one item per image. A slice has the same classes."""
 
     holds_images = True
     _by_item = ("labels",)
@@ -32,7 +32,7 @@ class LabeledSequence(LazySequence):
 class LabeledImages(LabeledSequence):
     """Images in memory, each with a label.
 
-    LabeledImages are sliced like an array of shape (n,); a slice is a view and copies no image.
+    LabeledImages are sliced like an array of shape (n,). A slice is a view; no image is copied.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class LabeledImages(LabeledSequence):
     labels : sequence of str of length n
         The class of each image.
     classes : sequence of str, optional
-        All classes, which must include every label. Default: the labels that occur, sorted.
+        All classes, which must include every label. Default: the sorted set of labels.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ class _Part(NamedTuple):
 
 
 def find_damaged(images: Any, *, n_jobs: int | None = None, verbose: int = 0) -> Failures:
-    """Decode each image once and return the position, path and reason of those that cannot be read."""
+    """Decode each image once. Return the position, path and reason of each image that cannot be read."""
     found: list[Failure] = []
     start = 0
     for part in each_batch(_read, images, n_jobs=n_jobs, verbose=verbose, label="images read"):
@@ -159,7 +159,7 @@ def _read(images: Any) -> _Part:
 
 
 def kept_rows(path: str, labels: np.ndarray, dropped: Failures) -> np.ndarray:
-    """Return the rows of the readable images, and warn once about the others."""
+    """Return the rows of the readable images, and warn once about the other images."""
     n = len(labels)
     if len(dropped) == n:
         first = dropped[0]
@@ -180,7 +180,7 @@ def check_on_error(on_error: str) -> None:
     """Check `on_error` of an ImageFolder, whose options differ from those of extractors."""
     if on_error == "empty":
         raise InputError(
-            'on_error="empty" is for extractors and recipes, which return a row for each image; '
+            'on_error="empty" is only available in extractors and recipes, which return a row for each image; '
             'ImageFolder accepts "raise", or "drop", which leaves out damaged files and their labels'
         )
     if on_error not in ("raise", "drop"):

@@ -1,4 +1,4 @@
-"""Download published datasets. Checksums are verified, interrupted downloads resumed, and concurrent processes allowed."""
+"""Download published datasets. Checksums are verified, and interrupted downloads can be resumed, also by other processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def fetch(published: PublishedSet, home: Path, *, timeout: tuple[float, float] =
 
     A file gets its final name only after its checksum is verified. An interrupted download stays in ``<name>.part``, and the
     next call resumes it. Existing files are not changed. If two processes download the same dataset, one waits for the other.
-    Waiting needs flock; on Windows both processes download, and one may have to start again.
+    Waiting requires flock. On Windows, both processes download, and one may have to start again.
 
     `home` is the folder that contains all datasets. `timeout` contains two limits in seconds: for connecting, and for waiting
     for more bytes.
@@ -65,7 +65,7 @@ def _pooch(published: PublishedSet) -> Any:
 
 @contextmanager
 def _turn(path: Path, logger: Any) -> Iterator[None]:
-    """Let one process download at a time. The lock file stays, but the system releases the lock even if a process dies."""
+    """Let one process download at a time. The lock file stays, but the system releases the lock when a process ends."""
     try:
         import fcntl
     except ImportError:
@@ -93,7 +93,7 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
 
 
 def _retrieve_archive(published: PublishedSet, archive: PublishedFile, home: Path, timeout: tuple[float, float]) -> None:
-    """Unpack the archive, after downloading it if necessary. Only a downloaded archive is deleted afterwards."""
+    """Unpack the archive, after downloading it if necessary. A downloaded archive is deleted afterwards."""
     import pooch
 
     path = home / archive.name
@@ -111,7 +111,7 @@ def _retrieve_archive(published: PublishedSet, archive: PublishedFile, home: Pat
 
 
 def _retrieve(published: PublishedSet, file: PublishedFile, folder: Path, timeout: tuple[float, float]) -> None:
-    """Download one file from the first server that provides it."""
+    """Download one file from the first server that provides a valid file."""
     reasons = []
     for url in file.urls:
         try:
@@ -126,7 +126,7 @@ def _retrieve(published: PublishedSet, file: PublishedFile, folder: Path, timeou
 
 
 def _retrieve_from(url: str, file: PublishedFile, folder: Path, timeout: tuple[float, float]) -> None:
-    """Download one file. If the checksum is wrong after a resumed download, start once more from the beginning."""
+    """Download one file. If the checksum is wrong after a resumed download, download it again from the beginning."""
     import pooch
 
     transport = Transport(file, timeout)
@@ -150,7 +150,7 @@ class CutOff(FailedDownload):
 
 
 class Transport:
-    """A downloader for pooch that resumes downloads and stops at the published size; pooch's own does neither."""
+    """A downloader for pooch that can resume downloads and stops at the published size. Pooch's own downloader does neither."""
 
     def __init__(self, file: PublishedFile, timeout: tuple[float, float]):
         self.file = file
@@ -158,7 +158,7 @@ class Transport:
         self.resumed = False  # whether the file contains bytes of an earlier attempt
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Download the whole file, with up to ATTEMPTS attempts as long as each makes progress."""
+        """Download the whole file. If an attempt makes progress but fails, try again, up to ATTEMPTS times."""
         part = Path(output_file).with_name(f"{self.file.name}.part")
         self.resumed = 0 < _size(part) <= self.file.size
         for left in reversed(range(ATTEMPTS)):
@@ -191,7 +191,7 @@ class Transport:
     def _receive(self, url: str, part: Path, requests: Any) -> bool:
         """Send one request. If the server cannot resume, delete the partial file and return False.
 
-        The bytes are stored as received: some servers declare gzip encoding for a .gz file, which must not be unpacked here.
+        The bytes are stored as received. Some servers declare gzip encoding for a .gz file, but it must not be unpacked here.
         """
         start = _size(part)
         if start == self.file.size:
@@ -216,7 +216,7 @@ class Transport:
         if response.status_code == 206:
             declared = response.headers.get("Content-Range", "").rpartition("/")[2]
         if declared and declared.isdecimal() and int(declared) != self.file.size:
-            raise FailedDownload(f"declares {int(declared):,} bytes, but the published file has {self.file.size:,}")
+            raise FailedDownload(f"declares {int(declared):,} bytes, but the published file has {self.file.size:,} bytes")
 
     def _write(self, response: Any, part: Path, received: int) -> None:
         with open(part, "ab" if received else "wb") as file:
@@ -235,13 +235,13 @@ def _size(part: Path) -> int:
 
 
 def _cannot_resume(response: Any, start: int) -> bool:
-    """Whether the server refused the range or sent another range; status 200 (the whole file) is accepted."""
+    """Return whether the server refused the range or sent another range. Status 200 (the whole file) is accepted."""
     other = response.status_code == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
     return other or response.status_code == 416
 
 
 def _reason(error: BaseException) -> str:
-    """Return the error message without the address or object at its start, which urllib3 adds."""
+    """Return the error message without the address or object that urllib3 adds at its start."""
     inner = error.args[0] if error.args else error
     return re.sub(r"^[^ ]*?\(.*?\): |^<.*?>: ", "", str(getattr(inner, "reason", inner)))
 
@@ -268,7 +268,7 @@ def _unpack(published: PublishedSet, archive: Path, home: Path) -> None:
 
 @contextmanager
 def _opened(archive: Path, inner: str | None) -> Iterator[tarfile.TarFile]:
-    """Open the tar file as a stream; it may be inside a zip file."""
+    """Open the tar file as a stream. It may be inside a zip file."""
     if inner is None:
         with tarfile.open(archive, "r|*") as tar:
             yield tar

@@ -27,10 +27,10 @@ class ImageFolder(LabeledSequence):
 
     Class folders may contain subfolders of any depth; the top folder is the class. The following are skipped: hidden files and
     folders, files without the suffix of a supported image format, files next to the class folders, and links to folders inside
-    the class folders. One warning counts all skipped files that are not hidden. The first image of an animation or of a file
-    with several pages is used.
+    the class folders. One warning states the number of skipped files, without hidden files. If a file contains an animation or
+    several pages, the first image is used.
 
-    Reading an image that was deleted or changed (in size or modification time) after it was listed is an error.
+    It is an error to read an image that was deleted or changed (in size or modification time) after it was listed.
 
     Parameters
     ----------
@@ -38,16 +38,16 @@ class ImageFolder(LabeledSequence):
         The folder or archive with the class folders, or a manifest with the columns ``path`` and ``label`` (see
         :meth:`from_manifest` for other names).
     on_error : {"raise", "drop"}, default="raise"
-        How to handle damaged files. "raise" raises an error that names the file when the file is accessed. "drop" decodes
-        every file once immediately, with `n_jobs` threads, and leaves out damaged files and their labels; one warning counts
-        them, and `dropped` lists them.
+        How to handle damaged files. "raise" raises an error that names the file when the file is accessed. "drop" immediately
+        decodes every file once, with `n_jobs` threads, and leaves out damaged files and their labels; one warning states their
+        number, and `dropped` lists them.
 
     Attributes
     ----------
     labels : array of str of shape (n,)
         The name of the class folder of each image.
     classes : list of str
-        The names of the class folders, sorted; a slice keeps all of them.
+        The names of the class folders, sorted. A slice has the same classes.
     paths : list of str
         Paths of the images, sorted by class and then by path; with a manifest, in the order of its rows. Paths in an archive
         start with the path of the archive.
@@ -77,8 +77,8 @@ class ImageFolder(LabeledSequence):
     whole archive is verified when it is listed. A .tar contains checksums of its headers only.
 
     A .tar.gz is unpacked once while it is listed, and restart points are stored (at most 20 MB in each process). To read an
-    image later, unpacking starts at the last restart point before it: about a quarter of a megabyte is unpacked in addition to
-    the image, or more in archives larger than 128 MB. A .zip or .tar is faster.
+    image later, unpacking starts at the last restart point before the image: about a quarter of a megabyte is unpacked in
+    addition to the image, or more in archives larger than 128 MB. Reading from a .zip or .tar is faster.
 
     Examples
     --------
@@ -214,7 +214,7 @@ class ImageFolder(LabeledSequence):
 
     @staticmethod
     def is_split(path: str | os.PathLike, *, train: str = "train", test: str = "test") -> bool:
-        """Whether a folder or archive contains the two folders that `split` needs."""
+        """Return whether a folder or archive contains the two folders that `split` needs."""
         name = os.fsdecode(path)
         if os.path.isdir(name):
             return all(os.path.isdir(os.path.join(name, half)) for half in (train, test))
@@ -265,7 +265,7 @@ class ImageFolder(LabeledSequence):
     def take(self, rows: np.ndarray) -> Self:
         """Return the images at the given positions, as a view with an empty `dropped`."""
         part = super().take(rows)
-        part.positions = np.arange(len(part))  # counted from 0 again, because errors also name the path
+        part.positions = np.arange(len(part))  # positions start at 0 again, because errors also contain the path
         part.metadata = {name: values[rows] for name, values in self.metadata.items()}
         part.dropped = Failures()
         return part

@@ -59,7 +59,7 @@ def one_of(name: str, choices: Sequence[str], **options: Any) -> None:
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """One published file. Its `urls` are tried in order; its `checksum` has the form ``"sha256:..."``."""
+    """A published file. Its `urls` are tried in order; its `checksum` has the form ``"sha256:..."``."""
 
     name: str
     urls: tuple[str, ...]

@@ -85,7 +85,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     **options
         See the table. The strengths of "shapes" are numbers from 0 to 1: `texture=0.5` (of object and background);
         `rotation=0.25` (1: any angle, and a tilt that shortens one axis by up to 40 %); `scale=0.4` (1: 40 to 100 % of the
-        full size, at a random place); `light=0.5` (1: a gradient down to as little as a fifth of the light); `clutter=0.5` (1:
+        full size, at a random place); `light=0.5` (1: a gradient that may reduce the light to a fifth); `clutter=0.5` (1:
         on average 14 pieces behind the object, and a third as many in front of it); `noise=0.5` (1: a standard deviation of a
         quarter of the value range, in each channel); and `color=0.25` (0: the hue is independent of the class; 1: the class
         determines the hue).
@@ -115,7 +115,7 @@ def load_dataset(name: str, **options: Any) -> Dataset:
         near = difflib.get_close_matches(str(name).lower(), LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise DatasetError(
-            f"there is no dataset {name!r}{hint or '.'} The available datasets are {', '.join(dataset_names())}; "
+            f"there is no dataset {name!r}{hint or '.'} The available datasets are {', '.join(dataset_names())}. "
             "Use featrec.datasets.ImageFolder for your own folder."
         )
     known = [option for option in inspect.signature(LOADERS[name]).parameters if not option.startswith("_")]

@@ -44,7 +44,7 @@ def read_manifest(
 ) -> Manifest:
     """Read and check a manifest. The images must exist but are not opened.
 
-    If `keep_missing` is True, a missing image is an error only when it is read.
+    If `keep_missing` is True, a missing image raises an error only when it is read.
     """
     base = os.path.abspath(root if root is not None else os.path.dirname(os.path.abspath(manifest)))
     rows = list(_rows(manifest, path, label))
@@ -75,8 +75,8 @@ def _rows(manifest: str, path: str, label: str) -> Iterator[_Row]:
                 continue
             if len(cells) != len(header):
                 raise DatasetError(
-                    f"line {line} of the manifest {manifest!r} has {len(cells)} cells, but the header has {len(header)}; "
-                    f"cells are separated by {DELIMITERS[delimiter]}; put double quotes around cells that contain them."
+                    f"line {line} of the manifest {manifest!r} has {len(cells)} cells, but the header has {len(header)}. Cells "
+                    f"are separated by {DELIMITERS[delimiter]}; put double quotes around cells that contain the separator."
                 )
             yield _Row(line, dict(zip(header, cells, strict=True)))
     except csv.Error as error:
@@ -102,7 +102,7 @@ def _text(manifest: str) -> str:
 
 
 def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[str]]:
-    """Return the delimiter for which both columns exist, and the names of all columns."""
+    """Return the delimiter with which both columns exist, and the names of all columns."""
     headers = {delimiter: _first_cells(text, delimiter) for delimiter in DELIMITERS}
     for delimiter, header in headers.items():
         if path in header and label in header:

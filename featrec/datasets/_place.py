@@ -18,7 +18,7 @@ from featrec.images import read_image
 
 __all__ = ["half_trees", "is_archive", "refuse_unknown_classes", "tree_of"]
 
-MAX_MEMBER = 2**28  # bytes of one image, compressed or not
+MAX_MEMBER = 2**28  # maximum number of bytes of one image, compressed or not
 DRIVE = re.compile("[A-Za-z]:")
 OTHER_ARCHIVES = (".tar.bz2", ".tar.xz", ".tar.zst", ".tbz2", ".txz", ".7z", ".rar")
 
@@ -86,14 +86,14 @@ def _refuse_missing_halves(path: str, names: tuple[str, str], present: list[str]
 
 
 def refuse_unknown_classes(train: Any, test: Any) -> None:
-    """Refuse a test set with classes that the training set lacks."""
+    """Raise an error if the test set has classes that the training set lacks."""
     unknown = sorted(set(test.classes) - set(train.classes))
     if unknown:
         lacking = sorted(set(train.classes) - set(test.classes))
         beside = f" (and the test set lacks {lacking})" if lacking else ""
         raise DatasetError(
-            f"{test.path!r} has the classes {unknown}, which {train.path!r} lacks{beside}; "
-            "a model cannot learn them. Use the same class names in both, or remove these classes."
+            f"{test.path!r} has the classes {unknown}, which {train.path!r} lacks{beside}. "
+            "A model cannot learn them. Use the same class names in both, or remove these classes."
         )
 
 
@@ -114,10 +114,10 @@ class MemberImage(NamedTuple):
 
 
 def _archive_tree(archive: Archive) -> Tree:
-    """List the content of an archive. A single folder that contains everything is removed from the names.
+    """List the content of an archive. If a single folder contains everything, it is removed from the paths.
 
-    Links, devices and nested archives are skipped. A path that leads outside the archive, a duplicate name, or an image of more
-    than 256 MB is an error.
+    Links, devices and nested archives are skipped. Raise an error if a path leads outside the archive, if a name occurs twice,
+    or if an image has more than 256 MB.
     """
     tree = Tree(archive.path)
     total = 0
@@ -172,7 +172,7 @@ def _parts(path: str, name: str) -> tuple[str, ...]:
 
 
 def _without_wrapping(tree: Tree) -> Tree:
-    """Return the tree inside the only top folder, if that folder contains folders and no images."""
+    """Return the content of the only top folder, if there is just one and it contains folders but no images."""
     tops = tree.top_folders()
     if len(tops) != 1 or any(len(parts) == 1 or (parts[0] == tops[0] and len(parts) == 2) for parts in tree.images):
         return tree
@@ -182,7 +182,7 @@ def _without_wrapping(tree: Tree) -> Tree:
 
 
 def _archive_kind(path: str) -> str | None:
-    """Return "zip", "tar" or "tar.gz", or None if the suffix is not that of a supported archive."""
+    """Return "zip", "tar" or "tar.gz", or None for a file name without the suffix of a supported archive."""
     name = Path(path).name.lower()
     if not name.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
         return None

@@ -33,7 +33,7 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte.gz",
 )
 FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
-UNSIGNED_BYTES = 8  # in the header of an IDX file
+UNSIGNED_BYTES = 8  # type code in the header of an IDX file
 
 CIFAR_NAMES = "batches.meta.txt"
 CIFAR_TRAIN = [f"data_batch_{number}.bin" for number in range(1, 6)]
@@ -59,9 +59,9 @@ def _mnist_like(name: str, homepage: str, servers: tuple[str, ...], files: list[
     return PublishedSet(name, name, MNIST_FILES, homepage, published)
 
 
-# Addresses, sizes and SHA-256 are those of tensorflow/datasets, in tensorflow_datasets/url_checksums/mnist.txt,
+# Addresses, sizes and SHA-256 checksums are those of tensorflow/datasets, in tensorflow_datasets/url_checksums/mnist.txt,
 # fashion_mnist.txt, cifar10.txt and cifar100.txt, and in tensorflow_datasets/datasets/caltech101/checksums.tsv.
-# The second server of MNIST is from pytorch/vision, torchvision/datasets/mnist.py. The server of Fashion-MNIST does not
+# The second server of MNIST is from pytorch/vision, torchvision/datasets/mnist.py. The Fashion-MNIST server does not
 # support https, but the checksum protects the download.
 MNIST = _mnist_like(
     "mnist",
@@ -122,7 +122,7 @@ CALTECH101 = PublishedSet(
     ),
     inner="caltech-101/101_ObjectCategories.tar.gz",
 )
-# No download: torchvision and tensorflow-datasets list no checksum, and no other citable source was found.
+# There is no download, because torchvision and tensorflow-datasets list no checksum, and no other citable source was found.
 SCENE15 = PublishedSet(
     "scene15",
     "scene15",
@@ -211,7 +211,7 @@ def load_caltech101(
     download: bool = False,
     _published: PublishedSet = CALTECH101,
 ) -> Dataset:
-    """Load photographs of 101 categories: a random split with `n_train` and at most `n_test` images of each class."""
+    """Load photographs of 101 categories, split at random into `n_train` and at most `n_test` images of each class."""
     whole_number("caltech101", n_train=n_train)
     if n_test is not None:
         whole_number("caltech101", n_test=n_test)
@@ -242,7 +242,7 @@ def load_caltech101(
 def load_scene15(
     *, data_home: str | os.PathLike | None = None, download: bool = False, _published: PublishedSet = SCENE15
 ) -> Dataset:
-    """Load photographs of scenes, split as in the folders train and test."""
+    """Load photographs of scenes. The folders "train" and "test" determine the split."""
     train, test = ImageFolder.split(dataset_folder(_published, data_home, download))
     return Dataset(
         "scene15",
@@ -261,8 +261,8 @@ def _from_idx(folder: Path, part: str, classes: Sequence[str]) -> LabeledImages:
     targets = read_idx(folder / f"{part}-labels-idx1-ubyte.gz", 1)
     if len(images) != len(targets) or targets.max(initial=0) >= len(classes):
         raise DatasetError(
-            f"the {part} files in {os.fspath(folder)!r} do not belong together: there are {len(images)} images and "
-            f"{len(targets)} labels, the largest label is {targets.max(initial=0)}, and there are {len(classes)} classes. Copy "
+            f"the {part} files in {os.fspath(folder)!r} do not belong together: they contain {len(images)} images and "
+            f"{len(targets)} labels; the largest label is {targets.max(initial=0)}, but there are {len(classes)} classes. Copy "
             "or download them again."
         )
     return LabeledImages(images, np.array(classes)[targets], classes)
@@ -321,7 +321,7 @@ def _records(path: Path, n_labels: int) -> np.ndarray:
 def _drawn(images: ImageFolder, name: str, n_train: int, n_test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw the rows of one class for training and for testing.
 
-    The rows depend only on the seed and the class; a smaller training set is a subset of a larger one.
+    The rows depend only on the seed and the class. A smaller training set is a subset of a larger one.
     """
     rows = np.flatnonzero(images.labels == name)
     if len(rows) <= n_train:

@@ -17,7 +17,7 @@ __all__ = ["MARKS", "OUTLINES", "load_shapes"]
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 SQUARE_ROOT_OF_HALF = np.float32(np.sqrt(0.5))
-# Phases of red, green and blue when the hue is rotated.
+# Phase of each colour channel (red, green, blue) when the hue is rotated.
 THIRDS = np.array([0.0, 2.0, 4.0], np.float32) * np.float32(np.pi / 3)
 
 DESCRIPTION = (
@@ -69,7 +69,7 @@ def load_shapes(
 
 
 def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> LabeledImages:
-    """Generate images, one class after the other in turn. The matrix products are too small for several threads."""
+    """Generate images, with the classes in rotation. One thread is used, because the matrix products are small."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
     images = np.empty((n, size, size, 3), np.uint8)
@@ -95,7 +95,7 @@ class _Difficulty:
 def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random.Generator) -> np.ndarray:
     """Generate a uint8 image of one object, of shape (size, size, 3).
 
-    The canvas has the shape (3, size, size), because painting on it is faster.
+    The canvas has the shape (3, size, size), because painting is faster in this shape.
     """
     x, y = _pixel_grid(size)
     ground, surface = _tones(kind, difficulty, random)
@@ -113,13 +113,13 @@ def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random
 
 @lru_cache(maxsize=4)
 def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coordinates of pixel centres from -0.5 to 0.5, which make a scene look the same at every size."""
+    """Return the coordinates of pixel centres, from -0.5 to 0.5, so that a scene looks the same at every size."""
     y, x = (np.mgrid[:size, :size].astype(np.float32) + 0.5) / size - 0.5
     return x, y
 
 
 def _tones(kind: str, difficulty: _Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the colours of background and object, which clearly differ in lightness; either may be lighter."""
+    """Draw the colours of background and object. They differ clearly in lightness; either may be lighter."""
     spread = 1.0 - difficulty.color
     kinds = list(OUTLINES)
     hue = 2 * np.pi * (kinds.index(kind) / len(kinds) + spread * random.uniform(-0.5, 0.5))
@@ -188,7 +188,6 @@ def _paint_object(
 
 
 def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
-    """Paint a disc, a bar or a triangle at a random position."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
     extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
@@ -215,7 +214,7 @@ def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
 
 
 def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
-    """Paint a colour on all pixels with a positive level. Levels are in pixels; edges are one pixel wide."""
+    """Paint a colour on all pixels with a positive level. Levels are in units of pixels; edges are one pixel wide."""
     cover = np.minimum(np.maximum(level + np.float32(0.5), np.float32(0)), np.float32(1)).astype(np.float32, copy=False)
     canvas += cover * (tone - canvas)
 
@@ -233,12 +232,10 @@ Outline = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def _disc(x: np.ndarray, y: np.ndarray, radius: float = 1.0) -> np.ndarray:
-    """Return the level of a disc around the origin."""
     return radius - np.hypot(x, y)
 
 
 def _box(x: np.ndarray, y: np.ndarray, half_width: float, half_height: float) -> np.ndarray:
-    """Return the level of a rectangle around the origin."""
     return np.minimum(half_width - np.abs(x), half_height - np.abs(y))
 
 
@@ -276,7 +273,7 @@ def _leaf(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the level of a star. By symmetry, only half of one point is computed; its edge is the line from tip to notch."""
+    """Return the level of a star. By symmetry, only half of one point is computed: the edge from its tip to the notch."""
     sector = np.pi / 5
     angle = np.abs((np.arctan2(y, x) + sector) % (2 * sector) - sector)
     radius = np.hypot(x, y)
@@ -305,5 +302,5 @@ OUTLINES: dict[str, Outline] = {
     "star": _star,
 }
 
-# Lines on the surface of some classes.
+# Functions that draw lines on the surface of objects of some classes.
 MARKS: dict[str, Outline] = {"button": _button_rim, "leaf": _leaf_veins}

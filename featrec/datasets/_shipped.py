@@ -1,4 +1,4 @@
-"""Load "digits", "faces" and "textures", whose files are part of scikit-learn and scikit-image; nothing is downloaded."""
+"""Load "digits", "faces" and "textures". Their files are part of scikit-learn and scikit-image; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTURES = {
     "tissue": "ihc.png",
 }
 CROP = 64
-GAP = 16  # number of columns between the crops for training and those for testing
+GAP = 16  # number of columns between the crops for training and the crops for testing
 
 
 def load_digits(*, random_state: int = 0) -> Dataset:
@@ -54,7 +54,7 @@ def load_digits(*, random_state: int = 0) -> Dataset:
 
 
 def load_faces() -> Dataset:
-    """Load patches of faces and of background. The first half of each class is for training, the rest for testing."""
+    """Load patches of faces and of background. The first half of each class is for training, the second half for testing."""
     values = np.load(shipped_file("lfw_subset.npy"), allow_pickle=False)
     images = np.rint(values * 255).astype(np.uint8)
     dataset = LabeledImages(images, np.where(np.arange(len(images)) < N_FACES, "face", "other"))

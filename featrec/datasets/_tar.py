@@ -20,9 +20,9 @@ LONG_NAME, LONG_LINK, EXTENDED, EXTENDED_ALL = b"L", b"K", b"x", b"g"
 SPARSE_NOTE = "GNU.sparse"
 NOTES = b"path=", b"size=", b"GNU.sparse"
 NEWLINE = ord("\n")
-LONGEST_NOTE = 2**18  # bytes of a long name or of extended headers
+LONGEST_NOTE = 2**18  # maximum number of bytes of a long name or of extended headers
 
-CHUNK = 2**14  # compressed bytes read at a time; they unpack to at most 16 MB
+CHUNK = 2**14  # number of compressed bytes that are read at a time; they unpack to at most 16 MB
 GZIP = 16 + zlib.MAX_WBITS
 FIRST_SPACING = 2**18
 MOST_MARKS = 512
@@ -42,11 +42,11 @@ class Tar(Archive):
 
 
 class TarGz(Archive):
-    """A tar compressed by gzip. A gzip stream can be unpacked from its start only.
+    """A tar compressed by gzip. A gzip stream can only be unpacked from its start.
 
-    When the archive is listed, it is unpacked once, and marks are stored from which later reads resume. Each mark takes a few
-    dozen kilobytes, so there are at most MOST_MARKS; in large archives, they are spaced farther apart. Marks are not pickled:
-    another process creates its own marks at its first read.
+    When the archive is listed, it is unpacked once, and marks are stored, from which later reads resume. Each mark takes a few
+    dozen kilobytes, so there are at most MOST_MARKS; in large archives, the distances between marks are larger. Marks are not
+    pickled: another process creates its own marks when it first reads an image.
     """
 
     def __init__(self, path: str):
@@ -66,7 +66,7 @@ class TarGz(Archive):
 
 
 class _Plain:
-    """A file that is read forward only; skipping beyond its end is an error."""
+    """A file that is only read forward. Skipping beyond its end is an error."""
 
     def __init__(self, file: BinaryIO, size: int):
         self.file = file
@@ -134,7 +134,7 @@ def _note(stream: _Plain | Forward, size: int) -> bytes:
 
 
 def _noted(kind: bytes, data: bytes) -> dict[str, bytes]:
-    """Return the needed information from an extra header, which describes the next member."""
+    """Return the required entries of an extra header, which describes the next member."""
     if kind == LONG_NAME:
         return {"path": data.split(b"\0")[0]}
     if kind == LONG_LINK:
@@ -146,7 +146,7 @@ def _noted(kind: bytes, data: bytes) -> dict[str, bytes]:
 
 
 def _records(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield the relevant entries of lines ``length key=value``; the length counts the whole line."""
+    """Yield the relevant entries from lines ``length key=value``, in which the length is that of the whole line."""
     position = 0
     while position < len(data) and data[position]:
         space = data.find(b" ", position, position + 8)
@@ -183,7 +183,7 @@ def _short_name(header: bytes) -> bytes:
 
 
 class Mark(NamedTuple):
-    """A point to resume from: uncompressed position, offset of the next compressed bytes, and state of the decompressor."""
+    """A point from which to resume: uncompressed position, offset of the next compressed bytes, and decompressor state."""
 
     position: int
     offset: int
@@ -191,7 +191,7 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of one .tar.gz; they are not pickled."""
+    """The marks of one .tar.gz. They are not pickled."""
 
     def __init__(self, path: str):
         self.path = path
@@ -232,12 +232,12 @@ class Marks:
 
 
 class Forward:
-    """The uncompressed content of a .tar.gz, which is read forward only."""
+    """The uncompressed content of a .tar.gz, which is only read forward."""
 
     def __init__(self, file: BinaryIO, mark: Mark, marks: Marks | None = None):
         self.position = mark.position
         self._file = file
-        self._reached = mark.position  # number of bytes unpacked so far, including those not yet read
+        self._reached = mark.position  # number of bytes that are unpacked, including those that are not yet read
         self._offset = mark.offset
         self._inflater = mark.inflater
         self._marks = marks
@@ -263,7 +263,7 @@ class Forward:
         self.position += n
 
     def finish(self) -> None:
-        """Unpack the rest, to verify the checksum at the end."""
+        """Unpack the rest, because the checksum at the end must be verified."""
         self._held.clear()
         while self._unpack():
             self._held.clear()
@@ -285,7 +285,7 @@ class Forward:
         return True
 
     def _inflate(self, packed: bytes) -> bytes:
-        """Unpack up to the end of one gzip stream and return the rest; a file may contain several gzip streams."""
+        """Unpack until one gzip stream ends, and return the remaining bytes. A file may contain several gzip streams."""
         if self._inflater.eof:
             if not packed.strip(b"\0"):
                 return b""

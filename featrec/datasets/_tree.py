@@ -26,7 +26,7 @@ LAYOUT = "The layout of a folder of images is class/image.jpg"
 # Files that macOS adds to archives, and thumbnails and settings that Windows adds to folders.
 OF_THE_SYSTEM = {"__macosx", "thumbs.db", "desktop.ini"}
 
-# Reasons for skipping a file. If a file has an unsupported suffix, the reason is the suffix. Hidden files are not reported.
+# Reasons for skipping files. For an unsupported suffix, the reason is the suffix itself. Hidden files are not reported.
 HIDDEN = ""
 BESIDE, LINK, DEVICE, OTHER = "images next to the class folders", "linked folders", "links, pipes or devices", "other names"
 LONGEST_SUFFIX = 10
@@ -49,12 +49,15 @@ def what_it_is(name: str, *, is_file: bool) -> str | None:
 
 @dataclass
 class Tree:
-    """The content of a folder or archive. Paths are relative and split into parts; no file is opened."""
+    """The content of a folder or archive, whose path is `place`. All other paths are relative and split into parts.
 
-    place: str  # path of the folder or archive
+    `skipped` contains the paths of skipped files, with the reasons. No file is opened.
+    """
+
+    place: str
     images: dict[Parts, Any] = field(default_factory=dict)
-    folders: set[Parts] = field(default_factory=set)  # with or without images
-    skipped: dict[str, str] = field(default_factory=dict)  # paths of skipped files, with reasons
+    folders: set[Parts] = field(default_factory=set)
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def path(self, parts: Parts) -> str:
         return os.path.join(self.place, *parts)
@@ -75,7 +78,7 @@ class Tree:
     def by_class(self) -> tuple[list[Any], list[str], list[str]]:
         """Return the images sorted by class and path, their labels, and the classes. Each top folder is a class.
 
-        Class names are converted to the composed form of Unicode, which makes names equal if they look the same.
+        Class names are converted to the composed form of Unicode, so names that look the same are equal.
         """
         loose = [parts for parts in self.images if len(parts) == 1]
         folders = self.top_folders()
@@ -169,7 +172,7 @@ def _alike(names: dict[str, str]) -> Iterable[tuple[str, list[str]]]:
 
 
 def folder_tree(root: Path) -> Tree:
-    """List the content of a folder. A class folder may be a link; links to folders inside it are skipped to avoid cycles."""
+    """List the content of a folder. A class folder may be a link; links to folders inside it are skipped, to avoid cycles."""
     tree = Tree(os.fspath(root))
     pending: list[Parts] = [()]
     while pending:
@@ -220,7 +223,7 @@ def _kind(path: str) -> os.stat_result | None:
 
 
 def _leads_back(link: str, root: str) -> bool:
-    """Whether a link leads to a folder that contains it."""
+    """Return whether a link leads to a folder that contains the link."""
     target = Path(os.path.realpath(link))
     return Path(os.path.realpath(root)).is_relative_to(target)
 
@@ -244,18 +247,18 @@ class Stamp(NamedTuple):
         elif found.st_size != self.size:
             what = f"its size was {self.size} bytes and is now {found.st_size} bytes"
         else:
-            what = f"its size is still {self.size} bytes, but its modification time differs"
+            what = f"its size is still {self.size} bytes, but its modification time is different"
         raise ChangedImageError(f"the {kind} changed after it was listed ({what}); {WAY_OUT}", item=path)
 
 
 class FileImage(NamedTuple):
-    """An image file. Its stamp is None if it was missing when it was listed."""
+    """An image file. If it was missing when it was listed, its stamp is None."""
 
     path: str
     stamp: Stamp | None
 
     def read(self) -> np.ndarray:
-        """Decode the image; a change of the file since it was listed is an error."""
+        """Decode the image. If the file changed since it was listed, raise an error."""
         if self.stamp is not None:
             self.stamp.compare(found(self.path), self.path)
         elif os.path.islink(self.path) and not os.path.exists(self.path):

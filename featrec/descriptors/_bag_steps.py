@@ -18,7 +18,7 @@ __all__ = ["AppendPosition", "BagStep", "RootSIFT"]
 
 
 class BagStep(NoOutputContainer, Transformer):
-    """Base of steps from Bags to Bags, between extractor and encoder. A subclass implements ``_change(bag) -> Bag``.
+    """Base class of steps from Bags to Bags between extractor and encoder. A subclass implements ``_change(bag) -> Bag``.
 
     A subclass that changes the dimensions also implements ``get_feature_names_out``. For an empty Bag, `_change` must return
     an empty Bag of the same width as for other Bags.
@@ -63,7 +63,7 @@ class BagStep(NoOutputContainer, Transformer):
         """Return the names of the descriptor dimensions: `input_features`, because this step does not change the dimensions."""
         if input_features is None:
             raise InputError(
-                f"{type(self).__name__} does not change the names of dimensions: "
+                f"{type(self).__name__} takes the names of dimensions from the extractor: "
                 "pass input_features, the result of the extractor's get_feature_names_out()"
             )
         return np.array(input_features, dtype=object)
@@ -96,7 +96,7 @@ class RootSIFT(BagStep):
 
     Notes
     -----
-    Results are float32 descriptors of unit length, whatever the scale of the input.
+    Results are float32 descriptors of unit length; the scale of the input does not matter.
 
     References
     ----------
@@ -141,8 +141,9 @@ class AppendPosition(BagStep):
 
     Notes
     -----
-    The appended x is (x + 1/2) / width - 1/2; the centre of the first pixel is at 0. In the mirrored image, it has
-    exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and use no weight.
+    The appended x is (x + 1/2) / width - 1/2, where the centre of the first pixel is at 0. In the mirrored image, the appended
+    x has exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and use no
+    weight.
 
     References
     ----------

@@ -14,8 +14,8 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["ColorHistogram", "TinyImage"]
 
-# TinyImage: images with a smaller standard deviation count as uniform. Such deviations may be rounding errors, because a step
-# of 16-bit pixels is 1.5e-5.
+# TinyImage: if the standard deviation is smaller than this, the image counts as uniform. Such deviations may be rounding
+# errors, because a step of 16-bit pixels is 1.5e-5.
 FLAT = 1e-6
 # ColorHistogram: tolerance at the border between two bins, in bin widths. Rounding to float32 changes the hue of 8-bit colours
 # by up to 3e-6 bin widths if there are eight bins; without the tolerance, integer and float images could give different bins.

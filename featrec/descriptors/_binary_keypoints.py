@@ -35,8 +35,8 @@ class ORB(KeypointExtractor):
     """ORB corners with binary descriptors of 256 bits; much faster than SIFT.
 
     Bags have the metric "hamming", which counts differing bits; encoders for Euclidean descriptors do not accept them. Corners
-    closer to the border than `edge_threshold` are not used. Images of one colour, and images whose width or height is at most
-    twice `edge_threshold`, give an empty Bag. For small images, reduce `edge_threshold` and `patch_size` together.
+    closer to the border than `edge_threshold` are not used. The Bag is empty if an image has one colour, or if its width or
+    height is at most twice `edge_threshold`. For small images, reduce `edge_threshold` and `patch_size` together.
 
     Parameters
     ----------
@@ -146,8 +146,8 @@ class AKAZE(KeypointExtractor):
     """AKAZE keypoints with binary descriptors of 486 bits, from an edge-preserving scale space.
 
     Bags have the metric "hamming", which counts differing bits; encoders for Euclidean descriptors do not accept them. No
-    keypoints are found within 29 pixels of the border. Images of one colour, and images with a width or height of at most 58
-    pixels, give an empty Bag.
+    keypoints are found within 29 pixels of the border. The Bag is empty if an image has one colour, or if its width or height
+    is at most 58 pixels.
 
     Parameters
     ----------
@@ -308,7 +308,7 @@ class BRISK(KeypointExtractor):
         home_of("BRISK")
 
     def _detector(self, side: int) -> Any:
-        """Each thread stores its last detector, because creating one takes as long as describing an image."""
+        """Return the last detector of this thread if possible, because creating one takes as long as describing an image."""
         settings = int(self.thresh), self._octaves(side), float(self.pattern_scale)
         if getattr(_KEPT, "settings", None) != settings:
             _KEPT.detector, _KEPT.settings = home_of("BRISK").BRISK_create(*settings), settings

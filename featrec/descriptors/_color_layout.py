@@ -1,4 +1,4 @@
-"""Layout of brightness, texture and colour: a few numbers that HOG appends to the histograms of gradients."""
+"""Layout of brightness, texture and colour: a few numbers that HOG appends to its histograms of gradients."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from featrec.lazy import Images
 
 __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
 
-# Number of rows and of columns of cells.
+# Number of rows and number of columns of cells.
 GRID = 4
 # Numbers per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID
-# Typical deviations in photographs (white is 1): of cell means, then of cell deviations, each for lightness, red minus green,
-# and yellow minus blue. Dividing by them gives all numbers about the same weight. Measured on 2,000 training images of
-# CIFAR-10.
+# Typical standard deviations in photographs (white is 1), for lightness, red minus green, and yellow minus blue: first of the
+# cell means, then of the deviations in cells. Division by these numbers gives all columns about the same weight. The numbers
+# were measured on 2,000 training images of CIFAR-10.
 SPREADS = np.array([[0.22, 0.06, 0.06], [0.08, 0.03, 0.03]], np.float32)
-# Total weight of the layout of a colour image, relative to a maximum of 1 for the HOG code of one cell size.
+# Total weight of the layout of a colour image. The HOG code of one cell size has a weight of at most 1.
 WEIGHT = 0.8
-# Number of training images examined for colour.
+# Number of training images that are checked for colour.
 LOOKED_AT = 100
 # With "auto", the layout gets at most this share of the whole code's variance.
 SHARE = 0.25
@@ -61,7 +61,6 @@ def _borders(length: int) -> np.ndarray:
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sum the values of each cell, in float64."""
     return np.add.reduceat(np.add.reduceat(values, rows, axis=1, dtype=np.float64), columns, axis=2)
 
 
@@ -83,7 +82,7 @@ def any_colour(images: Images, on_error: str) -> bool:
 
 
 def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | None) -> float:
-    """Return the factor of the layout, which limits the layout's share of the variance.
+    """Return the factor that multiplies the layout, which limits the layout's share of the variance.
 
     With labels, the share of variance between classes is computed for the layout and for the gradients. If the share is
     smaller for the layout, the layout's variance is multiplied by the ratio of these shares. Random colours would otherwise

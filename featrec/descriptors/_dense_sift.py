@@ -30,7 +30,8 @@ ORIENTATIONS = 8
 NO_ANGLE = -1
 # Minimum of magnif in model files; the smoothing filter gets longer as magnif gets smaller.
 LEAST_MAGNIF = 0.01
-# For each dtype: length of a descriptor, maximum of its numbers, and rounding offset that is added before the conversion.
+# For each dtype: length of a descriptor, maximum of its numbers, and the number that is added for rounding before the
+# conversion.
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
@@ -40,9 +41,9 @@ class DenseSIFT(LocalExtractor):
 
     Dense descriptors also describe regions where detectors find few keypoints, such as sky, walls or snow. They are the usual
     choice for recognising scenes and objects. Each descriptor covers a square of 4 × 4 bins and has 8 orientations per bin.
-    Descriptors of all sizes have the same centres, up to half a pixel, so the first centre is where the largest size fits. The
-    centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both directions, so use
-    smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
+    Descriptors of all sizes have the same centres, up to half a pixel. The largest size determines the position of the first
+    centre. The centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both directions.
+    Use smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
 
     Parameters
     ----------
@@ -59,14 +60,14 @@ class DenseSIFT(LocalExtractor):
     window_size : float, default=1.5
         Standard deviation, in bins, of the Gaussian that gives inner bins more weight than outer bins.
     color : {"gray", "rgb", "opponent", "hsv"}, default="gray"
-        Channels that are described. "gray": the luma. The other values describe three channels and concatenate their
-        descriptors to 384 numbers. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue,
+        Channels that are described. "gray": the luma. With the other values, the descriptors of three channels are concatenated
+        to a total of 384 numbers. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue,
         saturation and value.
     window : {"flat", "gaussian"}, default="flat"
         "flat" weights whole bins, "gaussian" each pixel. "flat" is several times as fast, and the results are nearly the same.
     dtype : {"float32", "uint8"}, default="float32"
-        Data type of the descriptors. "uint8" multiplies them by 512, rounds, and clips at 255, like VLFeat. It needs a quarter
-        of the memory.
+        Data type of the descriptors. "uint8" multiplies them by 512, rounds, and clips at 255, like VLFeat. "uint8" needs a
+        quarter of the memory.
 
     Notes
     -----
@@ -189,7 +190,7 @@ class DenseSIFT(LocalExtractor):
     def _check_stored_settings(stored: Stored) -> None:
         magnif = stored.get("magnif")
         if isinstance(magnif, (int, float)) and not magnif >= LEAST_MAGNIF:
-            raise ValueError(f"magnif={magnif!r:.80} is under the limit of {LEAST_MAGNIF}")
+            raise ValueError(f"magnif={magnif!r:.80} is below the limit of {LEAST_MAGNIF}")
 
     def _dimension(self) -> int:
         return len(SHARES[self.color]) * BINS * BINS * ORIENTATIONS
@@ -204,7 +205,7 @@ class DenseSIFT(LocalExtractor):
 def _planes(image: np.ndarray, color: str) -> tuple[np.ndarray, float]:
     """Return the channels as a new array (n, h, w) in float32, and the value of white.
 
-    Gray values are not rescaled: descriptors do not depend on the scale, and a division would need another pass over the image.
+    Gray values are not rescaled: descriptors do not depend on the scale, and a division would take another pass over the image.
     """
     if color == "gray":
         white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
@@ -278,9 +279,9 @@ def plan(
 
 
 def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels at the centres of cells, and the first of the four adjacent cells of each descriptor.
+    """Return the pixels at the centres of cells, and the index of the first of the four adjacent cells of each descriptor.
 
-    If all bins have the same filter, descriptors share cells. Cells are then ordered by the remainder of position / bin size.
+    If all bins have the same filter, descriptors share cells. Cells are then ordered by position modulo bin size.
     """
     if n_filters > 1:
         return columns.ravel(), BINS * np.arange(len(columns))
@@ -298,7 +299,7 @@ def _steps(n: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return Gaussian filters up to four standard deviations: radii, and rows padded with zeros to a multiple of four."""
+    """Return radii and Gaussian filters of four standard deviations. Filters are rows, padded to a multiple of four."""
     radii = np.array([math.ceil(4 * deviation) for deviation in deviations])
     filters = np.zeros((len(deviations), _multiple_of_four(2 * max(radii) + 1)), np.float32)
     for row, radius, deviation in zip(filters, radii, deviations, strict=True):

@@ -59,8 +59,8 @@ class HOG(GlobalExtractor):
         Append a layout to the histograms: means and standard deviations in 4 × 4 cells, of lightness ("gray"), or of lightness
         and two opponent colours ("rgb"). "auto" decides in `fit`: "rgb" if any of up to 100 training images has colour, else
         "gray". It also scales the layout to at most a quarter of the variance of the codes. If `fit` gets labels, it compares
-        how well layout and histograms of up to 2,000 images separate the classes; if the layout is worse, its share is reduced
-        further. None: no layout.
+        how well layout and histograms separate the classes in up to 2,000 images; if the layout is worse, its share is reduced
+        further. None appends no layout.
     mirror : bool, default=False
         If True, append the code of the mirrored image, which doubles the length. Use it with a classifier of several views,
         such as ``NystroemRidgeClassifier(n_views=2)``.
@@ -270,7 +270,7 @@ class HOG(GlobalExtractor):
         return np.hstack([self._view(images, sizes, block), self._view(mirrored, sizes, block)])
 
     def _view(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...]) -> np.ndarray:
-        """Return the normalised histograms, followed by the layout if requested."""
+        """Return the normalised histograms of one view, followed by the layout if requested."""
         codes, color = self._codes(images, sizes, block, NORMS[self.block_norm]), self._resolved_color()
         if self.balance:
             codes *= np.repeat(*self._weights(images.shape[1], images.shape[2], sizes, block))

@@ -1,4 +1,4 @@
-"""Computation of HOG codes: orientation bins of gradients, exact at bin borders, and calls of the compiled loops."""
+"""Computation of HOG codes: orientation bins of gradients, which are exact at bin borders, and calls of the compiled loops."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Bins(NamedTuple):
     def of(self, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
         """Assign gradients to bins.
 
-        NumPy's arctan2 is used, as in scikit-image. The arctan2 of libm differs in the last bit, which would put some diagonal
+        NumPy's arctan2 is used, as in scikit-image. The arctan2 of libm differs in the last bit, so it would put some diagonal
         gradients into another bin: 1 % of the numbers in the code of a photograph would differ from scikit-image.
         """
         turn = 360.0 if self.signed else 180.0
@@ -41,7 +41,6 @@ class Bins(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _bins_of_axes(bins: Bins) -> np.ndarray:
-    """Return the bins of 0, 90, 180 and 270 degrees."""
     return bins.of(np.array([0.0, 1.0, 0.0, -1.0]), np.array([1.0, 0.0, -1.0, 0.0]))
 
 
@@ -82,7 +81,7 @@ def gradient_codes(
 
 
 def _fill_from_floats(images: np.ndarray, root: bool, bins: Bins, blocks: tuple, room: tuple, codes: np.ndarray) -> None:
-    """Fill `codes` batch by batch. New memory for each batch would take half as long as the computation, so it is reused."""
+    """Fill `codes` batch by batch. Memory is reused, because allocating it for each batch would take half of the run time."""
     height, width = images.shape[1:3]
     at_once = min(len(images), max(1, PIXELS // (height * width)))
     gradients, doubtful = np.empty((2, at_once, height, width)), np.empty(at_once * height * width, np.int64)

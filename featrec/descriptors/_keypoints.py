@@ -1,4 +1,4 @@
-"""SIFT, and the base class of extractors that use a keypoint detector of OpenCV."""
+"""SIFT, and the base class of extractors that use an OpenCV keypoint detector."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class KeypointExtractor(LocalExtractor):
         return Bag(descriptors, np.array(frames, np.float32).reshape(-1, 4), image.shape[:2], self.metric)
 
     def _detector(self, side: int) -> Any:
-        """Return the detector for an image whose shorter side has this many pixels."""
+        """Return a detector for images whose shorter side is `side` pixels long."""
         raise NotImplementedError
 
     def _dimension(self) -> int:
@@ -50,13 +50,14 @@ class SIFT(KeypointExtractor):
     """SIFT keypoints and descriptors, invariant to scale and rotation.
 
     Use SIFT for matching images and for recognising a particular object. For classes of scenes and objects, :class:`DenseSIFT`
-    is more informative. Images that are blurred, of one colour, or only a few pixels wide have few keypoints or none. If there
-    are none, the Bag is empty.
+    is more informative. Images that are blurred, of one colour, or only a few pixels wide have few keypoints or none. Without
+    keypoints, the Bag is empty.
 
     Parameters
     ----------
     n_features : int, default=0
-        Maximum number of keypoints; those with the highest contrast are used, and a few more in case of ties. 0 means all.
+        Maximum number of keypoints; those with the highest contrast are used. In case of ties, there may be a few more. 0 means
+        all.
     n_octave_layers : int, default=3
         Number of layers per octave.
     contrast_threshold : float, default=0.04

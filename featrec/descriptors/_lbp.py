@@ -20,11 +20,10 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LBP"]
 
-# Maximum number of counts for which a model file is loaded.
+# Maximum number of counts in the settings of a model file. A file with more counts is not loaded.
 MOST_COUNTS = 2**22
 MOST_POINTS = 16
-# The number that represents 1 in fixed-point arithmetic: the largest power of two whose product with the brightest pixel fits
-# into 31 bits.
+# Fixed-point representation of 1: the largest power of two whose product with the brightest pixel fits into 31 bits.
 ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
 
@@ -35,7 +34,7 @@ class LBP(GlobalExtractor):
     Each pixel is compared with points on a circle around it. The pattern of the pixel has one bit per point, which is set
     unless the point is darker than the pixel. The code contains the number of occurrences of each pattern in each cell of one
     or more grids. Patterns do not depend on brightness or contrast. They are less informative about scenes than dense SIFT,
-    but complement it well.
+    but work well together with it.
 
     Parameters
     ----------
@@ -144,14 +143,14 @@ class LBP(GlobalExtractor):
 
     @staticmethod
     def _check_stored_settings(stored: Stored) -> None:
-        """Limit the number of counts: one count per circle, cell and bin."""
+        """Check the number of counts. There is one count per circle, cell and bin."""
         points, radii, grids = (_listed(stored.get(name)) for name in ("n_points", "radius", "grids"))
         most = max((abs(number) for number in points if isinstance(number, int)), default=1)
         patterns = 2 ** min(most, MOST_POINTS) if stored.get("method") in ("default", "ror") else 2**8
         cells = sum(abs(math.prod(grid)) for grid in grids if isinstance(grid, list) and all(type(n) is int for n in grid))
         counts = max(len(points), len(radii)) * cells * patterns
         if counts > MOST_COUNTS:
-            raise ValueError(f"the number of counts={counts!r:.80} is over the limit of {MOST_COUNTS:,}")
+            raise ValueError(f"the number of counts={counts!r:.80} is above the limit of {MOST_COUNTS:,}")
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
         gray, one = _whole_numbers(as_gray(image))
@@ -176,7 +175,7 @@ def _whole_numbers(gray: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bins: int, grid: tuple[int, int]) -> np.ndarray:
-    """Return the histograms of all cells of an image of this shape: (rows, columns, bins)."""
+    """Return the histograms of all cells as an array (rows, columns, bins). `shape` is the shape of the image."""
     counts = np.zeros((*grid, n_bins), np.int32)
     if patterns.size:
         margin = (shape[0] - patterns.shape[0]) // 2

@@ -39,9 +39,9 @@ __all__ = ["PatchCodes"]
 
 # Words and whitened patches are rounded to integers from -127 to 127.
 REACH = 127
-# Share of the sample's numbers that this range must contain; larger numbers are clipped.
+# Share of the sample's numbers that must fit into this range; larger numbers are clipped.
 WITHIN = 0.9999
-# Maximum length of a patch; sums of up to this many products of 8-bit integers are exact in float32.
+# Maximum length of a patch. Up to this length, the sum of the products of 8-bit integers is exact in float32.
 MOST_NUMBERS = 1024
 
 
@@ -286,8 +286,8 @@ class PatchCodes(GlobalExtractor):
         wanted = (int(self.size) ** 2 * CHANNELS[self.color_], 2 * len(self.words_) * rows * columns)
         if learned != wanted:
             raise InputError(
-                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]}; its parameters now "
-                f"require {wanted[0]} and {wanted[1]}. Fit again."
+                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]} numbers, but "
+                f"its parameters now require {wanted[0]} and {wanted[1]}. Fit again."
             )
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:

@@ -1,4 +1,4 @@
-"""Inputs to the compiled loop of PatchCodes: the whitening of patches and of their mirror images, and the table of regions."""
+"""Inputs to the compiled loop of PatchCodes: the whitening of patches and of mirrored patches, and the table of regions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from featrec.compiled._patch_codes import POINTS_AT_ONCE
 
 __all__ = ["MirrorWhitening", "PatchTable", "patch_table"]
 
-# Number of bytes that processors multiply and add at once.
+# Number of bytes that processors multiply and add in one step.
 GROUP = 4
 
 
@@ -30,7 +30,7 @@ class MirrorWhitening(NamedTuple):
     def of(patches: np.ndarray, size: int, epsilon: float, mirror: bool) -> MirrorWhitening:
         """Learn the whitening from patches of shape (n, size * size * channels); the channels of a pixel are adjacent.
 
-        If `mirror` is False, there is no symmetry: all columns count as even, and they are scaled principal components.
+        If `mirror` is False, all columns are scaled principal components and count as even.
         """
         even, odd = _parts(patches.shape[1], size, mirror)
         columns, n_even, offsets = [], 0, []
@@ -52,7 +52,7 @@ class MirrorWhitening(NamedTuple):
 
 
 def _parts(d: int, size: int, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return orthonormal bases of the symmetric and of the antisymmetric patches, as columns."""
+    """Return orthonormal bases of the symmetric and of the antisymmetric patches. The basis vectors are columns."""
     if not mirror:
         return np.eye(d), np.empty((d, 0))
     places = np.arange(d).reshape(size, size, -1)
@@ -68,7 +68,7 @@ def _parts(d: int, size: int, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 class PatchTable(NamedTuple):
-    """Input to `patch_codes`: one row per patch, the runs of rows that lie in the same cells, and the cells of each region."""
+    """Layout of patches and regions for `patch_codes`. A run consists of consecutive rows that lie in the same cells."""
 
     places: np.ndarray
     filled: np.ndarray
@@ -92,8 +92,8 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
     places, filled, runs = _runs(np.stack([cells, mirrored], axis=1))
     counts = np.bincount(cells, minlength=int(mirrored.max()) + 1)
     counts = counts + (np.bincount(mirrored, minlength=len(counts)) if mirror else 0)
-    # If an image is hardly larger than a patch, some cells have no patches. They are left out, because the loop's array of
-    # sums ends at the last cell with a patch.
+    # If an image is hardly larger than a patch, some cells have no patches. These cells are left out, because the loop's array
+    # of sums ends at the last cell with a patch.
     filled_cells = set(np.flatnonzero(counts).tolist())
     regions = [
         [cell for r in some for c in others if (cell := r * n_columns + c) in filled_cells]
@@ -107,7 +107,7 @@ def patch_table(height: int, width: int, size: int, grid: tuple[int, int], overl
 
 
 def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the row of each patch, a mask of the rows with a patch, and the two cells of each group of six rows."""
+    """Return the row of each patch, a mask of the rows that contain a patch, and the two cells of each group of six rows."""
     pairs, number, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
     sixes = -(-counts // POINTS_AT_ONCE)
     begins = np.concatenate([[0], np.cumsum(sixes * POINTS_AT_ONCE)])
@@ -121,7 +121,7 @@ def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _stretches(length: int, size: int, n_regions: int, overlap: float) -> tuple[np.ndarray, list[list[int]]]:
-    """Return the interval that contains each patch along one side of the image, and the intervals of each region.
+    """Return which interval along one side of the image contains each patch, and which intervals each region consists of.
 
     Regions are placed as in a `SpatialPyramid`. An interval contains a patch if it contains the centre of the patch.
     """

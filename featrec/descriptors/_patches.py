@@ -31,15 +31,14 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["CHANNELS", "LARGEST", "Patches", "mirror_is_harmless", "whole_numbers"]
 
 CHANNELS = {"gray": 1, "rgb": 3}
-# Maximum size of a patch; for larger ones, exact sums of squares of 16-bit numbers would not fit into 64 bits.
+# Maximum size of a patch. For larger patches, exact sums of squares of 16-bit numbers would not fit into 64 bits.
 LARGEST = 120
-# Number of images examined for color="auto". Several are needed, because the first images may be gray in a dataset of colour
-# images.
+# Number of images that are checked for color="auto". The first image would not suffice: it may be gray in a colour dataset.
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
-# mirror="auto": side of the thumbnails, and minimum ratio of the number of images recognised by mirrored neighbours to the
-# number recognised by normal neighbours.
+# mirror="auto": side of the thumbnails, and minimum ratio of the images recognised by mirrored neighbours to the images
+# recognised by normal neighbours.
 SIDE = 8
 LEAST = 0.6
 
@@ -48,9 +47,9 @@ LEAST = 0.6
 class Patches(LocalExtractor):
     """Squares of pixels at every position or on a grid, each normalised by its mean and contrast.
 
-    Use it for small images (digits, clothes, CIFAR-10), to learn words directly from pixels. The next steps are
-    :class:`Whiten` with ``whiten="zca"``, then `TriangleCode` or `ThresholdCode` in a `SpatialPyramid`. An image smaller than
-    a patch gives an empty Bag.
+    Use it for small images (digits, clothes, CIFAR-10), to learn words directly from pixels. The next steps are :class:`Whiten`
+    with ``whiten="zca"``, then `TriangleCode` or `ThresholdCode` in a `SpatialPyramid`. The Bag of an image that is smaller
+    than a patch is empty.
 
     Parameters
     ----------
@@ -66,9 +65,9 @@ class Patches(LocalExtractor):
         colour (channels that differ), else "gray". With "rgb", a gray image counts as three equal channels.
     mirror : bool or "auto", default=False
         If True, append the patches of the left-right mirror image. Their frames are positions in the mirror image, so encoders
-        that sum over cells give the sum of both codes. "auto" decides in `fit`: it selects False if more thumbnails of
-        training images are matched with a wrong class when they may be mirrored, as with digits and letters. Without labels,
-        it selects True.
+        that sum over cells give the sum of both codes. "auto" decides in `fit`: it selects False if allowing mirrored
+        thumbnails of training images leads to more matches with a wrong class, as for digits and letters. Without labels, it
+        selects True.
 
     Attributes
     ----------
@@ -79,8 +78,8 @@ class Patches(LocalExtractor):
 
     Notes
     -----
-    Let p be the n numbers of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1), as
-    in the program of Coates and Ng. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Numbers and
+    Let p be the n numbers of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1),
+    as in the program of Coates and Ng. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Numbers and
     patches are ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side,
     and the angle -1.
 
@@ -132,7 +131,7 @@ class Patches(LocalExtractor):
         self.cache = cache
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check the parameters and the type of X, and decide parameters that are "auto".
+        """Check the parameters and the type of X, and choose the values of parameters that are "auto".
 
         ``color="auto"`` examines up to 32 readable images, ``mirror="auto"`` up to 4,000 images.
 
@@ -157,7 +156,7 @@ class Patches(LocalExtractor):
 
     def _first_color(self, images: Images) -> str:
         if not len(images):
-            raise InputError('Patches(color="auto").fit needs at least one image to see whether it has colour; got none')
+            raise InputError('Patches(color="auto").fit needs at least one image to look for colour; got none')
         seen = 0
         first: ImageError | None = None
         for position in range(len(images)):
@@ -233,7 +232,7 @@ class Patches(LocalExtractor):
 
 
 def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
-    """Return whether classes are still recognised well if images may be mirrored.
+    """Return whether classes are recognised almost as well if images may be mirrored.
 
     The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are harmful in two cases.
     First, matching by mirrored thumbnails gives the right class less than 0.6 times as often as matching by the originals.

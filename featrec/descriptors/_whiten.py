@@ -31,7 +31,7 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["Whiten"]
 
 ROWS_AT_ONCE = 8192
-# Maximum number of descriptors that are centred and projected at once; they fit into the first-level cache.
+# Maximum number of descriptors that are centred and projected at once, so that they fit into the first-level cache.
 ROWS_IN_CACHE = 80
 # OpenBLAS uses one thread for products of up to this many multiplications. If fewer than LEAST_ROWS rows fit into such a
 # product, larger products are faster.
@@ -189,10 +189,9 @@ class Whiten(BagStep):
         self.mean_ = mean.astype(np.float32)
         self.components_ = components.astype(np.float32)
         self.explained_variance_ = variances[kept].copy()
-        self.projection_ = projection.astype(np.float32, order="F")  # so that `project` gets the transpose without a copy
+        self.projection_ = projection.astype(np.float32, order="F")  # `project` then gets the transpose without a copy
 
     def _scales(self, variances: np.ndarray) -> np.ndarray:
-        """Return the factor of each component."""
         if not self.whiten:
             return np.ones(len(variances))
         raised = variances + self.regularization * variances[0] + self.epsilon
@@ -209,7 +208,7 @@ class Whiten(BagStep):
             )
         descriptors = np.empty((n, len(self.projection_)), np.float32)
         n_rows, spread = _rows_at_once(*self.projection_.shape)
-        # BLAS uses one thread, because results must not depend on the number of threads, and n_jobs already distributes images.
+        # BLAS uses one thread: results must not depend on the number of threads, and n_jobs already distributes the images.
         with one_inner_thread() if spread else nullcontext():
             project(bag.descriptors, self.mean_, np.ascontiguousarray(self.projection_.T), n_rows, descriptors)
         if self.renormalize:
@@ -229,7 +228,7 @@ class Whiten(BagStep):
         n, width = descriptors.shape
         wanted = self.n_components or 1
         if wanted > width:
-            raise InputError(f"Whiten: descriptors of {width} numbers do not have {wanted} components; use {width} or fewer")
+            raise InputError(f"Whiten: cannot keep {wanted} components of descriptors of length {width}; use {width} or fewer")
         if n < max(2, wanted):
             raise InputError(
                 f"Whiten: {wanted} components cannot be learned from {n} descriptors. "
@@ -252,15 +251,14 @@ def _is_matrix(X: Any) -> bool:
 def _rows_at_once(n_in: int, n_out: int) -> tuple[int, bool]:
     """Return how many descriptors are projected at once, and whether BLAS would use several threads for this product.
 
-    If not, BLAS need not be limited to one thread; setting this limit takes as long as the projection of an image of 32×32
-    pixels.
+    BLAS must only be limited to one thread if it would use several. Setting the limit takes as long as the projection of an
+    image of 32×32 pixels.
     """
     rows = PRODUCT_OF_ONE_THREAD // (n_in * n_out) // 4 * 4
     return (ROWS_IN_CACHE, True) if rows < LEAST_ROWS else (min(rows, ROWS_IN_CACHE), False)
 
 
 def _moments(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and covariance, summed in float64."""
     mean = descriptors.mean(axis=0, dtype=np.float64)
     products = np.zeros((len(mean), len(mean)))
     for start in range(0, len(descriptors), ROWS_AT_ONCE):

@@ -18,7 +18,7 @@ from featrec.vocabularies import nearest_word, words_of
 
 __all__ = ["BagOfWords", "SoftBagOfWords"]
 
-# Maximum of 1 / sigma². A narrower Gaussian, which nearly equal words can cause, would overflow float32.
+# Maximum of 1 / sigma². Nearly equal words can make the Gaussian narrower, which would overflow float32.
 SHARPEST = 1e30
 
 
@@ -160,9 +160,9 @@ class SoftBagOfWords(EncoderOfNumbers):
     Notes
     -----
     With ``n_neighbors=None``, the votes are the codeword uncertainty of [1]_: Gaussian weights divided by their sum, so each
-    descriptor has one vote in total. With a number of neighbours, the votes are the localized soft assignment of [2]_, but that
-    paper pools them by maxima instead of sums. Both papers choose the width of the Gaussian by validation. In contrast,
-    `smoothing` does not depend on the scale of the descriptors.
+    descriptor has one vote in total. If `n_neighbors` is a number, the votes are the localized soft assignment of [2]_, except
+    that the paper pools votes by their maximum instead of their sum. Both papers choose the width of the Gaussian by
+    validation. In contrast, `smoothing` does not depend on the scale of the descriptors.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Base classes of all encoders. Encoders of whole images and spatial pyramids share their methods."""
+"""Base classes of encoders for whole images and of spatial pyramids."""
 
 from __future__ import annotations
 
@@ -47,11 +47,15 @@ class Layout:
 
 
 class Pooled(NamedTuple):
-    """A batch of images whose descriptors are pooled but not yet normalised."""
+    """A batch of images whose descriptors are pooled but not yet normalised.
 
-    regions: np.ndarray  # (n_images, n_regions, pooled width)
-    counts: np.ndarray  # (n_images, n_regions)
-    tally: np.ndarray | None  # summed over the images
+    `regions` has the shape (n_images, n_regions, pooled width), and `counts` has the shape (n_images, n_regions). `tally` is
+    the sum over the images.
+    """
+
+    regions: np.ndarray
+    counts: np.ndarray
+    tally: np.ndarray | None
     failures: list[Failure]
 
 
@@ -64,7 +68,7 @@ class Finished(NamedTuple):
 
 
 class BagsTransformer(CodesOutput, Transformer):
-    """Base class of encoders and pyramids, with the passes over the images."""
+    """Base class of encoders and pyramids, which implements the passes over the images."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the vocabulary from a sample of descriptors; if statistics of all images are needed, compute them in one pass.
@@ -139,7 +143,6 @@ class BagsTransformer(CodesOutput, Transformer):
         return False
 
     def _learn_from(self, bags: Bags) -> None:
-        """Learn from a sample of descriptors."""
         raise NotImplementedError
 
     def _learn(self, X: Any) -> Bags:
@@ -203,7 +206,7 @@ class BagsTransformer(CodesOutput, Transformer):
             codes[done : done + len(part.codes)] = part.codes
             done += len(part.codes)
             empty += part.empty
-            # Failures in threads are noted already, failures in other processes are not.
+            # Failures in threads have been noted already; failures in other processes have not.
             bags.failures.note(part.failures)
         failures = bags.own_failures()
         note_unreadable(bags, failures)
@@ -243,11 +246,11 @@ class Encoder(BagsTransformer):
     verbose: int
 
     def _pool(self, descriptors: np.ndarray, cells: np.ndarray, n_cells: int) -> np.ndarray:
-        """Pool the descriptors of an image by cell, without normalisation: return an array (n_cells, pooled width)."""
+        """Pool the descriptors of an image by cell, without normalisation; return an array of shape (n_cells, pooled width)."""
         raise NotImplementedError
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Weight and normalise pooled rows: return an array (rows, width). `counts` are the descriptors of each row."""
+        """Weight and normalise pooled rows of `counts` descriptors each; return an array of shape (rows, width)."""
         raise NotImplementedError
 
     def _width(self) -> int:
@@ -260,7 +263,7 @@ class Encoder(BagsTransformer):
 
     @staticmethod
     def _most_pooled(n_words: int, length: int) -> int:
-        """Return the largest possible `_pooled_width` for this number and length of words, to check model files."""
+        """Return the largest possible `_pooled_width` for `n_words` words of this length; used to check model files."""
         raise NotImplementedError
 
     def _descriptor_kind(self) -> tuple[int, str]:

@@ -37,7 +37,7 @@ class FisherVector(Encoder):
         "l2" divides the code by its length. With ``power=0.5``, this is the improved Fisher vector; ``power=1, norm=None`` is
         the original Fisher vector.
     weight_gradients : bool, default=False
-        Whether the code begins with the gradients with respect to the weights of the components. They improve it little.
+        Whether the code begins with the gradients with respect to the weights of the components. They improve accuracy little.
 
     Attributes
     ----------
@@ -48,10 +48,10 @@ class FisherVector(Encoder):
     -----
     With k components and d dimensions, the code consists of k gradients with respect to weights (only with `weight_gradients`),
     k × d gradients with respect to means and k × d gradients with respect to standard deviations, component by component. This
-    is the order of VLFeat. With `weight_gradients`, it is the order of scikit-image, but its gradients with respect to standard
+    is the order of VLFeat. With `weight_gradients`, this is the order of scikit-image, whose gradients with respect to standard
     deviations have the opposite sign. Gradients are averages over the descriptors, divided by the square roots of the diagonal
-    of the Fisher information. Departures from the paper: if the weight of a component is below 1e-6, its gradients are zero;
-    posteriors below 2^-40 are replaced by zero.
+    of the Fisher information. There are two differences from the paper: if the weight of a component is below 1e-6, its
+    gradients are zero, and posteriors below 2^-40 are replaced by zero.
 
     References
     ----------

@@ -45,7 +45,7 @@ class LLC(EncoderOfNumbers):
     This is the approximated coding of the paper: constrained least squares with the nearest words only. The weights c solve
     ``(C + regularization * trace(C) * I) c = 1``, where C is the Gram matrix of the differences between words and descriptor.
     Then they are divided by their sum. Words that are not among the nearest have weight zero, and these zeros are included in
-    the maximum. So a pooled weight is negative only if all descriptors of a region have a negative weight for the word. The
+    the maximum. So a pooled weight is negative only if the word has a negative weight for every descriptor of a region. The
     paper also refines the codebook after k-means; this class does not.
 
     References

@@ -1,4 +1,4 @@
-"""SpatialPyramid: codes of the regions of several grids, by any encoder."""
+"""SpatialPyramid: any encoder, applied to the regions of several grids."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class SpatialPyramid(BagsTransformer):
 
     @staticmethod
     def _most_regions(stored: Stored) -> tuple[int, int]:
-        """Return upper limits of the numbers of regions and cells, without building the layout."""
+        """Return upper limits for the number of regions and the number of cells, without building the layout."""
         levels = stored["levels"].tolist() if isinstance(stored["levels"], np.ndarray) else stored["levels"]
         overlapping = any(stored.get(name) for name in ("overlap", "margin"))
         if isinstance(levels, int) and not overlapping:
@@ -152,8 +152,8 @@ class SpatialPyramid(BagsTransformer):
 class PyramidLayout(Layout):
     """Regions of several grids over an image.
 
-    The borders of all regions divide the image into cells. Descriptors are pooled once, by cell, and each region is merged from
-    its cells.
+    The borders of all regions divide the image into cells. Descriptors are pooled only once, by cell. The code of a region is
+    then merged from its cells.
     """
 
     def __init__(self, grids: Sequence[tuple[int, int]], *, overlap: float = 0.0, margin: float = 0.0):
@@ -186,7 +186,7 @@ class PyramidLayout(Layout):
         return np.where(np.isfinite(merged), merged, 0).astype(pooled.dtype), self.members @ counts
 
     def _members(self, rows: list[Span], columns: list[Span]) -> np.ndarray:
-        """Return a boolean table of the cells that each region of a grid contains."""
+        """Return a boolean table that shows which cells belong to each region of a grid."""
         in_row, in_column = _cells_within(self.row_edges, rows), _cells_within(self.column_edges, columns)
         return np.einsum("ai,bj->abij", in_row, in_column).reshape(len(rows) * len(columns), -1)
 
@@ -206,7 +206,7 @@ def _inner_edges(grids: list[list[Span]]) -> np.ndarray:
 
 
 def _cells_within(edges: np.ndarray, spans: list[Span]) -> np.ndarray:
-    """Return a boolean table of the intervals between edges that each region contains."""
+    """Return a boolean table that shows which intervals between edges belong to each region."""
     borders = np.concatenate([[0.0], edges, [1.0]])
     middles = (borders[:-1] + borders[1:]) / 2
     starts, ends = np.array(spans, dtype=float).T[..., None]

@@ -14,16 +14,16 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["VLAD"]
 
-# Residuals that cancel leave a rounding error of at most this share of the length of the word.
+# Maximum rounding error that residuals leave if they cancel, as a share of the length of the word.
 ROUNDING = 1e-6
 
 
 @with_shared_docs
 class VLAD(EncoderOfNumbers):
-    """For each word, sum the differences between the word and its descriptors (vector of locally aggregated descriptors).
+    """Sum the differences between each word and its descriptors (VLAD: vector of locally aggregated descriptors).
 
-    The code describes how descriptors are distributed around each word. It has as many numbers per word as a descriptor has, so
-    few words suffice. Packed bits (ORB) are not supported, because they cannot be subtracted.
+    The code describes how descriptors are distributed around each word. For each word, it has as many numbers as a descriptor,
+    so few words suffice. Packed bits (ORB) are not supported, because they cannot be subtracted.
 
     Parameters
     ----------

@@ -37,7 +37,7 @@ class EncoderOfSums(EncoderOfNumbers):
 
 
 class EncoderBothWays(EncoderOfSums):
-    """Base class of encoders with two columns per word, for the word and its opposite. The default is random words."""
+    """Base class of encoders with two columns per word, for the word and its opposite. By default, words are random."""
 
     usual_vocabularies = MappingProxyType({"euclidean": RandomVocabulary})
 
@@ -208,7 +208,7 @@ class ThresholdCode(EncoderBothWays):
 
 @with_shared_docs
 class SignCode(EncoderBothWays):
-    """Count votes of descriptors for a share of the nearest words, separately for the descriptors and their opposites.
+    """Count votes: each descriptor, and separately its opposite (times -1), votes for a share of the words, the nearest ones.
 
     Each vote counts 1, independent of the distance. Designed for whitened patches. Packed bits (ORB) are not supported.
 
@@ -221,7 +221,7 @@ class SignCode(EncoderBothWays):
         Share of the words for which a descriptor votes. It always votes for at least one word.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
         Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
-        "l2" returns codes of unit length, "hellinger" square roots of shares, and None numbers of votes.
+        "l2" returns codes of unit length, "hellinger" square roots of shares, and None the numbers of votes.
 
     Attributes
     ----------
@@ -231,8 +231,8 @@ class SignCode(EncoderBothWays):
     Notes
     -----
     The code contains the votes of the descriptors, followed by the votes of their opposites, so it has twice as many columns as
-    words. Distances are Euclidean, and words may have any length. If several words are as far as the last word of the share,
-    all of them get a vote. The paper does not divide words by their length, as in
+    words. Distances are Euclidean, and words may have any length. If several words have the same distance as the farthest word
+    of the share, all of them get a vote. The paper does not divide words by their length, as in
     ``SignCode(RandomVocabulary(2048, unit_length=False))``, and averages over overlapping windows of an image, as in
     ``SpatialPyramid(overlap=...)``.
 
@@ -287,7 +287,7 @@ class SignCode(EncoderBothWays):
 
 
 def wanted_words(share: float, k: int) -> tuple[int, np.float32, np.float32]:
-    """Return the number of words in a share, and the quantile and density of a normal distribution that start the search."""
+    """Return the number of words in a share, and the normal quantile and density with which the search starts."""
     wanted = min(max(1, round(float(share) * k)), k)
     normal = NormalDist()
     quantile = normal.inv_cdf((wanted - 0.5) / k)

@@ -58,8 +58,8 @@ def compare(
     ----------
     models : dict of name to model
         Models to compare. An estimator is cloned and fitted, unless it is inside ``FrozenEstimator`` and already fitted.
-        Instead of a model, give predictions of another program: an array of labels in the order of the test images (with `cv`,
-        of all images), or a dict of path to label.
+        Predictions of another program can be given instead of a model: an array of labels in the order of the test images (with
+        `cv`, of all images), or a dict of path to label.
     X, y : images and their labels
         Training set.
     test : tuple of (X, y), optional
@@ -68,7 +68,7 @@ def compare(
         Number of stratified folds, or a splitter, for cross-validation. The number is at least 2 and at most the size of the
         smallest class. Give either `test` or `cv`, not both.
     groups : array-like of shape (n,), optional
-        Group of each image, such as the film or the person, for use with `cv`. Images of one group stay in one fold.
+        Group of each image, such as the film or the person; only used with `cv`. Images of one group stay in one fold.
     networks : collection of names, optional
         Names of the models that count as networks. Default: models with a step that has the attribute ``network_kind``, such as
         CNNFeatures. In your own class, set ``network_kind = "features"`` if it computes features with a trained network, or
@@ -98,7 +98,7 @@ def compare(
     -----
     Times are wall-clock times. Models run one after another, each with its own `n_jobs`. Before the measurement, one image is
     predicted to load compiled code. With folds, the interval and McNemar's test treat the predictions as independent, although
-    folds share most of their training images; differences are therefore slightly less certain than p suggests. With `cv`, the
+    folds share most of their training images; p values are therefore slightly too small. With `cv`, the
     accuracy of a frozen model that was fitted on `X` is too high, because it is evaluated on its own training images.
 
     References
@@ -218,17 +218,17 @@ def run_model(name: str, model: Any, parts: list[Part]) -> Run:
 
 
 def is_network(model: Any) -> bool:
-    """Whether the model, or a step at any depth, has the attribute ``network_kind``."""
+    """Return whether the model, or a step at any depth, has the attribute ``network_kind``."""
     return bool(_network_kinds(model) & {"features", "pixels"})
 
 
 def learns_from_pixels(model: Any) -> bool:
-    """Whether the model, or a step at any depth, has ``network_kind = "pixels"``, as networks that are trained on pixels."""
+    """Return whether the model, or a step at any depth, is a network trained on pixels (``network_kind = "pixels"``)."""
     return "pixels" in _network_kinds(model)
 
 
 def _network_kinds(model: Any) -> set[str]:
-    """Return the values of the attribute ``network_kind``. This module does not import the classes of networks."""
+    """Return the values of the attribute ``network_kind``. The classes of networks are not imported here."""
     steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
     kinds = (getattr(step, "network_kind", None) for step in (model, *steps))
     return {kind for kind in kinds if isinstance(kind, str)}
@@ -249,7 +249,7 @@ def _width(model: Any, one_image: Any) -> int | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             codes = model[:-1].transform(one_image)
-    except Exception:  # an error here must not discard the finished comparison
+    except Exception:  # an error at this point must not discard the finished comparison
         return None
     return int(codes.shape[1]) if len(getattr(codes, "shape", ())) == 2 else None
 

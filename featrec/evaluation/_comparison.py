@@ -25,7 +25,7 @@ MEANINGS = {"engineered": "engineered features", "network": "network", "predicti
 
 @dataclass(frozen=True, eq=False)
 class ModelResult:
-    """One row of a comparison. Figures that are unknown are None.
+    """One row of a comparison. Unknown figures are None.
 
     Attributes
     ----------
@@ -149,7 +149,7 @@ class Comparison(TableResult):
     def verdict(self) -> list[str]:
         """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
         if len(self.results) < 2:
-            return [f"{self.results[0].name} is the only model; add a second model to compare it with."]
+            return [f"{self.results[0].name} is the only model; add a second model for a comparison."]
         return [self._best(), *self._networks()]
 
     def __str__(self) -> str:
@@ -216,7 +216,6 @@ class Comparison(TableResult):
         ]
 
     def _compiled(self) -> bool:
-        """Whether anything was compiled."""
         return any(result.compile_seconds for result in self.results)
 
     def _sentences(self) -> list[str]:

@@ -117,14 +117,14 @@ def take(X: Any, rows: np.ndarray) -> Any:
 
 
 def paths_of(X: Any) -> tuple[str | None, ...] | None:
-    """Return the path of each image, or None for an image without a path. If no image has a path, return a single None."""
+    """Return a tuple with the path of each image (None for an image without a path), or None if no image has a path."""
     name = getattr(X, "name", None)
     paths = [name(position) for position in range(len(X))] if callable(name) else [_path(item) for item in _items(X)]
     return tuple(paths) if any(path is not None for path in paths) else None
 
 
 def _items(X: Any) -> Iterable[Any]:
-    """Return the items of a list or a column; empty for an array of numbers."""
+    """Return the items of a list or a column. For an array of numbers, return an empty tuple."""
     if isinstance(X, np.ndarray):
         return X if X.dtype.kind in "OUT" else ()
     listed = getattr(X, "to_list", None)
@@ -142,7 +142,7 @@ def _path(item: Any) -> str | None:
 def predictions_of(
     name: str, given: Any, paths: Sequence[str | None] | None, others: Iterable[str | None], n: int
 ) -> np.ndarray:
-    """Return the labels of the `n` test images from an array in their order, or from a dict of path to label.
+    """Return the labels of the `n` test images from an array in the same order, or from a dict of path to label.
 
     A dict may also contain the paths of `others`, which are ignored.
     """
@@ -202,7 +202,7 @@ def _listed(paths: Sequence[Any]) -> str:
 
 
 class _PathEndings:
-    """Find images by the last parts of their paths, because another program may have read them from another folder."""
+    """Find images by the last parts of their paths, because another program may have read them from a different folder."""
 
     def __init__(self, paths: Iterable[str | None]):
         self.positions: dict[tuple[str, ...], list[int]] = {}
@@ -234,7 +234,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 def foreign_labels(what: str, labels: np.ndarray, known: np.ndarray) -> str:
-    """Describe the labels that are not among the known labels. The remark is empty if all labels are known."""
+    """Return a remark on the labels that are not among the known labels, or "" if all labels are known."""
     foreign, counts = np.unique(labels[~np.isin(labels, known)], return_counts=True)
     if not len(foreign):
         return ""

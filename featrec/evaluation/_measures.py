@@ -66,7 +66,7 @@ def balanced_accuracy(measures: ClassMeasures) -> float:
 
 
 def mcnemar(first_only: int, second_only: int) -> float:
-    """Compute the exact two-sided p value. Each count is the number of images that only this model predicts correctly."""
+    """Compute the exact two-sided p value. Each argument is the number of images that only this model predicts correctly."""
     n = first_only + second_only
     return float(binomtest(first_only, n, 0.5).pvalue) if n else 1.0
 

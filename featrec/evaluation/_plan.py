@@ -45,7 +45,7 @@ class Rows:
         return len(self.rows)
 
     def taken(self) -> Any:
-        """Return the selected images. If all images are selected, return the object that the caller passed."""
+        """Return the selected images, or the object that the caller passed if all images are selected."""
         return self.given if np.array_equal(self.rows, np.arange(count_items(self.given))) else take(self.given, self.rows)
 
     def first(self) -> Any:
@@ -107,7 +107,7 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
 
 
 def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Describe labels that must be errors, because no image, or no training image, has them."""
+    """Yield remarks on labels that must be errors, because no image (or no training image) has them."""
     known = np.union1d(y, y_true)
     images = foreign_labels("The test set has labels that no training image has", y_true, np.unique(y))
     rows = [foreign_labels(f"{name} predicts labels that no image has", labels, known) for name, labels in given.items()]
@@ -204,7 +204,7 @@ def check_kinds(models: Any, networks: Collection[str] | None) -> None:
 
 
 def check_model(name: str, model: Any, part: Part, y_true: np.ndarray) -> None:
-    """Check parameters and the files that they name, and apply the first steps, which describe images, to the first image."""
+    """Check parameters and the files that they name. Apply the first steps, which describe images, to the first image."""
     with naming(f"before any fit, at the model {name!r}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if isinstance(model, FrozenEstimator):
@@ -213,7 +213,7 @@ def check_model(name: str, model: Any, part: Part, y_true: np.ndarray) -> None:
         if not hasattr(model, "fit") or not hasattr(model, "get_params"):
             raise InputError(
                 f"the model {name!r} ({type(model).__name__}) has predict, but cannot be cloned and fitted: it lacks fit or "
-                "get_params. Give it fitted, inside FrozenEstimator, or give its predictions as an array"
+                "get_params. Fit it and put it inside FrozenEstimator, or give its predictions as an array"
             )
         check_all_parameters(clone(model))
         with located(part.train):
@@ -270,7 +270,7 @@ def _image_steps(model: Any) -> Iterator[Any]:
 
 @contextmanager
 def naming(what: str) -> Iterator[None]:
-    """Add a note to errors that are raised in the block."""
+    """Add a note to errors that are raised in this context."""
     try:
         yield
     except Exception as error:
@@ -280,7 +280,7 @@ def naming(what: str) -> Iterator[None]:
 
 @contextmanager
 def located(images: Rows) -> Iterator[None]:
-    """Make an ImageError that is raised in the block name the image's path, or its index in the images of the caller."""
+    """Add the path of the image, or its index in the images of the caller, to an ImageError in this context."""
     try:
         yield
     except ImageError as error:
@@ -293,9 +293,9 @@ def located(images: Rows) -> Iterator[None]:
 def _position(error: ImageError, images: Rows) -> int | None:
     """Return the index of the image among the images of the caller, or None if it is unknown.
 
-    If a model makes its own folds, the index in the error may be a position in a fold. It is therefore trusted only if reading
-    this image fails for the same reason. If the error occurred while reading, all images are tried. If it occurred in a later
-    step, the index is trusted only for a list, array or DataFrame, because these do not count positions themselves.
+    If a model makes its own folds, the index in the error may be a position in a fold. Therefore, the index is trusted only if
+    reading this image fails for the same reason. If the error occurred while reading, all images are tried. If it occurred in a
+    later step, the index is trusted only for a list, array or DataFrame, because these do not count positions themselves.
     """
     if error.item is not None:
         paths = paths_of(images.given) or ()

@@ -71,7 +71,7 @@ class Report(Result):
     confidence : float
         Confidence level of the intervals.
     unseen : tuple
-        Labels in y that the model does not know; their images count as errors.
+        Labels in y that the model does not know. Their images count as errors.
     groups : tuple of GroupAccuracy
         Empty if no groups were given.
     y_true, y_pred : arrays of shape (n,)
@@ -174,7 +174,7 @@ class Report(Result):
         return Table(["group", "accuracy", f"{100 * self.confidence:g} % interval", "images"], rows)
 
     def _notes(self) -> list[str]:
-        """Return facts that affect the interpretation of the figures."""
+        """Return remarks that help to interpret the figures."""
         notes = []
         if self.compile_seconds:
             notes.append(f"Compiling took another {number(self.compile_seconds)} s, once on this machine.")
@@ -197,7 +197,7 @@ class Report(Result):
             notes.append(f"Never predicted, so the precision is set to 0: {', '.join(map(str, never[:10]))}.")
         few = [str(group.group) for group in self.groups if group.n < FEW_IMAGES]
         if few:
-            notes.append(f"Fewer than {FEW_IMAGES} images, so the accuracy is uncertain; see the interval: {', '.join(few)}.")
+            notes.append(f"The accuracy of groups with fewer than {FEW_IMAGES} images is uncertain: {', '.join(few)}.")
         return notes
 
 
@@ -228,7 +228,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     Notes
     -----
     The measured time is that of one call of ``predict`` with all images. An earlier call with a single image loads compiled
-    code. The intervals assume independent images; frames of one film are not independent.
+    code. The intervals assume independent images, but frames of one film, for example, are not independent.
 
     Examples
     --------
@@ -277,7 +277,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
 
 
 def count_dropped(*folders: Any) -> int:
-    """Count the damaged files that were dropped from folders. A list that two halves of a folder share counts once."""
+    """Count the damaged files that were dropped from folders. If two parts of a folder share a list, it counts once."""
     lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
     return sum(map(len, lists.values()))
 
@@ -293,7 +293,7 @@ def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
         raise InputError(f"expected a model with predict; got {type(model).__name__}")
     with timed() as first:
         if count_items(X) > 1:
-            # An error that is ignored here is raised below, with all images.
+            # An error that is ignored here occurs again below, with all images.
             with warnings.catch_warnings(), suppress(Exception):
                 warnings.simplefilter("ignore")
                 model.predict(take(X, np.arange(1)))

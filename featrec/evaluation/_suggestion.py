@@ -39,9 +39,9 @@ class Trial:
     n_folds : int
         Number of finished folds.
     remark : str
-        Reason why the model was left out or cut. If it was tried, description of the recipe.
+        Reason why the model was left out or cut. If the model was tried, the remark is the description of the recipe.
     warning : str
-        First warning of the model, or "".
+        First warning of the model, or "" if there was none.
     rows : array of shape (n_judged,)
         Positions of the test images in the sample.
     y_pred : array of shape (n_judged,)
@@ -72,8 +72,8 @@ class Suggestion(TableResult):
     trials : tuple of Trial
         Finished trials, highest accuracy first, then trials that were cut, then models that were left out.
     first : str or None
-        Name of the model to use first: the fastest model whose accuracy is at most two percentage points below the best and not
-        significantly different from it (McNemar's exact test). None if no trial was finished.
+        Name of the model to use first. It is the fastest model whose accuracy is at most two percentage points below the best
+        and not significantly different from it (McNemar's exact test). None if no trial was finished.
     n_given : int
         Number of images that the sample was drawn from.
     rows : array of shape (n,)
@@ -119,7 +119,7 @@ class Suggestion(TableResult):
         return [*doubt, reason, *self._too_few(tried, alpha), *self._cut(tried[0])]
 
     def _too_few(self, tried: list[Trial], alpha: float) -> list[str]:
-        """Name the models whose accuracy is more than two points below the best, but not significantly."""
+        """Return a remark on models whose accuracy is more than two points below the best, but not significantly."""
         near = _near(tried, self.y_true, alpha)
         unclear = [trial.name for trial in tried if trial not in near and _p(tried[0], trial, self.y_true) > alpha]
         if not unclear or len(self.rows) == self.n_given:
@@ -128,14 +128,14 @@ class Suggestion(TableResult):
         return [f"{len(self.rows)} images are too few to show a difference between {best} and {names}; increase n_images."]
 
     def _cut(self, best: Trial) -> list[str]:
-        """Name the models that were ahead when they were cut."""
+        """Return remarks on models that were ahead when they were cut."""
         ahead = []
         for trial in self.trials:
             if trial.state == "cut" and trial.accuracy is not None and best.accuracy is not None:
                 same = float((best.y_pred[trial.rows] == self.y_true[trial.rows]).mean())
                 if trial.accuracy > same:
                     figures = f"{percent(trial.accuracy)} % against {percent(same)} % of {best.name} on the same images"
-                    ahead.append(f"{trial.name} had {figures} when it was cut; with more seconds it may be the best.")
+                    ahead.append(f"{trial.name} had {figures} when it was cut; with more seconds, it might be the best.")
         return ahead
 
     def __str__(self) -> str:
@@ -184,7 +184,7 @@ class Suggestion(TableResult):
 
 
 def suggested(trials: list[Trial], y_true: np.ndarray, alpha: float) -> str | None:
-    """Return the name of the fastest trial near the best. `trials` must be sorted, the best first."""
+    """Return the name of the fastest trial near the best. `trials` must be sorted, with the best first."""
     tried = [trial for trial in trials if trial.state == "tried"]
     return min(_near(tried, y_true, alpha), key=_cost).name if tried else None
 
@@ -196,7 +196,6 @@ def _near(tried: list[Trial], y_true: np.ndarray, alpha: float) -> list[Trial]:
 
 
 def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float) -> str:
-    """Explain why `first` should be used first."""
     best, *rest = tried
     if not rest:
         return f"Try {first.name} first: it is the only finished trial."
@@ -220,7 +219,6 @@ def _sentence(first: Trial, tried: list[Trial], y_true: np.ndarray, alpha: float
 
 
 def _p(first: Trial, second: Trial, y_true: np.ndarray) -> float:
-    """Return the p value of McNemar's exact test between two finished trials."""
     right, other = first.y_pred == y_true, second.y_pred == y_true
     return mcnemar(int((right & ~other).sum()), int((other & ~right).sum()))
 

@@ -1,4 +1,4 @@
-"""Numbers and tables as text, Markdown and HTML; results as JSON and DataFrames."""
+"""Format numbers and tables as text, Markdown and HTML, and results as JSON and DataFrames."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Table:
-    """A header and rows of text; the first column is aligned left, the others right."""
+    """A header and rows of text. The first column is aligned left, the other columns are aligned right."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -119,7 +119,7 @@ def number(value: float | None) -> str:
 
 
 def data_size(n_bytes: int | None) -> str:
-    """``1.3 MB``."""
+    """Format a number of bytes: ``1.3 MB``."""
     if n_bytes is None:
         return "–"
     return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 100_000 else f"{n_bytes / 1e3:,.1f} kB"

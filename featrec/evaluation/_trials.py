@@ -48,11 +48,11 @@ class Folds:
 
 
 class OutOfTime(Exception):
-    """Raised when the time limit of a trial is reached."""
+    """The time limit of a trial is reached."""
 
 
 class Deadline:
-    """Step for lazy images that raises OutOfTime after the deadline, even in the middle of a fit."""
+    """A step for lazy images that raises OutOfTime after the deadline, even in the middle of a fit."""
 
     def __init__(self, clock: Clock, seconds: float):
         self.clock, self.until = clock, clock.now() + seconds
@@ -68,7 +68,7 @@ class Deadline:
 
 @contextmanager
 def limited(images: Images, clock: Clock, seconds: float) -> Iterator[Images]:
-    """Yield the images with a time limit, which is checked at each image, at checkpoints and before each batch."""
+    """Yield the images with a time limit. The limit is checked at each image, at checkpoints and before each batch."""
     deadline = Deadline(clock, seconds)
     with observed_by(deadline.check):
         yield images.then(deadline)
@@ -76,7 +76,7 @@ def limited(images: Images, clock: Clock, seconds: float) -> Iterator[Images]:
 
 @dataclass
 class Progress:
-    """Results of the finished folds."""
+    """Results of the folds that are finished."""
 
     rows: list[np.ndarray] = field(default_factory=list)
     y_pred: list[np.ndarray] = field(default_factory=list)
@@ -92,7 +92,7 @@ def left_out(name: str, reason: str, expected_seconds: float | None = None) -> T
 def run_trial(
     name: str, model: Any, folds: Folds, *, clock: Clock, seconds: float, confidence: float, remark: str = ""
 ) -> Trial:
-    """Fit and predict one fold after another, as long as time is left.
+    """Fit and predict one fold after another, until no time is left.
 
     If an error occurs, the model is left out, with the error as the remark.
     """
@@ -161,7 +161,7 @@ def _one_line(text: str) -> str:
 
 
 def sorted_trials(trials: Iterable[Trial]) -> list[Trial]:
-    """Sort trials: first finished trials, the best first, then trials that were cut, then models that were left out."""
+    """Sort trials: finished trials (best first), then trials that were cut, then models that were left out."""
     states = ("tried", "cut", "left out")
     return sorted(trials, key=lambda trial: (states.index(trial.state), -(trial.accuracy or 0), trial.fit_seconds or 0))
 
@@ -184,7 +184,7 @@ class Rehearsal:
 def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
     """Estimate the time of all folds by fitting a copy of the model on a few images. This also loads compiled code.
 
-    Errors are ignored, because with all images they either occur again or do not matter.
+    Errors are ignored: either they occur again with all images, or they do not matter.
     """
     rows = _few(folds)
     n_folds, start = len(folds.splits), clock.now()
@@ -204,7 +204,7 @@ def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
 def _seconds_each(fitted: Any, images: Images, clock: Clock) -> float:
     """Return the time to predict one more image, without the fixed cost of a call.
 
-    The first call is not used, because its fixed cost is highest.
+    The first call is not used, because its fixed cost is the highest.
     """
     seconds = []
     for batch in (images[:1], images, images[:1]):
@@ -224,7 +224,7 @@ def _few(folds: Folds) -> np.ndarray:
 def _expected(folds: Folds, n_few: int, fit_seconds: float, each: float) -> float:
     """Return the larger of two estimates.
 
-    The time to describe images is proportional to their number. The time to learn words grows approximately with the square
+    The time to describe images is proportional to their number. The time to learn words is roughly proportional to the square
     root of this number. For the slowest recipes, the larger estimate was correct within a factor of two, with 133 images of 96
     to 320 pixels.
     """

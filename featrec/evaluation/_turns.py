@@ -13,9 +13,9 @@ from featrec.evaluation._trials import Clock, Folds, Rehearsal, left_out, rehear
 
 __all__ = ["Limits", "tried_in_turn"]
 
-# When rehearsals have used this share of the remaining time, postponed models are tried before other models are rehearsed.
+# When rehearsals have used this share of the remaining time, postponed models are tried before more models are rehearsed.
 MOST_REHEARSED = 1 / 3
-# A rehearsal is repeated only if the first one took less than this share of the model's time.
+# A rehearsal is repeated only if it took less than this share of the time allowed for the model.
 SHORT = 1 / 3
 # If less than this share of the total time is left, models are left out without a rehearsal.
 LEAST = 0.02
@@ -57,7 +57,6 @@ class _Turns:
     verbose: int
 
     def left(self) -> float:
-        """Return the remaining seconds."""
         return max(0.0, self.until - self.clock.now())
 
     def report(self, text: str) -> None:
@@ -79,7 +78,7 @@ class _Turns:
                 waiting, rehearsed, most = {}, 0.0, self.left() * MOST_REHEARSED
             left = self.left()
             if left < self.limits.total_seconds * LEAST:
-                trials.append(left_out(name, f"no time was left of total_seconds={self.limits.total_seconds:g}; increase it"))
+                trials.append(left_out(name, f"total_seconds={self.limits.total_seconds:g} was nearly used up; increase it"))
                 continue
             share = min(self.limits.seconds, left / (len(models) - place))
             estimate = self._rehearsed(model, share)
@@ -92,15 +91,15 @@ class _Turns:
         return trials + self._settled(waiting, models)
 
     def _settled(self, waiting: Mapping[str, Rehearsal], models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
-        """Try the postponed models, the fastest first, as long as time is left."""
+        """Try the postponed models, starting with the fastest, until no time is left."""
         order = sorted(waiting, key=lambda name: waiting[name].seconds)
         most = self.limits.seconds
         return [self._left_out(name, waiting[name]) or self._tried(name, *models[name], most) for name in order]
 
     def _rehearsed(self, model: Any, share: float) -> Rehearsal:
-        """Rehearse a model. Repeat a short rehearsal with a long estimate, because the first also loads compiled code."""
+        """Rehearse a model. A short rehearsal with a long estimate is repeated: the first one also loads compiled code."""
         start = self.left()
-        # If a rehearsal takes longer than this, all folds would take too long, because each takes longer than the rehearsal.
+        # Maximum useful time of a rehearsal. Each fold takes longer than a rehearsal, so all folds would take too long.
         limit = min(self.limits.seconds, start) / len(self.folds.splits)
         found = rehearse(model, self.folds, self.clock, limit)
         took = start - self.left()

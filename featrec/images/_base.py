@@ -75,7 +75,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
         return self._change(read_image(image))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return one name, because the output is still images; a Pipeline calls this method of every step."""
+        """Return a single name, because the output consists of images. A Pipeline calls this method of every step."""
         return np.array(["image"], dtype=object)
 
     def _change(self, image: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ class Extractor(ImageTransformer):
     failures_: Failures
 
     def check(self, X: Any) -> Failures:
-        """Describe images and return those that cannot be used, whatever `on_error` is.
+        """Describe images and return those that cannot be used; `on_error` is ignored.
 
         Several threads may call this method of the same extractor, because it does not change `failures_`.
 
@@ -126,7 +126,7 @@ class Extractor(ImageTransformer):
         return {name: value for name, value in estimator_state(self).items() if name not in NEUTRAL}
 
     def __getstate__(self) -> dict:
-        """Omit the list of failures, which belongs to the last batch and not to the model."""
+        """Omit the list of failures: it belongs to the last batch, not to the model."""
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "failures_"}
 
@@ -141,7 +141,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
 
     _parameter_constraints = {**Extractor._parameter_constraints}
     metric: ClassVar[str] = "euclidean"
-    # Why images may have no descriptors, for messages.
+    # Explanation for messages: why images may have no descriptors.
     why_empty: ClassVar[str] = "They may have a uniform colour or be too small for {name} (use Resize first)."
 
     def transform(self, X: Any) -> Bags:
@@ -173,11 +173,9 @@ class LocalExtractor(NoOutputContainer, Extractor):
         return failures
 
     def _nothing(self) -> Bag:
-        """Return an empty Bag."""
         return Bag(np.empty((0, self._dimension()), self._kind()), np.empty((0, 4), np.float32), metric=self.metric)
 
     def _kind(self) -> type:
-        """Return the data type of the descriptors."""
         return np.uint8 if self.metric == "hamming" else np.float32
 
     def _describe(self, image: np.ndarray) -> Bag:

@@ -23,15 +23,16 @@ from featrec.images._entry import PREAMBLE, Description, pack, unpack
 __all__ = ["CACHE", "CacheInfo", "DescriptorCache"]
 
 
-# Backup programs skip a folder with this file; its first line is fixed: https://bford.info/cachedir
+# Backup programs skip a folder with this file. Its first line is fixed: https://bford.info/cachedir
 MARKER = "CACHEDIR.TAG"
 MARKER_TEXT = """Signature: 8a477f597d28d172789f06886806bc55
 # Descriptions of pictures, kept by featrec.descriptors.DescriptorCache. This folder may be deleted at any time.
 """
 ENTRY, PART = ".descriptors", ".part"
 OWN = re.compile(rf"[0-9a-f]{{2}}|{re.escape(MARKER)}|.*{re.escape(PART)}")
-PART_LIFE = 3600.0  # age in seconds from which temporary files of killed processes are deleted
-# Fractions of the limit: bytes that a process writes before it checks the folder, and space that it then frees.
+# Minimum age, in seconds, at which temporary files of killed processes are deleted.
+PART_LIFE = 3600.0
+# Fractions of the limit: bytes that a process writes before it checks the folder, and space that the process then frees.
 LOOK, ROOM = 1 / 16, 1 / 8
 
 
@@ -50,8 +51,8 @@ class DescriptorCache:
     """A folder in which extractors store descriptions, for the parameter ``cache=`` of any extractor.
 
     If an image occurs again (in another fold, at another grid point, in the test set or in another run), its description is
-    read from the folder. Each image is stored separately. In contrast, ``Pipeline(memory=)`` stores results for a whole
-    training set only, and nothing in ``predict``.
+    read from the folder. Each image is stored separately. In contrast, ``Pipeline(memory=)`` only stores results for a whole
+    training set, and nothing in ``predict``.
 
     The key of a description depends on the pixels that the extractor receives; on the extractor's class, ``algorithm`` number
     and parameters; and on the versions of featrec, OpenCV and NumPy. Different extractors, processes and machines may share a
@@ -65,20 +66,20 @@ class DescriptorCache:
     folder : path
         A new or empty folder, or an existing cache. It may be deleted at any time.
     max_bytes : int, default=10 * 2**30
-        Size limit of the folder. The least recently used files are deleted to stay below it; each writing process may exceed
-        it by 1/16. The limit should be larger than the descriptions of all images; otherwise, entries are deleted before they
-        are used again.
+        Size limit of the folder. To stay below the limit, the least recently used files are deleted. Each writing process may
+        exceed the limit by 1/16. The limit should be larger than the size of all descriptions; otherwise, entries are deleted
+        before they are used again.
 
     Notes
     -----
     If ``cache=`` is a path, a DescriptorCache with the default options is used. Model files do not store the location of a
     cache.
 
-    Images are decoded and preprocessed each time. A cache helps most if descriptions are small and slow to compute: with a
-    cache, a grid search on 140 images took 1/27 of the time for a network, and 1/6 for SIFT. `HOG` gains nothing, because it
-    takes only 0.3 ms per image. `DenseSIFT` gains little, because reading its descriptions (6.7 MB for an image of 250×250)
-    takes about as long as computing them. Images that cannot be used are not stored. Two threads never describe the same image
-    twice, but two processes may.
+    Images are decoded and preprocessed each time. A cache helps most if descriptions are small and slow to compute. For
+    example, a grid search on 140 images with a cache took 1/27 of the time for a network, and 1/6 for SIFT. `HOG` gains
+    nothing, because it takes only 0.3 ms per image. `DenseSIFT` gains little, because reading its descriptions (6.7 MB for an
+    image of 250×250) takes about as long as computing them. Images that cannot be used are not stored. Two threads never
+    describe the same image twice, but two processes may.
 
     Your own extractor only needs to store a parameter ``cache``. Its key depends on the name and code of its class, and on the
     functions and constants of its module that this code uses. If its results change for another reason, increase its class
@@ -114,7 +115,7 @@ class DescriptorCache:
             ) from error
 
     def info(self) -> CacheInfo:
-        """Count the hits and misses of this process, and the entries and bytes in the folder."""
+        """Return the hits and misses of this process, and the entries and bytes in the folder."""
         entries = self._store().entries()
         return CacheInfo(self._store().hits, self._store().misses, len(entries), sum(size for _, size, _ in entries))
 
@@ -159,7 +160,7 @@ class Store:
         self._prepared = True
 
     def count(self, hits: int, misses: int) -> None:
-        """Add to the numbers of hits and misses."""
+        """Add numbers to the totals of hits and misses."""
         with self._lock:
             self.hits += hits
             self.misses += misses
@@ -213,7 +214,7 @@ class Store:
         return found
 
     def trim(self, limit: int) -> None:
-        """Delete the least recently used entries until the rest has at most `limit` bytes."""
+        """Delete the least recently used entries until the remaining ones have at most `limit` bytes."""
         entries = self.entries()
         total = sum(size for _, size, _ in entries)
         for _, size, path in sorted(entries):
@@ -225,8 +226,8 @@ class Store:
     def _look(self, key: str, size: int, limit: int) -> None:
         """Free space before a file of `size` bytes is written. To save time, the folder is not checked for every file.
 
-        It is checked after every LOOK * limit bytes, and also at random (determined by the key), because otherwise many
-        processes that each write little would never check it.
+        The folder is checked after every LOOK * limit bytes, and also at random (determined by the key). Without random checks,
+        the folder would never be checked if each of many processes wrote only a few files.
         """
         with self._lock:
             self._grown += size
@@ -283,8 +284,8 @@ class Store:
             known, self._warned = self._warned, True
         if not known:
             warnings.warn(
-                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that it lacks are described each time. "
-                "Free some space, or use another folder. This warning is shown once.",
+                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are missing in the cache are "
+                "described each time. Free some space, or use another folder. This warning is shown once.",
                 FeatrecWarning,
                 stacklevel=2,
             )

@@ -41,12 +41,12 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
 
 
 def has_colour(image: np.ndarray) -> bool:
-    """Whether an image has three channels that are not all equal."""
+    """Return whether an image has three channels that are not all equal."""
     return image.ndim == 3 and not bool((image == image[..., :1]).all())
 
 
 def as_float(image: np.ndarray) -> np.ndarray:
-    """Convert to values in [0, 1]: integers become float32, floats are returned unchanged."""
+    """Convert to values in [0, 1]. Integers become float32; floats are returned unchanged."""
     if image.dtype.kind == "f":
         return image
     return image.astype(np.float32) / np.float32(np.iinfo(image.dtype).max)
@@ -79,7 +79,6 @@ def image_from_array(image: np.ndarray) -> np.ndarray:
 
 
 def _native(image: np.ndarray) -> np.ndarray:
-    """Convert to the data type of decoded images."""
     check_dtype(image.dtype)
     if image.dtype == bool:
         return image.astype(np.uint8) * np.uint8(255)
@@ -89,7 +88,7 @@ def _native(image: np.ndarray) -> np.ndarray:
 
 
 def check_dtype(dtype: np.dtype) -> None:
-    """Refuse data types without a defined range of pixel values."""
+    """Raise an error for data types without a defined range of pixel values."""
     if dtype.kind in "bf" or (dtype.kind == "u" and dtype.itemsize <= 2):
         return
     way_out = "If the values are 0 to 255, use image.astype(np.uint8)." if dtype.kind in "iu" else "Convert them."
@@ -99,7 +98,7 @@ def check_dtype(dtype: np.dtype) -> None:
 
 
 def check_float(image: np.ndarray) -> np.ndarray:
-    """Return floats in [0, 1] as float32 or float64; refuse others."""
+    """Return floats in [0, 1] as float32 or float64; raise an error for other values."""
     low, high = image.min(), image.max()
     if np.isnan(low) or np.isnan(high):
         raise UnsupportedImageError("float images must contain values in [0, 1]; found NaN. np.nan_to_num(image) sets it to 0.")

@@ -1,6 +1,6 @@
-"""Decode image files: supported formats, limits checked before decoding, JPEG decoding with cv2, and Pillow's modes.
+"""Decode image files: supported formats, checks of limits before decoding, JPEG decoding with cv2, and Pillow's modes.
 
-See docs/notes/decoding.md for the JPEG files that cv2 decodes to the same pixels as Pillow.
+docs/notes/decoding.md explains which JPEG files cv2 decodes to the same pixels as Pillow.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ __all__ = [
 MAX_PIXELS = 100_000_000
 WAY_OUT = "raise the limit with read_image(path, max_pixels=...), or use a smaller copy"
 
-# Maximum ratio of unpacked to packed size. Deflate reaches at most 1,032, and only for images of one colour.
+# Maximum ratio of unpacked to packed size. The maximum of deflate is 1,032, which only images of one colour reach.
 MAX_EXPANSION = 1000
 
-# Bytes per pixel in Pillow's memory; other modes take four.
+# Bytes per pixel in Pillow's memory, by mode. All other modes take four.
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
 # Run-length compressions of BMP, which Pillow decodes slowly in Python.
@@ -54,21 +54,21 @@ OPENED_AS_JPEG = "MPO"
 # Libraries that an installed Pillow may lack even if it lists the format.
 LIBRARIES = {"JPEG": "jpg", "PNG": "zlib", "WEBP": "webp", "AVIF": "avif", "JPEG2000": "jpg_2000"}
 
-# Available since OpenCV 4.11. With earlier versions, the image is copied to swap its channels.
+# Available since OpenCV 4.11. With earlier versions of OpenCV, the image is copied to swap its channels.
 COLOR_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 
 MAX_SCANS = 100
 
-# Segments of a plain JPEG. Progressive, arithmetic, lossless and 12-bit frames are excluded, and so are files that state
-# their height after the image data.
+# Segments of a plain JPEG. Progressive, arithmetic, lossless and 12-bit frames are excluded, and so are files in which the
+# height follows the image data.
 FRAMES = (0xC0, 0xC1)
 SCAN, END = 0xDA, 0xD9
 SEGMENTS = {*FRAMES, SCAN, 0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
-# The next marker other than a restart marker, which ends the coded data.
+# Matches the marker that ends the coded data, which is the next marker other than a restart marker.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
-# Bytes that state the chroma subsampling: 4:4:4, 4:2:2, 4:2:0, 4:1:1 and 4:4:0.
+# Bytes for each supported chroma subsampling: 4:4:4, 4:2:2, 4:2:0, 4:1:1 and 4:4:0.
 SAMPLINGS = {0x11, 0x21, 0x22, 0x41, 0x12}
 
 # Images with more pixels are converted in parts, because Pillow's export needs three times the memory of the image.
@@ -76,7 +76,7 @@ PART = 1 << 20
 
 
 def check_pixels(image: Image.Image, max_pixels: int, n_bytes: int | None = None) -> None:
-    """Refuse an image without pixels, with more than `max_pixels`, or with too many pixels for the size of its file.
+    """Refuse an image that has no pixels, more than `max_pixels` pixels, or too many pixels for the size of its file.
 
     If a file of `n_bytes` unpacks to more than 1,000 times its size, its limit is a tenth of `max_pixels`.
     """
@@ -134,7 +134,7 @@ def _check_expansion(size: tuple[int, int], pixel_bytes: int, max_pixels: int, n
     if size[0] * size[1] > few and size[0] * size[1] * pixel_bytes > MAX_EXPANSION * n_bytes:
         raise TooManyPixelsError(
             f"{_found(size)} in {n_bytes:,} bytes; the limit is {few:,} pixels for files that unpack to more than "
-            f"{MAX_EXPANSION:,} times their size. The file is blank, damaged or a bomb; {WAY_OUT}"
+            f"{MAX_EXPANSION:,} times their size. The file may be blank, damaged or a decompression bomb; {WAY_OUT}"
         )
 
 
@@ -149,7 +149,9 @@ def _check_tiles(image: Image.Image, most: int) -> None:
         return
     width, height = tags.get(TILE_WIDTH, 1), tags.get(TILE_LENGTH, 1)
     if isinstance(width, int) and isinstance(height, int) and width * height > most:
-        raise TruncatedImageError(f"damaged: its tiles have {width}×{height} pixels, the image {image.width}×{image.height}")
+        raise TruncatedImageError(
+            f"damaged: its tiles have {width}×{height} pixels, but the image has {image.width}×{image.height}"
+        )
 
 
 def decode_plain_jpeg(data: bytes, mode: str) -> np.ndarray | None:
@@ -173,7 +175,7 @@ def check_scans(data: bytes) -> None:
     if scans > MAX_SCANS:
         raise UnsupportedImageError(
             f"a progressive JPEG of {scans} scans, more than the limit of {MAX_SCANS}. Each scan takes as long to decode as an "
-            "image, and encoders write about ten. If you trust its origin, save it again"
+            "image, and encoders write about ten scans. If you trust the origin of the file, save it again"
         )
 
 
@@ -189,7 +191,7 @@ def _by_cv2(data: bytes, mode: str) -> np.ndarray | None:
 
 
 def _is_plain(data: bytes) -> bool:
-    """Whether a JPEG consists of one Huffman-coded scan with all components, followed by the end marker."""
+    """Return whether a JPEG consists of one Huffman-coded scan of all components, followed by the end marker."""
     position, components = 2, 0
     while position + 4 <= len(data) and data[position] == 0xFF and data[position + 1] in SEGMENTS:
         marker = data[position + 1]
@@ -206,7 +208,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _is_plain_frame(content: bytes) -> bool:
-    """Whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
+    """Return whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
     if len(content) < 9 or content[0] != 8 or len(content) != 6 + 3 * content[5]:
         return False
     samplings = list(content[7::3])
@@ -215,7 +217,7 @@ def _is_plain_frame(content: bytes) -> bool:
 
 @functools.cache
 def _libraries_agree() -> bool:
-    """Whether the JPEG libraries of cv2 and Pillow decode a small test image to the same pixels.
+    """Return whether the JPEG libraries of cv2 and Pillow decode a small test image to the same pixels.
 
     The wheels of both contain libjpeg-turbo, but other builds may use another library.
     """
@@ -294,7 +296,7 @@ def suffixes() -> tuple[str, ...]:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a file name has the suffix of an image, in lower or upper case."""
+    """Return whether a file name has the suffix of an image, in lower or upper case."""
     return name.lower().endswith(suffixes())
 
 

@@ -1,4 +1,4 @@
-"""Cache entries: the file format of a description, and the digests that form its key.
+"""Cache entries: the file format in which a description is stored, and the digests that form its key.
 
 A file contains plain arrays and a checksum; no code is executed when it is read. Equal values have the same digest in every
 process.
@@ -26,12 +26,14 @@ __all__ = ["Description", "content_digest", "estimator_state", "pack", "public_n
 Description = Bag | np.ndarray
 
 MAGIC = b"featrec\x01"
-PREAMBLE = struct.Struct("<8sII")  # MAGIC, the checksum of the key and of all bytes after it, the length of the header
-CHECKED = 12  # position from which bytes are included in the checksum
+# Start of a file: MAGIC, the checksum, and the length of the header.
+PREAMBLE = struct.Struct("<8sII")
+# Position of the first byte that is included in the checksum.
+CHECKED = 12
 ALIGNMENT = 64
 KINDS = ("<f4", "|u1")
 
-# Every key contains the versions of these libraries, so their classes are not hashed. Other classes are hashed by their code.
+# The code of these libraries is not hashed, because every key contains their versions. Other classes are hashed by their code.
 LIBRARIES = {"builtins", "abc", "typing", "featrec", "sklearn", "numpy", "cv2", "PIL"}
 PLAIN = (type(None), bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, np.ndarray, np.generic)
 
@@ -66,7 +68,7 @@ def unpack(file: np.ndarray, key: str) -> Description | None:
     try:
         return _rebuilt(json.loads(file[PREAMBLE.size :][:length].tobytes()), file, PREAMBLE.size + length)
     except (KeyError, IndexError, TypeError, ValueError, RecursionError):
-        return None  # The checksum is correct, so the file was forged; treat it as missing.
+        return None  # The checksum is correct, so the file was forged; it is treated as missing.
 
 
 def _rebuilt(header: dict[str, Any], file: np.ndarray, end: int) -> Description:
@@ -88,7 +90,7 @@ def _padding(length: int) -> bytes:
 
 
 def _checksum(key: str, parts: list[Any]) -> int:
-    """Compute a CRC-32 that includes the key, which makes a file invalid under any other name."""
+    """Compute a CRC-32 that includes the key, so a renamed file is invalid."""
     total = zlib.crc32(key.encode())
     for part in parts:
         total = zlib.crc32(part, total)
@@ -96,7 +98,7 @@ def _checksum(key: str, parts: list[Any]) -> int:
 
 
 def content_digest(value: Any) -> str:
-    """Compute a digest of a value: of the code of functions and classes, and of the pickled state of other objects.
+    """Compute a digest of a value. Functions and classes are hashed by their code, other objects by their pickled state.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def content_digest(value: Any) -> str:
 def estimator_state(estimator: Any) -> dict[str, Any]:
     """Return the parameters and the fitted attributes (which end with an underscore) of an estimator."""
     parameters = estimator.get_params(deep=False)
-    attributes = vars(estimator).copy()  # another thread may add one
+    attributes = vars(estimator).copy()  # another thread may add an attribute
     learned = {name: value for name, value in attributes.items() if name.endswith("_") and not name.startswith("_")}
     return parameters | learned
 
@@ -125,11 +127,11 @@ def public_name(kind: type) -> str:
 
 
 class _Digest:
-    """A hash of values. Each part is hashed with its tag and length, so different values cannot give the same bytes."""
+    """A hash of values. Each part is hashed with its tag and length, so different values cannot produce the same bytes."""
 
     def __init__(self) -> None:
         self.hash = hashlib.sha256()
-        self.seen: dict[int, tuple[int, Any]] = {}  # keeps objects alive, because their ids must not be reused
+        self.seen: dict[int, tuple[int, Any]] = {}  # keeps objects alive, so their ids are not reused
 
     def part(self, tag: str, content: Any = b"") -> None:
         content = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content
@@ -163,7 +165,7 @@ class _Digest:
             self.add(value)
 
     def again(self, value: Any) -> bool:
-        """Whether this object was added before; functions may call each other, and objects may contain themselves."""
+        """Return whether this object was added before; functions may call each other, and objects may contain themselves."""
         known = id(value) in self.seen
         self.seen.setdefault(id(value), (len(self.seen), value))
         if known:
@@ -235,7 +237,7 @@ def _is_filled(cell: types.CellType) -> bool:
 
 
 def _reduced(value: Any) -> tuple:
-    """Return what a pickle would store of an object."""
+    """Return what a pickle of the object would contain."""
     try:
         reduced = value.__reduce_ex__(4)
     except TypeError as error:

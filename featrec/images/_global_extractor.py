@@ -21,7 +21,7 @@ __all__ = ["GlobalExtractor"]
 
 # Bytes per batch if all images are in one array.
 BATCH_BYTES = 2**20
-# One row of numbers per image: a matrix, or a list of rows that may differ in length.
+# One row of numbers per image, as a matrix, or as a list of rows that may differ in length.
 Rows: TypeAlias = np.ndarray | list[np.ndarray]
 # The rows of a batch (None for unusable images) and the failures.
 Part: TypeAlias = tuple[Any, list[Failure]]
@@ -42,7 +42,7 @@ class GlobalExtractor(CodesOutput, Extractor):
     verbose: int = 0
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Read one image to learn the length of a row: the first, or with ``on_error="empty"`` the first readable image."""
+        """Learn the length of a row from the first image, or from the first readable image if ``on_error="empty"``."""
         self._check_parameters()
         images = check_images(X)
         check_one_label_each(y, len(images))
@@ -56,7 +56,7 @@ class GlobalExtractor(CodesOutput, Extractor):
         self._check_parameters()
         images = check_images(X)
         if not len(images):
-            check_is_fitted(self, "n_features_out_", msg="To transform an empty batch, %(name)s must be fitted first.")
+            check_is_fitted(self, "n_features_out_", msg="Before an empty batch can be transformed, %(name)s must be fitted.")
             return self._with_index(np.empty((0, self.n_features_out_), np.float32), images.index)
         images = images.then(DarkWatch())
         codes, failures = self._collected(self._parts(self._part, images), images)
@@ -105,7 +105,6 @@ class GlobalExtractor(CodesOutput, Extractor):
         return max(1, min(share, max(LARGEST_BATCH, BATCH_BYTES // first.nbytes)))
 
     def _has(self, method: str) -> bool:
-        """Whether a subclass implements the method."""
         return getattr(type(self), method) is not getattr(GlobalExtractor, method)
 
     def _rows(self, images: Images, recall: Recall) -> Rows:
@@ -213,6 +212,6 @@ class GlobalExtractor(CodesOutput, Extractor):
     def _refuse_unequal(self, expected: int, length: int) -> None:
         if length != expected:
             raise ImageError(
-                f"{type(self).__name__} returns {length} numbers for this image but {expected} for the previous images; "
+                f"{type(self).__name__} returns {length} numbers for this image but {expected} for previous images; "
                 f"all rows must have the same length. {self._way_out}"
             )

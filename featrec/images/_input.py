@@ -62,7 +62,7 @@ class ImageItems(LazySequence):
     """Images in any supported form, decoded when accessed."""
 
     # If scikit-learn slices a list or an array, the position in the whole sequence is not known.
-    counted = "The number is the position among the images passed in; in a cross-validation, among those of the fold"
+    counted = "The number is the position among the images passed in; in a cross-validation, it is the position in the fold"
 
     def __init__(self, items: Sequence | np.ndarray):
         super().__init__(items, positions=np.arange(len(items)))
@@ -113,7 +113,7 @@ def _is_image_file(path: str | os.PathLike) -> bool:
 
 
 def _is_array(X: Any) -> bool:
-    """Whether X is a numpy array, or an array of another library with at least two axes; table columns are not arrays."""
+    """Return whether X is an array of numpy, or of another library with at least two axes. Table columns are not arrays."""
     return isinstance(X, np.ndarray) or (hasattr(X, "__array__") and getattr(X, "ndim", 1) > 1)
 
 
@@ -201,8 +201,8 @@ def _refuse(given: str, way_out: str) -> NoReturn:
 def stacked(images: Images) -> np.ndarray | None:
     """Return the images as one array of shape (n, h, w) or (n, h, w, 3), or None if they must be read one by one.
 
-    The images must be read one by one if the source is not a plain array of 8-bit or float images, or if there are previous
-    steps, or if values are invalid; reading one by one then lets the error message name the image.
+    Images are read one by one if the source is not a plain array of 8-bit or float images, if there are previous steps, or if
+    values are invalid. In the last case, the error message can then name the image.
     """
     source = images.source
     if not isinstance(source, ImageItems) or type(source.source) is not np.ndarray:

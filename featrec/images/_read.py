@@ -40,7 +40,7 @@ from featrec.images._decode import (
 
 __all__ = ["pillow_silenced", "read_image"]
 
-# First bytes of supported formats; a file with these bytes that cannot be opened is damaged.
+# First bytes of supported formats. If a file with these bytes cannot be opened, it is damaged.
 BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP")
 
 # Pillow's messages about files that are complete but have an unsupported type.
@@ -54,7 +54,7 @@ PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
 BITS_PER_SAMPLE = 258
 ORIENTATION = 274
 
-# Two threads must not load the same lazily opened PIL image at once. Files do not need this lock.
+# Two threads must not load the same lazily opened PIL image at the same time. Files do not need this lock.
 _LOADING = threading.Lock()
 
 
@@ -68,8 +68,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 in uint8, 65535 in uint16, and 1 in bool and in
         floats; floats must be in [0, 1].
     max_pixels : int, default=100_000_000
-        Maximum number of pixels of files and PIL images, checked before decoding. For files that unpack to more than 1,000
-        times their size, the limit is a tenth of it; for run-length encoded BMP files, 1/50 of it.
+        Maximum number of pixels of files and PIL images, checked before decoding. The limit is a tenth of `max_pixels` for
+        files that unpack to more than 1,000 times their size, and 1/50 of it for run-length encoded BMP files.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     -----
     Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. To use other formats, open the
     images with Pillow and pass PIL images. Colour images with 16 bits per channel keep 16 bits if they are read from PNG or
-    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 are an error.
+    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 are errors.
 
     Plain JPEG files are decoded with cv2, to the same pixels as with Pillow; all other files are decoded with Pillow. If a
     damaged file can still be decoded, the damage is not detected; an example is a wrong byte in the middle of a JPEG.
@@ -183,7 +183,7 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _accepted(accept: Any, beginning: bytes) -> bool:
-    """Whether the decoder of a format recognises the first bytes of a file."""
+    """Return whether the decoder of a format recognises the first bytes of a file."""
     try:
         return accept is None or accept(beginning) is True
     except (IndexError, struct.error):
@@ -234,7 +234,7 @@ def _has_sixteen_bit_colour(image: Image.Image, data: bytes) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, or 1 if its data are damaged. The image must be loaded, as PNG stores it at the end."""
+    """Return the EXIF orientation, or 1 if its data are damaged. Load the image first, because a PNG stores it at the end."""
     try:
         return image.getexif().get(ORIENTATION, 1)
     except Exception:
@@ -255,14 +255,14 @@ class _Silence:
     """A context manager that ignores Pillow's warnings in the current thread.
 
     ``warnings.catch_warnings`` does not work here: it replaces the filters of the whole process, and overlapping threads
-    restore the wrong filters. Instead, one filter is added when the first thread starts to read and removed when the last
-    thread has finished; it applies only to threads that read.
+    restore the wrong filters. Instead, one filter is added when the first thread starts to read, and removed when the last
+    thread has finished. It applies only to threads that read.
     """
 
     pattern = r"PIL\."  # scikit-learn's workers recreate the filter from this attribute
 
     def __init__(self) -> None:
-        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object replaces the pattern for module names
+        self.filter: Any = ("ignore", None, Warning, self, 0)  # this object takes the place of a pattern for module names
         self.reset()
 
     def reset(self) -> None:
@@ -271,7 +271,7 @@ class _Silence:
         self.thread = threading.local()
 
     def __reduce__(self) -> str:
-        return "pillow_silenced"  # a global name, because scikit-learn pickles the filters for its workers
+        return "pillow_silenced"  # the name of the global object: scikit-learn pickles the filters for its workers
 
     def match(self, module: str) -> bool:
         return getattr(self.thread, "depth", 0) > 0 and module.startswith("PIL.")

@@ -1,4 +1,4 @@
-"""Steps that describe images: warn about dark images, and look up descriptions in the cache before computing them."""
+"""Steps that describe images: warn about dark images, and look for descriptions in the cache before computing them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from featrec.lazy import place
 
 __all__ = ["NEUTRAL", "DarkWatch", "Describe", "Recall"]
 
-# Attributes that do not affect descriptions, so they are not part of the key.
+# Attributes that do not affect descriptions and are not part of the key.
 NEUTRAL = {"cache", "on_error", "n_jobs", "verbose", "batch_size", "failures_", "n_features_out_"}
 # 12-bit sensors write values up to 4095 into 16-bit files, in which white is 65535.
 NEARLY_BLACK = 4096
@@ -34,9 +34,10 @@ _LOCKS_LOCK = threading.Lock()
 
 
 class Recall:
-    """Looks up the descriptions of an extractor in its cache, and computes the missing ones; without a cache, computes all.
+    """Looks up descriptions in the cache of an extractor, and computes the missing ones. Without a cache, all descriptions are
+    computed.
 
-    `recipe` is a digest of everything except the image that affects a description.
+    `recipe` is a digest of everything that affects a description, except the image.
     """
 
     def __init__(self, extractor: Any):
@@ -66,7 +67,7 @@ class Recall:
         missing = [key for key, value in found.items() if value is None]
         computed = 0
         with _alone(Path(self.cache.folder), missing):
-            found |= {key: store.read(key) for key in missing}  # another thread may have written it meanwhile
+            found |= {key: store.read(key) for key in missing}  # another thread may have stored it meanwhile
             missing = [key for key in missing if found[key] is None]
             if missing:
                 described = describe([images[keys.index(key)] for key in missing])
@@ -78,7 +79,7 @@ class Recall:
         return [found[key] for key in keys]
 
     def _key(self, image: np.ndarray) -> str:
-        """Return the key of an image. SHA-256 takes a quarter of BLAKE2's time, because processors have instructions for it."""
+        """Return the key of an image. SHA-256 is four times as fast as BLAKE2, because processors have instructions for it."""
         digest = hashlib.sha256(f"{self.recipe} {image.dtype.str} {image.shape} ".encode())
         digest.update(np.ascontiguousarray(image).data)
         return digest.hexdigest()[:40]
@@ -87,12 +88,12 @@ class Recall:
 class DarkWatch:
     """A step that warns once per batch about a 16-bit image whose values are all below 1/16 of white.
 
-    The image is returned unchanged. The check is a separate step and not part of reading, because Rescale may come in between.
+    The image is returned unchanged. The check is a separate step, not part of reading, because a Rescale step may come between.
     Completely black images are ignored.
     """
 
     def __init__(self) -> None:
-        self._first = [True]  # emptied by the thread that warns first
+        self._first = [True]  # one entry, which the first thread that warns removes
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():
@@ -112,7 +113,7 @@ class DarkWatch:
 
 
 class Describe:
-    """The last step of a local extractor: convert an image to its Bag, which may be cached; warn about dark images."""
+    """The last step of a local extractor. It converts an image to its Bag, which may be cached, and warns about dark images."""
 
     def __init__(self, extractor: Any):
         self.extractor = copy.copy(extractor)
@@ -151,8 +152,8 @@ def _bits(image: np.ndarray) -> int:
 def _alone(folder: Path, keys: list[str]) -> Iterator[None]:
     """Keep other threads of this process from describing the same images.
 
-    Locks are acquired in sorted order, which avoids deadlocks. Their names contain the process id, because a fork may copy
-    acquired locks, and nobody would release such a copy.
+    Locks are acquired in sorted order, which avoids deadlocks. The names of locks contain the process id: a fork may copy
+    acquired locks, and nobody would release these copies.
     """
     names = [(os.getpid(), folder, key) for key in sorted(keys)]
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Compare thumbnails of training images, to decide "auto" parameters."""
+"""Compare thumbnails of training images. The results decide parameters that are set to "auto"."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featrec.parallel import map_batches
 
 __all__ = ["nearest", "similarities", "thumbnails"]
 
-# Maximum number of images compared, evenly spaced within each class.
+# Maximum number of images to compare, evenly spaced within each class.
 MOST = 4000
 Change = Callable[[np.ndarray], np.ndarray]
 
@@ -25,8 +25,8 @@ def thumbnails(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return gray thumbnails of up to 4,000 readable images, and their labels.
 
-    Each change is applied to each image before it is reduced. The thumbnails have the shape (n_changes, n, side, side), zero
-    mean and unit length.
+    Each function in `changes` is applied to each image before the image is reduced. The thumbnails have the shape (n_changes,
+    n, side, side), zero mean and unit length.
     """
     rows = _spread(np.asarray(labels))
 
@@ -40,12 +40,12 @@ def thumbnails(
 
 
 def nearest(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Return, for each row of similarities, whether the most similar thumbnail has the same label."""
+    """Return, for each row of a similarity matrix, whether the most similar thumbnail has the same label."""
     return labels[values.argmax(axis=1)] == labels
 
 
 def similarities(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Compute the similarities of all pairs; the diagonal (each image with itself) is set to -2."""
+    """Compute the similarities of all pairs of rows. The diagonal (each image with itself) is set to -2."""
     values: np.ndarray = left.reshape(len(left), -1) @ right.reshape(len(right), -1).T
     np.fill_diagonal(values, -2)
     return values

@@ -26,8 +26,8 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
 
     If it is called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes, and
     `transform` returns the kernel (or distance) between each row and each training code, for ``SVC(kernel="precomputed")`` or
-    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values raise an
-    error.
+    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values are
+    errors.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
     Attributes
     ----------
     codes_ : array of shape (n_train, d), float32
-        All training codes. A model file contains them, too.
+        All training codes. A model file also contains these codes.
     gamma_ : float
         The factor that is used.
     n_features_in_ : int
@@ -95,7 +95,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
         self.n_jobs = n_jobs
 
     def __call__(self, X: Any, Y: Any = None) -> np.ndarray:
-        """Compute the kernel matrix of two sets of codes, whatever `output` is.
+        """Compute the kernel matrix of two sets of codes; the parameter `output` is ignored.
 
         Parameters
         ----------

@@ -24,7 +24,7 @@ def check_histograms(X: Any, stage: str) -> np.ndarray:
 
 
 def refuse_negative(X: np.ndarray, stage: str) -> None:
-    """Raise an InputError for negative values, because minima and chi-square have no meaning for them."""
+    """Raise an InputError for negative values, for which minima and chi-square are meaningless."""
     least = X.min(initial=0.0)
     if least < 0.0:
         row, column = np.unravel_index(np.argmin(X), X.shape)
@@ -49,7 +49,7 @@ def check_pair(X: Any, Y: Any, stage: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def gram(loop: Callable[..., None], X: np.ndarray, Y: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-    """Apply `loop` to all pairs of rows. If both sets are the same array, each pair is computed only once."""
+    """Apply `loop` to all pairs of rows of X and Y. If X and Y are the same array, each pair is computed only once."""
     sums = np.empty((len(X), len(Y)), np.float32)
     same = X is Y
 
@@ -63,7 +63,6 @@ def gram(loop: Callable[..., None], X: np.ndarray, Y: np.ndarray, n_jobs: int | 
 
 
 def _mirror(sums: np.ndarray) -> None:
-    """Copy the upper triangle to the lower one, block by block."""
     for start in range(0, len(sums), ROWS):
         stop = start + ROWS
         block = sums[start:stop, start:stop]

@@ -24,17 +24,17 @@ SCHEMA = "schema.json"
 MAX_BYTES = 4 * 2**30
 
 # Deflate shrinks data at most 1,032-fold. load refuses large members that shrink more than 200-fold, so save does not
-# compress them.
+# compress such members.
 MAX_RATIO = 200
 ALWAYS_SMALL_ENOUGH = 64 * 2**20
 MAX_MEMBERS = 100_000
-# Maximum side of an array without elements; code may use the side as a width and allocate memory for it.
+# Maximum side of an array without elements, because code may use a side as a width and allocate memory for it.
 MOST_OF_NOTHING = 2**20
-# Parsed JSON needs about twenty times as many bytes as its text.
+# Parsed JSON takes about twenty times as many bytes as its text.
 MAX_TEXT = {HEADER: 2**20, SCHEMA: 2**24}
 MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
 SAME_DATE = (1980, 1, 1, 0, 0, 0)
-# Signature of an entry in the directory of a zip file. The file is searched in pieces.
+# Signature of an entry in the directory of a zip file. One piece of the file after another is searched for it.
 MARK = b"PK\1\2"
 PIECE = 2**24
 
@@ -48,8 +48,8 @@ def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) 
     n_arrays, text = len(members) - 1, content_size(members.get(SCHEMA, b""))
     if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
         raise InputError(
-            f"{n_arrays:,} arrays and a description of {text:,} bytes are over the limits of a model file, {MAX_MEMBERS:,} and "
-            f"{MAX_TEXT[SCHEMA]:,}; use fewer trees or estimators"
+            f"{n_arrays:,} arrays and a description of {text:,} bytes exceed the limits of a model file, which are "
+            f"{MAX_MEMBERS:,} and {MAX_TEXT[SCHEMA]:,}; use fewer trees or estimators"
         )
     facts = {"format": FORMAT, **facts}
     header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()
@@ -68,7 +68,7 @@ def plain_zip(members: Mapping[str, Content]) -> bytes:
 
 
 def _write_deflated(file: BinaryIO, contents: Mapping[str, Content]) -> bool:
-    """Write deflated members; stop and return False if they shrink so much that load would refuse the file."""
+    """Write deflated members. If they shrink so much that load would refuse the file, stop and return False."""
     spared = 0
     with zipfile.ZipFile(file, "w") as archive:
         for name, content in contents.items():
@@ -114,7 +114,7 @@ def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
         n_members += (last + piece).count(MARK)
         last = piece[1 - len(MARK) :]
     if n_members > MAX_MEMBERS:
-        raise ModelFileError(f"it has {n_members:,} members, over the limit of {MAX_MEMBERS:,}; no model needs so many")
+        raise ModelFileError(f"it has {n_members:,} members, more than the limit of {MAX_MEMBERS:,}; no model needs so many")
     return zipfile.ZipFile(file)
 
 
@@ -161,13 +161,13 @@ def _check_directory(entries: list[zipfile.ZipInfo], max_bytes: int) -> None:
     total = sum(entry.file_size for entry in entries)
     if total > max_bytes:
         raise ModelFileError(
-            f"unpacks to {total:,} bytes, over the limit of {max_bytes:,}; use load(path, max_bytes=...) to raise it"
+            f"unpacks to {total:,} bytes, more than the limit of {max_bytes:,}; use load(path, max_bytes=...) to raise it"
         )
 
 
 def _check_entry(entry: zipfile.ZipInfo) -> None:
     if not MEMBER_NAME.fullmatch(entry.filename):
-        raise ModelFileError(f"save does not write a member named {entry.filename!r}; get the original file from its author")
+        raise ModelFileError(f"save never writes a member named {entry.filename!r}; get the original file from its author")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & 1:
         raise ModelFileError(
             f"the member {entry.filename!r} is compressed or encrypted in a way that save does not use; save the model again"
@@ -175,12 +175,12 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     if _too_dense(entry):
         raise ModelFileError(
             f"the member {entry.filename!r} unpacks from {entry.compress_size:,} to {entry.file_size:,} bytes, more than "
-            f"{MAX_RATIO} times as many, which save does not write; get the original file from its author"
+            f"{MAX_RATIO} times as many; save never writes such a member. Get the original file from its author"
         )
     limit = MAX_TEXT.get(entry.filename, entry.file_size)
     if entry.file_size > limit:
         raise ModelFileError(
-            f"{entry.filename!r} has {entry.file_size:,} bytes, over the limit of {limit:,}; no model needs so many"
+            f"{entry.filename!r} has {entry.file_size:,} bytes, more than the limit of {limit:,}; no model needs so many"
         )
 
 
@@ -202,7 +202,7 @@ def _read_header(content: Any) -> dict[str, Any]:
 def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
     """Check that an array has as many bytes as its header declares, because numpy allocates memory for the declared size.
 
-    Sparse matrices are zip files of arrays.
+    Sparse matrices are stored as zip files of arrays.
     """
     try:
         if name.endswith(".npz"):
@@ -220,7 +220,7 @@ def _check_array_size(name: str, content: bytes, max_bytes: int) -> None:
     except Exception as error:
         raise ModelFileError(f"the member {name!r} is not an array ({error}); save the model again") from error
     if announced > held:
-        raise ModelFileError(f"the array {name!r} declares {announced:,} bytes, but has at most {held:,}; save the model again")
+        raise ModelFileError(f"the array {name!r} declares {announced:,} bytes but has at most {held:,}; save the model again")
 
 
 def _announced_bytes(content: bytes) -> tuple[int, int]:

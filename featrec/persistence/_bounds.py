@@ -32,9 +32,9 @@ __all__ = ["check_bounds", "check_settings", "drop_locations"]
 
 MOST_NUMBERS = 64
 MOST_JOBS = 1024
-# Maximum width of a code; predict allocates the codes of a batch before it computes them.
+# Maximum width of a code, because predict allocates the codes of a batch before it computes them.
 CODE_LIMIT = SizeLimit(2**22)
-# Limits of a pyramid: entries of its table of cells and regions, numbers pooled in cells, and numbers in the codes of regions.
+# Limits of a pyramid, for the table of cells and regions, for the numbers pooled in cells, and for the numbers in the codes.
 MOST_MEMBERSHIPS = 2**25
 MOST_POOLED = 2**25
 MOST_CODE = 2**22
@@ -42,7 +42,7 @@ MOST_CODE = 2**22
 WORDS = ("words_", "means_", "cluster_centers_")
 CACHES = {"memory", "cache"}
 
-# Checks of objects by full name, module, public name or loader.
+# Functions that check objects, by the full name, the module, the public name or the loader of an object.
 CHECKS: dict[str, Callable[[Node, Members], None]] = {
     **SCIKIT_LEARN_CHECKS,
     "sklearn.mixture.BayesianGaussianMixture": lambda node, members: _refused(node, members, check_mixture),
@@ -51,7 +51,7 @@ CHECKS: dict[str, Callable[[Node, Members], None]] = {
 
 
 class StoredAttributes(Mapping[str, Any]):
-    """The attributes of a stored object. Each attribute is converted to a plain value when it is read."""
+    """The attributes of a stored object. An attribute is converted to a plain value when it is read."""
 
     def __init__(self, node: Node, members: Members):
         self.fields, self.members = plain_fields(node), members
@@ -67,7 +67,7 @@ class StoredAttributes(Mapping[str, Any]):
 
 
 def check_bounds(root: Node, members: Members) -> None:
-    """Refuse objects with indices outside their arrays, or with settings that need too much memory."""
+    """Raise an error for indices outside their arrays, and for settings that need too much memory."""
     for node in nodes(root):
         keys = (full_name(node), str(node.get("__module__")), public_name(node), node["__loader__"])
         for check in [check_settings, _check_arrays, *(CHECKS[key] for key in dict.fromkeys(keys) if key in CHECKS)]:
@@ -82,7 +82,7 @@ def check_bounds(root: Node, members: Members) -> None:
 
 
 def check_settings(node: Node, members: Members) -> None:
-    """Refuse settings that exceed their limits (numbers of threads, sizes), and cache locations."""
+    """Raise an error for settings that exceed their limits (numbers of threads, sizes), and for locations of caches."""
     if not is_object(node):
         return
     stored = StoredAttributes(node, members)
@@ -100,14 +100,14 @@ def check_settings(node: Node, members: Members) -> None:
 
 
 def drop_locations(node: Node) -> None:
-    """Remove the locations of caches, and the folders of files whose content the fitted object contains."""
+    """Remove the locations of caches, and the folders of files whose content is also stored in the fitted object."""
     if not is_object(node):
         return
     fields = plain_fields(node)
     for name in CACHES & fields.keys():
         if _is_location(fields[name]):
             fields[name] = dict(NULL)
-    # Each parameter is the path of a file; the attribute contains the content of the file once the object is fitted.
+    # Each parameter is the path of a file. Once the object is fitted, the attribute contains the content of this file.
     for name, content in getattr(featrec_class(node), "_file_parameters", {}).items():
         if content in fields:
             _drop_folder(fields[name])
@@ -161,7 +161,7 @@ def _refused(node: Node, members: Members, check: Callable[[Mapping[str, Any]], 
 
 
 def _check_pyramid(node: Node, kind: Any, stored: StoredAttributes) -> None:
-    """Check the numbers of regions and cells without building the pyramid, and the numbers pooled in them."""
+    """Check the numbers of regions, of cells, and of values that are pooled in them, without building the pyramid."""
     regions, cells = kind._most_regions(stored)
     if regions * cells > MOST_MEMBERSHIPS:
         over(node, "levels", stored["levels"], MOST_MEMBERSHIPS)

@@ -1,6 +1,6 @@
 """Build the models of recipes from their schema without skops, because importing skops loads all of scikit-learn.
 
-skops builds all other models.
+All other models are built by skops.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def is_known(schema: Any, own: frozenset[str]) -> bool:
 
 
 def build(schema: Any, members: Members) -> Any:
-    """Build a model whose names, attributes and bounds have been checked."""
+    """Build a model. Its names, attributes and bounds must have been checked."""
     return _Builder(members).value(schema)
 
 
 class _Builder:
-    """Build the value of each node as skops does. Only the first use of a large array does not copy it."""
+    """Builds the value of each node as skops does. A large array is copied, except at its first use."""
 
     def __init__(self, members: Members):
         self.members = members

@@ -33,7 +33,7 @@ Content = bytes | np.ndarray
 LARGE = 2**26  # bytes
 KINDS = "biuf"
 TOKEN_BYTES = 32
-# An array is deflated if samples from N_PIECES places, of PIECE bytes each, shrink to less than this share.
+# An array is deflated if its samples (N_PIECES of PIECE bytes each) shrink to less than this share of their size.
 N_PIECES, PIECE, WORTH_IT = 16, 2**16, 0.5
 # Upper limit of the length of numpy's header of a plain array.
 LONGEST_HEADER = 1024
@@ -52,7 +52,7 @@ def content_size(content: Content) -> int:
 
 
 def write_content(file: Any, content: Content) -> None:
-    """Write bytes unchanged, and an array in the format of numpy.save."""
+    """Write bytes unchanged, and write an array in the format of numpy.save."""
     if isinstance(content, bytes):
         file.write(content)
     else:
@@ -62,7 +62,7 @@ def write_content(file: Any, content: Content) -> None:
 def shrinks(content: Content) -> bool:
     """Return whether to deflate the content.
 
-    Bytes are always deflated, arrays if a sample shrinks: histograms shrink, dense codes do not.
+    Bytes are always deflated. Arrays are deflated if a sample shrinks, as for histograms but not for dense codes.
     """
     if isinstance(content, bytes):
         return True
@@ -75,20 +75,20 @@ def shrinks(content: Content) -> bool:
 
 
 def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
-    """Read a member: as an array if :func:`write_content` wrote it from a large array, otherwise as bytes."""
+    """Read a member. Return an array if :func:`write_content` wrote it from a large array, otherwise bytes."""
     if entry.filename.endswith(".npy") and entry.file_size >= LARGE:
         with archive.open(entry) as file:
             plain = _is_plain(file.read(LONGEST_HEADER), entry.file_size)
         if plain:
             with archive.open(entry) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-                file.read()  # at the end of the member, zipfile compares the checksum
+                file.read()  # zipfile compares the checksum at the end of the member
             return array
     return archive.read(entry)
 
 
 def _is_plain(start: bytes, size: int) -> bool:
-    """Return whether a member is an array of numbers: numpy's header, then exactly the numbers that it describes."""
+    """Return whether a member is an array of numbers: numpy's header, followed by exactly the numbers that it describes."""
     read = np.lib.format.read_array_header_1_0
     try:
         stream = io.BytesIO(start)
@@ -116,7 +116,7 @@ def stand_in() -> np.ndarray:
 
 
 def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
-    """Copy the model, with a stand-in for each large array. Also return a dict from the bytes of stand-ins to large arrays.
+    """Copy the model with a stand-in for each large array. Also return a dict from the bytes of stand-ins to large arrays.
 
     Parameters for which an estimator declares a replacement by ``_in_model_files`` are replaced, too. If nothing is replaced or
     the model cannot be copied, return the model itself and an empty dict.
@@ -160,7 +160,7 @@ def _is_stand_in(value: Any, arrays: Mapping[bytes, np.ndarray]) -> bool:
 
 
 def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield all values in attributes, dicts, lists and tuples, with their container and key. Visit each container once."""
+    """Yield each value in attributes, dicts, lists and tuples, with its container and key. Visit each container once."""
     stack, seen = [root], {id(root)}
     while stack:
         holder = stack.pop()
@@ -173,13 +173,13 @@ def _held(root: Any) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def estimators_in(model: Any) -> list[BaseEstimator]:
-    """The model and all estimators inside it."""
+    """Return the model and all estimators inside it."""
     held = (value for _, _, value in _held(model))
     return [model, *(value for value in held if isinstance(value, BaseEstimator))]
 
 
 def write_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, content: Content) -> None:
-    """Add a member in pieces. zipfile needs the size in advance, because the size determines the format of the entry."""
+    """Add a member in pieces. zipfile needs the size in advance, because the size determines the format."""
     entry.file_size = content_size(content)
     with archive.open(entry, "w") as file:
         write_content(file, content)

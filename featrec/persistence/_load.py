@@ -33,7 +33,8 @@ from featrec.persistence._schema import (
 
 __all__ = ["load"]
 
-# skops reads older protocols less strictly. All versions of skops that featrec supports write this protocol.
+# The only accepted protocol of skops, because skops reads older protocols less strictly. All supported versions of skops write
+# it.
 PROTOCOL = 2
 LONGEST_REASON = 2000
 
@@ -96,7 +97,7 @@ def load(path: str | os.PathLike, *, trusted: Iterable[str | type] = (), max_byt
 
 
 def _printable(text: str) -> str:
-    """Shorten the text and replace control characters, which names in a file may contain."""
+    """Shorten a text and replace control characters, because names in a file may contain them."""
     return "".join(sign if sign.isprintable() else "?" for sign in text[:LONGEST_REASON])
 
 
@@ -143,11 +144,11 @@ def _check_attributes(schema: Any) -> None:
     except ModelFileError:
         raise
     except Exception as error:
-        raise ModelFileError(f"it contains objects that save does not write ({error!r}); save the model again") from error
+        raise ModelFileError(f"it contains objects that save never writes ({error!r}); save the model again") from error
 
 
 def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list[str]]:
-    """Return the schema with the names of private modules, and the full names of featrec's classes in it."""
+    """Return the schema, in which names are those of private modules, and the full names of featrec's classes in it."""
     try:
         schema = json.loads(cast(bytes, members[SCHEMA]))
         check_depth(schema)
@@ -165,7 +166,7 @@ def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list
         )
     if referred > max_bytes:
         raise ModelFileError(
-            f"its arrays need {referred:,} bytes, over the limit of {max_bytes:,}; use load(path, max_bytes=...) to raise it"
+            f"its arrays need {referred:,} bytes, more than the limit of {max_bytes:,}; load(path, max_bytes=...) can raise it"
         )
     return schema, names
 
@@ -177,7 +178,7 @@ def _translate(schema: Any) -> list[str]:
         loader = node["__loader__"]
         if loader not in LOADERS or loader != INTERNALS.get(name, loader) or (loader, name) == ("NdArrayNode", "numpy.void"):
             raise ModelFileError(
-                f"{name} is stored as a {loader}, which save does not write; get the original file from its author"
+                f"{name} is stored as a {loader}, which save never writes; get the original file from its author"
             )
         if str(node.get("__module__")).split(".")[0] == "featrec":
             node["__module__"] = private_module(node["__module__"], node["__class__"], loader)

@@ -26,14 +26,18 @@ OPENCV_WHEELS = (
 
 
 class Agreement(NamedTuple):
-    """Number of leading parts of two versions that must be equal."""
+    """The number of leading parts that must be equal in two versions.
 
-    silent: int  # load warns if fewer are equal
-    needed: int  # load refuses the file if fewer are equal
+    If fewer than `silent` parts are equal, load warns. If fewer than `needed` parts are equal, load refuses the file.
+    """
+
+    silent: int
+    needed: int
 
 
-# The same table as in docs/model_files.md. Minor versions of scikit-learn may change predictions, and major ones attributes.
-# Major versions of OpenCV may change detectors. Python, numpy and skops are not compared, because their formats are versioned.
+# The same table is in docs/model_files.md. Minor versions of scikit-learn may change predictions, and major versions may change
+# attributes. Major versions of OpenCV may change detectors. Python, numpy and skops are not compared, because their formats are
+# versioned.
 TABLE = {"featrec": Agreement(2, 0), "scikit-learn": Agreement(2, 1), "opencv": Agreement(1, 0)}
 VERSION = re.compile(r"\d+(\.\d+)+\S{0,40}")
 
@@ -53,7 +57,7 @@ def installed_versions() -> dict[str, str | None]:
 
 
 def version_notice(written: dict[str, Any]) -> str:
-    """Return the text of a warning about different versions, empty if none differ.
+    """Return the text of a warning about different versions, or an empty string if no versions differ.
 
     Raise a ModelFileError if the installed versions cannot read the model.
     """
@@ -118,7 +122,7 @@ def _is_pickle(beginning: bytes) -> bool:
 
 
 def _unpacked(beginning: bytes) -> bytes:
-    """Decompress the first two bytes of a file that joblib compressed; return no bytes if it is not compressed."""
+    """Decompress the first two bytes of a file that joblib compressed. If it is not compressed, return no bytes."""
     try:
         if beginning.startswith(b"BZh"):
             return bz2.BZ2Decompressor().decompress(beginning, 2)

@@ -58,7 +58,7 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
     -----
     The cache locations of pipelines (``memory``) and extractors (``cache``) are not written. For a fitted ``CNNFeatures``, the
     network is written, with its file name but without the folder. All other parameters are written unchanged, including paths
-    of files. If several objects share a part, each is loaded with its own copy.
+    of files. If several objects share a part, each loaded object has its own copy.
 
     Examples
     --------
@@ -126,14 +126,14 @@ class _Counted:
 
 
 def _file_mode() -> int:
-    """Return the mode that open() would set. Files of mkstemp are readable by their owner only."""
+    """Return the mode that open() would set. In contrast, files of mkstemp are readable only by their owner."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask
 
 
 def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
-    """Return the facts of the header, and the members."""
+    """Return the facts for the header, and the members."""
     if not isinstance(model, BaseEstimator):
         raise InputError(
             f"save expects a scikit-learn estimator; got {model if isinstance(model, type) else type(model).__name__}. "
@@ -158,7 +158,7 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
 
 
 def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
-    """Write public names to the schema, and number the members, because skops names them by memory addresses."""
+    """Write public names to the schema, and number the members: skops would name them by memory addresses."""
     renamed: dict[str, str] = {}
     for node in nodes(schema):
         _write_path_as_text(node)
@@ -180,7 +180,7 @@ def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
 
 
 def _refuse_large_settings(schema: Any, arrays: dict[str, Content]) -> None:
-    """Refuse to write settings that load would refuse."""
+    """Raise an error for settings with which load would refuse the file."""
     try:
         for node in nodes(schema):
             check_settings(node, arrays)
@@ -197,14 +197,14 @@ def _write_path_as_text(node: Node) -> None:
 
 
 def _without_padding(name: str, content: Content) -> Content:
-    """Fill the padding of records with zeros, because it may contain other data from memory."""
+    """Fill the padding of records with zeros, because it may contain unrelated data from memory."""
     if not isinstance(content, bytes) or not name.endswith(".npy"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
     names = array.dtype.names
     if not names or array.dtype.itemsize == sum(array.dtype[field].itemsize for field in names):
         return content
-    clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like would not clear the padding
+    clean, buffer = np.zeros(array.shape, array.dtype), io.BytesIO()  # zeros_like would not set the padding to zero
     for field in names:
         clean[field] = array[field]
     # np.save would copy only the fields of the records; tobytes also copies the zeros between them.

@@ -55,14 +55,14 @@ NULL = {"__loader__": "JsonNode", "__module__": "builtins", "__class__": "str", 
 # The stages whose public classes and functions a model file may name.
 STAGES = ("preprocessing", "descriptors", "networks", "vocabularies", "encoders", "pairwise", "classifiers")
 
-# Older model files name these classes in their former stages.
+# Classes that older model files name in their former stages.
 MOVED = {
     ("featrec.classifiers", "LeNet5"): "featrec.networks",
     ("featrec.classifiers", "SmallResNet"): "featrec.networks",
     ("featrec.descriptors", "CNNFeatures"): "featrec.networks",
 }
 
-# Private classes in fitted scikit-learn models, and the only loader that is accepted for each class.
+# Private classes in fitted scikit-learn models, with the only accepted loader of each class.
 INTERNALS = {
     "sklearn.calibration._CalibratedClassifier": "ObjectNode",
     "sklearn.calibration._SigmoidCalibration": "ObjectNode",
@@ -86,7 +86,7 @@ INTERNALS = {
     "sklearn.utils._metadata_requests.MethodMetadataRequest": "ObjectNode",
 }
 
-# Accepted loaders. The loaders of method calls, partials, operators and references between nodes are refused.
+# Accepted loaders. Loaders of method calls, partials, operators and references between nodes are not accepted.
 LOADERS = frozenset(
     {
         "BytesNode",
@@ -126,13 +126,13 @@ def nodes(root: Any) -> Iterator[Node]:
 
 
 def make_tree(root: Any) -> None:
-    """Remove references between nodes, because a file with cyclic references would never finish loading."""
+    """Remove references between nodes. A file with cyclic references would never finish loading."""
     for node in nodes(root):
         node.pop("__id__", None)
 
 
 def check_depth(root: Any) -> None:
-    """Refuse nesting so deep that a recursive function would exceed the recursion limit."""
+    """Raise an error if nesting is so deep that a recursive function would exceed the recursion limit."""
     level, depth = [root], 0
     while level:
         if depth > MAX_DEPTH:
@@ -147,7 +147,7 @@ def full_name(node: Node) -> str:
 
 
 def public_name(node: Node) -> str:
-    """Return stage and class without the private module, such as ``featrec.encoders.BagOfWords``."""
+    """Return the stage and the class without the private module, such as ``featrec.encoders.BagOfWords``."""
     return ".".join([*str(node.get("__module__")).split(".")[:2], str(node.get("__class__"))])
 
 
@@ -189,9 +189,9 @@ def field_values(node: Node, members: Members, *names: str) -> list[Any]:
 
 
 def check_range(node: Node, indices: np.ndarray, limit: int, what: str) -> None:
-    """Refuse indices outside 0 to `limit` - 1."""
+    """Raise an error for indices outside 0 to `limit` - 1."""
     if indices.size and (indices.min() < 0 or indices.max() >= limit):
-        refuse(node, f"{what} is {indices.min()} or {indices.max()}, outside 0 to {limit - 1}")
+        refuse(node, f"{what} ranges from {indices.min()} to {indices.max()}, but must be from 0 to {limit - 1}")
 
 
 def over(node: Node, name: str, value: Any, most: float) -> NoReturn:
@@ -219,7 +219,7 @@ def public_module(module: str, name: str) -> str:
 
 
 def private_module(module: str, name: str, loader: str) -> str:
-    """The private module of the class or function behind a public name."""
+    """Return the private module of the class or function with a public name."""
     module = MOVED.get((module, name), module)
     stage = _stage(module)
     found = None if stage is None or module != f"featrec.{stage}" else _exported(stage, name)
@@ -229,12 +229,12 @@ def private_module(module: str, name: str, loader: str) -> str:
             "install the version named in the file's header"
         )
     if loader != ("ObjectNode" if inspect.isclass(found) else "FunctionNode"):
-        raise ModelFileError(f"{module}.{name} is stored as a {loader}, which save does not write")
+        raise ModelFileError(f"{module}.{name} is stored as a {loader}, which save never writes")
     return found.__module__
 
 
 def featrec_class(node: Node) -> Any:
-    """The public class of featrec that a node names; None for anything else."""
+    """Return the public class of featrec that a node names, or None for any other node."""
     module, name = str(node.get("__module__")), str(node.get("__class__"))
     stage = _stage(MOVED.get((module, name), module))
     found = None if stage is None or node["__loader__"] != "ObjectNode" else _exported(stage, name)
@@ -247,7 +247,7 @@ def _stage(module: str) -> str | None:
 
 
 def _exported(stage: str, name: str) -> Any:
-    """Return the public class or function of that name, or None. Only the module that defines it is imported."""
+    """Return the public class or function with this name, or None. Only the module that defines it is imported."""
     if importlib.util.find_spec(f"featrec.{stage}") is None:
         return None
     module = importlib.import_module(f"featrec.{stage}")
@@ -255,19 +255,19 @@ def _exported(stage: str, name: str) -> Any:
 
 
 def check_keys(root: Any) -> None:
-    """Refuse dictionary keys of types other than plain ones, because skops would call those types."""
+    """Raise an error for dictionary keys that are not plain, because skops would call the types of such keys."""
     for node in nodes(root):
         if node["__loader__"] == "DictNode":
             types = node["key_types"]["content"]
             named = all(found["__loader__"] == "TypeNode" and _is_plain(found) for found in types)
             if len(types) != len(node["content"]) or not named:
-                raise ModelFileError("save does not write dictionaries with such keys: all must be plain numbers or strings")
+                raise ModelFileError("save never writes dictionaries with such keys; all keys must be plain numbers or strings")
 
 
 def check_attributes(root: Any) -> None:
-    """Refuse attributes that hide methods, and add the defaults of parameters that are newer than the file.
+    """Raise an error for attributes that hide methods, and add the defaults of parameters that are newer than the file.
 
-    This imports the classes, so they must have been checked before.
+    The classes are imported here, so they must have been checked before.
     """
     for node in nodes(root):
         if is_object(node):

@@ -1,4 +1,4 @@
-"""Check the fitted objects of scikit-learn whose compiled code does not check indices.
+"""Check fitted objects of scikit-learn whose compiled code does not check indices.
 
 These are sparse matrices, nearest neighbours, k-means, support vector machines, trees, forests and boosting.
 """
@@ -25,8 +25,8 @@ from featrec.persistence._schema import (
 
 __all__ = ["SCIKIT_LEARN_CHECKS"]
 
-# A query allocates memory for n_neighbors candidates. Up to this number is accepted even if there are fewer points, because it
-# costs little memory and Python then raises an error.
+# A query allocates memory for n_neighbors candidates. Up to this number, more neighbours than points are accepted, because
+# they cost little memory and Python then raises an error.
 MOST_NEIGHBOURS = 10_000
 MOST_THREADS = 256
 LEAF = -1
@@ -84,7 +84,7 @@ def _check_distance(node: Node, members: Members) -> None:
 
 
 def _state(node: Node, length: int, members: Members) -> list[Any]:
-    """Return the state of a compiled object, whose loader reads a fixed number of items."""
+    """Return the state of a compiled object. Its loader reads a fixed number of items."""
     state = node["content"]
     if state["__loader__"] != "TupleNode":
         refuse(node, "its state is not a tuple")
@@ -181,7 +181,7 @@ def _check_tree(node: Node, members: Members) -> None:
 
 
 def _check_children(node: Node, inner: np.ndarray, left: np.ndarray, right: np.ndarray) -> None:
-    """Check that children come after their parents, as in every fitted tree: then every path ends at a leaf."""
+    """Check that children come after their parents, as in every fitted tree. Every path then ends at a leaf."""
     if not len(inner):
         refuse(node, "a tree without nodes")
     parents = np.flatnonzero(inner)
@@ -205,7 +205,7 @@ def _check_decision_tree(node: Node, members: Members) -> None:
 
 
 def _check_forest(node: Node, members: Members) -> None:
-    """Check the numbers of features of all trees, because only the ensemble checks its input, not its trees."""
+    """Check the numbers of features of all trees, because the ensemble checks its input, but its trees do not."""
     fields = plain_fields(node)
     if "estimators_" not in fields:
         return
@@ -222,7 +222,7 @@ def _check_forest(node: Node, members: Members) -> None:
 
 
 def _check_voting_forest(node: Node, members: Members) -> None:
-    """Check the numbers of classes, because a forest allocates memory for them before a tree predicts."""
+    """Check the numbers of classes, because a forest allocates memory for them before the trees predict."""
     _check_forest(node, members)
     fields = plain_fields(node)
     if not {"estimators_", "n_classes_", "classes_"} <= fields.keys():
@@ -240,7 +240,7 @@ def _check_voting_forest(node: Node, members: Members) -> None:
 
 
 def _check_additive_trees(node: Node, members: Members) -> None:
-    """Check that the initial prediction has one column for each column of trees."""
+    """Check that the initial prediction has as many columns as each iteration has trees."""
     fields = plain_fields(node)
     if "estimators_" not in fields:
         return
@@ -258,7 +258,7 @@ def _check_additive_trees(node: Node, members: Members) -> None:
 
 
 def _columns_of_first_guess(node: Node, members: Members) -> int | None:
-    """Return the number of columns: None for a single column, -1 for estimators other than scikit-learn's defaults."""
+    """Return the number of columns, None for a single column, or -1 for estimators that are not scikit-learn's default."""
     if full_name(node) == "sklearn.dummy.DummyRegressor":
         constant, n_outputs = field_values(node, members, "constant_", "n_outputs_")
         return None if (constant.shape, n_outputs) == ((1, 1), 1) else -1
@@ -298,7 +298,7 @@ def _check_categories(node: Node, inner: np.ndarray, fields: dict[str, Node], me
         return
     (categorical,) = field_values(fields["_bin_mapper"], members, "is_categorical_")
     if categorical.ndim != 1 or splits.max() >= len(categorical) or not categorical[splits].all():
-        refuse(node, "it splits a feature by category that is not categorical")
+        refuse(node, "it splits a feature by category, but the feature is not categorical")
 
 
 SCIKIT_LEARN_CHECKS = {

@@ -45,7 +45,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def axes_for(ax: Axes | None, width: float, height: float) -> Axes:
-    """Return the given axes, or the axes of a new figure."""
+    """Return `ax`, or the axes of a new figure if it is None."""
     return new_figure(width, height).add_subplot() if ax is None else ax
 
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_hog"]
 
-# Strokes above this percentile are drawn at full length. Otherwise, a single sharp edge would make all other strokes too short.
+# Percentile of the strokes that is drawn at full length. If it were the maximum, one sharp edge would shorten all other
+# strokes.
 FULL_LENGTH = 99
 
 

@@ -25,7 +25,7 @@ def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | No
     """Draw the frames of a bag on its image.
 
     A keypoint is drawn as a circle with a line in its direction. Frames of a dense extractor are drawn as dots at their
-    centres; in the middle of the lattice, one square is drawn for each size.
+    centres; in the middle of the grid, one square is drawn for each size.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def plot_keypoints(image: Any, bag: Bag, *, max_frames: int = 500, ax: Axes | No
 
 
 class Lattice(NamedTuple):
-    """Frames of one diameter at all crossings of `xs` and `ys`; `places` are their positions in the bag, row by row."""
+    """Frames of one diameter at all pairs of `xs` and `ys`. `places` are their positions in the bag, row by row."""
 
     diameter: float
     xs: np.ndarray
@@ -74,7 +74,7 @@ class Lattice(NamedTuple):
 
 
 def lattices_of(frames: np.ndarray) -> list[Lattice]:
-    """Return one lattice per diameter, the smallest first. If a frame has a direction or is not on a lattice, return []."""
+    """Return one lattice per diameter, smallest first, or [] if a frame has a direction or is not on a lattice."""
     if (frames[:, 3] >= 0).any():
         return []
     lattices = []
@@ -95,8 +95,9 @@ def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
         raise InputError(f"the bag has no frames, so the positions of its descriptors are unknown; got {bag!r}")
     if bag.size is not None and tuple(bag.size) != image.shape[:2]:
         raise InputError(
-            f"the bag comes from an image of {bag.size[0]}×{bag.size[1]} pixels; got one of {image.shape[0]}×{image.shape[1]}. "
-            "Pass the image that the bag was extracted from; after Resize, this is the resized image."
+            f"the bag comes from an image of {bag.size[0]}×{bag.size[1]} pixels; got an image of "
+            f"{image.shape[0]}×{image.shape[1]}. Pass the image from which the bag was extracted; after Resize, this is the "
+            "resized image."
         )
     return bag.frames
 
@@ -122,7 +123,7 @@ def _draw_keypoints(ax: Axes, frames: np.ndarray, max_frames: int) -> str:
 
 
 def _layers(ax: Axes, diameter: np.ndarray) -> float:
-    """Return the total area of the circles, divided by the area of the image. A large ratio is drawn with thin lines."""
+    """Return the total area of the circles, divided by the area of the image. If this ratio is large, lines are thin."""
     height, width = ax.images[-1].get_size()
     return float((diameter**2).sum() / (height * width))
 

@@ -25,9 +25,9 @@ __all__ = ["plot_word_map", "plot_words"]
 
 PATCH = 36
 GAP = 3
-# A patch with less contrast than this is not stretched to full contrast.
+# Minimum contrast of a patch that is stretched to full contrast.
 FLAT = 12
-# Colour of all other words.
+# Colour of all words except the most frequent.
 OTHER = "#c9ced6"
 
 
@@ -49,7 +49,7 @@ def plot_words(
     stretch: bool = False,
     random_state: Any = 0,
 ) -> Figure:
-    """Show some words of a vocabulary by the patches whose descriptors are nearest to them.
+    """Show some words of a vocabulary. Each word is shown by the patches whose descriptors are nearest to it.
 
     Each row shows one word, with the nearest patch first. To avoid patches from the same place, an image contributes at most
     ``n_patches / len(images)`` patches (rounded up) to a word, and these are at least half a diameter apart. The images are
@@ -80,7 +80,7 @@ def plot_words(
 
     Notes
     -----
-    Patches of frames with an angle are rotated upright, like their descriptors.
+    Patches whose frames have an angle are rotated upright, like their descriptors.
     """
     words, metric = fitted_words(vocabulary)
     random = check_random_state(random_state)
@@ -99,7 +99,7 @@ def plot_words(
 def _nearest_patches(
     words: np.ndarray, metric: str, pairs: Any, n_images: int, n_patches: int, extent: float
 ) -> list[list[Found]]:
-    """Return the nearest patches of each word, the nearest first."""
+    """Return the nearest patches of each word, sorted by distance."""
     rows: list[list[Found]] = [[] for _ in words]
     quota = -(-n_patches // max(1, n_images))
     for image, bag in pairs:
@@ -118,7 +118,7 @@ def _nearest_patches(
 
 
 def _nearest_apart(distances: np.ndarray, frames: np.ndarray, count: int) -> list[int]:
-    """Return the positions of the nearest descriptors whose patches do not overlap much."""
+    """Return the positions of the nearest descriptors whose patches hardly overlap."""
     places: list[int] = []
     for place in np.argsort(distances, kind="stable"):
         between = frames[places, :2] - frames[place, :2]
@@ -139,7 +139,7 @@ def _squared_distances(bag: Bag, words: np.ndarray) -> np.ndarray:
 
 
 def _cut(image: np.ndarray, frame: np.ndarray, extent: float) -> np.ndarray:
-    """Return the square of a frame, rotated upright and resampled. Beyond the border, the pixels of the edge are repeated."""
+    """Return the square of a frame, rotated upright and resampled. Pixels beyond the border repeat the pixels at the border."""
     x, y, diameter, angle = (float(value) for value in frame)
     turn = np.deg2rad(angle) if angle >= 0 else 0.0
     across, down = np.meshgrid(*2 * [(np.arange(PATCH) + 0.5) / PATCH - 0.5])
@@ -150,7 +150,6 @@ def _cut(image: np.ndarray, frame: np.ndarray, extent: float) -> np.ndarray:
 
 
 def _between_pixels(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Bilinear interpolation."""
     rows = np.clip(rows, 0, image.shape[0] - 1)
     columns = np.clip(columns, 0, image.shape[1] - 1)
     top, left = rows.astype(int), columns.astype(int)
@@ -272,7 +271,7 @@ def _fill_lattice(ax: Axes, lattice: Lattice, assigned: np.ndarray, colors: np.n
 
 
 def _fill_circles(ax: Axes, frames: np.ndarray, assigned: np.ndarray, colors: np.ndarray, width: int) -> None:
-    """Draw circles of limited size, the coloured ones on top."""
+    """Draw circles of limited size, with the coloured ones on top."""
     from matplotlib.collections import EllipseCollection
 
     chosen = colors[assigned]
@@ -309,7 +308,7 @@ def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> 
 
 
 def described(extractor: Any, images: Any) -> Iterator[tuple[np.ndarray, Bag]]:
-    """Yield one image after another, as the previous steps of the pipeline return it, with its Bag."""
+    """Yield images one after another, as returned by the previous steps of the pipeline, each with its Bag."""
     bags = extractor.transform(images)
     if not isinstance(bags, Bags):
         raise InputError(

@@ -25,7 +25,7 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["Augmented"]
 
 LIMITS = ("flip", "rotate", "scale", "translate", "crop", "light", "color", "noise")
-# Second part of the seeds: one number for copies in training, and another for views in prediction.
+# Second part of the seeds: one number for the copies in training, and another for the views in prediction.
 COPIES, VIEWS = 0, 1
 
 
@@ -45,7 +45,7 @@ class Augmented(ClassifierMixin, Estimator):
     Copies are made in ``fit``. If they were made before a cross-validation, copies of the same image would be in the training
     set and in the test set, and the accuracy would be too high. Copies are computed on access, so they need no memory.
 
-    A model that splits images itself (a search or calibration) must contain Augmented and not the reverse:
+    If a model splits images itself (a search or calibration), it must contain Augmented, not the reverse:
     ``GridSearchCV(Augmented(model), ...)``.
 
     Parameters
@@ -53,8 +53,8 @@ class Augmented(ClassifierMixin, Estimator):
     model : classifier of images
         A recipe, or a Pipeline that starts with a preprocessor or an extractor. It is cloned.
     flip : {"horizontal", "vertical", "both"}, optional
-        Mirror every second copy. "both" cycles through mirrored left-right, mirrored upside down, both, and unchanged. If no
-        other change is set, use ``copies=1``, or ``copies=3`` with "both".
+        Mirror every second copy. "both" cycles through four versions: mirrored left-right, mirrored upside down, both, and
+        unchanged. If no other change is set, use ``copies=1``, or ``copies=3`` with "both".
     rotate : float, default=0
         Maximum angle of rotation in either direction, in degrees.
     scale : float, default=0
@@ -74,8 +74,8 @@ class Augmented(ClassifierMixin, Estimator):
         Number of copies per training image, in addition to the image itself.
     views : int, default=0
         Number of changed views per image in prediction, in addition to the image itself. The predictions for all views are
-        averaged: probabilities if the model has them, or else decision functions, or else votes. The k-th view of every image
-        is changed in the same way, so a prediction does not depend on other images of the batch.
+        averaged: probabilities if the model has them, otherwise decision functions, otherwise votes. The k-th view of every
+        image is changed in the same way, so a prediction does not depend on other images of the batch.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Augmented(ClassifierMixin, Estimator):
 
     Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. If the model
     validates itself without a parameter `cv` (``early_stopping``, out-of-bag estimates), copies of the same image are used for
-    training and for validation, and its estimates are too high.
+    training and for validation, so its estimates are too high.
 
     References
     ----------
@@ -242,14 +242,13 @@ class Augmented(ClassifierMixin, Estimator):
         return values.reshape(-1, 1 + int(self.views), *values.shape[1:]).mean(axis=1)
 
     def _votes(self, X: Any) -> np.ndarray:
-        """Count the votes of the views for each class. In a tie, the vote of the unchanged image decides."""
+        """Count the votes of the views for each class. If there is a tie, the vote of the unchanged image decides."""
         labels = np.asarray(self.model_.predict(self._viewed(X))).reshape(-1, 1 + int(self.views))
         votes = (labels[..., None] == self.classes_).astype(float)
         return votes.sum(axis=1) + 0.5 * votes[:, 0]
 
 
 def _refuse_folds_inside(model: Any) -> None:
-    """Refuse a model that splits the images itself."""
     parameters = model.get_params() if hasattr(model, "get_params") else {}
     for name, value in parameters.items():
         if name.rpartition("__")[2] == "cv" and not (isinstance(value, str) and value == "prefit"):
@@ -271,7 +270,7 @@ def _checked_labels(y: Any) -> np.ndarray:
 
 
 def _weight_parameter(model: Any) -> str:
-    """Return the name of the model's fit parameter for sample weights; in a Pipeline, it starts with the last step."""
+    """Return the name of the fit parameter for sample weights. In a Pipeline, the name starts with that of the last step."""
     name, last = "sample_weight", model
     while isinstance(last, Pipeline):
         step, last = last.steps[-1]
@@ -292,6 +291,6 @@ def _checked_weights(sample_weight: Any, n: int) -> np.ndarray:
 
 
 def _repeated(value: Any, n: int, times: int) -> Any:
-    """Repeat a value for the copies if it has one entry per image; return other values unchanged."""
+    """Repeat a value for the copies if it has one entry per image. Return other values unchanged."""
     one_for_each = hasattr(value, "__len__") and not isinstance(value, (str, bytes, dict)) and len(value) == n
     return np.repeat(np.asarray(value), times, axis=0) if one_for_each else value

@@ -1,4 +1,4 @@
-"""Randomly changed copies of images, which are computed on access."""
+"""Randomly changed copies of images. They are computed on access."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Copies", "RandomChange", "with_copies"]
 
 @dataclass(frozen=True)
 class RandomChange:
-    """The limits of random changes; see the parameters of Augmented."""
+    """The limits of random changes, which are described by the parameters of Augmented."""
 
     flip: str | None = None
     rotate: float = 0.0
@@ -28,9 +28,9 @@ class RandomChange:
     noise: float = 0.0
 
     def __call__(self, image: np.ndarray, copy: int, random: np.random.Generator) -> np.ndarray:
-        """Return the changed copy with this number; the first has number 1.
+        """Return a changed copy. `copy` is its number, starting with 1.
 
-        All random numbers are always drawn, so setting one limit does not affect the other changes.
+        All random numbers are drawn in every case, so setting one limit does not affect the other changes.
         """
         geometry, light = random.uniform(-1, 1, 8), random.uniform(-1, 1, 6)
         image = self._flipped(image, copy)
@@ -41,14 +41,14 @@ class RandomChange:
         return image
 
     def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
-        """Mirror a copy depending on its number. A random choice could miss some mirror images."""
+        """Mirror a copy depending on its number. With a random choice, some mirror images could be missing."""
         turn = {None: 0, "horizontal": copy % 2, "vertical": 2 * (copy % 2), "both": copy % 4}[self.flip]
         image = image[:, ::-1] if turn & 1 else image
         image = image[::-1] if turn & 2 else image
         return np.ascontiguousarray(image)
 
     def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Rotate, scale, shift and crop in one step, which interpolates pixels only once."""
+        """Rotate, scale, shift and crop in one step, so pixels are interpolated only once."""
         size = np.array([image.shape[1], image.shape[0]], dtype=float)
         angle = np.deg2rad(self.rotate) * drawn[0]
         window = 1 - self.crop * np.abs(drawn[1:3])

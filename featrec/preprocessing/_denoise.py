@@ -13,10 +13,10 @@ from featrec.preprocessing._tones import as_type
 
 __all__ = ["Denoise"]
 
-# Maximum distance in each direction, in pixels, of the patches that non-local means compares.
+# Maximum distance, in pixels and in each direction, between patches that non-local means compares.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
-# cv2's median supports windows larger than this only for uint8. It does not support float64.
+# Maximum window size for which cv2's median supports types other than uint8. float64 is never supported.
 LARGEST_FAST_MEDIAN = 5
 
 
@@ -90,7 +90,7 @@ class Denoise(Preprocessor):
         return cv2.bilateralFilter(values, size, self.strength, size / 2)
 
     def _non_local(self, values: np.ndarray, size: int) -> np.ndarray:
-        from skimage.restoration import denoise_nl_means  # imported only here, because it takes a tenth of a second
+        from skimage.restoration import denoise_nl_means  # imported only here: the import takes a tenth of a second
 
         channels = -1 if values.ndim == 3 else None
         smooth = denoise_nl_means(values, size, REACH, self.strength, channel_axis=channels)

@@ -13,22 +13,23 @@ from featrec.lazy import Images
 
 __all__ = ["Deskew"]
 
-# For "auto": side of the thumbnails, and number of standard deviations by which deskewing must improve the result.
+# For "auto": side of the thumbnails, and minimum improvement by deskewing, in standard deviations.
 SIDE, CLEARLY = 14, 3.0
 
 
 class Deskew(Preprocessor):
     """Straighten a slanted digit or letter by a shear that is computed from its moments.
 
-    Writers slant characters by different angles, but the slant is irrelevant for the class; without it, images of a class
+    Writers slant characters by different angles, but the slant is irrelevant for the class. Without it, images of a class
     differ less. Each row is shifted in proportion to its distance from the centre of mass. Use this step for images of one
     character on a uniform background. It may strongly distort wide, low objects such as shoes.
 
     Parameters
     ----------
     background : {"auto", "dark", "light"}, default="auto"
-        Whether the background is dark or light. Areas outside the image are filled with it, and the mass of a pixel is its
-        difference from it. "auto" means light if the mean of the border pixels is above half of white, else dark.
+        Whether the background is dark or light. Areas outside the image are filled with the background, and the mass of a pixel
+        is its difference from the background. "auto" means light if the mean of the border pixels is above half of white, else
+        dark.
     center : bool, default=False
         Also move the centre of mass to the centre of the image, with subpixel accuracy.
     when : {"always", "auto"}, default="always"
@@ -47,8 +48,8 @@ class Deskew(Preprocessor):
     (x + skew · (y - ȳ), y), interpolated along the row. Size and data type do not change; integers are rounded. Uniform images
     are returned unchanged, and images whose mass is in a single row are not sheared.
 
-    This differs from OpenCV's digits sample: the shear is relative to the centre of mass, not to the centre of the image, and
-    the interpolation is exact and gives the same result on every machine.
+    There are two differences from OpenCV's digits sample: the shear is relative to the centre of mass, not to the centre of the
+    image, and the interpolation is exact and gives the same result on every machine.
 
     References
     ----------

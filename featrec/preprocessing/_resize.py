@@ -16,9 +16,9 @@ from featrec.model_files import SizeLimit
 
 __all__ = ["Resize"]
 
-# Maximum number of training images whose size "auto" reads.
+# Maximum number of training images whose sizes are read for "auto".
 MEASURED = 1000
-# Minimum side that "auto" chooses, unless the lower bound is less.
+# Minimum side that "auto" chooses, unless the lower bound is smaller.
 SHORTEST = 16
 
 
@@ -49,8 +49,8 @@ class Resize(Preprocessor):
     bounds : tuple of (least, most), default=(28, 64)
         For "auto": minimum and maximum of the geometric mean of height and width, in pixels.
     multiple : int, default=4
-        For "auto": number that height and width are multiples of; 4 matches HOG's automatic cells. With 1, images that all
-        have the same size are not changed if this size is within `bounds`.
+        For "auto": height and width are rounded to multiples of this number; 4 matches HOG's automatic cells. With 1, images
+        that all have the same size are not changed if this size is within `bounds`.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Resize(Preprocessor):
         if self._is_automatic():
             check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; call fit first, or set a size.')
         images = check_images(X)
-        # Without a step, images from one array stay one array, which HOG and PatchCodes describe at once.
+        # Without a step, images from one array stay one array, which HOG and PatchCodes can describe at once.
         first = stacked(images[:1]) if len(images) else None
         return images if first is not None and first.shape[1:3] == self._box() else super().transform(images)
 

@@ -30,7 +30,7 @@ def with_tones(image: np.ndarray, curve: Callable[[np.ndarray], np.ndarray]) -> 
 
 
 def as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Clip numbers to [0, 1] and convert them to the given data type; numbers are rounded for integer types."""
+    """Clip numbers to [0, 1] and convert them to a data type. For integer types, numbers are scaled and rounded."""
     values = np.clip(values, 0, 1)
     if dtype.kind == "f":
         return values.astype(dtype, copy=False)
@@ -113,8 +113,8 @@ class NormalizeContrast(Preprocessor):
     """Normalise the mean and the standard deviation of gray values, for the whole image or for local windows.
 
     Values are shifted and scaled to a mean of 0.5 and the standard deviation `spread`, then clipped to [0, 1]. Without a
-    `window`, this removes differences in exposure between images. Such differences affect raw pixels, and thresholds on gray
-    values (the contrast thresholds of SIFT and AKAZE, ORB's corners). A `window` also removes shadows within an image.
+    `window`, this removes differences in exposure between images. Such differences affect raw pixels and methods with
+    thresholds on gray values (such as SIFT, AKAZE and ORB). A `window` also removes shadows within an image.
 
     Parameters
     ----------
@@ -259,7 +259,7 @@ class Rescale(Preprocessor):
     percentiles : tuple of (low, high), default=(0, 100)
         Percentiles of the image that become black and white if neither `max_value` nor `bits` is set; values outside are
         clipped. (0.5, 99.5) ignores dust and hot pixels. All channels are stretched in the same way, which preserves hues.
-        Images of one value are not changed.
+        If all values of an image are equal, the image is not changed.
 
     Notes
     -----
@@ -321,7 +321,7 @@ def _declared(image: np.ndarray, white: int) -> np.ndarray:
 
 
 def _ends(image: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """Return the values in [0, 1] that become black and white: the percentiles, or minimum and maximum if they coincide."""
+    """Return the values in [0, 1] that become black and white: percentiles or, if these are equal, minimum and maximum."""
     top = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
     black, white = np.percentile(image, (low, high))
     if black == white:

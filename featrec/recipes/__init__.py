@@ -9,7 +9,7 @@ Every recipe has these options, with the same defaults:
 - ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect in the
   recipes with nearest neighbours, `tiny_knn` and `orb_knn`, which issue a warning.
 - ``on_error="empty"`` continues if an image cannot be used (see the extractors).
-- ``cache``: a folder or a ``DescriptorCache`` in which the extractors store descriptions for the next fit.
+- ``cache``: a folder or a ``DescriptorCache`` in which extractors store descriptions for later fits.
 - ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress and the
   memory that kernel ridge needs on standard error.
 

@@ -34,7 +34,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class General:
-    """The options that all recipes share, and the parameters that each type of step gets from them."""
+    """The options that all recipes share, and the parameters that follow from them for each type of step."""
 
     probability: str | None = None
     class_weight: Any = None
@@ -49,21 +49,21 @@ class General:
 
     @property
     def reading(self) -> dict[str, Any]:
-        """Parameters of an extractor of Bags."""
+        """Parameters for an extractor of Bags."""
         return {"on_error": self.on_error, "cache": self.cache}
 
     @property
     def describing(self) -> dict[str, Any]:
-        """Parameters of an extractor that returns one row of numbers per image."""
+        """Parameters for an extractor that returns one row of numbers per image."""
         return self.reading | {"n_jobs": self.n_jobs, "verbose": self.verbose}
 
     @property
     def learning(self) -> dict[str, Any]:
-        """Parameters of a step that learns from a sample."""
+        """Parameters for a step that learns from a sample."""
         return {"random_state": self.random_state, "n_jobs": self.n_jobs, "verbose": self.verbose}
 
     def calibrated(self, classifier: Any) -> Any:
-        """Return the classifier; if `probability` is set, wrap it to compute probabilities."""
+        """Return the classifier. If `probability` is set, wrap it, so that it computes probabilities."""
         if self.probability is None:
             return classifier
         if self.probability not in CALIBRATIONS:
@@ -93,7 +93,7 @@ def recipe(docs: Mapping[str, str] | None = None, **former: str) -> Callable[[Re
     """Complete the signature and the docstring of a recipe.
 
     The signature lists the general options instead of ``**general``. The docstring describes them and the parameters in
-    `docs`. `former` maps former names of options to new names; the former names still work, with a FutureWarning.
+    `docs`. `former` maps former names of options to new names. The former names still work but cause a FutureWarning.
     """
 
     def decorate(function: Recipe) -> Recipe:

@@ -113,7 +113,7 @@ def hog_svm(
     given. Otherwise, it is ridge regression on kernel values between images and landmarks, which are some training images.
 
     The size of images, the use of colours and the number of landmarks depend on the training images. The penalty and the use of
-    mirror images are chosen on held-out images.
+    mirror images depend on the accuracy on held-out images.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def hog_svm(
         Whether to add means and standard deviations of lightness and colours in 4 × 4 cells to the gradients; see
         :class:`~featrec.descriptors.HOG`.
     mirror : bool, default=True
-        If True, also learn from mirror images, provided that this increases the accuracy on held-out images. If False, the time
-        for this test is saved.
+        If True, also learn from mirror images, provided that this increases the accuracy on held-out images. If False, do not
+        try this, which saves time.
     deskew : bool or "auto", default="auto"
         Whether to straighten slanted digits and letters. "auto" decides by the training images; see
         :class:`~featrec.preprocessing.Deskew`.

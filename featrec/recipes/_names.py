@@ -42,7 +42,7 @@ SEPARATOR = ":"
 
 
 def names() -> list[str]:
-    """Names of all recipes, the simplest first."""
+    """Return the names of all recipes, the simplest first."""
     return list(RECIPES)
 
 
@@ -71,7 +71,7 @@ def presets(name: str) -> dict[str, dict[str, Any]]:
 
 
 def describe(name: str) -> str:
-    """Describe in one line when to use a recipe, or a preset and its accuracy on a dataset.
+    """Describe in one line when to use a recipe, or which images a preset is for and how accurate it is on a dataset.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ color : {"auto", "gray", "rgb"} or several of these, default="auto"
     "image_size": """\
 image_size : int, (height, width), "auto" or None, default="auto"
     Size that images are scaled to. "auto": the usual size of the training images, scaled to a mean side between 8 and 32
-    pixels; images that all have one size in this range are not scaled. None: no scaling. See
+    pixels. If all images have the same size in this range, they are not scaled. None: no scaling. See
     :class:`~featrec.preprocessing.Resize`.""",
     "hog": """\
 hog : int, (rows, columns), several such pairs, or None, default=None
@@ -117,7 +117,7 @@ def patches_kernel(
     Parameters
     ----------
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from. The best is chosen on a tenth of the images, but at most 5,000.
+        Penalties to choose from. The best one is chosen on a tenth of the images, but at most 5,000.
     landmarks : int or None, default=None
         Number of training images that the model stores. None: all. With fewer images, the model is smaller, faster and less
         accurate. The model of `patches_ridge` is even smaller.
@@ -170,7 +170,7 @@ def patches_compact(
         Number of principal components. The model stores this number of bytes for each training image and for each column of the
         codes.
     alphas : float or sequence of floats, default=(0.02, 0.05, 0.1)
-        Penalty, or several penalties to choose from. The best is chosen on a tenth of the images, but at most 5,000.
+        Penalty, or several penalties to choose from. The best one is chosen on a tenth of the images, but at most 5,000.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def patches_compact(
 
 
 def _prepared(image_size: int | tuple[int, int] | str | None, deskew: bool) -> list[Any]:
-    """Return steps that scale images to one size, small enough for a patch at each pixel, and straighten them."""
+    """Return steps that scale images to one size, small enough for a patch at each pixel, and straighten them if requested."""
     sizes = [] if image_size is None else [Resize(image_size, bounds=SIDES, multiple=1)]
     return sizes + ([Deskew()] if deskew else [])
 
@@ -228,7 +228,7 @@ def _patches_steps(
 
 
 def _with_hog(steps: list, hog: Any, dtype: str, options: General) -> list:
-    """Return the steps; if cell sizes are given, add signed and unsigned HOG."""
+    """Return the steps. If cell sizes are given, add signed and unsigned HOG to them."""
     if hog is None:
         return steps
     shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), **options.describing}

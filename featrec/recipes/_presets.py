@@ -20,7 +20,7 @@ class Preset:
     Parameters
     ----------
     suits : str
-        Images for which the options are meant.
+        Type of images for which the options are meant.
     options : dict
     dataset : str
         Name for ``load_dataset``.
@@ -34,7 +34,7 @@ class Preset:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Values have types of TOML. Other types would invalidate the results of earlier versions.
+# Values have the types that TOML has. Other types would invalidate the results of earlier versions.
 PRESETS: dict[str, dict[str, Preset]] = {
     "vlad_svm": {"scenes": Preset("photographs of scenes", "scene15", 86.2, {"n_words": 256, "mirror": True})},
     "fisher_svm": {"scenes": Preset("photographs of scenes", "scene15", 87.67, {"mirror": True})},

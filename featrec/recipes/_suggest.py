@@ -38,13 +38,13 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["suggest"]
 
-# Maximum number of patches per image. With 108 numbers each, the patches of an image, the patches of its mirror image and
-# whitened copies of both take 113 MB.
+# Maximum number of patches per image. With 108 numbers per patch, the patches of an image, the patches of its mirror image and
+# the whitened copies of both take 113 MB.
 MOST_PATCHES = 256 * 256
 
 
 class _Seen(NamedTuple):
-    """Whether all images of the sample are gray, and the size of the largest image."""
+    """Whether all images in the sample are gray, and the size of the largest image."""
 
     gray: bool
     largest: tuple[int, int]
@@ -69,8 +69,8 @@ def suggest(
 
     All recipes are tried on the same folds, the fastest recipes first. The time of all folds is estimated by a fit on about 20
     images. A recipe that would take too long is left out and listed with this estimate. A recipe is also left out, and listed
-    with the reason, if it needs a network, if it uses only colour and the images are gray, if it extracts patches from large
-    images without resizing, or if it cannot be fitted.
+    with the reason, if it needs a network file, if it uses only colour but the images are gray, if it extracts patches from
+    large images without resizing, or if it cannot be fitted.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def suggest(
         Time limit of all recipes together. The time for compiling, once per machine, does not count.
     recipes : list of names, or dict of name to options or model, optional
         Names with or without a preset, as for :func:`make`; default: all. In a dict, a value contains the options of a recipe,
-        as in ``{"cnn_svm": {"model": "net.onnx"}}``, or is your own model, which may have any name.
+        as in ``{"cnn_svm": {"model": "net.onnx"}}``, or it is your own model, whose name may be any string.
     confidence : float, default=0.95
         Confidence level of the intervals; a difference is significant if its p value is at most 1 - confidence.
     random_state : int, default=0
@@ -167,7 +167,7 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
 
 
 def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
-    """Group the models in the order of trials: models without Bags, which are fast; models with Bags; presets; each network."""
+    """Group the models in the order of trials: fast models without Bags, models with Bags, presets, then each network."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
         words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))
@@ -196,7 +196,7 @@ def _applicable(model: Any, seen: _Seen, remark: str) -> tuple[Any, str]:
 def sample(labels: np.ndarray, n_images: int, least: int, random_state: int) -> tuple[np.ndarray, tuple]:
     """Draw a stratified sample of about `n_images` images, with at least `least` images of each class.
 
-    Return the positions of the sample, and the classes that have fewer images.
+    Return the positions of the sample, and the classes that have fewer than `least` images.
     """
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:

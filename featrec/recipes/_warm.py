@@ -24,8 +24,9 @@ from featrec.recipes._names import RECIPES, make, resolve, variants
 __all__ = ["Warmed", "warm"]
 
 SIDE = 64
-N_IMAGES = 24  # number of images, half of them of each class
-# The number of words affects the time of a fit, but not what is compiled.
+# Number of generated images, half of them of each class.
+N_IMAGES = 24
+# The number of words affects the time of a fit, but not the code that is compiled.
 SMALL: dict[str, Any] = {"n_words": 32, "image_size": None}
 
 
@@ -45,7 +46,7 @@ class Warmed:
     Attributes
     ----------
     n_loops : int
-        Number of loops that were compiled, without the loops that were already in the cache.
+        Number of loops that were compiled. Loops that were already in the cache do not count.
     seconds : float
         Total time.
     folder : Path
@@ -112,7 +113,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     todo = _in_order([name for name in wanted if name not in left_out])
     count = "1 recipe" if len(todo) == 1 else f"{len(todo)} recipes"
     _report(verbose, f"compiling the loops of {count} into {cache.folder}")
-    # One more process than processors, because a process sometimes waits for a loop that another process compiles.
+    # The number of processes is one more than that of processors, because processes sometimes wait for each other.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
         _report(verbose, f"{len(rows):>3} of {len(todo)}  {row.name}: {_result(row)}")
@@ -154,7 +155,7 @@ def _warm_one(name: str) -> Row:
             warnings.simplefilter("ignore")
             use(small(name))
         problem = ""
-    except Exception as error:  # the others are still compiled
+    except Exception as error:  # the other recipes are still compiled
         problem = " ".join(f"{type(error).__name__}: {error}".split())
     after = compiled_so_far()
     return Row(name, after.n_loops - before.n_loops, after.seconds - before.seconds, problem)
@@ -168,7 +169,7 @@ def small(name: str) -> Any:
 
 
 def use(model: Any) -> None:
-    """Fit the model and predict; then predict with a copy whose arrays are read-only, like arrays in a memory map."""
+    """Fit the model and predict. Then predict with a copy whose arrays are read-only, like arrays in a memory map."""
     images = _images()
     model.fit(images, np.arange(len(images)) % 2)
     model.predict(images)
@@ -178,7 +179,7 @@ def use(model: Any) -> None:
 
 
 def _images() -> list[np.ndarray]:
-    """Make images in every array type that numba compiles separately. They show squares, whose corners are keypoints.
+    """Make images in every array type that numba compiles separately. The images show squares, whose corners are keypoints.
 
     All images have the same size, because HOG without Resize requires this.
     """

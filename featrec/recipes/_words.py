@@ -65,7 +65,7 @@ def orb_knn(*, n_words: int = 200, n_neighbors: int = 9, **general: Unpack[Optio
 
 @recipe(DENSE)
 def bovw_svm(*, n_words: int = 400, levels: Any = 3, C: float = 1.0, **general: Unpack[Options]) -> Pipeline:
-    """Scenes and objects at any place, scale and light: dense SIFT, visual words in a pyramid, intersection SVM.
+    """Scenes and objects at any position and scale, in any light: dense SIFT, visual words in a pyramid, intersection SVM.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def phow_svm(
     options = General(**general)
     norm = "hellinger" if kernel == "intersection" else "l1"
     words = BagOfWords(n_words, norm=norm, **options.learning)
-    # Descriptors of bytes are compared with integer products, several times as fast as floats.
+    # Descriptors of bytes are compared with integer products, which are several times as fast as products of floats.
     descriptors = DenseSIFT(step=step, bin_sizes=bin_sizes, dtype="uint8", **options.reading)
     steps = [descriptors, SpatialPyramid(words, levels=levels)]
     if kernel == "intersection":

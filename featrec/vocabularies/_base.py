@@ -87,7 +87,7 @@ class Vocabulary(Estimator):
         return nearest_word(self._to_compare(descriptors), self.words_, self.metric)
 
     def _to_compare(self, descriptors: Any) -> Any:
-        """Return the descriptors that are passed to `nearest` as an array or a Bag. Fail if the vocabulary is not fitted."""
+        """Return the descriptors passed to `nearest` as an array or a Bag. Fail if the vocabulary is not fitted."""
         check_is_fitted(self)
         if not isinstance(descriptors, Bag):
             return descriptors

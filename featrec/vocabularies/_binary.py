@@ -44,7 +44,7 @@ class BinaryVocabulary(Vocabulary):
 
     Notes
     -----
-    There are three departures from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
+    There are three differences from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
     from 20 descriptors per word. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia never
     increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
 
@@ -129,7 +129,6 @@ class _Majority:
         self.distances = np.zeros(len(packed), np.int32)
 
     def assign(self, words: np.ndarray) -> None:
-        """Find the nearest word of each descriptor."""
         word_blocks = packed_blocks(words)
 
         def part(points: range) -> None:

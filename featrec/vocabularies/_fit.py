@@ -55,7 +55,7 @@ def fit_vocabulary(
     n_jobs: int | None = None,
     verbose: int = 0,
 ) -> Any:
-    """Learn a vocabulary from Bags, without changing the estimator that is passed.
+    """Learn a vocabulary from Bags. An estimator passed as `vocabulary` is not changed.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ def fit_vocabulary(
     random = check_random_state(random_state)
     sample = sample_descriptors(bags, max_descriptors, random, n_jobs=n_jobs, verbose=verbose)
     if isinstance(vocabulary, Integral):
-        # The sample determines the metric and so the class of vocabulary. The vocabulary is fitted on the same sample, so no
-        # image is read twice.
+        # The vocabulary is fitted on the same sample that determines the metric (and so the class of vocabulary), so no image
+        # is read twice.
         made = make_vocabulary(
             vocabulary,
             sample.metric,

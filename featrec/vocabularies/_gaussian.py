@@ -23,9 +23,9 @@ PARTS = 16
 LEAST_PART = 4096
 # A component is moved if its members weigh less than one descriptor.
 LEAST_MASS = 1.0
-# To scale dimensions, variances below this share of the largest variance are raised to it.
+# When dimensions are scaled, variances below this share of the largest variance are raised to this share.
 LEAST_SPREAD = 1e-6
-# Smaller variances would be zero in float32.
+# Minimum variance. Smaller variances would be zero in float32.
 LEAST_VARIANCE = 1e-60
 # Types that the compiled loops support; other types are converted to float64.
 READABLE = (np.uint8, np.float32, np.float64)
@@ -78,12 +78,12 @@ class GaussianVocabulary(NumbersVocabulary):
 
     Notes
     -----
-    The initial mixture is computed from clusters after a few rounds of k-means: from their shares, means and variances. One
+    The initial mixture consists of the shares, means and variances of clusters, which are found by a few rounds of k-means. One
     average descriptor is added to each variance, because small clusters would otherwise be too narrow.
 
-    If a component weighs less than one descriptor, it is replaced by half of the heaviest component: this is split into two
-    halves, whose means differ by two standard deviations in its widest dimension. Products are computed in float32 from centred
-    and scaled descriptors, and sums in float64. Posteriors below 2^-40 are replaced by zero.
+    If a component weighs less than one descriptor, it is replaced by half of the heaviest component. The heaviest component is
+    split into two halves, whose means differ by two standard deviations in its widest dimension. Products are computed in
+    float32 from centred and scaled descriptors, and sums in float64. Posteriors below 2^-40 are replaced by zero.
 
     References
     ----------
@@ -259,7 +259,7 @@ class Learning:
         return moved, bool(alive.all())
 
     def _split(self, mixture: Mixture, component: int) -> None:
-        """Split the heaviest component into two halves, and replace this component by one of them."""
+        """Split the heaviest component into two halves, and replace `component` by one of them."""
         weights, means, variances = mixture
         heaviest = int(np.argmax(weights))
         widest = int(np.argmax(variances[heaviest] / self.variance))
@@ -317,7 +317,7 @@ def check_diagonal(vocabulary: Any) -> None:
 
 
 def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return variances to scale dimensions, raised so that float32 is precise enough."""
+    """Return the variances by which dimensions are scaled. Small variances are raised, so that float32 is precise enough."""
     variance = np.maximum(variance, (np.finfo(np.float32).eps * mean) ** 2)
     variance = np.maximum(variance, LEAST_SPREAD * variance.max())
     return np.where(variance > LEAST_VARIANCE, variance, 1.0)

@@ -21,7 +21,7 @@ from featrec.shared_docs import with_shared_docs
 from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._words import float_groups, half_norms
 
-# Number of points per word from which the initial words are drawn; more points take longer and do not improve the result.
+# Number of points per word from which initial words are drawn; more points take longer and do not improve the result.
 SEEDING_POINTS = 20
 PARTS = 16
 LEAST_PART = 4096
@@ -81,7 +81,7 @@ class KMeansVocabulary(NumbersVocabulary):
     rounded after the last round, and ``inertia_`` is computed with the rounded words.
 
     `nearest` computes in float32 without subtracting the mean. If descriptors have a common offset of a thousand times their
-    spread, about one in seven words is wrong. Remove such an offset first (:class:`~featrec.descriptors.Whiten`).
+    spread, about one in seven results is wrong. Remove such an offset first (:class:`~featrec.descriptors.Whiten`).
 
     References
     ----------
@@ -215,8 +215,8 @@ class RandomVocabulary(NumbersVocabulary):
                 return
         n, d = descriptors.shape
         raise InputError(
-            f"RandomVocabulary: {self.n_words} words cannot be drawn from {len(different)} different descriptors that are not "
-            f"zero (n_samples={n}, n_features={d}). Lower n_words, raise max_descriptors, or use more varied images."
+            f"RandomVocabulary: cannot draw {self.n_words} words from {len(different)} distinct nonzero descriptors "
+            f"(n_samples={n}, n_features={d}). Lower n_words, raise max_descriptors, or use more varied images."
         )
 
     def _word(self, descriptor: np.ndarray) -> np.ndarray:
@@ -324,13 +324,13 @@ class Lloyd:
 
 
 def _mean_variance(points: np.ndarray, halves: np.ndarray) -> float:
-    """Compute the mean variance of the features from squared lengths. numpy's `var` would copy all points to float64."""
+    """Compute the mean variance of the features from squared lengths; numpy's `var` would copy all points to float64."""
     mean = points.mean(axis=0, dtype=np.float64)
     return max(0.0, float(2 * halves.mean(dtype=np.float64) - mean @ mean)) / points.shape[1]
 
 
 def reseeded(counts: np.ndarray, distances: np.ndarray) -> list[tuple[int, int]]:
-    """Return words without members and the points they move to, farthest first, without points that equal their word."""
+    """Return pairs (word without members, its new point), farthest points first. Points that equal their word are omitted."""
     empty = np.flatnonzero(counts == 0)
     if not len(empty):
         return []

@@ -76,8 +76,8 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
     The search uses one thread, because encoders process several images in parallel.
 
     If descriptors and words are bytes and the processor can multiply bytes (VNNI), distances are computed as integers.
-    Otherwise they are computed in float32. For descriptors and words of bytes, this finds the same words for up to 258
-    dimensions, and for more dimensions if squared lengths are below 2²⁴, as for SIFT.
+    Otherwise they are computed in float32. For bytes, both methods find the same words in up to 258 dimensions, and in more
+    dimensions if squared lengths are below 2²⁴, as for SIFT.
 
     Examples
     --------

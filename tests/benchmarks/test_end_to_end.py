@@ -5,7 +5,7 @@ import json
 import pytest
 from PIL import Image
 
-from benchmarks import end_to_end, render
+from benchmarks import end_to_end
 from featrec.datasets import load_dataset
 
 SMALL = ["--words", "20", "--levels", "2", "--step", "8", "--bins", "4", "6"]
@@ -35,10 +35,7 @@ def test_both_sides_in_fresh_processes(folder, tmp_path, capsys):
     assert ours["right"].count("1") / 32 == pytest.approx(ours["accuracy"], abs=1e-5)
     text = capsys.readouterr().out
     assert "step 8, bins of 4 and 6, 20 words, 2 levels, 2 threads" in text
-    assert (
-        render.table("end_to_end end_to_end.jsonl", tmp_path) in text.replace("\nIntel", "\nMeasured on Intel")
-        or "| handwritten |" in text
-    )
+    assert "| handwritten |" in text
 
 
 def test_a_recipe_without_words_is_refused(folder):

@@ -27,11 +27,6 @@ def test_models_are_measured_on_one_core(tmp_path):
     assert "instructions" in rows[0]["machine"]
 
 
-def test_every_step_uses_one_thread():
-    model = frontier.on_one_core(make_pipeline(TinyImage(n_jobs=2), GaussianNB()))
-    assert model[0].n_jobs == 1
-
-
 def test_points_have_the_mean_accuracy_of_the_standard_split():
     judged = [made("a", 0, seed=seed, accuracy=share, split=SPLIT, key=str(seed)) for seed, share in enumerate((0.8, 0.9))]
     judged.append(made("a", 0, accuracy=0.1, split=SPLIT | {"validation": 0.1}, key="v"))

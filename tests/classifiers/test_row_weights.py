@@ -1,61 +1,13 @@
-"""Row and class weights give the same models as scikit-learn, repeated rows, and fits without a row."""
+"""Row and class weights; those of WideRidge against scikit-learn are in test_wide_ridge.py."""
 
 import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.linear_model import RidgeClassifier
 from sklearn.metrics import balanced_accuracy_score
 
-from featrec.classifiers import KernelRidgeClassifier, WideRidge, _wide_ridge
+from featrec.classifiers import KernelRidgeClassifier, WideRidge
 from featrec.exceptions import InputError
-
-SHAPES = [(90, 40), (40, 90)]
-
-
-def material(n=90, d=40, n_classes=4, seed=0):
-    random = np.random.default_rng(seed)
-    labels = np.arange(n) % n_classes
-    codes = random.normal(size=(n, d)) + 3 + 0.4 * np.random.default_rng(9).normal(size=(n_classes, d))[labels]
-    return codes.astype(np.float32), np.array([f"class {label}" for label in labels])
-
-
-@pytest.fixture(params=["float64", "float32"])
-def kept_in(request, monkeypatch):
-    """Large problems are solved in float32, small ones in float64."""
-    if request.param == "float32":
-        monkeypatch.setattr(_wide_ridge, "SMALL", 0)
-    return request.param
-
-
-@pytest.mark.parametrize(("n", "d"), SHAPES)
-@pytest.mark.parametrize("n_classes", [2, 4])
-@pytest.mark.parametrize("alphas", [0.1, (0.02, 0.1, 1.0)])
-def test_wide_ridge_with_weights_is_that_of_scikit_learn(n, d, n_classes, alphas, kept_in):
-    codes, labels = material(n, d, n_classes)
-    weights = np.random.default_rng(1).uniform(0.1, 5, n)
-    class_weight = {"class 0": 3.0}
-    ours = WideRidge(alphas=alphas, class_weight=class_weight).fit(codes, labels, sample_weight=weights)
-    theirs = RidgeClassifier(alpha=ours.penalty_, class_weight=class_weight).fit(codes.astype(float), labels, weights)
-    np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), atol=5e-5 * np.abs(theirs.coef_).max())
-    np.testing.assert_allclose(ours.intercept_, np.atleast_1d(theirs.intercept_), rtol=2e-4, atol=2e-5)
-
-
-@pytest.mark.parametrize(("n", "d"), SHAPES)
-def test_leave_one_out_scores_are_those_of_models_without_the_row(n, d, kept_in):
-    codes, labels = material(n, d)
-    weights = np.random.default_rng(1).uniform(0.2, 3, n)
-    ours = WideRidge(alphas=(0.01, 0.1, 1.0), loo_samples=None).fit(codes, labels, weights)
-    scale = ours.penalty_ / ours.alpha_
-    expected = []
-    for alpha in ours.alphas:
-        right = np.zeros(n)
-        for i in range(n):
-            without = RidgeClassifier(alpha=alpha * scale)
-            without.fit(np.delete(codes, i, 0).astype(float), np.delete(labels, i), np.delete(weights, i))
-            right[i] = without.predict(codes[i : i + 1])[0] == labels[i]
-        expected.append(np.average(right, weights=weights))
-    np.testing.assert_allclose(ours.loo_scores_, expected, atol=1e-12)
-    assert len(set(expected)) > 1
+from tests.classifiers.test_wide_ridge import material
 
 
 @pytest.mark.parametrize(("landmarks", "solver"), [(None, "cholesky"), (None, "cg"), (30, "cholesky")])

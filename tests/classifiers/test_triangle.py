@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from featrec.classifiers._triangle import Triangle
 from featrec.exceptions import InputError
@@ -35,14 +34,6 @@ def test_solutions_are_those_of_the_whole_matrix(n, tile, dtype, error):
     np.testing.assert_allclose(found, np.linalg.solve(whole, b), atol=error)
 
 
-def test_the_number_of_threads_does_not_change_the_numbers():
-    whole, b = matrix(500), np.ones((500, 2), np.float32)
-    with threadpool_limits(1):
-        one, two, three = (factored(whole, 90, n_jobs=n_jobs).solve(b, n_jobs=n_jobs) for n_jobs in (1, 2, 3))
-    np.testing.assert_array_equal(two, one)
-    np.testing.assert_array_equal(three, one)
-
-
 @pytest.mark.parametrize("n_tiles", [1, 3, 4])
 def test_leading_tiles_solve_the_leading_block_and_give_the_rows_below(n_tiles):
     whole, lead = matrix(75), 16 * n_tiles
@@ -52,15 +43,6 @@ def test_leading_tiles_solve_the_leading_block_and_give_the_rows_below(n_tiles):
     np.testing.assert_allclose(triangle.product_below(n_tiles, b, n_jobs=2), whole[lead:, :lead] @ b, atol=1e-5)
 
 
-@pytest.mark.parametrize(("n", "tile"), [*SIZES, (60_000, 2400), (0, 10)])
-def test_memory_is_known_before(n, tile):
-    needed = Triangle.memory_needed(n, tile)
-    if n < 1000:
-        assert needed == sum(part.nbytes for row in Triangle(n, tile).tiles for part in row)
-    else:
-        assert needed == pytest.approx(7.5e9, rel=0.01)
-
-
 @pytest.mark.parametrize("row", [0, 3, 16, 37])
 @pytest.mark.parametrize("value", [-1, np.nan])
 def test_the_error_names_the_row_that_is_not_positive_definite(row, value):
@@ -68,12 +50,3 @@ def test_the_error_names_the_row_that_is_not_positive_definite(row, value):
     whole[row, row] = value
     with pytest.raises(InputError, match=f"not positive definite at row {row} of 40 in float32; increase its diagonal"):
         factored(whole, 16)
-
-
-def test_progress_is_shown(capsys, monkeypatch):
-    clock = iter(range(0, 1000, 3))
-    monkeypatch.setattr("featrec.classifiers._triangle.time.perf_counter", lambda: next(clock))
-    triangle = Triangle(40, 8)
-    triangle.fill(lambda rows, columns, out: np.copyto(out, matrix(40)[rows, columns]))
-    triangle.cholesky(verbose=1)
-    assert "100 % of the Cholesky factor" in capsys.readouterr().err

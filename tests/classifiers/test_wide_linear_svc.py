@@ -51,6 +51,8 @@ def test_repeated_and_empty_codes_can_be_fitted():
     assert np.isfinite(model.coef_).all()
     expected = exact().fit(codes, labels).decision_function(codes)
     np.testing.assert_allclose(model.decision_function(codes), expected, atol=2e-3)
+    empty = np.zeros((6, 30), np.float32)
+    assert np.isfinite(WideLinearSVC().fit(empty, np.repeat(["a", "b"], 3)).decision_function(empty)).all()
 
 
 def test_thousands_of_codes_of_nearly_one_direction_are_separated():
@@ -74,17 +76,7 @@ def test_a_repeated_row_is_a_doubled_weight():
     np.testing.assert_allclose(weighted.decision_function(codes), repeated.decision_function(codes), atol=1e-4)
 
 
-def test_empty_codes_only():
-    codes, labels = np.zeros((6, 30), np.float32), np.repeat(["a", "b"], 3)
-    assert np.isfinite(WideLinearSVC().fit(codes, labels).decision_function(codes)).all()
-
-
 def test_the_number_of_threads_does_not_change_the_model():
     codes, labels = wide(n=70, d=40_000)
     one, two = (WideLinearSVC(n_jobs=n_jobs).fit(codes, labels) for n_jobs in (1, 2))
     np.testing.assert_array_equal(one.coef_, two.coef_)
-
-
-def test_two_classes_at_least():
-    with pytest.raises(ValueError, match="class"):
-        WideLinearSVC().fit(np.eye(5, 10), ["one"] * 5)

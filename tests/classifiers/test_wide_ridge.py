@@ -8,8 +8,6 @@ from sklearn.linear_model import RidgeClassifier
 
 from featrec.classifiers import WideRidge, WideScaler, _wide_ridge, _wide_scaler
 
-SHAPES = [(90, 40), (40, 90)]
-
 
 def material(n=90, d=40, n_classes=4, away=0.4, seed=0):
     random = np.random.default_rng(seed)
@@ -28,35 +26,40 @@ def kept_in(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.parametrize(("n", "d"), SHAPES)
+@pytest.mark.parametrize(("n", "d"), [(90, 40), (40, 90)])
 @pytest.mark.parametrize("n_classes", [2, 4])
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("alphas", [0.02, (0.02, 0.1, 1.0, 3.0)])
-def test_the_solution_is_that_of_scikit_learn(n, d, n_classes, alphas, kept_in):
+def test_the_solution_is_that_of_scikit_learn(n, d, n_classes, weighted, alphas, kept_in):
     codes, labels = material(n, d, n_classes)
     others, _ = material(50, d, n_classes, seed=1)
-    ours = WideRidge(alphas=alphas).fit(codes, labels)
-    theirs = RidgeClassifier(alpha=ours.penalty_).fit(codes.astype(float), labels)
+    weights = np.random.default_rng(1).uniform(0.1, 5, n) if weighted else None
+    class_weight, times = ({"class 0": 3.0}, 2.5) if weighted else (None, 1)
+    ours = WideRidge(alphas=alphas, class_weight=class_weight).fit(codes, labels, weights)
+    theirs = RidgeClassifier(alpha=ours.penalty_, class_weight=class_weight).fit(codes.astype(float), labels, weights)
     assert ours.coef_.dtype == np.float32
     # For two classes, some versions of scikit-learn return a vector.
-    np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), atol=2e-5 * np.abs(theirs.coef_).max())
-    np.testing.assert_allclose(ours.intercept_, np.atleast_1d(theirs.intercept_), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(ours.decision_function(others), theirs.decision_function(others), atol=2e-5)
+    np.testing.assert_allclose(ours.coef_, np.atleast_2d(theirs.coef_), atol=times * 2e-5 * np.abs(theirs.coef_).max())
+    np.testing.assert_allclose(ours.intercept_, np.atleast_1d(theirs.intercept_), rtol=times * 1e-4, atol=times * 1e-5)
+    np.testing.assert_allclose(ours.decision_function(others), theirs.decision_function(others), atol=times * 2e-5)
     np.testing.assert_array_equal(ours.predict(others), theirs.predict(others))
 
 
-@pytest.mark.parametrize(("n", "d"), SHAPES)
-@pytest.mark.parametrize("n_classes", [2, 4])
-def test_leave_one_out_scores_are_those_of_models_without_the_row(n, d, n_classes, kept_in):
+@pytest.mark.parametrize(("n", "d"), [(60, 30), (30, 60)])
+@pytest.mark.parametrize(("n_classes", "weighted"), [(2, False), (4, False), (4, True)])
+def test_leave_one_out_scores_are_those_of_models_without_the_row(n, d, n_classes, weighted, kept_in):
     codes, labels = material(n, d, n_classes, away=0.3)
-    ours = WideRidge(alphas=(0.01, 0.1, 1.0), loo_samples=None).fit(codes, labels)
+    weights = np.random.default_rng(1).uniform(0.2, 3, n) if weighted else np.ones(n)
+    ours = WideRidge(alphas=(0.01, 0.1, 1.0), loo_samples=None).fit(codes, labels, weights)
     scale = ours.penalty_ / ours.alpha_
     expected = []
     for alpha in ours.alphas:
-        right = 0
+        right = np.zeros(n)
         for i in range(n):
-            without = RidgeClassifier(alpha=alpha * scale).fit(np.delete(codes, i, 0).astype(float), np.delete(labels, i))
-            right += without.predict(codes[i : i + 1])[0] == labels[i]
-        expected.append(right / n)
+            kept = np.arange(n) != i
+            without = RidgeClassifier(alpha=alpha * scale).fit(codes[kept].astype(float), labels[kept], weights[kept])
+            right[i] = without.predict(codes[i : i + 1])[0] == labels[i]
+        expected.append(np.average(right, weights=weights))
     np.testing.assert_allclose(ours.loo_scores_, expected, atol=1e-12)
     assert len(set(expected)) > 1
     assert ours.loo_scores_[ours.alphas.index(ours.alpha_)] == max(expected)

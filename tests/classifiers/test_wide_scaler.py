@@ -178,5 +178,3 @@ def test_wrong_input_is_refused(rng):
     codes[3, 3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         scaler.transform(codes)
-    with pytest.raises(ValueError, match="power"):
-        WideScaler(power=2.0).fit(codes)

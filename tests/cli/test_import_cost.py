@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -21,16 +20,10 @@ def loaded_after(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-@pytest.mark.parametrize("code", ["import featrec", "import featrec.cli"])
-def test_featrec_and_its_command_line_load_nothing_heavy(code):
-    assert not loaded_after(code) & HEAVY
-
-
-@pytest.mark.parametrize(
-    "words", [["--help"], ["--version"], ["compare", "--nonsense"], ["recipes"], *([name, "--help"] for name in COMMANDS)]
-)
-def test_help_and_usage_errors_load_nothing_heavy(words):
-    code = f"from featrec.cli import main\ntry:\n    main({words!r})\nexcept SystemExit:\n    pass"
+def test_help_and_usage_errors_load_nothing_heavy():
+    words = [["--help"], ["--version"], ["compare", "--nonsense"], ["recipes"], *([name, "--help"] for name in COMMANDS)]
+    code = "from contextlib import suppress\nimport featrec\nfrom featrec.cli import main\n"
+    code += f"for words in {words!r}:\n    with suppress(SystemExit):\n        main(words)"
     assert not loaded_after(code) & HEAVY
 
 
@@ -77,9 +70,3 @@ def test_importing_featrec_is_fast():
     code = "import time; start = time.perf_counter(); import featrec; print(time.perf_counter() - start)"
     seconds = min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) for _ in range(3))
     assert seconds < 0.2
-
-
-def test_the_help_is_fast():
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "featrec", "--help"], capture_output=True, check=True)
-    assert time.perf_counter() - start < 2.0

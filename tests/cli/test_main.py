@@ -93,3 +93,17 @@ def test_a_closed_pipe_is_no_error():
 def test_the_package_is_the_command():
     done = subprocess.run([sys.executable, "-m", "featrec", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("featrec ")
+
+
+UNCOLLECTED = """
+import gc
+from featrec.cli._terminal import uncollected
+with uncollected():
+    assert not gc.isenabled()
+assert gc.isenabled() and gc.get_freeze_count() > 0
+"""
+
+
+def test_short_commands_run_without_garbage_collection_which_is_enabled_again_afterwards():
+    done = subprocess.run([sys.executable, "-W", "error", "-c", UNCOLLECTED], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

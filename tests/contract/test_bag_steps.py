@@ -148,3 +148,5 @@ def test_bytes_and_floats_give_the_same_numbers(cls):
 def test_packed_bits_are_refused_by_name(cls):
     with pytest.raises(MetricError, match=f"{cls.__name__} expects numbers .euclidean.; got packed bits .hamming."):
         numbers(make(cls, None).fit_transform(binary_bags()))
+    with pytest.raises(MetricError, match=f"{cls.__name__} expects numbers"):
+        make(cls, None).fit(histograms()).apply(binary_bags()[0])

@@ -206,6 +206,59 @@ def test_a_wrong_parameter_is_refused_before_work(cls, network):
                 fitted(estimator, material(cls))
 
 
+WRONG = {
+    "AKAZE": {"descriptor_type": ["kaze"], "threshold": [-0.1, np.inf], "n_octaves": [0], "n_octave_layers": [0],
+              "diffusivity": ["none"], "max_points": [-2]},
+    "AdjustLight": {"gamma": [0], "contrast": [-1], "brightness": [20]},
+    "AppendPosition": {"weight": [0, np.inf], "scale": ["log"]},
+    "Augmented": {"flip": [True], "rotate": [200], "scale": [-1], "translate": [2], "crop": [1], "light": [2], "color": [-0.1],
+                  "noise": [25], "copies": [-1], "views": [0.5], "random_state": ["a"]},
+    "BRISK": {"thresh": [-1, 256], "octaves": [-1], "pattern_scale": [0, np.inf, np.nan]},
+    "CLAHE": {"clip_limit": [0]},
+    "ColorHistogram": {"bins": [0], "space": ["bgr"], "on_error": ["skip"]},
+    "Denoise": {"method": ["mean"], "size": [0], "strength": [0, 25]},
+    "DenseSIFT": {"step": [0], "magnif": [0], "contrast_threshold": [-1], "window_size": [0], "bin_sizes": ["4"],
+                  "color": ["lab"], "window": ["hann"], "dtype": ["float64"]},
+    "Deskew": {"background": ["gray"]},
+    "FisherVector": {"power": [0]},
+    "GaussianVocabulary": {"min_variance": [0]},
+    "HOG": {"block_norm": ["l2"], "orientations": [0]},
+    "HistogramKernel": {"kind": ["cosine"]},
+    "KernelRidgeClassifier": {"held_out": [0.0, 0.51, 1.0]},
+    "NormalizeContrast": {"spread": [0, 3], "window": [0, 3], "floor": [0]},
+    "ORB": {"n_features": [0], "scale_factor": [1.0], "n_levels": [0], "edge_threshold": [-1], "first_level": [-1],
+            "score_type": ["best"], "patch_size": [1], "fast_threshold": [256]},
+    "Patches": {"size": [0, 121], "stride": [0], "contrast": [-1], "color": ["hsv"]},
+    "Rescale": {"max_value": [0, 4095.5], "bits": [0, 17]},
+    "Resize": {"mode": ["zoom"], "fill": [255, "black"], "size": [0, 4.5]},
+    "SIFT": {"n_features": [-1], "n_octave_layers": [0], "contrast_threshold": [-0.1], "edge_threshold": [0], "sigma": [0]},
+    "SignCode": {"share": [0, 1.1], "norm": ["l1"]},
+    "ThresholdCode": {"threshold": [-1.0], "norm": ["l1"]},
+    "TinyImage": {"on_error": ["skip"]},
+    "TriangleCode": {"norm": ["l1"]},
+    "Unflatten": {"max_value": [0, -1, "white"]},
+    "Whiten": {"n_components": [0], "whiten": ["pca"], "regularization": [-1], "epsilon": [np.inf], "max_descriptors": [1]},
+    "WideScaler": {"power": [2.0]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "value"),
+    [
+        pytest.param(name, parameter, value, marks=marks(name))
+        for name, wrong in WRONG.items()
+        for parameter, values in wrong.items()
+        for value in values
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(name, parameter, value, network):
+    estimator, X = make(ALL[name], network).set_params(**{parameter: value}), material(ALL[name])
+    needs_fit = kind(ALL[name]) != "extractor" or name == "Patches"  # with color="auto"
+    for ask in (fitted,) if needs_fit else (fitted, type(estimator).transform):
+        with pytest.raises(ValueError, match=f"The '{parameter}' parameter of {name} must be"):
+            ask(estimator, X)
+
+
 @pytest.mark.parametrize(
     "cls", [c for c in of_kind("extractor", "preprocessor", "classifier", "network") if c.id != "Unflatten"]
 )

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import random
+import re
 import tarfile
 import threading
 import tracemalloc
@@ -12,6 +13,7 @@ import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from tests.datasets.test_folder import relative
 
 NAMES = ("b/2.png", "b/1.png", "a/deep/er/0.png", "a/z.png", "a/Z.png", "犬/é.png")
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+KINDS = ("", *SUFFIXES)
 
 
 def image(value: int) -> bytes:
@@ -35,17 +38,22 @@ def image(value: int) -> bytes:
     return data.getvalue()
 
 
-def pack(path: Path, files: dict[str, bytes]) -> Path:
-    """Write an archive with the standard library; the suffix determines the kind."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+def pack(path: Path, files: dict[str, bytes] | list[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write an archive with the standard library; the suffix determines the kind. Without a suffix, write a folder."""
+    pairs = files.items() if isinstance(files, dict) else files
+    if not path.suffix:
+        for name, data in pairs:
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    elif path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", method) as archive, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # ignores the warning about duplicate names
-            for name, data in files.items():
+            for name, data in pairs:
                 archive.writestr(name, data)
-        return path
-    with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as archive:
-        for name, data in files.items():
-            add(archive, name, data)
+    else:
+        with tarfile.open(path, "w" if path.suffix == ".tar" else "w:gz") as archive:
+            for name, data in pairs:
+                add(archive, name, data)
     return path
 
 
@@ -74,10 +82,7 @@ def archive(tmp_path, suffix):
 @pytest.mark.parametrize("below", ["", "./", "top/", "./top/"])
 def test_an_archive_equals_the_packed_folder(tmp_path, suffix, below):
     files = images(*NAMES)
-    for name, data in files.items():
-        (tmp_path / "folder" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "folder" / name).write_bytes(data)
-    unpacked = ImageFolder(tmp_path / "folder")
+    unpacked = ImageFolder(pack(tmp_path / "folder", files))
     packed = ImageFolder(pack(tmp_path / f"x{suffix}", {below + name: data for name, data in files.items()}))
     top = "top/" if "top" in below else ""
     assert relative(packed) == [top + name for name in relative(unpacked)]
@@ -98,20 +103,14 @@ def test_a_single_folder_around_all_class_folders_is_not_a_class(tmp_path, suffi
 
 
 @pytest.mark.filterwarnings("ignore::featrec.exceptions.SkippedFileWarning")
-def test_skipped_files(tmp_path, suffix):
+@pytest.mark.parametrize("kind", KINDS)
+def test_skipped_files(tmp_path, kind):
     files = images("a/1.png", "a/.hidden.png", "a/.cache/2.png", "a/.cache/3.png", "__MACOSX/a/._1.png", "loose.png")
     inner = pack(tmp_path / "inner.zip", images("a/1.png")).read_bytes()
-    path = pack(tmp_path / f"x{suffix}", files | {"a/notes.txt": b"", "a/inner.zip": inner})
-    folder = ImageFolder(path)
+    folder = ImageFolder(pack(tmp_path / f"x{kind}", files | {"a/notes.txt": b"", "a/inner.zip": inner, "a/._2.png": b""}))
     assert relative(folder) == ["a/1.png"]
-    assert sorted(relative(folder, folder.skipped)) == [
-        "__MACOSX",
-        "a/.cache",
-        "a/.hidden.png",
-        "a/inner.zip",
-        "a/notes.txt",
-        "loose.png",
-    ]
+    skipped = {"__MACOSX", "a/.cache", "a/.hidden.png", "a/._2.png", "a/inner.zip", "a/notes.txt", "loose.png"}
+    assert set(relative(folder, folder.skipped)) == skipped
 
 
 def test_an_empty_class_folder(tmp_path):
@@ -128,9 +127,11 @@ def test_an_empty_class_folder(tmp_path):
         ImageFolder(tmp_path / "x.tar")
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("below", ["", "top/"])
-def test_split(tmp_path, suffix, below):
-    path = pack(tmp_path / f"x{suffix}", images("train/a/1.png", "train/b/2.png", "test/b/3.png", below=below))
+def test_split(tmp_path, kind, below):
+    below = below if kind else ""
+    path = pack(tmp_path / f"x{kind}", images("train/a/1.png", "train/b/2.png", "test/b/3.png", below=below))
     assert ImageFolder.is_split(path)
     assert not ImageFolder.is_split(path, test="val")
     train, test = ImageFolder.split(path)
@@ -177,26 +178,25 @@ def test_many_threads_read_one_archive(archive):
     assert results == [[expected[row] for row in rows[i::4]] for i in range(4)]
 
 
-def test_a_damaged_image_is_named_in_the_error(tmp_path, suffix):
-    folder = ImageFolder(pack(tmp_path / f"x{suffix}", {"a/1.png": b"no image", "a/2.png": b""}))
-    with pytest.raises(NotAnImageError, match=rf"^'.*x\{suffix}/a/1\.png': unsupported image format"):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_image_is_named_in_the_error(tmp_path, kind):
+    folder = ImageFolder(pack(tmp_path / f"x{kind}", {"a/1.png": b"no image", "a/2.png": b""}))
+    with pytest.raises(NotAnImageError, match=rf"^'.*x{re.escape(kind)}/a/1\.png': unsupported image format"):
         folder[0]
-    with pytest.raises(ImageError, match=r"^image 1 \('.*/a/2\.png'\): zero bytes"):
-        check_images(folder)[1]
+    for part, position in ((folder, 1), (folder[1:], 0)):
+        with pytest.raises(ImageError, match=rf"^image {position} \('.*/a/2\.png'\): zero bytes"):
+            check_images(part)[position]
 
 
 def test_a_deleted_or_changed_archive(archive):
     folder = ImageFolder(archive)
     data, time = archive.read_bytes(), archive.stat().st_mtime_ns
     archive.write_bytes(data + b"\0")
-    with pytest.raises(
-        ImageError,
-        match=r"^'.*/a/Z\.png': the archive changed after it was listed \(its size was \d+ bytes and is now \d+ bytes\)",
-    ):
+    with pytest.raises(ImageError, match=r"^'.*/a/Z\.png': .* \(its size was \d+ bytes and is now \d+ bytes\)"):
         folder[0]
     archive.write_bytes(data)
     os.utime(archive, ns=(time + 10**9, time + 10**9))
-    with pytest.raises(ImageError, match=r"the archive changed after it was listed .*its modification time differs"):
+    with pytest.raises(ImageError, match=r"the archive changed after it was listed .*its modification time is different"):
         folder[0]
     os.utime(archive, ns=(time, time))
     assert folder[0].shape == (4, 6)
@@ -248,7 +248,10 @@ def test_zip_agrees_with_the_standard_library(tmp_path_factory, files, method, b
 def test_a_zip_written_as_a_stream_with_64_bit_fields(tmp_path):
     """In a streamed zip, the sizes follow the data and have 64 bits."""
     path = tmp_path / "x.zip"
-    with open(path, "wb") as file, zipfile.ZipFile(Unseekable(file), "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        open(path, "wb") as file,
+        zipfile.ZipFile(SimpleNamespace(write=file.write, flush=file.flush), "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         with archive.open("a/1.png", "w", force_zip64=True) as member:
             member.write(image(7))
         archive.writestr("a/2.png", image(8))
@@ -277,17 +280,6 @@ def test_64_bit_fields(tmp_path, monkeypatch):
     path.write_bytes(data.replace(b"PK\6\6", b"PK\6\5"))
     with pytest.raises(DatasetError, match="has a damaged directory"):
         ImageFolder(path)
-
-
-class Unseekable(io.RawIOBase):
-    def __init__(self, file):
-        self.file = file
-
-    def writable(self):
-        return True
-
-    def write(self, data):
-        return self.file.write(data)
 
 
 @pytest.mark.slow
@@ -319,15 +311,10 @@ def test_reading_resumes_from_marks(tmp_path, monkeypatch, rng):
     path = pack(tmp_path / "x.tgz", files)
     archive = TarGz(os.fspath(path))
     members = list(archive.members())
-    marks = archive._marks._marks
-    assert 4 <= len(marks) <= 8
-    assert np.diff([mark.position for mark in marks]).min() > 5_000  # marks are spaced farther apart
+    assert 4 <= len(archive._marks._marks) <= 8
     rng.shuffle(members)
     for member in members:
         assert archive.read(member, "x") == files[member.name]
-    copy = pickle.loads(pickle.dumps(archive))
-    assert copy._marks._marks == []
-    assert copy.read(members[0], "x") == files[members[0].name]
 
 
 def test_several_gzip_streams_in_one_file(tmp_path, rng):

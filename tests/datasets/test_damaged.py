@@ -3,7 +3,6 @@
 import io
 import pickle
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
@@ -58,6 +57,16 @@ SOURCES = {
 }
 
 
+@pytest.fixture
+def clean(tmp_path):
+    return ImageFolder(write(tmp_path / "clean", files({})))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    return ImageFolder(write(tmp_path / "mixed", files()))
+
+
 def dropping(read, *arguments, **options):
     with pytest.warns(DroppedImageWarning, match=f"{len(BAD)} of 15 images cannot be read and were left out") as caught:
         found = read(*arguments, on_error="drop", **options)
@@ -105,15 +114,14 @@ def test_rows_of_a_manifest_are_dropped_with_their_columns(tmp_path):
         assert "no such file" in folder.dropped[0].reason
 
 
-def test_nothing_is_dropped_from_a_clean_folder(tmp_path):
-    path = write(tmp_path, files({}))
-    folder = ImageFolder(path, on_error="drop")
-    assert folder.paths == ImageFolder(path).paths
+def test_nothing_is_dropped_from_a_clean_folder(clean):
+    folder = ImageFolder(clean.path, on_error="drop")
+    assert folder.paths == clean.paths
     assert len(folder.dropped) == len(folder.damaged()) == 0
 
 
-def test_slices_do_not_list_dropped_files(tmp_path):
-    folder = dropping(ImageFolder, write(tmp_path, files()))
+def test_slices_do_not_list_dropped_files(mixed):
+    folder = dropping(ImageFolder, mixed.path)
     assert len(folder[:5].dropped) == len(folder[folder.labels == "cat"].dropped) == 0
     assert len(folder.dropped) == 3
 
@@ -127,15 +135,13 @@ def test_the_warning_names_classes_without_images(tmp_path):
 
 def test_a_folder_with_only_damaged_files_is_an_error(tmp_path):
     write(tmp_path, files(dict.fromkeys(range(15), b"")))
-    with pytest.raises(
-        DatasetError, match=r"none of the 15 images of '.*' can be read; the first error: '.*00\.png': zero bytes"
-    ):
+    with pytest.raises(DatasetError, match=r"none of the 15 images of .* can be read; the first error: .*00\.png': zero bytes"):
         ImageFolder(tmp_path, on_error="drop")
 
 
 @pytest.mark.parametrize("read", [ImageFolder, ImageFolder.from_manifest, ImageFolder.split])
 @pytest.mark.parametrize(("word", "message"), [
-    ("empty", 'on_error="empty" is for extractors and recipes.*ImageFolder accepts "raise", or "drop"'),
+    ("empty", 'on_error="empty" is only available in extractors and recipes.*ImageFolder accepts "raise", or "drop"'),
     ("skip", 'on_error of ImageFolder must be "raise" or "drop"; got \'skip\''),
 ])  # fmt: skip
 def test_other_values_are_refused_before_the_folder_is_listed(read, word, message):
@@ -182,25 +188,27 @@ def test_recipes_refuse_drop(recipe):
         make(recipe, on_error="drop", **options)
 
 
-def test_the_error_names_both_ways_to_continue(tmp_path):
-    folder = ImageFolder(write(tmp_path, files()))
-    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To continue without it: ") as caught:
-        TinyImage().fit(folder).transform(folder)
+def test_the_error_names_both_ways_to_continue(mixed):
+    with pytest.raises(ImageError, match=r"01\.png'\): zero bytes; .*\. To continue without it, use ") as caught:
+        TinyImage().fit(mixed).transform(mixed)
     assert 'ImageFolder(path, on_error="drop"), or on_error="empty" of an extractor or recipe.' in str(caught.value)
     assert "on_error" not in caught.value.reason
+
+
+def tree(**options):
+    return make_pipeline(TinyImage(**options), DecisionTreeClassifier(random_state=0))
 
 
 @pytest.mark.parametrize(
     "extractor", [TinyImage(on_error="empty"), HOG(pixels_per_cell=4, cells_per_block=2, on_error="empty", n_jobs=2)], ids=str
 )
-def test_a_report_counts_unreadable_images(tmp_path, extractor):
-    clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
+def test_a_report_counts_unreadable_images(clean, mixed, extractor):
     model = make_pipeline(extractor, DecisionTreeClassifier(random_state=0)).fit(clean, clean.labels)
     with pytest.warns(FailedImageWarning, match="3 of 15 images"):
         report = evaluate(model, mixed, mixed.labels)
     assert (report.n, report.n_unreadable, report.n_dropped) == (15, 3, 0)
-    assert "3 of 15 images could not be read" in str(report)
-    assert "3 of 15 images could not be read" in report._repr_html_()
+    for text in (str(report), report._repr_html_()):
+        assert "3 of 15 images could not be read" in text
     assert '"n_unreadable": 3' in report.to_json()
     assert report.to_frame()["unreadable"].tolist() == report.unreadable.tolist() == [1, 1, 1]
     whole = evaluate(model, clean, clean.labels)
@@ -208,8 +216,7 @@ def test_a_report_counts_unreadable_images(tmp_path, extractor):
     assert "could not be read" not in str(whole)
 
 
-def test_a_report_counts_unreadable_images_of_a_slice(tmp_path):
-    clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
+def test_a_report_counts_unreadable_images_of_a_slice(clean, mixed):
     model = make("bovw_svm", n_words=2, n_jobs=2)
     model = make_pipeline(Patches(on_error="empty", contrast=None), *[step for _, step in model.steps[1:]])
     model.fit(clean, clean.labels)
@@ -219,32 +226,26 @@ def test_a_report_counts_unreadable_images_of_a_slice(tmp_path):
     assert (report.n_unreadable, report.unreadable.tolist()) == (2, [0, 1, 1])
 
 
-def test_a_report_counts_dropped_images(tmp_path):
-    clean = ImageFolder(write(tmp_path / "a", files({})))
-    model = make_pipeline(TinyImage(), DecisionTreeClassifier(random_state=0)).fit(clean, clean.labels)
-    test = dropping(ImageFolder, write(tmp_path / "b", files()))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        report = evaluate(model, test, test.labels)
+def test_a_report_counts_dropped_images(clean, mixed):
+    test = dropping(ImageFolder, mixed.path)
+    report = evaluate(tree().fit(clean, clean.labels), test, test.labels)
     assert (report.n, report.n_unreadable, report.n_dropped) == (12, 0, 3)
     assert 'Damaged images that were left out (on_error="drop") and are not included: 3.' in str(report)
     assert '"n_dropped": 3' in report.to_json()
 
 
-def test_a_comparison_counts_unreadable_and_dropped_images(tmp_path):
-    clean, mixed = ImageFolder(write(tmp_path / "a", files({}))), ImageFolder(write(tmp_path / "b", files()))
-    guessing = make_pipeline(TinyImage(on_error="empty"), DecisionTreeClassifier(random_state=0))
-    rows = np.setdiff1d(np.arange(15), list(BAD))
+def test_a_comparison_counts_unreadable_and_dropped_images(clean, mixed):
+    guess = {"guess": tree(on_error="empty")}
     with pytest.warns(FailedImageWarning, match="3 of 15 images"):
-        found = compare({"guess": guessing, "own": mixed.labels}, clean, clean.labels, test=(mixed, mixed.labels))
+        found = compare(guess | {"own": mixed.labels}, clean, clean.labels, test=(mixed, mixed.labels))
     assert (found["guess"].n_unreadable, found["own"].n_unreadable, found.n_dropped) == (3, 0, 0)
     assert "guess guessed the labels of 3 unreadable images" in str(found)
     assert found.to_frame()["n_unreadable"].to_dict() == {"guess": 3, "own": 0}
     with pytest.warns(FailedImageWarning, match=r"\d of (5|10) images"):
-        assert compare({"guess": guessing}, mixed, mixed.labels, cv=3)["guess"].n_unreadable == 3
-    test = dropping(ImageFolder, tmp_path / "b")
-    found = compare({"guess": guessing}, clean, clean.labels, test=(test, test.labels))
-    assert (found["guess"].n_unreadable, found.n_dropped, found.n) == (0, 3, len(rows))
+        assert compare(guess, mixed, mixed.labels, cv=3)["guess"].n_unreadable == 3
+    test = dropping(ImageFolder, mixed.path)
+    found = compare(guess, clean, clean.labels, test=(test, test.labels))
+    assert (found["guess"].n_unreadable, found.n_dropped, found.n) == (0, 3, 12)
     assert 'Damaged images that were left out (on_error="drop"): 3.' in found.to_markdown()
     assert '"n_dropped": 3' in found.to_json()
-    assert "damaged" not in str(compare({"guess": guessing}, clean, clean.labels, cv=3))
+    assert "damaged" not in str(compare(guess, clean, clean.labels, cv=3))

@@ -31,38 +31,30 @@ def test_data_home_takes_precedence_over_the_variable(home, monkeypatch):
     assert dataset_folder(PLAIN, None, False) == home / "one" / "tiny-set"
     assert dataset_folder(PLAIN, home / "two", False) == home / "two" / "tiny-set"
     assert dataset_folder(PLAIN, str(home / "two"), False) == home / "two" / "tiny-set"
-
-
-def test_a_tilde_is_expanded(home, monkeypatch):
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("USERPROFILE", str(home))
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(home))
     assert dataset_folder(PLAIN, "~/one", False) == home / "one" / "tiny-set"
 
 
 @pytest.mark.parametrize("download", [False, True])
-def test_without_a_folder_nothing_is_downloaded(home, download):
-    with pytest.raises(DatasetError, match=r"FEATREC_DATA or data_home=\.\.\., but neither is set; expected: mnist/"):
-        load_dataset("mnist", download=download)
+@pytest.mark.parametrize(
+    ("name", "has_home", "message"),
+    [
+        ("mnist", False, r"FEATREC_DATA or data_home=\.\.\., but neither is set; expected: mnist/"),
+        ("scene15", True, "missing train, test; expected: scene15/.* cannot be downloaded automatically, because no checksum"),
+    ],
+)
+def test_nothing_is_downloaded_without_a_folder_or_a_checksum(home, name, has_home, download, message):
+    with pytest.raises(DatasetError, match=message):
+        load_dataset(name, data_home=home if has_home else None, download=download)
+    assert not (home / name).exists()
 
 
 def test_the_error_offers_the_download(home):
-    with pytest.raises(
-        DatasetError,
-        match=r"missing train-images.*; expected: .* load_dataset\('mnist', data_home=.*, download=True\) downloads "
-        r"it \(12 MB\)",
-    ):
+    offer = r"expected: .* load_dataset\('mnist', data_home=.*, download=True\) downloads it \(12 MB\)"
+    with pytest.raises(DatasetError, match=rf"missing train-images.*; {offer}"):
         load_dataset("mnist", data_home=home)
     assert not (home / "mnist").exists()
-
-
-@pytest.mark.parametrize("download", [False, True])
-def test_no_download_without_a_checksum(home, download):
-    with pytest.raises(
-        DatasetError,
-        match=r"missing train, test; expected: scene15/.* It cannot be downloaded automatically, because no checksum",
-    ):
-        load_dataset("scene15", data_home=home, download=download)
-    assert not (home / "scene15").exists()
 
 
 def test_invalid_options_are_refused():

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 from PIL import Image
-from sklearn.model_selection import GroupKFold
 
 from featrec.datasets import ImageFolder
 from featrec.exceptions import DatasetError, InputError
@@ -43,11 +42,7 @@ def test_rows_keep_their_order(root):
     for folder in (ImageFolder(table), ImageFolder.from_manifest(table), ImageFolder.from_manifest(os.fsencode(table))):
         assert folder.labels.tolist() == ["smile", "frown", "smile"]
         assert folder.classes == ["frown", "smile"]
-        assert [Path(path).relative_to(root).as_posix() for path in folder.paths] == [
-            "images/3.png",
-            "images/1.png",
-            "images/2.png",
-        ]
+        assert folder.paths == [str(root / f"images/{n}.png") for n in (3, 1, 2)]
         assert [int(image[0, 0]) for image in folder] == [3, 1, 2]
         assert folder.column("person").tolist() == ["Ada", "Alan", "Ada"]
         assert list(folder.metadata) == ["person"]
@@ -66,12 +61,6 @@ def test_slices_have_their_rows_of_the_columns(root):
     assert b"3.png" not in pickle.dumps(folder[1:])
 
 
-def test_a_column_as_groups_of_a_cross_validation(root):
-    folder = ImageFolder(write(root, *ROWS))
-    for train, test in GroupKFold(2).split(folder, folder.labels, folder.column("person")):
-        assert not set(folder[train].column("person")) & set(folder[test].column("person"))
-
-
 def test_an_unknown_column(root):
     folder = ImageFolder(write(root, *ROWS))
     with pytest.raises(InputError, match=r"has no column 'Person'; it has \['person'\]"):
@@ -88,18 +77,15 @@ def test_an_unknown_column(root):
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
 def test_files_of_spreadsheet_programs(root, delimiter, end, encoding):
-    lines = [
-        line.replace(",", delimiter) for line in ("label,Größe,path", "smile,5,images/3.png", "", 'frown,"6",images/1.png')
-    ]
-    folder = ImageFolder(write(root, *lines, encoding=encoding, end=end))
+    lines = "label,Größe,path", "smile,5,images/3.png", "", 'frown,"6",images/1.png'
+    folder = ImageFolder(write(root, *[line.replace(",", delimiter) for line in lines], encoding=encoding, end=end))
     assert folder.labels.tolist() == ["smile", "frown"]
     assert folder.column("Größe").tolist() == ["5", "6"]
 
 
 def test_quoted_cells(root):
-    folder = ImageFolder(
-        write(root, "path, label, note", 'images/3.png, smile, "a ""note"",', 'of two lines"', "images/1.png, x,")
-    )
+    lines = "path, label, note", 'images/3.png, smile, "a ""note"",', 'of two lines"', "images/1.png, x,"
+    folder = ImageFolder(write(root, *lines))
     assert folder.labels.tolist() == ["smile", "x"]
     assert folder.column("note").tolist() == ['a "note",\nof two lines', ""]
 
@@ -107,10 +93,8 @@ def test_quoted_cells(root):
 def test_other_names_of_columns(root):
     table = write(root, "file,kind", "images/3.png,smile")
     assert len(ImageFolder.from_manifest(table, path="file", label="kind")) == 1
-    with pytest.raises(
-        DatasetError,
-        match=r"no column 'path' and no column 'label' in its first line; it has \['file', 'kind'\]\. Rename the columns to",
-    ):
+    names = r"no column 'path' and no column 'label' in its first line; it has \['file', 'kind'\]"
+    with pytest.raises(DatasetError, match=rf"{names}\. Rename the columns to"):
         ImageFolder(table)
     with pytest.raises(DatasetError, match=r"no column 'label' in its first line"):
         ImageFolder.from_manifest(table, path="file")
@@ -121,9 +105,7 @@ def test_another_root(root):
     assert len(ImageFolder(table)) == 1
     table = table.rename(root / "table.csv")
     assert len(ImageFolder.from_manifest(table, root=root / "images")) == 1
-    with pytest.raises(
-        DatasetError, match=r"line 2 of the manifest '.*': path '3\.png' does not exist; paths start at '.*'\. Correct"
-    ):
+    with pytest.raises(DatasetError, match=r"line 2 of .*: path '3\.png' does not exist; paths start at '.*'\. Correct"):
         ImageFolder(table)
 
 
@@ -144,14 +126,11 @@ def test_labels_are_composed_and_trimmed(root):
         ("images\\1.png,smile", r"line 3 .*does not exist; .*, use '/' as separator"),
         ("images,smile", r"line 3 .*: path 'images' is not a file; each row must name one image"),
         (".,smile", r"line 3 .*: path '\.' is outside"),
-        (
-            "../secret.png,smile",
-            r"line 3 .*: path '\.\./secret\.png' is outside '.*'; move the manifest to a folder above all images",
-        ),
+        ("../secret.png,smile", r"'\.\./secret\.png' is outside '.*'; move the manifest to a folder above all images"),
         ("images/../../secret.png,smile", r"line 3 .*: path .* is outside"),
         ("/etc/passwd,smile", r"line 3 .*: path '/etc/passwd' is outside"),
         ("images/\0.png,smile", r"line 3 .*: path .* contains a null character"),
-        ("images/1.png", r"line 3 of the manifest '.*' has 1 cells, but the header has 2; cells are separated by commas"),
+        ("images/1.png", r"line 3 of the manifest '.*' has 1 cells, but the header has 2. Cells are separated by commas"),
         ("images/1.png,smile,1", "line 3 .* has 3 cells"),
         ('images/1.png,"smile', r"line 3 of the manifest '.*' is not valid CSV .*unclosed double quote"),
         ('images/1.png,"smile"x', "line 3 .* is not valid CSV"),
@@ -177,10 +156,7 @@ def test_absolute_paths_below_the_root(root):
         (b"", r"has no column 'path' and no column 'label' in its first line; it has \[\]"),
         (b"path,label\n", "has a header but no rows"),
         (b"path,label,path\nx,y,z\n", r"has several columns with the same name, \['path'\]; rename them"),
-        (
-            b"path,label\nx.png,caf\xe9\n",
-            r"line 2 of the manifest '.*' is not valid UTF-8 \(byte 0xe9\); save it as 'CSV UTF-8'",
-        ),
+        (b"path,label\nx.png,caf\xe9\n", r"line 2 of .* is not valid UTF-8 \(byte 0xe9\); save it as 'CSV UTF-8'"),
         ("path,label\n".encode("utf-16"), "line 1 .* is not valid UTF-8"),
         (b"path,label," + b"x" * 200_000 + b"\n", "has no column 'path'"),
         (b"path,label\nx.png," + b"x" * 200_000 + b"\n", "line 2 .* is not valid CSV .*field larger"),

@@ -10,6 +10,7 @@ import pytest
 from featrec.datasets._download import fetch
 from featrec.datasets._home import PublishedSet, dataset_folder
 from featrec.exceptions import DatasetError
+from tests.datasets.test_archive import add
 from tests.datasets.test_download import published_file
 
 CONTENT = ("names.txt", "images")
@@ -20,13 +21,10 @@ def tar(members: dict[str, bytes | str]) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as file:
         for name, content in members.items():
-            member = tarfile.TarInfo(name)
             if isinstance(content, str):
-                member.type, member.linkname = tarfile.SYMTYPE, content
-                file.addfile(member)
+                add(file, name, type=tarfile.SYMTYPE, linkname=content)
             else:
-                member.size = len(content)
-                file.addfile(member, io.BytesIO(content))
+                add(file, name, content)
     return stream.getvalue()
 
 
@@ -53,15 +51,11 @@ def files_in(home) -> dict[str, bytes]:
 EXPECTED = {"tiny/names.txt": b"a b", "tiny/images/a/1.bin": b"one", "tiny/images/b/2.bin": b"two", ".tiny.lock": b""}
 
 
-def test_a_tar_file(site, tmp_path):
-    assert dataset_folder(put(site, WHOLE), tmp_path, True) == tmp_path / "tiny"
-    assert files_in(tmp_path) == EXPECTED
-
-
-def test_a_tar_file_in_a_zip_file(site, tmp_path):
+def test_a_tar_file_alone_and_in_a_zip_file(site, tmp_path):
+    assert dataset_folder(put(site, WHOLE), tmp_path / "tar", True) == tmp_path / "tar" / "tiny"
     inside = tar({"names.txt": b"a b", "images/a/1.bin": b"one", "images/b/2.bin": b"two"})
-    fetch(put(site, zipped("tiny/content.tar.gz", inside), "tiny.zip", "tiny/content.tar.gz"), tmp_path)
-    assert files_in(tmp_path) == EXPECTED
+    fetch(put(site, zipped("tiny/content.tar.gz", inside), "tiny.zip", "tiny/content.tar.gz"), tmp_path / "zip")
+    assert files_in(tmp_path / "tar") == files_in(tmp_path / "zip") == EXPECTED
 
 
 def test_only_files_of_the_dataset_are_written(site, tmp_path):
@@ -118,9 +112,8 @@ def test_another_archive_of_the_same_name_is_not_overwritten(site, tmp_path):
     ids=["no tar", "half a tar", "no zip", "no such member"],
 )
 def test_an_archive_that_cannot_be_unpacked(site, tmp_path, content, inner):
-    with pytest.raises(
-        DatasetError, match=r"cannot be unpacked .*, although its checksum is correct; expected: tiny/ with names.txt"
-    ):
+    message = r"cannot be unpacked .*, although its checksum is correct; expected: tiny/ with names.txt"
+    with pytest.raises(DatasetError, match=message):
         fetch(put(site, content, "tiny.bin", inner), tmp_path)
     assert [path for path in files_in(tmp_path) if path.startswith("tiny/")] == []
     assert {path.name for path in tmp_path.iterdir()} == {"tiny.bin", ".tiny.lock"}

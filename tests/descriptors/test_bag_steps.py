@@ -70,11 +70,6 @@ def test_names_are_passed_through():
         RootSIFT().get_feature_names_out()
 
 
-def test_one_bag_instead_of_several_is_an_error():
-    with pytest.raises(InputError, match=r"RootSIFT expects a list of bags; got one Bag. Use \[bag\]"):
-        RootSIFT().transform(Bag([[1.0]]))
-
-
 def by_formula(bag, weight, scale):
     """Compute the formula, one descriptor at a time."""
     height, width = bag.size
@@ -100,13 +95,6 @@ def test_positions_follow_the_formula(bag, scale, weight):
     np.testing.assert_allclose(found.descriptors, by_formula(bag, weight, scale), atol=1e-6)
     assert found.size == bag.size
     assert found.frames is bag.frames
-
-
-def test_positions_differ_from_vlfeat_by_half_a_pixel(bag):
-    """VLFeat computes frame / [width; height] - 0.5, in coordinates in which the centre of the first pixel is (1, 1)."""
-    vlfeat = (bag.frames[:, :2] + 1) / [60, 40] - 0.5
-    half_pixel = np.array([0.5 / 60, 0.5 / 40])
-    np.testing.assert_allclose(AppendPosition().apply(bag).descriptors[:, 5:], vlfeat - half_pixel, atol=1e-6)
 
 
 def test_a_mirrored_image_gives_the_opposite_x(rng):
@@ -151,12 +139,6 @@ def test_names_are_appended():
         "appendposition_y",
         "appendposition_scale",
     ]
-
-
-@pytest.mark.parametrize("wrong", [{"weight": 0}, {"weight": np.inf}, {"scale": "log"}], ids=str)
-def test_a_wrong_parameter_of_append_position_is_named(bag, wrong):
-    with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of AppendPosition must be"):
-        AppendPosition(**wrong).fit([bag])
 
 
 def test_the_weight_decides_between_appearance_and_position():

@@ -61,18 +61,6 @@ def test_tiny_images_of_all_data_types_agree():
         np.testing.assert_allclose(TinyImage().extract(same), code, atol=1e-5)
 
 
-def test_tiny_images_of_images_of_different_sizes(ragged):
-    codes = TinyImage(size=(5, 7)).fit_transform(ragged * 3)
-    assert codes.shape == (18, 35)
-    assert codes.dtype == np.float32
-    assert np.isfinite(codes).all()
-
-
-def test_a_wrong_size_of_tiny_image_is_named():
-    with pytest.raises(InputError, match=r"size must be 2 positive integers, or one integer for all; got \(16, 0\)"):
-        TinyImage(size=(16, 0)).extract(np.zeros((2, 2)))
-
-
 RANGES = {"rgb": [(0, 1)] * 3, "hsv": [(0, 1)] * 3, "lab": [(0, 100), (-128, 127), (-128, 127)]}
 CONVERSIONS = {"rgb": np.asarray, "hsv": color.rgb2hsv, "lab": color.rgb2lab}
 
@@ -117,22 +105,18 @@ def test_a_gray_image_counts_as_three_equal_channels(rng, space):
     np.testing.assert_array_equal(histogram.extract(gray), histogram.extract(np.stack([gray] * 3, axis=2)))
 
 
-@pytest.mark.parametrize("space", list(RANGES))
-def test_color_histograms_of_images_of_different_sizes(ragged, space):
-    codes = ColorHistogram(bins=(4, 3, 2), space=space).fit_transform(ragged * 3)
+@pytest.mark.parametrize(
+    "extractor", [TinyImage(size=(4, 6)), *(ColorHistogram(bins=(4, 3, 2), space=name) for name in RANGES)]
+)
+def test_images_of_different_sizes(ragged, extractor):
+    codes = extractor.fit_transform(ragged * 3)
     assert codes.shape == (18, 24)
     assert codes.dtype == np.float32
-    np.testing.assert_allclose(codes.sum(axis=1), 1, rtol=1e-6)
+    assert np.isfinite(codes).all()
 
 
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"bins": (8, 8)}, r"bins must be 3 positive integers, or one integer for all; got \(8, 8\)"),
-        ({"bins": 0}, "'bins' parameter of ColorHistogram must be an int"),
-        ({"space": "bgr"}, "'space' parameter of ColorHistogram must be a str among"),
-    ],
-)
-def test_a_wrong_parameter_of_color_histogram_is_named(parameters, message):
-    with pytest.raises(ValueError, match=message):
-        ColorHistogram(**parameters).extract(np.zeros((2, 2)))
+def test_wrong_sizes_are_named():
+    with pytest.raises(InputError, match=r"size must be 2 positive integers, or one integer for all; got \(16, 0\)"):
+        TinyImage(size=(16, 0)).extract(np.zeros((2, 2)))
+    with pytest.raises(InputError, match=r"bins must be 3 positive integers, or one integer for all; got \(8, 8\)"):
+        ColorHistogram(bins=(8, 8)).extract(np.zeros((2, 2)))

@@ -92,11 +92,3 @@ def test_uninformative_colours_get_less_weight(rng):
     informative = HOG(color="auto").fit(images + 0.4 * labels[:, None, None, None] * [1, 0, 0.5], labels)
     assert chance.color_scale_ < 0.6 * informative.color_scale_ <= 0.6
     assert chance.color_scale_ < HOG(color="auto").fit(images + colours).color_scale_, "without labels"
-
-
-def test_models_saved_before_new_parameters_give_the_same(rng):
-    images = rng.integers(0, 256, (3, 32, 32), dtype=np.uint8)
-    old = HOG().fit(images)
-    for name in ("balance", "color", "mirror"):
-        del old.__dict__[name]
-    np.testing.assert_array_equal(old.transform(images), HOG().fit_transform(images))

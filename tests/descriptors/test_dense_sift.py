@@ -1,7 +1,6 @@
 """Dense SIFT agrees with VLFeat's reference values and with the naive implementation, and has the right symmetries."""
 
 import math
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,20 +57,16 @@ def vlfeat_angle(dy, dx):
 
 class TestVLFeat:
     @pytest.mark.parametrize(("image", "step", "bin_size", "window", "window_size"), CASES)
-    def test_both_windows_agree_with_vlfeat(self, vlfeat, image, step, bin_size, window, window_size):
+    def test_both_windows_and_the_threshold_agree_with_vlfeat(self, vlfeat, image, step, bin_size, window, window_size):
         key = f"dsift_{image}_step{step}_bin{bin_size}_{window}_window{window_size}"
-        given = {"step": step, "bin_sizes": bin_size, "window": WINDOWS[window], "window_size": window_size}
-        bag = DenseSIFT(**given, magnif=None, contrast_threshold=0).extract(vlfeat[image])
+        given = {"step": step, "bin_sizes": bin_size, "window": WINDOWS[window], "window_size": window_size, "magnif": None}
+        bag = DenseSIFT(**given, contrast_threshold=0).extract(vlfeat[image])
         np.testing.assert_array_equal(bag.frames[:, :2], vlfeat[key + "_xy_norm"][:, :2])
         assert correlation(bag.descriptors, vlfeat[key].astype(np.float32)) >= 0.9999
         np.testing.assert_allclose(bag.descriptors, vlfeat[key], atol=0.012)
-
-    @pytest.mark.parametrize(("image", "step", "bin_size", "window", "window_size"), CASES)
-    def test_the_threshold_applies_to_the_mean_gradient(self, vlfeat, image, step, bin_size, window, window_size):
-        norms = vlfeat[f"dsift_{image}_step{step}_bin{bin_size}_{window}_window{window_size}_xy_norm"][:, 2]
+        norms = vlfeat[key + "_xy_norm"][:, 2]
         threshold = float(np.median(norms))
-        given = {"step": step, "bin_sizes": bin_size, "window": WINDOWS[window], "window_size": window_size}
-        bag = DenseSIFT(**given, magnif=None, contrast_threshold=threshold).extract(vlfeat[image])
+        bag = DenseSIFT(**given, contrast_threshold=threshold).extract(vlfeat[image])
         clear = np.abs(norms - threshold) > 1e-5 * threshold
         np.testing.assert_array_equal(bag.descriptors.any(axis=1)[clear], (norms >= threshold)[clear])
 
@@ -171,7 +166,7 @@ class TestNaive:
         assert clear.mean() > 0.9
         np.testing.assert_array_equal(out[clear], naive.as_bytes(expected)[clear])
 
-    @pytest.mark.parametrize(("step", "bin_sizes"), [(4, (4,)), (3, (4, 5)), (5, (2, 3)), (2, (4, 6)), (7, (1, 4))])
+    @pytest.mark.parametrize(("step", "bin_sizes"), [(4, np.array([4])), (3, (4, 5)), (5, (2, 3)), (2, (4, 6)), (7, (1, 4))])
     @pytest.mark.parametrize("window", ["flat", "gaussian"])
     def test_extractor(self, step, bin_sizes, window):
         image = np.random.default_rng(6).random((19, 23), dtype=np.float32)
@@ -274,14 +269,6 @@ class TestInput:
         colour[..., 1] = image / 255
         np.testing.assert_allclose(extractor.extract(colour).descriptors, expected, atol=1e-3)
 
-    @pytest.mark.parametrize("given", [{}, {"color": "rgb", "window": "gaussian", "dtype": "uint8"}], ids=["plain", "all"])
-    def test_threads_give_the_same(self, image, given):
-        extractor = DenseSIFT(step=3, **given)
-        expected = extractor.extract(image).descriptors
-        with ThreadPoolExecutor(2) as pool:
-            for bag in pool.map(extractor.extract, [image] * 8):
-                np.testing.assert_array_equal(bag.descriptors, expected)
-
 
 @pytest.fixture
 def photograph():
@@ -368,38 +355,7 @@ class TestBytes:
 
 
 class TestParameters:
-    def test_one_size_as_a_number(self, image):
-        one, many = DenseSIFT(bin_sizes=5), DenseSIFT(bin_sizes=np.array([5]))
-        np.testing.assert_array_equal(one.extract(image).descriptors, many.extract(image).descriptors)
-
-    def test_smoothing_comes_before_the_gradients(self, image):
-        sharp = DenseSIFT(bin_sizes=4, magnif=None, contrast_threshold=0.05).extract(image)
-        smooth = DenseSIFT(bin_sizes=4, magnif=2, contrast_threshold=0.05).extract(image)
-        assert sharp.descriptors.any(axis=1).mean() > smooth.descriptors.any(axis=1).mean()
-
-    def test_a_wider_window_gives_outer_bins_more_weight(self, image):
-        narrow = in_bins(DenseSIFT(bin_sizes=4, window_size=1).extract(image).descriptors)
-        wide = in_bins(DenseSIFT(bin_sizes=4, window_size=4).extract(image).descriptors)
-        assert wide[:, 0, 0].sum() > narrow[:, 0, 0].sum()
-
     @pytest.mark.parametrize("bin_sizes", [(), (4, 0), (4, 2.5), [[4, 6]]])
     def test_wrong_bin_sizes_are_an_error(self, image, bin_sizes):
         with pytest.raises(InputError, match="bin_sizes of DenseSIFT must be one or more positive integers"):
             DenseSIFT(bin_sizes=bin_sizes).extract(image)
-
-    @pytest.mark.parametrize(
-        "wrong",
-        [
-            {"step": 0},
-            {"magnif": 0},
-            {"contrast_threshold": -1},
-            {"window_size": 0},
-            {"bin_sizes": "4"},
-            {"color": "lab"},
-            {"window": "hann"},
-            {"dtype": "float64"},
-        ],
-    )
-    def test_a_wrong_parameter_is_named(self, image, wrong):
-        with pytest.raises(ValueError, match=f"The '{next(iter(wrong))}' parameter of DenseSIFT must be"):
-            DenseSIFT(**wrong).extract(image)

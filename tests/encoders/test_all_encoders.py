@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.cluster import KMeans
 
 from featrec import Bag
 from featrec.encoders import (
@@ -21,6 +22,7 @@ from featrec.encoders import (
 from featrec.exceptions import InputError, MetricError
 from featrec.testing import check_encoder
 from featrec.vocabularies import BinaryVocabulary, KMeansVocabulary
+from tests.encoders.some_bags import bag, vocabulary_of
 from tests.naive.encoders import spatial_pyramid
 
 ENCODERS = [
@@ -39,11 +41,6 @@ ENCODERS = [
 ]
 OF_NUMBERS = [encoder for encoder in ENCODERS if not isinstance(encoder, (BagOfWords, FisherVector))]
 every = pytest.mark.parametrize("encoder", [encoder.set_params(random_state=0) for encoder in ENCODERS], ids=str)
-
-
-def bag(rng, n, d=6):
-    frames = np.column_stack([rng.integers(0, 60, n), rng.integers(0, 40, n), np.full(n, 4), np.full(n, -1)])
-    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
 
 
 @every
@@ -88,6 +85,14 @@ def test_read_only_descriptors_in_two_threads(rng, encoder):
 
 
 @pytest.mark.parametrize("encoder", OF_NUMBERS, ids=str)
+def test_k_means_of_scikit_learn_is_a_vocabulary(rng, encoder):
+    bags = [bag(rng, 40), bag(rng, 25)]
+    theirs = clone(encoder).set_params(vocabulary=KMeans(5, n_init=1, random_state=0)).fit(bags)
+    ours = clone(encoder).set_params(vocabulary=vocabulary_of(theirs.vocabulary_.cluster_centers_)).fit(bags)
+    np.testing.assert_allclose(theirs.transform(bags), ours.transform(bags), atol=1e-5)
+
+
+@pytest.mark.parametrize("encoder", OF_NUMBERS, ids=str)
 def test_packed_bits_are_refused(rng, encoder):
     bits = [Bag(rng.integers(0, 256, (30, 4), dtype=np.uint8), metric="hamming")]
     for vocabulary, message in (
@@ -102,7 +107,7 @@ def test_packed_bits_are_refused(rng, encoder):
             clone(encoder).set_params(vocabulary=vocabulary).fit(bits)
 
 
-@pytest.mark.parametrize("encoder", OF_NUMBERS, ids=str)
+@pytest.mark.parametrize("encoder", [BagOfWords(7), *OF_NUMBERS], ids=str)
 def test_more_words_than_descriptors_are_refused(rng, encoder):
     with pytest.raises(InputError, match=r"40 words cannot be learned from 30 descriptors"):
         clone(encoder).set_params(vocabulary=40).fit([bag(rng, 30)])

@@ -8,17 +8,13 @@ from sklearn.frozen import FrozenEstimator
 
 from featrec import Bag
 from featrec.encoders import LLC, BagOfWords, SoftBagOfWords, SpatialPyramid, TriangleCode
-from featrec.exceptions import EmptyBagWarning, ImageError, InputError, MetricError
+from featrec.exceptions import EmptyBagWarning, ImageError, InputError
 from featrec.lazy import Bags
 from featrec.vocabularies import KMeansVocabulary
+from tests.encoders.some_bags import bag
 from tests.naive import encoders as naive
 
 GRIDS = [[(1, 1)], [(1, 1), (2, 2)], [(1, 1), (2, 2), (4, 4)], [(1, 1), (3, 1)], [(2, 3), (3, 2)]]
-
-
-def bag(random, n, size=(40, 60), d=6):
-    frames = np.column_stack([random.integers(0, size[1], n), random.integers(0, size[0], n), np.full(n, 4), np.full(n, -1)])
-    return Bag(random.normal(size=(n, d)), frames, size)
 
 
 @pytest.fixture
@@ -70,10 +66,11 @@ def test_huge_descriptors_give_a_finite_code_or_an_error(bags, kind):
 
 
 def test_three_levels_are_the_grids_of_the_paper(bags):
-    by_number = SpatialPyramid(BagOfWords(4, random_state=0), levels=3).fit_transform(bags)
-    by_grids = SpatialPyramid(BagOfWords(4, random_state=0), levels=[(1, 1), (2, 2), (4, 4)]).fit_transform(bags)
-    assert_allclose(by_number, by_grids)
-    assert by_number.shape == (4, 4 * 21)
+    inner, paper = BagOfWords(4, random_state=0), [(1, 1), (2, 2), (4, 4)]
+    number, grids, array = (SpatialPyramid(inner, levels=given).fit_transform(bags) for given in (3, paper, np.array(paper)))
+    assert_allclose(number, grids)
+    assert_allclose(number, array)
+    assert number.shape == (4, 4 * 21)
 
 
 def test_descriptors_on_a_border_belong_to_the_later_region():
@@ -124,13 +121,6 @@ def test_a_vocabulary_may_be_an_estimator(bags, vocabulary):
     assert not hasattr(vocabulary, "cluster_centers_")
 
 
-def test_a_frozen_vocabulary_is_not_fitted(bags):
-    vocabulary = KMeansVocabulary(5, random_state=3).fit(bags[:2])
-    encoder = BagOfWords(FrozenEstimator(vocabulary)).fit(bags)
-    expected = [naive.bag_of_words(b.descriptors, vocabulary.words_, "l1") for b in bags]
-    assert_allclose(encoder.transform(bags), expected, atol=1e-6)
-
-
 def test_a_frozen_encoder_in_a_pyramid_is_not_fitted(bags):
     encoder = BagOfWords(5, use_idf=True, random_state=0).fit(bags[:2])
     before = encoder.idf_.copy()
@@ -150,60 +140,27 @@ def test_empty_bags_are_zero_rows_and_one_warning_that_counts_them(bags):
     assert codes[1].any()
 
 
-def test_fewer_descriptors_than_words_names_both_numbers(bags):
-    with pytest.raises(InputError, match=r"156.*1000|1000.*156"):
-        BagOfWords(1000).fit(bags)
-
-
-def test_the_wrong_metric_is_refused_by_name(bags, rng):
-    encoder = BagOfWords(4, random_state=0).fit(bags)
-    with pytest.raises(MetricError, match="hamming descriptors do not match a vocabulary of euclidean words"):
-        encoder.transform([Bag(rng.integers(0, 256, (5, 6), dtype=np.uint8), metric="hamming")])
-
-
-def test_descriptors_of_another_width_are_refused_naming_the_image(bags):
-    encoder = BagOfWords(4, random_state=0).fit(bags)
-    with pytest.raises(InputError, match=r"image 1: descriptors of 3 numbers do not match a vocabulary of 6"):
-        encoder.transform([bags[0], Bag(np.ones((2, 3)))])
-
-
-def test_levels_may_be_an_array(bags):
-    levels = [(1, 1), (2, 3)]
-    listed, array = (SpatialPyramid(BagOfWords(4, random_state=0), levels=given) for given in (levels, np.array(levels)))
-    np.testing.assert_array_equal(array.fit_transform(bags), listed.fit_transform(bags))
-
-
-def test_a_pyramid_refuses_bags_without_frames(bags):
-    pyramid = SpatialPyramid(BagOfWords(4, random_state=0))
-    with pytest.raises(InputError, match="image 0: a spatial pyramid needs the positions of descriptors"):
-        pyramid.fit_transform([Bag(b.descriptors) for b in bags])
-
-
-@pytest.mark.parametrize(("given", "message"), [
-    (np.zeros((3, 8, 8)), "item 0 is an array of shape"),
-    (["a.jpg"], "item 0 is a str"),
-    (Bag(np.ones((2, 3))), r"Use \[bag\]"),
-    ("a.jpg", "got str"),
-])  # fmt: skip
-def test_other_input_than_bags_is_refused_with_advice(given, message):
-    with pytest.raises(InputError, match=message):
-        BagOfWords(2).fit(given)
-
-
-@pytest.mark.parametrize("levels", [[(1, 0)], [(1,)], [1, 2], []])
-def test_wrong_levels_are_refused(bags, levels):
-    with pytest.raises(InputError, match="levels must contain"):
-        SpatialPyramid(BagOfWords(4), levels=levels).fit(bags)
-
-
-def test_a_pyramid_takes_encoders_only(bags):
-    with pytest.raises(InputError, match="SpatialPyramid needs an encoder"):
-        SpatialPyramid(KMeansVocabularyWithTransform()).fit(bags)
-
-
-class KMeansVocabularyWithTransform(KMeansVocabulary):
+class NoEncoder(KMeansVocabulary):
     def transform(self, X):
         return X
+
+
+PLAIN, PACKED = Bag(np.ones((2, 6))), Bag(np.zeros((5, 6), np.uint8), metric="hamming")
+
+
+@pytest.mark.parametrize(
+    ("encoder", "given", "message"),
+    [
+        (BagOfWords(4), [PACKED], "hamming descriptors do not match a vocabulary of euclidean words"),
+        (BagOfWords(4), [PLAIN, Bag(np.ones((2, 3)))], "image 1: descriptors of 3 numbers do not match a vocabulary of 6"),
+        (SpatialPyramid(BagOfWords(4)), [PLAIN], "image 0: a spatial pyramid needs the positions of descriptors"),
+        (SpatialPyramid(NoEncoder()), [], "SpatialPyramid needs an encoder"),
+        *((SpatialPyramid(BagOfWords(4), levels=wrong), [], "levels must contain") for wrong in ([(1, 0)], [(1,)], [1, 2], [])),
+    ],
+)
+def test_what_does_not_fit_is_refused(bags, encoder, given, message):
+    with pytest.raises(InputError, match=message):
+        encoder.fit(bags).transform(given)
 
 
 def test_binary_words_count_the_nearest_in_hamming_space(rng):

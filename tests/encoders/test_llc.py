@@ -3,31 +3,18 @@
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from sklearn.cluster import KMeans
-from sklearn.frozen import FrozenEstimator
 from sklearn.neighbors import NearestNeighbors
 
 from featrec import Bag
 from featrec.compiled._near_words import llc
 from featrec.encoders import LLC
-from featrec.vocabularies import KMeansVocabulary
+from tests.encoders.some_bags import bag, vocabulary_of
 from tests.naive import codes as naive
-
-
-def frozen(words):
-    vocabulary = KMeansVocabulary(len(words))
-    vocabulary.words_ = np.asarray(words, np.float32)
-    return FrozenEstimator(vocabulary)
-
-
-def bag(rng, n, d=6):
-    frames = np.column_stack([rng.uniform(0, 60, n), rng.uniform(0, 40, n), np.full(n, 4), np.full(n, -1)])
-    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
 
 
 def code_of(x, words, **parameters):
     """Return the code of one descriptor, without normalisation."""
-    return LLC(frozen(words), norm=None, **parameters).fit_transform([Bag([x])])[0]
+    return LLC(vocabulary_of(words), norm=None, **parameters).fit_transform([Bag([x])])[0]
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.uint8])
@@ -90,21 +77,13 @@ def test_copies_of_the_descriptor_share_it_equally():
 def test_the_maximum_is_over_all_descriptors_of_a_region():
     words = [[0.0], [1.0], [9.0]]
     plain = {"n_neighbors": 2, "norm": None, "regularization": 1e-9}
-    outside = LLC(frozen(words), **plain).fit_transform([Bag([[-1.0]])])[0]
+    outside = LLC(vocabulary_of(words), **plain).fit_transform([Bag([[-1.0]])])[0]
     np.testing.assert_allclose(outside, [2, -1, 0], atol=1e-4)
-    farther = LLC(frozen(words), **plain).fit_transform([Bag([[-1.0], [-2.0]])])[0]
+    farther = LLC(vocabulary_of(words), **plain).fit_transform([Bag([[-1.0], [-2.0]])])[0]
     np.testing.assert_allclose(farther, [3, -1, 0], atol=1e-4)
-    elsewhere = LLC(frozen(words), **plain).fit_transform([Bag([[-1.0], [9.0]])])[0]
+    elsewhere = LLC(vocabulary_of(words), **plain).fit_transform([Bag([[-1.0], [9.0]])])[0]
     np.testing.assert_allclose(elsewhere, [2, 0, 1], atol=1e-3)
 
 
 def test_a_single_word_has_the_whole_weight(rng):
     np.testing.assert_allclose(LLC(1).fit_transform([bag(rng, 3)]), [[1.0]])
-
-
-def test_scikit_learns_k_means_is_a_vocabulary(rng):
-    one = bag(rng, 40)
-    encoder = LLC(KMeans(6, n_init=1, random_state=0), norm=None, regularization=0.01).fit([one])
-    expected = np.empty((1, 6))
-    naive.llc(one.descriptors, encoder.vocabulary_.cluster_centers_, np.zeros(40, int), 5, 0.01, expected)
-    np.testing.assert_allclose(encoder.transform([one]), expected, atol=1e-3)

@@ -2,28 +2,13 @@
 
 import numpy as np
 import pytest
-from sklearn.neighbors import NearestNeighbors
 
-from featrec import Bag
 from featrec.compiled._two_sided_codes import sign_code
 from featrec.encoders import SignCode
 from featrec.encoders._votes import wanted_words
+from tests.encoders.some_bags import bag
+from tests.encoders.test_sums_of_votes import sign_votes
 from tests.naive import codes as naive
-
-
-def bag(rng, n, d=6):
-    frames = np.column_stack([rng.uniform(0, 60, n), rng.uniform(0, 40, n), np.full(n, 4), np.full(n, -1)])
-    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
-
-
-def votes(points, words, wanted):
-    """Return the nearest neighbours by scikit-learn as rows of ones and zeros."""
-    search = NearestNeighbors(n_neighbors=wanted).fit(words.astype(np.float64))
-    found = np.zeros((len(points), 2, len(words)))
-    for side, sign in enumerate((1, -1)):
-        near = search.kneighbors(sign * points.astype(np.float64), return_distance=False)
-        np.put_along_axis(found[:, side], near, 1, axis=1)
-    return found.reshape(len(points), -1)
 
 
 def both(points, words, cells, share, n_cells):
@@ -97,7 +82,7 @@ def test_several_tiles_of_points(rng, n, k, n_cells):
     wanted, *guess = wanted_words(0.4, k)
     found = np.empty((n_cells, 2 * k), np.float32)
     sign_code(points, words, cells, wanted, *guess, found)
-    each = votes(points, words, wanted)
+    each = sign_votes(points, words, wanted)
     expected = np.stack([each[cells == cell].sum(axis=0) for cell in range(n_cells)])
     assert found.sum() == expected.sum() == 2 * n * wanted
     assert abs(found - expected).sum() <= 1e-5 * expected.sum()
@@ -108,9 +93,3 @@ def test_a_share_is_rounded_to_words(rng, share, k, wanted):
     one = bag(rng, 20)
     code = SignCode(k, share=share, norm=None, random_state=0).fit_transform([one])[0]
     assert code[:k].sum() == code[k:].sum() == 20 * wanted
-
-
-@pytest.mark.parametrize("share", [0, 1.1])
-def test_a_share_outside_0_to_1_is_refused(rng, share):
-    with pytest.raises(ValueError, match="share"):
-        SignCode(4, share=share).fit([bag(rng, 30)])

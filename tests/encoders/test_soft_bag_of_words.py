@@ -2,21 +2,14 @@
 
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
-from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import pairwise_distances
 
 from featrec import Bag
 from featrec.compiled._dense_codes import soft_words
 from featrec.compiled._near_words import soft_neighbors
 from featrec.encoders import BagOfWords, SoftBagOfWords
-from featrec.vocabularies import KMeansVocabulary
+from tests.encoders.some_bags import bag, vocabulary_of
 from tests.naive import codes as naive
-
-
-def bag(rng, n, d=6):
-    frames = np.column_stack([rng.uniform(0, 60, n), rng.uniform(0, 40, n), np.full(n, 4), np.full(n, -1)])
-    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
 
 
 def votes(points, words, sigma, n_neighbors):
@@ -49,9 +42,7 @@ def test_the_compiled_loops_agree_with_plain_loops(rng, n, k, d, n_cells, n_neig
 def test_the_code_is_that_of_the_paper(rng, n, k, n_neighbors, smoothing):
     one = bag(rng, n)
     words = rng.normal(size=(k, 6)).astype(np.float32)
-    vocabulary = KMeansVocabulary(k)
-    vocabulary.words_ = words
-    encoder = SoftBagOfWords(FrozenEstimator(vocabulary), smoothing=smoothing, n_neighbors=n_neighbors, norm=None).fit([one])
+    encoder = SoftBagOfWords(vocabulary_of(words), smoothing=smoothing, n_neighbors=n_neighbors, norm=None).fit([one])
     between = pairwise_distances(words) + np.diag(np.full(k, np.inf))
     assert encoder.sigma_ == pytest.approx(smoothing * between.min(axis=1).mean(), rel=1e-5)
     expected = votes(one.descriptors, words, encoder.sigma_, n_neighbors or k).sum(axis=0)
@@ -67,9 +58,8 @@ def test_norms_are_those_of_the_bag_of_words(rng, norm):
 
 @pytest.mark.parametrize("n_neighbors", [2, None])
 def test_a_descriptor_between_two_words_votes_for_both(n_neighbors):
-    vocabulary = KMeansVocabulary(3)
-    vocabulary.words_ = np.array([[0.0], [2.0], [100.0]], np.float32)
-    code = SoftBagOfWords(FrozenEstimator(vocabulary), n_neighbors=n_neighbors).fit_transform([Bag([[1.0]])])
+    words = vocabulary_of([[0.0], [2.0], [100.0]])
+    code = SoftBagOfWords(words, n_neighbors=n_neighbors).fit_transform([Bag([[1.0]])])
     np.testing.assert_allclose(code, [[0.5, 0.5, 0.0]], atol=1e-6)
 
 
@@ -79,15 +69,7 @@ def test_one_word_has_every_vote(rng):
 
 @pytest.mark.parametrize("n_neighbors", [2, None])
 def test_equal_words_share_the_votes(n_neighbors):
-    vocabulary = KMeansVocabulary(4)
-    vocabulary.words_ = np.ones((4, 3), np.float32)
-    code = SoftBagOfWords(FrozenEstimator(vocabulary), n_neighbors=n_neighbors).fit_transform([Bag(np.zeros((2, 3)))])[0]
+    words = vocabulary_of(np.ones((4, 3)))
+    code = SoftBagOfWords(words, n_neighbors=n_neighbors).fit_transform([Bag(np.zeros((2, 3)))])[0]
     used = n_neighbors or 4
     np.testing.assert_allclose(np.sort(code), [0] * (4 - used) + [1 / used] * used, atol=1e-6)
-
-
-def test_scikit_learns_k_means_is_a_vocabulary(rng):
-    bags = [bag(rng, 40)]
-    encoder = SoftBagOfWords(KMeans(4, n_init=1, random_state=0), n_neighbors=2).fit(bags)
-    expected = votes(bags[0].descriptors, encoder.vocabulary_.cluster_centers_, encoder.sigma_, 2).mean(axis=0)
-    np.testing.assert_allclose(encoder.transform(bags)[0], expected, atol=1e-5)

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.frozen import FrozenEstimator
 
 from featrec import Bag
 from featrec.compiled._near_words import vlad
 from featrec.encoders import VLAD
-from featrec.vocabularies import KMeansVocabulary
+from tests.encoders.some_bags import bag, vocabulary_of
 from tests.naive import codes as naive
 
 VLFEAT = np.load(Path(__file__).parents[1] / "data" / "vlfeat_reference.npz")
@@ -24,21 +23,10 @@ CASES = {
 }
 
 
-def words_as_vocabulary(words):
-    vocabulary = KMeansVocabulary(len(words))
-    vocabulary.words_ = words
-    return FrozenEstimator(vocabulary)
-
-
-def bag(rng, n, d=6):
-    frames = np.column_stack([rng.uniform(0, 60, n), rng.uniform(0, 40, n), np.full(n, 4), np.full(n, -1)])
-    return Bag(rng.normal(size=(n, d)), frames, (40, 60))
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_the_six_codes_of_vlfeat(case):
     bags = [Bag(VLFEAT["enc_descriptors"])]
-    code = VLAD(words_as_vocabulary(VLFEAT["enc_means"]), **CASES[case]).fit(bags).transform(bags)[0]
+    code = VLAD(vocabulary_of(VLFEAT["enc_means"]), **CASES[case]).fit(bags).transform(bags)[0]
     expected = VLFEAT[f"vlad_{case}"]
     # VLFeat adds up to 66 residuals in float32. Codes that are not normalised are compared relative to their size.
     np.testing.assert_allclose(code, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
@@ -84,8 +72,7 @@ def test_averages_divide_by_the_number_of_descriptors_of_the_word(rng):
     descriptors = [[1, 0], [1, 2], [9, 9]]
     plain = {"intra_norm": False, "norm": None}
     summed, averaged = (
-        VLAD(words_as_vocabulary(words), average=average, **plain).fit_transform([Bag(descriptors)])[0]
-        for average in (False, True)
+        VLAD(vocabulary_of(words), average=average, **plain).fit_transform([Bag(descriptors)])[0] for average in (False, True)
     )
     np.testing.assert_allclose(summed, [2, 2, -1, 9])
     np.testing.assert_allclose(averaged, [1, 1, -1, 9])
@@ -94,7 +81,7 @@ def test_averages_divide_by_the_number_of_descriptors_of_the_word(rng):
 def test_residuals_that_cancel_give_zeros(rng):
     points = rng.normal(size=(50, 4)).astype(np.float32) + 100
     mean = points.mean(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)
-    code = VLAD(words_as_vocabulary(mean)).fit_transform([Bag(points)])
+    code = VLAD(vocabulary_of(mean)).fit_transform([Bag(points)])
     assert not code.any()
 
 
@@ -102,15 +89,5 @@ def test_one_word_and_one_or_two_descriptors(rng):
     for n in (1, 2):
         one = bag(rng, n)
         expected = (one.descriptors - 1).sum(axis=0)
-        code = VLAD(words_as_vocabulary(np.ones((1, 6), np.float32))).fit_transform([one])[0]
+        code = VLAD(vocabulary_of(np.ones((1, 6)))).fit_transform([one])[0]
         np.testing.assert_allclose(code, expected / np.linalg.norm(expected), atol=1e-6)
-
-
-def test_scikit_learns_k_means_is_a_vocabulary(rng):
-    bags = [bag(rng, 40), bag(rng, 30)]
-    kmeans = KMeans(3, n_init=1, random_state=0)
-    encoder = VLAD(kmeans, intra_norm=False, norm=None).fit(bags)
-    centers = encoder.vocabulary_.cluster_centers_
-    nearest = encoder.vocabulary_.predict(bags[0].descriptors)
-    expected = [(bags[0].descriptors[nearest == j] - centers[j]).sum(axis=0) for j in range(3)]
-    np.testing.assert_allclose(encoder.transform(bags)[0], np.ravel(expected), atol=1e-4)

@@ -265,7 +265,7 @@ def _verdict(results, p=1.0):
             ["hog and cnn share the highest accuracy.",
              "The network cnn does not win: the best engineered features (hog) are equally accurate."],
         ),
-        ([_row("hog", 0.9)], 1.0, ["hog is the only model; add a second model to compare it with."]),
+        ([_row("hog", 0.9)], 1.0, ["hog is the only model; add a second model for a comparison."]),
     ],
     ids=["wins", "ahead", "loses", "behind", "equal", "alone"],
 )  # fmt: skip

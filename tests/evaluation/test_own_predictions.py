@@ -54,6 +54,7 @@ def test_predictions_for_training_images_are_ignored(folder):
     train, test = folder[[0, 1, 4, 5]], folder[[2, 3, 6, 7]]
     compared = compare({"own": own(folder), "tiny": tiny_knn()}, train, train.labels, test=(test, test.labels))
     assert compared["own"].y_pred.tolist() == test.labels.tolist()
+    assert compared.remarks == ()
 
 
 def test_missing_unknown_and_duplicate_paths_are_refused(folder):
@@ -98,12 +99,6 @@ def test_unknown_labels_are_reported_with_count_and_nearest_label(folder):
 def test_unknown_numbers_are_reported():
     with pytest.warns(UnknownLabelWarning, match=r"'?7'? \(1 of 4\)\."):
         compare({"own": [0, 1, 0, 7]}, np.zeros((4, 1)), [0, 1, 0, 1], cv=2)
-
-
-def test_known_labels_give_no_remark(folder):
-    train, test = folder, folder[:4]
-    compared = compare({"own": ["leaf"] * 4}, train, train.labels, test=(test, test.labels))
-    assert compared.remarks == ()
 
 
 def test_a_comparison_contains_the_paths(folder):

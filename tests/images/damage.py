@@ -86,6 +86,21 @@ def chunk(name, content):
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
+def png(lines, width, height, depth, kind, *more, interlaced=0):
+    """Return a PNG of rows of bytes, of a kind that Pillow may not write; `more` are chunks before the pixels."""
+    header = struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, interlaced)
+    content = zlib.compress(b"".join(b"\0" + line for line in lines))
+    return b"\x89PNG\r\n\x1a\n" + b"".join([chunk(b"IHDR", header), *more, chunk(b"IDAT", content), chunk(b"IEND", b"")])
+
+
+def tiff(image, **options):
+    import tifffile
+
+    file = io.BytesIO()
+    tifffile.imwrite(file, image, **options)
+    return file.getvalue()
+
+
 # Ways to damage a file.
 
 

@@ -14,8 +14,9 @@ from featrec.base import positive_integer
 from featrec.descriptors import HOG, DenseSIFT
 from featrec.encoders import BagOfWords
 from featrec.exceptions import DarkImageWarning, ImageError, InputError, MissingImageError
-from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
+from featrec.images import LocalExtractor, Preprocessor
 from featrec.preprocessing import Rescale, Resize
+from tests.images.own_extractors import FACTOR, Means, MeansAtOnce
 
 
 class Darker(Preprocessor):
@@ -34,19 +35,6 @@ class Corners(LocalExtractor):
 
     def _dimension(self):
         return 2
-
-
-class Means(GlobalExtractor):
-    def __init__(self, n_jobs=None, verbose=0):
-        self.n_jobs, self.verbose = n_jobs, verbose
-
-    def _describe(self, image):
-        return [image.mean(), image.std()]
-
-
-class MeansAtOnce(Means):
-    def _describe_batch(self, images):
-        return np.array([self._describe(image) for image in images])
 
 
 class Columns(Means):
@@ -94,9 +82,9 @@ def test_local_extractor(images):
 
 @pytest.mark.parametrize("kind", [Means, MeansAtOnce])
 def test_global_extractor(images, kind):
-    expected = np.array([[image.mean(), image.std()] for image in images], np.float32)
+    expected = np.array([[FACTOR * image.mean(), FACTOR * image.std()] for image in images], np.float32)
     for n_jobs in (None, 1, 2):
-        codes = kind(n_jobs).fit_transform(images)
+        codes = kind(n_jobs=n_jobs).fit_transform(images)
         assert codes.dtype == np.float32
         np.testing.assert_array_equal(codes, expected)
     with joblib.parallel_config(n_jobs=2):
@@ -109,12 +97,12 @@ def test_dataframes_have_the_index_and_names(images):
     frame = Means().set_output(transform="pandas").fit_transform(column)
     assert list(frame.index) == list(column.index)
     assert list(frame.columns) == ["means0", "means1"]
-    assert frame.loc[6, "means0"] == pytest.approx(images[3].mean())
+    assert frame.loc[6, "means0"] == pytest.approx(FACTOR * images[3].mean())
 
 
 def test_empty_batches(images):
     assert Means().fit(images).transform([]).shape == (0, 2)
-    with pytest.raises(NotFittedError, match="To transform an empty batch, Means must be fitted first"):
+    with pytest.raises(NotFittedError, match="Before an empty batch can be transformed, Means must be fitted"):
         Means().transform([])
     with pytest.raises(InputError, match=r"Means\.fit needs at least one image to learn the length of a code; got none"):
         Means().fit([])
@@ -122,20 +110,19 @@ def test_empty_batches(images):
         Means().get_feature_names_out()
 
 
+UNEQUAL = "Columns returns 5 numbers for this image but 9 for previous images"
+
+
 def test_an_image_with_a_row_of_another_length_is_named(images):
     images[40] = images[40][:, :5]
     for n_jobs in (1, 2):
-        with pytest.raises(
-            ImageError,
-            match=r"image 40: Columns returns 5 numbers for this image but 9 for the previous images.*Put "
-            r"Resize\(\(height, width\)\)",
-        ):
+        with pytest.raises(ImageError, match=rf"image 40: {UNEQUAL}.*Put Resize\(\(height, width\)\)"):
             Columns(n_jobs).transform(images)
 
 
 def test_a_batch_with_rows_of_another_length_names_its_first_image(images):
     images[32:] = [image[:, :5] for image in images[32:]]
-    with pytest.raises(ImageError, match=r"image 32: Columns returns 5 numbers for this image but 9 for the previous images"):
+    with pytest.raises(ImageError, match=f"image 32: {UNEQUAL}"):
         Columns().fit(images).transform(images)
 
 

@@ -108,17 +108,14 @@ def test_subclasses_of_arrays():
 REFUSED = {
     "int64": (
         np.zeros((2, 2), np.int64),
-        r"int64 are not supported.*If the values are 0 to 255, use image\.astype\(np\.uint8\)",
+        r"int64 are not supported.*If .* are 0 to 255, use image\.astype\(np\.uint8\)",
     ),
     "int8": (np.zeros((2, 2), np.int8), r"int8 are not supported"),
     "uint32": (np.zeros((2, 2), np.uint32), r"uint32 are not supported"),
     "complex": (np.zeros((2, 2), complex), r"complex128 are not supported.*Convert them"),
     "object": (np.zeros((2, 2), object), r"object are not supported"),
     "text": (np.zeros((2, 2), "U3"), r"<U3 are not supported"),
-    "bytes as floats": (
-        np.full((2, 2), 255.0),
-        r"must contain values in \[0, 1\]; found 255\.0 to 255\.0\. If they are 0 to 255, use image / 255",
-    ),
+    "bytes as floats": (np.full((2, 2), 255.0), r"in \[0, 1\]; found 255\.0 to 255\.0\. If they are 0 to 255, use image / 255"),
     "negative": (np.full((2, 2), -1.0), r"found -1\.0 to -1\.0"),
     "just over one": (np.full((2, 2), 1 + 1e-9), r"to 1\.000000001\. np\.clip\(image, 0, 1\) removes rounding errors"),
     "NaN": (np.array([[0.5, np.nan]]), r"must contain values in \[0, 1\]; found NaN\. np\.nan_to_num"),
@@ -127,10 +124,7 @@ REFUSED = {
     "row": (np.zeros(4), r"expected an array of shape \(h, w\) or \(h, w, 3\); got shape \(4,\)"),
     "number": (np.float64(3), r"got shape \(\)"),
     "batch": (np.zeros((2, 4, 4, 3)), r"got shape \(2, 4, 4, 3\)"),
-    "channels first": (
-        np.zeros((3, 8, 9)),
-        r"got shape \(3, 8, 9\)\. The channels must be the last axis: use image\.transpose\(1, 2, 0\)",
-    ),
+    "channels first": (np.zeros((3, 8, 9)), r"\(3, 8, 9\)\. The channels must be the last .*: use image\.transpose\(1, 2, 0\)"),
     "two channels": (np.zeros((8, 9, 2)), r"got shape \(8, 9, 2\)$"),
 }
 

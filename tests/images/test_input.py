@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image
 from scipy import sparse
 
@@ -95,14 +94,9 @@ def test_kinds_of_items_may_be_mixed(files):
 def test_images_are_returned_unchanged(ragged):
     images = check_images(ragged)
     assert check_images(images) is images
-
-
-@pytest.mark.parametrize("shape", [(5, 8, 9), (5, 8, 9, 1), (5, 8, 9, 3), (5, 8, 9, 4), (5, 8, 1), (1, 8, 9)])
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.float32, np.float64])
-def test_one_array(shape, dtype):
-    images = check_images(np.ones(shape, dtype))
-    assert len(images) == shape[0]
-    assert images[0].shape == (shape[1:3] if len(shape) == 3 or shape[3] == 1 else (*shape[1:3], 3))
+    for image, item in zip(images, ragged, strict=True):
+        np.testing.assert_array_equal(image, item)
+        assert image.flags.c_contiguous
 
 
 def test_an_array_of_another_library():
@@ -126,9 +120,7 @@ def test_an_array_of_another_library():
             raise AssertionError("lists of numbers are slow")
 
     assert check_images(Tensor((2, 8, 9, 3)))[1].shape == (8, 9, 3)
-    with pytest.raises(
-        InputError, match=r"got an array of shape \(2, 3, 8, 9\)\. Channels must be last: X\.transpose\(0, 2, 3, 1\)"
-    ):
+    with pytest.raises(InputError, match=r"shape \(2, 3, 8, 9\)\. Channels must be last: X\.transpose\(0, 2, 3, 1\)"):
         check_images(Tensor((2, 3, 8, 9)))
 
 
@@ -140,16 +132,12 @@ def test_an_empty_batch_is_accepted(nothing):
     assert check_images(pd.Series(nothing, dtype=object) if np.ndim(nothing) == 1 else nothing).shape == (0,)
 
 
-def test_a_shuffled_index_is_kept(files):
+def test_the_index_of_a_column_is_kept(files):
     column = pd.Series(files, index=list("abcde")).sample(frac=1, random_state=3)
     images = check_images(column)
     assert list(images.index) == list(column.index)
     assert order(images) == ["abcde".index(name) for name in column.index]
-
-
-def test_a_filtered_column_is_read_by_position(files):
-    column = pd.Series(files, index=[10, 20, 30, 40, 50])
-    images = check_images(column[column.index > 20])
+    images = check_images(pd.Series(files, index=[10, 20, 30, 40, 50])[2:])
     assert order(images) == [2, 3, 4]
     assert list(images[1:].index) == [40, 50]
 
@@ -177,10 +165,7 @@ def test_one_image_is_refused(one):
 
 
 NO_BATCH = {
-    "a gray image or rows": (
-        np.zeros((8, 9)),
-        r"a 2-D array of shape \(8, 9\)\. For one gray image, use \[image\].*Unflatten\(",
-    ),
+    "a gray image or rows": (np.zeros((8, 9)), r"2-D array of shape \(8, 9\)\. For one gray image, use \[image\].*Unflatten\("),
     "a colour image": (np.zeros((8, 9, 3)), r"shape \(8, 9, 3\)\. For one colour image, use \[image\]; .* X\[\.\.\., None\]"),
     "an image with alpha": (np.zeros((8, 9, 4)), r"shape \(8, 9, 4\)\. For one colour image, use \[image\]"),
     "channels first": (np.zeros((5, 3, 8, 9)), r"shape \(5, 3, 8, 9\)\. Channels must be last: X\.transpose\(0, 2, 3, 1\)"),
@@ -199,7 +184,7 @@ NO_BATCH = {
     "nothing": (None, r"got a NoneType\."),
     "a table": (
         pd.DataFrame({"path": ["a.png"], "width": [3]}),
-        r'got a table of \d columns\. Use its column of paths or images, such as table\["path"\]; .*Unflatten',
+        r'table of \d columns.* such as table\["path"\]; .*Unflatten',
     ),
     "sparse rows": (sparse.csr_array((2, 784)), r"got a sparse matrix of shape \(2, 784\)\. .*Unflatten\("),
     "a bag": (Bag(np.zeros((2, 3))), r"got a Bag\. These images are already described; pass them to an encoder"),
@@ -208,14 +193,8 @@ NO_BATCH = {
     "numbers": ([1, 2, 3], r"got a list of numbers\. An image is an array of shape \(h, w\)"),
     "a range": (range(3), r"got a range of numbers\."),
     "numbers as objects": (np.array([1, 2], object), r"got a ndarray of numbers\."),
-    "lists": (
-        [[1, 2], [3, 4]],
-        r"got a list of batches \(the first is of type list and length 2\)\. Use one batch, such as X\[0\]",
-    ),
-    "rows in a list": (
-        [np.zeros(784)],
-        r"got a list of 1-D arrays\. .*Unflatten\(\(height, width\)\)\.transform\(np\.stack\(rows",
-    ),
+    "lists": ([[1, 2], [3, 4]], r"list of batches \(the first is of type list and length 2\)\. Use one batch, such as X\[0\]"),
+    "rows in a list": ([np.zeros(784)], r"list of 1-D arrays\. .*Unflatten\(\(height, width\)\)\.transform\(np\.stack\(rows"),
     "pairs": ([(np.zeros((8, 8)), "cat")], r"got a list of pairs\. Pass labels separately: \[image for image, label in"),
     "images and labels": ((np.zeros((9, 8, 8)), np.zeros(9)), r"tuple of batches .*ndarray and length 9\)\. .*unpack a pair"),
     "list and labels": ((["a.png", "b.png"], ["cat", "dog"]), r"tuple of batches \(the first is of type list and length 2\)"),
@@ -247,26 +226,15 @@ def test_an_invalid_item_is_named_when_it_is_accessed(files, tmp_path):
         images[4]
     with pytest.raises(EmptyImageError, match=r"^image 5: the image has 0 rows and 3 columns"):
         images[5]
-    with pytest.raises(
-        UnsupportedImageError, match=r"^image 6: .* got a float\. This is a missing value; remove it together with"
-    ):
+    with pytest.raises(UnsupportedImageError, match=r"^image 6: .* got a float\. This is a missing value; remove it together"):
         images[6]
 
 
 def test_a_whole_dataset_is_refused():
     whole = load_dataset("digits")
-    with pytest.raises(
-        InputError, match=r"got a whole dataset \(Dataset\)\. Use its training set or its test set: train, test = X"
-    ):
+    with pytest.raises(InputError, match=r"got a whole dataset \(Dataset\)\. Use its training set or .*: train, test = X"):
         check_images(whole)
     assert check_images(whole[0])[0].shape == (8, 8)
-
-
-def test_positions_are_kept_by_slicing_and_pickling():
-    images = check_images([np.zeros((2, 2))] * 4 + ["missing.png"])[::-1][:3]
-    for part in (images, pickle.loads(pickle.dumps(images))):
-        with pytest.raises(MissingImageError, match=r"^image 4 \('missing\.png'\)"):
-            part[0]
 
 
 def test_a_slice_is_pickled_with_its_own_items():
@@ -283,39 +251,19 @@ def test_a_column_of_polars(files, read):
     assert order(images) == [0, 1, 2, 3, 4]
     assert order(images[[2, 0]]) == [2, 0]
     assert order(check_images(pl.DataFrame({"path": [read(path) for path in files]}))) == [0, 1, 2, 3, 4]
-    with pytest.raises(
-        InputError, match=r'got a table of 2 columns\. Use its column of paths or images, such as table\["path"\]'
-    ):
+    with pytest.raises(InputError, match=r'got a table of 2 columns\. Use its column .*, such as table\["path"\]'):
         check_images(pl.DataFrame({"path": ["a.png"], "width": [3]}))
 
 
-@st.composite
-def any_image(draw, channels=(None, 1, 3, 4)):
-    """Return one valid image: any type, gray or colour, with or without alpha."""
-    shape = (draw(SIDES), draw(SIDES))
-    last = draw(st.sampled_from(channels))
-    shape += () if last is None else (last,)
-    if draw(st.booleans()):
-        return draw(arrays.arrays(np.float32, shape, elements=st.floats(0, 1, width=32)))
-    return draw(arrays.arrays(draw(st.sampled_from([np.uint8, np.uint16, bool])), shape))
+DTYPES = st.sampled_from([bool, np.uint8, np.uint16, np.float32, np.float64])
 
 
-@given(st.lists(any_image(), max_size=5))
-def test_a_list_may_mix_sizes_types_gray_and_colour(items):
-    images = check_images(items)
-    assert images.shape == (len(items),)
-    for image, item in zip(images, items, strict=True):
-        assert image.shape[:2] == item.shape[:2]
-        assert image.ndim == 2 or image.shape[2] == 3
-        assert image.dtype in (np.uint8, np.uint16, np.float32)
-        assert image.flags.c_contiguous
-
-
-@given(st.integers(0, 4), SIDES, SIDES, st.sampled_from([(), (1,), (3,), (4,)]), st.sampled_from([np.uint8, np.uint16, bool]))
+@given(st.integers(0, 4), SIDES, SIDES, st.sampled_from([(), (1,), (3,), (4,)]), DTYPES)
 def test_one_array_is_a_batch_unless_it_may_be_one_colour_image(n, height, width, last, dtype):
     batch = np.zeros((n, height, width, *last), dtype)
     if not last and width in (3, 4):
-        with pytest.raises(InputError, match=r"Use \[image\].*X\[\.\.\., None\]"):
+        with pytest.raises(InputError, match=r"use \[image\].*X\[\.\.\., None\]"):
             check_images(batch)
     else:
-        assert len(check_images(batch)) == n
+        shape = (height, width) if last in ((), (1,)) else (height, width, 3)
+        assert [image.shape for image in check_images(batch)] == [shape] * n

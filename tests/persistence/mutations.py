@@ -44,46 +44,38 @@ NUMBERS = ["0", "-1", "1", "2", "-7", "1000000007", "1" + "0" * 18, "-" + "9" * 
 WORDS = ["NaN", "Infinity", "null", "true", "[]", "{}", "[[1, [2, [3]]]]", '""', '"precomputed"', '"linear"', '"auto"', '"rbf"']
 TEXTS = ['"brute"', '"kd_tree"', '"/etc/passwd"', '"../../x"', '"mean"', '"' + "a" * 10_000 + '"', "[1, 2", '"\\ud800"']
 NAMES = [
-    ("os", "system"),
-    ("builtins", "eval"),
-    ("builtins", "exec"),
-    ("subprocess", "Popen"),
-    ("numpy", "fromfile"),
-    ("numpy", "void"),
-    ("numpy", "memmap"),
-    ("operator", "methodcaller"),
-    ("functools", "partial"),
-    ("joblib.memory", "Memory"),
-    ("sklearn.svm._classes", "SVC"),
-    ("sklearn.svm._classes", "LinearSVC"),
-    ("sklearn.svm._classes", "OneClassSVM"),
-    ("sklearn.cluster._kmeans", "KMeans"),
-    ("sklearn.pipeline", "Pipeline"),
-    ("sklearn.tree._tree", "Tree"),
-    ("sklearn.tree._classes", "DecisionTreeClassifier"),
-    ("sklearn.tree._classes", "ExtraTreeRegressor"),
-    ("sklearn.neighbors._kd_tree", "KDTree"),
-    ("sklearn.neighbors._ball_tree", "BallTree"),
-    ("sklearn.neighbors._classification", "KNeighborsClassifier"),
-    ("sklearn.neighbors._classification", "RadiusNeighborsClassifier"),
-    ("sklearn.ensemble._forest", "RandomForestClassifier"),
-    ("sklearn.ensemble._forest", "RandomForestRegressor"),
-    ("sklearn.linear_model._logistic", "LogisticRegression"),
-    ("sklearn.preprocessing._function_transformer", "FunctionTransformer"),
-    ("featrec.encoders", "BagOfWords"),
-    ("featrec.encoders", "SpatialPyramid"),
-    ("featrec.networks", "CNNFeatures"),
-    ("featrec.networks", "CNNMaps"),
-    ("featrec.descriptors", "SIFT"),
-    ("featrec.descriptors", "TinyImage"),
-    ("featrec.pairwise", "chi2_kernel"),
-    ("featrec.persistence", "load"),
-    ("featrec.encoders._base", "Encoder"),
+    (module, name)
+    for module, names in {
+        "os": ["system"],
+        "builtins": ["eval", "exec"],
+        "subprocess": ["Popen"],
+        "numpy": ["fromfile", "void", "memmap"],
+        "operator": ["methodcaller"],
+        "functools": ["partial"],
+        "joblib.memory": ["Memory"],
+        "sklearn.svm._classes": ["SVC", "LinearSVC", "OneClassSVM"],
+        "sklearn.cluster._kmeans": ["KMeans"],
+        "sklearn.pipeline": ["Pipeline"],
+        "sklearn.tree._tree": ["Tree"],
+        "sklearn.tree._classes": ["DecisionTreeClassifier", "ExtraTreeRegressor"],
+        "sklearn.neighbors._kd_tree": ["KDTree"],
+        "sklearn.neighbors._ball_tree": ["BallTree"],
+        "sklearn.neighbors._classification": ["KNeighborsClassifier", "RadiusNeighborsClassifier"],
+        "sklearn.ensemble._forest": ["RandomForestClassifier", "RandomForestRegressor"],
+        "sklearn.linear_model._logistic": ["LogisticRegression"],
+        "sklearn.preprocessing._function_transformer": ["FunctionTransformer"],
+        "featrec.encoders": ["BagOfWords", "SpatialPyramid"],
+        "featrec.networks": ["CNNFeatures", "CNNMaps"],
+        "featrec.descriptors": ["SIFT", "TinyImage"],
+        "featrec.pairwise": ["chi2_kernel"],
+        "featrec.persistence": ["load"],
+        "featrec.encoders._base": ["Encoder"],
+    }.items()
+    for name in names
 ]
-LOADERS = ["ObjectNode", "DictNode", "ListNode", "TupleNode", "FunctionNode", "TypeNode", "JsonNode", "NdArrayNode", "TreeNode"]
-LOADERS += ["ConstructorFromReduceNode", "LossNode", "MethodNode", "PartialNode", "OperatorFuncNode", "SparseMatrixNode"]
 ATTRIBUTES = ["predict", "transform", "_pool", "_check_parameters", "_parameter_constraints", "__class__", "__dict__", "n_jobs"]
 ATTRIBUTES += ["n_features_in_", "classes_", "_y", "metric", "kernel", "memory", "levels", "size", "_sparse", "estimators_"]
+STRANGE: list[Any] = [None, 7, "x", [], {}, [None], {"__loader__": "JsonNode"}, 1e300, "array-999.npy", "../x.npy", "TypeNode"]
 TYPES = ["<f4", "<f8", ">f8", "<i4", "<i8", ">i8", "u1", "?", "<c16", "<U4", "S3", "<f2", "V8", "M8[s]"]
 
 
@@ -95,12 +87,17 @@ def kind_and_family(number: int) -> tuple[str, str]:
 def mutate(data: bytes, family: str, random: Random) -> bytes:
     """Return one damaged or edited file. The same state of `random` gives the same file."""
     if family == "bytes":
-        return random.choice(np.array(BYTES, dtype=object))(data, random)
+        return _choice(BYTES, random)(data, random)
     facts, members = unpacked(data)
     members = dict(members)
     for _ in range(random.choice([1, 1, 1, 2, 3])):
-        random.choice(np.array(CONTENTS, dtype=object))(facts, members, random)
+        _choice(CONTENTS, random)(facts, members, random)
     return packed(facts, members)
+
+
+def _choice(values: Any, random: Random) -> Any:
+    """Unlike random.choice, return the object itself."""
+    return values[random.integers(len(values))]
 
 
 # ---- Family "bytes": damage in transfer. The hash does not change.
@@ -119,14 +116,6 @@ def _overwrite(data: bytes, random: Random) -> bytes:
     return data[:start] + filler + data[start + length :]
 
 
-def _cut(data: bytes, random: Random) -> bytes:
-    return data[: random.integers(len(data))]
-
-
-def _cut_front(data: bytes, random: Random) -> bytes:
-    return data[random.integers(1, len(data)) :]
-
-
 def _repeat_range(data: bytes, random: Random) -> bytes:
     start, end = np.sort(random.integers(0, len(data) + 1, 2))
     place = random.integers(len(data))
@@ -138,47 +127,35 @@ def _drop_range(data: bytes, random: Random) -> bytes:
     return data[:start] + data[start + random.integers(1, 300) :]
 
 
-def _append(data: bytes, random: Random) -> bytes:
-    return data + random.bytes(random.integers(1, 300))
-
-
-def _with_old_header(data: bytes, edit: Callable[[dict[str, bytes]], None]) -> bytes:
-    """Edit the members and keep the header with its hash."""
+def _edit_members(data: bytes, random: Random) -> bytes:
+    """Swap, lose or damage members, and keep the header with its hash."""
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    edit(members)
+    one, other = random.choice(sorted(members), 2, replace=False)
+    match random.integers(4):
+        case 0:
+            members[one], members[other] = members[other], members[one]
+        case 1:
+            del members[one]
+        case _:
+            members[one] = _flip_bits(members[one], random)
     return _archive.plain_zip(members)
 
 
-def _swap_members(data: bytes, random: Random) -> bytes:
-    def edit(members: dict[str, bytes]) -> None:
-        one, other = random.choice(sorted(members), 2, replace=False)
-        members[one], members[other] = members[other], members[one]
-
-    return _with_old_header(data, edit)
-
-
-def _lose_member(data: bytes, random: Random) -> bytes:
-    return _with_old_header(data, lambda members: members.pop(str(random.choice(sorted(members)))))
-
-
-def _damage_member(data: bytes, random: Random) -> bytes:
-    def edit(members: dict[str, bytes]) -> None:
-        name = str(random.choice(sorted(members)))
-        members[name] = _flip_bits(members[name], random)
-
-    return _with_old_header(data, edit)
-
-
-BYTES = [_flip_bits, _flip_bits, _overwrite, _cut, _cut_front, _repeat_range, _drop_range, _append]
-BYTES += [_swap_members, _lose_member, _damage_member, _damage_member]
+BYTES: list[Callable[[bytes, Random], bytes]] = [_flip_bits, _overwrite, _repeat_range, _drop_range]
+BYTES += [_flip_bits, *[_edit_members] * 4]
+BYTES += [
+    lambda data, random: data[: random.integers(len(data))],
+    lambda data, random: data[random.integers(1, len(data)) :],
+    lambda data, random: data + random.bytes(random.integers(1, 300)),
+]
 
 
 # ---- Family "content": edits of an attacker who also writes a matching hash.
 
 
 def _array_name(members: dict[str, bytes], random: Random) -> str:
-    return str(random.choice(sorted(name for name in members if name.endswith(".npy"))))
+    return _choice(sorted(name for name in members if name.endswith(".npy")), random)
 
 
 def _edit_array(change: Callable[[np.ndarray, Random], np.ndarray]) -> Callable:
@@ -199,14 +176,13 @@ def _edit_array(change: Callable[[np.ndarray, Random], np.ndarray]) -> Callable:
 
 def _values(array: np.ndarray, random: Random) -> np.ndarray:
     array = np.array(array)
-    target = array[str(random.choice(array.dtype.names))] if array.dtype.names else array
-    flat = target.reshape(-1) if not array.dtype.names else target
+    flat = array[_choice(array.dtype.names, random)] if array.dtype.names else array.reshape(-1)
     places = random.integers(0, len(flat), random.choice([1, 1, 3, len(flat)]))
-    if target.dtype.kind == "f":
+    if flat.dtype.kind == "f":
         flat[places] = random.choice([np.nan, np.inf, -np.inf, 0.0, -1.0, 1e38, 1e-40])
-    elif target.dtype.kind in "iu":
-        limits = np.iinfo(target.dtype)
-        flat[places] = random.choice(np.array([0, 1, limits.max, limits.min, limits.max // 2, 7, 1000], dtype=object))
+    elif flat.dtype.kind in "iu":
+        limits = np.iinfo(flat.dtype)
+        flat[places] = _choice([0, 1, limits.max, limits.min, limits.max // 2, 7, 1000], random)
         if random.random() < 0.5 and limits.min < 0:
             flat[places] = -random.integers(1, 100)
     else:
@@ -214,23 +190,21 @@ def _values(array: np.ndarray, random: Random) -> np.ndarray:
     return array
 
 
-def _shape(array: np.ndarray, random: Random) -> np.ndarray:
-    choices = [
-        lambda: array[:-1],
-        lambda: array[1:],
-        lambda: array[..., :-1],
-        lambda: array[:0],
-        lambda: array.T,
-        lambda: array.reshape(-1),
-        lambda: array[None],
-        lambda: array[..., None],
-        lambda: np.concatenate([array, array]),
-        lambda: np.concatenate([array, array], axis=-1),
-        lambda: array.reshape(-1)[0],
-        lambda: np.resize(array, 100_000),
-        lambda: np.zeros(0, array.dtype),
-    ]
-    return choices[random.integers(len(choices))]()
+SHAPES: list[Callable[[np.ndarray], np.ndarray]] = [
+    lambda array: array[:-1],
+    lambda array: array[1:],
+    lambda array: array[..., :-1],
+    lambda array: array[:0],
+    lambda array: array.T,
+    lambda array: array.reshape(-1),
+    lambda array: array[None],
+    lambda array: array[..., None],
+    lambda array: np.concatenate([array, array]),
+    lambda array: np.concatenate([array, array], axis=-1),
+    lambda array: array.reshape(-1)[0],
+    lambda array: np.resize(array, 100_000),
+    lambda array: np.zeros(0, array.dtype),
+]
 
 
 def _dtype(array: np.ndarray, random: Random) -> np.ndarray:
@@ -238,17 +212,13 @@ def _dtype(array: np.ndarray, random: Random) -> np.ndarray:
         return np.asfortranarray(array)
     if random.random() < 0.2:
         return array.astype(array.dtype.newbyteorder(">"))
-    return array.astype(str(random.choice(TYPES)))
-
-
-def _shuffle(array: np.ndarray, random: Random) -> np.ndarray:
-    return random.permutation(array)
+    return array.astype(_choice(TYPES, random))
 
 
 def _announce(facts: dict, members: dict[str, bytes], random: Random) -> None:
     buffer = io.BytesIO()
-    shape = [(10**12,), (2**62,), (-1,), (0, 10**15), (3,) * 40, (10**6, 10**6)][random.integers(6)]
-    descr = str(random.choice(["<f8", "<i4", "|O", "<U1000000", "|V2000000000"]))
+    shape = _choice([(10**12,), (2**62,), (-1,), (0, 10**15), (3,) * 40, (10**6, 10**6)], random)
+    descr = _choice(["<f8", "<i4", "|O", "<U1000000", "|V2000000000"], random)
     np.lib.format.write_array_header_1_0(buffer, {"descr": descr, "fortran_order": False, "shape": shape})
     members[_array_name(members, random)] = buffer.getvalue() + bytes(64)
 
@@ -274,116 +244,67 @@ def _edit_schema(change: Callable[[list[dict], Random], None]) -> Callable:
 
 
 def _pick(found: list[dict], random: Random, loader: str | None = None) -> dict:
-    fitting = [node for node in found if loader in (None, node["__loader__"])]
-    return fitting[random.integers(len(fitting))]
+    return _choice([node for node in found if loader in (None, node["__loader__"])], random)
 
 
 def _number(found: list[dict], random: Random) -> None:
-    texts = NUMBERS if random.random() < 0.6 else WORDS + TEXTS
-    _pick(found, random, "JsonNode")["content"] = texts[random.integers(len(texts))]
+    _pick(found, random, "JsonNode")["content"] = _choice(NUMBERS if random.random() < 0.6 else WORDS + TEXTS, random)
 
 
 def _name(found: list[dict], random: Random) -> None:
     node = _pick(found, random, "ObjectNode" if random.random() < 0.7 else None)
-    node["__module__"], node["__class__"] = NAMES[random.integers(len(NAMES))]
+    node["__module__"], node["__class__"] = _choice(NAMES, random)
 
 
-def _loader(found: list[dict], random: Random) -> None:
-    _pick(found, random)["__loader__"] = str(random.choice(LOADERS))
-
-
-def _lose_attribute(found: list[dict], random: Random) -> None:
-    node = _pick(found, random, "DictNode")
-    del node["content"][str(random.choice(sorted(node["content"])))]
-    _match_keys(node)
-
-
-def _match_keys(node: dict) -> None:
-    """Add a type for each new key, because only the attribute itself should be wrong."""
+def _attribute(found: list[dict], random: Random) -> None:
+    """Lose, rename or add an attribute, with a type for each key, because only the attribute itself should be wrong."""
+    node, added = _pick(found, random, "DictNode"), _choice(ATTRIBUTES, random)
+    lost = _choice(sorted(node["content"]), random)
+    match random.integers(3):
+        case 0:
+            del node["content"][lost]
+        case 1:
+            node["content"][added] = node["content"].pop(lost)
+        case 2:
+            node["content"][added] = json.loads(json.dumps(_pick(found, random)))
     types = node["key_types"]["content"]
     node["key_types"]["content"] = (types + types[-1:])[: len(node["content"])]
 
 
-def _add_attribute(found: list[dict], random: Random) -> None:
-    node = _pick(found, random, "DictNode")
-    node["content"][str(random.choice(ATTRIBUTES))] = json.loads(json.dumps(_pick(found, random)))
-    _match_keys(node)
-
-
-def _rename_attribute(found: list[dict], random: Random) -> None:
-    node = _pick(found, random, "DictNode")
-    node["content"][str(random.choice(ATTRIBUTES))] = node["content"].pop(str(random.choice(sorted(node["content"]))))
-    _match_keys(node)
-
-
 def _graft(found: list[dict], random: Random) -> None:
-    taken = json.loads(json.dumps(_pick(found, random)))
+    """Replace a node by another node, a function, or lists around it."""
     place = _pick(found[1:], random)
-    place.clear()
-    place.update(taken)
-
-
-def _new_function(found: list[dict], random: Random) -> None:
-    place = _pick(found[1:], random)
-    module, name = NAMES[random.integers(len(NAMES))]
-    place.clear()
-    place.update(__loader__="FunctionNode", __module__=module, __class__=name)
-
-
-def _nest(found: list[dict], random: Random) -> None:
-    place = _pick(found[1:], random)
-    inner = dict(place)
+    module, name = _choice(NAMES, random)
+    nested = dict(place)
     for _ in range(random.choice([1, 2, 50, 200])):
-        inner = {"__loader__": "ListNode", "__module__": "builtins", "__class__": "list", "content": [inner]}
+        nested = {"__loader__": "ListNode", "__module__": "builtins", "__class__": "list", "content": [nested]}
+    function = {"__loader__": "FunctionNode", "__module__": module, "__class__": name}
+    new = _choice([json.loads(json.dumps(_pick(found, random)))] * 2 + [function, nested], random)
     place.clear()
-    place.update(inner)
+    place.update(new)
 
 
-def _list(found: list[dict], random: Random) -> None:
-    node = _pick(found, random, "ListNode" if random.random() < 0.7 else "TupleNode")
-    items = node["content"]
-    node["content"] = [items * 3, items[:-1], [], items[::-1], items[:1]][random.integers(5)]
-
-
-def _reference(found: list[dict], random: Random) -> None:
-    files = [node for node in found if "file" in node]
-    node = files[random.integers(len(files))]
-    others = [other["file"] for other in files] + ["schema.json", "array-999.npy", "../x.npy", 7]
-    node["file"] = others[random.integers(len(others))]
-
-
-def _junk(found: list[dict], random: Random) -> None:
-    node = _pick(found, random)
-    values: list[Any] = [None, 7, "x", [], {}, [None], {"__loader__": "JsonNode"}, 1e300]
-    node[str(random.choice(sorted(node)))] = values[random.integers(len(values))]
-
-
-def _identity(found: list[dict], random: Random) -> None:
-    for node in found[:: random.integers(1, 5)]:
-        node["__id__"] = 5
+def _swap(found: list[dict], random: Random) -> None:
+    """Replace a loader, a list, a reference or anything else of a node by that of another node, or by something strange."""
+    node, other = _pick(found, random), _pick(found, random)
+    key = _choice(sorted(node), random)
+    node[key] = json.loads(json.dumps(other[key])) if key in other and random.random() < 0.7 else _choice(STRANGE, random)
 
 
 def _header(facts: dict, members: dict[str, bytes], random: Random) -> None:
-    values: list[Any] = [None, "", "99.9.9", "0.0.1", "x.y", 7, [], {}, "9" * 5000]
-    value = values[random.integers(len(values))]
-    if random.random() < 0.6:
-        facts["versions"][str(random.choice(sorted(facts["versions"])))] = value
-    else:
-        facts[str(random.choice([*sorted(facts), "other"]))] = value
+    value = _choice([None, "", "99.9.9", "0.0.1", "x.y", 7, [], {}, "9" * 5000], random)
+    place = facts["versions"] if random.random() < 0.6 else facts
+    place[_choice([*sorted(place), "other"], random)] = value
 
 
 def _member(facts: dict, members: dict[str, bytes], random: Random) -> None:
-    name = str(random.choice(["../x.npy", "/etc/x.npy", "array-77.npy", "code.py", "array-78.bin", "pickle-0.bin"]))
-    members[name] = random.bytes(50)
+    names = ["../x.npy", "/etc/x.npy", "array-77.npy", "code.py", "array-78.bin", "pickle-0.bin"]
+    members[_choice(names, random)] = random.bytes(50)
 
 
-CONTENTS = [_edit_array(_values)] * 4 + [_edit_array(_shape)] * 4 + [_edit_array(_dtype)] * 2 + [_edit_array(_shuffle)]
-CONTENTS += [_edit_schema(_number)] * 6 + [_edit_schema(_graft)] * 2
-CONTENTS += [
-    _edit_schema(change)
-    for change in (_name, _loader, _lose_attribute, _add_attribute, _rename_attribute, _new_function, _nest, _list)
-]
-CONTENTS += [_edit_schema(_reference), _edit_schema(_junk), _edit_schema(_identity)]
+ARRAYS = [_values] * 4 + [lambda array, random: _choice(SHAPES, random)(array)] * 4 + [_dtype] * 2
+SCHEMAS = [_number] * 6 + [_graft] * 4 + [_attribute] * 3 + [_name] + [_swap] * 6
+CONTENTS = [*map(_edit_array, [*ARRAYS, lambda array, random: random.permutation(array)]), *map(_edit_schema, SCHEMAS)]
 CONTENTS += [_announce, _swap_arrays, _header, _member]
 
 

@@ -1,4 +1,4 @@
-"""Promises of all steps that change values only, and the checks of parameters."""
+"""Promises of all steps that change values only, and the checks of pairs of numbers."""
 
 import pickle
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
-from featrec.preprocessing import CLAHE, AdjustLight, Denoise, Deskew, NormalizeContrast, Rescale, Resize, Unflatten
+from featrec.exceptions import InputError
+from featrec.preprocessing import CLAHE, AdjustLight, Denoise, Deskew, NormalizeContrast, Rescale, Resize
 
 STEPS = [
     Rescale(),
@@ -88,22 +89,24 @@ def test_types_of_the_same_image_agree(rng, step):
     np.testing.assert_allclose(step.apply(small / 255), wanted, atol=tolerance)
 
 
-INVALID = [
-    *[(AdjustLight, values) for values in ({"gamma": 0}, {"contrast": -1}, {"brightness": 20})],
-    (CLAHE, {"clip_limit": 0}),
-    *[(Denoise, values) for values in ({"method": "mean"}, {"size": 0}, {"strength": 0}, {"strength": 25})],
-    (Deskew, {"background": "gray"}),
-    *[(NormalizeContrast, {name: value}) for name in ("spread", "window") for value in (0, 3)],
-    (NormalizeContrast, {"floor": 0}),
-    *[(Rescale, values) for values in ({"max_value": 0}, {"max_value": 4095.5}, {"bits": 0}, {"bits": 17})],
-    *[(Resize, {"size": 8} | values) for values in ({"mode": "zoom"}, {"fill": 255}, {"fill": "black"})],
-    *[(Resize, {"size": size}) for size in (0, 4.5)],
-    *[(Unflatten, {"max_value": value, "shape": (2, 2)}) for value in (0, -1, "white")],
-]
+REFUSED = {
+    r"CLAHE: grid must be a pair \(rows, columns\) of positive integers": [
+        CLAHE(grid=grid) for grid in ((8,), (0, 8), (8, 2.5), (1, 2, 3))
+    ],
+    "Denoise: size must be odd, because the window needs a centre; got 4": [Denoise(size=4)],
+    r"Rescale: percentiles must be \(low, high\) with 0 <= low < high <= 100": [
+        Rescale(percentiles=percentiles) for percentiles in ((0,), (50, 50), (-1, 99), (1, 101), (2, 1), ("a", "b"))
+    ],
+    "max_value=4095 and bits=12 both define white": [Rescale(4095, bits=12)],
+    r"Resize: size must be a positive integer or a pair of them, \(height, width\)": [
+        Resize(size) for size in ((4,), (4, 5, 3), (4, 0), (4.0, 5), ())
+    ],
+}
 
 
-@pytest.mark.parametrize("step, parameters", INVALID, ids=str)
-def test_invalid_parameters_are_refused(step, parameters):
-    names = "|".join(parameters)
-    with pytest.raises(ValueError, match=f"The '({names})' parameter of {step.__name__}"):
-        step(**parameters).fit(np.zeros((1, 4)) if step is Unflatten else [])
+@pytest.mark.parametrize(
+    ("message", "step"), [(message, step) for message, steps in REFUSED.items() for step in steps], ids=repr
+)
+def test_wrong_pairs_are_refused(message, step):
+    with pytest.raises(InputError, match=message):
+        step.fit([]).transform([])

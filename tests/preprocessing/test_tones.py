@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 from skimage.data import astronaut, camera
-from skimage.exposure import adjust_gamma, rescale_intensity
+from skimage.exposure import rescale_intensity
 
-from featrec.exceptions import InputError, UnsupportedImageError
+from featrec.exceptions import UnsupportedImageError
 from featrec.images import as_gray
 from featrec.preprocessing import CLAHE, AdjustLight, Grayscale, NormalizeContrast, Rescale
 
@@ -47,11 +47,6 @@ def test_adjust_light_agrees_with_the_formula(rng, dtype, gamma, contrast, brigh
     expected = np.clip((values**gamma - 0.5) * contrast + 0.5 + brightness, 0, 1) * top
     changed = AdjustLight(gamma, contrast=contrast, brightness=brightness).apply(image)
     np.testing.assert_allclose(changed, expected, atol=1e-6 if top == 1 else 0.5001)
-
-
-def test_gamma_agrees_with_scikit_image(rng):
-    image = rng.random((20, 30))
-    np.testing.assert_allclose(AdjustLight(0.5).apply(image), adjust_gamma(image, 0.5), atol=1e-12)
 
 
 def test_adjust_light_without_change_returns_the_image_itself(rng):
@@ -112,10 +107,6 @@ def test_clahe_of_8_bit_gray_agrees_with_opencv():
     np.testing.assert_array_equal(CLAHE(3.0, grid=(2, 5)).apply(SCENE), expected)
 
 
-def test_rows_come_first_in_the_grid_of_clahe():
-    assert not np.array_equal(CLAHE(grid=(2, 5)).apply(SCENE), CLAHE(grid=(5, 2)).apply(SCENE))
-
-
 def test_clahe_of_colour_agrees_with_replacing_the_luma():
     """By hand with cv2, which rounds Y, Cr and Cb to 8 bits on the way there and back."""
     parts = cv2.cvtColor(COLOURS, cv2.COLOR_RGB2YCrCb)
@@ -133,11 +124,6 @@ def test_clahe_equalises_the_luma():
     np.testing.assert_allclose(changed[inside], expected[inside], atol=1)
 
 
-def test_clahe_keeps_equal_channels_equal():
-    gray = np.repeat(SCENE[..., None], 3, axis=2)
-    np.testing.assert_array_equal(CLAHE().apply(gray), np.repeat(CLAHE().apply(SCENE)[..., None], 3, axis=2))
-
-
 def test_the_clip_limit_has_an_effect_on_16_bits():
     """OpenCV's own 16-bit form gives the same for both limits on images of this size."""
     deep = SCENE.astype(np.uint16) * 257
@@ -148,12 +134,6 @@ def test_the_clip_limit_has_an_effect_on_16_bits():
 def test_clahe_keeps_16_bit_details(rng):
     deep = (rng.integers(20000, 21000, (64, 64))).astype(np.uint16)
     assert len(np.unique(CLAHE().apply(deep))) > 900
-
-
-@pytest.mark.parametrize("grid", [(8,), (0, 8), (8, 2.5), (1, 2, 3)])
-def test_invalid_grids_are_refused(grid):
-    with pytest.raises(InputError, match=r"CLAHE: grid must be a pair \(rows, columns\) of positive integers"):
-        CLAHE(grid=grid).transform([])
 
 
 @pytest.mark.parametrize("step", [Rescale(4095), Rescale(bits=12)], ids=repr)
@@ -208,14 +188,3 @@ def test_rescale_falls_back_to_minimum_and_maximum():
 def test_rescale_returns_a_flat_image_unchanged():
     image = np.full((4, 4), 7, np.uint8)
     assert Rescale().apply(image) is image
-
-
-@pytest.mark.parametrize("percentiles", [(0,), (50, 50), (-1, 99), (1, 101), (2, 1), ("a", "b")])
-def test_invalid_percentiles_are_refused(percentiles):
-    with pytest.raises(InputError, match=r"Rescale: percentiles must be \(low, high\) with 0 <= low < high <= 100"):
-        Rescale(percentiles=percentiles).transform([])
-
-
-def test_max_value_and_bits_exclude_each_other():
-    with pytest.raises(InputError, match=r"max_value=4095 and bits=12 both define white"):
-        Rescale(4095, bits=12).fit([])

@@ -151,11 +151,6 @@ def test_transform_needs_no_fit_and_set_output_changes_nothing(rng):
     assert step.transform(np.empty((0, 6))).shape == (0,)
 
 
-def test_another_step_may_follow(rng):
-    images = Resize((6, 6)).transform(Unflatten((3, 3)).transform(rng.random((2, 9))))
-    assert np.asarray(images).shape == (2, 6, 6)
-
-
 REFUSED = {
     "floats to 255": (
         np.full((3, 4), 255.0),

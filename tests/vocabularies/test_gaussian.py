@@ -2,14 +2,13 @@
 
 import numpy as np
 import pytest
-from numba import njit
 from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 from featrec import Bag
-from featrec.compiled import _mixture, _mixture_lanes as lanes
+from featrec.compiled import _mixture
 from featrec.encoders import BagOfWords
 from featrec.exceptions import InputError, MetricError
 from featrec.vocabularies import GaussianVocabulary, KMeansVocabulary, mixture_of
@@ -25,7 +24,7 @@ def some_mixture(rng, k, d):
     return Mixture(rng.dirichlet(np.full(k, 3.0)), rng.normal(size=(k, d)), rng.uniform(0.2, 2.0, (k, d)))
 
 
-@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (161, 40, 13), (530, 3, 2), (1000, 70, 4)])
+@pytest.mark.parametrize("n, k, d", [(1, 1, 1), (50, 6, 5), (161, 40, 13), (530, 3, 2), (300, 70, 4)])
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.uint8])
 def test_compiled_sums_agree_with_plain_loops(rng, n, k, d, kind):
     points = (rng.normal(size=(n, d)) if kind != np.uint8 else rng.integers(0, 4, (n, d))).astype(kind)
@@ -51,44 +50,6 @@ def test_the_first_of_equally_probable_components_is_returned(rng):
     found = np.full(9, -1, np.int32)
     _mixture.most_probable(rng.normal(size=(9, 3)).astype(np.float32), *mixture, *_mixture.mixture_frame(*mixture), found)
     assert not found.any()
-
-
-@njit
-def shared(logs, masses, peaks, totals):
-    """Two panels of a point."""
-    lanes.share_points(logs, 32, 2, 1, masses, 32, 32, peaks, totals, 1)
-
-
-@pytest.mark.parametrize("peak", [0.0, 7.25])
-def test_shares_are_powers_of_two_divided_by_their_sum(rng, peak):
-    """Shares below 2 ** -40 of the largest are zero; other masses are not changed."""
-    for start in np.linspace(-45, 0, 300):
-        logs = (peak + np.linspace(start, start + 0.9, 64)).astype(np.float32)
-        logs[rng.integers(64)] = peak
-        logs[rng.integers(64)] = -np.inf
-        powers = np.exp2((logs - logs.max()).astype(np.float64))
-        powers[powers < 2.0**-40] = 0
-        found, masses, (peaks, totals) = logs.copy(), np.ones(100, np.float32), np.full((2, 3), -1, np.float32)
-        shared(found, masses, peaks, totals)
-        np.testing.assert_allclose(found, powers / powers.sum(), rtol=1e-6, atol=1e-30)
-        np.testing.assert_allclose(masses, 1 + np.pad(found, (32, 4)), rtol=1e-6)
-        np.testing.assert_allclose([*peaks, *totals], [-1, logs.max(), -1, -1, powers.sum(), -1], rtol=1e-6)
-
-
-@njit
-def multiplied(factors, rows, start, sums):
-    """From the second factor on, rows two apart and steps three; lanes from the fourth number on."""
-    lanes.add_products(factors, 1, 2, 3, 5, rows, 3, start, 2, 7, sums, 4)
-
-
-def test_products_of_a_panel_are_those_of_numpy(rng):
-    factors, rows, start = (rng.normal(size=size).astype(np.float32) for size in (40, 200, 110))
-    found = np.zeros(340, np.float32)
-    multiplied(factors, rows, start, found)
-    table = factors[1 + 2 * np.arange(10)[:, None] + 3 * np.arange(5)]
-    starts = start[2 + 7 * np.arange(10)[:, None] + np.arange(32)]
-    expected = starts + table.astype(np.float64) @ rows[3 : 3 + 5 * 32].reshape(5, 32)
-    np.testing.assert_allclose(found, np.pad(expected.ravel(), (4, 16)), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("offset", [0.0, 100.0])
@@ -137,8 +98,8 @@ def test_likelihood_and_nearest_are_those_of_the_mixture(rng):
 
 def test_fit_is_as_good_as_that_of_scikit_learn(rng):
     X = clusters(rng, 3000, 8, 40)
-    ours = [GaussianVocabulary(30, random_state=seed).fit(X).lower_bound_ for seed in range(5)]
-    theirs = [GaussianMixture(30, covariance_type="diag", random_state=seed, max_iter=50).fit(X).score(X) for seed in range(5)]
+    ours = [GaussianVocabulary(30, random_state=seed).fit(X).lower_bound_ for seed in range(3)]
+    theirs = [GaussianMixture(30, covariance_type="diag", random_state=seed, max_iter=50).fit(X).score(X) for seed in range(3)]
     assert np.mean(ours) > np.mean(theirs) - 0.2
 
 
@@ -273,12 +234,8 @@ def test_a_bag_of_words_refuses_a_mixture(rng):
 def test_errors_give_advice(rng):
     bag = Bag(rng.random((4, 2)))
     packed = Bag(np.zeros((4, 2), np.uint8), metric="hamming")
-    with pytest.raises(MetricError, match=r"packed bits \(hamming\), which have no variance.*BinaryVocabulary"):
-        GaussianVocabulary(2).fit([packed])
     fitted = GaussianVocabulary(2).fit([bag])
     with pytest.raises(MetricError, match="GaussianVocabulary needs numbers"):
         fitted.nearest(packed)
     with pytest.raises(InputError, match=r"\(n, 2\) are expected, like the means; got \(4, 3\)"):
         fitted.nearest(np.zeros((4, 3)))
-    with pytest.raises(ValueError, match="'min_variance' parameter"):
-        GaussianVocabulary(2, min_variance=0).fit([bag])

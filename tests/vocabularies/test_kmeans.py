@@ -58,13 +58,6 @@ def test_distances_to_the_words_are_squared_lengths(rng, monkeypatch, by_dot):
     np.testing.assert_allclose(sums.sum(axis=0), points.sum(axis=0), rtol=1e-4, atol=1e-4)
 
 
-def test_lloyd_has_the_same_inertia_with_and_without_blas(rng, monkeypatch):
-    X = clusters(rng, 3000, 16, 30)
-    here = Lloyd(X, 50, 0.0, None).run(X[:25]).inertia
-    monkeypatch.setattr("featrec.vocabularies._kmeans.has_float_dot", lambda: False)
-    assert Lloyd(X, 50, 0.0, None).run(X[:25]).inertia == pytest.approx(here, rel=1e-3)
-
-
 @pytest.mark.parametrize("n, k", [(1, 1), (30, 1), (40, 7)])
 def test_the_compiled_start_agrees_with_plain_loops(rng, n, k):
     points = rng.normal(size=(n, 4)).astype(np.float32)
@@ -149,12 +142,9 @@ def test_as_many_words_as_descriptors(rng):
 
 
 def test_errors_give_advice(rng):
-    bag = Bag(rng.random((4, 2)))
-    with pytest.raises(MetricError, match=r"packed bits \(hamming\).*BinaryVocabulary"):
-        KMeansVocabulary(2).fit([Bag(np.zeros((4, 2), np.uint8), metric="hamming")])
     with pytest.raises(InputError, match=r"expects Bags; item 0 is an array of shape \(4, 2\)"):
         KMeansVocabulary(2).fit([np.zeros((4, 2)), np.zeros((3, 2))])
     with pytest.raises(InputError, match=r"got one Bag\. Use \[bag\]"):
-        KMeansVocabulary(2).fit(bag)
+        KMeansVocabulary(2).fit(Bag(rng.random((4, 2))))
     with pytest.raises(MetricError, match="KMeansVocabulary needs numbers"):
-        KMeansVocabulary(2).fit([bag]).nearest(Bag(np.zeros((4, 2), np.uint8), metric="hamming"))
+        KMeansVocabulary(2).fit(rng.random((4, 2))).nearest(Bag(np.zeros((4, 2), np.uint8), metric="hamming"))

@@ -57,7 +57,7 @@ def test_zeros_and_copies_are_left_out(rng, unit_length):
 def test_a_negative_zero_is_zero():
     X = np.array([[0.0, -0.0], [1.0, -0.0], [1.0, 0.0], [-0.0, -0.0]], np.float32)
     for unit_length in (True, False):
-        with pytest.raises(InputError, match="2 words cannot be drawn from 1 different"):
+        with pytest.raises(InputError, match="cannot draw 2 words from 1 distinct"):
             RandomVocabulary(2, unit_length=unit_length).fit(X)
 
 
