@@ -174,7 +174,7 @@ class SmallResNet(PixelsNetwork):
     n_parameters_ : int
         Number of weights: 1,646,112 for colour images and ten classes.
     n_multiply_adds_ : int
-        As in :class:`LeNet5`: 95,520,256 for colour images of 32 × 32 pixels and ten classes.
+        As in :class:`LeNet5`: 95,259,136 for colour images of 32 × 32 pixels and ten classes.
     classes_, history_, best_epoch_, state_, shape_, mean_, deviation_
         As in :class:`LeNet5`.
 

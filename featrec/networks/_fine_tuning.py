@@ -49,30 +49,42 @@ def parts_before(module: Any, head: str) -> list[Part]:
     the part before it.
     """
     layer = module.get_submodule(head)
+    parts = _joined(_units(module, "", layer), layer)
+    # A network with a single part before its head, such as a backbone, would otherwise be trained as a whole.
+    while len(parts) == 1 and any(_with_weights(parts[0][1][0])):
+        name, (whole, *norms) = parts[0]
+        parts = _joined(_units(whole, f"{name}.", layer), layer)
+        parts[-1][1].extend(norms)
+    return parts
+
+
+def _joined(units: Iterator[tuple[str, Any]], head: Any) -> list[Part]:
+    """Join normalisation layers to the part before them; stop at the head."""
     parts: list[Part] = []
-    for name, child in _units(module, "", layer):
-        if child is layer:
+    for name, child in units:
+        if child is head:
             break
         if parts and "norm" in type(child).__name__.lower():
             parts[-1][1].append(child)
-        elif any(True for _ in child.parameters()):
+        else:
             parts.append((name, [child]))
     return parts
 
 
 def _units(module: Any, prefix: str, head: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the layers and blocks with weights; divide containers, and what contains the head."""
     import torch
 
-    children = [(name, child) for name, child in module.named_children() if any(True for _ in child.parameters())]
-    for name, child in children:
-        contains_head = any(inner is head for inner in child.modules()) and child is not head
-        divided = isinstance(child, (torch.nn.Sequential, torch.nn.ModuleList)) or contains_head
-        # A network with a single part before its head, such as backbone and head, would otherwise be trained as a whole.
-        lonely = child is not head and len(children) <= 2 and not any(True for _ in child.parameters(recurse=False))
-        if divided or (lonely and any(True for _ in child.children())):
+    for name, child in _with_weights(module):
+        contains_head = child is not head and any(inner is head for inner in child.modules())
+        if contains_head or isinstance(child, (torch.nn.Sequential, torch.nn.ModuleList)):
             yield from _units(child, f"{prefix}{name}.", head)
         else:
             yield f"{prefix}{name}", child
+
+
+def _with_weights(module: Any) -> Iterator[tuple[str, Any]]:
+    return ((name, child) for name, child in module.named_children() if any(True for _ in child.parameters()))
 
 
 def features_of(module: Any, head: str, batches: ImageBatches, device: str) -> np.ndarray:
