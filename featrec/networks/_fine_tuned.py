@@ -146,6 +146,7 @@ class FineTuned(NetworkClassifier):
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
     }
     _source_parameter = "model"
+    _own_names = False
     _file_limits = {"size": SizeLimit(2**24, sides=2)}
     # Model files contain the weights, and only the name of their file, without the folder.
     _file_parameters: ClassVar = {"weights": "state_"}
@@ -307,7 +308,7 @@ class FineTuned(NetworkClassifier):
         if "input_" in stored:
             size = stored["input_"]["size"]
             if not (isinstance(size, list) and len(size) == 2 and all(type(side) is int and side > 0 for side in size)):
-                raise ValueError(f"an input of size {size!r:.80} instead of two positive integers")
+                raise ValueError(f"an input of size {size!r:.80}; expected two positive integers")
             if 3 * math.prod(size) > MOST_INPUT:
                 raise ValueError(f"an input of size {size!r:.80} exceeds the limit of {MOST_INPUT:,} numbers")
 

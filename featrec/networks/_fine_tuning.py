@@ -99,7 +99,7 @@ def features_of(module: Any, head: str, batches: ImageBatches, device: str) -> n
             for values, _ in batches:
                 seen.clear()
                 scores = module(values.to(device))
-                if len(seen) != 1 or seen[0][0].ndim != 2 or not torch.equal(seen[0][1], scores):
+                if len(seen) != 1 or seen[0][0].ndim != 2 or not _equal(seen[0][1], scores):
                     raise InputError(
                         f"FineTuned: the outputs of the network are not those of its linear layer {head!r}. Set head to the "
                         "layer that computes the scores, and put no softmax after it"
@@ -111,6 +111,14 @@ def features_of(module: Any, head: str, batches: ImageBatches, device: str) -> n
     if not np.isfinite(features).all():
         raise InputError("FineTuned: the features of the network are not finite; check its weights and the preprocessing")
     return features
+
+
+def _equal(first: Any, second: Any) -> bool:
+    """Whether two tensors are equal; NaN counts as equal to NaN."""
+    import torch
+
+    same: bool = first.shape == second.shape and torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
+    return same
 
 
 def train_head(layer: Any, features: np.ndarray, numbers: np.ndarray, weights: Any, penalty: float) -> float:

@@ -26,7 +26,7 @@ from featrec.base import (
 from featrec.exceptions import InputError
 from featrec.networks._exported_network import scores_of
 from featrec.networks._module_facts import module_facts
-from featrec.networks._module_source import NamesModules, check_source, short_name
+from featrec.networks._module_source import NamesModules, short_name
 from featrec.networks._stored_network import StoredNetwork
 from featrec.networks._training import (
     Augmentation,
@@ -124,8 +124,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         """Also check torch, the device and names, so a comparison reports a problem before it fits any model."""
         super()._check_parameters()
         stage = type(self).__name__
-        if not self._own:
-            check_source(self._source(), stage, self._source_parameter, own=stage != "FineTuned")
+        self._check_source()
         check_torch(self.device, stage)
         if self.patience is not None and not self.validation_fraction:
             raise InputError(
@@ -199,6 +198,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
     def _by_torch(self, groups: Iterable[np.ndarray]) -> list[np.ndarray]:
         stage = type(self).__name__
         check_torch(self.device, stage)
+        self._check_source()
         import torch
 
         device, parts = resolved_device(self.device), []

@@ -10,7 +10,7 @@ import numpy as np
 from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
 from featrec.networks._exported_network import check_input, exported
-from featrec.networks._module_source import is_named, short_name
+from featrec.networks._module_source import check_source, is_named, short_name
 
 __all__ = ["MOST_INPUT", "StoredNetwork"]
 
@@ -29,11 +29,18 @@ class StoredNetwork:
     _source_parameter: ClassVar[str]
     # Whether the module is one of featrec's, which compute nothing while they are made.
     _own: ClassVar[bool] = False
+    # Whether the parameter can be the name of one of featrec's modules.
+    _own_names: ClassVar[bool] = True
     shape_: tuple[int, int, int]
 
     def _source(self) -> Any:
         """Return the parameter that says which module to make."""
         return getattr(self, self._source_parameter)
+
+    def _check_source(self) -> None:
+        """Check a name, also before a prediction, because it may come from a model file."""
+        if not self._own:
+            check_source(self._source(), type(self).__name__, self._source_parameter, own=self._own_names)
 
     def _export(self, module: Any) -> None:
         """Export a module that a model file cannot name."""
@@ -71,9 +78,7 @@ class StoredNetwork:
             shape = stored["shape_"]
             whole = isinstance(shape, list) and len(shape) == 3 and all(type(side) is int and side > 0 for side in shape)
             if not whole or math.prod(shape) > MOST_INPUT:
-                raise ValueError(
-                    f"images of shape {shape!r:.80} are no positive sizes below the limit of {MOST_INPUT:,} numbers"
-                )
+                raise ValueError(f"images of shape {shape!r:.80}; expected three sizes with at most {MOST_INPUT:,} numbers")
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:

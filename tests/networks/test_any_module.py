@@ -197,7 +197,7 @@ def test_the_error_without_timm_names_the_extra(monkeypatch):
 
 
 def test_a_loss_that_is_not_finite_is_an_error():
-    with pytest.raises(InputError, match="PixelsNetwork has not converged: the loss is nan. Use a learning_rate below 1e"):
+    with pytest.raises(InputError, match=r"PixelsNetwork has not converged: the loss is nan\. Use a learning_rate below 1e"):
         network(learning_rate=1e30).fit(*noise())
 
 
@@ -286,7 +286,7 @@ def test_without_the_packages_of_the_export_save_says_so(tmp_path, monkeypatch):
 
 
 def test_an_unfitted_model_is_saved_by_name_only(tmp_path):
-    with pytest.raises(InputError, match="module=tests.networks.tiny_modules.plain cannot be saved before fit"):
+    with pytest.raises(InputError, match=r"module=tests\.networks\.tiny_modules\.plain cannot be saved before fit"):
         save(network(plain), tmp_path / "model.featrec")
     save(network("timm:resnet18"), tmp_path / "model.featrec")
     assert load(tmp_path / "model.featrec").module == "timm:resnet18"
