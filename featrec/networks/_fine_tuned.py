@@ -23,6 +23,7 @@ from featrec.networks._network_input import CONVENTIONS, image_array
 from featrec.networks._pretrained_module import AtInputSize, check_pretrained, declared_input, pretrained, untrained
 from featrec.networks._stored_network import MOST_INPUT
 from featrec.networks._training import ImageBatches, computed_in, resolved_device
+from featrec.networks._training_set import TrainingSet
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["FineTuned"]
@@ -246,11 +247,9 @@ class FineTuned(NetworkClassifier):
     def _head_of(self, module: Any) -> str:
         return find_head(module, self.head, short_name(self.model))
 
-    def _train(
-        self, module: Any, images: np.ndarray, numbers: np.ndarray, rows: np.ndarray, held_out: Any, seed: int
-    ) -> list[dict[str, Any]]:
+    def _train(self, module: Any, data: TrainingSet) -> list[dict[str, Any]]:
         head = self._head_of(module)
-        history = [self._train_head(module, head, images, numbers, rows, held_out)]
+        history = [self._train_head(module, head, data)]
         self.trained_, self.best_epoch_ = [head], 0
         if not self.epochs or not self.n_blocks:
             return history
@@ -262,39 +261,34 @@ class FineTuned(NetworkClassifier):
             layer.requires_grad_(True)
         return history + self._learn(
             held(module),
-            images,
-            numbers,
-            rows,
-            held_out,
-            seed=seed,
-            batch_size=min(self.batch_size, len(rows)),
+            data,
+            batch_size=min(self.batch_size, len(data.rows)),
             epochs=self.epochs,
             learning_rate=self.learning_rate * self.block_rate,
             optimizer__param_groups=[(f"inner.{head}.*", {"lr": self.learning_rate})],
         )
 
-    def _train_head(
-        self, module: Any, head: str, images: np.ndarray, numbers: np.ndarray, rows: np.ndarray, held_out: Any
-    ) -> dict[str, Any]:
+    def _train_head(self, module: Any, head: str, data: TrainingSet) -> dict[str, Any]:
         """Train the head on the features of the images, and return its entry of the history."""
-        start, layer = time.perf_counter(), module.get_submodule(head)
+        start, layer, rows = time.perf_counter(), module.get_submodule(head), data.rows
         device = resolved_device(self.device)
         module.to(device).eval()
-        views = [images, images[:, :, ::-1]] if self.flip else [images]
+        views = [data.images, data.images[:, :, ::-1]] if self.flip else [data.images]
         with computed_in(self.precision, device):
             features = [features_of(module, head, self._scaled(view), device) for view in views]
         learned = np.concatenate([view[rows] for view in features])
-        weights = self._loss_weights(numbers[rows])
+        numbers, weights = (None if each is None else np.tile(each[rows], len(views)) for each in (data.numbers, data.weights))
+        class_weights = self._loss_weights(data.numbers[rows])
         entry: dict[str, Any] = {"epoch": 0}
-        entry["loss"] = train_head(layer, learned, np.tile(numbers[rows], len(views)), weights, self.head_penalty)
-        if held_out is not None:
-            entry |= _measured(layer, features[0][held_out], numbers[held_out])
+        entry["loss"] = train_head(layer, learned, numbers, weights, class_weights, self.head_penalty)
+        if data.held_out is not None:
+            entry |= _measured(layer, features[0][data.held_out], data.numbers[data.held_out])
         if not math.isfinite(entry["loss"]):
             raise InputError(
                 f"FineTuned has not converged: the loss of the head is {entry['loss']}. Use a larger head_penalty."
             )
         if self.verbose > 0:
-            held_accuracy = f", validation accuracy {entry['valid_accuracy']:.3f}" if held_out is not None else ""
+            held_accuracy = f", validation accuracy {entry['valid_accuracy']:.3f}" if "valid_accuracy" in entry else ""
             sys.stderr.write(f"head: loss {entry['loss']:.4f}{held_accuracy}, {time.perf_counter() - start:.1f} s\n")
         return entry
 

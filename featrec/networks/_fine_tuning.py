@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from featrec.exceptions import InputError
+from featrec.networks._learner import mean_loss
 from featrec.networks._training import ImageBatches
 
 __all__ = ["Part", "features_of", "find_head", "held", "parts_before", "train_head", "with_new_head"]
@@ -121,7 +122,9 @@ def _equal(first: Any, second: Any) -> bool:
     return same
 
 
-def train_head(layer: Any, features: np.ndarray, numbers: np.ndarray, weights: Any, penalty: float) -> float:
+def train_head(
+    layer: Any, features: np.ndarray, numbers: Any, weights: np.ndarray | None, class_weights: Any, penalty: float
+) -> float:
     """Train a linear layer on fixed features by multinomial logistic regression with L-BFGS; return the loss.
 
     The features are standardised, and the layer's weights are scaled back in the end. `penalty` is the factor of half the sum
@@ -131,6 +134,7 @@ def train_head(layer: Any, features: np.ndarray, numbers: np.ndarray, weights: A
 
     device = layer.weight.device
     values, targets = torch.from_numpy(features).to(device), torch.from_numpy(numbers).to(device)
+    shares = torch.ones(len(values), device=device) if weights is None else torch.from_numpy(weights).to(device)
     mean, deviation = values.mean(dim=0), values.std(dim=0, correction=0)
     deviation[deviation < 1e-6] = 1
     values = (values - mean) / deviation
@@ -138,7 +142,7 @@ def train_head(layer: Any, features: np.ndarray, numbers: np.ndarray, weights: A
     search = torch.optim.LBFGS([slopes, offsets], max_iter=MOST_ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Any:
-        return torch.nn.functional.cross_entropy(values @ slopes.T + offsets, targets, weight=weights)
+        return mean_loss(values @ slopes.T + offsets, targets, shares, class_weights)
 
     def step() -> Any:
         search.zero_grad()

@@ -25,6 +25,7 @@ from featrec.base import (
 )
 from featrec.exceptions import InputError
 from featrec.networks._exported_network import scores_of
+from featrec.networks._learner import best_epoch, learner
 from featrec.networks._module_facts import module_facts
 from featrec.networks._module_source import NamesModules, short_name
 from featrec.networks._stored_network import StoredNetwork
@@ -32,16 +33,15 @@ from featrec.networks._training import (
     Augmentation,
     ImageBatches,
     arrays_of,
-    best_epoch,
     check_torch,
     computed_in,
     drawn_from,
     filled,
     initialized,
-    learner,
     resolved_device,
     torch_threads,
 )
+from featrec.networks._training_set import TrainingSet, image_weights
 from featrec.parallel import worker_count
 
 __all__ = ["BATCH", "NetworkClassifier", "Unlabelled"]
@@ -93,7 +93,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
     device: str
     shape_: tuple[int, int, int]
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train the network.
 
         Parameters
@@ -101,6 +101,8 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         X : images
             Lazy images are computed once and stored.
         y : array-like of shape (n_images,)
+        sample_weight : array-like of shape (n_images,), optional
+            Weight of each training image in the loss; only the proportions matter. The validation loss is not weighted.
 
         Returns
         -------
@@ -109,13 +111,14 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         self._check_parameters()
         images = self._images(X, y)
         numbers = self._numbers(y, len(images))
+        weights = image_weights(sample_weight, len(images), type(self).__name__)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        learned, held_out = self._split(numbers, seed)
+        data = TrainingSet(images, numbers, weights, *self._split(numbers, seed), seed)
         self.shape_ = tuple(images.shape[1:])
         self.mean_, self.deviation_ = self._moments(images)
         module = initialized(self._counted_module, seed)
         with torch_threads(self.n_jobs), drawn_from(seed, resolved_device(self.device)):
-            self.history_ = self._train(module, images, numbers, learned, held_out, seed)
+            self.history_ = self._train(module, data)
         self.state_ = arrays_of(module)
         self._export(module)
         return self
@@ -181,9 +184,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         """Make a module whose weights are then replaced."""
         return self._make_module()
 
-    def _train(
-        self, module: Any, images: np.ndarray, numbers: np.ndarray, rows: np.ndarray, held_out: Any, seed: int
-    ) -> list[dict[str, Any]]:
+    def _train(self, module: Any, data: TrainingSet) -> list[dict[str, Any]]:
         """Train the module and return the history."""
         raise NotImplementedError
 
@@ -253,12 +254,8 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
     def _learn(
         self,
         module: Any,
-        images: np.ndarray,
-        numbers: np.ndarray,
-        rows: np.ndarray,
-        held_out: Any,
+        data: TrainingSet,
         *,
-        seed: int,
         batch_size: int,
         epochs: int,
         learning_rate: float,
@@ -270,7 +267,10 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
 
         scale = {"batch_size": batch_size, "mean": self.mean_, "deviation": self.deviation_}
         augmentation = Augmentation(self.flip, self.shift, self.cutout)
-        changes: dict[str, Any] = {"augmentation": augmentation, "random": np.random.default_rng(seed)}
+        images, numbers, rows, held_out = data.images, data.numbers, data.rows, data.held_out
+        changes: dict[str, Any] = {"augmentation": augmentation, "random": np.random.default_rng(data.seed)}
+        if data.weights is not None:
+            changes["weights"] = data.weights[rows]
         held = None if held_out is None else predefined_split(Dataset(images[held_out], numbers[held_out]))
         stopping = None if self.patience is None else best_epoch(self.patience)
         net = learner(

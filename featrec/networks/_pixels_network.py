@@ -12,6 +12,7 @@ from featrec.exceptions import InputError
 from featrec.networks._module_source import least_size, made_from
 from featrec.networks._network_classifier import BATCH, NetworkClassifier
 from featrec.networks._network_input import image_array, unit_values
+from featrec.networks._training_set import TrainingSet
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["PixelsNetwork"]
@@ -222,13 +223,10 @@ class PixelsNetwork(NetworkClassifier):
         deviation = np.sqrt(np.maximum(squares / n - (sums / n) ** 2, 0))
         return (sums / n).astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
 
-    def _train(
-        self, module: Any, images: np.ndarray, numbers: np.ndarray, rows: np.ndarray, held_out: Any, seed: int
-    ) -> list[dict[str, Any]]:
-        batch_size, epochs = self._plan(len(rows))
+    def _train(self, module: Any, data: TrainingSet) -> list[dict[str, Any]]:
+        batch_size, epochs = self._plan(len(data.rows))
         rate = self._rate() * batch_size / self.batch_size
-        plan: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "epochs": epochs, "learning_rate": rate}
-        return self._learn(module, images, numbers, rows, held_out, **plan)
+        return self._learn(module, data, batch_size=batch_size, epochs=epochs, learning_rate=rate)
 
     def _rate(self) -> float:
         usual = 0.05 if self.optimizer == "sgd" else 0.001

@@ -1,9 +1,7 @@
-"""Training with torch and skorch: batches, augmentation and the learner. torch is imported only inside functions."""
+"""Training with torch: devices, threads, weights, batches and augmentation. torch is imported only inside functions."""
 
 from __future__ import annotations
 
-import copy
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,14 +18,11 @@ __all__ = [
     "Augmentation",
     "ImageBatches",
     "arrays_of",
-    "best_epoch",
     "check_torch",
     "computed_in",
     "drawn_from",
     "filled",
     "initialized",
-    "learner",
-    "one_cycle",
     "resolved_device",
     "torch_threads",
 ]
@@ -182,82 +177,6 @@ def computed_in(precision: str, device: str) -> Iterator[None]:
         yield
 
 
-def one_cycle(step: int, n_steps: int) -> float:
-    """Return the learning rate as a share of its maximum: it rises for a quarter of the steps, then falls to zero."""
-    rising = max(1, round(n_steps / 4))
-    return (step + 1) / rising if step < rising else (n_steps - step) / (n_steps - rising + 1)
-
-
-def best_epoch(patience: int) -> Any:
-    """Make a callback of skorch that restores the weights with the lowest validation loss.
-
-    It stops after `patience` epochs without improvement; `stopped` then is True. `epoch` is the number of the best epoch.
-    """
-    from skorch.callbacks import Callback
-
-    class BestEpoch(Callback):
-        loss, epoch, stopped = np.inf, 0, False
-
-        def on_epoch_end(self, net: Any, **data: Any) -> None:
-            now = net.history[-1]
-            if now["valid_loss"] < self.loss:
-                self.loss, self.epoch, self.state = now["valid_loss"], now["epoch"], copy.deepcopy(net.module_.state_dict())
-            elif now["epoch"] - self.epoch >= patience:
-                self.stopped = True
-                raise KeyboardInterrupt  # skorch then ends the training
-
-        def on_train_end(self, net: Any, **data: Any) -> None:
-            if self.epoch:
-                net.module_.load_state_dict(self.state)
-
-    return BestEpoch()
-
-
-def learner(
-    module: Any,
-    *,
-    precision: str,
-    learning_rate: float,
-    n_steps: int,
-    verbose: int,
-    stopping: Any = None,
-    optimizer: str = "sgd",
-    **options: Any,
-) -> Any:
-    """Make a skorch classifier that is trained with one cycle of the learning rate: by SGD with Nesterov momentum, or AdamW."""
-    import torch
-    from skorch import NeuralNetClassifier
-    from skorch.callbacks import Callback, LRScheduler
-
-    class Learner(NeuralNetClassifier):
-        def infer(self, x: Any, **parameters: Any) -> Any:
-            with computed_in(precision, self.device):
-                return super().infer(x, **parameters).float()
-
-    class Progress(Callback):
-        def on_epoch_end(self, net: Any, **data: Any) -> None:
-            if verbose > 0:
-                epoch = net.history[-1]
-                held = f", validation accuracy {epoch['valid_acc']:.3f}" if "valid_acc" in epoch else ""
-                sys.stderr.write(f"epoch {epoch['epoch']}: loss {epoch['train_loss']:.4f}{held}, {epoch['dur']:.1f} s\n")
-
-    schedule = LRScheduler(
-        policy=torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=lambda step: one_cycle(step, n_steps)
-    )
-    momentum = {"optimizer__momentum": 0.9, "optimizer__nesterov": True} if optimizer == "sgd" else {}
-    stop = [] if stopping is None else [("stopping", stopping)]
-    return Learner(
-        module,
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.SGD if optimizer == "sgd" else torch.optim.AdamW,
-        lr=learning_rate,
-        callbacks=[("schedule", schedule), ("progress", Progress()), *stop],
-        verbose=0,
-        **momentum,
-        **options,
-    )
-
-
 @dataclass(frozen=True)
 class Augmentation:
     """Random changes of the training images in each epoch."""
@@ -296,7 +215,7 @@ class Augmentation:
 
 
 class ImageBatches:
-    """Batches for skorch: normalised tensors (n, channels, h, w) and class numbers.
+    """Batches for skorch: normalised tensors (n, channels, h, w) and class numbers, with `weights` of the images if given.
 
     `random` determines the order and the augmentation; if it is None, images are neither shuffled nor augmented.
     """
@@ -310,7 +229,9 @@ class ImageBatches:
         deviation: np.ndarray,
         augmentation: Augmentation | None = None,
         random: np.random.Generator | None = None,
+        weights: np.ndarray | None = None,
     ):
+        self.weights = weights
         self.images, self.numbers = dataset.X, dataset.y
         self.batch_size, self.mean, self.deviation = batch_size, mean, deviation
         self.augmentation, self.random = augmentation or Augmentation(), random
@@ -325,7 +246,9 @@ class ImageBatches:
 
         for values, rows in self.arrays():
             numbers = self.numbers[rows] if self.numbers is not None else np.zeros(len(rows), np.int64)
-            yield torch.from_numpy(values).permute(0, 3, 1, 2), torch.from_numpy(numbers)
+            targets = torch.from_numpy(numbers)
+            weighted = targets if self.weights is None else (targets, torch.from_numpy(self.weights[rows]))
+            yield torch.from_numpy(values).permute(0, 3, 1, 2), weighted
 
     def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield batches as arrays (n, h, w, channels), with the positions of their images."""

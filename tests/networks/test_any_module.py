@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from featrec.exceptions import InputError, MissingExtraError
 from featrec.networks import LeNet5, PixelsNetwork, SmallResNet
 from featrec.networks._exported_network import check_input
+from featrec.networks._learner import mean_loss
 from featrec.networks._module_facts import module_facts
 from featrec.persistence import load, save
 from featrec.preprocessing import Resize
@@ -118,6 +119,36 @@ def test_early_stopping_keeps_the_best_epoch():
     right = model.predict_proba(X[held])[np.arange(len(held)), np.searchsorted(["a", "b"], y[held])]
     np.testing.assert_allclose(-np.log(right).mean(), min(losses), rtol=1e-4)
     assert network(epochs=3).fit(X, y).best_epoch_ == 3
+
+
+def test_the_weighted_loss_is_that_of_repeated_images():
+    random = np.random.default_rng(0)
+    scores, numbers = torch.from_numpy(random.normal(size=(6, 3))), torch.tensor([0, 1, 2, 2, 1, 0])
+    repeats = torch.tensor([1, 2, 3, 1, 1, 2])
+    for class_weights in (None, torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)):
+        expected = torch.nn.functional.cross_entropy(
+            scores.repeat_interleave(repeats, 0), numbers.repeat_interleave(repeats), class_weights, label_smoothing=0.0
+        )
+        found = mean_loss(scores, numbers, repeats.double(), class_weights)
+        np.testing.assert_allclose(found, expected)
+
+
+def test_images_without_weight_are_not_learned():
+    (X, y), (wrong, labels) = noise(), noise(60, seed=3)
+    swapped = np.where(labels == "left", "top", "left")
+    weights = np.repeat([1.0, 0.0], 60)
+    model = network(epochs=8).fit(np.concatenate([X, wrong]), np.concatenate([y, swapped]), sample_weight=weights)
+    assert model.score(*noise(30, seed=1)) > 0.9
+    equal = network(epochs=2).fit(X, y, sample_weight=np.full(60, 7.0))
+    np.testing.assert_allclose(equal.predict_proba(X), network(epochs=2).fit(X, y).predict_proba(X), atol=1e-4)
+
+
+@pytest.mark.parametrize("weights", [[1.0] * 3, [-1.0] + [1.0] * 59, [0.0] * 60, [np.nan] * 60])
+def test_unsuitable_weights_of_images_are_errors(weights):
+    with pytest.raises(
+        InputError, match="PixelsNetwork: sample_weight must contain one finite number for each of the 60 images"
+    ):
+        network().fit(*noise(), sample_weight=weights)
 
 
 def test_patience_without_validation_is_an_error():

@@ -98,6 +98,16 @@ def test_the_head_is_the_logistic_regression_of_scikit_learn(flip, class_weight)
     assert [entry["epoch"] for entry in model.history_] == [0]
 
 
+def test_an_image_with_weight_two_counts_as_two_in_the_head():
+    X, y = noise(24, channels=3)
+    X[:12] = X[:12] // 2
+    doubled = np.concatenate([X, X[:12]]), np.concatenate([y, y[:12]])
+    weighted = tuned(epochs=0, flip=False, size=16, head_penalty=1e-3)
+    expected = clone(weighted).fit(*doubled).predict_proba(X)
+    found = weighted.fit(X, y, sample_weight=np.repeat([2, 1], 12)).predict_proba(X)
+    np.testing.assert_allclose(found, expected, atol=0.02)  # repeated images also change the deviation of the features
+
+
 def test_only_the_last_blocks_and_the_head_are_trained():
     X, y = noise(channels=3)
     module = pretrained()
