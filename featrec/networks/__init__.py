@@ -1,4 +1,4 @@
-"""Convolutional networks, for comparison with engineered features: CNNFeatures, and classifiers that are trained on pixels."""
+"""Networks, for comparison with engineered features: features of trained networks, and classifiers that are trained here."""
 
 from __future__ import annotations
 
