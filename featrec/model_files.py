@@ -6,6 +6,9 @@ Before :mod:`featrec.persistence` creates any object, it reads the following att
 - ``_check_stored_settings(stored)``: a static method that raises a ValueError if settings need too much memory;
 - ``_check_stored_arrays(stored)``: a static method that raises a ValueError if learned arrays do not match each other.
 
+When a model is saved, the method ``_stored_attributes()`` of an estimator returns a dict of attributes whose value in the file
+differs, such as the name of a network instead of the network. It raises an InputError if the estimator cannot be saved.
+
 `stored` is a :data:`Stored` mapping of attributes. A class whose arrays are passed to a compiled loop must declare
 ``_check_stored_arrays``, because compiled loops do not check their arguments.
 """

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from featrec.base import StrOptions, positive_integer, real_number
+from featrec.base import positive_integer, real_number
+from featrec.networks._own_modules import LEAST_SIZES, lenet5, small_resnet
 from featrec.networks._pixels_network import PixelsNetwork
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["LeNet5", "SmallResNet"]
 
-# Factor of the last layer's outputs. It keeps the first outputs small, so training is stable with a high learning rate.
-SCALE = 0.125
+RATE = {"learning_rate": [real_number(0.0, closed="neither")]}
 
 
 @with_shared_docs
@@ -37,17 +37,25 @@ class LeNet5(PixelsNetwork):
     shift : int, default=2
         Maximum random shift of training images in pixels; borders are reflected.
     validation_fraction : float, default=0.0
-        Share of the images that are not trained on, but used for ``valid_accuracy`` in ``history_``.
+        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+    patience : int or None, default=None
+        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
+        `validation_fraction`.
     device : str, default="cpu"
-        Device of torch, such as "cuda".
+        Device of torch, such as "cuda". "auto" is the GPU if torch can use one, else the CPU.
 
     Attributes
     ----------
     classes_ : array of shape (n_classes,)
     history_ : list of dict
-        For each epoch, its number and mean loss, and the accuracy on the validation images if there are any.
+        For each epoch, its number and mean loss, and the loss and accuracy on the validation images if there are any.
+    best_epoch_ : int
+        The epoch whose weights are used: with `patience` the best, else the last.
     n_parameters_ : int
         Number of weights: 61,706 for gray images of 28 × 28 pixels and ten classes.
+    n_multiply_adds_ : int
+        Number of multiplications, each with an addition, in the convolutions and linear layers for one image: 416,520 for gray
+        images of 28 × 28 pixels and ten classes.
     state_ : dict of arrays
         The weights, from which each call of `predict` builds the network.
     shape_ : tuple of (height, width, channels)
@@ -77,8 +85,9 @@ class LeNet5(PixelsNetwork):
     LeNet5(epochs=20, random_state=0)
     """
 
+    _parameter_constraints = {**PixelsNetwork._parameter_constraints, **RATE}
+    _own = True
     usual_epochs: ClassVar[int] = 12
-    least_size: ClassVar[int] = 12
 
     def __init__(
         self,
@@ -90,6 +99,7 @@ class LeNet5(PixelsNetwork):
         flip: bool = False,
         shift: int = 2,
         validation_fraction: float = 0.0,
+        patience: int | None = None,
         class_weight: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -103,30 +113,19 @@ class LeNet5(PixelsNetwork):
         self.flip = flip
         self.shift = shift
         self.validation_fraction = validation_fraction
+        self.patience = patience
         self.class_weight = class_weight
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.device = device
 
-    def _make_module(self, n_channels: int, size: tuple[int, int], n_classes: int) -> Any:
-        from torch import nn
+    def _make_module(self) -> Any:
+        height, width, n_channels = self.shape_
+        return lenet5(n_channels, (height, width), len(self.classes_))
 
-        height, width = ((length // 2 - 4) // 2 for length in size)
-        return nn.Sequential(
-            nn.Conv2d(n_channels, 6, 5, padding=2),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, 5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Flatten(),
-            nn.Linear(16 * height * width, 120),
-            nn.ReLU(),
-            nn.Linear(120, 84),
-            nn.ReLU(),
-            nn.Linear(84, n_classes),
-        )
+    def _least_size(self) -> int:
+        return LEAST_SIZES["lenet5"]
 
 
 @with_shared_docs
@@ -163,15 +162,20 @@ class SmallResNet(PixelsNetwork):
         Data type of products; sums and weights are float32. "auto" uses bfloat16 on processors with AMX, which multiply
         bfloat16 matrices in hardware, and float32 on others.
     validation_fraction : float, default=0.0
-        Share of the images that are not trained on, but used for ``valid_accuracy`` in ``history_``.
+        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+    patience : int or None, default=None
+        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
+        `validation_fraction`.
     device : str, default="cpu"
-        Device of torch, such as "cuda".
+        Device of torch, such as "cuda". "auto" is the GPU if torch can use one, else the CPU.
 
     Attributes
     ----------
     n_parameters_ : int
         Number of weights: 1,646,112 for colour images and ten classes.
-    classes_, history_, state_, shape_, mean_, deviation_
+    n_multiply_adds_ : int
+        As in :class:`LeNet5`: 95,259,136 for colour images of 32 × 32 pixels and ten classes.
+    classes_, history_, best_epoch_, state_, shape_, mean_, deviation_
         As in :class:`LeNet5`.
 
     Notes
@@ -199,13 +203,10 @@ class SmallResNet(PixelsNetwork):
 
     _parameter_constraints = {
         **PixelsNetwork._parameter_constraints,
+        **RATE,
         "width": [positive_integer()],
-        "label_smoothing": [real_number(0.0, 1.0, closed="left")],
-        "cutout": [positive_integer(0)],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
     }
-    usual_epochs: ClassVar[int] = 15
-    least_size: ClassVar[int] = 8
+    _own = True
 
     def __init__(
         self,
@@ -221,6 +222,7 @@ class SmallResNet(PixelsNetwork):
         cutout: int = 8,
         precision: str = "auto",
         validation_fraction: float = 0.0,
+        patience: int | None = None,
         class_weight: Any = None,
         random_state: Any = None,
         n_jobs: int | None = None,
@@ -238,37 +240,16 @@ class SmallResNet(PixelsNetwork):
         self.cutout = cutout
         self.precision = precision
         self.validation_fraction = validation_fraction
+        self.patience = patience
         self.class_weight = class_weight
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.device = device
 
-    def _make_module(self, n_channels: int, size: tuple[int, int], n_classes: int) -> Any:
-        from torch import nn
+    def _make_module(self) -> Any:
+        height, width, n_channels = self.shape_
+        return small_resnet(n_channels, (height, width), len(self.classes_), self.width)
 
-        def layer(inputs: int, outputs: int, *, halve: bool = False) -> list:
-            pooling = [nn.MaxPool2d(2)] if halve else []
-            convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-            return [convolution, *pooling, nn.BatchNorm2d(outputs), nn.ReLU()]
-
-        class Residual(nn.Sequential):
-            def forward(self, values: Any) -> Any:
-                return values + super().forward(values)
-
-        class Scaled(nn.Linear):
-            def forward(self, values: Any) -> Any:
-                return super().forward(values) * SCALE
-
-        first, second, third, fourth = (self.width * factor for factor in (1, 2, 4, 8))
-        return nn.Sequential(
-            *layer(n_channels, first),
-            *layer(first, second, halve=True),
-            Residual(*layer(second, second), *layer(second, second)),
-            *layer(second, third, halve=True),
-            *layer(third, fourth, halve=True),
-            Residual(*layer(fourth, fourth), *layer(fourth, fourth)),
-            nn.AdaptiveMaxPool2d(1),
-            nn.Flatten(),
-            Scaled(fourth, n_classes, bias=False),
-        )
+    def _least_size(self) -> int:
+        return LEAST_SIZES["small_resnet"]

@@ -1,44 +1,22 @@
-"""PixelsNetwork: base class of networks that are trained on pixels with skorch."""
+"""PixelsNetwork: any torch module, trained on pixels from random weights."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import ClassifierMixin
-from sklearn.utils import Tags, check_random_state, column_or_1d
-from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 
-from featrec.base import (
-    JOBS,
-    RANDOM_STATE,
-    VERBOSE,
-    Estimator,
-    StrOptions,
-    check_is_fitted,
-    check_one_label_each,
-    positive_integer,
-    real_number,
-)
+from featrec.base import StrOptions, positive_integer, real_number
 from featrec.exceptions import InputError
+from featrec.networks._module_source import least_size, made_from
+from featrec.networks._network_classifier import BATCH, NetworkClassifier
 from featrec.networks._network_input import image_array, unit_values
-from featrec.networks._training import (
-    Augmentation,
-    ImageBatches,
-    arrays_of,
-    check_torch,
-    computed_in,
-    filled,
-    initialized,
-    learner,
-    torch_threads,
-)
+from featrec.networks._training_set import TrainingSet
+from featrec.shared_docs import with_shared_docs
 
 __all__ = ["PixelsNetwork"]
 
-# Number of images per batch in predictions and statistics.
-BATCH = 256
 # For small training sets: minimum number of steps, minimum batch size, and minimum number of batches per epoch. The usual
 # batch size and number of epochs would give too few steps.
 LEAST_STEPS = 1000
@@ -46,153 +24,177 @@ LEAST_BATCH = 16
 BATCHES = 8
 
 
-class PixelsNetwork(ClassifierMixin, Estimator):
-    """Base class of networks trained on pixels. A subclass implements
-    ``_make_module(n_channels, size, n_classes)``."""
+@with_shared_docs
+class PixelsNetwork(NetworkClassifier):
+    """Any torch module as a classifier of images of equal size, trained from random weights.
 
-    network_kind = "pixels"
+    Gray images have one channel, colour images three. For images of different sizes, use
+    ``make_pipeline(Resize((64, 64)), PixelsNetwork(...))``. Requires torch: ``pip install "featrec[torch]"``; names of timm
+    also require timm: ``pip install "featrec[timm]"``. Nothing is downloaded. An unknown name, images that are too small for
+    the module, a module that does not return one score per class, a single class, and a loss that is not finite are errors.
+
+    Parameters
+    ----------
+    module : str, callable or torch.nn.Module
+        What is trained:
+
+        - ``"timm:NAME"``, such as ``"timm:resnet18"``: a model of timm with random weights, for the number of channels and
+          classes of the training set.
+        - ``"lenet5"`` or ``"small_resnet"``: the modules of :class:`LeNet5` and :class:`SmallResNet`.
+        - A function or class, called as ``module(n_channels, (height, width), n_classes)``. It returns a torch.nn.Module that
+          maps a batch (n, channels, height, width) to scores (n, n_classes), without softmax. `random_state` determines its
+          weights.
+        - A torch.nn.Module. `fit` trains a copy, starting from the weights that the module has.
+    epochs : int or None, default=None
+        Number of passes over the training set. None: 15, or as many as are needed for 1,000 steps if the training set is small.
+    batch_size : int, default=128
+        Number of images per step. If the training set is small, the size is reduced to an eighth of the images, but at least
+        16, and the learning rate is reduced in proportion.
+    optimizer : {"sgd", "adamw"}, default="sgd"
+        SGD with Nesterov momentum, for convolutional networks with batch normalisation; or AdamW, for transformers and networks
+        without batch normalisation.
+    learning_rate : float or None, default=None
+        Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero. None: 0.05 for SGD and
+        0.001 for AdamW.
+    weight_decay : float, default=5e-4
+    label_smoothing : float, default=0.0
+        Share of each training target that is distributed evenly over all classes.
+    flip : bool, default=False
+        If True, mirror a random half of the images in each epoch.
+    shift : int, default=0
+        Maximum random shift of training images in pixels; borders are reflected.
+    cutout : int, default=0
+        Side, in pixels, of a square at a random position in each training image that is replaced by the mean.
+    precision : {"float32", "auto", "bfloat16"}, default="float32"
+        Data type of products; "auto" uses bfloat16 on processors with AMX.
+    validation_fraction : float, default=0.0
+        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+    patience : int or None, default=None
+        Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
+        `validation_fraction`.
+    device : str, default="auto"
+        Device of torch, such as "cpu" or "cuda". "auto" is the GPU if torch can use one, else the CPU.
+
+    Attributes
+    ----------
+    classes_ : array of shape (n_classes,)
+    history_ : list of dict
+        For each epoch, its number and mean loss, and the loss and accuracy on the validation images if there are any.
+    best_epoch_ : int
+        The epoch whose weights are used: with `patience` the best, else the last.
+    n_parameters_ : int
+        Number of weights.
+    n_multiply_adds_ : int
+        Number of multiplications, each with an addition, in the convolutions and linear layers for one image. Other layers, and
+        the products of attention, are not counted.
+    state_ : dict of arrays
+        The weights, from which each call of `predict` builds the network.
+    shape_ : tuple of (height, width, channels)
+    mean_, deviation_ : arrays of shape (channels,), float32
+        Mean and standard deviation of the training images, used for normalisation.
+    network_, scores_ : arrays
+        Only for functions, classes and modules: an ONNX export of the trained module, and the module's scores for two fixed
+        inputs.
+    export_failure_ : str
+        Only if the export failed: the reason.
+
+    Notes
+    -----
+    A module is code, and a model file contains no code. For a name, :func:`featrec.persistence.save` writes the name and the
+    weights, and `predict` makes the module anew. For a function, a class or a module, `fit` exports the trained module to ONNX
+    and compares the export with the module; the file contains the export, and the loaded model predicts with onnxruntime, or
+    with OpenCV if onnxruntime is not installed, after the same comparison. Such a model cannot be fitted again before
+    ``set_params(module=...)``. If the export fails, `fit` succeeds and `save` raises an error with the reason.
+
+    `pickle`, and so ``n_jobs`` of a grid search, need a function or class that a module defines, not a lambda, and a
+    torch.nn.Module of such a class.
+
+    The same `random_state` gives the same model on the same machine with the same number of threads.
+
+    Examples
+    --------
+    >>> from featrec.networks import PixelsNetwork
+    >>> PixelsNetwork("timm:resnet18", epochs=30, flip=True, random_state=0)
+    PixelsNetwork(epochs=30, flip=True, module='timm:resnet18', random_state=0)
+    """
+
     _parameter_constraints = {
+        **NetworkClassifier._parameter_constraints,
+        "module": [str, callable],
         "epochs": [positive_integer(), None],
-        "batch_size": [positive_integer(2)],
-        "learning_rate": [real_number(0.0, closed="neither")],
-        "weight_decay": [real_number(0.0, closed="left")],
-        "flip": ["boolean"],
-        "shift": [positive_integer(0)],
-        "validation_fraction": [real_number(0.0, 1.0, closed="left")],
-        "device": [str],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        **RANDOM_STATE,
-        **JOBS,
-        **VERBOSE,
+        "learning_rate": [real_number(0.0, closed="neither"), None],
+        "optimizer": [StrOptions({"sgd", "adamw"})],
+        "label_smoothing": [real_number(0.0, 1.0, closed="left")],
+        "cutout": [positive_integer(0)],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
     }
-
-    least_size: ClassVar[int]
-    usual_epochs: ClassVar[int]
-    precision: str = "float32"
-    label_smoothing: float = 0.0
-    cutout: int = 0
+    _source_parameter = "module"
+    usual_epochs: ClassVar[int] = 15
     epochs: int | None
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    flip: bool
-    shift: int
-    validation_fraction: float
-    class_weight: Any
-    random_state: Any
-    n_jobs: int | None
-    verbose: int
-    device: str
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Train on images of equal size, from random weights.
+    def __init__(
+        self,
+        module: str | Callable,
+        *,
+        epochs: int | None = None,
+        batch_size: int = 128,
+        optimizer: str = "sgd",
+        learning_rate: float | None = None,
+        weight_decay: float = 5e-4,
+        label_smoothing: float = 0.0,
+        flip: bool = False,
+        shift: int = 0,
+        cutout: int = 0,
+        precision: str = "float32",
+        validation_fraction: float = 0.0,
+        patience: int | None = None,
+        class_weight: Any = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+        device: str = "auto",
+    ):
+        self.module = module
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate  # type: ignore[assignment]
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.flip = flip
+        self.shift = shift
+        self.cutout = cutout
+        self.precision = precision
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.device = device
 
-        Parameters
-        ----------
-        X : images of equal size
-            Lazy images are computed once and stored.
-        y : array-like of shape (n_images,)
-
-        Returns
-        -------
-        self
-        """
-        self._check_parameters()
-        images = self._images(X, y)
-        numbers = self._numbers(y, len(images))
-        random = check_random_state(self.random_state)
-        seed = int(random.randint(np.iinfo(np.int32).max))
-        learned, held_out = self._split(numbers, seed)
-        self.shape_ = tuple(images.shape[1:])
-        self.mean_, self.deviation_ = _moments(images)
-        module = initialized(self._module, seed)
-        self.n_parameters_ = sum(parameter.numel() for parameter in module.parameters())
-        with torch_threads(self.n_jobs):
-            self.history_ = self._learn(module, images, numbers, learned, held_out, seed)
-        self.state_ = arrays_of(module)
-        return self
-
-    def _check_parameters(self) -> None:
-        """Also check torch and the device, so a comparison reports a problem before it fits any model."""
-        super()._check_parameters()
-        check_torch(self.device, type(self).__name__)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : images of the same size as in fit
-
-        Returns
-        -------
-        probabilities : array of shape (n_images, n_classes), float32
-        """
-        check_is_fitted(self)
-        check_torch(self.device, type(self).__name__)
-        import torch
-
-        images = self._fitting(image_array(X, stage=type(self).__name__, n_jobs=self.n_jobs))
-        batches = ImageBatches(_Unlabelled(images), batch_size=BATCH, mean=self.mean_, deviation=self.deviation_)
-        parts = [np.empty((0, len(self.classes_)), np.float32)]
-        with torch_threads(self.n_jobs), torch.inference_mode(), computed_in(self.precision, self.device):
-            module = filled(self._module, self.state_).to(self.device)
-            for values, _ in batches:
-                parts.append(module(values.to(self.device)).float().softmax(dim=1).cpu().numpy())
-        return np.concatenate(parts)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Predict the class of each image.
-
-        Parameters
-        ----------
-        X : images of the same size as in fit
-
-        Returns
-        -------
-        labels : array of shape (n_images,)
-        """
-        best = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[best]
-
-    def _make_module(self, n_channels: int, size: tuple[int, int], n_classes: int) -> Any:
-        raise NotImplementedError
-
-    def _module(self) -> Any:
+    def _make_module(self) -> Any:
         height, width, n_channels = self.shape_
-        return self._make_module(n_channels, (height, width), len(self.classes_))
+        return made_from(self.module, n_channels, (height, width), len(self.classes_), type(self).__name__)
+
+    def _least_size(self) -> int:
+        """Return the minimum height and width of images, as far as it is known before the module is made."""
+        return least_size(self.module)
 
     def _images(self, X: Any, y: Any) -> np.ndarray:
-        stage = type(self).__name__
+        stage, least = type(self).__name__, self._least_size()
         images = image_array(X, y, stage=stage, n_jobs=self.n_jobs)
         if not len(images):
             raise InputError(f"{stage}.fit needs images of at least two classes; got none")
-        if min(images.shape[1:3]) < self.least_size:
+        if min(images.shape[1:3]) < least:
             raise InputError(
-                f"{stage} needs images of at least {self.least_size} × {self.least_size} pixels; these have "
+                f"{stage} needs images of at least {least} × {least} pixels; these have "
                 f"{images.shape[1]} × {images.shape[2]}. Put Resize((32, 32)) before it."
             )
         return images
 
-    def _numbers(self, y: Any, n_images: int) -> np.ndarray:
-        """Convert labels to class numbers."""
-        labels = column_or_1d(y)
-        check_classification_targets(labels)
-        check_one_label_each(labels, n_images)
-        classes, numbers = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise InputError(f"{type(self).__name__} needs at least two classes; all labels are {classes.tolist()[0]!r}")
-        self.classes_ = classes
-        return numbers.astype(np.int64)
-
-    def _split(self, numbers: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return the positions of the images for training and for validation."""
-        everything = np.arange(len(numbers))
-        if not self.validation_fraction:
-            return everything, None
-        from sklearn.model_selection import train_test_split
-
-        return train_test_split(everything, test_size=self.validation_fraction, stratify=numbers, random_state=seed)
+    def _batches(self, X: Any) -> list[np.ndarray]:
+        return [self._fitting(image_array(X, stage=type(self).__name__, n_jobs=self.n_jobs))]
 
     def _fitting(self, images: np.ndarray) -> np.ndarray:
         """Check that images have the fitted shape; convert gray images to three channels if needed."""
@@ -210,92 +212,28 @@ class PixelsNetwork(ClassifierMixin, Estimator):
             )
         return images
 
-    def _learn(
-        self, module: Any, images: np.ndarray, numbers: np.ndarray, rows: np.ndarray, held_out: Any, seed: int
-    ) -> list[dict[str, Any]]:
-        """Train the module with skorch; return the history."""
-        from skorch.dataset import Dataset
-        from skorch.helper import predefined_split
+    def _moments(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and standard deviation of each channel; the deviation is 1 for channels without variance."""
+        sums, squares = np.zeros((2, images.shape[3]))
+        for start in range(0, len(images), BATCH):
+            values = unit_values(images[start : start + BATCH]).astype(np.float64)
+            sums += values.sum(axis=(0, 1, 2))
+            squares += np.square(values).sum(axis=(0, 1, 2))
+        n = images[..., 0].size
+        deviation = np.sqrt(np.maximum(squares / n - (sums / n) ** 2, 0))
+        return (sums / n).astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)
 
-        batch_size, epochs = self._plan(len(rows))
-        scale = {"batch_size": batch_size, "mean": self.mean_, "deviation": self.deviation_}
-        augmentation = Augmentation(self.flip, self.shift, self.cutout)
-        changes: dict[str, Any] = {"augmentation": augmentation, "random": np.random.default_rng(seed)}
-        held = None if held_out is None else predefined_split(Dataset(images[held_out], numbers[held_out]))
-        net = learner(
-            module,
-            precision=self.precision,
-            learning_rate=self.learning_rate * batch_size / self.batch_size,
-            n_steps=epochs * (len(rows) // batch_size),
-            verbose=self.verbose,
-            max_epochs=epochs,
-            optimizer__weight_decay=self.weight_decay,
-            criterion__label_smoothing=self.label_smoothing,
-            criterion__weight=self._loss_weights(numbers[rows]),
-            iterator_train=ImageBatches,
-            iterator_valid=ImageBatches,
-            train_split=held,
-            device=self.device,
-            **{f"iterator_train__{name}": value for name, value in (scale | changes).items()},
-            **{f"iterator_valid__{name}": value for name, value in scale.items()},
-        )
-        whole = held_out is None
-        net.fit(images if whole else images[rows], numbers if whole else numbers[rows])
-        return self._history(net, epochs)
+    def _train(self, module: Any, data: TrainingSet) -> list[dict[str, Any]]:
+        batch_size, epochs = self._plan(len(data.rows))
+        rate = self._rate() * batch_size / self.batch_size
+        return self._learn(module, data, batch_size=batch_size, epochs=epochs, learning_rate=rate)
 
-    def _loss_weights(self, numbers: np.ndarray) -> Any:
-        """Return the weights of the classes in the loss, as a tensor."""
-        if self.class_weight is None:
-            return None
-        import torch
-
-        present = np.unique(numbers)
-        weights = np.zeros(len(self.classes_), np.float32)
-        weights[present] = compute_class_weight(self.class_weight, classes=self.classes_[present], y=self.classes_[numbers])
-        return torch.from_numpy(weights).to(self.device)
+    def _rate(self) -> float:
+        usual = 0.05 if self.optimizer == "sgd" else 0.001
+        return usual if self.learning_rate is None else self.learning_rate
 
     def _plan(self, n_images: int) -> tuple[int, int]:
         """Return the batch size and the number of epochs."""
         batch_size = min(self.batch_size, max(LEAST_BATCH, n_images // BATCHES), n_images)
         enough = -(-LEAST_STEPS // (n_images // batch_size))
         return batch_size, self.epochs or max(self.usual_epochs, enough)
-
-    def _history(self, net: Any, epochs: int) -> list[dict[str, Any]]:
-        if len(net.history) < epochs:
-            raise KeyboardInterrupt("the training was interrupted")  # skorch catches the first one and ends silently
-        history = [
-            {"epoch": int(epoch["epoch"]), "loss": float(epoch["train_loss"])}
-            | ({"valid_accuracy": float(epoch["valid_acc"])} if "valid_acc" in epoch else {})
-            for epoch in net.history
-        ]
-        if not np.isfinite(history[-1]["loss"]):
-            raise InputError(
-                f"{type(self).__name__} has not converged: the loss is {history[-1]['loss']}. "
-                f"Use a learning_rate below {self.learning_rate}."
-            )
-        return history
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.one_d_array = True
-        tags.input_tags.three_d_array = True
-        return tags
-
-
-class _Unlabelled:
-    """Images without labels, as a skorch dataset."""
-
-    def __init__(self, images: np.ndarray):
-        self.X, self.y = images, None
-
-
-def _moments(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and standard deviation of each channel; the deviation is 1 for channels without variance."""
-    sums, squares = np.zeros((2, images.shape[3]))
-    for start in range(0, len(images), BATCH):
-        values = unit_values(images[start : start + BATCH]).astype(np.float64)
-        sums += values.sum(axis=(0, 1, 2))
-        squares += np.square(values).sum(axis=(0, 1, 2))
-    n = images[..., 0].size
-    deviation = np.sqrt(np.maximum(squares / n - (sums / n) ** 2, 0))
-    return (sums / n).astype(np.float32), np.where(deviation > 1e-6, deviation, 1).astype(np.float32)

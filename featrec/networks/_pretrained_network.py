@@ -295,7 +295,7 @@ class PretrainedNetwork:
     def _source(self) -> NetworkSource:
         return NetworkSource.find(self.model, Pretrained(self.weights, self.sha256, self.key_map, self.download))
 
-    def _in_model_files(self) -> dict[str, Any]:
+    def _stored_attributes(self) -> dict[str, Any]:
         """Return what model files contain instead of the parameters that are objects of other libraries."""
         if is_file(self.model):
             return {}

@@ -1,8 +1,7 @@
-"""Training with torch and skorch: batches, augmentation and the learner. torch is imported only inside functions."""
+"""Training with torch: devices, threads, weights, batches and augmentation. torch is imported only inside functions."""
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,10 +20,10 @@ __all__ = [
     "arrays_of",
     "check_torch",
     "computed_in",
+    "drawn_from",
     "filled",
     "initialized",
-    "learner",
-    "one_cycle",
+    "resolved_device",
     "torch_threads",
 ]
 
@@ -47,10 +46,19 @@ def check_torch(device: str, stage: str) -> None:
     except ImportError as error:
         raise MissingExtraError(f'{stage} needs torch and skorch; pip install "featrec[torch]" installs them') from error
     try:
-        torch.empty(1, device=device)
+        torch.empty(1, device=resolved_device(device))
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{stage}: torch cannot use device={device!r} here ({reason}); device='cpu' always works") from error
+
+
+def resolved_device(device: str) -> str:
+    """Return the device that "auto" means here: the GPU if torch can use one, else the CPU."""
+    if device != "auto":
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager
@@ -83,14 +91,68 @@ def initialized(make: Callable[[], Any], seed: int) -> Any:
         return make().to(memory_format=torch.channels_last)
 
 
-def filled(make: Callable[[], Any], state: dict[str, np.ndarray]) -> Any:
-    """Make a module for prediction with these weights, without allocating other weights first."""
+class Draws:
+    """torch's random state before it was changed, and the number of `drawn_from` contexts that are now active."""
+
+    found: Any = None
+    users = 0
+
+
+@contextmanager
+def drawn_from(seed: int, device: str) -> Iterator[None]:
+    """Let layers such as dropout draw from a generator with this seed; restore torch's generators afterwards.
+
+    In several threads of a process, the draws are not reproducible, because torch's generators belong to the process.
+    """
     import torch
 
-    with torch.device("meta"):
-        module = make()
-    module.load_state_dict({name: torch.from_numpy(values) for name, values in state.items()}, assign=True)
+    homes = [torch.random, *([torch.cuda] if torch.device(device).type == "cuda" else [])]
+    with LOCK:
+        if not Draws.users:
+            Draws.found = [(home, home.get_rng_state()) for home in homes]
+        Draws.users += 1
+        torch.manual_seed(seed)
+    try:
+        yield
+    finally:
+        with LOCK:
+            Draws.users -= 1
+            if not Draws.users:
+                for home, state in Draws.found:
+                    home.set_rng_state(state)
+
+
+def filled(make: Callable[[], Any], state: dict[str, np.ndarray], *, meta: bool) -> Any:
+    """Make a module for prediction with these weights.
+
+    With `meta`, no other weights are allocated first; this needs a module that computes nothing while it is made.
+    """
+    import torch
+
+    if meta:
+        with torch.device("meta"):
+            module = make()
+    else:
+        module = initialized(make, 0)
+    _check_weights(module, state)
+    module.load_state_dict({name: torch.from_numpy(np.asarray(values)) for name, values in state.items()}, assign=True)
     return module.to(memory_format=torch.channels_last).eval()
+
+
+def _check_weights(module: Any, state: dict[str, np.ndarray]) -> None:
+    """Check names, shapes and types of stored weights against the module."""
+    import torch
+
+    expected = {name: (tuple(value.shape), value.dtype) for name, value in module.state_dict().items()}
+    found = {name: torch.from_numpy(np.asarray(value)) for name, value in state.items()}
+    wrong = [name for name, value in found.items() if expected.get(name) != (tuple(value.shape), value.dtype)]
+    wrong += [name for name in expected if name not in found]
+    if wrong:
+        raise InputError(
+            f"the weights in the model do not fit its network: {len(wrong)} of {len(expected)} tensors are missing, unknown or "
+            f"of another shape, such as {wrong[0]!r}. The model file was edited, or another version of a package makes the "
+            "network; fit the model again"
+        )
 
 
 def arrays_of(module: Any) -> dict[str, np.ndarray]:
@@ -113,45 +175,6 @@ def computed_in(precision: str, device: str) -> Iterator[None]:
         short = precision == "bfloat16"
     with torch.autocast(torch.device(device).type, dtype=torch.bfloat16, enabled=short):
         yield
-
-
-def one_cycle(step: int, n_steps: int) -> float:
-    """Return the learning rate as a share of its maximum: it rises for a quarter of the steps, then falls to zero."""
-    rising = max(1, round(n_steps / 4))
-    return (step + 1) / rising if step < rising else (n_steps - step) / (n_steps - rising + 1)
-
-
-def learner(module: Any, *, precision: str, learning_rate: float, n_steps: int, verbose: int, **options: Any) -> Any:
-    """Make a skorch classifier that is trained by SGD with Nesterov momentum and one cycle of the learning rate."""
-    import torch
-    from skorch import NeuralNetClassifier
-    from skorch.callbacks import Callback, LRScheduler
-
-    class Learner(NeuralNetClassifier):
-        def infer(self, x: Any, **parameters: Any) -> Any:
-            with computed_in(precision, self.device):
-                return super().infer(x, **parameters).float()
-
-    class Progress(Callback):
-        def on_epoch_end(self, net: Any, **data: Any) -> None:
-            if verbose > 0:
-                epoch = net.history[-1]
-                sys.stderr.write(f"epoch {epoch['epoch']}: loss {epoch['train_loss']:.4f}, {epoch['dur']:.1f} s\n")
-
-    schedule = LRScheduler(
-        policy=torch.optim.lr_scheduler.LambdaLR, step_every="batch", lr_lambda=lambda step: one_cycle(step, n_steps)
-    )
-    return Learner(
-        module,
-        criterion=torch.nn.CrossEntropyLoss,
-        optimizer=torch.optim.SGD,
-        optimizer__momentum=0.9,
-        optimizer__nesterov=True,
-        lr=learning_rate,
-        callbacks=[("schedule", schedule), ("progress", Progress())],
-        verbose=0,
-        **options,
-    )
 
 
 @dataclass(frozen=True)
@@ -192,7 +215,7 @@ class Augmentation:
 
 
 class ImageBatches:
-    """Batches for skorch: normalised tensors (n, channels, h, w) and class numbers.
+    """Batches for skorch: normalised tensors (n, channels, h, w) and class numbers, with `weights` of the images if given.
 
     `random` determines the order and the augmentation; if it is None, images are neither shuffled nor augmented.
     """
@@ -206,7 +229,9 @@ class ImageBatches:
         deviation: np.ndarray,
         augmentation: Augmentation | None = None,
         random: np.random.Generator | None = None,
+        weights: np.ndarray | None = None,
     ):
+        self.weights = weights
         self.images, self.numbers = dataset.X, dataset.y
         self.batch_size, self.mean, self.deviation = batch_size, mean, deviation
         self.augmentation, self.random = augmentation or Augmentation(), random
@@ -219,12 +244,19 @@ class ImageBatches:
     def __iter__(self) -> Iterator[tuple[Any, Any]]:
         import torch
 
+        for values, rows in self.arrays():
+            numbers = self.numbers[rows] if self.numbers is not None else np.zeros(len(rows), np.int64)
+            targets = torch.from_numpy(numbers)
+            weighted = targets if self.weights is None else (targets, torch.from_numpy(self.weights[rows]))
+            yield torch.from_numpy(values).permute(0, 3, 1, 2), weighted
+
+    def arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield batches as arrays (n, h, w, channels), with the positions of their images."""
         order = np.arange(len(self.images)) if self.random is None else self.random.permutation(len(self.images))
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             checkpoint()
             rows = order[start : start + self.batch_size]
-            numbers = self.numbers[rows] if self.numbers is not None else np.zeros(len(rows), np.int64)
-            yield torch.from_numpy(self._values(rows)).permute(0, 3, 1, 2), torch.from_numpy(numbers)
+            yield self._values(rows), rows
 
     def _values(self, rows: np.ndarray) -> np.ndarray:
         images = self.images[rows] if self.random is None else self.augmentation.apply(self.images[rows], self.random)

@@ -118,29 +118,29 @@ def stand_in() -> np.ndarray:
 def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
     """Copy the model with a stand-in for each large array. Also return a dict from the bytes of stand-ins to large arrays.
 
-    Parameters for which an estimator declares a replacement by ``_in_model_files`` are replaced, too. If nothing is replaced or
-    the model cannot be copied, return the model itself and an empty dict.
+    Attributes that model files contain in another form (``_stored_attributes``) are replaced in the copy. If nothing is
+    replaced, or if a model with large arrays cannot be copied, return the model itself and an empty dict.
     """
     large = {id(value): value for _, _, value in _held(model) if is_large(value)}
-    replaced = _replaced_parameters(model)
+    small: dict[int, Any] = {key: stand_in() for key in large}
+    replaced = any(_stored_attributes(estimator) for estimator in estimators_in(model))
     if not large and not replaced:
         return model, {}
-    small = {key: stand_in() for key in large}
     try:
-        copied = copy.deepcopy(model, small | replaced)
+        copied = copy.deepcopy(model, dict(small))
     except Exception:
+        if replaced:
+            raise
         return model, {}
+    for estimator in estimators_in(copied):
+        vars(estimator).update(_stored_attributes(estimator))
     return copied, {small[key].tobytes(): value for key, value in large.items()}
 
 
-def _replaced_parameters(model: Any) -> dict[int, Any]:
-    """Return the replacements of objects that model files cannot contain, by the id of the object."""
-    replaced: dict[int, Any] = {}
-    for estimator in estimators_in(model):
-        if hasattr(estimator, "_in_model_files"):
-            for name, replacement in estimator._in_model_files().items():
-                replaced[id(getattr(estimator, name))] = replacement
-    return replaced
+def _stored_attributes(estimator: BaseEstimator) -> dict[str, Any]:
+    """Return the attributes that a model file contains in another form; see :mod:`featrec.model_files`."""
+    declared = getattr(estimator, "_stored_attributes", dict)
+    return declared()
 
 
 def place(model: Any, arrays: Mapping[bytes, np.ndarray], wanted: int) -> bool:

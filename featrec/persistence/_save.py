@@ -57,7 +57,8 @@ def save(model: BaseEstimator, path: str | os.PathLike) -> None:
     Notes
     -----
     The cache locations of pipelines (``memory``) and extractors (``cache``) are not written. For a fitted ``CNNFeatures``, the
-    network is written, with its file name but without the folder. All other parameters are written unchanged, including paths
+    network is written, with its file name but without the folder. For a torch module in ``PixelsNetwork`` or ``FineTuned``, an
+    ONNX export is written, with the name of the module. All other parameters are written unchanged, including paths
     of files. If several objects share a part, each loaded object has its own copy.
 
     Examples

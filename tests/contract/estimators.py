@@ -1,9 +1,15 @@
 """Find all public estimators in the package, and create an instance of each."""
 
+import atexit
+import functools
+import hashlib
 import importlib
 import importlib.util
 import inspect
 import pkgutil
+import shutil
+import tempfile
+from pathlib import Path
 
 import cv2
 import pytest
@@ -27,13 +33,13 @@ from featrec.encoders import (
     TriangleCode,
 )
 from featrec.images import GlobalExtractor, LocalExtractor, Preprocessor
-from featrec.networks import CNNFeatures, CNNMaps, LeNet5, SmallResNet
+from featrec.networks import CNNFeatures, CNNMaps, FineTuned, LeNet5, PixelsNetwork, SmallResNet
 from featrec.preprocessing import Augmented, Resize, Unflatten
 from featrec.vocabularies import BinaryVocabulary, GaussianVocabulary, KMeansVocabulary, RandomVocabulary
 
 BASES = {"GlobalExtractor", "ImageTransformer", "LocalExtractor", "Preprocessor", "Encoder", "BagsTransformer", "Vocabulary"}
 BASES |= {"BagStep"}
-NETWORKS = {"LeNet5", "SmallResNet"}
+NETWORKS = {"FineTuned", "LeNet5", "PixelsNetwork", "SmallResNet"}
 NO_STAGES = {"featrec.base", "featrec.cli", "featrec.serve", "featrec.__main__"}
 
 
@@ -87,7 +93,9 @@ ARGUMENTS = {
     KernelRidgeClassifier: lambda network: {"random_state": 0},
     NystroemRidgeClassifier: lambda network: {"random_state": 0},
     DenseSIFT: lambda network: {"step": 8, "bin_sizes": (3, 4)},
+    FineTuned: lambda network: {**timm_weights(), "size": 32, "epochs": 1, "batch_size": 4, "random_state": 0, "device": "cpu"},
     LeNet5: lambda network: {"epochs": 2, "random_state": 0},
+    PixelsNetwork: lambda network: {"module": "lenet5", "epochs": 2, "random_state": 0, "device": "cpu"},
     SmallResNet: lambda network: {"width": 2, "epochs": 2, "random_state": 0},
     PatchCodes: lambda network: {"n_words": 8, "size": 4, "random_state": 0},
     Patches: lambda network: {"size": 4, "stride": 4},
@@ -95,10 +103,27 @@ ARGUMENTS = {
 }
 
 
+@functools.cache
+def timm_weights():
+    """Return the parameters of a model of timm with random weights, in a file that is removed at exit."""
+    import torch
+
+    from tests.networks.tiny_modules import timm_or_none
+
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = folder / "net.pth"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.save(timm_or_none().create_model("test_resnet").state_dict(), path)
+    return {"model": "timm:test_resnet", "weights": path, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
 def marks(name):
     """Skip networks if torch is not installed, and AKAZE and BRISK if OpenCV 5 is installed without its contributed modules."""
-    if name in NETWORKS and not all(map(importlib.util.find_spec, ("torch", "skorch"))):
-        return [pytest.mark.skip(reason="torch and skorch are not installed")]
+    needed = ("torch", "skorch", "timm") if name == "FineTuned" else ("torch", "skorch")
+    if name in NETWORKS and not all(map(importlib.util.find_spec, needed)):
+        return [pytest.mark.skip(reason=f"not all of {', '.join(needed)} are installed")]
     homes = (cv2, getattr(cv2, "xfeatures2d", None))
     lacking = name in {"AKAZE", "BRISK"} and not any(hasattr(home, f"{name}_create") for home in homes)
     return [pytest.mark.skip(reason=f"this OpenCV has no {name}")] if lacking else []

@@ -12,11 +12,23 @@ from tests.contract.estimators import make, public_estimators
 
 # Settings that loaded models do not use.
 USED_BY_FIT = {"alphas", "cutout", "cv", "epochs", "landmarks", "loo_samples", "max_descriptors", "max_iter", "max_patches"}
-USED_BY_FIT |= {"max_rows", "n_components", "n_dimensions", "n_init", "n_words", "shift", "vocabulary", "width"}
+USED_BY_FIT |= {
+    "max_rows",
+    "n_blocks",
+    "n_components",
+    "n_dimensions",
+    "n_init",
+    "n_words",
+    "patience",
+    "shift",
+    "vocabulary",
+    "width",
+}
 # Settings that are limited by their constraint, by the image, by other arrays of the file, or by a check of the class.
 LIMITED_OTHERWISE = {
     "BRISK": {"thresh"},
     "DenseSIFT": {"step"},
+    "FineTuned": {"batch_size"},
     "HOG": {"pixels_per_cell"},
     "LBP": {"n_points", "radius", "grids"},
     "LeNet5": {"batch_size"},
@@ -24,6 +36,7 @@ LIMITED_OTHERWISE = {
     "ORB": {"edge_threshold", "fast_threshold"},
     "PatchCodes": {"size"},
     "Patches": {"size", "stride"},
+    "PixelsNetwork": {"batch_size"},
     "Rescale": {"max_value", "bits", "percentiles"},
     "Resize": {"bounds", "multiple"},
     "SmallResNet": {"batch_size"},

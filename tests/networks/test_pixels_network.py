@@ -16,8 +16,9 @@ from featrec import recipes
 from featrec.exceptions import ImageError, InputError, MissingExtraError
 from featrec.images import check_images
 from featrec.networks import LeNet5, SmallResNet
+from featrec.networks._learner import one_cycle
 from featrec.networks._network_input import image_array
-from featrec.networks._training import Augmentation, ImageBatches, arrays_of, initialized, one_cycle, torch_threads
+from featrec.networks._training import Augmentation, ImageBatches, arrays_of, initialized, torch_threads
 from featrec.persistence import load, save
 from featrec.preprocessing import Grayscale, Resize
 
@@ -102,7 +103,7 @@ def test_numbers_of_parameters_layers_and_operations():
     assert lenet(epochs=1).fit(gray, y).n_parameters_ == 61_706 - 6 * 85
     model = SmallResNet()
     model.shape_, model.classes_ = (32, 32, 3), np.arange(10)
-    module = model._module()
+    module = model._make_module()
     assert sum(parameter.numel() for parameter in module.parameters()) == 1_646_112
     assert sum(isinstance(layer, (torch.nn.Conv2d, torch.nn.Linear)) for layer in module.modules()) == 9
     counter = pytest.importorskip("torch.utils.flop_counter").FlopCounterMode(display=False)
@@ -228,7 +229,7 @@ def test_networks_in_threads_draw_their_own_weights_and_restore_torch():
 
     def made(seed):
         with torch_threads(1):
-            return arrays_of(initialized(model._module, seed))
+            return arrays_of(initialized(model._make_module, seed))
 
     threads, state = torch.get_num_threads(), torch.random.get_rng_state()
     alone = made(0)

@@ -1,0 +1,170 @@
+"""Export a torch module to ONNX, hold it against the module, and run it without torch.
+
+A model file contains the export instead of a module, because a module is code. Some runtimes give wrong numbers for some
+networks without an error; so the outputs of the module for two fixed inputs are kept, and compared whenever a runtime loads
+the network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import io
+import math
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+
+from featrec.exceptions import InputError
+
+__all__ = ["check_input", "exported", "scores_of"]
+
+# Networks that a thread keeps; a cv2.dnn.Net can be neither pickled nor shared between threads.
+KEPT = 2
+# Maximum difference between the scores of the module and those of a runtime, as a share of the largest score.
+TOLERANCE = 1e-3
+# Operators of this version run in OpenCV 4.10 and onnxruntime 1.18, and all later ones.
+OPSET = 17
+
+
+def check_input(shape: tuple[int, int, int]) -> np.ndarray:
+    """Return two inputs (2, channels, height, width) with the mean and the deviation of normalised images.
+
+    They are the same for all versions of numpy, because model files contain the scores for them.
+    """
+    n_values = 2 * math.prod(shape)
+    spread = np.arange(n_values, dtype=np.uint64) * np.uint64(2654435761) % np.uint64(2**32)
+    values = (spread / 2**32 - 0.5) * math.sqrt(12)
+    return values.astype(np.float32).reshape(2, shape[2], *shape[:2])
+
+
+def exported(module: Any, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray] | str:
+    """Export a module for images of this shape; the module is moved to the CPU.
+
+    Return the bytes of the ONNX file and the scores of the module for :func:`check_input`, or the reason of a failure.
+    """
+    import torch
+
+    module = module.to("cpu").eval()
+    values = check_input(shape)
+    try:
+        network = _onnx_bytes(module, torch.from_numpy(values))
+    except Exception as error:
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    with torch.inference_mode():
+        expected = module(torch.from_numpy(values)).float().numpy()
+    try:
+        scores_of(network, expected, shape)
+    except InputError as error:
+        return str(error)
+    return network, expected
+
+
+def _onnx_bytes(module: Any, example: Any) -> np.ndarray:
+    import torch
+
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["scores"]}
+    free = {"dynamic_axes": {"images": {0: "n"}, "scores": {0: "n"}}, "opset_version": OPSET}
+    # The newer exporter needs more packages, and OpenCV silently gives wrong numbers for some of its files.
+    older = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, (example,), buffer, **names, **free, **older)
+    return np.frombuffer(buffer.getvalue(), np.uint8)
+
+
+def scores_of(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, int], n_threads: int = 1) -> Callable:
+    """Return a function from a batch (n, channels, height, width) to scores, run by onnxruntime or else OpenCV."""
+    return _LOADED.get(network, expected, shape, n_threads)
+
+
+class _Loaded(threading.local):
+    """The networks that this thread used last, by digest."""
+
+    def __init__(self) -> None:
+        self.networks: OrderedDict[tuple, Callable] = OrderedDict()
+
+    def get(self, network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, int], n_threads: int) -> Callable:
+        key = (hashlib.sha256(network.tobytes()).digest(), expected.tobytes(), tuple(shape), n_threads)
+        if key not in self.networks:
+            self.networks[key] = _checked(network, expected, shape, n_threads)
+        self.networks.move_to_end(key)
+        while len(self.networks) > KEPT:
+            self.networks.popitem(last=False)
+        return self.networks[key]
+
+
+_LOADED = _Loaded()
+
+
+def _checked(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, int], n_threads: int) -> Callable:
+    runtime, run = _runtime(network, n_threads)
+    values = check_input(shape)
+    expected = expected[[0, 1, 1]]
+    # The second run shows whether the export depends on the number of images.
+    found = np.concatenate([run(values), run(values[1:])])
+    largest = float(np.abs(expected).max())
+    if found.shape != expected.shape or not np.abs(found - expected).max() <= TOLERANCE * largest:
+        raise InputError(
+            f"{runtime} computes other scores than the torch module that was exported: {found.ravel()[:3]} instead of "
+            f"{expected.ravel()[:3]}. {_OTHER_RUNTIME}"
+        )
+    return run
+
+
+_OTHER_RUNTIME = 'Use the other runtime: pip install "featrec[onnx]" installs onnxruntime, which is preferred to OpenCV'
+
+
+def _runtime(network: np.ndarray, n_threads: int) -> tuple[str, Callable]:
+    try:
+        import onnxruntime
+    except ImportError:
+        return _opencv(network)
+    return _onnxruntime(onnxruntime, network, n_threads)
+
+
+def _onnxruntime(onnxruntime: Any, network: np.ndarray, n_threads: int) -> tuple[str, Callable]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.log_severity_level = 4
+    name = f"onnxruntime {onnxruntime.__version__}"
+    try:
+        session = onnxruntime.InferenceSession(network.tobytes(), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise InputError(f"{name} cannot read the network in the model: {' '.join(str(error).split())[:300]}") from error
+    names = [value.name for value in session.get_inputs()]
+
+    def run(values: np.ndarray) -> np.ndarray:
+        try:
+            return np.asarray(session.run(None, {names[0]: values})[0], np.float32)
+        except Exception as error:
+            raise InputError(f"{name} cannot run the network in the model: {' '.join(str(error).split())[:300]}") from error
+
+    return name, run
+
+
+def _opencv(network: np.ndarray) -> tuple[str, Callable]:
+    name = f"OpenCV {cv2.__version__}"
+
+    def run(values: np.ndarray) -> np.ndarray:
+        try:
+            net.setInput(values)
+            return np.array(net.forward())
+        except cv2.error as error:
+            raise InputError(
+                f"{name} cannot run the network in the model: {' '.join(str(error).split())}. {_OTHER_RUNTIME}"
+            ) from error
+
+    try:
+        net = cv2.dnn.readNetFromONNX(network)
+    except cv2.error as error:
+        raise InputError(
+            f"{name} cannot read the network in the model: {' '.join(str(error).split())}. {_OTHER_RUNTIME}"
+        ) from error
+    return name, run
