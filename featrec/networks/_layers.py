@@ -12,12 +12,13 @@ import numpy as np
 
 from featrec.base import check_sizes
 from featrec.exceptions import InputError
+from featrec.networks._module_facts import multiply_adds
 from featrec.networks._network_source import NetworkSource
-from featrec.networks._onnx_graph import Node, OnnxGraph
+from featrec.networks._onnx_graph import Node, OnnxGraph, read_graph
 from featrec.networks._onnx_network import layer_shapes, runtime_of
 from featrec.networks._torch_network import Pretrained
 
-__all__ = ["Layer", "list_layers"]
+__all__ = ["Layer", "cost_up_to", "list_layers"]
 
 
 @dataclass(frozen=True)
@@ -88,14 +89,29 @@ def list_layers(
     return _module_layers(source.module, (1, channels, height, width))
 
 
+def cost_up_to(layer: str, data: np.ndarray, digest: str, size: tuple[int, int], runtime: str) -> tuple[int, int]:
+    """Return the numbers of parameters and of multiply-adds for one image that a layer of an ONNX file needs."""
+    graph = read_graph(data, "the network")
+    layers = _measured_layers(graph.operations_for(layer), graph, data, digest, size, runtime)
+    return sum(each.n_parameters for each in layers), sum(each.n_multiply_adds for each in layers)
+
+
 def _onnx_layers(source: NetworkSource, graph: OnnxGraph, size: Any) -> tuple[Layer, ...]:
     sides = check_sizes("size", size, 2) if size is not None else [side or 224 for side in graph.shape[2:]]
-    values = np.zeros((graph.shape[0] or 1, graph.shape[1] or 3, *sides), np.float32)
     data = np.frombuffer(source.data, np.uint8)
-    shapes = layer_shapes(runtime_of("auto"), data, source.digest, graph.layers, values)
+    return _measured_layers(graph.operations, graph, data, source.digest, (sides[0], sides[1]), runtime_of("auto"))
+
+
+def _measured_layers(
+    nodes: tuple[Node, ...], graph: OnnxGraph, data: np.ndarray, digest: str, size: tuple[int, int], runtime: str
+) -> tuple[Layer, ...]:
+    """Run the network on an image of zeros to learn the shapes of the outputs of the nodes."""
+    values = np.zeros((graph.shape[0] or 1, graph.shape[1] or 3, *size), np.float32)
+    names = tuple(name for node in nodes for name in node.outputs if name)
+    shapes = layer_shapes(runtime, data, digest, names, values)
     weights = graph.weight_shapes()
     layers = []
-    for node in graph.operations:
+    for node in nodes:
         used = [weights[name] for name in dict.fromkeys(node.inputs) if name in weights]
         for place, name in enumerate(node.outputs):
             if name:
@@ -121,13 +137,15 @@ def _module_layers(module: Any, shape: tuple[int, ...]) -> tuple[Layer, ...]:
     """Run a module once with a hook on each submodule."""
     import torch
 
+    counted = torch.nn.modules.conv._ConvNd, torch.nn.Linear
     found: dict[str, Layer] = {}
     names = {each: name for name, each in module.named_modules() if name}
 
-    def note(each: Any, _: Any, out: Any) -> None:
+    def note(each: Any, inputs: Any, out: Any) -> None:
         sides = tuple(out.shape[1:]) if isinstance(out, torch.Tensor) else None
         own = sum(parameter.numel() for parameter in each.parameters(recurse=False))
-        found[names[each]] = Layer(names[each], type(each).__name__, sides, own, _module_work(each, sides))
+        work = multiply_adds(each, inputs[0], out) if isinstance(each, counted) else 0
+        found[names[each]] = Layer(names[each], type(each).__name__, sides, own, work)
 
     hooks = [each.register_forward_hook(note) for each in names]
     training = module.training
@@ -141,16 +159,3 @@ def _module_layers(module: Any, shape: tuple[int, ...]) -> tuple[Layer, ...]:
         for hook in hooks:
             hook.remove()
     return tuple(found.values())
-
-
-def _module_work(module: Any, shape: tuple[int, ...] | None) -> int:
-    """Return the multiply-adds of a convolution or a linear layer, else 0."""
-    import torch
-
-    if shape is None:
-        return 0
-    if isinstance(module, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)):
-        return math.prod(shape) * math.prod(module.weight.shape[1:])
-    if isinstance(module, torch.nn.Linear):
-        return math.prod(shape) * module.in_features
-    return 0

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from featrec.exceptions import InputError
 
-__all__ = ["ModuleFacts", "module_facts"]
+__all__ = ["ModuleFacts", "module_facts", "multiply_adds"]
 
 
 class ModuleFacts(NamedTuple):
@@ -27,7 +27,7 @@ def module_facts(module: Any, shape: tuple[int, int, int], n_classes: int, name:
     counts: list[int] = []
     kinds = (torch.nn.modules.conv._ConvNd, torch.nn.Linear)
     hooks = [
-        layer.register_forward_hook(lambda layer, inputs, output: counts.append(_multiply_adds(layer, inputs[0], output)))
+        layer.register_forward_hook(lambda layer, inputs, output: counts.append(multiply_adds(layer, inputs[0], output)))
         for layer in module.modules()
         if isinstance(layer, kinds)
     ]
@@ -53,7 +53,7 @@ def module_facts(module: Any, shape: tuple[int, int, int], n_classes: int, name:
     return ModuleFacts(sum(parameter.numel() for parameter in module.parameters()), sum(counts))
 
 
-def _multiply_adds(layer: Any, values: Any, output: Any) -> int:
+def multiply_adds(layer: Any, values: Any, output: Any) -> int:
     """Each number of a convolution's output, or of a transposed one's input, takes as many as its filter has weights."""
     import torch
 

@@ -25,12 +25,12 @@ layer : str, optional
     the classifier) and "map:-1" (the map after the last stage). ``featrec network show FILE`` lists the layers.""",
     "preprocessing": """\
 preprocessing : {"torch", "tf", "caffe"} or dict, optional
-    A dict with the keys `mean` and `scale` (a number, or a number per channel in the network's order), `color_order` ("rgb",
-    "bgr" or "gray"), and optionally `size` (height, width), `crop`, `crop_fraction`, `interpolation` and `layer`. The input
-    of the network is (value - mean) * scale, with values from 0 to 255. "torch" means RGB normalised by ImageNet's mean and
-    standard deviation, "tf" RGB from -1 to 1, and "caffe" BGR minus (104, 117, 123). None: the configuration of the model
-    (timm, torchvision), or a JSON file next to the ONNX file, such as ``net.json`` for ``net.onnx``. If there is such a
-    configuration, a dict replaces only the keys that it contains.""",
+    A dict with the keys `mean` and `scale` (a number, or a number per channel in the network's order) and `color_order` ("rgb",
+    "bgr" or "gray"), and optionally `size` (height, width), `crop`, `crop_fraction`, `interpolation`, `layer` and
+    `pretrained_on`. The input of the network is (value - mean) * scale, with values from 0 to 255. "torch" means RGB normalised
+    by ImageNet's mean and standard deviation, "tf" RGB from -1 to 1, and "caffe" BGR minus (104, 117, 123). None: the
+    configuration of the model (timm, torchvision), or a JSON file next to the ONNX file, such as ``net.json`` for ``net.onnx``.
+    If there is such a configuration, a dict replaces only the keys that it contains.""",
     "size": """\
 size : int or tuple of (height, width), optional
     Input size. Default: the `size` in the preprocessing, else the size in the ONNX file.""",

@@ -73,6 +73,15 @@ class OnnxGraph:
         """Names of all tensors that depend on the image, in the order of the file."""
         return tuple(name for node in self.operations for name in node.outputs if name)
 
+    def operations_for(self, layer: str) -> tuple[Node, ...]:
+        """Return the operations that `layer` needs, in the order of the file."""
+        needed, found = {layer}, []
+        for node in reversed(self.operations):
+            if needed.intersection(node.outputs):
+                needed.update(node.inputs)
+                found.append(node)
+        return tuple(reversed(found))
+
     def weight_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the weights, and of tensors that are made from one weight, such as dequantised weights."""
         shapes = dict(self.weights)

@@ -15,6 +15,8 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer
 from featrec.exceptions import ImageError, InputError, NetworkWarning
 from featrec.model_files import SizeLimit, Stored, check_stored_array
+from featrec.networks._layers import cost_up_to
+from featrec.networks._module_source import NamesModules
 from featrec.networks._network_input import CONVENTIONS, NetworkInput
 from featrec.networks._network_source import NetworkSource, is_file, is_name, short_name
 from featrec.networks._onnx_graph import read_graph
@@ -30,13 +32,15 @@ MOST_INPUT = 2**27
 TOLERANCE = 1e-3
 # Values that differ less than this, relative to the largest value of the layer, count as the same.
 SAME = 1e-6
+# What a network was trained on, if its configuration does not say so.
+UNKNOWN = "unknown images"
 # Names of the output of a module: in `layer_` and in an ONNX export.
 WHOLE, EXPORTED = "output", "features"
 # Parameters that say where the network is found; the digest of the network says which one it is.
 PLACES = {"model", "network_", "weights", "sha256", "key_map", "download", "embed", "device", "runtime"}
 
 
-class PretrainedNetwork:
+class PretrainedNetwork(NamesModules):
     """Mixin of extractors that run a trained network."""
 
     network_kind = "features"
@@ -87,6 +91,7 @@ class PretrainedNetwork:
         declared, where = self._declaration(source)
         layer = declared.pop("layer", None) if self.layer is None else self.layer
         declared.pop("layer", None)
+        self.pretrained_on_ = str(declared.pop("pretrained_on", UNKNOWN))
         given = {"size": self.size, "crop": self.crop}
         declared |= {key: value for key, value in given.items() if value is not None}
         shape = source.graph.shape if source.graph is not None else (None,) * 4
@@ -242,6 +247,29 @@ class PretrainedNetwork:
             )
         decided = super(PretrainedNetwork, reader)._decides()  # type: ignore[misc]
         return {name: value for name, value in decided.items() if name not in PLACES}
+
+    @property
+    def pretrained_on(self) -> str:
+        """The images that the network was trained on, if they are known."""
+        return getattr(self, "pretrained_on_", UNKNOWN)
+
+    @property
+    def n_parameters_(self) -> int:
+        """Number of weights that the layer needs, if the network is stored as ONNX."""
+        return self._cost()[0]
+
+    @property
+    def n_multiply_adds_(self) -> int:
+        """Number of multiply-adds for one image that the layer needs, if the network is stored as ONNX."""
+        return self._cost()[1]
+
+    def _cost(self) -> tuple[int, int]:
+        if not hasattr(self, "network_"):
+            raise AttributeError(f"{type(self).__name__} knows the cost of a network only if it is stored as ONNX")
+        sizes = [
+            cost_up_to(self.output_, self.network_, self._key(), size, self._available_runtime()) for size in self._sizes()
+        ]
+        return sizes[0][0], sum(work for _, work in sizes)
 
     def _sizes(self) -> list[tuple[int, int]]:
         """Return the input sizes that are used."""

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from featrec.exceptions import InputError, MissingExtraError
+from featrec.exceptions import InputError
+from featrec.networks._module_source import check_timm_name, import_timm, timm_name
 from featrec.networks._weight_files import load_weights, nearest_names, read_weights
 
 __all__ = [
@@ -39,6 +40,8 @@ __all__ = [
 PRE_LOGITS = "pre_logits"
 MAP = "map:"
 MOST_KEPT = 2
+# Endings of the tags of timm's weights.
+TRAINED_ON = {"in1k": "ImageNet-1k", "in22k": "ImageNet-22k", "in21k": "ImageNet-21k", "in12k": "ImageNet-12k", "openai": "WIT"}
 PRECISIONS = {"float16": "float16", "bfloat16": "bfloat16"}
 
 
@@ -96,19 +99,17 @@ def named_model(model: Any, pretrained: Pretrained, untrained: bool = False) -> 
 
 
 def _timm_model(model: str, pretrained: Pretrained, untrained: bool) -> tuple[Any, dict[str, Any]]:
-    name = model.removeprefix("timm:")
-    try:
-        import timm
-    except ImportError as error:
-        raise MissingExtraError(f'the model {model!r} needs timm; pip install "featrec[timm]" installs it') from error
-    architecture = name.split(".")[0]
-    if architecture not in timm.list_models():
-        raise InputError(f"timm has no model {architecture!r}; nearest: {nearest_names(architecture, timm.list_models())}")
+    stage = repr(model)
+    check_timm_name(model, stage)
     if not untrained:
         _check_weights_given(model, pretrained)
+    timm = import_timm(stage)
     with quiet():
-        module = timm.create_model(name, pretrained=pretrained.download and pretrained.weights is None)
-    return module, timm_preprocessing(timm.data.resolve_model_data_config(module))
+        module = timm.create_model(timm_name(model), pretrained=pretrained.download and pretrained.weights is None)
+    declared = timm_preprocessing(timm.data.resolve_model_data_config(module))
+    tag = str(module.pretrained_cfg.get("tag")) if pretrained.download else timm_name(model).partition(".")[2]
+    trained_on = next((images for part, images in TRAINED_ON.items() if tag.endswith(part)), None)
+    return module, declared | ({} if trained_on is None else {"pretrained_on": trained_on})
 
 
 def _check_weights_given(model: Any, pretrained: Pretrained) -> None:
@@ -126,7 +127,9 @@ def _torchvision_model(model: Any, pretrained: Pretrained, untrained: bool) -> t
     if not untrained:
         _check_weights_given(model, pretrained)
     wanted = model if pretrained.download and pretrained.weights is None else None
-    return models.get_model(name, weights=wanted), _torchvision_preprocessing(model.transforms())
+    return models.get_model(name, weights=wanted), _torchvision_preprocessing(model.transforms()) | {
+        "pretrained_on": "ImageNet-1k"
+    }
 
 
 def timm_preprocessing(config: dict[str, Any]) -> dict[str, Any]:

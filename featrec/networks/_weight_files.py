@@ -44,7 +44,8 @@ def read_weights(weights: str | os.PathLike, sha256: str | None = None) -> dict[
     path = Path(weights)
     if sha256 is not None and (found := file_digest(path)) != sha256.lower():
         raise InputError(
-            f"the weights at {str(path)!r} have changed: their SHA-256 is {found}, expected {sha256}. Use the original file, or "
+            f"the weights at {str(path)!r} have changed: their SHA-256 is {found}, expected {sha256}. Use the "
+            "original file, or "
             "set sha256 to the new value if you trust it."
         )
     state = _read(path)
@@ -75,8 +76,8 @@ def _read(path: Path) -> Mapping[str, Any]:
         state = read(path)
     except Exception as error:
         raise InputError(
-            f"the weights at {str(path)!r} cannot be read without executing code, or are damaged: {' '.join(str(error).split()):.200} "
-            "Save them with safetensors, or with torch.save(module.state_dict(), path)."
+            f"the weights at {str(path)!r} cannot be read without executing code, or are damaged: "
+            f"{' '.join(str(error).split()):.200} Save them with safetensors, or with torch.save(module.state_dict(), path)."
         ) from error
     if not isinstance(state, Mapping):
         raise InputError(f"{str(path)!r} contains {type(state).__name__}, not a dict of weights; save module.state_dict()")
@@ -113,8 +114,8 @@ def load_weights(module: Any, state: Mapping[str, Any], key_map: Any = None, whe
     extra = [name for name in state if name not in wanted]
     if missing or extra:
         raise InputError(
-            f"the names in {where} do not match the network: missing {_some(missing)}, unknown {_some(extra)}. Set key_map to a "
-            "dict from the names in the file to the names in the network, or to 'order' if the tensors are in the same order."
+            f"the names in {where} do not match the network: missing {_some(missing)}, unknown {_some(extra)}. Set key_map to "
+            "a dict from the names in the file to the names in the network, or to 'order' if the tensors are in the same order."
         )
     for name, shape in wanted.items():
         if tuple(state[name].shape) != shape:

@@ -235,3 +235,11 @@ def test_pillow_interpolation_equals_pillow(kind):
     top = round((resized.height - 32) / 2)
     expected = np.asarray(resized)[top : top + 32, 4:36].transpose(2, 0, 1)
     np.testing.assert_allclose(found.reshape(3, 32, 32), expected, atol=1e-3)
+
+
+def test_parameters_and_work_count_only_what_the_layer_needs():
+    features = CNNFeatures(network_bytes(), layer="feat", preprocessing=DECLARED).fit([IMAGE])
+    assert (features.n_parameters_, features.n_multiply_adds_) == (8 * 27 + 8, 8 * 32 * 32 * 27)
+    logits = CNNFeatures(network_bytes(), layer="logits", preprocessing={**DECLARED, "pretrained_on": "birds"}).fit([IMAGE])
+    assert logits.n_parameters_ - features.n_parameters_ == 24
+    assert (features.pretrained_on, logits.pretrained_on) == ("unknown images", "birds")

@@ -263,7 +263,11 @@ def test_weights_by_name_and_hash_are_found_again_or_refused(timm, weights, tmp_
     ("model", "options", "message"),
     [
         (NAME, {}, "needs trained weights, and nothing is downloaded unless you ask for it"),
-        ("timm:test_resnot", {"weights": "w.pth"}, "timm has no model 'test_resnot'; nearest: .*'test_resnet'"),
+        (
+            "timm:test_resnot",
+            {"weights": "w.pth"},
+            r"'timm:test_resnot': timm .* has no model 'test_resnot'. Nearest names: .*test_resnet",
+        ),
         (NAME, {"weights": "none.pth"}, "no weights file at 'none.pth'"),
         (NAME, {"layer": "map:x"}, "layer must name a map by its number"),
     ],
