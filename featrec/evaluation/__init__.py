@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         learns_from_pixels as learns_from_pixels,
     )
     from featrec.evaluation._comparison import Comparison, ModelResult, Pair
+    from featrec.evaluation._corrupt import corrupt, corruption_names
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -49,6 +50,8 @@ __all__ = [
     "Suggestion",
     "Trial",
     "compare",
+    "corrupt",
+    "corruption_names",
     "evaluate",
 ]
 
@@ -58,6 +61,7 @@ __getattr__, __dir__ = on_demand(
     {
         "._compare": ["compare", "is_network", "learns_from_pixels"],
         "._comparison": ["Comparison", "ModelResult", "Pair"],
+        "._corrupt": ["corrupt", "corruption_names"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["mcnemar", "wilson_interval"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
