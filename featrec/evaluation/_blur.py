@@ -18,7 +18,7 @@ ZOOM = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))  #
 
 
 def defocus_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Average over a disk, as a lens out of focus does."""
+    """Average over a disk, as a lens that is out of focus does."""
     kernel = disk(*DEFOCUS[severity - 1], scale_of(image))
     channels = [cv2.filter2D(channel, -1, kernel) for channel in np.moveaxis(image / 255.0, -1, 0)]
     return np.clip(np.stack(channels, axis=-1), 0, 1) * 255
@@ -27,8 +27,8 @@ def defocus_blur(image: np.ndarray, severity: int, random: np.random.Generator) 
 def disk(radius: float, deviation: float, scale: float) -> np.ndarray:
     """Make the kernel of a lens out of focus.
 
-    At scale 1 a pixel is inside or outside the disk. Below, the disk may be smaller than a pixel, so that each pixel counts with
-    the share of its area that the disk covers.
+    At scale 1, a pixel is inside or outside the disk, as in the published code. At smaller scales, each pixel has the share of
+    its area that the disk covers, because the disk may be smaller than a pixel.
     """
     radius, deviation = radius * scale, deviation * scale
     side = 2 * max(8, int(np.ceil(radius))) + 1
@@ -41,9 +41,9 @@ def disk(radius: float, deviation: float, scale: float) -> np.ndarray:
 
 
 def glass_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Let each pixel take the value of a random neighbour, between two weak Gaussian blurs.
+    """Replace each pixel by a random neighbour, with a weak Gaussian blur before and after.
 
-    The neighbours do not receive the value in exchange, because in the published code the exchange copies one way only.
+    The published code means to exchange the two pixels, but it copies only one of them; so does this function.
     """
     deviation, shift, rounds = GLASS[severity - 1]
     scale = scale_of(image)
@@ -53,7 +53,7 @@ def glass_blur(image: np.ndarray, severity: int, random: np.random.Generator) ->
     places = np.arange(height - shift, shift, -1)[:, None] * width + np.arange(width - shift, shift, -1)
     shifts = random.integers(-shift, shift, size=(rounds, *places.shape, 2))
     neighbours = places + shifts[..., 1] * width + shifts[..., 0]
-    # Each step sees the results of the steps before, so they run one by one: on a list, which is faster than an array here.
+    # Each step depends on the steps before it, so they run one by one. A list is faster than an array for this.
     origin = list(range(height * width))
     for one_round in neighbours.reshape(rounds, -1).tolist():
         for place, neighbour in zip(places.ravel().tolist(), one_round, strict=True):
@@ -63,16 +63,17 @@ def glass_blur(image: np.ndarray, severity: int, random: np.random.Generator) ->
 
 
 def motion_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Move the camera along a line within 45 degrees of the horizontal."""
+    """Average along a line, as if the camera moved, in a random direction within 45 degrees of the horizontal."""
     radius, deviation = MOTION[severity - 1]
     scale = scale_of(image)
     return along_line(image, radius * scale, deviation * scale, random.uniform(-45, 45))
 
 
 def along_line(image: np.ndarray, radius: float, deviation: float, angle: float) -> np.ndarray:
-    """Average pixels along a line with the weights of one half of a normal curve, as ImageMagick's motion blur does.
+    """Average pixels along a line, as ImageMagick's motion blur does; the weights are half a normal curve.
 
-    The line begins at the pixel and has ``2 * ceil(radius) + 1`` points. Pixels outside the image have the values of its border.
+    The line begins at the pixel and has ``2 * ceil(radius) + 1`` points. Pixels outside the image have the value of the nearest
+    pixel inside.
     """
     n = 2 * int(np.ceil(radius)) + 1
     steps = np.arange(n)
@@ -90,7 +91,7 @@ def along_line(image: np.ndarray, radius: float, deviation: float, angle: float)
 
 
 def zoom_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Move the camera towards the scene: the average of the image and of its enlarged copies."""
+    """Average the image and enlarged copies of it, as if the camera moved towards the scene."""
     end, step = ZOOM[severity - 1]
     factors = np.arange(1, end, step)
     values = (image / 255.0).astype(np.float32)
@@ -108,7 +109,7 @@ def zoomed(values: np.ndarray, factor: float) -> np.ndarray:
 
 
 def _stretched(values: np.ndarray, factor: float, axis: int) -> np.ndarray:
-    """Enlarge the centre along one axis; the first and the last pixel of the centre stay the outermost ones."""
+    """Enlarge the centre along one axis. The first and the last pixel of the centre keep their values."""
     side = values.shape[axis]
     n = int(np.ceil(side / factor))
     size = round(n * factor)

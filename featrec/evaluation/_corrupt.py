@@ -56,8 +56,8 @@ def corruption_names() -> list[str]:
 def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = None) -> Images:
     """Return corrupted images, which are computed on access.
 
-    The random numbers of an image depend on `random_state` and on its position in `images`. They do not depend on the batch or on
-    `n_jobs`. For the same `random_state`, all severities and models see the same random numbers.
+    The random numbers of an image depend only on `random_state` and on the position of the image in `images`, not on the batch
+    or on `n_jobs`. All severities use the same random numbers.
 
     Parameters
     ----------
@@ -77,19 +77,25 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
 
     Notes
     -----
-    The common corruptions follow the code of ImageNet-C, which is made for colour images of 224 × 224 pixels. For other sizes,
-    lengths in pixels, such as radii of blurs, are multiplied by s, the shorter side divided by 224. Shifts of glass and flakes of
-    snow are at least one pixel, so both are stronger in small images. The strengths of Gaussian and impulse noise and the
-    quantisation steps of JPEG are multiplied by √s, the number of photons is divided by s, and the share of pixels that
-    ``pixelate`` keeps is raised to the power √s. At 32 × 32 pixels, this gives about the noise and the blurs of CIFAR-10-C.
-    Strengths of weather, light, contrast and zoom do not depend on the size; CIFAR-10-C has weaker ones.
+    The 15 common corruptions follow the published code of ImageNet-C. At 224 × 224 pixels and with the same random numbers, their
+    results are equal to the published ones, except for ``frost`` and for differences of 1 in ``brightness``. Other sizes have
+    scaled constants, where s is the shorter side divided by 224:
 
-    - ``frost`` adds a computed texture instead of the photographs of ImageNet-C, so its results are not comparable.
-    - ``glass_blur`` copies neighbours instead of exchanging pixels, as in the published code.
-    - ``rotation``: 5, 10, 20, 30 or 45 degrees in a random direction. ``scale``: by 1.1, 1.2, 1.35, 1.5 or 1.75, larger or smaller
-      at random. Both fill areas outside the image by reflection.
-    - ``occlusion``: a gray rectangle of 5, 10, 20, 30 or 40 % of the area.
-    - ``color_shift``: channels are multiplied by factors up to exp(0.1, 0.2, 0.3, 0.45 or 0.6). Gray images do not change.
+    - Lengths in pixels, such as the radius of a blur, are multiplied by s. Shifts of ``glass_blur`` and flakes of ``snow`` are at
+      least one pixel; these two corruptions are therefore stronger for small images.
+    - The strengths of Gaussian and impulse noise and the quantisation steps of JPEG are multiplied by √s, the number of photons
+      is divided by s, and ``pixelate`` raises the share of pixels that it keeps to the power √s.
+    - The strengths of fog, frost, brightness, contrast and zoom do not change.
+
+    At 32 × 32 pixels, noise and blurs are about as strong as in CIFAR-10-C, but weather and contrast are stronger.
+
+    - ``frost`` adds a computed texture instead of the photographs of ImageNet-C. Its results are not comparable with published
+      ones.
+    - ``rotation`` rotates by 5, 10, 20, 30 or 45 degrees in a random direction. ``scale`` enlarges or shrinks the content by a
+      factor of 1.1, 1.2, 1.35, 1.5 or 1.75, at random. Both fill areas outside the image by reflection.
+    - ``occlusion`` hides 5, 10, 20, 30 or 40 % of the area with a gray rectangle.
+    - ``color_shift`` multiplies the channels by factors from exp(-a) to exp(a), where a is 0.1, 0.2, 0.3, 0.45 or 0.6. Gray images
+      do not change.
 
     References
     ----------
@@ -152,8 +158,8 @@ class Corrupted(LazySequence):
             random = np.random.default_rng((self.seed, int(self.places[position])))
             pixels = as_uint8(image)
             channels = pixels.reshape(*pixels.shape[:2], -1)
-            # Fractions are cut off, as in the published code.
-            return np.uint8(CORRUPTIONS[self.kind](channels, self.severity, random)).reshape(pixels.shape)
+            values = CORRUPTIONS[self.kind](channels, self.severity, random)
+            return values.astype(np.uint8).reshape(pixels.shape)  # fractions are cut off, as in the published code
 
 
 def _refuse_small(image: np.ndarray) -> None:

@@ -15,8 +15,8 @@ __all__ = ["contrast", "elastic_transform", "jpeg_compression", "pixelate"]
 
 # One entry per severity.
 CONTRAST = (0.4, 0.3, 0.2, 0.1, 0.05)
-# Strength and deviation of the displacements, and shift of three points, in pixels of an image of 244 pixels. (The published code
-# uses 244 for images of 224 pixels.)
+# Strength and deviation of the displacements, and shift of three points, in units of 244 pixels. The published code has 244 for
+# images of 224 pixels.
 ELASTIC = ((2, 0.7, 0.1), (2, 0.08, 0.2), (0.05, 0.01, 0.02), (0.07, 0.01, 0.02), (0.12, 0.01, 0.02))
 ELASTIC_SIDE = 244
 PIXELATE = (0.6, 0.5, 0.4, 0.3, 0.25)
@@ -33,8 +33,8 @@ def contrast(image: np.ndarray, severity: int, random: np.random.Generator) -> n
 def elastic_transform(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
     """Shear the image slightly, and displace its pixels by smooth noise.
 
-    Noise is drawn for each pixel, so smoothing over a larger area weakens it. The strength is therefore multiplied by the square
-    of the scale, which keeps the displacements in proportion to the image.
+    Smoothing independent noise over a larger area weakens it. The strength is therefore multiplied by the square of the scale, so
+    that the displacements are proportional to the size of the image.
     """
     strength, deviation, corner = (ELASTIC_SIDE * value for value in ELASTIC[severity - 1])
     scale = scale_of(image)
