@@ -77,12 +77,12 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
 
     Notes
     -----
-    The 15 common corruptions follow the published code of ImageNet-C. At 224 × 224 pixels and with the same random numbers, their
-    results are equal to the published ones, except for ``frost`` and for differences of 1 in ``brightness``. Other sizes have
-    scaled constants, where s is the shorter side divided by 224:
+    The 15 common corruptions follow the published code of ImageNet-C. At 224 × 224 pixels and with the same random numbers, they
+    give the same images, except for ``frost``, and for differences of 1 in ``brightness``. For other sizes, constants are scaled;
+    s is the shorter side divided by 224:
 
-    - Lengths in pixels, such as the radius of a blur, are multiplied by s. Shifts of ``glass_blur`` and flakes of ``snow`` are at
-      least one pixel; these two corruptions are therefore stronger for small images.
+    - Lengths in pixels, such as the radius of a blur, are multiplied by s. Shifts of ``glass_blur`` and flakes of ``snow`` are
+      at least one pixel; these two corruptions are therefore stronger for small images.
     - The strengths of Gaussian and impulse noise and the quantisation steps of JPEG are multiplied by √s, the number of photons
       is divided by s, and ``pixelate`` raises the share of pixels that it keeps to the power √s.
     - The strengths of fog, frost, brightness, contrast and zoom do not change.
@@ -94,8 +94,8 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
     - ``rotation`` rotates by 5, 10, 20, 30 or 45 degrees in a random direction. ``scale`` enlarges or shrinks the content by a
       factor of 1.1, 1.2, 1.35, 1.5 or 1.75, at random. Both fill areas outside the image by reflection.
     - ``occlusion`` hides 5, 10, 20, 30 or 40 % of the area with a gray rectangle.
-    - ``color_shift`` multiplies the channels by factors from exp(-a) to exp(a), where a is 0.1, 0.2, 0.3, 0.45 or 0.6. Gray images
-      do not change.
+    - ``color_shift`` multiplies the channels by factors from exp(-a) to exp(a), where a is 0.1, 0.2, 0.3, 0.45 or 0.6. Gray
+      images do not change.
 
     References
     ----------

@@ -33,8 +33,8 @@ def contrast(image: np.ndarray, severity: int, random: np.random.Generator) -> n
 def elastic_transform(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
     """Shear the image slightly, and displace its pixels by smooth noise.
 
-    Smoothing independent noise over a larger area weakens it. The strength is therefore multiplied by the square of the scale, so
-    that the displacements are proportional to the size of the image.
+    Smoothing noise over a larger area weakens it. The strength is therefore multiplied by the square of the scale, so that the
+    displacements are proportional to the size of the image.
     """
     strength, deviation, corner = (ELASTIC_SIDE * value for value in ELASTIC[severity - 1])
     scale = scale_of(image)

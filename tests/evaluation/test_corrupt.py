@@ -62,9 +62,10 @@ def test_every_size_shape_and_type(kind, rng):
             assert after.dtype == np.uint8
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in corruption_names() if kind not in ("glass_blur", "frost", "elastic_transform")]
-)
+UNEVEN = ("glass_blur", "frost", "elastic_transform")  # their published constants do not increase in all respects
+
+
+@pytest.mark.parametrize("kind", [kind for kind in corruption_names() if kind not in UNEVEN])
 def test_severity_increases_the_change(kind, large):
     most = [
         np.abs(corrupt([large], kind, severity, random_state=1)[0] - large.astype(float)).mean() for severity in range(1, 6)
@@ -302,13 +303,11 @@ def test_wrong_arguments_are_refused(kind, severity, message):
 
 
 def test_a_wrong_random_state_is_refused(image):
-    with pytest.raises(InputError, match="random_state must be an int, .* got 'zero'"):
+    with pytest.raises(InputError, match="random_state must be an int, a RandomState, a Generator or None; got 'zero'"):
         corrupt([image], "fog", random_state="zero")
 
 
 def test_a_small_image_is_named_with_the_way_out():
     images = [np.zeros((30, 30), np.uint8), np.zeros((30, 27), np.uint8)]
-    with pytest.raises(
-        UnsupportedImageError, match="image 1: corruptions need images of at least 28 × 28 pixels.*30 × 27.*Resize"
-    ):
+    with pytest.raises(UnsupportedImageError, match=r"image 1: corruptions need .* at least 28 × 28 .* 30 × 27.*Resize"):
         corrupt(images, "fog")[1]
