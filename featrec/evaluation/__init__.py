@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     )
     from featrec.evaluation._comparison import Comparison, ModelResult, Pair
     from featrec.evaluation._corrupt import corrupt, corruption_names
+    from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult
+    from featrec.evaluation._draws import data_efficiency
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
         count_dropped as count_dropped,
         evaluate,
     )
+    from featrec.evaluation._robust import robustness
+    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
         Table as Table,
@@ -43,16 +47,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "CorruptedAccuracy",
+    "DataEfficiency",
     "GroupAccuracy",
     "ModelResult",
+    "ModelRobustness",
     "Pair",
     "Report",
+    "Robustness",
+    "SizeResult",
     "Suggestion",
     "Trial",
     "compare",
     "corrupt",
     "corruption_names",
+    "data_efficiency",
     "evaluate",
+    "robustness",
 ]
 
 # Names that are not in __all__ are for other packages of featrec; they may change in any version.
@@ -62,9 +73,13 @@ __getattr__, __dir__ = on_demand(
         "._compare": ["compare", "is_network", "learns_from_pixels"],
         "._comparison": ["Comparison", "ModelResult", "Pair"],
         "._corrupt": ["corrupt", "corruption_names"],
+        "._data_efficiency": ["DataEfficiency", "SizeResult"],
+        "._draws": ["data_efficiency"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["mcnemar", "wilson_interval"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
+        "._robust": ["robustness"],
+        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._trials": ["Clock", "Folds", "sorted_trials"],
