@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from featrec.evaluation._robust import robustness
     from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
+    from featrec.evaluation._shift import ModelShift, Shift, shift
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
         Table as Table,
@@ -52,9 +53,11 @@ __all__ = [
     "GroupAccuracy",
     "ModelResult",
     "ModelRobustness",
+    "ModelShift",
     "Pair",
     "Report",
     "Robustness",
+    "Shift",
     "SizeResult",
     "Suggestion",
     "Trial",
@@ -64,6 +67,7 @@ __all__ = [
     "data_efficiency",
     "evaluate",
     "robustness",
+    "shift",
 ]
 
 # Names that are not in __all__ are for other packages of featrec; they may change in any version.
@@ -80,6 +84,7 @@ __getattr__, __dir__ = on_demand(
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._robust": ["robustness"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
+        "._shift": ["ModelShift", "Shift", "shift"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._trials": ["Clock", "Folds", "sorted_trials"],

@@ -22,7 +22,7 @@ from featrec.images import check_images
 from featrec.lazy import Images
 from featrec.shared_docs import with_shared_docs
 
-__all__ = ["batches", "check_fitted_models", "predicted_right", "report", "robustness"]
+__all__ = ["batches", "check_fitted", "check_fitted_models", "predicted_right", "report", "robustness"]
 
 # Number of images that are corrupted and held at a time, so that all models see them and each is corrupted once.
 BATCH = 256
@@ -120,12 +120,18 @@ def _conditions(corruptions: Any, severities: Any) -> tuple[tuple[str, ...], tup
 
 
 def check_fitted_models(caller: str, models: Any, X: Any, y: Any) -> tuple[Images, np.ndarray]:
-    """Check models, images and labels, and predict one image with each model. Return the images and the labels."""
-    check_kinds(models, None)
+    """Check models, images and labels. Return the images and the labels."""
     images = check_images(X)
     if not len(images):
         raise InputError(f"{caller} needs at least one image; got none")
     y_true = as_labels(y, len(images), what="y")
+    check_fitted(caller, models, images[:1], y_true)
+    return images, y_true
+
+
+def check_fitted(caller: str, models: Any, first_image: Any, y_true: np.ndarray) -> None:
+    """Check the models, and predict one image with each."""
+    check_kinds(models, None)
     for name, model in models.items():
         if not hasattr(model, "predict"):
             raise InputError(
@@ -133,11 +139,10 @@ def check_fitted_models(caller: str, models: Any, X: Any, y: Any) -> tuple[Image
             )
         with naming(f"before any measurement, at the model {name!r}"):
             try:
-                predicted = model.predict(images[:1])
+                predicted = model.predict(first_image)
             except NotFittedError as error:
                 raise InputError(f"the model {name!r} is not fitted; {caller} fits nothing, so fit it first") from error
             all_classes([y_true, as_labels(predicted, 1, what=f"the prediction of the model {name!r}")])
-    return images, y_true
 
 
 def batches(n: int) -> Iterator[slice]:
@@ -145,7 +150,7 @@ def batches(n: int) -> Iterator[slice]:
     return (slice(start, min(start + BATCH, n)) for start in range(0, n, BATCH))
 
 
-def predicted_right(name: str, model: Any, images: Images, y_true: np.ndarray) -> np.ndarray:
+def predicted_right(name: str, model: Any, images: Any, y_true: np.ndarray) -> np.ndarray:
     """Whether the model predicts each label."""
     with naming(f"while predicting with the model {name!r}"):
         predicted = model.predict(images)
