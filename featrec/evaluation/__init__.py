@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from featrec.evaluation._attack import Attack, ModelAttack
     from featrec.evaluation._compare import (
         compare,
         is_network as is_network,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._robust import robustness
     from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
     from featrec.evaluation._shift import ModelShift, Shift, shift
+    from featrec.evaluation._square import attack
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
         Table as Table,
@@ -47,10 +49,12 @@ if TYPE_CHECKING:
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
 __all__ = [
+    "Attack",
     "Comparison",
     "CorruptedAccuracy",
     "DataEfficiency",
     "GroupAccuracy",
+    "ModelAttack",
     "ModelResult",
     "ModelRobustness",
     "ModelShift",
@@ -61,6 +65,7 @@ __all__ = [
     "SizeResult",
     "Suggestion",
     "Trial",
+    "attack",
     "compare",
     "corrupt",
     "corruption_names",
@@ -74,6 +79,7 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
+        "._attack": ["Attack", "ModelAttack"],
         "._compare": ["compare", "is_network", "learns_from_pixels"],
         "._comparison": ["Comparison", "ModelResult", "Pair"],
         "._corrupt": ["corrupt", "corruption_names"],
@@ -85,6 +91,7 @@ __getattr__, __dir__ = on_demand(
         "._robust": ["robustness"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
         "._shift": ["ModelShift", "Shift", "shift"],
+        "._square": ["attack"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._trials": ["Clock", "Folds", "sorted_trials"],

@@ -33,12 +33,12 @@ def style_of(number: int) -> dict[str, Any]:
     return {"color": PALETTE[COLORS[number % len(COLORS)]], "marker": MARKERS[number % len(MARKERS)]}
 
 
-def draw_curves(ax: Axes, curves: Mapping[str, Curve]) -> None:
+def draw_curves(ax: Axes, curves: Mapping[str, Curve], *, markers: bool = True) -> None:
     """Draw each curve in percent as a line with a band, and name it in a legend above the axes."""
     from featrec.plotting import INK
 
     for number, (name, curve) in enumerate(curves.items()):
-        style = style_of(number)
+        style = style_of(number) | ({} if markers else {"marker": ""})
         shares, low, high = (100 * np.array(values, float) for values in (curve.shares, curve.low, curve.high))
         ax.fill_between(curve.places, low, high, color=style["color"], alpha=0.15, linewidth=0)
         ax.plot(curve.places, shares, **style, markersize=5, linewidth=1.8, label=name)
