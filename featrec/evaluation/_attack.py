@@ -115,6 +115,7 @@ class Attack(TableResult):
             bounds = [wilson_interval(round(share * self.n), self.n, self.confidence) for share in shares]
             curves[result.name] = Curve(places, shares, *zip(*bounds, strict=True))
         draw_curves(ax, curves, markers=False)
+        ax.locator_params(axis="x", integer=True)
         ax.set_xlabel(f"queries per image; largest change {self.epsilon} of 255", color=INK)
         ax.set_ylabel(f"accuracy in %, with {100 * self.confidence:g} % interval", color=INK)
         return ax

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -10,9 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Curve", "draw_curves", "settle_shares", "style_of"]
+__all__ = ["Curve", "draw_curves", "settle_shares", "styles"]
 
-# The order in which models take colours from featrec.plotting.PALETTE.
+# Indices of the colours in featrec.plotting.PALETTE, in the order of use.
 COLORS = (4, 5, 2, 3, 0, 1, 7, 9, 8, 6)
 MARKERS = "osD^vP"
 
@@ -26,19 +27,23 @@ class Curve(NamedTuple):
     high: Sequence[float]
 
 
-def style_of(number: int) -> dict[str, Any]:
-    """Return the colour and the marker of the model with this number."""
+def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return the colour and the marker of each model, by its name, so that they are the same in all figures of these models."""
     from featrec.plotting import PALETTE
 
-    return {"color": PALETTE[COLORS[number % len(COLORS)]], "marker": MARKERS[number % len(MARKERS)]}
+    looks = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False)
+    return {
+        name: {"color": PALETTE[color], "marker": marker} for name, (color, marker) in zip(sorted(names), looks, strict=False)
+    }
 
 
 def draw_curves(ax: Axes, curves: Mapping[str, Curve], *, markers: bool = True) -> None:
     """Draw each curve in percent as a line with a band, and name it in a legend above the axes."""
     from featrec.plotting import INK
 
-    for number, (name, curve) in enumerate(curves.items()):
-        style = style_of(number) | ({} if markers else {"marker": ""})
+    looks = styles(curves)
+    for name, curve in curves.items():
+        style = looks[name] | ({} if markers else {"marker": ""})
         shares, low, high = (100 * np.array(values, float) for values in (curve.shares, curve.low, curve.high))
         ax.fill_between(curve.places, low, high, color=style["color"], alpha=0.15, linewidth=0)
         ax.plot(curve.places, shares, **style, markersize=5, linewidth=1.8, label=name)

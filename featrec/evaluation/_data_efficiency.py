@@ -123,7 +123,7 @@ class DataEfficiency(TableResult):
         ax.set_xticks(self.n_per_class, [f"{n:,}" for n in self.n_per_class])
         ax.minorticks_off()
         ax.set_xlabel("training images per class", color=INK)
-        spread = f", mean and standard deviation of {self.n_draws} draws" if self.n_draws > 1 else ""
+        spread = f", mean ± deviation of {self.n_draws} draws" if self.n_draws > 1 else ""
         ax.set_ylabel(f"accuracy in %{spread}", color=INK)
         return ax
 
@@ -149,17 +149,21 @@ class DataEfficiency(TableResult):
             yield f"{name} could not be fitted on {size:,} images per class: {reason}"
 
     def _leaders(self) -> Iterator[str]:
-        """State the most accurate model for each number of images, in one sentence per leader."""
-        if len(self.names) < 2:
-            return
+        """State which model is the most accurate in all draws, in one sentence per model."""
         leaders: dict[str, list[str]] = {}
         for size in self.n_per_class:
-            found = {result.name: result.accuracy for result in self.results if result.n_per_class == size}
-            best = [name for name, accuracy in found.items() if accuracy == max(found.values())]
-            if len(best) == 1 and len(found) > 1:
-                leaders.setdefault(best[0], []).append(f"{size:,}")
+            found = [result for result in self.results if result.n_per_class == size]
+            ahead = [one.name for one in found if all(_always_above(one, other) for other in found if other is not one)]
+            if ahead and len(found) > 1:
+                leaders.setdefault(ahead[0], []).append(f"{size:,}")
+        draws = " in every draw" if self.n_draws > 1 else ""
         for name, sizes in leaders.items():
-            yield f"{name} has the highest mean accuracy with {', '.join(sizes)} images per class."
+            yield f"{name} is the most accurate{draws} with {', '.join(sizes)} images per class."
+
+
+def _always_above(one: SizeResult, other: SizeResult) -> bool:
+    """Whether a model is more accurate in each draw; the models are fitted on the same images."""
+    return all(a > b for a, b in zip(one.accuracies, other.accuracies, strict=True))
 
 
 def _cell(result: SizeResult | None) -> str:

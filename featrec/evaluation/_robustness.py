@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._curves import Curve, draw_curves, settle_shares, style_of
+from featrec.evaluation._curves import Curve, draw_curves, settle_shares, styles
 from featrec.evaluation._text import Table, TableResult, frame, percent, percent_range
 
 if TYPE_CHECKING:
@@ -183,8 +183,9 @@ class Robustness(TableResult):
         means = {kind: [self.accuracy(each.name, kind) for each in self.results] for kind in self.corruptions}
         order = sorted(means, key=lambda kind: -np.mean(means[kind]))
         ax = axes_for(ax, 6.5, 1.6 + 0.26 * len(order))
+        looks = styles(result.name for result in self.results)
         for number, result in enumerate(self.results):
-            style = style_of(number)
+            style = looks[result.name]
             ax.axvline(100 * result.accuracy, color=style["color"], linewidth=1, linestyle=(0, (4, 3)))
             shares = [100 * means[kind][number] for kind in order]
             ax.plot(shares, order, **style, linestyle="none", markersize=6, label=result.name)

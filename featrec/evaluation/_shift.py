@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._curves import settle_shares, style_of
+from featrec.evaluation._curves import settle_shares, styles
 from featrec.evaluation._given import as_labels, count_items, take
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._report import check_confidence
@@ -95,11 +95,12 @@ class Shift(TableResult):
         from featrec.plotting import INK, axes_for
 
         ax = axes_for(ax, 4.5, 4.2)
-        for number, result in enumerate(self.results):
+        looks = styles(result.name for result in self.results)
+        for place, result in zip(np.linspace(-0.06, 0.06, len(self.results)), self.results, strict=True):
             shares = 100 * np.array([result.accuracy, result.shifted_accuracy])
             bounds = 100 * np.array([result.interval, result.shifted_interval])
             errors = np.abs(bounds.T - shares)
-            ax.errorbar([0, 1], shares, yerr=errors, label=result.name, capsize=3, **style_of(number))
+            ax.errorbar([place, 1 + place], shares, yerr=errors, label=result.name, capsize=3, **looks[result.name])
         ax.set_xlim(-0.3, 1.3)
         ax.set_xticks([0, 1], [f"first, {self.n:,} images", f"second, {self.n_shifted:,} images"])
         ax.set_ylabel(f"accuracy in %, with {100 * self.confidence:g} % interval", color=INK)

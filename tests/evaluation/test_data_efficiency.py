@@ -103,7 +103,11 @@ def test_text(result):
     assert "Accuracy in %, mean ± standard deviation of 2 draws; 40 test images, 8 classes." in text
     one = result["hog", 8]
     assert f"{100 * one.accuracy:.1f} ± {100 * one.deviation:.1f}" in text
-    assert "highest mean accuracy with" in text
+    for size in (2, 8):
+        hog, tiny = (np.array(result[name, size].accuracies) for name in ("hog", "tiny"))
+        leader = "hog" if (hog > tiny).all() else "tiny" if (tiny > hog).all() else None
+        said = [line for line in text.splitlines() if "is the most accurate in every draw with" in line and f" {size}" in line]
+        assert [line.split()[0] for line in said] == ([leader] if leader else [])
     assert result.to_markdown().startswith("| images per class | 2 | 8 |")
     assert "<table>" in result._repr_html_()
 
@@ -132,7 +136,7 @@ def test_a_fit_that_fails_is_told_and_the_others_continue(table, capsys):
     assert found["plain", 3].deviation is None
     assert "one draw" in str(found)
     assert "choosy               –  44.8" in str(found)
-    assert "highest" not in str(found), "one model has no rival, two are equal"
+    assert "most accurate" not in str(found), "one model has no rival, two are equal"
     found.plot()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "3 images per class, choosy: not fitted, needs 20 images; got 9"

@@ -1,6 +1,8 @@
 """robustness against a loop over single images, and its outputs."""
 
 import json
+import runpy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -187,3 +189,20 @@ def test_unknown_names_are_told(result):
         result["net"]
     with pytest.raises(KeyError, match="'hog' was not measured under 'snow' at severity None; the models are"):
         result.accuracy("hog", "snow")
+
+
+def test_the_how_to():
+    page = runpy.run_path(str(Path(__file__).resolve().parents[2] / "docs" / "how_to" / "robustness.py"))
+    train, test = load_dataset("shapes", n_train=48, n_test=8)
+    found = page["measured"](train, test, corruptions=["fog"], n_per_class=(2,), n_queries=2, few=4)
+    assert list(found) == ["robustness", "data efficiency", "attack", "shift"]
+    assert found["robustness"].corruptions == ("fog",)
+    assert {result.name for result in found["attack"].results} == {"hog", "hog and noise"}
+
+
+def test_figures_of_the_same_models_have_the_same_colours(result):
+    first, second = result.plot(), result.plot_corruptions()
+    colors = [{line.get_label(): line.get_color() for line in ax.get_lines()} for ax in (first, second)]
+    for name in ("hog", "tiny"):
+        assert colors[0][name] == colors[1][name]
+    assert colors[0]["hog"] != colors[0]["tiny"]
