@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 from sklearn.exceptions import NotFittedError
 
 from featrec.evaluation._corrupt import check_corruption, check_severity, corrupted, corruption_names, seed_from
@@ -15,7 +14,7 @@ from featrec.evaluation._given import all_classes, as_labels
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._plan import check_kinds, naming
 from featrec.evaluation._report import check_confidence
-from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
+from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, mean_interval
 from featrec.evaluation._text import percent
 from featrec.exceptions import InputError
 from featrec.images import check_images
@@ -175,11 +174,7 @@ def _result(
         for kind, row in zip(kinds, counts.tolist(), strict=True):
             for level, count in zip(levels, row, strict=True):
                 cells.append(CorruptedAccuracy(result.name, kind, level, count / n, wilson_interval(count, n, confidence)))
-    lead = None
-    if len(results) > 1:
-        first, second = (right[result.name][1:].mean(axis=0) for result in results[:2])
-        lead = (float((first - second).mean()), *_mean_interval(first - second, confidence))
-    return Robustness(tuple(results), tuple(cells), kinds, levels, n, confidence, seed, lead)
+    return Robustness(tuple(results), tuple(cells), kinds, levels, n, confidence, seed)
 
 
 def _summary(name: str, right: np.ndarray, n_levels: int, confidence: float) -> ModelRobustness:
@@ -196,16 +191,10 @@ def _summary(name: str, right: np.ndarray, n_levels: int, confidence: float) -> 
         relative_drop=1 - mean * n / clean if clean else 0.0,
         severity_accuracies=tuple(levels.mean(axis=1).tolist()),
         severity_intervals=tuple(_share_interval(level, confidence) for level in levels),
+        image_accuracies=right[1:].mean(axis=0),
     )
 
 
 def _share_interval(shares: np.ndarray, confidence: float) -> tuple[float, float]:
-    low, high = _mean_interval(shares, confidence)
+    low, high = mean_interval(shares, confidence)
     return max(0.0, low), min(1.0, high)
-
-
-def _mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Compute the normal interval of a mean of independent values, one per image."""
-    mean = float(values.mean())
-    half = float(norm.ppf(0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 1.0
-    return mean - half, mean + half

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.stats import norm
 
 from featrec.evaluation._curves import Curve, draw_curves, settle_shares, styles
 from featrec.evaluation._text import Table, TableResult, frame, percent, percent_range
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-__all__ = ["CorruptedAccuracy", "ModelRobustness", "Robustness"]
+__all__ = ["CorruptedAccuracy", "ModelRobustness", "Robustness", "mean_interval"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class CorruptedAccuracy:
     interval: tuple[float, float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ModelRobustness:
     """Summary of one model.
 
@@ -59,6 +60,8 @@ class ModelRobustness:
     severity_accuracies : tuple of float
         Mean over all corruptions for each severity.
     severity_intervals : tuple of (low, high)
+    image_accuracies : array of shape (n,)
+        For each image, the share of corruptions and severities under which the model is right.
     """
 
     name: str
@@ -69,6 +72,7 @@ class ModelRobustness:
     relative_drop: float
     severity_accuracies: tuple[float, ...]
     severity_intervals: tuple[tuple[float, float], ...]
+    image_accuracies: np.ndarray
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -89,8 +93,6 @@ class Robustness(TableResult):
         Confidence level of the intervals.
     seed : int
         Seed of the corruptions' random numbers.
-    lead : tuple of (difference, low, high), or None
-        Difference between the mean accuracies of the first two models, with its interval for paired images.
     """
 
     results: tuple[ModelRobustness, ...]
@@ -100,7 +102,6 @@ class Robustness(TableResult):
     n: int
     confidence: float
     seed: int
-    lead: tuple[float, float, float] | None = None
 
     def __getitem__(self, name: str) -> ModelRobustness:
         for result in self.results:
@@ -134,6 +135,22 @@ class Robustness(TableResult):
                 f"the severities {', '.join(map(str, self.severities))}"
             )
         return float(np.mean(found))
+
+    def difference(self, first: str, second: str) -> tuple[float, float, float]:
+        """Compare the mean accuracies of two models under corruption.
+
+        Parameters
+        ----------
+        first, second : str
+            Names of the models.
+
+        Returns
+        -------
+        difference, low, high : float
+            The difference, first minus second, and its interval for paired images.
+        """
+        gains = self[first].image_accuracies - self[second].image_accuracies
+        return float(gains.mean()), *mean_interval(gains, self.confidence)
 
     def __str__(self) -> str:
         return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
@@ -221,11 +238,12 @@ class Robustness(TableResult):
         )
 
     def _verdict(self) -> list[str]:
-        if self.lead is None:
+        if len(self.results) < 2:
             return []
         first, second = self.results[:2]
-        difference, low, high = (f"{100 * value:.1f}" for value in self.lead)
-        sure = "" if self.lead[1] > 0 else " The interval contains 0, so either may be ahead."
+        lead = self.difference(first.name, second.name)
+        difference, low, high = (f"{100 * value:.1f}" for value in lead)
+        sure = "" if lead[1] > 0 else " The interval contains 0, so either may be ahead."
         least = min(self.results, key=lambda result: result.relative_drop)
         return [
             f"{first.name} has the highest mean accuracy under corruption, {difference} points [{low} to {high}] above "
@@ -236,6 +254,14 @@ class Robustness(TableResult):
     def _severities(self) -> str:
         one = len(self.severities) == 1
         return f"{'severity' if one else 'severities'} {', '.join(map(str, self.severities))}"
+
+
+def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Compute the normal interval of a mean of independent values, one per image."""
+    if len(values) < 2:
+        return -1.0, 1.0
+    half = norm.ppf(0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
 
 
 def _counted(n: int, noun: str) -> str:

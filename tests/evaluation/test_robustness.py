@@ -71,13 +71,14 @@ def test_agrees_with_single_predictions(shapes, models, result, rights):
         assert result.accuracy(name, "fog") == pytest.approx(right[5:].mean())
 
 
-def test_the_lead_is_that_of_paired_images(result, rights):
+def test_the_difference_is_that_of_paired_images(result, rights):
     first, second = (rights[row.name][1:].mean(axis=0) for row in result.results)
-    difference, low, high = result.lead
+    difference, low, high = result.difference(*(row.name for row in result.results))
     assert difference == pytest.approx((first - second).mean())
     assert difference >= 0
     interval = stats.norm.interval(0.95, difference, stats.sem(first - second))
     np.testing.assert_allclose((low, high), interval, atol=1e-12)
+    assert f"{100 * difference:.1f} points [{100 * low:.1f} to {100 * high:.1f}] above" in str(result)
 
 
 def test_batches_do_not_matter(shapes, models, result, monkeypatch):
@@ -94,7 +95,7 @@ def test_defaults_measure_every_corruption(shapes):
     assert found.corruptions == tuple(corruption_names())
     assert found.severities == (1, 3, 5)
     assert len(found.cells) == 57
-    assert found.lead is None
+    assert "highest" not in str(found)
 
 
 def test_text_names_what_matters(result):
