@@ -2,21 +2,21 @@
 
     python docs/how_to/robustness.py [FOLDER]
 
-The accuracy on a test set tells how a model does on images like those that it was fitted on. Four functions of
-``featrec.evaluation`` measure what happens otherwise:
+The accuracy on a test set holds for images like those that the model was fitted on. Four functions of ``featrec.evaluation``
+measure the accuracy under other conditions:
 
-- ``robustness``: the test set with noise, blur, snow, compression and other corruptions, at several severities. ``corrupt``
+- ``robustness``: the test images with noise, blur, snow, compression and other corruptions, at several severities. ``corrupt``
   returns such images for your own use, and ``corruption_names`` lists the corruptions.
-- ``data_efficiency``: fits on 5, 10, 20 ... images of each class, with several random draws.
-- ``attack``: small changes, found by asking the model, that make it wrong.
+- ``data_efficiency``: models that are fitted on 2, 5, 10 ... images of each class, with several random draws.
+- ``attack``: the test images with small changes that are chosen to make the model wrong.
 - ``shift``: two test sets, such as images of two cameras.
 
-Each result prints a table, draws a figure (``plot``), and converts to JSON, Markdown and DataFrames. In robustness, look at the
-accuracy and at the relative drop: a model that is never right has nothing to lose. All models see the same corrupted images, so
-the printed interval of the difference is that of paired images.
+Each result prints a table, draws a figure (``plot``), and converts to JSON, Markdown and DataFrames. Compare both the accuracy
+under corruption and the relative drop, because a model with a low accuracy cannot lose much. All models see the same corrupted
+images, and the interval of the difference between two models takes this into account.
 
-To find out whether a remedy helps, measure it as another model: here, the second model is fitted on images with noise. If a
-remedy resembles a corruption of the test, the comparison favours it, so also look at the other corruptions.
+To test a remedy, measure it as another model. Here, the second model is also fitted on copies with noise. If a remedy resembles
+one of the corruptions, look at the others, too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Evaluate a fitted model, or compare several models. A model is any object with ``predict``."""
+"""Evaluate a fitted model, compare several models, and measure how accuracy depends on image quality and training images.
+
+A model is any object with ``predict``.
+"""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
     """Return corrupted images, which are computed on access.
 
     The random numbers of an image depend only on `random_state` and on the position of the image in `images`, not on the batch
-    or on `n_jobs`. All severities use the same random numbers.
+    or on `n_jobs`. All severities use the same seeds.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
       is divided by s, and ``pixelate`` raises the share of pixels that it keeps to the power √s.
     - The strengths of fog, frost, brightness, contrast and zoom do not change.
 
-    At 32 × 32 pixels, noise and blurs are about as strong as in CIFAR-10-C, but weather and contrast are stronger.
+    At 32 × 32 pixels, noise and blurs are about as strong as in CIFAR-10-C. Weather, contrast and compression are stronger.
 
     - ``frost`` adds a computed texture instead of the photographs of ImageNet-C. Its results are not comparable with published
       ones.
