@@ -78,8 +78,8 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
     Notes
     -----
     The 15 common corruptions follow the published code of ImageNet-C. At 224 × 224 pixels, the same random numbers give the
-    same images, except for ``frost``, and for differences of 1 in ``brightness``. For other sizes, constants are scaled. If s
-    is the shorter side divided by 224:
+    same images, except for ``frost``, and for differences of 1 in less than 1 % of the values of ``brightness`` and
+    ``zoom_blur``. For other sizes, constants are scaled. If s is the shorter side divided by 224:
 
     - Lengths in pixels, such as the radius of a blur, are multiplied by s. Shifts of ``glass_blur`` and flakes of ``snow`` are
       at least one pixel; these two corruptions are therefore stronger for small images.
