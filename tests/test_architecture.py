@@ -50,7 +50,8 @@ TABLE = {
     "encoders": (ROOTS | {"compiled", "vocabularies"}, {"numpy", "sklearn"}),
     "pairwise": (ROOTS | {"compiled"}, {"numpy", "sklearn"}),
     "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "scipy", "sklearn"}),
-    "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn"}),
+    # Its corruptions change images.
+    "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn", "cv2", "PIL"}),
     "explanation": (ROOTS | {"descriptors", "networks", "vocabularies", "encoders", "pairwise"}, {"numpy", "sklearn"}),
     # What suggest returns is a result of evaluation.
     "recipes": (ROOTS | STAGES - {"datasets"}, {"numpy", "sklearn"}),

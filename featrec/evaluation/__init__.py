@@ -1,4 +1,7 @@
-"""Evaluate a fitted model, or compare several models. A model is any object with ``predict``."""
+"""Evaluate a fitted model, compare several models, and measure how accuracy depends on image quality and training images.
+
+A model is any object with ``predict``.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,16 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from featrec.evaluation._attack import Attack, ModelAttack
     from featrec.evaluation._compare import (
         compare,
         is_network as is_network,
         learns_from_pixels as learns_from_pixels,
     )
     from featrec.evaluation._comparison import Comparison, ModelResult, Pair
+    from featrec.evaluation._corrupt import corrupt, corruption_names
+    from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult
+    from featrec.evaluation._draws import data_efficiency
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -28,6 +35,10 @@ if TYPE_CHECKING:
         count_dropped as count_dropped,
         evaluate,
     )
+    from featrec.evaluation._robust import robustness
+    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
+    from featrec.evaluation._shift import ModelShift, Shift, shift
+    from featrec.evaluation._square import attack
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
         Table as Table,
@@ -41,26 +52,49 @@ if TYPE_CHECKING:
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
 __all__ = [
+    "Attack",
     "Comparison",
+    "CorruptedAccuracy",
+    "DataEfficiency",
     "GroupAccuracy",
+    "ModelAttack",
     "ModelResult",
+    "ModelRobustness",
+    "ModelShift",
     "Pair",
     "Report",
+    "Robustness",
+    "Shift",
+    "SizeResult",
     "Suggestion",
     "Trial",
+    "attack",
     "compare",
+    "corrupt",
+    "corruption_names",
+    "data_efficiency",
     "evaluate",
+    "robustness",
+    "shift",
 ]
 
 # Names that are not in __all__ are for other packages of featrec; they may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {
+        "._attack": ["Attack", "ModelAttack"],
         "._compare": ["compare", "is_network", "learns_from_pixels"],
         "._comparison": ["Comparison", "ModelResult", "Pair"],
+        "._corrupt": ["corrupt", "corruption_names"],
+        "._data_efficiency": ["DataEfficiency", "SizeResult"],
+        "._draws": ["data_efficiency"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["mcnemar", "wilson_interval"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
+        "._robust": ["robustness"],
+        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
+        "._shift": ["ModelShift", "Shift", "shift"],
+        "._square": ["attack"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._trials": ["Clock", "Folds", "sorted_trials"],
