@@ -27,7 +27,7 @@ settings.load_profile("featrec")
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
     """Tests of one file share fixtures, so they run in one process. The order of collection ends with the shortest files."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+    if getattr(config.option, "numprocesses", None) and config.option.dist in ("no", "loadfile"):
         config.option.dist = "loadfile"
         config.option.loadscopereorder = False
 
