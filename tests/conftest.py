@@ -1,5 +1,6 @@
 """Fixtures for all tests, and how several processes share the work (`pytest -n auto`)."""
 
+import gc
 import os
 import tempfile
 from pathlib import Path
@@ -27,7 +28,7 @@ settings.load_profile("featrec")
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
     """Tests of one file share fixtures, so they run in one process. The order of collection ends with the shortest files."""
-    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+    if getattr(config.option, "numprocesses", None) and config.option.dist in ("no", "loadfile"):
         config.option.dist = "loadfile"
         config.option.loadscopereorder = False
 
@@ -42,6 +43,17 @@ def pytest_xdist_auto_num_workers(config):
 def pytest_xdist_setupnodes(config, specs):
     """One thread of BLAS and OpenMP in each process; more would wait for one another."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session):
+    """What is collected stays until the end, so looking for garbage in it, then and later, would cost seconds and find none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 def pytest_configure(config):

@@ -1,6 +1,6 @@
 """A grid search through a cached extractor describes each image once, and finds what one without a cache finds."""
 
-import importlib.util
+import runpy
 from pathlib import Path
 
 import cv2
@@ -114,11 +114,8 @@ def test_an_extractor_itself_may_be_searched(data, cache):
 
 
 def test_the_how_to_runs(data, cache):
-    specification = importlib.util.spec_from_file_location("cache_page", PAGE)
-    page = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(page)
     X, y, _ = data
     grid = {"bagofwords__vocabulary": [3, 4, 5, 6]}
-    page.search(SIFT(contrast_threshold=0.001, cache=cache)).set_params(param_grid=grid).fit(X, y)
+    runpy.run_path(str(PAGE))["search"](SIFT(contrast_threshold=0.001, cache=cache)).set_params(param_grid=grid).fit(X, y)
     assert cache.info().misses == 24
     assert cache.info().hits == 24 * 21, "wanted 22 times, as the page says"

@@ -43,6 +43,12 @@ def end_of(data):
     return event.Event("numba:compile", event.EventStatus.END, data)
 
 
+def compile_with(listener, *loops):
+    for data in loops:
+        listener.notify(start_of(data))
+        listener.notify(end_of(data))
+
+
 @pytest.fixture
 def listener(monkeypatch):
     monkeypatch.setattr(_compilations, "time", SimpleNamespace(perf_counter=iter(range(100)).__next__))
@@ -63,8 +69,7 @@ def test_only_the_outermost_of_nested_compilations_is_timed(listener):
         listener.notify(one)
     assert listener.n_loops == 3
     assert listener.seconds == 1  # the clock was read twice
-    for one in (start_of(inner), end_of(inner)):
-        listener.notify(one)
+    compile_with(listener, inner)
     assert listener.seconds == 2
 
 
@@ -72,15 +77,12 @@ def test_only_the_outermost_of_nested_compilations_is_timed(listener):
     "other", [loop(module="somebody.compiled._hog"), loop(module="featrec.compiled_by_me"), loop(module=None), loop(kept=None)]
 )
 def test_functions_of_other_packages_are_ignored(listener, terminal, other):
-    listener.notify(start_of(other))
-    listener.notify(end_of(other))
+    compile_with(listener, other)
     assert (listener.n_loops, listener.seconds, terminal()) == (0, 0, "")
 
 
 def test_a_terminal_gets_one_line_about_the_first(listener, terminal):
-    for data in (loop("hog_bytes"), loop("dense_sift")):
-        listener.notify(start_of(data))
-        listener.notify(end_of(data))
+    compile_with(listener, loop("hog_bytes"), loop("dense_sift"))
     line = terminal()
     assert line.count("\n") == 1
     for words in ("hog_bytes", "once on this machine", "/cache", "featrec warm"):
@@ -88,8 +90,7 @@ def test_a_terminal_gets_one_line_about_the_first(listener, terminal):
 
 
 def test_a_pipe_gets_the_line_only_on_request(listener, capsys):
-    listener.notify(start_of(loop()))
-    listener.notify(end_of(loop()))
+    compile_with(listener, loop())
     assert capsys.readouterr().err == ""
     listener.wanted = True
     listener.notify(start_of(loop()))

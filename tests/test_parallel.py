@@ -82,6 +82,8 @@ def test_zero_workers_are_refused():
     for call in (lambda: worker_count(0), lambda: map_batches(double, [1], n_jobs=0)):
         with pytest.raises(InputError, match="n_jobs must not be 0; use None or 1 for one worker, or -1 for all processors"):
             call()
+    with pytest.raises(InputError, match="n_jobs must not be 0; use 1 for one process"):
+        list(each_in_processes(process, range(3), n_jobs=0))
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
@@ -283,8 +285,3 @@ def test_other_processes_return_all_results():
 @pytest.mark.parametrize(("n_items", "n_jobs", "idle"), [(3, 1, 1), (3, -10_000, 1), (1, 4, 0)])
 def test_one_process_is_the_current_one(n_items, n_jobs, idle):
     assert set(each_in_processes(process, range(n_items), n_jobs=n_jobs, idle=idle)) == {os.getpid()}
-
-
-def test_no_processes_are_refused():
-    with pytest.raises(InputError, match="n_jobs must not be 0; use 1 for one process"):
-        list(each_in_processes(process, range(3), n_jobs=0))

@@ -1,7 +1,4 @@
-"""Small images: presets learned from a tenth of each set and judged on other training images, so that no test image is asked.
-
-The figures on the whole sets take minutes each; they lie in benchmarks/results/small.jsonl.
-"""
+"""Presets for small images, learned from a tenth of each training set; benchmarks/results/small.jsonl has the whole sets."""
 
 import os
 

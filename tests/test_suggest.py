@@ -322,13 +322,6 @@ def test_the_sample_is_stratified_with_one_image_of_each_class_for_each_fold():
     np.testing.assert_array_equal(everything.rows, np.arange(len(labels)))
 
 
-def test_every_name_is_one_that_make_takes():
-    assert set(recipes.names()) <= set(variants())
-    for name in variants():
-        if not name.startswith("cnn_"):
-            assert hasattr(recipes.make(name), "predict")
-
-
 def test_a_preset_is_tried_under_its_name(digits):
     found = recipes.suggest(*digits, n_images=30, recipes={"patches_ridge:digits": {"n_words": 9}})
     assert found["patches_ridge:digits"].remark == recipes.describe("patches_ridge:digits")

@@ -49,27 +49,6 @@ def test_weights_of_rows_and_classes_are_those_of_their_errors(rng):
     np.testing.assert_allclose(found, kernel_ridge(codes, labels, unseen, weights * of_classes), atol=2e-3)
 
 
-def test_rows_without_weight_are_left_out(rng):
-    codes, labels = blobs(rng, 60)
-    weights = np.r_[np.ones(40), np.zeros(20)]
-    first = NystroemRidgeClassifier(**EXACT).fit(codes, labels, weights).decision_function(codes)
-    second = NystroemRidgeClassifier(**EXACT).fit(codes[:40], labels[:40]).decision_function(codes)
-    np.testing.assert_array_equal(first, second)
-
-
-def test_balanced_classes_find_the_rare_one(rng):
-    codes, labels = blobs(rng, 600, 2, spread=3.0)
-    kept = (labels == 0) | (np.arange(600) % 20 == 1)
-    codes, labels = codes[kept], labels[kept]
-    shares = [
-        (
-            NystroemRidgeClassifier(class_weight=weight, random_state=0).fit(codes, labels).predict(codes)[labels == 1] == 1
-        ).mean()
-        for weight in (None, "balanced")
-    ]
-    assert shares[1] > shares[0]
-
-
 @pytest.mark.parametrize("n", [300, 2300])
 def test_fewer_landmarks_and_dimensions_are_close_for_any_n_jobs(rng, n):
     """Rows are held out in folds, or in one part."""

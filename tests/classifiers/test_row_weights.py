@@ -5,7 +5,7 @@ import pytest
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.metrics import balanced_accuracy_score
 
-from featrec.classifiers import KernelRidgeClassifier, WideRidge
+from featrec.classifiers import KernelRidgeClassifier, NystroemRidgeClassifier, WideRidge
 from featrec.exceptions import InputError
 from tests.classifiers.test_wide_ridge import material
 
@@ -51,7 +51,10 @@ def test_held_out_scores_of_kernel_ridge_count_by_the_weights(options):
     np.testing.assert_allclose(model.held_out_scores_, 1.0, atol=1e-6)
 
 
-@pytest.mark.parametrize("model", [WideRidge(alphas=0.1), WideRidge(), KernelRidgeClassifier(random_state=0)])
+KERNELS = [KernelRidgeClassifier(random_state=0), NystroemRidgeClassifier(random_state=0)]
+
+
+@pytest.mark.parametrize("model", [WideRidge(alphas=0.1), WideRidge(), *KERNELS], ids=str)
 def test_rows_of_weight_0_are_left_out(model):
     codes, labels = material(60, 20)
     weights = (np.arange(60) % 3 > 0).astype(float)
@@ -60,7 +63,7 @@ def test_rows_of_weight_0_are_left_out(model):
     np.testing.assert_array_equal(model.fit(codes[kept], labels[kept]).decision_function(codes), scores)
 
 
-@pytest.mark.parametrize("model", [WideRidge(), WideRidge(loo_samples=None), KernelRidgeClassifier(random_state=0)])
+@pytest.mark.parametrize("model", [WideRidge(), WideRidge(loo_samples=None), *KERNELS], ids=str)
 def test_balanced_weights_help_the_small_class(model):
     random = np.random.default_rng(0)
     sizes = (400, 12)

@@ -1,6 +1,7 @@
 """SIFT, ORB, AKAZE and BRISK give the same numbers as OpenCV, and an empty Bag if OpenCV finds nothing or fails."""
 
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import cv2
 import numpy as np
@@ -167,6 +168,19 @@ def test_a_stored_brisk_detector_gives_the_same_as_a_new_one(gray):
         bags = list(pool.map(lambda i: BRISK(thresh=30 + 30 * (i % 2)).extract(gray), range(8)))
     for i, bag in enumerate(bags):
         assert_equal(bag, expected[30 + 30 * (i % 2)])
+
+
+@needs_contributed
+def test_each_thread_has_its_own_brisk_detector():
+    barrier = Barrier(2)
+
+    def detector(_):
+        barrier.wait()
+        return BRISK()._detector(100)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(detector, range(2))
+    assert first is not second
 
 
 @pytest.mark.parametrize("kind", [AKAZE, BRISK])

@@ -165,9 +165,10 @@ def arrows(n=120, seed=0):
     return images, np.where(labels, "right", "left")
 
 
-@pytest.mark.parametrize("most", [1000, 60])
-def test_classes_that_are_mirror_images_of_each_other_are_not_mirrored(monkeypatch, most):
-    monkeypatch.setattr("featrec.images._thumbnails.MOST", most)
+@pytest.mark.parametrize(("name", "value"), [("images._thumbnails.MOST", 60), ("descriptors._patches.LEAST", 0.0)])
+def test_classes_that_are_mirror_images_of_each_other_are_not_mirrored(monkeypatch, name, value):
+    """By a sample of thumbnails, and by the neighbours that change alone."""
+    monkeypatch.setattr(f"featrec.{name}", value)
     images, labels = arrows()
     assert Patches(mirror="auto").fit(images, labels).mirror_ is False
 

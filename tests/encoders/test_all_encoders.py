@@ -84,7 +84,7 @@ def test_read_only_descriptors_in_two_threads(rng, encoder):
             np.testing.assert_array_equal(code, expected)
 
 
-@pytest.mark.parametrize("encoder", OF_NUMBERS, ids=str)
+@pytest.mark.parametrize("encoder", [BagOfWords(7), *OF_NUMBERS], ids=str)
 def test_k_means_of_scikit_learn_is_a_vocabulary(rng, encoder):
     bags = [bag(rng, 40), bag(rng, 25)]
     theirs = clone(encoder).set_params(vocabulary=KMeans(5, n_init=1, random_state=0)).fit(bags)

@@ -3,7 +3,6 @@ import warnings
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.frozen import FrozenEstimator
 
 from featrec import Bag
@@ -108,17 +107,6 @@ def test_each_image_is_computed_once_for_the_sample_and_once_for_the_codes(bags)
     reads.clear()
     BagOfWords(5, use_idf=True, random_state=0).fit_transform(lazy)
     assert len(reads) == 2 * len(bags)
-
-
-@pytest.mark.parametrize("vocabulary", [KMeans(5, n_init=1), MiniBatchKMeans(5, n_init=1), KMeansVocabulary(5)])
-def test_a_vocabulary_may_be_an_estimator(bags, vocabulary):
-    vocabulary.set_params(random_state=0)
-    encoder = BagOfWords(vocabulary).fit(bags)
-    words = getattr(encoder.vocabulary_, "words_", getattr(encoder.vocabulary_, "cluster_centers_", None))
-    expected = [naive.bag_of_words(b.descriptors, words, "l1") for b in bags]
-    assert_allclose(encoder.transform(bags), expected, atol=1e-6)
-    assert not hasattr(vocabulary, "words_")
-    assert not hasattr(vocabulary, "cluster_centers_")
 
 
 def test_a_frozen_encoder_in_a_pyramid_is_not_fitted(bags):

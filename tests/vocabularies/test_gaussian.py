@@ -172,14 +172,11 @@ def test_variances_have_a_minimum(rng):
         assert (vocabulary.covariances_ >= floor * X.var(axis=0) * (1 - 1e-9)).all()
 
 
-def test_bytes_are_numbers(rng):
+def test_bytes_and_large_integers_are_numbers(rng):
     X = rng.integers(0, 256, (200, 8), np.uint8)
     from_bytes, from_floats = (GaussianVocabulary(5, random_state=0).fit([Bag(x)]) for x in (X, X.astype(np.float32)))
     np.testing.assert_allclose(from_bytes.means_, from_floats.means_, rtol=1e-5)
     np.testing.assert_array_equal(from_bytes.nearest(Bag(X)), from_floats.nearest(X.astype(np.int64)))
-
-
-def test_large_integers_are_numbers(rng):
     X = rng.integers(0, 1000, (50, 3))
     whole, real = (GaussianVocabulary(2, random_state=0).fit(X.astype(kind)) for kind in (np.int64, np.float32))
     np.testing.assert_array_equal(whole.means_, real.means_)

@@ -16,16 +16,6 @@ from featrec.vocabularies._words import half_norms
 from tests.naive import kmeans as naive
 
 
-def test_distances_are_not_negative(rng):
-    words = (1000 + rng.normal(size=(60, 7))).astype(np.float32)
-    distances = np.zeros(60, np.float32)
-    _kmeans.nearest_euclidean(words, words, half_norms(words), nearest := np.empty(60, np.int32), distances)
-    distances -= 100
-    _kmeans.gather_members(words, half_norms(words), nearest, distances, np.empty((60, 7)), np.empty(60, np.int64))
-    assert (distances >= 0).all()
-    assert (distances == 0).any()
-
-
 def clusters(rng, n, d, k, spread=0.2):
     return (rng.normal(size=(k, d))[rng.integers(k, size=n)] + spread * rng.normal(size=(n, d))).astype(np.float32)
 
