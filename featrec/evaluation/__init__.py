@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
-    from featrec.evaluation._compare import (
-        compare,
-        is_network as is_network,
-        learns_from_pixels as learns_from_pixels,
-    )
-    from featrec.evaluation._comparison import Comparison, ModelResult, Pair
+    from featrec.evaluation._compare import compare
+    from featrec.evaluation._comparison import Comparison
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -20,7 +16,8 @@ if TYPE_CHECKING:
         predictions_of as predictions_of,
         refuse_no_model as refuse_no_model,
     )
-    from featrec.evaluation._measures import mcnemar as mcnemar, wilson_interval as wilson_interval
+    from featrec.evaluation._measures import wilson_interval as wilson_interval
+    from featrec.evaluation._model_result import ModelResult, Pair
     from featrec.evaluation._report import (
         GroupAccuracy,
         Report,
@@ -28,6 +25,7 @@ if TYPE_CHECKING:
         count_dropped as count_dropped,
         evaluate,
     )
+    from featrec.evaluation._significance import mcnemar as mcnemar
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
         Table as Table,
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
         percent as percent,
         percent_range as percent_range,
     )
+    from featrec.evaluation._traits import is_network as is_network, learns_from_pixels as learns_from_pixels
     from featrec.evaluation._trials import Clock as Clock, Folds as Folds, sorted_trials as sorted_trials
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
@@ -56,13 +55,16 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
-        "._compare": ["compare", "is_network", "learns_from_pixels"],
-        "._comparison": ["Comparison", "ModelResult", "Pair"],
+        "._compare": ["compare"],
+        "._comparison": ["Comparison"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["mcnemar", "wilson_interval"],
+        "._measures": ["wilson_interval"],
+        "._model_result": ["ModelResult", "Pair"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
+        "._significance": ["mcnemar"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
+        "._traits": ["is_network", "learns_from_pixels"],
         "._trials": ["Clock", "Folds", "sorted_trials"],
         "._turns": ["Limits", "tried_in_turn"],
     },

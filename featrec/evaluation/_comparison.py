@@ -9,89 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.evaluation._measures import largest_share
-from featrec.evaluation._text import Table, TableResult, data_size, frame, number, p_value, percent, percent_range
+from featrec.evaluation._model_result import ModelResult, Pair
+from featrec.evaluation._text import Table, TableResult, data_size, frame, number, percent, percent_range
+from featrec.evaluation._verdict import basis, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-__all__ = ["Comparison", "ModelResult", "Pair"]
+__all__ = ["Comparison"]
 
-SIGNIFICANT = "statistically significant"
 # Indices of the colours in featrec.plotting.PALETTE.
 COLORS = {"engineered": 4, "network": 5, "predictions": 2}
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "another program's predictions"}
-
-
-@dataclass(frozen=True, eq=False)
-class ModelResult:
-    """One row of a comparison. Figures that are unknown are None.
-
-    Attributes
-    ----------
-    name : str
-    kind : {"engineered", "network", "predictions"}
-        "predictions" means that another program predicted the labels.
-    accuracy : float
-    interval : tuple of (low, high)
-        Wilson interval of the accuracy.
-    balanced_accuracy : float
-    fold_accuracies : tuple of float
-        Accuracy of each fold; empty with a test set.
-    fit_seconds : float or None
-        Time of one fit; with folds, the mean over the folds.
-    predict_seconds : float or None
-        Time for all images.
-    images_per_second : float or None
-    width : int or None
-        Number of features that the final classifier uses.
-    n_bytes : int or None
-        Size of the model file.
-    y_pred : array of shape (n,)
-    n_unreadable : int
-        Number of images that could not be read. The model guessed their labels, because it has ``on_error="empty"``.
-    compile_seconds : float
-        Time spent compiling, which happens once per machine. No other time includes it.
-    """
-
-    name: str
-    kind: str
-    accuracy: float
-    interval: tuple[float, float]
-    balanced_accuracy: float
-    fold_accuracies: tuple[float, ...]
-    fit_seconds: float | None
-    predict_seconds: float | None
-    images_per_second: float | None
-    width: int | None
-    n_bytes: int | None
-    y_pred: np.ndarray
-    n_unreadable: int = 0
-    compile_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Comparison of two models on the same images by McNemar's exact test.
-
-    Attributes
-    ----------
-    first, second : str
-        Names of the models.
-    first_only, second_only : int
-        Number of images that only the first, or only the second, model predicts correctly.
-    p : float
-        Two-sided p value.
-    p_holm : float
-        p value after Holm's correction for the number of pairs.
-    """
-
-    first: str
-    second: str
-    first_only: int
-    second_only: int
-    p: float
-    p_holm: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,19 +35,24 @@ class Comparison(TableResult):
     pairs : tuple of Pair
         All pairs of models. In each pair, the more accurate model is the first.
     n : int
+        Number of predictions of each model: the number of images or, with repeated splits, of all test sets together.
     n_folds : int or None
-        None with a test set.
+        Number of folds or splits; None with a test set.
     classes : array of shape (n_classes,)
     confidence : float
         Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
     y_true : array of shape (n,)
-        Labels of the test set; with folds, of all images.
+        Labels of the test set; with folds, of all images; with repeated splits, of the test images of one split after another.
     paths : tuple of str of length n, or None
         Paths of the test images, in the order of `y_true` and of each `y_pred`; None if the images have no paths.
     remarks : tuple of str
         Remarks on labels that no image has.
     n_dropped : int
         Number of damaged files that ``ImageFolder(on_error="drop")`` left out of the images.
+    n_train : int or None
+        Number of training images; with folds or splits, the mean.
+    rows : array of shape (n,) or None
+        With repeated splits, the index in `X` of the image that each prediction refers to.
     """
 
     results: tuple[ModelResult, ...]
@@ -130,6 +65,8 @@ class Comparison(TableResult):
     paths: tuple[str | None, ...] | None = None
     remarks: tuple[str, ...] = ()
     n_dropped: int = 0
+    n_train: int | None = None
+    rows: np.ndarray | None = None
 
     def __getitem__(self, name: str) -> ModelResult:
         for result in self.results:
@@ -148,9 +85,7 @@ class Comparison(TableResult):
 
     def verdict(self) -> list[str]:
         """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
-        if len(self.results) < 2:
-            return [f"{self.results[0].name} is the only model; add a second model to compare it with."]
-        return [self._best(), *self._networks()]
+        return verdict(self)
 
     def __str__(self) -> str:
         return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
@@ -196,7 +131,7 @@ class Comparison(TableResult):
 
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
-        folds = ["folds"] if self.n_folds else []
+        folds = ["folds" if self.rows is None else "splits"] if self.n_folds else []
         compiling = ["compile s"] if self._compiled() else []
         figures = ["balanced", "fit s", *compiling, "predict s", "images/s", "features", "size"]
         return Table(["model", "accuracy", interval, *folds, *figures], [self._row(result) for result in self.results])
@@ -221,7 +156,7 @@ class Comparison(TableResult):
 
     def _sentences(self) -> list[str]:
         compiling = ["Compiling happens once on this machine and is not included in the times of fits and predictions."]
-        return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
+        return [basis(self), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
 
     def _unreadable(self) -> Iterator[str]:
         for result in self.results:
@@ -229,50 +164,6 @@ class Comparison(TableResult):
                 yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
         if self.n_dropped:
             yield f'Damaged images that were left out (on_error="drop"): {self.n_dropped}.'
-
-    def _basis(self) -> str:
-        n_classes = len(np.unique(self.y_true))
-        images = f"{self.n:,} test images" if self.n_folds is None else f"{self.n:,} images in {self.n_folds} folds"
-        return (
-            f"{images}, {n_classes} classes; always predicting the largest class gives {percent(largest_share(self.y_true))} %."
-        )
-
-    def _best(self) -> str:
-        first, second = self.results[:2]
-        if first.accuracy == second.accuracy:
-            leaders = [result.name for result in self.results if result.accuracy == first.accuracy]
-            return f"{', '.join(leaders[:-1])} and {leaders[-1]} share the highest accuracy."
-        corrected = f", corrected for {len(self.pairs)} pairs" if len(self.pairs) > 1 else ""
-        p = self.pair(first.name, second.name).p_holm
-        return (
-            f"{first.name} is the most accurate; its lead of {_points(first, second)} over {second.name} is "
-            f"{self._significant(p)} (McNemar {p_value(p)}{corrected})."
-        )
-
-    def _networks(self) -> list[str]:
-        """Compare the best network with the best engineered features."""
-        network = next((result for result in self.results if result.kind == "network"), None)
-        engineered = next((result for result in self.results if result.kind == "engineered"), None)
-        if network is None or engineered is None:
-            return []
-        rival = f"the best engineered features ({engineered.name})"
-        if network.accuracy == engineered.accuracy:
-            return [f"The network {network.name} does not win: {rival} are equally accurate."]
-        p = self.pair(network.name, engineered.name).p_holm
-        test = f"{self._significant(p)} ({p_value(p)})"
-        if network.accuracy < engineered.accuracy:
-            lead = _points(engineered, network)
-            return [f"The network {network.name} does not win: {rival} are {lead} ahead; the lead is {test}."]
-        verb = "wins" if self._significant(p) == SIGNIFICANT else "leads"
-        return [f"The network {network.name} {verb} by {_points(network, engineered)} over {rival}; the lead is {test}."]
-
-    def _significant(self, p: float) -> str:
-        return SIGNIFICANT if p <= 1 - self.confidence else f"not {SIGNIFICANT}"
-
-
-def _points(better: ModelResult, worse: ModelResult) -> str:
-    points = f"{100 * (better.accuracy - worse.accuracy):.1f}"
-    return f"{points} point" if points == "1.0" else f"{points} points"
 
 
 def _draw_result(ax: Axes, place: int, result: ModelResult, *, label: str | None) -> None:
