@@ -9,6 +9,7 @@ from featrec.on_demand import on_demand
 if TYPE_CHECKING:
     from featrec.evaluation._compare import compare
     from featrec.evaluation._comparison import Comparison
+    from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -41,13 +42,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison",
+    "DatasetsComparison",
     "GroupAccuracy",
     "ModelResult",
     "Pair",
     "Report",
     "Suggestion",
     "Trial",
+    "combine_comparisons",
     "compare",
+    "compare_datasets",
     "evaluate",
 ]
 
@@ -57,6 +61,7 @@ __getattr__, __dir__ = on_demand(
     {
         "._compare": ["compare"],
         "._comparison": ["Comparison"],
+        "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["wilson_interval"],
         "._model_result": ["ModelResult", "Pair"],

@@ -48,7 +48,7 @@ def test_the_accuracy_and_its_interval_are_those_of_the_splits(cv, ratio):
 
 def test_each_prediction_has_its_image():
     cv = StratifiedShuffleSplit(4, test_size=50, random_state=0)
-    own = np.where(np.arange(300) % 3, Y, -1)
+    own = np.where(np.arange(300) % 3, Y, 0)
     comparison = compare({**MODELS, "own": own}, X, Y, cv=cv)
     rows = np.concatenate([rows for _, rows in cv.split(X, Y)])
     assert np.array_equal(comparison.rows, rows)
