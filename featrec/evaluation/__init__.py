@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from featrec.evaluation._calibration import Calibration
     from featrec.evaluation._compare import compare
     from featrec.evaluation._comparison import Comparison
+    from featrec.evaluation._cost import Cost
     from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
     from featrec.evaluation._given import (
         as_labels as as_labels,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
         evaluate,
     )
     from featrec.evaluation._significance import mcnemar as mcnemar
+    from featrec.evaluation._stamp import measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
         Table as Table,
@@ -41,7 +44,9 @@ if TYPE_CHECKING:
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
 __all__ = [
+    "Calibration",
     "Comparison",
+    "Cost",
     "DatasetsComparison",
     "GroupAccuracy",
     "ModelResult",
@@ -59,14 +64,17 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
+        "._calibration": ["Calibration"],
         "._compare": ["compare"],
         "._comparison": ["Comparison"],
+        "._cost": ["Cost"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["wilson_interval"],
         "._model_result": ["ModelResult", "Pair"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._significance": ["mcnemar"],
+        "._stamp": ["measured_on", "peak_megabytes", "stamp"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._traits": ["is_network", "learns_from_pixels"],

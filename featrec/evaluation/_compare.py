@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from featrec.evaluation._comparison import Comparison
+from featrec.evaluation._duplicates import duplicates_in
 from featrec.evaluation._given import all_classes
 from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._plan import Plan, check_kinds, planned
+from featrec.evaluation._plan import Plan, check_kinds, groups_of, planned
 from featrec.evaluation._report import check_confidence, count_dropped
 from featrec.evaluation._run import Run, run_model
 from featrec.evaluation._significance import Resampling, holm, mcnemar, paired_interval
+from featrec.evaluation._stamp import loaded_runtimes, stamp
 from featrec.evaluation._text import number, percent
 from featrec.evaluation._traits import is_network
 from featrec.exceptions import UnknownLabelWarning
@@ -35,8 +37,12 @@ def compare(
     test: tuple[Any, Any] | None = None,
     cv: Any = None,
     groups: Any = None,
+    test_groups: Any = None,
     networks: Collection[str] | None = None,
     confidence: float = 0.95,
+    calibration: bool = False,
+    cost: bool = False,
+    duplicates: bool = True,
     verbose: int = 0,
 ) -> Comparison:
     """Fit and evaluate several models on the same images: accuracy with intervals, paired tests, times and sizes.
@@ -60,12 +66,23 @@ def compare(
         ``StratifiedShuffleSplit``, gives repeated splits. Give either `test` or `cv`, not both.
     groups : array-like of shape (n,), optional
         Group of each image, such as the film or the person, for use with `cv`. Images of one group stay in one fold.
+    test_groups : array-like of shape (n_test,), optional
+        Group of each image of the test set, such as its camera or photographer. The result has the accuracy on each group. With
+        `cv`, the result has the accuracies on `groups`.
     networks : collection of names, optional
         Names of the models that count as networks. Default: models with a step that has the attribute ``network_kind``, such as
         CNNFeatures. In your own class, set ``network_kind = "features"`` if it computes features with a trained network, or
         ``network_kind = "pixels"`` if it trains a network on pixels.
     confidence : float, default=0.95
         Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
+    calibration : bool, default=False
+        Whether to measure how well probabilities are calibrated. Models with ``predict_proba`` then predict the test images a
+        second time.
+    cost : bool, default=False
+        Whether to measure start, latency, throughput and memory of each model in a fresh process. It loads the model file and
+        predicts up to 64 test images for some seconds. A model that cannot be saved has no cost.
+    duplicates : bool, default=True
+        Whether to count test images whose pixels are also those of a training image. This decodes each image once.
 
     Returns
     -------
@@ -115,12 +132,13 @@ def compare(
     check_confidence(confidence)
     check_kinds(models, networks)
     plan = planned(models, X, y, test, cv, groups)
+    by_group = groups_of(plan, groups, test_groups)
     for remark in plan.remarks:
         warnings.warn(remark, UnknownLabelWarning, stacklevel=2)
-    runs = {}
+    runs, options = {}, {"calibration": calibration, "cost": cost}
     for place, (name, model) in enumerate(models.items(), start=1):
         _report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
-        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan.parts)
+        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan, **options)
         _report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
     classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
     kinds = {name: _kind(name, models[name], networks) for name in models}
@@ -133,6 +151,9 @@ def compare(
         n_dropped=count_dropped(X, *(test or ())[:1]),
         n_train=round(np.mean([len(part.train) for part in plan.parts])),
         rows=plan.rows,
+        groups=by_group,
+        duplicates=duplicates_in(plan.parts) if duplicates and len(plan.given) < len(models) else None,
+        stamp=stamp(packages=loaded_runtimes()),
     )
 
 
@@ -162,14 +183,8 @@ def _result(name: str, run: Run, kind: str, plan: Plan, classes: np.ndarray, con
         interval=_interval(correct, shares, plan, confidence),
         balanced_accuracy=balanced_accuracy(measures),
         fold_accuracies=tuple(shares.tolist()),
-        fit_seconds=run.fit_seconds,
-        predict_seconds=run.predict_seconds,
         images_per_second=None if run.predict_seconds is None else len(correct) / max(run.predict_seconds, 1e-9),
-        width=run.width,
-        n_bytes=run.n_bytes,
-        compile_seconds=run.compile_seconds + plan.compile_seconds.get(name, 0.0),
-        y_pred=run.y_pred,
-        n_unreadable=run.n_unreadable,
+        **{**vars(run), "compile_seconds": run.compile_seconds + plan.compile_seconds.get(name, 0.0)},
     )
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featrec.evaluation._comparison_tables import (
+    calibration_table,
+    class_recalls,
+    compiled,
+    cost_table,
+    group_accuracies,
+    group_table,
+    network_table,
+    result_table,
+)
+from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._text import Table, TableResult, data_size, frame, number, percent, percent_range
-from featrec.evaluation._verdict import basis, verdict
+from featrec.evaluation._text import Table, TableResult, frame, keep
+from featrec.evaluation._verdict import basis, duplicates_told, verdict
+from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison"]
 
+# With more groups, such as persons, the table is left out of the text.
+MAX_GROUPS_SHOWN = 30
 # Indices of the colours in featrec.plotting.PALETTE.
 COLORS = {"engineered": 4, "network": 5, "predictions": 2}
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "another program's predictions"}
@@ -53,6 +68,12 @@ class Comparison(TableResult):
         Number of training images; with folds or splits, the mean.
     rows : array of shape (n,) or None
         With repeated splits, the index in `X` of the image that each prediction refers to.
+    groups : array of shape (n,) or None
+        Group of the image of each prediction.
+    duplicates : array or None
+        Positions in `y_true` of images that are also, pixel by pixel, in the training set; None if they were not counted.
+    stamp : dict
+        Versions, machine, commit of featrec, and date.
     """
 
     results: tuple[ModelResult, ...]
@@ -67,6 +88,9 @@ class Comparison(TableResult):
     n_dropped: int = 0
     n_train: int | None = None
     rows: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    duplicates: np.ndarray | None = None
+    stamp: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ModelResult:
         for result in self.results:
@@ -88,19 +112,44 @@ class Comparison(TableResult):
         return verdict(self)
 
     def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
+        more = [f"{caption}\n{table.plain()}" for caption, table in self._more_tables().items()]
+        return "\n\n".join([self._table().plain(), "\n".join(self._sentences()), *more])
+
+    def to_markdown(self, path: str | os.PathLike | None = None) -> str:
+        """Return the tables and the sentences as Markdown. If `path` is given, also write them to this file."""
+        more = [f"{caption}\n\n{table.markdown()}" for caption, table in self._more_tables().items()]
+        return keep("\n\n".join([super().to_markdown(), *more]), path)
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, the most accurate first. Needs pandas."""
-        left_out = ("name", "interval", "fold_accuracies", "y_pred")
+        left_out = ("name", "interval", "fold_accuracies", "y_pred", "calibration", "cost", "cost_remark")
         names = [field.name for field in fields(ModelResult) if field.name not in left_out]
         columns: dict[str, Any] = {name: [getattr(result, name) for result in self.results] for name in names}
         columns["low"], columns["high"] = zip(*(result.interval for result in self.results), strict=True)
+        measured = {"calibration": ("ece", "brier", "log_loss"), "cost": [field.name for field in fields(Cost)]}
+        for part, figures in measured.items():
+            if any(getattr(result, part) for result in self.results):
+                columns |= {name: [getattr(getattr(result, part), name, None) for result in self.results] for name in figures}
         return frame(columns, index=[result.name for result in self.results])
 
     def pairs_to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per pair of models. Needs pandas."""
         return frame({field.name: [getattr(pair, field.name) for pair in self.pairs] for field in fields(Pair)})
+
+    def classes_to_frame(self) -> DataFrame:
+        """Return a DataFrame with the recall of each class (rows) by each model (columns). Needs pandas."""
+        return self._by_model(class_recalls(self), self.classes)
+
+    def groups_to_frame(self) -> DataFrame:
+        """Return a DataFrame with the accuracy on each group (rows) of each model (columns). Needs pandas."""
+        if self.groups is None:
+            raise InputError("the comparison has no groups; give compare test_groups, or groups with cv")
+        names, shares = group_accuracies(self, self.groups)
+        return self._by_model(shares, names)
+
+    def _by_model(self, shares: np.ndarray, rows: np.ndarray) -> DataFrame:
+        columns = {result.name: shares[:, place] for place, result in enumerate(self.results)}
+        return frame(columns, index=rows)
 
     def predictions_to_frame(self) -> DataFrame:
         """Return a DataFrame with the true label and all predictions of each image. Needs pandas.
@@ -130,33 +179,26 @@ class Comparison(TableResult):
         return ax
 
     def _table(self) -> Table:
-        interval = f"{100 * self.confidence:g} % interval"
-        folds = ["folds" if self.rows is None else "splits"] if self.n_folds else []
-        compiling = ["compile s"] if self._compiled() else []
-        figures = ["balanced", "fit s", *compiling, "predict s", "images/s", "features", "size"]
-        return Table(["model", "accuracy", interval, *folds, *figures], [self._row(result) for result in self.results])
+        return result_table(self)
 
-    def _row(self, result: ModelResult) -> list[str]:
-        shares = 100 * np.array(result.fold_accuracies)
-        folds = [f"{shares.mean():.1f} ± {shares.std(ddof=1):.1f}"] if self.n_folds else []
-        compiling = [result.compile_seconds or None] if self._compiled() else []
-        return [
-            result.name,
-            percent(result.accuracy),
-            percent_range(result.interval),
-            *folds,
-            percent(result.balanced_accuracy),
-            *map(number, (result.fit_seconds, *compiling, result.predict_seconds, result.images_per_second, result.width)),
-            data_size(result.n_bytes),
-        ]
-
-    def _compiled(self) -> bool:
-        """Whether anything was compiled."""
-        return any(result.compile_seconds for result in self.results)
+    def _more_tables(self) -> dict[str, Table]:
+        """Return the tables of what was measured on request, by caption."""
+        one = "In a fresh process with the model file: start, first answer, one image at a time, batches, and peak memory."
+        tables = {
+            one: cost_table(self),
+            "Networks.": network_table(self),
+            "Probabilities; smaller is better.": calibration_table(self),
+            "Accuracy on each group, in percent.": group_table(self) if _few_groups(self) else None,
+        }
+        return {caption: table for caption, table in tables.items() if table is not None}
 
     def _sentences(self) -> list[str]:
+        return [basis(self), *self.verdict(), *self._notes()]
+
+    def _notes(self) -> list[str]:
+        """Return facts that affect the interpretation of the figures."""
         compiling = ["Compiling happens once on this machine and is not included in the times of fits and predictions."]
-        return [basis(self), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
+        return [*self.remarks, *duplicates_told(self), *self._unreadable(), *(compiling if compiled(self) else [])]
 
     def _unreadable(self) -> Iterator[str]:
         for result in self.results:
@@ -164,6 +206,13 @@ class Comparison(TableResult):
                 yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
         if self.n_dropped:
             yield f'Damaged images that were left out (on_error="drop"): {self.n_dropped}.'
+        for result in self.results:
+            if result.cost_remark:
+                yield f"The cost of {result.name} could not be measured: {result.cost_remark}."
+
+
+def _few_groups(comparison: Comparison) -> bool:
+    return comparison.groups is not None and len(np.unique(comparison.groups)) <= MAX_GROUPS_SHOWN
 
 
 def _draw_result(ax: Axes, place: int, result: ModelResult, *, label: str | None) -> None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featrec.evaluation._calibration import Calibration
+from featrec.evaluation._cost import Cost
+
 __all__ = ["ModelResult", "Pair"]
 
 
@@ -38,6 +41,21 @@ class ModelResult:
         Number of images that could not be read. The model guessed their labels, because it has ``on_error="empty"``.
     compile_seconds : float
         Time spent compiling, which happens once per machine. No other time includes it.
+    estimator : str
+        The model as code, with the parameters that differ from the defaults; "" for predictions of another program.
+    seeds : tuple of str
+        Different values of the parameters named ``random_state``; "None" means that each fit may differ.
+    n_parameters, n_multiply_adds : int or None
+        Sums of ``n_parameters_`` and ``n_multiply_adds_`` (for one image) over the steps that have these attributes, such as
+        networks.
+    pretrained_on : tuple of str
+        Values of the attribute ``pretrained_on`` of the steps: the datasets that they were trained on before.
+    calibration : Calibration or None
+        Quality of the probabilities, if requested and if the model has ``predict_proba``.
+    cost : Cost or None
+        Start, latency, throughput and memory in a fresh process, if requested.
+    cost_remark : str
+        Reason why the cost could not be measured.
     """
 
     name: str
@@ -54,6 +72,14 @@ class ModelResult:
     y_pred: np.ndarray
     n_unreadable: int = 0
     compile_seconds: float = 0.0
+    estimator: str = ""
+    seeds: tuple[str, ...] = ()
+    n_parameters: int | None = None
+    n_multiply_adds: int | None = None
+    pretrained_on: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+    cost: Cost | None = None
+    cost_remark: str = ""
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from featrec.evaluation._splits import Part, Rows, check_classes, rows_of, split
 from featrec.exceptions import FeatrecError, ImageError, InputError, UnsupportedImageError
 from featrec.images import ImageTransformer, check_images
 
-__all__ = ["Plan", "check_kinds", "located", "naming", "planned"]
+__all__ = ["Plan", "check_kinds", "groups_of", "located", "naming", "planned"]
 
 
 class Plan(NamedTuple):
@@ -86,6 +86,17 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
             check_model(name, model, parts[0], y_true)
         compile_seconds[name] = spent.compile_seconds
     return Plan(parts, y_true, n_folds, given, known, paths, tuple(_remarks(y, y_true, given)), compile_seconds, rows)
+
+
+def groups_of(plan: Plan, groups: Any, test_groups: Any) -> np.ndarray | None:
+    """Return the group of each prediction, or None."""
+    if plan.n_folds is None:
+        return None if test_groups is None else as_labels(test_groups, len(plan.y_true), what="test_groups")
+    if test_groups is not None:
+        raise InputError("test_groups need a test set; with cv, use groups, which also keeps each group in one fold")
+    if groups is None:
+        return None
+    return np.asarray(groups) if plan.rows is None else np.asarray(groups)[plan.rows]
 
 
 def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray]) -> Iterator[str]:

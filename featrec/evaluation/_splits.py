@@ -62,9 +62,7 @@ def split_into_parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> 
         folds = _folds(X, y, cv, groups)
         return folds, y, len(folds)
     if groups is not None:
-        raise InputError(
-            "groups need cv, which keeps a group in one fold; for groups of a test set use evaluate(..., groups=...)"
-        )
+        raise InputError("groups need cv, which keeps a group in one fold; for groups of a test set use test_groups")
     if not isinstance(test, (tuple, list)) or len(test) != 2:
         way_out = "; use test=(test, test.labels)" if hasattr(test, "labels") else ""
         raise InputError(f"test must be a pair (images, labels); got {type(test).__name__}{way_out}")

@@ -13,7 +13,7 @@ from featrec.evaluation._text import p_value, percent
 if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison
 
-__all__ = ["basis", "significant", "verdict"]
+__all__ = ["basis", "duplicates_told", "significant", "verdict"]
 
 SIGNIFICANT = "statistically significant"
 TESTS = {"mcnemar": "McNemar", "corrected t": "corrected t test"}
@@ -70,6 +70,20 @@ def _networks(comparison: Comparison) -> list[str]:
         return [f"The network {network.name} does not win: {rival} are {lead} ahead; the lead is {test}."]
     verb = "wins" if pair.p_holm <= 1 - comparison.confidence else "leads"
     return [f"The network {network.name} {verb} by {_points(network, engineered)} over {rival}; the lead is {test}."]
+
+
+def duplicates_told(comparison: Comparison) -> list[str]:
+    """Return a sentence on test images that are also training images, with the accuracy of the best model without them."""
+    found = comparison.duplicates
+    if found is None or not len(found):
+        return []
+    images = "1 test image is" if len(found) == 1 else f"{len(found):,} test images are"
+    told = f"{images} also in the training set, pixel by pixel"
+    if len(found) == comparison.n:
+        return [f"{told}; these are all test images."]
+    best = comparison.results[0]
+    rest = np.delete(best.y_pred == comparison.y_true, found).mean()
+    return [f"{told}; without them, the accuracy of {best.name} is {percent(rest)} %."]
 
 
 def significant(pair: Pair, confidence: float) -> str:
