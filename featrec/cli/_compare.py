@@ -24,7 +24,7 @@ from featrec.cli._arguments import (
     seconds,
 )
 from featrec.cli._terminal import left_out, readable, verbosity, warn
-from featrec.cli._train import add_folder, check_folder, read_split
+from featrec.cli._train import HELD_OUT, add_folder, check_folder, read_split
 from featrec.exceptions import ImageError, InputError
 
 if TYPE_CHECKING:
@@ -43,12 +43,20 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
     group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
+    repeats = "repeat the random split, or the folds of --cv, N times; intervals and tests account for shared training images"
+    parser.add_argument("--repeats", metavar="N", type=folds, help=repeats)
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
     parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=recipes)
     _add_networks(parser)
     predictions = "predictions of another program (may be repeated): a CSV with the columns path and label (or prediction)"
     parser.add_argument("--predictions", metavar=PREDICTIONS_FORM, action="append", default=[], help=predictions)
     add_results(parser)
+    page = "also write one HTML page with tables, figures, confusion matrices and the images on which the models disagree"
+    parser.add_argument("--html", metavar="OUT", type=Path, help=page)
+    cost = "also measure start, latency and memory of each model in a fresh process, which takes some seconds per model"
+    parser.add_argument("--cost", action="store_true", help=cost)
+    calibration = "also measure how good probabilities are, for models that predict them"
+    parser.add_argument("--calibration", action="store_true", help=calibration)
     add_computing(parser)
 
 
@@ -59,7 +67,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
     """
     from featrec.evaluation import compare
 
-    check_outputs(arguments.json, arguments.markdown)
+    check_outputs(arguments.json, arguments.markdown, arguments.html)
     files = _parse_predictions(arguments.predictions)
     _check_test_images(arguments)
     check_folder(arguments.folder)  # check this before creating recipes or reading images
@@ -67,12 +75,27 @@ def run_compare(arguments: argparse.Namespace) -> int:
     folders = _images(arguments)
     models |= {name: _read_predictions(name, file, folders) for name, file in files.items()}
     train, *tests = folders
-    split = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
-    comparison = compare(models, train, train.labels, **split, verbose=verbosity())
+    split = {"test": (tests[0], tests[0].labels)} if tests else {"cv": _splitter(arguments)}
+    requests = {"cost": arguments.cost, "calibration": arguments.calibration}
+    comparison = compare(models, train, train.labels, **split, **requests, verbose=verbosity())
     print(comparison)
     comparison.to_json(arguments.json)
     comparison.to_markdown(arguments.markdown)
+    if arguments.html is not None:
+        comparison.to_html(arguments.html, images=folders[-1])
     return left_out(*folders)
+
+
+def _splitter(arguments: argparse.Namespace) -> Any:
+    """Return the number of folds, or a splitter that repeats folds or random splits."""
+    if arguments.repeats is None:
+        return arguments.cv
+    from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
+
+    if arguments.cv is not None:
+        return RepeatedStratifiedKFold(n_splits=arguments.cv, n_repeats=arguments.repeats, random_state=arguments.seed)
+    share = HELD_OUT if arguments.holdout is None else arguments.holdout
+    return StratifiedShuffleSplit(arguments.repeats, test_size=share, random_state=arguments.seed)
 
 
 def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, Any]:
@@ -90,8 +113,8 @@ def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, An
 
 
 def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """Read the training images and the test images; with --cv, all images."""
-    if arguments.cv is not None:
+    """Read the training images and the test images; with --cv or --repeats, all images."""
+    if arguments.cv is not None or arguments.repeats is not None:
         from featrec.datasets import ImageFolder
 
         return (readable(ImageFolder, arguments.folder, arguments.n_jobs),)
@@ -102,8 +125,11 @@ def _check_test_images(arguments: argparse.Namespace) -> None:
     """Refuse options that leave no test images, or that select them twice."""
     from featrec.datasets import ImageFolder
 
-    if arguments.cv is not None and ImageFolder.is_split(arguments.folder):
-        raise InputError(f"{arguments.folder} has its own test folder; omit --cv, or use only the train folder")
+    drawn = "--cv" if arguments.cv is not None else "--repeats" if arguments.repeats is not None else None
+    if drawn and ImageFolder.is_split(arguments.folder):
+        raise InputError(f"{arguments.folder} has its own test folder; omit {drawn}, or use only the train folder")
+    if arguments.repeats is not None and arguments.test is not None:
+        raise InputError("--repeats draws test images from the folder; omit --test")
     if arguments.holdout == 0:
         raise InputError("a comparison needs test images; --holdout must be more than 0")
 

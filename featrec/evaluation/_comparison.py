@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from featrec.evaluation._comparison_tables import (
 from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._text import Table, TableResult, frame, keep
+from featrec.evaluation._text import Table, TableResult, as_csv, frame, keep
 from featrec.evaluation._verdict import basis, duplicates_told, verdict
 from featrec.exceptions import InputError
 
@@ -122,15 +122,55 @@ class Comparison(TableResult):
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, the most accurate first. Needs pandas."""
-        left_out = ("name", "interval", "fold_accuracies", "y_pred", "calibration", "cost", "cost_remark")
+        return frame(self._columns(), index=[result.name for result in self.results])
+
+    def to_csv(self, path: str | os.PathLike | None = None) -> str:
+        """Return the figures of ``to_frame``, unrounded, as CSV. If `path` is given, also write them to this file."""
+        columns = {"model": [result.name for result in self.results], **self._columns()}
+        return keep(as_csv([list(columns), *zip(*columns.values(), strict=True)]), path)
+
+    def to_html(
+        self,
+        path: str | os.PathLike | None = None,
+        *,
+        title: str | None = None,
+        images: Any = None,
+        sections: Sequence[TableResult] = (),
+    ) -> str:
+        """Return one self-contained HTML page. If `path` is given, also write it to this file.
+
+        The page has the verdict, tables that sort, figures of accuracy against time and size, the tests, confusion matrices,
+        images on which the models disagree, machine and versions, and tables to copy. It makes no request to any server.
+
+        Parameters
+        ----------
+        path : path, optional
+        title : str, optional
+            Heading of the page. Default: the number of models and classes.
+        images : images, optional
+            The test images; with `cv`, all images `X`. By default they are read from `paths`; without paths, the page has no
+            images. At most 36 small copies are embedded.
+        sections : sequence of results, optional
+            Other results to add, each with its sentences, figure and table, such as curves of the same models.
+        """
+        from featrec.evaluation._comparison_page import comparison_page
+
+        n_classes = len(np.unique(self.y_true))
+        title = f"Comparison of {len(self.results)} models on {n_classes} classes" if title is None else title
+        return keep(comparison_page(self, title=title, images=images, sections=sections), path)
+
+    def _columns(self) -> dict[str, list]:
+        """Return the figures of all models by name. What was not requested is left out."""
+        left_out = ("name", "interval", "fold_accuracies", "y_pred", "estimator", "seeds", "calibration", "cost", "cost_remark")
         names = [field.name for field in fields(ModelResult) if field.name not in left_out]
-        columns: dict[str, Any] = {name: [getattr(result, name) for result in self.results] for name in names}
-        columns["low"], columns["high"] = zip(*(result.interval for result in self.results), strict=True)
+        columns: dict[str, list] = {name: [getattr(result, name) for result in self.results] for name in names}
+        columns["pretrained_on"] = [", ".join(result.pretrained_on) for result in self.results]
+        columns["low"], columns["high"] = map(list, zip(*(result.interval for result in self.results), strict=True))
         measured = {"calibration": ("ece", "brier", "log_loss"), "cost": [field.name for field in fields(Cost)]}
         for part, figures in measured.items():
             if any(getattr(result, part) for result in self.results):
                 columns |= {name: [getattr(getattr(result, part), name, None) for result in self.results] for name in figures}
-        return frame(columns, index=[result.name for result in self.results])
+        return columns
 
     def pairs_to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per pair of models. Needs pandas."""

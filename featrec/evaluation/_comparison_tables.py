@@ -84,16 +84,10 @@ def network_table(comparison: Comparison) -> Table | None:
 
 
 def calibration_table(comparison: Comparison) -> Table | None:
-    """Return the quality of the probabilities; None if no model has any."""
-    if not any(result.calibration for result in comparison.results):
-        return None
-    header = ["model", "calibration error, %", "Brier score", "log loss"]
-    rows = []
-    for result in comparison.results:
-        found = result.calibration
-        figures = ["–"] * 3 if found is None else [percent(found.ece), f"{found.brier:.3f}", f"{found.log_loss:.3f}"]
-        rows.append([result.name, *figures])
-    return Table(header, rows)
+    """Return the quality of the probabilities of the models that have any; None if no model does."""
+    given = [(result.name, result.calibration) for result in comparison.results if result.calibration]
+    rows = [[name, percent(found.ece), f"{found.brier:.3f}", f"{found.log_loss:.3f}"] for name, found in given]
+    return Table(["model", "calibration error, %", "Brier score", "log loss"], rows) if rows else None
 
 
 def pair_table(comparison: Comparison) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from featrec.evaluation._comparison import Comparison
 from featrec.evaluation._plan import check_kinds, planned
 from featrec.evaluation._report import check_confidence
 from featrec.evaluation._significance import critical_difference, friedman
-from featrec.evaluation._text import Table, TableResult, frame, p_value, percent
+from featrec.evaluation._text import Table, TableResult, frame, keep, p_value, percent
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -89,6 +90,24 @@ class DatasetsComparison(TableResult):
         from featrec.plotting import plot_critical_difference
 
         return plot_critical_difference(self.mean_ranks, self.names, self.critical_difference, ax=ax)
+
+    def to_html(self, path: str | os.PathLike | None = None, *, title: str | None = None) -> str:
+        """Return one self-contained HTML page with the mean ranks and the results on each dataset.
+
+        Parameters
+        ----------
+        path : path, optional
+            File to write the page to.
+        title : str, optional
+            Heading of the page. Default: the number of models and datasets.
+        """
+        from featrec.evaluation._datasets_page import datasets_page
+
+        title = f"Comparison of {len(self.names)} models on {len(self.comparisons)} datasets" if title is None else title
+        return keep(datasets_page(self, title=title), path)
+
+    def _heading(self) -> str:
+        return "Mean ranks over datasets"
 
     def _table(self) -> Table:
         rows = [

@@ -83,7 +83,7 @@ def duplicates_told(comparison: Comparison) -> list[str]:
         return [f"{told}; these are all test images."]
     best = comparison.results[0]
     rest = np.delete(best.y_pred == comparison.y_true, found).mean()
-    return [f"{told}; without them, the accuracy of {best.name} is {percent(rest)} %."]
+    return [f"{told}; without {'it' if len(found) == 1 else 'them'}, the accuracy of {best.name} is {percent(rest)} %."]
 
 
 def significant(pair: Pair, confidence: float) -> str:

@@ -91,6 +91,16 @@ def test_conversions(result, tmp_path):
         result["cats"]
 
 
+def test_the_page_has_ranks_and_each_dataset(result, tmp_path):
+    page = result.to_html(tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text(encoding="utf-8") == page + "\n"
+    assert "Comparison of 4 models on 3 datasets" in page
+    assert "critical difference" in page
+    for name in DATASETS:
+        assert f">{name}</h2>" in page
+    assert page.count("<table") == 4
+
+
 def test_the_figure_connects_models_that_do_not_differ(result):
     ax = Figure().add_subplot()
     assert result.plot(ax) is ax
