@@ -70,11 +70,13 @@ class DatasetsComparison(TableResult):
         if self.p > 1 - self.confidence:
             return [f"The models do not differ significantly over these datasets ({test})."]
         best, rank, difference = self.names[0], self.mean_ranks[0], self.critical_difference
+        leaders = [name for name, other in zip(self.names, self.mean_ranks, strict=True) if other == rank]
+        told = f"{', '.join(leaders[:-1])} and {leaders[-1]} share" if len(leaders) > 1 else f"{best} has"
         worse = [name for name, other in zip(self.names, self.mean_ranks, strict=True) if other - rank >= difference]
         found = f"significantly worse: {', '.join(worse)}" if worse else "no single model is significantly worse"
         return [
             f"The models differ significantly over these datasets ({test}).",
-            f"{best} has the best mean rank, {rank:.2f}; {found} (Nemenyi, critical difference {difference:.2f}).",
+            f"{told} the best mean rank, {rank:.2f}; {found} (Nemenyi, critical difference {difference:.2f}).",
         ]
 
     def __str__(self) -> str:

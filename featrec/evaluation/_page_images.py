@@ -9,7 +9,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from featrec.exceptions import FeatrecError
 from featrec.images import as_uint8, check_images, read_image
@@ -109,6 +108,8 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 def _picture(image: np.ndarray) -> tuple[str, bool]:
     """Return a small image as a data address, and whether it is to be enlarged without smoothing."""
+    from PIL import Image
+
     picture = Image.fromarray(as_uint8(image))
     tiny = max(picture.size) <= TINY
     picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)

@@ -67,6 +67,8 @@ def test_the_verdict_names_the_models_that_are_worse():
     assert clear.verdict()[1] == (
         "m0 has the best mean rank, 1.00; significantly worse: m2, m3 (Nemenyi, critical difference 1.66)."
     )
+    shared = _combined([[90, 80, 50, 40], [80, 90, 50, 40]] * 4)
+    assert shared.verdict()[1].startswith("m0 and m1 share the best mean rank, 1.50; significantly worse: m3")
     unclear = _combined([[60, 50, 40], [40, 50, 60]])
     assert unclear.verdict() == ["The models do not differ significantly over these datasets (Friedman p = 1.000)."]
 
