@@ -42,6 +42,8 @@ LABELS = ("prediction", "label")
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments: the images, the models and the output files."""
     group = add_folder(parser)
+    more = "more datasets of this form; the models are then compared on each dataset, and their ranks over all of them"
+    parser.add_argument("more", metavar="DIR", type=Path, nargs="*", help=more)
     group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
     repeats = "repeat the random split, or the folds of --cv, N times; intervals and tests account for shared training images"
     parser.add_argument("--repeats", metavar="N", type=folds, help=repeats)
@@ -69,6 +71,8 @@ def run_compare(arguments: argparse.Namespace) -> int:
 
     check_outputs(arguments.json, arguments.markdown, arguments.html)
     files = _parse_predictions(arguments.predictions)
+    if arguments.more:
+        return _compare_datasets(arguments)
     _check_test_images(arguments)
     check_folder(arguments.folder)  # check this before creating recipes or reading images
     models = _models(arguments, files)
@@ -76,14 +80,53 @@ def run_compare(arguments: argparse.Namespace) -> int:
     models |= {name: _read_predictions(name, file, folders) for name, file in files.items()}
     train, *tests = folders
     split = {"test": (tests[0], tests[0].labels)} if tests else {"cv": _splitter(arguments)}
-    requests = {"cost": arguments.cost, "calibration": arguments.calibration}
-    comparison = compare(models, train, train.labels, **split, **requests, verbose=verbosity())
+    comparison = compare(models, train, train.labels, **split, **_requests(arguments))
     print(comparison)
     comparison.to_json(arguments.json)
     comparison.to_markdown(arguments.markdown)
     if arguments.html is not None:
         comparison.to_html(arguments.html, images=folders[-1])
     return left_out(*folders)
+
+
+def _compare_datasets(arguments: argparse.Namespace) -> int:
+    """Compare the models on several folders, and their ranks over all of them."""
+    from featrec.evaluation import compare_datasets
+
+    if arguments.predictions or arguments.test is not None:
+        option = "--predictions" if arguments.predictions else "--test"
+        raise InputError(f"{option} belongs to one dataset; give one DIR, or omit {option}")
+    each = [argparse.Namespace(**{**vars(arguments), "folder": folder}) for folder in (arguments.folder, *arguments.more)]
+    names = _dataset_names([one.folder for one in each])
+    for one in each:
+        _check_test_images(one)
+        check_folder(one.folder)
+    models = _models(arguments, ())
+    if len(models) < 2:
+        raise InputError("a comparison over several datasets needs at least two models; add recipes (--recipes A,B)")
+    folders = [_images(one) for one in each]
+    data = {name: found if len(found) == 2 else found[0] for name, found in zip(names, folders, strict=True)}
+    result = compare_datasets(models, data, cv=_splitter(arguments), **_requests(arguments))
+    for name, comparison in result.comparisons.items():
+        print(f"{name}\n{comparison}\n")
+    print(result)
+    result.to_json(arguments.json)
+    result.to_markdown(arguments.markdown)
+    if arguments.html is not None:
+        result.to_html(arguments.html)
+    return left_out(*(folder for found in folders for folder in found))
+
+
+def _dataset_names(folders: Sequence[Path]) -> list[str]:
+    """Return the name of each folder, or its path if two folders have the same name."""
+    names = [folder.resolve().stem for folder in folders]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("the same DIR is given twice; give each dataset once")
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def _requests(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"cost": arguments.cost, "calibration": arguments.calibration, "verbose": verbosity()}
 
 
 def _splitter(arguments: argparse.Namespace) -> Any:

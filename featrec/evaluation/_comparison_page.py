@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ __all__ = ["comparison_page"]
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "predictions of another program"}
 # With more classes, a list of errors replaces the confusion matrix. With more rows, a table is folded.
 MOST_CLASSES, MOST_ROWS, MOST_MATRICES = 40, 25, 12
+# The folders of a file in the code of a model, which say nothing to the reader of a page and may be private.
+PLACE = re.compile(r"(?<=['\"])(?:/|[A-Za-z]:)[^'\"]*[/\\]([^'\"/\\]+)(?=['\"])")
 
 
 def comparison_page(comparison: Comparison, *, title: str, images: Any, sections: Sequence[TableResult]) -> str:
@@ -219,12 +222,19 @@ def _method(comparison: Comparison) -> Section:
         facts["duplicates"] = (
             f"{len(comparison.duplicates):,} of {comparison.n:,} test images are also training images, pixel by pixel"
         )
-    seeds = [f"{row.name}: {', '.join(row.seeds)}" for row in comparison.results if row.seeds]
+    seeds = [f"{row.name}: {_seeds(row.seeds)}" for row in comparison.results if row.seeds]
     facts["seeds"] = "; ".join(seeds) or "no model has a parameter random_state"
-    models = [[result.name, result.estimator] for result in comparison.results if result.estimator]
+    models = [(result.name, PLACE.sub(r"\1", result.estimator)) for result in comparison.results if result.estimator]
     told = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(' '.join(code.split()))}</code></dd>" for name, code in models)
     code = folded("Models as code", f"<dl>{told}</dl>") if told else ""
     return Section("method", "How this was measured", stamp_list(facts, comparison.stamp) + code)
+
+
+def _seeds(seeds: Mapping[str, str]) -> str:
+    """List the seeds, and the steps without one."""
+    fixed = dict.fromkeys(value for value in seeds.values() if value != "None")
+    free = [step or "the model" for step, value in seeds.items() if value == "None"]
+    return "; ".join(filter(None, [", ".join(fixed), f"not fixed in {', '.join(free)}" if free else ""]))
 
 
 def _statistics(comparison: Comparison) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,8 +43,9 @@ class ModelResult:
         Time spent compiling, which happens once per machine. No other time includes it.
     estimator : str
         The model as code, with the parameters that differ from the defaults; "" for predictions of another program.
-    seeds : tuple of str
-        Different values of the parameters named ``random_state``; "None" means that each fit may differ.
+    seeds : dict of str to str
+        Value of each parameter named ``random_state``, by the name of its step ("" for the model itself). If it is "None", each
+        fit of this step may differ.
     n_parameters, n_multiply_adds : int or None
         Sums of ``n_parameters_`` and ``n_multiply_adds_`` (for one image) over the steps that have these attributes, such as
         networks.
@@ -73,7 +74,7 @@ class ModelResult:
     n_unreadable: int = 0
     compile_seconds: float = 0.0
     estimator: str = ""
-    seeds: tuple[str, ...] = ()
+    seeds: dict[str, str] = field(default_factory=dict)
     n_parameters: int | None = None
     n_multiply_adds: int | None = None
     pretrained_on: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def gallery(comparison: Comparison, places: np.ndarray, source: Source) -> str:
 def _figure(comparison: Comparison, place: int, picture: str, *, tiny: bool) -> str:
     true = str(comparison.y_true[place])
     path = None if comparison.paths is None else comparison.paths[place]
-    title = f' title="{escape(path)}"' if path else ""
+    title = f' title="{escape("/".join(Path(path).parts[-2:]))}"' if path else ""
     kind = ' class="tiny"' if tiny else ""
     image = f'<img{kind} src="{picture}" alt="Test image of the class {escape(true)}"{title} loading="lazy">'
     predicted = "".join(f"<li>{line}</li>" for line in _predictions(comparison, place, true))

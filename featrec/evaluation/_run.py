@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class Run:
     n_unreadable: int = 0
     compile_seconds: float = 0.0
     estimator: str = ""
-    seeds: tuple[str, ...] = ()
+    seeds: dict[str, str] = field(default_factory=dict)
     n_parameters: int | None = None
     n_multiply_adds: int | None = None
     pretrained_on: tuple[str, ...] = ()

@@ -80,12 +80,12 @@ def pretraining_of(model: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in found if isinstance(value, str) and value))
 
 
-def seeds_of(model: Any) -> tuple[str, ...]:
-    """Return the different values of all parameters named ``random_state``; "None" means a different result in each fit."""
+def seeds_of(model: Any) -> dict[str, str]:
+    """Return the value of each parameter named ``random_state`` by the name of its step, which is "" for the model itself."""
     if not hasattr(model, "get_params"):
-        return ()
-    found = {name: value for name, value in model.get_params(deep=True).items() if name.rpartition("__")[2] == "random_state"}
-    return tuple(dict.fromkeys(value if isinstance(value, str) else repr(value) for value in found.values()))
+        return {}
+    split = {name.rpartition("random_state"): value for name, value in model.get_params(deep=True).items()}
+    return {step.removesuffix("__"): repr(value) for (step, found, rest), value in split.items() if found and not rest}
 
 
 def _fitted_steps(model: Any, seen: set[int]) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, GroupShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -154,7 +155,9 @@ def test_parameters_of_all_steps_are_added_once():
 def test_seeds_and_the_estimator_are_kept():
     models = {"fixed": DecisionTreeClassifier(random_state=3), "free": DecisionTreeClassifier(), "none": GaussianNB()}
     comparison = compare(models, *TRAIN, **SPLIT)
-    assert [comparison[name].seeds for name in models] == [("3",), ("None",), ()]
+    assert [comparison[name].seeds for name in models] == [{"": "3"}, {"": "None"}, {}]
+    calibrated = make_pipeline(StandardScaler(), CalibratedClassifierCV(LinearSVC(random_state=1), cv=2))
+    assert compare({"svm": calibrated}, *TRAIN, **SPLIT)["svm"].seeds == {"calibratedclassifiercv__estimator": "1"}
     assert comparison["fixed"].estimator == "DecisionTreeClassifier(random_state=3)"
     assert comparison.stamp["machine"]["cores"] >= 1
     assert comparison.stamp["versions"]["numpy"] == np.__version__

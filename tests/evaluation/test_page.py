@@ -14,6 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from featrec.evaluation import compare, compare_datasets
+from featrec.evaluation._comparison_page import _seeds
 from featrec.evaluation._page_figures import Point, Scale, scatter
 from featrec.evaluation._page_images import contested, missed_by_all
 
@@ -25,6 +26,12 @@ IMAGES = X.reshape(-1, 8, 8) / 16
 
 class Network(GaussianNB):
     network_kind = "pixels"
+
+
+class Named(GaussianNB):
+    def __init__(self, file="", other=""):
+        super().__init__(var_smoothing=0.1)
+        self.file, self.other = file, other
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +146,18 @@ def test_texts_to_copy_are_those_of_the_results(comparison, page):
     assert latex.startswith("\\begin{tabular}{lrrrrrrrr}\n\\toprule\nmodel & accuracy & 95 \\% interval")
     assert r"a \& b" in latex
     assert page.count("data-copy") == 4  # three texts and the script
+
+
+def test_folders_of_files_are_not_shown():
+    model = Named(file="/home/somebody/secret/net.onnx", other=r"C:\\data\\words.npy")
+    page = compare({"net": model}, X[:200], Y[:200], test=(X[200:], Y[200:])).to_html()
+    assert "somebody" not in page
+    assert "Named(file=&#x27;net.onnx&#x27;, other=&#x27;words.npy&#x27;)" in page
+
+
+def test_seeds_are_told_and_steps_without_one():
+    assert _seeds({"encoder": "0", "svc": "None", "": "None"}) == "0; not fixed in svc, the model"
+    assert _seeds({"a": "0", "b": "0"}) == "0"
 
 
 def test_images_come_from_all_classes_and_the_most_contested_first():
