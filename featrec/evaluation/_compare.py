@@ -12,12 +12,13 @@ import numpy as np
 
 from featrec.evaluation._comparison import Comparison
 from featrec.evaluation._duplicates import duplicates_in
+from featrec.evaluation._energy import EnergyMeter
 from featrec.evaluation._given import all_classes
 from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
 from featrec.evaluation._model_result import ModelResult, Pair
 from featrec.evaluation._plan import Plan, check_kinds, groups_of, planned
 from featrec.evaluation._report import check_confidence, count_dropped
-from featrec.evaluation._run import Run, run_model
+from featrec.evaluation._run import Requests, Run, run_model
 from featrec.evaluation._significance import Resampling, holm, mcnemar, paired_interval
 from featrec.evaluation._stamp import loaded_runtimes, stamp
 from featrec.evaluation._text import number, percent
@@ -42,6 +43,7 @@ def compare(
     confidence: float = 0.95,
     calibration: bool = False,
     cost: bool = False,
+    energy: bool = False,
     duplicates: bool = True,
     verbose: int = 0,
 ) -> Comparison:
@@ -81,6 +83,9 @@ def compare(
     cost : bool, default=False
         Whether to measure start, latency, throughput and memory of each model in a fresh process. It loads the model file and
         predicts up to 64 test images for some seconds. A model that cannot be saved has no cost.
+    energy : bool, default=False
+        Whether to estimate the energy of the fits and predictions of each model. codecarbon computes the estimate from load and
+        rated power. It compares models on one machine, but may be wrong by a factor. Needs ``featrec[energy]``.
     duplicates : bool, default=True
         Whether to count test images whose pixels are also those of a training image. This decodes each image once.
 
@@ -135,10 +140,10 @@ def compare(
     by_group = groups_of(plan, groups, test_groups)
     for remark in plan.remarks:
         warnings.warn(remark, UnknownLabelWarning, stacklevel=2)
-    runs, options = {}, {"calibration": calibration, "cost": cost}
+    runs, options = {}, Requests(calibration=calibration, cost=cost, energy=EnergyMeter(energy))
     for place, (name, model) in enumerate(models.items(), start=1):
         _report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
-        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan, **options)
+        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan, options)
         _report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
     classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
     kinds = {name: _kind(name, models[name], networks) for name in models}

@@ -14,6 +14,7 @@ from featrec.evaluation._comparison_tables import (
     class_recalls,
     compiled,
     cost_table,
+    energy_table,
     group_accuracies,
     group_table,
     network_table,
@@ -226,6 +227,7 @@ class Comparison(TableResult):
         one = "In a fresh process with the model file: start, first answer, one image at a time, batches, and peak memory."
         tables = {
             one: cost_table(self),
+            "Energy of all fits and predictions, an estimate from load and rated power.": energy_table(self),
             "Networks.": network_table(self),
             "Probabilities; smaller is better.": calibration_table(self),
             "Accuracy on each group, in percent.": group_table(self) if _few_groups(self) else None,

@@ -120,6 +120,7 @@ def _measured(comparison: Comparison) -> Iterator[Section]:
     """Yield the tables of what was measured on request, except groups, which have a section of their own."""
     titles = {
         "In a": ("cost", "Cost in a fresh process"),
+        "Ener": ("energy", "Energy"),
         "Netw": ("networks", "Networks"),
         "Prob": ("calibration", "Calibration"),
     }

@@ -18,6 +18,7 @@ __all__ = [
     "class_recalls",
     "compiled",
     "cost_table",
+    "energy_table",
     "group_accuracies",
     "group_table",
     "network_table",
@@ -81,6 +82,12 @@ def network_table(comparison: Comparison) -> Table | None:
         [row.name, number(row.n_parameters), number(row.n_multiply_adds), ", ".join(row.pretrained_on) or "–"] for row in told
     ]
     return Table(["model", "parameters", "multiply-adds per image", "pre-trained on"], rows) if rows else None
+
+
+def energy_table(comparison: Comparison) -> Table | None:
+    """Return the estimated energy; None if it was not requested."""
+    given = [(result.name, result.kwh) for result in comparison.results if result.kwh is not None]
+    return Table(["model", "Wh, estimate"], [[name, number(1000 * kwh)] for name, kwh in given]) if given else None
 
 
 def calibration_table(comparison: Comparison) -> Table | None:

@@ -55,6 +55,8 @@ class ModelResult:
         Quality of the probabilities, if requested and if the model has ``predict_proba``.
     cost : Cost or None
         Start, latency, throughput and memory in a fresh process, if requested.
+    kwh : float or None
+        Estimated energy of all fits and predictions in kWh, if requested.
     cost_remark : str
         Reason why the cost could not be measured.
     """
@@ -81,6 +83,7 @@ class ModelResult:
     calibration: Calibration | None = None
     cost: Cost | None = None
     cost_remark: str = ""
+    kwh: float | None = None
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -12,13 +12,14 @@ from sklearn.frozen import FrozenEstimator
 from featrec.compilation import timed
 from featrec.evaluation._calibration import Calibration, calibration_of, probabilities_of
 from featrec.evaluation._cost import Cost, cost_of
+from featrec.evaluation._energy import EnergyMeter
 from featrec.evaluation._given import as_labels
 from featrec.evaluation._plan import Plan, located, naming
 from featrec.evaluation._report import timed_predictions
 from featrec.evaluation._traits import pretraining_of, seeds_of, size_of, sum_of, width_of
 from featrec.lazy import unreadable_rows
 
-__all__ = ["Run", "run_model"]
+__all__ = ["Requests", "Run", "run_model"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +41,28 @@ class Run:
     calibration: Calibration | None = None
     cost: Cost | None = None
     cost_remark: str = ""
+    kwh: float | None = None
 
 
-def run_model(name: str, model: Any, plan: Plan, *, calibration: bool = False, cost: bool = False) -> Run:
+class Requests(NamedTuple):
+    """What is measured on request."""
+
+    calibration: bool
+    cost: bool
+    energy: EnergyMeter
+
+
+def run_model(name: str, model: Any, plan: Plan, requests: Requests) -> Run:
     """Fit a model on each part, predict the test images, and measure what is requested."""
+    with requests.energy.measuring() as used:
+        run, fitted = _fits_and_predictions(name, model, plan, calibration=requests.calibration)
+    measured, remark = cost_of(fitted, plan.parts[-1].test) if requests.cost else (None, "")
+    facts = _facts(fitted, plan.parts[-1].test.first())
+    return replace(run, **facts, cost=measured, cost_remark=remark, kwh=used.kwh)
+
+
+def _fits_and_predictions(name: str, model: Any, plan: Plan, *, calibration: bool) -> tuple[Run, Any]:
+    """Return the predictions with their times, and the model that was fitted last."""
     fit_seconds, predict_seconds, compile_seconds, n_unreadable = [], 0.0, 0.0, 0
     y_pred: list[np.ndarray] = []
     probabilities: list[np.ndarray | None] = []
@@ -62,18 +81,15 @@ def run_model(name: str, model: Any, plan: Plan, *, calibration: bool = False, c
         compile_seconds += fit.compile_seconds + prediction.compile_seconds
         n_unreadable += len(unreadable)
     order = np.argsort(np.concatenate([part.places for part in plan.parts]))
-    measured, remark = cost_of(fitted, plan.parts[-1].test) if cost else (None, "")
-    return Run(
+    run = Run(
         y_pred=np.concatenate(y_pred)[order],
         fit_seconds=None if isinstance(model, FrozenEstimator) else float(np.mean(fit_seconds)),
         predict_seconds=predict_seconds,
         compile_seconds=compile_seconds,
         n_unreadable=n_unreadable,
-        **_facts(fitted, plan.parts[-1].test.first()),
         calibration=calibration_of(probabilities),
-        cost=measured,
-        cost_remark=remark,
     )
+    return run, fitted
 
 
 def _facts(fitted: Any, one_image: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from featrec.evaluation import _cost, compare
 from featrec.evaluation._calibration import calibration_of, probabilities_of
-from featrec.exceptions import InputError
+from featrec.exceptions import InputError, MissingExtraError
 from featrec.recipes import make
 
 X, Y = load_digits(return_X_y=True)
@@ -130,6 +132,39 @@ def test_images_in_a_folder_can_be_measured(tmp_path):
     folder = ImageFolder(tmp_path)
     comparison = compare({"tiny": make("tiny_knn")}, folder, folder.labels, cv=2, cost=True)
     assert comparison["tiny"].cost.batch_size == 6
+
+
+# Energy
+
+
+class Tracker:
+    """A tracker with the interface of codecarbon."""
+
+    def __init__(self, **options):
+        self.tasks = 0
+
+    def start_task(self):
+        self.tasks += 1
+
+    def stop_task(self):
+        return SimpleNamespace(energy_consumed=0.001 * self.tasks)
+
+
+def test_energy_is_estimated_for_each_model(monkeypatch):
+    monkeypatch.setitem(sys.modules, "codecarbon", SimpleNamespace(OfflineEmissionsTracker=Tracker))
+    comparison = compare({"bayes": GaussianNB(), "tree": DecisionTreeClassifier()}, *TRAIN, **SPLIT, energy=True)
+    assert (comparison["bayes"].kwh, comparison["tree"].kwh) == (0.002, 0.003)
+    assert "Wh, estimate" in str(comparison)
+    assert '<h2 id="energy">Energy</h2>' in comparison.to_html()
+    monkeypatch.setitem(sys.modules, "codecarbon", None)
+    with pytest.raises(MissingExtraError, match=r"energy=True needs codecarbon; pip install \"featrec\[energy\]\""):
+        compare({"bayes": GaussianNB()}, *TRAIN, **SPLIT, energy=True)
+
+
+@pytest.mark.slow
+def test_energy_by_codecarbon():
+    pytest.importorskip("codecarbon")
+    assert compare({"bayes": GaussianNB()}, *TRAIN, **SPLIT, energy=True)["bayes"].kwh > 0
 
 
 # What the model says of itself
