@@ -47,7 +47,7 @@ def _foot(comparison: Comparison) -> str:
 
 
 def _results(comparison: Comparison) -> Section:
-    table = result_table(comparison)
+    table = _known_columns(result_table(comparison))
     scale = Scale.of([result.interval for result in comparison.results])
     guess = largest_share(comparison.y_true)
     caption = (
@@ -57,9 +57,14 @@ def _results(comparison: Comparison) -> Section:
     )
     head = heading([*table.header[:2], _axis_name(scale), *table.header[2:]])
     rows = "".join(_result_row(result, row, scale, guess) for result, row in zip(comparison.results, table.rows, strict=True))
-    inside = f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
-    body = scrolling(f'<table class="sortable wide">{inside}</table>', "Results of all models")
+    body = scrolling(f"<tr>{head}</tr>", rows, "Results of all models", caption, "sortable wide")
     return Section("results", "Results", _key(comparison) + body + bullets(comparison._notes()))
+
+
+def _known_columns(table: Table) -> Table:
+    """Leave out the columns that are unknown for all models, such as times of predictions of another program."""
+    kept = [place for place in range(len(table.header)) if any(row[place] != "–" for row in table.rows)]
+    return Table([table.header[place] for place in kept], [[row[place] for place in kept] for row in table.rows])
 
 
 def _axis_name(scale: Scale) -> str:
@@ -179,9 +184,9 @@ def _confusions(comparison: Comparison) -> Section:
     parts = []
     for place, result in enumerate(comparison.results[:MOST_MATRICES]):
         confusion = confusion_counts(comparison.y_true, result.y_pred, comparison.classes)
-        caption = f"{result.name}: predicted classes in percent of each true class. Empty cells are below 0.5 %."
+        caption = "Predicted classes in percent of each true class. Empty cells are below 0.5 %."
         body = (
-            confusion_table(confusion, names, caption)
+            confusion_table(confusion, names, f"Confusion matrix of {result.name}", caption)
             if len(names) <= MOST_CLASSES
             else bullets(most_confused(confusion, names))
         )

@@ -72,9 +72,15 @@ def _file(name: str) -> str:
     return files("featrec.evaluation").joinpath(name).read_text(encoding="utf-8")
 
 
-def scrolling(table: str, label: str) -> str:
-    """Put a wide table into a region that scrolls, also by keyboard."""
-    return f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+def scrolling(head: str, body: str, label: str, caption: str, kind: str) -> str:
+    """Return a table in a region that scrolls, also by keyboard, below its caption.
+
+    `head` is the row of headings, and `body` the other rows. The caption is outside, so that it keeps its place and its width.
+    """
+    inside = f'<caption class="hidden">{escape(label)}</caption><thead>{head}</thead><tbody>{body}</tbody>'
+    table = f'<table class="{kind}">{inside}</table>'
+    region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+    return f'<p class="caption">{escape(caption)}</p>\n{region}'
 
 
 def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int, int]] = ()) -> str:
@@ -84,8 +90,7 @@ def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>{_cells(row, place, strong)}</tr>' for place, row in enumerate(table.rows)
     )
-    inside = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return scrolling(f'<table class="sortable wide">{inside}</table>', label)
+    return scrolling(f"<tr>{head}</tr>", body, label, caption, "sortable wide")
 
 
 def heading(cells: Sequence[str]) -> str:

@@ -16,17 +16,16 @@ __all__ = ["confusion_table", "most_confused", "share_heat"]
 DEEP = 77
 
 
-def confusion_table(confusion: np.ndarray, classes: Sequence[str], caption: str) -> str:
+def confusion_table(confusion: np.ndarray, classes: Sequence[str], label: str, caption: str) -> str:
     """Return a confusion matrix in percent of the true classes; cells that round to 0 are empty."""
     shares = np.rint(100 * confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)).astype(int)
-    head = "".join(f'<th scope="col"><span>{escape(name)}</span></th>' for name in classes)
+    head = "".join(f'<th scope="col"><span title="{escape(name)}">{escape(name)}</span></th>' for name in classes)
     rows = [
         f'<tr><th scope="row">{escape(name)}</th>{"".join(map(_cell, row))}</tr>'
         for name, row in zip(classes, shares.tolist(), strict=True)
     ]
     corner = '<td class="caption">true \\ predicted</td>'
-    inside = f"<caption>{escape(caption)}</caption><thead><tr>{corner}{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return scrolling(f'<table class="heat matrix">{inside}</table>', caption)
+    return scrolling(f"<tr>{corner}{head}</tr>", "".join(rows), label, caption, "heat matrix")
 
 
 def _cell(value: int) -> str:
@@ -55,8 +54,7 @@ def share_heat(
         best = np.nanmax(row) if count else np.nan
         cells = "".join(_share(share, bold=share == best and len(row) > 1) for share in row.tolist())
         rows.append(f'<tr><th scope="row">{escape(name)}</th><td style="--v:0">{count:,}</td>{cells}</tr>')
-    inside = f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
-    return scrolling(f'<table class="sortable heat">{inside}</table>', caption)
+    return scrolling(f"<tr>{head}</tr>", "".join(rows), f"By {what}", caption, "sortable heat")
 
 
 def _share(share: float, *, bold: bool) -> str:

@@ -23,6 +23,8 @@ __all__ = ["contested", "gallery", "missed_by_all", "source_of"]
 MOST, SIDE, MOST_BYTES = 24, 176, 700_000
 # Images up to this side are shown enlarged, without smoothing.
 TINY = 64
+# Maximum number of predicted classes below an image.
+MOST_LINES = 5
 Source = Callable[[int], np.ndarray]
 
 
@@ -99,7 +101,8 @@ def _predictions(comparison: Comparison, place: int, true: str) -> list[str]:
         kind, sign = ("right", "✓") if label == true else ("wrong", "✗")
         told = f'<span class="{kind}">{sign} {escape(label)}</span>'
         lines.append(f"{told}: {escape(_listed(models[label]))}")
-    return lines
+    rest = len(lines) - MOST_LINES
+    return lines if rest <= 0 else [*lines[:MOST_LINES], f"and {rest} other classes"]
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:
