@@ -6,15 +6,13 @@ import base64
 import hashlib
 import json
 import os
-import platform
 import statistics
-import subprocess
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import featrec
+from featrec.evaluation import measured_on, peak_megabytes, stamp
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -44,10 +42,6 @@ DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed"
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
-PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# CPU flags that determine which code compiled loops and BLAS use, as named by Linux.
-INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-PACKAGE = Path(featrec.__file__).parent
 
 
 # The file of results
@@ -225,99 +219,3 @@ def _mcnemar(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
     (true, first), (_, second) = labels_of(run), labels_of(other)
     return p_value(compare({"a": first, "b": second}, true, true, test=(true, true)).pair("a", "b").p)
-
-
-# Versions and machine
-
-
-def measured_on(row: Mapping[str, Any]) -> str:
-    """Describe the machine, the versions, the commit and the date of a run in one line."""
-    machine = row["machine"]
-    memory = f", {machine['memory_gb']:.0f} GB" if machine.get("memory_gb") else ""
-    instructions = f" ({', '.join(machine['instructions'])})" if machine.get("instructions") else ""
-    commit = (row.get("commit") or "no commit")[:10] + (" and changes" if row.get("dirty") else "")
-    names = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
-    return f"{machine['processor']}{instructions}, {machine['cores']} cores{memory}; {names}; {commit}; {row['date']}."
-
-
-def stamp(*, packages: Iterable[str] = (), watched: Iterable[Path] = ()) -> dict[str, Any]:
-    """Return versions (also of `packages`), machine, commit and date.
-
-    The commit is the current commit of the clone from which featrec is imported, or None if featrec is installed without a
-    clone. `dirty` is true if the package or one of the `watched` files differs from the commit.
-    """
-    from datetime import UTC, datetime
-
-    return {
-        "versions": _versions([*PACKAGES, *packages]),
-        "machine": _machine(),
-        **_commit([PACKAGE, *watched]),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
-
-
-def peak_megabytes() -> float:
-    """Return the peak memory of this process. On Linux, ru_maxrss is avoided: it may include memory of the parent process."""
-    try:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) for line in status if line.startswith("VmHWM")) / 1024
-    except (OSError, StopIteration):
-        import resource
-
-        unit = 2**20 if platform.system() == "Darwin" else 2**10
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-def _versions(packages: Iterable[str]) -> dict[str, str]:
-    from importlib.metadata import distributions
-
-    installed = {str(found.metadata["Name"]).lower(): found.version for found in distributions()}
-    wheels = [name for name in sorted(installed) if name.startswith("opencv-")]
-    found = {name: installed[name] for name in (*wheels, *packages) if name in installed}
-    return {"python": platform.python_version(), "featrec": featrec.__version__, **found}
-
-
-def _machine() -> dict[str, Any]:
-    flags = _cpu_info("flags").split()
-    return {
-        "system": platform.system(),
-        "processor": _cpu_info("model name") or platform.processor() or platform.machine(),
-        "instructions": [name for name in INSTRUCTIONS if name in flags],
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gb": _memory(),
-    }
-
-
-def _cpu_info(key: str) -> str:
-    """Return a value of the first processor, or "" if the system does not report it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
-
-
-def _memory() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _commit(paths: Iterable[Path]) -> dict[str, Any]:
-    """Return the commit and whether files differ from it. Both are None if git does not track featrec.
-
-    An installed featrec may be inside another repository, whose commit must not be returned.
-    """
-    if _git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return {"commit": None, "dirty": None}
-    changed = _git("status", "--porcelain", "--", *map(str, paths))
-    return {"commit": (_git("rev-parse", "HEAD") or "").strip() or None, "dirty": bool(changed)}
-
-
-def _git(*words: str) -> str | None:
-    try:
-        done = subprocess.run(["git", "-C", str(PACKAGE), *words], capture_output=True, text=True)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None

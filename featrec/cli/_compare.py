@@ -25,7 +25,7 @@ from featrec.cli._arguments import (
     seconds,
 )
 from featrec.cli._terminal import left_out, readable, verbosity, warn
-from featrec.cli._train import add_folder, check_folder, read_split
+from featrec.cli._train import HELD_OUT, add_folder, check_folder, read_split
 from featrec.exceptions import ImageError, InputError
 
 if TYPE_CHECKING:
@@ -42,13 +42,23 @@ LABELS = ("prediction", "label")
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     group = add_folder(parser)
+    more = "more datasets of this form; the models are then compared on each dataset, and their ranks over all of them"
+    parser.add_argument("more", metavar="DIR", type=Path, nargs="*", help=more)
     group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
+    repeats = "repeat the random split, or the folds of --cv, N times; intervals and tests account for shared training images"
+    parser.add_argument("--repeats", metavar="N", type=folds, help=repeats)
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
     parser.add_argument("--recipes", metavar="A,B,...", default=USUAL, help=recipes)
     _add_networks(parser)
     predictions = "predictions of another program (may be repeated): a CSV with the columns path and label (or prediction)"
     parser.add_argument("--predictions", metavar=PREDICTIONS_FORM, action="append", default=[], help=predictions)
     add_results(parser)
+    page = "also write one HTML page with tables, figures, confusion matrices and the images on which the models disagree"
+    parser.add_argument("--html", metavar="OUT", type=Path, help=page)
+    cost = "also measure start, latency and memory of each model in a fresh process, which takes some seconds per model"
+    parser.add_argument("--cost", action="store_true", help=cost)
+    calibration = "also measure how good probabilities are, for models that predict them"
+    parser.add_argument("--calibration", action="store_true", help=calibration)
     add_computing(parser)
 
 
@@ -59,20 +69,76 @@ def run_compare(arguments: argparse.Namespace) -> int:
     """
     from featrec.evaluation import compare
 
-    check_outputs(arguments.json, arguments.markdown)
+    check_outputs(arguments.json, arguments.markdown, arguments.html)
     files = _parse_predictions(arguments.predictions)
+    if arguments.more:
+        return _compare_datasets(arguments)
     _check_test_images(arguments)
     check_folder(arguments.folder)  # check this before creating recipes or reading images
     models = _models(arguments, files)
     folders = _images(arguments)
     models |= {name: _read_predictions(name, file, folders) for name, file in files.items()}
     train, *tests = folders
-    split = {"test": (tests[0], tests[0].labels)} if tests else {"cv": arguments.cv}
-    comparison = compare(models, train, train.labels, **split, verbose=verbosity())
+    split = {"test": (tests[0], tests[0].labels)} if tests else {"cv": _splitter(arguments)}
+    comparison = compare(models, train, train.labels, **split, **_requests(arguments))
     print(comparison)
     comparison.to_json(arguments.json)
     comparison.to_markdown(arguments.markdown)
+    if arguments.html is not None:
+        comparison.to_html(arguments.html, images=folders[-1])
     return left_out(*folders)
+
+
+def _compare_datasets(arguments: argparse.Namespace) -> int:
+    """Compare the models on several folders, and their ranks over all of them."""
+    from featrec.evaluation import compare_datasets
+
+    if arguments.predictions or arguments.test is not None:
+        option = "--predictions" if arguments.predictions else "--test"
+        raise InputError(f"{option} belongs to one dataset; give one DIR, or omit {option}")
+    each = [argparse.Namespace(**{**vars(arguments), "folder": folder}) for folder in (arguments.folder, *arguments.more)]
+    names = _dataset_names([one.folder for one in each])
+    for one in each:
+        _check_test_images(one)
+        check_folder(one.folder)
+    models = _models(arguments, ())
+    if len(models) < 2:
+        raise InputError("a comparison over several datasets needs at least two models; add recipes (--recipes A,B)")
+    folders = [_images(one) for one in each]
+    data = {name: found if len(found) == 2 else found[0] for name, found in zip(names, folders, strict=True)}
+    result = compare_datasets(models, data, cv=_splitter(arguments), **_requests(arguments))
+    for name, comparison in result.comparisons.items():
+        print(f"{name}\n{comparison}\n")
+    print(result)
+    result.to_json(arguments.json)
+    result.to_markdown(arguments.markdown)
+    if arguments.html is not None:
+        result.to_html(arguments.html)
+    return left_out(*(folder for found in folders for folder in found))
+
+
+def _dataset_names(folders: Sequence[Path]) -> list[str]:
+    """Return the name of each folder, or its path if two folders have the same name."""
+    names = [folder.resolve().stem for folder in folders]
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("the same DIR is given twice; give each dataset once")
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+
+
+def _requests(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {"cost": arguments.cost, "calibration": arguments.calibration, "verbose": verbosity()}
+
+
+def _splitter(arguments: argparse.Namespace) -> Any:
+    """Return the number of folds, or a splitter that repeats folds or random splits."""
+    if arguments.repeats is None:
+        return arguments.cv
+    from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedShuffleSplit
+
+    if arguments.cv is not None:
+        return RepeatedStratifiedKFold(n_splits=arguments.cv, n_repeats=arguments.repeats, random_state=arguments.seed)
+    share = HELD_OUT if arguments.holdout is None else arguments.holdout
+    return StratifiedShuffleSplit(arguments.repeats, test_size=share, random_state=arguments.seed)
 
 
 def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, Any]:
@@ -92,8 +158,8 @@ def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, An
 
 
 def _images(arguments: argparse.Namespace) -> tuple[Any, ...]:
-    """Read the training images and the test images; with --cv, all images."""
-    if arguments.cv is not None:
+    """Read the training images and the test images; with --cv or --repeats, all images."""
+    if arguments.cv is not None or arguments.repeats is not None:
         from featrec.datasets import ImageFolder
 
         return (readable(ImageFolder, arguments.folder, arguments.n_jobs),)
@@ -104,8 +170,11 @@ def _check_test_images(arguments: argparse.Namespace) -> None:
     """Raise an error for options that leave no test images, or that select test images twice."""
     from featrec.datasets import ImageFolder
 
-    if arguments.cv is not None and ImageFolder.is_split(arguments.folder):
-        raise InputError(f"{arguments.folder} has its own test folder; omit --cv, or use only the train folder")
+    drawn = "--cv" if arguments.cv is not None else "--repeats" if arguments.repeats is not None else None
+    if drawn and ImageFolder.is_split(arguments.folder):
+        raise InputError(f"{arguments.folder} has its own test folder; omit {drawn}, or use only the train folder")
+    if arguments.repeats is not None and arguments.test is not None:
+        raise InputError("--repeats draws test images from the folder; omit --test")
     if arguments.holdout == 0:
         raise InputError("a comparison needs test images; --holdout must be more than 0")
 

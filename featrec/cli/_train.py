@@ -27,7 +27,7 @@ from featrec.exceptions import InputError
 if TYPE_CHECKING:
     from featrec.datasets import ImageFolder
 
-__all__ = ["add_folder", "add_train_arguments", "check_folder", "parse_options", "read_split", "run_train"]
+__all__ = ["HELD_OUT", "add_folder", "add_train_arguments", "check_folder", "parse_options", "read_split", "run_train"]
 
 HELD_OUT = 0.2
 OPTION_HELP = (

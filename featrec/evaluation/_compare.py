@@ -6,34 +6,27 @@ import itertools
 import sys
 import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
-from featrec.compilation import timed
-from featrec.evaluation._comparison import Comparison, ModelResult, Pair
-from featrec.evaluation._given import all_classes, as_labels
-from featrec.evaluation._measures import (
-    balanced_accuracy,
-    class_measures,
-    confusion_counts,
-    holm,
-    mcnemar,
-    wilson_interval,
-)
-from featrec.evaluation._plan import Part, Plan, check_kinds, located, naming, planned
-from featrec.evaluation._report import check_confidence, count_dropped, timed_predictions
+from featrec.evaluation._comparison import Comparison
+from featrec.evaluation._duplicates import duplicates_in
+from featrec.evaluation._energy import EnergyMeter
+from featrec.evaluation._given import all_classes
+from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
+from featrec.evaluation._model_result import ModelResult, Pair
+from featrec.evaluation._plan import Plan, check_kinds, groups_of, planned
+from featrec.evaluation._report import check_confidence, count_dropped
+from featrec.evaluation._run import Requests, Run, run_model
+from featrec.evaluation._significance import Resampling, holm, mcnemar, paired_interval
+from featrec.evaluation._stamp import loaded_runtimes, stamp
 from featrec.evaluation._text import number, percent
-from featrec.exceptions import FeatrecError, UnknownLabelWarning
-from featrec.lazy import unreadable_rows
-from featrec.persistence import model_bytes
+from featrec.evaluation._traits import is_network
+from featrec.exceptions import UnknownLabelWarning
 from featrec.shared_docs import with_shared_docs
 
-__all__ = ["compare", "is_network", "learns_from_pixels"]
+__all__ = ["compare"]
 
 
 @with_shared_docs
@@ -45,8 +38,13 @@ def compare(
     test: tuple[Any, Any] | None = None,
     cv: Any = None,
     groups: Any = None,
+    test_groups: Any = None,
     networks: Collection[str] | None = None,
     confidence: float = 0.95,
+    calibration: bool = False,
+    cost: bool = False,
+    energy: bool = False,
+    duplicates: bool = True,
     verbose: int = 0,
 ) -> Comparison:
     """Fit and evaluate several models on the same images: accuracy with intervals, paired tests, times and sizes.
@@ -66,15 +64,30 @@ def compare(
         Test set.
     cv : int or splitter, optional
         Number of stratified folds, or a splitter, for cross-validation. The number is at least 2 and at most the size of the
-        smallest class. Give either `test` or `cv`, not both.
+        smallest class. A splitter that tests images several times, such as ``RepeatedStratifiedKFold`` or
+        ``StratifiedShuffleSplit``, gives repeated splits. Give either `test` or `cv`, not both.
     groups : array-like of shape (n,), optional
-        Group of each image, such as the film or the person; only used with `cv`. Images of one group stay in one fold.
+        Group of each image, such as the film or the person, for use with `cv`. Images of one group stay in one fold.
+    test_groups : array-like of shape (n_test,), optional
+        Group of each image of the test set, such as its camera or photographer. The result has the accuracy on each group. With
+        `cv`, the result has the accuracies on `groups`.
     networks : collection of names, optional
         Names of the models that count as networks. Default: models with a step that has the attribute ``network_kind``, such as
         CNNFeatures. In your own class, set ``network_kind = "features"`` if it computes features with a trained network, or
         ``network_kind = "pixels"`` if it trains a network on pixels.
     confidence : float, default=0.95
         Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
+    calibration : bool, default=False
+        Whether to measure how well probabilities are calibrated. Models with ``predict_proba`` then predict the test images a
+        second time.
+    cost : bool, default=False
+        Whether to measure start, latency, throughput and memory of each model in a fresh process. It loads the model file and
+        predicts up to 64 test images for some seconds. A model that cannot be saved has no cost.
+    energy : bool, default=False
+        Whether to estimate the energy of the fits and predictions of each model. codecarbon computes the estimate from load and
+        rated power. It compares models on one machine, but may be wrong by a factor. Needs ``featrec[energy]``.
+    duplicates : bool, default=True
+        Whether to count test images whose pixels are also those of a training image. This decodes each image once.
 
     Returns
     -------
@@ -98,13 +111,17 @@ def compare(
     -----
     Times are wall-clock times. Models run one after another, each with its own `n_jobs`. Before the measurement, one image is
     predicted to load compiled code. With folds, the interval and McNemar's test treat the predictions as independent, although
-    folds share most of their training images; p values are therefore slightly too small. With `cv`, the
-    accuracy of a frozen model that was fitted on `X` is too high, because it is evaluated on its own training images.
+    folds share most of their training images; differences are therefore slightly less certain than p suggests. With repeated
+    splits, the accuracy is the mean over the splits, and intervals and tests use the corrected variance of Nadeau and Bengio,
+    which accounts for shared training images. With `cv`, the accuracy of a frozen model that was fitted on `X` is too high,
+    because it is evaluated on its own training images.
 
     References
     ----------
     McNemar, "Note on the sampling error of the difference between correlated proportions or percentages", 1947.
     Holm, "A simple sequentially rejective multiple test procedure", 1979.
+    Nadeau and Bengio, "Inference for the generalization error", 2003.
+    Bonett and Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on paired data", 2012.
 
     Examples
     --------
@@ -120,20 +137,29 @@ def compare(
     check_confidence(confidence)
     check_kinds(models, networks)
     plan = planned(models, X, y, test, cv, groups)
+    by_group = groups_of(plan, groups, test_groups)
     for remark in plan.remarks:
         warnings.warn(remark, UnknownLabelWarning, stacklevel=2)
-    runs = {}
+    runs, options = {}, Requests(calibration=calibration, cost=cost, energy=EnergyMeter(energy))
     for place, (name, model) in enumerate(models.items(), start=1):
         _report_progress(verbose, f"{name} ({place} of {len(models)}) ...")
-        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan.parts)
+        runs[name] = Run(plan.given[name]) if name in plan.given else run_model(name, model, plan, options)
         _report_progress(verbose, f"{name}: {percent((runs[name].y_pred == plan.y_true).mean())} %{_fit_time(runs[name])}")
     classes = all_classes([plan.known, *(run.y_pred for run in runs.values())])
     kinds = {name: _kind(name, models[name], networks) for name in models}
     results = [_result(name, run, kinds[name], plan, classes, confidence) for name, run in runs.items()]
     results.sort(key=lambda result: -result.accuracy)
-    pairs, n = _pairs(results, plan.y_true), len(plan.y_true)
+    pairs, n = _pairs(results, plan, confidence), len(plan.y_true)
     found = tuple(results), pairs, n, plan.n_folds, classes, confidence, plan.y_true, plan.paths, plan.remarks
-    return Comparison(*found, n_dropped=count_dropped(X, *(test or ())[:1]))
+    return Comparison(
+        *found,
+        n_dropped=count_dropped(X, *(test or ())[:1]),
+        n_train=round(np.mean([len(part.train) for part in plan.parts])),
+        rows=plan.rows,
+        groups=by_group,
+        duplicates=duplicates_in(plan.parts) if duplicates and len(plan.given) < len(models) else None,
+        stamp=stamp(packages=loaded_runtimes()),
+    )
 
 
 def _report_progress(verbose: int, text: str) -> None:
@@ -154,113 +180,49 @@ def _kind(name: str, model: Any, networks: Collection[str] | None) -> str:
 def _result(name: str, run: Run, kind: str, plan: Plan, classes: np.ndarray, confidence: float) -> ModelResult:
     correct = run.y_pred == plan.y_true
     measures = class_measures(confusion_counts(plan.y_true, run.y_pred, classes))
-    parts = plan.parts
+    shares = _split_accuracies(correct, plan)
     return ModelResult(
         name=name,
         kind=kind,
-        accuracy=float(correct.mean()),
-        interval=wilson_interval(int(correct.sum()), len(correct), confidence),
+        accuracy=float(correct.mean() if plan.rows is None else shares.mean()),
+        interval=_interval(correct, shares, plan, confidence),
         balanced_accuracy=balanced_accuracy(measures),
-        fold_accuracies=tuple(float(correct[part.test.rows].mean()) for part in parts) if len(parts) > 1 else (),
-        fit_seconds=run.fit_seconds,
-        predict_seconds=run.predict_seconds,
+        fold_accuracies=tuple(shares.tolist()),
         images_per_second=None if run.predict_seconds is None else len(correct) / max(run.predict_seconds, 1e-9),
-        width=run.width,
-        n_bytes=run.n_bytes,
-        compile_seconds=run.compile_seconds + plan.compile_seconds.get(name, 0.0),
-        y_pred=run.y_pred,
-        n_unreadable=run.n_unreadable,
+        **{**vars(run), "compile_seconds": run.compile_seconds + plan.compile_seconds.get(name, 0.0)},
     )
 
 
-def _pairs(results: list[ModelResult], y_true: np.ndarray) -> tuple[Pair, ...]:
-    right = {result.name: result.y_pred == y_true for result in results}
-    found = []
-    for first, second in itertools.combinations(right, 2):
-        only_first, only_second = (int((right[a] & ~right[b]).sum()) for a, b in ((first, second), (second, first)))
-        found.append((first, second, only_first, only_second, mcnemar(only_first, only_second)))
-    corrected = holm(np.array([pair[-1] for pair in found]))
-    return tuple(Pair(*pair, float(p_holm)) for pair, p_holm in zip(found, corrected, strict=True))
+def _split_accuracies(correct: np.ndarray, plan: Plan) -> np.ndarray:
+    """Return the accuracy of each split; empty with a test set."""
+    return np.array([correct[part.places].mean() for part in plan.parts] if len(plan.parts) > 1 else [])
 
 
-@dataclass(frozen=True, eq=False)
-class Run:
-    """Predictions and measurements of one model; see ModelResult."""
-
-    y_pred: np.ndarray
-    fit_seconds: float | None = None
-    predict_seconds: float | None = None
-    width: int | None = None
-    n_bytes: int | None = None
-    n_unreadable: int = 0
-    compile_seconds: float = 0.0
+def _interval(correct: np.ndarray, shares: np.ndarray, plan: Plan, confidence: float) -> tuple[float, float]:
+    if plan.rows is None:
+        return wilson_interval(int(correct.sum()), len(correct), confidence)
+    low, high = Resampling(plan.test_ratio).interval(shares, confidence)
+    return max(0.0, low), min(1.0, high)
 
 
-def run_model(name: str, model: Any, parts: list[Part]) -> Run:
-    """Fit a model on each part and predict the test images."""
-    fit_seconds, predict_seconds, compile_seconds, n_unreadable = [], 0.0, 0.0, 0
-    predictions: list[np.ndarray] = []
-    for part in parts:
-        with naming(f"while fitting the model {name!r}"), located(part.train), timed() as fit:
-            fitted = clone(model).fit(part.train.taken(), part.y_train)
-        n = len(part.test)
-        with naming(f"while predicting with the model {name!r}"), located(part.test), unreadable_rows(n) as unreadable:
-            predicted, prediction = timed_predictions(fitted, part.test.taken())
-        predictions.append(as_labels(predicted, n, what=f"the prediction of the model {name!r}"))
-        fit_seconds.append(fit.seconds)
-        predict_seconds += prediction.seconds
-        compile_seconds += fit.compile_seconds + prediction.compile_seconds
-        n_unreadable += len(unreadable)
-    y_pred = np.concatenate(predictions)[np.argsort(np.concatenate([part.test.rows for part in parts]))]
-    mean_fit = None if isinstance(model, FrozenEstimator) else float(np.mean(fit_seconds))
-    width = _width(fitted, parts[-1].test.first())
-    return Run(y_pred, mean_fit, predict_seconds, width, _size(fitted), n_unreadable, compile_seconds)
+def _pairs(results: list[ModelResult], plan: Plan, confidence: float) -> tuple[Pair, ...]:
+    """Test all pairs of models, and correct the p values for their number."""
+    correct = [result.y_pred == plan.y_true for result in results]
+    couples = list(itertools.combinations(range(len(results)), 2))
+    found = [_test(correct[i], correct[j], plan, confidence) for i, j in couples]
+    corrected = holm(np.array([test["p"] for test in found])).tolist()
+    return tuple(
+        Pair(results[i].name, results[j].name, p_holm=p, difference=results[i].accuracy - results[j].accuracy, **test)
+        for (i, j), test, p in zip(couples, found, corrected, strict=True)
+    )
 
 
-def is_network(model: Any) -> bool:
-    """Return whether the model, or a step at any depth, has the attribute ``network_kind``."""
-    return bool(_network_kinds(model) & {"features", "pixels"})
-
-
-def learns_from_pixels(model: Any) -> bool:
-    """Return whether the model, or a step at any depth, is a network trained on pixels (``network_kind = "pixels"``)."""
-    return "pixels" in _network_kinds(model)
-
-
-def _network_kinds(model: Any) -> set[str]:
-    """Return the values of the attribute ``network_kind``. The classes of networks are not imported here."""
-    steps = model.get_params(deep=True).values() if hasattr(model, "get_params") else ()
-    kinds = (getattr(step, "network_kind", None) for step in (model, *steps))
-    return {kind for kind in kinds if isinstance(kind, str)}
-
-
-def _width(model: Any, one_image: Any) -> int | None:
-    """Return the number of features that the final classifier uses, or None if it is unknown."""
-    if isinstance(model, FrozenEstimator):
-        return _width(model.estimator, one_image)
-    if hasattr(model, "best_estimator_"):
-        return _width(model.best_estimator_, one_image)
-    if not isinstance(model, Pipeline):
-        return _columns(model)
-    found = _columns(model[-1])
-    if found is not None or len(model) < 2:
-        return found
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            codes = model[:-1].transform(one_image)
-    except Exception:  # an error at this point must not discard the finished comparison
-        return None
-    return int(codes.shape[1]) if len(getattr(codes, "shape", ())) == 2 else None
-
-
-def _columns(model: Any) -> int | None:
-    found = getattr(model, "n_features_in_", None)
-    return None if found is None else int(found)
-
-
-def _size(model: Any) -> int | None:
-    try:
-        return model_bytes(model)
-    except FeatrecError:
-        return None
+def _test(first: np.ndarray, second: np.ndarray, plan: Plan, confidence: float) -> dict[str, Any]:
+    """Return the counts, the p value and the interval of the difference of two models, given which predictions are correct."""
+    counts = int((first & ~second).sum()), int((second & ~first).sum())
+    only = dict(zip(("first_only", "second_only"), counts, strict=True))
+    if plan.rows is None:
+        return {**only, "p": mcnemar(*counts), "interval": paired_interval(*counts, len(first), confidence)}
+    differences, resampling = _split_accuracies(first, plan) - _split_accuracies(second, plan), Resampling(plan.test_ratio)
+    interval = resampling.interval(differences, confidence)
+    return {**only, "p": resampling.p(differences), "interval": interval, "test": "corrected t"}

@@ -2,96 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featrec.evaluation._comparison_tables import (
+    calibration_table,
+    class_recalls,
+    compiled,
+    cost_table,
+    energy_table,
+    group_accuracies,
+    group_table,
+    network_table,
+    result_table,
+)
+from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
-from featrec.evaluation._text import Table, TableResult, data_size, frame, number, p_value, percent, percent_range
+from featrec.evaluation._model_result import ModelResult, Pair
+from featrec.evaluation._text import Table, TableResult, as_csv, frame, keep
+from featrec.evaluation._verdict import basis, duplicates_told, verdict
+from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pandas import DataFrame
 
-__all__ = ["Comparison", "ModelResult", "Pair"]
+__all__ = ["Comparison"]
 
-SIGNIFICANT = "statistically significant"
+# With more groups, such as persons, the table is left out of the text.
+MAX_GROUPS_SHOWN = 30
 # Indices of the colours in featrec.plotting.PALETTE.
 COLORS = {"engineered": 4, "network": 5, "predictions": 2}
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "another program's predictions"}
-
-
-@dataclass(frozen=True, eq=False)
-class ModelResult:
-    """One row of a comparison. Unknown figures are None.
-
-    Attributes
-    ----------
-    name : str
-    kind : {"engineered", "network", "predictions"}
-        "predictions" means that another program predicted the labels.
-    accuracy : float
-    interval : tuple of (low, high)
-        Wilson interval of the accuracy.
-    balanced_accuracy : float
-    fold_accuracies : tuple of float
-        Accuracy of each fold; empty with a test set.
-    fit_seconds : float or None
-        Time of one fit; with folds, the mean over the folds.
-    predict_seconds : float or None
-        Time for all images.
-    images_per_second : float or None
-    width : int or None
-        Number of features that the final classifier uses.
-    n_bytes : int or None
-        Size of the model file.
-    y_pred : array of shape (n,)
-    n_unreadable : int
-        Number of images that could not be read. The model guessed their labels, because it has ``on_error="empty"``.
-    compile_seconds : float
-        Time spent compiling, which happens once per machine. No other time includes it.
-    """
-
-    name: str
-    kind: str
-    accuracy: float
-    interval: tuple[float, float]
-    balanced_accuracy: float
-    fold_accuracies: tuple[float, ...]
-    fit_seconds: float | None
-    predict_seconds: float | None
-    images_per_second: float | None
-    width: int | None
-    n_bytes: int | None
-    y_pred: np.ndarray
-    n_unreadable: int = 0
-    compile_seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Comparison of two models on the same images by McNemar's exact test.
-
-    Attributes
-    ----------
-    first, second : str
-        Names of the models.
-    first_only, second_only : int
-        Number of images that only the first, or only the second, model predicts correctly.
-    p : float
-        Two-sided p value.
-    p_holm : float
-        p value after Holm's correction for the number of pairs.
-    """
-
-    first: str
-    second: str
-    first_only: int
-    second_only: int
-    p: float
-    p_holm: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,19 +51,30 @@ class Comparison(TableResult):
     pairs : tuple of Pair
         All pairs of models. In each pair, the more accurate model is the first.
     n : int
+        Number of predictions of each model: the number of images or, with repeated splits, of all test sets together.
     n_folds : int or None
-        None with a test set.
+        Number of folds or splits; None with a test set.
     classes : array of shape (n_classes,)
     confidence : float
         Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
     y_true : array of shape (n,)
-        Labels of the test set; with folds, of all images.
+        Labels of the test set; with folds, of all images; with repeated splits, of the test images of one split after another.
     paths : tuple of str of length n, or None
         Paths of the test images, in the order of `y_true` and of each `y_pred`; None if the images have no paths.
     remarks : tuple of str
         Remarks on labels that no image has.
     n_dropped : int
         Number of damaged files that ``ImageFolder(on_error="drop")`` left out of the images.
+    n_train : int or None
+        Number of training images; with folds or splits, the mean.
+    rows : array of shape (n,) or None
+        With repeated splits, the index in `X` of the image that each prediction refers to.
+    groups : array of shape (n,) or None
+        Group of the image of each prediction.
+    duplicates : array or None
+        Positions in `y_true` of images that are also, pixel by pixel, in the training set; None if they were not counted.
+    stamp : dict
+        Versions, machine, commit of featrec, and date.
     """
 
     results: tuple[ModelResult, ...]
@@ -130,6 +87,11 @@ class Comparison(TableResult):
     paths: tuple[str | None, ...] | None = None
     remarks: tuple[str, ...] = ()
     n_dropped: int = 0
+    n_train: int | None = None
+    rows: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    duplicates: np.ndarray | None = None
+    stamp: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ModelResult:
         for result in self.results:
@@ -148,24 +110,87 @@ class Comparison(TableResult):
 
     def verdict(self) -> list[str]:
         """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
-        if len(self.results) < 2:
-            return [f"{self.results[0].name} is the only model; add a second model for a comparison."]
-        return [self._best(), *self._networks()]
+        return verdict(self)
 
     def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
+        more = [f"{caption}\n{table.plain()}" for caption, table in self._more_tables().items()]
+        return "\n\n".join([self._table().plain(), "\n".join(self._sentences()), *more])
+
+    def to_markdown(self, path: str | os.PathLike | None = None) -> str:
+        """Return the tables and the sentences as Markdown. If `path` is given, also write them to this file."""
+        more = [f"{caption}\n\n{table.markdown()}" for caption, table in self._more_tables().items()]
+        return keep("\n\n".join([super().to_markdown(), *more]), path)
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, the most accurate first. Needs pandas."""
-        left_out = ("name", "interval", "fold_accuracies", "y_pred")
+        return frame(self._columns(), index=[result.name for result in self.results])
+
+    def to_csv(self, path: str | os.PathLike | None = None) -> str:
+        """Return the figures of ``to_frame``, unrounded, as CSV. If `path` is given, also write them to this file."""
+        columns = {"model": [result.name for result in self.results], **self._columns()}
+        return keep(as_csv([list(columns), *zip(*columns.values(), strict=True)]), path)
+
+    def to_html(
+        self,
+        path: str | os.PathLike | None = None,
+        *,
+        title: str | None = None,
+        images: Any = None,
+        sections: Sequence[TableResult] = (),
+    ) -> str:
+        """Return one self-contained HTML page. If `path` is given, also write it to this file.
+
+        The page has the verdict, tables that sort, figures of accuracy against time and size, the tests, confusion matrices,
+        images on which the models disagree, machine and versions, and tables to copy. It makes no request to any server.
+
+        Parameters
+        ----------
+        path : path, optional
+        title : str, optional
+            Heading of the page. Default: the number of models and classes.
+        images : images, optional
+            The test images; with `cv`, all images `X`. By default they are read from `paths`; without paths, the page has no
+            images. At most 36 small copies are embedded.
+        sections : sequence of results, optional
+            Other results to add, each with its sentences, figure and table, such as curves of the same models.
+        """
+        from featrec.evaluation._comparison_page import comparison_page
+
+        n_classes = len(np.unique(self.y_true))
+        title = f"Comparison of {len(self.results)} models on {n_classes} classes" if title is None else title
+        return keep(comparison_page(self, title=title, images=images, sections=sections), path)
+
+    def _columns(self) -> dict[str, list]:
+        """Return the figures of all models by name. What was not requested is left out."""
+        left_out = ("name", "interval", "fold_accuracies", "y_pred", "estimator", "seeds", "calibration", "cost", "cost_remark")
         names = [field.name for field in fields(ModelResult) if field.name not in left_out]
-        columns: dict[str, Any] = {name: [getattr(result, name) for result in self.results] for name in names}
-        columns["low"], columns["high"] = zip(*(result.interval for result in self.results), strict=True)
-        return frame(columns, index=[result.name for result in self.results])
+        columns: dict[str, list] = {name: [getattr(result, name) for result in self.results] for name in names}
+        columns["pretrained_on"] = [", ".join(result.pretrained_on) for result in self.results]
+        columns["low"], columns["high"] = map(list, zip(*(result.interval for result in self.results), strict=True))
+        measured = {"calibration": ("ece", "brier", "log_loss"), "cost": [field.name for field in fields(Cost)]}
+        for part, figures in measured.items():
+            if any(getattr(result, part) for result in self.results):
+                columns |= {name: [getattr(getattr(result, part), name, None) for result in self.results] for name in figures}
+        return columns
 
     def pairs_to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per pair of models. Needs pandas."""
         return frame({field.name: [getattr(pair, field.name) for pair in self.pairs] for field in fields(Pair)})
+
+    def classes_to_frame(self) -> DataFrame:
+        """Return a DataFrame with the recall of each class (rows) by each model (columns). Needs pandas."""
+        return self._by_model(class_recalls(self), self.classes)
+
+    def groups_to_frame(self) -> DataFrame:
+        """Return a DataFrame with the accuracy on each group (rows) of each model (columns). Needs pandas."""
+        if self.groups is None:
+            raise InputError("the comparison has no groups; give compare test_groups, or groups with cv")
+        names, shares = group_accuracies(self, self.groups)
+        return self._by_model(shares, names)
+
+    def _by_model(self, shares: np.ndarray, rows: np.ndarray) -> DataFrame:
+        columns = {result.name: shares[:, place] for place, result in enumerate(self.results)}
+        return frame(columns, index=rows)
 
     def predictions_to_frame(self) -> DataFrame:
         """Return a DataFrame with the true label and all predictions of each image. Needs pandas.
@@ -195,32 +220,27 @@ class Comparison(TableResult):
         return ax
 
     def _table(self) -> Table:
-        interval = f"{100 * self.confidence:g} % interval"
-        folds = ["folds"] if self.n_folds else []
-        compiling = ["compile s"] if self._compiled() else []
-        figures = ["balanced", "fit s", *compiling, "predict s", "images/s", "features", "size"]
-        return Table(["model", "accuracy", interval, *folds, *figures], [self._row(result) for result in self.results])
+        return result_table(self)
 
-    def _row(self, result: ModelResult) -> list[str]:
-        shares = 100 * np.array(result.fold_accuracies)
-        folds = [f"{shares.mean():.1f} ± {shares.std(ddof=1):.1f}"] if self.n_folds else []
-        compiling = [result.compile_seconds or None] if self._compiled() else []
-        return [
-            result.name,
-            percent(result.accuracy),
-            percent_range(result.interval),
-            *folds,
-            percent(result.balanced_accuracy),
-            *map(number, (result.fit_seconds, *compiling, result.predict_seconds, result.images_per_second, result.width)),
-            data_size(result.n_bytes),
-        ]
-
-    def _compiled(self) -> bool:
-        return any(result.compile_seconds for result in self.results)
+    def _more_tables(self) -> dict[str, Table]:
+        """Return the tables of what was measured on request, by caption."""
+        one = "In a fresh process with the model file: start, first answer, one image at a time, batches, and peak memory."
+        tables = {
+            one: cost_table(self),
+            "Energy of all fits and predictions, an estimate from load and rated power.": energy_table(self),
+            "Networks.": network_table(self),
+            "Probabilities; smaller is better.": calibration_table(self),
+            "Accuracy on each group, in percent.": group_table(self) if _few_groups(self) else None,
+        }
+        return {caption: table for caption, table in tables.items() if table is not None}
 
     def _sentences(self) -> list[str]:
+        return [basis(self), *self.verdict(), *self._notes()]
+
+    def _notes(self) -> list[str]:
+        """Return facts that affect the interpretation of the figures."""
         compiling = ["Compiling happens once on this machine and is not included in the times of fits and predictions."]
-        return [self._basis(), *self.verdict(), *self.remarks, *self._unreadable(), *(compiling if self._compiled() else [])]
+        return [*self.remarks, *duplicates_told(self), *self._unreadable(), *(compiling if compiled(self) else [])]
 
     def _unreadable(self) -> Iterator[str]:
         for result in self.results:
@@ -228,50 +248,13 @@ class Comparison(TableResult):
                 yield f'{result.name} guessed the labels of {result.n_unreadable} unreadable images (on_error="empty").'
         if self.n_dropped:
             yield f'Damaged images that were left out (on_error="drop"): {self.n_dropped}.'
-
-    def _basis(self) -> str:
-        n_classes = len(np.unique(self.y_true))
-        images = f"{self.n:,} test images" if self.n_folds is None else f"{self.n:,} images in {self.n_folds} folds"
-        return (
-            f"{images}, {n_classes} classes; always predicting the largest class gives {percent(largest_share(self.y_true))} %."
-        )
-
-    def _best(self) -> str:
-        first, second = self.results[:2]
-        if first.accuracy == second.accuracy:
-            leaders = [result.name for result in self.results if result.accuracy == first.accuracy]
-            return f"{', '.join(leaders[:-1])} and {leaders[-1]} share the highest accuracy."
-        corrected = f", corrected for {len(self.pairs)} pairs" if len(self.pairs) > 1 else ""
-        p = self.pair(first.name, second.name).p_holm
-        return (
-            f"{first.name} is the most accurate; its lead of {_points(first, second)} over {second.name} is "
-            f"{self._significant(p)} (McNemar {p_value(p)}{corrected})."
-        )
-
-    def _networks(self) -> list[str]:
-        """Compare the best network with the best engineered features."""
-        network = next((result for result in self.results if result.kind == "network"), None)
-        engineered = next((result for result in self.results if result.kind == "engineered"), None)
-        if network is None or engineered is None:
-            return []
-        rival = f"the best engineered features ({engineered.name})"
-        if network.accuracy == engineered.accuracy:
-            return [f"The network {network.name} does not win: {rival} are equally accurate."]
-        p = self.pair(network.name, engineered.name).p_holm
-        test = f"{self._significant(p)} ({p_value(p)})"
-        if network.accuracy < engineered.accuracy:
-            lead = _points(engineered, network)
-            return [f"The network {network.name} does not win: {rival} are {lead} ahead; the lead is {test}."]
-        verb = "wins" if self._significant(p) == SIGNIFICANT else "leads"
-        return [f"The network {network.name} {verb} by {_points(network, engineered)} over {rival}; the lead is {test}."]
-
-    def _significant(self, p: float) -> str:
-        return SIGNIFICANT if p <= 1 - self.confidence else f"not {SIGNIFICANT}"
+        for result in self.results:
+            if result.cost_remark:
+                yield f"The cost of {result.name} could not be measured: {result.cost_remark}."
 
 
-def _points(better: ModelResult, worse: ModelResult) -> str:
-    points = f"{100 * (better.accuracy - worse.accuracy):.1f}"
-    return f"{points} point" if points == "1.0" else f"{points} points"
+def _few_groups(comparison: Comparison) -> bool:
+    return comparison.groups is not None and len(np.unique(comparison.groups)) <= MAX_GROUPS_SHOWN
 
 
 def _draw_result(ax: Axes, place: int, result: ModelResult, *, label: str | None) -> None:

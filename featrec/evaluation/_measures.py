@@ -1,20 +1,18 @@
-"""Intervals, measures per class and paired tests."""
+"""Intervals of accuracies, and measures per class."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 __all__ = [
     "ClassMeasures",
     "balanced_accuracy",
     "class_measures",
     "confusion_counts",
-    "holm",
     "largest_share",
-    "mcnemar",
     "wilson_interval",
 ]
 
@@ -63,18 +61,3 @@ def class_measures(confusion: np.ndarray) -> ClassMeasures:
 def balanced_accuracy(measures: ClassMeasures) -> float:
     """Return the mean recall of the classes that have images."""
     return float(measures.recall[measures.support > 0].mean())
-
-
-def mcnemar(first_only: int, second_only: int) -> float:
-    """Compute the exact two-sided p value. Each argument is the number of images that only this model predicts correctly."""
-    n = first_only + second_only
-    return float(binomtest(first_only, n, 0.5).pvalue) if n else 1.0
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Correct p values for multiple testing by Holm's step-down method."""
-    order = np.argsort(p_values, kind="stable")
-    factors = np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return corrected

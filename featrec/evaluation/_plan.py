@@ -5,15 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import StratifiedGroupKFold, check_cv
 from sklearn.pipeline import Pipeline
 
 from featrec.base import check_all_parameters, check_is_fitted, is_search
@@ -28,45 +25,19 @@ from featrec.evaluation._given import (
     refuse_no_model,
     take,
 )
+from featrec.evaluation._splits import Part, Rows, check_classes, rows_of, split_into_parts
 from featrec.exceptions import FeatrecError, ImageError, InputError, UnsupportedImageError
 from featrec.images import ImageTransformer, check_images
 
-__all__ = ["Part", "Plan", "Rows", "check_kinds", "located", "naming", "planned"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Some rows of the images that the caller passed."""
-
-    given: Any
-    rows: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def taken(self) -> Any:
-        """Return the selected images, or the object that the caller passed if all images are selected."""
-        return self.given if np.array_equal(self.rows, np.arange(count_items(self.given))) else take(self.given, self.rows)
-
-    def first(self) -> Any:
-        """Return a batch that contains only the first image."""
-        return take(self.given, self.rows[:1])
-
-
-@dataclass(frozen=True)
-class Part:
-    """Training images, their labels, and test images."""
-
-    train: Rows
-    y_train: np.ndarray
-    test: Rows
+__all__ = ["Plan", "check_kinds", "groups_of", "located", "naming", "planned"]
 
 
 class Plan(NamedTuple):
     """The parts of a comparison, and the results of the checks.
 
-    `given` contains the predictions of other programs, and `known` contains all labels. `compile_seconds` is the time that the
-    checks of each model spent compiling.
+    `given` contains the predictions of other programs, and `known` contains all labels. `rows` are the images that the
+    predictions refer to if the splits are not folds, else None. `compile_seconds` is the time that the checks of each model
+    spent compiling.
     """
 
     parts: list[Part]
@@ -77,6 +48,12 @@ class Plan(NamedTuple):
     paths: tuple[str | None, ...] | None
     remarks: tuple[str, ...]
     compile_seconds: dict[str, float]
+    rows: np.ndarray | None
+
+    @property
+    def test_ratio(self) -> float:
+        """Number of test images per training image, the mean over the parts."""
+        return float(np.mean([len(part.test) / len(part.train) for part in self.parts]))
 
 
 def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, groups: Any) -> Plan:
@@ -85,25 +62,41 @@ def planned(models: Mapping[str, Any], X: Any, y: Any, test: Any, cv: Any, group
     if n == 0:
         raise InputError("compare needs training images; got none")
     y = as_labels(y, n, what="y")
-    parts, y_true, n_folds = _parts(X, y, test, cv, groups)
+    parts, y_tested, n_folds = split_into_parts(X, y, test, cv, groups)
     paths = paths_of(X if test is None else test[0])
     others = () if test is None else paths_of(X) or ()
-    known = all_classes([y, y_true])
+    known = all_classes([y, y_tested])
     given = {}
     for name, model in models.items():
         if not hasattr(model, "predict"):
-            given[name] = predictions_of(name, model, paths, others, len(y_true))
+            given[name] = predictions_of(name, model, paths, others, len(y_tested))
             with naming(f"in the predictions {name!r}"):
                 all_classes([known, given[name]])
+    rows = rows_of(parts, len(y_tested))
+    y_true = y_tested if rows is None else y_tested[rows]
+    if rows is not None:
+        paths = None if paths is None else tuple(paths[row] for row in rows)
+        given = {name: labels[rows] for name, labels in given.items()}
     fitted = {name: model for name, model in models.items() if name not in given}
     if not all(isinstance(model, FrozenEstimator) for model in fitted.values()):
-        _check_classes(parts)
+        check_classes(parts)
     compile_seconds = {}
     for name, model in fitted.items():
         with timed() as spent:
             check_model(name, model, parts[0], y_true)
         compile_seconds[name] = spent.compile_seconds
-    return Plan(parts, y_true, n_folds, given, known, paths, tuple(_remarks(y, y_true, given)), compile_seconds)
+    return Plan(parts, y_true, n_folds, given, known, paths, tuple(_remarks(y, y_true, given)), compile_seconds, rows)
+
+
+def groups_of(plan: Plan, groups: Any, test_groups: Any) -> np.ndarray | None:
+    """Return the group of each prediction, or None."""
+    if plan.n_folds is None:
+        return None if test_groups is None else as_labels(test_groups, len(plan.y_true), what="test_groups")
+    if test_groups is not None:
+        raise InputError("test_groups need a test set; with cv, use groups, which also keeps each group in one fold")
+    if groups is None:
+        return None
+    return np.asarray(groups) if plan.rows is None else np.asarray(groups)[plan.rows]
 
 
 def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray]) -> Iterator[str]:
@@ -112,78 +105,6 @@ def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray])
     images = foreign_labels("The test set has labels that no training image has", y_true, np.unique(y))
     rows = [foreign_labels(f"{name} predicts labels that no image has", labels, known) for name, labels in given.items()]
     return filter(None, [images, *rows])
-
-
-def _parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> tuple[list[Part], np.ndarray, int | None]:
-    """Return the parts, the true labels of the test images, and the number of folds. A test set is a single part."""
-    if (test is None) == (cv is None):
-        raise InputError("give exactly one of test=(images, labels) and cv=5")
-    if test is None:
-        folds = _folds(X, y, cv, groups)
-        return folds, y, len(folds)
-    if groups is not None:
-        raise InputError(
-            "groups need cv, which keeps a group in one fold; for groups of a test set use evaluate(..., groups=...)"
-        )
-    if not isinstance(test, (tuple, list)) or len(test) != 2:
-        way_out = "; use test=(test, test.labels)" if hasattr(test, "labels") else ""
-        raise InputError(f"test must be a pair (images, labels); got {type(test).__name__}{way_out}")
-    n = count_items(test[0])
-    if n == 0:
-        raise InputError("the test set has no images")
-    y_true = as_labels(test[1], n, what="the test set's y")
-    return [Part(Rows(X, np.arange(len(y))), y, Rows(test[0], np.arange(n)))], y_true, None
-
-
-def _check_folds(cv: Any, y: np.ndarray) -> None:
-    """Check that the number of folds is at least 2, and that each class has at least one image per fold."""
-    if isinstance(cv, (bool, np.bool_, str)) or (isinstance(cv, Integral) and cv < 2):
-        raise InputError(f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
-    if not isinstance(cv, Integral):
-        return
-    classes, counts = np.unique(y, return_counts=True)
-    if counts.min() < cv:
-        images = "1 image" if counts.min() == 1 else f"{counts.min()} images"
-        raise InputError(
-            f"cv={cv} needs at least {cv} images of each class, one for each fold; class {classes[counts.argmin()].item()!r} "
-            f"has {images}. Use a smaller cv, leave out small classes, or use a test set"
-        )
-
-
-def _folds(X: Any, y: np.ndarray, cv: Any, groups: Any) -> list[Part]:
-    _check_folds(cv, y)
-    if groups is not None:
-        groups = as_labels(groups, len(y), what="groups")
-        cv = _group_folds(cv, groups)
-    splitter = check_cv(cv, y, classifier=True)
-    name = type(splitter).__name__
-    try:
-        splits = list(splitter.split(np.zeros(len(y)), y, groups))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"cv: {name} cannot split these images: {error}") from error
-    tested = np.sort(np.concatenate([rows for _, rows in splits]))
-    if len(splits) < 2 or not np.array_equal(tested, np.arange(len(y))):
-        raise InputError(
-            f"cv must test every image once, in at least two folds; {name} does not. "
-            "Use KFold, StratifiedKFold or GroupKFold, or one split as test=(images, labels)"
-        )
-    return [Part(Rows(X, fit), y[fit], Rows(X, rows)) for fit, rows in splits]
-
-
-def _group_folds(cv: Any, groups: np.ndarray) -> Any:
-    if not isinstance(cv, Integral):
-        return cv
-    n_groups = len(np.unique(groups))
-    if n_groups < int(cv):
-        raise InputError(f"cv={cv} needs at least {cv} groups, because a group stays in one fold; groups has {n_groups}")
-    return StratifiedGroupKFold(int(cv))
-
-
-def _check_classes(parts: list[Part]) -> None:
-    for number, part in enumerate(parts, start=1):
-        if len(np.unique(part.y_train)) < 2:
-            where = "y has" if len(parts) == 1 else f"the training set of fold {number} has"
-            raise InputError(f"{where} one class, {part.y_train[0].item()!r}; a classifier needs at least two")
 
 
 def check_kinds(models: Any, networks: Collection[str] | None) -> None:

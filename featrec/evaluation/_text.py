@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ __all__ = [
     "Result",
     "Table",
     "TableResult",
+    "as_csv",
     "data_size",
     "frame",
     "keep",
@@ -27,6 +30,19 @@ __all__ = [
     "percent",
     "percent_range",
 ]
+
+# Letters that have a meaning in LaTeX, and those that its usual fonts lack.
+LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "–": "--",
+    "µ": r"$\mu$",
+    "<": r"$<$",
+    ">": r"$>$",
+}
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,17 @@ class Table:
         rule = [":---", *["---:"] * (len(self.header) - 1)]
         escaped = [[cell.replace("|", "\\|") for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in [self.header, rule, *escaped])
+
+    def latex(self) -> str:
+        """Return the table as LaTeX, for the package booktabs."""
+        lines = [" & ".join(map(_latex, line)) + r" \\" for line in [self.header, *self.rows]]
+        columns = "l" + "r" * (len(self.header) - 1)
+        body = [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
+        return "\n".join([*body, r"\end{tabular}"])
+
+    def csv(self) -> str:
+        """Return the table as CSV."""
+        return as_csv([self.header, *self.rows])
 
     def html(self) -> str:
         """Return the table as HTML for a notebook."""
@@ -83,10 +110,33 @@ class TableResult(Result):
     def _repr_html_(self) -> str:
         return self._table().html() + paragraphs(self._sentences())
 
+    def _heading(self) -> str:
+        """Return the heading of this result on a page."""
+        return type(self).__name__
+
+    def to_latex(self, path: str | os.PathLike | None = None) -> str:
+        """Return the table as LaTeX, for the package booktabs. If `path` is given, also write it to this file."""
+        return keep(self._table().latex(), path)
+
+    def to_csv(self, path: str | os.PathLike | None = None) -> str:
+        """Return the table as CSV. If `path` is given, also write it to this file."""
+        return keep(self._table().csv(), path)
+
     def to_markdown(self, path: str | os.PathLike | None = None) -> str:
         """Return the table and the sentences as Markdown. If `path` is given, also write them to this file."""
         lines = "\n".join(f"- {line}" for line in self._sentences())
         return keep(f"{self._table().markdown()}\n\n{lines}", path)
+
+
+def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Return rows as CSV; None is an empty cell."""
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows(rows)
+    return file.getvalue().rstrip("\n")
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(letter, letter) for letter in text)
 
 
 def paragraphs(lines: Sequence[str]) -> str:

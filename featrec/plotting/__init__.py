@@ -1,4 +1,4 @@
-"""Figures: keypoints and HOG drawn on images, visual words, bags of words, and confusion matrices.
+"""Figures: keypoints and HOG on their image, visual words, the bag of words of an image, confusion matrices, and mean ranks.
 
 Each function draws on the given axes or on a new figure, and returns the axes or the figure. No function calls ``show`` or
 changes settings of matplotlib. A new figure belongs to pyplot only if the program has imported pyplot; then
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from featrec.plotting._canvas import FAINT as FAINT, INK as INK, PALETTE as PALETTE, axes_for as axes_for
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
+from featrec.plotting._critical_difference import plot_critical_difference
 from featrec.plotting._hog import plot_hog
 from featrec.plotting._keypoints import plot_keypoints
 from featrec.plotting._words import plot_word_map, plot_words
@@ -19,7 +20,15 @@ from featrec.plotting._words import plot_word_map, plot_words
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_comparison", "plot_confusion_matrix", "plot_hog", "plot_keypoints", "plot_word_map", "plot_words"]
+__all__ = [
+    "plot_comparison",
+    "plot_confusion_matrix",
+    "plot_critical_difference",
+    "plot_hog",
+    "plot_keypoints",
+    "plot_word_map",
+    "plot_words",
+]
 
 
 def plot_comparison(comparison: Any, *, ax: Axes | None = None) -> Axes:

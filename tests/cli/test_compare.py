@@ -158,3 +158,62 @@ def test_an_error_while_fitting_names_the_model(tmp_path, capsys):
     message = capsys.readouterr().err
     assert "(while fitting the model 'orb_knn')" in message
     assert message.count("\n") == 1
+
+
+def test_the_page_is_written_with_images(folder, tmp_path, capsys):
+    page = tmp_path / "c.html"
+    assert run("compare", folder, "--recipes", "tiny_knn,color_forest", "--html", page, "--calibration") == 0
+    text = page.read_text(encoding="utf-8")
+    assert "Where the models disagree" in text
+    assert "log loss" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (("--cv", "2", "--repeats", "2"), "4 splits of about 8 training and 8 test images"),
+    (("--repeats", "3", "--holdout", "0.25"), "3 splits of about 12 training and 4 test images"),
+])  # fmt: skip
+def test_splits_are_repeated(folder, capsys, words, told):
+    assert run("compare", folder, "--recipes", "tiny_knn,color_forest", *words) == 0
+    out = capsys.readouterr().out
+    assert told in out
+
+
+def test_repeats_need_a_folder_without_test_images(folder, tmp_path, capsys, no_fit):
+    assert run("compare", folder, "--recipes", "tiny_knn", "--repeats", "3", "--test", folder) == 2
+    assert "--repeats draws test images from the folder; omit --test" in capsys.readouterr().err
+    for half in ("train", "test"):
+        write_dark_and_light(tmp_path / half, n=2)
+    assert run("compare", tmp_path, "--recipes", "tiny_knn", "--repeats", "3") == 2
+    assert "has its own test folder; omit --repeats" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_cost_is_measured_on_request(folder, capsys):
+    assert run("compare", folder, "--recipes", "tiny_knn", "--cost") == 0
+    assert "peak memory" in capsys.readouterr().out
+
+
+def test_several_folders_are_several_datasets(folder, tmp_path, capsys):
+    other = write_dark_and_light(tmp_path / "other", n=6)
+    page, figures = tmp_path / "c.html", tmp_path / "c.json"
+    words = ("--recipes", "tiny_knn,color_forest", "--html", page, "--json", figures)
+    assert run("compare", folder, other, *words) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == folder.name
+    assert "\nother\nmodel" in out
+    assert "Accuracy of 2 models on 2 datasets, in percent." in out
+    assert list(json.loads(figures.read_text())["comparisons"]) == [folder.name, "other"]
+    assert "Mean ranks" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--predictions", "a=b.csv"), "--predictions belongs to one dataset"),
+    (("--test", "DIR"), "--test belongs to one dataset"),
+    (("--recipes", "tiny_knn"), "needs at least two models"),
+])  # fmt: skip
+def test_options_of_one_dataset_are_refused_for_several(folder, tmp_path, capsys, no_fit, words, message):
+    other = write_dark_and_light(tmp_path / "other", n=2)
+    assert run("compare", folder, other, *words) == 2
+    assert message in capsys.readouterr().err
+    assert run("compare", folder, folder) == 2
+    assert "the same DIR is given twice" in capsys.readouterr().err

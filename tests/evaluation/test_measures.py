@@ -1,4 +1,4 @@
-"""Intervals, measures and tests agree with scikit-learn and SciPy."""
+"""Intervals and measures agree with scikit-learn and SciPy."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,6 @@ from featrec.evaluation._measures import (
     balanced_accuracy,
     class_measures,
     confusion_counts,
-    holm,
-    mcnemar,
     wilson_interval,
 )
 
@@ -51,20 +49,3 @@ def test_a_class_without_predictions_or_images_has_zeros():
     assert measures.precision.tolist() == [0.6, 0.0, 0.0]
     assert measures.recall.tolist() == [1.0, 0.0, 0.0]
     assert balanced_accuracy(measures) == 0.5
-
-
-@pytest.mark.parametrize(("b", "c"), [(0, 0), (5, 5), (0, 6), (3, 17), (120, 80)])
-def test_mcnemar_equals_the_binomial_sum(b, c):
-    from math import comb
-
-    n, low = b + c, min(b, c)
-    expected = min(1.0, 2 * sum(comb(n, k) for k in range(low + 1)) / 2**n)
-    assert mcnemar(b, c) == pytest.approx(expected)
-    assert mcnemar(c, b) == mcnemar(b, c)
-
-
-def test_holm_correction():
-    assert holm(np.array([0.01, 0.04, 0.03])) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm(np.array([0.5, 0.9])) == pytest.approx([1.0, 1.0])
-    assert holm(np.array([0.2])) == pytest.approx([0.2])
-    assert len(holm(np.array([]))) == 0

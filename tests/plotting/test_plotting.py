@@ -17,7 +17,15 @@ from featrec.encoders import BagOfWords, SpatialPyramid
 from featrec.evaluation import compare
 from featrec.exceptions import InputError, MetricError, MissingExtraError
 from featrec.images import check_images
-from featrec.plotting import plot_comparison, plot_confusion_matrix, plot_hog, plot_keypoints, plot_word_map, plot_words
+from featrec.plotting import (
+    plot_comparison,
+    plot_confusion_matrix,
+    plot_critical_difference,
+    plot_hog,
+    plot_keypoints,
+    plot_word_map,
+    plot_words,
+)
 from featrec.preprocessing import Resize
 from featrec.vocabularies import nearest_word
 
@@ -295,3 +303,12 @@ def test_the_former_function_for_comparisons_warns(axes):
     comparison = compare({"guess": np.array(["a", "b"])}, np.zeros((2, 1)), ["a", "b"], test=(np.zeros((2, 1)), ["a", "a"]))
     with pytest.warns(FutureWarning, match=r"plot_comparison\(comparison\) is now comparison.plot\(\)"):
         assert plot_comparison(comparison, ax=axes) is axes
+
+
+def test_a_critical_difference_diagram_connects_the_ranks_that_do_not_differ():
+    ax = plot_critical_difference([3.143, 2.0, 2.893, 1.964], ["C4.5", "+m", "+cf", "+m+cf"], 1.0)
+    bars = sorted((*line.get_xdata(), line.get_ydata()[0]) for line in ax.lines if line.get_linewidth() == 4)
+    ends = [(round(start, 2), round(end, 2)) for start, end, height in bars if height > 0]
+    assert ends == [(1.93, 2.92), (2.86, 3.17)]
+    with pytest.raises(InputError, match="one mean rank for each of at least two names"):
+        plot_critical_difference([1.0, 2.0], ["a"], 1.0)

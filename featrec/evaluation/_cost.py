@@ -1,0 +1,100 @@
+"""Cost: start, latency, throughput and memory of a fitted model in a fresh process."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import featrec
+from featrec.evaluation._given import take
+from featrec.evaluation._splits import Rows
+from featrec.exceptions import FeatrecError
+from featrec.persistence import save
+
+__all__ = ["Cost", "cost_of"]
+
+# Maximum number of images that the process predicts; each of them several times if there is time.
+MOST_IMAGES = 64
+# Predictions of one image, and then of all images, are repeated for this time in seconds.
+SECONDS = 3.0
+# A process that takes longer than this is stopped.
+TIMEOUT = 600
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of predictions with the model file, measured in a fresh process. Times are in seconds.
+
+    Attributes
+    ----------
+    start_seconds : float
+        From the start of the process until the model is loaded: Python, imports, and reading the model file.
+    first_seconds : float
+        Time of the first prediction of one image, which also loads compiled code and libraries.
+    p50_seconds, p95_seconds : float
+        Median and 95th percentile of the time of later predictions of one image.
+    batch_seconds : float
+        Time per image in a batch.
+    batch_size : int
+        Number of images in the batch, at most 64.
+    peak_bytes : int
+        Peak memory of the process, with Python and all libraries.
+    """
+
+    start_seconds: float
+    first_seconds: float
+    p50_seconds: float
+    p95_seconds: float
+    batch_seconds: float
+    batch_size: int
+    peak_bytes: int
+
+
+def cost_of(model: Any, test: Rows) -> tuple[Cost | None, str]:
+    """Measure a fitted model in a fresh process. Return None and the reason if this is not possible."""
+    images = take(test.given, test.rows[:MOST_IMAGES])
+    with tempfile.TemporaryDirectory(prefix="featrec-") as name:
+        folder = Path(name)
+        try:
+            save(model, folder / "model")
+            (folder / "images").write_bytes(pickle.dumps(images))
+        except FeatrecError as error:
+            return None, str(error)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            return None, f"the images cannot be passed to another process: {error}"
+        return _measured(folder)
+
+
+def _measured(folder: Path) -> tuple[Cost | None, str]:
+    """Run the process and read its result."""
+    command = [sys.executable, "-m", "featrec.evaluation._cost_process", str(folder)]
+    try:
+        done = subprocess.run(
+            [*command, repr(SECONDS), repr(time.time())], env=_environment(), capture_output=True, text=True, timeout=TIMEOUT
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"the process was stopped after {TIMEOUT} s"
+    result = folder / "result"
+    if not result.exists():
+        reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        return None, f"the process failed: {reason[-1]}"
+    found = json.loads(result.read_text(encoding="utf-8"))
+    single = np.array(found.pop("single_seconds"))
+    p50, p95 = np.percentile(single, [50, 95])
+    return Cost(p50_seconds=float(p50), p95_seconds=float(p95), **found), ""
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment in which the process imports this featrec, wherever it is installed."""
+    paths = [str(Path(featrec.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

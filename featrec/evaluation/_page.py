@@ -1,0 +1,120 @@
+"""One self-contained HTML page: its frame, its sections, and tables that can be sorted."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+
+from featrec.evaluation._text import Table
+
+__all__ = ["Section", "bullets", "copied", "folded", "heading", "page", "scrolling", "sortable"]
+
+# Headings of columns that are longer may break.
+MOST_UNBROKEN = 16
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page. `body` is HTML in which all text is escaped."""
+
+    key: str
+    title: str
+    body: str
+
+    def html(self) -> str:
+        heading = f'<h2 id="{escape(self.key)}">{escape(self.title)}</h2>'
+        return f'<section aria-labelledby="{escape(self.key)}">\n{heading}\n{self.body}\n</section>'
+
+
+def page(title: str, byline: str, verdict: Sequence[str], sections: Sequence[Section], foot: str) -> str:
+    """Return the page. It contains its style and script, and its policy forbids every request and any other script."""
+    style, script = _file("page.css"), _file("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
+    links = "".join(f'<li><a href="#{escape(part.key)}">{escape(part.title)}</a></li>' for part in sections)
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict)
+    body = "\n".join(part.html() for part in sections)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<link rel="icon" href="data:,">
+<style>
+{style}</style>
+</head>
+<body>
+<a class="skip" href="#content">Skip to the results</a>
+<header>
+<h1>{escape(title)}</h1>
+<p class="byline">{escape(byline)}</p>
+<ul class="verdict" aria-label="Verdict">{sentences}</ul>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+</header>
+<main id="content">
+{body}
+</main>
+<footer><p>{escape(foot)}</p></footer>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _file(name: str) -> str:
+    return files("featrec.evaluation").joinpath(name).read_text(encoding="utf-8")
+
+
+def scrolling(head: str, body: str, label: str, caption: str, kind: str) -> str:
+    """Return a table in a region that scrolls, also by keyboard, below its caption.
+
+    `head` is the row of headings, and `body` the other rows. The caption is outside, so that it keeps its place and its width.
+    """
+    inside = f'<caption class="hidden">{escape(label)}</caption><thead>{head}</thead><tbody>{body}</tbody>'
+    table = f'<table class="{kind}">{inside}</table>'
+    region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">{table}</div>'
+    return f'<p class="caption">{escape(caption)}</p>\n{region}'
+
+
+def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int, int]] = ()) -> str:
+    """Return a table that sorts by a click on a heading; `bold` are the row and column of the cells to emphasise."""
+    strong = set(bold)
+    head = heading(table.header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{_cells(row, place, strong)}</tr>' for place, row in enumerate(table.rows)
+    )
+    return scrolling(f"<tr>{head}</tr>", body, label, caption, "sortable wide")
+
+
+def heading(cells: Sequence[str]) -> str:
+    """Return the cells of a heading; long texts may break."""
+    kinds = (' class="long"' if len(cell) > MOST_UNBROKEN else "" for cell in cells)
+    return "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, cells, strict=True))
+
+
+def _cells(row: Sequence[str], place: int, strong: set[tuple[int, int]]) -> str:
+    kinds = (' class="best"' if (place, column) in strong else "" for column in range(1, len(row)))
+    return "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row[1:], strict=True))
+
+
+def folded(summary: str, body: str, *, shown: bool = False) -> str:
+    """Return a part that opens on a click."""
+    return f"<details{' open' if shown else ''}><summary>{escape(summary)}</summary>\n{body}\n</details>"
+
+
+def copied(text: str, what: str) -> str:
+    """Return text to copy; the script adds a button."""
+    return folded(what, f'<pre tabindex="0" data-copy="{escape(what)}">{escape(text)}</pre>')
+
+
+def bullets(sentences: Sequence[str]) -> str:
+    """Return sentences as a list; empty without sentences."""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+    return f'<ul class="notes">{items}</ul>' if sentences else ""
