@@ -162,7 +162,8 @@ def _drawn(labels: np.ndarray, random: np.random.Generator) -> dict[Any, np.ndar
 def _part(X: Any, labels: np.ndarray, drawn: Mapping[Any, np.ndarray], size: int, test: Any) -> Part:
     """Return the first rows of each class in this draw, in the order of the images."""
     rows = np.sort(np.concatenate([shuffled[:size] for shuffled in drawn.values()]))
-    return Part(Rows(X, rows), labels[rows], Rows(test, np.arange(count_items(test))))
+    places = np.arange(count_items(test))
+    return Part(Rows(X, rows), labels[rows], Rows(test, places), places)
 
 
 def _measured(name: str, model: Any, size: int, parts: list[Part], y_true: np.ndarray) -> SizeResult | str:
