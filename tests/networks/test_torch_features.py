@@ -191,24 +191,11 @@ def test_an_exported_program_is_a_network(module, tmp_path):
 # timm: no download; the weights are written by the test.
 
 
-@pytest.fixture
-def timm(monkeypatch):
-    """Import timm; a CPU build of torch may lack two operators of torchvision, which timm does not use."""
-    pytest.importorskip("torchvision" if _has_operators() else "timm")
-    import timm
+@pytest.fixture(scope="module")
+def timm():
+    from tests.networks.tiny_modules import timm_or_none
 
-    return timm
-
-
-def _has_operators():
-    try:
-        torch.ops.torchvision.nms  # noqa: B018
-    except (AttributeError, RuntimeError):
-        library = torch.library.Library("torchvision", "DEF")
-        for name in ("nms", "qnms"):
-            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        _has_operators.library = library
-    return True
+    return timm_or_none() or pytest.skip("timm is not installed")
 
 
 @pytest.fixture
