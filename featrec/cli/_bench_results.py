@@ -215,7 +215,8 @@ def _gain(runs: Sequence[Mapping[str, Any]], above: Sequence[Mapping[str, Any]])
 
 
 def _mcnemar(run: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    from featrec.evaluation import compare, p_value
+    from featrec.evaluation import mcnemar, p_value
 
     (true, first), (_, second) = labels_of(run), labels_of(other)
-    return p_value(compare({"a": first, "b": second}, true, true, test=(true, true)).pair("a", "b").p)
+    right, other_right = first == true, second == true
+    return p_value(mcnemar(int((right & ~other_right).sum()), int((other_right & ~right).sum())))

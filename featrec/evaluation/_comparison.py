@@ -24,7 +24,7 @@ from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
 from featrec.evaluation._text import Table, TableResult, as_csv, frame, keep
-from featrec.evaluation._verdict import basis, duplicates_told, verdict
+from featrec.evaluation._verdict import basis, duplicates_told, pretraining_told, verdict
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -240,7 +240,8 @@ class Comparison(TableResult):
     def _notes(self) -> list[str]:
         """Return facts that affect the interpretation of the figures."""
         compiling = ["Compiling happens once on this machine and is not included in the times of fits and predictions."]
-        return [*self.remarks, *duplicates_told(self), *self._unreadable(), *(compiling if compiled(self) else [])]
+        told = [*self.remarks, *duplicates_told(self), *pretraining_told(self), *self._unreadable()]
+        return [*told, *(compiling if compiled(self) else [])]
 
     def _unreadable(self) -> Iterator[str]:
         for result in self.results:

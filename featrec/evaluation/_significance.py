@@ -68,10 +68,13 @@ class Resampling:
         return float(np.mean(values) - half), float(np.mean(values) + half)
 
     def p(self, differences: np.ndarray) -> float:
-        """Return the two-sided p value of the corrected t test. Differences that are all equal have a p value of 0 or 1."""
+        """Return the two-sided p value of the corrected t test.
+
+        Differences that are all equal say nothing of their variance; their p value is that of the sign test.
+        """
         mean, error = float(np.mean(differences)), self.standard_error(differences)
         if error <= 1e-12:
-            return 1.0 if abs(mean) <= 1e-12 else 0.0
+            return 1.0 if abs(mean) <= 1e-12 else float(0.5 ** (len(differences) - 1))
         return float(2 * t.sf(abs(mean) / error, len(differences) - 1))
 
 

@@ -13,7 +13,7 @@ from featrec.evaluation._text import p_value, percent
 if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison
 
-__all__ = ["basis", "duplicates_told", "significant", "verdict"]
+__all__ = ["basis", "duplicates_told", "pretraining_told", "significant", "verdict"]
 
 SIGNIFICANT = "statistically significant"
 TESTS = {"mcnemar": "McNemar", "corrected t": "corrected t test"}
@@ -84,6 +84,12 @@ def duplicates_told(comparison: Comparison) -> list[str]:
     best = comparison.results[0]
     rest = np.delete(best.y_pred == comparison.y_true, found).mean()
     return [f"{told}; without {'it' if len(found) == 1 else 'them'}, the accuracy of {best.name} is {percent(rest)} %."]
+
+
+def pretraining_told(comparison: Comparison) -> list[str]:
+    """Return a sentence for each model that was trained before on other images."""
+    rows = [row for row in comparison.results if row.pretrained_on]
+    return [f"{row.name} was pre-trained on {' and '.join(row.pretrained_on)}; its fit does not include this." for row in rows]
 
 
 def significant(pair: Pair, confidence: float) -> str:

@@ -184,7 +184,7 @@ def test_parameters_of_all_steps_are_added_once():
     once = (7, 1000)
     assert told == {"plain": (None, None), "pipeline": once, "union": (14, 2000), "calibrated": once, "frozen": once}
     assert comparison["pipeline"].pretrained_on == ("ImageNet-1k",)
-    assert "pre-trained on" in str(comparison)
+    assert "pipeline was pre-trained on ImageNet-1k; its fit does not include this." in str(comparison)
 
 
 def test_seeds_and_the_estimator_are_kept():
