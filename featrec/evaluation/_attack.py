@@ -120,6 +120,9 @@ class Attack(TableResult):
         ax.set_ylabel(f"accuracy in %, with {100 * self.confidence:g} % interval", color=INK)
         return ax
 
+    def _heading(self) -> str:
+        return "Accuracy under attack"
+
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
         header = ["model", "accuracy", "under attack", interval, "relative drop", "median queries"]

@@ -127,6 +127,9 @@ class DataEfficiency(TableResult):
         ax.set_ylabel(f"accuracy in %{spread}", color=INK)
         return ax
 
+    def _heading(self) -> str:
+        return "Accuracy by number of training images"
+
     def _table(self) -> Table:
         found = {(result.name, result.n_per_class): result for result in self.results}
         rows = [[name, *(_cell(found.get((name, n))) for n in self.n_per_class)] for name in self.names]

@@ -213,6 +213,9 @@ class Robustness(TableResult):
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8, labelcolor=INK)
         return ax
 
+    def _heading(self) -> str:
+        return "Accuracy on corrupted images"
+
     def _table(self) -> Table:
         names = [result.name for result in self.results]
         rows = [["none", *(percent(result.accuracy) for result in self.results)]]

@@ -108,6 +108,9 @@ class Shift(TableResult):
         settle_shares(ax)
         return ax
 
+    def _heading(self) -> str:
+        return "Two test sets"
+
     def _table(self) -> Table:
         interval = f"{100 * self.confidence:g} % interval"
         return Table(["model", "first", interval, "second", interval, "difference", interval], list(map(_row, self.results)))
