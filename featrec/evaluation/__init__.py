@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from featrec.evaluation._attack import Attack, ModelAttack
     from featrec.evaluation._calibration import Calibration
     from featrec.evaluation._compare import compare
     from featrec.evaluation._comparison import Comparison
+    from featrec.evaluation._corrupt import corrupt, corruption_names
     from featrec.evaluation._cost import Cost
+    from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult
     from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
+    from featrec.evaluation._draws import data_efficiency
     from featrec.evaluation._given import (
         as_labels as as_labels,
         named_among as named_among,
@@ -31,7 +35,11 @@ if TYPE_CHECKING:
         count_dropped as count_dropped,
         evaluate,
     )
+    from featrec.evaluation._robust import robustness
+    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
+    from featrec.evaluation._shift import ModelShift, Shift, shift
     from featrec.evaluation._significance import mcnemar as mcnemar
+    from featrec.evaluation._square import attack
     from featrec.evaluation._stamp import measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._text import (
@@ -47,9 +55,12 @@ if TYPE_CHECKING:
     from featrec.evaluation._turns import Limits as Limits, tried_in_turn as tried_in_turn
 
 __all__ = [
+    "Attack",
     "Calibration",
     "Comparison",
+    "CorruptedAccuracy",
     "Cost",
+    "DataEfficiency",
     "DatasetsComparison",
     "GroupAccuracy",
     "ModelAttack",
@@ -63,9 +74,13 @@ __all__ = [
     "SizeResult",
     "Suggestion",
     "Trial",
+    "attack",
     "combine_comparisons",
     "compare",
     "compare_datasets",
+    "corrupt",
+    "corruption_names",
+    "data_efficiency",
     "evaluate",
     "robustness",
     "shift",
@@ -75,16 +90,24 @@ __all__ = [
 __getattr__, __dir__ = on_demand(
     __name__,
     {
+        "._attack": ["Attack", "ModelAttack"],
         "._calibration": ["Calibration"],
         "._compare": ["compare"],
         "._comparison": ["Comparison"],
+        "._corrupt": ["corrupt", "corruption_names"],
         "._cost": ["Cost"],
+        "._data_efficiency": ["DataEfficiency", "SizeResult"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
+        "._draws": ["data_efficiency"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["wilson_interval"],
         "._model_result": ["ModelResult", "Pair"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
+        "._robust": ["robustness"],
+        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
+        "._shift": ["ModelShift", "Shift", "shift"],
         "._significance": ["mcnemar"],
+        "._square": ["attack"],
         "._stamp": ["measured_on", "peak_megabytes", "stamp"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._text": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
