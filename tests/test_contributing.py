@@ -36,7 +36,7 @@ def blocks(page):
 
 
 BLOCKS = list(blocks(PAGE))
-NEW = [block for block in BLOCKS if block.language == "python"]
+NEW = [block for block in BLOCKS if block.language == "python" and block.path]
 CHANGES = [block for block in BLOCKS if block.language == "diff"]
 
 
@@ -62,7 +62,7 @@ def apply(block, root):
 
 
 def test_there_is_something_to_apply():
-    assert [block.path for block in NEW if block.path] == [
+    assert [block.path for block in NEW] == [
         "featrec/descriptors/_color_moments.py",
         "tests/descriptors/test_color_moments.py",
         "featrec/encoders/_word_presence.py",
@@ -87,6 +87,12 @@ def test_the_walk_throughs_fit_the_code(tmp_path):
     for words in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
         done = subprocess.run([sys.executable, "-m", "ruff", *words, "."], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_comparison_for_a_new_recipe_runs(capsys):
+    (block,) = [block for block in BLOCKS if block.language == "python" and not block.path]
+    exec(compile(block.text, "CONTRIBUTING.md", "exec"), {})
+    assert "lbp_svm" in capsys.readouterr().out
 
 
 @pytest.mark.slow
