@@ -413,17 +413,8 @@ def test_names_describe_and_make():
         ["phow_svm", "vlad_svm", "fisher_svm", "fisher_lbp_svm"],
     )
     patches = ["patches_ridge", "patches_kernel", "patches_compact"]
-    assert recipes.names() == [
-        *simple,
-        "bovw_svm",
-        *strong,
-        "lbp_svm",
-        *patches,
-        "cnn_svm",
-        "cnn_fisher_svm",
-        "cnn_vlad_svm",
-        *NETWORKS,
-    ]
+    pretrained = ["cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm"]
+    assert recipes.names() == [*simple, "bovw_svm", *strong, "lbp_svm", *patches, *pretrained, *NETWORKS]
     assert all(len(recipes.describe(name)) > 20 for name in recipes.names())
     assert recipes.make("bovw_svm", n_words=50).get_params()["spatialpyramid__encoder__vocabulary"] == 50
     with pytest.raises(InputError, match=r"there is no recipe 'bow_svm'; the recipes are .* Did you mean 'bovw_svm'"):
