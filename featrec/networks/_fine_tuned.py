@@ -63,7 +63,7 @@ class FineTuned(NetworkClassifier):
         image. Default: `crop` in the preprocessing, else True.
     head : str, optional
         Name of the linear layer that computes the scores. Default: the last linear layer.
-    head_penalty : float, default=0.01
+    head_penalty : float, default=0.1
         Factor of the squared weights in the loss of the head; larger values avoid overfitting to few images.
     n_blocks : int, default=1
         Number of blocks or layers before the head that are trained too. 0 trains the head only, which is fastest.
@@ -164,7 +164,7 @@ class FineTuned(NetworkClassifier):
         size: int | tuple[int, int] | None = None,
         crop: bool | None = None,
         head: str | None = None,
-        head_penalty: float = 0.01,
+        head_penalty: float = 0.1,
         n_blocks: int = 1,
         epochs: int = 5,
         batch_size: int = 32,

@@ -204,7 +204,8 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
 
         device, parts = resolved_device(self.device), []
         with torch_threads(self.n_jobs), torch.inference_mode(), computed_in(self.precision, device):
-            module = filled(self._empty_module, self.state_, meta=self._own).to(device)
+            probe = isinstance(self._source(), str) if not self._own else False
+            module = filled(self._empty_module, self.state_, meta=self._own, probe=probe).to(device)
             for batches in self._normalised(groups):
                 for values, _ in batches:
                     parts.append(module(values.to(device)).float().softmax(dim=1).cpu().numpy())
