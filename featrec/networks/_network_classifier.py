@@ -260,6 +260,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         batch_size: int,
         epochs: int,
         learning_rate: float,
+        first_loss: float = np.inf,
         **options: Any,
     ) -> list[dict[str, Any]]:
         """Train the module with skorch; return the history."""
@@ -273,7 +274,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         if data.weights is not None:
             changes["weights"] = data.weights[rows]
         held = None if held_out is None else predefined_split(Dataset(images[held_out], numbers[held_out]))
-        stopping = None if self.patience is None else best_epoch(self.patience)
+        stopping = None if self.patience is None else best_epoch(self.patience, first_loss)
         net = learner(
             module,
             precision=self.precision,
