@@ -80,5 +80,5 @@ if __name__ == "__main__":
         network = model[-1] if name == "from random weights" else model
         print(
             f"{name}: {100 * loaded.score(test, test.labels):.1f} % of {len(test)} test images, {network.n_parameters_:,} "
-            f"weights, {network.n_multiply_adds_ / 1e6:.1f} million multiply-adds an image, {n_bytes / 1e6:.1f} MB"
+            f"weights, {network.n_multiply_adds_ / 1e6:.1f} million multiply-adds an image, {n_bytes / 1e3:,.0f} kB"
         )

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from featrec.exceptions import InputError
+from featrec.networks._training import LOCK
 
 __all__ = ["check_input", "exported", "scores_of"]
 
@@ -73,7 +74,7 @@ def _onnx_bytes(module: Any, example: Any) -> np.ndarray:
     # The newer exporter needs more packages, and OpenCV silently gives wrong numbers for some of its files.
     older = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
+    with LOCK, warnings.catch_warnings():  # the exporter has global state
         warnings.simplefilter("ignore")
         torch.onnx.export(module, (example,), buffer, **names, **free, **older)
     return np.frombuffer(buffer.getvalue(), np.uint8)

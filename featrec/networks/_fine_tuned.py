@@ -63,7 +63,7 @@ class FineTuned(NetworkClassifier):
         image. Default: `crop` in the preprocessing, else True.
     head : str, optional
         Name of the linear layer that computes the scores. Default: the last linear layer.
-    head_penalty : float, default=0.01
+    head_penalty : float, default=0.1
         Factor of the squared weights in the loss of the head; larger values avoid overfitting to few images.
     n_blocks : int, default=1
         Number of blocks or layers before the head that are trained too. 0 trains the head only, which is fastest.
@@ -99,7 +99,7 @@ class FineTuned(NetworkClassifier):
         For each epoch, its number and mean loss, and the loss and accuracy on the validation images if there are any. Epoch 0
         is the training of the head.
     best_epoch_ : int
-        The epoch whose weights are used: with `patience` the best, else the last.
+        The epoch whose weights are used: with `patience` the best, which may be 0, else the last.
     trained_ : list of str
         Names of the layers and blocks that were trained.
     input_ : dict
@@ -164,7 +164,7 @@ class FineTuned(NetworkClassifier):
         size: int | tuple[int, int] | None = None,
         crop: bool | None = None,
         head: str | None = None,
-        head_penalty: float = 0.01,
+        head_penalty: float = 0.1,
         n_blocks: int = 1,
         epochs: int = 5,
         batch_size: int = 32,
@@ -265,6 +265,7 @@ class FineTuned(NetworkClassifier):
             batch_size=min(self.batch_size, len(data.rows)),
             epochs=self.epochs,
             learning_rate=self.learning_rate * self.block_rate,
+            first_loss=history[0].get("valid_loss", math.inf),
             optimizer__param_groups=[(f"inner.{head}.*", {"lr": self.learning_rate})],
         )
 
@@ -282,7 +283,8 @@ class FineTuned(NetworkClassifier):
         entry: dict[str, Any] = {"epoch": 0}
         entry["loss"] = train_head(layer, learned, numbers, weights, class_weights, self.head_penalty)
         if data.held_out is not None:
-            entry |= _measured(layer, features[0][data.held_out], data.numbers[data.held_out])
+            criterion = {"weight": class_weights, "label_smoothing": self.label_smoothing}
+            entry |= _measured(layer, features[0][data.held_out], data.numbers[data.held_out], criterion)
         if not math.isfinite(entry["loss"]):
             raise InputError(
                 f"FineTuned has not converged: the loss of the head is {entry['loss']}. Use a larger head_penalty."
@@ -307,11 +309,12 @@ class FineTuned(NetworkClassifier):
                 raise ValueError(f"an input of size {size!r:.80} exceeds the limit of {MOST_INPUT:,} numbers")
 
 
-def _measured(layer: Any, features: np.ndarray, numbers: np.ndarray) -> dict[str, float]:
+def _measured(layer: Any, features: np.ndarray, numbers: np.ndarray, criterion: dict[str, Any]) -> dict[str, float]:
     """Return loss and accuracy of the head on validation images."""
     import torch
 
     with torch.inference_mode():
-        scores = layer(torch.from_numpy(features).to(layer.weight.device)).cpu()
-        loss = torch.nn.functional.cross_entropy(scores, torch.from_numpy(numbers))
-    return {"valid_loss": float(loss), "valid_accuracy": float((scores.argmax(dim=1).numpy() == numbers).mean())}
+        values, targets = (torch.from_numpy(each).to(layer.weight.device) for each in (features, numbers))
+        scores = layer(values)
+        loss = torch.nn.functional.cross_entropy(scores, targets, **criterion)
+    return {"valid_loss": float(loss), "valid_accuracy": float((scores.argmax(dim=1) == targets).float().mean())}

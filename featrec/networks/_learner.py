@@ -29,15 +29,19 @@ def mean_loss(scores: Any, numbers: Any, weights: Any, class_weights: Any = None
     return (losses * weights).sum() / shares.sum()
 
 
-def best_epoch(patience: int) -> Any:
+def best_epoch(patience: int, first_loss: float = np.inf) -> Any:
     """Make a callback of skorch that restores the weights with the lowest validation loss.
 
-    It stops after `patience` epochs without improvement; `stopped` then is True. `epoch` is the number of the best epoch.
+    It stops after `patience` epochs without improvement; `stopped` then is True. `epoch` is the number of the best epoch: 0 if
+    no epoch has a lower loss than `first_loss`, the loss before the training.
     """
     from skorch.callbacks import Callback
 
     class BestEpoch(Callback):
-        loss, epoch, stopped = np.inf, 0, False
+        loss, epoch, stopped = first_loss, 0, False
+
+        def on_train_begin(self, net: Any, **data: Any) -> None:
+            self.state = copy.deepcopy(net.module_.state_dict())
 
         def on_epoch_end(self, net: Any, **data: Any) -> None:
             now = net.history[-1]
@@ -48,7 +52,7 @@ def best_epoch(patience: int) -> Any:
                 raise KeyboardInterrupt  # skorch then ends the training
 
         def on_train_end(self, net: Any, **data: Any) -> None:
-            if self.epoch:
+            if self.epoch or np.isfinite(first_loss):
                 net.module_.load_state_dict(self.state)
 
     return BestEpoch()

@@ -106,16 +106,24 @@ def check_timm_name(source: str, stage: str) -> None:
     timm = import_timm(stage)
     name = timm_name(source)
     if TIMM_NAME.fullmatch(name) and timm.is_model(name):
-        tag = name.partition(".")[2]
-        tags = [found.partition(".")[2] for found in timm.list_pretrained(f"{name.partition('.')[0]}.*")]
-        if not tag or tag in tags:
-            return
-        raise InputError(f"{stage}: timm {timm.__version__} has no weights {tag!r} for {name.partition('.')[0]}; it has {tags}")
+        _check_tag(timm, name, stage)
+        return
     near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)
     raise InputError(
         f"{stage}: timm {timm.__version__} has no model {name!r}. Nearest names: {', '.join(near) or 'none'}; "
         "timm.list_models() lists all"
     )
+
+
+def _check_tag(timm: Any, name: str, stage: str) -> None:
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        architecture, _, tag = name.partition(".")
+        tags = [found.partition(".")[2] for found in timm.list_pretrained(f"{architecture}.*")]
+        raise InputError(
+            f"{stage}: timm {timm.__version__} has no weights {tag!r} for {architecture}; it has {tags}"
+        ) from error
 
 
 def import_timm(stage: str) -> Any:
@@ -161,7 +169,7 @@ def timm_module(source: str, stage: str, *, size: tuple[int, int], pretrained: b
     """Make a module of timm with random weights; with ``pretrained=True``, timm downloads the weights."""
     check_timm_name(source, stage)
     timm, name = import_timm(stage), timm_name(source)
-    if timm.get_pretrained_cfg(name).fixed_input_size:
+    if getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
         options["img_size"] = size
     try:
         return timm.create_model(name, pretrained=pretrained, **options)

@@ -204,7 +204,8 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
 
         device, parts = resolved_device(self.device), []
         with torch_threads(self.n_jobs), torch.inference_mode(), computed_in(self.precision, device):
-            module = filled(self._empty_module, self.state_, meta=self._own).to(device)
+            probe = isinstance(self._source(), str) if not self._own else False
+            module = filled(self._empty_module, self.state_, meta=self._own, probe=probe).to(device)
             for batches in self._normalised(groups):
                 for values, _ in batches:
                     parts.append(module(values.to(device)).float().softmax(dim=1).cpu().numpy())
@@ -259,6 +260,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         batch_size: int,
         epochs: int,
         learning_rate: float,
+        first_loss: float = np.inf,
         **options: Any,
     ) -> list[dict[str, Any]]:
         """Train the module with skorch; return the history."""
@@ -272,7 +274,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         if data.weights is not None:
             changes["weights"] = data.weights[rows]
         held = None if held_out is None else predefined_split(Dataset(images[held_out], numbers[held_out]))
-        stopping = None if self.patience is None else best_epoch(self.patience)
+        stopping = None if self.patience is None else best_epoch(self.patience, first_loss)
         net = learner(
             module,
             precision=self.precision,

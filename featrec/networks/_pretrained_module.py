@@ -68,8 +68,9 @@ def _own_preprocessing(model: Any) -> tuple[dict[str, Any], str]:
     """Return the preprocessing of a timm model, and where it was found."""
     config = getattr(model, "pretrained_cfg", None)
     if isinstance(model, str):
-        config = import_timm(STAGE).get_pretrained_cfg(timm_name(model)).to_dict()
-    if not config:
+        found = import_timm(STAGE).get_pretrained_cfg(timm_name(model))
+        config = None if found is None else found.to_dict()
+    if not isinstance(config, dict) or not {"input_size", "mean", "std"} <= config.keys():
         return {}, ""
     channels, *size = config["input_size"]
     mean, deviation = (np.array(config[name]) for name in ("mean", "std"))

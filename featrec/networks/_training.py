@@ -122,10 +122,11 @@ def drawn_from(seed: int, device: str) -> Iterator[None]:
                     home.set_rng_state(state)
 
 
-def filled(make: Callable[[], Any], state: dict[str, np.ndarray], *, meta: bool) -> Any:
+def filled(make: Callable[[], Any], state: dict[str, np.ndarray], *, meta: bool, probe: bool = False) -> Any:
     """Make a module for prediction with these weights.
 
-    With `meta`, no other weights are allocated first; this needs a module that computes nothing while it is made.
+    With `meta`, no other weights are allocated first; this needs a module that computes nothing while it is made. With `probe`,
+    the weights are compared with such a module before the real one is made, because a model file may name a huge network.
     """
     import torch
 
@@ -133,10 +134,25 @@ def filled(make: Callable[[], Any], state: dict[str, np.ndarray], *, meta: bool)
         with torch.device("meta"):
             module = make()
     else:
+        if probe:
+            _probe(make, state)
         module = initialized(make, 0)
     _check_weights(module, state)
     module.load_state_dict({name: torch.from_numpy(np.asarray(values)) for name, values in state.items()}, assign=True)
     return module.to(memory_format=torch.channels_last).eval()
+
+
+def _probe(make: Callable[[], Any], state: dict[str, np.ndarray]) -> None:
+    import torch
+
+    try:
+        with torch.device("meta"):
+            module = make()
+    except InputError:
+        raise
+    except Exception:  # some modules compute something while they are made
+        return
+    _check_weights(module, state)
 
 
 def _check_weights(module: Any, state: dict[str, np.ndarray]) -> None:

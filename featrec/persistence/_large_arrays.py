@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from featrec.exceptions import InputError
+
 __all__ = [
     "TOKEN_BYTES",
     "Content",
@@ -128,9 +130,9 @@ def with_stand_ins(model: Any) -> tuple[Any, dict[bytes, np.ndarray]]:
         return model, {}
     try:
         copied = copy.deepcopy(model, dict(small))
-    except Exception:
+    except Exception as error:
         if replaced:
-            raise
+            raise InputError(f"{type(model).__name__} cannot be saved, because it cannot be copied ({error})") from error
         return model, {}
     for estimator in estimators_in(copied):
         vars(estimator).update(_stored_attributes(estimator))

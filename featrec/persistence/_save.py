@@ -142,7 +142,8 @@ def _contents(model: Any) -> tuple[dict[str, Any], dict[str, Content]]:
         )
     from skops.io import dumps
 
-    light, large = with_stand_ins(model)
+    with without_callbacks(estimators_in(model)):
+        light, large = with_stand_ins(model)
     try:
         with without_callbacks(estimators_in(light)), zipfile.ZipFile(io.BytesIO(dumps(light))) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -314,6 +315,14 @@ def test_without_the_packages_of_the_export_save_says_so(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r'cannot be saved.*onnx.*pip install "featrec\[torch\]"'):
         save(model, tmp_path / "model.featrec")
     assert list(tmp_path.iterdir()) == []
+
+
+@onnx
+def test_what_cannot_be_copied_is_an_error_of_save(tmp_path):
+    model = network(plain, epochs=1).fit(*noise())
+    model.lock_ = threading.Lock()
+    with pytest.raises(InputError, match=r"PixelsNetwork cannot be saved, because it cannot be copied \(.*lock"):
+        save(model, tmp_path / "model.featrec")
 
 
 def test_an_unfitted_model_is_saved_by_name_only(tmp_path):

@@ -201,6 +201,20 @@ def test_early_stopping_history_and_progress(capsys):
     assert "validation accuracy" in shown.err
 
 
+def test_epochs_that_make_the_network_worse_are_not_used():
+    X, y = noise(channels=3)
+    options = {"validation_fraction": 0.25, "class_weight": {"left": 2.0, "top": 1.0}, "label_smoothing": 0.1}
+    worse = tuned(epochs=6, patience=2, learning_rate=1.0, block_rate=1.0, **options).fit(X, y)
+    assert worse.best_epoch_ == 0
+    assert [entry["epoch"] for entry in worse.history_] == [0, 1, 2]
+    head = tuned(epochs=0, **options).fit(X, y)
+    assert head.history_[0] == worse.history_[0]
+    np.testing.assert_array_equal(worse.predict_proba(X), head.predict_proba(X))
+    better = tuned(epochs=6, patience=6, **options).fit(X, y)
+    losses = [entry["valid_loss"] for entry in better.history_]
+    assert better.best_epoch_ == int(np.argmin(losses))
+
+
 def test_seed_clone_pickle_and_grid_search():
     X, y = noise(36, channels=3)
     model = tuned(epochs=1).fit(X, y)

@@ -288,8 +288,9 @@ def test_progress_is_shown_on_standard_error_with_verbose_only(capsys):
 
 def test_importing_and_creating_networks_does_not_load_torch():
     code = (
-        "import sys; from featrec.networks import LeNet5, SmallResNet; LeNet5(), SmallResNet();"
-        "print(*[name for name in ('torch', 'skorch') if name in sys.modules])"
+        "import sys; from featrec.networks import FineTuned, LeNet5, PixelsNetwork, SmallResNet;"
+        "LeNet5(), SmallResNet(), repr(PixelsNetwork('timm:resnet18')), repr(FineTuned('timm:resnet18'));"
+        "print(*[name for name in ('torch', 'skorch', 'timm', 'onnxruntime') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
 

@@ -3,8 +3,10 @@
 import importlib.util
 
 import numpy as np
-import torch
-from torch import nn
+import pytest
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
 
 # torchvision of another build of torch cannot be imported, because it registers these two operators only with its own library.
 OPERATORS = ("nms", "qnms")

@@ -145,6 +145,21 @@ def test_names_of_modules_are_not_imported(source):
         loaded.predict(np.zeros((2, 16, 16), np.uint8))
 
 
+def test_a_huge_network_is_not_made_for_a_small_file(monkeypatch):
+    pytest.importorskip("skorch")
+    if pytest.importorskip("tests.networks.tiny_modules").timm_or_none() is None:
+        pytest.skip("timm is not installed")
+
+    def made(make, seed):
+        raise AssertionError("the network was made")
+
+    monkeypatch.setattr("featrec.networks._training.initialized", made)
+    for model in (fitted(PixelsNetwork("timm:resnet152"), channels=3), tuned().set_params(model="timm:resnet152")):
+        saved(model)
+        with pytest.raises(InputError, match=r"weights in the model do not fit its network: \d+ of \d+ tensors"):
+            load("model.featrec").predict(np.zeros((2, 16, 16, 3), np.uint8))
+
+
 def test_an_object_instead_of_a_module():
     def edit(schema, members):
         schema["content"]["content"]["module"] = named("os", "system")
