@@ -17,10 +17,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-import cv2
 import numpy as np
 
 from featrec.exceptions import InputError
+from featrec.networks._onnx_network import run_onnx, runtime_of
 from featrec.networks._training import LOCK
 
 __all__ = ["check_input", "exported", "scores_of"]
@@ -29,6 +29,8 @@ __all__ = ["check_input", "exported", "scores_of"]
 KEPT = 2
 # Maximum difference between the scores of the module and those of a runtime, as a share of the largest score.
 TOLERANCE = 1e-3
+# Name of the output of an export.
+SCORES = "scores"
 # Operators of this version run in OpenCV 4.10 and onnxruntime 1.18, and all later ones.
 OPSET = 17
 
@@ -69,8 +71,8 @@ def exported(module: Any, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.n
 def _onnx_bytes(module: Any, example: Any) -> np.ndarray:
     import torch
 
-    names: dict[str, Any] = {"input_names": ["images"], "output_names": ["scores"]}
-    free = {"dynamic_axes": {"images": {0: "n"}, "scores": {0: "n"}}, "opset_version": OPSET}
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": [SCORES]}
+    free = {"dynamic_axes": {"images": {0: "n"}, SCORES: {0: "n"}}, "opset_version": OPSET}
     # The newer exporter needs more packages, and OpenCV silently gives wrong numbers for some of its files.
     older = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     buffer = io.BytesIO()
@@ -105,8 +107,12 @@ _LOADED = _Loaded()
 
 
 def _checked(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, int], n_threads: int) -> Callable:
-    runtime, run = _runtime(network, n_threads)
-    values = check_input(shape)
+    runtime, values = runtime_of("auto"), check_input(shape)
+    digest = hashlib.sha256(network.tobytes()).hexdigest()
+
+    def run(values: np.ndarray) -> np.ndarray:
+        return np.asarray(run_onnx(runtime, network, digest, SCORES, values, "cpu", n_threads), np.float32)
+
     expected = expected[[0, 1, 1]]
     # The second run shows whether the export depends on the number of images.
     found = np.concatenate([run(values), run(values[1:])])
@@ -114,58 +120,7 @@ def _checked(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, i
     if found.shape != expected.shape or not np.abs(found - expected).max() <= TOLERANCE * largest:
         raise InputError(
             f"{runtime} computes other scores than the torch module that was exported: {found.ravel()[:3]} instead of "
-            f"{expected.ravel()[:3]}. {_OTHER_RUNTIME}"
+            f'{expected.ravel()[:3]}. Use the other runtime: pip install "featrec[onnx]" installs onnxruntime, which is '
+            "preferred to OpenCV"
         )
     return run
-
-
-_OTHER_RUNTIME = 'Use the other runtime: pip install "featrec[onnx]" installs onnxruntime, which is preferred to OpenCV'
-
-
-def _runtime(network: np.ndarray, n_threads: int) -> tuple[str, Callable]:
-    try:
-        import onnxruntime
-    except ImportError:
-        return _opencv(network)
-    return _onnxruntime(onnxruntime, network, n_threads)
-
-
-def _onnxruntime(onnxruntime: Any, network: np.ndarray, n_threads: int) -> tuple[str, Callable]:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = n_threads
-    options.log_severity_level = 4
-    name = f"onnxruntime {onnxruntime.__version__}"
-    try:
-        session = onnxruntime.InferenceSession(network.tobytes(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise InputError(f"{name} cannot read the network in the model: {' '.join(str(error).split())[:300]}") from error
-    names = [value.name for value in session.get_inputs()]
-
-    def run(values: np.ndarray) -> np.ndarray:
-        try:
-            return np.asarray(session.run(None, {names[0]: values})[0], np.float32)
-        except Exception as error:
-            raise InputError(f"{name} cannot run the network in the model: {' '.join(str(error).split())[:300]}") from error
-
-    return name, run
-
-
-def _opencv(network: np.ndarray) -> tuple[str, Callable]:
-    name = f"OpenCV {cv2.__version__}"
-
-    def run(values: np.ndarray) -> np.ndarray:
-        try:
-            net.setInput(values)
-            return np.array(net.forward())
-        except cv2.error as error:
-            raise InputError(
-                f"{name} cannot run the network in the model: {' '.join(str(error).split())}. {_OTHER_RUNTIME}"
-            ) from error
-
-    try:
-        net = cv2.dnn.readNetFromONNX(network)
-    except cv2.error as error:
-        raise InputError(
-            f"{name} cannot read the network in the model: {' '.join(str(error).split())}. {_OTHER_RUNTIME}"
-        ) from error
-    return name, run

@@ -27,7 +27,7 @@ from featrec.networks._torch_network import (
     timm_preprocessing,
 )
 
-__all__ = ["NetworkSource", "is_file", "is_name", "short_name"]
+__all__ = ["NetworkSource", "is_file", "is_name", "network_name"]
 
 TORCH_FILES = {".pt", ".pth", ".ckpt", ".bin", ".pkl", ".safetensors"}
 OTHER_FILES = {".h5", ".keras", ".tflite", ".pb"}
@@ -59,16 +59,16 @@ class NetworkSource:
         if pretrained != Pretrained():
             raise InputError(
                 "weights, sha256, key_map and download apply to models given by name, such as 'timm:resnet18'; got "
-                f"model={short_name(model)}"
+                f"model={network_name(model)}"
             )
         if is_module(model):
-            name, digest, declared = short_name(model), module_digest(model), _own_preprocessing(model)
+            name, digest, declared = network_name(model), module_digest(model), _own_preprocessing(model)
             return cls(name, digest, module=model, declared=declared, where="the model")
         if is_exported(model):
-            return _onnx_source(_program_bytes(model), short_name(model))
+            return _onnx_source(_program_bytes(model), network_name(model))
         if is_file(model):
             return _file_source(model)
-        return cls(short_name(model), function=model)
+        return cls(network_name(model), function=model)
 
 
 def is_name(model: Any) -> bool:
@@ -81,7 +81,7 @@ def is_file(model: Any) -> bool:
     return isinstance(model, (str, bytes, os.PathLike))
 
 
-def short_name(model: Any) -> str:
+def network_name(model: Any) -> str:
     """Return a name for messages; a torch module would print all of its layers."""
     if isinstance(model, bytes):
         return "the model given as bytes"
@@ -91,7 +91,7 @@ def short_name(model: Any) -> str:
 
 
 def _file_source(model: str | bytes | os.PathLike) -> NetworkSource:
-    name = short_name(model)
+    name = network_name(model)
     if isinstance(model, bytes):
         return _onnx_source(model, name)
     path = Path(model)

@@ -38,11 +38,23 @@ def runtime_of(wanted: str) -> str:
     return wanted
 
 
-def run_onnx(runtime: str, data: np.ndarray, digest: str, layer: str, values: np.ndarray, device: str = "auto") -> np.ndarray:
-    """Run the network in `data` (the bytes of an ONNX file) up to `layer` on a batch (n, channels, height, width)."""
+def run_onnx(
+    runtime: str,
+    data: np.ndarray,
+    digest: str,
+    layer: str,
+    values: np.ndarray,
+    device: str = "auto",
+    n_threads: int | None = None,
+) -> np.ndarray:
+    """Run the network in `data` (the bytes of an ONNX file) up to `layer` on a batch (n, channels, height, width).
+
+    `digest` identifies `data` and everything else that the network depends on. Default of `n_threads`, for onnxruntime: as many
+    as OpenCV uses, which featrec.parallel limits to one inside a worker.
+    """
     if runtime == "opencv":
         return _run_opencv(data, digest, layer, values)
-    return _run_onnxruntime(data, digest, layer, values, device)
+    return _run_onnxruntime(data, digest, layer, values, device, n_threads or cv2.getNumThreads())
 
 
 def check_runtimes_agree(data: np.ndarray, digest: str, layer: str, values: np.ndarray) -> None:
@@ -117,9 +129,8 @@ def _providers(device: str) -> list[str]:
     return [gpu, "CPUExecutionProvider"] if use_gpu else ["CPUExecutionProvider"]
 
 
-def _run_onnxruntime(data: np.ndarray, digest: str, layer: str, values: np.ndarray, device: str) -> np.ndarray:
-    # Inside a worker, featrec.parallel limits OpenCV to one thread; the same limit applies here.
-    key = digest, (layer,), cv2.getNumThreads(), device
+def _run_onnxruntime(data: np.ndarray, digest: str, layer: str, values: np.ndarray, device: str, n_threads: int) -> np.ndarray:
+    key = digest, (layer,), n_threads, device
     errors = _onnxruntime_errors()
     try:
         session = _SESSIONS.get(key, data)

@@ -18,7 +18,7 @@ from featrec.model_files import SizeLimit, Stored, check_stored_array
 from featrec.networks._layers import cost_up_to
 from featrec.networks._module_source import NamesModules
 from featrec.networks._network_input import CONVENTIONS, NetworkInput
-from featrec.networks._network_source import NetworkSource, is_file, is_name, short_name
+from featrec.networks._network_source import NetworkSource, is_file, is_name, network_name
 from featrec.networks._onnx_graph import read_graph
 from featrec.networks._onnx_network import RUNTIMES, check_runtimes_agree, is_installed, run_onnx, runtime_of
 from featrec.networks._torch_network import KEPT, Pretrained, TorchNetwork, torch_device
@@ -307,7 +307,7 @@ class PretrainedNetwork(NamesModules):
         if wanted == "opencv" or (wanted == "onnxruntime" and is_installed("onnxruntime")):
             return wanted
         if not hasattr(self, "network_"):
-            raise InputError(f"{short_name(self.model)} needs its weights; set_params(weights=...) to the file used in fit")
+            raise InputError(f"{network_name(self.model)} needs its weights; set_params(weights=...) to the file used in fit")
         found = runtime_of("auto")
         warnings.warn(
             f"{found} runs the network, which {wanted} ran in fit; the values may differ slightly", NetworkWarning, stacklevel=6
@@ -327,7 +327,7 @@ class PretrainedNetwork(NamesModules):
         """Return what model files contain instead of the parameters that are objects of other libraries."""
         if is_file(self.model):
             return {}
-        name = short_name(self.model)
+        name = network_name(self.model)
         if not hasattr(self, "network_"):
             raise InputError(
                 f"{name} cannot be saved, because a model file contains no code. Fit the extractor with a torch module that "
@@ -371,7 +371,7 @@ def _called(function: Callable[[np.ndarray], Any], values: np.ndarray) -> np.nda
         found = np.empty(0, np.float32)
     if found.ndim < 2 or len(found) != len(values):
         raise InputError(
-            f"the function {short_name(function)} must return an array with one row per image ({len(values)} here); got "
+            f"the function {network_name(function)} must return an array with one row per image ({len(values)} here); got "
             f"{type(out).__name__} of shape {np.shape(found) if found.size else 'unknown'}"
         )
     return found

@@ -11,6 +11,7 @@ from featrec.exceptions import InputError
 from featrec.model_files import Stored, check_stored_array
 from featrec.networks._exported_network import check_input, exported
 from featrec.networks._module_source import check_source, is_named, short_name
+from featrec.networks._onnx_graph import read_graph
 
 __all__ = ["MOST_INPUT", "StoredNetwork"]
 
@@ -96,4 +97,5 @@ class StoredNetwork:
                 raise ValueError(f"weights {name!r:.80} that are not finite numbers")
         if not state:
             check_stored_array("a network", stored["network_"], (None,), np.uint8)
+            read_graph(stored["network_"], "the network")
             check_stored_array("scores", stored["scores_"], (len(check_input((1, 1, 1))), len(stored["classes_"])), np.float32)

@@ -20,6 +20,7 @@ import numpy as np
 
 from featrec.exceptions import InputError
 from featrec.networks._module_source import check_timm_name, import_timm, timm_name
+from featrec.networks._training import LOCK as EXPORTING  # the exporter has global state
 from featrec.networks._weight_files import load_weights, nearest_names, read_weights
 
 __all__ = [
@@ -216,7 +217,7 @@ class TorchNetwork:
         example = torch.zeros((2, channels, *size))
         buffer = io.BytesIO()
         names: dict[str, Any] = {"input_names": ["image"], "output_names": ["features"]}
-        with quiet(), torch.inference_mode():
+        with EXPORTING, quiet(), torch.inference_mode():
             try:
                 sides = {2: "height", 3: "width"} if free_size else {}
                 axes = {"image": {0: "n"} | sides, "features": {0: "n"}}
