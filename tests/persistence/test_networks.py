@@ -8,7 +8,8 @@ import pytest
 from featrec.exceptions import InputError, MissingExtraError
 from featrec.networks import FineTuned, LeNet5, PixelsNetwork
 from featrec.persistence import load
-from tests.persistence.archives import add, change_array, edited, named, plain, refused, saved, with_array
+from tests.persistence.archives import edited, refused, saved
+from tests.persistence.edits import add, change_array, named, plain
 from tests.tiny_network import network_bytes
 
 SHAPES = {
@@ -23,6 +24,11 @@ SHAPES = {
     "11.weight": (3, 84),
     "11.bias": (3,),
 }
+
+
+def with_array(model, attribute, change):
+    """Return the bytes of a model file in which the array of one attribute is changed."""
+    return edited(model, lambda schema, members: change_array(members, schema["content"]["content"][attribute], change))
 
 
 def fitted(model, channels=1, size=16):
