@@ -37,7 +37,7 @@ def _images(comparison: Comparison) -> str:
 def verdict(comparison: Comparison) -> list[str]:
     """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
     if len(comparison.results) < 2:
-        return [f"{comparison.results[0].name} is the only model; add a second model to compare it with."]
+        return [f"{comparison.results[0].name} is the only model; add a second model for a comparison."]
     return [_best(comparison), *_networks(comparison)]
 
 

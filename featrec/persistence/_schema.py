@@ -196,7 +196,7 @@ def check_range(node: Node, indices: np.ndarray, limit: int, what: str) -> None:
 
 def over(node: Node, name: str, value: Any, most: float) -> NoReturn:
     """Raise the error for a setting that exceeds its limit."""
-    raise ModelFileError(f"{public_name(node)}: {name}={value!r:.80} is over the limit of {most:,} for a model file")
+    raise ModelFileError(f"{public_name(node)}: {name}={value!r:.80} is above the limit of {most:,} for a model file")
 
 
 def refuse(node: Node, what: str) -> NoReturn:

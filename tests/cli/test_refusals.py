@@ -100,7 +100,7 @@ WRONG = {
     "compare good --recipes tiny_kn": "there is no recipe 'tiny_kn'",
     "compare good --recipes ,": "nothing to compare; set recipes",
     "compare good --cnn nowhere.onnx": "there is no file 'nowhere.onnx'",
-    "compare good --recipes tiny_knn --cnn net.onnx,layer=no": "layer must be an output of",
+    "compare good --recipes tiny_knn --cnn net.onnx,layer=no": "has no layer 'no'; nearest:",
     "compare good --recipes tiny_knn --cnn net.onnx,size=1": "size",
     "compare good --recipes tiny_knn --cnn net.onnx,preprocessing=no": "'preprocessing' .* must be a str among",
     "compare good --holdout 0": "--holdout must be more than 0",

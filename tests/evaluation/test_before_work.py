@@ -81,9 +81,9 @@ def test_evaluate_refuses_non_models():
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"layer": "no"}, "layer must be an output of .*'feat'; got 'no'"),
+        ({"layer": "no"}, "has no layer 'no'; nearest: .*'feat'"),
         ({"size": (64, 64)}, "size"),
-        ({"preprocessing": {"mean": 0}}, "preprocessing"),
+        ({"preprocessing": {"scale": "big"}}, "preprocessing"),
         ({"model": "nowhere.onnx"}, "no network file at 'nowhere.onnx'"),
     ],
 )

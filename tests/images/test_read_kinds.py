@@ -100,7 +100,7 @@ def test_tiff_with_tiles_of_absurd_size(gray):
     for tag in (322, 323):
         place = data.index(struct.pack("<HHI", tag, 4, 1))
         data = data[: place + 8] + struct.pack("<I", 60000) + data[place + 12 :]
-    with pytest.raises(TruncatedImageError, match=r"damaged: its tiles have 60000×60000 pixels, the image 17×12"):
+    with pytest.raises(TruncatedImageError, match=r"damaged: its tiles have 60000×60000 pixels, but the image has 17×12"):
         read_image(data)
 
 

@@ -58,5 +58,5 @@ def test_a_model_file_with_the_old_name_loads_without_a_warning(stage, name, tmp
 
 def test_limits_of_settings_also_apply_to_the_old_name(tmp_path):
     path = written_before(networks.CNNFeatures("net.onnx"), "descriptors", tmp_path / "model.featrec", batch_size=10**9)
-    with pytest.raises(ModelFileError, match="CNNFeatures: batch_size=1000000000 is over the limit"):
+    with pytest.raises(ModelFileError, match="CNNFeatures: batch_size=1000000000 is above the limit"):
         load(path)

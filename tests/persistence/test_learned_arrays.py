@@ -60,7 +60,7 @@ def test_a_mixture_with_other_covariances_is_loaded():
 
 POINTS = np.random.default_rng(0).normal(size=(40, 6))
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8)
-COUNTS = r"the number of counts=\d+ is over the limit of 4,194,304"
+COUNTS = r"the number of counts=\d+ is above the limit of 4,194,304"
 MODELS = {
     "Whiten": (Whiten(), POINTS),
     "Whiten zca": (Whiten(whiten="zca"), POINTS),
@@ -112,9 +112,9 @@ EDITED = [
     ("HistogramKernel", edits.array("codes_", np.asfortranarray), ".*not in C order"),
     ("KMeans", edits.array("cluster_centers_", lambda centres: centres[:, :2]), "2 centres of 2 numbers; centres of 6 numbers"),
     ("KMeans", edits.setting("_n_threads", 10**6), "_n_threads=1000000, outside 1 to 256"),
-    ("LBP", edits.setting("n_features_out_", 10**9), "n_features_out_=1000000000 is over the limit of 4,194,304"),
-    ("BRISK", edits.setting("pattern_scale", 1e9), r"pattern_scale=.* is over the limit of [\d,]+"),
-    ("BRISK", edits.setting("pattern_scale", float("nan")), r"pattern_scale=.* is over the limit of [\d,]+"),
+    ("LBP", edits.setting("n_features_out_", 10**9), "n_features_out_=1000000000 is above the limit of 4,194,304"),
+    ("BRISK", edits.setting("pattern_scale", 1e9), r"pattern_scale=.* is above the limit of [\d,]+"),
+    ("BRISK", edits.setting("pattern_scale", float("nan")), r"pattern_scale=.* is above the limit of [\d,]+"),
     *[
         ("LBP", edits.both(USUAL, edits.setting(parameter, value)), COUNTS)
         for parameter, value in [

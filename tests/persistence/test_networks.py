@@ -128,12 +128,20 @@ def test_a_file_with_neither_weights_nor_an_export():
     refused(saved(model), "PixelsNetwork has missing or invalid attributes")
 
 
-@pytest.mark.parametrize("data", [b"no network", network_bytes()[:200], network_bytes()])
-def test_another_network_is_an_error_at_predict(data):
+@pytest.mark.parametrize("data", [b"no network", network_bytes()[:200]])
+def test_a_damaged_export_is_refused(data):
     model = exported()
     model.network_ = np.frombuffer(data, np.uint8)
+    refused(saved(model), "PixelsNetwork: the network is not an ONNX file, or is damaged")
+
+
+def test_another_network_is_an_error_at_predict():
+    model = exported()
+    model.network_ = np.frombuffer(network_bytes(), np.uint8)
     saved(model)
-    with pytest.raises(InputError, match=r"cannot r.* the network in the model|other scores than the torch module"):
+    with pytest.raises(
+        InputError, match=r"cannot run the network|returns nothing for layer|other scores than the torch module"
+    ):
         load("model.featrec").predict(np.zeros((2, 32, 32, 3), np.uint8))
 
 

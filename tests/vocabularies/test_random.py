@@ -50,7 +50,9 @@ def test_zeros_and_copies_are_left_out(rng, unit_length):
     words = RandomVocabulary(7, unit_length=unit_length, random_state=0).fit(X).words_
     assert len(rows(words)) == 7
     assert words.any(axis=1).all()
-    with pytest.raises(InputError, match=r"8 words .* from 7 different .* \(n_samples=710, n_features=4\)\. Lower n_words"):
+    with pytest.raises(
+        InputError, match=r"cannot draw 8 words from 7 distinct .* \(n_samples=710, n_features=4\)\. Lower n_words"
+    ):
         RandomVocabulary(8, unit_length=unit_length, random_state=0).fit(X)
 
 
@@ -64,7 +66,7 @@ def test_a_negative_zero_is_zero():
 def test_multiples_are_copies_with_unit_length():
     X = np.array([[1, 0], [2, 0], [0, 3]], np.uint8)
     assert len(RandomVocabulary(3, unit_length=False).fit(X).words_) == 3
-    with pytest.raises(InputError, match="from 2 different"):
+    with pytest.raises(InputError, match="from 2 distinct"):
         RandomVocabulary(3).fit(X)
 
 
