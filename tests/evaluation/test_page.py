@@ -3,12 +3,14 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
@@ -112,6 +114,18 @@ def test_the_page_has_all_sections(page):
     assert "McNemar&#x27;s exact test for each pair" in page
     assert "<dt>seeds</dt>" in page
     assert "<dt>processor</dt>" in page
+
+
+def test_the_page_names_the_models_near_the_best_and_the_fastest():
+    models = {"slow": KNeighborsClassifier(3), "fast": GaussianNB(var_smoothing=0.1), "bad": DummyClassifier()}
+    comparison = compare(models, X[:200], Y[:200], test=(X[200:240], Y[200:240]))
+    rows = [replace(row, images_per_second=speed) for row, speed in zip(comparison.results, (10.0, 99.0, 999.0), strict=True)]
+    best, near = (row.name for row in rows[:2])
+    page = replace(comparison, results=tuple(rows)).to_html()
+    sentence = f"Without a significant difference from {best}: {near}. The fastest of these 2 is {near}, with 99.0 images/s."
+    assert sentence in page
+    clear = compare({"right": Y[200:], "bad": DummyClassifier()}, X[:200], Y[:200], test=(X[200:], Y[200:]))
+    assert "Without a significant difference" not in clear.to_html()
 
 
 def test_tables_have_captions_and_headings_with_a_scope(page):
