@@ -15,10 +15,12 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
+from featrec.datasets import load_dataset
 from featrec.evaluation import compare, compare_datasets
 from featrec.evaluation._comparison_page import _seeds
 from featrec.evaluation._page_figures import Point, Scale, scatter
 from featrec.evaluation._page_images import contested, missed_by_all
+from featrec.recipes import make
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:300], Y[:300].astype(str)
@@ -252,3 +254,14 @@ def test_the_line_of_a_figure_leaves_out_models_that_a_cheaper_one_equals():
     corners = re.search(r'class="front" points="([^"]*)"', figure)[1].split()
     assert len(corners) == 3
     assert "10 ms" in figure
+
+
+@pytest.mark.data
+def test_the_page_of_photographs_is_small_and_requests_nothing():
+    train, test = load_dataset("scene15")
+    train, test = train[::30], test[::15]
+    models = {"tiny_knn": make("tiny_knn"), "lbp_svm": make("lbp_svm")}
+    page = compare(models, train, train.labels, test=(test, test.labels)).to_html()
+    assert page.count("data:image/jpeg") == 36
+    assert 100_000 < len(page) < 1_000_000
+    assert "http" not in page.replace("http-equiv", "")
