@@ -57,6 +57,8 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="OUT", type=Path, help=page)
     cost = "also measure start, latency and memory of each model in a fresh process, which takes some seconds per model"
     parser.add_argument("--cost", action="store_true", help=cost)
+    energy = "also estimate the energy of fits and predictions; needs the extra 'energy'"
+    parser.add_argument("--energy", action="store_true", help=energy)
     calibration = "also measure how good probabilities are, for models that predict them"
     parser.add_argument("--calibration", action="store_true", help=calibration)
     add_computing(parser)
@@ -126,7 +128,8 @@ def _dataset_names(folders: Sequence[Path]) -> list[str]:
 
 
 def _requests(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {"cost": arguments.cost, "calibration": arguments.calibration, "verbose": verbosity()}
+    names = ("cost", "energy", "calibration")
+    return {**{name: getattr(arguments, name) for name in names}, "verbose": verbosity()}
 
 
 def _splitter(arguments: argparse.Namespace) -> Any:

@@ -18,7 +18,7 @@ from featrec.evaluation._page_heat import confusion_table, most_confused, share_
 from featrec.evaluation._page_images import contested, gallery, missed_by_all, source_of
 from featrec.evaluation._page_result import section_of, stamp_list
 from featrec.evaluation._text import Table, TableResult, percent
-from featrec.evaluation._verdict import basis
+from featrec.evaluation._verdict import basis, near_the_best
 
 if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison
@@ -38,7 +38,8 @@ def comparison_page(comparison: Comparison, *, title: str, images: Any, sections
     own += [_groups(comparison), _confusions(comparison), _images(comparison, images)]
     own += [section_of(result, f"more-{place}") for place, result in enumerate(sections, start=1)]
     own += [_method(comparison), _to_copy(comparison)]
-    return page(title, basis(comparison), comparison.verdict(), [part for part in own if part], _foot(comparison))
+    verdict = [*comparison.verdict(), *near_the_best(comparison)]
+    return page(title, basis(comparison), verdict, [part for part in own if part], _foot(comparison))
 
 
 def _foot(comparison: Comparison) -> str:

@@ -51,6 +51,29 @@ class Scale(NamedTuple):
         return (percent - self.low) / (self.high - self.low)
 
 
+class LogScale(NamedTuple):
+    """A logarithmic scale of costs, from and to a power of ten, with room for labels."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, costs: Sequence[float]) -> LogScale:
+        low, high = math.log10(min(costs)), math.log10(max(costs))
+        margin = max(0.18 * (high - low), 0.2)
+        return cls(low - margin, high + margin)
+
+    def ticks(self) -> list[float]:
+        span = self.high - self.low
+        steps = (1,) if span > 2.2 else (1, 3) if span > 1.2 else (1, 2, 5)
+        powers = range(math.floor(self.low), math.ceil(self.high) + 1)
+        values = [step * 10.0**power for power in powers for step in steps]
+        return [value for value in values if self.low <= math.log10(value) <= self.high]
+
+    def across(self, cost: float) -> float:
+        return LEFT + (math.log10(cost) - self.low) / (self.high - self.low) * (WIDTH - LEFT - RIGHT)
+
+
 def mark(kind: str, x: float = 5, y: float = 5, size: float = 5) -> str:
     """Return the shape of a kind of model: circle, diamond or triangle, so that colour is not needed."""
     if kind == "engineered":
@@ -75,11 +98,10 @@ def strip(kind: str, accuracy: float, interval: tuple[float, float], scale: Scal
 
 def scatter(points: Sequence[Point], what: str, unit: str, label: str) -> str:
     """Draw accuracy against a cost on a logarithmic scale. A line connects the models that no other model beats in both."""
-    across, ticks = _log_scale([point.cost for point in points], unit)
-    scale = Scale.of([point.interval for point in points])
-    places = [(across(point.cost), _down(scale, 100 * point.accuracy)) for point in points]
+    costs, scale = LogScale.of([point.cost for point in points]), Scale.of([point.interval for point in points])
+    places = [(costs.across(point.cost), _down(scale, 100 * point.accuracy)) for point in points]
     front = _front(points, places)
-    parts = [_grid(scale), _cost_axis(ticks, across, what), _line(front)]
+    parts = [_grid(scale), _cost_axis(costs, what, unit), _line(front)]
     for point, (x, _) in zip(points, places, strict=True):
         low, high = (_down(scale, 100 * share) for share in point.interval)
         parts.append(f'<line class="range {escape(point.kind)}" x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}"/>')
@@ -93,21 +115,6 @@ def scatter(points: Sequence[Point], what: str, unit: str, label: str) -> str:
 
 def _down(scale: Scale, percent: float) -> float:
     return TOP + (1 - scale.share(percent)) * (HEIGHT - TOP - BOTTOM)
-
-
-def _log_scale(costs: Sequence[float], unit: str):  # type: ignore[no-untyped-def]
-    """Return a function from cost to place, and the ticks as costs with their texts."""
-    low, high = math.log10(min(costs)), math.log10(max(costs))
-    margin = max(0.18 * (high - low), 0.2)
-    low, high = low - margin, high + margin
-    steps = (1,) if high - low > 2.2 else (1, 3) if high - low > 1.2 else (1, 2, 5)
-    values = [step * 10.0**power for power in range(math.floor(low), math.ceil(high) + 1) for step in steps]
-    ticks = [(value, _with_unit(value, unit)) for value in values if low <= math.log10(value) <= high]
-
-    def across(cost: float) -> float:
-        return LEFT + (math.log10(cost) - low) / (high - low) * (WIDTH - LEFT - RIGHT)
-
-    return across, ticks
 
 
 def _with_unit(value: float, unit: str) -> str:
@@ -127,13 +134,13 @@ def _grid(scale: Scale) -> str:
     return "".join(lines)
 
 
-def _cost_axis(ticks, across, what: str) -> str:  # type: ignore[no-untyped-def]
+def _cost_axis(costs: LogScale, what: str, unit: str) -> str:
     y = HEIGHT - BOTTOM
     parts = [f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>']
-    for value, text in ticks:
-        x = across(value)
+    for value in costs.ticks():
+        x = costs.across(value)
         parts.append(f'<line class="axis" x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{y + 4}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{y + 18}" text-anchor="middle">{text}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{y + 18}" text-anchor="middle">{_with_unit(value, unit)}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     return "".join([*parts, f'<text class="faint" x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{escape(what)}</text>'])
 

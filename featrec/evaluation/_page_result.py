@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -32,7 +33,10 @@ def figure_of(result: Any, key: str) -> str:
         figure = result.plot().figure
     except MissingExtraError:
         return ""
-    return f"<figure>{_svg(figure, key)}</figure>"
+    text = _svg(figure, key)
+    if "matplotlib.pyplot" in sys.modules:  # pyplot keeps figures until they are closed
+        sys.modules["matplotlib.pyplot"].close(figure)
+    return f"<figure>{text}</figure>"
 
 
 def _svg(figure: Any, key: str) -> str:

@@ -8,12 +8,12 @@ import numpy as np
 
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._text import p_value, percent
+from featrec.evaluation._text import number, p_value, percent
 
 if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison
 
-__all__ = ["basis", "duplicates_told", "pretraining_told", "significant", "verdict"]
+__all__ = ["basis", "duplicates_told", "near_the_best", "pretraining_told", "significant", "verdict"]
 
 SIGNIFICANT = "statistically significant"
 TESTS = {"mcnemar": "McNemar", "corrected t": "corrected t test"}
@@ -52,6 +52,23 @@ def _best(comparison: Comparison) -> str:
         f"{first.name} is the most accurate; its lead of {_points(first, second)} over {second.name} is "
         f"{significant(pair, comparison.confidence)} ({TESTS[pair.test]} {p_value(pair.p_holm)}{corrected})."
     )
+
+
+def near_the_best(comparison: Comparison) -> list[str]:
+    """Return a sentence on the models that do not differ significantly from the best, and on the fastest of all these."""
+    best, *others = comparison.results
+    alpha = 1 - comparison.confidence
+    near = [row for row in others if comparison.pair(best.name, row.name).p_holm > alpha]
+    if not near:
+        return []
+    told = f"Without a significant difference from {best.name}: {', '.join(row.name for row in near)}"
+    timed = [row for row in (best, *near) if row.images_per_second]
+    if len(timed) < 2:
+        return [f"{told}."]
+    fastest = max(timed, key=lambda row: row.images_per_second or 0)
+    return [
+        f"{told}. The fastest of these {len(near) + 1} is {fastest.name}, with {number(fastest.images_per_second)} images/s."
+    ]
 
 
 def _networks(comparison: Comparison) -> list[str]:

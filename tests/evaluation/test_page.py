@@ -3,20 +3,24 @@
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
+from featrec.datasets import load_dataset
 from featrec.evaluation import compare, compare_datasets
 from featrec.evaluation._comparison_page import _seeds
 from featrec.evaluation._page_figures import Point, Scale, scatter
 from featrec.evaluation._page_images import contested, missed_by_all
+from featrec.recipes import make
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:300], Y[:300].astype(str)
@@ -112,6 +116,18 @@ def test_the_page_has_all_sections(page):
     assert "McNemar&#x27;s exact test for each pair" in page
     assert "<dt>seeds</dt>" in page
     assert "<dt>processor</dt>" in page
+
+
+def test_the_page_names_the_models_near_the_best_and_the_fastest():
+    models = {"slow": KNeighborsClassifier(3), "fast": GaussianNB(var_smoothing=0.1), "bad": DummyClassifier()}
+    comparison = compare(models, X[:200], Y[:200], test=(X[200:240], Y[200:240]))
+    rows = [replace(row, images_per_second=speed) for row, speed in zip(comparison.results, (10.0, 99.0, 999.0), strict=True)]
+    best, near = (row.name for row in rows[:2])
+    page = replace(comparison, results=tuple(rows)).to_html()
+    sentence = f"Without a significant difference from {best}: {near}. The fastest of these 2 is {near}, with 99.0 images/s."
+    assert sentence in page
+    clear = compare({"right": Y[200:], "bad": DummyClassifier()}, X[:200], Y[:200], test=(X[200:], Y[200:]))
+    assert "Without a significant difference" not in clear.to_html()
 
 
 def test_tables_have_captions_and_headings_with_a_scope(page):
@@ -238,3 +254,14 @@ def test_the_line_of_a_figure_leaves_out_models_that_a_cheaper_one_equals():
     corners = re.search(r'class="front" points="([^"]*)"', figure)[1].split()
     assert len(corners) == 3
     assert "10 ms" in figure
+
+
+@pytest.mark.data
+def test_the_page_of_photographs_is_small_and_requests_nothing():
+    train, test = load_dataset("scene15")
+    train, test = train[::30], test[::15]
+    models = {"tiny_knn": make("tiny_knn"), "lbp_svm": make("lbp_svm")}
+    page = compare(models, train, train.labels, test=(test, test.labels)).to_html()
+    assert page.count("data:image/jpeg") == 36
+    assert 100_000 < len(page) < 1_000_000
+    assert "http" not in page.replace("http-equiv", "")
