@@ -18,6 +18,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
+TESTS = Path(__file__).resolve().parent
 # Which test compiles first depends on the cache; its standard error must not.
 COMPILATIONS.told = True
 # A busy machine is no failure, and every run draws the same examples.
@@ -54,6 +55,11 @@ def pytest_collection(session):
     finally:
         gc.enable()
         gc.freeze()
+
+
+def pytest_collection_modifyitems(items):
+    """Benchmarks start processes, which find compiled what the tests before them need too; doctests, all short, come last."""
+    items.sort(key=lambda item: 2 if TESTS not in item.path.parents else item.path.parent.name == "benchmarks")
 
 
 def pytest_configure(config):
