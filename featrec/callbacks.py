@@ -1,6 +1,6 @@
 """Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long-running steps.
 
-Every estimator of featrec accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
+Every featrec estimator accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
 contains it. During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
 """
 

@@ -22,7 +22,7 @@ JITTERS = (1e-5, 1e-4, 1e-3)
 # If there are at most FEW rows, each is held out once, in FOLDS folds. Otherwise, at most MOST_TRIED rows are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
-# Maximum loss of accuracy if a model of the first views predicts other views. After a larger loss, other views are not used.
+# Other views are used only if a model of the first views loses at most this much accuracy on them.
 NEARLY = 0.1
 # Maximum factor by which a penalty is raised if the equations cannot be factored in float32.
 MOST_TIMES = 64
@@ -84,7 +84,7 @@ def _accumulate(
     part: Any,
     task: Task,
 ) -> None:
-    """For some rows, add the products of features with features and of features with targets, block by block."""
+    """Add the products of features with features, and of features with targets, for some rows, block by block."""
     targets, roots = task.targets[part], task.roots(part)
     if roots is not None:
         targets = targets * roots[:, None]
@@ -155,7 +155,7 @@ class Equations:
 
     @classmethod
     def of(cls, kernel: Kernel, landmarks: Rows, task: Task, weights: np.ndarray) -> Equations:
-        """Factor the landmarks' kernel, and return equations to which no rows have been added."""
+        """Factor the landmarks' kernel, and return equations without any rows."""
         basis = _factor_of(kernel, landmarks, task)
         return cls(kernel, landmarks, basis if basis.n <= TILE else _single(basis), task, weights)
 
@@ -170,7 +170,7 @@ class Equations:
         return other
 
     def features(self, rows: Rows) -> np.ndarray:
-        """Compute features, with one column for each row."""
+        """Compute features, with one column for each row of codes."""
         values = np.empty((len(self.landmarks), len(rows)), np.float32)
 
         def part(some: range) -> None:
@@ -257,7 +257,7 @@ class Trials:
         self.firsts: list[Equations] = []
 
     def choose(self) -> Best:
-        """Choose the penalty and the views with the best weighted accuracy; among equals, those with the smallest error."""
+        """Choose the penalty and the views with the best weighted accuracy and, if several are equal, the smallest error."""
         for held in self.held_out:
             self.trials.append(self.equations.empty())
             self.trials[-1].add(self.views[0], self._others(held))

@@ -75,7 +75,7 @@ def portable(value: Any) -> Any:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the last result of each key, in the order in which the keys first appear. An incomplete last line is ignored."""
+    """Return the last result for each key, in the order in which the keys first appear. An incomplete last line is ignored."""
     if not path.exists():
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -159,7 +159,7 @@ def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
 
 
 def place(row: Mapping[str, Any]) -> str:
-    """Describe the dataset and split of a run, without the seed: ``scene15, random splits, n_train 100 a class``."""
+    """Describe the dataset and split of a run, but not the seed: ``scene15, random splits, n_train 100 a class``."""
     split = row["split"]
     words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
     words.append("the standard split" if split["kind"] == "standard" else "random splits")

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_compare_arguments", "add_suggest_arguments", "run_compare", "run_suggest"]
 
-# Fast recipes for images of any size, gray and colour.
+# Fast recipes for gray and colour images of any size.
 USUAL = "tiny_knn,color_forest,hog_svm,lbp_svm"
 PREDICTIONS_FORM = "NAME=FILE.csv"
 LABELS = ("prediction", "label")
@@ -137,7 +137,7 @@ def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> 
     damaged = list({failure.item for folder in folders for failure in folder.dropped})
     if found := named_among(rows, damaged, evaluated.paths):
         images = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
-        warn(f"the predictions {name!r} name {images}; these rows are ignored")
+        warn(f"the predictions {name!r} include {images}; these rows are ignored")
     ignored = [*damaged, *(path for folder in others for path in folder.paths), *_left_out_files(rows, evaluated)]
     labels: list[str] = predictions_of(name, rows, evaluated.paths, ignored, len(evaluated)).tolist()
     return labels

@@ -103,7 +103,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
-    """Compile the loops of the recipes in a thread while the block runs, and wait for the thread at its end.
+    """Compile the loops of the recipes in a thread while the block runs; at the end of the block, wait for the thread.
 
     Errors are ignored here, because they occur again in the comparison.
     """

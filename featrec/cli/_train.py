@@ -152,7 +152,7 @@ def _expected(name: str, option: str) -> str:
 
 
 def _rule(message: str) -> str:
-    """Return only the range from an error message of scikit-learn, because its Python types do not help on a command line."""
+    """Return only the range from a scikit-learn error message, because Python types do not help on a command line."""
     found = re.search(r"in the range [\[(][^\])]+[\])]", message)
     return f", {found[0]}" if found else ""
 

@@ -121,7 +121,7 @@ def _emit_products(builder, first, width, points, words):
 
 @njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """For each cell and word w, sum max(0, x·w - threshold) over the points x; further columns sum max(0, -x·w - threshold).
+    """For each cell and word w, sum max(0, x·w - threshold) over its points x; also sum max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.

@@ -15,7 +15,7 @@ TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
 # Number of pixels whose votes are computed before they are counted; they fit into the first-level cache.
 BAND = 2048
-# Polynomial in x * x that approximates arctan(x) / x for 0 <= x <= 1, by least squares with weights that make the errors even.
+# Polynomial in x * x that approximates arctan(x) / x for 0 <= x <= 1, by least squares with weights that even out the errors.
 # The error of the angle is at most 4e-8, or 1.2e-7 if computed in float32.
 ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64212944e-02, -5.59114202e-02,
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
@@ -222,7 +222,7 @@ def _longest_differences(image, dx, dy):
 
 @part()
 def _narrow(dx, dy, across, down):
-    """Convert to float32, because a register holds twice as many float32 as float64 numbers.
+    """Convert to float32, because a register holds twice as many float32 as float64 values.
 
     IN dx, dy (pixels,) float64; OUT across, down float32, at least as long.
     """

@@ -1,4 +1,4 @@
-"""Kernels of histograms: for each pair of histograms, sum a function of their two entries over the features.
+"""Histogram kernels: for each pair of histograms, sum a function of corresponding entries over the features.
 
 A tile of the second histograms is transposed: its rows are features, and each vector lane holds one histogram. It stays in the
 first-level cache. Only the positive entries of the first histograms are used, eight at a time, so the loop over the lanes

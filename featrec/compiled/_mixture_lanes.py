@@ -21,7 +21,7 @@ ROWS, POINTS = 10, 8
 LEAST_EXPONENT, LOWEST = -40.0, -100.0
 # Adding 1.5 * 2 ** 23 to x puts the nearest integer into the lowest bits; a shift then moves it into the exponent.
 MAGIC = 12582912.0
-# Coefficients of 2 ** r for r from -0.5 to 0.5, exact to two units in the last place.
+# Coefficients of a polynomial that approximates 2 ** r for r from -0.5 to 0.5, exact to two units in the last place.
 POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6.9314718e-1, 1.0)
 
 

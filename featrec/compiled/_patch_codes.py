@@ -260,8 +260,8 @@ def patch_codes(
     contains a patch; cells (rows / 6, 2) int64, with mirrored patches in the second column; words (n_blocks, width / 4, BLOCK)
     int32, starts (n_blocks, 2, BLOCK), limits (n_blocks, BLOCK) int32; n_even int64, mirror bool; factors (n_words,) float64,
     1 / (scale of the word * scale of the points); members int64, the cells of the regions one after another, region_starts
-    (n_regions + 1,) int64, shares (n_regions,) float64, the factors of the sums of regions;
-    OUT codes (n, n_regions * 2 * n_words) float32.
+    (n_regions + 1,) int64, shares (n_regions,) float64, the factors by which the sums of the regions are multiplied; OUT codes
+    (n, n_regions * 2 * n_words) float32.
     """
     wide_vectors()
     d, width = basis.shape

@@ -144,8 +144,8 @@ class ImageFolder(LabeledSequence):
 
         Examples
         --------
-        Use a column to select a subset. (The same column can be the ``groups`` of a comparison, in which each person is then
-        either in the training set or in the test set.)
+        Use a column to select a subset. (The same column can be the ``groups`` of a comparison, so that no person is in both
+        the training set and the test set.)
 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory

@@ -92,7 +92,7 @@ class RootSIFT(BagStep):
 
     The Euclidean distance between results is the Hellinger distance between the original histograms. Use RootSIFT directly
     after SIFT or DenseSIFT, whose descriptors are histograms; it takes almost no time. Descriptors of zeros stay zero.
-    Negative numbers and packed bits are errors.
+    Negative values and packed bits raise an error.
 
     Notes
     -----
@@ -119,7 +119,7 @@ class RootSIFT(BagStep):
         roots = np.empty(bag.descriptors.shape, np.float32)
         if root_shares(np.ascontiguousarray(bag.descriptors), roots):
             raise InputError(
-                f"RootSIFT expects histograms without negative numbers; got {bag.descriptors.min():.4g}. "
+                f"RootSIFT expects histograms without negative values; got {bag.descriptors.min():.4g}. "
                 "Put it right after SIFT or DenseSIFT, before steps such as Whiten."
             )
         return replace(bag, descriptors=roots)
@@ -128,16 +128,18 @@ class RootSIFT(BagStep):
 class AppendPosition(BagStep):
     """Append its position to each descriptor: x and y, from -1/2 to 1/2, and optionally the logarithm of its size.
 
-    With these descriptors, a Fisher vector or VLAD contains rough positions in the image, like a spatial pyramid, but is
-    hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it after :class:`Whiten`, because
-    Whiten would mix positions with other dimensions. Bags without frames or image size, and packed bits, are errors.
+    With these descriptors, the code of a Fisher vector or VLAD roughly describes where descriptors are, as with a spatial
+    pyramid, but is hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it after
+    :class:`Whiten`, because Whiten would mix positions with other dimensions. Packed bits, and Bags without frames or image
+    size, raise an error.
 
     Parameters
     ----------
     scale : bool, default=False
         Also append the logarithm of the descriptor's diameter divided by the square root of the image area.
     weight : float, default=1.0
-        Factor that multiplies the appended numbers. With larger values, positions have more influence on the nearest word.
+        Factor by which the appended values are multiplied. With larger factors, positions have more influence on the nearest
+        word.
 
     Notes
     -----

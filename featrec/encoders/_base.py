@@ -304,13 +304,13 @@ class Encoder(BagsTransformer):
             )
         if bag.descriptors.shape[1] != width:
             raise ImageError(
-                f"descriptors of {bag.descriptors.shape[1]} numbers do not match a vocabulary of {width} numbers per word; "
+                f"{bag.descriptors.shape[1]}-dimensional descriptors do not match a vocabulary of {width}-dimensional words; "
                 "use the extractor that the model was fitted with"
             )
 
 
 class EncoderOfNumbers(Encoder):
-    """Base class of encoders for descriptors of numbers (euclidean)."""
+    """Base class of encoders for numeric (euclidean) descriptors."""
 
     usual_vocabularies = MappingProxyType({"euclidean": KMeansVocabulary})
 
@@ -340,10 +340,10 @@ class EncoderOfNumbers(Encoder):
 
 
 def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
-    """Return rows of unit length ("l2"), square roots of shares ("hellinger"), or a copy (None)."""
+    """Return rows of unit length ("l2"), square roots of rows divided by their sums ("hellinger"), or a copy (None)."""
     if norm == "l2":
         return unit_length(sums)
-    # Square roots of shares have unit length.
+    # The result is the same as after dividing each row by its sum and taking square roots.
     return unit_length(np.sqrt(sums)) if norm == "hellinger" else sums.copy()
 
 

@@ -113,7 +113,7 @@ def _is_image_file(path: str | os.PathLike) -> bool:
 
 
 def _is_array(X: Any) -> bool:
-    """Return whether X is an array of numpy, or of another library with at least two axes. Table columns are not arrays."""
+    """Return whether X is a NumPy array, or another library's array with at least two axes. Table columns are not arrays."""
     return isinstance(X, np.ndarray) or (hasattr(X, "__array__") and getattr(X, "ndim", 1) > 1)
 
 

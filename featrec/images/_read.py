@@ -50,7 +50,7 @@ NOT_TAKEN = re.compile("unknown pixel mode|unsupported BMP", re.IGNORECASE)
 PNG_DEPTH, PNG_KIND = 24, 25
 PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
 
-# Tags of TIFF and EXIF.
+# TIFF and EXIF tags.
 BITS_PER_SAMPLE = 258
 ORIENTATION = 274
 
@@ -87,7 +87,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     -----
     Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. To use other formats, open the
     images with Pillow and pass PIL images. Colour images with 16 bits per channel keep 16 bits if they are read from PNG or
-    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 are errors.
+    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 raise an
+    error.
 
     Plain JPEG files are decoded with cv2, to the same pixels as with Pillow; all other files are decoded with Pillow. If a
     damaged file can still be decoded, the damage is not detected; an example is a wrong byte in the middle of a JPEG.

@@ -26,8 +26,8 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
 
     If it is called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes, and
     `transform` returns the kernel (or distance) between each row and each training code, for ``SVC(kernel="precomputed")`` or
-    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values are
-    errors.
+    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values raise an
+    error.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """Check that codes are C-contiguous and not negative, because the compiled kernels rely on it."""
+        """Check that codes are C-contiguous and not negative, because the compiled kernels rely on this."""
         if "codes_" not in stored:
             return
         codes, width = stored["codes_"], stored["n_features_in_"]

@@ -120,7 +120,7 @@ def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None
 
     Notes
     -----
-    The definition is that of scikit-learn, without the factor ½ that some papers use.
+    The definition is scikit-learn's, without the factor ½ that some papers use.
 
     References
     ----------

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_hog"]
 
-# Percentile of the strokes that is drawn at full length. If it were the maximum, one sharp edge would shorten all other
-# strokes.
+# Percentile of the stroke strengths that is drawn at full length. If it were the maximum, one sharp edge would shorten all
+# other strokes.
 FULL_LENGTH = 99
 
 

@@ -30,8 +30,7 @@ class Denoise(Preprocessor):
 
         - "median": median of a window, for each channel. It removes single wrong pixels (dust, hot pixels,
           salt and pepper), but also thin lines.
-        - "bilateral": weighted mean of the neighbours; neighbours whose gray value or colour differs much have
-          low weights.
+        - "bilateral": weighted mean of the neighbours; neighbours with a very different gray value or colour have low weights.
         - "nlm": non-local means, the weighted mean of all pixels up to 10 pixels away; pixels with similar
           surroundings have high weights. It preserves texture best, but takes a hundred times as long as
           "bilateral".

@@ -133,7 +133,7 @@ def hog_svm(
         If True, also learn from mirror images, provided that this increases the accuracy on held-out images. If False, do not
         try this, which saves time.
     deskew : bool or "auto", default="auto"
-        Whether to straighten slanted digits and letters. "auto" decides by the training images; see
+        Whether to straighten slanted digits and letters. "auto" examines the training images; see
         :class:`~featrec.preprocessing.Deskew`.
     n_dimensions : int, "auto" or None, default="auto"
         Number of principal components for the kernel. "auto": 300. None: no reduction.
@@ -253,13 +253,13 @@ def pixels_resnet(
     ----------
     size : int or (height, width), default=(32, 32)
     width : int, default=32
-        Number of maps in the first layer; with twice as many, training takes nearly four times as long.
+        Number of feature maps in the first layer; with twice as many, training takes nearly four times as long.
     epochs : int or None, default=None
         Number of passes over the training set. None: 15, or more for small training sets. Training on 100 images takes half a
         minute.
     batch_size : int, default=256
     mirror : bool, default=True
-        Whether to learn from mirror images too. Use False for digits, letters and other classes that mirroring changes.
+        Whether to learn from mirror images too. Use False for digits, letters and other classes that change when mirrored.
 
     Returns
     -------

@@ -40,11 +40,11 @@ epsilon : float or None, default=None
     Number that is added to the variances in the whitening. None: 0.02 for threshold codes and 0.1 for triangle codes, which are
     less accurate with lower values.""",
     "grid": "grid : int or (rows, columns), default=3\n    Rows and columns of the regions in which codes are averaged.",
-    "overlap": "overlap : float, default=1/3\n    Share of a region's side that overlaps with the next region.",
+    "overlap": "overlap : float, default=1/3\n    Fraction of a region's side that overlaps the next region.",
     "mirror": """\
 mirror : bool or "auto", default="auto"
     Whether to average over the image and its mirror image. This lowers the accuracy for digits, letters and other classes that
-    mirroring changes. "auto" decides by the training images. See :class:`~featrec.descriptors.Patches`.""",
+    change when mirrored. "auto" examines the training images. See :class:`~featrec.descriptors.Patches`.""",
     "color": """\
 color : {"auto", "gray", "rgb"} or several of these, default="auto"
     Channels of the patches. With several values, such as ("rgb", "gray"), the codes for each value are concatenated; each value
@@ -157,7 +157,7 @@ def patches_compact(
 ) -> Pipeline:
     """Small images, nearly as accurate as `patches_kernel`, in a model of less than 100 MB that predicts several times as fast.
 
-    Patches and words are multiplied as bytes, and the codes are projected to principal components. The model stores the
+    Patches and words are multiplied as bytes, and the codes are projected onto principal components. The model stores the
     training images as bytes of these components: 80 MB for 50,000 images.
 
     Parameters

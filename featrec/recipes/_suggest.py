@@ -38,7 +38,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["suggest"]
 
-# Maximum number of patches per image. With 108 numbers per patch, the patches of an image, the patches of its mirror image and
+# Maximum number of patches per image. With 108 values per patch, the patches of an image, the patches of its mirror image and
 # the whitened copies of both take 113 MB.
 MOST_PATCHES = 256 * 256
 

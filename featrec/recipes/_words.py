@@ -216,7 +216,7 @@ def _fisher_steps(n_words: int, step: int, bin_sizes: Any, n_dimensions: int, le
 
 
 def _linear(steps: list, C: float, mirror: bool, options: General) -> Pipeline | Augmented:
-    """Make a model of the steps and a linear SVM; with `mirror`, it also learns from mirrored copies."""
+    """Make a model from the steps and a linear SVM; with `mirror`, it also learns from mirrored copies."""
     svm = WideLinearSVC(C=C, class_weight=options.class_weight, n_jobs=options.n_jobs)
     if not mirror:
         return make_pipeline(*steps, options.calibrated(svm))

@@ -224,7 +224,7 @@ EDITS = [
             ("featrec.datasets", "load_dataset"),
         ]
     ],
-    ("bayes", edits.node(None, protocol=0), "does not use protocol 2 of skops"),  # its readers are less strict
+    ("bayes", edits.node(None, protocol=0), "does not use skops protocol 2"),  # its readers are less strict
     (
         "bayes",
         edits.both(
