@@ -61,8 +61,8 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors to draw from each image (all of them if it has fewer). If all images have this many, a sample of
-# 100,000 descriptors reads at most 1,000 images.
+# Minimum number of descriptors to draw from each image (all of them if it has fewer). If all images have at least this many, a
+# sample of 100,000 descriptors needs at most 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 
@@ -119,7 +119,7 @@ class Transformer(TransformerMixin, Estimator):
 
 
 class NoOutputContainer:
-    """Mixin of transformers whose output is not a table; ``set_output`` is accepted but has no effect.
+    """Mixin for transformers whose output is not a table; ``set_output`` is accepted but has no effect.
 
     scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so it is set for each subclass.
     """
@@ -144,7 +144,7 @@ class NoOutputContainer:
 
 
 class CodesOutput:
-    """Mixin of transformers that return one row per image. DataFrames of the result have the pandas index of the input."""
+    """Mixin for transformers that return one row per image. DataFrames keep the pandas index of the input."""
 
     def _with_index(self, codes: np.ndarray, index: Any) -> Any:
         if index is None or _get_output_config("transform", self)["dense"] != "pandas":
@@ -290,7 +290,7 @@ def _join(parts: list[Bag], limit: int) -> Bag:
 
 
 def check_alike(bags: Sequence[Bag]) -> None:
-    """Check that all bags have descriptors of the same metric and width."""
+    """Check that the descriptors of all bags have the same metric and width."""
     kinds = {(bag.metric, bag.descriptors.shape[1]) for bag in bags}
     if len({metric for metric, _ in kinds}) > 1:
         raise MetricError(

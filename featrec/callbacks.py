@@ -36,7 +36,7 @@ RUNNING = "_callback_fit_ctx"
 
 
 class CallsBack(CallbackSupportMixin):
-    """Mixin of estimators whose `fit` and `fit_transform` report to callbacks."""
+    """Mixin for estimators whose `fit` and `fit_transform` report to callbacks."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

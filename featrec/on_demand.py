@@ -26,9 +26,9 @@ def on_demand(
     package : str
         ``__name__`` of the package.
     names : dict of str to sequence of str
-        Names by module. A relative module name begins with a dot, as in ``importlib.import_module``.
+        Names, keyed by module. A relative module name begins with a dot, as in ``importlib.import_module``.
     moved : dict of str to sequence of str, optional
-        Names that have moved, by their new package. They can still be imported from here, which causes a FutureWarning.
+        Names that have moved, keyed by their new package. They can still be imported from here, which causes a FutureWarning.
 
     Returns
     -------

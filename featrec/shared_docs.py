@@ -58,7 +58,7 @@ def with_shared_docs(documented: Documented, shared: Mapping[str, str] = SHARED)
     documented : class or function
         Class or function whose docstring is completed. A section "Parameters" is added if the docstring does not have one.
     shared : dict of str to str
-        Description of each parameter, by name.
+        Description of each parameter, keyed by name.
 
     Returns
     -------

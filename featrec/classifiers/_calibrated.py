@@ -61,7 +61,7 @@ class Calibrated(ClassifierMixin, Estimator):
     estimator_ : classifier
         The classifier, fitted on the whole training set.
     calibrated_ : CalibratedClassifierCV or None
-        The model of the probabilities for "sigmoid"; None for "temperature".
+        The model that computes probabilities for "sigmoid"; None for "temperature".
     temperature_ : float or None
         The divisor of the scores for "temperature"; None for "sigmoid".
 
@@ -200,7 +200,7 @@ class Calibrated(ClassifierMixin, Estimator):
 
 
 def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return pairs of rows for each fold: the rows to fit on and the rows to score.
+    """Return, for each fold, the rows to fit on and the rows to score.
 
     If a class has only one row, all copies are fitted on this row, because each copy must know all classes.
     """

@@ -1,4 +1,4 @@
-"""Shared code of classifiers of codes: labels, row weights, penalties, and checks of the available memory."""
+"""Code shared by all classifiers of codes: labels, row weights, penalties, and checks of the available memory."""
 
 from __future__ import annotations
 
@@ -268,7 +268,7 @@ def _shown(n_bytes: int) -> str:
 
 
 def _physical() -> int | None:
-    """Return the bytes of memory of this machine or container, or None if unknown."""
+    """Return the memory of this machine or container in bytes, or None if unknown."""
     try:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -277,7 +277,7 @@ def _physical() -> int | None:
 
 
 def _available() -> int | None:
-    """Return the bytes that are free without swapping, or None if unknown."""
+    """Return the memory that is free without swapping in bytes, or None if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

@@ -77,9 +77,8 @@ class KernelRidgeClassifier(CodesClassifier):
     Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
     change this array afterwards. "float16" needs half the memory and rounds codes to three digits. `fit` makes a float16 copy
     of float32 codes, but does not copy the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the memory:
-    training codes and codes to predict are rounded to multiples of `step_`. It requires columns of similar variance, such as
-    those of :class:`WidePCA`.
-    solver : {"cholesky", "cg"}, default="cholesky"
+    training codes and new codes are rounded to multiples of `step_`. It requires columns of similar variance, such as those of
+    :class:`WidePCA`. solver : {"cholesky", "cg"}, default="cholesky"
         "cholesky" factors the kernel matrix, which takes time proportional to the cube of the number of codes. "cg" (conjugate
         gradients) takes time proportional to the square of this number and has a relative error of 0.001. With 30,000 or more
         codes, "cg" is several times faster. Ignored with `landmarks`.
@@ -112,10 +111,10 @@ class KernelRidgeClassifier(CodesClassifier):
     Notes
     -----
     Held-out rows are the last rows of the matrix, so the leading part of its Cholesky factor is the factor of the other rows.
-    The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. For other penalties,
-    the inverse is a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes 13 solves for
-    penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor of 16. To
-    compare penalties, an error of 1e-3 is sufficient, which takes a third fewer solves.
+    The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. The inverse for any
+    other penalty is approximated by a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes
+    13 solves for penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor
+    of 16. To compare penalties, an error of 1e-3 is sufficient, which takes a third fewer solves.
 
     With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
     held-out rows or the landmarks.

@@ -17,7 +17,7 @@ from featrec.parallel import each_batch, map_batches
 __all__ = ["Equations", "Trials", "fit_landmarks"]
 
 # Numbers to add to the diagonal of the landmarks' kernel, relative to its mean. The first is about the precision of float32. If
-# the factorisation fails, which happens if codes have very different lengths, the next number is tried.
+# the factorisation fails because codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
 # If there are at most FEW rows, each is held out once, in FOLDS folds. Otherwise, at most MOST_TRIED rows are held out.
 FEW, FOLDS = 2000, 5
@@ -31,8 +31,8 @@ MOST_TIMES = 64
 def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fit:
     """Fit a ridge regression on features whose products approximate the kernel.
 
-    The normal equations of kernel values cannot be factored in float64. Therefore the kernel of the landmarks is factored
-    first, and a triangular solve with this factor turns kernel values into features. All sums are float64.
+    The normal equations of the kernel values themselves cannot be factored in float64. Therefore the kernel of the landmarks is
+    factored first, and a triangular solve with this factor turns kernel values into features. All sums are float64.
     """
     basis = _factor_of(kernel, landmarks, task)
     products = Triangle(len(landmarks), dtype=np.float64)
@@ -244,7 +244,7 @@ class Equations:
 
 
 class Trials:
-    """Equations that omit held-out rows. If there are few rows, each fold has its own equations; otherwise there is one set."""
+    """Equations that omit held-out rows. If there are few rows, each fold has its own set; otherwise there is one set."""
 
     def __init__(self, equations: Equations, views: list[Rows], order: np.ndarray, wanted: str):
         self.equations, self.views, self.order, self.wanted = equations, views, order, wanted

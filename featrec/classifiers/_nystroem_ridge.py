@@ -1,4 +1,4 @@
-"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, the landmarks, in linear time."""
+"""NystroemRidgeClassifier: linear-time kernel ridge regression in the span of some rows, the landmarks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NO_VARIANCE = 1e-12
 
 @with_shared_docs
 class NystroemRidgeClassifier(CodesClassifier):
-    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and classes of unequal size.
+    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes; classes may differ in size.
 
     Codes are projected onto their principal components. The kernel values between codes and random training rows, the
     landmarks, are converted to features whose products approximate the kernel (Nyström). Ridge regression, with targets of ±1
@@ -172,7 +172,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The arrays are the basis in float64 and float32, the equations of all views and of the first views, and a factor.
+        # The arrays are the basis (in float64 and float32), two sets of equations (all views, first views), and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes

@@ -21,8 +21,8 @@ __all__ = ["WideLinearSVC"]
 # Number of rows and columns per product. Much larger products have crashed BLAS libraries; smaller products are slower.
 ROWS = 512
 COLUMNS = 16384
-# Numbers that are added to the diagonal of the Gram matrix, relative to its mean, because images may occur twice. If the
-# factorisation fails, which happens if thousands of codes have nearly the same direction, the next number is tried.
+# Numbers to add to the diagonal of the Gram matrix, relative to its mean. Otherwise, duplicate images would make it singular.
+# If the factorisation fails because thousands of codes have nearly the same direction, the next number is tried.
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 
 
@@ -31,10 +31,10 @@ class WideLinearSVC(CodesClassifier):
     """A linear SVM for Fisher vectors, VLAD codes and other codes with more columns than training images.
 
     The solution is a weighted sum of the n training codes, so only their n × n Gram matrix is needed. It is computed in
-    float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix with n columns, and its solution is converted
-    back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, without the two
-    copies that ``LinearSVC`` makes: one in float64, and one that takes 16 bytes per value. If codes do not have more columns
-    than rows, they are passed to ``LinearSVC`` directly.
+    float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix, which has n columns, and its solution is
+    converted back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, without the
+    two copies that ``LinearSVC`` makes: one in float64, and one that takes 16 bytes per value. If codes do not have more
+    columns than rows, they are passed to ``LinearSVC`` directly.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class WideLinearSVC(CodesClassifier):
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
-    """Return the Cholesky factor of the Gram matrix. Its n rows have the same Gram matrix as the codes, with only n columns."""
+    """Return the Cholesky factor of the Gram matrix. Its n rows have only n columns, but the same Gram matrix as the codes."""
     products = np.zeros((len(codes), len(codes)))
 
     def part(rows: range) -> None:

@@ -126,7 +126,7 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         found = min(self.n_components, few)
         copied = rows if rows < n_samples else 0
         workers = worker_count(self.n_jobs, shared_memory=True)
-        # The matrices are sums in float64, a float32 copy, and partial sums of each worker.
+        # The matrices are the sums in float64, a float32 copy, and each worker's partial sums.
         sums = 4 * found * n_features * (2 + 1 + workers)
         return 4 * (n_samples + copied) * n_features + 4 * few * few + 16 * few * found + sums + workers * OF_BLAS
 

@@ -46,7 +46,7 @@ BASE_BYTES = 350_000_000
 
 @with_shared_docs
 class WideRidge(CodesClassifier):
-    """A linear classifier for arrays of 50,000 × 16,000 codes and more: ridge regression with targets of ±1 for each class.
+    """A linear classifier for large arrays, such as 50,000 × 16,000: ridge regression with targets of ±1 for each class.
 
     The result is the same as that of scikit-learn's ``RidgeClassifier``, but `fit` needs less memory. Codes are neither copied
     nor converted. Only the lower triangle of the Gram matrix is computed and overwritten with its Cholesky factor. Both are

@@ -45,7 +45,7 @@ IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# CPU flags that determine which code compiled loops and BLAS use, as named by Linux.
+# CPU flags, with their Linux names, that determine which code compiled loops and BLAS use.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 PACKAGE = Path(featrec.__file__).parent
 
@@ -66,7 +66,7 @@ def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def portable(value: Any) -> Any:
-    """Replace the path in FEATREC_DATA by ``$FEATREC_DATA``, because local paths are private and may change."""
+    """Replace the path in FEATREC_DATA with ``$FEATREC_DATA``, because local paths are private and may change."""
     home = os.path.normpath(os.environ.get("FEATREC_DATA", ""))
     if not os.path.isabs(home) or home == os.sep:
         return value

@@ -254,7 +254,7 @@ def _train_half(folder: Path, **options: Any) -> ImageFolder:
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the recipes (by default all recipes and presets) and the networks, by name."""
+    """Return the recipes (by default all recipes and presets) and the networks, keyed by name."""
     from featrec.recipes import variants
 
     names = listed(arguments.recipes)
@@ -268,7 +268,7 @@ def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _networks(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the argument of --cnn for each network, by the name of its row."""
+    """Return the argument of --cnn for each network, keyed by the name of its row."""
     return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
 
 

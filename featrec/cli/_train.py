@@ -46,7 +46,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--probability",
         choices=["calibrated", "temperature"],
         help="compute probabilities, which 'featrec predict --min-confidence' needs; this fits the classifier six times. "
-        "calibrated: fit a curve per class, which may change labels; temperature: fit a single number, which keeps labels",
+        "calibrated: fit a curve per class, which may change labels; temperature: fit one number; labels stay the same",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")
@@ -210,7 +210,7 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
 
 
 def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
-    """Hold out a share of each class, but at least one image. If a class has a single image, it is used for training."""
+    """Hold out a fraction of each class, but at least one image. If a class has a single image, it is used for training."""
     import numpy as np
 
     if share == 0:

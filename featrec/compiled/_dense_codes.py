@@ -189,7 +189,7 @@ def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def soft_words(points, words, cells, scale, pooled):
-    """For each cell and word w, sum exp(-scale |x - w|²/2) over the points x; each point's weights are scaled to the sum 1.
+    """For each cell and word w, sum exp(-scale |x - w|²/2) over the points x; each point's weights are scaled to a sum of 1.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.

@@ -1,4 +1,4 @@
-"""SIFT descriptors on grids of points, by Vedaldi's approximation, for all sizes and channels of an image in one call.
+"""SIFT descriptors on grids of points, with Vedaldi's approximation, for all sizes and channels of an image in one call.
 
 An image is smoothed and then processed row by row. The gradients of a row are written to planes, one for each pair of opposite
 orientations; only the rows that a bin covers are stored at a time. The filter of each bin sums the planes; the sums are stored
@@ -10,7 +10,7 @@ The grids are planned with NumPy, in `featrec.descriptors`. Each function here h
 again for each additional caller.
 
 The code follows three rules for the compiler. Offsets are unsigned, because negative offsets would count from the end, and the
-check for them prevents vectorisation. Loops over eight numbers are written as loops over 32, because short loops are unrolled
+check for them prevents vectorisation. Loops over eight values are written as loops over 32, because short loops are unrolled
 into scalars. Divisions and sums that may be reordered are in separate functions, because a division would otherwise be moved
 into the loop after it.
 """
@@ -194,7 +194,7 @@ def _weigh(source, offsets, filter, taps, out):
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
-    """Like `_weigh`, but sum first positive values, then all values; the difference is the sum of the negative values."""
+    """Like `_weigh`, but first sum the positive values, then all values; the difference is the sum of the negative values."""
     wide_vectors()
     stay_apart()
     for u in range(0, taps, 4):
@@ -344,7 +344,7 @@ cut_and_scale: Any = _cut_and_scale if COMPILED else _plain_cut_and_scale
 
 
 def _emit(builder, cells, bins, weights, numbers, out, bytes_out):
-    """Emit LLVM code for eight vectors of sixteen numbers; LLVM splits them for processors with shorter vectors."""
+    """Emit LLVM code for eight vectors of sixteen values; LLVM splits them for processors with shorter vectors."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()

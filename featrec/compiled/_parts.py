@@ -106,7 +106,7 @@ small_code: Any = _hint("optsize") if COMPILED else _nothing
 
 
 # Minimum and maximum without the overhead of Python's min and max, which are compiled as a separate function for each type. If
-# the arguments are equal or NaN, the result is the first argument.
+# the arguments are equal, or one of them is NaN, the result is the first argument.
 
 
 def _chosen(first, second, sign):

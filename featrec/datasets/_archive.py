@@ -193,7 +193,7 @@ def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | No
 
 
 def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
-    """Return the member at a position of the directory, and the position of the next member."""
+    """Return the member at a position in the directory, and the position of the next member."""
     if len(data) - position < ENTRY.size:
         raise Damaged("has a damaged directory; copy or download it again")
     (mark, made_by, _, flags, method, _, _, checksum, packed, size, n_name, n_extra, n_comment, _, _, attributes, start) = (

@@ -66,7 +66,7 @@ class ImageFolder(LabeledSequence):
     DatasetError
         If the folder is missing or cannot be listed; if there are no class folders, or if one is empty; if the names of two
         class folders look the same; if an archive is damaged, encrypted or a zip bomb, or contains duplicate names or paths
-        that lead outside the archive; if a row of a manifest is wrong; or if ``on_error="drop"`` leaves no image.
+        that lead outside the archive; if a row of a manifest is invalid; or if ``on_error="drop"`` leaves no image.
 
     Notes
     -----

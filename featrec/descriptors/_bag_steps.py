@@ -63,7 +63,7 @@ class BagStep(NoOutputContainer, Transformer):
         """Return the names of the descriptor dimensions: `input_features`, because this step does not change the dimensions."""
         if input_features is None:
             raise InputError(
-                f"{type(self).__name__} takes the names of dimensions from the extractor: "
+                f"{type(self).__name__} needs the names of the extractor's dimensions: "
                 "pass input_features, the result of the extractor's get_feature_names_out()"
             )
         return np.array(input_features, dtype=object)
@@ -126,12 +126,12 @@ class RootSIFT(BagStep):
 
 
 class AppendPosition(BagStep):
-    """Append its position to each descriptor: x and y, from -1/2 to 1/2, and optionally the logarithm of its size.
+    """Append to each descriptor its position (x and y, from -1/2 to 1/2) and optionally the logarithm of its size.
 
-    With these descriptors, the code of a Fisher vector or VLAD roughly describes where descriptors are, as with a spatial
-    pyramid, but is hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it after
-    :class:`Whiten`, because Whiten would mix positions with other dimensions. Packed bits, and Bags without frames or image
-    size, raise an error.
+    With these descriptors, the codes of ``FisherVector`` and ``VLAD`` roughly describe where descriptors are. Unlike the codes
+    of a spatial pyramid, they are hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it
+    after :class:`Whiten`, because Whiten would mix positions with other dimensions. Packed bits, and Bags without frames or
+    image size, raise an error.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ class AppendPosition(BagStep):
     Notes
     -----
     The appended x is (x + 1/2) / width - 1/2, where the centre of the first pixel is at 0. In the mirrored image, the appended
-    x has exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and use no
-    weight.
+    x has exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale, and they do
+    not weight the appended values.
 
     References
     ----------

@@ -18,8 +18,8 @@ __all__ = ["ColorHistogram", "TinyImage"]
 # errors, because a step of 16-bit pixels is 1.5e-5.
 FLAT = 1e-6
 # ColorHistogram: tolerance at the border between two bins, in bin widths. Rounding to float32 changes the hue of 8-bit colours
-# by up to 3e-6 bin widths if there are eight bins; without the tolerance, integer and float images could fall into different
-# bins.
+# by up to 3e-6 bin widths if there are eight bins; without the tolerance, a colour could be in different bins in integer and
+# float images.
 ROUNDING = 1e-4
 
 

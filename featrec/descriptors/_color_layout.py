@@ -1,4 +1,4 @@
-"""Layout of brightness, texture and colour: a few numbers that HOG appends to its histograms of gradients."""
+"""Layout of brightness, texture and colour: a few values that HOG appends to its histograms of gradients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
 
 # Number of rows and number of columns of cells.
 GRID = 4
-# Numbers per channel: a mean and a standard deviation for each cell.
+# Number of values per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID
 # Typical standard deviations in photographs (white is 1) for lightness, red minus green, and yellow minus blue. The first row
 # is for the means of cells, the second for the standard deviations in cells. Division by these values gives all columns about

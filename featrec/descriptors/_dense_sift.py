@@ -82,7 +82,7 @@ class DenseSIFT(LocalExtractor):
     as three equal channels. The contrast of a descriptor is computed on the luma for "opponent", on the value for "hsv", and
     as the mean over the channels for "rgb". If the contrast is below the threshold, the values of all three channels are set to
     zero. A hundredth of the luma is added to the opponent colours; otherwise, descriptors of gray regions would be pure noise.
-    Hue is a number from 0 to 1 and jumps at red. Unlike in ``vl_phow``, the weights of the luma are 0.299, 0.587 and 0.114
+    Hue is a number from 0 to 1 that jumps at red. Unlike in ``vl_phow``, the weights of the luma are 0.299, 0.587 and 0.114
     instead of 0.3, 0.59 and 0.11.
 
     References

@@ -63,8 +63,8 @@ class HOG(GlobalExtractor):
         how well layout and histograms separate the classes in up to 2,000 images; if the layout is worse, it is scaled down
         further. None appends no layout.
     mirror : bool, default=False
-        If True, append the code of the mirrored image, which doubles the length. Use it with a classifier for several views,
-        such as ``NystroemRidgeClassifier(n_views=2)``.
+        If True, append the code of the mirrored image, which doubles the length. Use it with a classifier that supports several
+        views, such as ``NystroemRidgeClassifier(n_views=2)``.
 
     Attributes
     ----------
@@ -77,10 +77,10 @@ class HOG(GlobalExtractor):
 
     Notes
     -----
-    Parameters and results equal those of ``skimage.feature.hog`` on float images in [0, 1] with channels last. Both differ
-    from the paper: each pixel votes for one cell and one orientation without interpolation, and blocks have no Gaussian
-    window. In colour images, only the largest gradient of each pixel is used. Several cell sizes and signed directions are not
-    available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
+    Parameters and results equal those of ``skimage.feature.hog`` on float images in [0, 1] with channels last. Both
+    implementations differ from the paper: each pixel votes for one cell and one orientation without interpolation, and blocks
+    have no Gaussian window. In colour images, only the largest gradient of each pixel is used. Several cell sizes and signed
+    directions are not available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
 
     Gradients of 8-bit images are integers, so gradients on the border between two bins always belong to the upper bin, as in
     ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put such gradients into either bin. This

@@ -25,7 +25,7 @@ class Bins(NamedTuple):
         """Assign gradients to bins.
 
         NumPy's arctan2 is used, as in scikit-image. The arctan2 of libm differs in the last bit, so it would put some diagonal
-        gradients into another bin: 1 % of the values in the code of a photograph would differ from scikit-image.
+        gradients into another bin: 1 % of the values in the code of a photograph would differ from those of scikit-image.
         """
         turn = 360.0 if self.signed else 180.0
         # The second remainder converts angles that were rounded to a whole turn to zero.

@@ -101,8 +101,8 @@ class PatchCodes(GlobalExtractor):
     -----
     Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned from patches and
     mirrored patches together, so it does not mix the two parts. If s and a are the products of the two parts with a word, then
-    s + a is the product of the patch with the word, and s - a is the product of the mirrored patch. The same products
-    therefore give both codes.
+    s + a is the product of the patch with the word, and s - a is the product of the mirrored patch with the word. The same
+    products therefore give both codes.
 
     Sums of integers are exact, so processors that cannot multiply bytes give the same codes, but more slowly. With `mirror`,
     the codes of an image and its mirror image are equal, except for the rounding of whitened patches.
@@ -238,7 +238,7 @@ class PatchCodes(GlobalExtractor):
         self.n_features_out_ = 2 * len(self.words_) * rows * columns
 
     def _drawn(self, white: np.ndarray) -> np.ndarray:
-        """Draw words: patches scaled to unit length, without zeros and duplicates."""
+        """Draw words: patches scaled to unit length, omitting zeros and duplicates."""
         lengths = np.linalg.norm(white, axis=1, keepdims=True)
         words = np.unique((white / np.where(lengths > 0, lengths, 1))[lengths[:, 0] > 0], axis=0)
         if len(words) < self.n_words:

@@ -79,8 +79,8 @@ class Patches(LocalExtractor):
     Notes
     -----
     Let p be the n values of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1), as in
-    the program of Coates and Ng. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Values and patches
-    are ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side, and the
+    Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Values and patches are
+    ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side, and the
     angle -1.
 
     Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so uint8, uint16 and float
@@ -236,9 +236,9 @@ def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -
 
     The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are considered harmful in
     two cases. First, matching by mirrored thumbnails gives the right class less than 0.6 times as often as matching by the
-    originals. Second, if both kinds of matches are allowed, more correct predictions become wrong than wrong predictions become
-    correct, and the difference exceeds the square root of the number of changed predictions (one standard deviation if changes
-    were random). This test separates digits, letters and arrows from objects.
+    originals. Second, allowing both kinds of matches makes more predictions wrong than right, and the difference exceeds the
+    square root of the number of changed predictions (one standard deviation if changes were random). This test separates
+    digits, letters and arrows from objects.
     """
     (pixels,), labels = thumbnails(images, labels, SIDE, (_unchanged,), n_jobs)
     if len(pixels) < 2:

@@ -318,8 +318,8 @@ class EncoderOfNumbers(Encoder):
         inner = self.vocabulary.estimator if isinstance(self.vocabulary, FrozenEstimator) else self.vocabulary
         if getattr(inner, "metric", "euclidean") == "hamming":
             raise MetricError(
-                f"{type(self).__name__} needs a vocabulary of numbers (euclidean); the words of {type(inner).__name__} are "
-                "packed bits (hamming). Use KMeansVocabulary, or BagOfWords for packed bits."
+                f"{type(self).__name__} needs a vocabulary with numeric words (euclidean); the words of "
+                f"{type(inner).__name__} are packed bits (hamming). Use KMeansVocabulary, or BagOfWords for packed bits."
             )
         super()._learn_from(bags)
         words_of(self.vocabulary_)

@@ -20,7 +20,7 @@ __all__ = ["FisherVector"]
 
 @with_shared_docs
 class FisherVector(Encoder):
-    """Encode an image by the gradients of the likelihood of its descriptors under a mixture of Gaussians.
+    """Encode an image as the gradients of the likelihood of its descriptors under a mixture of Gaussians.
 
     For each component and dimension, the code describes how the mean and the variance of the descriptors differ from those of
     the component. With a linear classifier, 64 components are often as good as thousands of words. Packed bits (ORB) are not

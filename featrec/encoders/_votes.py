@@ -287,7 +287,7 @@ class SignCode(EncoderBothWays):
 
 
 def wanted_words(share: float, k: int) -> tuple[int, np.float32, np.float32]:
-    """Return the number of words for which a descriptor votes, and the normal quantile and density that start the search."""
+    """Return the number of words for which a descriptor votes, and the normal quantile and density for the first guess."""
     wanted = min(max(1, round(float(share) * k)), k)
     normal = NormalDist()
     quantile = normal.inv_cdf((wanted - 0.5) / k)

@@ -208,7 +208,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _is_plain_frame(content: bytes) -> bool:
-    """Return whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
+    """Return whether a frame has 8 bits per sample, and is gray or has a common chroma subsampling."""
     if len(content) < 9 or content[0] != 8 or len(content) != 6 + 3 * content[5]:
         return False
     samplings = list(content[7::3])

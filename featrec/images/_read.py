@@ -46,7 +46,7 @@ BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x
 # Pillow's messages about files that are complete but have an unsupported type.
 NOT_TAKEN = re.compile("unknown pixel mode|unsupported BMP", re.IGNORECASE)
 
-# Positions in the header of a PNG, and values of the colour type.
+# Positions of the bit depth and the colour type in a PNG header, and values of the colour type.
 PNG_DEPTH, PNG_KIND = 24, 25
 PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
 
@@ -65,7 +65,7 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     ----------
     source : path, bytes, array or PIL image
         The first frame of a file, or the current frame of a PIL image, is read and rotated by its EXIF orientation. Arrays
-        must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 in uint8, 65535 in uint16, and 1 in bool and in
+        must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 for uint8, 65535 for uint16, and 1 for bool and
         floats; floats must be in [0, 1].
     max_pixels : int, default=100_000_000
         Maximum number of pixels of files and PIL images, checked before decoding. The limit is a tenth of `max_pixels` for

@@ -34,8 +34,7 @@ _LOCKS_LOCK = threading.Lock()
 
 
 class Recall:
-    """Looks up descriptions in the cache of an extractor, and computes the missing ones. Without a cache, all descriptions are
-    computed.
+    """Looks up descriptions in the cache of an extractor, if it has one, and computes the missing ones.
 
     `recipe` is a digest of everything that affects a description, except the image.
     """

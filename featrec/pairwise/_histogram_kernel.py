@@ -1,4 +1,4 @@
-"""HistogramKernel: a kernel between histograms, which is both a callable and a transformer."""
+"""HistogramKernel: a kernel between histograms that is both a callable and a transformer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROWS_FOR_MEAN = 1000
 
 @with_shared_docs
 class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
-    """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before a precomputed kernel.
+    """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before ``SVC(kernel="precomputed")``.
 
     If it is called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes, and
     `transform` returns the kernel (or distance) between each row and each training code, for ``SVC(kernel="precomputed")`` or

@@ -82,7 +82,7 @@ def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
         if plain:
             with archive.open(entry) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-                file.read()  # zipfile compares the checksum at the end of the member
+                file.read()  # zipfile verifies the checksum at the end of the member
             return array
     return archive.read(entry)
 

@@ -21,7 +21,7 @@ FULL_LENGTH = 99
 
 
 def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> Axes:
-    """Draw each cell of HOG as a star of strokes, one per orientation; strong gradients give long, bright strokes.
+    """Draw each HOG cell as a star of strokes, one per orientation; strong gradients give long, bright strokes.
 
     A stroke is perpendicular to its gradients. Strokes therefore run along edges, and the figure resembles the image.
 

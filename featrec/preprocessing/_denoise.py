@@ -13,7 +13,7 @@ from featrec.preprocessing._tones import as_type
 
 __all__ = ["Denoise"]
 
-# Maximum distance, in pixels and in each direction, between patches that non-local means compares.
+# Maximum distance between the patches that non-local means compares, in pixels along each axis.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
 # Maximum window size for which cv2's median supports types other than uint8. float64 is never supported.

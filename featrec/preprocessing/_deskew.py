@@ -28,8 +28,8 @@ class Deskew(Preprocessor):
     ----------
     background : {"auto", "dark", "light"}, default="auto"
         Whether the background is dark or light. Areas outside the image are filled with the background, and the mass of a pixel
-        is its difference from the background. "auto" means light if the mean of the border pixels is above half of white, else
-        dark.
+        is its difference from the background. "auto" means light if the mean of the border pixels is above half the white
+        value, else dark.
     center : bool, default=False
         Also move the centre of mass to the centre of the image, with subpixel accuracy.
     when : {"always", "auto"}, default="always"

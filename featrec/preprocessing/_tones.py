@@ -112,7 +112,7 @@ class AdjustLight(Preprocessor):
 class NormalizeContrast(Preprocessor):
     """Normalise the mean and the standard deviation of gray values, for the whole image or for local windows.
 
-    Values are shifted and scaled to a mean of 0.5 and the standard deviation `spread`, then clipped to [0, 1]. Without a
+    Values are shifted and scaled to a mean of 0.5 and a standard deviation of `spread`, then clipped to [0, 1]. Without a
     `window`, this removes differences in exposure between images. Such differences affect raw pixels and methods with
     thresholds on gray values (such as SIFT, AKAZE and ORB). A `window` also removes shadows within an image.
 

@@ -7,11 +7,11 @@ Every recipe has these options, with the same defaults:
   then returns the most probable class, which may differ from the decision of the classifier. "temperature" fits one number
   for all classes and does not change predictions.
 - ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect in the
-  recipes with nearest neighbours, `tiny_knn` and `orb_knn`, which issue a warning.
+nearest-neighbour recipes, `tiny_knn` and `orb_knn`, which issue a warning.
 - ``on_error``: "raise", or "empty" to continue if an image cannot be used (see the extractors).
 - ``cache``: a folder or a ``DescriptorCache`` in which extractors store descriptions for later fits.
-- ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress and the
-  memory that kernel ridge needs on standard error.
+- ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress on
+standard error, and the memory that kernel ridge needs.
 
 The two networks that learn from pixels need the extra ``torch``.
 

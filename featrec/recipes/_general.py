@@ -63,7 +63,7 @@ class General:
         return {"random_state": self.random_state, "n_jobs": self.n_jobs, "verbose": self.verbose}
 
     def calibrated(self, classifier: Any) -> Any:
-        """Return the classifier. If `probability` is set, wrap it, so that it computes probabilities."""
+        """Return the classifier, wrapped to compute probabilities if `probability` is set."""
         if self.probability is None:
             return classifier
         if self.probability not in CALIBRATIONS:

@@ -112,12 +112,12 @@ def patches_kernel(
     dtype: str = "float32",
     **general: Unpack[Options],
 ) -> Pipeline:
-    """Small images of any kind, the most accurate recipe: codes of whitened patches, HOG on request, kernel ridge.
+    """Small images of any kind, the most accurate recipe: codes of whitened patches, optional HOG, kernel ridge.
 
     Parameters
     ----------
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from. The best one is chosen on a tenth of the images, but at most 5,000.
+        Penalties to choose from. The choice depends on the accuracy on a tenth of the images, but at most 5,000.
     landmarks : int or None, default=None
         Number of training images that the model stores. None: all. With fewer images, the model is smaller, faster and less
         accurate. The model of `patches_ridge` is even smaller.
@@ -155,7 +155,7 @@ def patches_compact(
     alphas: Any = (0.02, 0.05, 0.1),
     **general: Unpack[Options],
 ) -> Pipeline:
-    """Small images, nearly as accurate as `patches_kernel`, in a model of less than 100 MB that predicts several times as fast.
+    """Small images, nearly as accurate as `patches_kernel`, in a model of less than 100 MB that predicts several times faster.
 
     Patches and words are multiplied as bytes, and the codes are projected onto principal components. The model stores the
     training images as bytes of these components: 80 MB for 50,000 images.
@@ -170,7 +170,8 @@ def patches_compact(
         Number of principal components. The model stores this number of bytes for each training image and for each column of the
         codes.
     alphas : float or sequence of floats, default=(0.02, 0.05, 0.1)
-        Penalty, or several penalties to choose from. The best one is chosen on a tenth of the images, but at most 5,000.
+        Penalty, or several penalties to choose from. The choice depends on the accuracy on a tenth of the images, but at most
+        5,000.
 
     Returns
     -------

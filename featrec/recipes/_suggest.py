@@ -83,7 +83,7 @@ def suggest(
         Time limit of each recipe. A recipe that reaches the limit is stopped at the next image, a network at the next batch;
         only finished folds count.
     total_seconds : float, default=50
-        Time limit of all recipes together. The time for compiling, once per machine, does not count.
+        Time limit of all recipes together. The time for compiling, once per machine, is not counted.
     recipes : list of names, or dict of name to options or model, optional
         Names with or without a preset, as for :func:`make`; default: all. In a dict, a value contains the options of a recipe,
         as in ``{"cnn_svm": {"model": "net.onnx"}}``, or it is your own model, whose name may be any string.
@@ -126,7 +126,7 @@ def suggest(
 
 
 def _candidates(wanted: Any) -> dict[str, Any]:
-    """Return the options or the model of each candidate, by name."""
+    """Return the options or the model of each candidate, keyed by name."""
     if isinstance(wanted, str):
         raise InputError(f"recipes must be a list of names, or a dict of name to options; use [{wanted!r}]")
     known = variants()

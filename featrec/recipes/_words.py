@@ -41,7 +41,7 @@ mirror : bool, default=False
 
 @recipe()
 def orb_knn(*, n_words: int = 200, n_neighbors: int = 9, **general: Unpack[Options]) -> Pipeline:
-    """Textured images of at least 100 pixels, the fastest keypoint recipe: ORB, binary words, nearest neighbours.
+    """Textured images with sides of at least 100 pixels, the fastest keypoint recipe: ORB, binary words, nearest neighbours.
 
     `class_weight` has no effect.
 
@@ -65,7 +65,7 @@ def orb_knn(*, n_words: int = 200, n_neighbors: int = 9, **general: Unpack[Optio
 
 @recipe(DENSE)
 def bovw_svm(*, n_words: int = 400, levels: Any = 3, C: float = 1.0, **general: Unpack[Options]) -> Pipeline:
-    """Scenes and objects at any position and scale, in any light: dense SIFT, visual words in a pyramid, intersection SVM.
+    """Scenes and objects at any position and scale, in any lighting: dense SIFT, words in a pyramid, intersection SVM.
 
     Parameters
     ----------

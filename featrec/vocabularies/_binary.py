@@ -19,7 +19,7 @@ PART = 8192
 
 @with_shared_docs
 class BinaryVocabulary(Vocabulary):
-    """Learn words by k-majority: each bit of a word is the bit that most of its members have.
+    """Learn words by k-majority: each bit of a word has the value that most of its members have.
 
     For binary descriptors (ORB, AKAZE, BRISK). `fit` fails if there are fewer descriptors than words. It also fails for numeric
     descriptors; use :class:`KMeansVocabulary` for them.
@@ -44,9 +44,9 @@ class BinaryVocabulary(Vocabulary):
 
     Notes
     -----
-    There are three differences from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
-    from 20 descriptors per word. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia never
-    increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
+    There are three differences from the paper. Initial words are not drawn at random, but from 20 descriptors per word by
+    k-means++ with Hamming distances. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia
+    never increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
 
     References
     ----------

@@ -79,8 +79,8 @@ class GaussianVocabulary(NumbersVocabulary):
     Notes
     -----
     The initial mixture consists of the relative sizes, means and variances of clusters, which are found by a few iterations of
-    k-means. Each cluster's variance counts the variance of all descriptors as one more member, because small clusters would
-    otherwise be too narrow.
+    k-means. The variance of all descriptors is included in each cluster's variance with the weight of one member, because small
+    clusters would otherwise be too narrow.
 
     If a component weighs less than one descriptor, it is replaced by half of the heaviest component. The heaviest component is
     split into two halves, whose means differ by two standard deviations in its widest dimension. Products are computed in
@@ -203,7 +203,7 @@ class Learning:
         self.centre, self.inverse = self.mean.astype(np.float32), (1 / np.sqrt(self.variance)).astype(np.float32)
 
     def start(self, n_components: int, random: np.random.RandomState) -> Mixture:
-        """Return a mixture whose components are the clusters of k-means."""
+        """Return a mixture whose components are k-means clusters."""
         points = np.ascontiguousarray(self.points - self.mean, dtype=np.float32)
         lloyd = Lloyd(points, START_ROUNDS, 0.0, self.n_jobs)
         words = lloyd.run(start_words(points, n_components, random)).words

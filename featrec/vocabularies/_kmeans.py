@@ -145,7 +145,7 @@ class KMeansVocabulary(NumbersVocabulary):
 
 @with_shared_docs
 class RandomVocabulary(NumbersVocabulary):
-    """Draw words at random from the descriptors, without zeros and duplicates.
+    """Draw words at random from the descriptors, omitting zeros and duplicates.
 
     Even thousands of words are drawn in a moment. For whitened patches and encoders with many votes, such as
     :class:`~featrec.encoders.ThresholdCode`, random words are nearly as good as means. `fit` fails if there are fewer distinct
@@ -168,7 +168,7 @@ class RandomVocabulary(NumbersVocabulary):
 
     Notes
     -----
-    With ``unit_length=True``, the descriptors (1, 0) and (2, 0) are the same word.
+    With ``unit_length=True``, the descriptors (1, 0) and (2, 0) give the same word.
 
     References
     ----------

@@ -133,7 +133,7 @@ def float_groups(points: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def whole_sixes(words: np.ndarray) -> np.ndarray:
-    """Repeat the last word until the number is a multiple of six. Copies are never found: the first of equal words is used."""
+    """Repeat the last word until the number of words is a multiple of six. `nearest` returns the first of equal words."""
     missing = -len(words) % WORDS_AT_ONCE
     return np.concatenate([words, np.repeat(words[-1:], missing, axis=0)]) if missing else words
 

@@ -95,7 +95,7 @@ ATTACKS = {
     "a pickle instead of an array": ("linear", edits.member("array-0.npy", pickled_array()),
         r"the member 'array-0\.npy' is not an array \(it contains pickled objects"),
     "a pickle beside the model": ("linear", edits.member("model.pkl", pickle.dumps(Sentinel())),
-        r"save does not write a member named 'model\.pkl'"),
+        r"save never writes a member named 'model\.pkl'"),
     "another constructor": (ROOTS, edits.setting("func", CONSTRUCTOR), r"not trusted: os\.system"),
     "a long name with control characters": ("linear", edits.node(LINEAR, __class__="\x1b[2J" + "x" * 10**6),
         r"not trusted: sklearn\.svm\._classes\.\?\[2Jx{100}[^\x1b]{0,2000}$"),
@@ -113,10 +113,10 @@ ATTACKS = {
     "an empty array of great width": ("linear", empty_and_wide,
         r"'array-\d+\.npy' is not an array \(it has no elements and an axis of length 1,000,000,000,000,000"),
     "a scalar whose number is a size in memory": ("linear", size_in_memory,
-        r"numpy\.void is stored as a NdArrayNode, which save does not write"),
+        r"numpy\.void is stored as a NdArrayNode, which save never writes"),
     "object arrays within object arrays": ("linear", edits.extra("extra", nested_arrays(), LINEAR),
         "its objects are nested more than 250 levels deep"),
-    "a call instead of the type of a key": ("linear", called_key, "save does not write dictionaries with such keys"),
+    "a call instead of the type of a key": ("linear", called_key, "save never writes dictionaries with such keys"),
     "a cache": ("linear", edits.setting("memory", "/tmp/cache", PIPELINE), CACHE),
     "a cache of descriptions": (TinyImage(), edits.setting("cache", "/tmp/cache"),
         "TinyImage: cache is the location of a cache, which save never writes"),
@@ -142,7 +142,7 @@ ATTACKS |= {
     f"a call of {module}.{name}": (
         ROOTS,
         edits.setting("func", edits.named(module, name, loader, attrs=CALL, content={})),
-        f"{module}.{name} is stored as a {loader}, which save does not write",
+        f"{module}.{name} is stored as a {loader}, which save never writes",
     )
     for module, name, loader in [
         ("operator", "methodcaller", "OperatorFuncNode"),

@@ -102,7 +102,7 @@ FILES = {
     ),
     "a repeated member": ((*EMPTY, ("schema.json", "{ }")), "it has the member 'schema.json' twice"),
     **{
-        name: ((*EMPTY, (name, "x")), f"save does not write a member named {re.escape(repr(name))}")
+        name: ((*EMPTY, (name, "x")), f"save never writes a member named {re.escape(repr(name))}")
         for name in ["../evil.npy", "/etc/passwd", "a/b.npy", "array-0.exe", "C:\\x.npy", ".npy"]
     },
     **{
@@ -205,7 +205,7 @@ def sparse_matrix(schema, members):
 EDITS = [
     ("bayes", edits.member("array-0.npy", edits.announced(10**14)), "declares 800,000,000,000,000 bytes"),
     *[
-        ("bayes", another_loader("var_smoothing", loader), f"stored as a {loader}, which save does not write")
+        ("bayes", another_loader("var_smoothing", loader), f"stored as a {loader}, which save never writes")
         for loader in ("MethodNode", "PartialNode", "OperatorFuncNode", "CachedNode", "NoSuchNode")
     ],
     *[
