@@ -38,7 +38,7 @@ ROWS = 2048
 
 
 def memory_beside(n: int) -> int:
-    """Return the number of bytes of the preconditioner, without the kernel matrix."""
+    """Return the number of bytes that the preconditioner needs in addition to the kernel matrix."""
     marks = _n_landmarks(n)
     return 4 * n * marks + 3 * 8 * marks**2
 

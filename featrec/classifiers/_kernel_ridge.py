@@ -114,7 +114,7 @@ class KernelRidgeClassifier(CodesClassifier):
     The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. The inverse for any
     other penalty is approximated by a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes
     13 solves for penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor
-    of 16. To compare penalties, an error of 1e-3 is sufficient, which takes a third fewer solves.
+    of 16. To compare penalties, an error of 1e-3 is sufficient; this takes a third fewer solves.
 
     With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
     held-out rows or the landmarks.

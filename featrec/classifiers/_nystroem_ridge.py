@@ -65,7 +65,7 @@ class NystroemRidgeClassifier(CodesClassifier):
     n_views : int, default=1
         Number of views of an image in each code. All views have equal length; the first view is the image itself.
     views : {"auto", "first", "all"}, default="auto"
-        Views to use: only the first, all, or automatic. "auto" first fits a model on the first views and predicts the held-out
+        Which views to use. "auto" first fits a model on the first views and predicts the held-out
         rows from their other views. If the accuracy is more than 10 percentage points lower than for first views (as for
         mirrored digits), only the first views are used. Otherwise, a model is fitted on all views, and used if it is at least
         as accurate.
@@ -318,7 +318,7 @@ def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) 
 
 
 def _all_principal(centred: np.ndarray, number: int) -> np.ndarray:
-    """Compute exact directions from the smaller Gram matrix, which is several times faster than an SVD.
+    """Compute exact directions from the smaller Gram matrix; this is several times faster than an SVD.
 
     Directions without variance are omitted.
     """

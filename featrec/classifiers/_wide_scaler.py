@@ -35,7 +35,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
     """Standardise wide codes: apply a power, scale columns to mean 0 and variance 1, and optionally scale rows to length 1.
 
     Pooled codes must be standardised before a ridge or kernel classifier. A pipeline of scikit-learn's ``FunctionTransformer``,
-    ``StandardScaler`` and ``Normalizer`` copies the codes several times, which needs too much memory for large arrays such as
+    ``StandardScaler`` and ``Normalizer`` copies the codes several times. This needs too much memory for large arrays such as
     50,000 × 28,800 codes (5.8 GB). This scaler writes each value once; with ``copy=False``, it overwrites the input array.
     `fit` raises an error if codes contain NaN or infinity.
 
@@ -57,9 +57,9 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
     Attributes
     ----------
     mean_ : array of shape (n_features,), float64
-        Means of the columns after the power.
+        Means of the columns after applying the power.
     var_ : array of shape (n_features,), float64
-        Variances of the columns after the power.
+        Variances of the columns after applying the power.
     scale_ : array of shape (n_features,), float64
         Divisors of the columns: sqrt(variance + epsilon · mean variance), or 0 for a constant column. A constant column is
         replaced by zeros.

@@ -75,7 +75,7 @@ def run_compare(arguments: argparse.Namespace) -> int:
 
 
 def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, Any]:
-    """Create the recipes and networks, by name. A prediction file must not have the same name as a model."""
+    """Create the recipes and networks, keyed by name. A prediction file must not have the same name as a model."""
     options = {"n_jobs": arguments.n_jobs, "seed": arguments.seed}
     models: dict[str, Any] = {name: make_recipe(name, **options) for name in listed(arguments.recipes)}
     for text in arguments.cnn:

@@ -46,7 +46,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--probability",
         choices=["calibrated", "temperature"],
         help="compute probabilities, which 'featrec predict --min-confidence' needs; this fits the classifier six times. "
-        "calibrated: fit a curve per class, which may change labels; temperature: fit one number; labels stay the same",
+        "calibrated: fit a curve per class, which may change labels; temperature: fit one number; does not change labels",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")

@@ -85,8 +85,8 @@ def hog_colour(
 ):
     """Compute codes of 8-bit images with several channels; at each pixel, the longest gradient of a channel is used.
 
-    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room from `hog_room` with a frame
-    of one pixel. If several gradients are equally long, the first is used.
+    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room, from `hog_room` for images
+    with a frame of one pixel. If several gradients are equally long, the first is used.
     """
     index, lengths, cells, sums = room
     stride = width + 2

@@ -70,7 +70,7 @@ class ImageFolder(LabeledSequence):
 
     Notes
     -----
-    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), which makes them the same on every system.
+    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so they are the same on every system.
 
     In an archive, a single folder that contains all class folders is not treated as a class. Links, devices and nested archives
     are skipped. In a .zip, the checksum of each image is verified when the image is read. In a .tar.gz, the checksum of the

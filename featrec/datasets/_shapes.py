@@ -69,7 +69,7 @@ def load_shapes(
 
 
 def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> LabeledImages:
-    """Generate images, with the classes in rotation. One thread is used, because the matrix products are small."""
+    """Generate images, cycling through the classes. One thread is used, because the matrix products are small."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
     images = np.empty((n, size, size, 3), np.uint8)

@@ -66,7 +66,7 @@ class TarGz(Archive):
 
 
 class _Plain:
-    """A file that is only read forward. Skipping beyond its end is an error."""
+    """A file that is only read forward. Skipping beyond its end raises an error."""
 
     def __init__(self, file: BinaryIO, size: int):
         self.file = file

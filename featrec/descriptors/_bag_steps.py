@@ -136,7 +136,7 @@ class AppendPosition(BagStep):
     Parameters
     ----------
     scale : bool, default=False
-        Also append the logarithm of the descriptor's diameter divided by the square root of the image area.
+        Whether to append also the logarithm of (diameter of the descriptor / square root of the image area).
     weight : float, default=1.0
         Factor by which the appended values are multiplied. With larger factors, positions have more influence on the nearest
         word.

@@ -82,7 +82,7 @@ def any_colour(images: Images, on_error: str) -> bool:
 
 
 def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | None) -> float:
-    """Return the factor by which to multiply the layout, so that its fraction of the variance is limited.
+    """Return the factor by which to multiply the layout to limit its contribution to the variance.
 
     With labels, the fraction of variance between classes is computed for the layout and for the gradients. If it is smaller for
     the layout, the layout's variance is multiplied by the ratio of the two fractions. Random colours would otherwise add noise

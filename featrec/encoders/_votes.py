@@ -133,7 +133,8 @@ class ThresholdCode(EncoderBothWays):
         Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`). Alternatively, a
         featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
     threshold : float, default=1.0
-        Number that is subtracted from the absolute value of each product. 0 only separates positive and negative products.
+        Number that is subtracted from the absolute value of each product. With 0, positive and negative products are only
+        separated.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
         Normalisation of the code. "mean": divide by the number of descriptors, so images of different sizes are comparable;
         "l2": unit length; "hellinger": divide by the sum and take the square root; None: sums.

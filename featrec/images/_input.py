@@ -27,7 +27,7 @@ def check_images(X: Any) -> Images:
 
     Parameters
     ----------
-    X : Images, ImageFolder, list, array, column of a table, or table of one column
+    X : Images, ImageFolder, list, array, table column, or table with one column
         Arrays of shape (h, w) or (h, w, 3), paths, encoded bytes or PIL images, which may be mixed; or one array of shape (n,
         h, w), (n, h, w, 1) or (n, h, w, 3). No image is decoded here.
 

@@ -49,8 +49,8 @@ def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) 
     n_arrays, text = len(members) - 1, content_size(members.get(SCHEMA, b""))
     if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
         raise InputError(
-            f"{n_arrays:,} arrays and a description of {text:,} bytes exceed the limits of a model file, which are "
-            f"{MAX_MEMBERS:,} and {MAX_TEXT[SCHEMA]:,}; use fewer trees or estimators"
+            f"{n_arrays:,} arrays and a description of {text:,} bytes exceed the limits of a model file ("
+            f"{MAX_MEMBERS:,} members and {MAX_TEXT[SCHEMA]:,} bytes); use fewer trees or estimators"
         )
     facts = {"format": FORMAT, **facts}
     header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()

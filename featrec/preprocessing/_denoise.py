@@ -26,7 +26,7 @@ class Denoise(Preprocessor):
     Parameters
     ----------
     method : {"median", "bilateral", "nlm"}, default="median"
-        Method:
+        How to remove noise:
 
         - "median": median of a window, for each channel. It removes single wrong pixels (dust, hot pixels,
           salt and pepper), but also thin lines.

@@ -52,12 +52,12 @@ color : {"auto", "gray", "rgb"} or several of these, default="auto"
     "deskew": "deskew : bool, default=False\n    Whether to straighten slanted digits and letters.",
     "image_size": """\
 image_size : int, (height, width), "auto" or None, default="auto"
-    Size that images are scaled to. "auto": the usual size of the training images, scaled to a mean side between 8 and 32
+    Size that images are scaled to. "auto": the typical size of the training images, scaled to a mean side between 8 and 32
     pixels. If all images have the same size in this range, they are not scaled. None: no scaling. See
     :class:`~featrec.preprocessing.Resize`.""",
     "hog": """\
 hog : int, (rows, columns), several such pairs, or None, default=None
-    Cell sizes of signed and unsigned HOG, which is added to the patches. None: no HOG.""",
+    Cell sizes of the signed and unsigned HOG codes that are added to the patch codes. None: no HOG.""",
     "gamma": "gamma : float, default=0.7\n    Width parameter of the kernel, relative to the mean squared distance of codes.",
 }
 

@@ -111,7 +111,7 @@ def phow_svm(
     options = General(**general)
     norm = "hellinger" if kernel == "intersection" else "l1"
     words = BagOfWords(n_words, norm=norm, **options.learning)
-    # Descriptors of bytes are compared with integer products, which are several times as fast as products of floats.
+    # Descriptors of type uint8 are compared with integer products, which are several times faster than products of floats.
     descriptors = DenseSIFT(step=step, bin_sizes=bin_sizes, dtype="uint8", **options.reading)
     steps = [descriptors, SpatialPyramid(words, levels=levels)]
     if kernel == "intersection":

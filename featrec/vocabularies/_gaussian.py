@@ -318,7 +318,7 @@ def check_diagonal(vocabulary: Any) -> None:
 
 
 def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return the variances by which dimensions are scaled. Small variances are raised, so that float32 is precise enough."""
+    """Return the variances by which dimensions are scaled. Small variances are raised; float32 is then precise enough."""
     variance = np.maximum(variance, (np.finfo(np.float32).eps * mean) ** 2)
     variance = np.maximum(variance, LEAST_SPREAD * variance.max())
     return np.where(variance > LEAST_VARIANCE, variance, 1.0)

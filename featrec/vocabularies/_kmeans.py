@@ -55,7 +55,7 @@ class KMeansVocabulary(NumbersVocabulary):
     max_iter : int, default=20
         Maximum number of iterations of Lloyd's algorithm. The last iterations improve a vocabulary only a little.
     tol : float, default=1e-4
-        Stop if the words move less than this, relative to the variance of the descriptors. 0 continues until no descriptor
+        Stop if the words move less than this, relative to the variance of the descriptors. With 0, continue until no descriptor
         changes its word.
     n_init : int, default=1
         Number of runs with different initial words. The words with the smallest inertia are used.

@@ -166,7 +166,7 @@ def test_too_few_descriptors_are_an_error(step, given, match):
 
 
 def test_descriptors_of_another_width_are_an_error(points):
-    with pytest.raises(InputError, match=r"fitted on descriptors of 12 numbers; got 3\. Use the same extractor"):
+    with pytest.raises(InputError, match=r"fitted on 12-dimensional descriptors; got 3 dimensions\. Use the same extractor"):
         Whiten().fit(points).apply(Bag(np.eye(3)))
 
 

@@ -237,7 +237,7 @@ def test_more_members_than_a_model_has(monkeypatch):
     monkeypatch.setattr(_archive, "MAX_MEMBERS", 5)
     refused(original("forest"), r"\d+ members, more than the limit of 5; no model needs so many")
     with pytest.raises(
-        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file, which are 5 and"
+        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file \(5 members and"
     ):
         saved(GaussianNB().fit(np.eye(4), [0, 0, 1, 1]))
 
