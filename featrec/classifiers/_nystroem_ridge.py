@@ -185,7 +185,7 @@ class NystroemRidgeClassifier(CodesClassifier):
             return
         used, n_views, width = (stored[name] for name in ("n_views_", "n_views", "n_features_in_"))
         if type(used) is not int or type(n_views) is not int or not 1 <= used <= n_views or width % n_views:
-            raise ValueError(f"codes of {width!r:.40} values cannot use {used!r:.40} of {n_views!r:.40} views")
+            raise ValueError(f"n_views={n_views!r:.40} and n_views_={used!r:.40} do not match codes of {width!r:.40} values")
         columns, landmarks, components = width // n_views, stored["landmarks_"], stored["components_"]
         check_stored_array("a mean", stored["mean_"], (columns,), np.float32)
         if components is not None:

@@ -171,7 +171,7 @@ def _rows(file: Path) -> dict[str, str]:
             raise InputError(f"row {number} of {str(file)!r} lacks a path or a label; it contains {row}")
         if row[path] in found:
             raise InputError(
-                f"{str(file)!r} names {row[path]!r} twice, the second time in row {number}; keep one of the two rows"
+                f"{str(file)!r} lists {row[path]!r} twice, the second time in row {number}; keep one of the two rows"
             )
         found[row[path]] = row[label]
     return found

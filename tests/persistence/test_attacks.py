@@ -104,7 +104,7 @@ ATTACKS = {
     "a forest of more classes than it has": ("forest", edits.setting("n_classes_", 10**9, FOREST),
         r"RandomForestClassifier: it declares \[1000000000\] classes but stores \[3\]"),
     "a tiny smoothing window": ("kernel", edits.setting("magnif", 1e-9, DENSE),
-        r"DenseSIFT: magnif=1e-09 is under the limit of 0\.01"),
+        r"DenseSIFT: magnif=1e-09 is below the limit of 0\.01"),
     "a long list": ("kernel", edits.setting("bin_sizes", [4] * 10**5, DENSE),
         "DenseSIFT: the length of bin_sizes=100000 is over the limit of 64"),
     "a path in a reference": ("linear", reference, "KeyError.*/etc/passwd"),
@@ -198,9 +198,9 @@ ATTACKS |= {
     f"{kind} neighbours: {match}": (kind, edits.array(attribute, change, NEIGHBOURS), f"KNeighborsClassifier: {match}")
     for kind in ("brute", "neighbours")
     for attribute, change, match in [
-        ("_y", lambda rows: rows + 10**6, "a class is 1000000 or 1000002, outside 0 to 2"),
+        ("_y", lambda rows: rows + 10**6, "a class ranges from 1000000 to 1000002, but must be from 0 to 2"),
         ("_y", lambda rows: rows[:3], r"classes of shape \(3,\)"),
-        ("_y", lambda rows: rows - 5, "a class is -5 or -3"),
+        ("_y", lambda rows: rows - 5, "a class ranges from -5 to -3"),
         ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 values do not match"),
         ("_fit_X", lambda rows: rows[:4], "4 rows of 25 values do not match"),
     ]

@@ -60,7 +60,7 @@ def test_a_mixture_with_other_covariances_is_loaded():
 
 POINTS = np.random.default_rng(0).normal(size=(40, 6))
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 9, 9), dtype=np.uint8)
-COUNTS = r"the number of counts=\d+ is over the limit of 4,194,304"
+COUNTS = r"the number of counts=\d+ is above the limit of 4,194,304"
 MODELS = {
     "Whiten": (Whiten(), POINTS),
     "Whiten zca": (Whiten(whiten="zca"), POINTS),
