@@ -16,8 +16,8 @@ from featrec.parallel import each_batch, map_batches
 
 __all__ = ["Equations", "Trials", "fit_landmarks"]
 
-# Numbers to add to the diagonal of the landmarks' kernel, relative to its mean. The first is about the precision of float32. If
-# the factorisation fails because codes have very different lengths, the next number is tried.
+# Numbers to add to the diagonal of the landmarks' kernel, relative to its mean. The first number is roughly the precision of
+# float32. If the factorisation fails because codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
 # If there are at most FEW rows, each is held out once, in FOLDS folds. Otherwise, at most MOST_TRIED rows are held out.
 FEW, FOLDS = 2000, 5

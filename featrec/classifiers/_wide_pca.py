@@ -22,7 +22,7 @@ __all__ = ["WidePCA"]
 ROWS, COLUMNS = 512, 2048
 # The largest signed byte.
 REACH = 127
-# Number of rows and columns of a tile of the Gram matrix.
+# Number of rows and columns per tile of the Gram matrix.
 TILE = 2048
 # Up to this number of rows, all eigenvectors are computed.
 SMALL = 2000

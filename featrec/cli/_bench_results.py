@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed", "n_jobs")
-# Parameters of scikit-learn pipelines that are not stored, because they do not change results or because they contain the
-# steps, whose own parameters are stored.
+# Parameters of scikit-learn pipelines that are not stored, because they do not change results, or because they contain steps
+# whose own parameters are stored.
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")

@@ -129,7 +129,7 @@ def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> list[str]:
-    """Read the predicted labels of the evaluated images, which are in the last folder. Rows of other images are ignored."""
+    """Read the predicted labels of the evaluated images (those in the last folder). Rows of other images are ignored."""
     from featrec.evaluation import named_among, predictions_of
 
     rows = _rows(file)

@@ -28,7 +28,7 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# Byte of the lock file with which locking is tested. Each module locks a lower byte, at the checksum of its name.
+# Byte of the lock file that is used to test locking. Each module locks a lower byte, at the checksum of its name.
 NO_MODULE = 2**32
 
 

@@ -140,7 +140,7 @@ def seed_hamming(points, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, out=mass)
-            # Because of rounding, a limit may equal the total, for which searchsorted returns n.
+            # Because of rounding, a limit may equal the total; searchsorted then returns n.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         chosen[step] = places[seed_by_bits(columns, places, rows, gaps)]
 

@@ -256,7 +256,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
         turn = series * ratio * bins
         turns[i] = quarter - turn if abs(y) > abs(x) else turn
         lengths[i] = math.sqrt(x * x + y * y)
-    # For the other quadrants, signed directions are mirrored at both axes, unsigned directions at one axis.
+    # For the other quadrants, signed directions are mirrored about both axes, and unsigned directions about one axis.
     if signed:
         for i in range(np.uintp(lengths.size)):
             turn = half - turns[i] if across[i] < zero else turns[i]

@@ -115,7 +115,7 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, dtype=np.float64, out=mass)
-            # Because of rounding, a limit may equal the total, for which searchsorted returns n.
+            # Because of rounding, a limit may equal the total; searchsorted then returns n.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         near = products[: len(places)]
         np.dot(points[places], points.T, near)

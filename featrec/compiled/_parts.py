@@ -1,4 +1,4 @@
-"""Options of compiled loops, and a decorator for parts, which are functions that are compiled into loops.
+"""Options for compiled loops, and a decorator for parts: functions that are compiled into loops.
 
 A numba function that is called by other numba functions is first optimised alone, then again in every caller; it also gets a
 cache entry that is never used. In contrast, a part is compiled only once, in the loop that calls it, and it gets no cache
@@ -74,7 +74,7 @@ def _described(context: Any, function: Any, signature: Any, fastmath: Any) -> An
     return known[key]
 
 
-# Hints to the compiler, which do not change results.
+# Compiler hints that do not change results.
 
 
 def _hint(attribute: str) -> Any:

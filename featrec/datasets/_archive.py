@@ -158,7 +158,7 @@ class _Directory(NamedTuple):
     start: int
     size: int
     members: int
-    shift: int  # number of bytes before the zip, which is added to all positions
+    shift: int  # number of bytes before the zip data; it is added to all positions
 
 
 def _directory(file: BinaryIO, size: int) -> _Directory:

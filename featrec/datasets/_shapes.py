@@ -302,5 +302,5 @@ OUTLINES: dict[str, Outline] = {
     "star": _star,
 }
 
-# Functions that draw lines on the surface of objects of some classes.
+# Functions that draw lines on the surfaces of objects, keyed by class.
 MARKS: dict[str, Outline] = {"button": _button_rim, "leaf": _leaf_veins}

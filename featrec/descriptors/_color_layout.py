@@ -10,7 +10,7 @@ from featrec.lazy import Images
 
 __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
 
-# Number of rows and number of columns of cells.
+# Number of rows, and of columns, in the grid of cells.
 GRID = 4
 # Number of values per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID

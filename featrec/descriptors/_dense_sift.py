@@ -231,7 +231,7 @@ class _Lattice(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple[list[_Lattice], np.ndarray]:
-    """Return the grids of the sizes that fit into an image, and all frames, which are read-only because Bags share them."""
+    """Return the grids of the sizes that fit into an image, and all frames. Frames are read-only because Bags share them."""
     lattices = []
     for size in sizes:
         first = 3 * (max(sizes) - size) // 2
@@ -277,7 +277,7 @@ def plan(
 
 
 def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels at the centres of cells, and the index of the first of the four adjacent cells of each descriptor.
+    """Return the pixels at the centres of cells, and the index of the first of each descriptor's four adjacent cells.
 
     If all bins have the same filter, descriptors share cells. Cells are then ordered by position modulo bin size.
     """

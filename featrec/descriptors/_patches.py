@@ -267,7 +267,7 @@ def whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
 
 @lru_cache(maxsize=4)  # for large images, an entry takes hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
-    """Return the frames of all patches, which are read-only because Bags share them."""
+    """Return the frames of all patches. They are read-only because Bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))
     frames = np.empty((len(ys), len(xs), 4), np.float32)
     frames[..., 0], frames[..., 1], frames[..., 2], frames[..., 3] = xs, ys[:, None], size, NO_ANGLE

@@ -68,7 +68,7 @@ class Finished(NamedTuple):
 
 
 class BagsTransformer(CodesOutput, Transformer):
-    """Base class of encoders and pyramids, which implements the passes over the images."""
+    """Base class of encoders and pyramids. It implements the passes over the images."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the vocabulary from a sample of descriptors; if statistics of all images are needed, compute them in one pass.

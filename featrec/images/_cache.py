@@ -299,7 +299,7 @@ MOST_STORES = 64
 
 
 def _store_in(folder: Path) -> Store:
-    """Return the store of a folder, which all extractors of this process share."""
+    """Return the store of a folder. All extractors of this process share it."""
     with _STORES_LOCK:
         store = _STORES.setdefault(folder, Store(folder))
         _STORES.move_to_end(folder)

@@ -65,7 +65,7 @@ FRAMES = (0xC0, 0xC1)
 SCAN, END = 0xDA, 0xD9
 SEGMENTS = {*FRAMES, SCAN, 0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
-# Matches the marker that ends the coded data, which is the next marker other than a restart marker.
+# Matches the end of the coded data: the next marker that is not a restart marker.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 # Bytes that encode the supported chroma subsamplings: 4:4:4, 4:2:2, 4:2:0, 4:1:1 and 4:4:0.

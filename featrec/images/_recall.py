@@ -92,7 +92,7 @@ class DarkWatch:
     """
 
     def __init__(self) -> None:
-        self._first = [True]  # one entry, which the first thread that warns removes
+        self._first = [True]  # one entry; the first thread that warns removes it
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():

@@ -69,7 +69,7 @@ class Augmented(ClassifierMixin, Estimator):
     color : float, default=0
         Multiply each channel of a colour image by a factor from exp(-color) to exp(color).
     noise : float, default=0
-        Standard deviation of the normal noise that is added to every value (white is 1).
+        Standard deviation of the Gaussian noise that is added to every value (white is 1).
     copies : int, default=4
         Number of copies per training image, in addition to the image itself.
     views : int, default=0

@@ -15,8 +15,8 @@ standard error, and the memory that kernel ridge needs.
 
 The two networks that learn from pixels need the extra ``torch``.
 
-A *preset* is a set of options of a recipe for one type of images, with the accuracy that was measured on a dataset. For
-example, ``make("patches_kernel:digits")`` uses the preset "digits". :func:`presets` lists the presets of a recipe.
+A *preset* is a set of recipe options for one type of images, with the accuracy measured on a dataset. For example,
+``make("patches_kernel:digits")`` uses the preset "digits". :func:`presets` lists the presets of a recipe.
 
 Examples
 --------

@@ -85,8 +85,8 @@ def suggest(
     total_seconds : float, default=50
         Time limit of all recipes together. The time for compiling, once per machine, is not counted.
     recipes : list of names, or dict of name to options or model, optional
-        Names with or without a preset, as for :func:`make`; default: all. In a dict, a value contains the options of a recipe,
-        as in ``{"cnn_svm": {"model": "net.onnx"}}``, or it is your own model, whose name may be any string.
+        Names with or without a preset, as for :func:`make`; default: all. In a dict, each value is either a dict of recipe
+        options, as in ``{"cnn_svm": {"model": "net.onnx"}}``, or your own model, whose name may be any string.
     confidence : float, default=0.95
         Confidence level of the intervals; a difference is significant if its p value is at most 1 - confidence.
     random_state : int, default=0
@@ -167,7 +167,7 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
 
 
 def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
-    """Group the models in the order of trials: fast models without Bags, models with Bags, presets, then each network."""
+    """Group the models in trial order: fast models without Bags, models with Bags, presets, then each network."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
         words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))

@@ -1,4 +1,4 @@
-"""Fit the `vocabulary` parameter of encoders, which is a number of words or any vocabulary."""
+"""Fit the `vocabulary` parameter of encoders: a number of words or any vocabulary."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ class Learning:
         return moved, bool(alive.all())
 
     def _split(self, mixture: Mixture, component: int) -> None:
-        """Split the heaviest component into two halves, and replace `component` by one of them."""
+        """Split the heaviest component into two halves, and replace `component` with one of them."""
         weights, means, variances = mixture
         heaviest = int(np.argmax(weights))
         widest = int(np.argmax(variances[heaviest] / self.variance))

@@ -140,7 +140,7 @@ def test_predictions_for_a_damaged_image_are_ignored(tmp_path, capsys, monkeypat
     assert run("compare", "p", "--recipes", "tiny_knn", "--predictions", file) == 1
     captured = capsys.readouterr()
     assert re.search(r"error: '?p/test/a/4\.png'?: unsupported image format", captured.err)
-    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; these rows", captured.err)
+    assert re.search(r"warning: the predictions 'mine' include '.*4\.png', which cannot be read; these rows", captured.err)
 
 
 def test_damaged_images_are_left_out_of_all_folds(tmp_path, capsys):
