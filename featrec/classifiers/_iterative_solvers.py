@@ -24,7 +24,7 @@ PRECISION = 1e-6
 # Number of right-hand sides for which the system is solved at once.
 RIGHT_SIDES = 64
 MOST_STEPS = 12
-# Maximum number of landmarks of the preconditioner. More landmarks take longer to prepare, but save rounds.
+# Maximum number of landmarks of the preconditioner. More landmarks take longer to prepare, but fewer rounds are needed.
 LANDMARKS = 2000
 # At most one row in five is a landmark.
 PART = 5

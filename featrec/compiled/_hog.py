@@ -10,7 +10,7 @@ from featrec.compiled._parts import LOOP, part
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
 LARGEST_SHARE = 0.2
-# Row length of the table over all gradients (dy, dx) of 8-bit images, and the index of the zero gradient.
+# Row length of the table of all gradients (dy, dx) of 8-bit images, and the index of the zero gradient.
 TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
 # Number of pixels whose votes are computed before they are counted; they fit into the first-level cache.

@@ -1,4 +1,4 @@
-"""Steps from Bags to Bags: the base class BagStep, RootSIFT and AppendPosition."""
+"""Steps from Bags to Bags: BagStep (the base class), RootSIFT and AppendPosition."""
 
 from __future__ import annotations
 

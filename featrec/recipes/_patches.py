@@ -117,7 +117,7 @@ def patches_kernel(
     Parameters
     ----------
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from. The choice depends on the accuracy on a tenth of the images, but at most 5,000.
+        Penalties to choose from. The penalty with the best accuracy on a tenth of the images (at most 5,000) is used.
     landmarks : int or None, default=None
         Number of training images that the model stores. None: all. With fewer images, the model is smaller, faster and less
         accurate. The model of `patches_ridge` is even smaller.
@@ -170,8 +170,8 @@ def patches_compact(
         Number of principal components. The model stores this number of bytes for each training image and for each column of the
         codes.
     alphas : float or sequence of floats, default=(0.02, 0.05, 0.1)
-        Penalty, or several penalties to choose from. The choice depends on the accuracy on a tenth of the images, but at most
-        5,000.
+        Penalty, or several penalties to choose from. The penalty with the best accuracy on a tenth of the images (at most
+        5,000) is used.
 
     Returns
     -------

@@ -243,7 +243,7 @@ def _seed(points: np.ndarray, first: int, draws: np.ndarray, chosen: np.ndarray)
 def start_words(
     points: np.ndarray, n_words: int, random: np.random.RandomState, seed: Callable[..., None] = _seed
 ) -> np.ndarray:
-    """Draw the initial words by greedy k-means++. `seed(points, first, draws, chosen)` is the loop for the metric."""
+    """Draw the initial words by greedy k-means++. `seed(points, first, draws, chosen)` is the compiled loop for the metric."""
     pool = points
     if len(points) > SEEDING_POINTS * n_words:
         pool = points[np.sort(random.choice(len(points), SEEDING_POINTS * n_words, replace=False))]
