@@ -95,7 +95,7 @@ ATTACKS = {
     "a pickle instead of an array": ("linear", edits.member("array-0.npy", pickled_array()),
         r"the member 'array-0\.npy' is not an array \(it contains pickled objects"),
     "a pickle beside the model": ("linear", edits.member("model.pkl", pickle.dumps(Sentinel())),
-        r"save does not write a member named 'model\.pkl'"),
+        r"save never writes a member named 'model\.pkl'"),
     "another constructor": (ROOTS, edits.setting("func", CONSTRUCTOR), r"not trusted: os\.system"),
     "a long name with control characters": ("linear", edits.node(LINEAR, __class__="\x1b[2J" + "x" * 10**6),
         r"not trusted: sklearn\.svm\._classes\.\?\[2Jx{100}[^\x1b]{0,2000}$"),
@@ -104,19 +104,19 @@ ATTACKS = {
     "a forest of more classes than it has": ("forest", edits.setting("n_classes_", 10**9, FOREST),
         r"RandomForestClassifier: it declares \[1000000000\] classes but stores \[3\]"),
     "a tiny smoothing window": ("kernel", edits.setting("magnif", 1e-9, DENSE),
-        r"DenseSIFT: magnif=1e-09 is under the limit of 0\.01"),
+        r"DenseSIFT: magnif=1e-09 is below the limit of 0\.01"),
     "a long list": ("kernel", edits.setting("bin_sizes", [4] * 10**5, DENSE),
         "DenseSIFT: the length of bin_sizes=100000 is over the limit of 64"),
     "a path in a reference": ("linear", reference, "KeyError.*/etc/passwd"),
     "a bomb in an array in a zip": ("linear", edits.member("array-99.npz", zipped_array()),
         r"the array 'data\.npy' declares 80,000,000,000,000 bytes"),
     "an empty array of great width": ("linear", empty_and_wide,
-        r"'array-\d+\.npy' is not an array \(it has no elements and a side of 1,000,000,000,000,000"),
+        r"'array-\d+\.npy' is not an array \(it has no elements and an axis of length 1,000,000,000,000,000"),
     "a scalar whose number is a size in memory": ("linear", size_in_memory,
-        r"numpy\.void is stored as a NdArrayNode, which save does not write"),
+        r"numpy\.void is stored as a NdArrayNode, which save never writes"),
     "object arrays within object arrays": ("linear", edits.extra("extra", nested_arrays(), LINEAR),
         "its objects are nested more than 250 levels deep"),
-    "a call instead of the type of a key": ("linear", called_key, "save does not write dictionaries with such keys"),
+    "a call instead of the type of a key": ("linear", called_key, "save never writes dictionaries with such keys"),
     "a cache": ("linear", edits.setting("memory", "/tmp/cache", PIPELINE), CACHE),
     "a cache of descriptions": (TinyImage(), edits.setting("cache", "/tmp/cache"),
         "TinyImage: cache is the location of a cache, which save never writes"),
@@ -127,7 +127,7 @@ ATTACKS = {
         "EuclideanDistance64: its state has 2 items; 3 are expected"),
     "a pyramid of more words than a code may have": ("kernel",
         edits.both(edits.setting("levels", 7, PYRAMID), edits.array("words_", many_words, VOCABULARY)),
-        "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each, are over the limit of 4,194,304"),
+        "SpatialPyramid: 5461 regions of 1000 words, with 1000 values each, exceed the limit of 4,194,304"),
 }  # fmt: skip
 ATTACKS |= {
     f"{loader} of {module}.{name}": (
@@ -142,7 +142,7 @@ ATTACKS |= {
     f"a call of {module}.{name}": (
         ROOTS,
         edits.setting("func", edits.named(module, name, loader, attrs=CALL, content={})),
-        f"{module}.{name} is stored as a {loader}, which save does not write",
+        f"{module}.{name} is stored as a {loader}, which save never writes",
     )
     for module, name, loader in [
         ("operator", "methodcaller", "OperatorFuncNode"),
@@ -198,11 +198,11 @@ ATTACKS |= {
     f"{kind} neighbours: {match}": (kind, edits.array(attribute, change, NEIGHBOURS), f"KNeighborsClassifier: {match}")
     for kind in ("brute", "neighbours")
     for attribute, change, match in [
-        ("_y", lambda rows: rows + 10**6, "a class is 1000000 or 1000002, outside 0 to 2"),
+        ("_y", lambda rows: rows + 10**6, "a class ranges from 1000000 to 1000002, but must be from 0 to 2"),
         ("_y", lambda rows: rows[:3], r"classes of shape \(3,\)"),
-        ("_y", lambda rows: rows - 5, "a class is -5 or -3"),
-        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 numbers do not match"),
-        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 numbers do not match"),
+        ("_y", lambda rows: rows - 5, "a class ranges from -5 to -3"),
+        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 values do not match"),
+        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 values do not match"),
     ]
 }
 ATTACKS |= {
@@ -237,7 +237,7 @@ def test_more_members_than_a_model_has(monkeypatch):
     monkeypatch.setattr(_archive, "MAX_MEMBERS", 5)
     refused(original("forest"), r"\d+ members, more than the limit of 5; no model needs so many")
     with pytest.raises(
-        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file, which are 5 and"
+        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file \(5 members and"
     ):
         saved(GaussianNB().fit(np.eye(4), [0, 0, 1, 1]))
 
