@@ -1,4 +1,4 @@
-"""``python -m featrec`` is the command ``featrec``."""
+"""Run the command ``featrec`` with ``python -m featrec``."""
 
 import sys
 

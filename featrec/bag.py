@@ -46,7 +46,7 @@ class Bag:
         descriptors = np.asarray(self.descriptors)
         if descriptors.ndim != 2 or descriptors.dtype.kind not in "uifb":
             raise InputError(
-                f"descriptors must be numbers of shape (n, d); got {descriptors.dtype} of shape {descriptors.shape}. "
+                f"descriptors must be numeric, with shape (n, d); got {descriptors.dtype} of shape {descriptors.shape}. "
                 "Use Bag(np.empty((0, d))) for an image without descriptors."
             )
         if self.metric not in METRICS:
@@ -65,7 +65,7 @@ class Bag:
 
     @classmethod
     def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
-        """Create a Bag from valid arrays without checks; the checks would take a fifth of the time of dense SIFT."""
+        """Create a Bag from valid arrays without checks; they would take a fifth of the run time of dense SIFT."""
         bag = object.__new__(cls)
         for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
             object.__setattr__(bag, name, value)
@@ -79,7 +79,7 @@ class Bag:
 
 
 def _all_finite(numbers: np.ndarray) -> bool:
-    """Return whether all numbers are finite. The sum of squares is tested first, because this is faster unless it overflows."""
+    """Return whether all values are finite. The sum of squares is tested first; this is faster unless it overflows."""
     if numbers.flags.c_contiguous:
         flat = numbers.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -93,5 +93,5 @@ def _check_frames(frames: np.ndarray | None, n: int) -> np.ndarray | None:
         return None
     frames = np.asarray(frames, dtype=np.float32)
     if frames.shape != (n, 4):
-        raise InputError(f"frames must contain x, y, diameter and angle of each descriptor, shape ({n}, 4); got {frames.shape}")
+        raise InputError(f"frames must have shape ({n}, 4): x, y, diameter and angle of each descriptor; got {frames.shape}")
     return frames

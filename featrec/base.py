@@ -1,4 +1,4 @@
-"""Base classes of all estimators. Only this module imports private helpers of scikit-learn."""
+"""Base classes of all estimators. Only this module imports private scikit-learn helpers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ __all__ = [
     "why_empty",
 ]
 
-# Explanation in messages about empty bags, used if the extractor is not known.
+# Explanation in messages about empty bags if the extractor is unknown.
 WHY_EMPTY = "They may have a uniform colour, be too small for the extractor (use Resize first), or have no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}
@@ -61,8 +61,8 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors that are drawn from an image, if it has that many. A sample of 100,000 descriptors then reads at
-# most 1,000 images.
+# Minimum number of descriptors to draw from each image (all of them if it has fewer). If all images have at least this many, a
+# sample of 100,000 descriptors needs at most 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 
@@ -119,7 +119,7 @@ class Transformer(TransformerMixin, Estimator):
 
 
 class NoOutputContainer:
-    """Mixin of transformers whose output is not a table; ``set_output`` is accepted but has no effect.
+    """Mixin for transformers whose output is not a table; ``set_output`` is accepted but has no effect.
 
     scikit-learn's ``auto_wrap_output_keys=None`` is not inherited, so it is set for each subclass.
     """
@@ -144,7 +144,7 @@ class NoOutputContainer:
 
 
 class CodesOutput:
-    """Mixin of transformers that return one row per image. DataFrames of the result have the pandas index of the input."""
+    """Mixin for transformers that return one row per image. DataFrames keep the pandas index of the input."""
 
     def _with_index(self, codes: np.ndarray, index: Any) -> Any:
         if index is None or _get_output_config("transform", self)["dense"] != "pandas":
@@ -264,7 +264,7 @@ class _Drawer:
 
 
 class _Numbered:
-    """Some Bags of a batch and their positions in the batch. A slice contains both."""
+    """Some Bags of a batch and their positions in the batch. Slicing selects from both."""
 
     def __init__(self, bags: Bags, rows: np.ndarray):
         self.bags, self.rows = bags, rows
@@ -290,7 +290,7 @@ def _join(parts: list[Bag], limit: int) -> Bag:
 
 
 def check_alike(bags: Sequence[Bag]) -> None:
-    """Check that all bags have descriptors of the same metric and width."""
+    """Check that the descriptors of all bags have the same metric and width."""
     kinds = {(bag.metric, bag.descriptors.shape[1]) for bag in bags}
     if len({metric for metric, _ in kinds}) > 1:
         raise MetricError(
@@ -334,7 +334,7 @@ def warn_of_failures(failed: int, total: int, stage: str, others: str = "") -> N
     if failed:
         warnings.warn(
             f"{stage}: {failed} of {total} images could not be used{others}; their codes are zero. "
-            "The attribute failures_ of the extractor lists them with reasons; ImageFolder(path, on_error='drop') leaves such "
+            "The extractor's attribute failures_ lists them with reasons; ImageFolder(path, on_error='drop') leaves such "
             "files out of a training set.",
             FailedImageWarning,
             stacklevel=4,

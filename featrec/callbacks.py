@@ -1,6 +1,6 @@
 """Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long-running steps.
 
-Every estimator of featrec accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
+Every featrec estimator accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
 contains it. During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
 """
 
@@ -36,7 +36,7 @@ RUNNING = "_callback_fit_ctx"
 
 
 class CallsBack(CallbackSupportMixin):
-    """Mixin of estimators whose `fit` and `fit_transform` report to callbacks."""
+    """Mixin for estimators whose `fit` and `fit_transform` report to callbacks."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

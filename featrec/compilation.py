@@ -62,7 +62,7 @@ def tell_of_compiling() -> None:
 class Cache(NamedTuple):
     """The cache of compiled loops.
 
-    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is numba's name of this processor.
+    `n_cached` of `n_loops` loops have an entry for this processor; `processor` is numba's name for this processor.
     """
 
     folder: Path | None

@@ -1,7 +1,7 @@
-"""The errors and warnings of featrec.
+"""Errors and warnings of featrec.
 
-Every error is also a subclass of the built-in exception that a user would expect. Messages contain the item, the rule, the
-value found and the solution::
+Every error is also a subclass of the built-in exception that a user would expect. Messages state which item is wrong, the rule,
+the value found and a solution::
 
     FeatrecError
     ├── InputError (ValueError)                 invalid images, bags, labels or parameters
@@ -14,7 +14,7 @@ value found and the solution::
     │   │   ├── NotAnImageError                 the bytes are not an image in a supported format
     │   │   ├── TooManyPixelsError              the header declares more pixels than the limit
     │   │   └── UnsupportedImageError           a type of image that featrec does not support
-    │   └── MetricError                         packed bits were given instead of numbers, or the reverse
+    │   └── MetricError                         packed bits were given instead of numbers, or vice versa
     ├── DatasetError (LookupError)              a dataset is unknown or damaged, or its files are missing
     ├── ModelFileError (ValueError)             a damaged or untrusted model file
     └── MissingExtraError (ImportError)         an optional package is not installed
@@ -174,7 +174,7 @@ class UnsupportedImageError(ImageError):
 
 
 class MetricError(InputError):
-    """Packed bits were given instead of numbers, or the reverse."""
+    """Packed bits were given instead of numbers, or vice versa."""
 
 
 class DatasetError(FeatrecError, LookupError):
@@ -190,7 +190,7 @@ class MissingExtraError(FeatrecError, ImportError):
 
 
 class FeatrecWarning(UserWarning):
-    """Base class of all warnings of featrec."""
+    """Base class of all featrec warnings."""
 
 
 class DarkImageWarning(FeatrecWarning):

@@ -239,7 +239,7 @@ class _Steps(LazySequence):
 
     @contextmanager
     def naming(self, position: int) -> Iterator[None]:
-        """Add the position and path of an item to errors in this context, and to warnings by :func:`place`."""
+        """In this context, errors contain the position and path of the item, and :func:`place` returns them for warnings."""
         token = _AT.set((self, position))
         try:
             yield

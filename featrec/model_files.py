@@ -34,7 +34,7 @@ class SizeLimit(NamedTuple):
 
 
 def check_stored_array(what: str, array: Any, shape: tuple[Any, ...], *dtypes: type) -> None:
-    """Check that an array is finite and not empty, and has one of the dtypes and the shape; None means any length."""
+    """Check that an array is finite and not empty, has one of the dtypes, and has the shape, in which None means any length."""
     kinds = [np.dtype(dtype) for dtype in dtypes]
     expected = f"finite {' or '.join(map(str, kinds))} of shape ({', '.join('n' if n is None else str(n) for n in shape)})"
     if not isinstance(array, np.ndarray):

@@ -26,9 +26,9 @@ def on_demand(
     package : str
         ``__name__`` of the package.
     names : dict of str to sequence of str
-        Names by module. A relative module name begins with a dot, as in ``importlib.import_module``.
+        Names, keyed by module. A relative module name begins with a dot, as in ``importlib.import_module``.
     moved : dict of str to sequence of str, optional
-        Names that have moved, by their new package. They can still be imported from here, which causes a FutureWarning.
+        Names that have moved, keyed by their new package. They can still be imported from here, which causes a FutureWarning.
 
     Returns
     -------
@@ -46,7 +46,7 @@ def on_demand(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes[name], package), name)
-        setattr(sys.modules[package], name, value)  # Python finds the name directly at later uses
+        setattr(sys.modules[package], name, value)  # Python will then find the name directly
         return value
 
     def listed() -> list[str]:

@@ -91,7 +91,7 @@ def worker_count(n_jobs: int | None = None, *, shared_memory: bool = False) -> i
 
 
 def _hints(shared_memory: bool) -> dict[str, str]:
-    """Return hints for joblib. joblib obeys "require" always, but "prefer" only if the context sets no backend."""
+    """Return hints for joblib. joblib always obeys "require", but obeys "prefer" only if the context sets no backend."""
     return {"prefer": "threads", "require": "sharedmem"} if shared_memory else {"prefer": "threads"}
 
 

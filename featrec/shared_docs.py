@@ -27,7 +27,7 @@ cache : path or DescriptorCache, optional
     :class:`~featrec.images.DescriptorCache`.""",
     "max_descriptors": """\
 max_descriptors : int, default=100_000
-    Size of the sample of descriptors that the vocabulary is learned from, if `vocabulary` is an int.""",
+    Size of the sample of descriptors from which the vocabulary is learned if `vocabulary` is an int.""",
     "probability": """\
 probability : {None, "calibrated", "temperature"}, default=None
     How to add ``predict_proba``; see :mod:`featrec.recipes`.""",
@@ -58,7 +58,7 @@ def with_shared_docs(documented: Documented, shared: Mapping[str, str] = SHARED)
     documented : class or function
         Class or function whose docstring is completed. A section "Parameters" is added if the docstring does not have one.
     shared : dict of str to str
-        Description of each parameter, by name.
+        Description of each parameter, keyed by name.
 
     Returns
     -------

@@ -32,7 +32,7 @@ HEIGHT, WIDTH = 72, 88
 
 
 def check_extractor(extractor: BaseEstimator) -> None:
-    """Check that an extractor follows the same rules as the extractors of featrec.
+    """Check that an extractor follows the same rules as featrec's extractors.
 
     Parameters
     ----------
@@ -70,14 +70,14 @@ def check_extractor(extractor: BaseEstimator) -> None:
 
 
 def check_encoder(encoder: BaseEstimator, bags: list[Bag] | None = None) -> None:
-    """Check that an encoder follows the same rules as the encoders of featrec.
+    """Check that an encoder follows the same rules as featrec's encoders.
 
     Parameters
     ----------
     encoder : estimator
         A subclass of ``featrec.encoders.Encoder``, or any object with fit and transform on Bags. It is cloned.
     bags : list of Bag, optional
-        At least ten Bags for the test. Default: generated Bags with descriptors of 8 random numbers. For an encoder of packed
+        At least ten Bags for the test. Default: generated Bags with random 8-dimensional descriptors. For an encoder of packed
         bits, pass Bags with packed bits.
 
     Raises
@@ -192,7 +192,7 @@ def _check_order(extractor: Any) -> None:
     whole = _items(extractor.fit(images).transform(images))
     part = _items(extractor.transform([images[3], images[1]]))
     same = _alike(part, [whole[3], whole[1]], 1e-6)
-    _require(same, "an image's numbers depend on other images in the batch;", "predictions must not depend on other images.")
+    _require(same, "an image's values depend on other images in the batch;", "predictions must not depend on other images.")
 
 
 def _check_input_untouched(extractor: Any) -> None:

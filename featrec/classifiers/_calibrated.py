@@ -21,7 +21,7 @@ __all__ = ["Calibrated"]
 
 # Minimum probability. Some classifiers, such as nearest neighbours, return probabilities of 0; these are raised to the minimum.
 LEAST_SHARE = 1e-6
-# The logarithm of the temperature is searched within this distance from the logarithm of the scores' standard deviation.
+# The temperature is searched for on a logarithmic scale, within this distance of the scores' standard deviation.
 WIDEST = 8.0
 
 
@@ -37,10 +37,11 @@ class Calibrated(ClassifierMixin, Estimator):
 
     The training set is split into folds. For each fold, a copy of the classifier is fitted on the other folds and scores the
     images of this fold. Probabilities are then fitted to these scores and the labels. Finally, the classifier is fitted on the
-    whole training set. So five folds need six fits.
+    whole training set. Five folds therefore need six fits.
 
-    "sigmoid" fits a curve for each class, and ``predict`` returns the most probable class. So **labels may differ from those of
-    the classifier alone**, and a class with few images may never be predicted. Each class needs at least one image per fold.
+    "sigmoid" fits a curve for each class, and ``predict`` returns the most probable class. **Labels may therefore differ from
+    those of the classifier alone**, and a class with few images may never be predicted. Each class needs at least one image per
+    fold.
 
     "temperature" divides all scores by one number, so ``predict`` returns the same labels as the classifier alone. It needs few
     images, and classes may have fewer images than there are folds.
@@ -60,7 +61,7 @@ class Calibrated(ClassifierMixin, Estimator):
     estimator_ : classifier
         The classifier, fitted on the whole training set.
     calibrated_ : CalibratedClassifierCV or None
-        The model of the probabilities for "sigmoid"; None for "temperature".
+        The model that computes probabilities for "sigmoid"; None for "temperature".
     temperature_ : float or None
         The divisor of the scores for "temperature"; None for "sigmoid".
 
@@ -199,9 +200,9 @@ class Calibrated(ClassifierMixin, Estimator):
 
 
 def _folds(labels: np.ndarray, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return pairs of rows for each fold: the rows to fit on and the rows to score.
+    """Return, for each fold, the rows to fit on and the rows to score.
 
-    If a class has a single row, all copies are fitted on it, because each copy must know all classes.
+    If a class has only one row, all copies are fitted on this row, because each copy must know all classes.
     """
     classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     alone, shared = np.flatnonzero(counts[numbers] == 1), np.flatnonzero(counts[numbers] > 1)

@@ -1,4 +1,4 @@
-"""Shared code of classifiers of codes: labels, row weights, penalties, and checks of the available memory."""
+"""Code shared by all classifiers of codes: labels, row weights, penalties, and checks of the available memory."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ __all__ = [
 CLASS_WEIGHT = {"class_weight": [dict, StrOptions({"balanced"}), None]}
 # Error of the Chebyshev series, relative to the smallest value of the function.
 PRECISION = 1e-5
-# Error of the series that is small enough to compare penalties.
+# Error of the series if it is only used to compare penalties.
 ROUGH = 1e-3
-# Maximum ratio of a penalty to the penalty that was factored. Each doubling of this ratio takes a few more solves.
+# Maximum ratio between a penalty and the penalty of the factorisation. Each doubling of this ratio takes a few more solves.
 FARTHEST = 16.0
 # Approximate number of bytes that a BLAS library needs per thread.
 OF_BLAS = 1 << 25
-# Root of the file system; below it, Linux describes control groups in files.
+# Root of the file system; Linux describes control groups in files below it.
 ROOT = Path("/")
 
 
@@ -106,7 +106,7 @@ class CodesClassifier(ClassifierMixin, Estimator):
 
 
 def signed(numbers: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return targets: 1 for the class of a row, −1 for others. For two classes, one column is enough: 1 is the second class."""
+    """Return targets: 1 for the class of a row, −1 for other classes. For two classes, return one column (1: second class)."""
     if n_classes == 2:
         return (2 * numbers[:, None] - 1).astype(np.float32)
     return np.where(numbers[:, None] == np.arange(n_classes), np.float32(1), np.float32(-1))
@@ -171,7 +171,7 @@ def checked(alphas: Any) -> tuple[float, ...]:
 
 
 def middle(alphas: Sequence[float]) -> float:
-    """Return the penalty to factor: the geometric mean of the smallest and the largest penalty."""
+    """Return the penalty of the factorisation: the geometric mean of the smallest and the largest penalty."""
     return alphas[0] if len(alphas) == 1 else math.sqrt(min(alphas) * max(alphas))
 
 
@@ -182,10 +182,11 @@ def solutions(
     alphas: Sequence[float],
     precision: float = PRECISION,
 ) -> list[np.ndarray]:
-    """Solve (K + alpha I) x = b for each alpha. `solve` solves the system for the penalty that was factored.
+    """Solve (K + alpha I) x = b for each alpha. `solve` solves the system for the penalty of the factorisation.
 
-    Let A be the inverse for the factored penalty f. Then the solution is (I + (alpha - f) A)⁻¹ A b. The eigenvalues of f A are
-    between 0 and 1, so the first factor is approximated by a Chebyshev series in A. All penalties share the same solves.
+    Let f be the penalty of the factorisation and A the inverse of K + f I. Then the solution is (I + (alpha - f) A)⁻¹ A b. The
+    eigenvalues of f A are between 0 and 1, so the first factor is approximated by a Chebyshev series in A. All penalties share
+    the same solves.
     """
     ratios = [alpha / factored for alpha in alphas]
     degree = max(_degree(ratio, precision) for ratio in ratios)
@@ -206,7 +207,7 @@ def solutions(
 
 
 def _series(ratio: float, degree: int) -> np.ndarray:
-    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u). The interval of u from 0 to 1 is scaled to -1 to 1."""
+    """Return the Chebyshev series of 1 / (1 + (ratio - 1) u). The interval [0, 1] of u is mapped to [-1, 1]."""
 
     def factor(place: Any) -> Any:
         return 1 / (1 + (ratio - 1) * (place + 1) / 2)
@@ -215,7 +216,7 @@ def _series(ratio: float, degree: int) -> np.ndarray:
 
 
 def _degree(ratio: float, precision: float) -> int:
-    """Return the degree of the series. It depends on the distance of the function's pole, ±(ratio + 1) / (ratio - 1)."""
+    """Return the degree of the series. It depends on the position of the function's pole, ±(ratio + 1) / (ratio - 1)."""
     root = math.sqrt(max(ratio, 1 / ratio))
     if root - 1 < 1e-12:
         return 0
@@ -223,7 +224,7 @@ def _degree(ratio: float, precision: float) -> int:
 
 
 def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
-    """Return a random order of the rows. The shares of the classes are about equal in all leading and trailing parts."""
+    """Return a random order of the rows, in which any first or last part has about the same class proportions as the whole."""
     shuffled = check_random_state(random_state).permutation(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -267,7 +268,7 @@ def _shown(n_bytes: int) -> str:
 
 
 def _physical() -> int | None:
-    """Return the bytes of memory of this machine or container, or None if unknown."""
+    """Return the memory of this machine or container in bytes, or None if unknown."""
     try:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -276,7 +277,7 @@ def _physical() -> int | None:
 
 
 def _available() -> int | None:
-    """Return the bytes that are free without swapping, or None if unknown."""
+    """Return the memory that is free without swapping in bytes, or None if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -286,7 +287,7 @@ def _available() -> int | None:
 
 
 class _Group(NamedTuple):
-    """A control group of Linux that limits memory, such as a container or a job on a cluster."""
+    """A Linux control group that limits memory, such as a container or a job on a cluster."""
 
     limit: int
     used: int

@@ -31,16 +31,15 @@ __all__ = [
     "times",
 ]
 
-# Number of columns per product. For each product, rows are copied if they are in a different order or type.
+# Number of columns per product. For each product, rows are copied if their order or type must change.
 COLUMNS = 2048
-# Number of rows of a tile to which the exponential is applied at once, so that they fit into the CPU cache.
+# The exponential is applied to this number of rows of a tile at a time, because they fit into the CPU cache.
 STRIP = 64
 # Smallest exponent. exp of a much smaller number would be denormal, and computing with such numbers is slow.
 LEAST = -60.0
 BATCH = 128
 MOST_HELD_OUT = 5000
-# Minimum number of rows of tiles, unless tiles would be smaller than LEAST_TILE. With fewer rows of tiles, workers are often
-# idle.
+# Minimum number of tile rows, unless tiles would be smaller than LEAST_TILE. With fewer tile rows, workers are often idle.
 ROWS_OF_TILES = 8
 LEAST_TILE = 600
 
@@ -107,7 +106,7 @@ def far_origin(rows: Rows, total: np.ndarray) -> np.ndarray | None:
 
 
 def mean_squared_distance(rows: Rows, total: np.ndarray) -> float:
-    """Return the mean over all pairs of rows, including pairs of a row with itself; 1 if all rows are equal."""
+    """Return the mean squared distance over all pairs of rows, including each row with itself; 1 if all rows are equal."""
     mean = total / len(rows)
     distance = 2 * (rows.squares.mean(dtype=np.float64) - mean @ mean)
     return float(distance) if distance > 1e-12 * rows.squares.max(initial=0) else 1.0
@@ -120,7 +119,7 @@ class Kernel:
     scale: float | None
 
     def tile(self, left: Rows, rows: slice, right: Rows, columns: slice, out: np.ndarray) -> None:
-        """Write the kernel values of some rows of `left` with some rows of `right` to `out`."""
+        """Write the kernel values between some rows of `left` and some rows of `right` to `out`."""
         same = left is right and rows == columns
         values = out if out.dtype == np.float32 else np.empty(out.shape, np.float32)
         for start in range(0, left.codes.shape[1], COLUMNS):
@@ -137,7 +136,7 @@ class Kernel:
             out[:] = values
 
     def products(self, left: Rows, right: Rows, weights: np.ndarray, n_jobs: int | None = None) -> np.ndarray:
-        """Multiply the kernel matrix of `left` and `right` by weights of the right rows, tile by tile. Sums are in float64."""
+        """Multiply the kernel matrix between `left` and `right` by weights for the rows of `right`, with sums in float64."""
         found = np.zeros((len(left), weights.shape[1]))
 
         def part(some: range) -> None:
@@ -197,21 +196,22 @@ def held_out_rows(n: int, share: float | None) -> int:
 
 
 def tile_of(n: int) -> int:
-    """Return the number of rows of a tile for n rows."""
+    """Return the number of rows per tile of a matrix with n rows."""
     return min(TILE, max(LEAST_TILE, n // ROWS_OF_TILES))
 
 
 def leading_tiles(n: int, share: float | None) -> tuple[int, int]:
-    """Return the number and size of the tiles of rows that are not held out. A few more rows may be held out than wanted."""
+    """Return the number and size of the tiles of rows that are not held out. A few extra rows may be held out."""
     rest = n - held_out_rows(n, share)
     n_tiles = math.ceil(rest / tile_of(n))
     return n_tiles, rest // n_tiles
 
 
 def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
-    """Fit by factoring the kernel matrix once. Held-out rows come last, so the leading tiles also factor the other rows alone.
+    """Fit by factoring the kernel matrix once.
 
-    With row weights W, the matrix √W K √W + alpha I replaces K + alpha I, and targets and solutions are multiplied by √W.
+    Held-out rows come last, so the leading tiles of the factor are the factor of the kernel matrix without these rows. With row
+    weights W, the matrix √W K √W + alpha I replaces K + alpha I, and targets and solutions are multiplied by √W.
     """
     if len(task.alphas) == 1:
         triangle = _factor(kernel, rows, Triangle(len(rows), tile_of(len(rows))), task, task.roots())
@@ -219,7 +219,7 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
         return Fit(times(solved, task.roots()), task.alphas[0], None)
     n_tiles, tile = leading_tiles(len(rows), task.held_out)
     order = stratified_order(task.labels, task.random_state)
-    # Both parts are sorted, because codes are read faster in the order of memory.
+    # Both parts are sorted, because codes are read faster in memory order.
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
     triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task, task.roots(order))
     chosen, scores = _choose(triangle, n_tiles, order, task)
@@ -247,7 +247,7 @@ def _factor(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: n
 
 
 def fill(kernel: Kernel, rows: Rows, triangle: Triangle, task: Task, roots: np.ndarray | None) -> None:
-    """Compute the kernel matrix of all rows, multiplied by the square roots of row weights from both sides."""
+    """Compute the kernel matrix of all rows, with rows and columns multiplied by the square roots of the row weights."""
 
     def part(some: slice, others: slice, out: np.ndarray) -> None:
         kernel.tile(rows, some, rows, others, out)
@@ -274,7 +274,7 @@ def _choose(triangle: Triangle, n_tiles: int, order: np.ndarray, task: Task) -> 
 def compared(found: np.ndarray, unseen: np.ndarray, task: Task) -> tuple[int, np.ndarray]:
     """Return the index of the best penalty, and the accuracy for each penalty on held-out rows.
 
-    `found` has been multiplied by the square roots of row weights.
+    `found` has been multiplied by the square roots of the row weights.
     """
     if task.weights is not None:
         found = found / np.sqrt(task.weights[unseen])[:, None]

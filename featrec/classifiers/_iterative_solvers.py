@@ -19,26 +19,26 @@ __all__ = ["ShiftedFactor", "conjugate_gradients", "fit_iteratively", "memory_be
 
 # Maximum number of Lanczos steps; each step is a pair of triangular solves.
 MOST_LANCZOS_STEPS = 40
-# Error of solutions, relative to their right sides.
+# Error of solutions, relative to their right-hand sides.
 PRECISION = 1e-6
-# Number of right sides that are solved at once.
+# Number of right-hand sides for which the system is solved at once.
 RIGHT_SIDES = 64
 MOST_STEPS = 12
-# Maximum number of landmarks of the preconditioner. More landmarks take longer to prepare, but save rounds.
+# Maximum number of landmarks of the preconditioner. More landmarks take longer to prepare, but fewer rounds are needed.
 LANDMARKS = 2000
-# At most one of five rows is a landmark.
+# At most one row in five is a landmark.
 PART = 5
-# Rounds end if the residual is shorter than this share of the right side.
+# The iteration ends when the residual is shorter than this fraction of the right-hand side.
 TOLERANCE = 1e-3
 MOST_ROUNDS = 1000
-# Number that is added to the diagonal of the landmarks' kernel, relative to its mean. Otherwise, the kernel may not be
+# Number added to the diagonal of the landmarks' kernel, relative to the mean of the diagonal. Without it, the kernel may not be
 # factorable in float64.
 JITTER = 1e-6
 ROWS = 2048
 
 
 def memory_beside(n: int) -> int:
-    """Return the number of bytes of the preconditioner, without the kernel matrix."""
+    """Return the number of bytes that the preconditioner needs in addition to the kernel matrix."""
     marks = _n_landmarks(n)
     return 4 * n * marks + 3 * 8 * marks**2
 
@@ -87,7 +87,7 @@ class _Preconditioner:
 
 
 def _columns(kernel: Kernel, rows: Rows, task: Task) -> np.ndarray:
-    """Compute F: the kernel values of all rows with the landmarks, times the inverse factor of the landmarks' kernel."""
+    """Compute F: the kernel values between all rows and the landmarks, times the inverse factor of the landmarks' kernel."""
     some = np.linspace(0, len(rows) - 1, _n_landmarks(len(rows))).astype(np.int64)
     marks = rows.picked(some)
     own = np.empty((len(some), len(some)), np.float32)
@@ -143,13 +143,13 @@ def _solve(
         former, steepness = steepness, column_products(residuals, towards)
         direction = towards + steepness / np.maximum(former, np.finfo(np.float64).tiny) * direction
     raise InputError(
-        f"conjugate gradients have not converged in {MOST_ROUNDS} rounds with a penalty of {alpha:g}; "
+        f"conjugate gradients did not converge in {MOST_ROUNDS} rounds with a penalty of {alpha:g}; "
         'use a larger penalty, or solver="cholesky"'
     )
 
 
 def _summed(rows: np.ndarray, product: Callable[[np.ndarray, slice], np.ndarray], n_jobs: int | None) -> np.ndarray:
-    """Sum the products of pieces of rows in float64. The order is fixed, so the result does not depend on n_jobs."""
+    """Multiply piece by piece, and sum the products in float64. The order is fixed, so the result does not depend on n_jobs."""
 
     def part(some: range) -> np.ndarray:
         here = slice(some.start, some.stop)
@@ -208,7 +208,7 @@ def one_over(values: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Step:
-    """One Lanczos vector for each right side, and its coefficients as arrays of shape (n_penalties, n_columns)."""
+    """One Lanczos vector for each right-hand side, and its coefficients as arrays of shape (n_penalties, n_columns)."""
 
     vector: np.ndarray
     carried: np.ndarray
@@ -220,7 +220,7 @@ class _Step:
 class ShiftedFactor:
     """Solve systems with G + penalty·I for several penalties, using the factor L of G + factored·I.
 
-    For a right side r and v = L⁻¹ r, (G + penalty·I)⁻¹ r = L⁻ᵀ (I + (penalty − factored) L⁻¹ L⁻ᵀ)⁻¹ v. Lanczos steps that
+    For a right-hand side r and v = L⁻¹ r, (G + penalty·I)⁻¹ r = L⁻ᵀ (I + (penalty − factored) L⁻¹ L⁻ᵀ)⁻¹ v. Lanczos steps that
     start from v reduce L⁻¹ L⁻ᵀ to a tridiagonal matrix, which is used for all penalties. A step is a pair of triangular solves.
     More steps are needed for penalties that are farther from `factored`.
 
@@ -242,8 +242,8 @@ class ShiftedFactor:
     def forms(self, right: np.ndarray, enough: Callable[[np.ndarray, np.ndarray], bool]) -> np.ndarray:
         """Compute lower bounds of rᵀ (G + penalty·I)⁻¹ r for each penalty and each column r of `right`.
 
-        The steps end when `enough(forms, bounds)` is true; `forms` are the current lower bounds, and `bounds` limit their
-        errors.
+        The steps end when `enough(forms, bounds)` is true; `forms` are the current lower bounds, and `bounds` are upper bounds
+        of their errors.
         """
         first = self.factor.solve_lower(right, n_jobs=self.n_jobs)
         squares, forms = column_products(first, first), np.zeros((len(self.penalties), right.shape[1]))
@@ -278,7 +278,7 @@ class ShiftedFactor:
         return found
 
     def _steps(self, first: np.ndarray, squares: np.ndarray) -> Iterator[_Step]:
-        """Yield Lanczos steps, and eliminate the tridiagonal matrix. The vectors `first` are overwritten."""
+        """Yield Lanczos steps, and solve the tridiagonal systems by elimination. The vectors `first` are overwritten."""
         current, previous = first, np.zeros_like(first)
         current *= one_over(np.sqrt(squares)).astype(current.dtype)
         beta, pivot = np.zeros(len(squares)), np.ones((len(self.penalties), len(squares)))

@@ -38,9 +38,10 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["KernelRidgeClassifier"]
 
-# A smaller dtype is recommended if codes need more than this share of the memory.
+# A smaller dtype is recommended if codes need more than this fraction of the memory.
 WORTH_HALVING = 0.1
-# Codes are rounded to integers from -127 to 127. If 25.4 steps are one standard deviation, 127 steps are five.
+# Codes are rounded to integers from -127 to 127. With 25.4 steps per standard deviation, this covers five standard deviations
+# on either side.
 REACH, STEPS = 127, 25.4
 # Number of rows that are rounded to bytes at once.
 ROWS = 1024
@@ -51,37 +52,36 @@ class KernelRidgeClassifier(CodesClassifier):
     """Kernel ridge regression on labels: exact for tens of thousands of images, or approximated with landmarks.
 
     The targets are 1 for the class of an image and −1 for the others. Only the lower half of the kernel matrix is computed and
-    factored, in tiles of float32. This needs 7.5 GB for 60,000 images; scikit-learn's ``KernelRidge`` needs several times
-    28.8 GB, in float64. Several penalties share one factorisation. The model contains all training codes, because predictions
-    depend on all of them. With `landmarks`, the model contains only some training codes and is less accurate.
+    factored, in tiles of float32. This needs 7.5 GB for 60,000 images; scikit-learn's ``KernelRidge`` computes in float64 and
+    needs several times 28.8 GB. Several penalties share one factorisation. The model contains all training codes, because
+    predictions depend on all of them. With `landmarks`, the model contains only some training codes and is less accurate.
 
     `fit` checks the memory before it computes the kernel. It fails if the machine (or the container or job) has less memory
-    than `memory_needed`, and warns if less memory is free. ``verbose=1`` shows the number. In a pipeline, this happens after
-    the codes have been computed.
+    than `memory_needed`, and warns if less memory is free. ``verbose=1`` shows how much is needed. In a pipeline, the check
+    happens after the codes have been computed.
 
     Parameters
     ----------
     kernel : {"rbf", "linear"}, default="rbf"
-        "rbf" is ``exp(-gamma * distance² / mean distance²)``, "linear" the product of two codes.
+        "rbf" is ``exp(-gamma * distance² / mean distance²)``; "linear" is the dot product of two codes.
     gamma : float, default=0.5
         Factor in the "rbf" kernel. It is relative to the mean squared distance between training codes, so one value is suitable
         for all types of codes.
     alphas : float or sequence of float, default=(0.01, 0.03, 0.1, 0.3)
-        Penalty, which is added to the diagonal of the kernel matrix, or several penalties to choose from. The penalty with the
+        Penalty that is added to the diagonal of the kernel matrix, or several penalties to choose from. The penalty with the
         best accuracy on held-out rows is used to fit all rows. The largest penalty may be at most 256 times the smallest.
     held_out : float or None, default=None
-        Share of the rows that are held out to compare penalties, at most 0.5. None means a tenth, but at most 5,000 rows.
+        Fraction of the rows to hold out for comparing penalties, at most 0.5. None means a tenth, but at most 5,000 rows.
     landmarks : int or None, default=None
         Number of random training codes that span the solution. None means all training codes; the solution is then exact.
     Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
     change this array afterwards. "float16" needs half the memory and rounds codes to three digits. `fit` makes a float16 copy
     of float32 codes, but does not copy the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the memory:
-    training codes and codes to predict are rounded to multiples of `step_`. It requires columns of similar variance, such as
-    those of :class:`WidePCA`.
-    solver : {"cholesky", "cg"}, default="cholesky"
+    training codes and new codes are rounded to multiples of `step_`. It requires columns of similar variance, such as those of
+    :class:`WidePCA`. solver : {"cholesky", "cg"}, default="cholesky"
         "cholesky" factors the kernel matrix, which takes time proportional to the cube of the number of codes. "cg" (conjugate
-        gradients) takes time proportional to the square of this number, and its relative error is 0.001. For 30,000 codes and
-        more, it is several times faster. Ignored with `landmarks`.
+        gradients) takes time proportional to the square of this number and has a relative error of 0.001. With 30,000 or more
+        codes, "cg" is several times faster. Ignored with `landmarks`.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class KernelRidgeClassifier(CodesClassifier):
         Mean squared distance over all pairs of training codes.
     n_features_in_ : int
     origin_ : array of shape (n_features,) or None
-        Mean of the codes. It is subtracted if the codes are farther from 0 than from one another; None otherwise.
+        Mean of the codes, which is subtracted if the codes are farther from 0 than from one another; None otherwise.
     scale_ : float or None
         `gamma` divided by `mean_squared_distance_`; None for the linear kernel.
     squared_lengths_ : array of shape (n_kept,)
@@ -111,10 +111,10 @@ class KernelRidgeClassifier(CodesClassifier):
     Notes
     -----
     Held-out rows are the last rows of the matrix, so the leading part of its Cholesky factor is the factor of the other rows.
-    The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. For other penalties,
-    the inverse is a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes 13 solves for
-    penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor of 16. To
-    compare penalties, an error of 1e-3 is sufficient, which takes a third fewer solves.
+    The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. The inverse for any
+    other penalty is approximated by a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes
+    13 solves for penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor
+    of 16. To compare penalties, an error of 1e-3 is sufficient; this takes a third fewer solves.
 
     With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
     held-out rows or the landmarks.
@@ -219,7 +219,7 @@ class KernelRidgeClassifier(CodesClassifier):
             return n_samples * n_features * kept + Triangle.memory_needed(n_samples, tile) + columns + hands + beside
         marks = int(self.landmarks or 0)
         triangles = 3 * Triangle.memory_needed(marks, dtype=np.float64)
-        # A block needs kernel values in float32, features and right sides in float64, and products in float64.
+        # A block needs kernel values in float32, features and right-hand sides in float64, and products in float64.
         work = tile * marks * (4 + 8 + 8) + workers * 8 * min(TILE, marks) ** 2
         columns = 8 * (marks * (2 * n_alphas + 5) + 2 * n_samples) * n_classes
         return (n_samples + marks) * kept * n_features + triangles + work + columns + hands

@@ -16,13 +16,13 @@ from featrec.parallel import each_batch, map_batches
 
 __all__ = ["Equations", "Trials", "fit_landmarks"]
 
-# Numbers to add to the diagonal of the landmarks' kernel, relative to its mean. The first is about the precision of float32. If
-# the factorisation fails, which happens if codes have very different lengths, the next number is tried.
+# Numbers to add to the diagonal of the landmarks' kernel, relative to its mean. The first number is roughly the precision of
+# float32. If the factorisation fails because codes have very different lengths, the next number is tried.
 JITTERS = (1e-5, 1e-4, 1e-3)
 # If there are at most FEW rows, each is held out once, in FOLDS folds. Otherwise, at most MOST_TRIED rows are held out.
 FEW, FOLDS = 2000, 5
 MOST_TRIED = 2500
-# Maximum loss of accuracy if a model of the first views predicts other views. After a larger loss, other views are not used.
+# Other views are used only if a model of the first views loses at most this much accuracy on them.
 NEARLY = 0.1
 # Maximum factor by which a penalty is raised if the equations cannot be factored in float32.
 MOST_TIMES = 64
@@ -31,8 +31,8 @@ MOST_TIMES = 64
 def fit_landmarks(kernel: Kernel, rows: Rows, landmarks: Rows, task: Task) -> Fit:
     """Fit a ridge regression on features whose products approximate the kernel.
 
-    The normal equations of kernel values cannot be factored in float64. Therefore the kernel of the landmarks is factored
-    first, and a triangular solve with this factor turns kernel values into features. All sums are float64.
+    The normal equations of the kernel values themselves cannot be factored in float64. Therefore the kernel of the landmarks is
+    factored first, and a triangular solve with this factor turns kernel values into features. All sums are float64.
     """
     basis = _factor_of(kernel, landmarks, task)
     products = Triangle(len(landmarks), dtype=np.float64)
@@ -84,7 +84,7 @@ def _accumulate(
     part: Any,
     task: Task,
 ) -> None:
-    """For some rows, add the products of features with features and of features with targets, block by block."""
+    """Add the products of features with features, and of features with targets, for some rows, block by block."""
     targets, roots = task.targets[part], task.roots(part)
     if roots is not None:
         targets = targets * roots[:, None]
@@ -155,7 +155,7 @@ class Equations:
 
     @classmethod
     def of(cls, kernel: Kernel, landmarks: Rows, task: Task, weights: np.ndarray) -> Equations:
-        """Factor the landmarks' kernel, and return equations to which no rows have been added."""
+        """Factor the landmarks' kernel, and return equations without any rows."""
         basis = _factor_of(kernel, landmarks, task)
         return cls(kernel, landmarks, basis if basis.n <= TILE else _single(basis), task, weights)
 
@@ -170,7 +170,7 @@ class Equations:
         return other
 
     def features(self, rows: Rows) -> np.ndarray:
-        """Compute features, with one column for each row."""
+        """Compute features, with one column for each row of codes."""
         values = np.empty((len(self.landmarks), len(rows)), np.float32)
 
         def part(some: range) -> None:
@@ -244,7 +244,7 @@ class Equations:
 
 
 class Trials:
-    """Equations that omit held-out rows. If there are few rows, each fold has its own equations; otherwise there is one set."""
+    """Equations that omit held-out rows. If there are few rows, each fold has its own set; otherwise there is one set."""
 
     def __init__(self, equations: Equations, views: list[Rows], order: np.ndarray, wanted: str):
         self.equations, self.views, self.order, self.wanted = equations, views, order, wanted
@@ -257,7 +257,7 @@ class Trials:
         self.firsts: list[Equations] = []
 
     def choose(self) -> Best:
-        """Choose the penalty and the views with the best weighted accuracy; among equals, those with the smallest error."""
+        """Choose the penalty and the views with the best weighted accuracy and, if several are equal, the smallest error."""
         for held in self.held_out:
             self.trials.append(self.equations.empty())
             self.trials[-1].add(self.views[0], self._others(held))

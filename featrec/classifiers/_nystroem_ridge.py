@@ -1,4 +1,4 @@
-"""NystroemRidgeClassifier: kernel ridge regression in the span of some rows, the landmarks, in linear time."""
+"""NystroemRidgeClassifier: linear-time kernel ridge regression in the span of some rows, the landmarks."""
 
 from __future__ import annotations
 
@@ -22,36 +22,37 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["NystroemRidgeClassifier"]
 
-# Values of "auto", unless there are fewer columns or rows.
+# Meaning of "auto", unless there are fewer columns or rows.
 DIMENSIONS, LANDMARKS = 300, 6000
 # Number of rows from which principal components are learned, and number of rows that are projected at once.
 SAMPLE, ROWS = 6000, 1024
-# Number of additional directions, and number of rounds, of the randomised SVD.
+# Oversampling (additional directions) and number of iterations of the randomised SVD.
 BEYOND, ROUNDS = 20, 3
-# Variances below this share of the largest one are rounding errors of float64.
+# Variances below this fraction of the largest variance are rounding errors of float64.
 NO_VARIANCE = 1e-12
 
 
 @with_shared_docs
 class NystroemRidgeClassifier(CodesClassifier):
-    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes and classes of unequal size.
+    """Kernel ridge regression in the span of some training rows, for tens of thousands of codes; classes may differ in size.
 
-    Codes are projected on their principal components. Their kernel values with random training rows, the landmarks, are
-    converted to features whose products approximate the kernel (Nyström). Ridge regression on ±1 for each class is solved by
-    normal equations. The equations are summed block by block, so the features of all rows are never stored together. Training
-    time is proportional to the number of rows, and a prediction takes two matrix products. With as many landmarks as rows and
-    as many dimensions as columns, the result is exact kernel ridge regression.
+    Codes are projected onto their principal components. The kernel values between codes and random training rows, the
+    landmarks, are converted to features whose products approximate the kernel (Nyström). Ridge regression, with targets of ±1
+    for each class, is solved by normal equations. The equations are summed block by block, so the features of all rows are
+    never in memory at once. Training time is proportional to the number of rows, and a prediction takes two matrix products.
+    With as many landmarks as rows and as many dimensions as columns, the result is exact kernel ridge regression.
 
     Codes may consist of several views of an image side by side, such as the codes of ``HOG(mirror=True)``. If this improves the
     accuracy on held-out images, each view is used as a training row, and scores are means over the views.
 
-    `fit` fails on NaN and infinity, if all labels are equal, and if it needs more memory than the machine has.
+    `fit` raises an error if codes contain NaN or infinity, if all labels are equal, or if it needs more memory than the machine
+    has.
 
     Parameters
     ----------
     n_dimensions : int, "auto" or None, default="auto"
-        Number of principal components, which are learned from at most 6,000 rows. "auto" means at most 300. None uses the codes
-        without projection.
+        Number of principal components, which are learned from at most 6,000 rows. "auto" means at most 300. None means that
+        codes are not projected.
     landmarks : int or "auto", default="auto"
         Number of training rows that span the solution. They are drawn in proportion to the sizes of the classes. "auto" means
         at most 6,000.
@@ -64,7 +65,7 @@ class NystroemRidgeClassifier(CodesClassifier):
     n_views : int, default=1
         Number of views of an image in each code. All views have equal length; the first view is the image itself.
     views : {"auto", "first", "all"}, default="auto"
-        Views to use: only the first, all, or automatic. "auto" first fits a model on the first views and predicts the held-out
+        Which views to use. "auto" first fits a model on the first views and predicts the held-out
         rows from their other views. If the accuracy is more than 10 percentage points lower than for first views (as for
         mirrored digits), only the first views are used. Otherwise, a model is fitted on all views, and used if it is at least
         as accurate.
@@ -78,8 +79,8 @@ class NystroemRidgeClassifier(CodesClassifier):
         The principal components of one view.
     dual_coef_ : array of shape (n_landmarks, n_classes), or (n_landmarks, 1) for two classes, float32
     held_out_scores_ : array of shape (2 or 1, n_alphas)
-        Weighted accuracy on held-out rows for each penalty: in the first row, of models of the first views; in the second row,
-        if these were tried, of models of all views.
+        Weighted accuracy on held-out rows for each penalty. The first row is for models of the first views; the second row, if
+        present, is for models of all views.
     intercept_ : array of shape (n_classes,) or (1,)
     landmarks_ : array of shape (n_landmarks, n_dimensions_), float32
     mean_ : array of shape (n_columns,), float32
@@ -88,7 +89,7 @@ class NystroemRidgeClassifier(CodesClassifier):
     n_views_ : int
         Number of views that are used, either 1 or `n_views`.
     other_views_score_ : float or None
-        Accuracy of models of the first views when they predict from other views; None if it was not measured.
+        Accuracy of a model of the first views on the other views; None if it was not measured.
     scale_ : float
         `gamma` divided by the mean squared distance of the projected codes.
     squared_lengths_ : array of shape (n_landmarks,), float32
@@ -171,7 +172,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The arrays are the basis in float64 and float32, the equations of all views and of the first views, and a factor.
+        # The arrays are the basis (in float64 and float32), two sets of equations (all views, first views), and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes
@@ -179,12 +180,12 @@ class NystroemRidgeClassifier(CodesClassifier):
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """Check that landmarks, weights and projection fit together, and that a code can be divided into views."""
+        """Check that landmarks, weights and projection have matching shapes, and that a code can be divided into views."""
         if "landmarks_" not in stored:
             return
         used, n_views, width = (stored[name] for name in ("n_views_", "n_views", "n_features_in_"))
         if type(used) is not int or type(n_views) is not int or not 1 <= used <= n_views or width % n_views:
-            raise ValueError(f"{used!r:.40} of {n_views!r:.40} views are used, in codes of {width!r:.40} numbers")
+            raise ValueError(f"n_views={n_views!r:.40} and n_views_={used!r:.40} do not match codes of {width!r:.40} values")
         columns, landmarks, components = width // n_views, stored["landmarks_"], stored["components_"]
         check_stored_array("a mean", stored["mean_"], (columns,), np.float32)
         if components is not None:
@@ -213,7 +214,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes, y = validate_data(self, X, y, dtype=np.float32, order="C", ensure_min_samples=2)
         if codes.shape[1] % int(self.n_views):
             raise InputError(
-                f"codes of {codes.shape[1]} numbers cannot consist of n_views={self.n_views} views of equal length"
+                f"codes of {codes.shape[1]} values cannot be divided into n_views={self.n_views} views of equal length"
             )
         row_weights = self._row_weights(codes, y, sample_weight)
         if not row_weights.all():
@@ -237,7 +238,7 @@ class NystroemRidgeClassifier(CodesClassifier):
             weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
             if weights.shape != (len(codes),) or weights.min() < 0:
                 raise InputError(
-                    f"sample_weight must have a number of 0 or more for each of the {len(codes)} rows; "
+                    f"sample_weight must be 0 or more for each of the {len(codes)} rows; "
                     f"got shape {weights.shape} and a minimum of {weights.min():g}"
                 )
         if self.class_weight is not None:
@@ -317,7 +318,7 @@ def _principal(centred: np.ndarray, number: int, random: np.random.RandomState) 
 
 
 def _all_principal(centred: np.ndarray, number: int) -> np.ndarray:
-    """Compute exact directions from the smaller Gram matrix, which is several times faster than an SVD.
+    """Compute exact directions from the smaller Gram matrix; this is several times faster than an SVD.
 
     Directions without variance are omitted.
     """

@@ -1,4 +1,4 @@
-"""Triangle: the lower half of a large symmetric matrix, stored in tiles; it is factored in place to solve linear systems."""
+"""Triangle: the lower half of a large symmetric matrix, stored in tiles and factored in place to solve linear systems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PIECE = 240
 
 
 class Triangle:
-    """The lower triangle of a symmetric n × n matrix in square tiles, each of which is a C-contiguous array.
+    """The lower triangle of a symmetric n × n matrix in square tiles; each tile is a C-contiguous array.
 
     Call `fill`, optionally `add_to_diagonal`, then `cholesky` (which overwrites the matrix with its factor), then `solve`. The
     upper halves of the tiles on the diagonal are never read. Each worker needs memory for one more tile, and no BLAS call
@@ -51,7 +51,7 @@ class Triangle:
 
     @property
     def spans(self) -> list[slice]:
-        """For each row of tiles, the slice of its matrix rows. The slices of the columns are the same."""
+        """Slices of the matrix rows, one for each tile row. The columns are divided in the same way."""
         return [slice(start, min(start + self.tile, self.n)) for start in range(0, self.n, self.tile)]
 
     @staticmethod
@@ -90,7 +90,7 @@ class Triangle:
                 self._factor_diagonal(k)
                 self._each(partial(self._divide, k, inverted_pieces(self.tiles[k][k])), self._below(k), n_jobs)
                 self._each(partial(self._subtract, k), self._places(k + 1), n_jobs)
-                # The remaining work is proportional to the cube of the remaining rows.
+                # The remaining work is proportional to the cube of the number of remaining rows.
                 tenth = int(10 * (1 - (1 - span.stop / self.n) ** 3))
                 if verbose and tenth > told and time.perf_counter() - start > 2:
                     told = tenth
@@ -127,7 +127,7 @@ class Triangle:
         return x
 
     def product_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Multiply the matrix rows below the first `n_tiles` rows of tiles by x. The rows are computed from the factor."""
+        """Multiply the matrix rows below the first `n_tiles` tile rows by x. The matrix rows are computed from the factor."""
         spans, lead = self.spans, self.leading(n_tiles)
         x, turned = lead._right_side(x), np.empty((lead.n, x.shape[1]), self.dtype)
         products = np.empty((self.n - lead.n, x.shape[1]), self.dtype)
@@ -162,7 +162,7 @@ class Triangle:
         return products
 
     def rows_below(self, n_tiles: int, x: np.ndarray, *, n_jobs: int | None = None) -> np.ndarray:
-        """Multiply the matrix rows below the first `n_tiles` rows of tiles by x. The matrix must not be factored yet."""
+        """Multiply the matrix rows below the first `n_tiles` tile rows by x. The matrix must not be factored yet."""
         spans = self.spans
 
         def part(numbers: list[int]) -> np.ndarray:
@@ -172,7 +172,7 @@ class Triangle:
         return np.vstack(list(each_batch(part, numbers, n_jobs=n_jobs, batch_size=1, shared_memory=True)))
 
     def leading(self, n_tiles: int) -> Triangle:
-        """Return the first `n_tiles` rows of tiles without a copy.
+        """Return the first `n_tiles` tile rows without a copy.
 
         If the matrix is factored, this is the factor of its leading block.
         """
@@ -199,7 +199,7 @@ class Triangle:
 
     def _right_side(self, b: np.ndarray) -> np.ndarray:
         if b.ndim != 2 or len(b) != self.n:
-            raise InputError(f"the right side of {self.n} equations must have shape ({self.n}, n_columns); got {b.shape}")
+            raise InputError(f"the right-hand side of {self.n} equations must have shape ({self.n}, n_columns); got {b.shape}")
         return np.array(b, dtype=self.dtype, order="C")
 
     def _factor_diagonal(self, k: int) -> None:

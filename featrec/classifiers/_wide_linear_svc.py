@@ -18,23 +18,23 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideLinearSVC"]
 
-# Number of rows and columns of a product. Much larger products have crashed BLAS libraries; smaller products are slower.
+# Number of rows and columns per product. Much larger products have crashed BLAS libraries; smaller products are slower.
 ROWS = 512
 COLUMNS = 16384
-# Numbers that are added to the diagonal of the Gram matrix, relative to its mean, because images may occur twice. If the
-# factorisation fails, which happens if thousands of codes have nearly the same direction, the next number is tried.
+# Numbers to add to the diagonal of the Gram matrix, relative to its mean. Otherwise, duplicate images would make it singular.
+# If the factorisation fails because thousands of codes have nearly the same direction, the next number is tried.
 RIDGES = (1e-6, 1e-5, 1e-4, 1e-3)
 
 
 @with_shared_docs
 class WideLinearSVC(CodesClassifier):
-    """A linear SVM for Fisher vectors, VLAD and other codes with more columns than training images.
+    """A linear SVM for Fisher vectors, VLAD codes and other codes with more columns than training images.
 
-    The solution is a weighted sum of the n training codes, so only their n × n Gram matrix is needed, which is computed in
-    float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix with n columns, and its solution is converted
-    back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, but ``LinearSVC``
-    would make two copies of them: one in float64 and one that takes 16 bytes per number. If codes do not have more columns than
-    rows, they are passed to ``LinearSVC`` directly.
+    The solution is a weighted sum of the n training codes, so only their n × n Gram matrix is needed. It is computed in
+    float32. scikit-learn's ``LinearSVC`` is fitted on a factor of the Gram matrix, which has n columns, and its solution is
+    converted back to weights of the original columns. The result is the same as that of ``LinearSVC`` on the codes, without the
+    two copies that ``LinearSVC`` makes: one in float64, and one that takes 16 bytes per value. If codes do not have more
+    columns than rows, they are passed to ``LinearSVC`` directly.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class WideLinearSVC(CodesClassifier):
     Notes
     -----
     As in ``LinearSVC``, the loss is the squared hinge loss, each class is separated from the rest, and the intercept is
-    penalised. The primal problem is solved, which does not need random numbers. A millionth of the mean squared length of the
+    penalised. The primal problem is solved, so no random numbers are needed. A millionth of the mean squared length of the
     codes is added to the diagonal of the Gram matrix; if many codes are nearly equal, up to a thousandth is added. In addition
     to the codes, `fit` needs three n × n arrays in float64 and twice as much memory inside LIBLINEAR: 0.4 GB for 3,000 images,
     4 GB for 10,000.
@@ -127,7 +127,7 @@ class WideLinearSVC(CodesClassifier):
 
 
 def _coordinates(codes: np.ndarray, n_jobs: int | None) -> np.ndarray:
-    """Return the Cholesky factor of the Gram matrix. Its n rows have the same Gram matrix as the codes, with only n columns."""
+    """Return the Cholesky factor of the Gram matrix. Its n rows have only n columns, but the same Gram matrix as the codes."""
     products = np.zeros((len(codes), len(codes)))
 
     def part(rows: range) -> None:

@@ -1,4 +1,4 @@
-"""WidePCA: principal components of wide codes. They are learned from some of the rows and can be stored in bytes."""
+"""WidePCA: principal components of wide codes, learned from some of the rows and optionally stored as bytes."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ __all__ = ["WidePCA"]
 ROWS, COLUMNS = 512, 2048
 # The largest signed byte.
 REACH = 127
-# Number of rows and columns of a tile of the Gram matrix.
+# Number of rows and columns per tile of the Gram matrix.
 TILE = 2048
 # Up to this number of rows, all eigenvectors are computed.
 SMALL = 2000
 ROUNDS = 3
 PRODUCT_ROWS = 1024
-# Eigenvalues below this share of the largest one are rounding errors of float32.
+# Eigenvalues below this fraction of the largest eigenvalue are rounding errors of float32.
 LEAST_PART = 1e-6
 
 
 @with_shared_docs
 class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
-    """Project wide codes on their principal components, and rotate the result at random.
+    """Project wide codes onto their principal components, and rotate the result at random.
 
     Designed for tens of thousands of columns: the components are learned from some of the rows, the codes are not copied, and
-    the projection can be stored in bytes. A rotation does not change distances, so it does not change a kernel. After a random
-    rotation, all columns have similar variances and no outliers, so all can be rounded to bytes with the same step
+    the projection can be stored as bytes. A rotation changes neither distances nor kernels. After a random rotation, all
+    columns have similar variances and no outliers, so all can be rounded to bytes with the same step
     (``KernelRidgeClassifier(dtype="int8")``).
 
     Parameters
@@ -57,13 +57,13 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
     components_ : array of shape (n_components_, n_features), float32 or int8
         The projection. If its rows are multiplied by `scales_`, they have length 1.
     explained_variance_ratio_ : float
-        Share of the variance that the components explain.
+        Fraction of the variance that the components explain.
     n_components_ : int
     n_features_in_ : int
     offsets_ : array of shape (n_components_,), float32
         Projection of the mean code, which is subtracted from projected codes.
     scales_ : array of shape (n_components_,), float32
-        Factors of the columns of projected codes; 1 for ``dtype="float32"``.
+        Factors by which the columns of projected codes are multiplied; 1 for ``dtype="float32"``.
 
     Notes
     -----
@@ -126,7 +126,7 @@ class WidePCA(ClassNamePrefixFeaturesOutMixin, Transformer):
         found = min(self.n_components, few)
         copied = rows if rows < n_samples else 0
         workers = worker_count(self.n_jobs, shared_memory=True)
-        # The matrices are sums in float64, a float32 copy, and partial sums of each worker.
+        # The matrices are the sums in float64, a float32 copy, and each worker's partial sums.
         sums = 4 * found * n_features * (2 + 1 + workers)
         return 4 * (n_samples + copied) * n_features + 4 * few * few + 16 * few * found + sums + workers * OF_BLAS
 

@@ -34,7 +34,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["WideRidge"]
 
-# Up to this number of equations, which is one tile, everything is computed in float64.
+# Up to this number of equations (one tile), everything is computed in float64.
 SMALL = TILE
 # Number of rows whose leverages are computed at once, and number of rows per product in predictions.
 SAMPLES, ROWS = 512, 512
@@ -46,21 +46,21 @@ BASE_BYTES = 350_000_000
 
 @with_shared_docs
 class WideRidge(CodesClassifier):
-    """A linear classifier by ridge regression on ±1 for each class, for 50,000 × 16,000 codes and larger arrays.
+    """A linear classifier for large arrays, such as 50,000 × 16,000: ridge regression with targets of ±1 for each class.
 
     The result is the same as that of scikit-learn's ``RidgeClassifier``, but `fit` needs less memory. Codes are neither copied
     nor converted. Only the lower triangle of the Gram matrix is computed and overwritten with its Cholesky factor. Both are
     divided into tiles, because matrices of this size have crashed BLAS libraries. The penalty is chosen by leave-one-out errors
     on training rows, without fitting other models: all penalties share one factor.
 
-    If codes have more columns than rows, the Gram matrix of the rows is used. `fit` fails on NaN and infinity, if all labels
-    are equal, and if it needs more memory than the machine has.
+    If codes have more columns than rows, the Gram matrix of the rows is used. `fit` raises an error if codes contain NaN or
+    infinity, if all labels are equal, or if it needs more memory than the machine has.
 
     Parameters
     ----------
     alphas : float or sequence of floats, default=(0.03, 0.1, 0.3, 1.0, 3.0)
         Penalties to choose from. They are relative to the mean squared distance of the codes from their mean, so they do not
-        depend on the scale of the codes. For standardised codes of unit length, they equal the penalties of scikit-learn. The
+        depend on the scale of the codes. For standardised codes of unit length, they equal scikit-learn's penalties. The
         largest penalty may be at most 256 times the smallest.
     loo_samples : int or None, default=2000
         Number of training rows whose leave-one-out errors are used to choose the penalty. The rows are evenly spaced within
@@ -86,7 +86,7 @@ class WideRidge(CodesClassifier):
     exact. Leverages for other penalties are computed by a few Lanczos steps with the same factor, until the relative error of
     1 - h is at most 0.001. The penalty with the best accuracy is chosen; if several penalties are equally good, the one with
     the smallest squared error is chosen. Finally, conjugate gradients on the codes correct the rounding errors of the float32
-    factor. Up to 2,400 equations are solved in float64.
+    factor. Systems of up to 2,400 equations are solved in float64.
 
     References
     ----------
@@ -143,7 +143,7 @@ class WideRidge(CodesClassifier):
         n, n_alphas = min(n_samples, n_features), len(checked(self.alphas))
         dtype = np.dtype(_dtype(n))
         tile, workers = min(n, TILE), worker_count(self.n_jobs, shared_memory=True)
-        # Each worker needs two pieces of the codes and their product, and later some rows. There are not more workers than
+        # Each worker needs two pieces of the codes and their product, and later some rows. There are no more workers than
         # tiles.
         piece = min(GRAM_ROWS, max(n_samples, n_features)) * tile
         filling = min(workers, Triangle.n_tiles(n)) * dtype.itemsize * (2 * piece + tile * tile)

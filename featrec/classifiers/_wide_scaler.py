@@ -35,9 +35,9 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
     """Standardise wide codes: apply a power, scale columns to mean 0 and variance 1, and optionally scale rows to length 1.
 
     Pooled codes must be standardised before a ridge or kernel classifier. A pipeline of scikit-learn's ``FunctionTransformer``,
-    ``StandardScaler`` and ``Normalizer`` copies the codes several times, which needs too much memory for large arrays such as
-    50,000 × 28,800 codes (5.8 GB). This scaler writes each number once; with ``copy=False``, it overwrites the input array.
-    `fit` fails on NaN and infinity.
+    ``StandardScaler`` and ``Normalizer`` copies the codes several times. This needs too much memory for large arrays such as
+    50,000 × 28,800 codes (5.8 GB). This scaler writes each value once; with ``copy=False``, it overwrites the input array.
+    `fit` raises an error if codes contain NaN or infinity.
 
     Parameters
     ----------
@@ -51,15 +51,15 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
     copy : bool, default=True
         If False, overwrite and return the input array if possible (C-contiguous, float32, writeable).
     dtype : {"float32", "float16"}, default="float32"
-        Type of the result. "float16" needs half the memory and rounds to three digits. It always creates a new array, which
-        ``KernelRidgeClassifier(dtype="float16")`` does not copy.
+        Type of the result. "float16" needs half the memory and rounds to three digits. The result is always a new array, but
+        ``KernelRidgeClassifier(dtype="float16")`` uses it without another copy.
 
     Attributes
     ----------
     mean_ : array of shape (n_features,), float64
-        Means of the columns after the power.
+        Means of the columns after applying the power.
     var_ : array of shape (n_features,), float64
-        Variances of the columns after the power.
+        Variances of the columns after applying the power.
     scale_ : array of shape (n_features,), float64
         Divisors of the columns: sqrt(variance + epsilon · mean variance), or 0 for a constant column. A constant column is
         replaced by zeros.
@@ -175,7 +175,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """Check that there are a mean and a factor for each column, because the compiled loop relies on it."""
+        """Check that there are a mean and a factor for each column, because the compiled loop relies on this."""
         if "mean_" in stored:
             for what, name in (("means", "mean_"), ("variances", "var_"), ("deviations", "scale_")):
                 check_stored_array(what, stored[name], (stored["n_features_in_"],), np.float64)

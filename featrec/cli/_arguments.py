@@ -74,7 +74,7 @@ def _workers(what: str) -> Callable[[str], int]:
 
 
 def share(text: str) -> float:
-    """Parse a share between 0 and 1."""
+    """Parse a fraction between 0 and 1."""
     value = _number(float, text)
     if value is None or not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"it must be between 0 and 1, such as 0.2; got {text}")

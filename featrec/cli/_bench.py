@@ -32,7 +32,7 @@ from featrec.exceptions import InputError
 __all__ = ["add_bench_arguments", "cells_of", "read_config", "run_bench"]
 
 CELL = "from featrec.cli._bench_cell import main; main()"
-HELD_OUT = 0.3  # share of each class that is held out if validation = true
+HELD_OUT = 0.3  # fraction of each class that is held out if validation = true
 
 
 def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +125,7 @@ def _run(cell: dict[str, Any], out: Path, progress: str) -> dict[str, Any]:
     """Run one cell in its own process and append the result to the file. Errors are stored like results."""
     sys.stderr.write(f"[{progress}] {_name(cell)}: ")
     sys.stderr.flush()
-    measured = stamp()  # the commit is read now, because it may be a different one when a long run ends
+    measured = stamp()  # read the commit now, because it may change during a long run
     with tempfile.TemporaryDirectory() as folder:
         found = _in_fresh_process(cell, Path(folder, "found.json"))
     append(out, cell | found | measured)
@@ -230,7 +230,7 @@ def _path(table: Mapping[str, Any], where: str) -> dict[str, str]:
         _check_dataset(table["name"])
         return {}
     if not isinstance(table["path"], str) or table.get("options"):
-        raise InputError(f'{where} is a folder with a path, such as path = "images", and has no options; got {dict(table)}')
+        raise InputError(f'{where} is a folder: it needs a path such as path = "images" and has no options; got {dict(table)}')
     return {"path": table["path"]}
 
 
@@ -265,7 +265,7 @@ def _recipes(table: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], int | N
 
 
 def _sets(table: Mapping[str, Any], names: list[str]) -> list[str]:
-    """Return the names of the datasets that a recipe is run on. Default: all datasets."""
+    """Return the names of the datasets on which to run a recipe (by default all)."""
     where = f"the recipe {table['name']!r}"
     wanted = table.get("datasets", names)
     if not isinstance(wanted, list) or not wanted or not all(isinstance(name, str) for name in wanted):

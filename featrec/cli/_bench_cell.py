@@ -25,9 +25,9 @@ from featrec.parallel import worker_count
 
 __all__ = ["Pool", "expanded", "main", "make_model", "parts", "read_halves", "run_cell"]
 
-HELD_OUT = 0.2  # share of each class, for random splits of a folder without n_train
+HELD_OUT = 0.2  # fraction of each class that is held out if n_train is not set
 
-WARM_UP = 2  # before timing, a copy of the model is fitted on this number of classes, with this number of images each
+WARM_UP = 2  # before timing, a copy of the model is fitted on this many classes, with this many images each
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ class _Timed(NamedTuple):
 def _timed(
     model: Any, pool: Pool, rows: np.ndarray, transform: Callable[[Any, Any], Any], finish: Callable[[Any, Any], Any]
 ) -> _Timed:
-    """Run the steps like Pipeline.fit or predict. The time of a lazy step counts as time of the step that uses its results."""
+    """Run the steps like Pipeline.fit or predict. The time of a lazy step is counted in the step that uses its results."""
     pool.reading.clear()
     seconds: dict[str, float] = {}
     *steps, last = _steps(model)
@@ -219,7 +219,7 @@ class Pool:
         return Images(self)[rows]
 
     def contents(self) -> list[bytes]:
-        """Return a digest of each image: of the bytes of its file, or else of its pixels.
+        """Return a digest of each image, computed from the bytes of its file or, if it has no file, from its pixels.
 
         The time for reading these images is not counted.
         """
@@ -288,7 +288,7 @@ def _quota(labels: np.ndarray, n_train: int | None) -> dict[str, int]:
 
 
 def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
-    """Return the number of training images of each class. The remaining share, but at least one image, is held out."""
+    """Return the number of training images of each class. The rest, but at least one image, is held out."""
     return {name: n - max(1, round(share * n)) for name, n in Counter(labels.tolist()).items()}
 
 

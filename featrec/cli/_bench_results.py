@@ -37,11 +37,15 @@ __all__ = [
 ]
 
 DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed", "n_jobs")
-# Parameters of scikit-learn pipelines that are not stored, because they do not change results or because they contain the
-# steps, whose own parameters are stored.
+# Parameters of scikit-learn pipelines that are not stored, because they do not change results, or because they contain steps
+# whose own parameters are stored.
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
+# CPU flags, with their Linux names, that determine which code compiled loops and BLAS use.
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
+PACKAGE = Path(featrec.__file__).parent
 
 
 # The file of results
@@ -60,7 +64,7 @@ def described(cell: Mapping[str, Any], model: Any) -> dict[str, Any]:
 
 
 def portable(value: Any) -> Any:
-    """Replace the path in FEATREC_DATA by ``$FEATREC_DATA``, because local paths are private and may change."""
+    """Replace the path in FEATREC_DATA with ``$FEATREC_DATA``, because local paths are private and may change."""
     home = os.path.normpath(os.environ.get("FEATREC_DATA", ""))
     if not os.path.isabs(home) or home == os.sep:
         return value
@@ -69,7 +73,7 @@ def portable(value: Any) -> Any:
 
 
 def read_results(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the last result of each key, in the order in which the keys first appear. An incomplete last line is ignored."""
+    """Return the last result for each key, in the order in which the keys first appear. An incomplete last line is ignored."""
     if not path.exists():
         return {}
     found: dict[str, dict[str, Any]] = {}
@@ -153,7 +157,7 @@ def tables(rows: Iterable[Mapping[str, Any]]) -> dict[str, Table]:
 
 
 def place(row: Mapping[str, Any]) -> str:
-    """Describe the dataset and split of a run, without the seed: ``scene15, random splits, n_train 100 a class``."""
+    """Describe the dataset and split of a run, but not the seed: ``scene15, random splits, n_train 100 a class``."""
     split = row["split"]
     words = [row["dataset"], *(f"{name}={value}" for name, value in row["dataset_options"].items())]
     words.append("the standard split" if split["kind"] == "standard" else "random splits")

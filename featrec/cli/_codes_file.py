@@ -1,4 +1,4 @@
-"""A matrix on disk. It is written in blocks, can be resumed, and gets its final name when it is complete."""
+"""A matrix on disk, written in blocks. An interrupted run can be resumed; a complete file gets its final name."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ KIND = "<f4"
 class CodesFile:
     """Rows of float32 that are appended in blocks to ``out.part``. ``out.journal`` lists the complete blocks.
 
-    The bytes of a block are written first, then its line in the journal; both have checksums. The block is complete when both
-    are on disk. If the file is opened again for the same task, writing resumes after the last complete block. The journal is
+    The bytes of a block are written first, then its line in the journal; both have checksums. A block is complete when both are
+    on disk. If the file is opened again for the same task, writing resumes after the last complete block. The journal is
     locked, because only one process may write. The system releases the lock when the process ends for any reason.
 
     Parameters
@@ -164,7 +164,7 @@ def _header(n_rows: int, width: int) -> bytes:
 
 
 def _folder_to_disk(folder: Path) -> None:
-    """Wait until the names of new and renamed files in the folder are on disk. Windows lacks such a call."""
+    """Wait until the names of new and renamed files in the folder are on disk. Windows has no such call."""
     if sys.platform != "win32":
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -256,7 +256,7 @@ def _lock(file: BinaryIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(2**30)  # lock a byte far behind the data, because other processes cannot read a locked byte
+        file.seek(2**30)  # lock a byte far beyond the data, because other processes cannot read a locked byte
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
     else:

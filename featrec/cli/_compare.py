@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_compare_arguments", "add_suggest_arguments", "run_compare", "run_suggest"]
 
-# Fast recipes for images of any size, gray and colour.
+# Fast recipes for gray and colour images of any size.
 USUAL = "tiny_knn,color_forest,hog_svm,lbp_svm"
 PREDICTIONS_FORM = "NAME=FILE.csv"
 LABELS = ("prediction", "label")
@@ -145,7 +145,7 @@ def _splitter(arguments: argparse.Namespace) -> Any:
 
 
 def _models(arguments: argparse.Namespace, files: Iterable[str]) -> dict[str, Any]:
-    """Create the recipes and networks, by name. A prediction file must not have the same name as a model."""
+    """Create the recipes and networks, keyed by name. A prediction file must not have the same name as a model."""
     options = {"n_jobs": arguments.n_jobs, "seed": arguments.seed}
     models: dict[str, Any] = {name: make_recipe(name, **options) for name in listed(arguments.recipes)}
     for text in arguments.cnn:
@@ -204,7 +204,7 @@ def _parse_predictions(texts: Sequence[str]) -> dict[str, Path]:
 
 
 def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> list[str]:
-    """Read the predicted labels of the evaluated images, which are in the last folder. Rows of other images are ignored."""
+    """Read the predicted labels of the evaluated images (those in the last folder). Rows of other images are ignored."""
     from featrec.evaluation import named_among, predictions_of
 
     rows = _rows(file)
@@ -212,7 +212,7 @@ def _read_predictions(name: str, file: Path, folders: Sequence[ImageFolder]) -> 
     damaged = list({failure.item for folder in folders for failure in folder.dropped})
     if found := named_among(rows, damaged, evaluated.paths):
         images = f"{found[0]!r}, which cannot be read" if len(found) == 1 else f"{len(found)} images that cannot be read"
-        warn(f"the predictions {name!r} name {images}; these rows are ignored")
+        warn(f"the predictions {name!r} include {images}; these rows are ignored")
     ignored = [*damaged, *(path for folder in others for path in folder.paths), *_left_out_files(rows, evaluated)]
     labels: list[str] = predictions_of(name, rows, evaluated.paths, ignored, len(evaluated)).tolist()
     return labels
@@ -246,7 +246,7 @@ def _rows(file: Path) -> dict[str, str]:
             raise InputError(f"row {number} of {str(file)!r} lacks a path or a label; it contains {row}")
         if row[path] in found:
             raise InputError(
-                f"{str(file)!r} names {row[path]!r} twice, the second time in row {number}; keep one of the two rows"
+                f"{str(file)!r} lists {row[path]!r} twice, the second time in row {number}; keep one of the two rows"
             )
         found[row[path]] = row[label]
     return found
@@ -329,7 +329,7 @@ def _train_half(folder: Path, **options: Any) -> ImageFolder:
 
 
 def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the recipes (by default all recipes and presets) and the networks, by name."""
+    """Return the recipes (by default all recipes and presets) and the networks, keyed by name."""
     from featrec.recipes import variants
 
     names = listed(arguments.recipes)
@@ -343,9 +343,8 @@ def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _networks(arguments: argparse.Namespace) -> dict[str, str]:
-    """Return the argument of --cnn for each network, by the name of its row."""
-    parsed = {text: parse_network(text) for text in arguments.cnn}
-    return {f"{options.get('recipe', 'cnn_svm')} {Path(file).stem}": text for text, (file, options) in parsed.items()}
+    """Return the argument of --cnn for each network, keyed by the name of its row."""
+    return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
 
 
 def _words(arguments: argparse.Namespace, name: str) -> str:

@@ -218,7 +218,7 @@ def _names_file(out: Path) -> Path:
 
 
 def _refuse_existing(file: CodesFile, force: bool) -> None:
-    """Raise an error if an output file exists, unless an interrupted run of the same task wrote it. Lock `file` first."""
+    """Raise an error if an output file exists, unless an interrupted run of the same task wrote it. `file` must be locked."""
     for path in (file.out, _names_file(file.out)):
         if path.exists() and not force and file.width is None:
             raise InputError(f"{path} exists; use --force to replace it")

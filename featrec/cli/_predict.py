@@ -107,7 +107,7 @@ def _predict(model: Any, images: list, top: int) -> list[dict[str, Any]]:
 
 
 def _scores(model: Any, images: Any, top: int) -> list[dict[Any, float]]:
-    """Return the highest probabilities or decision values of each image, by class; empty if the model has neither."""
+    """Return each image's highest probabilities or decision values, keyed by class; empty if the model has neither."""
     import numpy as np
 
     name = next((name for name in ("predict_proba", "decision_function") if hasattr(model, name)), None)

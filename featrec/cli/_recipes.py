@@ -23,7 +23,7 @@ __all__ = ["add_demo_arguments", "add_warm_arguments", "run_demo", "run_recipes"
 
 FOLDER = Path(featrec.__file__).parent / "recipes"
 IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
-# Recipes of the demo that need compiled loops, with few words, because the number of words does not affect compilation.
+# Demo recipes that need compiled loops. They get few words here, because the number of words does not affect compilation.
 COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
 N_FEW = 16
 NEXT = f"""\
@@ -68,7 +68,7 @@ def summaries() -> dict[str, str]:
 
 
 def _presets() -> dict[str, dict[str, str]]:
-    """Return the line of each preset, by recipe and name. The module of presets runs without importing featrec."""
+    """Return the line of each preset, keyed by recipe and name. The module of presets runs without importing featrec."""
     path = FOLDER / "_presets.py"
     presets = runpy.run_path(str(path))["PRESETS"] if path.exists() else {}
     return {
@@ -103,7 +103,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 @contextmanager
 def _compiling_for(images: Any, labels: Any) -> Iterator[None]:
-    """Compile the loops of the recipes in a thread while the block runs, and wait for the thread at its end.
+    """Compile the loops of the recipes in a thread while the block runs; at the end of the block, wait for the thread.
 
     Errors are ignored here, because they occur again in the comparison.
     """

@@ -78,7 +78,7 @@ def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[
 def uncollected() -> Iterator[None]:
     """Disable garbage collection in the block, then freeze all objects. Only for processes that run a single command.
 
-    Imports create almost no garbage, but the collector took a fifth of the run time of a prediction, partly at exit.
+    Imports create almost no garbage, yet garbage collection took a fifth of the run time of a prediction, part of it at exit.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -47,7 +47,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--probability",
         choices=["calibrated", "temperature"],
         help="compute probabilities, which 'featrec predict --min-confidence' needs; this fits the classifier six times. "
-        "calibrated: fit a curve per class, which may change labels; temperature: fit a single number, which keeps labels",
+        "calibrated: fit a curve per class, which may change labels; temperature: fit one number; does not change labels",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")
@@ -76,7 +76,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     say(f"fitting {name} on {len(train)} images of {len(classes)} classes")
     with timed() as spent:
         model.fit(train, train.labels)
-    save(model, out)  # save first: the evaluation may fail, and the pipe that reads the output may be closed
+    save(model, out)  # save first: the evaluation may fail, and the program that reads the output may be gone
     compiling = f"; compiling took another {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
     print(f"fitted {name} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
@@ -153,7 +153,7 @@ def _expected(name: str, option: str) -> str:
 
 
 def _rule(message: str) -> str:
-    """Return only the range from an error message of scikit-learn, because its Python types do not help on a command line."""
+    """Return only the range from a scikit-learn error message, because Python types do not help on a command line."""
     found = re.search(r"in the range [\[(][^\])]+[\])]", message)
     return f", {found[0]}" if found else ""
 
@@ -211,7 +211,7 @@ def read_split(arguments: argparse.Namespace) -> tuple[ImageFolder, ImageFolder 
 
 
 def _hold_out(images: ImageFolder, share: float, seed: int) -> tuple[ImageFolder, ImageFolder | None]:
-    """Hold out a share of each class, but at least one image. If a class has a single image, it is used for training."""
+    """Hold out a fraction of each class, but at least one image. If a class has a single image, it is used for training."""
     import numpy as np
 
     if share == 0:

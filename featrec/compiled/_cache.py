@@ -28,7 +28,7 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# Byte of the lock file that is used to test locks. Each module has a lower byte, whose position is the checksum of its name.
+# Byte of the lock file that is used to test locking. Each module locks a lower byte, at the checksum of its name.
 NO_MODULE = 2**32
 
 
@@ -55,7 +55,7 @@ def files() -> list[Path]:
 
 
 def count_cached() -> tuple[int, str]:
-    """Return the number of loops with a valid entry for this processor, and numba's name of the processor."""
+    """Return the number of loops with a valid entry for this processor, and numba's name for the processor."""
     target = cpu_target.target_context.codegen().magic_tuple()
     return sum(any(key[1] == target for key in _index_of(loop)) for loop in loops()), str(target[1])
 
@@ -114,7 +114,7 @@ class Turns:
             os.close(self.file)
 
     def begin(self, module: str) -> None:
-        """Wait until no other process compiles loops of this module, and lock it."""
+        """Wait until no other process is compiling loops of this module, then lock the module."""
         if not self.depth.get(module):
             self._lock(module, "LOCK_EX")
         self.depth[module] = self.depth.get(module, 0) + 1

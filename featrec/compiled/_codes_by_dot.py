@@ -121,7 +121,7 @@ def _emit_products(builder, first, width, points, words):
 
 @njit(**LOOP)
 def threshold_code_by_dot(points, words, cells, threshold, pooled):
-    """For each cell and word w, sum max(0, x·w - threshold) over the points x; further columns sum max(0, -x·w - threshold).
+    """For each cell and word w, sum max(0, x·w - threshold) over the cell's points x; also sum max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32, not negative;
     OUT pooled (n_cells, 2k) float32.
@@ -198,8 +198,8 @@ def _emit_distances(builder, n, width, data):
 def _square_root(builder, square):
     """Emit a square root that is exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
 
-    It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third of
-    the time of the product.
+    It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third as
+    long as the product.
     """
     from llvmlite import ir
 

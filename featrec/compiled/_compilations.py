@@ -35,7 +35,7 @@ class Compilations(Listener):
         # Number of threads that are compiling, and whether garbage collection was on before the first of them started.
         self.n_running = 0
         self.collects = False
-        # Depth of nested events, for each thread, because numba does not guarantee that only one thread compiles.
+        # Depth of nested events in each thread, because numba does not guarantee that only one thread compiles.
         self.thread = threading.local()
 
     def on_start(self, event: Event) -> None:

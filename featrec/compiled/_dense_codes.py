@@ -77,7 +77,7 @@ def _find_runs(cells, order, start, size, run_ends, run_cells):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _pool_and_measure(products, word_lengths, lengths, sums, values, means, run_ends, run_cells, runs, pooled):
-    """For each word, add the triangle codes of the previous tile, then replace its distances by those of this tile.
+    """For each word, add the triangle codes of the previous tile, then replace its distances with those of this tile.
 
     The two steps are independent, so the processor can do the first one while it computes the square roots of the second.
     """
@@ -155,7 +155,7 @@ def _half_distances(products, half_norms, values, smallest):
 
 @part(fastmath={"reassoc", "contract", "nsz"})
 def _weigh(values, smallest, scale, totals):
-    """Replace values by exp(x), x = (smallest - value) * scale, computed as the 32nd power of a polynomial for exp(x / 32)."""
+    """Replace values with exp(x), x = (smallest - value) * scale: the 32nd power of a polynomial for exp(x / 32)."""
     one, none, part, limit = np.float32(1.0), np.float32(0.0), np.float32(1.0 / 32.0), np.float32(-FAINTEST)
     c2, c3, c4 = np.float32(1 / 2), np.float32(1 / 6), np.float32(1 / 24)
     c5, c6 = np.float32(1 / 120), np.float32(1 / 720)
@@ -189,7 +189,7 @@ def _pool_shares(values, shares, run_ends, run_cells, runs, pooled):
 
 @njit(**LOOP)
 def soft_words(points, words, cells, scale, pooled):
-    """For each cell and word w, sum exp(-scale |x - w|²/2) over the points x; each point's weights are scaled to the sum 1.
+    """For each cell and word w, sum exp(-scale |x - w|²/2) over the points x; each point's weights are scaled to a sum of 1.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;
     OUT pooled (n_cells, k) float32.

@@ -1,17 +1,17 @@
-"""SIFT descriptors on grids of points, by Vedaldi's approximation, for all sizes and channels of an image in one call.
+"""SIFT descriptors on grids of points, with Vedaldi's approximation, for all sizes and channels of an image in one call.
 
 An image is smoothed and then processed row by row. The gradients of a row are written to planes, one for each pair of opposite
-orientations; only as many rows are stored as a bin covers. The filter of each bin sums the planes; the sums are stored with
-orientations varying fastest. A bin that several descriptors share is summed only once, and the bins that a descriptor uses
-from a row are adjacent. In a plane, gradients of the opposite orientation have negative values, which halves the traffic to
-the second-level cache; this traffic limits the speed.
+orientations; only the rows that a bin covers are stored at a time. The filter of each bin sums the planes; the sums are stored
+with orientations varying fastest. A bin that several descriptors share is summed only once, and the bins of a row that belong
+to one descriptor are adjacent. In a plane, gradients of the opposite orientation have negative values, which halves the traffic
+to the second-level cache; this traffic limits the speed.
 
 The grids are planned with NumPy, in `featrec.descriptors`. Each function here has only one caller, because it would be compiled
-again for every further caller.
+again for each additional caller.
 
 The code follows three rules for the compiler. Offsets are unsigned, because negative offsets would count from the end, and the
-check for them prevents vectorisation. Loops over eight numbers are written as loops over 32, because short loops are unrolled
-into scalars. Divisions are in separate functions from sums that may be reordered, because a division would otherwise be moved
+check for them prevents vectorisation. Loops over eight values are written as loops over 32, because short loops are unrolled
+into scalars. Divisions and sums that may be reordered are in separate functions, because a division would otherwise be moved
 into the loop after it.
 """
 
@@ -50,7 +50,7 @@ D3, D4, D5 = np.float32(0.06681574), np.float32(-0.03043956), np.float32(0.00694
 
 
 def sift_room(lattices, radii, n_channels, height, width):
-    """Return work space of `dense_sift` for its largest size: four 1-d and seven 2-d arrays, all float32."""
+    """Return work space for the largest size of `dense_sift`: four 1-d and seven 2-d arrays, all float32."""
     bins, _, descriptors, rows, centres = (int(most) for most in lattices.max(axis=0))
     length, rows = 4 * (width + 2 * bins - 2), n_channels * rows
     # Zeros at the end of the filter multiply the padding of a line, so the padding must be finite.
@@ -99,7 +99,7 @@ def dense_sift(
     weights            IN   (n_sizes, 4) float32: weights of the bins of a row or column
     shares             IN   (n_channels,) float32: weight of each channel's sum in the total that is compared with the threshold
     thresholds         IN   (n_sizes,) float32: descriptors with a smaller sum are zero
-    storage            IN   (3,) float32: the length of a descriptor, the largest number, and the number added at the end
+    storage            IN   (3,) float32: the length of a descriptor, the largest value, and the value added at the end
     steps              IN   (length of the longest filter,) uint64: 0, 1, 2, ...
     rows                    uint64, of the same length: work space for row offsets
     lines, sheets           float32, work space from `sift_room`
@@ -194,7 +194,7 @@ def _weigh(source, offsets, filter, taps, out):
 
 @part(fastmath={"contract", "reassoc"})
 def _weigh_both(source, offsets, filter, taps, n, out):
-    """Like `_weigh`, for positive values only, then for all values; the difference is the sum of the negative values."""
+    """Like `_weigh`, but first sum the positive values, then all values; the difference is the sum of the negative values."""
     wide_vectors()
     stay_apart()
     for u in range(0, taps, 4):
@@ -234,7 +234,7 @@ def _take_cells(total, stride, pixels, first, every, cells):
 
 @part(fastmath={"contract"})
 def _fill_planes(image, y, last, width, pad, lines, planes):
-    """Compute the gradients of a row, and divide the magnitude of each between the two nearest orientations.
+    """Compute the gradients of a row, and split the magnitude of each between the two nearest orientations.
 
     The two nearest orientations are an axis and a diagonal, which are found by comparisons. The planes are: right and left,
     down right and up left, down and up, down left and up right. With more arrays, the loop would not be vectorised.
@@ -313,7 +313,7 @@ def _descriptor_sums(squares, sums, rows, n, places, weights, share, scratch, cu
         contrasts[j] += share * (wa * total[a] + wb * total[b] + wc * total[c] + wd * total[d])
 
 
-# The last step of a descriptor keeps all 128 numbers in registers; loops over the numbers would take twice as long.
+# The last step of a descriptor keeps all 128 values in registers; loops over the values would take twice as long.
 
 
 @intrinsic
@@ -344,7 +344,7 @@ cut_and_scale: Any = _cut_and_scale if COMPILED else _plain_cut_and_scale
 
 
 def _emit(builder, cells, bins, weights, numbers, out, bytes_out):
-    """Emit LLVM code for eight vectors of sixteen numbers; LLVM splits them for processors with shorter vectors."""
+    """Emit LLVM code for eight vectors of sixteen values; LLVM splits them for processors with shorter vectors."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()

@@ -36,7 +36,7 @@ def has_float_dot():
 
 
 def _target():
-    """Return numba's settings for the processor to compile for."""
+    """Return numba's settings for the target processor."""
     return vars(config)["CPU_NAME"], vars(config)["CPU_FEATURES"]
 
 
@@ -47,7 +47,7 @@ def _lanes_here(kind, *settings):
 
 
 def _vector_lanes(context, kind):
-    """Return the number of sums per instruction: 16 with AVX-512, 8 with AVX-VNNI, 0 without both."""
+    """Return the number of sums per instruction: 16 with AVX-512, 8 with AVX-VNNI, 0 with neither."""
     features = context.codegen().magic_tuple()[2].split(",")
     if kind == types.float32:
         return 16 if "+avx512f" in features else 0
@@ -143,9 +143,9 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
 
     For float32, IN points (n, d), words (k, d), norms (k,) float32. The norms are half the squared lengths of the words. For
     bytes, IN points (n, groups) uint32 of four bytes, words (k, groups) int32 of four bytes minus 128, norms (k,) int32. The
-    norms are the squared lengths of the words before 128 is subtracted. In both cases, k is a multiple of six, and farthest is
-    the largest number of the type of norms. OUT nearest (n,) int32, distances (n,) of the type of norms, without terms that are
-    the same for all words.
+    norms are the squared lengths of the words before 128 is subtracted. In both cases, k is a multiple of six, and `farthest`
+    is the largest value of the type of the norms. OUT nearest (n,) int32, distances (n,) of the same type, without terms that
+    are the same for all words.
     """
     smallest, best = np.empty((2, LANES), norms.dtype)
     block, places = np.zeros((points.shape[1], LANES), points.dtype), np.zeros(LANES, np.int32)

@@ -131,8 +131,8 @@ def majority_votes(bits, nearest, votes, counts):
 def seed_hamming(points, first, draws, chosen):
     """Choose initial words of k-majority by k-means++ with several candidates per draw.
 
-    IN points (n, blocks) uint64, first the index of the first word, draws (k - 1, candidates) in [0, 1);
-    OUT chosen (k,) int64, the indices of the words among the points.
+    IN points (n, blocks) uint64, first (index of the first word), draws (k - 1, candidates) in [0, 1);
+    OUT chosen (k,) int64 with the indices of the words among the points.
     """
     n, columns = len(points), np.ascontiguousarray(points.T)
     gaps, mass = np.full(n, 64 * points.shape[1], np.int64), np.empty(n, np.int64)
@@ -140,7 +140,7 @@ def seed_hamming(points, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, out=mass)
-            # Because of rounding, a limit may equal the total, for which searchsorted returns n.
+            # Because of rounding, a limit may equal the total; searchsorted then returns n.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         chosen[step] = places[seed_by_bits(columns, places, rows, gaps)]
 
@@ -149,8 +149,8 @@ def seed_hamming(points, first, draws, chosen):
 def seed_by_bits(columns, places, rows, gaps):
     """Return the candidate that gives the smallest total of `gaps`, and update `gaps`.
 
-    IN columns (blocks, n) uint64 of the points, places (m,) int64, the indices of the candidates; work space: rows (m, n)
-    int64; IN and OUT gaps (n,) int64, the number of bits in which each point differs from its nearest word.
+    IN columns (blocks, n) uint64 of the points, places (m,) int64 with the indices of the candidates; work space: rows (m, n)
+    int64; IN and OUT gaps (n,) int64 with the number of bits in which each point differs from its nearest word.
     """
     best, least = 0, 0x7FFFFFFFFFFFFFFF
     for t in range(len(places)):

@@ -10,18 +10,18 @@ from featrec.compiled._parts import LOOP, part
 L1, L1_SQRT, L2, L2_HYS, NONE = 0, 1, 2, 3, 4
 EPSILON = 1e-5
 LARGEST_SHARE = 0.2
-# Row length of the table over all gradients (dy, dx) of 8-bit images, and the index of the zero gradient.
+# Row length of the table of all gradients (dy, dx) of 8-bit images, and the index of the zero gradient.
 TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
 # Number of pixels whose votes are computed before they are counted; they fit into the first-level cache.
 BAND = 2048
-# Polynomial in x * x that approximates arctan(x) / x for 0 <= x <= 1, by least squares with weights that make the errors even.
+# Polynomial in x * x that approximates arctan(x) / x for 0 <= x <= 1, by least squares with weights that even out the errors.
 # The error of the angle is at most 4e-8, or 1.2e-7 if computed in float32.
 ARCTAN = (9.99999335e-01, -3.33298603e-01, 1.99465601e-01, -1.39086024e-01, 9.64212944e-02, -5.59114202e-02,
           2.18623428e-02, -4.05440058e-03)  # fmt: skip
 # Constants are converted here, because each conversion in a loop would be a function call that must be compiled.
 ONE, TWO, NOTHING, UNSEEN = np.uintp(1), np.uintp(2), np.float32(0.0), np.float32(-1.0)
-# Directions closer than this (in half turns) to the border of a bin are computed again by NumPy's arctan2.
+# Directions closer than this (in half turns) to the border of a bin are recomputed with NumPy's arctan2.
 DOUBT = 1e-6
 
 
@@ -35,7 +35,7 @@ def hog_grids(height, width, orientations, sizes):
 
 
 def hog_room(height, width, orientations, grids, frame=0):
-    """Return work space of the loops over bytes: table indices and lengths of a band, votes and sums of cells, and the band."""
+    """Return work space for loops over bytes: table indices and lengths of a band, votes and sums of cells, and the band."""
     rows, stride, cells = min(height, max(1, BAND // width)), width + 2 * frame, grids[:, 2] * grids[:, 3]
     votes, sums = np.empty(cells.sum() * orientations), np.empty(cells.max(), np.float32)
     padded = np.empty((rows + 2 * frame) * stride, np.uint8)
@@ -46,8 +46,8 @@ def hog_room(height, width, orientations, grids, frame=0):
 def hog_gray(images, height, width, table, orientations, grids, block_height, block_width, norm, room, codes):
     """Compute codes of 8-bit gray images; a table contains the bins of all possible gradients.
 
-    IN images (n, h * w) uint8, table (511 * 511,) bins by dy and dx + 255, grids from `hog_grids`; work space: room from
-    `hog_room`; OUT codes (n, width) float32, the codes of the sizes one after another.
+    IN images (n, h * w) uint8, table (511 * 511,) with the bin of each dy and dx + 255, grids from `hog_grids`; work space:
+    room from `hog_room`; OUT codes (n, width) float32, the codes of the sizes one after another.
     """
     index, lengths, cells, sums = room
     rows = index.size // width
@@ -85,8 +85,8 @@ def hog_colour(
 ):
     """Compute codes of 8-bit images with several channels; at each pixel, the longest gradient of a channel is used.
 
-    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room from `hog_room` with a frame
-    of one pixel. If several gradients are equally long, the first is used.
+    IN images (n, h * w * channels) uint8, otherwise as in `hog_gray`; work space: padded and room, from `hog_room` for images
+    with a frame of one pixel. If several gradients are equally long, the first is used.
     """
     index, lengths, cells, sums = room
     stride = width + 2
@@ -130,8 +130,8 @@ def hog_colour(
 def hog_codes(bins, lengths, width, table, orientations, grids, block_height, block_width, norm, cells, sums, codes):
     """Compute codes of images from the bins and lengths of their gradients.
 
-    IN bins (n, h * w) int32, lengths (n, h * w) float32, table (orientations,) the number of each bin, grids from `hog_grids`;
-    work space from `hog_room`; OUT codes (n, width) float32.
+    IN bins (n, h * w) int32, lengths (n, h * w) float32, table (orientations,) with the number of each bin, grids from
+    `hog_grids`; work space from `hog_room`; OUT codes (n, width) float32.
     """
     for i in range(bins.shape[0]):
         cells[:] = 0.0
@@ -157,9 +157,9 @@ def hog_gradients(images, dx, dy):
 def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtful):
     """Find the bin and length of each gradient, and the indices of pixels with a doubtful bin; return how many are doubtful.
 
-    IN dx, dy (pixels,) float64, half_turn the number of bins per half turn (orientations, or half of this for signed
-    directions), axes (4,) the bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32,
-    doubtful (pixels,) int64, of which only the first entries are set.
+    IN dx, dy (pixels,) float64, half_turn (number of bins per half turn: orientations, or half of this for signed directions),
+    axes (4,) with the bins of 0, 90, 180 and 270 degrees; OUT bins (pixels,) int32, lengths (pixels,) float32, doubtful
+    (pixels,) int64, of which only the first entries are set.
     """
     across, down, turns = np.empty(BAND, np.float32), np.empty(BAND, np.float32), np.empty(BAND, np.float32)
     quarters = np.array([0.0, 0.5 * half_turn, half_turn % orientations, (1.5 * half_turn) % orientations])
@@ -222,7 +222,7 @@ def _longest_differences(image, dx, dy):
 
 @part()
 def _narrow(dx, dy, across, down):
-    """Convert to float32, because a register holds twice as many float32 as float64 numbers.
+    """Convert to float32, because a register holds twice as many float32 as float64 values.
 
     IN dx, dy (pixels,) float64; OUT across, down float32, at least as long.
     """
@@ -256,7 +256,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
         turn = series * ratio * bins
         turns[i] = quarter - turn if abs(y) > abs(x) else turn
         lengths[i] = math.sqrt(x * x + y * y)
-    # For the other quadrants, signed directions are mirrored at both axes, unsigned directions at one axis.
+    # For the other quadrants, signed directions are mirrored about both axes, and unsigned directions about one axis.
     if signed:
         for i in range(np.uintp(lengths.size)):
             turn = half - turns[i] if across[i] < zero else turns[i]
@@ -285,7 +285,7 @@ def _whole_bins(across, down, turns, close, orientations, bins):
 
 @part()
 def _count_votes(index, lengths, stride, start, stop, table, orientations, grids, cells):
-    """Add the votes of the range of rows `start:stop`.
+    """Add the votes of rows `start:stop`.
 
     IN index and lengths of these rows; IN and OUT cells of all sizes, as one vector.
     """
@@ -305,7 +305,7 @@ def _count_votes(index, lengths, stride, start, stop, table, orientations, grids
 
 @part(fastmath={"reassoc", "nsz", "contract"})
 def _all_blocks(cells, grids, orientations, top, block_height, block_width, norm, sums, code):
-    """Normalise blocks. IN cells of all sizes, as one vector, `top` the value of white; OUT sums of cells, code (width,)."""
+    """Normalise blocks. IN cells of all sizes, as one vector, top (the white value); OUT sums of cells, code (width,)."""
     place, run, bins = np.uintp(0), np.uintp(block_width * orientations), np.uintp(orientations)
     most = np.float32(LARGEST_SHARE) if norm == L2_HYS else np.float32(np.inf)
     for size in range(grids.shape[0]):

@@ -1,4 +1,4 @@
-"""Kernels of histograms: for each pair of histograms, sum a function of their two entries over the features.
+"""Histogram kernels: for each pair of histograms, sum a function of corresponding entries over the features.
 
 A tile of the second histograms is transposed: its rows are features, and each vector lane holds one histogram. It stays in the
 first-level cache. Only the positive entries of the first histograms are used, eight at a time, so the loop over the lanes
@@ -55,7 +55,7 @@ def _reciprocals(values):
 def intersection(X, Y, skipped, sums):
     """Sum the minimum of each pair of entries.
 
-    IN X (n, d), Y (m, d) float32, not negative, skipped the number of rows at the start of Y that are not used;
+    IN X (n, d) and Y (m, d) float32, not negative; skipped (number of rows at the start of Y that are not used);
     OUT sums (n, m) float32.
     """
     sums[:, skipped:] = 0
@@ -63,7 +63,7 @@ def intersection(X, Y, skipped, sums):
 
 
 def _room(n):
-    """Return work space of the loops: indices of positive entries, their number, the entries, and columns."""
+    """Return work space for the loops: indices of positive entries, their number, the entries, and columns."""
     places, counts = np.empty((n, FEATURES), np.int64), np.empty(n, np.int64)
     return places, counts, np.zeros((n, FEATURES), np.float32), np.zeros((FEATURES, LANES), np.float32)
 
@@ -115,7 +115,7 @@ def chi2(X, Y, skipped, sums):
     The term equals x + y - 4/(1/x + 1/y), which needs an addition and a quarter of a division, or only the addition if x is
     zero.
 
-    IN X (n, d), Y (m, d) float32 in [0, 1], skipped the number of rows at the start of Y that are not used;
+    IN X (n, d) and Y (m, d) float32 in [0, 1]; skipped (number of rows at the start of Y that are not used);
     OUT sums (n, m) float32.
     """
     sums[:, skipped:] = 0

@@ -68,8 +68,9 @@ def _nearest_in_tile(tile, words, half_norms, products, best, places, smallest, 
 def nearest_euclidean(points, words, half_norms, nearest, distances):
     """Find the index of the nearest word of each point; if several words are equally near, the first is used.
 
-    IN points (n, d), words (k, d), half_norms (k,) half the squared lengths of the words, all float32;
-    OUT nearest (n,) int32, distances (n,) float32, half the squared distances, without the term that is the same for all words.
+    IN points (n, d), words (k, d), half_norms (k,) with half the squared lengths of the words, all float32;
+    OUT nearest (n,) int32, distances (n,) float32 with half the squared distances, without the term that is the same for all
+    words.
     """
     wide_vectors()
     n, k = points.shape[0], words.shape[0]
@@ -105,8 +106,8 @@ def gather_members(points, half_point_norms, nearest, distances, sums, counts):
 def seed_euclidean(points, half_point_norms, first, draws, chosen):
     """Choose initial words of k-means by k-means++ with several candidates per draw.
 
-    IN points (n, d) and half_point_norms (n,) float32, first the index of the first word, draws (k - 1, candidates) in [0, 1);
-    OUT chosen (k,) int64, the indices of the words among the points.
+    IN points (n, d) and half_point_norms (n,) float32, first (index of the first word), draws (k - 1, candidates) in [0, 1);
+    OUT chosen (k,) int64 with the indices of the words among the points.
     """
     n, most = len(points), max(1, draws.shape[1])
     gaps, mass, products = np.full(n, np.inf, np.float32), np.empty(n), np.empty((most, n), np.float32)
@@ -114,7 +115,7 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
     for step in range(len(chosen)):
         if step:
             np.cumsum(gaps, dtype=np.float64, out=mass)
-            # Because of rounding, a limit may equal the total, for which searchsorted returns n.
+            # Because of rounding, a limit may equal the total; searchsorted then returns n.
             places = np.minimum(np.searchsorted(mass, draws[step - 1] * mass[-1], side="right"), n - 1)
         near = products[: len(places)]
         np.dot(points[places], points.T, near)
@@ -125,8 +126,8 @@ def seed_euclidean(points, half_point_norms, first, draws, chosen):
 def seed_by_distance(half_point_norms, places, products, gaps):
     """Return the candidate that gives the smallest total of `gaps`, and update `gaps`.
 
-    IN half_point_norms (n,) float32, places (m,) int64, the indices of the candidates; work space: products (m, n) float32 of
-    candidates and points; IN and OUT gaps (n,) float32, the squared distance of each point to its nearest word.
+    IN half_point_norms (n,) float32, places (m,) int64 with the indices of the candidates; work space: products (m, n) float32
+    of candidates and points; IN and OUT gaps (n,) float32 with the squared distance of each point to its nearest word.
     """
     two, none = np.float32(2.0), np.float32(0.0)
     best, least = 0, np.inf

@@ -1,10 +1,10 @@
 """Mixtures of Gaussians with diagonal covariances: posteriors, the sums for EM, and the gradients for Fisher vectors.
 
-The logarithm of a density is a linear function of y², y and 1, where y are the numbers of a point. One matrix product
-therefore gives the logarithms of all densities for a tile of points, and a second product gives the sums weighted by the
-posteriors. Points are centred and scaled first, so float32 is accurate enough. Each vector lane holds one component, with 32
-components per panel. Both products use the tile as it is stored, and the posteriors stay in the second-level cache. Numbers
-that depend only on the mixture are computed with NumPy.
+The logarithm of a density is a linear function of y², y and 1, where y are the values of a point. One matrix product therefore
+gives the logarithms of all densities for a tile of points, and a second product gives the sums weighted by the posteriors.
+Points are centred and scaled first, so float32 is accurate enough. Each vector lane holds one component, with 32 components per
+panel. Both products use the tile as it is stored, and the posteriors stay in the second-level cache. Values that depend only on
+the mixture are computed with NumPy.
 """
 
 import math
@@ -22,7 +22,7 @@ FARTHEST = 1e6
 LARGEST = float(np.finfo(np.float32).max)
 # Logarithm of the density for components that only pad a panel.
 NEVER = -1e30
-# The gradients of components with a smaller weight are zero; otherwise they would be divided by the root of almost 0.
+# The gradients of components with a smaller weight are zero; otherwise they would be divided by the square root of almost 0.
 LEAST_WEIGHT = 1e-6
 LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
@@ -45,9 +45,9 @@ def mixture_sums(descriptors, weights, means, variances, centre, inverse, sums):
 def fisher_sums(descriptors, order, starts, weights, means, variances, gradients):
     """Compute the Fisher vector of each cell, as a sum (not a mean) over its descriptors.
 
-    IN descriptors (n, d), order (n,) int64 the indices of descriptors sorted by cell, starts (cells + 1,) int64 the start of
-    each cell in order, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or
-    (cells, k + 2 * k * d) float32: by weight (only in the larger array), by mean and by deviation.
+    IN descriptors (n, d), order (n,) int64 with the indices of descriptors sorted by cell, starts (cells + 1,) int64 with the
+    start of each cell in order, weights (k,), means and variances (k, d), float64; OUT gradients (cells, 2 * k * d) or (cells,
+    k + 2 * k * d) float32: with respect to weights (only in the larger array), means and deviations.
     """
     centre, inverse = mixture_frame(weights, means, variances)
     terms = _log_terms(weights, means, variances, centre, inverse)
@@ -115,10 +115,10 @@ def _sums(points, order, starts, terms, frame):
 def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks, totals, sums):
     """Sum y², y and 1 over the points of each cell, y = (x - frame[0]) * frame[1], weighted by the posteriors.
 
-    IN points (n, d), order (n,) int64 the indices of points sorted by cell, starts (cells + 1,) int64, terms (panels, 2 * d +
-    1, 32), as one vector, the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs (panels *
-    size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size a
-    multiple of 10; tile and part must be zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
+    IN points (n, d), order (n,) int64 with the indices of points sorted by cell, starts (cells + 1,) int64, terms (panels, 2 *
+    d + 1, 32), as one vector, with the coefficients of y², y and 1, frame (2, d); work space: tile (size * 2 * d + 10,), logs
+    (panels * size * 32,) and part (panels * rows * 32,), with rows - 1 equal to 2 * d rounded up to a multiple of 10, and size
+    a multiple of 10; tile and part must be zero; OUT peaks and totals (n,): the density of a point is totals * 2 ** peaks; sums
     (cells, panels * rows * 32) float64, which must be zero; the last row contains the sums of 1. All arrays except order,
     starts, sums and points are float32.
     """
@@ -158,10 +158,11 @@ def posterior_sums(points, order, starts, terms, frame, tile, logs, part, peaks,
 
 @njit(**LOOP)
 def fisher_gradients(sums, expected, scales, means, inverse, gradients):
-    """From the sums of y², y and 1, compute the gradients by weight (if the array has room), by mean and by deviation.
+    """From the sums of y², y and 1, compute the gradients for weights (if the array has room), means and deviations.
 
-    IN sums (cells, panels, rows, 32) from `posterior_sums`, expected (cells, k) the sums of 1 that follow from the weights,
-    scales (k,) 1 / root of the weights, means and inverse (k, d) the means and 1 / deviations of y; OUT gradients.
+    IN sums (cells, panels, rows, 32) from `posterior_sums`, expected (cells, k) with the sums of 1 that follow from the
+    weights, scales (k,) with 1 / square root of the weights, means and inverse (k, d) with the means and 1 / deviations of y;
+    OUT gradients.
     """
     k, d = means.shape
     by_mean = gradients.shape[1] - 2 * k * d

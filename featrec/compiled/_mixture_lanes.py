@@ -1,4 +1,4 @@
-"""Parts of the loops over mixtures that compute in registers: products of a panel, and posteriors of points.
+"""Parts of the mixture loops that compute in registers: products of a panel, and posteriors of points.
 
 A panel consists of 32 adjacent components, in two vectors of 16. Processors without AVX-512 process half of the rows and half
 of the lanes at a time. If you change a function in this file, also rename it, because numba's cache does not notice changes
@@ -21,7 +21,7 @@ ROWS, POINTS = 10, 8
 LEAST_EXPONENT, LOWEST = -40.0, -100.0
 # Adding 1.5 * 2 ** 23 to x puts the nearest integer into the lowest bits; a shift then moves it into the exponent.
 MAGIC = 12582912.0
-# Coefficients of 2 ** r for r from -0.5 to 0.5, exact to two units in the last place.
+# Coefficients of a polynomial that approximates 2 ** r for r from -0.5 to 0.5, exact to two units in the last place.
 POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6.9314718e-1, 1.0)
 
 
@@ -30,8 +30,8 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
 
     All arrays are vectors of float32. The factor for row r and step s is at first + r * row_step + s * step in `factors` (IN).
     The 32 lanes of the first step begin at `place` in `lanes` (IN), and those of further steps follow. The start of row r
-    consists of the 32 numbers from start_place + r * start_step in `start` (IN). The results are ten times 32 numbers from
-    `target` in `sums` (OUT).
+    consists of the 32 values from start_place + r * start_step in `start` (IN). The ten rows of 32 results are written to
+    `sums` (OUT), starting at `target`.
     """
     factor_places = first + row_step * np.arange(ROWS)[:, None] + step * np.arange(count)
     start_places = start_place + start_step * np.arange(ROWS)[:, None] + np.arange(PANEL)
@@ -42,10 +42,10 @@ def add_products(factors, first, row_step, step, count, lanes, place, start, sta
 def share_points(logs, stride, panels, count, masses, mass_place, mass_step, peaks, totals, place):
     """Convert base-2 logarithms of densities under all components to posteriors.
 
-    All arrays are vectors of float32. In `logs` (IN and OUT), the 32 numbers of point i in panel p begin at p * stride + 32 *
-    i. The posteriors are added to `masses` (IN and OUT), in which the 32 numbers of panel p begin at mass_place + p *
-    mass_step. From `place` on, `peaks` (OUT) contains the largest logarithm of each point, and `totals` (OUT) contains the sum
-    of the point's densities, divided by the largest density.
+    All arrays are vectors of float32. In `logs` (IN and OUT), the 32 values of point i in panel p begin at p * stride + 32 * i.
+    The posteriors are added to `masses` (IN and OUT), in which the 32 values of panel p begin at mass_place + p * mass_step.
+    From `place` on, `peaks` (OUT) contains the largest logarithm of each point, and `totals` (OUT) contains the sum of the
+    point's densities, divided by the largest density.
     """
     places = (stride * np.arange(panels)[:, None] + np.arange(PANEL)).ravel() + PANEL * np.arange(count)[:, None]
     values = logs[places]

@@ -124,7 +124,7 @@ def _nearest_words_in_tile(tile, words, half_norms, products, smallest, nearest,
 
 @njit(**LOOP)
 def soft_neighbors(points, words, cells, n_neighbors, scale, pooled):
-    """For each cell and word w, sum exp(-scale |x - w|²/2) over points x; the weights of x's nearest words are scaled to sum 1.
+    """For each cell and word w, sum exp(-scale |x - w|²/2) over points x; the weights of x's nearest words sum to 1.
 
     Words that are not among the `n_neighbors` nearest words of x have the weight 0.
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, scale float32;

@@ -1,11 +1,12 @@
-"""Options of compiled loops, and a decorator for parts, which are functions that are compiled into loops.
+"""Options for compiled loops, and a decorator for parts: functions that are compiled into loops.
 
-If a numba function is called by another one, it is optimised first alone and then again in every caller; it also gets a cache
-entry that is never used. In contrast, a part is compiled only once, in the loop that calls it, and it gets no cache entry.
+A numba function that is called by other numba functions is first optimised alone, then again in every caller; it also gets a
+cache entry that is never used. In contrast, a part is compiled only once, in the loop that calls it, and it gets no cache
+entry.
 
 Arrays that are passed to the same part must not overlap, because the compiler assumes this. A part returns a value only if
-`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, or a
-hint or vector code in another file, rename the part as well.
+`returns` is set. numba's cache does not notice changes to code outside the file of a loop. If you change a part, or change a
+hint or vector code that it uses in another file, rename the part as well.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def _described(context: Any, function: Any, signature: Any, fastmath: Any) -> An
     return known[key]
 
 
-# Hints to the compiler, which do not change results.
+# Compiler hints that do not change results.
 
 
 def _hint(attribute: str) -> Any:
@@ -105,7 +106,7 @@ small_code: Any = _hint("optsize") if COMPILED else _nothing
 
 
 # Minimum and maximum without the overhead of Python's min and max, which are compiled as a separate function for each type. If
-# the arguments are equal or NaN, the result is the first argument.
+# the arguments are equal, or one of them is NaN, the result is the first argument.
 
 
 def _chosen(first, second, sign):
@@ -153,7 +154,7 @@ def spread(builder, value, lanes):
 
 
 def vector_at(builder, pointer, offset, kind, lanes):
-    """Emit a pointer to the vector of `lanes` numbers of type `kind` that begins at an offset."""
+    """Emit a pointer to the vector of `lanes` values of type `kind` that begins at an offset."""
     from llvmlite import ir
 
     return builder.bitcast(builder.gep(pointer, [offset]), ir.VectorType(kind, lanes).as_pointer())

@@ -31,8 +31,8 @@ TILE = 96
 def add_reach(points, words, starts, limits, cells, n_even, sums):
     """For each point and word of a block, add max(0, product - limit) and max(0, -product - limit) to the row of its cell.
 
-    IN points (n, groups) uint32 of four bytes, n a multiple of six, words (groups, BLOCK) int32 of four bytes,
-    starts (2, BLOCK) int32, which correct for the offset of the points (ZERO), limits (BLOCK,) int32, cells (n / 6, 2) int64;
+    IN points (n, groups) uint32 of four bytes (n is a multiple of six), words (groups, BLOCK) int32 of four bytes, starts (2,
+    BLOCK) int32, which correct for the offset of the points (ZERO), limits (BLOCK,) int32, cells (n / 6, 2) int64;
     OUT sums (n_cells, 2, BLOCK) int32.
     """
     _add_sides(points, words, limits, cells, len(words), sums, 1)
@@ -255,13 +255,13 @@ def patch_codes(
     """For each image, region and word, average max(0, product - limit) and max(0, -product - limit) over the patches.
 
     IN images (n, h, w * channels) uint16; size int64; unit, contrast float64, as in `cut_patches`; basis (d, width) float32,
-    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64, the row of each patch in a
-    table in which the patches of a cell form a run, padded to a multiple of six rows; filled (rows,) bool, whether a row
-    contains a patch; cells (rows / 6, 2) int64, with mirrored patches in the second column; words (n_blocks, width / 4, BLOCK)
-    int32, starts (n_blocks, 2, BLOCK), limits (n_blocks, BLOCK) int32; n_even int64, mirror bool; factors (n_words,) float64,
-    1 / (scale of the word * scale of the points); members int64, the cells of the regions one after another, region_starts
-    (n_regions + 1,) int64, shares (n_regions,) float64, the factors of the sums of regions;
-    OUT codes (n, n_regions * 2 * n_words) float32.
+    width a multiple of four, offsets (width,) float32, scale float32; places (patches,) int64 with the row of each patch in a
+    table in which the patches of a cell form a run, padded to a multiple of six rows; filled (rows,) bool with the rows that
+    contain a patch; cells (rows / 6, 2) int64, with mirrored patches in the second column; words (n_blocks, width / 4, BLOCK)
+    int32, starts (n_blocks, 2, BLOCK), limits (n_blocks, BLOCK) int32; n_even int64, mirror bool; factors (n_words,) float64, 1
+    / (scale of the word * scale of the points); members int64 with the cells of the regions, one region after another,
+    region_starts (n_regions + 1,) int64, shares (n_regions,) float64 with the factors by which the sums of the regions are
+    multiplied; OUT codes (n, n_regions * 2 * n_words) float32.
     """
     wide_vectors()
     d, width = basis.shape

@@ -20,9 +20,9 @@ def _total_and_negative(row):
 
 @njit(**LOOP)
 def root_shares(rows, roots):
-    """Write sqrt(number / sum of its row); rows of zeros stay zero. Return the number of negative numbers.
+    """Write sqrt(value / sum of its row); rows of zeros stay zero. Return the number of negative values.
 
-    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, with NaN if the number or the sum of its row is negative.
+    IN rows (n, d) float32 or uint8; OUT roots (n, d) float32, with NaN if the value or the sum of its row is negative.
     """
     negative = 0
     for i in range(rows.shape[0]):

@@ -1,4 +1,4 @@
-"""SignCode and ThresholdCode: codes with two columns for each word, for descriptors and for their opposites (times -1).
+"""SignCode and ThresholdCode have two columns for each word: one for descriptors, one for their opposites (times -1).
 
 Each vector lane holds one word, so the values of a descriptor are added to the row of its cell. SignCode does not sort
 distances; it only needs a limit below which there are `wanted` words. The first guess assumes that distances are normally
@@ -15,7 +15,7 @@ from featrec.compiled._parts import LOOP, part, wide_vectors
 POINTS, WORDS = 192, 800
 # Maximum number of products per tile of SignCode, 640 KB.
 ROOM = 160_000
-# Number of counts whose limits assume a normal distribution. After these counts, the minimum and maximum are computed.
+# Number of counts that extrapolate with the slope of a normal distribution; then the minimum and maximum are computed.
 GUESSES = 4
 # At every fourth count, the interval is halved, because interpolation may converge slowly.
 HALVING = 4
@@ -31,7 +31,7 @@ def _add_activations(products, threshold, above, below):
 
 @njit(**LOOP)
 def threshold_code(points, words, cells, threshold, pooled):
-    """For each cell and word w, sum max(0, x·w - threshold) over the points x; further columns sum max(0, -x·w - threshold).
+    """For each cell and word w, sum max(0, x·w - threshold) over the cell's points x; also sum max(0, -x·w - threshold).
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, threshold float32;
     OUT pooled (n_cells, 2k) float32.
@@ -147,12 +147,12 @@ def _add_nearest(values, border, pooled):
 
 @njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
-    """For each cell and word, count the points with the word among their `wanted` nearest words; also count opposites.
+    """For each cell and word, count the points with the word among their `wanted` nearest words; do the same for opposites.
 
-    If several words are as near as the last of these words, all of them count.
+    If several words are as near as the last of these words, all of them are counted.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, wanted int64 in 1 to k; quantile and density
-    float32, of the normal distribution at probability wanted / k, for the first guess, which does not affect the result;
+    float32, of the normal distribution at probability wanted / k, for the first guess (which does not affect the result);
     OUT pooled (n_cells, 2k) float32.
     """
     n, d = points.shape

@@ -25,7 +25,7 @@ MAX_MEMBERS = 1_000_000
 LEAST_BOMB = 2**26
 MAX_RATIO = 200
 
-# Records of a zip.
+# Records of a .zip file.
 END = struct.Struct("<4s4H2IH")
 END_64 = struct.Struct("<4sQ2H2I4Q")
 LOCATOR = struct.Struct("<4sIQI")
@@ -116,7 +116,7 @@ def exactly(file: Any, n: int) -> bytes:
 
 
 class Zip(Archive):
-    """A .zip archive. Encrypted members, and compression methods other than stored and deflated, are errors.
+    """A .zip archive. Encrypted members, and compression methods other than stored and deflated, raise an error.
 
     The standard ``zipfile`` is not used because it keeps a file handle and a lock, parses the directory again in every
     process, and allocates half a kilobyte per member before any limit applies.
@@ -158,7 +158,7 @@ class _Directory(NamedTuple):
     start: int
     size: int
     members: int
-    shift: int  # number of bytes before the zip, which is added to all positions
+    shift: int  # number of bytes before the zip data; it is added to all positions
 
 
 def _directory(file: BinaryIO, size: int) -> _Directory:
@@ -193,7 +193,7 @@ def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | No
 
 
 def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
-    """Return the member at a position of the directory, and the position of the next member."""
+    """Return the member at a position in the directory, and the position of the next member."""
     if len(data) - position < ENTRY.size:
         raise Damaged("has a damaged directory; copy or download it again")
     (mark, made_by, _, flags, method, _, _, checksum, packed, size, n_name, n_extra, n_comment, _, _, attributes, start) = (
@@ -213,7 +213,7 @@ def _entry(data: bytes, position: int, shift: int) -> tuple[Member, int]:
 
 
 def _name(raw: bytes, flags: int) -> str:
-    """Decode a name as UTF-8, even if the archive does not declare UTF-8, or else with code page 437."""
+    """Decode a name as UTF-8, even if the archive does not declare UTF-8; if this fails, use code page 437."""
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -221,7 +221,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _large(numbers: list[int], extra: bytes) -> list[int]:
-    """Replace placeholders for numbers that do not fit into 32 bits by the numbers in the 64-bit field."""
+    """Replace placeholders for numbers that do not fit into 32 bits with the numbers in the 64-bit field."""
     if ELSEWHERE not in numbers:
         return numbers
     position = 0

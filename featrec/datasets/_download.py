@@ -1,4 +1,4 @@
-"""Download published datasets. Checksums are verified, and interrupted downloads can be resumed, also by other processes."""
+"""Download published datasets. Checksums are verified, and any process can resume an interrupted download."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def _cannot_resume(response: Any, start: int) -> bool:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the error message without the address or object that urllib3 adds at its start."""
+    """Return the error message without the address or object that urllib3 puts at its start."""
     inner = error.args[0] if error.args else error
     return re.sub(r"^[^ ]*?\(.*?\): |^<.*?>: ", "", str(getattr(inner, "reason", inner)))
 

@@ -66,11 +66,11 @@ class ImageFolder(LabeledSequence):
     DatasetError
         If the folder is missing or cannot be listed; if there are no class folders, or if one is empty; if the names of two
         class folders look the same; if an archive is damaged, encrypted or a zip bomb, or contains duplicate names or paths
-        that lead outside the archive; if a row of a manifest is wrong; or if ``on_error="drop"`` leaves no image.
+        that lead outside the archive; if a row of a manifest is invalid; or if ``on_error="drop"`` leaves no image.
 
     Notes
     -----
-    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), which makes them the same on every system.
+    Class names are case-sensitive. Labels use the composed form of Unicode (NFC), so they are the same on every system.
 
     In an archive, a single folder that contains all class folders is not treated as a class. Links, devices and nested archives
     are skipped. In a .zip, the checksum of each image is verified when the image is read. In a .tar.gz, the checksum of the
@@ -144,8 +144,8 @@ class ImageFolder(LabeledSequence):
 
         Examples
         --------
-        Use a column to select a subset. (The same column can be the ``groups`` of a comparison, in which each person is then
-        either in the training set or in the test set.)
+        Use a column to select a subset. (The same column can be the ``groups`` of a comparison, so that no person is in both
+        the training set and the test set.)
 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory

@@ -72,11 +72,11 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     ``scene15``       photographs of fifteen kinds of places, gray     `data_home=None`, `download=False`
     ================= ================================================ =====================================================
 
-    The last six are read in their published layout from the folder `data_home`, or else from the folder that the environment
-    variable ``FEATREC_DATA`` names. ``download=True`` downloads missing files into that folder (needs the extra ``data``). The
-    checksum of each file must equal the SHA-256 that tensorflow-datasets publishes. Interrupted downloads are resumed, and
-    existing files are not overwritten. ``scene15`` cannot be downloaded, because no checksum could be confirmed; its error
-    message lists the files that are needed.
+    The last six datasets are read in their published layout from the folder `data_home` or, if it is None, from the folder set
+    by the environment variable ``FEATREC_DATA``. ``download=True`` downloads missing files into that folder (needs the extra
+    ``data``). The checksum of each file must equal the SHA-256 that tensorflow-datasets publishes. Interrupted downloads are
+    resumed, and existing files are not overwritten. ``scene15`` cannot be downloaded, because no checksum could be confirmed;
+    its error message lists the files that are needed.
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ def _text(manifest: str) -> str:
 
 
 def _header(manifest: str, text: str, path: str, label: str) -> tuple[str, list[str]]:
-    """Return the delimiter with which both columns exist, and the names of all columns."""
+    """Return the delimiter for which the header contains both columns, and the names of all columns."""
     headers = {delimiter: _first_cells(text, delimiter) for delimiter in DELIMITERS}
     for delimiter, header in headers.items():
         if path in header and label in header:

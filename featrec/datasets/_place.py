@@ -114,7 +114,7 @@ class MemberImage(NamedTuple):
 
 
 def _archive_tree(archive: Archive) -> Tree:
-    """List the content of an archive. If a single folder contains everything, it is removed from the paths.
+    """List the content of an archive. If a single folder contains everything, its name is removed from the paths.
 
     Links, devices and nested archives are skipped. Raise an error if a path leads outside the archive, if a name occurs twice,
     or if an image has more than 256 MB.

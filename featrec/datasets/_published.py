@@ -61,8 +61,8 @@ def _mnist_like(name: str, homepage: str, servers: tuple[str, ...], files: list[
 
 # Addresses, sizes and SHA-256 checksums are those of tensorflow/datasets, in tensorflow_datasets/url_checksums/mnist.txt,
 # fashion_mnist.txt, cifar10.txt and cifar100.txt, and in tensorflow_datasets/datasets/caltech101/checksums.tsv.
-# The second server of MNIST is from pytorch/vision, torchvision/datasets/mnist.py. The Fashion-MNIST server does not
-# support https, but the checksum protects the download.
+# The address of the second MNIST server is from pytorch/vision, torchvision/datasets/mnist.py. The Fashion-MNIST server does
+# not support HTTPS, but the checksum protects the download.
 MNIST = _mnist_like(
     "mnist",
     "https://yann.lecun.com/exdb/mnist/",

@@ -69,7 +69,7 @@ def load_shapes(
 
 
 def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> LabeledImages:
-    """Generate images, with the classes in rotation. One thread is used, because the matrix products are small."""
+    """Generate images, cycling through the classes. One thread is used, because the matrix products are small."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
     images = np.empty((n, size, size, 3), np.uint8)
@@ -302,5 +302,5 @@ OUTLINES: dict[str, Outline] = {
     "star": _star,
 }
 
-# Functions that draw lines on the surface of objects of some classes.
+# Functions that draw lines on the surfaces of objects, keyed by class.
 MARKS: dict[str, Outline] = {"button": _button_rim, "leaf": _leaf_veins}

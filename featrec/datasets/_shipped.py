@@ -69,7 +69,7 @@ def load_faces() -> Dataset:
         "100 faces and 100 background patches of 25×25 gray pixels, drawn at random from Labeled Faces in the Wild and shipped "
         "with scikit-image. The first 50 of each class are for training, the last 50 for testing. Neither the people nor the "
         "photographs are recorded, so a person or a photograph may occur in both sets. Most background patches have a uniform "
-        "colour or show the black corner of a rotated photograph, which makes the dataset easy.",
+        "colour or show the black corner of a rotated photograph, so the dataset is easy.",
     )
 
 

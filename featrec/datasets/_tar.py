@@ -44,7 +44,7 @@ class Tar(Archive):
 class TarGz(Archive):
     """A tar compressed by gzip. A gzip stream can only be unpacked from its start.
 
-    When the archive is listed, it is unpacked once, and marks are stored, from which later reads resume. Each mark takes a few
+    When the archive is listed, it is unpacked once, and marks are stored at which later reads can resume. Each mark takes a few
     dozen kilobytes, so there are at most MOST_MARKS; in large archives, the distances between marks are larger. Marks are not
     pickled: another process creates its own marks when it first reads an image.
     """
@@ -66,7 +66,7 @@ class TarGz(Archive):
 
 
 class _Plain:
-    """A file that is only read forward. Skipping beyond its end is an error."""
+    """A file that is only read forward. Skipping beyond its end raises an error."""
 
     def __init__(self, file: BinaryIO, size: int):
         self.file = file

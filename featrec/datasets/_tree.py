@@ -252,7 +252,7 @@ class Stamp(NamedTuple):
 
 
 class FileImage(NamedTuple):
-    """An image file. If it was missing when it was listed, its stamp is None."""
+    """An image file. If the file did not exist when it was listed in a manifest, its stamp is None."""
 
     path: str
     stamp: Stamp | None

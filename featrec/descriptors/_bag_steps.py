@@ -1,4 +1,4 @@
-"""Steps from Bags to Bags: the base class BagStep, RootSIFT and AppendPosition."""
+"""Steps from Bags to Bags: BagStep (the base class), RootSIFT and AppendPosition."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class BagStep(NoOutputContainer, Transformer):
         """Return the names of the descriptor dimensions: `input_features`, because this step does not change the dimensions."""
         if input_features is None:
             raise InputError(
-                f"{type(self).__name__} takes the names of dimensions from the extractor: "
+                f"{type(self).__name__} needs the names of the extractor's dimensions: "
                 "pass input_features, the result of the extractor's get_feature_names_out()"
             )
         return np.array(input_features, dtype=object)
@@ -92,7 +92,7 @@ class RootSIFT(BagStep):
 
     The Euclidean distance between results is the Hellinger distance between the original histograms. Use RootSIFT directly
     after SIFT or DenseSIFT, whose descriptors are histograms; it takes almost no time. Descriptors of zeros stay zero.
-    Negative numbers and packed bits are errors.
+    Negative values and packed bits raise an error.
 
     Notes
     -----
@@ -119,31 +119,33 @@ class RootSIFT(BagStep):
         roots = np.empty(bag.descriptors.shape, np.float32)
         if root_shares(np.ascontiguousarray(bag.descriptors), roots):
             raise InputError(
-                f"RootSIFT expects histograms without negative numbers; got {bag.descriptors.min():.4g}. "
+                f"RootSIFT expects histograms without negative values; got {bag.descriptors.min():.4g}. "
                 "Put it right after SIFT or DenseSIFT, before steps such as Whiten."
             )
         return replace(bag, descriptors=roots)
 
 
 class AppendPosition(BagStep):
-    """Append its position to each descriptor: x and y, from -1/2 to 1/2, and optionally the logarithm of its size.
+    """Append to each descriptor its position (x and y, from -1/2 to 1/2) and optionally the logarithm of its size.
 
-    With these descriptors, a Fisher vector or VLAD contains rough positions in the image, like a spatial pyramid, but is
-    hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it after :class:`Whiten`, because
-    Whiten would mix positions with other dimensions. Bags without frames or image size, and packed bits, are errors.
+    With these descriptors, the codes of ``FisherVector`` and ``VLAD`` roughly describe where descriptors are. Unlike the codes
+    of a spatial pyramid, they are hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it
+    after :class:`Whiten`, because Whiten would mix positions with other dimensions. Packed bits, and Bags without frames or
+    image size, raise an error.
 
     Parameters
     ----------
     scale : bool, default=False
-        Also append the logarithm of the descriptor's diameter divided by the square root of the image area.
+        Whether to append also the logarithm of (diameter of the descriptor / square root of the image area).
     weight : float, default=1.0
-        Factor that multiplies the appended numbers. With larger values, positions have more influence on the nearest word.
+        Factor by which the appended values are multiplied. With larger factors, positions have more influence on the nearest
+        word.
 
     Notes
     -----
     The appended x is (x + 1/2) / width - 1/2, where the centre of the first pixel is at 0. In the mirrored image, the appended
-    x has exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale and use no
-    weight.
+    x has exactly the opposite sign. VLFeat's ``xy`` differs by half a pixel. Sánchez et al. also append the scale, and they do
+    not weight the appended values.
 
     References
     ----------

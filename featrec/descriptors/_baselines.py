@@ -18,7 +18,8 @@ __all__ = ["ColorHistogram", "TinyImage"]
 # errors, because a step of 16-bit pixels is 1.5e-5.
 FLAT = 1e-6
 # ColorHistogram: tolerance at the border between two bins, in bin widths. Rounding to float32 changes the hue of 8-bit colours
-# by up to 3e-6 bin widths if there are eight bins; without the tolerance, integer and float images could give different bins.
+# by up to 3e-6 bin widths if there are eight bins; without the tolerance, a colour could be in different bins in integer and
+# float images.
 ROUNDING = 1e-4
 
 
@@ -111,7 +112,7 @@ def _shrunk(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
 
 @with_shared_docs
 class ColorHistogram(GlobalExtractor):
-    """The share of pixels in each bin of a colour space, regardless of position.
+    """The fraction of pixels in each bin of a colour space, regardless of position.
 
     Images may have any size; a gray image counts as three equal channels.
 

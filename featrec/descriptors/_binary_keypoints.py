@@ -172,7 +172,7 @@ class AKAZE(KeypointExtractor):
     is the ``size`` of OpenCV's keypoint.
 
     OpenCV's ``descriptor_size`` and ``descriptor_channels`` are not supported, because OpenCV 4.14 can write out of bounds
-    with values other than the defaults. KAZE descriptors are not supported, because they are numbers, not bits.
+    with values other than the defaults. KAZE descriptors are not supported, because they are not binary.
 
     References
     ----------
@@ -258,7 +258,7 @@ class BRISK(KeypointExtractor):
         Number of octaves; the image size is halved from one to the next, and there is one layer between two octaves. 0 means
         only the image itself. Octaves that would have no pixels are skipped.
     pattern_scale : float, default=1.0
-        Factor that multiplies the circle radii of the paper.
+        Factor by which the circle radii of the paper are multiplied.
 
     Notes
     -----

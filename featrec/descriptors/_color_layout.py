@@ -1,4 +1,4 @@
-"""Layout of brightness, texture and colour: a few numbers that HOG appends to its histograms of gradients."""
+"""Layout of brightness, texture and colour: a few values that HOG appends to its histograms of gradients."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from featrec.lazy import Images
 
 __all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
 
-# Number of rows and number of columns of cells.
+# Number of rows, and of columns, in the grid of cells.
 GRID = 4
-# Numbers per channel: a mean and a standard deviation for each cell.
+# Number of values per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID
-# Typical standard deviations in photographs (white is 1), for lightness, red minus green, and yellow minus blue: first of the
-# cell means, then of the deviations in cells. Division by these numbers gives all columns about the same weight. The numbers
-# were measured on 2,000 training images of CIFAR-10.
+# Typical standard deviations in photographs (white is 1) for lightness, red minus green, and yellow minus blue. The first row
+# is for the means of cells, the second for the standard deviations in cells. Division by these values gives all columns about
+# the same weight. They were measured on 2,000 training images of CIFAR-10.
 SPREADS = np.array([[0.22, 0.06, 0.06], [0.08, 0.03, 0.03]], np.float32)
 # Total weight of the layout of a colour image. The HOG code of one cell size has a weight of at most 1.
 WEIGHT = 0.8
 # Number of training images that are checked for colour.
 LOOKED_AT = 100
-# With "auto", the layout gets at most this share of the whole code's variance.
+# With "auto", at most this fraction of the code's variance comes from the layout.
 SHARE = 0.25
 
 
@@ -82,11 +82,11 @@ def any_colour(images: Images, on_error: str) -> bool:
 
 
 def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | None) -> float:
-    """Return the factor that multiplies the layout, which limits the layout's share of the variance.
+    """Return the factor by which to multiply the layout to limit its contribution to the variance.
 
-    With labels, the share of variance between classes is computed for the layout and for the gradients. If the share is
-    smaller for the layout, the layout's variance is multiplied by the ratio of these shares. Random colours would otherwise
-    add noise to every distance.
+    With labels, the fraction of variance between classes is computed for the layout and for the gradients. If it is smaller for
+    the layout, the layout's variance is multiplied by the ratio of the two fractions. Random colours would otherwise add noise
+    to every distance.
     """
     variances = [codes.var(axis=0, dtype=np.float64).sum() for codes in (gradients, layout)]
     if not all(variances):
@@ -99,7 +99,7 @@ def color_scale(gradients: np.ndarray, layout: np.ndarray, labels: np.ndarray | 
 
 
 def _between_classes(codes: np.ndarray, labels: np.ndarray) -> float:
-    """Return the share of variance between classes, minus the share expected by chance."""
+    """Return the fraction of variance between classes, minus the fraction expected by chance."""
     names, places = np.unique(labels, return_inverse=True)
     counts, n = np.bincount(places), len(codes)
     if len(names) < 2 or n <= len(names):

@@ -30,8 +30,7 @@ ORIENTATIONS = 8
 NO_ANGLE = -1
 # Minimum of magnif in model files; the smoothing filter gets longer as magnif gets smaller.
 LEAST_MAGNIF = 0.01
-# For each dtype: length of a descriptor, maximum of its numbers, and the number that is added for rounding before the
-# conversion.
+# For each dtype: length of a descriptor, its largest value, and the number that is added for rounding before the conversion.
 STORAGE = {"float32": (1, math.inf, 0), "uint8": (512, 255, 0.5)}
 
 
@@ -60,21 +59,20 @@ class DenseSIFT(LocalExtractor):
     window_size : float, default=1.5
         Standard deviation, in bins, of the Gaussian that gives inner bins more weight than outer bins.
     color : {"gray", "rgb", "opponent", "hsv"}, default="gray"
-        Channels that are described. "gray": the luma. With the other values, the descriptors of three channels are concatenated
-        to a total of 384 numbers. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue,
-        saturation and value.
+        Channels to describe. "gray": the luma. Otherwise, the descriptors of three channels are concatenated to a total of 384
+        values. "rgb": red, green and blue. "opponent": luma, red - green and yellow - blue. "hsv": hue, saturation and value.
     window : {"flat", "gaussian"}, default="flat"
-        "flat" weights whole bins, "gaussian" each pixel. "flat" is several times as fast, and the results are nearly the same.
+        "flat" weights whole bins; "gaussian" weights each pixel. "flat" is several times faster; results are nearly equal.
     dtype : {"float32", "uint8"}, default="float32"
         Data type of the descriptors. "uint8" multiplies them by 512, rounds, and clips at 255, like VLFeat. "uint8" needs a
         quarter of the memory.
 
     Notes
     -----
-    The 128 numbers of a channel (4 bins in y × 4 bins in x × 8 orientations) have unit length. Orientations vary
-    fastest, from x (right) towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's scale, the
-    bin size, is a quarter of this side; the ``size`` of an OpenCV keypoint with the same bins is a sixth. The angle is -1,
-    because no direction is estimated. Descriptors are ordered by size, then by row.
+    The 128 values of a channel (4 bins in y × 4 bins in x × 8 orientations) have unit length. Orientations vary fastest, from x
+    (right) towards y (down). The scale of a frame is the side of the square (four bins). VLFeat's scale, the bin size, is a
+    quarter of this side; the ``size`` of an OpenCV keypoint with the same bins is a sixth of it. The angle is -1, because no
+    direction is estimated. Descriptors are ordered by size, then by row.
 
     A flat window is constant within a bin, as with VLFeat's option ``fast``: the weight of a bin is the mean of the Gaussian
     over the bin. VLFeat approximates the angle of gradients by a cubic polynomial; DenseSIFT's angles are exact to 3e-6 of an
@@ -82,10 +80,10 @@ class DenseSIFT(LocalExtractor):
 
     Colour is handled as in ``vl_phow``. With "gray", colour images are converted to luma; with other values, gray images count
     as three equal channels. The contrast of a descriptor is computed on the luma for "opponent", on the value for "hsv", and
-    as the mean over the channels for "rgb". If the contrast is below the threshold, the numbers of all three channels are set
-    to zero. A hundredth of the luma is added to the opponent colours; otherwise, descriptors of gray regions would be pure
-    noise. Hue is a number from 0 to 1 and jumps at red. Unlike in ``vl_phow``, the weights of the luma are 0.299, 0.587 and
-    0.114 instead of 0.3, 0.59 and 0.11.
+    as the mean over the channels for "rgb". If the contrast is below the threshold, the values of all three channels are set to
+    zero. A hundredth of the luma is added to the opponent colours; otherwise, descriptors of gray regions would be pure noise.
+    Hue is a number from 0 to 1 that jumps at red. Unlike in ``vl_phow``, the weights of the luma are 0.299, 0.587 and 0.114
+    instead of 0.3, 0.59 and 0.11.
 
     References
     ----------
@@ -233,7 +231,7 @@ class _Lattice(NamedTuple):
 
 @lru_cache(maxsize=32)
 def _places(height: int, width: int, step: int, sizes: tuple[int, ...]) -> tuple[list[_Lattice], np.ndarray]:
-    """Return the grids of the sizes that fit into an image, and all frames, which are read-only because Bags share them."""
+    """Return the grids of the sizes that fit into an image, and all frames. Frames are read-only because Bags share them."""
     lattices = []
     for size in sizes:
         first = 3 * (max(sizes) - size) // 2
@@ -279,7 +277,7 @@ def plan(
 
 
 def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels at the centres of cells, and the index of the first of the four adjacent cells of each descriptor.
+    """Return the pixels at the centres of cells, and the index of the first of each descriptor's four adjacent cells.
 
     If all bins have the same filter, descriptors share cells. Cells are then ordered by position modulo bin size.
     """
@@ -299,7 +297,7 @@ def _steps(n: int) -> np.ndarray:
 
 @lru_cache(maxsize=32)
 def _smoothers(deviations: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return radii and Gaussian filters of four standard deviations. Filters are rows, padded to a multiple of four."""
+    """Return Gaussian filters, cut off at four standard deviations, as rows padded to a multiple of four, and their radii."""
     radii = np.array([math.ceil(4 * deviation) for deviation in deviations])
     filters = np.zeros((len(deviations), _multiple_of_four(2 * max(radii) + 1)), np.float32)
     for row, radius, deviation in zip(filters, radii, deviations, strict=True):

@@ -33,7 +33,8 @@ class HOG(GlobalExtractor):
 
     The image is divided into cells. For each cell, a histogram sums gradient magnitudes by orientation. The histograms of each
     block of neighbouring cells are divided by their norm, which removes differences in local contrast. The length of the code
-    depends on the image size, so images of different sizes need ``Resize`` first. An image smaller than one block is an error.
+    depends on the image size, so images of different sizes need ``Resize`` first. An image smaller than one block raises an
+    error.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ class HOG(GlobalExtractor):
         Number of orientation bins over 180 degrees, or over 360 degrees if `signed` is True.
     pixels_per_cell : tuple of (rows, columns), int for both, a sequence of such tuples, or "auto", default=(8, 8)
         Cell size or sizes. Codes for several cell sizes are concatenated; gradients are computed only once. "auto" uses three
-        sizes, with an eighth, a quarter and a half of the image sides: 4, 8 and 16 pixels for images of 32 × 32; 4, 7 and 14
-        for 28 × 28.
+        sizes: an eighth, a quarter and half of the image sides. These are 4, 8 and 16 pixels for images of 32 × 32 pixels, and
+        4, 7 and 14 for 28 × 28.
     cells_per_block : tuple of (rows, columns), or int for both, default=(3, 3)
         Number of cells per block, for all cell sizes.
     block_norm : {"L1", "L1-sqrt", "L2", "L2-Hys"}, default="L2-Hys"
@@ -56,14 +57,14 @@ class HOG(GlobalExtractor):
         If True, divide the code of each cell size by the square root of its number of blocks. All sizes then have about the
         same weight in distances between codes.
     color : {"gray", "rgb", "auto"} or None, default=None
-        Append a layout to the histograms: means and standard deviations in 4 × 4 cells, of lightness ("gray"), or of lightness
-        and two opponent colours ("rgb"). "auto" decides in `fit`: "rgb" if any of up to 100 training images has colour, else
+        Append a layout to the histograms: means and standard deviations, in 4 × 4 cells, of lightness ("gray"), or of lightness
+        and two opponent colours ("rgb"). "auto" selects "rgb" in `fit` if any of up to 100 training images has colour, else
         "gray". It also scales the layout to at most a quarter of the variance of the codes. If `fit` gets labels, it compares
-        how well layout and histograms separate the classes in up to 2,000 images; if the layout is worse, its share is reduced
+        how well layout and histograms separate the classes in up to 2,000 images; if the layout is worse, it is scaled down
         further. None appends no layout.
     mirror : bool, default=False
-        If True, append the code of the mirrored image, which doubles the length. Use it with a classifier of several views,
-        such as ``NystroemRidgeClassifier(n_views=2)``.
+        If True, append the code of the mirrored image, which doubles the length. Use it with a classifier that supports several
+        views, such as ``NystroemRidgeClassifier(n_views=2)``.
 
     Attributes
     ----------
@@ -72,14 +73,14 @@ class HOG(GlobalExtractor):
     color_ : {"gray", "rgb"}
         The type of layout. Only available with ``color="auto"``.
     color_scale_ : float
-        Factor that multiplies the layout. Only available with ``color="auto"``.
+        Factor by which the layout is multiplied. Only available with ``color="auto"``.
 
     Notes
     -----
-    Parameters and results equal those of ``skimage.feature.hog`` on float images in [0, 1] with channels last. Both differ
-    from the paper: each pixel votes for one cell and one orientation without interpolation, and blocks have no Gaussian
-    window. In colour images, only the largest gradient of each pixel counts. Several cell sizes and signed directions are not
-    available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
+    Parameters and results equal those of ``skimage.feature.hog`` on float images in [0, 1] with channels last. Both
+    implementations differ from the paper: each pixel votes for one cell and one orientation without interpolation, and blocks
+    have no Gaussian window. In colour images, only the largest gradient of each pixel is used. Several cell sizes and signed
+    directions are not available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
 
     Gradients of 8-bit images are integers, so gradients on the border between two bins always belong to the upper bin, as in
     ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put such gradients into either bin. This

@@ -1,4 +1,4 @@
-"""Computation of HOG codes: orientation bins of gradients, which are exact at bin borders, and calls of the compiled loops."""
+"""Computation of HOG codes: orientation bins that are exact at bin borders, and calls to the compiled loops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Bins(NamedTuple):
         """Assign gradients to bins.
 
         NumPy's arctan2 is used, as in scikit-image. The arctan2 of libm differs in the last bit, so it would put some diagonal
-        gradients into another bin: 1 % of the numbers in the code of a photograph would differ from scikit-image.
+        gradients into another bin: 1 % of the values in the code of a photograph would differ from those of scikit-image.
         """
         turn = 360.0 if self.signed else 180.0
         # The second remainder converts angles that were rounded to a whole turn to zero.
@@ -54,7 +54,7 @@ def _bins_of_bytes(bins: Bins) -> np.ndarray:
 def gradient_codes(
     images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int, bins: Bins, root: bool
 ) -> np.ndarray:
-    """Compute the codes of images of one size, float32, with cells of all `sizes`.
+    """Compute the float32 codes of images of one size, with cells of all `sizes`.
 
     If `root` is True, the square root of pixel values is taken first. `norm` is one of the constants in
     `featrec.compiled._hog`.

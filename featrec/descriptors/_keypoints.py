@@ -70,7 +70,7 @@ class SIFT(KeypointExtractor):
     Notes
     -----
     Results equal ``cv2.SIFT_create(...).detectAndCompute`` on the 8-bit gray image: float32 descriptors of 128 whole numbers
-    from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the square that is described is six times as wide.
+    from 0 to 255. The scale of a frame is the ``size`` of OpenCV's keypoint; the described square is six times as wide.
 
     References
     ----------

@@ -39,7 +39,7 @@ __all__ = ["PatchCodes"]
 
 # Words and whitened patches are rounded to integers from -127 to 127.
 REACH = 127
-# Share of the sample's numbers that must fit into this range; larger numbers are clipped.
+# Fraction of the sample's values that must lie within this range; larger values are clipped.
 WITHIN = 0.9999
 # Maximum length of a patch. Up to this length, the sum of the products of 8-bit integers is exact in float32.
 MOST_NUMBERS = 1024
@@ -69,7 +69,7 @@ class PatchCodes(GlobalExtractor):
     grid : int or (rows, columns), default=3
         Number of rows and columns of regions; codes are averaged over each region.
     overlap : float, default=1/3
-        Share of a region's side that overlaps the next region.
+        Fraction of a region's side that overlaps the next region.
     mirror : bool or "auto", default=True
         If True, average over the image and its left-right mirror image. "auto" decides in `fit`, as in :class:`Patches`: it
         selects False for digits, letters and other classes that change when mirrored.
@@ -82,7 +82,7 @@ class PatchCodes(GlobalExtractor):
     ----------
     basis_ : array of shape (d, width), float32
         Matrix that whitens patches: scaled principal components as columns. If `mirror_` is True, the symmetric columns come
-        first. Symmetric and other columns are each padded with columns of zeros to a multiple of four.
+        first. Columns of zeros pad the symmetric columns and the other columns separately to a multiple of four.
     color_ : {"gray", "rgb"}
     mirror_ : bool
         Whether codes are averaged over the image and its mirror image.
@@ -90,19 +90,19 @@ class PatchCodes(GlobalExtractor):
         Number of symmetric columns of `basis_`.
     n_features_out_ : int
     offsets_ : array of shape (width,), float32
-        Numbers subtracted from the product of a patch and `basis_`.
+        Values subtracted from the product of a patch and `basis_`.
     patch_scale_ : float
-        Factor that multiplies whitened patches before they are rounded to integers from -127 to 127.
+        Factor by which whitened patches are multiplied before they are rounded to integers from -127 to 127.
     word_scales_ : array of shape (n_words,), float32
-        Factor that multiplies each word before it is rounded.
+        Factor by which each word is multiplied before it is rounded.
     words_ : array of shape (n_words, width), int8
 
     Notes
     -----
     Each patch is split into a left-right symmetric and an antisymmetric part. The whitening is learned from patches and
     mirrored patches together, so it does not mix the two parts. If s and a are the products of the two parts with a word, then
-    s + a is the product of the patch with the word, and s - a is the product of the mirrored patch. The same products
-    therefore give both codes.
+    s + a is the product of the patch with the word, and s - a is the product of the mirrored patch with the word. The same
+    products therefore give both codes.
 
     Sums of integers are exact, so processors that cannot multiply bytes give the same codes, but more slowly. With `mirror`,
     the codes of an image and its mirror image are equal, except for the rounding of whitened patches.
@@ -214,7 +214,7 @@ class PatchCodes(GlobalExtractor):
         refuse_empty(sample, bags, "PatchCodes.fit")
         if sample.descriptors.shape[1] > MOST_NUMBERS:
             raise InputError(
-                f"PatchCodes supports patches of up to {MOST_NUMBERS} numbers; a patch of size={self.size} has "
+                f"PatchCodes supports patches of up to {MOST_NUMBERS} values; a patch of size={self.size} has "
                 f'{sample.descriptors.shape[1]}. Reduce size, or use color="gray".'
             )
         self._learn(sample.descriptors)
@@ -238,12 +238,12 @@ class PatchCodes(GlobalExtractor):
         self.n_features_out_ = 2 * len(self.words_) * rows * columns
 
     def _drawn(self, white: np.ndarray) -> np.ndarray:
-        """Draw words: patches scaled to unit length, without zeros and duplicates."""
+        """Draw words: patches scaled to unit length, omitting zeros and duplicates."""
         lengths = np.linalg.norm(white, axis=1, keepdims=True)
         words = np.unique((white / np.where(lengths > 0, lengths, 1))[lengths[:, 0] > 0], axis=0)
         if len(words) < self.n_words:
             raise InputError(
-                f"PatchCodes: {self.n_words} words cannot be drawn from only {len(words)} different patches, not counting "
+                f"PatchCodes: {self.n_words} words cannot be drawn from only {len(words)} distinct patches, not counting "
                 "uniform patches. Reduce n_words, increase max_patches, or use more varied images."
             )
         return words[check_random_state(self.random_state).permutation(len(words))[: self.n_words]]
@@ -286,12 +286,12 @@ class PatchCodes(GlobalExtractor):
         wanted = (int(self.size) ** 2 * CHANNELS[self.color_], 2 * len(self.words_) * rows * columns)
         if learned != wanted:
             raise InputError(
-                f"PatchCodes was fitted for patches of {learned[0]} numbers and codes of {learned[1]} numbers, but "
+                f"PatchCodes was fitted for patches of {learned[0]} values and codes of {learned[1]} values, but "
                 f"its parameters now require {wanted[0]} and {wanted[1]}. Fit again."
             )
 
     def _collected(self, parts: Iterable[tuple[Any, list[Failure]]], images: Images) -> tuple[np.ndarray, Failures]:
-        """Replace the NaN rows of images smaller than a patch by zeros, and warn once with their number."""
+        """Replace the NaN rows of images smaller than a patch with zeros, and warn once, with the number of these images."""
         codes, failures = super()._collected(parts, images)
         empty = np.isnan(codes[:, 0])
         codes[empty] = 0

@@ -121,7 +121,7 @@ def _runs(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _stretches(length: int, size: int, n_regions: int, overlap: float) -> tuple[np.ndarray, list[list[int]]]:
-    """Return which interval along one side of the image contains each patch, and which intervals each region consists of.
+    """Return the interval of each patch along one side of the image, and the intervals that form each region.
 
     Regions are placed as in a `SpatialPyramid`. An interval contains a patch if it contains the centre of the patch.
     """

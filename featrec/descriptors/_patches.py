@@ -37,8 +37,8 @@ LARGEST = 120
 LOOKED_AT = 32
 RAW = -1.0
 NO_ANGLE = -1
-# mirror="auto": side of the thumbnails, and minimum ratio of the images recognised by mirrored neighbours to the images
-# recognised by normal neighbours.
+# mirror="auto": side of the thumbnails, and minimum of (number of images recognised by mirrored neighbours) / (number of images
+# recognised by unmirrored neighbours).
 SIDE = 8
 LEAST = 0.6
 
@@ -78,10 +78,10 @@ class Patches(LocalExtractor):
 
     Notes
     -----
-    Let p be the n numbers of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1),
-    as in the program of Coates and Ng. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Numbers and
-    patches are ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side,
-    and the angle -1.
+    Let p be the n values of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1), as in
+    Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Values and patches are
+    ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side, and the
+    angle -1.
 
     Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so uint8, uint16 and float
     versions of an image give the same patches, except for rounding in :func:`featrec.images.as_gray` if a colour image is
@@ -234,11 +234,11 @@ class Patches(LocalExtractor):
 def mirror_is_harmless(images: Images, labels: Any, n_jobs: int | None = None) -> bool:
     """Return whether classes are recognised almost as well if images may be mirrored.
 
-    The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are harmful in two cases.
-    First, matching by mirrored thumbnails gives the right class less than 0.6 times as often as matching by the originals.
-    Second, if both kinds of matches are allowed, more correct predictions become wrong than wrong predictions become correct,
-    and the difference exceeds the square root of the number of changed predictions (one standard deviation if changes were
-    random). This test separates digits, letters and arrows from objects.
+    The nearest neighbour of each thumbnail is found among up to 4,000 training images. Mirror images are considered harmful in
+    two cases. First, matching by mirrored thumbnails gives the right class less than 0.6 times as often as matching by the
+    originals. Second, allowing both kinds of matches makes more predictions wrong than right, and the difference exceeds the
+    square root of the number of changed predictions (one standard deviation if changes were random). This test separates
+    digits, letters and arrows from objects.
     """
     (pixels,), labels = thumbnails(images, labels, SIDE, (_unchanged,), n_jobs)
     if len(pixels) < 2:
@@ -267,7 +267,7 @@ def whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
 
 @lru_cache(maxsize=4)  # for large images, an entry takes hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
-    """Return the frames of all patches, which are read-only because Bags share them."""
+    """Return the frames of all patches. They are read-only because Bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))
     frames = np.empty((len(ys), len(xs), 4), np.float32)
     frames[..., 0], frames[..., 1], frames[..., 2], frames[..., 3] = xs, ys[:, None], size, NO_ANGLE

@@ -31,12 +31,12 @@ from featrec.shared_docs import with_shared_docs
 __all__ = ["Whiten"]
 
 ROWS_AT_ONCE = 8192
-# Maximum number of descriptors that are centred and projected at once, so that they fit into the first-level cache.
+# Maximum number of descriptors that are centred and projected at once; they fit into the first-level cache.
 ROWS_IN_CACHE = 80
 # OpenBLAS uses one thread for products of up to this many multiplications. If fewer than LEAST_ROWS rows fit into such a
 # product, larger products are faster.
 PRODUCT_OF_ONE_THREAD, LEAST_ROWS = 1 << 18, 12
-# Directions with a smaller share of the variance contain only rounding errors, because float32 has seven digits.
+# Directions with a smaller fraction of the variance contain only rounding errors, because float32 has seven digits.
 LEAST_SHARE = 1e-12
 
 
@@ -49,7 +49,7 @@ class Whiten(BagStep):
     variance dominate. Common choices are 64 to 80 of SIFT's 128 dimensions before a Fisher vector, and `renormalize` before
     VLAD.
 
-    `fit` needs at least `n_components` descriptors. Packed bits (ORB) are an error, because they have no mean.
+    `fit` needs at least `n_components` descriptors. Packed bits (ORB) raise an error, because they have no mean.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Whiten(BagStep):
         default. "zca": divide and rotate back, which changes the descriptors as little as possible (patches still look like
         patches); requires ``n_components=None``.
     regularization : float, default=0.01
-        Number added to each variance before the division, as a share of the largest variance. It limits noise in directions
+        Number added to each variance before the division, as a fraction of the largest variance. It limits noise in directions
         with little variance. This is VLFeat's convention; with 0, every component has a variance of 1, as in scikit-learn.
     epsilon : float, default=0.0
         Number added to each variance before the division, as an absolute value. This is the convention of papers on small
@@ -86,8 +86,8 @@ class Whiten(BagStep):
     Notes
     -----
     With ``regularization=0`` and ``epsilon=0``, results equal those of scikit-learn's ``PCA(whiten=True)``; directions without
-    variance give zeros. Coates et al. and Thiry et al. whiten patches by "zca", with an `epsilon` on the scale of their pixels
-    and without `regularization`. Descriptors of zeros do not stay zero, because the mean is subtracted from all descriptors.
+    variance give zeros. Coates et al. and Thiry et al. whiten patches with "zca", an `epsilon` on the scale of their pixels,
+    and no `regularization`. Descriptors of zeros do not stay zero, because the mean is subtracted from all descriptors.
 
     References
     ----------
@@ -203,7 +203,7 @@ class Whiten(BagStep):
         n, width = bag.descriptors.shape
         if n and width != self.n_features_in_:
             raise InputError(
-                f"Whiten was fitted on descriptors of {self.n_features_in_} numbers; got {width}. "
+                f"Whiten was fitted on {self.n_features_in_}-dimensional descriptors; got {width} dimensions. "
                 "Use the same extractor and parameters as in fit."
             )
         descriptors = np.empty((n, len(self.projection_)), np.float32)
@@ -228,7 +228,7 @@ class Whiten(BagStep):
         n, width = descriptors.shape
         wanted = self.n_components or 1
         if wanted > width:
-            raise InputError(f"Whiten: cannot keep {wanted} components of descriptors of length {width}; use {width} or fewer")
+            raise InputError(f"Whiten: cannot keep {wanted} components of {width}-dimensional descriptors; use at most {width}")
         if n < max(2, wanted):
             raise InputError(
                 f"Whiten: {wanted} components cannot be learned from {n} descriptors. "
@@ -251,8 +251,8 @@ def _is_matrix(X: Any) -> bool:
 def _rows_at_once(n_in: int, n_out: int) -> tuple[int, bool]:
     """Return how many descriptors are projected at once, and whether BLAS would use several threads for this product.
 
-    BLAS must only be limited to one thread if it would use several. Setting the limit takes as long as the projection of an
-    image of 32×32 pixels.
+    If BLAS would use only one thread, no limit is set, because setting it takes as long as projecting the patches of a 32×32
+    image.
     """
     rows = PRODUCT_OF_ONE_THREAD // (n_in * n_out) // 4 * 4
     return (ROWS_IN_CACHE, True) if rows < LEAST_ROWS else (min(rows, ROWS_IN_CACHE), False)

@@ -18,7 +18,7 @@ from featrec.vocabularies import nearest_word, words_of
 
 __all__ = ["BagOfWords", "SoftBagOfWords"]
 
-# Maximum of 1 / sigma². Nearly equal words can make the Gaussian narrower, which would overflow float32.
+# Maximum of 1 / sigma². Nearly equal words could make the Gaussian so narrow that float32 overflows.
 SHARPEST = 1e30
 
 
@@ -32,11 +32,11 @@ class BagOfWords(Encoder):
     ----------
     vocabulary : int or vocabulary estimator, default=500
         Number of words to learn with :class:`KMeansVocabulary` or :class:`BinaryVocabulary`, depending on the metric of the
-        descriptors. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside
+        descriptors. Alternatively, a featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside
         ``FrozenEstimator``.
     norm : {"l1", "l2", "hellinger"} or None, default="l1"
-        Normalisation of the code. "l1" returns shares, "l2" codes of unit length, "hellinger" square roots of shares (a linear
-        classifier then uses the Hellinger kernel), and None counts.
+        Normalisation of the code. "l1": divide the counts by their sum; "l2": unit length; "hellinger": square root of "l1" (a
+        linear classifier then uses the Hellinger kernel); None: counts.
     use_idf : bool, default=False
         Whether to give more weight to words that occur in few images.
 
@@ -139,7 +139,7 @@ class SoftBagOfWords(EncoderOfNumbers):
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=500
-        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        Number of words to learn by k-means. Alternatively, a featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a
         fitted vocabulary inside ``FrozenEstimator``.
     smoothing : float, default=0.5
         Standard deviation of the Gaussian that weights words by their distance. The unit is the mean distance between a word
@@ -147,8 +147,8 @@ class SoftBagOfWords(EncoderOfNumbers):
     n_neighbors : int or None, default=5
         Number of nearest words that share the vote of a descriptor; None means all.
     norm : {"l1", "l2", "hellinger"} or None, default="l1"
-        Normalisation of the code. "l1" returns shares, "l2" codes of unit length, "hellinger" square roots of shares, and None
-        sums of votes.
+        Normalisation of the code. "l1": divide the sums of votes by their total; "l2": unit length; "hellinger": square root of
+        "l1"; None: sums of votes.
 
     Attributes
     ----------

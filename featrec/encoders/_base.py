@@ -68,7 +68,7 @@ class Finished(NamedTuple):
 
 
 class BagsTransformer(CodesOutput, Transformer):
-    """Base class of encoders and pyramids, which implements the passes over the images."""
+    """Base class of encoders and pyramids. It implements the passes over the images."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the vocabulary from a sample of descriptors; if statistics of all images are needed, compute them in one pass.
@@ -304,13 +304,13 @@ class Encoder(BagsTransformer):
             )
         if bag.descriptors.shape[1] != width:
             raise ImageError(
-                f"descriptors of {bag.descriptors.shape[1]} numbers do not match a vocabulary of {width} numbers per word; "
+                f"{bag.descriptors.shape[1]}-dimensional descriptors do not match a vocabulary of {width}-dimensional words; "
                 "use the extractor that the model was fitted with"
             )
 
 
 class EncoderOfNumbers(Encoder):
-    """Base class of encoders for descriptors of numbers (euclidean)."""
+    """Base class of encoders for numeric (euclidean) descriptors."""
 
     usual_vocabularies = MappingProxyType({"euclidean": KMeansVocabulary})
 
@@ -318,8 +318,8 @@ class EncoderOfNumbers(Encoder):
         inner = self.vocabulary.estimator if isinstance(self.vocabulary, FrozenEstimator) else self.vocabulary
         if getattr(inner, "metric", "euclidean") == "hamming":
             raise MetricError(
-                f"{type(self).__name__} needs a vocabulary of numbers (euclidean); the words of {type(inner).__name__} are "
-                "packed bits (hamming). Use KMeansVocabulary, or BagOfWords for packed bits."
+                f"{type(self).__name__} needs a vocabulary with numeric words (euclidean); the words of "
+                f"{type(inner).__name__} are packed bits (hamming). Use KMeansVocabulary, or BagOfWords for packed bits."
             )
         super()._learn_from(bags)
         words_of(self.vocabulary_)
@@ -340,10 +340,10 @@ class EncoderOfNumbers(Encoder):
 
 
 def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
-    """Return rows of unit length ("l2"), square roots of shares ("hellinger"), or a copy (None)."""
+    """Return rows of unit length ("l2"), square roots of rows divided by their sums ("hellinger"), or a copy (None)."""
     if norm == "l2":
         return unit_length(sums)
-    # Square roots of shares have unit length.
+    # The result is the same as after dividing each row by its sum and taking square roots.
     return unit_length(np.sqrt(sums)) if norm == "hellinger" else sums.copy()
 
 

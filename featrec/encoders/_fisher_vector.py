@@ -20,7 +20,7 @@ __all__ = ["FisherVector"]
 
 @with_shared_docs
 class FisherVector(Encoder):
-    """Encode an image by the gradients of the likelihood of its descriptors under a mixture of Gaussians.
+    """Encode an image as the gradients of the likelihood of its descriptors under a mixture of Gaussians.
 
     For each component and dimension, the code describes how the mean and the variance of the descriptors differ from those of
     the component. With a linear classifier, 64 components are often as good as thousands of words. Packed bits (ORB) are not
@@ -32,12 +32,12 @@ class FisherVector(Encoder):
         Number of components to learn. Alternatively, a ``GaussianVocabulary``, scikit-learn's ``GaussianMixture`` with
         ``covariance_type="diag"``, or a fitted mixture inside ``FrozenEstimator``.
     power : float, default=0.5
-        Exponent of the absolute values; signs do not change. 0.5 is the signed square root, 1 changes nothing.
+        Exponent of the absolute values; signs do not change. 0.5 is the signed square root; 1 changes nothing.
     norm : {"l2"} or None, default="l2"
         "l2" divides the code by its length. With ``power=0.5``, this is the improved Fisher vector; ``power=1, norm=None`` is
         the original Fisher vector.
     weight_gradients : bool, default=False
-        Whether the code begins with the gradients with respect to the weights of the components. They improve accuracy little.
+        Whether the code begins with the gradients with respect to the weights of the components. They hardly improve accuracy.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class FisherVector(Encoder):
     Notes
     -----
     With k components and d dimensions, the code consists of k gradients with respect to weights (only with `weight_gradients`),
-    k × d gradients with respect to means and k × d gradients with respect to standard deviations, component by component. This
-    is the order of VLFeat. With `weight_gradients`, this is the order of scikit-image, whose gradients with respect to standard
-    deviations have the opposite sign. Gradients are averages over the descriptors, divided by the square roots of the diagonal
-    of the Fisher information. There are two differences from the paper: if the weight of a component is below 1e-6, its
-    gradients are zero, and posteriors below 2^-40 are replaced by zero.
+    k × d gradients with respect to means and k × d gradients with respect to standard deviations, component by component.
+    VLFeat uses the same order. With `weight_gradients`, the order is that of scikit-image, whose gradients with respect to
+    standard deviations have the opposite sign. Gradients are averages over the descriptors, divided by the square roots of the
+    diagonal of the Fisher information. There are two differences from the paper: if the weight of a component is below 1e-6,
+    its gradients are zero, and posteriors below 2^-40 are replaced by zero.
 
     References
     ----------

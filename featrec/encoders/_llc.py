@@ -26,7 +26,7 @@ class LLC(EncoderOfNumbers):
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1000
-        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        Number of words to learn by k-means. Alternatively, a featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a
         fitted vocabulary inside ``FrozenEstimator``.
     n_neighbors : int, default=5
         Number of nearest words from which a descriptor is reconstructed; all words if the vocabulary is smaller.
@@ -45,8 +45,8 @@ class LLC(EncoderOfNumbers):
     This is the approximated coding of the paper: constrained least squares with the nearest words only. The weights c solve
     ``(C + regularization * trace(C) * I) c = 1``, where C is the Gram matrix of the differences between words and descriptor.
     Then they are divided by their sum. Words that are not among the nearest have weight zero, and these zeros are included in
-    the maximum. So a pooled weight is negative only if the word has a negative weight for every descriptor of a region. The
-    paper also refines the codebook after k-means; this class does not.
+    the maximum. A pooled weight is therefore negative only if the word has a negative weight for every descriptor of a region.
+    The paper also refines the codebook after k-means; this class does not.
 
     References
     ----------

@@ -42,9 +42,9 @@ class SpatialPyramid(BagsTransformer):
         Grids of the pyramid. 3 is the pyramid of the paper, with 1×1, 2×2 and 4×4 regions; ``[(1, 1), (3, 1)]`` consists of the
         whole image and three horizontal bands.
     overlap : float, default=0.0
-        Overlap of neighbouring regions of a grid, as a share of the side of a region.
+        Overlap of neighbouring regions of a grid, as a fraction of a region's side.
     margin : float, default=0.0
-        Width of the border that does not belong to any region, as a share of the side of the image; at most 0.49.
+        Width of the border that does not belong to any region, as a fraction of the image's side; at most 0.49.
 
     Attributes
     ----------

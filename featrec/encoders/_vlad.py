@@ -14,7 +14,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["VLAD"]
 
-# Maximum rounding error that residuals leave if they cancel, as a share of the length of the word.
+# Maximum rounding error that remains if residuals cancel, as a fraction of the length of the word.
 ROUNDING = 1e-6
 
 
@@ -22,18 +22,18 @@ ROUNDING = 1e-6
 class VLAD(EncoderOfNumbers):
     """Sum the differences between each word and its descriptors (VLAD: vector of locally aggregated descriptors).
 
-    The code describes how descriptors are distributed around each word. For each word, it has as many numbers as a descriptor,
+    The code describes how descriptors are distributed around each word. For each word, it has as many values as a descriptor,
     so few words suffice. Packed bits (ORB) are not supported, because they cannot be subtracted.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=64
-        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        Number of words to learn by k-means. Alternatively, a featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a
         fitted vocabulary inside ``FrozenEstimator``.
     average : bool, default=False
         If True, use the means of the differences (residuals) instead of the sums.
     power : float, default=1.0
-        Exponent of the absolute values; signs do not change. 0.5 is the signed square root, 1 changes nothing.
+        Exponent of the absolute values; signs do not change. 0.5 is the signed square root; 1 changes nothing.
     intra_norm : bool, default=True
         If True, divide the residuals of each word by their length, so words with many similar descriptors do not dominate.
     norm : {"l2"} or None, default="l2"
@@ -48,8 +48,8 @@ class VLAD(EncoderOfNumbers):
     -----
     The steps are applied in the order of the parameters: mean, power, normalisation of each word, normalisation of the code.
     The default is the intra-normalisation of [2]_. ``power=0.5, intra_norm=False`` is the later version of [1]_, and
-    ``intra_norm=False`` is the default of VLFeat: sums, divided by the length of the code. If residuals cancel except for
-    rounding, they are set to zero, because intra-normalisation would amplify rounding errors.
+    ``intra_norm=False`` is VLFeat's default: sums, divided by the length of the code. If residuals cancel except for rounding,
+    they are set to zero, because intra-normalisation would amplify rounding errors.
 
     References
     ----------

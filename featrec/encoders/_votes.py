@@ -59,11 +59,11 @@ class TriangleCode(EncoderOfSums):
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1600
-        Number of words to learn by k-means. Alternatively, a vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a
+        Number of words to learn by k-means. Alternatively, a featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a
         fitted vocabulary inside ``FrozenEstimator``.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
-        Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
-        "l2" returns codes of unit length, "hellinger" square roots of shares, and None sums.
+        Normalisation of the code. "mean": divide by the number of descriptors, so images of different sizes are comparable;
+        "l2": unit length; "hellinger": divide by the sum and take the square root; None: sums.
 
     Attributes
     ----------
@@ -131,12 +131,13 @@ class ThresholdCode(EncoderBothWays):
     ----------
     vocabulary : int or vocabulary estimator, default=1600
         Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`). Alternatively, a
-        vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
+        featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
     threshold : float, default=1.0
-        Number that is subtracted from the absolute value of each product. 0 only separates positive and negative products.
+        Number that is subtracted from the absolute value of each product. With 0, positive and negative products are only
+        separated.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
-        Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
-        "l2" returns codes of unit length, "hellinger" square roots of shares, and None sums.
+        Normalisation of the code. "mean": divide by the number of descriptors, so images of different sizes are comparable;
+        "l2": unit length; "hellinger": divide by the sum and take the square root; None: sums.
 
     Attributes
     ----------
@@ -208,20 +209,20 @@ class ThresholdCode(EncoderBothWays):
 
 @with_shared_docs
 class SignCode(EncoderBothWays):
-    """Count votes: each descriptor, and separately its opposite (times -1), votes for a share of the words, the nearest ones.
+    """Count votes: each descriptor votes for a fraction of the words, the nearest; its opposite (times -1) votes separately.
 
-    Each vote counts 1, independent of the distance. Designed for whitened patches. Packed bits (ORB) are not supported.
+    Each vote counts as 1, regardless of the distance. Designed for whitened patches. Packed bits (ORB) are not supported.
 
     Parameters
     ----------
     vocabulary : int or vocabulary estimator, default=1600
         Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`). Alternatively, a
-        vocabulary of featrec, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
+        featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
     share : float, default=0.4
-        Share of the words for which a descriptor votes. It always votes for at least one word.
+        Fraction of the words for which a descriptor votes. It always votes for at least one word.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
-        Normalisation of the code. "mean" divides by the number of descriptors, so images of different sizes are comparable.
-        "l2" returns codes of unit length, "hellinger" square roots of shares, and None the numbers of votes.
+        Normalisation of the code. "mean": divide by the number of descriptors, so images of different sizes are comparable;
+        "l2": unit length; "hellinger": divide by the sum and take the square root; None: numbers of votes.
 
     Attributes
     ----------
@@ -231,8 +232,8 @@ class SignCode(EncoderBothWays):
     Notes
     -----
     The code contains the votes of the descriptors, followed by the votes of their opposites, so it has twice as many columns as
-    words. Distances are Euclidean, and words may have any length. If several words have the same distance as the farthest word
-    of the share, all of them get a vote. The paper does not divide words by their length, as in
+    words. Distances are Euclidean, and words may have any length. If several words have the same distance as the farthest of
+    these words, all of them get a vote. The paper does not divide words by their length, as in
     ``SignCode(RandomVocabulary(2048, unit_length=False))``, and averages over overlapping windows of an image, as in
     ``SpatialPyramid(overlap=...)``.
 
@@ -287,7 +288,7 @@ class SignCode(EncoderBothWays):
 
 
 def wanted_words(share: float, k: int) -> tuple[int, np.float32, np.float32]:
-    """Return the number of words in a share, and the normal quantile and density with which the search starts."""
+    """Return the number of words for which a descriptor votes, and the normal quantile and density for the first guess."""
     wanted = min(max(1, round(float(share) * k)), k)
     normal = NormalDist()
     quantile = normal.inv_cdf((wanted - 0.5) / k)

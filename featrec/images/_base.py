@@ -83,7 +83,7 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
 
 
 class Extractor(ImageTransformer):
-    """Base class of all extractors, which handles unusable images and the cache.
+    """Base class of all extractors. It handles unusable images and the cache.
 
     `algorithm` is part of the cache key. Increase this number if the results of a class change for the same parameters.
 
@@ -141,7 +141,7 @@ class LocalExtractor(NoOutputContainer, Extractor):
 
     _parameter_constraints = {**Extractor._parameter_constraints}
     metric: ClassVar[str] = "euclidean"
-    # Explanation for messages: why images may have no descriptors.
+    # Explanation, for messages, of why images may have no descriptors.
     why_empty: ClassVar[str] = "They may have a uniform colour or be too small for {name} (use Resize first)."
 
     def transform(self, X: Any) -> Bags:

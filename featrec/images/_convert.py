@@ -110,7 +110,7 @@ def check_float(image: np.ndarray) -> np.ndarray:
 
 
 def on_white(image: np.ndarray) -> np.ndarray:
-    """Blend an image with white by its last channel (alpha); the data type stays the same."""
+    """Blend an image with white according to its last channel (alpha); the data type stays the same."""
     colour, alpha = image[..., :-1], image[..., -1:]
     if image.dtype.kind == "f":
         if (alpha < 1).any():

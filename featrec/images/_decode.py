@@ -33,19 +33,19 @@ __all__ = [
 MAX_PIXELS = 100_000_000
 WAY_OUT = "raise the limit with read_image(path, max_pixels=...), or use a smaller copy"
 
-# Maximum ratio of unpacked to packed size. The maximum of deflate is 1,032, which only images of one colour reach.
+# Maximum ratio of unpacked to packed size. Deflate reaches at most 1,032, and only for images of one colour.
 MAX_EXPANSION = 1000
 
-# Bytes per pixel in Pillow's memory, by mode. All other modes take four.
+# Bytes per pixel that Pillow needs in memory in each mode; all other modes need four.
 PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
 
-# Run-length compressions of BMP, which Pillow decodes slowly in Python.
+# Run-length compression methods in BMP files; Pillow decodes them slowly, in Python.
 RUN_LENGTHS = (1, 2)
 
 # TIFF tags.
 TILE_WIDTH, TILE_LENGTH = 322, 323
 
-# Formats whose decoders only read bytes. Other formats of Pillow are excluded; for example, EPS starts another program.
+# Formats whose decoders only read bytes. Other Pillow formats are excluded; for example, decoding EPS starts another program.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
 
 # Pillow's name for a JPEG file that contains several images.
@@ -65,10 +65,10 @@ FRAMES = (0xC0, 0xC1)
 SCAN, END = 0xDA, 0xD9
 SEGMENTS = {*FRAMES, SCAN, 0xC4, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)}
 
-# Matches the marker that ends the coded data, which is the next marker other than a restart marker.
+# Matches the end of the coded data: the next marker that is not a restart marker.
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
-# Bytes for each supported chroma subsampling: 4:4:4, 4:2:2, 4:2:0, 4:1:1 and 4:4:0.
+# Bytes that encode the supported chroma subsamplings: 4:4:4, 4:2:2, 4:2:0, 4:1:1 and 4:4:0.
 SAMPLINGS = {0x11, 0x21, 0x22, 0x41, 0x12}
 
 # Images with more pixels are converted in parts, because Pillow's export needs three times the memory of the image.
@@ -208,7 +208,7 @@ def _is_plain(data: bytes) -> bool:
 
 
 def _is_plain_frame(content: bytes) -> bool:
-    """Return whether a frame has 8 bits, and is gray or has a usual chroma subsampling."""
+    """Return whether a frame has 8 bits per sample, and is gray or has a common chroma subsampling."""
     if len(content) < 9 or content[0] != 8 or len(content) != 6 + 3 * content[5]:
         return False
     samplings = list(content[7::3])

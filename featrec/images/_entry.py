@@ -111,7 +111,7 @@ def content_digest(value: Any) -> str:
 
 
 def estimator_state(estimator: Any) -> dict[str, Any]:
-    """Return the parameters and the fitted attributes (which end with an underscore) of an estimator."""
+    """Return the parameters and the fitted attributes (names ending with an underscore) of an estimator."""
     parameters = estimator.get_params(deep=False)
     attributes = vars(estimator).copy()  # another thread may add an attribute
     learned = {name: value for name, value in attributes.items() if name.endswith("_") and not name.startswith("_")}

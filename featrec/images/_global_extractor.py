@@ -212,6 +212,6 @@ class GlobalExtractor(CodesOutput, Extractor):
     def _refuse_unequal(self, expected: int, length: int) -> None:
         if length != expected:
             raise ImageError(
-                f"{type(self).__name__} returns {length} numbers for this image but {expected} for previous images; "
+                f"{type(self).__name__} returns {length} values for this image but {expected} for previous images; "
                 f"all rows must have the same length. {self._way_out}"
             )

@@ -27,7 +27,7 @@ def check_images(X: Any) -> Images:
 
     Parameters
     ----------
-    X : Images, ImageFolder, list, array, column of a table, or table of one column
+    X : Images, ImageFolder, list, array, table column, or table with one column
         Arrays of shape (h, w) or (h, w, 3), paths, encoded bytes or PIL images, which may be mixed; or one array of shape (n,
         h, w), (n, h, w, 1) or (n, h, w, 3). No image is decoded here.
 
@@ -113,7 +113,7 @@ def _is_image_file(path: str | os.PathLike) -> bool:
 
 
 def _is_array(X: Any) -> bool:
-    """Return whether X is an array of numpy, or of another library with at least two axes. Table columns are not arrays."""
+    """Return whether X is a NumPy array, or another library's array with at least two axes. Table columns are not arrays."""
     return isinstance(X, np.ndarray) or (hasattr(X, "__array__") and getattr(X, "ndim", 1) > 1)
 
 

@@ -46,11 +46,11 @@ BEGINNINGS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"II*\x00", b"MM\x00*", b"\x
 # Pillow's messages about files that are complete but have an unsupported type.
 NOT_TAKEN = re.compile("unknown pixel mode|unsupported BMP", re.IGNORECASE)
 
-# Positions in the header of a PNG, and values of the colour type.
+# Positions of the bit depth and the colour type in a PNG header, and values of the colour type.
 PNG_DEPTH, PNG_KIND = 24, 25
 PNG_COLOUR, PNG_GRAY_WITH_ALPHA, PNG_COLOUR_WITH_ALPHA = 2, 4, 6
 
-# Tags of TIFF and EXIF.
+# TIFF and EXIF tags.
 BITS_PER_SAMPLE = 258
 ORIENTATION = 274
 
@@ -65,7 +65,7 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     ----------
     source : path, bytes, array or PIL image
         The first frame of a file, or the current frame of a PIL image, is read and rotated by its EXIF orientation. Arrays
-        must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 in uint8, 65535 in uint16, and 1 in bool and in
+        must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 for uint8, 65535 for uint16, and 1 for bool and
         floats; floats must be in [0, 1].
     max_pixels : int, default=100_000_000
         Maximum number of pixels of files and PIL images, checked before decoding. The limit is a tenth of `max_pixels` for
@@ -87,7 +87,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     -----
     Supported formats are JPEG, PNG, BMP, GIF, PPM, TIFF, WebP, AVIF, JPEG 2000, QOI and SGI. To use other formats, open the
     images with Pillow and pass PIL images. Colour images with 16 bits per channel keep 16 bits if they are read from PNG or
-    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 are errors.
+    TIFF files; as PIL images, they have only 8 bits. 32-bit integers are converted to 16 bits; values above 65535 raise an
+    error.
 
     Plain JPEG files are decoded with cv2, to the same pixels as with Pillow; all other files are decoded with Pillow. If a
     damaged file can still be decoded, the damage is not detected; an example is a wrong byte in the middle of a JPEG.

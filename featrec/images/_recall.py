@@ -34,8 +34,7 @@ _LOCKS_LOCK = threading.Lock()
 
 
 class Recall:
-    """Looks up descriptions in the cache of an extractor, and computes the missing ones. Without a cache, all descriptions are
-    computed.
+    """Looks up descriptions in the cache of an extractor, if it has one, and computes the missing ones.
 
     `recipe` is a digest of everything that affects a description, except the image.
     """
@@ -93,7 +92,7 @@ class DarkWatch:
     """
 
     def __init__(self) -> None:
-        self._first = [True]  # one entry, which the first thread that warns removes
+        self._first = [True]  # one entry; the first thread that warns removes it
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         if image.dtype == np.uint16 and self._first and 0 < image.max() < NEARLY_BLACK and self._is_first():

@@ -1,4 +1,4 @@
-"""Compare thumbnails of training images. The results decide parameters that are set to "auto"."""
+"""Compare thumbnails of training images. The results determine the values of parameters that are set to "auto"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HistogramKernel: a kernel between histograms, which is both a callable and a transformer."""
+"""HistogramKernel: a kernel between histograms that is both a callable and a transformer."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ ROWS_FOR_MEAN = 1000
 
 @with_shared_docs
 class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
-    """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before a precomputed kernel.
+    """A kernel between histograms, for ``SVC(kernel=HistogramKernel())`` or as a step before ``SVC(kernel="precomputed")``.
 
     If it is called with two arrays, it returns their kernel matrix. As a transformer, it stores the training codes, and
     `transform` returns the kernel (or distance) between each row and each training code, for ``SVC(kernel="precomputed")`` or
-    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values are
-    errors.
+    ``KNeighborsClassifier(metric="precomputed")``. This is many times faster than a callable metric. Negative values raise an
+    error.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class HistogramKernel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimat
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """Check that codes are C-contiguous and not negative, because the compiled kernels rely on it."""
+        """Check that codes are C-contiguous and not negative, because the compiled kernels rely on this."""
         if "codes_" not in stored:
             return
         codes, width = stored["codes_"], stored["n_features_in_"]

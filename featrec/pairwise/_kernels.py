@@ -74,7 +74,7 @@ def _mirror(sums: np.ndarray) -> None:
 def intersection_kernel(X: Any, Y: Any = None, *, n_jobs: int | None = None) -> np.ndarray:
     """Compute the histogram intersection of all pairs of rows: the sum of the minima of their entries.
 
-    If rows sum to one, the intersection is between 0 and 1, and 1 for equal rows. Negative or missing values raise an error.
+    If rows sum to one, the intersection is between 0 and 1; it is 1 for equal rows. Negative or missing values raise an error.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def chi2_kernel(X: Any, Y: Any = None, *, gamma: float = 1.0, n_jobs: int | None
 
     Notes
     -----
-    The definition is that of scikit-learn, without the factor ½ that some papers use.
+    The definition is scikit-learn's, without the factor ½ that some papers use.
 
     References
     ----------

@@ -28,13 +28,14 @@ MAX_BYTES = 4 * 2**30
 MAX_RATIO = 200
 ALWAYS_SMALL_ENOUGH = 64 * 2**20
 MAX_MEMBERS = 100_000
-# Maximum side of an array without elements, because code may use a side as a width and allocate memory for it.
+# Maximum length of an axis of an array without elements, because code may use this length as a width and allocate memory for
+# it.
 MOST_OF_NOTHING = 2**20
 # Parsed JSON takes about twenty times as many bytes as its text.
 MAX_TEXT = {HEADER: 2**20, SCHEMA: 2**24}
 MEMBER_NAME = re.compile(r"[a-z0-9]+(-[0-9]+)?\.(json|npy|npz|bin)")
 SAME_DATE = (1980, 1, 1, 0, 0, 0)
-# Signature of an entry in the directory of a zip file. One piece of the file after another is searched for it.
+# Signature of an entry in the directory of a zip file. The file is searched for it piece by piece.
 MARK = b"PK\1\2"
 PIECE = 2**24
 
@@ -48,8 +49,8 @@ def pack(file: BinaryIO, facts: dict[str, Any], members: Mapping[str, Content]) 
     n_arrays, text = len(members) - 1, content_size(members.get(SCHEMA, b""))
     if n_arrays > MAX_MEMBERS - 2 or text > MAX_TEXT[SCHEMA]:
         raise InputError(
-            f"{n_arrays:,} arrays and a description of {text:,} bytes exceed the limits of a model file, which are "
-            f"{MAX_MEMBERS:,} and {MAX_TEXT[SCHEMA]:,}; use fewer trees or estimators"
+            f"{n_arrays:,} arrays and a description of {text:,} bytes exceed the limits of a model file ("
+            f"{MAX_MEMBERS:,} members and {MAX_TEXT[SCHEMA]:,} bytes); use fewer trees or estimators"
         )
     facts = {"format": FORMAT, **facts}
     header = json.dumps({**facts, "sha256": _content_hash(facts, members)}, sort_keys=True, indent=1).encode()
@@ -230,7 +231,7 @@ def _announced_bytes(content: bytes) -> tuple[int, int]:
     if dtype.hasobject:
         raise ValueError("it contains pickled objects, which are never read")
     if 0 in shape and max(shape) > MOST_OF_NOTHING:
-        raise ValueError(f"it has no elements and a side of {max(shape):,}")
+        raise ValueError(f"it has no elements and an axis of length {max(shape):,}")
     announced = dtype.itemsize
     for length in shape:
         announced *= length

@@ -34,15 +34,15 @@ MOST_NUMBERS = 64
 MOST_JOBS = 1024
 # Maximum width of a code, because predict allocates the codes of a batch before it computes them.
 CODE_LIMIT = SizeLimit(2**22)
-# Limits of a pyramid, for the table of cells and regions, for the numbers pooled in cells, and for the numbers in the codes.
+# Limits of a pyramid: for the table of cells and regions, for the values pooled in cells, and for the values in the codes.
 MOST_MEMBERSHIPS = 2**25
 MOST_POOLED = 2**25
 MOST_CODE = 2**22
-# Attributes that contain the words of vocabularies of featrec and scikit-learn.
+# Attributes that contain the words of featrec and scikit-learn vocabularies.
 WORDS = ("words_", "means_", "cluster_centers_")
 CACHES = {"memory", "cache"}
 
-# Functions that check objects, by the full name, the module, the public name or the loader of an object.
+# Functions that check objects, keyed by an object's full name, module, public name or loader.
 CHECKS: dict[str, Callable[[Node, Members], None]] = {
     **SCIKIT_LEARN_CHECKS,
     "sklearn.mixture.BayesianGaussianMixture": lambda node, members: _refused(node, members, check_mixture),
@@ -174,8 +174,8 @@ def _check_pyramid(node: Node, kind: Any, stored: StoredAttributes) -> None:
         for number, what, most in ((regions, "regions", MOST_CODE), (cells, "cells", MOST_POOLED)):
             if number * width > most:
                 raise ModelFileError(
-                    f"{public_name(node)}: {number} {what} of {k} words, with {width} numbers each, are over the limit of "
-                    f"{most:,} numbers for a model file"
+                    f"{public_name(node)}: {number} {what} of {k} words, with {width} values each, exceed the limit of "
+                    f"{most:,} values for a model file"
                 )
 
 

@@ -35,14 +35,14 @@ Content = bytes | np.ndarray
 LARGE = 2**26  # bytes
 KINDS = "biuf"
 TOKEN_BYTES = 32
-# An array is deflated if its samples (N_PIECES of PIECE bytes each) shrink to less than this share of their size.
+# An array is deflated if its samples (N_PIECES of PIECE bytes each) shrink to less than this fraction of their size.
 N_PIECES, PIECE, WORTH_IT = 16, 2**16, 0.5
-# Upper limit of the length of numpy's header of a plain array.
+# Upper limit of the length of NumPy's header for a plain array.
 LONGEST_HEADER = 1024
 
 
 def is_large(value: Any) -> bool:
-    """Return whether the value is an array of numbers that is stored without skops."""
+    """Return whether the value is a numeric array that is stored without skops."""
     return type(value) is np.ndarray and value.dtype.kind in KINDS and value.nbytes >= LARGE
 
 
@@ -84,13 +84,13 @@ def read_content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Content:
         if plain:
             with archive.open(entry) as file:
                 array = np.lib.format.read_array(file, allow_pickle=False)
-                file.read()  # zipfile compares the checksum at the end of the member
+                file.read()  # zipfile verifies the checksum at the end of the member
             return array
     return archive.read(entry)
 
 
 def _is_plain(start: bytes, size: int) -> bool:
-    """Return whether a member is an array of numbers: numpy's header, followed by exactly the numbers that it describes."""
+    """Return whether a member is a numeric array: NumPy's header, followed by exactly the values that it describes."""
     read = np.lib.format.read_array_header_1_0
     try:
         stream = io.BytesIO(start)

@@ -33,8 +33,7 @@ from featrec.persistence._schema import (
 
 __all__ = ["load"]
 
-# The only accepted protocol of skops, because skops reads older protocols less strictly. All supported versions of skops write
-# it.
+# The only accepted skops protocol, because skops reads older protocols less strictly. All supported skops versions write it.
 PROTOCOL = 2
 LONGEST_REASON = 2000
 
@@ -148,7 +147,7 @@ def _check_attributes(schema: Any) -> None:
 
 
 def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list[str]]:
-    """Return the schema, in which names are those of private modules, and the full names of featrec's classes in it."""
+    """Return the schema with the names of private modules, and the full names of the featrec classes in it."""
     try:
         schema = json.loads(cast(bytes, members[SCHEMA]))
         check_depth(schema)
@@ -161,9 +160,7 @@ def _read_schema(members: dict[str, Content], max_bytes: int) -> tuple[Any, list
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ModelFileError(f"its schema was not written by `save` ({error!r}); save the model again") from error
     if not isinstance(schema, dict) or schema.get("protocol") != PROTOCOL:
-        raise ModelFileError(
-            f"its schema does not use protocol {PROTOCOL} of skops; save the model with this version of featrec"
-        )
+        raise ModelFileError(f"its schema does not use skops protocol {PROTOCOL}; save the model with this version of featrec")
     if referred > max_bytes:
         raise ModelFileError(
             f"its arrays need {referred:,} bytes, more than the limit of {max_bytes:,}; load(path, max_bytes=...) can raise it"

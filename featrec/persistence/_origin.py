@@ -107,7 +107,7 @@ def refuse_foreign(file: BinaryIO, name: str) -> None:
     if _is_pickle(beginning) or _is_pickle(_unpacked(beginning)) or name.lower().endswith(PICKLE_SUFFIXES):
         kept = str(Path(name).with_suffix(".featrec").name)
         raise ModelFileError(
-            "a file of pickle or joblib, not a model file of featrec. Loading it would execute any code that it contains. If "
+            "a pickle or joblib file, not a featrec model file. Loading it would execute any code that it contains. If "
             "you trust its author, convert it once, with the versions that wrote it: "
             f"featrec.persistence.save(joblib.load(path), {kept!r})"
         )

@@ -182,7 +182,7 @@ def _publish(schema: Any, members: dict[str, Content]) -> dict[str, Content]:
 
 
 def _refuse_large_settings(schema: Any, arrays: dict[str, Content]) -> None:
-    """Raise an error for settings with which load would refuse the file."""
+    """Raise an error for settings that would make load refuse the file."""
     try:
         for node in nodes(schema):
             check_settings(node, arrays)

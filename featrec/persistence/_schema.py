@@ -234,7 +234,7 @@ def private_module(module: str, name: str, loader: str) -> str:
 
 
 def featrec_class(node: Node) -> Any:
-    """Return the public class of featrec that a node names, or None for any other node."""
+    """Return the public featrec class that a node names, or None for any other node."""
     module, name = str(node.get("__module__")), str(node.get("__class__"))
     stage = _stage(MOVED.get((module, name), module))
     found = None if stage is None or node["__loader__"] != "ObjectNode" else _exported(stage, name)

@@ -1,4 +1,4 @@
-"""Check fitted objects of scikit-learn whose compiled code does not check indices.
+"""Check fitted scikit-learn objects whose compiled code does not check indices.
 
 These are sparse matrices, nearest neighbours, k-means, support vector machines, trees, forests and boosting.
 """
@@ -100,11 +100,11 @@ def _check_neighbours(node: Node, members: Members) -> None:
         return
     rows, width = _shape(fields["_fit_X"], members)
     if [rows, width] != field_values(node, members, "n_samples_fit_", "n_features_in_"):
-        refuse(node, f"{rows} rows of {width} numbers do not match n_samples_fit_ and n_features_in_")
+        refuse(node, f"{rows} rows of {width} values do not match n_samples_fit_ and n_features_in_")
     if full_name(fields["_tree"]) in SCIKIT_LEARN_CHECKS:
         found = _shape(fields["_tree"]["content"]["content"][0], members)
         if found != (rows, width):
-            refuse(node, f"its tree has {found[0]} rows of {found[1]} numbers; {rows} rows of {width} are expected")
+            refuse(node, f"its tree has {found[0]} rows of {found[1]} values; {rows} rows of {width} are expected")
     wanted = plain_value(fields["n_neighbors"], members) if "n_neighbors" in fields else None
     if isinstance(wanted, (int, float)) and not wanted <= max(rows, MOST_NEIGHBOURS):
         refuse(node, f"n_neighbors={wanted} for {rows} rows")
@@ -136,7 +136,7 @@ def _check_clusters(node: Node, members: Members) -> None:
     rows, width = _shape(fields["cluster_centers_"], members)
     expected, threads = field_values(node, members, "n_features_in_", "_n_threads")
     if not rows or width != expected:
-        refuse(node, f"{rows} centres of {width} numbers; centres of {expected} numbers are expected")
+        refuse(node, f"{rows} centres of {width} values; centres of {expected} values are expected")
     if type(threads) is not int or not 1 <= threads <= MOST_THREADS:
         refuse(node, f"_n_threads={threads}, outside 1 to {MOST_THREADS}")
 

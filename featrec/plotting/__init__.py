@@ -1,8 +1,8 @@
 """Figures: keypoints and HOG on their image, visual words, the bag of words of an image, confusion matrices, and mean ranks.
 
 Each function draws on the given axes or on a new figure, and returns the axes or the figure. No function calls ``show`` or
-changes settings of matplotlib. A new figure belongs to pyplot only if the program has imported pyplot; then
-``plt.show()`` and notebooks show it. To plot results of :mod:`featrec.evaluation`, call their method ``plot``.
+changes matplotlib settings. A new figure belongs to pyplot only if the program has imported pyplot; then ``plt.show()`` and
+notebooks show it. To plot results of :mod:`featrec.evaluation`, call their method ``plot``.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def _write_numbers(ax: Axes, shares: np.ndarray, values: np.ndarray) -> None:
     for row, column in zip(*np.nonzero(np.rint(values)), strict=True):
         color = "white" if shares[row, column] > 0.55 else INK
         number = ax.text(column, row, f"{values[row, column]:.0f}", ha="center", va="center", fontsize=size, color=color)
-        # The layout need not measure the numbers, because they lie inside the axes. Measuring 2,500 numbers would take seconds.
+        # The numbers lie inside the axes, so the layout does not need their sizes. Measuring 2,500 numbers would take seconds.
         number.set_in_layout(False)
 
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_hog"]
 
-# Percentile of the strokes that is drawn at full length. If it were the maximum, one sharp edge would shorten all other
-# strokes.
+# Percentile of the stroke strengths that is drawn at full length. If it were the maximum, one sharp edge would shorten all
+# other strokes.
 FULL_LENGTH = 99
 
 
 def plot_hog(image: Any, hog: HOG | None = None, *, ax: Axes | None = None) -> Axes:
-    """Draw each cell of HOG as a star of strokes, one per orientation; strong gradients give long, bright strokes.
+    """Draw each HOG cell as a star of strokes, one per orientation; strong gradients give long, bright strokes.
 
     A stroke is perpendicular to its gradients. Strokes therefore run along edges, and the figure resembles the image.
 

@@ -67,8 +67,8 @@ def plot_words(
     n_patches : int, default=8
         Number of patches per word.
     extent : float, default=1.0
-        Side of a patch, as a multiple of the diameter of its frame. Descriptors of DenseSIFT describe an area of 1 diameter,
-        and descriptors of SIFT an area of 6 diameters.
+        Side of a patch, as a multiple of the diameter of its frame. DenseSIFT descriptors describe a square 1 diameter wide;
+        SIFT descriptors describe a square 6 diameters wide.
     stretch : bool, default=False
         Whether to show each patch at full contrast. Descriptors of unit length ignore contrast, too.
     random_state : int, RandomState or None, default=0
@@ -293,7 +293,7 @@ def _fill_circles(ax: Axes, frames: np.ndarray, assigned: np.ndarray, colors: np
 
 
 def _draw_word_histogram(ax: Axes, assigned: np.ndarray, colors: np.ndarray) -> None:
-    """Draw the share of each word in percent of the descriptors."""
+    """Draw the percentage of the descriptors that belong to each word."""
     shares = np.bincount(assigned, minlength=len(colors)) / max(1, len(assigned))
     gray = colors == OTHER
     places = np.arange(len(colors))
@@ -341,6 +341,6 @@ def check_kind(bag: Bag, words: np.ndarray, metric: str) -> None:
         )
     if bag.descriptors.shape[1] != words.shape[1]:
         raise InputError(
-            f"the descriptors have {bag.descriptors.shape[1]} numbers, but the words have {words.shape[1]}; "
+            f"the descriptors have {bag.descriptors.shape[1]} dimensions, but the words have {words.shape[1]}; "
             "use the extractor that the words were learned with"
         )

@@ -42,8 +42,8 @@ def _model_has(method: str) -> Any:
 class Augmented(ClassifierMixin, Estimator):
     """Fit an image classifier on its training images and on randomly changed copies of them.
 
-    Copies are made in ``fit``. If they were made before a cross-validation, copies of the same image would be in the training
-    set and in the test set, and the accuracy would be too high. Copies are computed on access, so they need no memory.
+    Copies are made in ``fit``. If they were made before a cross-validation, copies of the same image would be in both the
+    training set and the test set, and the accuracy would be too high. Copies are computed on access, so they need no memory.
 
     If a model splits images itself (a search or calibration), it must contain Augmented, not the reverse:
     ``GridSearchCV(Augmented(model), ...)``.
@@ -62,14 +62,14 @@ class Augmented(ClassifierMixin, Estimator):
     translate : float, default=0
         Maximum shift in each direction, as a fraction of width and height.
     crop : float, default=0
-        Cut out a random window and stretch it to the image size. The width and the height of the window are drawn separately,
-        each from 1 - crop to 1 of the image, so the proportions change, too.
+        Cut out a random window and stretch it to the image size. Its width and height, as fractions of the image, are drawn
+        separately from 1 - crop to 1, so the proportions change, too.
     light : float, default=0
         Multiply gamma and contrast by factors from exp(-light) to exp(light), and change brightness by up to light / 2.
     color : float, default=0
         Multiply each channel of a colour image by a factor from exp(-color) to exp(color).
     noise : float, default=0
-        Standard deviation of the normal noise that is added to every value (white is 1).
+        Standard deviation of the Gaussian noise that is added to every value (white is 1).
     copies : int, default=4
         Number of copies per training image, in addition to the image itself.
     views : int, default=0
@@ -256,7 +256,7 @@ def _refuse_folds_inside(model: Any) -> None:
             kind = type(owner).__name__
             raise InputError(
                 f"Augmented: the inner {kind} splits the images itself (parameter cv), so copies of the same image would be in "
-                f"its training set and in its test set. Use {kind}(Augmented(...), ...) instead."
+                f"both its training set and its test set. Use {kind}(Augmented(...), ...) instead."
             )
 
 

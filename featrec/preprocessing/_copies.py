@@ -16,7 +16,7 @@ __all__ = ["Copies", "RandomChange", "with_copies"]
 
 @dataclass(frozen=True)
 class RandomChange:
-    """The limits of random changes, which are described by the parameters of Augmented."""
+    """The limits of random changes. See the parameters of Augmented for their meaning."""
 
     flip: str | None = None
     rotate: float = 0.0

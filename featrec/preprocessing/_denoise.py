@@ -13,7 +13,7 @@ from featrec.preprocessing._tones import as_type
 
 __all__ = ["Denoise"]
 
-# Maximum distance, in pixels and in each direction, between patches that non-local means compares.
+# Maximum distance between the patches that non-local means compares, in pixels along each axis.
 REACH = 10
 SIZES = {"median": 3, "bilateral": 5, "nlm": 7}
 # Maximum window size for which cv2's median supports types other than uint8. float64 is never supported.
@@ -26,12 +26,11 @@ class Denoise(Preprocessor):
     Parameters
     ----------
     method : {"median", "bilateral", "nlm"}, default="median"
-        Method:
+        How to remove noise:
 
         - "median": median of a window, for each channel. It removes single wrong pixels (dust, hot pixels,
           salt and pepper), but also thin lines.
-        - "bilateral": weighted mean of the neighbours; neighbours whose gray value or colour differs much have
-          low weights.
+        - "bilateral": weighted mean of the neighbours; neighbours with a very different gray value or colour have low weights.
         - "nlm": non-local means, the weighted mean of all pixels up to 10 pixels away; pixels with similar
           surroundings have high weights. It preserves texture best, but takes a hundred times as long as
           "bilateral".

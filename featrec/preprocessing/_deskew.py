@@ -20,22 +20,23 @@ SIDE, CLEARLY = 14, 3.0
 class Deskew(Preprocessor):
     """Straighten a slanted digit or letter by a shear that is computed from its moments.
 
-    Writers slant characters by different angles, but the slant is irrelevant for the class. Without it, images of a class
-    differ less. Each row is shifted in proportion to its distance from the centre of mass. Use this step for images of one
+    Writers slant characters by different angles, but the slant is irrelevant to the class. Without the slant, images of a class
+    are more alike. Each row is shifted in proportion to its distance from the centre of mass. Use this step for images of one
     character on a uniform background. It may strongly distort wide, low objects such as shoes.
 
     Parameters
     ----------
     background : {"auto", "dark", "light"}, default="auto"
         Whether the background is dark or light. Areas outside the image are filled with the background, and the mass of a pixel
-        is its difference from the background. "auto" means light if the mean of the border pixels is above half of white, else
-        dark.
+        is its difference from the background. "auto" means light if the mean of the border pixels is above half the white
+        value, else dark.
     center : bool, default=False
         Also move the centre of mass to the centre of the image, with subpixel accuracy.
     when : {"always", "auto"}, default="always"
         When to straighten images. "auto" decides in `fit`, which then needs labels: it classifies up to 4,000 training images
-        by the nearest neighbours of their thumbnails, with and without straightening. Images are straightened if this improves
-        the number of correct classes by at least three standard deviations, as for handwriting, but not for objects.
+        by the nearest neighbours of their thumbnails, with and without straightening. Images are straightened if this increases
+        the number of correctly classified images by at least three standard deviations. This is the case for handwriting, but
+        not for objects.
 
     Attributes
     ----------

@@ -119,7 +119,7 @@ class Resize(Preprocessor):
         if self._is_automatic():
             check_is_fitted(self, "size_", msg='%(name)s(size="auto") learns its size in fit; call fit first, or set a size.')
         images = check_images(X)
-        # Without a step, images from one array stay one array, which HOG and PatchCodes can describe at once.
+        # If no step is added, images from one array stay one array, which HOG and PatchCodes can describe at once.
         first = stacked(images[:1]) if len(images) else None
         return images if first is not None and first.shape[1:3] == self._box() else super().transform(images)
 

@@ -112,7 +112,7 @@ class AdjustLight(Preprocessor):
 class NormalizeContrast(Preprocessor):
     """Normalise the mean and the standard deviation of gray values, for the whole image or for local windows.
 
-    Values are shifted and scaled to a mean of 0.5 and the standard deviation `spread`, then clipped to [0, 1]. Without a
+    Values are shifted and scaled to a mean of 0.5 and a standard deviation of `spread`, then clipped to [0, 1]. Without a
     `window`, this removes differences in exposure between images. Such differences affect raw pixels and methods with
     thresholds on gray values (such as SIFT, AKAZE and ORB). A `window` also removes shadows within an image.
 
@@ -167,7 +167,7 @@ class NormalizeContrast(Preprocessor):
         return as_type(0.5 + (values - mean) * slope, image.dtype)
 
     def _statistics(self, luma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation: numbers for the whole image, or arrays with one number per pixel."""
+        """Return mean and standard deviation: numbers for the whole image, or arrays with one value per pixel."""
         if self.window is None:
             return luma.mean(), luma.std()
         sigma = self.window * min(luma.shape)
@@ -245,7 +245,7 @@ class CLAHE(Preprocessor):
 class Rescale(Preprocessor):
     """Stretch images that use only part of their value range to the full range.
 
-    A 12-bit sensor writes values from 0 to 4095 into 16-bit files, in which white is 65535, so such scans look nearly black.
+    A 12-bit sensor writes values from 0 to 4095 into 16-bit files, in which white is 65535, so these images look nearly black.
     If you know the value of white, set `max_value` or `bits`; all images are then stretched in the same way. Otherwise, each
     image is stretched between two of its percentiles.
 
@@ -253,7 +253,7 @@ class Rescale(Preprocessor):
     ----------
     max_value : int, optional
         Value of white, such as 4095. Float images, and images of integer types that cannot exceed this value, are not changed;
-        a folder may therefore contain both 12-bit scans and 8-bit images. A larger value in an image is an error.
+        a folder may therefore contain both 12-bit scans and 8-bit images. An image with a larger value raises an error.
     bits : int, optional
         Number of bits; the same as ``max_value=2**bits - 1``. Set at most one of the two.
     percentiles : tuple of (low, high), default=(0, 100)

@@ -22,9 +22,9 @@ __all__ = ["Unflatten"]
 class Unflatten(NoOutputContainer, TransformerMixin, Estimator):
     """Convert flattened images, one per row of a 2-D array or table, to images.
 
-    A pipeline that starts with this step accepts the output of ``fetch_openml`` or ``load_digits``. White is 255 in uint8,
-    65535 in uint16, and 1 in floats. Other integer types are converted to uint8 if all values are from 0 to 255. For all other
-    values, set `max_value`.
+    A pipeline that starts with this step accepts the output of ``fetch_openml`` or ``load_digits``. White is 255 for uint8,
+    65535 for uint16, and 1 for floats. Other integer types are converted to uint8 if all values are from 0 to 255. For all
+    other values, set `max_value`.
 
     Parameters
     ----------

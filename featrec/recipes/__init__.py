@@ -2,21 +2,21 @@
 
 Every recipe has these options, with the same defaults:
 
-- ``probability``: None, ``"calibrated"`` or ``"temperature"``. Both fit the classifier six times: on five folds of the training
-  set, and on the whole training set. "calibrated" fits a curve for each class and needs five images of each class; ``predict``
-  returns the most probable class, which may differ from the decision of the classifier. "temperature" fits one number for all
-  classes and does not change predictions.
+- ``probability``: None, ``"calibrated"`` or ``"temperature"``. Both fit the classifier six times: for each of five folds, and
+  once on the whole training set. "calibrated" fits a curve for each class and needs five images of each class; ``predict``
+  then returns the most probable class, which may differ from the decision of the classifier. "temperature" fits one number
+  for all classes and does not change predictions.
 - ``class_weight``: None, ``"balanced"`` or a dict of class to weight, for classes of unequal size. It has no effect in the
-  recipes with nearest neighbours, `tiny_knn` and `orb_knn`, which issue a warning.
-- ``on_error="empty"`` continues if an image cannot be used (see the extractors).
+nearest-neighbour recipes, `tiny_knn` and `orb_knn`, which issue a warning.
+- ``on_error``: "raise", or "empty" to continue if an image cannot be used (see the extractors).
 - ``cache``: a folder or a ``DescriptorCache`` in which extractors store descriptions for later fits.
-- ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress and the
-  memory that kernel ridge needs on standard error.
+- ``random_state`` is the seed of all random choices; ``n_jobs`` is the number of threads; ``verbose=1`` shows progress on
+standard error, and the memory that kernel ridge needs.
 
 The two networks that learn from pixels need the extra ``torch``.
 
-A *preset* is a set of options of a recipe for one type of images, with the accuracy that was measured on a dataset. For
-example, ``make("patches_kernel:digits")`` uses the preset "digits". :func:`presets` lists the presets of a recipe.
+A *preset* is a set of recipe options for one type of images, with the accuracy measured on a dataset. For example,
+``make("patches_kernel:digits")`` uses the preset "digits". :func:`presets` lists the presets of a recipe.
 
 Examples
 --------

@@ -63,7 +63,7 @@ class General:
         return {"random_state": self.random_state, "n_jobs": self.n_jobs, "verbose": self.verbose}
 
     def calibrated(self, classifier: Any) -> Any:
-        """Return the classifier. If `probability` is set, wrap it, so that it computes probabilities."""
+        """Return the classifier, wrapped to compute probabilities if `probability` is set."""
         if self.probability is None:
             return classifier
         if self.probability not in CALIBRATIONS:
@@ -125,7 +125,7 @@ def _with_new_names(name: str, options: dict[str, Any], former: Mapping[str, str
     for old, new in former.items():
         if old in options:
             if new in options:
-                raise InputError(f"{name}: {old} is the former name of {new}; give only {new}")
+                raise InputError(f"{name}: {old} is the former name of {new}; set only {new}")
             text = f"the option {old} of {name} is now called {new}; the old name will be removed in the next version"
             warnings.warn(text, FutureWarning, stacklevel=3)
             options[new] = options.pop(old)

@@ -106,11 +106,11 @@ def hog_svm(
     C: float | None = None,
     **general: Unpack[Options],
 ) -> Pipeline:
-    """One object that fills the image in one pose (digits, faces, signs, products): HOG of several cell sizes, kernel ridge.
+    """One object that fills the image in one pose (digits, faces, signs, products): HOG with several cell sizes, kernel ridge.
 
     Suitable for a hundred to a hundred thousand images. The training time grows linearly with the number of images, and the
     model predicts thousands of images per second. Despite the name of the recipe, the classifier is an SVM only if `C` is
-    given. Otherwise, it is ridge regression on kernel values between images and landmarks, which are some training images.
+    given. Otherwise, it is ridge regression on kernel values between images and landmarks (some of the training images).
 
     The size of images, the use of colours and the number of landmarks depend on the training images. The penalty and the use of
     mirror images depend on the accuracy on held-out images.
@@ -118,8 +118,8 @@ def hog_svm(
     Parameters
     ----------
     size : int, (height, width), "auto" or None, default="auto"
-        Size that images are scaled to. "auto": the median height and width of the training images, but at least 28 and
-        at most 64 pixels. None: images are not scaled and must all have the same size.
+        Size that images are scaled to. "auto": the median height and width of the training images, limited to between 28 and 64
+        pixels. None: images are not scaled and must all have the same size.
     pixels_per_cell : int, (rows, columns), several such pairs, or "auto", default="auto"
         Cell sizes in pixels. "auto": an eighth, a quarter and half of the image size.
     orientations : int or None, default=None
@@ -130,10 +130,10 @@ def hog_svm(
         Whether to add means and standard deviations of lightness and colours in 4 × 4 cells to the gradients; see
         :class:`~featrec.descriptors.HOG`.
     mirror : bool, default=True
-        If True, also learn from mirror images, provided that this increases the accuracy on held-out images. If False, do not
-        try this, which saves time.
+        If True, also learn from mirror images, provided that this increases the accuracy on held-out images. If False, save
+        time by not trying this.
     deskew : bool or "auto", default="auto"
-        Whether to straighten slanted digits and letters. "auto" decides by the training images; see
+        Whether to straighten slanted digits and letters. "auto" examines the training images; see
         :class:`~featrec.preprocessing.Deskew`.
     n_dimensions : int, "auto" or None, default="auto"
         Number of principal components for the kernel. "auto": 300. None: no reduction.
@@ -251,13 +251,13 @@ def pixels_resnet(
     ----------
     size : int or (height, width), default=(32, 32)
     width : int, default=32
-        Number of maps in the first layer; with twice as many, training takes nearly four times as long.
+        Number of feature maps in the first layer; with twice as many, training takes nearly four times as long.
     epochs : int or None, default=None
         Number of passes over the training set. None: 15, or more for small training sets. Training on 100 images takes half a
         minute.
     batch_size : int, default=256
     mirror : bool, default=True
-        Whether to learn from mirror images too. Use False for digits, letters and other classes that mirroring changes.
+        Whether to learn from mirror images too. Use False for digits, letters and other classes that change when mirrored.
 
     Returns
     -------

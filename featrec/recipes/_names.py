@@ -140,7 +140,7 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
     """
     recipe, inside = _parted(name)
     if preset is not None and inside not in (None, preset):
-        raise InputError(f"{name!r} contains the preset {inside!r}, but preset={preset!r}; give only one")
+        raise InputError(f"{name!r} contains the preset {inside!r}, but preset={preset!r}; set only one")
     chosen = inside if preset is None else preset
     if chosen is None:
         return recipe, {}
@@ -149,7 +149,7 @@ def resolve(name: str, preset: str | None = None) -> tuple[str, dict[str, Any]]:
 
 
 def variants(chosen: Iterable[str] = RECIPES) -> dict[str, dict[str, Any]]:
-    """Return the options of each recipe and preset, by the name that :func:`make` accepts."""
+    """Return the options of each recipe and preset, keyed by the name that :func:`make` accepts."""
     found: dict[str, dict[str, Any]] = {}
     for recipe in chosen:
         found[recipe] = {}

@@ -40,11 +40,11 @@ epsilon : float or None, default=None
     Number that is added to the variances in the whitening. None: 0.02 for threshold codes and 0.1 for triangle codes, which are
     less accurate with lower values.""",
     "grid": "grid : int or (rows, columns), default=3\n    Rows and columns of the regions in which codes are averaged.",
-    "overlap": "overlap : float, default=1/3\n    Share of a region's side that overlaps with the next region.",
+    "overlap": "overlap : float, default=1/3\n    Fraction of a region's side that overlaps the next region.",
     "mirror": """\
 mirror : bool or "auto", default="auto"
     Whether to average over the image and its mirror image. This lowers the accuracy for digits, letters and other classes that
-    mirroring changes. "auto" decides by the training images. See :class:`~featrec.descriptors.Patches`.""",
+    change when mirrored. "auto" examines the training images. See :class:`~featrec.descriptors.Patches`.""",
     "color": """\
 color : {"auto", "gray", "rgb"} or several of these, default="auto"
     Channels of the patches. With several values, such as ("rgb", "gray"), the codes for each value are concatenated; each value
@@ -52,12 +52,12 @@ color : {"auto", "gray", "rgb"} or several of these, default="auto"
     "deskew": "deskew : bool, default=False\n    Whether to straighten slanted digits and letters.",
     "image_size": """\
 image_size : int, (height, width), "auto" or None, default="auto"
-    Size that images are scaled to. "auto": the usual size of the training images, scaled to a mean side between 8 and 32
+    Size that images are scaled to. "auto": the typical size of the training images, scaled to a mean side between 8 and 32
     pixels. If all images have the same size in this range, they are not scaled. None: no scaling. See
     :class:`~featrec.preprocessing.Resize`.""",
     "hog": """\
 hog : int, (rows, columns), several such pairs, or None, default=None
-    Cell sizes of signed and unsigned HOG, which is added to the patches. None: no HOG.""",
+    Cell sizes of the signed and unsigned HOG codes that are added to the patch codes. None: no HOG.""",
     "gamma": "gamma : float, default=0.7\n    Width parameter of the kernel, relative to the mean squared distance of codes.",
 }
 
@@ -112,12 +112,12 @@ def patches_kernel(
     dtype: str = "float32",
     **general: Unpack[Options],
 ) -> Pipeline:
-    """Small images of any kind, the most accurate recipe: codes of whitened patches, HOG on request, kernel ridge.
+    """Small images of any kind, the most accurate recipe: codes of whitened patches, optional HOG, kernel ridge.
 
     Parameters
     ----------
     alphas : sequence of floats, default=(0.01, 0.02, 0.05, 0.1)
-        Penalties to choose from. The best one is chosen on a tenth of the images, but at most 5,000.
+        Penalties to choose from. The penalty with the best accuracy on a tenth of the images (at most 5,000) is used.
     landmarks : int or None, default=None
         Number of training images that the model stores. None: all. With fewer images, the model is smaller, faster and less
         accurate. The model of `patches_ridge` is even smaller.
@@ -155,9 +155,9 @@ def patches_compact(
     alphas: Any = (0.02, 0.05, 0.1),
     **general: Unpack[Options],
 ) -> Pipeline:
-    """Small images, nearly as accurate as `patches_kernel`, in a model of less than 100 MB that predicts several times as fast.
+    """Small images, nearly as accurate as `patches_kernel`, in a model of less than 100 MB that predicts several times faster.
 
-    Patches and words are multiplied as bytes, and the codes are projected to principal components. The model stores the
+    Patches and words are multiplied as bytes, and the codes are projected onto principal components. The model stores the
     training images as bytes of these components: 80 MB for 50,000 images.
 
     Parameters
@@ -170,7 +170,8 @@ def patches_compact(
         Number of principal components. The model stores this number of bytes for each training image and for each column of the
         codes.
     alphas : float or sequence of floats, default=(0.02, 0.05, 0.1)
-        Penalty, or several penalties to choose from. The best one is chosen on a tenth of the images, but at most 5,000.
+        Penalty, or several penalties to choose from. The penalty with the best accuracy on a tenth of the images (at most
+        5,000) is used.
 
     Returns
     -------

@@ -34,7 +34,7 @@ class Preset:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
-# Values have the types that TOML has. Other types would invalidate the results of earlier versions.
+# All values have TOML types. Other types would invalidate the results of earlier versions.
 PRESETS: dict[str, dict[str, Preset]] = {
     "vlad_svm": {"scenes": Preset("photographs of scenes", "scene15", 86.2, {"n_words": 256, "mirror": True})},
     "fisher_svm": {"scenes": Preset("photographs of scenes", "scene15", 87.67, {"mirror": True})},

@@ -38,7 +38,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["suggest"]
 
-# Maximum number of patches per image. With 108 numbers per patch, the patches of an image, the patches of its mirror image and
+# Maximum number of patches per image. With 108 values per patch, the patches of an image, the patches of its mirror image and
 # the whitened copies of both take 113 MB.
 MOST_PATCHES = 256 * 256
 
@@ -83,10 +83,10 @@ def suggest(
         Time limit of each recipe. A recipe that reaches the limit is stopped at the next image, a network at the next batch;
         only finished folds count.
     total_seconds : float, default=50
-        Time limit of all recipes together. The time for compiling, once per machine, does not count.
+        Time limit of all recipes together. The time for compiling, once per machine, is not counted.
     recipes : list of names, or dict of name to options or model, optional
-        Names with or without a preset, as for :func:`make`; default: all. In a dict, a value contains the options of a recipe,
-        as in ``{"cnn_svm": {"model": "net.onnx"}}``, or it is your own model, whose name may be any string.
+        Names with or without a preset, as for :func:`make`; default: all. In a dict, each value is either a dict of recipe
+        options, as in ``{"cnn_svm": {"model": "net.onnx"}}``, or your own model, whose name may be any string.
     confidence : float, default=0.95
         Confidence level of the intervals; a difference is significant if its p value is at most 1 - confidence.
     random_state : int, default=0
@@ -126,7 +126,7 @@ def suggest(
 
 
 def _candidates(wanted: Any) -> dict[str, Any]:
-    """Return the options or the model of each candidate, by name."""
+    """Return the options or the model of each candidate, keyed by name."""
     if isinstance(wanted, str):
         raise InputError(f"recipes must be a list of names, or a dict of name to options; use [{wanted!r}]")
     known = variants()
@@ -167,7 +167,7 @@ def _made(name: str, candidate: Any, seen: _Seen, computing: dict) -> tuple[Any,
 
 
 def _groups(made: Mapping[str, tuple[Any, str]]) -> list[dict[str, tuple[Any, str]]]:
-    """Group the models in the order of trials: fast models without Bags, models with Bags, presets, then each network."""
+    """Group the models in trial order: fast models without Bags, models with Bags, presets, then each network."""
     groups: dict[Any, dict[str, tuple[Any, str]]] = {0: {}, 1: {}, 2: {}}
     for name, found in made.items():
         words = any(isinstance(step, (LocalExtractor, PatchCodes)) for step in _steps(found[0]))

@@ -24,7 +24,7 @@ from featrec.recipes._names import RECIPES, make, resolve, variants
 __all__ = ["Warmed", "warm"]
 
 SIDE = 64
-# Number of generated images, half of them of each class.
+# Number of generated images; each of the two classes has half of them.
 N_IMAGES = 24
 # The number of words affects the time of a fit, but not the code that is compiled.
 SMALL: dict[str, Any] = {"n_words": 32, "image_size": None}
@@ -46,7 +46,7 @@ class Warmed:
     Attributes
     ----------
     n_loops : int
-        Number of loops that were compiled. Loops that were already in the cache do not count.
+        Number of loops that were compiled. Loops that were already in the cache are not counted.
     seconds : float
         Total time.
     folder : Path
@@ -113,7 +113,7 @@ def warm(recipes: Iterable[str] | None = None, *, n_jobs: int = -1, verbose: int
     todo = _in_order([name for name in wanted if name not in left_out])
     count = "1 recipe" if len(todo) == 1 else f"{len(todo)} recipes"
     _report(verbose, f"compiling the loops of {count} into {cache.folder}")
-    # The number of processes is one more than that of processors, because processes sometimes wait for each other.
+    # There is one more process than processors, because processes sometimes wait for each other.
     for row in each_in_processes(_warm_one, todo, n_jobs=n_jobs if can_share_cache() else 1, idle=1):
         rows.append(row)
         _report(verbose, f"{len(rows):>3} of {len(todo)}  {row.name}: {_result(row)}")

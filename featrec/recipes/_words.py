@@ -41,7 +41,7 @@ mirror : bool, default=False
 
 @recipe()
 def orb_knn(*, n_words: int = 200, n_neighbors: int = 9, **general: Unpack[Options]) -> Pipeline:
-    """Textured images of at least 100 pixels, the fastest keypoint recipe: ORB, binary words, nearest neighbours.
+    """Textured images with sides of at least 100 pixels, the fastest keypoint recipe: ORB, binary words, nearest neighbours.
 
     `class_weight` has no effect.
 
@@ -65,7 +65,7 @@ def orb_knn(*, n_words: int = 200, n_neighbors: int = 9, **general: Unpack[Optio
 
 @recipe(DENSE)
 def bovw_svm(*, n_words: int = 400, levels: Any = 3, C: float = 1.0, **general: Unpack[Options]) -> Pipeline:
-    """Scenes and objects at any position and scale, in any light: dense SIFT, visual words in a pyramid, intersection SVM.
+    """Scenes and objects at any position and scale, in any lighting: dense SIFT, words in a pyramid, intersection SVM.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def phow_svm(
     options = General(**general)
     norm = "hellinger" if kernel == "intersection" else "l1"
     words = BagOfWords(n_words, norm=norm, **options.learning)
-    # Descriptors of bytes are compared with integer products, which are several times as fast as products of floats.
+    # Descriptors of type uint8 are compared with integer products, which are several times faster than products of floats.
     descriptors = DenseSIFT(step=step, bin_sizes=bin_sizes, dtype="uint8", **options.reading)
     steps = [descriptors, SpatialPyramid(words, levels=levels)]
     if kernel == "intersection":
@@ -216,7 +216,7 @@ def _fisher_steps(n_words: int, step: int, bin_sizes: Any, n_dimensions: int, le
 
 
 def _linear(steps: list, C: float, mirror: bool, options: General) -> Pipeline | Augmented:
-    """Make a model of the steps and a linear SVM; with `mirror`, it also learns from mirrored copies."""
+    """Make a model from the steps and a linear SVM; with `mirror`, it also learns from mirrored copies."""
     svm = WideLinearSVC(C=C, class_weight=options.class_weight, n_jobs=options.n_jobs)
     if not mirror:
         return make_pipeline(*steps, options.calibrated(svm))

@@ -19,16 +19,16 @@ PART = 8192
 
 @with_shared_docs
 class BinaryVocabulary(Vocabulary):
-    """Learn words by k-majority: each bit of a word is the bit that most of its members have.
+    """Learn words by k-majority: each bit of a word has the value that most of its members have.
 
-    For binary descriptors (ORB, AKAZE, BRISK). `fit` fails if there are fewer descriptors than words. It also fails for
-    descriptors of numbers; use :class:`KMeansVocabulary` for them.
+    For binary descriptors (ORB, AKAZE, BRISK). `fit` fails if there are fewer descriptors than words. It also fails for numeric
+    descriptors; use :class:`KMeansVocabulary` for them.
 
     Parameters
     ----------
     n_words : int, default=500
     max_iter : int, default=20
-        Maximum number of rounds.
+        Maximum number of iterations.
     max_descriptors : int, default=100_000
         Size of the sample that is drawn from Bags. If `fit` gets an array, all rows are used.
 
@@ -38,15 +38,15 @@ class BinaryVocabulary(Vocabulary):
     inertia_ : float
         Sum of Hamming distances between descriptors and their words.
     n_iter_ : int
-        Number of rounds.
+        Number of iterations.
     n_features_in_ : int
         Number of bytes of a descriptor.
 
     Notes
     -----
-    There are three differences from the paper. Initial words are not drawn at random, but by k-means++ with Hamming distances
-    from 20 descriptors per word. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia never
-    increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
+    There are three differences from the paper. Initial words are not drawn at random, but from 20 descriptors per word by
+    k-means++ with Hamming distances. If a bit is set in exactly half of the members, the word keeps its bit, so the inertia
+    never increases. A word that loses all its members moves to the descriptor that is farthest from its own word.
 
     References
     ----------
@@ -138,7 +138,7 @@ class _Majority:
         map_batches(part, range(len(self.blocks)), n_jobs=self.n_jobs, batch_size=PART, shared_memory=True)
 
     def round(self, words: np.ndarray) -> np.ndarray:
-        """Assign descriptors to words, and return new words from the majority of bits."""
+        """Assign descriptors to words, and return new words that contain the majority of each bit."""
         self.assign(words)
         votes = np.empty((len(words), self.bits.shape[1]), np.int32)
         counts = np.empty(len(words), np.int64)

@@ -1,4 +1,4 @@
-"""Fit the `vocabulary` parameter of encoders, which is a number of words or any vocabulary."""
+"""Fit the `vocabulary` parameter of encoders: a number of words or any vocabulary."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def make_vocabulary(
     if metric not in usual:
         raise MetricError(
             f"{metric} descriptors (packed bits) have no mean and no variance, but this encoder needs them; "
-            "use BagOfWords, or descriptors of numbers such as SIFT or DenseSIFT."
+            "use BagOfWords, or numeric descriptors such as SIFT or DenseSIFT."
         )
     # The first parameter of each vocabulary is the number of words.
     return usual[metric](int(vocabulary), max_descriptors=max_descriptors, random_state=random_state, n_jobs=n_jobs)
@@ -60,7 +60,7 @@ def fit_vocabulary(
     Parameters
     ----------
     vocabulary : int or estimator
-        One of: a number of words; a vocabulary of featrec, which draws its own sample; another estimator such as scikit-learn's
+        One of: a number of words; a featrec vocabulary, which draws its own sample; another estimator such as scikit-learn's
         KMeans, which is fitted on a float32 array of descriptors; a fitted vocabulary inside FrozenEstimator.
     bags : Bags
     usual : mapping of metric to class

@@ -23,7 +23,7 @@ PARTS = 16
 LEAST_PART = 4096
 # A component is moved if its members weigh less than one descriptor.
 LEAST_MASS = 1.0
-# When dimensions are scaled, variances below this share of the largest variance are raised to this share.
+# When dimensions are scaled, variances below this fraction of the largest variance are raised to this fraction.
 LEAST_SPREAD = 1e-6
 # Minimum variance. Smaller variances would be zero in float32.
 LEAST_VARIANCE = 1e-60
@@ -50,9 +50,9 @@ class GaussianVocabulary(NumbersVocabulary):
     ----------
     n_components : int, default=64
     max_iter : int, default=50
-        Maximum number of rounds of EM.
+        Maximum number of EM iterations.
     tol : float, default=1e-3
-        Stop if a round increases the mean log-likelihood of a descriptor by less than this.
+        Stop if an iteration increases the mean log-likelihood of a descriptor by less than this.
     n_init : int, default=1
         Number of runs with different initial mixtures. The mixture with the largest likelihood is used.
     min_variance : float, default=1e-4
@@ -70,7 +70,7 @@ class GaussianVocabulary(NumbersVocabulary):
     lower_bound_ : float
         Mean log-likelihood of the descriptors.
     n_iter_ : int
-        Number of rounds.
+        Number of iterations.
     converged_ : bool
         Whether `tol` was reached before `max_iter`.
     n_features_in_ : int
@@ -78,8 +78,9 @@ class GaussianVocabulary(NumbersVocabulary):
 
     Notes
     -----
-    The initial mixture consists of the shares, means and variances of clusters, which are found by a few rounds of k-means. One
-    average descriptor is added to each variance, because small clusters would otherwise be too narrow.
+    The initial mixture consists of the relative sizes, means and variances of clusters, which are found by a few iterations of
+    k-means. The variance of all descriptors is included in each cluster's variance with the weight of one member, because small
+    clusters would otherwise be too narrow.
 
     If a component weighs less than one descriptor, it is replaced by half of the heaviest component. The heaviest component is
     split into two halves, whose means differ by two standard deviations in its widest dimension. Products are computed in
@@ -152,7 +153,7 @@ class GaussianVocabulary(NumbersVocabulary):
         width = mixture.means.shape[1]
         if points.ndim != 2 or points.shape[1] != width:
             raise InputError(
-                f"descriptors of shape (n, {width}) are expected, like the means; got {points.shape}. "
+                f"descriptors must have shape (n, {width}), like the means; got {points.shape}. "
                 "Use the extractor that the vocabulary was fitted with, with the same parameters."
             )
         nearest = np.empty(len(points), np.int32)
@@ -165,7 +166,7 @@ class GaussianVocabulary(NumbersVocabulary):
         if bag.metric != self.metric:
             raise MetricError(
                 "GaussianVocabulary needs numbers (euclidean); got packed bits (hamming), which have no variance. Use "
-                "BagOfWords with a BinaryVocabulary, or descriptors of numbers such as SIFT or DenseSIFT."
+                "BagOfWords with a BinaryVocabulary, or numeric descriptors such as SIFT or DenseSIFT."
             )
 
     def _learn(self, descriptors: np.ndarray, random: np.random.RandomState) -> None:
@@ -202,7 +203,7 @@ class Learning:
         self.centre, self.inverse = self.mean.astype(np.float32), (1 / np.sqrt(self.variance)).astype(np.float32)
 
     def start(self, n_components: int, random: np.random.RandomState) -> Mixture:
-        """Return a mixture whose components are the clusters of k-means."""
+        """Return a mixture whose components are k-means clusters."""
         points = np.ascontiguousarray(self.points - self.mean, dtype=np.float32)
         lloyd = Lloyd(points, START_ROUNDS, 0.0, self.n_jobs)
         words = lloyd.run(start_words(points, n_components, random)).words
@@ -259,7 +260,7 @@ class Learning:
         return moved, bool(alive.all())
 
     def _split(self, mixture: Mixture, component: int) -> None:
-        """Split the heaviest component into two halves, and replace `component` by one of them."""
+        """Split the heaviest component into two halves, and replace `component` with one of them."""
         weights, means, variances = mixture
         heaviest = int(np.argmax(weights))
         widest = int(np.argmax(variances[heaviest] / self.variance))
@@ -317,7 +318,7 @@ def check_diagonal(vocabulary: Any) -> None:
 
 
 def _measurable(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Return the variances by which dimensions are scaled. Small variances are raised, so that float32 is precise enough."""
+    """Return the variances by which dimensions are scaled. Small variances are raised; float32 is then precise enough."""
     variance = np.maximum(variance, (np.finfo(np.float32).eps * mean) ** 2)
     variance = np.maximum(variance, LEAST_SPREAD * variance.max())
     return np.where(variance > LEAST_VARIANCE, variance, 1.0)

@@ -28,7 +28,7 @@ LEAST_PART = 4096
 
 
 class NumbersVocabulary(Vocabulary):
-    """Base class of vocabularies for descriptors of numbers."""
+    """Base class of vocabularies for numeric descriptors."""
 
     metric = "euclidean"
 
@@ -53,9 +53,9 @@ class KMeansVocabulary(NumbersVocabulary):
     ----------
     n_words : int, default=500
     max_iter : int, default=20
-        Maximum number of rounds of Lloyd's algorithm. The last rounds improve a vocabulary only a little.
+        Maximum number of iterations of Lloyd's algorithm. The last iterations improve a vocabulary only a little.
     tol : float, default=1e-4
-        Stop if the words move less than this, relative to the variance of the descriptors. 0 continues until no descriptor
+        Stop if the words move less than this, relative to the variance of the descriptors. With 0, continue until no descriptor
         changes its word.
     n_init : int, default=1
         Number of runs with different initial words. The words with the smallest inertia are used.
@@ -65,11 +65,11 @@ class KMeansVocabulary(NumbersVocabulary):
     Attributes
     ----------
     words_ : array of shape (n_words, d)
-        float32. For descriptors of bytes (uint8), means are rounded to uint8, so the nearest word can be found with integers.
+        float32. For uint8 descriptors, means are rounded to uint8, so the nearest word can be found with integers.
     inertia_ : float
         Sum of squared distances between descriptors and their words.
     n_iter_ : int
-        Number of rounds.
+        Number of iterations.
     n_features_in_ : int
         Length of a descriptor.
 
@@ -77,8 +77,8 @@ class KMeansVocabulary(NumbersVocabulary):
     -----
     The initial words are drawn from 20 descriptors per word by greedy k-means++, with 2 + log(n_words) candidates per word. A
     word that loses all its members moves to the descriptor that is farthest from its own word. Products are computed in float32
-    and sums in float64. The mean is subtracted first, because a common offset would reduce precision. Words of bytes are
-    rounded after the last round, and ``inertia_`` is computed with the rounded words.
+    and sums in float64. The mean is subtracted first, because a common offset would reduce precision. Words of type uint8 are
+    rounded after the last iteration, and ``inertia_`` is computed with the rounded words.
 
     `nearest` computes in float32 without subtracting the mean. If descriptors have a common offset of a thousand times their
     spread, about one in seven results is wrong. Remove such an offset first (:class:`~featrec.descriptors.Whiten`).
@@ -145,10 +145,10 @@ class KMeansVocabulary(NumbersVocabulary):
 
 @with_shared_docs
 class RandomVocabulary(NumbersVocabulary):
-    """Draw words at random from the descriptors, without zeros and duplicates.
+    """Draw words at random from the descriptors, omitting zeros and duplicates.
 
     Even thousands of words are drawn in a moment. For whitened patches and encoders with many votes, such as
-    :class:`~featrec.encoders.ThresholdCode`, random words are nearly as good as means. `fit` fails if there are fewer different
+    :class:`~featrec.encoders.ThresholdCode`, random words are nearly as good as means. `fit` fails if there are fewer distinct
     descriptors than words. It also fails for packed bits (ORB); use :class:`BinaryVocabulary` for them.
 
     Parameters
@@ -162,13 +162,13 @@ class RandomVocabulary(NumbersVocabulary):
     Attributes
     ----------
     words_ : array of shape (n_words, d)
-        uint8 for descriptors of bytes with ``unit_length=False``, otherwise float32.
+        uint8 for uint8 descriptors with ``unit_length=False``, otherwise float32.
     n_features_in_ : int
         Length of a descriptor.
 
     Notes
     -----
-    With ``unit_length=True``, the descriptors (1, 0) and (2, 0) are the same word.
+    With ``unit_length=True``, the descriptors (1, 0) and (2, 0) give the same word.
 
     References
     ----------
@@ -243,7 +243,7 @@ def _seed(points: np.ndarray, first: int, draws: np.ndarray, chosen: np.ndarray)
 def start_words(
     points: np.ndarray, n_words: int, random: np.random.RandomState, seed: Callable[..., None] = _seed
 ) -> np.ndarray:
-    """Draw the initial words by greedy k-means++. `seed(points, first, draws, chosen)` is the loop for the metric."""
+    """Draw the initial words by greedy k-means++. `seed(points, first, draws, chosen)` is the compiled loop for the metric."""
     pool = points
     if len(points) > SEEDING_POINTS * n_words:
         pool = points[np.sort(random.choice(len(points), SEEDING_POINTS * n_words, replace=False))]

@@ -24,13 +24,13 @@ def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
     Parameters
     ----------
     vocabulary : estimator
-        A vocabulary of featrec, or an estimator with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans). It may be
+        A featrec vocabulary, or an estimator with ``cluster_centers_`` (KMeans, MiniBatchKMeans, BisectingKMeans). It may be
         inside FrozenEstimator.
 
     Returns
     -------
     words : array of shape (n_words, d)
-        uint8 for packed bits and for rounded means of descriptors of bytes, otherwise float32.
+        uint8 for packed bits and for rounded means of uint8 descriptors, otherwise float32.
     metric : {"euclidean", "hamming"}
 
     Raises
@@ -89,7 +89,7 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
     descriptors = np.asarray(descriptors)
     if descriptors.ndim != 2 or descriptors.shape[1] != words.shape[1]:
         raise InputError(
-            f"descriptors of shape (n, {words.shape[1]}) are expected, like the words; got {descriptors.shape}. "
+            f"descriptors must have shape (n, {words.shape[1]}), like the words; got {descriptors.shape}. "
             "Use the extractor that the vocabulary was fitted with, with the same parameters."
         )
     nearest = np.empty(len(descriptors), np.int32)
@@ -133,7 +133,7 @@ def float_groups(points: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def whole_sixes(words: np.ndarray) -> np.ndarray:
-    """Repeat the last word until the number is a multiple of six. Copies are never found: the first of equal words is used."""
+    """Repeat the last word until the number of words is a multiple of six. `nearest` returns the first of equal words."""
     missing = -len(words) % WORDS_AT_ONCE
     return np.concatenate([words, np.repeat(words[-1:], missing, axis=0)]) if missing else words
 

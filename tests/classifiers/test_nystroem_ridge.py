@@ -120,11 +120,11 @@ def test_other_views_of_other_classes_are_not_used(rng):
 
 def test_wrong_codes_and_weights_are_refused(rng):
     codes, labels = blobs(rng, 30, width=7)
-    with pytest.raises(InputError, match="codes of 7 numbers cannot consist of n_views=2 views of equal length"):
+    with pytest.raises(InputError, match="codes of 7 values cannot be divided into n_views=2 views of equal length"):
         NystroemRidgeClassifier(n_views=2).fit(codes, labels)
     with pytest.raises(InputError, match="products of sample_weight and class_weight are zero"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.zeros(30))
-    with pytest.raises(InputError, match=r"a number of 0 or more for each of the 30 rows; got shape \(29,\)"):
+    with pytest.raises(InputError, match=r"0 or more for each of the 30 rows; got shape \(29,\)"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.ones(29))
     with pytest.raises(InputError, match="a minimum of -1"):
         NystroemRidgeClassifier().fit(codes, labels, sample_weight=np.r_[np.ones(29), -1])

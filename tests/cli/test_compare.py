@@ -119,7 +119,7 @@ def test_wrong_prediction_files_are_refused_before_any_fit(folder, tmp_path, no_
 
     refused(rows[:-1], "the predictions 'mine' have no label for '")
     refused([*rows, ("dark/99.png", "dark")], "name 'dark/99.png', which is not an image of this comparison")
-    refused([*rows, rows[0]], "names 'dark/0.png' twice, the second time in row 18; keep one of the two")
+    refused([*rows, rows[0]], "lists 'dark/0.png' twice, the second time in row 18; keep one of the two")
     refused([*rows, (str(folder / "dark" / "0.png"), "dark")], "/dark/0.png' twice; keep one label for each image")
     refused([*rows, ("dark/1.png", "")], "row 18 of")
     columns = "needs the columns path and label (or prediction) in its first row"
@@ -140,7 +140,7 @@ def test_predictions_for_a_damaged_image_are_ignored(tmp_path, capsys, monkeypat
     assert run("compare", "p", "--recipes", "tiny_knn", "--predictions", file) == 1
     captured = capsys.readouterr()
     assert re.search(r"error: '?p/test/a/4\.png'?: unsupported image format", captured.err)
-    assert re.search(r"warning: the predictions 'mine' name '.*4\.png', which cannot be read; these rows", captured.err)
+    assert re.search(r"warning: the predictions 'mine' include '.*4\.png', which cannot be read; these rows", captured.err)
 
 
 def test_damaged_images_are_left_out_of_all_folds(tmp_path, capsys):

@@ -123,7 +123,7 @@ WRONG = {
     "bench empty": "empty is a folder; use a file in it, such as",
     "bench own.toml": "there is no folder 'nowhere'",
     "bench standard.toml": "'mine' has no train and test folders, so its split is always \"random\"; omit split",
-    "bench options.toml": "'mine' is a folder with a path, such as path = .*, and has no options",
+    "bench options.toml": "'mine' is a folder: it needs a path such as path = .* and has no options",
     "bench textures.toml": "has no option n_tests",
     "bench textures.toml --out nowhere/x.jsonl": "mkdir -p nowhere",
     "bench textures.toml --only nothing": "--only nothing matches nothing in textures.toml",

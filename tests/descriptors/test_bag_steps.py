@@ -59,7 +59,7 @@ def test_results_on_images_have_unit_length(ragged):
 
 def test_negative_numbers_are_an_error(histograms):
     whitened = Whiten().fit_transform([Bag(histograms)])
-    with pytest.raises(InputError, match=r"without negative numbers; got -.*before steps such as Whiten"):
+    with pytest.raises(InputError, match=r"without negative values; got -.*before steps such as Whiten"):
         RootSIFT().transform(whitened)[0]
 
 

@@ -311,7 +311,7 @@ def test_an_image_smaller_than_a_block_is_an_error():
 
 @pytest.mark.parametrize("on_error", ["raise", "empty"])
 def test_images_of_different_sizes_are_an_error(on_error):
-    match = r"image 1: HOG returns 162 numbers for this image but 81 for previous images.*Put Resize"
+    match = r"image 1: HOG returns 162 values for this image but 81 for previous images.*Put Resize"
     with pytest.raises(ImageError, match=match):
         HOG(on_error=on_error).fit_transform([np.zeros((24, 24)), np.zeros((24, 32))])
 

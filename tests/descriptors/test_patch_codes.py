@@ -135,7 +135,7 @@ def test_an_unreadable_image_gives_zeros():
 
 
 def test_unsuitable_training_images_and_parameters_are_errors():
-    with pytest.raises(InputError, match=r"40 words cannot be drawn from only 0 different patches"):
+    with pytest.raises(InputError, match=r"40 words cannot be drawn from only 0 distinct patches"):
         PatchCodes(**ROOM).fit(np.full((3, 9, 9), 7, np.uint8))
     with pytest.raises(InputError, match=r"a patch of size=19 has 1083"):
         PatchCodes(4, size=19).fit(images((24, 24, 3)))

@@ -147,7 +147,7 @@ def test_the_seed_determines_the_sample_for_any_number_of_threads(points, n_jobs
 @pytest.mark.parametrize(
     ("step", "given", "match"),
     [
-        (Whiten(13), [Bag(np.eye(12))], "cannot keep 13 components of descriptors of length 12; use 12 or fewer"),
+        (Whiten(13), [Bag(np.eye(12))], "cannot keep 13 components of 12-dimensional descriptors; use at most 12"),
         (Whiten(5), [Bag(np.eye(12)[:4])], "5 components cannot be learned from 4 descriptors.*Reduce n_components"),
         (Whiten(), [Bag(np.eye(12)[:1])], "cannot be learned from 1 descriptors"),
         (Whiten(), [Bag(np.empty((0, 3)))] * 4, "all bags are empty; none of the 4 images has descriptors"),
@@ -166,7 +166,7 @@ def test_too_few_descriptors_are_an_error(step, given, match):
 
 
 def test_descriptors_of_another_width_are_an_error(points):
-    with pytest.raises(InputError, match=r"fitted on descriptors of 12 numbers; got 3\. Use the same extractor"):
+    with pytest.raises(InputError, match=r"fitted on 12-dimensional descriptors; got 3 dimensions\. Use the same extractor"):
         Whiten().fit(points).apply(Bag(np.eye(3)))
 
 

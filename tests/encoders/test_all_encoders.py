@@ -100,7 +100,7 @@ def test_packed_bits_are_refused(rng, encoder):
         (KMeansVocabulary(4), "KMeansVocabulary needs numbers"),
         (
             BinaryVocabulary(4),
-            f"{type(encoder).__name__} needs a vocabulary of numbers.*BinaryVocabulary.*BagOfWords for packed",
+            f"{type(encoder).__name__} needs a vocabulary with numeric words.*BinaryVocabulary.*BagOfWords for packed",
         ),
     ):
         with pytest.raises(MetricError, match=message):

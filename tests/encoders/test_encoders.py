@@ -140,7 +140,7 @@ PLAIN, PACKED = Bag(np.ones((2, 6))), Bag(np.zeros((5, 6), np.uint8), metric="ha
     ("encoder", "given", "message"),
     [
         (BagOfWords(4), [PACKED], "hamming descriptors do not match a vocabulary of euclidean words"),
-        (BagOfWords(4), [PLAIN, Bag(np.ones((2, 3)))], "image 1: descriptors of 3 numbers do not match a vocabulary of 6"),
+        (BagOfWords(4), [PLAIN, Bag(np.ones((2, 3)))], "image 1: 3-dimensional descriptors do not match a vocabulary of 6"),
         (SpatialPyramid(BagOfWords(4)), [PLAIN], "image 0: a spatial pyramid needs the positions of descriptors"),
         (SpatialPyramid(NoEncoder()), [], "SpatialPyramid needs an encoder"),
         *((SpatialPyramid(BagOfWords(4), levels=wrong), [], "levels must contain") for wrong in ([(1, 0)], [(1,)], [1, 2], [])),

@@ -110,7 +110,7 @@ def test_empty_batches(images):
         Means().get_feature_names_out()
 
 
-UNEQUAL = "Columns returns 5 numbers for this image but 9 for previous images"
+UNEQUAL = "Columns returns 5 values for this image but 9 for previous images"
 
 
 def test_an_image_with_a_row_of_another_length_is_named(images):

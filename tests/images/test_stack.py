@@ -73,7 +73,7 @@ def test_a_refused_image_of_a_batch_is_named(rng):
     np.testing.assert_allclose(codes[:2], [image.mean(axis=1) for image in images[:2]], rtol=1e-6)
     assert not codes[2:].any()
     assert [failure.index for failure in extractor.failures_] == [2, 3]
-    with pytest.raises(ImageError, match="image 1: RowMeans returns 4 numbers for this image but 3 for previous images"):
+    with pytest.raises(ImageError, match="image 1: RowMeans returns 4 values for this image but 3 for previous images"):
         RowMeans(on_error="empty").transform([rng.random((3, 4)), rng.random((4, 4))])
 
 

@@ -111,7 +111,7 @@ ATTACKS = {
     "a bomb in an array in a zip": ("linear", edits.member("array-99.npz", zipped_array()),
         r"the array 'data\.npy' declares 80,000,000,000,000 bytes"),
     "an empty array of great width": ("linear", empty_and_wide,
-        r"'array-\d+\.npy' is not an array \(it has no elements and a side of 1,000,000,000,000,000"),
+        r"'array-\d+\.npy' is not an array \(it has no elements and an axis of length 1,000,000,000,000,000"),
     "a scalar whose number is a size in memory": ("linear", size_in_memory,
         r"numpy\.void is stored as a NdArrayNode, which save never writes"),
     "object arrays within object arrays": ("linear", edits.extra("extra", nested_arrays(), LINEAR),
@@ -127,7 +127,7 @@ ATTACKS = {
         "EuclideanDistance64: its state has 2 items; 3 are expected"),
     "a pyramid of more words than a code may have": ("kernel",
         edits.both(edits.setting("levels", 7, PYRAMID), edits.array("words_", many_words, VOCABULARY)),
-        "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each, are over the limit of 4,194,304"),
+        "SpatialPyramid: 5461 regions of 1000 words, with 1000 values each, exceed the limit of 4,194,304"),
 }  # fmt: skip
 ATTACKS |= {
     f"{loader} of {module}.{name}": (
@@ -201,8 +201,8 @@ ATTACKS |= {
         ("_y", lambda rows: rows + 10**6, "a class ranges from 1000000 to 1000002, but must be from 0 to 2"),
         ("_y", lambda rows: rows[:3], r"classes of shape \(3,\)"),
         ("_y", lambda rows: rows - 5, "a class ranges from -5 to -3"),
-        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 numbers do not match"),
-        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 numbers do not match"),
+        ("_fit_X", lambda rows: rows[:, :1], "24 rows of 1 values do not match"),
+        ("_fit_X", lambda rows: rows[:4], "4 rows of 25 values do not match"),
     ]
 }
 ATTACKS |= {
@@ -237,7 +237,7 @@ def test_more_members_than_a_model_has(monkeypatch):
     monkeypatch.setattr(_archive, "MAX_MEMBERS", 5)
     refused(original("forest"), r"\d+ members, more than the limit of 5; no model needs so many")
     with pytest.raises(
-        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file, which are 5 and"
+        ValueError, match=r"6 arrays and a description of [\d,]+ bytes exceed the limits of a model file \(5 members and"
     ):
         saved(GaussianNB().fit(np.eye(4), [0, 0, 1, 1]))
 

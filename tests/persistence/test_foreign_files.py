@@ -17,7 +17,7 @@ from featrec.cli import main
 from featrec.exceptions import ModelFileError
 from featrec.persistence import load
 
-PICKLE = r"a file of pickle or joblib.*would execute any code.*featrec\.persistence\.save\(joblib\.load\(path\), 'm\.featrec'\)"
+PICKLE = r"a pickle or joblib file.*would execute any code.*featrec\.persistence\.save\(joblib\.load\(path\), 'm\.featrec'\)"
 
 
 class Trap:
@@ -66,5 +66,5 @@ def test_the_command_line_names_a_pickle(tmp_path, capsys):
     joblib.dump(Trap(), tmp_path / "m.joblib")
     assert main(["predict", str(tmp_path / "m.joblib"), "x.png"]) == 2
     said = capsys.readouterr().err
-    assert "a file of pickle or joblib" in said
+    assert "a pickle or joblib file" in said
     assert "damaged" not in said

@@ -224,7 +224,7 @@ EDITS = [
             ("featrec.datasets", "load_dataset"),
         ]
     ],
-    ("bayes", edits.node(None, protocol=0), "does not use protocol 2 of skops"),  # its readers are less strict
+    ("bayes", edits.node(None, protocol=0), "does not use skops protocol 2"),  # its readers are less strict
     (
         "bayes",
         edits.both(
@@ -234,13 +234,9 @@ EDITS = [
     ),
     ("bayes", other_object, "contains a list, not an estimator"),
     ("bayes", sparse_matrix, "an index ranges from 1000 to 1002, but must be from 0 to 2"),
-    ("tree", edits.array("nodes", edits.with_value("left_child", 10**9), TREE), "a child ranges from"),
+    ("tree", edits.array("nodes", edits.with_value("left_child", 10**9), TREE), "a child ranges from 3 to 1000000000"),
     ("tree", edits.array("nodes", edits.with_value("right_child", -7), TREE), "a child ranges from -7"),
-    (
-        "tree",
-        edits.array("nodes", edits.with_value("feature", 64), TREE),
-        "a split's feature ranges from .* but must be from 0 to 63",
-    ),
+    ("tree", edits.array("nodes", edits.with_value("feature", 64), TREE), "a split's feature ranges .* must be from 0 to 63"),
     ("tree", edits.array("nodes", edits.with_value("feature", -3), TREE), "a split's feature ranges from -3"),
     ("tree", argument(0, "100000000"), "a tree of 100000000 features; 64"),
     ("tree", argument(2, "1000000000"), "1000000000 outputs with"),
@@ -261,9 +257,9 @@ EDITS = [
             (6, "100000", "100000 nodes do not match"),
         ]
     ],
-    ("histograms", gradient_record("left", 10**6), "a child ranges from"),
+    ("histograms", gradient_record("left", 10**6), "a child ranges from 1000000"),
     ("histograms", gradient_record("right", 0), "a child comes before its parent"),
-    ("histograms", gradient_record("feature_idx", 64), "a split's feature ranges from"),
+    ("histograms", gradient_record("feature_idx", 64), "a split's feature ranges from 64"),
     # Trees that add to columns that do not exist would corrupt memory.
     ("gradient", edits.array("class_prior_", lambda shares: shares[:1], GUESS), "does not have 3 columns"),
     ("gradient", edits.setting("n_trees_per_iteration_", 1), r"declares 1 trees per iteration but stores \[3\]"),
@@ -281,7 +277,7 @@ EDITS = [
             ("_dual_coef_", lambda array: array[:, :-1], "weights of shape"),
             ("_intercept_", lambda array: array[:1], "1 offsets"),
             ("_probA", lambda array: np.zeros(1), "a different number of classes"),
-            ("support_", lambda array: array + np.int32(10**6), "a support vector's row ranges from"),
+            ("support_", lambda array: array + np.int32(10**6), "a support vector's row ranges from 1000001"),
             ("support_vectors_", lambda array: array[:, :5], r"support vectors of shape \(\d+, 5\)"),
         ]
     ],

@@ -110,7 +110,7 @@ EDITED = [
     ("HistogramKernel", edits.array("codes_", lambda codes: codes[:, :2]), r".*shape \(40, 2\)"),
     ("HistogramKernel", edits.array("codes_", lambda codes: -codes - 1), ".*negative"),
     ("HistogramKernel", edits.array("codes_", np.asfortranarray), ".*not in C order"),
-    ("KMeans", edits.array("cluster_centers_", lambda centres: centres[:, :2]), "2 centres of 2 numbers; centres of 6 numbers"),
+    ("KMeans", edits.array("cluster_centers_", lambda centres: centres[:, :2]), "2 centres of 2 values; centres of 6 values"),
     ("KMeans", edits.setting("_n_threads", 10**6), "_n_threads=1000000, outside 1 to 256"),
     ("LBP", edits.setting("n_features_out_", 10**9), "n_features_out_=1000000000 is above the limit of 4,194,304"),
     ("BRISK", edits.setting("pattern_scale", 1e9), r"pattern_scale=.* is above the limit of [\d,]+"),
@@ -206,20 +206,20 @@ def test_pyramids_of_usual_sizes_are_loaded(encoder, k, d, levels):
             256,
             160,
             5,
-            "341 regions of 256 words, with 82176 numbers each, are over the limit of 4,194,304",
+            "341 regions of 256 words, with 82176 values each, exceed the limit of 4,194,304",
         ),
-        (encoders.FisherVector(), 300, 256, 4, "85 regions of 300 words, with 153900 numbers each"),
-        (encoders.VLAD(), 512, 128, 5, "341 regions of 512 words, with 66048 numbers each"),
+        (encoders.FisherVector(), 300, 256, 4, "85 regions of 300 words, with 153900 values each"),
+        (encoders.VLAD(), 512, 128, 5, "341 regions of 512 words, with 66048 values each"),
         (
             encoders.BagOfWords(),
             20_000,
             8,
             [(1, 100), (100, 1)],
-            "10404 cells of 20000 words, with 20000 numbers each, are over",
+            "10404 cells of 20000 words, with 20000 values each, exceed",
         ),
-        (encoders.SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, with 60000 numbers each"),
-        (encoders.ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
-        (encoders.SignCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 numbers each"),
+        (encoders.SoftBagOfWords(), 60_000, 8, 5, "341 regions of 60000 words, with 60000 values each"),
+        (encoders.ThresholdCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 values each"),
+        (encoders.SignCode(), 10_000, 8, 5, "341 regions of 10000 words, with 20000 values each"),
     ],
     ids=str,
 )
@@ -242,4 +242,4 @@ def test_a_pyramid_with_words_of_scikit_learn_has_the_same_limits():
         centres = edits.fields(edits.fields(edits.fields(schema)["encoder_"])["vocabulary_"])["cluster_centers_"]
         edits.change_array(members, centres, lambda array: np.resize(array, (1000, 3)))
 
-    refused(edited(pyramid, edit), "SpatialPyramid: 5461 regions of 1000 words, with 1000 numbers each")
+    refused(edited(pyramid, edit), "SpatialPyramid: 5461 regions of 1000 words, with 1000 values each")

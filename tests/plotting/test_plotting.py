@@ -233,7 +233,7 @@ def test_word_figures_refuse_wrong_input(images, extractor, encoder):
         plot_words(encoder, images, TinyImage())
     with pytest.raises(MetricError, match="the metric of the descriptors is hamming, but the metric of the words is euclidean"):
         plot_words(encoder, np.kron(images, np.ones((1, 3, 3, 1), np.uint8)), ORB(edge_threshold=15))
-    with pytest.raises(InputError, match="the descriptors have 128 numbers, but the words have 4"):
+    with pytest.raises(InputError, match="the descriptors have 128 dimensions, but the words have 4"):
         plot_words(BagOfWords(2, random_state=0).fit([Bag(np.eye(4))]), images, extractor)
 
 

@@ -234,7 +234,7 @@ def test_without_a_seed_fits_differ_and_predictions_repeat(digits):
     ids=["search", "calibration"],
 )
 def test_searches_and_calibration_inside_are_refused(digits, inside):
-    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) splits .*in its test set\. Use"):
+    with pytest.raises(InputError, match=r"(GridSearchCV|CalibratedClassifierCV) splits .*its test set\. Use"):
         Augmented(inside).fit(digits, digits.labels)
 
 

@@ -234,5 +234,5 @@ def test_errors_give_advice(rng):
     fitted = GaussianVocabulary(2).fit([bag])
     with pytest.raises(MetricError, match="GaussianVocabulary needs numbers"):
         fitted.nearest(packed)
-    with pytest.raises(InputError, match=r"\(n, 2\) are expected, like the means; got \(4, 3\)"):
+    with pytest.raises(InputError, match=r"must have shape \(n, 2\), like the means; got \(4, 3\)"):
         fitted.nearest(np.zeros((4, 3)))

@@ -214,7 +214,7 @@ def test_nearest_word_accepts_read_only_and_strided_arrays(rng):
 
 
 def test_the_error_for_a_wrong_width_names_both(rng):
-    with pytest.raises(InputError, match=r"\(n, 3\) are expected.*got \(2, 4\)"):
+    with pytest.raises(InputError, match=r"must have shape \(n, 3\).*got \(2, 4\)"):
         nearest_word(np.zeros((2, 4)), np.zeros((5, 3), np.float32), "euclidean")
 
 
