@@ -42,7 +42,7 @@ def models(network: str) -> dict[str, Any]:
     from featrec.descriptors import SIFT
     from featrec.encoders import BagOfWords
 
-    options = dict.fromkeys(("cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm"), {"model": network})
+    options = {name: {"model": network} for name in ("cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm")}
     made = {name: recipes.make(name, **options.get(name, {})) for name in recipes.names() if name not in NETWORKS}
     words = BagOfWords(100, norm="hellinger", random_state=SEED)
     return made | {"sift_svm": make_pipeline(SIFT(), words, LinearSVC(random_state=SEED))}
