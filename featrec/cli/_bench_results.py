@@ -42,10 +42,6 @@ DECIDES = ("dataset", "dataset_options", "split", "recipe", "parameters", "seed"
 IGNORED = ("steps", "transformer_list", "memory", "n_jobs", "transform_input", "verbose")
 HEADER = ("recipe", "accuracy, %", "against the row above", "fit, s", "images/s", "peak, MB", "model, MB")
 FIGURES = ("fit_seconds", "images_per_second", "peak_mb")
-PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# CPU flags, with their Linux names, that determine which code compiled loops and BLAS use.
-INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-PACKAGE = Path(featrec.__file__).parent
 
 
 # The file of results

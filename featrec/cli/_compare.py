@@ -344,7 +344,8 @@ def _wanted(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _networks(arguments: argparse.Namespace) -> dict[str, str]:
     """Return the argument of --cnn for each network, keyed by the name of its row."""
-    return {f"cnn_svm {Path(parse_network(text)[0]).stem}": text for text in arguments.cnn}
+    parsed = {text: parse_network(text) for text in arguments.cnn}
+    return {f"{options.get('recipe', 'cnn_svm')} {Path(file).stem}": text for text, (file, options) in parsed.items()}
 
 
 def _words(arguments: argparse.Namespace, name: str) -> str:
