@@ -221,6 +221,7 @@ LEAST = {  # None where that takes longer: the slow test below runs these
     "encode": "least.model pictures --out least.npy",
     "compare": "pictures",
     "bench": "benchmarks/small.toml",
+    "network": "show network.onnx",
     "doctor": "",
 }
 

@@ -74,11 +74,13 @@ class KernelRidgeClassifier(CodesClassifier):
         Fraction of the rows to hold out for comparing penalties, at most 0.5. None means a tenth, but at most 5,000 rows.
     landmarks : int or None, default=None
         Number of random training codes that span the solution. None means all training codes; the solution is then exact.
-    Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
-    change this array afterwards. "float16" needs half the memory and rounds codes to three digits. `fit` makes a float16 copy
-    of float32 codes, but does not copy the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the memory:
-    training codes and new codes are rounded to multiples of `step_`. It requires columns of similar variance, such as those of
-    :class:`WidePCA`. solver : {"cholesky", "cg"}, default="cholesky"
+    dtype : {"float32", "float16", "int8"}, default="float32"
+        Type of the stored codes. "float32" stores the input array of `fit` without a copy if it is C-contiguous float32; do not
+        change this array afterwards. "float16" needs half the memory and rounds codes to three digits. `fit` makes a float16
+        copy of float32 codes, but does not copy the codes of ``WideScaler(dtype="float16")``. "int8" needs a quarter of the
+        memory: training codes and new codes are rounded to multiples of `step_`. It requires columns of similar variance, such
+        as those of :class:`WidePCA`.
+    solver : {"cholesky", "cg"}, default="cholesky"
         "cholesky" factors the kernel matrix, which takes time proportional to the cube of the number of codes. "cg" (conjugate
         gradients) takes time proportional to the square of this number and has a relative error of 0.001. With 30,000 or more
         codes, "cg" is several times faster. Ignored with `landmarks`.

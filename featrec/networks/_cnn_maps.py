@@ -15,7 +15,7 @@ from featrec.exceptions import InputError
 from featrec.images import DescriptorCache, LocalExtractor
 from featrec.networks._network_docs import with_network_docs
 from featrec.networks._network_input import NetworkInput
-from featrec.networks._pretrained_network import PretrainedNetwork
+from featrec.networks._pretrained_network import MOST_SCALES, PretrainedNetwork
 
 __all__ = ["CNNMaps"]
 
@@ -135,8 +135,8 @@ class CNNMaps(PretrainedNetwork, LocalExtractor):
         for scale in self.scales:
             if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not 0.05 <= scale <= 20:
                 raise InputError(f"scales must be numbers from 0.05 to 20; got {scale!r}")
-        if not self.scales:
-            raise InputError("scales must contain at least one number; got none")
+        if not 0 < len(self.scales) <= MOST_SCALES:
+            raise InputError(f"scales must contain from 1 to {MOST_SCALES} numbers; got {len(self.scales)}")
         super()._read()
         self.n_dimensions_ = self._columns(self._run(self._chart()), self.input_["size"])[0].shape[2]
         return self

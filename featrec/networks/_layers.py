@@ -76,7 +76,7 @@ def list_layers(
     Examples
     --------
     >>> from featrec.networks import list_layers
-    >>> layers = list_layers("mobilenet_v2.onnx")
+    >>> layers = list_layers("mobilenet_v2.onnx")  # doctest: +SKIP
     """
     source = NetworkSource.find(model, Pretrained(weights, sha256, key_map, download), untrained=True)
     if source.function is not None:

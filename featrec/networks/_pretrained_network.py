@@ -24,10 +24,11 @@ from featrec.networks._onnx_network import RUNTIMES, check_runtimes_agree, is_in
 from featrec.networks._torch_network import KEPT, Pretrained, TorchNetwork, torch_device
 from featrec.networks._weight_files import nearest_names
 
-__all__ = ["PretrainedNetwork"]
+__all__ = ["MOST_SCALES", "PretrainedNetwork"]
 
 # Maximum number of values in the input of a network, for model files.
 MOST_INPUT = 2**27
+MOST_SCALES = 16
 # Maximum difference between a module and its ONNX export, relative to the largest value of the layer.
 TOLERANCE = 1e-3
 # Values that differ less than this, relative to the largest value of the layer, count as the same.
@@ -339,8 +340,12 @@ class PretrainedNetwork(NamesModules):
     def _check_stored_settings(stored: Stored) -> None:
         if "input_" in stored:
             declared, batch = stored["input_"], stored["batch_"]
-            numbers = max(1, batch) * len(declared["mean"]) * math.prod(declared["size"])
-            if not 0 <= numbers <= MOST_INPUT:
+            scales = stored.get("scales", [1.0])
+            if not isinstance(scales, (list, tuple)) or not all(isinstance(each, (int, float)) and 0 < each <= 20 for each in scales):
+                raise ValueError(f"scales={scales!r:.80}; expected a list of numbers above 0 and at most 20")
+            largest = max([1.0, *scales]) ** 2
+            numbers = max(1, batch) * len(declared["mean"]) * math.prod(declared["size"]) * largest
+            if not 0 <= numbers <= MOST_INPUT or len(scales) > MOST_SCALES:
                 raise ValueError(
                     f"{batch} images of size {declared['size']!r:.80} exceed the limit of {MOST_INPUT:,} numbers per batch"
                 )

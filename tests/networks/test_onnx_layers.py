@@ -2,6 +2,8 @@
 
 import json
 import struct
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from featrec.cli import main
 from featrec.exceptions import InputError, MissingExtraError, ModelFileError, NetworkWarning
-from featrec.networks import CNNFeatures, _onnx_network, _pretrained_network, list_layers
+from featrec.networks import CNNFeatures, CNNMaps, _onnx_network, _pretrained_network, list_layers
 from featrec.persistence import load, save
 from tests.tiny_network import (
     BIAS,
@@ -243,3 +245,27 @@ def test_parameters_and_work_count_only_what_the_layer_needs():
     logits = CNNFeatures(network_bytes(), layer="logits", preprocessing={**DECLARED, "pretrained_on": "birds"}).fit([IMAGE])
     assert logits.n_parameters_ - features.n_parameters_ == 24
     assert (features.pretrained_on, logits.pretrained_on) == ("unknown images", "birds")
+
+
+@pytest.mark.parametrize(
+    ("scales", "message"),
+    [((), "from 1 to 16 numbers; got 0"), ((0,), "numbers from 0.05 to 20; got 0"), ((2.0,), "accepts only images of size")],
+)
+def test_scales_are_checked(scales, message):
+    with pytest.raises(InputError, match=message):
+        CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED, scales=scales).fit([IMAGE])
+
+
+def test_a_model_file_with_absurd_scales_is_refused(tmp_path):
+    maps = CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED).fit([IMAGE])
+    maps.scales = (1e6,)
+    with pytest.raises(InputError, match="scales="):
+        save(maps, tmp_path / "model")
+
+
+def test_networks_are_imported_without_a_runtime():
+    names = "CNNFeatures, CNNMaps, FineTuned, LeNet5, PixelsNetwork, list_layers"
+    loaded = "{'torch', 'timm', 'onnxruntime', 'skorch'} & set(sys.modules)"
+    code = f"import sys; from featrec.networks import {names}; print({loaded})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
