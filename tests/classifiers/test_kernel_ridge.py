@@ -314,7 +314,7 @@ def test_conjugate_gradients_show_their_rounds_and_stop_at_a_limit(few_landmarks
     KernelRidgeClassifier(solver="cg", alphas=0.1, verbose=1).fit(X, y)
     assert "rounds of conjugate gradients for a penalty of 0.1" in capsys.readouterr().err
     monkeypatch.setattr("featrec.classifiers._iterative_solvers.MOST_ROUNDS", 1)
-    with pytest.raises(InputError, match=r'not converged in 1 rounds with a penalty of 1e-05; .* solver="cholesky"'):
+    with pytest.raises(InputError, match=r'did not converge in 1 rounds with a penalty of 1e-05; .* solver="cholesky"'):
         KernelRidgeClassifier(solver="cg", alphas=1e-5).fit(X, y)
 
 

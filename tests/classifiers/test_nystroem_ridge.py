@@ -145,7 +145,7 @@ def test_too_much_memory_is_refused_before_work(rng, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("n_views_", 3, "3 of 1 views"),
+        ("n_views_", 3, "n_views=1 and n_views_=3 do not match"),
         ("mean_", np.zeros(7, np.float32), "a mean"),
         ("components_", np.zeros((8, 7), np.float32), "components"),
         ("landmarks_", np.zeros((40, 5), np.float32), "landmarks"),
