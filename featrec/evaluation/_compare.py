@@ -82,7 +82,8 @@ def compare(
         second time.
     cost : bool, default=False
         Whether to measure start, latency, throughput and memory of each model in a fresh process. It loads the model file and
-        predicts up to 64 test images for some seconds. A model that cannot be saved has no cost.
+        predicts up to 64 test images for some seconds. With `cv`, this is the model of the last split. A model that cannot be
+        saved has no cost.
     energy : bool, default=False
         Whether to estimate the energy of the fits and predictions of each model. codecarbon computes the estimate from load and
         rated power. It compares models on one machine, but may be wrong by a factor. Needs ``featrec[energy]``.

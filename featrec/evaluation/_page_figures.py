@@ -60,8 +60,8 @@ class LogScale(NamedTuple):
     @classmethod
     def of(cls, costs: Sequence[float]) -> LogScale:
         low, high = math.log10(min(costs)), math.log10(max(costs))
-        margin = max(0.18 * (high - low), 0.2)
-        return cls(low - margin, high + margin)
+        margin = max(0.16 * (high - low), 0.2)
+        return cls(low - margin, high + 1.8 * margin)  # most labels are to the right of their marks
 
     def ticks(self) -> list[float]:
         span = self.high - self.low
