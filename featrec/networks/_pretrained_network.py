@@ -28,7 +28,7 @@ __all__ = ["MOST_SCALES", "PretrainedNetwork"]
 
 # Maximum number of values in the input of a network, for model files.
 MOST_INPUT = 2**27
-MOST_SCALES = 16
+MOST_SCALES, MOST_SCALE = 16, 20
 # Maximum difference between a module and its ONNX export, relative to the largest value of the layer.
 TOLERANCE = 1e-3
 # Values that differ less than this, relative to the largest value of the layer, count as the same.
@@ -341,8 +341,9 @@ class PretrainedNetwork(NamesModules):
         if "input_" in stored:
             declared, batch = stored["input_"], stored["batch_"]
             scales = stored.get("scales", [1.0])
-            if not isinstance(scales, (list, tuple)) or not all(isinstance(each, (int, float)) and 0 < each <= 20 for each in scales):
-                raise ValueError(f"scales={scales!r:.80}; expected a list of numbers above 0 and at most 20")
+            numbers_only = isinstance(scales, (list, tuple)) and all(isinstance(each, (int, float)) for each in scales)
+            if not numbers_only or not all(0 < each <= MOST_SCALE for each in scales):
+                raise ValueError(f"scales={scales!r:.80}; expected numbers above 0 and at most {MOST_SCALE}")
             largest = max([1.0, *scales]) ** 2
             numbers = max(1, batch) * len(declared["mean"]) * math.prod(declared["size"]) * largest
             if not 0 <= numbers <= MOST_INPUT or len(scales) > MOST_SCALES:
