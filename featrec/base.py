@@ -61,8 +61,8 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors to draw from each image (all of them if it has fewer). If all images have at least this many, a
-# sample of 100,000 descriptors needs at most 1,000 images.
+# Minimum number of descriptors to draw from each image (all of them if it has fewer). If every image has at least this many
+# descriptors, a sample of 100,000 descriptors needs at most 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 

@@ -1,7 +1,7 @@
 """Lazy sequences: Images, Bags, and the base class of all lazy sequences.
 
 An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``,
-and no image is decoded.
+without decoding any image.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ ROUGH = 1e-3
 FARTHEST = 16.0
 # Approximate number of bytes that a BLAS library needs per thread.
 OF_BLAS = 1 << 25
-# Root of the file system; Linux describes control groups in files below it.
+# Root of the file system; the files in which Linux describes control groups are in subfolders of this folder.
 ROOT = Path("/")
 
 
@@ -224,7 +224,7 @@ def _degree(ratio: float, precision: float) -> int:
 
 
 def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
-    """Return a random order of the rows, in which any first or last part has about the same class proportions as the whole."""
+    """Return a random row order in which every prefix and every suffix has about the same class proportions as the whole."""
     shuffled = check_random_state(random_state).permutation(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -277,7 +277,7 @@ def _physical() -> int | None:
 
 
 def _available() -> int | None:
-    """Return the memory that is free without swapping in bytes, or None if unknown."""
+    """Return the number of bytes of memory that are free without swapping, or None if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))

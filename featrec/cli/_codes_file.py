@@ -215,7 +215,7 @@ class Journal:
         self.file.close()
 
     def _locked(self) -> BinaryIO:
-        """Open and lock the file. If another process deletes it in between, open it again."""
+        """Open and lock the file. If another process deletes the file between these two steps, open it again."""
         while True:
             file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
             try:

@@ -158,7 +158,7 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
 def nearest_in_blocks(points, words, norms, farthest, block, values, smallest, best, places, nearest, distances):
     """Like `nearest_by_dot`, with work space.
 
-    Work space: block (groups, 64), which must be zero, values (words, 1020 at most, 64), smallest, best and places (64,).
+    Work space: block (groups, 64), which must be zero, values (at most 1020 words, 64), smallest, best and places (64,).
     """
     wide_vectors()
     n, groups = points.shape

@@ -15,9 +15,9 @@ from featrec.compiled._parts import LOOP, part, wide_vectors
 POINTS, WORDS = 192, 800
 # Maximum number of products per tile of SignCode, 640 KB.
 ROOM = 160_000
-# Number of counts that extrapolate with the slope of a normal distribution; then the minimum and maximum are computed.
+# Maximum number of guesses extrapolated with the slope of a normal distribution; after them, the minimum and maximum are used.
 GUESSES = 4
-# At every fourth count, the interval is halved, because interpolation may converge slowly.
+# After every fourth count, the interval is halved, because interpolation may converge slowly.
 HALVING = 4
 
 

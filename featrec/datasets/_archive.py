@@ -180,7 +180,7 @@ def _directory(file: BinaryIO, size: int) -> _Directory:
 
 
 def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | None:
-    """Read the 64-bit record before the end record, or return None if it is missing."""
+    """Read the 64-bit record that precedes the end record, or return None if it is missing."""
     at = end - LOCATOR.size - END_64.size
     if at < 0:
         return None

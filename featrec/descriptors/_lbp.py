@@ -61,10 +61,10 @@ class LBP(GlobalExtractor):
     Notes
     -----
     Colour images are converted to gray. A pixel is ignored if its circle extends beyond the image (scikit-image treats the
-    outside as black). If all pixels of an image or cell are ignored, the result is zeros.
+    outside as black). If all pixels of an image or cell are ignored, the result contains only zeros.
 
     Points between pixels are interpolated with integer weights whose sum is a power of two. In areas of one colour, points
-    therefore have exactly the value of the pixel, and codes are the same on every machine. Weights are exact to 2**-24 for
+    therefore have exactly the value of the pixel, and codes are the same on every machine. Weights are accurate to 2**-24 for
     8-bit images, and to 2**-16 for 16-bit and float images, which are converted to 16 bits.
 
     References
