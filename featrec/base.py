@@ -53,7 +53,7 @@ __all__ = [
     "why_empty",
 ]
 
-# Explanation in messages about empty bags if the extractor is unknown.
+# Default explanation in messages about empty bags, used if the extractor is unknown.
 WHY_EMPTY = "They may have a uniform colour, be too small for the extractor (use Resize first), or have no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}

@@ -42,7 +42,8 @@ CLASS_WEIGHT = {"class_weight": [dict, StrOptions({"balanced"}), None]}
 PRECISION = 1e-5
 # Error of the series if it is only used to compare penalties.
 ROUGH = 1e-3
-# Maximum ratio between a penalty and the penalty of the factorisation. Each doubling of this ratio takes a few more solves.
+# Maximum ratio between a penalty and the penalty of the factorisation. Each time this ratio doubles, a few more solves are
+# needed.
 FARTHEST = 16.0
 # Approximate number of bytes that a BLAS library needs per thread.
 OF_BLAS = 1 << 25
@@ -315,7 +316,7 @@ def _groups() -> list[_Group]:
 
 
 def _group(folder: Path, limit: str, usage: str, reclaimable: str) -> _Group | None:
-    """Return a group, or None if it has no limit. Cached files do not count as used, because they can be read again."""
+    """Return a control group, or None if it has no limit. Cached files do not count, because they can be read again."""
     try:
         most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
         lines = (folder / "memory.stat").read_text().splitlines()

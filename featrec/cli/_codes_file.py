@@ -174,7 +174,7 @@ def _folder_to_disk(folder: Path) -> None:
 
 
 class Journal:
-    """File of JSON lines with checksums. The first incomplete line and all lines after it are ignored."""
+    """A file of JSON lines with checksums. The first incomplete line and all lines after it are ignored."""
 
     def __init__(self, path: Path):
         self.path = path

@@ -97,7 +97,7 @@ def _compare_datasets(arguments: argparse.Namespace) -> int:
 
     if arguments.predictions or arguments.test is not None:
         option = "--predictions" if arguments.predictions else "--test"
-        raise InputError(f"{option} belongs to one dataset; give one DIR, or omit {option}")
+        raise InputError(f"{option} works only with one dataset; give one DIR, or omit {option}")
     each = [argparse.Namespace(**{**vars(arguments), "folder": folder}) for folder in (arguments.folder, *arguments.more)]
     names = _dataset_names([one.folder for one in each])
     for one in each:
@@ -227,7 +227,7 @@ def _left_out_files(paths: Iterable[str], folder: ImageFolder) -> list[str]:
 
 
 def _rows(file: Path) -> dict[str, str]:
-    """Read a file as a dict from path to label."""
+    """Read a prediction file, and return the labels keyed by path."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:

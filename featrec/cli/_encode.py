@@ -145,7 +145,7 @@ def _block_size(most: int, width: int) -> int:
 
 
 class _Encoding:
-    """Steps of a model that compute codes."""
+    """The steps that compute codes in a model."""
 
     def __init__(self, model: Any, name: str):
         self.name = name

@@ -43,7 +43,7 @@ class ImageFiles:
         return image
 
     def name(self, position: int) -> str:
-        """Return the path of an image. In an archive, it starts with the path of the archive."""
+        """Return the path of an image. The path of an image in an archive starts with the path of the archive."""
         path: str = self.items[position].path
         return path
 

@@ -65,7 +65,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 
 
 def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> str:
-    """Format the line of an image. The label is left out if its probability is too low."""
+    """Format one line of output for an image. The label is left out if its probability is too low."""
     if arguments.min_confidence is not None and max(found["scores"].values()) < arguments.min_confidence:
         found["label"] = None
     if arguments.json:

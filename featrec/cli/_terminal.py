@@ -76,7 +76,7 @@ def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Disable garbage collection in the block, then freeze all objects. Only for processes that run a single command.
+    """Disable garbage collection in the block, then freeze all objects. Use this only in a process that runs a single command.
 
     Imports create almost no garbage, yet garbage collection took a fifth of the run time of a prediction, part of it at exit.
     """

@@ -170,7 +170,7 @@ def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
         "folder",
         metavar="DIR",
         type=Path,
-        help="folder that contains one folder per class, or train/ and test/ with one folder per class each; "
+        help="folder that contains one folder per class, or train/ and test/, each with one folder per class; "
         "or the same in an archive (.zip, .tar, .tar.gz); or a .csv file with the columns path and label",
     )
     group = parser.add_mutually_exclusive_group()

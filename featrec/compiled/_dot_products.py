@@ -133,8 +133,8 @@ def _plain_distances(points, words, norms, first, values):
     values[:] = norms[:, None] - 2 * words.view(np.int8).astype(np.int32) @ lanes.T
 
 
-# Compute the distances of a block of points to six words, without terms that are the same for all words: |w|² - 2 x·(w - 128)
-# for bytes, |w|²/2 - x·w for float32.
+# Compute the distances between a block of points and six words, without terms that are the same for all words:
+# |w|² - 2 x·(w - 128) for bytes, |w|²/2 - x·w for float32.
 distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 

@@ -93,7 +93,7 @@ def _hint(attribute: str) -> Any:
 
 
 def _nothing():
-    """Replace the hints if numba is disabled."""
+    """Do nothing; this is used instead of a hint if numba is disabled."""
 
 
 # This hint requests vectors of 512 bits if the processor has AVX-512. By default, LLVM uses 256 bits on most such processors.

@@ -221,7 +221,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _large(numbers: list[int], extra: bytes) -> list[int]:
-    """Replace placeholders for numbers that do not fit into 32 bits with the numbers in the 64-bit field."""
+    """Read the numbers that do not fit into 32 bits from the 64-bit field, and replace their placeholders."""
     if ELSEWHERE not in numbers:
         return numbers
     position = 0

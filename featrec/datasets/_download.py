@@ -65,7 +65,7 @@ def _pooch(published: PublishedSet) -> Any:
 
 @contextmanager
 def _turn(path: Path, logger: Any) -> Iterator[None]:
-    """Let one process download at a time. The lock file stays, but the system releases the lock when a process ends."""
+    """Let only one process download at a time. The lock file stays, but the system releases the lock when a process ends."""
     try:
         import fcntl
     except ImportError:

@@ -39,7 +39,7 @@ class LBP(GlobalExtractor):
     Parameters
     ----------
     n_points : int or sequence of int, default=8
-        Number of points on the circle, at most 16. For several radii, a sequence contains the number for each `radius`.
+        Number of points on the circle, at most 16. For several radii, pass a sequence with one number per radius.
     radius : float or sequence of float, default=1
         Radius of the circle in pixels. The codes of several radii are concatenated.
     method : {"default", "ror", "uniform", "nri_uniform"}, default="nri_uniform"
@@ -50,7 +50,7 @@ class LBP(GlobalExtractor):
     grids : sequence of (int, int), default=((1, 1),)
         Number of rows and columns of each grid. Patterns are counted in each cell.
     norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
-        Normalisation of the counts of a cell. "l1": divided by their sum; "l2": unit length; "hellinger": square root of "l1";
+        Normalisation of the counts in a cell. "l1": divided by their sum; "l2": unit length; "hellinger": square root of "l1";
         None: counts without normalisation.
 
     Attributes

@@ -132,7 +132,7 @@ class BagOfWords(Encoder):
 
 @with_shared_docs
 class SoftBagOfWords(EncoderOfNumbers):
-    """Count words like :class:`BagOfWords`, but divide the vote of each descriptor among several near words.
+    """Count words like :class:`BagOfWords`, but divide the vote of each descriptor among several nearby words.
 
     Packed bits (ORB) are not supported.
 

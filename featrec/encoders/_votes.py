@@ -123,7 +123,7 @@ class TriangleCode(EncoderOfSums):
 
 @with_shared_docs
 class ThresholdCode(EncoderBothWays):
-    """Sum products of descriptors and words that exceed a threshold, separately for positive and negative products.
+    """Sum the amounts by which products of descriptors and words exceed a threshold, separately for each sign.
 
     Designed for whitened patches and words of unit length. Packed bits (ORB) are not supported.
 
