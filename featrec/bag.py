@@ -65,7 +65,7 @@ class Bag:
 
     @classmethod
     def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
-        """Create a Bag from valid arrays without checks; they would take a fifth of the run time of dense SIFT."""
+        """Create a Bag from valid arrays without checking them; the checks would take a fifth of the run time of dense SIFT."""
         bag = object.__new__(cls)
         for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
             object.__setattr__(bag, name, value)
@@ -79,7 +79,7 @@ class Bag:
 
 
 def _all_finite(numbers: np.ndarray) -> bool:
-    """Return whether all values are finite. The sum of squares is tested first; this is faster unless it overflows."""
+    """Return whether all values are finite. The sum of squares is tested first, which is faster unless the sum overflows."""
     if numbers.flags.c_contiguous:
         flat = numbers.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -53,7 +53,7 @@ __all__ = [
     "why_empty",
 ]
 
-# Explanation in messages about empty bags if the extractor is unknown.
+# Default explanation in messages about empty bags, used if the extractor is unknown.
 WHY_EMPTY = "They may have a uniform colour, be too small for the extractor (use Resize first), or have no keypoints."
 
 JOBS = {"n_jobs": [None, Integral]}
@@ -61,8 +61,8 @@ VERBOSE = {"verbose": ["verbose"]}
 RANDOM_STATE = {"random_state": ["random_state"]}
 ON_ERROR = {"on_error": [StrOptions({"raise", "empty"})]}
 
-# Minimum number of descriptors to draw from each image (all of them if it has fewer). If all images have at least this many, a
-# sample of 100,000 descriptors needs at most 1,000 images.
+# Minimum number of descriptors to draw from each image (all of them if it has fewer). If every image has at least this many
+# descriptors, a sample of 100,000 descriptors needs at most 1,000 images.
 LEAST_FROM_AN_IMAGE = 100
 
 

@@ -1,7 +1,8 @@
 """Support for the callbacks of scikit-learn 1.9 and newer: `set_callbacks`, and progress of long-running steps.
 
-Every featrec estimator accepts callbacks. It also reports to the callbacks of a Pipeline, a search or an ``Augmented`` that
-contains it. During `fit`, each pass over the images is a task, and each batch is a subtask; a ``ProgressBar`` displays them.
+Every featrec estimator accepts callbacks. An estimator inside a Pipeline, a search or an ``Augmented`` also reports to the
+callbacks of that outer object. During `fit`, each pass over the images is a task, and each batch is a subtask; a
+``ProgressBar`` displays them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Compilation time, the message about the first compilation, and the cache of compiled loops.
 
-Only the functions for the cache load numba.
+Only the functions that deal with the cache import numba.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["Cache", "Spent", "can_share_cache", "compiled_so_far", "look_at_cach
 
 @dataclass
 class Spent:
-    """Seconds of work without compilation, and seconds of compilation."""
+    """Seconds spent on work other than compilation, and seconds spent on compilation."""
 
     seconds: float = 0.0
     compile_seconds: float = 0.0
@@ -40,14 +40,14 @@ def timed() -> Iterator[Spent]:
 
 
 class Compiled(NamedTuple):
-    """Number of compiled loops, and the seconds of their compilation."""
+    """Number of compiled loops, and the number of seconds that their compilation took."""
 
     n_loops: int
     seconds: float
 
 
 def compiled_so_far() -> Compiled:
-    """Return the number of loops that this process has compiled, and the time that this took."""
+    """Return the number of loops that this process has compiled, and how long the compilation took."""
     compilations = _compilations()
     return Compiled(0, 0.0) if compilations is None else Compiled(compilations.n_loops, compilations.seconds)
 

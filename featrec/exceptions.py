@@ -218,7 +218,7 @@ class UnknownLabelWarning(FeatrecWarning):
 
 
 class NetworkWarning(FeatrecWarning):
-    """A network may return other values than expected: its preprocessing does not fit, or another program runs it."""
+    """A network may return unexpected values, because its preprocessing is unsuitable or because another program runs it."""
 
 
 class VersionWarning(FeatrecWarning):

@@ -1,7 +1,7 @@
 """Lazy sequences: Images, Bags, and the base class of all lazy sequences.
 
 An item is computed when it is accessed. scikit-learn slices, splits and indexes these sequences like arrays of shape ``(n,)``,
-and no image is decoded.
+without decoding any image.
 """
 
 from __future__ import annotations
@@ -199,8 +199,8 @@ class LazySequence:
 class _Steps(LazySequence):
     """Base class of Images and Bags, which apply steps (callables) to the items of a source.
 
-    A step with ``group`` above 1 has the methods ``ready(item)`` and ``several(items)``; iteration then passes it that many
-    items at once.
+    A step with ``group`` above 1 has the methods ``ready(item)`` and ``several(items)``; iteration then passes ``group`` items
+    to the step at once.
 
     `index` is a pandas index for the DataFrames that encoders return.
     """

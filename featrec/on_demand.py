@@ -46,7 +46,7 @@ def on_demand(
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         value = getattr(importlib.import_module(homes[name], package), name)
-        setattr(sys.modules[package], name, value)  # Python will then find the name directly
+        setattr(sys.modules[package], name, value)  # from then on, Python finds the name without this function
         return value
 
     def listed() -> list[str]:

@@ -179,7 +179,7 @@ def each_batch(
     shared_memory: bool = False,
 ) -> Iterator[Result]:
     """Yield the results of :func:`map_batches` one by one, which saves memory if they are large."""
-    checkpoint()  # also called while a vocabulary is learned, because each iteration requests batches
+    checkpoint()  # learning a vocabulary also reaches this point, because each iteration requests batches
     workers = worker_count(n_jobs, shared_memory=shared_memory)
     size = batch_size or _batch_size(len(items), workers)
     batches = [slice(start, start + size) for start in range(0, len(items), size)]
@@ -237,7 +237,7 @@ def _nothing_to_restore() -> None:
 
 
 class _Guard:
-    """A limit on threads with several users: the first user sets the limit, and the last user restores the previous state."""
+    """A thread limit that several users share: the first user sets the limit, and the last user restores the previous state."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

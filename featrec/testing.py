@@ -314,7 +314,7 @@ def _check_encoder_pickle(encoder: Any, bags: list[Bag]) -> None:
 def _check_encoder_repeatable(encoder: Any, bags: list[Bag]) -> None:
     _seed(encoder)
     first, second = (clone(encoder).fit(bags).transform(bags) for _ in range(2))
-    _require(_alike(first, second), "two fits with one random_state differ;", "results must be repeatable.")
+    _require(_alike(first, second), "two fits with the same random_state differ;", "results must be repeatable.")
 
 
 def _check_fit_transform(encoder: Any, bags: list[Bag]) -> None:

@@ -21,7 +21,7 @@ __all__ = ["Calibrated"]
 
 # Minimum probability. Some classifiers, such as nearest neighbours, return probabilities of 0; these are raised to the minimum.
 LEAST_SHARE = 1e-6
-# The temperature is searched for on a logarithmic scale, within this distance of the scores' standard deviation.
+# Limit of the search: the absolute value of log(temperature / standard deviation of the scores) is at most this number.
 WIDEST = 8.0
 
 

@@ -42,11 +42,12 @@ CLASS_WEIGHT = {"class_weight": [dict, StrOptions({"balanced"}), None]}
 PRECISION = 1e-5
 # Error of the series if it is only used to compare penalties.
 ROUGH = 1e-3
-# Maximum ratio between a penalty and the penalty of the factorisation. Each doubling of this ratio takes a few more solves.
+# Maximum ratio between a penalty and the penalty of the factorisation. Each time this ratio doubles, a few more solves are
+# needed.
 FARTHEST = 16.0
 # Approximate number of bytes that a BLAS library needs per thread.
 OF_BLAS = 1 << 25
-# Root of the file system; Linux describes control groups in files below it.
+# Root of the file system; the files in which Linux describes control groups are in subfolders of this folder.
 ROOT = Path("/")
 
 
@@ -224,7 +225,7 @@ def _degree(ratio: float, precision: float) -> int:
 
 
 def stratified_order(labels: np.ndarray, random_state: Any) -> np.ndarray:
-    """Return a random order of the rows, in which any first or last part has about the same class proportions as the whole."""
+    """Return a random row order in which every prefix and every suffix has about the same class proportions as the whole."""
     shuffled = check_random_state(random_state).permutation(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):
@@ -277,7 +278,7 @@ def _physical() -> int | None:
 
 
 def _available() -> int | None:
-    """Return the memory that is free without swapping in bytes, or None if unknown."""
+    """Return the number of bytes of memory that are free without swapping, or None if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
@@ -315,7 +316,7 @@ def _groups() -> list[_Group]:
 
 
 def _group(folder: Path, limit: str, usage: str, reclaimable: str) -> _Group | None:
-    """Return a group, or None if it has no limit. Cached files do not count as used, because they can be read again."""
+    """Return a control group, or None if it has no limit. Cached files do not count, because they can be read again."""
     try:
         most, used = int((folder / limit).read_text()), int((folder / usage).read_text())
         lines = (folder / "memory.stat").read_text().splitlines()

@@ -33,7 +33,7 @@ __all__ = [
 
 # Number of columns per product. For each product, rows are copied if their order or type must change.
 COLUMNS = 2048
-# The exponential is applied to this number of rows of a tile at a time, because they fit into the CPU cache.
+# Number of tile rows to which the exponential is applied at a time; these rows fit into the CPU cache.
 STRIP = 64
 # Smallest exponent. exp of a much smaller number would be denormal, and computing with such numbers is slow.
 LEAST = -60.0
@@ -219,7 +219,7 @@ def fit_exact(kernel: Kernel, rows: Rows, task: Task) -> Fit:
         return Fit(times(solved, task.roots()), task.alphas[0], None)
     n_tiles, tile = leading_tiles(len(rows), task.held_out)
     order = stratified_order(task.labels, task.random_state)
-    # Both parts are sorted, because codes are read faster in memory order.
+    # The remaining rows and the held-out rows are sorted separately, because codes are read faster in memory order.
     order = np.concatenate([np.sort(order[: n_tiles * tile]), np.sort(order[n_tiles * tile :])])
     triangle = _factor(kernel, rows.reordered(order), Triangle(len(rows), tile), task, task.roots(order))
     chosen, scores = _choose(triangle, n_tiles, order, task)

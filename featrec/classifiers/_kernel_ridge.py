@@ -53,7 +53,7 @@ class KernelRidgeClassifier(CodesClassifier):
 
     The targets are 1 for the class of an image and −1 for the others. Only the lower half of the kernel matrix is computed and
     factored, in tiles of float32. This needs 7.5 GB for 60,000 images; scikit-learn's ``KernelRidge`` computes in float64 and
-    needs several times 28.8 GB. Several penalties share one factorisation. The model contains all training codes, because
+    needs several arrays of 28.8 GB. Several penalties share one factorisation. The model contains all training codes, because
     predictions depend on all of them. With `landmarks`, the model contains only some training codes and is less accurate.
 
     `fit` checks the memory before it computes the kernel. It fails if the machine (or the container or job) has less memory
@@ -116,7 +116,7 @@ class KernelRidgeClassifier(CodesClassifier):
     The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. The inverse for any
     other penalty is approximated by a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes
     13 solves for penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor
-    of 16. To compare penalties, an error of 1e-3 is sufficient; this takes a third fewer solves.
+    of 16. An error of 1e-3 is sufficient to compare penalties and takes a third fewer solves.
 
     With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
     held-out rows or the landmarks.
@@ -266,7 +266,7 @@ class KernelRidgeClassifier(CodesClassifier):
 
     def _announce(self, codes: np.ndarray) -> None:
         needed = self.memory_needed(len(codes), codes.shape[1], len(self.classes_))
-        if codes.dtype != self.dtype:  # fit copies all codes or only the landmarks
+        if codes.dtype != self.dtype:  # an exact fit copies all codes, other fits copy only the landmarks
             needed += codes.nbytes if self._is_exact(len(codes)) else codes.nbytes - codes.size * np.dtype(self.dtype).itemsize
         worth_it = self.dtype == "float32" and codes.nbytes > WORTH_HALVING * needed
         halved = "dtype='float16' here and in WideScaler, " if worth_it else ""

@@ -288,7 +288,7 @@ class Trials:
         return Best(1, alphas[place], scores, others)
 
     def final(self, best: Best) -> Equations:
-        """Return the equations of all rows: a single trial's equations plus its held-out rows, or newly computed ones."""
+        """Return the equations of all rows: a single trial's equations plus its held-out rows, or newly computed equations."""
         single = len(self.trials) == 1
         equations = self.trials[0] if single else self.equations
         self.trials = []

@@ -22,7 +22,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["NystroemRidgeClassifier"]
 
-# Meaning of "auto", unless there are fewer columns or rows.
+# Numbers of dimensions and landmarks that "auto" selects, unless there are fewer columns or rows.
 DIMENSIONS, LANDMARKS = 300, 6000
 # Number of rows from which principal components are learned, and number of rows that are projected at once.
 SAMPLE, ROWS = 6000, 1024
@@ -66,7 +66,7 @@ class NystroemRidgeClassifier(CodesClassifier):
         Number of views of an image in each code. All views have equal length; the first view is the image itself.
     views : {"auto", "first", "all"}, default="auto"
         Which views to use. "auto" first fits a model on the first views and predicts the held-out
-        rows from their other views. If the accuracy is more than 10 percentage points lower than for first views (as for
+        rows from their other views. If the accuracy is more than 10 percentage points lower than for the first views (as for
         mirrored digits), only the first views are used. Otherwise, a model is fitted on all views, and used if it is at least
         as accurate.
 
@@ -172,7 +172,8 @@ class NystroemRidgeClassifier(CodesClassifier):
         codes = 4 * n_samples * (n_features + int(self.n_views) * n_dimensions)
         sample = 4 * min(SAMPLE, n_samples) * (2 * columns + 3 * n_dimensions) if self.n_dimensions is not None else 0
         wide = Triangle.memory_needed(n_landmarks, dtype=np.float64)
-        # The arrays are the basis (in float64 and float32), two sets of equations (all views, first views), and a factor.
+        # Arrays with a row and a column per landmark: the basis (in float64 and float32), two sets of equations (all views,
+        # first views), and a factor.
         triangles = 5 * wide if n_landmarks <= TILE else wide + 4 * wide // 2
         block = 8 * n_landmarks * min(TILE, n_samples) * 3
         right = 8 * n_landmarks * n_classes * (4 * len(checked(self.alphas)) + 4) + 4 * n_samples * n_classes

@@ -40,7 +40,7 @@ SMALL = TILE
 SAMPLES, ROWS = 512, 512
 # Maximum relative error of 1 - leverage; leave-one-out residuals have the same relative error.
 PRECISION = 1e-3
-# Memory of Python and the loaded libraries.
+# Memory that Python and the loaded libraries use.
 BASE_BYTES = 350_000_000
 
 
@@ -49,8 +49,8 @@ class WideRidge(CodesClassifier):
     """A linear classifier for large arrays, such as 50,000 × 16,000: ridge regression with targets of ±1 for each class.
 
     The result is the same as that of scikit-learn's ``RidgeClassifier``, but `fit` needs less memory. Codes are neither copied
-    nor converted. Only the lower triangle of the Gram matrix is computed and overwritten with its Cholesky factor. Both are
-    divided into tiles, because matrices of this size have crashed BLAS libraries. The penalty is chosen by leave-one-out errors
+    nor converted. Only the lower triangle of the Gram matrix is computed. It is overwritten with its Cholesky factor, tile by
+    tile, because matrices of this size have crashed BLAS libraries. The penalty is chosen by leave-one-out errors
     on training rows, without fitting other models: all penalties share one factor.
 
     If codes have more columns than rows, the Gram matrix of the rows is used. `fit` raises an error if codes contain NaN or
@@ -314,7 +314,7 @@ def _dtype(n: int) -> type:
 
 
 def _spread(labels: np.ndarray, number: int | None) -> np.ndarray:
-    """Return `number` rows that are evenly spaced within each class, or all rows if it is None."""
+    """Return `number` rows that are evenly spaced within each class, or all rows if `number` is None."""
     if number is None or number >= len(labels):
         return np.arange(len(labels))
     by_class = np.argsort(labels, kind="stable")

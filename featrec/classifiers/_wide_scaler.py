@@ -175,7 +175,7 @@ class WideScaler(OneToOneFeatureMixin, Transformer):
 
     @staticmethod
     def _check_stored_arrays(stored: Stored) -> None:
-        """Check that there are a mean and a factor for each column, because the compiled loop relies on this."""
+        """Check that each column has a mean and a factor, because the compiled loop relies on this."""
         if "mean_" in stored:
             for what, name in (("means", "mean_"), ("variances", "var_"), ("deviations", "scale_")):
                 check_stored_array(what, stored[name], (stored["n_features_in_"],), np.float64)

@@ -195,7 +195,7 @@ def parse_network(text: str) -> tuple[str, dict[str, Any]]:
 
 def _size(value: str) -> tuple[int, int]:
     if not value.isdecimal():
-        raise InputError(f"the input size of a network must be a number of pixels, such as size=224; got {value!r}")
+        raise InputError(f"the input size of a network must be an integer in pixels, such as size=224; got {value!r}")
     return int(value), int(value)
 
 

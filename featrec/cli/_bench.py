@@ -91,7 +91,7 @@ def _is_wanted(cell: dict[str, Any], only: Sequence[str]) -> bool:
 
 
 def _described(cell: dict[str, Any]) -> dict[str, Any]:
-    """Add all parameters of its model to a cell. Invalid options raise an error before the first cell is run."""
+    """Add all parameters of the cell's model to the cell. Invalid options raise an error before the first cell is run."""
     from featrec.cli._bench_cell import make_model
 
     try:
@@ -326,6 +326,7 @@ def _seeds(table: Mapping[str, Any], where: str) -> list[int]:
     fits = isinstance(seeds, list) and all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds)
     if not fits or not seeds or len(set(seeds)) < len(seeds):
         raise InputError(
-            f"seeds of {where} must be a number of seeds, or a list of different non-negative integers; got {value!r}"
+            f"seeds of {where} must be an integer (the number of seeds) or a list of different non-negative integers; "
+            f"got {value!r}"
         )
     return seeds

@@ -295,7 +295,7 @@ def _all_but(labels: np.ndarray, share: float) -> dict[str, int]:
 def _draw(groups: np.ndarray, labels: np.ndarray, quota: Mapping[str, int], seed: int) -> np.ndarray:
     """Select whole groups in random order, skipping groups that would exceed a class quota.
 
-    A class may stay below its quota, if all remaining groups are too large.
+    A class may stay below its quota if all remaining groups are too large.
     """
     order = np.argsort(groups, kind="stable")
     _, starts = np.unique(groups[order], return_index=True)

@@ -174,7 +174,7 @@ def _folder_to_disk(folder: Path) -> None:
 
 
 class Journal:
-    """File of JSON lines with checksums. The first incomplete line and all lines after it are ignored."""
+    """A file of JSON lines with checksums. The first incomplete line and all lines after it are ignored."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -215,7 +215,7 @@ class Journal:
         self.file.close()
 
     def _locked(self) -> BinaryIO:
-        """Open and lock the file. If another process deletes it in between, open it again."""
+        """Open and lock the file. If another process deletes the file between these two steps, open it again."""
         while True:
             file = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666), "r+b")
             try:

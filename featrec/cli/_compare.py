@@ -42,9 +42,9 @@ LABELS = ("prediction", "label")
 
 def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     group = add_folder(parser)
-    more = "more datasets of this form; the models are then compared on each dataset, and their ranks over all of them"
+    more = "more datasets of this form; the models are then compared on each dataset, and ranked over all datasets"
     parser.add_argument("more", metavar="DIR", type=Path, nargs="*", help=more)
-    group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation in K folds instead of held-out images")
+    group.add_argument("--cv", metavar="K", type=folds, help="use cross-validation with K folds instead of held-out images")
     repeats = "repeat the random split, or the folds of --cv, N times; intervals and tests account for shared training images"
     parser.add_argument("--repeats", metavar="N", type=folds, help=repeats)
     recipes = f"recipes, as listed by 'featrec recipes' (default: {USUAL}; all are fast and accept images of any size)"
@@ -55,9 +55,9 @@ def add_compare_arguments(parser: argparse.ArgumentParser) -> None:
     add_results(parser)
     page = "also write one HTML page with tables, figures, confusion matrices and the images on which the models disagree"
     parser.add_argument("--html", metavar="OUT", type=Path, help=page)
-    cost = "also measure start, latency and memory of each model in a fresh process, which takes some seconds per model"
+    cost = "also measure the startup time, latency and memory of each model in a fresh process (a few seconds per model)"
     parser.add_argument("--cost", action="store_true", help=cost)
-    energy = "also estimate the energy of fits and predictions; needs the extra 'energy'"
+    energy = "also estimate the energy that fits and predictions use; needs the extra 'energy'"
     parser.add_argument("--energy", action="store_true", help=energy)
     calibration = "also measure how good probabilities are, for models that predict them"
     parser.add_argument("--calibration", action="store_true", help=calibration)
@@ -92,12 +92,12 @@ def run_compare(arguments: argparse.Namespace) -> int:
 
 
 def _compare_datasets(arguments: argparse.Namespace) -> int:
-    """Compare the models on several folders, and their ranks over all of them."""
+    """Compare the models on each of several folders, and rank them over all folders."""
     from featrec.evaluation import compare_datasets
 
     if arguments.predictions or arguments.test is not None:
         option = "--predictions" if arguments.predictions else "--test"
-        raise InputError(f"{option} belongs to one dataset; give one DIR, or omit {option}")
+        raise InputError(f"{option} works only with one dataset; give one DIR, or omit {option}")
     each = [argparse.Namespace(**{**vars(arguments), "folder": folder}) for folder in (arguments.folder, *arguments.more)]
     names = _dataset_names([one.folder for one in each])
     for one in each:
@@ -227,7 +227,7 @@ def _left_out_files(paths: Iterable[str], folder: ImageFolder) -> list[str]:
 
 
 def _rows(file: Path) -> dict[str, str]:
-    """Read a file as a dict from path to label."""
+    """Read a prediction file, and return the labels keyed by path."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:

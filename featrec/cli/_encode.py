@@ -39,7 +39,7 @@ def add_encode_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         nargs="+",
         help="images, folders with images at any depth, archives (.zip, .tar, .tar.gz) or manifests (.csv); "
-        "- reads paths from standard input",
+        "use - to read paths from standard input",
     )
     parser.add_argument(
         "--out",
@@ -145,7 +145,7 @@ def _block_size(most: int, width: int) -> int:
 
 
 class _Encoding:
-    """Steps of a model that compute codes."""
+    """The steps that compute codes in a model."""
 
     def __init__(self, model: Any, name: str):
         self.name = name

@@ -43,7 +43,7 @@ class ImageFiles:
         return image
 
     def name(self, position: int) -> str:
-        """Return the path of an image. In an archive, it starts with the path of the archive."""
+        """Return the path of an image. The path of an image in an archive starts with the path of the archive."""
         path: str = self.items[position].path
         return path
 
@@ -119,6 +119,6 @@ def _labels(file: str) -> dict[str, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # skipped files are reported once, by find_images
             halves = ImageFolder.split(file) if ImageFolder.is_split(file) else (ImageFolder(file),)
-    except DatasetError:  # an image, or a folder without class folders
+    except DatasetError:  # the path is an image, or a folder without class folders
         return {}
     return {path: str(label) for half in halves for path, label in zip(half.paths, half.labels, strict=True)}

@@ -114,7 +114,7 @@ def _fail(message: str) -> int:
 
 def _one_line(error: Exception) -> str:
     """Format an error on one line. For an unexpected error, include its type."""
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # each note names a model or an image
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))  # models or images
     message = " ".join(f"{error}{notes}".split())
     if isinstance(error, FeatrecError) or type(error).__name__ == "InvalidParameterError":  # from scikit-learn
         return message

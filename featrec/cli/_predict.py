@@ -22,7 +22,7 @@ UNSURE = "?"
 
 def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="model file from 'featrec train'")
-    files = "images, folders, archives or manifests; - reads paths from standard input"
+    files = "images, folders, archives or manifests; use - to read paths from standard input"
     parser.add_argument("files", metavar="FILE", nargs="+", help=files)
     parser.add_argument("--json", action="store_true", help=f"print JSON lines with path, label and the {TOP} highest scores")
     parser.add_argument("--top", metavar="K", type=count, help="print the K most likely labels with their scores")
@@ -65,7 +65,7 @@ def run_predict(arguments: argparse.Namespace) -> int:
 
 
 def _line(path: str, found: dict[str, Any], arguments: argparse.Namespace) -> str:
-    """Format the line of an image. The label is left out if its probability is too low."""
+    """Format one line of output for an image. The label is left out if its probability is too low."""
     if arguments.min_confidence is not None and max(found["scores"].values()) < arguments.min_confidence:
         found["label"] = None
     if arguments.json:
@@ -135,7 +135,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         nargs="+",
         help="folders of images at any depth, archives (.zip, .tar, .tar.gz), manifests (.csv) or files; "
-        "- reads paths from standard input",
+        "use - to read paths from standard input",
     )
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object: n_images, damaged (path, reason) and skipped"

@@ -23,7 +23,7 @@ __all__ = ["add_demo_arguments", "add_warm_arguments", "run_demo", "run_recipes"
 
 FOLDER = Path(featrec.__file__).parent / "recipes"
 IN_DEMO = ("tiny_knn", "color_forest", "hog_svm", "orb_knn", "bovw_svm")
-# Demo recipes that need compiled loops. They get few words here, because the number of words does not affect compilation.
+# Demo recipes that need compiled loops. Small vocabularies suffice, because the number of words does not affect compilation.
 COMPILED: dict[str, dict[str, Any]] = {"bovw_svm": {"n_words": 16}, "orb_knn": {"n_words": 16}, "hog_svm": {}}
 N_FEW = 16
 NEXT = f"""\
@@ -68,7 +68,7 @@ def summaries() -> dict[str, str]:
 
 
 def _presets() -> dict[str, dict[str, str]]:
-    """Return the line of each preset, keyed by recipe and name. The module of presets runs without importing featrec."""
+    """Return a one-line description of each preset, keyed by recipe and name, without importing the recipes."""
     path = FOLDER / "_presets.py"
     presets = runpy.run_path(str(path))["PRESETS"] if path.exists() else {}
     return {

@@ -44,7 +44,7 @@ def report(failures: Iterable[ImageError]) -> None:
 def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
     """Read a folder with ``ImageFolder`` or ``ImageFolder.split``. Damaged files are reported and left out."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DroppedImageWarning)  # report prints a line for each file
+        warnings.simplefilter("ignore", DroppedImageWarning)  # report() prints a line for each file
         found = read(place, on_error="drop", n_jobs=n_jobs, verbose=verbosity())
     for folder in found if isinstance(found, tuple) else (found,):
         report(ImageError(failure.reason, item=failure.item) for failure in folder.dropped)
@@ -54,7 +54,7 @@ def readable(read: Callable[..., Any], place: object, n_jobs: int) -> Any:
 def left_out(*folders: ImageFolder | None) -> int:
     """Print how many images were left out, if any, and return the exit code."""
     there = [folder for folder in folders if folder is not None]
-    lists = {id(folder.dropped): folder.dropped for folder in there}  # the parts of a folder share one list
+    lists = {id(folder.dropped): folder.dropped for folder in there}  # both parts of a split share one list
     failed = sum(map(len, lists.values()))
     if failed:
         total = failed + sum(len(folder) for folder in there)
@@ -76,7 +76,7 @@ def each_or_error(compute: Callable[[Any], Iterable[Any]], images: Any) -> list[
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Disable garbage collection in the block, then freeze all objects. Only for processes that run a single command.
+    """Disable garbage collection in the block, then freeze all objects. Use this only in a process that runs a single command.
 
     Imports create almost no garbage, yet garbage collection took a fifth of the run time of a prediction, part of it at exit.
     """

@@ -1,4 +1,4 @@
-"""The command ``train``, and the folder argument that all commands that fit models share."""
+"""The command ``train``, and the folder argument shared by all commands that fit models."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "--probability",
         choices=["calibrated", "temperature"],
         help="compute probabilities, which 'featrec predict --min-confidence' needs; this fits the classifier six times. "
-        "calibrated: fit a curve per class, which may change labels; temperature: fit one number; does not change labels",
+        "calibrated: fit a curve per class, which may change labels; temperature: fit one number, which does not change labels",
     )
     parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="model file to write")
     parser.add_argument("--force", action="store_true", help="replace an existing model file")
@@ -170,7 +170,7 @@ def add_folder(parser: argparse.ArgumentParser) -> argparse._MutuallyExclusiveGr
         "folder",
         metavar="DIR",
         type=Path,
-        help="folder that contains one folder per class, or train/ and test/ with one folder per class each; "
+        help="folder that contains one folder per class, or train/ and test/, each with one folder per class; "
         "or the same in an archive (.zip, .tar, .tar.gz); or a .csv file with the columns path and label",
     )
     group = parser.add_mutually_exclusive_group()
@@ -186,7 +186,7 @@ def check_folder(folder: Path) -> None:
     from featrec.datasets import ImageFolder
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # warnings are shown when the images are read
+        warnings.simplefilter("ignore")  # the warnings are shown later, when the images are read
         ImageFolder.split(folder) if ImageFolder.is_split(folder) else ImageFolder(folder)
 
 

@@ -28,7 +28,8 @@ except ImportError:  # Windows
 __all__ = ["can_take_turns", "compilers_in_turns", "count_cached", "files", "folders", "loops"]
 
 LOCK = "featrec.lock"
-# Byte of the lock file that is used to test locking. Each module locks a lower byte, at the checksum of its name.
+# Position in the lock file of the byte that is used to test locking. The checksum of a module's name, which is always smaller,
+# is the position of the byte that the module locks.
 NO_MODULE = 2**32
 
 

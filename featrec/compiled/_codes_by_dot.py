@@ -96,7 +96,7 @@ def _emit_reach(builder, n, width, data, threshold):
 
 
 def _emit_products(builder, first, width, points, words):
-    """Emit the products of six points with 64 words: six rows of four vectors in registers."""
+    """Emit code that multiplies six points by 64 words; the six rows of four vectors stay in registers."""
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.FloatType()
@@ -166,7 +166,7 @@ def _plain_distances(points, words, lengths, word_lengths, values, sums):
     sums += values.sum(axis=1)
 
 
-# Store the distances of points to the words of a block, and add them to each point's sum of distances.
+# Store the distances from the points to the words of a block, and add them to each point's sum of distances.
 add_distances: Any = _add_distances if COMPILED else _plain_distances
 
 
@@ -196,7 +196,7 @@ def _emit_distances(builder, n, width, data):
 
 
 def _square_root(builder, square):
-    """Emit a square root that is exact to a few units in the last place; numbers below 1e-30 count as 1e-30.
+    """Emit a square root that is accurate to a few units in the last place; numbers below 1e-30 count as 1e-30.
 
     It is computed from the reciprocal root by one Newton step. The square root instruction is slower: it would take a third as
     long as the product.

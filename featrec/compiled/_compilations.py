@@ -22,7 +22,7 @@ __all__ = ["COMPILATIONS", "Compilations"]
 
 
 class Compilations(Listener):
-    """Listener of numba's compiler; `seconds` and `n_loops` are the time and the number of compiled loops of this package."""
+    """Listener of numba's compiler; `seconds` is the compilation time, and `n_loops` the number of compiled loops."""
 
     def __init__(self, package: str) -> None:
         self.package = package
@@ -35,7 +35,7 @@ class Compilations(Listener):
         # Number of threads that are compiling, and whether garbage collection was on before the first of them started.
         self.n_running = 0
         self.collects = False
-        # Depth of nested events in each thread, because numba does not guarantee that only one thread compiles.
+        # Depth of nested events. Each thread has its own, because several threads may compile at the same time.
         self.thread = threading.local()
 
     def on_start(self, event: Event) -> None:

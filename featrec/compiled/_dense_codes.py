@@ -13,7 +13,7 @@ ROOM = 320_000  # values per tile, 1.2 MB
 POINTS = 192
 LANES = 16
 WORDS = 800
-# 32 ln 2: weights below 2⁻³² are set to zero, because they are negligible; the weight of the nearest word is 1.
+# This is 32 ln 2: weights below 2⁻³² are negligible and set to zero, where the weight of the nearest word is 1.
 FAINTEST = 22.18
 
 

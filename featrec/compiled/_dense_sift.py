@@ -11,8 +11,8 @@ again for each additional caller.
 
 The code follows three rules for the compiler. Offsets are unsigned, because negative offsets would count from the end, and the
 check for them prevents vectorisation. Loops over eight values are written as loops over 32, because short loops are unrolled
-into scalars. Divisions and sums that may be reordered are in separate functions, because a division would otherwise be moved
-into the loop after it.
+into scalars. Divisions are in separate functions from sums that may be reordered, because a division would otherwise be moved
+into the loop that follows it.
 """
 
 from math import sqrt

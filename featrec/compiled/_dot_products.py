@@ -133,8 +133,8 @@ def _plain_distances(points, words, norms, first, values):
     values[:] = norms[:, None] - 2 * words.view(np.int8).astype(np.int32) @ lanes.T
 
 
-# Compute the distances of a block of points to six words, without terms that are the same for all words: |w|² - 2 x·(w - 128)
-# for bytes, |w|²/2 - x·w for float32.
+# Compute the distances between a block of points and six words, without terms that are the same for all words:
+# |w|² - 2 x·(w - 128) for bytes, |w|²/2 - x·w for float32.
 distances_less_shared: Any = _multiply_add if COMPILED else _plain_distances
 
 
@@ -158,7 +158,7 @@ def nearest_by_dot(points, words, norms, farthest, nearest, distances):
 def nearest_in_blocks(points, words, norms, farthest, block, values, smallest, best, places, nearest, distances):
     """Like `nearest_by_dot`, with work space.
 
-    Work space: block (groups, 64), which must be zero, values (words, 1020 at most, 64), smallest, best and places (64,).
+    Work space: block (groups, 64), which must be zero, values (at most 1020 words, 64), smallest, best and places (64,).
     """
     wide_vectors()
     n, groups = points.shape

@@ -115,7 +115,7 @@ def find_hamming(points, words, columns, nearest, distances):
 
 @njit(**LOOP)
 def majority_votes(bits, nearest, votes, counts):
-    """Count, for each word and bit, the points with this nearest word that have the bit set.
+    """For each word and bit, count the points whose nearest word is this word and in which this bit is set.
 
     IN bits (n, n_bits) uint8 of 0 and 1, nearest (n,) int32; OUT votes (k, n_bits) int32, counts (k,) int64.
     """

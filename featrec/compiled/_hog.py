@@ -13,7 +13,7 @@ LARGEST_SHARE = 0.2
 # Row length of the table of all gradients (dy, dx) of 8-bit images, and the index of the zero gradient.
 TABLE_ROW = np.int32(511)
 TABLE_MIDDLE = np.int32(255 * 512)
-# Number of pixels whose votes are computed before they are counted; they fit into the first-level cache.
+# Number of pixels whose votes are computed before the votes are counted; these votes fit into the first-level cache.
 BAND = 2048
 # Polynomial in x * x that approximates arctan(x) / x for 0 <= x <= 1, by least squares with weights that even out the errors.
 # The error of the angle is at most 4e-8, or 1.2e-7 if computed in float32.
@@ -53,7 +53,7 @@ def hog_gray(images, height, width, table, orientations, grids, block_height, bl
     rows = index.size // width
     for i in range(images.shape[0]):
         cells[:] = 0.0
-        # With a literal number, the functions called here would be compiled twice.
+        # The loop starts at a typed zero; for a literal 0, the functions called here would be compiled a second time.
         start = np.int64(0)
         while start < height:
             inner = 0 < start < height - 1
@@ -163,7 +163,7 @@ def hog_directions(dx, dy, orientations, half_turn, axes, bins, lengths, doubtfu
     """
     across, down, turns = np.empty(BAND, np.float32), np.empty(BAND, np.float32), np.empty(BAND, np.float32)
     quarters = np.array([0.0, 0.5 * half_turn, half_turn % orientations, (1.5 * half_turn) % orientations])
-    # Because of rounding, an axis on the border between two bins may belong to the lower one.
+    # Because of rounding, an axis on the border between two bins may belong to the lower bin.
     usual = np.all(quarters.astype(np.int32) == axes)
     close = np.float32(DOUBT * half_turn)
     number = 0
@@ -235,7 +235,7 @@ def _narrow(dx, dy, across, down):
 def _directions(across, down, orientations, half_turn, turns, lengths):
     """Compute directions in bins: exactly along the axes, and elsewhere accurately enough to find doubtful bins.
 
-    IN across, down (at least pixels,) float32; OUT turns (at least pixels,), lengths (pixels,) float32.
+    IN across, down (pixels or more,) float32; OUT turns (pixels or more,), lengths (pixels,) float32.
     """
     quarter, half, whole = np.float32(0.5 * half_turn), np.float32(half_turn), np.float32(orientations)
     bins, zero, tiny = np.float32(half_turn / math.pi), np.float32(0.0), np.float32(1e-30)
@@ -271,7 +271,7 @@ def _directions(across, down, orientations, half_turn, turns, lengths):
 def _whole_bins(across, down, turns, close, orientations, bins):
     """Round directions down to bins; return the number of doubtful bins.
 
-    IN across, down, turns (at least pixels,) float32; OUT bins (pixels,) int32.
+    IN across, down, turns (pixels or more,) float32; OUT bins (pixels,) int32.
     """
     doubts, last, zero = np.int32(0), np.int32(orientations - 1), np.float32(0.0)
     for i in range(np.uintp(bins.size)):

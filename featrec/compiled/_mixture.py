@@ -22,7 +22,7 @@ FARTHEST = 1e6
 LARGEST = float(np.finfo(np.float32).max)
 # Logarithm of the density for components that only pad a panel.
 NEVER = -1e30
-# The gradients of components with a smaller weight are zero; otherwise they would be divided by the square root of almost 0.
+# The gradients of components with a smaller weight are zero; otherwise, they would be divided by a number close to zero.
 LEAST_WEIGHT = 1e-6
 LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 

@@ -21,7 +21,7 @@ ROWS, POINTS = 10, 8
 LEAST_EXPONENT, LOWEST = -40.0, -100.0
 # Adding 1.5 * 2 ** 23 to x puts the nearest integer into the lowest bits; a shift then moves it into the exponent.
 MAGIC = 12582912.0
-# Coefficients of a polynomial that approximates 2 ** r for r from -0.5 to 0.5, exact to two units in the last place.
+# Coefficients of a polynomial that approximates 2 ** r for r from -0.5 to 0.5, accurate to two units in the last place.
 POWER = (1.5403530e-4, 1.3333558e-3, 9.6181291e-3, 5.5504109e-2, 2.4022651e-1, 6.9314718e-1, 1.0)
 
 
@@ -120,7 +120,7 @@ def _function(module, name, n_pointers, n_numbers, emit):
 
 
 def _emit_products(wide, builder, factors, lanes, start, sums, row_step, step, count, start_step):
-    """Emit LLVM code for 20 sums of 16 lanes in registers, or four times for 10 sums of 8 lanes."""
+    """Emit LLVM code that computes 20 sums of 16 lanes in registers, or four groups of 10 sums of 8 lanes."""
     from llvmlite import ir
 
     index, single = ir.IntType(64), ir.FloatType()
@@ -247,6 +247,6 @@ def _share(builder, exponent, alike, whole):
     return builder.select(builder.fcmp_ordered(">=", exponent, alike(LEAST_EXPONENT)), share, alike(0.0))
 
 
-# The intrinsics replace the functions above. An overload would be compiled separately for each call.
+# The intrinsics replace the functions above; overloads would be compiled separately for each call.
 if not config.DISABLE_JIT:  # type: ignore[attr-defined]  # numba sets its settings at import
     add_products, share_points = _add_products, _share_points  # type: ignore[assignment]

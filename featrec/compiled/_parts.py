@@ -30,7 +30,7 @@ LOOP: dict[str, Any] = {
 }
 COMPILED: bool = not config.DISABLE_JIT  # type: ignore[attr-defined]  # numba sets its settings at import
 OPTIONS = {"nopython": True, "error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-# For each code library, the parts that are already compiled into it. Further calls of a part use the same function.
+# Parts that are already compiled, keyed by the code library that contains them. Further calls of a part use the same function.
 descriptions: WeakKeyDictionary[Any, dict[Any, Any]] = WeakKeyDictionary()
 
 
@@ -93,7 +93,7 @@ def _hint(attribute: str) -> Any:
 
 
 def _nothing():
-    """Replace the hints if numba is disabled."""
+    """Do nothing; this is used instead of a hint if numba is disabled."""
 
 
 # This hint requests vectors of 512 bits if the processor has AVX-512. By default, LLVM uses 256 bits on most such processors.

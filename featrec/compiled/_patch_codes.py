@@ -113,7 +113,10 @@ def _emit(builder, n, width, n_even, data, mirror):
 
 
 def _emit_products(builder, first, width, start, stop, points, words, begins):
-    """Emit the products of six points with the words of a block over some features; six rows of vectors stay in registers."""
+    """Emit code that multiplies six points by the words of a block over a range of features.
+
+    The six rows of vectors stay in registers.
+    """
     from llvmlite import ir
 
     index, element = ir.IntType(64), ir.IntType(32)
@@ -139,7 +142,7 @@ def _emit_products(builder, first, width, start, stop, points, words, begins):
 
 
 def _emit_reach(builder, products, bound):
-    """Emit the sums of max(0, product - limit), and of max(0, -product - limit), over the points."""
+    """Emit code that sums max(0, product - limit) over the points, and likewise max(0, -product - limit)."""
     from llvmlite import ir
 
     none = ir.Constant(bound.type, [0] * LANES)
@@ -154,14 +157,14 @@ def _emit_reach(builder, products, bound):
     return sums
 
 
-# The intrinsics replace the functions above. An overload would be compiled separately for each call.
+# The intrinsics replace the functions above; overloads would be compiled separately for each call.
 if COMPILED:
     add_reach, add_reach_both = _add_reach, _add_reach_both  # type: ignore[assignment]
 
 
 @part()
 def _column_sums(values, y, size, sums, squares):
-    """From the sums of the previous row, compute the sums of the values and of their squares over `size` rows from y."""
+    """From the sums of the previous row, compute the sums of values and squared values over `size` rows, starting at y."""
     if y == 0:
         sums[:] = 0
         squares[:] = 0

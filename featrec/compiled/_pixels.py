@@ -38,7 +38,7 @@ def shear(image, skew, across, down, outside, sheared):
 
 @part()
 def _column_sums(image, y, size, stride, sums, squares):
-    """From the sums of the previous row of patches, compute the sums of values and of their squares over `size` rows from y."""
+    """From the sums of the previous row, compute the sums of values and squared values over `size` rows, starting at y."""
     start = y
     if y == 0 or stride >= size:
         sums[:] = 0
@@ -152,7 +152,7 @@ def _compare(band, stride, radius, offsets, weights, one, sums, scaled, patterns
 
 @njit(**LOOP)
 def lbp_patterns(image, radius, offsets, weights, one, patterns):
-    """Compare points on a circle with its centre, anticlockwise from the right; point p sets bit p unless it is darker.
+    """Compare points on a circle with its centre, anticlockwise from the right. Bit p is set unless point p is darker.
 
     image     IN   (h, w) uint8 or uint16
     radius    IN   extent of the circle in whole pixels

@@ -15,9 +15,9 @@ from featrec.compiled._parts import LOOP, part, wide_vectors
 POINTS, WORDS = 192, 800
 # Maximum number of products per tile of SignCode, 640 KB.
 ROOM = 160_000
-# Number of counts that extrapolate with the slope of a normal distribution; then the minimum and maximum are computed.
+# Maximum number of guesses extrapolated with the slope of a normal distribution; after them, the minimum and maximum are used.
 GUESSES = 4
-# At every fourth count, the interval is halved, because interpolation may converge slowly.
+# After every fourth count, the interval is halved, because interpolation may converge slowly.
 HALVING = 4
 
 
@@ -147,9 +147,10 @@ def _add_nearest(values, border, pooled):
 
 @njit(**LOOP)
 def sign_code(points, words, cells, wanted, quantile, density, pooled):
-    """For each cell and word, count the points with the word among their `wanted` nearest words; do the same for opposites.
+    """For each cell and word, count the points for which the word is among the `wanted` nearest words.
 
-    If several words are as near as the last of these words, all of them are counted.
+    Do the same for the opposites of the points. If several words are as near as the last of these words, all of them are
+    counted.
 
     IN points (n, d) float32 or uint8, words (k, d) float32, cells (n,) int64, wanted int64 in 1 to k; quantile and density
     float32, of the normal distribution at probability wanted / k, for the first guess (which does not affect the result);

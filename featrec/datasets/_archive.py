@@ -180,7 +180,7 @@ def _directory(file: BinaryIO, size: int) -> _Directory:
 
 
 def _in_64_bits(file: BinaryIO, end: int) -> tuple[int, int, int, int, int] | None:
-    """Read the 64-bit record before the end record, or return None if it is missing."""
+    """Read the 64-bit record that precedes the end record, or return None if it is missing."""
     at = end - LOCATOR.size - END_64.size
     if at < 0:
         return None
@@ -221,7 +221,7 @@ def _name(raw: bytes, flags: int) -> str:
 
 
 def _large(numbers: list[int], extra: bytes) -> list[int]:
-    """Replace placeholders for numbers that do not fit into 32 bits with the numbers in the 64-bit field."""
+    """Read the numbers that do not fit into 32 bits from the 64-bit field, and replace their placeholders."""
     if ELSEWHERE not in numbers:
         return numbers
     position = 0

@@ -65,7 +65,7 @@ def _pooch(published: PublishedSet) -> Any:
 
 @contextmanager
 def _turn(path: Path, logger: Any) -> Iterator[None]:
-    """Let one process download at a time. The lock file stays, but the system releases the lock when a process ends."""
+    """Let only one process download at a time. The lock file stays, but the system releases the lock when a process ends."""
     try:
         import fcntl
     except ImportError:
@@ -155,7 +155,7 @@ class Transport:
     def __init__(self, file: PublishedFile, timeout: tuple[float, float]):
         self.file = file
         self.timeout = timeout
-        self.resumed = False  # whether the file contains bytes of an earlier attempt
+        self.resumed = False  # whether the file contains bytes from an earlier attempt
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
         """Download the whole file. If an attempt makes progress but fails, try again, up to ATTEMPTS times."""
@@ -180,7 +180,7 @@ class Transport:
                 self._receive(url, part, requests)
             problem = "ends the download"
         except (requests.Timeout, requests.ConnectionError) as error:
-            raise FailedDownload(f"cannot be reached ({_reason(error)}); is there a network?") from error
+            raise FailedDownload(f"cannot be reached ({_reason(error)}); check the network connection") from error
         except requests.RequestException as error:
             raise FailedDownload(f"the request failed ({error})") from error
         except HTTPError as error:

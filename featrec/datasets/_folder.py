@@ -25,10 +25,10 @@ class ImageFolder(LabeledSequence):
     The folders may be in an archive (.zip, .tar, .tar.gz, .tgz), which is not unpacked to disk. Instead of folders, a manifest
     (.csv) may list images and labels. An ImageFolder is sliced like an array of shape (n,); a slice is a view.
 
-    Class folders may contain subfolders of any depth; the top folder is the class. The following are skipped: hidden files and
+    Class folders may contain subfolders at any depth; the top folder is the class. The following are skipped: hidden files and
     folders, files without the suffix of a supported image format, files next to the class folders, and links to folders inside
-    the class folders. One warning states the number of skipped files, without hidden files. If a file contains an animation or
-    several pages, the first image is used.
+    the class folders. One warning states the number of skipped files, not counting hidden files. If a file contains an
+    animation or several pages, the first image is used.
 
     It is an error to read an image that was deleted or changed (in size or modification time) after it was listed.
 
@@ -275,7 +275,7 @@ class ImageFolder(LabeledSequence):
         return [image.path for image in self._items()]
 
     def column(self, name: str) -> np.ndarray:
-        """Return another column of the manifest, to select a subset or for ``groups``; an empty cell is ""."""
+        """Return another column of the manifest, to select a subset or to use as ``groups``; empty cells become ""."""
         if name in self.metadata:
             return self.metadata[name]
         raise InputError(

@@ -117,7 +117,7 @@ def _archive_tree(archive: Archive) -> Tree:
     """List the content of an archive. If a single folder contains everything, its name is removed from the paths.
 
     Links, devices and nested archives are skipped. Raise an error if a path leads outside the archive, if a name occurs twice,
-    or if an image has more than 256 MB.
+    or if an image is larger than 256 MB.
     """
     tree = Tree(archive.path)
     total = 0

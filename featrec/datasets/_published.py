@@ -319,7 +319,7 @@ def _records(path: Path, n_labels: int) -> np.ndarray:
 
 
 def _drawn(images: ImageFolder, name: str, n_train: int, n_test: int | None, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the rows of one class for training and for testing.
+    """Choose random rows of one class for training and for testing.
 
     The rows depend only on the seed and the class. A smaller training set is a subset of a larger one.
     """

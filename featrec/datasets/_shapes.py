@@ -43,7 +43,7 @@ def load_shapes(
     color: float = 0.25,
     random_state: int = 0,
 ) -> Dataset:
-    """Generate the training set and the test set. An image does not depend on the number of images."""
+    """Generate the training set and the test set. The content of an image does not depend on the number of images."""
     strengths: dict[str, Any] = {
         "texture": texture,
         "rotation": rotation,
@@ -119,7 +119,7 @@ def _pixel_grid(size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _tones(kind: str, difficulty: _Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw the colours of background and object. They differ clearly in lightness; either may be lighter."""
+    """Choose random colours for the background and the object. They differ clearly in lightness; either may be lighter."""
     spread = 1.0 - difficulty.color
     kinds = list(OUTLINES)
     hue = 2 * np.pi * (kinds.index(kind) / len(kinds) + spread * random.uniform(-0.5, 0.5))
@@ -220,7 +220,7 @@ def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
 
 
 def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:
-    """Return a light gradient from 1 on one side to at least 1 - strength on the other."""
+    """Return an illumination gradient from 1 on one side to at least 1 - strength on the other."""
     slope, _ = _turned(x, y, random.uniform(0, 2 * np.pi))
     depth = np.float32(strength * random.random())
     return 1 - depth * np.clip(slope * SQUARE_ROOT_OF_HALF + np.float32(0.5), 0, 1)

@@ -128,15 +128,15 @@ class RootSIFT(BagStep):
 class AppendPosition(BagStep):
     """Append to each descriptor its position (x and y, from -1/2 to 1/2) and optionally the logarithm of its size.
 
-    With these descriptors, the codes of ``FisherVector`` and ``VLAD`` roughly describe where descriptors are. Unlike the codes
-    of a spatial pyramid, they are hardly longer. Use AppendPosition as the last step before the encoder. In particular, use it
-    after :class:`Whiten`, because Whiten would mix positions with other dimensions. Packed bits, and Bags without frames or
-    image size, raise an error.
+    With these descriptors, the codes of ``FisherVector`` and ``VLAD`` roughly describe where descriptors are. Unlike with a
+    spatial pyramid, the codes become only slightly longer. Use AppendPosition as the last step before the encoder. In
+    particular, use it after :class:`Whiten`, because Whiten would mix positions with other dimensions. Packed bits, and Bags
+    without frames or image size, raise an error.
 
     Parameters
     ----------
     scale : bool, default=False
-        Whether to append also the logarithm of (diameter of the descriptor / square root of the image area).
+        Whether to also append the logarithm of (diameter of the descriptor / square root of the image area).
     weight : float, default=1.0
         Factor by which the appended values are multiplied. With larger factors, positions have more influence on the nearest
         word.

@@ -65,7 +65,7 @@ def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
 
 
 def spread(n: int, most: int) -> np.ndarray:
-    """Return at most `most` positions out of n, evenly spaced."""
+    """Return up to `most` evenly spaced positions between 0 and n - 1."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
 
 

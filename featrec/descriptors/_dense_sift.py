@@ -40,9 +40,9 @@ class DenseSIFT(LocalExtractor):
 
     Dense descriptors also describe regions where detectors find few keypoints, such as sky, walls or snow. They are the usual
     choice for recognising scenes and objects. Each descriptor covers a square of 4 × 4 bins and has 8 orientations per bin.
-    Descriptors of all sizes have the same centres, up to half a pixel. The largest size determines the position of the first
-    centre. The centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both directions.
-    Use smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
+    Descriptors of all sizes have the same centres, to within half a pixel. The largest size determines the position of the
+    first centre. The centres of all bins must be inside the image: bins of 10 pixels require at least 31 pixels in both
+    directions. Use smaller `bin_sizes` for small images. If no size fits, the Bag is empty.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class DenseSIFT(LocalExtractor):
     direction is estimated. Descriptors are ordered by size, then by row.
 
     A flat window is constant within a bin, as with VLFeat's option ``fast``: the weight of a bin is the mean of the Gaussian
-    over the bin. VLFeat approximates the angle of gradients by a cubic polynomial; DenseSIFT's angles are exact to 3e-6 of an
+    over the bin. VLFeat approximates gradient angles with a cubic polynomial; DenseSIFT's angles are accurate to 3e-6 of an
     orientation bin. With a flat window, descriptors therefore differ by up to 0.012 from VLFeat's.
 
     Colour is handled as in ``vl_phow``. With "gray", colour images are converted to luma; with other values, gray images count
@@ -277,7 +277,7 @@ def plan(
 
 
 def _columns(columns: np.ndarray, size: int, n_filters: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels at the centres of cells, and the index of the first of each descriptor's four adjacent cells.
+    """Return the pixels at the centres of cells, and, for each descriptor, the index of the first of its four adjacent cells.
 
     If all bins have the same filter, descriptors share cells. Cells are then ordered by position modulo bin size.
     """

@@ -51,7 +51,7 @@ class HOG(GlobalExtractor):
     transform_sqrt : bool, default=False
         If True, take the square root of pixel values first, which reduces the effects of lighting.
     signed : bool, default=False
-        If True, distinguish gradients from dark to bright from gradients in the opposite direction. Use True for handwriting
+        Whether dark-to-bright and bright-to-dark gradients are counted in different bins. Use True for handwriting
         and prints, which have the same background in all images, and False for objects on light or dark backgrounds.
     balance : bool, default=False
         If True, divide the code of each cell size by the square root of its number of blocks. All sizes then have about the
@@ -59,9 +59,9 @@ class HOG(GlobalExtractor):
     color : {"gray", "rgb", "auto"} or None, default=None
         Append a layout to the histograms: means and standard deviations, in 4 × 4 cells, of lightness ("gray"), or of lightness
         and two opponent colours ("rgb"). "auto" selects "rgb" in `fit` if any of up to 100 training images has colour, else
-        "gray". It also scales the layout to at most a quarter of the variance of the codes. If `fit` gets labels, it compares
-        how well layout and histograms separate the classes in up to 2,000 images; if the layout is worse, it is scaled down
-        further. None appends no layout.
+        "gray". It also scales the layout down so that it contributes at most a quarter of the variance of the codes. If `fit`
+        gets labels, it compares how well layout and histograms separate the classes in up to 2,000 images; if the layout is
+        worse, it is scaled down further. None appends no layout.
     mirror : bool, default=False
         If True, append the code of the mirrored image, which doubles the length. Use it with a classifier that supports several
         views, such as ``NystroemRidgeClassifier(n_views=2)``.
@@ -82,9 +82,9 @@ class HOG(GlobalExtractor):
     have no Gaussian window. In colour images, only the largest gradient of each pixel is used. Several cell sizes and signed
     directions are not available in scikit-image. In the paper, signed directions helped for vehicles but not for people.
 
-    Gradients of 8-bit images are integers, so gradients on the border between two bins always belong to the upper bin, as in
-    ``skimage.feature.hog`` of the 8-bit image. In float images, rounding errors may put such gradients into either bin. This
-    affects diagonal gradients if the number of orientations is a multiple of 4, such as 8 or 12.
+    Gradients of 8-bit images are integers, so gradients on the border between two bins always belong to the upper bin, as with
+    ``skimage.feature.hog`` applied to the 8-bit image. In float images, rounding errors may put such gradients into either bin.
+    This affects diagonal gradients if the number of orientations is a multiple of 4, such as 8 or 12.
 
     Images of the same size are described together in batches. One array ``(n, height, width)`` is faster than a list of images.
 

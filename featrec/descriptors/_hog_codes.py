@@ -16,7 +16,7 @@ PIXELS = 2**15
 
 
 class Bins(NamedTuple):
-    """A number of orientation bins over 180 degrees, or over 360 degrees if `signed`."""
+    """Orientation bins of equal width that divide 180 degrees, or 360 degrees if `signed`."""
 
     orientations: int
     signed: bool
@@ -28,7 +28,7 @@ class Bins(NamedTuple):
         gradients into another bin: 1 % of the values in the code of a photograph would differ from those of scikit-image.
         """
         turn = 360.0 if self.signed else 180.0
-        # The second remainder converts angles that were rounded to a whole turn to zero.
+        # The second remainder maps angles that were rounded up to a full turn back to zero.
         angles = np.rad2deg(np.arctan2(dy, dx)) % turn % turn
         borders = turn / self.orientations * np.arange(1, self.orientations)
         return np.searchsorted(borders, angles, side="right").astype(np.int32)

@@ -39,7 +39,7 @@ class LBP(GlobalExtractor):
     Parameters
     ----------
     n_points : int or sequence of int, default=8
-        Number of points on the circle, at most 16. For several radii, a sequence contains the number for each `radius`.
+        Number of points on the circle, at most 16. For several radii, pass a sequence with one number per radius.
     radius : float or sequence of float, default=1
         Radius of the circle in pixels. The codes of several radii are concatenated.
     method : {"default", "ror", "uniform", "nri_uniform"}, default="nri_uniform"
@@ -50,7 +50,7 @@ class LBP(GlobalExtractor):
     grids : sequence of (int, int), default=((1, 1),)
         Number of rows and columns of each grid. Patterns are counted in each cell.
     norm : {"l1", "l2", "hellinger"} or None, default="hellinger"
-        Normalisation of the counts of a cell. "l1": divided by their sum; "l2": unit length; "hellinger": square root of "l1";
+        Normalisation of the counts in a cell. "l1": divided by their sum; "l2": unit length; "hellinger": square root of "l1";
         None: counts without normalisation.
 
     Attributes
@@ -61,10 +61,10 @@ class LBP(GlobalExtractor):
     Notes
     -----
     Colour images are converted to gray. A pixel is ignored if its circle extends beyond the image (scikit-image treats the
-    outside as black). If all pixels of an image or cell are ignored, the result is zeros.
+    outside as black). If all pixels of an image or cell are ignored, the result contains only zeros.
 
     Points between pixels are interpolated with integer weights whose sum is a power of two. In areas of one colour, points
-    therefore have exactly the value of the pixel, and codes are the same on every machine. Weights are exact to 2**-24 for
+    therefore have exactly the value of the pixel, and codes are the same on every machine. Weights are accurate to 2**-24 for
     8-bit images, and to 2**-16 for 16-bit and float images, which are converted to 16 bits.
 
     References

@@ -78,10 +78,10 @@ class Patches(LocalExtractor):
 
     Notes
     -----
-    Let p be the n values of a patch, scaled from 0 to 255 for all data types, m their mean, and v = Σ(p - m)² / (n - 1), as in
-    Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives zeros. Values and patches are
-    ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a patch, its side, and the
-    angle -1.
+    Let p be the n values of a patch (converted to the range 0 to 255 for all data types), m their mean, and
+    v = Σ(p - m)² / (n - 1), as in Coates and Ng's program. The descriptor is (p - m) / √(v + `contrast`); a uniform patch gives
+    zeros. Values and patches are ordered row by row, and the channels of a pixel are adjacent. A frame contains the centre of a
+    patch, its side, and the angle -1.
 
     Mean and variance are computed from exact integer sums. Float images are converted to 16 bits, so uint8, uint16 and float
     versions of an image give the same patches, except for rounding in :func:`featrec.images.as_gray` if a colour image is
@@ -265,7 +265,7 @@ def whole_numbers(image: np.ndarray) -> tuple[np.ndarray, float]:
     return image, 255 / 65535
 
 
-@lru_cache(maxsize=4)  # for large images, an entry takes hundreds of megabytes
+@lru_cache(maxsize=4)  # only four, because an entry for large images takes hundreds of megabytes
 def _frames(height: int, width: int, size: int, stride: int, times: int) -> np.ndarray:
     """Return the frames of all patches. They are read-only because Bags share them."""
     xs, ys = (np.arange(0, length - size + 1, stride) + (size - 1) / 2 for length in (width, height))

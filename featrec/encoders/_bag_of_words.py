@@ -132,7 +132,7 @@ class BagOfWords(Encoder):
 
 @with_shared_docs
 class SoftBagOfWords(EncoderOfNumbers):
-    """Count words like :class:`BagOfWords`, but divide the vote of each descriptor among several near words.
+    """Count words like :class:`BagOfWords`, but divide the vote of each descriptor among several nearby words.
 
     Packed bits (ORB) are not supported.
 
@@ -237,7 +237,7 @@ def spacing(words: np.ndarray) -> float:
     """Return the mean distance between a word and its nearest other word; 1 for a single word or equal words."""
     if len(words) == 1:
         return 1.0
-    from sklearn.neighbors import NearestNeighbors  # the import takes more than 0.1 s
+    from sklearn.neighbors import NearestNeighbors  # imported here, because the import takes more than 0.1 s
 
     distances, _ = NearestNeighbors(n_neighbors=1).fit(words).kneighbors()
     return float(distances.mean()) or 1.0

@@ -226,8 +226,8 @@ class Encoder(BagsTransformer):
 
     A subclass implements ``_pool``, ``_finish`` and ``_width``. ``pooling``, "sum" or "max", determines how cells are merged
     into regions. ``usual_vocabularies`` maps the metric of the descriptors to the class of vocabulary that is used if
-    `vocabulary` is a number of words. Statistics of all images (idf) are sums: the results of ``_tally`` for each image are
-    summed and passed to ``_settle``.
+    `vocabulary` is an integer (the number of words). Statistics of all images (idf) are sums: the results of ``_tally`` for
+    each image are summed and passed to ``_settle``.
     """
 
     pooling: ClassVar[str] = "sum"
@@ -250,7 +250,10 @@ class Encoder(BagsTransformer):
         raise NotImplementedError
 
     def _finish(self, pooled: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Weight and normalise pooled rows of `counts` descriptors each; return an array of shape (rows, width)."""
+        """Weight and normalise pooled rows, and return them as an array of shape (rows, width).
+
+        `counts` contains the number of descriptors of each row.
+        """
         raise NotImplementedError
 
     def _width(self) -> int:
@@ -343,7 +346,7 @@ def scaled(sums: np.ndarray, norm: str | None) -> np.ndarray:
     """Return rows of unit length ("l2"), square roots of rows divided by their sums ("hellinger"), or a copy (None)."""
     if norm == "l2":
         return unit_length(sums)
-    # The result is the same as after dividing each row by its sum and taking square roots.
+    # Scaling the square roots to unit length equals taking the square roots of rows that are divided by their sums.
     return unit_length(np.sqrt(sums)) if norm == "hellinger" else sums.copy()
 
 

@@ -129,7 +129,7 @@ class SpatialPyramid(BagsTransformer):
         if not isinstance(levels, list):
             return 0, 0  # _layout raises an error
         grids = [grid for grid in levels if isinstance(grid, list) and [type(number) for number in grid] == [int, int]]
-        # Overlapping regions do not share their borders.
+        # Overlapping regions do not share borders, so each region adds two.
         ends = 2 if overlapping else 1
         cells = math.prod(1 + ends * sum(abs(grid[axis]) for grid in grids) for axis in (0, 1))
         return sum(abs(rows * columns) for rows, columns in grids), cells

@@ -123,7 +123,7 @@ class TriangleCode(EncoderOfSums):
 
 @with_shared_docs
 class ThresholdCode(EncoderBothWays):
-    """Sum products of descriptors and words that exceed a threshold, separately for positive and negative products.
+    """Sum the amounts by which products of descriptors and words exceed a threshold, separately for each sign.
 
     Designed for whitened patches and words of unit length. Packed bits (ORB) are not supported.
 
@@ -133,8 +133,7 @@ class ThresholdCode(EncoderBothWays):
         Number of words to draw from the descriptors and divide by their length (:class:`RandomVocabulary`). Alternatively, a
         featrec vocabulary, ``KMeans`` or ``MiniBatchKMeans``, or a fitted vocabulary inside ``FrozenEstimator``.
     threshold : float, default=1.0
-        Number that is subtracted from the absolute value of each product. With 0, positive and negative products are only
-        separated.
+        Number that is subtracted from the absolute value of each product. With 0, products are only separated by their signs.
     norm : {"mean", "l2", "hellinger"} or None, default="mean"
         Normalisation of the code. "mean": divide by the number of descriptors, so images of different sizes are comparable;
         "l2": unit length; "hellinger": divide by the sum and take the square root; None: sums.
@@ -209,7 +208,7 @@ class ThresholdCode(EncoderBothWays):
 
 @with_shared_docs
 class SignCode(EncoderBothWays):
-    """Count votes: each descriptor votes for a fraction of the words, the nearest; its opposite (times -1) votes separately.
+    """Count votes: each descriptor votes for a fraction of the words (the nearest ones), and so does its opposite (times -1).
 
     Each vote counts as 1, regardless of the distance. Designed for whitened patches. Packed bits (ORB) are not supported.
 

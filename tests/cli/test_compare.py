@@ -207,8 +207,8 @@ def test_several_folders_are_several_datasets(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("--predictions", "a=b.csv"), "--predictions belongs to one dataset"),
-    (("--test", "DIR"), "--test belongs to one dataset"),
+    (("--predictions", "a=b.csv"), "--predictions works only with one dataset"),
+    (("--test", "DIR"), "--test works only with one dataset"),
     (("--recipes", "tiny_knn"), "needs at least two models"),
 ])  # fmt: skip
 def test_options_of_one_dataset_are_refused_for_several(folder, tmp_path, capsys, no_fit, words, message):

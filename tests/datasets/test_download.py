@@ -123,7 +123,7 @@ WRONG = {
     "more bytes": (("silent", 1), "sends more than the 200,000 bytes of the published file"),
     "checksum": (("wrong", None), r"sends a file whose sha256 is not the published [0-9a-f]{64}; it was deleted"),
     "missing": (("status", 404), r"127.0.0.1:\d+ responds with 404 Not Found for http://127.0.0.1:\d+/first.bin"),
-    "mute": (("mute", None), r"cannot be reached \(Read timed out.*\); is there a network"),
+    "mute": (("mute", None), r"cannot be reached \(Read timed out.*\); check the network"),
     "circular": (("elsewhere", "/first.bin"), r"the request failed \(Exceeded 30 redirects"),
     "broken": (("status", 500), r"127.0.0.1:\d+ responds with 500 Internal Server Error for http"),
 }
@@ -184,7 +184,7 @@ def unreachable() -> str:
 
 
 def test_a_server_that_cannot_be_reached(site, tmp_path):
-    with pytest.raises(DatasetError, match=r"cannot be reached \(Failed .*refused\); is there a network\?.*manually"):
+    with pytest.raises(DatasetError, match=r"cannot be reached \(Failed .*refused\); check the network.*manually"):
         fetch(published(unreachable()), tmp_path)
     assert files_in(tmp_path) == {}
 
