@@ -38,19 +38,19 @@ class ModelResult:
         Size of the model file.
     y_pred : array of shape (n,)
     n_unreadable : int
-        Number of images that could not be read. The model guessed their labels, because it has ``on_error="empty"``.
+        Number of images that could not be read. With ``on_error="empty"``, the model guesses their labels.
     compile_seconds : float
         Time spent compiling, which happens once per machine. No other time includes it.
     estimator : str
         The model as code, with the parameters that differ from the defaults; "" for predictions of another program.
     seeds : dict of str to str
-        Value of each parameter named ``random_state``, by the name of its step ("" for the model itself). If it is "None", each
-        fit of this step may differ.
+        Value of each parameter named ``random_state``, keyed by the name of its step ("" for the model itself). If the value is
+        "None", fits of this step may differ.
     n_parameters, n_multiply_adds : int or None
         Sums of ``n_parameters_`` and ``n_multiply_adds_`` (for one image) over the steps that have these attributes, such as
         networks.
     pretrained_on : tuple of str
-        Values of the attribute ``pretrained_on`` of the steps: the datasets that they were trained on before.
+        Values of the attribute ``pretrained_on`` of the steps: the datasets on which they were pre-trained.
     calibration : Calibration or None
         Quality of the probabilities, if requested and if the model has ``predict_proba``.
     cost : Cost or None
