@@ -143,7 +143,7 @@ def _tests(comparison: Comparison) -> Section | None:
     name = "McNemar's exact test" if kind == "mcnemar" else "The corrected t test of Nadeau and Bengio over the splits"
     caption = (
         f"{name} for each pair of models; the more accurate model is first. Differences and intervals are in percentage "
-        "points. The last column is corrected by Holm's method for the number of pairs; bold values are significant."
+        "points. The p values in the last column are corrected by Holm's method; bold values are significant."
     )
     table = pair_table(comparison)
     bold = [
@@ -212,7 +212,9 @@ def _images(comparison: Comparison, images: Any) -> Section | None:
         explained = ""
         body = "<p>This page cannot show the images, because they have no paths; pass <code>images</code>.</p>"
     else:
-        explained = " Below each image, its true class is bold; the classes that models predict follow, with the models."
+        explained = (
+            " Below each image, the true class is bold, followed by each predicted class and the models that predict it."
+        )
         options = comparison.y_true, comparison.rows
         body = _pictures("Images on which the models disagree most", gallery(comparison, contested(correct, *options), source))
         body += _pictures("Images that all models miss", gallery(comparison, missed_by_all(correct, *options)[:12], source))

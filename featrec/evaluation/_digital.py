@@ -62,7 +62,7 @@ def _sheared(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 
 def pixelate(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Reduce the number of pixels, and enlarge them to the former size."""
+    """Reduce the number of pixels, then enlarge the image to its original size."""
     height, width = image.shape[:2]
     share = PIXELATE[severity - 1] ** np.sqrt(scale_of(image))
     small = _as_pillow(image).resize((int(width * share), int(height * share)), Image.Resampling.BOX)

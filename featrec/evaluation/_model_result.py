@@ -88,7 +88,7 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Pair:
-    """Comparison of two models on the same images: McNemar's exact test, or with repeated splits a corrected t test.
+    """Comparison of two models on the same images: McNemar's exact test or, with repeated splits, a corrected t test.
 
     Attributes
     ----------
@@ -103,8 +103,8 @@ class Pair:
     difference : float
         Accuracy of the first model minus that of the second.
     interval : tuple of (low, high) or None
-        Interval of the difference, not corrected for the number of pairs: adjusted Wald interval of Bonett and Price, or with
-        repeated splits the corrected interval of Nadeau and Bengio.
+        Interval of the difference, not corrected for the number of pairs: adjusted Wald interval of Bonett and Price or, with
+        repeated splits, the corrected interval of Nadeau and Bengio.
     test : {"mcnemar", "corrected t"}
     """
 

@@ -26,7 +26,7 @@ def scale_of(image: np.ndarray) -> float:
 
 
 def gaussian_noise(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Add normal noise, as in poor light."""
+    """Add Gaussian noise, as in poor light."""
     deviation = GAUSSIAN_DEVIATION[severity - 1] * np.sqrt(scale_of(image))
     return np.clip(image / 255.0 + random.normal(scale=deviation, size=image.shape), 0, 1) * 255
 
@@ -38,7 +38,7 @@ def shot_noise(image: np.ndarray, severity: int, random: np.random.Generator) ->
 
 
 def impulse_noise(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Set single values to black or white (salt and pepper)."""
+    """Set individual values to black or white (salt and pepper)."""
     hit = random.random(image.shape) <= IMPULSE_SHARE[severity - 1] * np.sqrt(scale_of(image))
     white = random.random(image.shape) <= 0.5
     return np.where(hit, np.where(white, 255, 0), image)

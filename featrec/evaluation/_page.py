@@ -95,7 +95,7 @@ def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int
 
 
 def heading(cells: Sequence[str]) -> str:
-    """Return the cells of a heading; long texts may break."""
+    """Return the cells of a heading row; long texts may be broken into lines."""
     kinds = (' class="long"' if len(cell) > MOST_UNBROKEN else "" for cell in cells)
     return "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, cells, strict=True))
 
@@ -116,6 +116,6 @@ def copied(text: str, what: str) -> str:
 
 
 def bullets(sentences: Sequence[str]) -> str:
-    """Return sentences as a list; empty without sentences."""
+    """Return an HTML list of sentences, or an empty string if there are none."""
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f'<ul class="notes">{items}</ul>' if sentences else ""

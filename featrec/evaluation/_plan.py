@@ -201,7 +201,7 @@ def naming(what: str) -> Iterator[None]:
 
 @contextmanager
 def located(images: Rows) -> Iterator[None]:
-    """Add the path of the image, or its index in the images of the caller, to an ImageError in this context."""
+    """Add the path of the image, or its index among the caller's images, to an ImageError in this context."""
     try:
         yield
     except ImageError as error:
@@ -212,7 +212,7 @@ def located(images: Rows) -> Iterator[None]:
 
 
 def _position(error: ImageError, images: Rows) -> int | None:
-    """Return the index of the image among the images of the caller, or None if it is unknown.
+    """Return the index of the image among the caller's images, or None if it is unknown.
 
     If a model makes its own folds, the index in the error may be a position in a fold. Therefore, the index is trusted only if
     reading this image fails for the same reason. If the error occurred while reading, all images are tried. If it occurred in a

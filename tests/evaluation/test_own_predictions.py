@@ -78,7 +78,7 @@ def test_an_ambiguous_path_is_refused(tmp_path):
         for number in range(2):
             Image.new("L", (8, 8)).save(tmp_path / label / f"{number}.png")
     folder = ImageFolder(tmp_path)
-    with pytest.raises(InputError, match=r"name '0\.png', which matches 2 images; write more of the path"):
+    with pytest.raises(InputError, match=r"contain '0\.png', which matches 2 images; write more of the path"):
         compare({"own": {"0.png": "a"}}, folder, folder.labels, cv=2)
 
 
