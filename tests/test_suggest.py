@@ -435,7 +435,7 @@ def test_a_best_model_no_better_than_guessing_is_reported_first():
 
 def test_a_model_that_was_ahead_when_it_was_cut_is_reported():
     _, sentences = verdict(made("best", 70, 1.0), made("cut", 40, 30.0, state="cut", rows=np.arange(40, 80)))
-    assert sentences[-1].startswith("cut had 100.0 % against 75.0 % of best on the same images when it was cut")
+    assert sentences[-1].startswith("cut had 100.0 %, compared with 75.0 % for best on the same images, when it was stopped")
 
 
 def test_the_command_tries_what_the_function_tries(tmp_path):

@@ -1,4 +1,4 @@
-"""Attack: accuracies of several models under an attack by queries."""
+"""Attack: accuracies of several models under a query-based attack."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class ModelAttack:
     access : {"decision_function", "predict_proba", "predict"}
         The method whose answers the attack used.
     accuracy : float
-        Accuracy on the images without changes.
+        Accuracy on the unchanged images.
     interval : tuple of (low, high)
         Wilson interval.
     attacked_accuracy : float
-        Share of the images for which no change was found that makes the model wrong.
+        Share of the images for which the attack found no change that makes the model wrong.
     attacked_interval : tuple of (low, high)
         Wilson interval.
     relative_drop : float
         Share of the accuracy that is lost.
     median_queries : float or None
-        Median number of queries of the successful attacks.
+        Median number of queries over the successful attacks.
     queries : array of shape (n,)
         Number of queries until the model was wrong; 0 if it is wrong without changes, -1 if it stayed right.
     """
@@ -60,7 +60,7 @@ class ModelAttack:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Attack(TableResult):
-    """Result of :func:`attack`. Shares are between 0 and 1.
+    """Result of :func:`attack`. Proportions are between 0 and 1.
 
     Attributes
     ----------
@@ -130,7 +130,7 @@ class Attack(TableResult):
 
     def _sentences(self) -> list[str]:
         labels = [result.name for result in self.results if result.access == "predict"]
-        weaker = [f"Attacked by labels only, which is weaker: {', '.join(labels)}."] if labels else []
+        weaker = [f"Attacked using labels only, which is a weaker attack: {', '.join(labels)}."] if labels else []
         return [
             f"{self.n:,} images; square attack with at most {self.n_queries:,} queries per image and changes of at most "
             f"{self.epsilon} of 255.",

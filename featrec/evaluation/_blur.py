@@ -14,25 +14,25 @@ __all__ = ["along_line", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur
 DEFOCUS = ((3, 0.1), (4, 0.5), (6, 0.5), (8, 0.5), (10, 0.5))  # radius of the disk, deviation of its smooth border
 GLASS = ((0.7, 1, 2), (0.9, 2, 1), (1, 2, 3), (1.1, 3, 2), (1.5, 4, 2))  # deviation, largest shift, rounds
 MOTION = ((10, 3), (15, 5), (15, 8), (15, 12), (20, 15))  # radius, deviation
-ZOOM = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))  # end (not included) and step of the factors
+ZOOM = ((1.11, 0.01), (1.16, 0.01), (1.21, 0.02), (1.26, 0.02), (1.31, 0.03))  # end (exclusive) and step of the zoom factors
 
 
 def defocus_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Average over a disk, as a lens that is out of focus does."""
+    """Average over a disk, like a lens that is out of focus."""
     kernel = disk(*DEFOCUS[severity - 1], scale_of(image))
     channels = [cv2.filter2D(channel, -1, kernel) for channel in np.moveaxis(image / 255.0, -1, 0)]
     return np.clip(np.stack(channels, axis=-1), 0, 1) * 255
 
 
 def disk(radius: float, deviation: float, scale: float) -> np.ndarray:
-    """Make the kernel of a lens out of focus.
+    """Make the kernel of an out-of-focus lens.
 
     At scale 1, a pixel is inside or outside the disk, as in the published code. At smaller scales, each pixel has the share of
     its area that the disk covers, because the disk may be smaller than a pixel.
     """
     radius, deviation = radius * scale, deviation * scale
     side = 2 * max(8, int(np.ceil(radius))) + 1
-    parts = int(np.ceil(1 / scale)) | 1  # of each pixel, along both axes; odd, so that one is in the middle
+    parts = int(np.ceil(1 / scale)) | 1  # per pixel side; odd, so that one part is in the middle
     fine = (np.arange(side * parts) - (side * parts - 1) / 2) / parts
     inside = fine[:, None] ** 2 + fine**2 <= radius**2
     covered = inside.reshape(side, parts, side, parts).sum(axis=(1, 3)).astype(np.float32)
@@ -43,7 +43,7 @@ def disk(radius: float, deviation: float, scale: float) -> np.ndarray:
 def glass_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
     """Replace each pixel by a random neighbour, with a weak Gaussian blur before and after.
 
-    The published code means to exchange the two pixels, but it copies only one of them; so does this function.
+    The published code is meant to swap the two pixels, but it copies only one of them; this function does the same.
     """
     deviation, shift, rounds = GLASS[severity - 1]
     scale = scale_of(image)
@@ -63,7 +63,7 @@ def glass_blur(image: np.ndarray, severity: int, random: np.random.Generator) ->
 
 
 def motion_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Average along a line, as if the camera moved, in a random direction within 45 degrees of the horizontal."""
+    """Average along a line in a random direction within 45 degrees of the horizontal, as if the camera moved."""
     radius, deviation = MOTION[severity - 1]
     scale = scale_of(image)
     return along_line(image, radius * scale, deviation * scale, random.uniform(-45, 45))
@@ -87,7 +87,7 @@ def along_line(image: np.ndarray, radius: float, deviation: float, angle: float)
     blurred = np.zeros(image.shape)
     for weight, x, y in zip(weights, right + n, down + n, strict=True):
         blurred += weight * padded[y : y + height, x : x + width]
-    return np.rint(257 * blurred) // 257  # ImageMagick rounds to 16 bits, of which it keeps the upper 8
+    return np.rint(257 * blurred) // 257  # ImageMagick rounds to 16 bits and keeps the upper 8
 
 
 def zoom_blur(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:

@@ -45,7 +45,7 @@ class Calibration:
 
 
 def probabilities_of(model: Any, X: Any, y_true: np.ndarray) -> np.ndarray | None:
-    """Return columns of the top probability, whether it is the true class, the probability of the true class, and the squares.
+    """Return four columns: top probability, whether it is correct, probability of the true class, sum of squared errors.
 
     One row per image. Return None if the model has no ``predict_proba``.
     """
@@ -54,7 +54,7 @@ def probabilities_of(model: Any, X: Any, y_true: np.ndarray) -> np.ndarray | Non
     shares, classes = np.asarray(model.predict_proba(X), float), np.asarray(model.classes_)
     if shares.shape != (len(y_true), len(classes)):
         raise InputError(f"predict_proba must return shape {(len(y_true), len(classes))}; got {shares.shape}")
-    hit = classes == y_true[:, None]  # no column is true for a class that the model does not know
+    hit = classes == y_true[:, None]  # no column matches if the model was not fitted on the true class
     of_true = (shares * hit).sum(axis=1)
     squares = ((shares - hit) ** 2).sum(axis=1) + ~hit.any(axis=1)
     top = shares.argmax(axis=1)

@@ -69,8 +69,8 @@ def compare(
     groups : array-like of shape (n,), optional
         Group of each image, such as the film or the person, for use with `cv`. Images of one group stay in one fold.
     test_groups : array-like of shape (n_test,), optional
-        Group of each image of the test set, such as its camera or photographer. The result has the accuracy on each group. With
-        `cv`, the result has the accuracies on `groups`.
+        Group of each image of the test set, such as its camera or photographer. The result contains the accuracy on each group;
+        with `cv`, it contains the accuracy on each group of `groups`.
     networks : collection of names, optional
         Names of the models that count as networks. Default: models with a step that has the attribute ``network_kind``, such as
         CNNFeatures. In your own class, set ``network_kind = "features"`` if it computes features with a trained network, or
@@ -81,14 +81,15 @@ def compare(
         Whether to measure how well probabilities are calibrated. Models with ``predict_proba`` then predict the test images a
         second time.
     cost : bool, default=False
-        Whether to measure start, latency, throughput and memory of each model in a fresh process. It loads the model file and
-        predicts up to 64 test images for some seconds. With `cv`, this is the model of the last split. A model that cannot be
-        saved has no cost.
+        Whether to measure start, latency, throughput and memory of each model in a fresh process. This process loads the model
+        file, then predicts up to 64 test images repeatedly for a few seconds. With `cv`, this is the model of the last split. A
+        model that cannot be saved has no cost.
     energy : bool, default=False
         Whether to estimate the energy of the fits and predictions of each model. codecarbon computes the estimate from load and
-        rated power. It compares models on one machine, but may be wrong by a factor. Needs ``featrec[energy]``.
+        rated power. The estimates can rank models on one machine, but their absolute values may be far off. Needs
+        ``featrec[energy]``.
     duplicates : bool, default=True
-        Whether to count test images whose pixels are also those of a training image. This decodes each image once.
+        Whether to count test images whose pixels are identical to those of a training image. This decodes each image once.
 
     Returns
     -------
@@ -110,12 +111,12 @@ def compare(
 
     Notes
     -----
-    Times are wall-clock times. Models run one after another, each with its own `n_jobs`. Before the measurement, one image is
-    predicted to load compiled code. With folds, the interval and McNemar's test treat the predictions as independent, although
-    folds share most of their training images; differences are therefore slightly less certain than p suggests. With repeated
-    splits, the accuracy is the mean over the splits, and intervals and tests use the corrected variance of Nadeau and Bengio,
-    which accounts for shared training images. With `cv`, the accuracy of a frozen model that was fitted on `X` is too high,
-    because it is evaluated on its own training images.
+    Times are wall-clock times. Models run one after another, each with its own `n_jobs`. Before the measurement, the model
+    predicts one image, so that compiled code is already loaded. With folds, the interval and McNemar's test treat the
+    predictions as independent, although folds share most of their training images; differences are therefore slightly less
+    certain than p suggests. With repeated splits, the accuracy is the mean over the splits, and intervals and tests use the
+    corrected variance of Nadeau and Bengio, which accounts for shared training images. With `cv`, the accuracy of a frozen
+    model that was fitted on `X` is too high, because it is evaluated on its own training images.
 
     References
     ----------
@@ -207,7 +208,7 @@ def _interval(correct: np.ndarray, shares: np.ndarray, plan: Plan, confidence: f
 
 
 def _pairs(results: list[ModelResult], plan: Plan, confidence: float) -> tuple[Pair, ...]:
-    """Test all pairs of models, and correct the p values for their number."""
+    """Test all pairs of models, and correct the p values for the number of pairs."""
     correct = [result.y_pred == plan.y_true for result in results]
     couples = list(itertools.combinations(range(len(results)), 2))
     found = [_test(correct[i], correct[j], plan, confidence) for i, j in couples]
@@ -219,7 +220,7 @@ def _pairs(results: list[ModelResult], plan: Plan, confidence: float) -> tuple[P
 
 
 def _test(first: np.ndarray, second: np.ndarray, plan: Plan, confidence: float) -> dict[str, Any]:
-    """Return the counts, the p value and the interval of the difference of two models, given which predictions are correct."""
+    """Return the counts, the p value and the interval of the difference, given which predictions of two models are correct."""
     counts = int((first & ~second).sum()), int((second & ~first).sum())
     only = dict(zip(("first_only", "second_only"), counts, strict=True))
     if plan.rows is None:

@@ -42,7 +42,7 @@ MEANINGS = {"engineered": "engineered features", "network": "network", "predicti
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(TableResult):
-    """Result of :func:`compare`. Shares are between 0 and 1.
+    """Result of :func:`compare`. Proportions are between 0 and 1.
 
     Attributes
     ----------
@@ -58,7 +58,8 @@ class Comparison(TableResult):
     confidence : float
         Confidence level of the intervals; a lead is significant if its p value is at most 1 - confidence.
     y_true : array of shape (n,)
-        Labels of the test set; with folds, of all images; with repeated splits, of the test images of one split after another.
+        Labels of the test set; with folds, of all images; with repeated splits, of the test images of all splits, in the order
+        of the splits.
     paths : tuple of str of length n, or None
         Paths of the test images, in the order of `y_true` and of each `y_pred`; None if the images have no paths.
     remarks : tuple of str
@@ -72,7 +73,7 @@ class Comparison(TableResult):
     groups : array of shape (n,) or None
         Group of the image of each prediction.
     duplicates : array or None
-        Positions in `y_true` of images that are also, pixel by pixel, in the training set; None if they were not counted.
+        Positions in `y_true` of images that are identical, pixel for pixel, to a training image; None if they were not counted.
     stamp : dict
         Versions, machine, commit of featrec, and date.
     """
@@ -140,7 +141,7 @@ class Comparison(TableResult):
     ) -> str:
         """Return one self-contained HTML page. If `path` is given, also write it to this file.
 
-        The page has the verdict, tables that sort, figures of accuracy against time and size, the tests, confusion matrices,
+        The page has the verdict, sortable tables, figures of accuracy against time and size, the tests, confusion matrices,
         images on which the models disagree, machine and versions, and tables to copy. It makes no request to any server.
 
         Parameters
@@ -161,7 +162,7 @@ class Comparison(TableResult):
         return keep(comparison_page(self, title=title, images=images, sections=sections), path)
 
     def _columns(self) -> dict[str, list]:
-        """Return the figures of all models by name. What was not requested is left out."""
+        """Return the columns of all figures, keyed by name. Measurements that were not requested are left out."""
         left_out = ("name", "interval", "fold_accuracies", "y_pred", "estimator", "seeds", "calibration", "cost", "cost_remark")
         names = [field.name for field in fields(ModelResult) if field.name not in left_out]
         columns: dict[str, list] = {name: [getattr(result, name) for result in self.results] for name in names}
@@ -178,11 +179,11 @@ class Comparison(TableResult):
         return frame({field.name: [getattr(pair, field.name) for pair in self.pairs] for field in fields(Pair)})
 
     def classes_to_frame(self) -> DataFrame:
-        """Return a DataFrame with the recall of each class (rows) by each model (columns). Needs pandas."""
+        """Return a DataFrame of recalls with one row per class and one column per model. Needs pandas."""
         return self._by_model(class_recalls(self), self.classes)
 
     def groups_to_frame(self) -> DataFrame:
-        """Return a DataFrame with the accuracy on each group (rows) of each model (columns). Needs pandas."""
+        """Return a DataFrame of accuracies with one row per group and one column per model. Needs pandas."""
         if self.groups is None:
             raise InputError("the comparison has no groups; give compare test_groups, or groups with cv")
         names, shares = group_accuracies(self, self.groups)
@@ -223,7 +224,7 @@ class Comparison(TableResult):
         return result_table(self)
 
     def _more_tables(self) -> dict[str, Table]:
-        """Return the tables of what was measured on request, by caption."""
+        """Return the tables of optional measurements, keyed by caption."""
         one = "In a fresh process with the model file: start, first answer, one image at a time, batches, and peak memory."
         tables = {
             one: cost_table(self),

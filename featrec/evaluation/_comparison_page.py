@@ -1,4 +1,4 @@
-"""The page of a comparison: its sections, from the results to the stamp."""
+"""The HTML page of a comparison: all sections, from the results to the stamp."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["comparison_page"]
 
 MEANINGS = {"engineered": "engineered features", "network": "network", "predictions": "predictions of another program"}
-# With more classes, a list of errors replaces the confusion matrix. With more rows, a table is folded.
+# With more classes, a list of errors replaces the confusion matrix. Tables with more rows are collapsed.
 MOST_CLASSES, MOST_ROWS, MOST_MATRICES = 40, 25, 12
-# The folders of a file in the code of a model, which say nothing to the reader of a page and may be private.
+# The folders in a file path in the code of a model: they are no use to the reader of the page and may be private.
 PLACE = re.compile(r"(?<=['\"])(?:/|[A-Za-z]:)[^'\"]*[/\\]([^'\"/\\]+)(?=['\"])")
 
 
@@ -106,8 +106,8 @@ def _trade_offs(comparison: Comparison) -> Section | None:
     ]
     shown = [figure for figure in figures if figure]
     note = (
-        '<p class="caption">Bars are intervals. Both costs have logarithmic scales. The thin line connects the models that no '
-        "cheaper model equals in accuracy. Models whose cost is unknown are left out.</p>"
+        '<p class="caption">Bars are intervals. Both costs have logarithmic scales. The thin line connects the models for '
+        "which no cheaper model is at least as accurate. Models whose cost is unknown are left out.</p>"
     )
     return Section("cost-figures", "Accuracy and cost", f'<div class="figures">{"".join(shown)}</div>{note}') if shown else None
 
@@ -123,7 +123,7 @@ def _trade_off(comparison: Comparison, costs: dict[str, float], what: str, unit:
 
 
 def _measured(comparison: Comparison) -> Iterator[Section]:
-    """Yield the tables of what was measured on request, except groups, which have a section of their own."""
+    """Yield the tables of optional measurements, except groups, which have their own section."""
     titles = {
         "In a": ("cost", "Cost in a fresh process"),
         "Ener": ("energy", "Energy"),
@@ -142,8 +142,8 @@ def _tests(comparison: Comparison) -> Section | None:
     kind = comparison.pairs[0].test
     name = "McNemar's exact test" if kind == "mcnemar" else "The corrected t test of Nadeau and Bengio over the splits"
     caption = (
-        f"{name} for each pair, the more accurate model first. Differences and intervals are in percentage points. The last "
-        "column is corrected by Holm's method for the number of pairs; bold values are statistically significant."
+        f"{name} for each pair of models; the more accurate model is first. Differences and intervals are in percentage "
+        "points. The p values in the last column are corrected by Holm's method; bold values are significant."
     )
     table = pair_table(comparison)
     bold = [
@@ -193,13 +193,13 @@ def _confusions(comparison: Comparison) -> Section:
         )
         parts.append(folded(f"{result.name}, {percent(result.accuracy)} % correct", body, shown=place == 0))
     rest = len(comparison.results) - MOST_MATRICES
-    more = f"<p>The {rest} models of lowest accuracy are left out.</p>" if rest > 0 else ""
+    more = f"<p>The {rest} models with the lowest accuracy are left out.</p>" if rest > 0 else ""
     title = "Confusion matrices" if len(names) <= MOST_CLASSES else "Most frequent errors"
     return Section("confusions", title, "".join(parts) + more)
 
 
 def _images(comparison: Comparison, images: Any) -> Section | None:
-    """Show images on which the models disagree, and images that all of them miss."""
+    """Show images on which the models disagree, and images that no model predicts correctly."""
     correct = np.stack([result.y_pred == comparison.y_true for result in comparison.results], axis=1)
     n, n_right = len(correct), correct.sum(axis=1)
     all_right, none_right = int((n_right == correct.shape[1]).sum()), int((n_right == 0).sum())
@@ -210,11 +210,13 @@ def _images(comparison: Comparison, images: Any) -> Section | None:
     source = source_of(comparison, images)
     if source is None:
         explained = ""
-        body = "<p>The images themselves are not known to this page, because they have no paths; pass <code>images</code>.</p>"
+        body = "<p>This page cannot show the images, because they have no paths; pass <code>images</code>.</p>"
     else:
-        explained = " Below each image, its true class is bold; the classes that models predict follow, with the models."
+        explained = (
+            " Below each image, the true class is bold, followed by each predicted class and the models that predict it."
+        )
         options = comparison.y_true, comparison.rows
-        body = _pictures("Images that divide the models most", gallery(comparison, contested(correct, *options), source))
+        body = _pictures("Images on which the models disagree most", gallery(comparison, contested(correct, *options), source))
         body += _pictures("Images that all models miss", gallery(comparison, missed_by_all(correct, *options)[:12], source))
     return Section("images", "Where the models disagree", told.format(*shares, explained) + body)
 
@@ -227,10 +229,10 @@ def _method(comparison: Comparison) -> Section:
     facts = {"images": basis(comparison), "intervals and tests": _statistics(comparison)}
     if comparison.duplicates is not None:
         facts["duplicates"] = (
-            f"{len(comparison.duplicates):,} of {comparison.n:,} test images are also training images, pixel by pixel"
+            f"{len(comparison.duplicates):,} of {comparison.n:,} test images are identical to training images, pixel for pixel"
         )
     seeds = [f"{row.name}: {_seeds(row.seeds)}" for row in comparison.results if row.seeds]
-    facts["seeds"] = "; ".join(seeds) or "no model has a parameter random_state"
+    facts["seeds"] = "; ".join(seeds) or "no model has a random_state parameter"
     models = [(result.name, PLACE.sub(r"\1", result.estimator)) for result in comparison.results if result.estimator]
     told = "".join(f"<dt>{escape(name)}</dt><dd><code>{escape(' '.join(code.split()))}</code></dd>" for name, code in models)
     code = folded("Models as code", f"<dl>{told}</dl>") if told else ""
@@ -238,7 +240,7 @@ def _method(comparison: Comparison) -> Section:
 
 
 def _seeds(seeds: Mapping[str, str]) -> str:
-    """List the seeds, and the steps without one."""
+    """List the seeds, and the steps without a seed."""
     fixed = dict.fromkeys(value for value in seeds.values() if value != "None")
     free = [step or "the model" for step, value in seeds.items() if value == "None"]
     return "; ".join(filter(None, [", ".join(fixed), f"not fixed in {', '.join(free)}" if free else ""]))

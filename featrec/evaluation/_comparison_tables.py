@@ -76,7 +76,7 @@ def _cost_row(result: ModelResult) -> list[str]:
 
 
 def network_table(comparison: Comparison) -> Table | None:
-    """Return parameters, multiply-adds and pre-training of the models that state them; None if no model does."""
+    """Return parameters, multiply-adds and pre-training of the models that report them; None if no model does."""
     told = [row for row in comparison.results if row.n_parameters or row.n_multiply_adds or row.pretrained_on]
     rows = [
         [row.name, number(row.n_parameters), number(row.n_multiply_adds), ", ".join(row.pretrained_on) or "–"] for row in told
@@ -118,17 +118,17 @@ def pair_table(comparison: Comparison) -> Table:
 
 
 def _signed(share: float) -> str:
-    """Format a difference in percentage points with its sign; the minus sign is that of typography."""
+    """Format a difference in percentage points with its sign; use the typographic minus sign."""
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def class_recalls(comparison: Comparison) -> np.ndarray:
-    """Return the recall of each class (rows) by each model (columns), nan for a class without images."""
+    """Return an array of recalls with one row per class (nan if it has no images) and one column per model."""
     return _shares_by(comparison, comparison.y_true, comparison.classes)
 
 
 def group_accuracies(comparison: Comparison, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the names of the groups, and the accuracy on each group (rows) of each model (columns)."""
+    """Return the names of the groups, and an array of accuracies with one row per group and one column per model."""
     names = np.unique(groups)
     return names, _shares_by(comparison, groups, names)
 

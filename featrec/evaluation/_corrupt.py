@@ -68,7 +68,7 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
     severity : int, default=3
         1 (weakest) to 5.
     random_state : int, RandomState, Generator or None, default=None
-        Seed of the random numbers. If None, they differ in each call.
+        Seed of the random numbers. If None, they differ from call to call.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def corrupted(images: Any, kind: str, severity: int, seed: int) -> Images:
 
 
 def seed_from(random_state: Any) -> int:
-    """Draw one seed from an int, a RandomState, a Generator or, for None, at random."""
+    """Return a seed: an int, a draw from a RandomState or Generator, or a random number for None."""
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(np.iinfo(np.int32).max))
     try:
@@ -159,7 +159,7 @@ class Corrupted(LazySequence):
             pixels = as_uint8(image)
             channels = pixels.reshape(*pixels.shape[:2], -1)
             values = CORRUPTIONS[self.kind](channels, self.severity, random)
-            return values.astype(np.uint8).reshape(pixels.shape)  # fractions are cut off, as in the published code
+            return values.astype(np.uint8).reshape(pixels.shape)  # fractions are truncated, as in the published code
 
 
 def _refuse_small(image: np.ndarray) -> None:

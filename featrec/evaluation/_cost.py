@@ -25,9 +25,9 @@ __all__ = ["Cost", "cost_of"]
 
 # Maximum number of images that the process predicts; each of them several times if there is time.
 MOST_IMAGES = 64
-# Predictions of one image, and then of all images, are repeated for this time in seconds.
+# Predictions of one image, and then of all images, are each repeated for this number of seconds.
 SECONDS = 3.0
-# A process that takes longer than this is stopped.
+# A process that takes longer than this number of seconds is stopped.
 TIMEOUT = 600
 
 
@@ -95,6 +95,6 @@ def _measured(folder: Path) -> tuple[Cost | None, str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment in which the process imports this featrec, wherever it is installed."""
+    """Return environment variables with which the process imports this copy of featrec."""
     paths = [str(Path(featrec.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}

@@ -1,8 +1,8 @@
 """The process in which the cost of a model is measured: ``python -m featrec.evaluation._cost_process FOLDER SECONDS START``.
 
 The folder contains a model file and pickled images, written by the process that started this one. START is the time at which
-it did so. Predictions are repeated for SECONDS, first of one image, then of all images in a batch. Only what a prediction needs
-is imported before the model is loaded.
+that process started this one. Predictions are repeated for SECONDS, first of one image, then of all images in a batch. Only
+what a prediction needs is imported before the model is loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from featrec.persistence import load
 
 __all__ = ["main"]
 
-# Predictions of one image are repeated at least and at most so often, as long as there is time.
+# Minimum and maximum number of repeated predictions of one image; the time limit decides between them.
 LEAST, MOST = 5, 200
 
 
@@ -55,7 +55,7 @@ def _seconds(call: Callable[[], Any]) -> float:
 
 
 def _repeated(calls: list[Callable[[], Any]], seconds: float, least: int, most: int) -> list[float]:
-    """Return the times of the calls, one after another and again from the first, as long as there is time."""
+    """Run the calls in turn until the time is up, but `least` to `most` times in total; return the time of each run."""
     found: list[float] = []
     until = time.perf_counter() + seconds
     while len(found) < least or (len(found) < most and time.perf_counter() < until):

@@ -1,4 +1,4 @@
-"""Curves of several models with bands, as results draw them."""
+"""Curves of several models with bands, for the figures of results."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Curve", "draw_curves", "settle_shares", "styles"]
 
-# Indices of the colours in featrec.plotting.PALETTE, in the order of use.
+# Indices of the colours in featrec.plotting.PALETTE, in the order in which models use them.
 COLORS = (4, 5, 2, 3, 0, 1, 7, 9, 8, 6)
 MARKERS = "osD^vP"
 
 
 class Curve(NamedTuple):
-    """Shares at some places, each with a lower and an upper bound."""
+    """A curve of shares, each with a lower and an upper bound."""
 
     places: Sequence[float]
     shares: Sequence[float]
@@ -28,7 +28,7 @@ class Curve(NamedTuple):
 
 
 def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the colour and the marker of each model, by its name, so that they are the same in all figures of these models."""
+    """Return the colour and the marker of each model, keyed by name. They are the same in all figures of these models."""
     from featrec.plotting import PALETTE
 
     looks = zip(itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False)
@@ -52,7 +52,7 @@ def draw_curves(ax: Axes, curves: Mapping[str, Curve], *, markers: bool = True) 
 
 
 def settle_shares(ax: Axes, axis: Literal["x", "y"] = "y") -> None:
-    """Limit the axis of shares to what percentages can be, and draw a faint grid."""
+    """Limit the axis of shares to the range of percentages, and draw a faint grid."""
     from featrec.plotting import INK
 
     low, high = getattr(ax, f"get_{axis}lim")()

@@ -57,7 +57,7 @@ class DataEfficiency(TableResult):
     n_per_class : tuple of int
         The numbers of images that were used.
     left_out : tuple of int
-        The numbers of images that at least one class does not have.
+        The numbers of images that were not used, because at least one class has fewer.
     failed : tuple of (name, n_per_class, reason)
         Fits that raised an error.
     n_draws : int
@@ -152,7 +152,7 @@ class DataEfficiency(TableResult):
             yield f"{name} could not be fitted on {size:,} images per class: {reason}"
 
     def _leaders(self) -> Iterator[str]:
-        """State which model is the most accurate in all draws, in one sentence per model."""
+        """Yield a sentence for each model that is the most accurate in all draws, with the numbers of images."""
         leaders: dict[str, list[str]] = {}
         for size in self.n_per_class:
             found = [result for result in self.results if result.n_per_class == size]
@@ -165,7 +165,7 @@ class DataEfficiency(TableResult):
 
 
 def _always_above(one: SizeResult, other: SizeResult) -> bool:
-    """Whether a model is more accurate in each draw; the models are fitted on the same images."""
+    """Whether one model is more accurate than the other in every draw; both are fitted on the same images."""
     return all(a > b for a, b in zip(one.accuracies, other.accuracies, strict=True))
 
 

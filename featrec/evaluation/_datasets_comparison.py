@@ -43,9 +43,9 @@ class DatasetsComparison(TableResult):
         Mean rank over the datasets: 1 is best; equal accuracies share a mean rank.
     statistic, p : float
         Friedman's statistic, and the p value of the hypothesis that all models are equally good. It is exact for few models and
-        datasets, otherwise that of the F statistic of Iman and Davenport.
+        datasets; otherwise, it is computed from the F statistic of Iman and Davenport.
     critical_difference : float
-        Difference of mean ranks from which two models differ significantly in Nemenyi's test.
+        Smallest difference of mean ranks that is significant in Nemenyi's test.
     confidence : float
         Differences are significant if the p value is at most 1 - confidence.
     """
@@ -132,7 +132,7 @@ def compare_datasets(
     confidence: float = 0.95,
     **options: Any,
 ) -> DatasetsComparison:
-    """Fit and evaluate the same models on several datasets, and test whether they differ over the datasets.
+    """Fit and evaluate the same models on several datasets, and test whether they differ across the datasets.
 
     Before the first fit, all datasets are checked as in :func:`compare`.
 
@@ -141,7 +141,7 @@ def compare_datasets(
     models : dict of name to model
         As in :func:`compare`, without predictions of other programs.
     datasets : dict of name to dataset
-        A dataset is a training set and a test set that have labels, such as the result of ``load_dataset``; or
+        A dataset is a training set and a test set, both with labels, such as the result of ``load_dataset``; or
         ``((X, y), (X_test, y_test))``; or, for use with `cv`, ``(X, y)`` or an ``ImageFolder``.
     cv : int or splitter, optional
         Folds or repeated splits, as in :func:`compare`, for datasets without a test set.
@@ -157,7 +157,7 @@ def compare_datasets(
     Raises
     ------
     InputError
-        If there are fewer than two models or datasets, or if a dataset or model is refused by :func:`compare`.
+        If there are fewer than two models or datasets, or if a dataset or model is rejected by :func:`compare`.
 
     References
     ----------
@@ -180,7 +180,9 @@ def compare_datasets(
     _check_numbers(models, datasets)
     for name, model in models.items():
         if not hasattr(model, "predict"):
-            raise InputError(f"{name!r} is not a model but predictions, which belong to one dataset; use combine_comparisons")
+            raise InputError(
+                f"{name!r} is an array or dict of predictions, which apply to one dataset only; use combine_comparisons"
+            )
     data = {name: _arguments(name, dataset, cv) for name, dataset in datasets.items()}
     for X, y, split in data.values():
         planned(models, X, y, split.get("test"), split.get("cv"), options.get("groups"))

@@ -23,8 +23,8 @@ def datasets_page(result: DatasetsComparison, *, title: str) -> str:
     table = result._table()
     copies = copied(table.latex(), "LaTeX") + copied(table.csv(), "CSV") + copied(table.markdown(), "Markdown")
     facts = {
-        "tests": "Friedman's test, exact for few models and datasets, otherwise by the F statistic of Iman and Davenport; "
-        f"Nemenyi's critical difference at {100 * result.confidence:g} %"
+        "tests": "Friedman's test, exact for few models and datasets, otherwise based on the F statistic of Iman and "
+        f"Davenport; Nemenyi's critical difference at {100 * result.confidence:g} %"
     }
     method = stamp_list(facts, next(iter(result.comparisons.values())).stamp)
     last = [Section("method", "How this was measured", method), Section("copy", "Tables to copy", copies)]
@@ -33,7 +33,8 @@ def datasets_page(result: DatasetsComparison, *, title: str) -> str:
 
 def _ranks(result: DatasetsComparison) -> Section:
     caption = (
-        "Mean rank over the datasets, 1 is best, and accuracy on each dataset in percent. A click on a heading sorts the table."
+        "Mean rank over the datasets (1 is best), and accuracy on each dataset in percent. A click on a heading sorts the "
+        "table."
     )
     figure = figure_of(result, "ranks-figure")
     told = '<p class="caption">A bar connects models whose mean ranks do not differ significantly.</p>' if figure else ""

@@ -62,7 +62,7 @@ def _sheared(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 
 def pixelate(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Reduce the number of pixels, and enlarge them to the former size."""
+    """Reduce the number of pixels, then enlarge the image to its original size."""
     height, width = image.shape[:2]
     share = PIXELATE[severity - 1] ** np.sqrt(scale_of(image))
     small = _as_pillow(image).resize((int(width * share), int(height * share)), Image.Resampling.BOX)
@@ -70,7 +70,7 @@ def pixelate(image: np.ndarray, severity: int, random: np.random.Generator) -> n
 
 
 def jpeg_compression(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Encode as JPEG of low quality."""
+    """Encode as a low-quality JPEG."""
     quality = scaled_quality(JPEG_QUALITY[severity - 1], float(np.sqrt(scale_of(image))))
     buffer = io.BytesIO()
     _as_pillow(image).save(buffer, "JPEG", quality=quality)
@@ -79,9 +79,9 @@ def jpeg_compression(image: np.ndarray, severity: int, random: np.random.Generat
 
 
 def scaled_quality(quality: int, factor: float) -> int:
-    """Return the quality whose quantisation steps are those of a quality below 50, multiplied by a factor.
+    """Return the quality whose quantisation steps are `factor` times those of a given quality below 50.
 
-    libjpeg multiplies its table of steps by 50 / quality below 50, and by 2 - quality / 50 from there on.
+    For a quality below 50, libjpeg multiplies its table of steps by 50 / quality; otherwise, by 2 - quality / 50.
     """
     steps = 50 / quality * factor
     return max(1, round(50 / steps if steps > 1 else 100 - 50 * steps))

@@ -44,9 +44,9 @@ def data_efficiency(
     X, y : images and their labels
         Images that the training sets are drawn from.
     test : tuple of (X, y)
-        Test set. It is the same for all fits.
+        Test set, the same for all fits.
     n_per_class : collection of int, default=(5, 10, 20, 50, 100, 500)
-        Numbers of images of each class. A number that a class does not have is left out; the result says so.
+        Numbers of images of each class. Numbers larger than the smallest class are left out; the result lists them.
     n_draws : int, default=3
         Number of random draws. In each draw, a larger training set contains the smaller ones.
     random_state : int, RandomState, Generator or None, default=None
@@ -65,8 +65,8 @@ def data_efficiency(
 
     Notes
     -----
-    If a model cannot be fitted on a training set, for example because it has fewer descriptors than visual words, this size is
-    missing for the model, and the result contains the reason. The other fits continue.
+    If a model cannot be fitted on a training set, for example because the images have fewer descriptors than visual words, this
+    size is missing for the model, and the result contains the reason. The other fits continue.
 
     Examples
     --------

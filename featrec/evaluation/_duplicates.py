@@ -1,4 +1,4 @@
-"""Duplicates: test images whose pixels are also those of a training image."""
+"""Duplicates: test images whose pixels are identical to those of a training image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["duplicates_in"]
 
 
 def duplicates_in(parts: list[Part]) -> np.ndarray | None:
-    """Return the positions of predictions whose image is also, pixel by pixel, in the training set of its split.
+    """Return the positions of predictions whose image is identical to a training image of its split.
 
     None if the images cannot be read, for example because only predictions of other programs are compared.
     """

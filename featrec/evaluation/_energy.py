@@ -1,4 +1,4 @@
-"""Energy: an estimate of the electric energy of a block, by codecarbon."""
+"""Energy: codecarbon's estimate of the electrical energy that a block of code uses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class EnergyMeter:
 
     @contextmanager
     def measuring(self) -> Iterator[Used]:
-        """Estimate the energy of the block; the result is set when it ends."""
+        """Estimate the energy of the block; the result is set when the block ends."""
         used = Used()
         if self.tracker is None:
             yield used
@@ -52,6 +52,6 @@ def _tracker() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         tracker = OfflineEmissionsTracker(**options)
-        tracker.start_task()  # the first task takes seconds to start
+        tracker.start_task()  # starting the first task takes seconds
         tracker.stop_task()
     return tracker

@@ -27,7 +27,7 @@ MAX_SHOWN = 3
 
 
 def refuse_no_model(model: Any, where: str) -> None:
-    """Raise an error for a name, a file, a class or a function; the message explains how to get a model from it."""
+    """Raise an error if a name, file, class or function is passed as a model; the message explains how to get a model."""
     if isinstance(model, (str, os.PathLike)):
         path = os.fspath(model)
         way_out = f"persistence.load({path!r})" if os.path.exists(path) else f"recipes.make({path!r})"
@@ -37,7 +37,7 @@ def refuse_no_model(model: Any, where: str) -> None:
         name = getattr(model, "__name__", "model")
         raise InputError(f"{where} is a {kind}, not a model; call it: {name}()")
     if hasattr(model, "fit") and not hasattr(model, "predict"):
-        raise InputError(f"{where} is a {type(model).__name__} without predict; a model ends with a classifier")
+        raise InputError(f"{where} is a {type(model).__name__} without predict; a pipeline must end with a classifier")
     if model is None:
         raise InputError(f"{where} is None; expected a model, such as recipes.make('hog_svm'), or an array of predictions")
 
@@ -173,7 +173,7 @@ def _by_path(name: str, given: Mapping, paths: Sequence[str | None], others: Ite
         if position is None:
             unknown += [] if training.knows(path) else [path]
         elif position in found:
-            raise InputError(f"the predictions {name!r} name {paths[position]!r} twice; keep one label for each image")
+            raise InputError(f"the predictions {name!r} contain {paths[position]!r} twice; keep one label for each image")
         else:
             found[position] = label
     if unknown:
@@ -189,7 +189,7 @@ def _by_path(name: str, given: Mapping, paths: Sequence[str | None], others: Ite
 def _refuse_unknown(name: str, unknown: list[Any], paths: Sequence[str | None]) -> NoReturn:
     known = next(path for path in paths if path is not None)
     raise InputError(
-        f"the predictions {name!r} name {_listed(unknown)}, "
+        f"the predictions {name!r} contain {_listed(unknown)}, "
         f"which {'is not an image' if len(unknown) == 1 else 'are not images'} of this comparison; "
         f"write paths like {known!r}, or the last parts of a path if no other image shares them"
     )
@@ -219,7 +219,7 @@ class _PathEndings:
         found = self._found(path)
         if len(found) > 1:
             raise InputError(
-                f"the predictions {name!r} name {os.fspath(path)!r}, which matches {len(found)} images; "
+                f"the predictions {name!r} contain {os.fspath(path)!r}, which matches {len(found)} images; "
                 "write more of the path, such as its folder"
             )
         return found[0] if found else None

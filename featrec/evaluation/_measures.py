@@ -50,7 +50,7 @@ class ClassMeasures(NamedTuple):
 
 
 def class_measures(confusion: np.ndarray) -> ClassMeasures:
-    """Compute precision, recall, F1 and number of images of each class."""
+    """Compute precision, recall, F1 score and number of images for each class."""
     right = np.diag(confusion).astype(float)
     support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
     precision = right / np.maximum(predicted, 1)

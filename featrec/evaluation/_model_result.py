@@ -38,19 +38,19 @@ class ModelResult:
         Size of the model file.
     y_pred : array of shape (n,)
     n_unreadable : int
-        Number of images that could not be read. The model guessed their labels, because it has ``on_error="empty"``.
+        Number of images that could not be read. With ``on_error="empty"``, the model guesses their labels.
     compile_seconds : float
         Time spent compiling, which happens once per machine. No other time includes it.
     estimator : str
         The model as code, with the parameters that differ from the defaults; "" for predictions of another program.
     seeds : dict of str to str
-        Value of each parameter named ``random_state``, by the name of its step ("" for the model itself). If it is "None", each
-        fit of this step may differ.
+        Value of each parameter named ``random_state``, keyed by the name of its step ("" for the model itself). If the value is
+        "None", fits of this step may differ.
     n_parameters, n_multiply_adds : int or None
         Sums of ``n_parameters_`` and ``n_multiply_adds_`` (for one image) over the steps that have these attributes, such as
         networks.
     pretrained_on : tuple of str
-        Values of the attribute ``pretrained_on`` of the steps: the datasets that they were trained on before.
+        Values of the attribute ``pretrained_on`` of the steps: the datasets on which they were pre-trained.
     calibration : Calibration or None
         Quality of the probabilities, if requested and if the model has ``predict_proba``.
     cost : Cost or None
@@ -88,7 +88,7 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Pair:
-    """Comparison of two models on the same images: McNemar's exact test, or with repeated splits a corrected t test.
+    """Comparison of two models on the same images: McNemar's exact test or, with repeated splits, a corrected t test.
 
     Attributes
     ----------
@@ -103,8 +103,8 @@ class Pair:
     difference : float
         Accuracy of the first model minus that of the second.
     interval : tuple of (low, high) or None
-        Interval of the difference, not corrected for the number of pairs: adjusted Wald interval of Bonett and Price, or with
-        repeated splits the corrected interval of Nadeau and Bengio.
+        Interval of the difference, not corrected for the number of pairs: adjusted Wald interval of Bonett and Price or, with
+        repeated splits, the corrected interval of Nadeau and Bengio.
     test : {"mcnemar", "corrected t"}
     """
 

@@ -1,9 +1,9 @@
 """Corruptions by noise: Gaussian noise, shot noise and impulse noise.
 
 Each corruption is a function of an image (uint8 of shape (h, w, channels)), a severity from 1 to 5, and a generator of random
-numbers; it returns values from 0 to 255. All constants are those of ImageNet-C for images of 224 × 224 pixels. For other sizes,
-lengths in pixels are multiplied by :func:`scale_of`. Strengths that belong to single pixels are multiplied by its square root,
-which gives about the noise that CIFAR-10-C has at 32 × 32 pixels.
+numbers; it returns values from 0 to 255. All constants are the values that ImageNet-C uses for images of 224 × 224 pixels. For
+other sizes, lengths in pixels are multiplied by :func:`scale_of`. The strengths of noise in single pixels are multiplied by the
+square root of this scale, which gives about as much noise as CIFAR-10-C has at 32 × 32 pixels.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ def scale_of(image: np.ndarray) -> float:
 
 
 def gaussian_noise(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Add normal noise, as in poor light."""
+    """Add Gaussian noise, as in poor light."""
     deviation = GAUSSIAN_DEVIATION[severity - 1] * np.sqrt(scale_of(image))
     return np.clip(image / 255.0 + random.normal(scale=deviation, size=image.shape), 0, 1) * 255
 
 
 def shot_noise(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Count so few photons that their number varies by chance; the deviation of this noise is the root of the number."""
+    """Add photon noise: the number of photons per value varies by chance, with its square root as standard deviation."""
     photons = PHOTONS[severity - 1] / scale_of(image)
     return np.clip(random.poisson(image / 255.0 * photons) / photons, 0, 1) * 255
 
 
 def impulse_noise(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Set single values to black or white (salt and pepper)."""
+    """Set individual values to black or white (salt and pepper)."""
     hit = random.random(image.shape) <= IMPULSE_SHARE[severity - 1] * np.sqrt(scale_of(image))
     white = random.random(image.shape) <= 0.5
     return np.where(hit, np.where(white, 255, 0), image)

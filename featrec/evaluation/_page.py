@@ -13,7 +13,7 @@ from featrec.evaluation._text import Table
 
 __all__ = ["Section", "bullets", "copied", "folded", "heading", "page", "scrolling", "sortable"]
 
-# Headings of columns that are longer may break.
+# Column headings with more characters than this may be broken into several lines.
 MOST_UNBROKEN = 16
 
 
@@ -31,7 +31,7 @@ class Section:
 
 
 def page(title: str, byline: str, verdict: Sequence[str], sections: Sequence[Section], foot: str) -> str:
-    """Return the page. It contains its style and script, and its policy forbids every request and any other script."""
+    """Return the page. It contains its style and script, and its security policy forbids all requests and all other scripts."""
     style, script = _file("page.css"), _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'; base-uri 'none'"
@@ -73,9 +73,10 @@ def _file(name: str) -> str:
 
 
 def scrolling(head: str, body: str, label: str, caption: str, kind: str) -> str:
-    """Return a table in a region that scrolls, also by keyboard, below its caption.
+    """Return a caption, and below it a table in a region that can be scrolled, also with the keyboard.
 
-    `head` is the row of headings, and `body` the other rows. The caption is outside, so that it keeps its place and its width.
+    `head` is the row of headings, and `body` the other rows. The caption is outside the region, so it does not scroll with the
+    table.
     """
     inside = f'<caption class="hidden">{escape(label)}</caption><thead>{head}</thead><tbody>{body}</tbody>'
     table = f'<table class="{kind}">{inside}</table>'
@@ -84,7 +85,7 @@ def scrolling(head: str, body: str, label: str, caption: str, kind: str) -> str:
 
 
 def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int, int]] = ()) -> str:
-    """Return a table that sorts by a click on a heading; `bold` are the row and column of the cells to emphasise."""
+    """Return a table that can be sorted by clicking a heading; `bold` contains (row, column) of each cell to emphasise."""
     strong = set(bold)
     head = heading(table.header)
     body = "".join(
@@ -94,7 +95,7 @@ def sortable(table: Table, caption: str, *, label: str, bold: Iterable[tuple[int
 
 
 def heading(cells: Sequence[str]) -> str:
-    """Return the cells of a heading; long texts may break."""
+    """Return the cells of a heading row; long texts may be broken into lines."""
     kinds = (' class="long"' if len(cell) > MOST_UNBROKEN else "" for cell in cells)
     return "".join(f'<th scope="col"{kind}>{escape(cell)}</th>' for kind, cell in zip(kinds, cells, strict=True))
 
@@ -105,16 +106,16 @@ def _cells(row: Sequence[str], place: int, strong: set[tuple[int, int]]) -> str:
 
 
 def folded(summary: str, body: str, *, shown: bool = False) -> str:
-    """Return a part that opens on a click."""
+    """Return a collapsible section, which a click opens."""
     return f"<details{' open' if shown else ''}><summary>{escape(summary)}</summary>\n{body}\n</details>"
 
 
 def copied(text: str, what: str) -> str:
-    """Return text to copy; the script adds a button."""
+    """Return a block of text to copy; the script adds a button."""
     return folded(what, f'<pre tabindex="0" data-copy="{escape(what)}">{escape(text)}</pre>')
 
 
 def bullets(sentences: Sequence[str]) -> str:
-    """Return sentences as a list; empty without sentences."""
+    """Return an HTML list of sentences, or an empty string if there are none."""
     items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
     return f'<ul class="notes">{items}</ul>' if sentences else ""

@@ -30,7 +30,7 @@ class Point:
 
 
 class Scale(NamedTuple):
-    """A scale of percentages that contains all intervals, with round ends."""
+    """A scale of percentages that contains all intervals and ends at round numbers."""
 
     low: float
     high: float
@@ -52,7 +52,7 @@ class Scale(NamedTuple):
 
 
 class LogScale(NamedTuple):
-    """A logarithmic scale of costs, from and to a power of ten, with room for labels."""
+    """A logarithmic scale of costs that starts and ends at powers of ten, with room for labels."""
 
     low: float
     high: float
@@ -75,7 +75,7 @@ class LogScale(NamedTuple):
 
 
 def mark(kind: str, x: float = 5, y: float = 5, size: float = 5) -> str:
-    """Return the shape of a kind of model: circle, diamond or triangle, so that colour is not needed."""
+    """Return the shape for a kind of model: circle, diamond or triangle, so that colour is not needed."""
     if kind == "engineered":
         return f'<circle class="shape" cx="{x:.1f}" cy="{y:.1f}" r="{size:g}"/>'
     tall = 1.3 * size
@@ -85,7 +85,7 @@ def mark(kind: str, x: float = 5, y: float = 5, size: float = 5) -> str:
 
 
 def strip(kind: str, accuracy: float, interval: tuple[float, float], scale: Scale, guess: float) -> str:
-    """Return one row of a figure of intervals, to be put into a cell of a table."""
+    """Return a small figure of one interval, for a cell of a table."""
     left, right, middle = (6 + 140 * scale.share(100 * share) for share in (*interval, accuracy))
     lines = ['<line class="axis" x1="6" x2="146" y1="17.5" y2="17.5" opacity=".25"/>']
     if scale.low <= 100 * guess <= scale.high:
@@ -97,7 +97,10 @@ def strip(kind: str, accuracy: float, interval: tuple[float, float], scale: Scal
 
 
 def scatter(points: Sequence[Point], what: str, unit: str, label: str) -> str:
-    """Draw accuracy against a cost on a logarithmic scale. A line connects the models that no other model beats in both."""
+    """Draw accuracy against a cost on a logarithmic scale.
+
+    A line connects the models that no other model beats in both accuracy and cost.
+    """
     costs, scale = LogScale.of([point.cost for point in points]), Scale.of([point.interval for point in points])
     places = [(costs.across(point.cost), _down(scale, 100 * point.accuracy)) for point in points]
     front = _front(points, places)
@@ -146,7 +149,7 @@ def _cost_axis(costs: LogScale, what: str, unit: str) -> str:
 
 
 def _front(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the places of the models that no model of lower cost equals in accuracy."""
+    """Return the places of the models for which no cheaper model is at least as accurate."""
     best, corners = -1.0, []
     for place in sorted(range(len(points)), key=lambda place: (points[place].cost, -points[place].accuracy)):
         if points[place].accuracy > best:
@@ -198,7 +201,7 @@ def _labels(names: Sequence[str], places: Sequence[tuple[float, float]], line: S
 
 
 def _candidates(x: float, y: float, width: float) -> list[tuple[float, float, str, Box]]:
-    """Return the places of a text around a mark, the preferred first: its position, its anchor, and its box."""
+    """Return the possible places of a text around a mark, best first, each with position, anchor and box."""
     found = []
     for down in (4.5, -7, 17, -14, 25, -24, 36):
         found.append((x + 11, y + down, "start", Box(x + 11, y + down - 11, x + 11 + width, y + down + 4)))

@@ -12,7 +12,7 @@ from featrec.evaluation._text import percent
 
 __all__ = ["confusion_table", "most_confused", "share_heat"]
 
-# Text on a cell above this percentage is light.
+# Cells with a percentage above this have light text.
 DEEP = 77
 
 

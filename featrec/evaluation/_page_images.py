@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["contested", "gallery", "missed_by_all", "source_of"]
 
-# Maximum number of images, longest side in pixels, and bytes of all pictures of a gallery together.
+# Maximum number of images in a gallery, maximum side in pixels, and maximum bytes of all pictures together.
 MOST, SIDE, MOST_BYTES = 24, 176, 700_000
-# Images up to this side are shown enlarged, without smoothing.
+# Images whose longer side is at most this are shown enlarged, without smoothing.
 TINY = 64
 # Maximum number of predicted classes below an image.
 MOST_LINES = 5
@@ -38,7 +38,7 @@ def source_of(comparison: Comparison, images: Any) -> Source | None:
 
 
 def contested(correct: np.ndarray, y_true: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
-    """Return the positions of the images that divide the models most, from all classes in turn.
+    """Return the positions of the images on which the models disagree most, from all classes in turn.
 
     `correct` has one row per prediction and one column per model.
     """
@@ -53,7 +53,7 @@ def missed_by_all(correct: np.ndarray, y_true: np.ndarray, rows: np.ndarray | No
 
 
 def _in_turn(places: np.ndarray, order: np.ndarray, y_true: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
-    """Sort positions by `order`, and within it take one image of each class after another. Each image occurs once."""
+    """Sort positions by `order`; if equal, take one image from each class in turn. Each image occurs once."""
     if rows is not None:
         places = places[np.sort(np.unique(rows[places], return_index=True)[1])]
     turns: dict[tuple[int, Any], int] = {}
@@ -111,7 +111,7 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 
 def _picture(image: np.ndarray) -> tuple[str, bool]:
-    """Return a small image as a data address, and whether it is to be enlarged without smoothing."""
+    """Return a small image as a data URL, and whether it is to be enlarged without smoothing."""
     from PIL import Image
 
     picture = Image.fromarray(as_uint8(image))

@@ -1,4 +1,4 @@
-"""Sections of the page that any result can have: sentences, a table, a figure by matplotlib; and the stamp."""
+"""Parts of the page that any result can have: sentences, a table, a matplotlib figure, and the stamp."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from featrec.exceptions import MissingExtraError
 
 __all__ = ["figure_of", "section_of", "stamp_list"]
 
-# Colours of matplotlib figures that follow the colours of the page.
+# Colours in matplotlib figures, and the colours of the page that replace them.
 THEMED = {"#2b2f36": "currentColor", "#000000": "currentColor", "#8a919c": "var(--faint)", "#e3e6ea": "var(--grid)"}
 
 
@@ -40,7 +40,7 @@ def figure_of(result: Any, key: str) -> str:
 
 
 def _svg(figure: Any, key: str) -> str:
-    """Return a matplotlib figure as SVG with text, colours of the page, and identifiers that no other figure has."""
+    """Return a matplotlib figure as SVG with text, colours of the page, and identifiers that are unique on the page."""
     import matplotlib as mpl
 
     file = io.StringIO()
@@ -58,7 +58,7 @@ def _svg(figure: Any, key: str) -> str:
 
 
 def stamp_list(facts: Mapping[str, str], stamp: Mapping[str, Any]) -> str:
-    """Return facts, then machine, versions, commit and date, as a list of terms."""
+    """Return an HTML description list of the facts, then of the machine, versions, commit and date."""
     machine = stamp.get("machine", {})
     commit = stamp.get("commit")
     told = {

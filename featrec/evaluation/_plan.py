@@ -52,7 +52,7 @@ class Plan(NamedTuple):
 
     @property
     def test_ratio(self) -> float:
-        """Number of test images per training image, the mean over the parts."""
+        """Mean number of test images per training image over the parts."""
         return float(np.mean([len(part.test) / len(part.train) for part in self.parts]))
 
 
@@ -100,7 +100,7 @@ def groups_of(plan: Plan, groups: Any, test_groups: Any) -> np.ndarray | None:
 
 
 def _remarks(y: np.ndarray, y_true: np.ndarray, given: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Yield remarks on labels that must be errors, because no image (or no training image) has them."""
+    """Return remarks on labels that must count as errors, because no image (or no training image) has them."""
     known = np.union1d(y, y_true)
     images = foreign_labels("The test set has labels that no training image has", y_true, np.unique(y))
     rows = [foreign_labels(f"{name} predicts labels that no image has", labels, known) for name, labels in given.items()]
@@ -125,8 +125,8 @@ def check_kinds(models: Any, networks: Collection[str] | None) -> None:
 
 
 def check_model(name: str, model: Any, part: Part, y_true: np.ndarray) -> None:
-    """Check parameters and the files that they name. Apply the first steps, which describe images, to the first image."""
-    with naming(f"before any fit, at the model {name!r}"), warnings.catch_warnings():
+    """Check the parameters and the files that they refer to. Apply the first steps, which describe images, to one image."""
+    with naming(f"while checking the model {name!r}, before any fit"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if isinstance(model, FrozenEstimator):
             _check_frozen(name, model, part, y_true)
@@ -146,7 +146,7 @@ def _check_frozen(name: str, model: FrozenEstimator, part: Part, y_true: np.ndar
         check_is_fitted(model)
     except NotFittedError as error:
         raise InputError(
-            f"the model {name!r} is frozen but not fitted; fit it first, or give it without FrozenEstimator"
+            f"the model {name!r} is frozen but not fitted; fit it first, or pass it without FrozenEstimator"
         ) from error
     classes = getattr(model, "classes_", None)
     if classes is not None:
@@ -156,7 +156,7 @@ def _check_frozen(name: str, model: FrozenEstimator, part: Part, y_true: np.ndar
 
 
 def _try_on_one(model: Any, part: Part) -> None:
-    """Apply the first steps, which learn nothing from images, to the first training image.
+    """Apply the first steps, which learn nothing from the images, to the first training image.
 
     This detects a network that cannot be read, a wrong layer, and images whose shape or size a step does not accept.
     """
@@ -168,7 +168,7 @@ def _try_on_one(model: Any, part: Part) -> None:
             item = one.fit(item).transform(item)
             item = item if isinstance(item, np.ndarray) else [item[0]]
         except ImageError:
-            if forgiving:  # the image is unusable, but the model may be correct
+            if forgiving:  # the image cannot be used, but the model may be valid
                 return
             raise
 
@@ -201,7 +201,7 @@ def naming(what: str) -> Iterator[None]:
 
 @contextmanager
 def located(images: Rows) -> Iterator[None]:
-    """Add the path of the image, or its index in the images of the caller, to an ImageError in this context."""
+    """Add the path of the image, or its index among the caller's images, to an ImageError in this context."""
     try:
         yield
     except ImageError as error:
@@ -212,11 +212,12 @@ def located(images: Rows) -> Iterator[None]:
 
 
 def _position(error: ImageError, images: Rows) -> int | None:
-    """Return the index of the image among the images of the caller, or None if it is unknown.
+    """Return the index of the image among the caller's images, or None if it is unknown.
 
     If a model makes its own folds, the index in the error may be a position in a fold. Therefore, the index is trusted only if
     reading this image fails for the same reason. If the error occurred while reading, all images are tried. If it occurred in a
-    later step, the index is trusted only for a list, array or DataFrame, because these do not count positions themselves.
+    later step, the index is trusted only for a list, array or DataFrame, because lazy sequences may already report the index in
+    the whole sequence.
     """
     if error.item is not None:
         paths = paths_of(images.given) or ()

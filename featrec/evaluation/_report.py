@@ -49,7 +49,7 @@ class GroupAccuracy:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report(Result):
-    """Result of :func:`evaluate`. Shares are between 0 and 1.
+    """Result of :func:`evaluate`. Proportions are between 0 and 1.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Report(Result):
     confidence : float
         Confidence level of the intervals.
     unseen : tuple
-        Labels in y that the model does not know. Their images count as errors.
+        Labels in y that are not classes of the model. Their images count as errors.
     groups : tuple of GroupAccuracy
         Empty if no groups were given.
     y_true, y_pred : arrays of shape (n,)
@@ -177,7 +177,7 @@ class Report(Result):
         """Return remarks that help to interpret the figures."""
         notes = []
         if self.compile_seconds:
-            notes.append(f"Compiling took another {number(self.compile_seconds)} s, once on this machine.")
+            notes.append(f"Compilation took another {number(self.compile_seconds)} s; it happens once per machine.")
         if self.n_unreadable:
             notes.append(
                 f'{self.n_unreadable} of {self.n} images could not be read; the model guessed their labels (on_error="empty"), '
@@ -210,7 +210,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
     X : images
         Anything that the model's ``predict`` accepts.
     y : array-like of shape (n,)
-        True labels, strings or integers. Images with a label that the model does not know count as errors.
+        True labels, strings or integers. Images whose label is not a class of the model count as errors.
     groups : array-like of shape (n,), optional
         Group of each image, such as its photographer, camera or year. The report contains the accuracy on each group.
     confidence : float, default=0.95
@@ -227,7 +227,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
 
     Notes
     -----
-    The measured time is that of one call of ``predict`` with all images. An earlier call with a single image loads compiled
+    The measured time is the time of one call of ``predict`` with all images. An earlier call with a single image loads compiled
     code. The intervals assume independent images, but frames of one film, for example, are not independent.
 
     Examples
@@ -277,7 +277,7 @@ def evaluate(model: Any, X: Any, y: Any, *, groups: Any = None, confidence: floa
 
 
 def count_dropped(*folders: Any) -> int:
-    """Count the damaged files that were dropped from folders. If two parts of a folder share a list, it counts once."""
+    """Count the damaged files that were dropped from folders. A list that two parts of a folder share counts once."""
     lists = {id(folder.dropped): folder.dropped for folder in folders if isinstance(getattr(folder, "dropped", None), Failures)}
     return sum(map(len, lists.values()))
 
@@ -288,12 +288,12 @@ def check_confidence(confidence: float) -> None:
 
 
 def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
-    """Return the predictions and their time. Before the measurement, one image is predicted to load compiled code."""
+    """Return the predictions and their time. Before the measurement, the model predicts one image, to load compiled code."""
     if not hasattr(model, "predict"):
         raise InputError(f"expected a model with predict; got {type(model).__name__}")
     with timed() as first:
         if count_items(X) > 1:
-            # An error that is ignored here occurs again below, with all images.
+            # An error is ignored here, because it occurs again below with all images.
             with warnings.catch_warnings(), suppress(Exception):
                 warnings.simplefilter("ignore")
                 model.predict(take(X, np.arange(1)))
@@ -304,7 +304,7 @@ def timed_predictions(model: Any, X: Any) -> tuple[Any, Spent]:
 
 
 def _classes(model: Any, y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, tuple]:
-    """Return all classes, and the classes in `y_true` that the model does not know."""
+    """Return all classes, and the labels in `y_true` that are not classes of the model."""
     known = getattr(model, "classes_", None)
     if known is None:
         return all_classes([y_true, y_pred]), ()

@@ -23,7 +23,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["batches", "check_fitted", "check_fitted_models", "predicted_right", "report", "robustness"]
 
-# Number of images that are corrupted and held at a time, so that all models see them and each is corrupted once.
+# Number of corrupted images in memory at a time. All models predict them, so each image is corrupted only once.
 BATCH = 256
 
 
@@ -105,7 +105,7 @@ def robustness(
 
 
 def _conditions(corruptions: Any, severities: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Check the names and the severities, and return each once."""
+    """Check the names and the severities, and return them without duplicates."""
     given = corruption_names() if corruptions is None else corruptions
     for what, values in (("corruptions", given), ("severities", severities)):
         if isinstance(values, str) or not isinstance(values, Collection) or not len(values):
@@ -136,11 +136,11 @@ def check_fitted(caller: str, models: Any, first_image: Any, y_true: np.ndarray)
             raise InputError(
                 f"models[{name!r}] is a {type(model).__name__} without predict; {caller} needs models that predict images"
             )
-        with naming(f"before any measurement, at the model {name!r}"):
+        with naming(f"while checking the model {name!r}, before any measurement"):
             try:
                 predicted = model.predict(first_image)
             except NotFittedError as error:
-                raise InputError(f"the model {name!r} is not fitted; {caller} fits nothing, so fit it first") from error
+                raise InputError(f"the model {name!r} is not fitted; {caller} does not fit models, so fit it first") from error
             all_classes([y_true, as_labels(predicted, 1, what=f"the prediction of the model {name!r}")])
 
 
@@ -150,7 +150,7 @@ def batches(n: int) -> Iterator[slice]:
 
 
 def predicted_right(name: str, model: Any, images: Any, y_true: np.ndarray) -> np.ndarray:
-    """Whether the model predicts each label."""
+    """Return, for each image, whether the model predicts its label."""
     with naming(f"while predicting with the model {name!r}"):
         predicted = model.predict(images)
     return as_labels(predicted, len(y_true), what=f"the prediction of the model {name!r}") == y_true
@@ -178,7 +178,7 @@ def _result(
 
 
 def _summary(name: str, right: np.ndarray, n_levels: int, confidence: float) -> ModelRobustness:
-    """Summarise the rows of one model; the first row is without corruption."""
+    """Summarise the rows of one model; the first row is for the images without corruption."""
     clean, n = int(right[0].sum()), right.shape[1]
     levels = right[1:].reshape(-1, n_levels, n).mean(axis=0)
     mean = float(right[1:].mean())

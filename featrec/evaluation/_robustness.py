@@ -54,7 +54,7 @@ class ModelRobustness:
     mean_accuracy : float
         Mean over all corruptions and severities.
     mean_interval : tuple of (low, high)
-        Interval of the mean. It treats images as independent, but not the corruptions of the same image.
+        Interval of the mean. It treats different images as independent, but not different corruptions of the same image.
     relative_drop : float
         Share of the accuracy that is lost: ``1 - mean_accuracy / accuracy``.
     severity_accuracies : tuple of float
@@ -77,7 +77,7 @@ class ModelRobustness:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Robustness(TableResult):
-    """Result of :func:`robustness`. Shares are between 0 and 1.
+    """Result of :func:`robustness`. Proportions are between 0 and 1.
 
     Attributes
     ----------
@@ -246,7 +246,7 @@ class Robustness(TableResult):
         first, second = self.results[:2]
         lead = self.difference(first.name, second.name)
         difference, low, high = (f"{100 * value:.1f}" for value in lead)
-        sure = "" if lead[1] > 0 else " The interval contains 0, so either may be ahead."
+        sure = "" if lead[1] > 0 else " The interval contains 0, so either model may be better."
         least = min(self.results, key=lambda result: result.relative_drop)
         return [
             f"{first.name} has the highest mean accuracy under corruption, {difference} points [{low} to {high}] above "

@@ -93,7 +93,7 @@ def _fits_and_predictions(name: str, model: Any, plan: Plan, *, calibration: boo
 
 
 def _facts(fitted: Any, one_image: Any) -> dict[str, Any]:
-    """Return what the fitted model says of itself."""
+    """Return facts about the fitted model."""
     return {
         "width": width_of(fitted, one_image),
         "n_bytes": size_of(fitted),

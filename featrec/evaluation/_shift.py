@@ -52,7 +52,7 @@ class ModelShift:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Shift(TableResult):
-    """Result of :func:`shift`. Shares are between 0 and 1.
+    """Result of :func:`shift`. Proportions are between 0 and 1.
 
     Attributes
     ----------

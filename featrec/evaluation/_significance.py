@@ -70,7 +70,7 @@ class Resampling:
     def p(self, differences: np.ndarray) -> float:
         """Return the two-sided p value of the corrected t test.
 
-        Differences that are all equal say nothing of their variance; their p value is that of the sign test.
+        If all differences are equal, their variance is unknown, and the p value of the sign test is returned.
         """
         mean, error = float(np.mean(differences)), self.standard_error(differences)
         if error <= 1e-12:
@@ -81,8 +81,8 @@ class Resampling:
 class Friedman(NamedTuple):
     """Mean rank of each model (1 is best), Friedman's statistic, and its p value.
 
-    `p` is exact for few models and datasets; otherwise it is that of the F statistic of Iman and Davenport. `p_chi2` is the p
-    value of the usual approximation by the chi-square distribution, which is too large for few datasets.
+    `p` is exact for few models and datasets; otherwise it is computed from the F statistic of Iman and Davenport. `p_chi2` is
+    the p value of the usual approximation by the chi-square distribution, which is too large for few datasets.
     """
 
     mean_ranks: np.ndarray
@@ -92,19 +92,19 @@ class Friedman(NamedTuple):
 
 
 def friedman(accuracies: np.ndarray) -> Friedman:
-    """Test whether models differ over datasets. Rows are datasets, columns are models; equal accuracies share a mean rank."""
+    """Test whether models differ across datasets. Rows are datasets, columns are models; equal accuracies share a mean rank."""
     n, k = accuracies.shape
     ranks = rankdata(-accuracies, axis=1)
     means = ranks.mean(axis=0)
     ties = 1 - sum(float((counts**3 - counts).sum()) for counts in map(_ties, ranks)) / (n * k * (k * k - 1))
-    if ties <= 0:  # all models are equal on all datasets
+    if ties <= 0:  # all models are equally accurate on all datasets
         return Friedman(means, 0.0, 1.0, 1.0)
     statistic = float(12 * n / (k * (k + 1)) * ((means - (k + 1) / 2) ** 2).sum() / ties)
     p_chi2 = float(chi2.sf(statistic, k - 1))
     room = n * (k - 1) - statistic
     if math.factorial(k) ** (n - 1) <= MOST_ENUMERATED:
         p = _exact_p(ranks)
-    elif room <= 1e-9:  # all datasets have the same order
+    elif room <= 1e-9:  # the order of the models is the same on all datasets
         p = _orders(ranks[0]) ** (1 - n)
     else:
         p = float(f.sf((n - 1) * statistic / room, k - 1, (k - 1) * (n - 1)))
@@ -117,14 +117,14 @@ def _ties(ranks: np.ndarray) -> np.ndarray:
 
 
 def _orders(ranks: np.ndarray) -> float:
-    """Return the number of different orders of the ranks of one dataset."""
+    """Return the number of different permutations of the ranks on one dataset."""
     return math.factorial(len(ranks)) / math.prod(map(math.factorial, _ties(ranks).tolist()))
 
 
 def _exact_p(ranks: np.ndarray) -> float:
-    """Return the share of all orders of ranks within datasets whose rank sums differ at least as much as the observed ones."""
+    """Return the share of all permutations within datasets whose rank sums differ at least as much as the observed ones."""
     sums: np.ndarray = ranks[:1]
-    shares: np.ndarray = np.ones(1)  # the order on the first dataset does not matter
+    shares: np.ndarray = np.ones(1)  # the order on the first dataset can be fixed
     for row in ranks[1:]:
         orders = np.array(list(itertools.permutations(row)))
         all_sums = (sums[:, None] + orders).reshape(-1, len(row))
@@ -136,7 +136,7 @@ def _exact_p(ranks: np.ndarray) -> float:
 
 
 def critical_difference(n_models: int, n_datasets: int, confidence: float) -> float:
-    """Return the difference of mean ranks from which Nemenyi's test rejects equality."""
+    """Return the smallest difference of mean ranks for which Nemenyi's test rejects equality."""
     q = studentized_range.ppf(confidence, n_models, np.inf) / math.sqrt(2)
     return float(q * math.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
 

@@ -76,7 +76,7 @@ def split_into_parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> 
 def _check_folds(cv: Any, y: np.ndarray) -> None:
     """Check that the number of folds is at least 2, and that each class has at least one image per fold."""
     if isinstance(cv, (bool, np.bool_, str)) or (isinstance(cv, Integral) and cv < 2):
-        raise InputError(f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
+        raise InputError(f"cv must be the number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
     if not isinstance(cv, Integral):
         return
     classes, counts = np.unique(y, return_counts=True)

@@ -1,4 +1,4 @@
-"""attack: search for small changes of images that make fitted models wrong, by queries alone (square attack)."""
+"""attack: search for small changes of images that make fitted models wrong, using only their outputs (square attack)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from featrec.shared_docs import with_shared_docs
 
 __all__ = ["attack"]
 
-# Share of the image that the first squares cover. It is halved at these shares of the budget, as in the paper.
+# Share of the image that the first squares cover. The area is halved when these shares of the budget are used, as in the paper.
 FIRST_SHARE = 0.8
 HALVED_AT = np.array([0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8])
 
@@ -43,7 +43,7 @@ def attack(
 ) -> Attack:
     """Search for small changes of images that make fitted models wrong, and measure the remaining accuracy.
 
-    The search is the square attack, which uses only the answers of a model. It starts with random vertical stripes, then
+    The search is the square attack, which uses only the outputs of a model. It starts with random vertical stripes, then
     changes random squares, and keeps a change if the lead of the true class becomes smaller. If a model has no scores, only its
     labels are used, and the search is random.
 
@@ -56,7 +56,7 @@ def attack(
     epsilon : int, default=8
         Largest change of a pixel value, where white is 255.
     n_queries : int, default=200
-        Budget: number of changed images that a model may be asked about, per image.
+        Budget: maximum number of changed images that a model predicts for each image.
     random_state : int, RandomState, Generator or None, default=None
         Seed of the search. The random numbers of an image depend on its position.
     confidence : float, default=0.95
@@ -73,8 +73,8 @@ def attack(
 
     Notes
     -----
-    The accuracy under attack is an upper bound: a larger budget, or an attack that knows the model, may find more errors. The
-    time is that of up to ``n_queries`` predictions per image.
+    The accuracy under attack is an upper bound: a larger budget, or an attack that uses the internals of the model, may find
+    more errors. The attack takes as long as up to ``n_queries`` predictions per image.
 
     References
     ----------
@@ -117,7 +117,7 @@ def _check_budget(epsilon: Any, n_queries: Any) -> None:
 
 
 class _Target:
-    """A model that answers with margins: how far the score of the true class is above that of the best other class."""
+    """A model under attack. Its margin is the score of the true class minus the best score of any other class."""
 
     def __init__(self, name: str, model: Any):
         self.name, self.model = name, model
@@ -126,19 +126,19 @@ class _Target:
         self.access = next((method for method in methods if hasattr(model, method)), "predict")
 
     def margins(self, images: list[np.ndarray], y_true: np.ndarray) -> np.ndarray:
-        """Return one margin per image; 1 or -1 if only labels are known. Not above 0 means that the model is wrong."""
+        """Return one margin per image (1 or -1 if only labels are known). The model is wrong if the margin is 0 or less."""
         if self.access == "predict":
             return np.where(self._right(images, y_true), 1.0, -1.0)
         with naming(f"while predicting with the model {self.name!r}"):
             scores = np.asarray(getattr(self.model, self.access)(images), float)
         if scores.ndim == 1:
             scores = np.column_stack([-scores, scores])
-        if scores.shape[1] != len(self.classes):  # such as one score for each pair of classes
+        if scores.shape[1] != len(self.classes):  # for example, scores for pairs of classes
             self.access = "predict"
             return self.margins(images, y_true)
         own = y_true[:, None] == self.classes
         margins = np.where(own, scores, -np.inf).max(axis=1) - np.where(own, -np.inf, scores).max(axis=1)
-        # The label decides, because a calibrated model or a tie may disagree with the scores.
+        # The scores may disagree with the label (calibrated models, ties); the label decides.
         close = np.flatnonzero(margins <= 0)
         if len(close):
             right = self._right([images[place] for place in close], y_true[close])
@@ -189,7 +189,7 @@ class _Search:
 def _attacked(
     target: _Target, images: Images, y_true: np.ndarray, epsilon: int, n_queries: int, seed: tuple[int, int]
 ) -> np.ndarray:
-    """Return the number of changed images until the model was wrong: 0 if it is wrong anyway, -1 if it stays right."""
+    """Return the number of changed images until the model was wrong: 0 if it is wrong without changes, -1 if it stays right."""
     originals = [as_uint8(image) for image in images]
     queries = np.where(target.margins(originals, y_true) > 0, -1, 0)
     searches = {

@@ -16,7 +16,7 @@ import featrec
 __all__ = ["loaded_runtimes", "measured_on", "peak_megabytes", "stamp"]
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "scikit-image", "numba", "joblib", "pillow")
-# CPU flags, as named by Linux, that determine which code compiled loops and BLAS use.
+# CPU flags, as named by Linux, that determine which instructions compiled loops and BLAS use.
 INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 # Packages that only some models use; they are part of a stamp if a model has loaded them.
 RUNTIMES = ("torch", "torchvision", "timm", "skorch", "onnxruntime", "xgboost", "lightgbm")
@@ -109,7 +109,7 @@ def _memory() -> float | None:
 
 
 def _commit(paths: Iterable[Path]) -> dict[str, Any]:
-    """Return the commit and whether files differ from it. Both are None if git does not track featrec.
+    """Return the commit, and whether any file differs from the commit. Both are None if git does not track featrec.
 
     An installed featrec may be inside another repository, whose commit must not be returned.
     """

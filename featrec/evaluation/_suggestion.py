@@ -66,7 +66,7 @@ class Trial:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Suggestion(TableResult):
-    """Result of :func:`featrec.recipes.suggest`. Shares are between 0 and 1.
+    """Result of :func:`featrec.recipes.suggest`. Proportions are between 0 and 1.
 
     Attributes
     ----------
@@ -135,8 +135,10 @@ class Suggestion(TableResult):
             if trial.state == "cut" and trial.accuracy is not None and best.accuracy is not None:
                 same = float((best.y_pred[trial.rows] == self.y_true[trial.rows]).mean())
                 if trial.accuracy > same:
-                    figures = f"{percent(trial.accuracy)} % against {percent(same)} % of {best.name} on the same images"
-                    ahead.append(f"{trial.name} had {figures} when it was cut; with more seconds, it might be the best.")
+                    figures = (
+                        f"{percent(trial.accuracy)} %, compared with {percent(same)} % for {best.name} on the same images,"
+                    )
+                    ahead.append(f"{trial.name} had {figures} when it was stopped; with more seconds, it might be the best.")
         return ahead
 
     def __str__(self) -> str:
@@ -185,7 +187,7 @@ class Suggestion(TableResult):
 
 
 def suggested(trials: list[Trial], y_true: np.ndarray, alpha: float) -> str | None:
-    """Return the name of the fastest trial near the best. `trials` must be sorted, with the best first."""
+    """Return the name of the fastest trial whose accuracy is close to the best. `trials` must be sorted, best first."""
     tried = [trial for trial in trials if trial.state == "tried"]
     return min(_near(tried, y_true, alpha), key=_cost).name if tried else None
 

@@ -31,7 +31,7 @@ __all__ = [
     "percent_range",
 ]
 
-# Letters that have a meaning in LaTeX, and those that its usual fonts lack.
+# Characters with a special meaning in LaTeX, and characters that its usual fonts lack.
 LATEX = {letter: f"\\{letter}" for letter in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",

@@ -1,4 +1,4 @@
-"""What a model says of itself: whether it is a network, and its features, parameters, seeds and size."""
+"""Facts about a model: whether it is a network, and its features, parameters, seeds and size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_network(model: Any) -> bool:
 
 
 def learns_from_pixels(model: Any) -> bool:
-    """Whether the model, or a step at any depth, has ``network_kind = "pixels"``, as networks that are trained on pixels."""
+    """Whether the model, or a step at any depth, has ``network_kind = "pixels"``, like networks that are trained on pixels."""
     return "pixels" in _network_kinds(model)
 
 
@@ -81,7 +81,7 @@ def pretraining_of(model: Any) -> tuple[str, ...]:
 
 
 def seeds_of(model: Any) -> dict[str, str]:
-    """Return the value of each parameter named ``random_state`` by the name of its step, which is "" for the model itself."""
+    """Return the value of each parameter named ``random_state`` keyed by the name of its step ("" for the model itself)."""
     if not hasattr(model, "get_params"):
         return {}
     split = {name.rpartition("random_state"): value for name, value in model.get_params(deep=True).items()}

@@ -26,7 +26,7 @@ __all__ = ["Clock", "Folds", "Rehearsal", "left_out", "rehearse", "run_trial", "
 
 # Maximum number of images in a rehearsal.
 FEW = 20
-# How many times a fit reads most images: once to learn the words, and once to count them.
+# How many times a fit reads most images: once to learn the words, and once to count the words in each image.
 PASSES = 2
 
 
@@ -68,7 +68,7 @@ class Deadline:
 
 @contextmanager
 def limited(images: Images, clock: Clock, seconds: float) -> Iterator[Images]:
-    """Yield the images with a time limit. The limit is checked at each image, at checkpoints and before each batch."""
+    """Yield lazy images that raise OutOfTime after the time limit, which is checked at each image, checkpoint and batch."""
     deadline = Deadline(clock, seconds)
     with observed_by(deadline.check):
         yield images.then(deadline)
@@ -202,7 +202,7 @@ def rehearse(model: Any, folds: Folds, clock: Clock, limit: float) -> Rehearsal:
 
 
 def _seconds_each(fitted: Any, images: Images, clock: Clock) -> float:
-    """Return the time to predict one more image, without the fixed cost of a call.
+    """Return the time to predict one image in a batch, without the fixed cost of a call.
 
     The first call is not used, because its fixed cost is the highest.
     """

@@ -55,13 +55,13 @@ def _best(comparison: Comparison) -> str:
 
 
 def near_the_best(comparison: Comparison) -> list[str]:
-    """Return a sentence on the models that do not differ significantly from the best, and on the fastest of all these."""
+    """Return a sentence on the models that do not differ significantly from the best, and on the fastest of them."""
     best, *others = comparison.results
     alpha = 1 - comparison.confidence
     near = [row for row in others if comparison.pair(best.name, row.name).p_holm > alpha]
     if not near:
         return []
-    told = f"Without a significant difference from {best.name}: {', '.join(row.name for row in near)}"
+    told = f"Not significantly different from {best.name}: {', '.join(row.name for row in near)}"
     timed = [row for row in (best, *near) if row.images_per_second]
     if len(timed) < 2:
         return [f"{told}."]
@@ -90,27 +90,30 @@ def _networks(comparison: Comparison) -> list[str]:
 
 
 def duplicates_told(comparison: Comparison) -> list[str]:
-    """Return a sentence on test images that are also training images, with the accuracy of the best model without them."""
+    """Return a sentence on test images that are identical to training images, with the best accuracy without these images."""
     found = comparison.duplicates
     if found is None or not len(found):
         return []
     images = "1 test image is" if len(found) == 1 else f"{len(found):,} test images are"
-    told = f"{images} also in the training set, pixel by pixel"
+    told = f"{images} identical, pixel for pixel, to training images"
     if len(found) == comparison.n:
-        return [f"{told}; these are all test images."]
+        return [f"{told}; this is the whole test set."]
     best = comparison.results[0]
     rest = np.delete(best.y_pred == comparison.y_true, found).mean()
     return [f"{told}; without {'it' if len(found) == 1 else 'them'}, the accuracy of {best.name} is {percent(rest)} %."]
 
 
 def pretraining_told(comparison: Comparison) -> list[str]:
-    """Return a sentence for each model that was trained before on other images."""
+    """Return a sentence for each model that was pre-trained on other images."""
     rows = [row for row in comparison.results if row.pretrained_on]
-    return [f"{row.name} was pre-trained on {' and '.join(row.pretrained_on)}; its fit does not include this." for row in rows]
+    return [
+        f"{row.name} was pre-trained on {' and '.join(row.pretrained_on)}; the fit time does not include pre-training."
+        for row in rows
+    ]
 
 
 def significant(pair: Pair, confidence: float) -> str:
-    """Say whether the difference of a pair is significant after the correction."""
+    """Return whether the difference of a pair is significant after the correction, in words."""
     return SIGNIFICANT if pair.p_holm <= 1 - confidence else f"not {SIGNIFICANT}"
 
 

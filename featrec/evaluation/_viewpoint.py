@@ -22,13 +22,13 @@ def rotation(image: np.ndarray, severity: int, random: np.random.Generator) -> n
 
 
 def scale(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Enlarge or reduce the image about its centre, at random. The size of the array stays."""
+    """Randomly enlarge or reduce the image about its centre. The size of the array does not change."""
     factor = FACTORS[severity - 1] ** random.choice([-1, 1])
     return _mapped(image, np.eye(2) / factor)
 
 
 def _mapped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Take each pixel from a place in the image; areas outside the image are filled by reflection."""
+    """Take each pixel from a given position in the image; areas outside the image are filled by reflection."""
     height, width = image.shape[:2]
     centre = np.array([width - 1, height - 1]) / 2
     affine = np.column_stack([matrix, centre - matrix @ centre])
@@ -38,7 +38,7 @@ def _mapped(image: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 
 
 def occlusion(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Hide a gray rectangle, which has the proportions of the image, at a random place."""
+    """Cover a random part of the image with a gray rectangle that has the proportions of the image."""
     share = np.sqrt(HIDDEN_SHARE[severity - 1])
     height, width = (max(1, round(share * side)) for side in image.shape[:2])
     top, left = (random.integers(side - part + 1) for side, part in zip(image.shape[:2], (height, width), strict=True))
@@ -48,7 +48,7 @@ def occlusion(image: np.ndarray, severity: int, random: np.random.Generator) -> 
 
 
 def color_shift(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Multiply the channels by factors whose product is 1, as light of another colour does. A gray image does not change."""
+    """Multiply the channels by factors whose product is 1, like light of another colour. A gray image does not change."""
     if image.shape[2] == 1:
         return image
     direction = random.normal(size=3)

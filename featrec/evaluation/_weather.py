@@ -39,7 +39,7 @@ def snow(image: np.ndarray, severity: int, random: np.random.Generator) -> np.nd
 
 
 def frost(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Look through ice crystals on glass.
+    """Make the image look as if seen through ice crystals on glass.
 
     The published corruption adds parts of six photographs. This one adds a computed texture instead, so its results are only
     similar to the published ones.
@@ -52,7 +52,7 @@ def frost(image: np.ndarray, severity: int, random: np.random.Generator) -> np.n
 
 
 def ice_texture(height: int, width: int, random: np.random.Generator) -> np.ndarray:
-    """Make ice crystals: straight needles in a few directions that are dense in some places, from 0 to 255, slightly blue."""
+    """Make ice crystals: straight needles in a few directions, denser in some places, slightly blue, values 0 to 255."""
     side = _power_of_two(max(height, width))
     clusters = plasma(side, 1.8, random)[:height, :width]
     needles = np.zeros((height, width))
@@ -67,7 +67,7 @@ def ice_texture(height: int, width: int, random: np.random.Generator) -> np.ndar
 
 
 def fog(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Mix the image with a cloud that is a fractal."""
+    """Mix the image with a fractal cloud."""
     thickness, decay = FOG[severity - 1]
     height, width = image.shape[:2]
     values = image / 255.0
@@ -81,7 +81,10 @@ def _power_of_two(side: int) -> int:
 
 
 def plasma(side: int, decay: float, random: np.random.Generator) -> np.ndarray:
-    """Make a fractal of values from 0 to 1 by the diamond-square algorithm; `side` is a power of two, and borders join."""
+    """Make a fractal of values from 0 to 1 by the diamond-square algorithm.
+
+    Opposite borders match, and `side` is a power of two.
+    """
     values = np.zeros((side, side))
     step, wobble = side, 100.0
 
@@ -102,7 +105,7 @@ def plasma(side: int, decay: float, random: np.random.Generator) -> np.ndarray:
 
 
 def brightness(image: np.ndarray, severity: int, random: np.random.Generator) -> np.ndarray:
-    """Increase the value of the colour model HSV, which is the largest channel; hue and saturation stay."""
+    """Increase the value of the colour model HSV, which is the largest channel; hue and saturation do not change."""
     values = image / 255.0
     largest = values.max(axis=2, keepdims=True)
     brighter = np.clip(largest + BRIGHTER[severity - 1], 0, 1)

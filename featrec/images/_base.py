@@ -39,7 +39,7 @@ class ImageTransformer(Transformer):
         X : images
             See :func:`featrec.images.check_images`.
         y : array-like of shape (n_images,), optional
-            Labels are not used, but their number is checked.
+            Labels are not used; only their number is checked.
 
         Returns
         -------
@@ -135,8 +135,8 @@ class LocalExtractor(NoOutputContainer, Extractor):
     """Base class of extractors from images to Bags.
 
     A subclass implements ``_describe(image) -> Bag`` and ``_dimension() -> int``. If describing several images at once is
-    faster, it also implements ``_describe_batch(images) -> list of Bag`` and ``_group_size() -> int``, their number. If its
-    descriptors are packed bits, it sets ``metric = "hamming"``.
+    faster, it also implements ``_describe_batch(images) -> list of Bag`` and ``_group_size() -> int``, the number of images to
+    describe at once. If its descriptors are packed bits, it sets ``metric = "hamming"``.
     """
 
     _parameter_constraints = {**Extractor._parameter_constraints}

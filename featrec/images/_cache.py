@@ -285,7 +285,7 @@ class Store:
             known, self._warned = self._warned, True
         if not known:
             warnings.warn(
-                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are missing in the cache are "
+                f"the cache in {str(self.folder)!r} cannot store more: {reason}. Images that are not in the cache are "
                 "described each time. Free some space, or use another folder. This warning is shown once.",
                 FeatrecWarning,
                 stacklevel=2,

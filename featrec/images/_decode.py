@@ -78,7 +78,7 @@ PART = 1 << 20
 def check_pixels(image: Image.Image, max_pixels: int, n_bytes: int | None = None) -> None:
     """Refuse an image that has no pixels, more than `max_pixels` pixels, or too many pixels for the size of its file.
 
-    If a file of `n_bytes` unpacks to more than 1,000 times its size, its limit is a tenth of `max_pixels`.
+    If a file of `n_bytes` unpacks to more than 1,000 times its size, the limit is a tenth of `max_pixels`.
     """
     _check_size(image.size, max_pixels)
     if n_bytes is None:

@@ -68,8 +68,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         must have shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4). White is 255 for uint8, 65535 for uint16, and 1 for bool and
         floats; floats must be in [0, 1].
     max_pixels : int, default=100_000_000
-        Maximum number of pixels of files and PIL images, checked before decoding. The limit is a tenth of `max_pixels` for
-        files that unpack to more than 1,000 times their size, and 1/50 of it for run-length encoded BMP files.
+        Maximum number of pixels in a file or PIL image, checked before decoding. The limit is a tenth of `max_pixels` for files
+        that unpack to more than 1,000 times their size, and 1/50 of it for run-length encoded BMP files.
 
     Returns
     -------
@@ -235,7 +235,7 @@ def _has_sixteen_bit_colour(image: Image.Image, data: bytes) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, or 1 if its data are damaged. Load the image first, because a PNG stores it at the end."""
+    """Return the EXIF orientation, or 1 if its data are damaged. Load the image first: a PNG stores EXIF data at its end."""
     try:
         return image.getexif().get(ORIENTATION, 1)
     except Exception:
@@ -257,7 +257,7 @@ class _Silence:
 
     ``warnings.catch_warnings`` does not work here: it replaces the filters of the whole process, and overlapping threads
     restore the wrong filters. Instead, one filter is added when the first thread starts to read, and removed when the last
-    thread has finished. It applies only to threads that read.
+    thread has finished. The filter applies only to threads that are reading.
     """
 
     pattern = r"PIL\."  # scikit-learn's workers recreate the filter from this attribute

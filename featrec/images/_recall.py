@@ -66,7 +66,7 @@ class Recall:
         missing = [key for key, value in found.items() if value is None]
         computed = 0
         with _alone(Path(self.cache.folder), missing):
-            found |= {key: store.read(key) for key in missing}  # another thread may have stored it meanwhile
+            found |= {key: store.read(key) for key in missing}  # another thread may have stored it in the meantime
             missing = [key for key in missing if found[key] is None]
             if missing:
                 described = describe([images[keys.index(key)] for key in missing])

@@ -20,15 +20,15 @@ class LeNet5(PixelsNetwork):
 
     All images must have the same size, at least 12 × 12 pixels; for other images, use
     ``make_pipeline(Grayscale(), Resize((28, 28)), LeNet5())``. Requires torch: ``pip install "featrec[torch]"``. Images of
-    different sizes, a single class, and a loss that is not finite are errors.
+    different sizes, a single class, and a loss that is not finite raise an error.
 
     Parameters
     ----------
     epochs : int or None, default=None
         Number of passes over the training set. None: 12, or as many as are needed for 1,000 steps if the training set is small.
     batch_size : int, default=128
-        Number of images per step. If the training set is small, the size is reduced to an eighth of the images, but at least
-        16, and the learning rate is reduced in proportion.
+        Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
+        but at least 16, and the learning rate is reduced in proportion.
     learning_rate : float, default=0.05
         Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.
     weight_decay : float, default=5e-4
@@ -37,7 +37,7 @@ class LeNet5(PixelsNetwork):
     shift : int, default=2
         Maximum random shift of training images in pixels; borders are reflected.
     validation_fraction : float, default=0.0
-        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
     patience : int or None, default=None
         Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
         `validation_fraction`.
@@ -50,7 +50,7 @@ class LeNet5(PixelsNetwork):
     history_ : list of dict
         For each epoch, its number and mean loss, and the loss and accuracy on the validation images if there are any.
     best_epoch_ : int
-        The epoch whose weights are used: with `patience` the best, else the last.
+        The epoch whose weights are used: the best epoch with `patience`, otherwise the last.
     n_parameters_ : int
         Number of weights: 61,706 for gray images of 28 × 28 pixels and ten classes.
     n_multiply_adds_ : int
@@ -134,7 +134,7 @@ class SmallResNet(PixelsNetwork):
 
     All images must have the same size, at least 8 × 8 pixels; for other images, use
     ``make_pipeline(Resize((32, 32)), SmallResNet())``. Requires torch: ``pip install "featrec[torch]"``. Images of different
-    sizes, a single class, and a loss that is not finite are errors.
+    sizes, a single class, and a loss that is not finite raise an error.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ class SmallResNet(PixelsNetwork):
     epochs : int or None, default=None
         Number of passes over the training set. None: 15, or as many as are needed for 1,000 steps if the training set is small.
     batch_size : int, default=256
-        Number of images per step. If the training set is small, the size is reduced to an eighth of the images, but at least
-        16, and the learning rate is reduced in proportion.
+        Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
+        but at least 16, and the learning rate is reduced in proportion.
     learning_rate : float, default=0.2
         Maximum learning rate. The rate rises during the first quarter of the steps, then falls to zero.
     weight_decay : float, default=5e-4
@@ -156,13 +156,13 @@ class SmallResNet(PixelsNetwork):
     shift : int, default=4
         Maximum random shift of training images in pixels; borders are reflected.
     cutout : int, default=8
-        Side, in pixels, of a square at a random position in each training image that is replaced by the mean. At most half of
-        the image's height and width is used.
+        In each training image, a square at a random position is replaced by the mean; this is its side in pixels. The side is
+        limited to half of the image's height and width.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Data type of products; sums and weights are float32. "auto" uses bfloat16 on processors with AMX, which multiply
         bfloat16 matrices in hardware, and float32 on others.
     validation_fraction : float, default=0.0
-        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
     patience : int or None, default=None
         Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
         `validation_fraction`.

@@ -29,7 +29,8 @@ class CNNFeatures(PretrainedNetwork, GlobalExtractor):
     n_features_out_ : int
         The length of a code.
     network_ : array of uint8
-        The network as ONNX. A fitted extractor no longer needs the file. Missing with ``embed=False`` and for functions.
+        The network as ONNX. A fitted extractor no longer needs the file. This attribute does not exist with ``embed=False``, or
+        if the network is a function.
     digest_ : str
         SHA-256 of the ONNX file, or of the weights of the module.
     input_ : dict
@@ -37,16 +38,17 @@ class CNNFeatures(PretrainedNetwork, GlobalExtractor):
     layer_ : str
         The layer whose outputs are returned; "output" for the output of a module.
     runtime_ : str
-        Program that ran the network in fit: "onnxruntime", "opencv", "torch" or "function". If it is not available when the
-        model is used, another one runs the network, with a warning.
+        Program that ran the network in fit: "onnxruntime", "opencv", "torch" or "function". If this program is not available
+        when the model is used, another program runs the network, with a warning.
     batch_ : int
         Batch size that the ONNX file requires; 0 if any batch size is allowed.
 
     Notes
     -----
-    ``fit`` reads the network, but learns nothing from the images. It runs the network on generated images: OpenCV's values must
-    agree with onnxruntime's if it is installed, those of an ONNX export with the module's, and a warning says if the layer
-    ignores the image or its colours. Without ``fit``, the network is read again for each batch.
+    ``fit`` reads the network, but learns nothing from the images. It runs the network on generated images to check three
+    things: OpenCV must return the same values as onnxruntime (if installed), an ONNX export must return the same values as the
+    module, and a warning is issued if the layer ignores the image or its colours. Without ``fit``, the network is read again
+    for each batch.
 
     With ``interpolation="area"``, images larger than the input size are resized by averaging areas, smaller images by linear
     interpolation.

@@ -19,22 +19,21 @@ from featrec.networks._pretrained_network import MOST_SCALES, PretrainedNetwork
 
 __all__ = ["CNNMaps"]
 
-# Maximum number of tokens that do not belong to a place in the image, such as class tokens and registers.
+# Maximum number of tokens without a position in the image, such as class tokens and registers.
 MOST_PREFIX = 16
 
 
 @with_network_docs
 class CNNMaps(PretrainedNetwork, LocalExtractor):
-    """The columns of a network's map, or the patch tokens of a vision transformer, as local descriptors with places.
+    """The columns of a network's map, or the patch tokens of a vision transformer, as local descriptors with positions.
 
     The Bags can be encoded as bags of words, VLAD or Fisher vectors, also in spatial pyramids. The layer must return a map
-    (channels, height, width) or tokens (tokens, channels). Tokens that do not belong to a place, such as the class token,
-    are left out.
+    (channels, height, width) or tokens (tokens, channels). Tokens without a position, such as the class token, are left out.
 
     Parameters
     ----------
     scales : tuple of float, default=(1.0,)
-        The image is described once per scale, with an input of `size` times the scale. Other scales than 1 need a network that
+        The image is described once per scale, with an input of `size` times the scale. Scales other than 1 need a network that
         accepts any input size.
 
     Attributes
@@ -46,7 +45,7 @@ class CNNMaps(PretrainedNetwork, LocalExtractor):
 
     Notes
     -----
-    A frame contains the centre of a column, and as its scale the distance between columns, in pixels of the image. The part of
+    A frame contains the centre of a column; its diameter is the distance between columns. Both are in image pixels. The part of
     the image that influences a column is larger. With ``crop=False``, the columns cover the whole image.
 
     References
@@ -172,7 +171,7 @@ class CNNMaps(PretrainedNetwork, LocalExtractor):
         if grid is None:
             raise InputError(
                 f"layer {self.layer_!r} returns an array of shape {out.shape[1:]} per image, which is neither a map (channels, "
-                "height, width) nor one token per place; choose an earlier layer (featrec network show lists them)"
+                "height, width) nor one token per position; choose an earlier layer (featrec network show lists them)"
             )
         n_places = grid[0] * grid[1]
         return np.ascontiguousarray(out[:, -n_places:], dtype=np.float32).reshape(len(out), *grid, out.shape[2])

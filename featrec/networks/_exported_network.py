@@ -1,8 +1,8 @@
-"""Export a torch module to ONNX, hold it against the module, and run it without torch.
+"""Export a torch module to ONNX, compare the export with the module, and run it without torch.
 
-A model file contains the export instead of a module, because a module is code. Some runtimes give wrong numbers for some
-networks without an error; so the outputs of the module for two fixed inputs are kept, and compared whenever a runtime loads
-the network.
+A model file contains the export instead of a module, because a module is code. Some runtimes return wrong numbers for some
+networks without an error. Therefore, the outputs of the module for two fixed inputs are stored, and compared whenever a runtime
+loads the network.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ KEPT = 2
 TOLERANCE = 1e-3
 # Name of the output of an export.
 SCORES = "scores"
-# Operators of this version run in OpenCV 4.10 and onnxruntime 1.18, and all later ones.
+# Operators of this version run in OpenCV 4.10, onnxruntime 1.18, and all later versions of both.
 OPSET = 17
 
 
 def check_input(shape: tuple[int, int, int]) -> np.ndarray:
     """Return two inputs (2, channels, height, width) with the mean and the deviation of normalised images.
 
-    They are the same for all versions of numpy, because model files contain the scores for them.
+    The inputs do not depend on the version of numpy, because model files contain the scores for them.
     """
     n_values = 2 * math.prod(shape)
     spread = np.arange(n_values, dtype=np.uint64) * np.uint64(2654435761) % np.uint64(2**32)
@@ -49,7 +49,7 @@ def check_input(shape: tuple[int, int, int]) -> np.ndarray:
 def exported(module: Any, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray] | str:
     """Export a module for images of this shape; the module is moved to the CPU.
 
-    Return the bytes of the ONNX file and the scores of the module for :func:`check_input`, or the reason of a failure.
+    Return the bytes of the ONNX file and the scores of the module for :func:`check_input`, or the reason why the export failed.
     """
     import torch
 
@@ -88,7 +88,7 @@ def scores_of(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, 
 
 
 class _Loaded(threading.local):
-    """The networks that this thread used last, by digest."""
+    """The networks that this thread used last, keyed by digest."""
 
     def __init__(self) -> None:
         self.networks: OrderedDict[tuple, Callable] = OrderedDict()
@@ -119,7 +119,7 @@ def _checked(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, i
     largest = float(np.abs(expected).max())
     if found.shape != expected.shape or not np.abs(found - expected).max() <= TOLERANCE * largest:
         raise InputError(
-            f"{runtime} computes other scores than the torch module that was exported: {found.ravel()[:3]} instead of "
+            f"{runtime} computes different scores from the torch module that was exported: {found.ravel()[:3]} instead of "
             f'{expected.ravel()[:3]}. Use the other runtime: pip install "featrec[onnx]" installs onnxruntime, which is '
             "preferred to OpenCV"
         )

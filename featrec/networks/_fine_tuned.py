@@ -35,9 +35,9 @@ class FineTuned(NetworkClassifier):
 
     The last linear layer, the head, is replaced by one for the classes, and trained first, with the other layers fixed. Then
     the head and the last blocks are trained together. Images may have any size. Requires torch: ``pip install
-    "featrec[torch]"``; names of timm also require timm: ``pip install "featrec[timm]"``. Missing weights, a wrong hash, names
-    of weights that do not match, an unknown name, unknown preprocessing, a single class, and a loss that is not finite are
-    errors.
+    "featrec[torch]"``; timm models also require timm: ``pip install "featrec[timm]"``. Missing weights, a wrong hash, names
+    of weights that do not match, an unknown name, unknown preprocessing, a single class, and a loss that is not finite raise an
+    error.
 
     Parameters
     ----------
@@ -45,19 +45,19 @@ class FineTuned(NetworkClassifier):
         ``"timm:NAME"``, such as ``"timm:resnet18"``, with `weights` or `download`; or a module with trained weights, which maps
         a batch (n, channels, height, width) to scores. `fit` changes a copy.
     weights : path, optional
-        File with the weights of a timm model: .safetensors, or the file of ``torch.save(module.state_dict(), path)``. Nothing
-        in it is executed.
+        File with the weights of a timm model: .safetensors, or a file written by ``torch.save(module.state_dict(), path)``.
+        Nothing in it is executed.
     sha256 : str, optional
         Expected SHA-256 of the file, required with `weights`.
     key_map : dict or "order", optional
         Translates the names in the file to the names in the timm model. "order" assigns the weights in the order of the file;
         their shapes must be equal. Default: the names must be equal.
     download : bool, default=False
-        If True, timm downloads the published weights, unless it has stored them. Nothing is downloaded otherwise.
+        If True, timm downloads the published weights, unless they are already stored. Nothing is downloaded otherwise.
     preprocessing : {"torch", "tf", "caffe"} or dict, optional
-        As in :class:`CNNFeatures`. Default: that of the timm model; required for other modules.
+        As in :class:`CNNFeatures`. Default: the preprocessing of the timm model; required for other modules.
     size : int or tuple of (height, width), optional
-        Input size. Default: the `size` in the preprocessing, else that of the timm model.
+        Input size. Default: the `size` in the preprocessing, else the input size of the timm model.
     crop : bool, optional
         If True, use the largest central part of the image that has the proportions of the input size. If False, stretch the
         image. Default: `crop` in the preprocessing, else True.
@@ -85,7 +85,7 @@ class FineTuned(NetworkClassifier):
     precision : {"float32", "auto", "bfloat16"}, default="float32"
         Data type of products; "auto" uses bfloat16 on processors with AMX.
     validation_fraction : float, default=0.0
-        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
     patience : int or None, default=None
         Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
         `validation_fraction`.
@@ -99,21 +99,21 @@ class FineTuned(NetworkClassifier):
         For each epoch, its number and mean loss, and the loss and accuracy on the validation images if there are any. Epoch 0
         is the training of the head.
     best_epoch_ : int
-        The epoch whose weights are used: with `patience` the best, which may be 0, else the last.
+        The epoch whose weights are used: the best epoch (possibly 0) with `patience`, otherwise the last.
     trained_ : list of str
         Names of the layers and blocks that were trained.
     input_ : dict
         The `size`, `mean`, `scale`, `color_order` and `crop` that are used.
     digest_ : str
-        SHA-256 of the file of weights; only with `weights`.
+        SHA-256 of the weights file; only with `weights`.
     n_parameters_, n_multiply_adds_, state_, shape_, mean_, deviation_, network_, scores_, export_failure_
         As in :class:`PixelsNetwork`.
 
     Notes
     -----
-    All layers compute as in prediction while they are trained: batch normalisation keeps the statistics of the original
-    network, and dropout is not used. The features before the head are computed once, so that training the head takes little
-    more than one pass over the images, or two with `flip`. Training images are kept in memory as bytes at the input size.
+    During training, all layers compute as in prediction: batch normalisation keeps the statistics of the original network, and
+    dropout is not used. The features before the head are computed once, so that training the head takes little more than one
+    pass over the images, or two with `flip`. Training images are kept in memory as bytes at the input size.
 
     Model files contain the name of a timm model and the weights; for other modules, an ONNX export, as explained in
     :class:`PixelsNetwork`. The folder of `weights` is not written.
@@ -270,7 +270,7 @@ class FineTuned(NetworkClassifier):
         )
 
     def _train_head(self, module: Any, head: str, data: TrainingSet) -> dict[str, Any]:
-        """Train the head on the features of the images, and return its entry of the history."""
+        """Train the head on the features of the images, and return its history entry."""
         start, layer, rows = time.perf_counter(), module.get_submodule(head), data.rows
         device = resolved_device(self.device)
         module.to(device).eval()

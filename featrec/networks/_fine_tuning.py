@@ -73,7 +73,7 @@ def _joined(units: Iterator[tuple[str, Any]], head: Any) -> list[Part]:
 
 
 def _units(module: Any, prefix: str, head: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the layers and blocks with weights; divide containers, and what contains the head."""
+    """Yield the layers and blocks with weights; divide containers, and any module that contains the head."""
     import torch
 
     for name, child in _with_weights(module):
@@ -102,7 +102,7 @@ def features_of(module: Any, head: str, batches: ImageBatches, device: str) -> n
                 scores = module(values.to(device))
                 if len(seen) != 1 or seen[0][0].ndim != 2 or not _equal(seen[0][1], scores):
                     raise InputError(
-                        f"FineTuned: the outputs of the network are not those of its linear layer {head!r}. Set head to the "
+                        f"FineTuned: the network does not return the outputs of its linear layer {head!r}. Set head to the "
                         "layer that computes the scores, and put no softmax after it"
                     )
                 parts.append(seen[0][0].float().cpu().numpy())
@@ -127,7 +127,7 @@ def train_head(
 ) -> float:
     """Train a linear layer on fixed features by multinomial logistic regression with L-BFGS; return the loss.
 
-    The features are standardised, and the layer's weights are scaled back in the end. `penalty` is the factor of half the sum
+    The features are standardised, and the layer's weights are scaled back at the end. `penalty` is the factor of half the sum
     of squared weights.
     """
     import torch
@@ -158,7 +158,7 @@ def train_head(
 
 
 def held(module: Any) -> Any:
-    """Wrap a module so that it always computes as in prediction: statistics of batches and dropout are not used."""
+    """Wrap a module so that it always computes as in prediction: batch statistics and dropout are not used."""
     import torch
 
     class Held(torch.nn.Module):

@@ -90,7 +90,7 @@ def list_layers(
 
 
 def cost_up_to(layer: str, data: np.ndarray, digest: str, size: tuple[int, int], runtime: str) -> tuple[int, int]:
-    """Return the numbers of parameters and of multiply-adds for one image that a layer of an ONNX file needs."""
+    """Return how many parameters, and how many multiply-adds per image, are needed to compute a layer of an ONNX file."""
     graph = read_graph(data, "the network")
     layers = _measured_layers(graph.operations_for(layer), graph, data, digest, size, runtime)
     return sum(each.n_parameters for each in layers), sum(each.n_multiply_adds for each in layers)

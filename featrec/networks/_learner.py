@@ -69,7 +69,7 @@ def learner(
     optimizer: str = "sgd",
     **options: Any,
 ) -> Any:
-    """Make a skorch classifier that is trained with one cycle of the learning rate: by SGD with Nesterov momentum, or AdamW."""
+    """Make a skorch classifier that trains with one cycle of the learning rate, using SGD with Nesterov momentum, or AdamW."""
     import torch
     from skorch import NeuralNetClassifier
     from skorch.callbacks import Callback, LRScheduler

@@ -1,4 +1,4 @@
-"""Size and work of a torch module, and whether it fits the images and the classes."""
+"""Size and computing cost of a torch module, and checks that it suits the images and the classes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def module_facts(module: Any, shape: tuple[int, int, int], n_classes: int, name:
 
 
 def multiply_adds(layer: Any, values: Any, output: Any) -> int:
-    """Each number of a convolution's output, or of a transposed one's input, takes as many as its filter has weights."""
+    """Count one multiply-add per filter weight for each output value of a convolution (input value if it is transposed)."""
     import torch
 
     if isinstance(layer, torch.nn.Linear):

@@ -1,4 +1,4 @@
-"""Make a torch module from a callable, a template, a name of featrec or a name of timm."""
+"""Make a torch module from a callable, a template, or the name of a featrec or timm model."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TIMM = "timm:"
 TIMM_NAME = re.compile(r"\w+(\.\w+)?")
 MODULE_FILES = (".pt", ".pth", ".pt2", ".ckpt", ".safetensors", ".onnx")
 EXPORT = (
-    "To use a network of a file, load it in Python and pass the module; or export it with "
+    "To use a network from a file, load it in Python and pass the module; or export it with "
     'torch.onnx.export(module.eval(), example, "net.onnx") and use CNNFeatures("net.onnx", ...)'
 )
 
@@ -49,7 +49,7 @@ class NamesModules:
         params : dict
         """
         params: dict[str, Any] = super().get_params(deep)  # type: ignore[misc]
-        # scikit-learn prints all parameters, also of the steps of a pipeline, and has no hook; a module would fill pages.
+        # scikit-learn prints all parameters, including those of pipeline steps, and a full module would fill pages.
         if sys._getframe(1).f_globals.get("__name__") == "sklearn.utils._pprint":
             params |= {
                 name: _Shown(value) for name, value in params.items() if callable(value) and not hasattr(value, "get_params")
@@ -85,7 +85,7 @@ def short_name(source: Any) -> str:
 
 
 def check_source(source: Any, stage: str, parameter: str, *, own: bool = True) -> None:
-    """Check the parameter that says which module to make, before any work."""
+    """Check the parameter that specifies the module, before any work."""
     if not isinstance(source, str):
         return
     if source.startswith(TIMM):
@@ -95,8 +95,8 @@ def check_source(source: Any, stage: str, parameter: str, *, own: bool = True) -
     elif not own or source not in OWN_MODULES:
         names = ", ".join(map(repr, OWN_MODULES)) + " or " if own else ""
         raise InputError(
-            f"{stage}: {parameter} must be {names}a name of timm such as 'timm:resnet18', or a module; got {source!r}. After a "
-            f"model file was loaded, {parameter} can be the mere name of a module that the file does not contain: set it with "
+            f"{stage}: {parameter} must be {names}a timm model such as 'timm:resnet18', or a module; got {source!r}. After a "
+            f"model file was loaded, {parameter} may be only the name of a module that is not in the file: set it with "
             f"set_params({parameter}=...) before another fit"
         )
 
@@ -127,7 +127,7 @@ def _check_tag(timm: Any, name: str, stage: str) -> None:
 
 
 def import_timm(stage: str) -> Any:
-    """Import timm, with an error that names the extra."""
+    """Import timm; the error message names the extra to install."""
     try:
         import timm
     except ImportError as error:
@@ -135,13 +135,13 @@ def import_timm(stage: str) -> Any:
     except RuntimeError as error:  # torchvision, which timm imports, was built for another torch
         reason = str(error).splitlines()[0]
         raise MissingExtraError(
-            f"{stage} cannot import timm ({reason}); install the version of torchvision that belongs to the installed torch"
+            f"{stage} cannot import timm ({reason}); install the version of torchvision that matches the installed torch"
         ) from error
     return timm
 
 
 def timm_name(source: str) -> str:
-    """Return the name that timm uses."""
+    """Return the name without the prefix "timm:"."""
     return source.removeprefix(TIMM)
 
 
@@ -166,7 +166,7 @@ def made_from(source: Any, n_channels: int, size: tuple[int, int], n_classes: in
 
 
 def timm_module(source: str, stage: str, *, size: tuple[int, int], pretrained: bool = False, **options: Any) -> Any:
-    """Make a module of timm with random weights; with ``pretrained=True``, timm downloads the weights."""
+    """Make a timm module with random weights; with ``pretrained=True``, timm downloads the weights."""
     check_timm_name(source, stage)
     timm, name = import_timm(stage), timm_name(source)
     if getattr(timm.get_pretrained_cfg(name), "fixed_input_size", False):
@@ -178,5 +178,5 @@ def timm_module(source: str, stage: str, *, size: tuple[int, int], pretrained: b
 
 
 def least_size(source: Any) -> int:
-    """Return the minimum height and width of images, as far as it is known."""
+    """Return the minimum height and width of images, if they are known."""
     return LEAST_SIZES.get(source, 1) if isinstance(source, str) else 1

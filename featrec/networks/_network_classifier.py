@@ -48,7 +48,7 @@ __all__ = ["BATCH", "NetworkClassifier", "Unlabelled"]
 
 # Number of images per batch in predictions and statistics.
 BATCH = 256
-# Maximum number of values of the images in such a batch: 55 colour images of 224 × 224 pixels.
+# Maximum number of pixel values in such a batch: 55 colour images of 224 × 224 pixels.
 MOST_IN_BATCH = 2**23
 
 
@@ -56,7 +56,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
     """Base class of classifiers with a torch module.
 
     A subclass implements ``_images(X, y)``, ``_batches(X)``, ``_moments(images)``, ``_make_module()`` and ``_train(...)``. If a
-    parameter says which module to make, ``_source_parameter`` is the name of this parameter.
+    parameter specifies the module, ``_source_parameter`` is the name of this parameter.
     """
 
     network_kind = "pixels"
@@ -131,7 +131,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         check_torch(self.device, stage)
         if self.patience is not None and not self.validation_fraction:
             raise InputError(
-                f"{stage}: patience={self.patience} needs images to validate on; set validation_fraction, such as 0.1"
+                f"{stage}: patience={self.patience} needs images to validate on; set validation_fraction, for example to 0.1"
             )
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -173,7 +173,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         raise NotImplementedError
 
     def _moments(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean and the deviation by which each channel is normalised."""
+        """Return the mean and the standard deviation with which each channel is normalised."""
         raise NotImplementedError
 
     def _make_module(self) -> Any:
@@ -181,7 +181,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         raise NotImplementedError
 
     def _empty_module(self) -> Any:
-        """Make a module whose weights are then replaced."""
+        """Make a module whose weights will be replaced."""
         return self._make_module()
 
     def _train(self, module: Any, data: TrainingSet) -> list[dict[str, Any]]:
@@ -316,7 +316,8 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
 
     def _history(self, net: Any, epochs: int, stopping: Any) -> list[dict[str, Any]]:
         if len(net.history) < epochs and not (stopping is not None and stopping.stopped):
-            raise KeyboardInterrupt("the training was interrupted")  # skorch catches the first one and ends silently
+            # skorch catches the original KeyboardInterrupt and returns silently.
+            raise KeyboardInterrupt("the training was interrupted")
         history = [
             {"epoch": int(epoch["epoch"]), "loss": float(epoch["train_loss"])}
             | ({"valid_loss": float(epoch["valid_loss"])} if "valid_loss" in epoch else {})

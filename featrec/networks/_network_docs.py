@@ -30,7 +30,7 @@ preprocessing : {"torch", "tf", "caffe"} or dict, optional
     `pretrained_on`. The input of the network is (value - mean) * scale, with values from 0 to 255. "torch" means RGB normalised
     by ImageNet's mean and standard deviation, "tf" RGB from -1 to 1, and "caffe" BGR minus (104, 117, 123). None: the
     configuration of the model (timm, torchvision), or a JSON file next to the ONNX file, such as ``net.json`` for ``net.onnx``.
-    If there is such a configuration, a dict replaces only the keys that it contains.""",
+    If such a configuration exists, a dict replaces only the keys that the dict contains.""",
     "size": """\
 size : int or tuple of (height, width), optional
     Input size. Default: the `size` in the preprocessing, else the size in the ONNX file.""",
@@ -40,15 +40,15 @@ crop : bool, optional
     image. Default: `crop` in the preprocessing, else True.""",
     "weights": """\
 weights : path, optional
-    Local file with the weights of a model given by name: .safetensors, or a file of ``torch.save``, which is read with
+    Local file with the weights of a model given by name: .safetensors, or a file written by ``torch.save``, which is read with
     ``weights_only=True``.""",
     "sha256": """\
 sha256 : str, optional
     Expected SHA-256 of the file `weights`. Another file is an error.""",
     "key_map": """\
 key_map : dict or "order", optional
-    Names in the file `weights` → names in the network, if they differ. "order" assigns the tensors in the order of the
-    file.""",
+    Maps the names in the file `weights` to the names in the network, if they differ. "order" assigns the tensors in the order
+    of the file.""",
     "download": """\
 download : bool, default=False
     Whether timm or torchvision may download the weights of a model given by name. Nothing is downloaded otherwise.""",
@@ -66,8 +66,8 @@ precision : {"float32", "float16", "bfloat16"}, default="float32"
     "embed": """\
 embed : bool, default=True
     Whether the fitted extractor contains the network as ONNX, so that a model file needs nothing else. If False, a model given
-    by name is stored as the name and the digest of its weights; `weights` must be there again when the model is used, and
-    changed weights are an error.""",
+    by name is stored as the name and the digest of its weights; the file `weights` must be available when the
+    model is used, and changed weights raise an error.""",
     "batch_size": """\
 batch_size : int, default=1
     Number of images per forward pass.""",

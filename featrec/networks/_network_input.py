@@ -17,7 +17,7 @@ from featrec.images import as_float, as_gray, as_rgb, check_images, stacked
 __all__ = ["CONVENTIONS", "NetworkInput", "image_array", "unit_values"]
 
 INTERPOLATIONS = ("area", "bilinear", "bicubic")
-# Before Pillow resizes, parts that lie further from the central part than this multiple of its size are cut off.
+# Before Pillow resizes an image, everything further from the central part than this multiple of its size is cut off.
 SHOULDER = 4.0
 COLOR_ORDERS = {"rgb": 3, "bgr": 3, "gray": 1}
 
@@ -126,7 +126,7 @@ class NetworkInput:
 
 
 def _inner(image: np.ndarray, top: float, left: float, height: float, width: float, margin: float = 0.0) -> np.ndarray:
-    """Return a central part of an image, with a margin in multiples of its size.
+    """Return a central part of an image, with a margin in multiples of the part's size.
 
     The part is cut out before resizing, because resizing first would enlarge long, narrow images.
     """
@@ -151,7 +151,7 @@ def _per_channel(name: str, given: Any, channels: int, where: str) -> tuple[floa
 
 
 def _size(given: Any, fixed: tuple[int | None, ...], where: str) -> tuple[int, int]:
-    """Return the declared size, or else the size in the ONNX file. If there are both, they must be equal."""
+    """Return the declared size, or else the size in the ONNX file. If both exist, they must be equal."""
     if given is None and None in fixed:
         raise InputError(f"the network accepts any size, but {where} contains no size; set size=(height, width)")
     size = check_sizes("size", fixed if given is None else given, 2)  # type: ignore[arg-type]

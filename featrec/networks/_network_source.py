@@ -1,4 +1,4 @@
-"""Where a network comes from: an ONNX file, a torch module, a name of timm, weights of torchvision, or a function."""
+"""Where a network comes from: an ONNX file, a torch module, a timm name, torchvision weights, or a function."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHER_FILES = {".h5", ".keras", ".tflite", ".pb"}
 class NetworkSource:
     """A network that has been found: either an ONNX file (`graph` and `data`), a torch `module`, or a `function`.
 
-    `declared` is the preprocessing that was published with the network, if it is known, and `where` is its place.
+    `declared` is the preprocessing that was published with the network, if it is known, and `where` says where it was found.
     """
 
     name: str
@@ -108,7 +108,7 @@ def _way_out(suffix: str) -> str:
     if suffix in OTHER_FILES:
         return "Export the network to ONNX, for example with tf2onnx."
     return (
-        "A file of torch contains weights without the network, or code that would be executed. Give the torch module "
+        "A torch file contains weights without the network, or code that would be executed. Give the torch module "
         "itself, a timm "
         "name with weights=, or an ONNX file: torch.onnx.export(module.eval(), (torch.zeros(1, 3, 224, 224),), 'net.onnx')."
     )

@@ -26,11 +26,11 @@ SHAPE_DIMENSION = 1
 DIMENSION_VALUE = 1
 
 VARINT, EIGHT_BYTES, LENGTH, FOUR_BYTES = 0, 1, 2, 5
-# Operations on weights that keep their shape.
+# Operations that do not change the shape of the weights.
 SAME_SHAPE = {"DequantizeLinear", "Identity", "Cast", "QuantizeLinear"}
 # The content of a file: bytes, a memoryview, or an array of uint8.
 Bytes: TypeAlias = Any
-# Returns the new bytes of a field from its number, all of its bytes, and its value.
+# A function that takes the number, all bytes and the value of a field, and returns the new bytes of the field.
 Change: TypeAlias = Callable[[int, memoryview, memoryview | int], bytes | memoryview]
 # Maximum number of graphs inside graphs, such as the branches of an If.
 DEEPEST = 8
@@ -49,7 +49,7 @@ class OnnxGraph:
     """The input, outputs, operations and weights of an ONNX file.
 
     `shape` is the shape of the only input (None for axes of any length), and `outputs` are the names of the declared outputs in
-    the order of the file. `weights` contains the shape of each weight by name.
+    the order of the file. `weights` contains the shape of each weight, keyed by name.
     """
 
     shape: tuple[int | None, ...]

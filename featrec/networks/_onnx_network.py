@@ -49,8 +49,8 @@ def run_onnx(
 ) -> np.ndarray:
     """Run the network in `data` (the bytes of an ONNX file) up to `layer` on a batch (n, channels, height, width).
 
-    `digest` identifies `data` and everything else that the network depends on. Default of `n_threads`, for onnxruntime: as many
-    as OpenCV uses, which featrec.parallel limits to one inside a worker.
+    `digest` identifies `data` and everything else that the network depends on. By default, onnxruntime uses as many threads as
+    OpenCV (one thread inside a worker; see featrec.parallel).
     """
     if runtime == "opencv":
         return _run_opencv(data, digest, layer, values)
@@ -121,7 +121,7 @@ def _session(data: np.ndarray, layers: tuple[str, ...], n_threads: int, device: 
 
 
 def _providers(device: str) -> list[str]:
-    """Return onnxruntime's names of the devices to use, the preferred one first."""
+    """Return onnxruntime's names for the devices to use, in order of preference."""
     import onnxruntime
 
     gpu = "CUDAExecutionProvider"

@@ -29,16 +29,16 @@ class PixelsNetwork(NetworkClassifier):
     """Any torch module as a classifier of images of equal size, trained from random weights.
 
     Gray images have one channel, colour images three. For images of different sizes, use
-    ``make_pipeline(Resize((64, 64)), PixelsNetwork(...))``. Requires torch: ``pip install "featrec[torch]"``; names of timm
-    also require timm: ``pip install "featrec[timm]"``. Nothing is downloaded. An unknown name, images that are too small for
-    the module, a module that does not return one score per class, a single class, and a loss that is not finite are errors.
+    ``make_pipeline(Resize((64, 64)), PixelsNetwork(...))``. Requires torch: ``pip install "featrec[torch]"``; timm models also
+    require timm: ``pip install "featrec[timm]"``. Nothing is downloaded. An unknown name, images that are too small for the
+    module, a module that does not return one score per class, a single class, and a loss that is not finite raise an error.
 
     Parameters
     ----------
     module : str, callable or torch.nn.Module
         What is trained:
 
-        - ``"timm:NAME"``, such as ``"timm:resnet18"``: a model of timm with random weights, for the number of channels and
+        - ``"timm:NAME"``, such as ``"timm:resnet18"``: a timm model with random weights, for the number of channels and
           classes of the training set.
         - ``"lenet5"`` or ``"small_resnet"``: the modules of :class:`LeNet5` and :class:`SmallResNet`.
         - A function or class, called as ``module(n_channels, (height, width), n_classes)``. It returns a torch.nn.Module that
@@ -48,8 +48,8 @@ class PixelsNetwork(NetworkClassifier):
     epochs : int or None, default=None
         Number of passes over the training set. None: 15, or as many as are needed for 1,000 steps if the training set is small.
     batch_size : int, default=128
-        Number of images per step. If the training set is small, the size is reduced to an eighth of the images, but at least
-        16, and the learning rate is reduced in proportion.
+        Number of images per step. If the training set is small, the batch size is reduced to an eighth of the number of images,
+        but at least 16, and the learning rate is reduced in proportion.
     optimizer : {"sgd", "adamw"}, default="sgd"
         SGD with Nesterov momentum, for convolutional networks with batch normalisation; or AdamW, for transformers and networks
         without batch normalisation.
@@ -64,11 +64,11 @@ class PixelsNetwork(NetworkClassifier):
     shift : int, default=0
         Maximum random shift of training images in pixels; borders are reflected.
     cutout : int, default=0
-        Side, in pixels, of a square at a random position in each training image that is replaced by the mean.
+        In each training image, a square at a random position is replaced by the mean; this is its side in pixels.
     precision : {"float32", "auto", "bfloat16"}, default="float32"
         Data type of products; "auto" uses bfloat16 on processors with AMX.
     validation_fraction : float, default=0.0
-        Share of the images that are not trained on, but used for ``valid_loss`` and ``valid_accuracy`` in ``history_``.
+        Share of the images that are held out from training, to compute ``valid_loss`` and ``valid_accuracy`` in ``history_``.
     patience : int or None, default=None
         Stop after this number of epochs without a lower validation loss, and use the weights of the best epoch. Needs
         `validation_fraction`.
@@ -81,7 +81,7 @@ class PixelsNetwork(NetworkClassifier):
     history_ : list of dict
         For each epoch, its number and mean loss, and the loss and accuracy on the validation images if there are any.
     best_epoch_ : int
-        The epoch whose weights are used: with `patience` the best, else the last.
+        The epoch whose weights are used: the best epoch with `patience`, otherwise the last.
     n_parameters_ : int
         Number of weights.
     n_multiply_adds_ : int
@@ -101,13 +101,13 @@ class PixelsNetwork(NetworkClassifier):
     Notes
     -----
     A module is code, and a model file contains no code. For a name, :func:`featrec.persistence.save` writes the name and the
-    weights, and `predict` makes the module anew. For a function, a class or a module, `fit` exports the trained module to ONNX
-    and compares the export with the module; the file contains the export, and the loaded model predicts with onnxruntime, or
-    with OpenCV if onnxruntime is not installed, after the same comparison. Such a model cannot be fitted again before
+    weights, and `predict` creates the module again. For a function, a class or a module, `fit` exports the trained module to
+    ONNX and compares the export with the module; the file contains the export, and the loaded model predicts with onnxruntime,
+    or with OpenCV if onnxruntime is not installed, after the same comparison. Such a model cannot be fitted again before
     ``set_params(module=...)``. If the export fails, `fit` succeeds and `save` raises an error with the reason.
 
-    `pickle`, and so ``n_jobs`` of a grid search, need a function or class that a module defines, not a lambda, and a
-    torch.nn.Module of such a class.
+    `pickle`, and therefore ``n_jobs`` in a grid search, works only with functions and classes that are defined in a module (not
+    lambdas), and with a torch.nn.Module of such a class.
 
     The same `random_state` gives the same model on the same machine with the same number of threads.
 
@@ -178,7 +178,7 @@ class PixelsNetwork(NetworkClassifier):
         return made_from(self.module, n_channels, (height, width), len(self.classes_), type(self).__name__)
 
     def _least_size(self) -> int:
-        """Return the minimum height and width of images, as far as it is known before the module is made."""
+        """Return the minimum height and width of images, if they are known before the module is made."""
         return least_size(self.module)
 
     def _images(self, X: Any, y: Any) -> np.ndarray:
@@ -197,7 +197,7 @@ class PixelsNetwork(NetworkClassifier):
         return [self._fitting(image_array(X, stage=type(self).__name__, n_jobs=self.n_jobs))]
 
     def _fitting(self, images: np.ndarray) -> np.ndarray:
-        """Check that images have the fitted shape; convert gray images to three channels if needed."""
+        """Check that images have the same shape as in fit; convert gray images to three channels if needed."""
         if not len(images):
             return np.empty((0, *self.shape_), np.float32)
         if images.shape[3] == 1 and self.shape_[2] == 3:
@@ -208,7 +208,7 @@ class PixelsNetwork(NetworkClassifier):
             way_out = " and ".join(steps + ([f"Resize({size})"] if images.shape[1:3] != size else []))
             raise InputError(
                 f"{type(self).__name__} was fitted on images of shape {tuple(self.shape_)}; got {images.shape[1:]}. "
-                f"Put {way_out} before it, for fit and predict."
+                f"Put {way_out} before it, both for fit and for predict."
             )
         return images
 

@@ -27,17 +27,17 @@ def check_pretrained(model: Any, weights: Any, sha256: str | None, key_map: Any,
     named, scratch = isinstance(model, str), "PixelsNetwork trains from random weights"
     if not named and not callable(getattr(model, "state_dict", None)):
         raise InputError(
-            f"{STAGE}: model must be a name of timm or a torch.nn.Module with trained weights; got {short_name(model)}. "
-            f"{scratch}"
+            f"{STAGE}: model must be the name of a timm model or a torch.nn.Module with trained weights; got "
+            f"{short_name(model)}. {scratch}"
         )
     if not named and (weights is not None or download or key_map is not None):
         raise InputError(
-            f"{STAGE}: weights, key_map and download are for names of timm; the module {short_name(model)} has weights. Load "
-            "others with module.load_state_dict"
+            f"{STAGE}: weights, key_map and download apply to timm models only; the module {short_name(model)} has weights. "
+            "Load others with module.load_state_dict"
         )
     if named and (weights is None) != download:
         raise InputError(
-            f"{STAGE}: {model!r} needs trained weights from one place: weights='a local file' with its sha256, or "
+            f"{STAGE}: {model!r} needs exactly one source of trained weights: weights='a local file' with its sha256, or "
             f"download=True. {scratch}"
         )
     if weights is not None and sha256 is None:
@@ -48,7 +48,7 @@ def check_pretrained(model: Any, weights: Any, sha256: str | None, key_map: Any,
 
 
 def declared_input(model: Any, preprocessing: Any, size: Any, crop: bool | None) -> NetworkInput:
-    """Return the preprocessing: that of the model, changed by the parameters."""
+    """Return the preprocessing of the model, with the changes that the parameters specify."""
     declared, where = _own_preprocessing(model)
     if isinstance(preprocessing, str):
         declared, where = declared | CONVENTIONS[preprocessing], f"preprocessing={preprocessing!r}"
@@ -90,7 +90,7 @@ def pretrained(model: Any, size: tuple[int, int], weights: Any, sha256: str | No
         return timm_module(model, STAGE, size=size, pretrained=True)
     state = read_weights(weights, sha256)
     module = untrained(model, size)
-    # The weights may come from a model with another number of classes; its head is replaced anyway.
+    # The weights may come from a model with a different number of classes, because the head is replaced anyway.
     layer = f"{find_head(module, head, model)}.weight"
     names = list(module.state_dict()) if key_map == "order" else [(key_map or {}).get(name, name) for name in state]
     scores = dict(zip(names, state.values(), strict=False)).get(layer)
@@ -101,7 +101,7 @@ def pretrained(model: Any, size: tuple[int, int], weights: Any, sha256: str | No
 
 
 def untrained(model: Any, size: tuple[int, int]) -> Any:
-    """Make a module of the same architecture; a module that was given is copied with its weights."""
+    """Make a module of the same architecture; a module passed by the caller is copied with its weights."""
     return timm_module(model, STAGE, size=size) if isinstance(model, str) else copy.deepcopy(model)
 
 

@@ -31,13 +31,13 @@ MOST_INPUT = 2**27
 MOST_SCALES, MOST_SCALE = 16, 20
 # Maximum difference between a module and its ONNX export, relative to the largest value of the layer.
 TOLERANCE = 1e-3
-# Values that differ less than this, relative to the largest value of the layer, count as the same.
+# Values that differ by less than this, relative to the largest value of the layer, count as the same.
 SAME = 1e-6
-# What a network was trained on, if its configuration does not say so.
+# What a network was trained on, if its configuration does not contain this.
 UNKNOWN = "unknown images"
 # Names of the output of a module: in `layer_` and in an ONNX export.
 WHOLE, EXPORTED = "output", "features"
-# Parameters that say where the network is found; the digest of the network says which one it is.
+# Parameters that determine where the network is found; the digest of the network identifies it.
 PLACES = {"model", "network_", "weights", "sha256", "key_map", "download", "embed", "device", "runtime"}
 
 
@@ -114,7 +114,7 @@ class PretrainedNetwork(NamesModules):
         model = self.model
         if not (is_file(model) or callable(model) or hasattr(model, "graph_module") or hasattr(model, "transforms")):
             raise InputError(
-                "model must be an ONNX file, a torch module, a name such as 'timm:resnet18', weights of torchvision, or a "
+                "model must be an ONNX file, a torch module, a name such as 'timm:resnet18', torchvision weights, or a "
                 f"function; got {type(model).__name__}"
             )
 
@@ -168,9 +168,7 @@ class PretrainedNetwork(NamesModules):
 
     def _use_function(self, source: NetworkSource, layer: str | None) -> None:
         if layer is not None or self.runtime != "auto":
-            raise InputError(
-                f"layer and runtime do not apply to the function {source.name}, which decides itself what it returns"
-            )
+            raise InputError(f"layer and runtime do not apply to the function {source.name}, which determines its own output")
         self.layer_, self.runtime_ = WHOLE, "function"
 
     def _export(self, network: TorchNetwork) -> tuple[np.ndarray | None, str]:
@@ -183,7 +181,7 @@ class PretrainedNetwork(NamesModules):
                 expected, found = network.run(values), run_onnx(runtime_of("auto"), data, self._key(), EXPORTED, values)
                 largest = np.abs(expected).max(initial=0.0)
                 if found.shape != expected.shape or not np.abs(found - expected).max(initial=0.0) <= TOLERANCE * largest:
-                    return None, "the export returns other values than the module."
+                    return None, "the export returns different values from the module."
         except InputError as error:
             return None, str(error)
         except Exception as error:  # any failure inside torch's exporter
@@ -206,12 +204,12 @@ class PretrainedNetwork(NamesModules):
         return KEPT.get((self.digest_, layer, device, self.precision), make)
 
     def _check_values(self, name: str) -> None:
-        """Run the network on generated images: an error if it fails, a warning if its input surely does not fit."""
+        """Run the network on generated images: an error if it fails, a warning if the result does not depend on the input."""
         values = self._chart()
         first = self._run(values)
         others = {"another image": self._chart(1)}
         if self.input_["color_order"] != "gray":
-            others["the image with red and blue exchanged"] = np.ascontiguousarray(values[:, ::-1])
+            others["the image with red and blue swapped"] = np.ascontiguousarray(values[:, ::-1])
         for what, other in others.items():
             if np.abs(first - self._run(other)).max(initial=0.0) <= SAME * np.abs(first).max(initial=0.0):
                 warnings.warn(
@@ -240,7 +238,7 @@ class PretrainedNetwork(NamesModules):
         return reader
 
     def _decides(self) -> dict[str, Any]:
-        """Include the digest of the network instead of its place, and the content of the JSON file."""
+        """Include the digest of the network instead of its location, and the content of the JSON file."""
         reader = self._reader()
         if reader.runtime_ == "function":
             raise InputError(
@@ -266,7 +264,7 @@ class PretrainedNetwork(NamesModules):
 
     def _cost(self) -> tuple[int, int]:
         if not hasattr(self, "network_"):
-            raise AttributeError(f"{type(self).__name__} knows the cost of a network only if it is stored as ONNX")
+            raise AttributeError(f"{type(self).__name__} can compute the cost of a network only if it is stored as ONNX")
         sizes = [
             cost_up_to(self.output_, self.network_, self._key(), size, self._available_runtime()) for size in self._sizes()
         ]
@@ -308,7 +306,9 @@ class PretrainedNetwork(NamesModules):
         if wanted == "opencv" or (wanted == "onnxruntime" and is_installed("onnxruntime")):
             return wanted
         if not hasattr(self, "network_"):
-            raise InputError(f"{network_name(self.model)} needs its weights; set_params(weights=...) to the file used in fit")
+            raise InputError(
+                f"{network_name(self.model)} needs its weights; use set_params(weights=...) with the file used in fit"
+            )
         found = runtime_of("auto")
         warnings.warn(
             f"{found} runs the network, which {wanted} ran in fit; the values may differ slightly", NetworkWarning, stacklevel=6

@@ -1,4 +1,4 @@
-"""StoredNetwork: what a model file contains of a trained network, and the checks of these files."""
+"""StoredNetwork: the parts of a trained network that a model file contains, and checks of these files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MOST_INPUT = 2**27
 class StoredNetwork:
     """Mixin of estimators with a trained torch module.
 
-    A model file contains the weights and the name of the module, or an ONNX export if the module has no name that featrec
-    knows, because a module is code.
+    A model file contains no code. It contains the weights and the name of the module, or an ONNX export if featrec has no name
+    for the module.
     """
 
-    # The parameter that says which module to make.
+    # The parameter that specifies the module.
     _source_parameter: ClassVar[str]
     # Whether the module is one of featrec's, which compute nothing while they are made.
     _own: ClassVar[bool] = False
@@ -35,11 +35,11 @@ class StoredNetwork:
     shape_: tuple[int, int, int]
 
     def _source(self) -> Any:
-        """Return the parameter that says which module to make."""
+        """Return the parameter that specifies the module."""
         return getattr(self, self._source_parameter)
 
     def _check_source(self) -> None:
-        """Check a name, also before a prediction, because it may come from a model file."""
+        """Check a name. Predictions also need this check, because the name may come from a model file."""
         if not self._own:
             check_source(self._source(), type(self).__name__, self._source_parameter, own=self._own_names)
 
@@ -62,7 +62,7 @@ class StoredNetwork:
         stage, name = type(self).__name__, short_name(self._source())
         if not hasattr(self, "state_"):
             raise InputError(
-                f"{stage} with {self._source_parameter}={name} cannot be saved before fit: a model file contains no code, but "
+                f"{stage} with {self._source_parameter}={name} cannot be saved before fit: a model file contains no code, only "
                 "the network that fit exports. Fit it first, or use the name of a model, such as 'timm:resnet18'"
             )
         if not hasattr(self, "network_"):

@@ -41,7 +41,7 @@ __all__ = [
 PRE_LOGITS = "pre_logits"
 MAP = "map:"
 MOST_KEPT = 2
-# Endings of the tags of timm's weights.
+# Suffixes of the tags of timm weights.
 TRAINED_ON = {"in1k": "ImageNet-1k", "in22k": "ImageNet-22k", "in21k": "ImageNet-21k", "in12k": "ImageNet-12k", "openai": "WIT"}
 PRECISIONS = {"float16": "float16", "bfloat16": "bfloat16"}
 
@@ -183,7 +183,7 @@ class _Reached(BaseException):
 
 
 class TorchNetwork:
-    """An own copy of a module in evaluation mode, which runs up to a layer.
+    """A separate copy of a module in evaluation mode, which runs up to a layer.
 
     `layer` is the name of a submodule, None for the output of the network, and for timm models also "pre_logits" (the features
     before the classifier) or "map:-1" (the map after the last stage; "map:0" is the first).
@@ -210,7 +210,10 @@ class TorchNetwork:
         return _as_array(out, self.layer)
 
     def exported(self, size: tuple[int, int], channels: int, free_size: bool = False) -> bytes:
-        """Return the network up to the layer as an ONNX file with the output "features", any batch size, and maybe any size."""
+        """Return the network up to the layer as an ONNX file with the output "features" and any batch size.
+
+        With `free_size`, the file also accepts any image size.
+        """
         import torch
 
         wrapped = _wrapped(self._compute, self.module)
@@ -321,7 +324,7 @@ def quiet() -> Iterator[None]:
 
 
 class _Kept:
-    """The torch networks that were used last, by key."""
+    """The torch networks that were used last."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

@@ -219,7 +219,7 @@ class Augmentation:
         return np.clip(np.minimum(places, 2 * (length - 1) - places), 0, length - 1)
 
     def cut(self, values: np.ndarray, random: np.random.Generator) -> None:
-        """Set a square of each image to 0 (the mean), in place; its side is `cutout`, or half of the image if smaller."""
+        """Set a square of each image to 0 (the mean), in place; its side is `cutout`, or half of the image's if smaller."""
         n, height, width = values.shape[:3]
         side = min(self.cutout, height // 2, width // 2)
         if side:

@@ -40,7 +40,7 @@ def file_digest(path: Path) -> str:
 
 
 def read_weights(weights: str | os.PathLike, sha256: str | None = None) -> dict[str, Any]:
-    """Read a .safetensors file, or a file of torch.save with ``weights_only=True``; check its SHA-256 first, if it is given."""
+    """Read a .safetensors file, or a torch.save file with ``weights_only=True``; check its SHA-256 first, if it is given."""
     path = Path(weights)
     if sha256 is not None and (found := file_digest(path)) != sha256.lower():
         raise InputError(
@@ -107,7 +107,7 @@ def load_weights(module: Any, state: Mapping[str, Any], key_map: Any = None, whe
         unknown = [name for name in key_map if name not in state]
         if unknown:
             raise InputError(
-                f"key_map names {unknown[0]!r}, which is not in {where}; nearest: {nearest_names(unknown[0], state)}"
+                f"key_map contains {unknown[0]!r}, which is not in {where}; nearest: {nearest_names(unknown[0], state)}"
             )
         state = {key_map.get(name, name): value for name, value in state.items()}
     missing = [name for name in wanted if name not in state]

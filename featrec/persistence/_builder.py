@@ -47,7 +47,7 @@ KEY_TYPES: dict[str, Callable[[str], Any]] = {"str": str, "int": int, "float": f
 
 
 def is_known(schema: Any, own: frozenset[str]) -> bool:
-    """Return whether :func:`build` supports every node of the schema. `own` are the names of its featrec classes."""
+    """Return whether :func:`build` supports every node of the schema. `own` contains the names of its featrec classes."""
     objects = own | SCIKIT_LEARN | {name for name, loader in INTERNALS.items() if loader == "ObjectNode"}
     allowed = {**PLAIN, "ObjectNode": objects}
     return all(full_name(node) in allowed.get(node["__loader__"], ()) for node in nodes(schema))

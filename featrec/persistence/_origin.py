@@ -45,7 +45,7 @@ BEGINNING = 4096
 LARGEST_PROTOCOL = 9
 PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav")
 IMAGES = {b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\x00": "TIFF", b"MM\x00*": "TIFF"}
-ZLIB_OR_GZIP = 47  # zlib detects the format by the header
+ZLIB_OR_GZIP = 47  # zlib detects the format from the header
 
 
 def installed_versions() -> dict[str, str | None]:

@@ -127,7 +127,7 @@ class _Counted:
 
 
 def _file_mode() -> int:
-    """Return the mode that open() would set. In contrast, files of mkstemp are readable only by their owner."""
+    """Return the mode that open() would set. In contrast, files created by mkstemp are readable only by their owner."""
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask

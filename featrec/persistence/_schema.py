@@ -55,7 +55,7 @@ NULL = {"__loader__": "JsonNode", "__module__": "builtins", "__class__": "str", 
 # The stages whose public classes and functions a model file may name.
 STAGES = ("preprocessing", "descriptors", "networks", "vocabularies", "encoders", "pairwise", "classifiers")
 
-# Classes that older model files name in their former stages.
+# Classes that have moved: their former stages, which older model files contain, and their new stages.
 MOVED = {
     ("featrec.classifiers", "LeNet5"): "featrec.networks",
     ("featrec.classifiers", "SmallResNet"): "featrec.networks",

@@ -29,7 +29,7 @@ def plot_critical_difference(mean_ranks: Any, names: Sequence, critical_differen
     names : sequence of length n_models
         Names of the models.
     critical_difference : float
-        Difference of mean ranks from which two models differ significantly.
+        Smallest difference of mean ranks that is significant.
     ax : matplotlib Axes, optional
         Axes to draw on. Default: the axes of a new figure.
 

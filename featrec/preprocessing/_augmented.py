@@ -87,8 +87,8 @@ class Augmented(ClassifierMixin, Estimator):
 
     Notes
     -----
-    Each copy has its own seed, so it does not depend on `n_jobs` or the batch size. A copy has the size of its image. Areas
-    outside the image are filled by reflection, because an extractor could mistake a border for a contour.
+    Each copy has its own seed, so it does not depend on `n_jobs` or the batch size. A copy has the same size as its image.
+    Areas outside the image are filled by reflection, because an extractor could mistake a border for a contour.
 
     Values in ``fit_params`` with one entry per image (``svc__sample_weight=...``) are repeated for the copies. If the model
     validates itself without a parameter `cv` (``early_stopping``, out-of-bag estimates), copies of the same image are used for

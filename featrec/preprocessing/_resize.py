@@ -49,8 +49,8 @@ class Resize(Preprocessor):
     bounds : tuple of (least, most), default=(28, 64)
         For "auto": minimum and maximum of the geometric mean of height and width, in pixels.
     multiple : int, default=4
-        For "auto": height and width are rounded to multiples of this number; 4 matches HOG's automatic cells. With 1, images
-        that all have the same size are not changed if this size is within `bounds`.
+        For "auto": height and width are rounded to multiples of this number; 4 matches HOG's automatic cells. With
+        ``multiple=1``, images that all have the same size are not changed if this size is within `bounds`.
 
     Attributes
     ----------

@@ -167,8 +167,8 @@ def patches_compact(
     color : {"auto", "gray", "rgb"}, default="auto"
         Channels of the patches.
     n_dimensions : int, default=1000
-        Number of principal components. The model stores this number of bytes for each training image and for each column of the
-        codes.
+        Number of principal components. The model stores one byte per component for each training image and for each column of
+        the codes.
     alphas : float or sequence of floats, default=(0.02, 0.05, 0.1)
         Penalty, or several penalties to choose from. The penalty with the best accuracy on a tenth of the images (at most
         5,000) is used.
@@ -229,7 +229,7 @@ def _patches_steps(
 
 
 def _with_hog(steps: list, hog: Any, dtype: str, options: General) -> list:
-    """Return the steps. If cell sizes are given, add signed and unsigned HOG to them."""
+    """Return the steps. If cell sizes are given, also compute signed and unsigned HOG in parallel to these steps."""
     if hog is None:
         return steps
     shared = {"pixels_per_cell": hog, "cells_per_block": (2, 2), **options.describing}

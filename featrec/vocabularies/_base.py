@@ -82,12 +82,12 @@ class Vocabulary(Estimator):
         Returns
         -------
         words : array of shape (n,), int32
-            Indices of rows of ``words_``. Of equally near words, the first is used.
+            Indices of rows of ``words_``. If several words are equally near, the first is used.
         """
         return nearest_word(self._to_compare(descriptors), self.words_, self.metric)
 
     def _to_compare(self, descriptors: Any) -> Any:
-        """Return the descriptors passed to `nearest` as an array or a Bag. Fail if the vocabulary is not fitted."""
+        """Return the descriptors passed to `nearest` as an array or a Bag. Raise an error if the vocabulary is not fitted."""
         check_is_fitted(self)
         if not isinstance(descriptors, Bag):
             return descriptors
@@ -110,7 +110,8 @@ class Vocabulary(Estimator):
         if bag.metric != self.metric:
             raise MetricError(
                 f"{type(self).__name__} needs {HOLDS[self.metric]} ({self.metric}); got {HOLDS[bag.metric]} ({bag.metric}). "
-                f"Use {OTHER[self.metric]}, or pass a number of words to the encoder, which then chooses the vocabulary."
+                f"Use {OTHER[self.metric]}, or pass the number of words to the encoder as an integer; the encoder then "
+                "chooses the vocabulary."
             )
 
     def _check_enough(self, n: int) -> None:

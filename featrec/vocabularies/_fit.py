@@ -1,4 +1,4 @@
-"""Fit the `vocabulary` parameter of encoders: a number of words or any vocabulary."""
+"""Fit the `vocabulary` parameter of encoders: an integer (the number of words) or any vocabulary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from featrec.vocabularies._base import Vocabulary
 from featrec.vocabularies._binary import BinaryVocabulary
 from featrec.vocabularies._kmeans import KMeansVocabulary
 
-# For each metric, the class of vocabulary that is used if `vocabulary` is a number of words.
+# For each metric, the class of vocabulary that is used if `vocabulary` is an integer.
 USUAL: Mapping[str, type[Vocabulary]] = MappingProxyType({"euclidean": KMeansVocabulary, "hamming": BinaryVocabulary})
 
 
@@ -33,7 +33,7 @@ def make_vocabulary(
     random_state: Any = None,
     n_jobs: int | None = None,
 ) -> Any:
-    """Return an unfitted vocabulary for a number of words and a metric. Return an estimator unchanged."""
+    """Return an unfitted vocabulary for the metric if `vocabulary` is the number of words; return an estimator unchanged."""
     if not isinstance(vocabulary, Integral):
         return vocabulary
     if metric not in usual:
@@ -60,8 +60,8 @@ def fit_vocabulary(
     Parameters
     ----------
     vocabulary : int or estimator
-        One of: a number of words; a featrec vocabulary, which draws its own sample; another estimator such as scikit-learn's
-        KMeans, which is fitted on a float32 array of descriptors; a fitted vocabulary inside FrozenEstimator.
+        One of: the number of words as an int; a featrec vocabulary, which draws its own sample; another estimator such as
+        scikit-learn's KMeans, which is fitted on a float32 array of descriptors; a fitted vocabulary inside FrozenEstimator.
     bags : Bags
     usual : mapping of metric to class
         For each metric, the class of vocabulary that is used if `vocabulary` is an int.
@@ -98,7 +98,10 @@ def fit_vocabulary(
     name = type(vocabulary).__name__
     refuse_empty(sample, bags, f"{name}.fit")
     if sample.metric == "hamming":
-        raise MetricError(f"{name} would treat packed bits (hamming) as numbers. Use BinaryVocabulary or a number of words.")
+        raise MetricError(
+            f"{name} would treat packed bits (hamming) as numbers. Use BinaryVocabulary, or pass the number of words as an "
+            "integer."
+        )
     _check_enough(vocabulary, len(sample.descriptors))
     return clone(vocabulary).fit(sample.descriptors.astype(np.float32, copy=False))
 

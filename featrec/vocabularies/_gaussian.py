@@ -146,7 +146,7 @@ class GaussianVocabulary(NumbersVocabulary):
         Returns
         -------
         components : array of shape (n,), int32
-            Indices of rows of ``means_``. Of equally probable components, the first is used.
+            Indices of rows of ``means_``. If several components are equally probable, the first is used.
         """
         points = _readable(self._to_compare(descriptors))
         mixture = mixture_of(self)
@@ -154,7 +154,7 @@ class GaussianVocabulary(NumbersVocabulary):
         if points.ndim != 2 or points.shape[1] != width:
             raise InputError(
                 f"descriptors must have shape (n, {width}), like the means; got {points.shape}. "
-                "Use the extractor that the vocabulary was fitted with, with the same parameters."
+                "Use the extractor and the parameters that the vocabulary was fitted with."
             )
         nearest = np.empty(len(points), np.int32)
         centre, inverse = mixture_frame(*mixture)
@@ -313,7 +313,7 @@ def check_diagonal(vocabulary: Any) -> None:
     if kind != "diag":
         raise InputError(
             f'{type(vocabulary).__name__}(covariance_type="{kind}"): only mixtures with covariance_type="diag" can be used. '
-            "Use a number of components or GaussianVocabulary to learn one."
+            "Pass the number of components as an integer, or use GaussianVocabulary."
         )
 
 

@@ -54,7 +54,7 @@ def words_of(vocabulary: Any) -> tuple[np.ndarray, str]:
 
 
 def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray:
-    """Return the index of the nearest word of each descriptor. Of equally near words, the first is used.
+    """Return the index of the nearest word of each descriptor. If several words are equally near, the first is used.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def nearest_word(descriptors: Any, words: np.ndarray, metric: str) -> np.ndarray
     if descriptors.ndim != 2 or descriptors.shape[1] != words.shape[1]:
         raise InputError(
             f"descriptors must have shape (n, {words.shape[1]}), like the words; got {descriptors.shape}. "
-            "Use the extractor that the vocabulary was fitted with, with the same parameters."
+            "Use the extractor and the parameters that the vocabulary was fitted with."
         )
     nearest = np.empty(len(descriptors), np.int32)
     if metric == "hamming":

@@ -118,7 +118,7 @@ def test_wrong_prediction_files_are_refused_before_any_fit(folder, tmp_path, no_
         assert message in capsys.readouterr().err
 
     refused(rows[:-1], "the predictions 'mine' have no label for '")
-    refused([*rows, ("dark/99.png", "dark")], "name 'dark/99.png', which is not an image of this comparison")
+    refused([*rows, ("dark/99.png", "dark")], "contain 'dark/99.png', which is not an image of this comparison")
     refused([*rows, rows[0]], "lists 'dark/0.png' twice, the second time in row 18; keep one of the two")
     refused([*rows, (str(folder / "dark" / "0.png"), "dark")], "/dark/0.png' twice; keep one label for each image")
     refused([*rows, ("dark/1.png", "")], "row 18 of")

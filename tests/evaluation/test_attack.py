@@ -97,7 +97,7 @@ def test_scores_help(digits):
     found = attack({"scores": model, "labels": blind}, X, y, epsilon=64, n_queries=40, random_state=0)
     assert found["scores"].accuracy == found["labels"].accuracy == evaluate(model, X, y).accuracy
     assert found["scores"].attacked_accuracy < found["labels"].attacked_accuracy
-    assert "Attacked by labels only, which is weaker: labels." in str(found)
+    assert "Attacked using labels only, which is a weaker attack: labels." in str(found)
 
 
 def test_the_changed_images_are_wrong(digits, monkeypatch):
@@ -166,7 +166,7 @@ def test_outputs(result, tmp_path):
         ({"epsilon": 256}, "epsilon must be an integer, 1 to 255; got 256"),
         ({"n_queries": 0}, "n_queries must be an integer, at least 1; got 0"),
         ({"confidence": 0}, "confidence must be between 0 and 1"),
-        ({"models": {"new": make_pipeline(TinyImage(), SVC())}}, "the model 'new' is not fitted; attack fits nothing"),
+        ({"models": {"new": make_pipeline(TinyImage(), SVC())}}, "the model 'new' is not fitted; attack does not fit models"),
         ({"y": [0, 1, 1]}, "some labels are strings and some are numbers"),
     ],
 )

@@ -62,7 +62,7 @@ def network(tmp_path):
         (make_pipeline(TinyImage(), SVC(C=-1)), "The 'C' parameter of SVC must be"),
         (make_pipeline(HOG(orientations=0), SVC()), "The 'orientations' parameter of HOG must be"),
         (CalibratedClassifierCV(recipes.hog_svm(size=(-1, 4))), "size"),
-        (make_pipeline(Resize(8), TinyImage()), r"models\['second'\] is a Pipeline without predict; a model ends with a class"),
+        (make_pipeline(Resize(8), TinyImage()), r"models\['second'\] is a Pipeline without predict; a pipeline must end with"),
         (FrozenEstimator(SVC()), "the model 'second' is frozen but not fitted; fit it first"),
     ],
     ids=["name", "file", "recipe", "class", "none", "options", "C", "in pipeline", "ours", "size", "no classifier", "unfitted"],
@@ -91,7 +91,7 @@ def test_evaluate_refuses_non_models():
 def test_an_unusable_network_is_found_before_any_fit(network, options, match, around):
     model = recipes.cnn_svm(**({"model": network} | options))
     error = refused(around(model), match)
-    assert "before any fit, at the model 'second'" in error.__notes__
+    assert "while checking the model 'second', before any fit" in error.__notes__
 
 
 def test_images_that_a_step_refuses_are_found_before_any_fit():
@@ -134,7 +134,7 @@ def test_a_frozen_model_is_tried_on_one_image_first():
     fitted = GaussianNB().fit([[0.0], [1.0]], ["dark", "light"])
     with pytest.raises(ValueError, match="features") as caught:
         compare({"first": NeverFits(), "frozen": FrozenEstimator(fitted)}, np.zeros((20, 3)), LABELS, cv=2)
-    assert caught.value.__notes__ == ["before any fit, at the model 'frozen'"]
+    assert caught.value.__notes__ == ["while checking the model 'frozen', before any fit"]
     numbers = KNeighborsClassifier(1).fit([[0.0], [1.0]], [0, 1])
     refused(FrozenEstimator(numbers), "some labels are strings and some are numbers", images=np.zeros((20, 1)))
 
@@ -142,7 +142,7 @@ def test_a_frozen_model_is_tried_on_one_image_first():
 @pytest.mark.parametrize(
     ("images", "labels", "options", "match"),
     [
-        *((IMAGES, LABELS, {"cv": cv}, f"cv must be a number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
+        *((IMAGES, LABELS, {"cv": cv}, f"cv must be the number of folds, at least 2, or a scikit-learn splitter; got {cv!r}")
           for cv in (1, 0, -3, True, "5")),
         (IMAGES, LABELS, {"cv": 11}, "at least 11 images of each class, one for each fold; class 'dark' has 10 images"),
         (IMAGES, ["dark"] * 19 + ["light"], {"cv": 2}, "'light' has 1 image. Use a smaller cv, leave out small classes"),

@@ -84,7 +84,7 @@ def test_a_report_shows_compile_time(cold):
     report = evaluate(model, X, Y)
     assert report.compile_seconds == pytest.approx(WAIT)
     assert report.predict_seconds < WAIT
-    assert "Compiling took another 0.200 s, once on this machine." in str(report)
+    assert "Compilation took another 0.200 s; it happens once per machine." in str(report)
     assert "ompil" not in str(evaluate(model, X, Y))
 
 

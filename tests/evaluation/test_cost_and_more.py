@@ -184,7 +184,7 @@ def test_parameters_of_all_steps_are_added_once():
     once = (7, 1000)
     assert told == {"plain": (None, None), "pipeline": once, "union": (14, 2000), "calibrated": once, "frozen": once}
     assert comparison["pipeline"].pretrained_on == ("ImageNet-1k",)
-    assert "pipeline was pre-trained on ImageNet-1k; its fit does not include this." in str(comparison)
+    assert "pipeline was pre-trained on ImageNet-1k; the fit time does not include pre-training." in str(comparison)
 
 
 def test_seeds_and_the_estimator_are_kept():
@@ -238,7 +238,7 @@ def test_duplicates_of_training_images_are_counted():
     comparison = compare({"nearest": KNeighborsClassifier(1)}, *TRAIN, test=test)
     assert comparison.duplicates.tolist() == [90, 91, 92, 93]
     rest = (comparison["nearest"].y_pred == test[1])[:90].mean()
-    assert "4 test images are also in the training set, pixel by pixel; without them, the accuracy of" in str(comparison)
+    assert "4 test images are identical, pixel for pixel, to training images; without them, the accuracy of" in str(comparison)
     assert f"nearest is {100 * rest:.1f} %." in str(comparison)
     assert compare({"nearest": KNeighborsClassifier(1)}, *TRAIN, test=test, duplicates=False).duplicates is None
 

@@ -117,7 +117,7 @@ def test_the_figure_connects_models_that_do_not_differ(result):
     ({"bayes": GaussianNB()}, DATASETS, {"cv": 3}, "at least two models"),
     (MODELS, DATASETS, {}, "the dataset 'digits' has no test set; give one, or set cv"),
     (MODELS, {"a": 3, "b": 4}, {"cv": 3}, "the dataset 'a' must be .*got int"),
-    ({**MODELS, "own": DIGITS[1]}, DATASETS, {"cv": 3}, "'own' is not a model but predictions"),
+    ({**MODELS, "own": DIGITS[1]}, DATASETS, {"cv": 3}, "'own' is an array or dict of predictions"),
     (MODELS, {**DATASETS, "bad": (DIGITS[0], DIGITS[1][:5])}, {"cv": 3}, "y has 5 labels for 300 images"),
 ])  # fmt: skip
 def test_wrong_arguments_are_refused_before_any_fit(models, datasets, options, message, monkeypatch):

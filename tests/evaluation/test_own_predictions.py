@@ -64,8 +64,10 @@ def test_missing_unknown_and_duplicate_paths_are_refused(folder):
 
     refused(dict(list(own(folder).items())[:-1]), r"'own' have no label for '.*7\.png'; each of the 8 test images")
     refused({folder.paths[0]: "leaf"}, r"no label for '.*1\.png', '.*2\.png', '.*3\.png' and 4 more")
-    refused(own(folder, **{"leaf/9.png": "leaf"}), r"'own' name 'leaf/9\.png', which is not an image of this comparison; write")
-    refused(own(folder, **{"leaf/7.png": "leaf"}), r"'own' name '.*7\.png' twice; keep one label for each image")
+    refused(
+        own(folder, **{"leaf/9.png": "leaf"}), r"'own' contain 'leaf/9\.png', which is not an image of this comparison; write"
+    )
+    refused(own(folder, **{"leaf/7.png": "leaf"}), r"'own' contain '.*7\.png' twice; keep one label for each image")
     refused({3: "leaf"}, "'own' are a dict of path to label; got the key 3")
     refused(own(folder) | {folder.paths[0]: None}, "the predictions 'own' must be all strings or all integers")
 
@@ -76,7 +78,7 @@ def test_an_ambiguous_path_is_refused(tmp_path):
         for number in range(2):
             Image.new("L", (8, 8)).save(tmp_path / label / f"{number}.png")
     folder = ImageFolder(tmp_path)
-    with pytest.raises(InputError, match=r"name '0\.png', which matches 2 images; write more of the path"):
+    with pytest.raises(InputError, match=r"contain '0\.png', which matches 2 images; write more of the path"):
         compare({"own": {"0.png": "a"}}, folder, folder.labels, cv=2)
 
 

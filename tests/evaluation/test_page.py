@@ -124,10 +124,10 @@ def test_the_page_names_the_models_near_the_best_and_the_fastest():
     rows = [replace(row, images_per_second=speed) for row, speed in zip(comparison.results, (10.0, 99.0, 999.0), strict=True)]
     best, near = (row.name for row in rows[:2])
     page = replace(comparison, results=tuple(rows)).to_html()
-    sentence = f"Without a significant difference from {best}: {near}. The fastest of these 2 is {near}, with 99.0 images/s."
+    sentence = f"Not significantly different from {best}: {near}. The fastest of these 2 is {near}, with 99.0 images/s."
     assert sentence in page
     clear = compare({"right": Y[200:], "bad": DummyClassifier()}, X[:200], Y[:200], test=(X[200:], Y[200:]))
-    assert "Without a significant difference" not in clear.to_html()
+    assert "Not significantly different" not in clear.to_html()
 
 
 def test_tables_have_captions_and_headings_with_a_scope(page):

@@ -164,7 +164,7 @@ def test_progress(shapes, models, capsys):
         ({"severities": [0]}, "severity must be an integer from 1 to 5; got 0"),
         ({"confidence": 95}, "confidence must be between 0 and 1"),
         ({"models": {}}, "models must be a dict of name to model"),
-        ({"models": {"hog": hog_svm()}}, "the model 'hog' is not fitted; robustness fits nothing, so fit it first"),
+        ({"models": {"hog": hog_svm()}}, "the model 'hog' is not fitted; robustness does not fit models, so fit it first"),
         ({"models": {"other": np.zeros(4)}}, r"models\['other'\] is a ndarray without predict; robustness needs models that"),
         ({"y": [1, 2, 3, 4]}, "some labels are strings and some are numbers"),
         ({"y": ["a"]}, "y has 1 labels for 4 images"),

@@ -93,7 +93,7 @@ def test_json_frame_and_plot(result):
         ({"second": load_dataset("digits")[1]}, r"second must be a pair .*; use \(second, second.labels\)"),
         ({"second": ([], [])}, "the second test set has no images"),
         ({"first": ([np.zeros((8, 8))], ["0", "1"])}, "the first test set's y has 2 labels for 1 images"),
-        ({"models": {"new": tiny_knn()}}, "the model 'new' is not fitted; shift fits nothing"),
+        ({"models": {"new": tiny_knn()}}, "the model 'new' is not fitted; shift does not fit models"),
         ({"confidence": 2}, "confidence must be between 0 and 1"),
     ],
 )

@@ -190,7 +190,7 @@ def test_published_numbers_of_multiply_adds():
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        ("resnet18", "module must be 'lenet5', 'small_resnet' or a name of timm .*; got 'resnet18'"),
+        ("resnet18", "module must be 'lenet5', 'small_resnet' or a timm model such as .*; got 'resnet18'"),
         ("net.pt", r"module='net.pt' is the name of a file.*torch\.onnx\.export"),
         (
             tiny_modules.raises,
@@ -305,7 +305,7 @@ def test_an_export_that_computes_something_else_is_found(tmp_path):
     good = network(Blocks, epochs=1).fit(X, y)
     good.scores_ = good.scores_ + np.float32(0.1)
     save(good, tmp_path / "model.featrec")
-    with pytest.raises(InputError, match="computes other scores than the torch module that was exported"):
+    with pytest.raises(InputError, match="computes different scores from the torch module that was exported"):
         load(tmp_path / "model.featrec").predict(X)
 
 

@@ -292,9 +292,9 @@ def test_unsuitable_weights_are_errors(weights, tmp_path):
         by_name(good, sha256="0" * 64).fit(X, y)
     with pytest.raises(InputError, match=r"no weights file at 'nowhere.pth'"):
         by_name(good, weights="nowhere.pth").fit(X, y)
-    with pytest.raises(InputError, match=r"needs trained weights from one place: .* PixelsNetwork trains from random"):
+    with pytest.raises(InputError, match=r"needs exactly one source of trained weights: .* PixelsNetwork trains from random"):
         by_name(good, weights=None, sha256=None).fit(X, y)
-    with pytest.raises(InputError, match="needs trained weights from one place"):
+    with pytest.raises(InputError, match="needs exactly one source of trained weights"):
         by_name(good, download=True).fit(X, y)
     attack = tmp_path / "attack.pth"
     torch.save({"state_dict": _Attack(tmp_path / "ran")}, attack)
@@ -321,14 +321,14 @@ class Function:
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Function(), {}, "must be a name of timm or a torch.nn.Module with trained weights; got .*Function"),
-        ("lenet5", {}, "model must be a name of timm such as .*; got 'lenet5'"),
+        (Function(), {}, "must be the name of a timm model or a torch.nn.Module with trained weights; got .*Function"),
+        ("lenet5", {}, "model must be a timm model such as .*; got 'lenet5'"),
         ("net.pt", {}, r"model='net.pt' is the name of a file.*torch.onnx.export"),
         (None, {"weights": "net.pth", "sha256": "0"}, "the module tests.networks.tiny_modules.Blocks has weights"),
         (None, {"preprocessing": None}, "the preprocessing of .*Blocks is not known and cannot be guessed. Set preprocessing"),
         (None, {"size": None}, "accepts any size, but preprocessing contains no size; set size"),
         (None, {"head": "stem"}, "head must be a linear layer of .*Blocks: fc; got 'stem'"),
-        (pretrained(tiny_modules.WithSoftmax), {}, "outputs of the network are not those of its linear layer 'fc'.*no softmax"),
+        (pretrained(tiny_modules.WithSoftmax), {}, "network does not return the outputs of its linear layer 'fc'.*no softmax"),
         (torch.nn.Sequential(torch.nn.Conv2d(3, 2, 16), torch.nn.Flatten()), {}, "Sequential has no linear layer"),
         (None, {"patience": 1}, "patience=1 needs images to validate on"),
     ],

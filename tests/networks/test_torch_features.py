@@ -276,7 +276,7 @@ def test_foreign_names_need_a_key_map(timm, weights, tmp_path):
     ordered = CNNFeatures(NAME, weights=path, key_map="order").fit(IMAGES)
     np.testing.assert_array_equal(mapped.transform(IMAGES), ordered.transform(IMAGES))
     with pytest.raises(
-        InputError, match=r"key_map names 'nut.conv1.0.weight', which is not in .*; nearest: 'net.conv1.0.weight'"
+        InputError, match=r"key_map contains 'nut.conv1.0.weight', which is not in .*; nearest: 'net.conv1.0.weight'"
     ):
         CNNFeatures(NAME, weights=path, key_map={"nut.conv1.0.weight": "conv1.0.weight"}).fit(IMAGES)
 

@@ -139,7 +139,7 @@ def test_another_network_is_an_error_at_predict():
     model = exported()
     model.network_ = np.frombuffer(network_bytes(), np.uint8)
     saved(model)
-    with pytest.raises(InputError, match=r"cannot run the network|returns nothing for layer|other scores than"):
+    with pytest.raises(InputError, match=r"cannot run the network|returns nothing for layer|different scores from"):
         load("model.featrec").predict(np.zeros((2, 32, 32, 3), np.uint8))
 
 
