@@ -22,7 +22,7 @@ __all__ = ["GRAM_ROWS", "SWEPT_ROWS", "CentredCodes", "WideScaler"]
 COLUMNS = 2048
 # Number of rows per product for the Gram matrix of columns. Fewer rows are slower; many more rows crash BLAS libraries.
 GRAM_ROWS = 4096
-# Number of columns per product for the Gram matrix of rows.
+# The Gram matrix of the rows is a sum of matrix products of this many columns each.
 GRAM_COLUMNS = 4096
 # Number of rows that are scaled at once, or that are centred for a product with few columns.
 SWEPT_ROWS = 256

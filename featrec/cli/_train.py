@@ -77,7 +77,11 @@ def run_train(arguments: argparse.Namespace) -> int:
     with timed() as spent:
         model.fit(train, train.labels)
     save(model, out)  # save first: the evaluation may fail, and the program that reads the output may be gone
-    compiling = f"; compiling took another {spent.compile_seconds:.1f} s, once on this machine" if spent.compile_seconds else ""
+    compiling = (
+        f"; compiling took another {spent.compile_seconds:.1f} s, which is needed only once on this machine"
+        if spent.compile_seconds
+        else ""
+    )
     print(f"fitted {name} on {len(train)} images in {spent.seconds:.1f} s{compiling}")
     if test is not None:
         print(evaluate(model, test, test.labels))

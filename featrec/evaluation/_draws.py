@@ -59,7 +59,7 @@ def data_efficiency(
     Raises
     ------
     InputError
-        If labels do not match the images, if a parameter is invalid, or if no number of images can be used.
+        If labels do not match the images, if a parameter is invalid, or if none of the sizes can be used.
     ImageError
         If an image cannot be used.
 

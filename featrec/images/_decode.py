@@ -45,7 +45,7 @@ RUN_LENGTHS = (1, 2)
 # TIFF tags.
 TILE_WIDTH, TILE_LENGTH = 322, 323
 
-# Formats whose decoders only read bytes. Other Pillow formats are excluded; for example, decoding EPS starts another program.
+# Formats whose decoders start no programs and open no other files. Decoding EPS, for example, starts another program.
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "PPM", "TIFF", "WEBP", "AVIF", "JPEG2000", "QOI", "SGI")
 
 # Pillow's name for a JPEG file that contains several images.

@@ -68,7 +68,7 @@ def unpack(file: np.ndarray, key: str) -> Description | None:
     try:
         return _rebuilt(json.loads(file[PREAMBLE.size :][:length].tobytes()), file, PREAMBLE.size + length)
     except (KeyError, IndexError, TypeError, ValueError, RecursionError):
-        return None  # The checksum is correct, so the file was forged; it is treated as missing.
+        return None  # Damage would change the checksum, so the file was forged; treat it as missing.
 
 
 def _rebuilt(header: dict[str, Any], file: np.ndarray, end: int) -> Description:

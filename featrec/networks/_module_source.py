@@ -91,7 +91,9 @@ def check_source(source: Any, stage: str, parameter: str, *, own: bool = True) -
     if source.startswith(TIMM):
         check_timm_name(source, stage)
     elif source.lower().endswith(MODULE_FILES):
-        raise InputError(f"{stage}: {parameter}={source!r} is the name of a file, which does not contain code. {EXPORT}")
+        raise InputError(
+            f"{stage}: {parameter}={source!r} is a file name; a file does not contain the code of a network. {EXPORT}"
+        )
     elif not own or source not in OWN_MODULES:
         names = ", ".join(map(repr, OWN_MODULES)) + " or " if own else ""
         raise InputError(

@@ -40,8 +40,8 @@ class NetworkInput:
     If `crop` is True, use the largest central part of the image that has the proportions of `size`; if False, stretch the
     image. With a `crop_fraction` below 1, use only this fraction of the sides of that part.
 
-    `interpolation` is "area" (averages areas to reduce an image, linear interpolation to enlarge it), or "bilinear" or
-    "bicubic" as in Pillow, which timm and torchvision use.
+    `interpolation` is "area", which averages areas to reduce an image and interpolates linearly to enlarge it, or "bilinear" or
+    "bicubic", which are computed by Pillow as in timm and torchvision.
     """
 
     size: tuple[int, int]

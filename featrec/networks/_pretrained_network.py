@@ -26,7 +26,7 @@ from featrec.networks._weight_files import nearest_names
 
 __all__ = ["MOST_SCALES", "PretrainedNetwork"]
 
-# Maximum number of values in the input of a network, for model files.
+# Maximum number of input values that a model file may declare.
 MOST_INPUT = 2**27
 MOST_SCALES, MOST_SCALE = 16, 20
 # Maximum difference between a module and its ONNX export, relative to the largest value of the layer.

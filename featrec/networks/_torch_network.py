@@ -90,7 +90,7 @@ class NamedModel(NamedTuple):
 
 
 def named_model(model: Any, pretrained: Pretrained, untrained: bool = False) -> NamedModel:
-    """Make the module that a timm name ("timm:resnet18") or a weights object of torchvision denotes."""
+    """Make the module that is specified by a timm name ("timm:resnet18") or a torchvision weights object."""
     make: Any = _timm_model if isinstance(model, str) else _torchvision_model
     module, declared = make(model, pretrained, untrained)
     if pretrained.weights is not None:

@@ -18,7 +18,7 @@ __all__ = ["Resize"]
 
 # Maximum number of training images whose sizes are read for "auto".
 MEASURED = 1000
-# Minimum side that "auto" chooses, unless the lower bound is smaller.
+# "auto" chooses at least this side, unless its lower bound is smaller.
 SHORTEST = 16
 
 

@@ -191,7 +191,7 @@ def test_published_numbers_of_multiply_adds():
     ("module", "message"),
     [
         ("resnet18", "module must be 'lenet5', 'small_resnet' or a timm model such as .*; got 'resnet18'"),
-        ("net.pt", r"module='net.pt' is the name of a file.*torch\.onnx\.export"),
+        ("net.pt", r"module='net.pt' is a file name.*torch\.onnx\.export"),
         (
             tiny_modules.raises,
             r"tiny_modules.raises\(n_channels=1, size=\(16, 16\), n_classes=2\) raises KeyError: 'no such layer'",

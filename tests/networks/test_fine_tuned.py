@@ -323,7 +323,7 @@ class Function:
     [
         (Function(), {}, "must be the name of a timm model or a torch.nn.Module with trained weights; got .*Function"),
         ("lenet5", {}, "model must be a timm model such as .*; got 'lenet5'"),
-        ("net.pt", {}, r"model='net.pt' is the name of a file.*torch.onnx.export"),
+        ("net.pt", {}, r"model='net.pt' is a file name.*torch.onnx.export"),
         (None, {"weights": "net.pth", "sha256": "0"}, "the module tests.networks.tiny_modules.Blocks has weights"),
         (None, {"preprocessing": None}, "the preprocessing of .*Blocks is not known and cannot be guessed. Set preprocessing"),
         (None, {"size": None}, "accepts any size, but preprocessing contains no size; set size"),
