@@ -115,8 +115,8 @@ class KernelRidgeClassifier(CodesClassifier):
     Held-out rows are the last rows of the matrix, so the leading part of its Cholesky factor is the factor of the other rows.
     The matrix is factored with one penalty, the geometric mean of the smallest and largest of `alphas`. The inverse for any
     other penalty is approximated by a Chebyshev series in the inverse for this penalty, with an error of 1e-5. The series takes
-    13 solves for penalties that are four times smaller or larger, 20 solves for a factor of eight, and 30 solves for a factor
-    of 16. An error of 1e-3 is sufficient to compare penalties and takes a third fewer solves.
+    13 solves for a penalty that is four times smaller or larger than the factored one, 20 solves for eight times, and 30 solves
+    for 16 times. An error of 1e-3 is sufficient to compare penalties and takes a third fewer solves.
 
     With row weights W, the matrix √W K √W plus the penalty is factored. Weights do not change the scale of the kernel, the
     held-out rows or the landmarks.

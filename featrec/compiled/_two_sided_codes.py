@@ -13,7 +13,7 @@ from featrec.compiled._parts import LOOP, part, wide_vectors
 
 # Number of points per tile, and number of words per block.
 POINTS, WORDS = 192, 800
-# Maximum number of products per tile of SignCode, 640 KB.
+# Maximum number of products in a tile of SignCode; they take 640 KB.
 ROOM = 160_000
 # Maximum number of guesses extrapolated with the slope of a normal distribution; after them, the minimum and maximum are used.
 GUESSES = 4
