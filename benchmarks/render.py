@@ -10,7 +10,7 @@ A table is between two marks. The first mark names the type of table and a file 
 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
-``speed FILE`` accepts ``topic=NAME``; ``end_to_end FILE`` accepts no conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
+``speed FILE`` accepts ``topic=NAME``; ``end_to_end FILE`` and ``robustness FILE`` accept no conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparison, end_to_end, few_images, speed  # noqa: E402  (the repository must be on the path first)
+from benchmarks import comparison, end_to_end, few_images, robustness, speed  # noqa: E402  (the repository must be on the path first)
 from featrec.cli._bench_results import measured_on, read_results, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -107,6 +107,11 @@ def _end_to_end(path: Path, wanted: dict[str, str]) -> str:
     return f"{end_to_end.table(rows)}\n\n{_measured_on(rows)}"
 
 
+def _robustness(path: Path, wanted: dict[str, str]) -> str:
+    rows = _lines(path)
+    return f"{robustness.joined(rows).to_markdown()}\n\n{_measured_on(rows)}"
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -126,6 +131,7 @@ KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
     "end_to_end": _end_to_end,
     "few": _few,
     "plot": _plot,
+    "robustness": _robustness,
     "speed": _speed,
 }
 
