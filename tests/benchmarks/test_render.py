@@ -79,7 +79,9 @@ def test_bench(tmp_path):
 
 
 def test_an_unknown_table_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="a table shows bench, comparison, end_to_end, few, plot, speed; got 'figure x'"):
+    with pytest.raises(
+        ValueError, match="a table shows bench, comparison, end_to_end, few, plot, robustness, speed; got 'figure x'"
+    ):
         render.table("figure x", tmp_path)
     (tmp_path / "b.jsonl").write_text('{"key": "1"}\n')
     with pytest.raises(ValueError, match="a table of bench accepts dataset, recipe, split, title and validation; got 'color'"):
