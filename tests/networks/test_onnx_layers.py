@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from featrec.cli import main
+from featrec.descriptors import RootSIFT
 from featrec.exceptions import InputError, MissingExtraError, ModelFileError, NetworkWarning
 from featrec.networks import CNNFeatures, CNNMaps, _onnx_network, _pretrained_network, list_layers
 from featrec.persistence import load, save
@@ -270,3 +271,28 @@ def test_networks_are_imported_without_a_runtime():
     code = f"import sys; from featrec.networks import {names}; print({loaded})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_groups_of_images_give_the_same_maps(n_jobs):
+    images = [np.roll(IMAGE, shift, axis=0) for shift in range(5)]
+    single = CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED).fit(images)
+    grouped = CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED, batch_size=2).fit(images)
+    expected = single.transform(images)
+    for bag, other in zip(grouped.transform(images).compute(n_jobs=n_jobs), expected, strict=True):
+        np.testing.assert_allclose(bag.descriptors, other.descriptors, rtol=1e-5, atol=1e-5)
+        np.testing.assert_array_equal(bag.frames, other.frames)
+    rooted = RootSIFT().transform(grouped.transform(images))
+    np.testing.assert_allclose(list(rooted)[3].descriptors, rooted[3].descriptors, atol=1e-5)
+
+
+def test_an_unusable_image_in_a_group_is_named():
+    maps = CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED, batch_size=2).fit([IMAGE])
+    with pytest.raises(InputError, match="image 3: the image has 0 rows"):
+        list(maps.transform([IMAGE, IMAGE, IMAGE, np.zeros((0, 4), np.uint8)]))
+    maps = CNNMaps(network_bytes(), layer="conv", preprocessing=DECLARED, batch_size=2).fit([IMAGE])
+    maps.input_ = maps.input_ | {"scale": (np.inf,) * 3}
+    with pytest.raises(InputError, match="image 0: layer 'conv' of the network returns NaN"), np.errstate(invalid="ignore"):
+        list(maps.transform([IMAGE, IMAGE]))
+    forgiving = CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED, batch_size=2, on_error="empty").fit([IMAGE])
+    assert [len(bag.descriptors) for bag in forgiving.transform([IMAGE, np.zeros((0, 4), np.uint8)])] == [1024, 0]
