@@ -10,8 +10,8 @@ A table is between two marks. The first mark names the type of table and a file 
 
 ``bench FILE``, ``comparison FILE`` and ``few FILE`` accept the conditions ``dataset``, ``split``, ``recipe``, ``title`` (each
 a name) and ``validation`` (yes or no). ``comparison`` adds sentences, and the rows of benchmarks/FILE.toml without a result.
-``speed FILE`` accepts ``topic=NAME``; ``end_to_end FILE`` and ``robustness FILE`` accept no conditions. ``plot FILE`` shows
-docs/pictures/FILE.svg.
+``speed FILE`` accepts ``topic=NAME``; ``end_to_end FILE``, ``robustness FILE`` and ``scene_networks FILE`` accept no
+conditions. ``plot FILE`` shows docs/pictures/FILE.svg.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparison, end_to_end, few_images, robustness, speed  # noqa: E402  (the repository must be on the path first)
+from benchmarks import comparison, end_to_end, few_images, robustness, scene_networks, speed  # noqa: E402  (the repository must be on the path first)
 from featrec.cli._bench_results import measured_on, read_results, tables  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
@@ -113,6 +113,11 @@ def _robustness(path: Path, wanted: dict[str, str]) -> str:
     return f"{robustness.joined(rows).to_markdown()}\n\n{_measured_on(rows)}"
 
 
+def _scene_networks(path: Path, wanted: dict[str, str]) -> str:
+    rows = _lines(path)
+    return f"{scene_networks.table(rows)}\n\n{_measured_on(rows)}"
+
+
 def _lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -133,6 +138,7 @@ KINDS: dict[str, Callable[[Path, dict[str, str]], str]] = {
     "few": _few,
     "plot": _plot,
     "robustness": _robustness,
+    "scene_networks": _scene_networks,
     "speed": _speed,
 }
 

@@ -15,7 +15,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from featrec.classifiers import WideLinearSVC  # noqa: E402
 from featrec.datasets import ImageFolder  # noqa: E402
 from featrec.descriptors import DenseSIFT, RootSIFT, Whiten  # noqa: E402
 from featrec.encoders import FisherVector, SpatialPyramid  # noqa: E402
-from featrec.evaluation import compare  # noqa: E402
+from featrec.evaluation import Table, compare  # noqa: E402
 from featrec.networks import CNNMaps  # noqa: E402
 
 SEED = 0
@@ -115,8 +115,48 @@ def main() -> None:
         found = compare(wanted, train, train.labels, test=(test, test.labels), verbose=1)
     print(found)
     if arguments.out is not None:
-        rows = json.loads(found.to_json())
-        arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        lines = (json.dumps(row) + "\n" for row in rows(json.loads(found.to_json())))
+        arguments.out.write_text("".join(lines), encoding="utf-8")
+
+
+def rows(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each model of a comparison: its accuracy, and its tests against the others.
+
+    Times are left out, because the descriptions of the network are cached.
+    """
+    kept = "name", "accuracy", "interval", "width", "n_bytes"
+    return [
+        {
+            **{key: result[key] for key in kept},
+            "n": found["n"],
+            "parts": MODELS[result["name"]],
+            "pairs": [pair for pair in found["pairs"] if pair["first"] == result["name"]],
+            **found["stamp"],
+        }
+        for result in found["results"]
+    ]
+
+
+def table(lines: Iterable[dict[str, Any]]) -> str:
+    """Return the rows as a table, and a sentence for each pair of models."""
+    lines = list(lines)
+    cells = [
+        [row["name"], f"{_percent(row['accuracy'])} ({_percent(row['interval'][0])} to {_percent(row['interval'][1])})",
+         f"{row['width']:,}", f"{row['n_bytes'] / 1e6:.1f}"]
+        for row in lines
+    ]  # fmt: skip
+    pairs = [
+        f"- {pair['first']} against {pair['second']}: {100 * pair['difference']:+.2f} points, "
+        f"p = {pair['p_holm']:.3f} (McNemar, Holm)"
+        for row in lines
+        for pair in row["pairs"]
+    ]
+    head = ["model", "accuracy, %", "features", "model file, MB"]
+    return "\n\n".join([Table(head, cells).markdown(), "\n".join(pairs)])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
 
 
 if __name__ == "__main__":
