@@ -39,7 +39,10 @@ __all__ = [
     "share",
 ]
 
-NETWORK_FORM = "FILE[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N][,recipe=cnn_fisher_svm|cnn_vlad_svm]"
+NETWORK_FORM = (
+    "FILE|timm:NAME[,layer=NAME][,preprocessing=caffe|tf|torch][,size=N][,recipe=cnn_fisher_svm|cnn_vlad_svm]"
+    "[,weights=FILE][,sha256=HEX][,key_map=order]"
+)
 NETWORK_OPTIONS = ("layer", "preprocessing", "size", "recipe", "weights", "sha256", "key_map")
 NETWORK_RECIPES = ("cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm")
 SET_ELSEWHERE = ("n_jobs", "random_state", "verbose")

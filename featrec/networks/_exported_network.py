@@ -14,7 +14,8 @@ import math
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from featrec.exceptions import InputError
 from featrec.networks._onnx_network import run_onnx, runtime_of
 from featrec.networks._training import LOCK
 
-__all__ = ["check_input", "exported", "scores_of"]
+__all__ = ["check_input", "exported", "onnx_bytes", "quiet", "scores_of"]
 
 # Networks that a thread keeps; a cv2.dnn.Net can be neither pickled nor shared between threads.
 KEPT = 2
@@ -56,7 +57,7 @@ def exported(module: Any, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.n
     module = module.to("cpu").eval()
     values = check_input(shape)
     try:
-        network = _onnx_bytes(module, torch.from_numpy(values))
+        network = np.frombuffer(onnx_bytes(module, torch.from_numpy(values), SCORES), np.uint8)
     except Exception as error:
         return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
     with torch.inference_mode():
@@ -68,18 +69,47 @@ def exported(module: Any, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.n
     return network, expected
 
 
-def _onnx_bytes(module: Any, example: Any) -> np.ndarray:
+def onnx_bytes(module: Any, example: Any, output: str, *, free_size: bool = False) -> bytes:
+    """Export a module to the content of an ONNX file that accepts any batch size, and with `free_size` any image size.
+
+    The older exporter of torch is tried first: the newer one is slower and needs more packages.
+    """
     import torch
 
-    names: dict[str, Any] = {"input_names": ["images"], "output_names": [SCORES]}
-    free = {"dynamic_axes": {"images": {0: "n"}, SCORES: {0: "n"}}, "opset_version": OPSET}
-    # The newer exporter needs more packages, and OpenCV silently gives wrong numbers for some of its files.
-    older = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
-    buffer = io.BytesIO()
-    with LOCK, warnings.catch_warnings():  # the exporter has global state
-        warnings.simplefilter("ignore")
-        torch.onnx.export(module, (example,), buffer, **names, **free, **older)
-    return np.frombuffer(buffer.getvalue(), np.uint8)
+    names: dict[str, Any] = {"input_names": ["images"], "output_names": [output]}
+    free = {0: "n"} | ({2: "height", 3: "width"} if free_size else {})
+    with LOCK, quiet(), torch.inference_mode():  # the exporters have global state
+        try:
+            older = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+            buffer, axes = io.BytesIO(), {"images": free, output: {0: "n"}}
+            torch.onnx.export(module, (example,), buffer, dynamic_axes=axes, opset_version=OPSET, **names, **older)
+        except Exception as error:
+            try:
+                shapes = ({axis: torch.export.Dim(name) for axis, name in free.items()},)
+                program = torch.onnx.export(module, (example,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
+            except Exception:
+                raise error from None
+            buffer = io.BytesIO()
+            program.save(buffer)
+    return buffer.getvalue()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide warnings and log messages of torch and its exporters, which contain nothing that a user of featrec can act on."""
+    import logging
+
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def scores_of(network: np.ndarray, expected: np.ndarray, shape: tuple[int, int, int], n_threads: int = 1) -> Callable:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from featrec.exceptions import InputError, MissingExtraError
+from featrec.networks._exported_network import quiet
 from featrec.networks._onnx_graph import OnnxGraph, read_graph
 from featrec.networks._torch_network import (
     Pretrained,
@@ -23,7 +24,6 @@ from featrec.networks._torch_network import (
     is_torchvision_weights,
     module_digest,
     named_model,
-    quiet,
     timm_preprocessing,
 )
 

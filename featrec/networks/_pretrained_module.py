@@ -15,6 +15,7 @@ from featrec.exceptions import InputError
 from featrec.networks._fine_tuning import find_head
 from featrec.networks._module_source import import_timm, short_name, timm_module, timm_name
 from featrec.networks._network_input import CONVENTIONS, NetworkInput
+from featrec.networks._torch_network import timm_preprocessing
 from featrec.networks._weight_files import file_digest, load_weights, read_weights
 
 __all__ = ["AtInputSize", "check_pretrained", "declared_input", "pretrained", "untrained"]
@@ -72,14 +73,7 @@ def _own_preprocessing(model: Any) -> tuple[dict[str, Any], str]:
         config = None if found is None else found.to_dict()
     if not isinstance(config, dict) or not {"input_size", "mean", "std"} <= config.keys():
         return {}, ""
-    channels, *size = config["input_size"]
-    mean, deviation = (np.array(config[name]) for name in ("mean", "std"))
-    return {
-        "mean": tuple((255 * mean).tolist()),
-        "scale": tuple((1 / (255 * deviation)).tolist()),
-        "color_order": "rgb" if channels == 3 else "gray",
-        "size": tuple(size),
-    }, short_name(model)
+    return timm_preprocessing(config), short_name(model)
 
 
 def pretrained(model: Any, size: tuple[int, int], weights: Any, sha256: str | None, key_map: Any, head: str | None) -> Any:

@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import sys
 import threading
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from featrec.exceptions import InputError
+from featrec.networks._exported_network import onnx_bytes, quiet
 from featrec.networks._module_source import check_timm_name, import_timm, timm_name
-from featrec.networks._training import LOCK as EXPORTING  # the exporter has global state
 from featrec.networks._weight_files import load_weights, nearest_names, read_weights
 
 __all__ = [
@@ -32,7 +29,6 @@ __all__ = [
     "is_torchvision_weights",
     "module_digest",
     "named_model",
-    "quiet",
     "timm_preprocessing",
     "torch_device",
 ]
@@ -216,22 +212,8 @@ class TorchNetwork:
         """
         import torch
 
-        wrapped = _wrapped(self._compute, self.module)
         example = torch.zeros((2, channels, *size))
-        buffer = io.BytesIO()
-        names: dict[str, Any] = {"input_names": ["image"], "output_names": ["features"]}
-        with EXPORTING, quiet(), torch.inference_mode():
-            try:
-                sides = {2: "height", 3: "width"} if free_size else {}
-                axes = {"image": {0: "n"} | sides, "features": {0: "n"}}
-                torch.onnx.export(wrapped, (example,), buffer, dynamo=False, dynamic_axes=axes, opset_version=17, **names)
-            except Exception:
-                free = {0: "n", 2: "height", 3: "width"} if free_size else {0: "n"}
-                shapes = ({axis: torch.export.Dim(name) for axis, name in free.items()},)
-                program = torch.onnx.export(wrapped, (example,), dynamo=True, dynamic_shapes=shapes, verbose=False, **names)
-                buffer = io.BytesIO()
-                program.save(buffer)
-        return buffer.getvalue()
+        return onnx_bytes(_wrapped(self._compute, self.module), example, "features", free_size=free_size)
 
     def _autocast(self) -> Any:
         import torch
@@ -303,24 +285,6 @@ def _wrapped(compute: Callable[[Any], Any], module: Any) -> Any:
             return compute(image)
 
     return Features().eval()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Hide warnings and log messages of torch and its exporters, which contain nothing that a user of featrec can act on."""
-    import logging
-
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 class _Kept:

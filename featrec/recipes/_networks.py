@@ -27,7 +27,9 @@ crop : bool, default=False
 scales : tuple of float, default=(1.0,)
     The image is described once per scale of the input size; see :class:`~featrec.networks.CNNMaps`.""",
     "n_words": "n_words : int\n    Size of the vocabulary.",
-    "n_dimensions": "n_dimensions : int\n    Number of principal components of a column of the map.",
+    "n_dimensions": """\
+n_dimensions : int or None, default=128
+    Number of principal components of a column of the map; None means all.""",
     "levels": """\
 levels : int or sequence of (rows, columns), default=2
     Levels of the pyramid. 2 means two levels: the whole image and 2 × 2 regions.""",
@@ -49,7 +51,7 @@ def cnn_fisher_svm(
     key_map: Any = None,
     download: bool = False,
     n_words: int = 32,
-    n_dimensions: int = 256,
+    n_dimensions: int | None = 128,
     levels: Any = 2,
     C: float = 10.0,
     **general: Unpack[Options],
@@ -81,7 +83,7 @@ def cnn_vlad_svm(
     key_map: Any = None,
     download: bool = False,
     n_words: int = 32,
-    n_dimensions: int = 256,
+    n_dimensions: int | None = 128,
     levels: Any = 2,
     C: float = 10.0,
     **general: Unpack[Options],

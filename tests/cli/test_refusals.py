@@ -74,7 +74,7 @@ WRONG = {
     "train good --cnn net.onnx --set size=3 --out new.model": "--set works only with --recipe; options of a network",
     "train good --cnn text.model --out new.model": "'text.model' is not an ONNX file",
     "train good --cnn nowhere.onnx,layer=x --out new.model": "there is no file 'nowhere.onnx'",
-    "train good --cnn net.onnx,depth=3 --out new.model": r"--cnn has no option 'depth'; use FILE\[,layer=NAME\]",
+    "train good --cnn net.onnx,depth=3 --out new.model": r"--cnn has no option 'depth'; use FILE\|timm:NAME\[,layer=NAME\]",
     "train good --cnn net.onnx,size=big --out new.model": "such as size=224; got 'big'",
     "predict nowhere.model image.png": "there is no file 'nowhere.model'; a model file is created by 'featrec train'",
     "predict text.model image.png": "'text.model': .*not a model file",

@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from featrec.cli import main
 from featrec.descriptors import RootSIFT
@@ -301,3 +302,41 @@ def test_an_unusable_image_in_a_group_is_named():
         list(maps.transform([IMAGE, np.full((32, 32, 3), 255, np.uint8)]))
     forgiving = CNNMaps(network_bytes(), layer="map", preprocessing=DECLARED, batch_size=2, on_error="empty").fit([IMAGE])
     assert [len(bag.descriptors) for bag in forgiving.transform([IMAGE, np.zeros((0, 4), np.uint8)])] == [1024, 0]
+
+
+def wide_network(channels=160):
+    """Return a network whose map has more channels than the recipes keep."""
+    filters = np.random.default_rng(0).normal(size=(channels, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        node("Conv", ["data", "filters"], "conv", integers("pads", [1, 1, 1, 1]), integers("kernel_shape", [3, 3])),
+        node("Relu", ["conv"], "map"),
+    ]
+    graph = b"".join(
+        [
+            *(field(1, each) for each in nodes),
+            field(5, tensor("filters", filters)),
+            field(11, value("data", [None, 3, 32, 32])),
+            field(12, value("map", [None, channels, 32, 32])),
+        ]
+    )
+    return number(1, 8) + field(7, graph) + field(8, field(1, b"") + number(2, 13))
+
+
+@pytest.mark.parametrize("recipe", ["cnn_svm", "cnn_fisher_svm", "cnn_vlad_svm"])
+def test_recipes_of_networks_run_in_the_shell_with_their_defaults(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    for name, level in (("dark", 40), ("light", 200)):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for place in range(6):
+            pixels = (level + random.integers(-30, 30, (*random.integers(30, 60, 2), 3))).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{place}.png")
+    (tmp_path / "net.onnx").write_bytes(wide_network())
+    network = f"net.onnx,preprocessing=tf,recipe={recipe}"
+    assert main(["train", "pictures", "--cnn", network, "--out", "my.model"]) == 0
+    assert main(["predict", "my.model", "pictures/dark/0.png"]) == 0
+    assert "dark" in capsys.readouterr().out
+    assert main(["compare", "pictures", "--recipes", "tiny_knn", "--cnn", network]) == 0
+    assert f"{recipe} net" in capsys.readouterr().out
+    assert main(["train", "pictures", "--cnn", "net.onnx,recipe=hog_svm", "--out", "other.model"]) == 2
+    assert "recipe=hog_svm is not a recipe for networks" in capsys.readouterr().err
