@@ -29,11 +29,13 @@ def weights_file() -> Path:
 
 if __name__ == "__main__":
     from skimage import data
-    from timm.data import ImageNetInfo
 
     network = {"model": "timm:efficientnet_lite0", "weights": weights_file(), "sha256": SHA256, "key_map": "order"}
     images = [data.chelsea(), data.coffee()]
     logits = CNNFeatures(**network).fit_transform(images)
+
+    from timm.data import ImageNetInfo  # featrec has imported timm, or said what is missing
+
     names = ImageNetInfo()
     for image, row in zip(("chelsea", "coffee"), logits, strict=True):
         print(f"{image}: {names.index_to_description(int(row.argmax()))}")

@@ -307,3 +307,21 @@ def test_a_missing_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
     with pytest.raises(MissingExtraError, match=r"needs timm; pip install \"featrec\[timm\]\""):
         CNNFeatures(NAME).fit(IMAGES)
+
+
+def test_weights_of_torchvision_bring_their_preprocessing(timm, tmp_path):
+    from PIL import Image
+    from torchvision import models
+
+    from featrec.networks._network_input import NetworkInput
+
+    torch.manual_seed(0)
+    path, chosen = tmp_path / "resnet18.pth", models.ResNet18_Weights.IMAGENET1K_V1
+    torch.save(models.resnet18().state_dict(), path)
+    photo = np.random.default_rng(0).integers(0, 256, (250, 300, 3), dtype=np.uint8)
+    features = CNNFeatures(chosen, weights=path, layer="avgpool").fit([photo])
+    expected = chosen.transforms()(Image.fromarray(photo)).numpy()
+    np.testing.assert_allclose(NetworkInput(**features.input_).prepare(photo), expected, atol=1e-5)
+    assert (features.pretrained_on, features.n_features_out_) == ("ImageNet-1k", 512)
+    with pytest.raises(InputError, match=r"ResNet18_Weights.IMAGENET1K_V1 needs trained weights, and nothing is downloaded"):
+        CNNFeatures(chosen).fit([photo])
