@@ -9,6 +9,12 @@ from featrec.on_demand import on_demand
 if TYPE_CHECKING:
     from featrec.images._base import ImageTransformer, LocalExtractor, Preprocessor
     from featrec.images._cache import DescriptorCache
+    from featrec.images._contributions import (
+        Contributions,
+        frames_of as frames_of,
+        rectangles as rectangles,
+        squares as squares,
+    )
     from featrec.images._convert import as_float, as_gray, as_rgb, as_uint8, has_colour as has_colour
     from featrec.images._decode import is_image_name as is_image_name, suffixes as suffixes
     from featrec.images._global_extractor import GlobalExtractor
@@ -17,6 +23,7 @@ if TYPE_CHECKING:
     from featrec.images._thumbnails import nearest as nearest, similarities as similarities, thumbnails as thumbnails
 
 __all__ = [
+    "Contributions",
     "DescriptorCache",
     "GlobalExtractor",
     "ImageTransformer",
@@ -36,6 +43,7 @@ __getattr__, __dir__ = on_demand(
     {
         "._base": ["ImageTransformer", "LocalExtractor", "Preprocessor"],
         "._cache": ["DescriptorCache"],
+        "._contributions": ["Contributions", "frames_of", "rectangles", "squares"],
         "._convert": ["as_float", "as_gray", "as_rgb", "as_uint8", "has_colour"],
         "._decode": ["is_image_name", "suffixes"],
         "._global_extractor": ["GlobalExtractor"],
