@@ -60,7 +60,7 @@ def squares(frames: np.ndarray) -> np.ndarray:
 
 
 def rectangles(left: np.ndarray, top: np.ndarray, right: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """Return the corners of rectangles, as (n, 4, 2). The limits are coordinates of pixel borders: the image spans -0.5 to width - 0.5."""
+    """Return the corners of rectangles, as (n, 4, 2). The left border of an image is at -0.5, the right at its width - 0.5."""
     xs, ys = np.stack([left, right, right, left], axis=1), np.stack([top, top, bottom, bottom], axis=1)
     return np.stack([xs, ys], axis=2).astype(np.float64)
 
