@@ -33,6 +33,7 @@ _STAGES = (
     "pairwise",
     "classifiers",
     "evaluation",
+    "explanation",
     "recipes",
     "persistence",
     "plotting",

@@ -41,6 +41,7 @@ __all__ = [
     "check_is_fitted",
     "check_one_label_each",
     "check_sizes",
+    "gamma_of",
     "is_search",
     "positive_integer",
     "real_number",
@@ -48,6 +49,8 @@ __all__ = [
     "refuse_empty",
     "rows_of",
     "sample_descriptors",
+    "stored_neighbors",
+    "support_rows",
     "warn_of_empty_bags",
     "warn_of_failures",
     "why_empty",
@@ -172,6 +175,21 @@ def check_all_parameters(model: Any) -> None:
 def is_search(model: Any) -> bool:
     """Return whether a model searches for parameters."""
     return hasattr(model, "param_grid") or hasattr(model, "param_distributions") or hasattr(model, "param_space")
+
+
+def support_rows(svc: Any) -> np.ndarray:
+    """Return the support vectors of an SVC. With a callable kernel, scikit-learn stores them only among all training rows."""
+    return np.asarray(svc._BaseLibSVM__Xfit)[svc.support_] if callable(svc.kernel) else svc.support_vectors_
+
+
+def gamma_of(svc: Any) -> float:
+    """Return the number that an SVC uses for gamma="scale" or "auto"."""
+    return float(svc._gamma)
+
+
+def stored_neighbors(classifier: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the training rows of nearest neighbours, and the positions of their labels in ``classes_``."""
+    return np.asarray(classifier._fit_X), np.asarray(classifier._y)
 
 
 def refuse_drop(on_error: Any) -> None:

@@ -24,6 +24,8 @@ LARGEST = float(np.finfo(np.float32).max)
 NEVER = -1e30
 # The gradients of components with a smaller weight are zero; otherwise, they would be divided by a number close to zero.
 LEAST_WEIGHT = 1e-6
+# Smaller posteriors are zero; the compiled loop does the same (see SMALLEST in `_mixture_lanes`).
+LEAST_POSTERIOR = 2.0**-40
 LN_2, ROOT_HALF = math.log(2.0), math.sqrt(0.5)
 
 
@@ -56,6 +58,41 @@ def fisher_sums(descriptors, order, starts, weights, means, variances, gradients
     scales = np.where(weights < LEAST_WEIGHT, 0.0, 1 / np.sqrt(np.maximum(weights, LEAST_WEIGHT)))
     expected = np.diff(starts)[:, None] * weights
     fisher_gradients(found, expected, scales, means, 1 / deviations, gradients)
+
+
+def fisher_shares(descriptors, cells, weights, means, variances, on_gradients, shares):
+    """Compute what each point adds to the weighted sum of the Fisher vectors of `fisher_sums`.
+
+    IN descriptors (n, d), cells (n,) int64, weights (k,), means and variances (k, d), float64, on_gradients (cells, 2 * k * d)
+    or (cells, k + 2 * k * d) with the weights of the gradients; OUT shares (n,) float64.
+    """
+    (k, d), (n_cells, width) = means.shape, on_gradients.shape
+    centre, inverse = mixture_frame(weights, means, variances)
+    terms = _log_terms(weights, means, variances, centre, inverse)
+    scales = np.where(weights < LEAST_WEIGHT, 0.0, 1 / np.sqrt(np.maximum(weights, LEAST_WEIGHT)))
+    means, precisions = (means - centre) * inverse, 1 / (np.sqrt(variances) * inverse)
+    by_weight = on_gradients[:, : width - 2 * k * d] * scales if width > 2 * k * d else np.zeros((n_cells, k))
+    by_mean, by_deviation = on_gradients[:, width - 2 * k * d :].reshape(n_cells, 2, k, d).transpose(1, 0, 2, 3)
+    plain = by_mean * precisions * scales[:, None]
+    squared = by_deviation * precisions**2 * (scales * ROOT_HALF)[:, None]
+    constant = by_weight - (plain * means).sum(axis=2) + (squared * means**2).sum(axis=2)
+    constant -= by_deviation.sum(axis=2) * scales * ROOT_HALF
+    slopes = np.concatenate([squared, plain - 2 * means * squared], axis=2).astype(np.float32)
+    constant, terms, expected = constant.astype(np.float32), terms.astype(np.float32), by_weight @ weights
+    for cell in range(n_cells):
+        rows = np.flatnonzero(cells == cell)
+        for start in range(0, len(rows), POINTS):
+            some = rows[start : start + POINTS]
+            with np.errstate(over="ignore"):
+                scaled = np.clip((descriptors[some] - centre) * inverse, -FARTHEST, FARTHEST)
+            tile = np.concatenate([np.square(scaled), scaled], axis=1)
+            posteriors = tile @ terms[:, :-1].T + terms[:, -1]
+            posteriors -= posteriors.max(axis=1, keepdims=True)
+            np.exp2(posteriors, out=posteriors)
+            posteriors /= posteriors.sum(axis=1, keepdims=True)
+            posteriors[posteriors < LEAST_POSTERIOR] = 0
+            values = tile @ slopes[cell].T + constant[cell]
+            shares[some] = np.einsum("ij,ij->i", posteriors, values, dtype=np.float64) - expected[cell]
 
 
 def most_probable(descriptors, weights, means, variances, centre, inverse, nearest):

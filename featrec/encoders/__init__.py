@@ -8,7 +8,7 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.encoders._bag_of_words import BagOfWords, SoftBagOfWords
-    from featrec.encoders._base import Encoder
+    from featrec.encoders._base import BagsTransformer as BagsTransformer, Encoder
     from featrec.encoders._fisher_vector import FisherVector
     from featrec.encoders._llc import LLC
     from featrec.encoders._spatial_pyramid import SpatialPyramid
@@ -32,7 +32,7 @@ __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._bag_of_words": ["BagOfWords", "SoftBagOfWords"],
-        "._base": ["Encoder"],
+        "._base": ["BagsTransformer", "Encoder"],
         "._fisher_vector": ["FisherVector"],
         "._llc": ["LLC"],
         "._spatial_pyramid": ["SpatialPyramid"],

@@ -109,6 +109,9 @@ class BagOfWords(Encoder):
         weighted /= np.where(length > 0, length, 1)[:, None]
         return np.sqrt(weighted) if self.norm == "hellinger" else weighted
 
+    def _share(self, descriptors: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        return weights[cells, self._nearest(descriptors)]
+
     def _width(self) -> int:
         return len(words_of(self.vocabulary_)[0])
 

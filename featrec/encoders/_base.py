@@ -23,10 +23,11 @@ from featrec.base import (
     warn_of_empty_bags,
     why_empty,
 )
+from featrec.encoders._shares import Traced, share_of_maxima, share_of_sums, traced, weights_on_pooled
 from featrec.exceptions import ImageError, InputError, MetricError
 from featrec.lazy import Bags, Failure, note_unreadable
 from featrec.parallel import each_batch
-from featrec.vocabularies import USUAL, KMeansVocabulary, fit_vocabulary, words_of
+from featrec.vocabularies import USUAL, KMeansVocabulary, fit_vocabulary, nearest_word, words_of
 
 __all__ = ["BagsTransformer", "Encoder", "EncoderOfNumbers", "Layout", "scaled", "unit_length"]
 
@@ -44,6 +45,10 @@ class Layout:
     def merge(self, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> tuple[np.ndarray, np.ndarray]:
         """Merge cells into regions."""
         return pooled, counts
+
+    def spread(self, weights: np.ndarray, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> np.ndarray:
+        """Convert weights for the values of regions to weights for the values of cells: the reverse of :meth:`merge`."""
+        return weights
 
 
 class Pooled(NamedTuple):
@@ -124,6 +129,32 @@ class BagsTransformer(CodesOutput, Transformer):
         batches = list(self._over_batches(self._pooled_and_tallied, bags))
         self._encoder()._settle(np.sum([batch.tally for batch in batches], axis=0), len(bags))
         return self._gather(map(self._finished, batches), bags)
+
+    def contributions(self, bag: Bag, weights: Any) -> np.ndarray:
+        """Compute what each descriptor of an image adds to a weighted sum of its code.
+
+        Powers, norms and the number of descriptors are held constant. The contributions of all descriptors add up to
+        ``weights @ code``.
+
+        Parameters
+        ----------
+        bag : Bag
+            The descriptors of one image.
+        weights : array of shape (width,)
+            A weight for each column of the code.
+
+        Returns
+        -------
+        contributions : array of shape (n_descriptors,), float64
+        """
+        check_is_fitted(self)
+        weights = np.asarray(weights, np.float64)
+        if weights.shape != (self._code_width(),):
+            raise InputError(f"weights must have shape ({self._code_width()},), one per column; got {weights.shape}")
+        return self._trace(bag).contributions(weights)
+
+    def _trace(self, bag: Bag) -> Traced:
+        return traced(self._encoder(), self._layout(), bag)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of the code."""
@@ -263,6 +294,23 @@ class Encoder(BagsTransformer):
     def _pooled_width(self) -> int:
         """Return the number of pooled values of a region, which may be larger than the length of its code."""
         return self._width()
+
+    def _weights_on_pooled(self, pooled: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Convert weights for the codes of regions to weights for their pooled values, an array of the shape of `pooled`.
+
+        This default is exact if each column of the code depends on the same column of the pooled values, apart from factors
+        of the whole row such as its length, and is 0 if the pooled value is 0. Other encoders override it.
+        """
+        return weights_on_pooled(pooled, codes, weights)
+
+    def _share(self, descriptors: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return what each descriptor adds to ``(weights * pooled).sum()``. `weights` has the shape (n_cells, pooled width)."""
+        share = share_of_maxima if self.pooling == "max" else share_of_sums
+        return share(self, descriptors, cells, weights)
+
+    def _nearest(self, descriptors: np.ndarray) -> np.ndarray:
+        """Return the index of the word of each descriptor: its nearest word or most probable component."""
+        return nearest_word(descriptors, *words_of(self.vocabulary_))
 
     @staticmethod
     def _most_pooled(n_words: int, length: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from featrec.base import StrOptions, real_number
-from featrec.compiled._mixture import fisher_sums
+from featrec.compiled._mixture import fisher_shares, fisher_sums, mixture_frame, most_probable
 from featrec.encoders._base import Encoder
 from featrec.exceptions import InputError
 from featrec.lazy import Bags
@@ -125,6 +125,16 @@ class FisherVector(Encoder):
             length = np.linalg.norm(codes, axis=1, keepdims=True)
             codes /= np.where(length > 0, length, 1)
         return codes
+
+    def _share(self, descriptors: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        shares = np.empty(len(descriptors))
+        fisher_shares(descriptors, cells, *mixture_of(self.vocabulary_), weights, shares)
+        return shares
+
+    def _nearest(self, descriptors: np.ndarray) -> np.ndarray:
+        mixture, nearest = mixture_of(self.vocabulary_), np.empty(len(descriptors), np.int32)
+        most_probable(descriptors, *mixture, *mixture_frame(*mixture), nearest)
+        return nearest
 
     def _width(self) -> int:
         k, d = mixture_of(self.vocabulary_).means.shape

@@ -185,6 +185,16 @@ class PyramidLayout(Layout):
         merged = np.stack([filled[cells].max(axis=0) for cells in self.members])
         return np.where(np.isfinite(merged), merged, 0).astype(pooled.dtype), self.members @ counts
 
+    def spread(self, weights: np.ndarray, pooled: np.ndarray, counts: np.ndarray, pooling: str) -> np.ndarray:
+        if pooling == "sum":
+            return self.members.T.astype(weights.dtype) @ weights
+        filled = np.where(counts[:, None] > 0, pooled, -np.inf)
+        spread, columns = np.zeros((len(pooled), weights.shape[1])), np.arange(weights.shape[1])
+        for region, cells in zip(weights, self.members, strict=True):
+            inside = np.flatnonzero(cells)
+            spread[inside[filled[inside].argmax(axis=0)], columns] += region
+        return spread
+
     def _members(self, rows: list[Span], columns: list[Span]) -> np.ndarray:
         """Return a boolean table that shows which cells belong to each region of a grid."""
         in_row, in_column = _cells_within(self.row_edges, rows), _cells_within(self.column_edges, columns)

@@ -122,6 +122,16 @@ class VLAD(EncoderOfNumbers):
         rows = residuals.reshape(len(pooled), -1)
         return unit_length(rows) if self.norm == "l2" else rows
 
+    def _weights_on_pooled(self, pooled: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        on_residuals = super()._weights_on_pooled(pooled[:, : self._width()], codes, weights)
+        return np.pad(on_residuals, [(0, 0), (0, self._pooled_width() - self._width())])
+
+    def _share(self, descriptors: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        words = self._words()
+        nearest = self._nearest(descriptors)
+        of_words = weights[:, : words.size].reshape(len(weights), *words.shape)
+        return np.einsum("ij,ij->i", descriptors - words[nearest], of_words[cells, nearest])
+
     def _width(self) -> int:
         n_words, length = self._words().shape
         return n_words * length

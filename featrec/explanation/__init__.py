@@ -1,0 +1,21 @@
+"""Why a model decided as it did: contributions of the parts of an image, and what visual words show."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from featrec.on_demand import on_demand
+
+if TYPE_CHECKING:
+    from featrec.explanation._explain import explain
+    from featrec.explanation._explanation import Explanation, ImageExplanation
+
+__all__ = ["Explanation", "ImageExplanation", "explain"]
+
+__getattr__, __dir__ = on_demand(
+    __name__,
+    {
+        "._explain": ["explain"],
+        "._explanation": ["Explanation", "ImageExplanation"],
+    },
+)

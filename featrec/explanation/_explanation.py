@@ -1,0 +1,208 @@
+"""Explanation: what each part of each image adds to a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featrec.exceptions import InputError, MissingExtraError
+from featrec.explanation._pull import Part, moved
+from featrec.explanation._target import Target
+from featrec.images import Contributions
+from featrec.lazy import Images, LazySequence
+
+if TYPE_CHECKING:
+    import pandas
+
+__all__ = ["Explanation", "ImageExplanation"]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageExplanation:
+    """Why a model decided as it did about one image. Made by :func:`explain`.
+
+    Parameters
+    ----------
+    values : array of shape (n,), float64
+        What each part of the image adds to the decision value: positive values favour the target.
+    frames : array of shape (n, 4), float32
+        x, y, diameter and angle (-1 for none) of each part in `image`; NaN for parts without a place, such as colour bins.
+    outlines : array of shape (n, 4, 2)
+        The corners of each part in `image`, x first; NaN for parts without a place.
+    source : array of shape (n,), str
+        The step of the pipeline, or the part of a ``FeatureUnion``, that each part belongs to.
+    base_value : float
+        The decision value without any part: if `exact`, ``values.sum() + base_value`` equals `decision`.
+    decision : float
+        The decision value of the target.
+    target : class or tuple of two classes
+    exact : bool
+        Whether the decision is the sum of the contributions.
+    method : {"sum", "path", "rules", "neighbors", "occlusion"}
+    names : array of shape (n,), str
+        Descriptions of parts, such as colour bins; "" if the place of a part describes it.
+    image : array of shape (h, w) or (h, w, 3)
+        The user's image.
+    neighbors : tuple of (index, class, distance)
+        Training images that the decision is based on; only for nearest neighbours.
+    """
+
+    values: np.ndarray
+    frames: np.ndarray
+    outlines: np.ndarray
+    source: np.ndarray
+    base_value: float
+    decision: float
+    target: Any
+    exact: bool
+    method: str
+    names: np.ndarray
+    image: np.ndarray = field(repr=False)
+    neighbors: tuple[tuple[int, Any, float], ...] = field(default=(), repr=False)
+    _words: tuple[tuple[int, Callable[[], np.ndarray]], ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of_parts(
+        cls,
+        parts: Sequence[Part],
+        decision: float,
+        method: str,
+        target: Target,
+        image: np.ndarray,
+        *,
+        base_value: float | None = None,
+        neighbors: tuple = (),
+    ) -> ImageExplanation:
+        """Join the parts of several extractors. By default, the base value is what the parts do not explain."""
+        found = [part.contributions for part in parts]
+        values = np.concatenate([one.values for one in found]) if found else np.zeros(0)
+        starts = np.cumsum([0, *(len(one.values) for one in found)])
+        words = tuple((int(start), part.words) for start, part in zip(starts, parts, strict=False) if part.words is not None)
+        return cls(
+            values,
+            np.concatenate([one.frames for one in found]) if found else np.zeros((0, 4), np.float32),
+            np.concatenate([one.outlines for one in found]) if found else np.zeros((0, 4, 2)),
+            np.repeat([part.source for part in parts] or [""], np.diff(starts) if found else [0]),
+            float(decision - values.sum() if base_value is None else base_value),
+            decision,
+            target.label,
+            method == "sum",
+            method,
+            np.concatenate([_names(one) for one in found]) if found else np.zeros(0, dtype=str),
+            image,
+            neighbors,
+            words,
+        )
+
+    @classmethod
+    def mean_of(cls, found: Sequence[ImageExplanation]) -> ImageExplanation:
+        """Return the mean over several models or views. Parts at the same places are averaged, others are joined."""
+        first, n = found[0], len(found)
+        base, decision = float(np.mean([one.base_value for one in found])), float(np.mean([one.decision for one in found]))
+        same = all(
+            one.outlines.shape == first.outlines.shape
+            and (one.source == first.source).all()
+            and (one.names == first.names).all()
+            and np.allclose(one.outlines, first.outlines, equal_nan=True)
+            for one in found
+        )
+        if same:
+            values = np.mean([one.values for one in found], axis=0)
+            return replace(first, values=values, base_value=base, decision=decision)
+        starts = np.cumsum([0, *(len(one.values) for one in found)])
+        return replace(
+            first,
+            values=np.concatenate([one.values for one in found]) / n,
+            **{name: np.concatenate([getattr(one, name) for one in found]) for name in ("frames", "outlines", "source", "names")},
+            base_value=base,
+            decision=decision,
+            neighbors=tuple(one for each in found for one in each.neighbors),
+            _words=tuple((int(at) + start, words) for at, each in zip(starts, found, strict=False) for start, words in each._words),
+        )
+
+    def moved(self, affine: np.ndarray, image: np.ndarray) -> ImageExplanation:
+        """Return the explanation in the coordinates of another image."""
+        placed = moved(Contributions(self.values, self.frames, self.outlines), affine)
+        return replace(self, frames=placed.frames, outlines=placed.outlines, image=image)
+
+    def __repr__(self) -> str:
+        kind = "exact" if self.exact else self.method
+        return f"ImageExplanation({len(self.values)} parts, {self.target!r}: {self.decision:.4g}, {kind})"
+
+    @property
+    def words(self) -> np.ndarray:
+        """The visual word of each part, of shape (n,), int: its nearest word or most probable component; -1 for other parts."""
+        words = np.full(len(self.values), -1)
+        for start, compute in self._words:
+            found = compute()
+            words[start : start + len(found)] = found
+        return words
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a DataFrame with one row per part: source, name, word, value, x, y, diameter and angle."""
+        import pandas
+
+        places = dict(zip(("x", "y", "diameter", "angle"), self.frames.T, strict=True))
+        return pandas.DataFrame({"source": self.source, "name": self.names, "word": self.words, "value": self.values, **places})
+
+    def to_shap(self) -> Any:
+        """Return a ``shap.Explanation``, for the plots of the shap package. Its data are the visual words, or else the places."""
+        try:
+            import shap
+        except ImportError as error:
+            raise MissingExtraError("to_shap needs the package shap; pip install shap") from error
+        words = self.words
+        labels = [
+            name or (f"{source}: word {word}" if word >= 0 else f"{source} at {x:.0f}, {y:.0f}")
+            for name, source, word, (x, y) in zip(self.names, self.source, words, self.frames[:, :2], strict=True)
+        ]
+        return shap.Explanation(self.values, self.base_value, data=np.array(labels, dtype=object), feature_names=labels)
+
+
+def _names(found: Contributions) -> np.ndarray:
+    return np.array(found.names if found.names is not None else [""] * len(found.values), dtype=str)
+
+
+class Explanation(LazySequence):
+    """The explanations of several images: a sequence whose items are computed when they are accessed.
+
+    ``explanation[3]`` is an :class:`ImageExplanation`; a slice, a mask or a list of positions gives another Explanation. Only one
+    item is in memory at a time, so the number of images is not limited.
+
+    Attributes
+    ----------
+    classes : tuple
+        The classes of the model.
+    """
+
+    _by_item = ("targets",)
+    source: Images
+
+    def __init__(self, images: Images, compute: Callable, targets: Sequence, classes: tuple):
+        super().__init__(images)
+        self.compute, self.classes = compute, classes
+        self.targets = np.empty(len(targets), dtype=object)
+        self.targets[:] = targets
+
+    def __repr__(self) -> str:
+        return f"Explanation({len(self)} images, {len(self.classes)} classes)"
+
+    def _compute(self, position: int) -> ImageExplanation:
+        row = int(self.rows[position])
+        with self.source.naming(row):
+            image = self.source[row]
+            found: ImageExplanation = self.compute(image, self.targets[position], self.classes)
+        return found
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a DataFrame with one row per part of each image; the column `image` has the position of the image."""
+        import pandas
+
+        frames = [one.to_frame().assign(image=int(at)) for at, one in zip(self.positions, self, strict=True)]
+        if not frames:
+            raise InputError("there are no images to explain, so there is no DataFrame")
+        table = pandas.concat(frames, ignore_index=True)
+        return table[["image", *(name for name in table.columns if name != "image")]]
