@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from featrec.images._input import check_images, stacked as stacked
     from featrec.images._read import read_image
     from featrec.images._thumbnails import nearest as nearest, similarities as similarities, thumbnails as thumbnails
+    from featrec.images._way_back import chained as chained, same_place as same_place, scaling as scaling
 
 __all__ = [
     "Contributions",
@@ -50,5 +51,6 @@ __getattr__, __dir__ = on_demand(
         "._input": ["check_images", "stacked"],
         "._read": ["read_image"],
         "._thumbnails": ["nearest", "similarities", "thumbnails"],
+        "._way_back": ["chained", "same_place", "scaling"],
     },
 )

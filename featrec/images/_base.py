@@ -23,6 +23,7 @@ from featrec.images._entry import estimator_state
 from featrec.images._input import check_images
 from featrec.images._read import read_image
 from featrec.images._recall import NEUTRAL, Describe
+from featrec.images._way_back import same_place, scaling
 from featrec.lazy import Bags, Failures, Images
 
 __all__ = ["Extractor", "ImageTransformer", "LocalExtractor", "Preprocessor"]
@@ -62,7 +63,13 @@ class ImageTransformer(Transformer):
 
 
 class Preprocessor(NoOutputContainer, ImageTransformer):
-    """Base class of transformers from images to images. A subclass implements ``_change(image) -> image``."""
+    """Base class of transformers from images to images. A subclass implements ``_change(image) -> image``.
+
+    A subclass that moves pixels in another way than by resizing the whole image also implements ``_way_back(image)``.
+    """
+
+    # Whether `_change` keeps every pixel in its place. Then, no image is changed to find the way back.
+    _keeps_places: ClassVar[bool] = False
 
     def transform(self, X: Any) -> Images:
         """Return lazy images that this step changes when they are accessed."""
@@ -80,6 +87,14 @@ class Preprocessor(NoOutputContainer, ImageTransformer):
 
     def _change(self, image: np.ndarray) -> np.ndarray:
         raise NotImplementedError
+
+    def _way_back(self, image: np.ndarray) -> np.ndarray:
+        """Return the affine map, of shape (2, 3), from positions in the result of `transform` to positions in `image`.
+
+        It maps (x, y, 1) to (x, y); the centre of the first pixel is (0, 0). By default, a change of size is a resizing of the
+        whole image.
+        """
+        return same_place() if self._keeps_places else scaling(self._change(image).shape, image.shape)
 
 
 class Extractor(ImageTransformer):

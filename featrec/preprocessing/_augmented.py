@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -16,10 +17,10 @@ from sklearn.utils.validation import has_fit_parameter
 from featrec.base import RANDOM_STATE, Estimator, HasMethods, StrOptions, check_is_fitted, positive_integer, real_number
 from featrec.callbacks import passing_callbacks
 from featrec.exceptions import InputError
-from featrec.images import check_images
+from featrec.images import check_images, same_place
 from featrec.lazy import Images
 from featrec.model_files import SizeLimit
-from featrec.preprocessing._copies import RandomChange, with_copies
+from featrec.preprocessing._copies import RandomChange, random_of, with_copies
 from featrec.shared_docs import with_shared_docs
 
 __all__ = ["Augmented"]
@@ -232,6 +233,17 @@ class Augmented(ClassifierMixin, Estimator):
 
     def _viewed(self, X: Any) -> Images:
         return with_copies(check_images(X), self._change(), int(self.views), (self.seed_, VIEWS), alike=True)
+
+    def _views_of(self, image: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield each view of one image in prediction, and its way back: the affine map, of shape (2, 3), to the image.
+
+        The first view is the image itself. Positions outside the image are filled by reflection.
+        """
+        yield image, same_place()
+        change = self._change()
+        for copy in range(1, 1 + int(self.views)):
+            view = change(image, copy, random_of((self.seed_, VIEWS), 0, copy))
+            yield view, change.way_back(image.shape, copy, random_of((self.seed_, VIEWS), 0, copy))
 
     def _mean_over_views(self, method: str, X: Any) -> np.ndarray:
         check_is_fitted(self, "model_")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from featrec.images import as_float
+from featrec.images import as_float, chained, same_place
 from featrec.lazy import Images, LazySequence
 from featrec.preprocessing._tones import as_type
 
-__all__ = ["Copies", "RandomChange", "with_copies"]
+__all__ = ["Copies", "RandomChange", "random_of", "with_copies"]
 
 
 @dataclass(frozen=True)
@@ -34,22 +34,42 @@ class RandomChange:
         """
         geometry, light = random.uniform(-1, 1, 8), random.uniform(-1, 1, 6)
         image = self._flipped(image, copy)
-        if self.rotate or self.scale or self.translate or self.crop:
+        if self._moves():
             image = self._moved(image, geometry)
         if self.light or self.color or self.noise:
             image = self._relit(image, light, random)
         return image
 
-    def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
-        """Mirror a copy depending on its number. With a random choice, some mirror images could be missing."""
+    def way_back(self, shape: tuple[int, ...], copy: int, random: np.random.Generator) -> np.ndarray:
+        """Return the affine map, of shape (2, 3), from positions in the copy to positions in an image of this shape.
+
+        `copy` and `random` must be as in the call that makes the copy. Positions outside the image are filled by reflection.
+        """
+        geometry = random.uniform(-1, 1, 8)
+        across, down = self._turn(copy)
+        flip = np.array([[-1.0, 0, shape[1] - 1] if across else [1, 0, 0], [0, -1.0, shape[0] - 1] if down else [0, 1, 0]])
+        return chained(flip, self._affine(shape, geometry) if self._moves() else same_place())
+
+    def _turn(self, copy: int) -> tuple[bool, bool]:
+        """Return whether a copy is mirrored left-right, and upside down, depending on its number.
+
+        With a random choice, some mirror images could be missing.
+        """
         turn = {None: 0, "horizontal": copy % 2, "vertical": 2 * (copy % 2), "both": copy % 4}[self.flip]
-        image = image[:, ::-1] if turn & 1 else image
-        image = image[::-1] if turn & 2 else image
+        return bool(turn & 1), bool(turn & 2)
+
+    def _moves(self) -> bool:
+        return bool(self.rotate or self.scale or self.translate or self.crop)
+
+    def _flipped(self, image: np.ndarray, copy: int) -> np.ndarray:
+        across, down = self._turn(copy)
+        image = image[:, ::-1] if across else image
+        image = image[::-1] if down else image
         return np.ascontiguousarray(image)
 
-    def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-        """Rotate, scale, shift and crop in one step, so pixels are interpolated only once."""
-        size = np.array([image.shape[1], image.shape[0]], dtype=float)
+    def _affine(self, shape: tuple[int, ...], drawn: np.ndarray) -> np.ndarray:
+        """Return the map from positions after rotating, scaling, shifting and cropping to positions before."""
+        size = np.array([shape[1], shape[0]], dtype=float)
         angle = np.deg2rad(self.rotate) * drawn[0]
         window = 1 - self.crop * np.abs(drawn[1:3])
         shrink = (1 + self.scale) ** drawn[3]
@@ -57,10 +77,13 @@ class RandomChange:
         matrix = turn @ np.diag(window) / shrink
         centre = (size - 1) / 2
         shift = self.translate * drawn[4:6] * size + (1 - window) * drawn[6:8] * centre
-        affine = np.column_stack([matrix, centre - matrix @ centre + shift])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        shape = (image.shape[1], image.shape[0])
-        moved = cv2.warpAffine(image, affine, shape, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
+        return np.column_stack([matrix, centre - matrix @ centre + shift])
+
+    def _moved(self, image: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """Rotate, scale, shift and crop in one step, so pixels are interpolated only once."""
+        affine, flags = self._affine(image.shape, drawn), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        size = (image.shape[1], image.shape[0])
+        moved = cv2.warpAffine(image, affine, size, flags=flags, borderMode=cv2.BORDER_REFLECT_101)
         # Rounding can make a weighted sum of float32 values exceed 1.
         return np.clip(moved, 0, 1) if moved.dtype.kind == "f" else moved
 
@@ -90,12 +113,17 @@ class Copies(LazySequence):
     def _compute(self, position: int) -> np.ndarray:
         image = self.source[int(self.rows[position])]
         place, copy = self.numbers[position].tolist()
-        return image if copy == 0 else self.change(image, copy, np.random.default_rng((*self.seed, place, copy)))
+        return image if copy == 0 else self.change(image, copy, random_of(self.seed, place, copy))
 
     def __getstate__(self) -> dict:
         """Pickle only the images that the copies need."""
         images, rows = np.unique(self.rows, return_inverse=True)
         return self.__dict__ | {"source": self.source[images], "rows": rows}
+
+
+def random_of(seed: tuple[int, ...], place: int, copy: int) -> np.random.Generator:
+    """Return the random numbers of one copy. `place` is the position of the image, or 0 if all images are changed alike."""
+    return np.random.default_rng((*seed, place, copy))
 
 
 def with_copies(images: Images, change: RandomChange, copies: int, seed: tuple[int, ...], *, alike: bool = False) -> Images:

@@ -66,6 +66,7 @@ class Denoise(Preprocessor):
         "strength": [real_number(0, 1, closed="right")],
     }
     _file_limits = {"size": SizeLimit(255)}
+    _keeps_places = True
 
     def __init__(self, method: str = "median", *, size: int | None = None, strength: float = 0.1):
         self.method = method

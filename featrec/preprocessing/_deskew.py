@@ -8,7 +8,7 @@ import numpy as np
 
 from featrec.base import StrOptions, Tags, check_is_fitted
 from featrec.compiled._pixels import shear
-from featrec.images import Preprocessor, as_gray, check_images, nearest, similarities, thumbnails
+from featrec.images import Preprocessor, as_gray, check_images, nearest, same_place, similarities, thumbnails
 from featrec.lazy import Images
 
 __all__ = ["Deskew"]
@@ -122,18 +122,33 @@ class Deskew(Preprocessor):
         return bool(won - lost > CLEARLY * np.sqrt(won + lost))
 
     def _change(self, image: np.ndarray) -> np.ndarray:
-        white = 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
+        white = _white(image)
+        shear = self._shear(image, white)
+        if shear is None:
+            return image
+        sheared = _sheared(image, *shear).clip(0, white)
+        return (sheared if image.dtype.kind == "f" else np.rint(sheared)).astype(image.dtype)
+
+    def _way_back(self, image: np.ndarray) -> np.ndarray:
+        applied = self.when != "auto" or self.applied_
+        shear = self._shear(image, _white(image)) if applied else None
+        if shear is None:
+            return same_place()
+        skew, across, down, _ = shear
+        return np.array([[1, skew, across], [0, 1, down]])
+
+    def _shear(self, image: np.ndarray, white: float) -> tuple[float, float, float, float] | None:
+        """Return the skew, the shift to the right, the shift down and the background, or None for a uniform image."""
         luma = as_gray(image).astype(np.float64)
         if luma.min() == luma.max():
-            return image
+            return None
         outside = white if self._is_light(luma, white) else 0.0
         x, y, skew = _lean(np.abs(luma - outside))
         across, down = -skew * y, 0.0
         if self.center:
             middle = (luma.shape[1] - 1) / 2, (luma.shape[0] - 1) / 2
             across, down = x - middle[0] - skew * middle[1], y - middle[1]
-        sheared = _sheared(image, skew, across, down, outside).clip(0, white)
-        return (sheared if image.dtype.kind == "f" else np.rint(sheared)).astype(image.dtype)
+        return skew, across, down, outside
 
     def _is_light(self, luma: np.ndarray, white: float) -> bool:
         if self.background != "auto":
@@ -141,6 +156,10 @@ class Deskew(Preprocessor):
         rim = np.ones(luma.shape, bool)
         rim[1:-1, 1:-1] = False
         return bool(luma[rim].mean() > white / 2)
+
+
+def _white(image: np.ndarray) -> float:
+    return 1.0 if image.dtype.kind == "f" else float(np.iinfo(image.dtype).max)
 
 
 def _lean(mass: np.ndarray) -> tuple[float, float, float]:

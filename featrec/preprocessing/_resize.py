@@ -10,7 +10,7 @@ import numpy as np
 
 from featrec.base import StrOptions, Tags, check_is_fitted, positive_integer, real_number
 from featrec.exceptions import ImageError, InputError
-from featrec.images import Preprocessor, check_images, stacked
+from featrec.images import Preprocessor, chained, check_images, scaling, stacked
 from featrec.lazy import Images
 from featrec.model_files import SizeLimit
 
@@ -139,13 +139,20 @@ class Resize(Preprocessor):
         return int(sides[0]), int(sides[1])
 
     def _change(self, image: np.ndarray) -> np.ndarray:
-        box, found = self._box(), (image.shape[0], image.shape[1])
-        if self.mode == "stretch":
-            return _resized(image, box)
+        box = self._box()
+        image = _resized(image, self._scaled_size(image))
         if self.mode == "crop":
-            return _centre(_resized(image, _scaled(found, box, fill=True)), box)
-        image = _resized(image, _scaled(found, box, fill=False))
-        return image if self.mode == "fit" else _padded(image, box, self.fill)
+            return _centre(image, box)
+        return _padded(image, box, self.fill) if self.mode == "pad" else image
+
+    def _way_back(self, image: np.ndarray) -> np.ndarray:
+        size = self._scaled_size(image)
+        top, left = (0, 0) if self.mode == "fit" else _corner(size, self._box())
+        return chained(scaling(size, image.shape), np.array([[1.0, 0, left], [0, 1, top]]))
+
+    def _scaled_size(self, image: np.ndarray) -> tuple[int, int]:
+        """Return the size to which an image is resized before it is cropped or padded."""
+        return self._box() if self.mode == "stretch" else _scaled(image.shape, self._box(), fill=self.mode == "crop")
 
 
 def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple[int, int]:
@@ -168,9 +175,9 @@ def _usual_size(images: Images, bounds: tuple[int, int], multiple: int) -> tuple
     return rows, columns
 
 
-def _scaled(found: tuple[int, int], box: tuple[int, int], *, fill: bool) -> tuple[int, int]:
+def _scaled(found: tuple[int, ...], box: tuple[int, int], *, fill: bool) -> tuple[int, int]:
     """Return the largest size of the same proportions that fits into the box, or the smallest that covers it."""
-    height, width = found
+    height, width = found[:2]
     by_height = (box[0], max(1, (2 * width * box[0] + height) // (2 * height)))
     by_width = (max(1, (2 * height * box[1] + width) // (2 * width)), box[1])
     return by_height if (box[0] * width <= box[1] * height) != fill else by_width
@@ -189,16 +196,23 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.clip(image, 0, 1, out=image) if dtype.kind == "f" else image
 
 
+def _corner(size: tuple[int, ...], box: tuple[int, int]) -> tuple[int, int]:
+    """Return the row and the column where a centred box starts in an image; they are negative if the box is larger."""
+    top, left = (int((found - wanted) / 2) for found, wanted in zip(size, box, strict=False))
+    return top, left
+
+
 def _centre(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    top, left = (image.shape[0] - size[0]) // 2, (image.shape[1] - size[1]) // 2
+    top, left = _corner(image.shape, size)
     return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
 
 
 def _padded(image: np.ndarray, size: tuple[int, int], fill: str | float) -> np.ndarray:
     if image.shape[:2] == size:
         return image
-    missing = [total - found for total, found in zip(size, image.shape, strict=False)]
-    margins = [(side // 2, side - side // 2) for side in missing] + [(0, 0)] * (image.ndim - 2)
+    before = [-start for start in _corner(image.shape, size)]
+    after = [size[axis] - image.shape[axis] - before[axis] for axis in range(2)]
+    margins = [*zip(before, after, strict=True), *[(0, 0)] * (image.ndim - 2)]
     if isinstance(fill, str):
         return np.pad(image, margins, mode="edge")
     value = fill if image.dtype.kind == "f" else round(fill * np.iinfo(image.dtype).max)

@@ -55,6 +55,8 @@ class Grayscale(Preprocessor):
     76
     """
 
+    _keeps_places = True
+
     def _change(self, image: np.ndarray) -> np.ndarray:
         return as_gray(image)
 
@@ -94,6 +96,7 @@ class AdjustLight(Preprocessor):
         "contrast": [real_number(0)],
         "brightness": [real_number(-1, 1)],
     }
+    _keeps_places = True
 
     def __init__(self, gamma: float = 1.0, *, contrast: float = 1.0, brightness: float = 0.0):
         self.gamma = gamma
@@ -151,6 +154,7 @@ class NormalizeContrast(Preprocessor):
         "window": [real_number(0, 1, closed="right"), None],
         "floor": [real_number(0, closed="neither")],
     }
+    _keeps_places = True
 
     def __init__(self, spread: float = 0.2, *, window: float | None = None, floor: float = 0.02):
         self.spread = spread
@@ -218,6 +222,7 @@ class CLAHE(Preprocessor):
 
     _parameter_constraints = {"clip_limit": [real_number(0, closed="neither")], "grid": [tuple, list]}
     _file_limits = {"grid": SizeLimit(2**16, sides=2)}
+    _keeps_places = True
 
     def __init__(self, clip_limit: float = 2.0, *, grid: tuple[int, int] = (8, 8)):
         self.clip_limit = clip_limit
@@ -282,6 +287,7 @@ class Rescale(Preprocessor):
         "bits": [Interval(Integral, 1, 16, closed="both"), None],
         "percentiles": [tuple, list],
     }
+    _keeps_places = True
 
     def __init__(
         self, max_value: int | None = None, *, bits: int | None = None, percentiles: tuple[float, float] = (0.0, 100.0)
