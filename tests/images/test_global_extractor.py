@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from featrec.exceptions import InputError
-from featrec.images import GlobalExtractor, as_float, as_gray
+from featrec.images import GlobalExtractor, as_float, as_gray, rectangles
 from tests.images.own_extractors import Means
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (9, 12), dtype=np.uint8)
@@ -19,8 +19,8 @@ class Halves(GlobalExtractor):
 
     def _code_parts(self, height, width):
         edges = np.array([-0.5, width / 2 - 0.5, width - 0.5])
-        outlines = [[(x, -0.5), (y, -0.5), (y, height - 0.5), (x, height - 0.5)] for x, y in zip(edges, edges[1:], strict=False)]
-        return np.array([0, 1, 0, 1]), np.array(outlines), ("left", "right")
+        top, bottom = np.full(2, -0.5), np.full(2, height - 0.5)
+        return np.array([0, 1, 0, 1]), rectangles(edges[:2], top, edges[1:], bottom), ("left", "right")
 
 
 def test_columns_are_parts_without_a_place():
