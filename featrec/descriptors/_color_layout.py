@@ -35,7 +35,8 @@ def color_layout(images: np.ndarray, color: str) -> np.ndarray:
     """
     channels = _channels(images, color)
     rows, columns = (_borders(length) for length in images.shape[1:3])
-    area = np.outer(np.diff(rows, append=images.shape[1]), np.diff(columns, append=images.shape[2]))
+    sides = (np.diff(first, append=length) for first, length in zip((rows, columns), images.shape[1:3], strict=True))
+    area = np.outer(*(np.maximum(side, 1) for side in sides))
     share, codes = np.sqrt(WEIGHT / (3 * PLANE)), []
     for channel, spreads in zip(channels, SPREADS.T, strict=False):
         mean, square = (_sums(values, rows, columns) / area for values in (channel, channel * channel))
