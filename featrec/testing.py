@@ -23,7 +23,7 @@ from sklearn.exceptions import NotFittedError
 
 from featrec.bag import Bag
 from featrec.exceptions import EmptyBagWarning, ImageError
-from featrec.images import LocalExtractor
+from featrec.images import GlobalExtractor, LocalExtractor
 from featrec.lazy import Bags
 
 __all__ = ["check_encoder", "check_extractor"]
@@ -65,6 +65,7 @@ def check_extractor(extractor: BaseEstimator) -> None:
         _check_threads,
         _check_names,
         _check_set_output,
+        _check_contributions,
     ):
         check(clone(extractor))
 
@@ -269,6 +270,20 @@ def _check_names(extractor: Any) -> None:
 def _check_set_output(extractor: Any) -> None:
     result = extractor.set_output(transform="default").fit_transform(_images())
     _require(len(result) == len(_images()), "set_output changes the result's length;", "pipelines call it on every step.")
+
+
+def _check_contributions(extractor: Any) -> None:
+    if not isinstance(extractor, GlobalExtractor):
+        return
+    extractor.fit(_images())
+    for image in _images()[:2]:
+        code = extractor.extract(image).astype(np.float64)
+        weighted = np.random.default_rng(0).normal(size=len(code)) * code
+        found = extractor.contributions(image, np.random.default_rng(0).normal(size=len(code)))
+        same = abs(found.values.sum() - weighted.sum()) <= 1e-5 * np.abs(weighted).sum()
+        _require(same, "contributions do not add up to the weighted sum of the code;", "explanations would be wrong.")
+        lengths = {len(found.values), len(found.frames), len(found.outlines), len(found.names or found.values)}
+        _require(len(lengths) == 1, f"contributions have {lengths} entries;", "each part needs a value and an outline.")
 
 
 def _quiet(function: Callable[[], Any]) -> Any:

@@ -126,6 +126,11 @@ class TooManyNames(Mean):
         return np.array(["a", "b"], dtype=object)
 
 
+class ForgetsAPart(Mean):
+    def _contributed(self, image, weights, code):
+        return super()._contributed(image, weights, 0.9 * code)
+
+
 BROKEN = [
     (KeepsImages, "fit changes parameters"),
     (Unpicklable, "it cannot be pickled"),
@@ -137,6 +142,7 @@ BROKEN = [
     (DividesByZero, "gives NaN"),
     (SharedScratch, "two concurrent threads"),
     (TooManyNames, "2 names for 1 numbers"),
+    (ForgetsAPart, "contributions do not add up"),
 ]
 
 

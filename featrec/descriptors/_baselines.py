@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
+from itertools import pairwise, product
 
 import cv2
 import numpy as np
 
 from featrec.base import StrOptions, check_sizes, positive_integer
-from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, as_rgb
+from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray, as_rgb, rectangles
 from featrec.model_files import SizeLimit
 from featrec.shared_docs import with_shared_docs
 
@@ -21,6 +23,12 @@ FLAT = 1e-6
 # by up to 3e-6 bin widths if there are eight bins; without the tolerance, a colour could be in different bins in integer and
 # float images.
 ROUNDING = 1e-4
+# Name, lower limit, upper limit and unit of each channel.
+CHANNELS = {
+    "rgb": (("red", 0, 1, ""), ("green", 0, 1, ""), ("blue", 0, 1, "")),
+    "hsv": (("hue", 0, 360, "°"), ("saturation", 0, 1, ""), ("value", 0, 1, "")),
+    "lab": (("L", 0, 100, ""), ("a", -128, 127, ""), ("b", -128, 127, "")),
+}
 
 
 @with_shared_docs
@@ -101,6 +109,14 @@ class TinyImage(GlobalExtractor):
         length = np.linalg.norm(row)
         return row / length if length > FLAT * np.sqrt(row.size) else np.zeros_like(row)
 
+    def _code_parts(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, None]:
+        """Each new pixel is a part, with all its channels: the area of the image that it covers."""
+        rows, columns = check_sizes("size", self.size, 2)
+        down, across = np.linspace(0, height, rows + 1) - 0.5, np.linspace(0, width, columns + 1) - 0.5
+        y, x = (each.ravel() for each in np.indices((rows, columns)))
+        outlines = rectangles(across[x], down[y], across[x + 1], down[y + 1])
+        return np.repeat(np.arange(rows * columns), 3 if self.color else 1), outlines, None
+
 
 def _shrunk(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     """Resize: average areas along axes that shrink, then interpolate linearly along axes that grow."""
@@ -147,6 +163,9 @@ class ColorHistogram(GlobalExtractor):
     >>> red[:, :3, 0] = 255
     >>> ColorHistogram(bins=2).extract(red)
     array([0.25, 0.  , 0.  , 0.  , 0.75, 0.  , 0.  , 0.  ], dtype=float32)
+    >>> found = ColorHistogram(bins=2).contributions(red, [0, 0, 0, 0, 8, 0, 0, 0])
+    >>> print(found.names[4], "contributes", found.values[4])
+    red 0.5 to 1, green 0 to 0.5, blue 0 to 0.5 contributes 6.0
     """
 
     _parameter_constraints = {
@@ -189,6 +208,20 @@ class ColorHistogram(GlobalExtractor):
             cell *= n
             cell += np.clip(values * n + ROUNDING, 0, n - 1).astype(np.intp)
         return np.bincount(cell.ravel(), minlength=bins[0] * bins[1] * bins[2]) / cell.size
+
+    def _code_parts(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+        names = _bin_names(self._three_bins(), self.space)
+        return np.arange(len(names)), np.full((len(names), 4, 2), np.nan), names
+
+
+@lru_cache(maxsize=4)
+def _bin_names(bins: tuple[int, ...], space: str) -> tuple[str, ...]:
+    """Return descriptions of all bins, such as "hue 0° to 45°, saturation 0 to 0.5, value 0.5 to 1"."""
+    ranges = []
+    for (name, low, high, unit), n in zip(CHANNELS[space], bins, strict=True):
+        limits = [f"{limit:.4g}{unit}" for limit in np.linspace(low, high, n + 1)]
+        ranges.append([f"{name} {first} to {last}" for first, last in pairwise(limits)])
+    return tuple(", ".join(each) for each in product(*ranges))
 
 
 def _rgb(rgb: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from featrec.exceptions import ImageError
-from featrec.images import as_float, has_colour
+from featrec.images import as_float, has_colour, rectangles
 from featrec.lazy import Images
 
-__all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "spread"]
+__all__ = ["PLANE", "any_colour", "color_layout", "color_scale", "layout_outlines", "layout_titles", "spread"]
 
 # Number of rows, and of columns, in the grid of cells.
 GRID = 4
+NUMBERS = range(1, GRID + 1)
 # Number of values per channel: a mean and a standard deviation for each cell.
 PLANE = 2 * GRID * GRID
 # Typical standard deviations in photographs (white is 1) for lightness, red minus green, and yellow minus blue. The first row
@@ -20,6 +21,7 @@ PLANE = 2 * GRID * GRID
 SPREADS = np.array([[0.22, 0.06, 0.06], [0.08, 0.03, 0.03]], np.float32)
 # Total weight of the layout of a colour image. The HOG code of one cell size has a weight of at most 1.
 WEIGHT = 0.8
+CHANNEL_NAMES = "lightness", "red minus green", "yellow minus blue"
 # Number of training images that are checked for colour.
 LOOKED_AT = 100
 # With "auto", at most this fraction of the code's variance comes from the layout.
@@ -33,7 +35,8 @@ def color_layout(images: np.ndarray, color: str) -> np.ndarray:
     """
     channels = _channels(images, color)
     rows, columns = (_borders(length) for length in images.shape[1:3])
-    area = np.outer(np.diff(rows, append=images.shape[1]), np.diff(columns, append=images.shape[2]))
+    sides = (np.diff(first, append=length) for first, length in zip((rows, columns), images.shape[1:3], strict=True))
+    area = np.outer(*(np.maximum(side, 1) for side in sides))
     share, codes = np.sqrt(WEIGHT / (3 * PLANE)), []
     for channel, spreads in zip(channels, SPREADS.T, strict=False):
         mean, square = (_sums(values, rows, columns) / area for values in (channel, channel * channel))
@@ -62,6 +65,26 @@ def _borders(length: int) -> np.ndarray:
 
 def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.add.reduceat(np.add.reduceat(values, rows, axis=1, dtype=np.float64), columns, axis=2)
+
+
+def layout_outlines(height: int, width: int, color: str) -> np.ndarray:
+    """Return the outline of the cell that each column describes, as (32, 4, 2) or (96, 4, 2)."""
+    edges = []
+    for length in (height, width):
+        first = _borders(length)
+        edges.append((first - 0.5, np.maximum(np.append(first[1:], length), first + 1) - 0.5))
+    (top, bottom), (left, right) = edges
+    rows, columns = (each.ravel() for each in np.indices((GRID, GRID)))
+    cells = rectangles(left[columns], top[rows], right[columns], bottom[rows])
+    return np.tile(cells, (2 if color == "gray" else 6, 1, 1))
+
+
+def layout_titles(color: str) -> list[str]:
+    """Return a description of each column."""
+    channels = CHANNEL_NAMES[:1] if color == "gray" else CHANNEL_NAMES
+    kinds = [f"{kind} of {channel}" for channel in channels for kind in ("mean", "standard deviation")]
+    places = [f"row {row} of {GRID}, column {column} of {GRID}" for row in NUMBERS for column in NUMBERS]
+    return [f"{kind}, {place}" for kind in kinds for place in places]
 
 
 def spread(n: int, most: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from sklearn.base import clone
 from featrec.base import StrOptions, Tags, check_is_fitted, check_one_label_each, check_sizes, positive_integer
 from featrec.compiled._hog import L1, L1_SQRT, L2, L2_HYS, NONE
 from featrec.descriptors._color_layout import PLANE, any_colour, color_layout, color_scale, spread
-from featrec.descriptors._hog_codes import Bins, gradient_codes
+from featrec.descriptors._hog_codes import Bins, code_parts, gradient_codes
 from featrec.exceptions import FailedImageWarning, ImageError
 from featrec.images import DescriptorCache, GlobalExtractor, check_images, read_image
 from featrec.lazy import Images
@@ -101,6 +101,16 @@ class HOG(GlobalExtractor):
     (2, 432)
     >>> HOG(pixels_per_cell=[(8, 8), (4, 4)], cells_per_block=(1, 1), signed=True).fit_transform(images).shape
     (2, 900)
+
+    The weighted sum of a code is the sum of what its 4 × 5 cells contribute:
+
+    >>> weights = np.linspace(-1, 1, 432)
+    >>> hog = HOG(orientations=8)
+    >>> found = hog.contributions(images[0], weights)
+    >>> found.values.shape
+    (20,)
+    >>> bool(np.isclose(found.values.sum(), weights @ hog.extract(images[0])))
+    True
     """
 
     _parameter_constraints = {
@@ -289,6 +299,10 @@ class HOG(GlobalExtractor):
     def _codes(self, images: np.ndarray, sizes: list[tuple[int, ...]], block: tuple[int, ...], norm: int) -> np.ndarray:
         bins = Bins(int(self.orientations), bool(self.signed))
         return gradient_codes(images, sizes, block, norm, bins, bool(self.transform_sqrt))
+
+    def _code_parts(self, height: int, width: int) -> tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]:
+        sizes, block = tuple(self._sizes(height, width)), check_sizes("cells_per_block", self.cells_per_block, 2)
+        return code_parts(height, width, sizes, block, int(self.orientations), self._resolved_color(), bool(self.mirror))
 
     def _too_small(self, height: int, width: int, cell: list[int]) -> ImageError:
         block = check_sizes("cells_per_block", self.cells_per_block, 2)

@@ -1,4 +1,4 @@
-"""Computation of HOG codes: orientation bins that are exact at bin borders, and calls to the compiled loops."""
+"""Computation of HOG codes: orientation bins that are exact at bin borders, calls to the compiled loops, and the cells."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from featrec.compiled._hog import hog_codes, hog_colour, hog_directions, hog_gradients, hog_gray, hog_grids, hog_room
+from featrec.descriptors._color_layout import layout_outlines, layout_titles
+from featrec.images import rectangles
 
-__all__ = ["Bins", "gradient_codes"]
+__all__ = ["Bins", "code_parts", "gradient_codes"]
 
 # Number of pixels per batch of float images; the data of a batch fit into the second-level cache.
 PIXELS = 2**15
@@ -114,3 +116,53 @@ def _unit_values(images: np.ndarray, root: bool) -> np.ndarray:
     if images.dtype.kind != "f":
         values = np.divide(images, float(np.iinfo(images.dtype).max), dtype=np.float64)
     return np.ascontiguousarray(np.sqrt(values, dtype=np.float64) if root else values)
+
+
+@lru_cache(maxsize=16)
+def code_parts(
+    height: int,
+    width: int,
+    sizes: tuple[tuple[int, ...], ...],
+    block: tuple[int, ...],
+    orientations: int,
+    color: str | None,
+    mirror: bool,
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Return the part of each column of a HOG code, and the outlines and names of the parts.
+
+    The parts are the cells of each size, followed by the columns of the layout; with `mirror`, both again for the mirror image.
+    """
+    parts, outlines = [], []
+    names: list[str] = []
+    for size in sizes:
+        columns, cells, titles = _cells(height, width, size, block, orientations)
+        parts.append(columns + len(names))
+        outlines.append(cells)
+        names += titles
+    if color is not None:
+        titles = layout_titles(color)
+        parts.append(np.arange(len(titles)) + len(names))
+        outlines.append(layout_outlines(height, width, color))
+        names += titles
+    every, corners = np.concatenate(parts), np.concatenate(outlines)
+    if mirror:
+        every = np.concatenate([every, every + len(names)])
+        corners = np.concatenate([corners, np.array([width - 1, 0]) + np.array([-1, 1]) * corners])
+        names += [f"{name}, mirror image" for name in names]
+    every.setflags(write=False)
+    corners.setflags(write=False)
+    return every, corners, tuple(names)
+
+
+def _cells(
+    height: int, width: int, size: tuple[int, ...], block: tuple[int, ...], orientations: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return the cell of each column of the code for one cell size, and the outlines and names of the cells."""
+    tall, wide = size
+    counts = height // tall, width // wide
+    numbers = np.arange(counts[0] * counts[1]).reshape(counts)
+    blocks = np.lib.stride_tricks.sliding_window_view(numbers, block)
+    rows, columns = (each.ravel() for each in np.indices(counts))
+    edges = columns * wide, rows * tall, (columns + 1) * wide, (rows + 1) * tall
+    names = [f"cell of {tall}×{wide} pixels, row {row + 1}, column {column + 1}" for row, column in np.ndindex(counts)]
+    return np.repeat(blocks.ravel(), orientations), rectangles(*(edge - 0.5 for edge in edges)), names

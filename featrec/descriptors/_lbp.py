@@ -14,7 +14,7 @@ import numpy as np
 from featrec.base import StrOptions, positive_integer
 from featrec.compiled._pixels import count_patterns, lbp_patterns
 from featrec.exceptions import InputError
-from featrec.images import DescriptorCache, GlobalExtractor, as_float, as_gray
+from featrec.images import Contributions, DescriptorCache, GlobalExtractor, as_float, as_gray, frames_of, rectangles
 from featrec.model_files import Stored
 from featrec.shared_docs import with_shared_docs
 
@@ -23,6 +23,8 @@ __all__ = ["LBP"]
 # Maximum number of counts in the settings of a model file. A file with more counts is not loaded.
 MOST_COUNTS = 2**22
 MOST_POINTS = 16
+# Side of the squares of pixels whose contributions are added up.
+SQUARE = 8
 # Fixed-point representation of 1: the largest power of two whose product with the brightest pixel fits into 31 bits.
 ONE_FOR_8_BITS, ONE_FOR_16_BITS = 1 << 23, 1 << 15
 
@@ -66,6 +68,9 @@ class LBP(GlobalExtractor):
     Points between pixels are interpolated with integer weights whose sum is a power of two. In areas of one colour, points
     therefore have exactly the value of the pixel, and codes are the same on every machine. Weights are accurate to 2**-24 for
     8-bit images, and to 2**-16 for 16-bit and float images, which are converted to 16 bits.
+
+    The parts of ``contributions`` are squares of up to 8×8 pixels. The norm of a cell counts as a constant, so that all pixels
+    in the same bin and cell contribute the same. A pattern also depends on pixels up to `radius` away.
 
     References
     ----------
@@ -160,6 +165,24 @@ class LBP(GlobalExtractor):
             parts += [_counts(patterns, gray.shape, *bins, grid) for grid in self._grids()]
         return np.concatenate([_normalized(part, self.norm).ravel() for part in parts])
 
+    def _contributed(self, image: np.ndarray, weights: np.ndarray, code: np.ndarray) -> Contributions:
+        """Divide the weighted value of each bin equally among its pixels, then add up squares of pixels."""
+        gray, one = _whole_numbers(as_gray(image))
+        pixels, start = np.zeros(gray.shape), 0
+        for n_points, radius in self._circles():
+            patterns, (bins, n_bins) = patterns_of(gray, one, n_points, radius), pattern_bins(n_points, self.method)
+            margin = (gray.shape[0] - patterns.shape[0]) // 2
+            inner = pixels[margin : margin + patterns.shape[0], margin : margin + patterns.shape[1]]
+            for grid in self._grids():
+                counts = _counts(patterns, gray.shape, bins, n_bins, grid)
+                part = slice(start, start + counts.size)
+                each = (weights[part] * code[part]).reshape(counts.shape) / np.maximum(counts, 1)
+                if patterns.size:
+                    rows, columns = _cells(patterns, gray.shape, grid)
+                    inner += each[rows[:, None], columns, bins[patterns]]
+                start = part.stop
+        return _squares(pixels)
+
 
 def _listed(value: Any) -> list:
     value = value.tolist() if isinstance(value, np.ndarray) else value
@@ -178,12 +201,27 @@ def _counts(patterns: np.ndarray, shape: tuple[int, ...], bins: np.ndarray, n_bi
     """Return the histograms of all cells as an array (rows, columns, bins). `shape` is the shape of the image."""
     counts = np.zeros((*grid, n_bins), np.int32)
     if patterns.size:
-        margin = (shape[0] - patterns.shape[0]) // 2
-        row_cells, column_cells = (
-            (np.arange(margin, length - margin) * cells) // length for length, cells in zip(shape, grid, strict=True)
-        )
-        count_patterns(patterns, bins, row_cells, column_cells, counts)
+        count_patterns(patterns, bins, *_cells(patterns, shape, grid), counts)
     return counts
+
+
+def _cells(patterns: np.ndarray, shape: tuple[int, ...], grid: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row of the grid to which each row of patterns belongs, and likewise for columns."""
+    margin = (shape[0] - patterns.shape[0]) // 2
+    rows, columns = ((np.arange(margin, length - margin) * cells) // length for length, cells in zip(shape, grid, strict=True))
+    return rows, columns
+
+
+def _squares(pixels: np.ndarray) -> Contributions:
+    """Add up the contributions of the pixels in each square; in small images, about eight squares fit into the shorter side."""
+    side = min(SQUARE, max(1, min(pixels.shape) // 8))
+    first = [np.arange(0, length, side) for length in pixels.shape]
+    last = [np.minimum(each + side, length) for each, length in zip(first, pixels.shape, strict=True)]
+    values = np.add.reduceat(np.add.reduceat(pixels, first[0], axis=0), first[1], axis=1)
+    rows, columns = (each.ravel() for each in np.indices(values.shape))
+    edges = first[1][columns], first[0][rows], last[1][columns], last[0][rows]
+    outlines = rectangles(*(edge - 0.5 for edge in edges))
+    return Contributions(values.ravel(), frames_of(outlines), outlines)
 
 
 def patterns_of(gray: np.ndarray, one: int, n_points: int, radius: float) -> np.ndarray:

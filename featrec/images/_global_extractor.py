@@ -11,6 +11,7 @@ import numpy as np
 from featrec.base import JOBS, VERBOSE, CodesOutput, check_is_fitted, check_one_label_each, warn_of_failures
 from featrec.exceptions import ImageError, InputError
 from featrec.images._base import Extractor
+from featrec.images._contributions import Contributions
 from featrec.images._input import check_images, stacked
 from featrec.images._read import read_image
 from featrec.images._recall import DarkWatch, Recall
@@ -25,6 +26,8 @@ BATCH_BYTES = 2**20
 Rows: TypeAlias = np.ndarray | list[np.ndarray]
 # The rows of a batch (None for unusable images) and the failures.
 Part: TypeAlias = tuple[Any, list[Failure]]
+# The part of the image to which each column belongs, the outlines of the parts (n, 4, 2), and their names.
+CodeParts: TypeAlias = tuple[np.ndarray, np.ndarray, tuple[str, ...] | None]
 
 
 class GlobalExtractor(CodesOutput, Extractor):
@@ -33,6 +36,9 @@ class GlobalExtractor(CodesOutput, Extractor):
     A subclass implements ``_describe(image) -> vector``. If describing several images at once is faster, it implements
     ``_describe_stack(images) -> rows`` for images of the same size and type in one array, or ``_describe_batch(images) ->
     rows`` for any images. ``_way_out`` is the advice in the error message about rows of different lengths.
+
+    For explanations, a subclass may implement ``_code_parts(height, width)``, which tells for each column of the code to which
+    part of an image of this size it belongs. Otherwise, each column is a part without a place.
     """
 
     _parameter_constraints = {**JOBS, **VERBOSE, **Extractor._parameter_constraints}
@@ -75,6 +81,50 @@ class GlobalExtractor(CodesOutput, Extractor):
         check_is_fitted(self, "n_features_out_")
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{i}" for i in range(self.n_features_out_)], dtype=object)
+
+    def contributions(self, image: Any, weights: Any) -> Contributions:
+        """Take the weighted sum of the code of one image apart: compute what each part of the image adds to it.
+
+        Parameters
+        ----------
+        image : array, path, encoded bytes or PIL image
+        weights : array of shape (n_features,)
+            The weight of each column of the code, such as a row of ``coef_`` of a linear classifier.
+
+        Returns
+        -------
+        Contributions
+            The sum of its ``values`` is ``weights @ extract(image)``. Its ``outlines`` are coordinates of this image.
+        """
+        self._check_parameters()
+        image = read_image(image)
+        code = np.asarray(self.extract(image), dtype=np.float64)
+        return self._contributed(image, self._checked_weights(weights, len(code)), code)
+
+    def _contributed(self, image: np.ndarray, weights: np.ndarray, code: np.ndarray) -> Contributions:
+        """Return the contributions of a checked image. A subclass whose parts share columns overrides this method."""
+        parts, outlines, names = self._code_parts(*image.shape[:2]) if self._has("_code_parts") else self._columns(len(code))
+        return Contributions.of_columns(weights * code, parts, outlines, names)
+
+    def _code_parts(self, height: int, width: int) -> CodeParts:
+        raise NotImplementedError
+
+    def _columns(self, n: int) -> CodeParts:
+        """Return each column as a part without a place."""
+        names = [str(name) for name in self.get_feature_names_out()] if hasattr(self, "n_features_out_") else []
+        if len(names) != n:
+            names = [f"{type(self).__name__.lower()}{i}" for i in range(n)]
+        return np.arange(n), np.full((n, 4, 2), np.nan), tuple(names)
+
+    def _checked_weights(self, weights: Any, width: int) -> np.ndarray:
+        checked = np.asarray(weights, dtype=np.float64)
+        if checked.shape != (width,) or not np.isfinite(checked).all():
+            given = f"an array of shape {checked.shape}" if checked.shape != (width,) else "NaN or infinity"
+            raise InputError(
+                f"weights must contain one finite number for each of the {width} columns that {type(self).__name__} computes "
+                f"for this image; got {given}"
+            )
+        return checked
 
     def _describe(self, image: np.ndarray) -> np.ndarray:
         return self._describe_stack(image[None])[0]

@@ -9,6 +9,7 @@ from skimage.transform import downscale_local_mean
 
 from featrec.descriptors import ColorHistogram, TinyImage
 from featrec.exceptions import InputError
+from tests.descriptors.contributions import assert_complete, parts_with_content, spot, touched
 
 
 def test_a_pixel_is_the_mean_of_its_area(rng):
@@ -120,3 +121,43 @@ def test_wrong_sizes_are_named():
         TinyImage(size=(16, 0)).extract(np.zeros((2, 2)))
     with pytest.raises(InputError, match=r"bins must be 3 positive integers, or one integer for all; got \(8, 8\)"):
         ColorHistogram(bins=(8, 8)).extract(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("parameters", [{}, {"size": (5, 3), "color": True}, {"size": (40, 7), "normalize": False}])
+def test_contributions_of_a_tiny_image_add_up(ragged, parameters):
+    for image in ragged:
+        assert_complete(TinyImage(**parameters), image)
+
+
+@pytest.mark.parametrize("shape", [(30, 44), (44, 30, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, float])
+@pytest.mark.parametrize("color", [False, True])
+def test_pixels_of_a_tiny_image_lie_where_the_image_has_content(rng, shape, dtype, color):
+    tiny = TinyImage(size=(4, 8), color=color, normalize=False)
+    for where in ((0, 7, 0, 5), (9, 16, 12, 21), (shape[0] - 2, shape[0], shape[1] - 9, shape[1])):
+        image = spot(rng, shape, dtype, *where)
+        outlines = tiny.contributions(image, np.ones(len(tiny.extract(image)))).outlines
+        np.testing.assert_array_equal(parts_with_content(tiny, image), touched(outlines, *where))
+
+
+@pytest.mark.parametrize("space", ["rgb", "hsv", "lab"])
+def test_bins_of_a_color_histogram_have_names_and_no_place(ragged, space):
+    histogram = ColorHistogram(bins=(4, 2, 3), space=space)
+    for image in ragged:
+        found = assert_complete(histogram, image)
+        assert np.isnan(found.outlines).all()
+        np.testing.assert_array_equal(found.values != 0, histogram.extract(image) != 0)
+
+
+@pytest.mark.parametrize(
+    "space, rgb, expected",
+    [
+        ("rgb", (255, 0, 100), "red 0.75 to 1, green 0 to 0.25, blue 0.25 to 0.5"),
+        ("hsv", (255, 120, 0), "hue 0° to 90°, saturation 0.75 to 1, value 0.75 to 1"),
+        ("hsv", (0, 0, 100), "hue 180° to 270°, saturation 0.75 to 1, value 0.25 to 0.5"),
+        ("lab", (0, 100, 0), "L 25 to 50, a -64.25 to -0.5, b -0.5 to 63.25"),
+    ],
+)
+def test_the_name_of_a_bin_describes_its_colours(space, rgb, expected):
+    found = ColorHistogram(bins=4, space=space).contributions(np.full((3, 3, 3), rgb, np.uint8), np.ones(64))
+    assert [name for name, value in zip(found.names, found.values, strict=True) if value] == [expected]

@@ -37,6 +37,14 @@ def test_means_and_deviations_in_cells(rng, shape):
     np.testing.assert_allclose(color_layout(gray, "rgb"), three, atol=1e-4)
 
 
+def test_cells_of_an_image_with_fewer_pixels_than_cells_share_pixels(rng):
+    images = rng.random((1, 2, 3))
+    found = color_layout(images, "gray")[0].reshape(2, 4, 4)
+    share = np.sqrt(WEIGHT / 96) / SPREADS[0, 0]
+    np.testing.assert_allclose(found[0], images[0][[0, 0, 1, 1]][:, [0, 0, 1, 2]] * share, atol=1e-6)
+    np.testing.assert_allclose(found[1], 0, atol=1e-6)
+
+
 def test_the_layout_follows_the_gradients(rng):
     images = rng.integers(0, 256, (4, 24, 24, 3), dtype=np.uint8)
     both, alone = HOG(color="rgb").fit_transform(images), HOG().fit_transform(images)

@@ -9,6 +9,7 @@ from featrec.compiled import _hog as compiled
 from featrec.descriptors import HOG
 from featrec.descriptors._hog_codes import Bins, _bins_of_axes, _bins_of_bytes
 from featrec.exceptions import FailedImageWarning, ImageError
+from tests.descriptors.contributions import assert_complete, parts_with_content, spot, touched
 from tests.naive import hog as naive
 
 NORMS = ("L1", "L1-sqrt", "L2", "L2-Hys")
@@ -321,3 +322,46 @@ def test_wrong_sizes_are_named():
         HOG(pixels_per_cell=(8, 0)).extract(np.zeros((24, 24)))
     with pytest.raises(ValueError, match="cells_per_block must be 2 positive integers"):
         HOG(cells_per_block=(2, 2, 2)).extract(np.zeros((24, 24)))
+
+
+LAYOUTS = [
+    {},
+    {"cells_per_block": (1, 2), "orientations": 5, "block_norm": "L1-sqrt", "transform_sqrt": True, "signed": True},
+    {"pixels_per_cell": [(8, 6), (4, 4), (5, 9)], "cells_per_block": (2, 1), "balance": True},
+    {"pixels_per_cell": "auto", "cells_per_block": 2, "block_norm": "L1", "mirror": True},
+    {"cells_per_block": 1, "color": "gray", "mirror": True},
+    {"pixels_per_cell": [(4, 4), (8, 8)], "cells_per_block": 2, "color": "rgb"},
+]
+
+
+@pytest.mark.parametrize("parameters", LAYOUTS)
+@pytest.mark.parametrize("dtype", [np.uint8, float])
+@pytest.mark.parametrize("shape", [(33, 46), (46, 33, 3)])
+def test_contributions_add_up_and_lie_where_the_image_has_content(rng, parameters, dtype, shape):
+    """In a black image, only the cells around a spot have gradients, and only the regions of the layout in it have values."""
+    hog = HOG(**parameters)
+    image = rng.random(shape) if dtype is float else rng.integers(0, 256, shape, dtype=dtype)
+    found = assert_complete(hog, image)
+    is_cell = np.array(["cell of" in name for name in found.names])
+    for top, left in ((0, 0), (10, 21), (shape[0] - 5, shape[1] - 6), (17, 5)):
+        where = top, top + 5, left, left + 6
+        image = spot(rng, shape, dtype, *where)
+        gradients = touched(found.outlines, *where, down=1) | touched(found.outlines, *where, across=1)
+        expected = np.where(is_cell, gradients, touched(found.outlines, *where))
+        if len(shape) == 2 and parameters.get("color") == "rgb":
+            expected &= np.array(["minus" not in name for name in found.names])  # gray images have no opponent colours
+        np.testing.assert_array_equal(parts_with_content(hog, image), expected)
+
+
+def test_contributions_of_a_flat_image_are_zero_except_for_its_layout():
+    image = np.full((24, 30, 3), 255, np.uint8)
+    assert not assert_complete(HOG(), image).values.any()
+    found = assert_complete(HOG(color="rgb"), image)
+    assert {name.split(",")[0] for name, value in zip(found.names, found.values, strict=True) if value} == {"mean of lightness"}
+
+
+def test_contributions_of_a_fitted_layout_are_scaled(rng):
+    images = rng.random((4, 24, 24, 3))
+    assert_complete(HOG(color="auto").fit(images), images[0])
+    with pytest.raises(ImageError, match="HOG needs at least 24×24 pixels"):
+        HOG().contributions(np.zeros((20, 40)), np.ones(4))

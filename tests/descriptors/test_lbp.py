@@ -9,6 +9,7 @@ from featrec.compiled._pixels import count_patterns, lbp_patterns
 from featrec.descriptors import LBP
 from featrec.descriptors._lbp import ONE_FOR_8_BITS, _circle, pattern_bins, patterns_of
 from featrec.exceptions import InputError
+from tests.descriptors.contributions import assert_complete, spot, touched
 from tests.naive import lbp as naive
 
 CIRCLES = [(8, 1.0), (8, 2.0), (16, 2.0), (12, 1.5), (5, 3.0), (1, 1.0), (8, 0.5)]
@@ -162,3 +163,60 @@ def test_an_image_smaller_than_the_circle_gives_zeros():
 def test_a_wrong_parameter_is_named(options, message):
     with pytest.raises(InputError, match=message):
         LBP(**options).fit([make_image()])
+
+
+def naive_shares(lbp, gray, weights):
+    """Return what each pixel contributes, pixel by pixel: its bin's share of the weighted code."""
+    code, shares, start = lbp.extract(gray), np.zeros(gray.shape), 0
+    for n_points, radius in lbp._circles():
+        patterns, (bins, n_bins) = patterns_of(gray, ONE_FOR_8_BITS, n_points, radius), pattern_bins(n_points, lbp.method)
+        margin = int(np.ceil(radius))
+        for rows, columns in lbp.grids:
+            where = {}
+            for y, x in np.ndindex(patterns.shape):
+                row, column = (y + margin) * rows // gray.shape[0], (x + margin) * columns // gray.shape[1]
+                place = start + (row * columns + column) * n_bins + bins[patterns[y, x]]
+                where.setdefault(place, []).append((y + margin, x + margin))
+            for place, pixels in where.items():
+                for pixel in pixels:
+                    shares[pixel] += float(weights[place]) * float(code[place]) / len(pixels)
+            start += rows * columns * n_bins
+    return shares
+
+
+@pytest.mark.parametrize("norm", ["l1", "l2", "hellinger", None])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"radius": (1, 2.5), "n_points": (8, 6), "grids": ((1, 1), (2, 3)), "method": "uniform"},
+        {"radius": 3, "grids": ((4, 1),), "method": "ror"},
+    ],
+)
+def test_contributions_are_sums_over_squares_of_pixels(norm, parameters):
+    lbp, gray = LBP(norm=norm, **parameters), make_image((67, 81))
+    found = assert_complete(lbp, gray)
+    weights = np.random.default_rng(0).normal(size=len(lbp.extract(gray)))
+    padded = np.pad(naive_shares(lbp, gray, weights), ((0, 5), (0, 7)))
+    np.testing.assert_allclose(found.values, padded.reshape(9, 8, 11, 8).sum(axis=(1, 3)).ravel(), atol=1e-9)
+    np.testing.assert_array_equal(found.outlines[0], [(-0.5, -0.5), (7.5, -0.5), (7.5, 7.5), (-0.5, 7.5)])
+    np.testing.assert_array_equal(found.outlines[-1], [(79.5, 63.5), (80.5, 63.5), (80.5, 66.5), (79.5, 66.5)])
+
+
+@pytest.mark.parametrize("shape", [(20, 33), (70, 64, 3)])
+@pytest.mark.parametrize("dtype", [np.uint8, float])
+def test_only_squares_near_a_spot_contribute_patterns_of_the_spot(rng, shape, dtype):
+    """A flat image has one pattern. The contributions of all others lie at the pixels whose circles reach the spot."""
+    lbp, where = LBP(radius=2, method="default"), (9, 14, 17, 23)
+    weights = np.ones(256)
+    weights[255] = 0
+    found = lbp.contributions(spot(rng, shape, dtype, *where), weights)
+    assert found.values.any()
+    np.testing.assert_array_equal(found.values[~touched(found.outlines, *where, down=2, across=2)], 0)
+    assert found.values[touched(found.outlines, *where)].all()
+
+
+def test_contributions_of_images_without_patterns(ragged):
+    for image in (*ragged, np.full((30, 40, 3), 7, np.uint8), np.zeros((2, 9), np.uint8)):
+        assert_complete(LBP(radius=(1, 4), grids=((1, 1), (2, 2))), image)
+    assert LBP().contributions(np.zeros((2, 9), np.uint8), np.ones(59)).values.tolist() == [0] * 18
