@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Traced", "share_of_maxima", "share_of_sums", "traced", "weights_on_pooled"]
 
+# Largest rounding error of a pooled sum, as a fraction of the sum of the absolute values that it consists of.
+ROUNDING = 1e-2
 # Maximum number of values of descriptors that are pooled one by one at once.
 VALUES = 2**21
 
@@ -50,7 +52,21 @@ class Traced:
         weights = np.asarray(weights, np.float64).reshape(n_regions, -1)
         on_regions = encoder._weights_on_pooled(self.regions, codes, weights)
         on_cells = self.layout.spread(on_regions, self.pooled, self.counts, encoder.pooling)
-        return encoder._share(self.bag.descriptors, self.cells, on_cells)
+        shares = encoder._share(self.bag.descriptors, self.cells, on_cells)
+        return shares if encoder.pooling == "max" else self._rounded(shares, on_cells)
+
+    def _rounded(self, shares: np.ndarray, on_cells: np.ndarray) -> np.ndarray:
+        """Spread the rounding error of the pooled values evenly over the descriptors of each cell.
+
+        Pooled values are sums in float32. If the values of descriptors cancel, as those of uniform areas do in a Fisher vector,
+        the factors amplify the rounding errors of these sums. Larger differences are not spread, so a wrong ``_share`` shows.
+        """
+        expected = (on_cells * self.pooled).sum(axis=1)
+        n_cells = len(expected)
+        found, sizes = (np.bincount(self.cells, weights=values, minlength=n_cells) for values in (shares, np.abs(shares)))
+        missing = expected - found
+        missing[np.abs(missing) > ROUNDING * (np.abs(on_cells * self.pooled).sum(axis=1) + sizes)] = 0
+        return shares + (missing / np.maximum(self.counts, 1))[self.cells]
 
 
 def traced(encoder: Encoder, layout: Layout, bag: Bag) -> Traced:

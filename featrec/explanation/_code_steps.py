@@ -89,7 +89,7 @@ def _function(step: Any, before: np.ndarray, after: np.ndarray, pull: Pull) -> P
 
 
 def _normalizer(step: Any, before: np.ndarray, after: np.ndarray, pull: Pull) -> Pull:
-    before = np.abs(np.asarray(before, np.float64))
+    before = np.asarray(before, np.float64)
     length = {"l1": before.sum, "l2": lambda: np.sqrt(before @ before), "max": before.max}[step.norm]()
     return _by_column(1 / (length or 1.0), 0.0, pull)
 

@@ -165,8 +165,7 @@ class _Steps:
     def __call__(self, image: np.ndarray, wanted: tuple[int, int | None] | None, classes: tuple) -> ImageExplanation:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="X does not have valid feature names")
-            found = self._of(self.model, image, wanted, classes)
-        return found
+            return self._of(self.model, image, wanted, classes)
 
     def _of(self, model: Any, image: np.ndarray, wanted: Any, classes: tuple) -> ImageExplanation:
         inner = _inside(model)
@@ -179,8 +178,8 @@ class _Steps:
             return _mean([self._of(one, image, wanted, classes) for one in inner])
         if not isinstance(model, Pipeline):
             raise InputError(
-                f"{type(model).__name__} cannot be explained: explain needs a Pipeline of an extractor, perhaps an encoder, and "
-                'a classifier. explain(..., method="occlusion") explains any model.'
+                f"{type(model).__name__} cannot be explained: explain needs a Pipeline of an extractor, perhaps an encoder, "
+                'and a classifier. explain(..., method="occlusion") explains any model.'
             )
         return self._of_pipeline(model, image, wanted, classes)
 

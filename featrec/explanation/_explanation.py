@@ -116,11 +116,16 @@ class ImageExplanation:
         return replace(
             first,
             values=np.concatenate([one.values for one in found]) / n,
-            **{name: np.concatenate([getattr(one, name) for one in found]) for name in ("frames", "outlines", "source", "names")},
+            **{
+                name: np.concatenate([getattr(one, name) for one in found])
+                for name in ("frames", "outlines", "source", "names")
+            },
             base_value=base,
             decision=decision,
             neighbors=tuple(one for each in found for one in each.neighbors),
-            _words=tuple((int(at) + start, words) for at, each in zip(starts, found, strict=False) for start, words in each._words),
+            _words=tuple(
+                (int(at) + start, words) for at, each in zip(starts, found, strict=False) for start, words in each._words
+            ),
         )
 
     def moved(self, affine: np.ndarray, image: np.ndarray) -> ImageExplanation:

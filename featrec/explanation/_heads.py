@@ -111,7 +111,7 @@ def _check_sum(head: Any, value: float, pull: Pull, code: np.ndarray) -> None:
     if abs(added.sum() + pull.base - value) > TOLERANCE * scale:
         raise InputError(
             f"the decision of {type(head).__name__} is {value:.6g}, but its coef_ and intercept_ give "
-            f"{added.sum() + pull.base:.6g}, so coef_ does not explain it. Use explain(..., method=\"occlusion\")."
+            f'{added.sum() + pull.base:.6g}, so coef_ does not explain it. Use explain(..., method="occlusion").'
         )
 
 
@@ -167,7 +167,7 @@ def _kernel_of(head: SVC | NuSVC, kernel: HistogramKernel | None) -> tuple[np.nd
     if head.kernel == "rbf":
         return support_rows(head), rbf(gamma_of(head))
     raise InputError(
-        f"{type(head).__name__} with kernel={head.kernel!r} cannot be explained column by column; the kernels \"linear\", "
+        f'{type(head).__name__} with kernel={head.kernel!r} cannot be explained column by column; the kernels "linear", '
         '"rbf" and HistogramKernel can. Use explain(..., method="occlusion").'
     )
 

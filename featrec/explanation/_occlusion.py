@@ -20,7 +20,11 @@ def occluded(model: Any, image: np.ndarray, target: Target, blocks: int) -> tupl
     height, width = image.shape[:2]
     ys = np.unique(np.linspace(0, height, min(rows, height) + 1).round().astype(int))
     xs = np.unique(np.linspace(0, width, min(columns, width) + 1).round().astype(int))
-    places = [(top, bottom, left, right) for top, bottom in zip(ys, ys[1:], strict=False) for left, right in zip(xs, xs[1:], strict=False)]
+    places = [
+        (top, bottom, left, right)
+        for top, bottom in zip(ys, ys[1:], strict=False)
+        for left, right in zip(xs, xs[1:], strict=False)
+    ]
     mean = image.mean(axis=(0, 1))
     fill = mean.astype(image.dtype) if image.dtype.kind == "f" else np.rint(mean).astype(image.dtype)
     images = [image]
@@ -41,7 +45,9 @@ def scores_of(model: Any, images: Any, target: Target) -> np.ndarray:
             scores = np.asarray(getattr(model, method)(images), np.float64)
             break
     else:
-        raise InputError(f"{type(model).__name__} has neither decision_function nor predict_proba, so occlusion cannot explain it")
+        raise InputError(
+            f"{type(model).__name__} has neither decision_function nor predict_proba, so occlusion cannot explain it"
+        )
     if scores.ndim == 1 or scores.shape[1] == 1:
         return target.sign * scores.ravel()
     if scores.shape[1] != len(target.classes):
