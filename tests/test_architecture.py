@@ -52,7 +52,8 @@ TABLE = {
     "classifiers": (ROOTS | {"compiled", "pairwise"}, {"numpy", "scipy", "sklearn"}),
     # Its corruptions change images.
     "evaluation": (ROOTS | {"images", "preprocessing", "persistence"}, {"numpy", "scipy", "sklearn", "cv2", "PIL"}),
-    "explanation": (ROOTS | {"descriptors", "networks", "vocabularies", "encoders", "pairwise"}, {"numpy", "sklearn"}),
+    # Its page has the style of the page of comparisons.
+    "explanation": (ROOTS | STAGES - {"datasets"}, {"numpy", "sklearn"}),
     # What suggest returns is a result of evaluation.
     "recipes": (ROOTS | STAGES - {"datasets"}, {"numpy", "sklearn"}),
     "persistence": (ROOTS | STAGES - {"datasets", "evaluation"}, {"numpy", "sklearn"}),

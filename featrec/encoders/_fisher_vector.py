@@ -132,8 +132,10 @@ class FisherVector(Encoder):
         return shares
 
     def _nearest(self, descriptors: np.ndarray) -> np.ndarray:
-        mixture, nearest = mixture_of(self.vocabulary_), np.empty(len(descriptors), np.int32)
-        most_probable(descriptors, *mixture, *mixture_frame(*mixture), nearest)
+        weights, means, variances = mixture_of(self.vocabulary_)
+        centre, inverse = mixture_frame(weights, means, variances)
+        nearest = np.empty(len(descriptors), np.int32)
+        most_probable(descriptors, weights, means, variances, centre, inverse, nearest)
         return nearest
 
     def _width(self) -> int:

@@ -90,7 +90,7 @@ def _function(step: Any, before: np.ndarray, after: np.ndarray, pull: Pull) -> P
 
 def _normalizer(step: Any, before: np.ndarray, after: np.ndarray, pull: Pull) -> Pull:
     before = np.asarray(before, np.float64)
-    length = {"l1": before.sum, "l2": lambda: np.sqrt(before @ before), "max": before.max}[step.norm]()
+    length = float(np.linalg.norm(before, {"l1": 1, "l2": 2, "max": np.inf}[step.norm]))
     return _by_column(1 / (length or 1.0), 0.0, pull)
 
 

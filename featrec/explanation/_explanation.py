@@ -113,19 +113,18 @@ class ImageExplanation:
             values = np.mean([one.values for one in found], axis=0)
             return replace(first, values=values, base_value=base, decision=decision)
         starts = np.cumsum([0, *(len(one.values) for one in found)])
+        words = [(int(at) + start, words) for at, one in zip(starts, found, strict=False) for start, words in one._words]
         return replace(
             first,
             values=np.concatenate([one.values for one in found]) / n,
-            **{
-                name: np.concatenate([getattr(one, name) for one in found])
-                for name in ("frames", "outlines", "source", "names")
-            },
+            frames=np.concatenate([one.frames for one in found]),
+            outlines=np.concatenate([one.outlines for one in found]),
+            source=np.concatenate([one.source for one in found]),
+            names=np.concatenate([one.names for one in found]),
             base_value=base,
             decision=decision,
             neighbors=tuple(one for each in found for one in each.neighbors),
-            _words=tuple(
-                (int(at) + start, words) for at, each in zip(starts, found, strict=False) for start, words in each._words
-            ),
+            _words=tuple(words),
         )
 
     def moved(self, affine: np.ndarray, image: np.ndarray) -> ImageExplanation:
@@ -154,7 +153,7 @@ class ImageExplanation:
         return pandas.DataFrame({"source": self.source, "name": self.names, "word": self.words, "value": self.values, **places})
 
     def to_shap(self) -> Any:
-        """Return a ``shap.Explanation``, for the plots of the shap package. Its data are the visual words, or else the places."""
+        """Return a ``shap.Explanation`` for the plots of the package shap. Its data are visual words, or else places."""
         try:
             import shap
         except ImportError as error:
@@ -174,8 +173,8 @@ def _names(found: Contributions) -> np.ndarray:
 class Explanation(LazySequence):
     """The explanations of several images: a sequence whose items are computed when they are accessed.
 
-    ``explanation[3]`` is an :class:`ImageExplanation`; a slice, a mask or a list of positions gives another Explanation. Only one
-    item is in memory at a time, so the number of images is not limited.
+    ``explanation[3]`` is an :class:`ImageExplanation`; a slice, a mask or a list of positions gives another Explanation. Only
+    one item is in memory at a time, so the number of images is not limited.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 from featrec.base import gamma_of, stored_neighbors, support_rows
 from featrec.classifiers import KernelRidgeClassifier
 from featrec.exceptions import InputError
-from featrec.explanation._kernels import Machine, chi2, intersection, linear, machine_pull, rbf
+from featrec.explanation._kernels import Function, Machine, chi2, intersection, linear, machine_pull, rbf
 from featrec.explanation._pull import Pull
 from featrec.explanation._target import Target
 from featrec.pairwise import HistogramKernel
@@ -126,7 +126,7 @@ def _one_vs_rest(
             positive = Target(tuple(inner.classes_), 1) if len(inner.classes_) == 2 else target
             part = decision_of(inner, kernel, code, empty, positive)
             found.append((float(sign), part))
-    weights = sum(sign * part.pull.weights for sign, part in found)
+    weights = np.sum([sign * part.pull.weights for sign, part in found], axis=0)
     known = [sign * part.pull.constants for sign, part in found if part.pull.constants is not None]
     pull = Pull(weights, sum(sign * part.pull.base for sign, part in found), np.sum(known, axis=0) if known else None)
     return Decision(sum(sign * part.value for sign, part in found), pull, found[0][1].method)
@@ -151,7 +151,7 @@ def _support_vectors(
     return Decision(value, pull, method)
 
 
-def _kernel_of(head: SVC | NuSVC, kernel: HistogramKernel | None) -> tuple[np.ndarray, Callable]:
+def _kernel_of(head: SVC | NuSVC, kernel: HistogramKernel | None) -> tuple[np.ndarray, Function]:
     """Return the support vectors and the kernel of a support vector machine."""
     if kernel is not None:
         if head.kernel != "precomputed" or kernel.output != "kernel":
@@ -172,7 +172,7 @@ def _kernel_of(head: SVC | NuSVC, kernel: HistogramKernel | None) -> tuple[np.nd
     )
 
 
-def _of_histograms(kernel: HistogramKernel, gamma: Any) -> Callable:
+def _of_histograms(kernel: HistogramKernel, gamma: Any) -> Function:
     return intersection() if kernel.kind == "intersection" else chi2(float(gamma))
 
 
@@ -210,7 +210,7 @@ def _kernel_ridge(head: KernelRidgeClassifier, code: np.ndarray, empty: np.ndarr
     coefficients, offsets = np.asarray(head.dual_coef_, np.float64), np.asarray(head.intercept_, np.float64)
     signs = np.array([float(target.sign)]) if coefficients.shape[1] == 1 else target.signs
     step = getattr(head, "step_", None) or 1.0
-    function = linear(step) if head.kernel == "linear" else rbf(float(head.scale_) / step**2, step)
+    function = linear(step) if head.kernel == "linear" else rbf(float(head.scale_ or 0) / step**2, step)
     machine = Machine(head.X_fit_, coefficients @ signs, float(signs @ offsets), function)
     pull, method = machine_pull(machine, code, empty)
     return Decision(_chosen(head.decision_function(code[None]), target), pull, method)
@@ -235,8 +235,8 @@ def _trees(head: Any, code: np.ndarray, target: Target) -> Decision:
 def _neighbors(head: KNeighborsClassifier, kernel: HistogramKernel | None, code: np.ndarray, target: Target) -> Decision:
     """Explain nearest neighbours by a margin: how much farther the nearest images of other classes are than those of a class.
 
-    The votes of the neighbours are not a sum over columns. The margin is the mean distance to the `n_neighbors` nearest training
-    images of other classes (or of the class to compare with), minus the mean distance to those of the class.
+    The votes of the neighbours are not a sum over columns. The margin is the mean distance to the `n_neighbors` nearest
+    training images of other classes (or of the class to compare with), minus the mean distance to those of the class.
     """
     rows, distance = _distance_of(head, kernel)
     labels, code = stored_neighbors(head)[1], np.asarray(code, np.float64)

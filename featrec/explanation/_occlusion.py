@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,7 @@ def occluded(model: Any, image: np.ndarray, target: Target, blocks: int) -> tupl
     height, width = image.shape[:2]
     ys = np.unique(np.linspace(0, height, min(rows, height) + 1).round().astype(int))
     xs = np.unique(np.linspace(0, width, min(columns, width) + 1).round().astype(int))
-    places = [
-        (top, bottom, left, right)
-        for top, bottom in zip(ys, ys[1:], strict=False)
-        for left, right in zip(xs, xs[1:], strict=False)
-    ]
+    places = [(*down, *across) for down in pairwise(ys) for across in pairwise(xs)]
     mean = image.mean(axis=(0, 1))
     fill = mean.astype(image.dtype) if image.dtype.kind == "f" else np.rint(mean).astype(image.dtype)
     images = [image]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -38,7 +39,7 @@ class Pull:
         return Pull(self.weights[columns], 0.0, None if self.constants is None else self.constants[columns])
 
     def on_weights(self, code: np.ndarray) -> tuple[np.ndarray, float]:
-        """Express the constants as weights where the code is not zero; return all weights and the sum of the other constants."""
+        """Express the constants as weights where the code is not zero; return the weights and the sum of other constants."""
         if self.constants is None:
             return self.weights, 0.0
         there = code != 0
@@ -78,7 +79,7 @@ class Part:
 
     source: str
     contributions: Contributions
-    words: object | None = None
+    words: Callable[[], np.ndarray] | None = None
 
 
 def moved(contributions: Contributions, affine: np.ndarray) -> Contributions:

@@ -73,7 +73,7 @@ def _image_step(step: Any, name: str, trail: Trail) -> State:
 
         return Code(row, np.zeros_like(row), back)
     raise InputError(
-        f"step {name!r} ({type(step).__name__}) cannot be explained: it is not an extractor or a preprocessing step of featrec. "
+        f"step {name!r} ({type(step).__name__}) cannot be explained: it is not an extractor or preprocessing step of featrec. "
         'Derive it from featrec.images.GlobalExtractor or LocalExtractor, or use explain(..., method="occlusion").'
     )
 
@@ -93,7 +93,7 @@ def _bag_step(step: Any, state: Described) -> State:
     bags = step.transform(Bags([state.bag])) if hasattr(step, "transform") else None
     if not isinstance(bags, Bags):
         raise InputError(
-            f"{type(step).__name__} cannot be explained: it takes Bags but is not an encoder of featrec and does not return Bags. "
+            f"{type(step).__name__} cannot be explained: it takes Bags but is not an encoder and does not return Bags. "
             'Derive it from featrec.encoders.Encoder, or use explain(..., method="occlusion").'
         )
     changed = bags[0]
