@@ -28,6 +28,10 @@ class Bag:
         Size of the image that the extractor received.
     metric : {"euclidean", "hamming"}, default="euclidean"
         Distance between descriptors. "hamming" is for packed bits (ORB), which must not be averaged as numbers.
+    mirrored : array of bool of shape (n,), optional
+        Whether each descriptor describes the left-right mirror image, as half of those of ``Patches(mirror=True)`` do. Its
+        frame is then a position in the mirror image: in the image itself, its centre is at width - 1 - x. Needs `size`. None:
+        no descriptor does.
 
     Examples
     --------
@@ -41,6 +45,7 @@ class Bag:
     frames: np.ndarray | None = None
     size: tuple[int, int] | None = None
     metric: str = field(default="euclidean")
+    mirrored: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         descriptors = np.asarray(self.descriptors)
@@ -62,14 +67,33 @@ class Bag:
             raise InputError("descriptors must be finite; some are NaN or infinite")
         object.__setattr__(self, "descriptors", descriptors)
         object.__setattr__(self, "frames", _check_frames(self.frames, len(descriptors)))
+        object.__setattr__(self, "mirrored", _check_mirrored(self.mirrored, len(descriptors), self.size))
 
     @classmethod
-    def _made(cls, descriptors: np.ndarray, frames: np.ndarray, size: tuple[int, int], metric: str = "euclidean") -> Bag:
+    def _made(
+        cls,
+        descriptors: np.ndarray,
+        frames: np.ndarray,
+        size: tuple[int, int],
+        metric: str = "euclidean",
+        mirrored: np.ndarray | None = None,
+    ) -> Bag:
         """Create a Bag from valid arrays without checking them; the checks would take a fifth of the run time of dense SIFT."""
         bag = object.__new__(cls)
-        for name, value in (("descriptors", descriptors), ("frames", frames), ("size", size), ("metric", metric)):
+        values = {"descriptors": descriptors, "frames": frames, "size": size, "metric": metric, "mirrored": mirrored}
+        for name, value in values.items():
             object.__setattr__(bag, name, value)
         return bag
+
+    def _frames_in_image(self) -> np.ndarray | None:
+        """Return the frames as positions in the image itself, also where `frames` are positions in its mirror image."""
+        if self.frames is None or self.mirrored is None or self.size is None:
+            return self.frames
+        frames = self.frames.copy()
+        x, angle = self.frames[self.mirrored][:, [0, 3]].T
+        frames[self.mirrored, 0] = self.size[1] - 1 - x
+        frames[self.mirrored, 3] = np.where(angle < 0, angle, (180 - angle) % 360)
+        return frames
 
     def __repr__(self) -> str:
         n, width = self.descriptors.shape
@@ -95,3 +119,20 @@ def _check_frames(frames: np.ndarray | None, n: int) -> np.ndarray | None:
     if frames.shape != (n, 4):
         raise InputError(f"frames must have shape ({n}, 4): x, y, diameter and angle of each descriptor; got {frames.shape}")
     return frames
+
+
+def _check_mirrored(mirrored: np.ndarray | None, n: int, size: tuple[int, int] | None) -> np.ndarray | None:
+    if mirrored is None:
+        return None
+    mirrored = np.asarray(mirrored)
+    if mirrored.shape != (n,) or mirrored.dtype != np.bool_:
+        raise InputError(
+            f"mirrored must be an array of bool of shape ({n},), one value per descriptor; got {mirrored.dtype} of shape "
+            f"{mirrored.shape}"
+        )
+    if size is None:
+        raise InputError(
+            "mirrored needs the image size, because positions in the mirror image depend on the width. "
+            "Use Bag(descriptors, frames, (height, width), mirrored=mirrored)."
+        )
+    return mirrored

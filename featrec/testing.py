@@ -365,7 +365,8 @@ def _check_empty_bags(encoder: Any, bags: list[Bag]) -> None:
 
 
 def _emptied(bag: Bag) -> Bag:
-    return Bag(bag.descriptors[:0], None if bag.frames is None else bag.frames[:0], bag.size, bag.metric)
+    frames, mirrored = (None if values is None else values[:0] for values in (bag.frames, bag.mirrored))
+    return Bag(bag.descriptors[:0], frames, bag.size, bag.metric, mirrored)
 
 
 def _check_encoder_threads(encoder: Any, bags: list[Bag]) -> None:

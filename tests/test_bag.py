@@ -65,6 +65,25 @@ def test_pickle_and_copy():
         assert (again.size, again.metric) == ((7, 9), "hamming")
 
 
+def test_mirrored_is_optional_and_survives_pickling():
+    bag = Bag(np.eye(2), np.zeros((2, 4)), (7, 9), mirrored=[False, True])
+    assert Bag(np.eye(2)).mirrored is None
+    for again in (bag, pickle.loads(pickle.dumps(bag)), dataclasses.replace(bag, descriptors=np.ones((2, 5)))):
+        assert again.mirrored.dtype == bool
+        np.testing.assert_array_equal(again.mirrored, [False, True])
+    older = object.__new__(Bag)  # as unpickled from a version without this field
+    older.__dict__.update({name: value for name, value in vars(bag).items() if name != "mirrored"})
+    assert older.mirrored is None
+    assert dataclasses.replace(older, size=(7, 8)).mirrored is None
+
+
+def test_mirrored_frames_are_found_in_the_image():
+    frames = np.array([[2, 3, 4, 30], [2, 3, 4, 30], [0, 1, 4, -1], [1, 1, 4, 200]], np.float32)
+    bag = Bag(np.zeros((4, 2)), frames, (7, 9), mirrored=[False, True, True, True])
+    np.testing.assert_array_equal(bag._frames_in_image(), [[2, 3, 4, 30], [6, 3, 4, 150], [8, 1, 4, -1], [7, 1, 4, 340]])
+    assert Bag(np.zeros((4, 2)), frames, (7, 9))._frames_in_image() is bag.frames
+
+
 def test_repr():
     assert repr(Bag(np.zeros((2, 3), np.uint8), np.zeros((2, 4)), (7, 9), "hamming")) == (
         "Bag(2 descriptors of 3 uint8, frames, image 7×9, hamming)"
@@ -89,6 +108,18 @@ REFUSED = {
         r"packed bits of type uint8; got float32\. Use np\.packbits",
     ),
     "frames": ({"descriptors": np.zeros((2, 3)), "frames": np.zeros((2, 3))}, r"shape \(2, 4\): .*; got \(2, 3\)"),
+    "mirrored without size": (
+        {"descriptors": np.zeros((2, 3)), "mirrored": np.zeros(2, bool)},
+        r"mirrored needs the image size.*Use Bag\(descriptors, frames, \(height, width\), mirrored=mirrored\)",
+    ),
+    "numbers as mirrored": (
+        {"descriptors": np.zeros((2, 3)), "size": (7, 9), "mirrored": np.zeros(2)},
+        r"mirrored must be an array of bool of shape \(2,\), one value per descriptor; got float64 of shape \(2,\)",
+    ),
+    "number of mirrored": (
+        {"descriptors": np.zeros((2, 3)), "size": (7, 9), "mirrored": np.zeros(3, bool)},
+        r"got bool of shape \(3,\)",
+    ),
     "number of frames": ({"descriptors": np.zeros((2, 3)), "frames": np.zeros((1, 4))}, r"shape \(2, 4\): .*; got \(1, 4\)"),
 }
 

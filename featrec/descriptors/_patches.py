@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -65,9 +65,9 @@ class Patches(LocalExtractor):
         colour (channels that differ), else "gray". With "rgb", a gray image counts as three equal channels.
     mirror : bool or "auto", default=False
         If True, append the patches of the left-right mirror image. Their frames are positions in the mirror image, so encoders
-        that sum over cells give the sum of both codes. "auto" decides in `fit`: it selects False if allowing mirrored
-        thumbnails of training images leads to more matches with a wrong class, as for digits and letters. Without labels, it
-        selects True.
+        that sum over cells give the sum of both codes; the attribute ``mirrored`` of a Bag marks them. "auto" decides in
+        `fit`: it selects False if allowing mirrored thumbnails of training images leads to more matches with a wrong class, as
+        for digits and letters. Without labels, it selects True.
 
     Attributes
     ----------
@@ -102,6 +102,7 @@ class Patches(LocalExtractor):
     Bag(25 descriptors of 16 float32, frames, image 8×8, euclidean)
     """
 
+    algorithm: ClassVar[int] = 2
     _parameter_constraints = {
         **LocalExtractor._parameter_constraints,
         "size": [Interval(Integral, 1, LARGEST, closed="both")],
@@ -199,7 +200,8 @@ class Patches(LocalExtractor):
             images = np.stack([numbers, numbers[:, ::-1]]) if mirror else numbers[None]
             contrast = RAW if self.contrast is None else float(self.contrast)
             cut_patches(images.reshape(len(images), height, -1), size, CHANNELS[color], stride, unit, contrast, descriptors)
-        return Bag._made(descriptors, frames, (height, width))
+        mirrored = np.arange(len(frames)) >= len(frames) // 2 if mirror else None
+        return Bag._made(descriptors, frames, (height, width), mirrored=mirrored)
 
     def _resolved_color(self) -> str:
         return self._resolved("color", 'whether images have colour; call fit, or set "gray" or "rgb".')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -214,7 +215,7 @@ class Whiten(BagStep):
         if self.renormalize:
             lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
             descriptors /= np.where(lengths > 0, lengths, 1)
-        return Bag(descriptors, bag.frames, bag.size, bag.metric)
+        return replace(bag, descriptors=descriptors)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -44,6 +44,9 @@ def pack(description: Description, key: str) -> list[Any] | None:
         arrays = [description.descriptors] + ([] if description.frames is None else [description.frames])
         size = None if description.size is None else [int(length) for length in description.size]
         header: dict[str, Any] = {"metric": description.metric, "size": size}
+        if description.mirrored is not None:
+            header["mirrored"] = True
+            arrays.append(description.mirrored.view(np.uint8))
     elif isinstance(description, np.ndarray) and description.ndim == 1:
         arrays, header = [description], {}
     else:
@@ -82,7 +85,8 @@ def _rebuilt(header: dict[str, Any], file: np.ndarray, end: int) -> Description:
     if "metric" not in header:
         return arrays[0]
     size = None if header["size"] is None else tuple(header["size"])
-    return Bag(arrays[0], arrays[1] if len(arrays) > 1 else None, size, header["metric"])
+    mirrored = arrays.pop() != 0 if header.get("mirrored") else None
+    return Bag(arrays[0], arrays[1] if len(arrays) > 1 else None, size, header["metric"], mirrored)
 
 
 def _padding(length: int) -> bytes:

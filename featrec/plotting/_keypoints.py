@@ -90,8 +90,9 @@ def lattices_of(frames: np.ndarray) -> list[Lattice]:
 
 
 def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
-    """Return the frames of a bag. Raise an error if it has no frames, or comes from an image of a different size."""
-    if bag.frames is None:
+    """Return the frames of a bag in its image. Raise an error if it has no frames, or comes from an image of another size."""
+    frames = bag._frames_in_image()
+    if frames is None:
         raise InputError(f"the bag has no frames, so the positions of its descriptors are unknown; got {bag!r}")
     if bag.size is not None and tuple(bag.size) != image.shape[:2]:
         raise InputError(
@@ -99,7 +100,7 @@ def frames_on(image: np.ndarray, bag: Bag) -> np.ndarray:
             f"{image.shape[0]}×{image.shape[1]}. Pass the image from which the bag was extracted; after Resize, this is the "
             "resized image."
         )
-    return bag.frames
+    return frames
 
 
 def _draw_keypoints(ax: Axes, frames: np.ndarray, max_frames: int) -> str:

@@ -83,6 +83,14 @@ def test_frames_and_size_stay(step):
     assert (after.size, after.metric) == (before.size, "euclidean")
 
 
+def test_mirrored_descriptors_stay_marked(step):
+    before = histograms()[0]
+    marked = replace(before, mirrored=np.arange(len(before.descriptors)) % 3 == 0)
+    assert np.array_equal(step.apply(marked).mirrored, marked.mirrored)
+    assert np.array_equal(step.apply(marked).descriptors, step.apply(before).descriptors)
+    assert step.apply(before).mirrored is None
+
+
 def test_read_only_input_works_and_is_unchanged(cls):
     bags, untouched = histograms(), histograms()
     for bag in bags:

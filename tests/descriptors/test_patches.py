@@ -1,13 +1,17 @@
 """Patches agree with the naive implementation, scikit-learn and the formula; ``mirror="auto"`` mirrors only if harmless."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.feature_extraction.image import extract_patches_2d
 
 from featrec.compiled._pixels import cut_patches
 from featrec.datasets import load_dataset
 from featrec.descriptors import DescriptorCache, Patches
+from featrec.encoders import SpatialPyramid, TriangleCode
 from featrec.exceptions import ImageError, InputError, MissingImageError
 from featrec.persistence import load, save
 from tests.naive import patches as naive
@@ -97,6 +101,24 @@ def test_mirrored_patches_follow_those_of_the_image():
     parts = [plain.extract(image), plain.extract(np.ascontiguousarray(image[:, ::-1]))]
     np.testing.assert_array_equal(both.descriptors, np.concatenate([part.descriptors for part in parts]))
     np.testing.assert_array_equal(both.frames, np.concatenate([part.frames for part in parts]))
+    np.testing.assert_array_equal(both.mirrored, np.repeat([False, True], len(parts[0].frames)))
+    assert parts[0].mirrored is None
+
+
+def test_mirrored_patches_are_found_in_the_image():
+    image = make_image((20, 23, 3))
+    bag = Patches(4, stride=3, contrast=None, color="rgb", mirror=True).extract(image)
+    for descriptor, frame, mirrored in zip(bag.descriptors, bag._frames_in_image(), bag.mirrored, strict=True):
+        left, top = (frame[:2] - 1.5).astype(int)
+        patch = image[top : top + 4, left : left + 4]
+        np.testing.assert_array_equal(descriptor.reshape(4, 4, 3), patch[:, ::-1] if mirrored else patch)
+
+
+def test_codes_do_not_depend_on_the_mark():
+    bags = [Patches(4, stride=3, color="gray", mirror=True).extract(make_image((20, 23), seed)) for seed in range(4)]
+    unmarked = [replace(bag, mirrored=None) for bag in bags]
+    encoder = SpatialPyramid(TriangleCode(5, random_state=0), levels=((1, 1), (2, 2)))
+    np.testing.assert_array_equal(clone(encoder).fit_transform(bags), clone(encoder).fit_transform(unmarked))
 
 
 def test_frames_are_centres_row_by_row():

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,7 +23,7 @@ from PIL import Image
 from sklearn.base import clone
 
 from featrec import Bag, descriptors
-from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, ColorHistogram, DenseSIFT, DescriptorCache, TinyImage
+from featrec.descriptors import AKAZE, BRISK, HOG, ORB, SIFT, ColorHistogram, DenseSIFT, DescriptorCache, Patches, TinyImage
 from featrec.exceptions import FailedImageWarning, FeatrecWarning, InputError
 from featrec.images import GlobalExtractor, LocalExtractor, _cache, _entry, _recall
 from featrec.images._entry import content_digest
@@ -51,7 +52,7 @@ def images(rng):
 def same(first, second):
     """Check that Bags have the same numbers in the same types."""
     if isinstance(first, Bag):
-        parts = [(first.descriptors, second.descriptors), (first.frames, second.frames)]
+        parts = [(getattr(first, name), getattr(second, name)) for name in ("descriptors", "frames", "mirrored")]
         return (first.size, first.metric) == (second.size, second.metric) and all(same(a, b) for a, b in parts)
     if first is None or second is None:
         return first is second
@@ -74,7 +75,7 @@ def files(cache):
 
 
 EXTRACTORS = [SIFT(), DenseSIFT(), ORB(edge_threshold=5, patch_size=9), AKAZE(), BRISK()]
-EXTRACTORS += [HOG(), ColorHistogram(bins=3), TinyImage(color=True), Rows()]
+EXTRACTORS += [Patches(stride=5, mirror=True, color="rgb"), HOG(), ColorHistogram(bins=3), TinyImage(color=True), Rows()]
 
 
 def test_every_extractor_has_the_parameter_cache():
@@ -109,6 +110,20 @@ def test_every_damage_of_an_entry_is_recognised(rng, cache):
         list(extractor.transform(images))
         assert len(COUNT) == 1
         assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("frames", [None, np.ones((3, 4), np.float32)], ids=["no frames", "frames"])
+def test_mirrored_descriptors_stay_marked(frames):
+    bag = Bag(np.eye(3, dtype=np.float32), frames, (5, 6), mirrored=np.array([False, True, True]))
+    file = np.frombuffer(b"".join(map(bytes, _entry.pack(bag, "key"))), np.uint8)
+    assert same(_entry.unpack(file, "key"), bag)
+
+
+def test_other_bags_are_stored_as_before_the_field_mirrored():
+    bag = Bag(np.arange(6, dtype=np.uint8).reshape(2, 3), np.arange(8).reshape(2, 4), (7, 9))
+    file = b"".join(map(bytes, _entry.pack(bag, "ab")))
+    assert zlib.crc32(file) == 815627786
+    assert same(_entry.unpack(np.frombuffer(file, np.uint8), "ab"), bag)
 
 
 def test_forged_files_with_other_types_are_ignored(images, cache):

@@ -108,6 +108,14 @@ def test_upright_frames_off_a_lattice_are_circles(axes, n):
     assert axes.get_title() == f"{n} keypoints"
 
 
+def test_mirrored_frames_are_drawn_in_the_image(axes):
+    frames = np.array([[10, 20, 8, -1], [10, 20, 8, -1]], np.float32)
+    bag = Bag(np.zeros((2, 4)), frames, (40, 50), mirrored=[False, True])
+    drawn(plot_keypoints(np.zeros((40, 50)), bag, ax=axes))
+    shown = {tuple(place) for collection in axes.collections for place in np.asarray(collection.get_offsets()).tolist()}
+    assert {(10, 20), (39, 20)} <= shown
+
+
 def test_keypoints_need_frames_of_this_image():
     image = np.zeros((40, 50))
     with pytest.raises(InputError, match="the bag has no frames"):
