@@ -381,3 +381,16 @@ def patch_codes_by_blas(
         for b in range(n_blocks):
             first = b * BLOCK
             _pool(whole[b], factors, first, min(first + BLOCK, n_words), members, region_starts, shares, codes[i])
+
+
+@njit(**LOOP)
+def patch_points(image, size, unit, contrast, basis, offsets, scale, places, filled, points):
+    """Whiten the patches of one image and round them, as `patch_codes` does.
+
+    IN as in `patch_codes`, but one image (h, w * channels); OUT points (rows, width) uint8.
+    """
+    d, width = basis.shape
+    patches, turned = np.zeros((filled.shape[0], d), np.float32), np.empty((filled.shape[0], width), np.float32)
+    _cut(image, size, d // (size * size), unit, contrast, places, patches)
+    np.dot(patches, basis, turned)
+    _to_bytes(turned, offsets, filled, scale, points)

@@ -25,11 +25,12 @@ from featrec.base import (
     warn_of_empty_bags,
 )
 from featrec.compiled._dot_products import has_integer_dot
-from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas
-from featrec.descriptors._patch_table import MirrorWhitening, patch_table
+from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas, patch_points
+from featrec.descriptors._patch_shares import PatchWords, at_patches, patch_shares
+from featrec.descriptors._patch_table import MirrorWhitening, PatchTable, patch_table
 from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, mirror_is_harmless, whole_numbers
 from featrec.exceptions import InputError
-from featrec.images import DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images
+from featrec.images import Contributions, DescriptorCache, GlobalExtractor, as_gray, as_rgb, check_images
 from featrec.lazy import Failure, Failures, Images
 from featrec.model_files import SizeLimit, Stored, check_stored_array
 from featrec.parallel import one_inner_thread
@@ -262,18 +263,41 @@ class PatchCodes(GlobalExtractor):
         size, (height, width) = int(self.size), images.shape[1:3]
         if min(height, width) < size:
             return np.full((len(images), self.n_features_out_), np.nan, np.float32)
-        channels = [as_gray(image) if self.color_ == "gray" else as_rgb(image) for image in images]
-        numbers, unit = whole_numbers(np.stack(channels).reshape(len(images), height, -1))
+        numbers, *settings = self._prepared(images)
         codes = np.empty((len(images), self.n_features_out_), np.float32)
-        table = patch_table(height, width, size, self._grid(), float(self.overlap), bool(self.mirror_))
+        table = self._table(height, width)
         with one_inner_thread():
             self._loop()(
-                numbers.astype(np.uint16), size, unit, float(self.contrast), np.array(self.basis_), np.array(self.offsets_),
-                np.float32(self.patch_scale_), table.places, table.filled, table.cells, *self._blocks(), self._split() // 4,
-                bool(self.mirror_), 1 / (self.word_scales_.astype(np.float64) * self.patch_scale_), table.members,
-                table.region_starts, table.shares, codes,
+                numbers, *settings, table.places, table.filled, table.cells, *self._blocks(), self._split() // 4,
+                bool(self.mirror_), self._factors(), table.members, table.region_starts, table.shares, codes,
             )  # fmt: skip
         return codes
+
+    def _prepared(self, images: np.ndarray) -> tuple[Any, ...]:
+        """Return the pixels (n, height, width * channels) uint16, and the settings with which the loops whiten patches."""
+        channels = [as_gray(image) if self.color_ == "gray" else as_rgb(image) for image in images]
+        numbers, unit = whole_numbers(np.stack(channels).reshape(*images.shape[:2], -1))
+        basis, offsets, scale = np.array(self.basis_), np.array(self.offsets_), np.float32(self.patch_scale_)
+        return numbers.astype(np.uint16), int(self.size), unit, float(self.contrast), basis, offsets, scale
+
+    def _table(self, height: int, width: int) -> PatchTable:
+        return patch_table(height, width, int(self.size), self._grid(), float(self.overlap), bool(self.mirror_))
+
+    def _factors(self) -> np.ndarray:
+        return 1 / (self.word_scales_.astype(np.float64) * self.patch_scale_)
+
+    def _contributed(self, image: np.ndarray, weights: np.ndarray, code: np.ndarray) -> Contributions:
+        """Each patch contributes, together with its mirrored patch, at its place in the image."""
+        size, (height, width) = int(self.size), image.shape[:2]
+        values = np.zeros(0)
+        if min(height, width) >= size:
+            table, (numbers, *settings) = self._table(height, width), self._prepared(image[None])
+            points = np.empty((len(table.filled), self.basis_.shape[1]), np.uint8)
+            words = PatchWords(self.words_, self._limits(), self._factors(), self._split(), bool(self.mirror_))
+            with one_inner_thread():
+                patch_points(numbers[0], *settings, table.places, table.filled, points)
+                values = patch_shares(points, words, table, weights)
+        return at_patches(values, height, width, size)
 
     @staticmethod
     def _loop() -> Any:
@@ -305,13 +329,16 @@ class PatchCodes(GlobalExtractor):
         n_blocks = -(-n_words // BLOCK)
         words, limits = np.zeros((n_blocks * BLOCK, width), np.int8), np.zeros(n_blocks * BLOCK, np.int32)
         words[:n_words] = self.words_
-        limits[:n_words] = np.rint(float(self.threshold) * self.patch_scale_ * self.word_scales_)
+        limits[:n_words] = self._limits()
         split = self._split()
         parts = [words[:, :split], words[:, split:]]
         starts = np.stack([-ZERO * part.sum(axis=1, dtype=np.int32) for part in parts], axis=1)
         blocks = words.view(np.int32).reshape(n_blocks, BLOCK, width // 4).transpose(0, 2, 1)
         starts = starts.reshape(n_blocks, BLOCK, 2).transpose(0, 2, 1)
         return blocks.copy(), starts.astype(np.int32, order="C"), limits.reshape(n_blocks, BLOCK)
+
+    def _limits(self) -> np.ndarray:
+        return np.rint(float(self.threshold) * self.patch_scale_ * self.word_scales_)
 
     def _split(self) -> int:
         """Return the number of symmetric columns; without mirror images, all columns count as symmetric."""

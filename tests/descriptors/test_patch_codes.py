@@ -12,6 +12,7 @@ from featrec.descriptors import PatchCodes, Patches
 from featrec.encoders import SpatialPyramid, ThresholdCode
 from featrec.exceptions import EmptyBagWarning, FailedImageWarning, ImageError, InputError
 from featrec.vocabularies import RandomVocabulary
+from tests.descriptors.contributions import assert_complete, touched
 from tests.naive import patch_codes as naive
 
 ROOM = {"n_words": 40, "size": 4, "random_state": 0}
@@ -159,3 +160,88 @@ def test_fit_decides_about_mirroring():
     plain = PatchCodes(mirror=False, **options).fit(few, few.labels)
     np.testing.assert_array_equal(found.transform(few), plain.transform(few))
     assert PatchCodes(mirror="auto", **options).fit(few).mirror_ is True
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_points_equal_the_naive_twin(mirror):
+    given = arguments(mirror)[:9]
+    found = np.zeros((len(given[8]), given[4].shape[1]), np.uint8)
+    expected = found.copy()
+    compiled.patch_points(given[0][1], *given[1:], found)
+    naive.patch_points(given[0][1], *given[1:], expected)
+    # A number on the border between two steps may be rounded to either step.
+    assert np.abs(found.astype(int) - expected).max() <= 1
+    assert np.mean(found != expected) < 0.05
+
+
+def naive_shares(model, image, weights):
+    """Return what each patch adds to the weighted sum of the code, region by region, from the points of the loop."""
+    rows, columns = model._grid()
+    table, (numbers, *settings) = model._table(*image.shape[:2]), model._prepared(image[None])
+    points = np.empty((len(table.filled), model.basis_.shape[1]), np.uint8)
+    compiled.patch_points(numbers[0], *settings, table.places, table.filled, points)
+    points, size = points[table.places].astype(int) - 128, model.size
+    weights = weights.reshape(rows, columns, 2, -1)
+    signs = np.where(np.arange(points.shape[1]) < model.n_even_, 1, -1)
+    places = [(y, x) for y in range(image.shape[0] - size + 1) for x in range(image.shape[1] - size + 1)]
+    shares = np.zeros(len(places))
+    for row, column in np.ndindex(rows, columns):
+        votes, counts = np.zeros(len(places)), 0
+        for i, (y, x) in enumerate(places):
+            for side in range(1 + model.mirror_):
+                at = (y, image.shape[1] - size - x if side else x)
+                if not in_region(at, image.shape, (row, column), (rows, columns), size, model.overlap):
+                    continue
+                counts += 1
+                products = model.words_.astype(int) @ (points[i] * (signs if side else 1))
+                for way, sign in enumerate((1, -1)):
+                    beyond = np.maximum(0, sign * products - np.rint(model.threshold * model.patch_scale_ * model.word_scales_))
+                    votes[i] += weights[row, column, way] @ (beyond / (model.word_scales_ * float(model.patch_scale_)))
+        shares += votes / max(1, counts)
+    return shares
+
+
+def in_region(at, shape, region, grid, size, overlap):
+    for place, length, number, n in zip(at, shape, region, grid, strict=False):
+        side = 1 / (n - (n - 1) * overlap)
+        start, centre = number * side * (1 - overlap), (place + size / 2) / length
+        if not round(start, 9) <= centre < round(start + side, 9):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("shape", [(12, 14, 3), (15, 10)])
+@pytest.mark.parametrize("options", [{"grid": (2, 3)}, {"grid": 1, "size": 3}, {"grid": 2, "overlap": 0.0, "threshold": 0.3}])
+def test_contributions_equal_naive_sums_over_the_patches(mirror, shape, options):
+    X = images(shape)
+    model = PatchCodes(mirror=mirror, **ROOM | options).fit(X)
+    for image in (X[0], X[0] / 255, X[0] * np.uint16(257)):
+        found = assert_complete(model, image)
+        weights = np.random.default_rng(0).normal(size=model.n_features_out_)
+        np.testing.assert_allclose(found.values, naive_shares(model, image, weights), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("grid", [1, (2, 3)])
+@pytest.mark.parametrize("shape", [(24, 35, 3), (31, 20)])
+def test_only_patches_at_a_changed_spot_change_their_contributions(mirror, grid, shape):
+    X = images(shape, 4)
+    model = PatchCodes(mirror=mirror, grid=grid, threshold=0.0, **ROOM).fit(X)
+    weights = np.random.default_rng(0).normal(size=model.n_features_out_)
+    for top, left in ((0, 0), (11, 6), (shape[0] - 3, shape[1] - 2)):
+        where, changed = (top, top + 3, left, left + 2), X[0].copy()
+        changed[top : top + 3, left : left + 2] ^= 255
+        before, after = (model.contributions(image, weights) for image in (X[0], changed))
+        np.testing.assert_array_equal(before.values != after.values, touched(before.outlines, *where))
+
+
+def test_contributions_of_hard_images(monkeypatch):
+    model = PatchCodes(**ROOM).fit(images((32, 32)))
+    for image in (np.full((9, 9, 3), 80, np.uint8), images((4, 4), 1)[0], images((5, 40), 1)[0], images((50, 61), 1)[0]):
+        assert_complete(model, image)
+    assert len(model.contributions(np.zeros((3, 30), np.uint8), np.ones(model.n_features_out_)).values) == 0
+    image, weights = images((50, 61), 1)[0], np.random.default_rng(1).normal(size=model.n_features_out_)
+    expected = model.contributions(image, weights).values
+    monkeypatch.setattr("featrec.descriptors._patch_shares.PRODUCTS", 300)
+    np.testing.assert_allclose(model.contributions(image, weights).values, expected, rtol=1e-9, atol=1e-12)

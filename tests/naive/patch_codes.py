@@ -36,6 +36,13 @@ def patch_codes_by_blas(
     )  # fmt: skip
 
 
+def patch_points(image, size, unit, contrast, basis, offsets, scale, places, filled, points):
+    points[:] = 128
+    for place, patch in zip(places, cut(image, size, len(basis) // size, unit, contrast), strict=True):
+        for f in range(basis.shape[1]):
+            points[place, f] = 128 + rounded(float(patch @ basis[:, f]), float(offsets[f]), float(scale))
+
+
 def cut(image, size, length, unit, contrast):
     step = length // size
     for y in range(image.shape[0] - size + 1):
