@@ -17,11 +17,25 @@ from featrec.parallel import each_batch
 __all__ = ["Dataset", "LabeledImages", "LabeledSequence", "check_on_error", "find_damaged", "kept_rows"]
 
 
+class Masks(LazySequence):
+    """The masks of objects in images, which are bool arrays of shape (h, w). A slice is a view."""
+
+    def __repr__(self) -> str:
+        return f"Masks({len(self)})"
+
+    def _item(self, stored: np.ndarray) -> np.ndarray:
+        return stored
+
+
 class LabeledSequence(LazySequence):
-    """Base class of labelled image sequences. The source has one item per image. A slice has the same classes."""
+    """Base class of labelled image sequences. The source has one item per image. A slice has the same classes.
+
+    `masks` is a lazy sequence with the mask of each image, or None if the masks are not known.
+    """
 
     holds_images = True
-    _by_item = ("labels",)
+    masks: Masks | None = None
+    _by_item = ("labels", "masks")
 
     def __init__(self, source: np.ndarray | Sequence, labels: np.ndarray, classes: Sequence[str]):
         super().__init__(source)
@@ -42,11 +56,16 @@ class LabeledImages(LabeledSequence):
         The class of each image.
     classes : sequence of str, optional
         All classes, which must include every label. Default: the sorted set of labels.
+    masks : array of bool of shape (n, h, w), or list of arrays of bool, optional
+        Pixels of each image that show its object. Figures and checks of explanations compare with them.
 
     Attributes
     ----------
     labels : array of str of shape (n,)
     classes : list of str
+    masks : sequence of arrays of bool, or None
+        One mask of shape (h, w) for each image; a slice of the images has the masks of these images. None if the masks are not
+        known.
     shape : tuple
         ``(n,)``.
     positions : array of int of shape (n,)
@@ -55,7 +74,7 @@ class LabeledImages(LabeledSequence):
     Raises
     ------
     InputError
-        If the numbers of images and labels differ, or if a label is not among the classes.
+        If the numbers of images and labels differ, if a label is not among the classes, or if the masks do not fit the images.
 
     Examples
     --------
@@ -71,6 +90,8 @@ class LabeledImages(LabeledSequence):
         images: np.ndarray | Sequence[np.ndarray],
         labels: Sequence[str] | np.ndarray,
         classes: Sequence[str] | None = None,
+        *,
+        masks: np.ndarray | Sequence[np.ndarray] | None = None,
     ):
         labels = np.asarray(labels, dtype=str)
         if labels.shape != (len(images),):
@@ -81,6 +102,7 @@ class LabeledImages(LabeledSequence):
         if unknown:
             raise InputError(f"the labels {unknown} are not among the classes {classes}; add them to classes")
         super().__init__(images, labels, classes)
+        self.masks = None if masks is None else _checked_masks(masks, images)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return Images(self).__array__(dtype)
@@ -92,6 +114,19 @@ class LabeledImages(LabeledSequence):
         return read_image(stored)
 
 
+def _checked_masks(masks: np.ndarray | Sequence[np.ndarray], images: np.ndarray | Sequence[np.ndarray]) -> Masks:
+    if len(masks) != len(images):
+        raise InputError(f"expected one mask for each image; got {len(images)} images and {len(masks)} masks")
+    for position, (mask, image) in enumerate(zip(masks, images, strict=True)):
+        found, wanted = np.asarray(mask), np.shape(image)[:2]
+        if found.dtype != np.bool_ or found.shape != wanted:
+            raise InputError(
+                f"mask {position} must be an array of bool of the shape of its image, {wanted}; got {found.dtype} of shape "
+                f"{found.shape}. Use mask > 0 for a mask of 0 and 255."
+            )
+    return Masks(masks)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """A training set and a test set: ``train, test = load_dataset(name)``.
@@ -100,7 +135,8 @@ class Dataset:
     ----------
     name : str
     train, test : sequence of images
-        Each has ``labels`` and ``classes``, and is sliced like an array of shape (n,).
+        Each has ``labels``, ``classes`` and ``masks``, and is sliced like an array of shape (n,). `masks` is None except for
+        "shapes", where it is a lazy sequence of bool arrays that show the pixels of each object.
     license : str
         Licence of the images.
     citation : str

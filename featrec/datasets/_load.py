@@ -93,7 +93,8 @@ def load_dataset(name: str, **options: Any) -> Dataset:
     Returns
     -------
     Dataset
-        A pair of labelled sequences, with the attributes classes, license, citation and description.
+        A pair of labelled sequences, with the attributes classes, license, citation and description. Both parts of "shapes"
+        have the attribute ``masks``: bool arrays of the shape of each image that are True where the object is visible.
 
     Raises
     ------

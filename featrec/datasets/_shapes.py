@@ -72,11 +72,11 @@ def _half(part: int, n: int, size: int, difficulty: _Difficulty, seed: int) -> L
     """Generate images, cycling through the classes. One thread is used, because the matrix products are small."""
     kinds = list(OUTLINES)
     labels = np.resize(kinds, n)
-    images = np.empty((n, size, size, 3), np.uint8)
+    images, masks = np.empty((n, size, size, 3), np.uint8), np.empty((n, size, size), bool)
     with one_inner_thread():
         for row, kind in enumerate(labels):
-            images[row] = _draw_scene(kind, size, difficulty, np.random.default_rng((seed, part, row)))
-    return LabeledImages(images, labels, kinds)
+            images[row], masks[row] = _draw_scene(kind, size, difficulty, np.random.default_rng((seed, part, row)))
+    return LabeledImages(images, labels, kinds, masks=masks)
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,10 @@ class _Difficulty:
     color: float
 
 
-def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random.Generator) -> np.ndarray:
-    """Generate a uint8 image of one object, of shape (size, size, 3).
+def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Generate a uint8 image of one object, of shape (size, size, 3), and the mask of the object, of shape (size, size).
 
+    The mask is True where the object covers at least half of a pixel and no piece of clutter covers half of it.
     The canvas has the shape (3, size, size), because painting is faster in this shape.
     """
     x, y = _pixel_grid(size)
@@ -103,12 +104,13 @@ def _draw_scene(kind: str, size: int, difficulty: _Difficulty, random: np.random
     n_pieces = random.poisson(14.0 * difficulty.clutter)
     for _ in range(n_pieces):
         _paint_piece(canvas, x, y, 0.25, random)
-    _paint_object(canvas, kind, _pose(x, y, difficulty, random), surface, difficulty, random)
+    mask = _paint_object(canvas, kind, _pose(x, y, difficulty, random), surface, difficulty, random) >= 0.5
     for _ in range(n_pieces // 3):
-        _paint_piece(canvas, x, y, 0.12, random)
+        part, cover = _paint_piece(canvas, x, y, 0.12, random)
+        mask[part] &= cover < 0.5
     canvas *= _light(x, y, 0.8 * difficulty.light, random)
     canvas += random.standard_normal(canvas.shape, np.float32) * np.float32(0.25 * difficulty.noise)
-    return (np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0)
+    return (np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8).transpose(1, 2, 0), mask
 
 
 @lru_cache(maxsize=4)
@@ -177,17 +179,21 @@ def _paint_object(
     tone: np.ndarray,
     difficulty: _Difficulty,
     random: np.random.Generator,
-) -> None:
+) -> np.ndarray:
+    """Paint the object, and return the share of each pixel that it covers."""
     x, y, radius = pose
     size = canvas.shape[1]
     pixels = radius * size
     surface = _textured(tone, 0.5 * difficulty.texture, size, random)
     if kind in MARKS:
         _paint(surface, MARKS[kind](x, y) * pixels, tone * np.float32(0.6))
-    _paint(canvas, OUTLINES[kind](x, y) * pixels, surface)
+    return _paint(canvas, OUTLINES[kind](x, y) * pixels, surface)
 
 
-def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator) -> None:
+def _paint_piece(
+    canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: float, random: np.random.Generator
+) -> tuple[tuple[slice, slice], np.ndarray]:
+    """Paint a piece of clutter. Return the rows and columns that it may cover, and the share of each pixel that it covers."""
     tone = _tone(random.uniform(0.15, 0.85), random.uniform(0, 2 * np.pi))
     extent = float(random.uniform(0.3, 1.0) * largest)
     center = random.uniform(-0.5, 0.5, 2).astype(np.float32)
@@ -200,7 +206,7 @@ def _paint_piece(canvas: np.ndarray, x: np.ndarray, y: np.ndarray, largest: floa
         level = _box(x, y, extent, extent / 6)
     else:
         level = np.minimum(np.minimum(x, y), (extent - x - y) * SQUARE_ROOT_OF_HALF)
-    _paint(canvas[:, *part], level * canvas.shape[1], tone)
+    return part, _paint(canvas[:, *part], level * canvas.shape[1], tone)
 
 
 def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
@@ -213,10 +219,14 @@ def _around(center: np.ndarray, reach: float, size: int) -> tuple[slice, slice]:
     return rows, columns
 
 
-def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> None:
-    """Paint a colour on all pixels with a positive level. Levels are in units of pixels; edges are one pixel wide."""
+def _paint(canvas: np.ndarray, level: np.ndarray, tone: np.ndarray) -> np.ndarray:
+    """Paint a colour on all pixels with a positive level, and return the share of each pixel that is painted.
+
+    Levels are in units of pixels; edges are one pixel wide.
+    """
     cover = np.minimum(np.maximum(level + np.float32(0.5), np.float32(0)), np.float32(1)).astype(np.float32, copy=False)
     canvas += cover * (tone - canvas)
+    return cover
 
 
 def _light(x: np.ndarray, y: np.ndarray, strength: float, random: np.random.Generator) -> np.ndarray:

@@ -48,6 +48,47 @@ def test_a_slice_is_pickled_with_its_own_images():
     assert np.asarray(pickle.loads(state)).shape == (2, 40, 40)
 
 
+def test_masks_follow_slices():
+    masks = np.arange(6 * 4 * 5).reshape(6, 4, 5) % 7 == 0
+    images = LabeledImages(PIXELS, LABELS, masks=masks)
+    train, test = train_test_split(images, test_size=2, random_state=0)
+    for part in (
+        images,
+        images[1:4],
+        images[[5, 0]][::-1],
+        images[np.array(LABELS) == "a"],
+        train,
+        pickle.loads(pickle.dumps(test)),
+    ):
+        assert part.masks.shape == part.shape
+        for image, mask in zip(part, part.masks, strict=True):
+            assert mask.dtype == bool
+            np.testing.assert_array_equal(mask, masks[image[0, 0] // 20])
+    assert np.asarray(images.masks[2:4]).tolist() == masks[2:4].tolist()
+    assert np.shares_memory(images[[4, 1]].masks[0], masks)
+    assert LabeledImages(PIXELS, LABELS)[:2].masks is None
+
+
+def test_a_slice_is_pickled_with_its_own_masks():
+    images = LabeledImages(np.zeros((100, 40, 40), np.uint8), ["a"] * 100, masks=np.ones((100, 40, 40), bool))
+    assert len(pickle.dumps(images[7:9])) < 15_000
+
+
+def test_masks_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match="expected one mask for each image; got 6 images and 5 masks"):
+        LabeledImages(PIXELS, LABELS, masks=np.zeros((5, 4, 5), bool))
+    several = [np.zeros((3, 4)), np.ones((5, 5, 3))]
+    LabeledImages(several, ["a", "b"], masks=[np.zeros((3, 4), bool), np.ones((5, 5), bool)])
+    for second, found in (
+        (np.ones((5, 5)), r"float64 of shape \(5, 5\).*mask > 0"),
+        (np.ones((4, 5), bool), r"bool of shape \(4, 5\)"),
+    ):
+        with pytest.raises(
+            InputError, match=rf"mask 1 must be an array of bool of the shape of its image, \(5, 5\); got {found}"
+        ):
+            LabeledImages(several, ["a", "b"], masks=[np.zeros((3, 4), bool), second])
+
+
 def test_images_of_several_sizes():
     images = LabeledImages([np.zeros((3, 4), np.uint8), np.ones((5, 5, 3))], ["a", "b"])
     assert images[[1]][0].shape == (5, 5, 3)

@@ -1,5 +1,6 @@
 """The generated dataset "shapes": effects of its options."""
 
+import cv2
 import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
@@ -55,6 +56,43 @@ def test_without_nuisances_all_objects_of_a_class_cover_the_same_pixels():
         same, others = covered[kind] != covered[kind + 8 :: 8], covered[kind] != np.delete(covered, [kind, kind + 8], axis=0)
         assert same.mean() < 0.01 or KINDS[kind] in MARKS
         assert others.mean(axis=(1, 2)).min() > 0.05
+
+
+def test_the_mask_is_the_drawn_object():
+    train, _ = load_dataset("shapes", n_train=32, n_test=1, **CALM | {"scale": 1.0, "rotation": 1.0})
+    for image, mask, label in zip(train, train.masks, train.labels, strict=True):
+        differs = (image != image[0, 0]).any(axis=2)
+        assert differs[mask].all()
+        assert differs.mean() < 1.2 * mask.mean() + 0.01  # what differs outside the mask are pixels of the contour
+        if label not in MARKS:
+            surface, ground = np.median(image[mask], axis=0), image[0, 0].astype(float)
+            to_surface, to_ground = (np.linalg.norm(image - tone, axis=2) for tone in (surface, ground))
+            assert ((to_surface < to_ground) != mask).mean() < 0.002  # clipped colours shift a few pixels
+
+
+def test_the_mask_excludes_what_hides_the_object():
+    train, _ = load_dataset("shapes", n_train=40, n_test=1, **CALM | {"scale": 1.0, "clutter": 1.0})
+    for image, mask, label in zip(train, train.masks, train.labels, strict=True):
+        if label in MARKS:
+            continue
+        tones, counts = np.unique(image[mask], axis=0, return_counts=True)
+        surface = (image == tones[counts.argmax()]).all(axis=2)  # without noise, light and texture, objects have one colour
+        assert not (surface & ~mask).any()
+        inside = cv2.erode(mask.astype(np.uint8), np.ones((5, 5))) == 1
+        assert surface[inside].all()
+
+
+@pytest.mark.parametrize("options", [{}, dict.fromkeys(CALM, 1.0), {"size": 33}], ids=["default", "hardest", "small"])
+def test_masks_cover_a_part_of_each_image(options):
+    for half in load_dataset("shapes", n_train=80, n_test=40, **options):
+        masks = np.asarray(half.masks)
+        assert masks.shape == np.asarray(half).shape[:3]
+        share = masks.mean(axis=(1, 2))
+        assert 0.01 < share.min() <= share.max() < 0.6
+
+
+def test_other_datasets_have_no_masks():
+    assert load_dataset("digits").train.masks is None
 
 
 @pytest.mark.parametrize("name", [name for name in CALM if name != "color"])
