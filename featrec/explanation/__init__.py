@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
+    from featrec.explanation._check import Faithfulness, check
     from featrec.explanation._explain import explain
     from featrec.explanation._explanation import Explanation, ImageExplanation
 
-__all__ = ["Explanation", "ImageExplanation", "explain"]
+__all__ = ["Explanation", "Faithfulness", "ImageExplanation", "check", "explain"]
 
 __getattr__, __dir__ = on_demand(
     __name__,
     {
+        "._check": ["Faithfulness", "check"],
         "._explain": ["explain"],
         "._explanation": ["Explanation", "ImageExplanation"],
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     import pandas
 
 __all__ = ["Explanation", "ImageExplanation"]
+
+
+class PartRows(NamedTuple):
+    """The rows of one extractor's parts; `words` computes their visual words, or is None if they are not descriptors."""
+
+    start: int
+    stop: int
+    words: Callable[[], np.ndarray] | None
+
+    def moved(self, by: int) -> PartRows:
+        return PartRows(self.start + by, self.stop + by, self.words)
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +73,7 @@ class ImageExplanation:
     names: np.ndarray
     image: np.ndarray = field(repr=False)
     neighbors: tuple[tuple[int, Any, float], ...] = field(default=(), repr=False)
-    _words: tuple[tuple[int, Callable[[], np.ndarray]], ...] = field(default=(), repr=False)
+    _parts: tuple[PartRows, ...] = field(default=(), repr=False)
 
     @classmethod
     def of_parts(
@@ -79,13 +90,13 @@ class ImageExplanation:
         """Join the parts of several extractors. By default, the base value is what the parts do not explain."""
         found = [part.contributions for part in parts]
         values = np.concatenate([one.values for one in found]) if found else np.zeros(0)
-        starts = np.cumsum([0, *(len(one.values) for one in found)])
-        words = tuple((int(start), part.words) for start, part in zip(starts, parts, strict=False) if part.words is not None)
+        ends = np.cumsum([0, *(len(one.values) for one in found)]).tolist()
+        rows = [PartRows(start, stop, part.words) for start, stop, part in zip(ends, ends[1:], parts, strict=False)]
         return cls(
             values,
             np.concatenate([one.frames for one in found]) if found else np.zeros((0, 4), np.float32),
             np.concatenate([one.outlines for one in found]) if found else np.zeros((0, 4, 2)),
-            np.repeat([part.source for part in parts] or [""], np.diff(starts) if found else [0]),
+            np.repeat([part.source for part in parts] or [""], np.diff(ends) if found else [0]),
             float(decision - values.sum() if base_value is None else base_value),
             decision,
             target.label,
@@ -94,7 +105,7 @@ class ImageExplanation:
             np.concatenate([_names(one) for one in found]) if found else np.zeros(0, dtype=str),
             image,
             neighbors,
-            words,
+            tuple(rows),
         )
 
     @classmethod
@@ -113,7 +124,7 @@ class ImageExplanation:
             values = np.mean([one.values for one in found], axis=0)
             return replace(first, values=values, base_value=base, decision=decision)
         starts = np.cumsum([0, *(len(one.values) for one in found)])
-        words = [(int(at) + start, words) for at, one in zip(starts, found, strict=False) for start, words in one._words]
+        rows = [rows.moved(int(at)) for at, one in zip(starts, found, strict=False) for rows in one._parts]
         return replace(
             first,
             values=np.concatenate([one.values for one in found]) / n,
@@ -124,7 +135,7 @@ class ImageExplanation:
             base_value=base,
             decision=decision,
             neighbors=tuple(one for each in found for one in each.neighbors),
-            _words=tuple(words),
+            _parts=tuple(rows),
         )
 
     def moved(self, affine: np.ndarray, image: np.ndarray) -> ImageExplanation:
@@ -140,9 +151,9 @@ class ImageExplanation:
     def words(self) -> np.ndarray:
         """The visual word of each part, of shape (n,), int: its nearest word or most probable component; -1 for other parts."""
         words = np.full(len(self.values), -1)
-        for start, compute in self._words:
-            found = compute()
-            words[start : start + len(found)] = found
+        for rows in self._parts:
+            if rows.words is not None:
+                words[rows.start : rows.stop] = rows.words()
         return words
 
     def to_frame(self) -> pandas.DataFrame:
@@ -199,6 +210,13 @@ class Explanation(LazySequence):
         with self.source.naming(row):
             image = self.source[row]
             found: ImageExplanation = self.compute(image, self.targets[position], self.classes)
+        return found
+
+    def _again(self, position: int, image: np.ndarray, label: Any) -> ImageExplanation:
+        """Explain a changed image, for the same target."""
+        labels = label if isinstance(label, tuple) else (label, None)
+        first, second = (None if one is None else self.classes.index(one) for one in labels)
+        found: ImageExplanation = self.compute(image, (first, second), self.classes)
         return found
 
     def to_frame(self) -> pandas.DataFrame:

@@ -15,7 +15,7 @@ from sklearn.svm import SVC, NuSVC
 from sklearn.tree import DecisionTreeClassifier
 
 from featrec.base import gamma_of, stored_neighbors, support_rows
-from featrec.classifiers import KernelRidgeClassifier
+from featrec.classifiers import KernelRidgeClassifier, NystroemRidgeClassifier
 from featrec.exceptions import InputError
 from featrec.explanation._kernels import Function, Machine, chi2, intersection, linear, machine_pull, rbf
 from featrec.explanation._pull import Pull
@@ -71,6 +71,8 @@ def decision_of(head: Any, kernel: HistogramKernel | None, code: np.ndarray, emp
         raise _unknown(head, "after HistogramKernel")
     if isinstance(head, KernelRidgeClassifier):
         return _kernel_ridge(head, code, empty, target)
+    if isinstance(head, NystroemRidgeClassifier):
+        return _nystroem(head, code, empty, target)
     if isinstance(head, (RandomForestClassifier, ExtraTreesClassifier, DecisionTreeClassifier)):
         return _trees(head, code, target)
     if hasattr(head, "coef_") and hasattr(head, "decision_function"):
@@ -214,6 +216,21 @@ def _kernel_ridge(head: KernelRidgeClassifier, code: np.ndarray, empty: np.ndarr
     machine = Machine(head.X_fit_, coefficients @ signs, float(signs @ offsets), function)
     pull, method = machine_pull(machine, code, empty)
     return Decision(_chosen(head.decision_function(code[None]), target), pull, method)
+
+
+def _nystroem(head: NystroemRidgeClassifier, code: np.ndarray, empty: np.ndarray, target: Target) -> Decision:
+    """Explain a kernel machine of projected codes; the columns consist of several views, whose decisions are averaged."""
+    signs = np.array([float(target.sign)]) if head.dual_coef_.shape[1] == 1 else target.signs
+    machine = Machine(head.landmarks_, head.dual_coef_.astype(np.float64) @ signs, 0.0, rbf(float(head.scale_)))
+    weights, base, n = np.zeros(len(code)), float(signs @ head.intercept_), len(head.mean_)
+    for view in range(head.n_views_):
+        columns = slice(view * n, (view + 1) * n)
+        projected = [head._projected(np.asarray(one, np.float32)[None], view)[0] for one in (code, empty)]
+        pull, _ = machine_pull(machine, *projected)
+        on_code = pull.weights if head.components_ is None else pull.weights @ head.components_
+        weights[columns] = on_code / head.n_views_
+        base += (pull.base - float(on_code @ head.mean_)) / head.n_views_
+    return Decision(_chosen(head.decision_function(code[None]), target), Pull(weights, base), "path")
 
 
 def _trees(head: Any, code: np.ndarray, target: Target) -> Decision:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -17,7 +19,7 @@ from featrec.explanation._pull import Part, Pull, Trail, moved
 from featrec.images import Contributions, GlobalExtractor, LocalExtractor, Preprocessor, squares
 from featrec.lazy import Bags
 
-__all__ = ["Code", "Described", "trace"]
+__all__ = ["Code", "Described", "keeping", "trace"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,11 +40,13 @@ class Code:
     back: Callable[[Pull], tuple[list[Part], float]]
 
 
+# One mask per encoder, for the image that is being traced; None if all descriptors are used.
+_KEPT: ContextVar[Iterator[np.ndarray] | None] = ContextVar("kept", default=None)
 State: TypeAlias = Trail | Described | Code
 
 
 def trace(step: Any, name: str, state: State) -> State:
-    """Apply one step of a pipeline to one image."""
+    """Apply one step of a pipeline to one image; see :func:`keeping` for how to leave out descriptors."""
     if step is None or isinstance(step, str):  # "passthrough"
         return state
     if isinstance(step, Pipeline):
@@ -80,7 +84,8 @@ def _image_step(step: Any, name: str, trail: Trail) -> State:
 
 def _bag_step(step: Any, state: Described) -> State:
     if isinstance(step, BagsTransformer):
-        traced = step._trace(state.bag)
+        kept = _KEPT.get()
+        traced = step._trace(state.bag if kept is None else _subset(state.bag, next(kept)))
 
         def back(pull: Pull) -> tuple[list[Part], float]:
             weights, absent = pull.on_weights(traced.code.astype(np.float64))
@@ -102,13 +107,29 @@ def _bag_step(step: Any, state: Described) -> State:
     return replace(state, bag=changed)
 
 
+@contextmanager
+def keeping(masks: Sequence[np.ndarray]) -> Iterator[None]:
+    """In this context, each encoder that an image reaches gets only the descriptors of its mask."""
+    token = _KEPT.set(iter(masks))
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def _subset(bag: Bag, kept: np.ndarray) -> Bag:
+    frames = None if bag.frames is None else bag.frames[kept]
+    mirrored = None if bag.mirrored is None else bag.mirrored[kept]
+    return Bag(bag.descriptors[kept], frames, bag.size, bag.metric, mirrored)
+
+
 def _placed(values: np.ndarray, state: Described) -> Contributions:
     """Return contributions of descriptors, in the coordinates of the user's image."""
     frames = state.bag.frames
     if frames is None:
         nowhere = np.full((len(values), 4), np.nan, np.float32)
         return Contributions(values, nowhere, np.full((len(values), 4, 2), np.nan))
-    outlines, mirrored = squares(frames), getattr(state.bag, "mirrored", None)
+    outlines, mirrored = squares(frames), state.bag.mirrored
     if mirrored is not None and mirrored.any():
         frames, width = frames.copy(), state.trail.image.shape[1]
         frames[mirrored, 0] = width - 1 - frames[mirrored, 0]
