@@ -160,3 +160,4 @@ def test_deskew_that_changes_nothing_keeps_places(rng):
     unsuited = Deskew(when="auto").fit([digit])
     assert not unsuited.applied_
     np.testing.assert_array_equal(unsuited._way_back(digit), np.eye(2, 3))
+    np.testing.assert_array_equal(unsuited.apply(digit), digit)
