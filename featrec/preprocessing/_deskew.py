@@ -96,14 +96,18 @@ class Deskew(Preprocessor):
         return self
 
     def transform(self, X: Any) -> Images:
-        if self.when == "auto":
-            check_is_fitted(
-                self, "applied_", msg='%(name)s(when="auto") decides in fit whether to straighten images; call fit first.'
-            )
-            if not self.applied_:
-                self._check_parameters()
-                return check_images(X)
-        return super().transform(X)
+        if self._is_applied():
+            return super().transform(X)
+        self._check_parameters()
+        return check_images(X)
+
+    def _is_applied(self) -> bool:
+        if self.when != "auto":
+            return True
+        check_is_fitted(
+            self, "applied_", msg='%(name)s(when="auto") decides in fit whether to straighten images; call fit first.'
+        )
+        return self.applied_
 
     def __sklearn_is_fitted__(self) -> bool:
         return self.when != "auto" or hasattr(self, "applied_")
@@ -114,7 +118,7 @@ class Deskew(Preprocessor):
         return tags
 
     def _helps(self, images: Images, labels: Any) -> bool:
-        pixels, labels = thumbnails(images, labels, SIDE, (np.asarray, self._change))
+        pixels, labels = thumbnails(images, labels, SIDE, (np.asarray, self._straightened))
         if pixels.shape[1] < 2:
             return False
         before, after = (nearest(similarities(one, one), labels) for one in pixels)
@@ -122,6 +126,9 @@ class Deskew(Preprocessor):
         return bool(won - lost > CLEARLY * np.sqrt(won + lost))
 
     def _change(self, image: np.ndarray) -> np.ndarray:
+        return self._straightened(image) if self._is_applied() else image
+
+    def _straightened(self, image: np.ndarray) -> np.ndarray:
         white = _white(image)
         shear = self._shear(image, white)
         if shear is None:
@@ -130,8 +137,7 @@ class Deskew(Preprocessor):
         return (sheared if image.dtype.kind == "f" else np.rint(sheared)).astype(image.dtype)
 
     def _way_back(self, image: np.ndarray) -> np.ndarray:
-        applied = self.when != "auto" or self.applied_
-        shear = self._shear(image, _white(image)) if applied else None
+        shear = self._shear(image, _white(image)) if self._is_applied() else None
         if shear is None:
             return same_place()
         skew, across, down, _ = shear
