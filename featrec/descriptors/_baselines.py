@@ -54,6 +54,7 @@ class TinyImage(GlobalExtractor):
     Notes
     -----
     Along axes that shrink, each new pixel is the mean of the area that it covers. Axes that grow are interpolated linearly.
+    The parts of ``contributions`` are these areas.
 
     References
     ----------
@@ -149,7 +150,7 @@ class ColorHistogram(GlobalExtractor):
     Notes
     -----
     A value on the border between two bins belongs to the upper bin; the maximum belongs to the last bin. A pixel
-    without saturation has hue 0.
+    without saturation has hue 0. The parts of ``contributions`` are the bins; they have names, but no places.
 
     References
     ----------

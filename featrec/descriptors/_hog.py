@@ -88,6 +88,9 @@ class HOG(GlobalExtractor):
 
     Images of the same size are described together in batches. One array ``(n, height, width)`` is faster than a list of images.
 
+    The parts of ``contributions`` are the cells of each size, and each column of the layout. A cell contributes through all
+    blocks that contain it. With `mirror`, cells of the mirror image are parts of their own, with their places in the image.
+
     References
     ----------
     N. Dalal and B. Triggs, "Histograms of oriented gradients for human detection", CVPR 2005.

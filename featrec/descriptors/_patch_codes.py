@@ -108,6 +108,8 @@ class PatchCodes(GlobalExtractor):
     Sums of integers are exact, so processors that cannot multiply bytes give the same codes, but more slowly. With `mirror`,
     the codes of an image and its mirror image are equal, except for the rounding of whitened patches.
 
+    The parts of ``contributions`` are the patches; each contributes together with its mirrored patch.
+
     References
     ----------
     .. [1] A. Coates, A. Y. Ng. The importance of encoding versus training with sparse coding and vector quantization. ICML

@@ -8,8 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from featrec.images import DescriptorCache, GlobalExtractor
+from featrec.images import Contributions, DescriptorCache, GlobalExtractor
+from featrec.networks._averaged_map import AveragedMap
 from featrec.networks._network_docs import with_network_docs
+from featrec.networks._network_input import NetworkInput
 from featrec.networks._pretrained_network import PretrainedNetwork
 
 __all__ = ["CNNFeatures"]
@@ -52,6 +54,14 @@ class CNNFeatures(PretrainedNetwork, GlobalExtractor):
 
     With ``interpolation="area"``, images larger than the input size are resized by averaging areas, smaller images by linear
     interpolation.
+
+    If the code is the mean of a map (global average pooling), the parts of ``contributions`` are the cells of this map, as in
+    class activation mapping; also pixels outside a cell influence its values. Otherwise, each column is a part without a place.
+
+    References
+    ----------
+    B. Zhou, A. Khosla, A. Lapedriza, A. Oliva and A. Torralba, "Learning deep features for discriminative localization", CVPR
+    2016.
 
     Examples
     --------
@@ -123,6 +133,13 @@ class CNNFeatures(PretrainedNetwork, GlobalExtractor):
         reader = self._reader()
         step = reader.batch_ or reader.batch_size
         return np.concatenate([_pooled(reader._forward(images[start : start + step])) for start in range(0, len(images), step)])
+
+    def _contributed(self, image: np.ndarray, weights: np.ndarray, code: np.ndarray) -> Contributions:
+        reader = self._reader()
+        averaged = AveragedMap.of(reader, image, code)
+        if averaged is None:
+            return super()._contributed(image, weights, code)
+        return averaged.contributions(weights, code, NetworkInput(**reader.input_).window(image.shape))
 
 
 def _pooled(out: np.ndarray) -> np.ndarray:

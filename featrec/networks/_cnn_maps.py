@@ -17,7 +17,7 @@ from featrec.networks._network_docs import with_network_docs
 from featrec.networks._network_input import NetworkInput
 from featrec.networks._pretrained_network import MOST_SCALES, PretrainedNetwork
 
-__all__ = ["CNNMaps"]
+__all__ = ["CNNMaps", "token_grid"]
 
 # Maximum number of tokens without a position in the image, such as class tokens and registers.
 MOST_PREFIX = 16
@@ -167,7 +167,7 @@ class CNNMaps(PretrainedNetwork, LocalExtractor):
         """Return the columns of each image as an array (n, rows, columns, channels)."""
         if out.ndim == 4:
             return np.ascontiguousarray(out.transpose(0, 2, 3, 1), dtype=np.float32)
-        grid = _grid(out.shape[1], size) if out.ndim == 3 else None
+        grid = token_grid(out.shape[1], size) if out.ndim == 3 else None
         if grid is None:
             raise InputError(
                 f"layer {self.layer_!r} returns an array of shape {out.shape[1:]} per image, which is neither a map (channels, "
@@ -181,7 +181,7 @@ class CNNMaps(PretrainedNetwork, LocalExtractor):
         return int(self.n_dimensions_)
 
 
-def _grid(n_tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
+def token_grid(n_tokens: int, size: tuple[int, int]) -> tuple[int, int] | None:
     """Return the rows and columns of square patches that cover an input of this size; None if there are no such patches."""
     for n_places in range(n_tokens, max(0, n_tokens - MOST_PREFIX), -1):
         rows = round(math.sqrt(n_places * size[0] / size[1]))

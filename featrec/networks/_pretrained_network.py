@@ -276,15 +276,17 @@ class PretrainedNetwork(NamesModules):
 
     def _forward(self, images: Sequence[np.ndarray], size: tuple[int, int] | None = None) -> np.ndarray:
         """Return the outputs of the layer for a batch of images. Default of `size`: the input size."""
-        declared = NetworkInput(**self.input_ | ({} if size is None else {"size": size}))
-        prepare = declared.prepare
-        values = np.zeros((self.batch_ or len(images), len(declared.mean), *declared.size), np.float32)
-        for position, image in enumerate(images):
-            values[position] = prepare(image)
-        out = self._run(values)[: len(images)]
+        out = self._run(self._input_values(images, size))[: len(images)]
         if not np.isfinite(out).all():
             raise ImageError(f"layer {self.layer_!r} of the network returns NaN or infinite numbers for this image")
         return out
+
+    def _input_values(self, images: Sequence[np.ndarray], size: tuple[int, int] | None = None) -> np.ndarray:
+        declared = NetworkInput(**self.input_ | ({} if size is None else {"size": size}))
+        values = np.zeros((self.batch_ or len(images), len(declared.mean), *declared.size), np.float32)
+        for position, image in enumerate(images):
+            values[position] = declared.prepare(image)
+        return values
 
     def _run(self, values: np.ndarray) -> np.ndarray:
         runtime = self._available_runtime()

@@ -10,7 +10,7 @@ import hashlib
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -204,6 +204,26 @@ class TorchNetwork:
                     f"the network cannot be run on a batch of shape {values.shape}: {' '.join(str(error).split()):.300}"
                 ) from error
         return _as_array(out, self.layer)
+
+    def maps(self, values: np.ndarray, width: int) -> Iterator[np.ndarray]:
+        """Yield the output of the layer, then all maps and tokens before it with an axis of this length, the last one first."""
+        found: list[Any] = []
+        thread = threading.get_ident()
+
+        def note(_: Any, __: Any, out: Any) -> None:
+            # Other threads may use the same network.
+            if thread == threading.get_ident() and getattr(out, "ndim", 0) in (3, 4) and width in out.shape[1:]:
+                found.append(out)
+
+        hooks = [each.register_forward_hook(note) for each in self.module.modules()]
+        try:
+            output = self.run(values)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        yield output
+        for out in reversed(found):
+            yield _as_array(out, self.layer)
 
     def exported(self, size: tuple[int, int], channels: int, free_size: bool = False) -> bytes:
         """Return the network up to the layer as an ONNX file with the output "features" and any batch size.
