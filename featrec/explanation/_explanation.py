@@ -16,6 +16,8 @@ from featrec.lazy import Images, LazySequence
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Explanation", "ImageExplanation"]
 
@@ -156,6 +158,48 @@ class ImageExplanation:
                 words[rows.start : rows.stop] = rows.words()
         return words
 
+    def plot(self, ax: Axes | None = None, *, n_outlines: int = 3) -> Axes:
+        """Draw the contributions over a faded gray copy of the image.
+
+        Each contribution is spread evenly over the area of its part. Orange pixels favour the target, blue pixels are against
+        it. The strongest parts are outlined: solid lines favour the target, dashed lines are against it. Parts without a place,
+        such as colour bins, are only in :meth:`plot_words`.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Axes to draw on. Default: the axes of a new figure.
+        n_outlines : int, default=3
+            Number of outlined parts for the target, and number of outlined parts against it.
+
+        Returns
+        -------
+        matplotlib Axes
+        """
+        from featrec.explanation._figures import draw_image
+
+        return draw_image(self, ax, n=n_outlines)
+
+    def plot_patches(self, n: int = 8) -> Figure:
+        """Draw the `n` patches with the largest contributions for the target and the `n` with the largest against it.
+
+        Patches are cut from the image and turned upright, as the model sees them. Patches close to a stronger one are left out,
+        because they show almost the same pixels. Parts much smaller than the image are shown with their surroundings.
+        """
+        from featrec.explanation._figures import draw_patches
+
+        return draw_patches(self, n)
+
+    def plot_words(self, n: int = 12, ax: Axes | None = None) -> Axes:
+        """Draw the sum of the contributions of each visual word as bars; the numbers of parts are in brackets.
+
+        The `n` words with the largest sums are drawn, and the sum of all others. Parts without words are added up by name, or
+        by source.
+        """
+        from featrec.explanation._figures import draw_words
+
+        return draw_words(self, n, ax)
+
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part: source, name, word, value, x, y, diameter and angle."""
         import pandas
@@ -218,6 +262,12 @@ class Explanation(LazySequence):
         first, second = (None if one is None else self.classes.index(one) for one in labels)
         found: ImageExplanation = self.compute(image, (first, second), self.classes)
         return found
+
+    def plot(self, n: int = 12) -> Figure:
+        """Draw the contributions of the first `n` images. Each image has its own scale of colours."""
+        from featrec.explanation._figures import draw_sheet
+
+        return draw_sheet(self, n)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part of each image; the column `image` has the position of the image."""

@@ -10,8 +10,28 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from featrec.plotting._canvas import FAINT as FAINT, INK as INK, PALETTE as PALETTE, axes_for as axes_for
+from featrec.plotting._canvas import (
+    FAINT as FAINT,
+    INK as INK,
+    PALETTE as PALETTE,
+    axes_for as axes_for,
+    new_figure as new_figure,
+)
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
+from featrec.plotting._contributions import (
+    Patch as Patch,
+    Region as Region,
+    cut_patch as cut_patch,
+    plot_contributions as plot_contributions,
+    plot_patch_rows as plot_patch_rows,
+    plot_signed_bars as plot_signed_bars,
+    reduced as reduced,
+    scale_of as scale_of,
+    scaled_outlines as scaled_outlines,
+    signed_text as signed_text,
+    spread as spread,
+    tinted as tinted,
+)
 from featrec.plotting._critical_difference import plot_critical_difference
 from featrec.plotting._hog import plot_hog
 from featrec.plotting._keypoints import plot_keypoints

@@ -1,0 +1,346 @@
+"""What the parts of an image add to a decision: a map over the image, patches, and bars.
+
+Contributions are spread evenly over the outlines of their parts. Orange favours the decision, blue is against it; orange is the
+lighter colour, so that the two differ in print without colours, too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from featrec.images import as_gray, as_rgb, as_uint8
+from featrec.plotting._canvas import FAINT, INK, axes_for, bare, new_figure, show_image
+from featrec.plotting._words import between_pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "AGAINST",
+    "FOR",
+    "Patch",
+    "Region",
+    "cut_patch",
+    "plot_contributions",
+    "plot_patch_rows",
+    "plot_signed_bars",
+    "reduced",
+    "scale_of",
+    "scaled_outlines",
+    "signed_text",
+    "spread",
+    "tinted",
+    "widened",
+]
+
+FOR, AGAINST = "#E69F00", "#0072B2"
+# Colours of outlines and texts, which are darker than areas.
+DARK_FOR, DARK_AGAINST = "#9a5b00", "#00446b"
+# Maximum side of an image in a figure, and of a patch, in pixels.
+SIDE, PATCH = 640, 72
+# The strongest colour hides this share of the image below it.
+STRONGEST = 0.85
+# Opacity of the gray copy of the image.
+FADED = 0.42
+# Smallest sides of parts in a map, and of patches, as shares of the longer side of the image. Smaller parts are widened.
+IN_MAP, IN_PATCH = 1 / 48, 1 / 16
+# Number of points that are processed at once.
+BLOCK = 2**21
+
+
+def spread(values: np.ndarray, outlines: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Spread each value evenly over the area of its outline.
+
+    Parameters
+    ----------
+    values : array of shape (n,)
+    outlines : array of shape (n, 4, 2)
+        Corners of parallelograms, x first; NaN for parts without a place.
+    shape : tuple (h, w)
+        Size of the image. What is outside is left out.
+
+    Returns
+    -------
+    array of shape (2, h, w)
+        The sum of the positive values in each pixel, and the sum of the negative values.
+    """
+    values, outlines = np.asarray(values, np.float64), np.asarray(outlines, np.float64)
+    placed = np.isfinite(outlines).all(axis=(1, 2))
+    sides = outlines - np.roll(outlines, 1, axis=1)
+    upright = (np.abs(sides).min(axis=2) < 1e-6).all(axis=1)
+    layers = []
+    for signed in (values > 0, values < 0):
+        boxes, turned = placed & signed & upright, placed & signed & ~upright
+        layer = _of_boxes(values[boxes], outlines[boxes], shape)
+        layers.append(layer + _of_points(values[turned], outlines[turned], shape))
+    return np.stack(layers)
+
+
+def _of_boxes(values: np.ndarray, outlines: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Add up rectangles: their corners are differences, whose sums over rows and columns are the areas."""
+    low, high = outlines.min(axis=1) + 0.5, outlines.max(axis=1) + 0.5
+    density = values / np.maximum(high - low, 1e-3).prod(axis=1)
+    differences = np.zeros((shape[0] + 2, shape[1] + 2))
+    for x, sign in ((low[:, 0], 1), (high[:, 0], -1)):
+        for y, factor in ((low[:, 1], sign), (high[:, 1], -sign)):
+            _add_points(differences, np.clip(x, 0, shape[1]), np.clip(y, 0, shape[0]), factor * density)
+    sums: np.ndarray = differences.cumsum(axis=0).cumsum(axis=1)
+    return sums[: shape[0], : shape[1]]
+
+
+def _of_points(values: np.ndarray, outlines: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Add up turned outlines as grids of points, about two points per pixel."""
+    found = np.zeros((shape[0] + 2, shape[1] + 2))  # with a border of one pixel
+    along, across = outlines[:, 1] - outlines[:, 0], outlines[:, 3] - outlines[:, 0]
+    longest = np.maximum(np.linalg.norm(along, axis=1), np.linalg.norm(across, axis=1))
+    counts = np.clip(np.ceil(1.5 * longest) + 1, 2, 96).astype(int)
+    for n in np.unique(counts):
+        u, v = (grid.ravel() for grid in np.meshgrid(*2 * [(np.arange(n) + 0.5) / n]))
+        members = np.flatnonzero(counts == n)
+        for start in range(0, len(members), max(1, BLOCK // n**2)):
+            some = members[start : start + max(1, BLOCK // n**2)]
+            points = outlines[some, 0, None] + along[some, None] * u[:, None] + across[some, None] * v[:, None]
+            shares = np.repeat(values[some] / n**2, n**2)
+            x, y = points.reshape(-1, 2).T + 1
+            inside = (x >= 0) & (y >= 0) & (x < shape[1] + 1) & (y < shape[0] + 1)
+            _add_points(found, x[inside], y[inside], shares[inside])
+    return found[1:-1, 1:-1]
+
+
+def _add_points(found: np.ndarray, x: np.ndarray, y: np.ndarray, values: np.ndarray) -> None:
+    """Add values at positions between pixels to the four pixels around them."""
+    left, top = x.astype(int), y.astype(int)
+    beside, below = x - left, y - top
+    width = found.shape[1]
+    for down, weight in ((0, 1 - below), (1, below)):
+        for right, share in ((0, 1 - beside), (1, beside)):
+            places = (top + down) * width + left + right
+            found += np.bincount(places, weights=values * weight * share, minlength=found.size).reshape(found.shape)
+
+
+def scale_of(*layers: np.ndarray) -> float:
+    """Return the absolute value of the strongest colour; few pixels may exceed it."""
+    sizes = np.abs(np.concatenate([layer.ravel() for layer in layers]))
+    return float(np.quantile(sizes, 0.995)) or float(sizes.max(initial=0.0)) or 1.0
+
+
+def tinted(signed: np.ndarray, limit: float) -> np.ndarray:
+    """Return signed values as colours with an opacity, of shape (h, w, 4), uint8."""
+    strength = np.minimum(np.abs(signed) / limit, 1) ** 0.8
+    colors = np.array([_rgb(AGAINST), _rgb(FOR)], np.uint8)
+    opacity = np.rint(255 * STRONGEST * strength).astype(np.uint8)
+    return np.concatenate([colors[(signed > 0).astype(int)], opacity[..., None]], axis=-1)
+
+
+def _rgb(color: str) -> tuple[int, int, int]:
+    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
+
+
+def reduced(image: np.ndarray, side: int = SIDE) -> np.ndarray:
+    """Return the image as uint8 with sides of at most `side` pixels."""
+    image = as_uint8(image)
+    scale = side / max(image.shape[:2])
+    if scale >= 1:
+        return image
+    from PIL import Image
+
+    height, width = (max(1, round(scale * length)) for length in image.shape[:2])
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BOX))
+
+
+def scaled_outlines(outlines: np.ndarray, original: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Return outlines in a resized image; the arguments are the shapes of both images."""
+    factors = np.array([shape[1] / original[1], shape[0] / original[0]])
+    scaled: np.ndarray = (outlines + 0.5) * factors - 0.5
+    return scaled
+
+
+def widened(outlines: np.ndarray, least: float) -> np.ndarray:
+    """Return outlines whose sides are at least `least` pixels long, with the same centres and directions."""
+    along, across = outlines[:, 1] - outlines[:, 0], outlines[:, 3] - outlines[:, 0]
+    lengths = [np.maximum(np.linalg.norm(side, axis=1), 1e-9) for side in (along, across)]
+    if min(length.min(initial=least) for length in lengths) >= least:
+        return outlines
+    along, across = (
+        side * (np.maximum(length, least) / length / 2)[:, None] for side, length in zip((along, across), lengths, strict=True)
+    )
+    corners = np.stack([-along - across, along - across, along + across, across - along], axis=1)
+    wide: np.ndarray = outlines.mean(axis=1, keepdims=True) + corners
+    return wide
+
+
+def cut_patch(image: np.ndarray, outline: np.ndarray, side: int = PATCH) -> np.ndarray:
+    """Return the inside of an outline, turned upright, as RGB. Pixels beyond the border repeat the pixels at the border.
+
+    A part that is much smaller than the image is cut with its surroundings.
+    """
+    (outline,) = widened(outline[None], IN_PATCH * max(image.shape[:2]))
+    along, across = outline[1] - outline[0], outline[3] - outline[0]
+    lengths = np.array([np.linalg.norm(across), np.linalg.norm(along)])
+    height, width = np.clip(np.rint(lengths * min(1.0, side / max(lengths.max(), 1e-9))), 1, side).astype(int)
+    v, u = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
+    columns, rows = (outline[0, axis] + u * along[axis] + v * across[axis] for axis in (0, 1))
+    return between_pixels(as_rgb(as_uint8(image)), rows, columns)
+
+
+def signed_text(value: float) -> str:
+    """Format a contribution with its sign and two significant digits."""
+    text = f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+#.2g}".rstrip(".")
+    return text.replace("-", "−")
+
+
+class Region(NamedTuple):
+    """An outline to draw, and whether the part favours the decision."""
+
+    outline: np.ndarray
+    favours: bool
+
+
+def plot_contributions(
+    image: np.ndarray,
+    values: np.ndarray,
+    outlines: np.ndarray,
+    *,
+    title: str = "",
+    regions: Sequence[Region] = (),
+    bar: bool = True,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw contributions over a faded gray copy of the image.
+
+    Parameters
+    ----------
+    image : array of shape (h, w) or (h, w, 3)
+    values : array of shape (n,)
+    outlines : array of shape (n, 4, 2)
+    title : str
+    regions : sequence of Region
+        Outlines to draw: solid if they favour the decision, otherwise dashed.
+    bar : bool, default=True
+        Whether to draw a bar that explains the colours.
+    ax : matplotlib Axes, optional
+        Axes to draw on. Default: the axes of a new figure.
+
+    Returns
+    -------
+    matplotlib Axes
+    """
+    small = reduced(image)
+    height, width = small.shape[:2]
+    ax = axes_for(ax, 5.4, float(np.clip(4.6 * height / width, 1.8, 7.0)) + 0.6)
+    show_image(ax, as_gray(small), opacity=FADED)
+    placed = np.isfinite(outlines).all(axis=(1, 2))
+    outlines = scaled_outlines(outlines, image.shape, small.shape)
+    if placed.any():
+        net = spread(values, widened(outlines, IN_MAP * max(small.shape[:2])), small.shape[:2]).sum(axis=0)
+        limit = scale_of(net)
+        ax.imshow(tinted(net, limit))
+        _draw_regions(ax, [Region(scaled_outlines(one.outline, image.shape, small.shape), one.favours) for one in regions])
+        if bar:
+            _color_bar(ax)
+    else:
+        _across(ax, "no part has a\nplace in the image" if len(values) else "no features")
+    ax.set_xlim(-0.5, width - 0.5)
+    ax.set_ylim(height - 0.5, -0.5)
+    _set_title(ax, title, 62)
+    return ax
+
+
+def _set_title(ax: Axes, title: str, width: int) -> None:
+    ax.set_title("\n".join(textwrap.fill(line, width) for line in title.splitlines()), fontsize=10, color=INK)
+
+
+def _across(ax: Axes, sentence: str) -> None:
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": FAINT, "alpha": 0.9}
+    ax.text(0.5, 0.5, sentence, transform=ax.transAxes, ha="center", va="center", fontsize=10, color=INK, bbox=box)
+
+
+def _draw_regions(ax: Axes, regions: Sequence[Region]) -> None:
+    from matplotlib.patches import Polygon
+
+    for outline, favours in regions:
+        color, style = (DARK_FOR, "-") if favours else (DARK_AGAINST, (0, (3, 2)))
+        ax.add_patch(Polygon(outline, fill=False, edgecolor="white", linewidth=2.6))
+        ax.add_patch(Polygon(outline, fill=False, edgecolor=color, linewidth=1.4, linestyle=style))
+
+
+def _color_bar(ax: Axes) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap, Normalize
+
+    colors = tinted(np.linspace(-1, 1, 201), 1.0) / 255.0
+    blended = colors[:, 3:] * colors[:, :3] + (1 - colors[:, 3:]) * 0.86
+    mappable = ScalarMappable(Normalize(-1, 1), ListedColormap(blended))
+    bar: Any = ax.figure.colorbar(mappable, ax=ax, shrink=0.7, aspect=24, pad=0.02, ticks=[-1, 0, 1])
+    bar.ax.set_yticklabels(["against", "0", "for"], fontsize=8, color=INK)
+    bar.ax.tick_params(length=0)
+    bar.outline.set_visible(False)
+
+
+class Patch(NamedTuple):
+    """A patch with the texts below it."""
+
+    pixels: np.ndarray
+    value: str
+    word: str
+
+
+def plot_patch_rows(rows: Sequence[tuple[str, Sequence[Patch]]], *, title: str = "") -> Figure:
+    """Draw rows of patches with their values and words. Each row has a name; the first row favours the decision."""
+    columns = max(4, *(len(patches) for _, patches in rows))
+    figure = new_figure(0.92 * columns + 0.7, 1.22 * len(rows) + 0.35)
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for line, (name, patches), color in zip(grid, rows, (DARK_FOR, DARK_AGAINST), strict=False):
+        for place, ax in enumerate(line):
+            bare(ax)
+            if place < len(patches):
+                _draw_patch(ax, patches[place], color, "-" if color == DARK_FOR else (0, (3, 2)))
+        line[0].set_ylabel(name, fontsize=9, color=INK)
+        if not patches:
+            line[0].text(0, 0.5, "no part", transform=line[0].transAxes, fontsize=9, color=FAINT, va="center")
+    figure.suptitle(textwrap.fill(title, 12 * columns), fontsize=10, color=INK)
+    return figure
+
+
+def _draw_patch(ax: Axes, patch: Patch, color: str, style: Any) -> None:
+    ax.imshow(patch.pixels, interpolation="nearest")
+    ax.spines[:].set(visible=True, color=color, linewidth=1.4, linestyle=style)
+    ax.set_xlabel(f"{patch.value}\n{patch.word}".strip(), fontsize=7.5, color=INK, labelpad=2)
+
+
+def plot_signed_bars(
+    labels: Sequence[str], values: Sequence[float], *, rest: str = "", rest_value: float = 0.0, title: str = "", ax: Any = None
+) -> Axes:
+    """Draw values as horizontal bars, the first on top; `rest` is the label of a gray bar for everything else."""
+    labels, values = [*labels, *[rest] * bool(rest)], [*values, *[rest_value] * bool(rest)]
+    labels = [textwrap.fill(label, 40) for label in labels]
+    longest = max((len(line) for label in labels for line in label.splitlines()), default=0)
+    ax = axes_for(ax, 4.4 + 0.075 * longest, 0.28 * len(labels) + 1.1)
+    places = np.arange(len(labels))
+    colors = [FOR if value > 0 else AGAINST for value in values]
+    if rest:
+        colors[-1] = "#c9ced6"
+    ax.barh(places, values, color=colors, height=0.72)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    span = max(map(abs, values), default=0.0) or 1.0
+    for place, value in zip(places, values, strict=True):
+        side = 1 if value >= 0 else -1
+        text = {"va": "center", "ha": "left" if side > 0 else "right", "fontsize": 7.5, "color": INK}
+        ax.text(value + 0.02 * span * side, place, signed_text(value), **text)
+    low, high = min([*values, 0.0]), max([*values, 0.0])
+    ax.set_xlim(low - 0.24 * span * (low < 0) - 0.02 * span, high + 0.16 * span)
+    ax.set_yticks(places, labels, fontsize=7.5)
+    ax.invert_yaxis()
+    ax.tick_params(colors=INK, length=0)
+    ax.set_xlabel("contribution: against on the left, for on the right", fontsize=8, color=INK)
+    ax.spines[["top", "right", "left"]].set_visible(False)
+    if not labels:
+        bare(ax)
+        _across(ax, "no features")
+    _set_title(ax, title, 66)
+    return ax
