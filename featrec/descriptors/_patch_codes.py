@@ -26,7 +26,7 @@ from featrec.base import (
 )
 from featrec.compiled._dot_products import has_integer_dot
 from featrec.compiled._patch_codes import BLOCK, ZERO, patch_codes, patch_codes_by_blas, patch_points
-from featrec.descriptors._patch_shares import PatchWords, at_patches, patch_shares
+from featrec.descriptors._patch_shares import PatchWords, at_patches, most_similar, patch_shares
 from featrec.descriptors._patch_table import MirrorWhitening, PatchTable, patch_table
 from featrec.descriptors._patches import CHANNELS, LARGEST, Patches, mirror_is_harmless, whole_numbers
 from featrec.exceptions import InputError
@@ -300,6 +300,18 @@ class PatchCodes(GlobalExtractor):
                 patch_points(numbers[0], *settings, table.places, table.filled, points)
                 values = patch_shares(points, words, table, weights)
         return at_patches(values, height, width, size)
+
+    def _nearest_words(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the most similar word of each patch of an image, the cosine distance between both, and the outlines."""
+        size, (height, width) = int(self.size), image.shape[:2]
+        if min(height, width) < size:
+            return np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 4, 2))
+        table, (numbers, *settings) = self._table(height, width), self._prepared(image[None])
+        points = np.empty((len(table.filled), self.basis_.shape[1]), np.uint8)
+        with one_inner_thread():
+            patch_points(numbers[0], *settings, table.places, table.filled, points)
+        nearest, distances = most_similar(points[table.places], self.words_)
+        return nearest, distances, at_patches(distances, height, width, size).outlines
 
     @staticmethod
     def _loop() -> Any:

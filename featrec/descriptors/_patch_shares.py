@@ -11,7 +11,7 @@ from featrec.compiled._patch_codes import POINTS_AT_ONCE, ZERO
 from featrec.descriptors._patch_table import PatchTable
 from featrec.images import Contributions, frames_of, rectangles
 
-__all__ = ["PatchWords", "at_patches", "patch_shares"]
+__all__ = ["PatchWords", "at_patches", "most_similar", "patch_shares"]
 
 # Maximum number of products of patches and words that are in memory at the same time.
 PRODUCTS = 2**16
@@ -59,6 +59,29 @@ def patch_shares(points: np.ndarray, words: PatchWords, table: PatchTable, weigh
             if words.mirror:
                 shares[part] += _reach(s - a, limits, of_cells[1])
     return shares[table.places]
+
+
+def most_similar(points: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the word with the largest cosine of each patch, and 1 minus the cosine (1 for a patch of zeros).
+
+    Parameters
+    ----------
+    points : array of shape (n, width), uint8
+        Whitened patches; ZERO stands for 0.
+    words : array of shape (n_words, width), int8
+    """
+    directions = words.astype(np.float32)
+    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
+    nearest, largest = np.empty(len(points), np.int64), np.empty(len(points))
+    at_once = max(1, PRODUCTS // len(words))
+    for start in range(0, len(points), at_once):
+        part = slice(start, start + at_once)
+        integers = points[part].astype(np.float32) - ZERO
+        products = integers @ directions.T
+        nearest[part] = products.argmax(axis=1)
+        lengths = np.maximum(np.linalg.norm(integers, axis=1), 1e-12)
+        largest[part] = products.max(axis=1) / lengths
+    return nearest, 1 - largest
 
 
 def _runs(cells: np.ndarray) -> list[tuple[int, int, np.ndarray]]:

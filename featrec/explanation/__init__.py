@@ -10,8 +10,9 @@ if TYPE_CHECKING:
     from featrec.explanation._check import Faithfulness, check
     from featrec.explanation._explain import explain
     from featrec.explanation._explanation import Explanation, ImageExplanation
+    from featrec.explanation._word_gallery import WordGallery, word_gallery
 
-__all__ = ["Explanation", "Faithfulness", "ImageExplanation", "check", "explain"]
+__all__ = ["Explanation", "Faithfulness", "ImageExplanation", "WordGallery", "check", "explain", "word_gallery"]
 
 __getattr__, __dir__ = on_demand(
     __name__,
@@ -19,5 +20,6 @@ __getattr__, __dir__ = on_demand(
         "._check": ["Faithfulness", "check"],
         "._explain": ["explain"],
         "._explanation": ["Explanation", "ImageExplanation"],
+        "._word_gallery": ["WordGallery", "word_gallery"],
     },
 )

@@ -1,0 +1,166 @@
+"""PatchCollector: counts of words, and the nearest patches of each word, collected while images are read one after another."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from featrec.explanation._word_source import WordSource
+from featrec.images import as_rgb, as_uint8
+from featrec.lazy import Images
+
+__all__ = ["SIDE", "Best", "PatchCollector", "cut_all", "first_of_each"]
+
+# Side of a patch in pixels.
+SIDE = 32
+
+
+class Best:
+    """The `n` entries with the smallest scores of each row. Memory depends on the number of rows, not on that of entries.
+
+    `fields` has a name, a shape, a data type and a filling for the values that belong to an entry.
+    """
+
+    def __init__(self, n_rows: int, n: int, fields: dict[str, tuple[tuple[int, ...], Any, Any]]):
+        self.fields = fields
+        self.scores = np.full((n_rows, n), np.inf)
+        self.values = {name: np.full((n_rows, n, *shape), filling, dtype) for name, (shape, dtype, filling) in fields.items()}
+
+    def limits(self) -> np.ndarray:
+        """Return the score that an entry of each row must be below to be kept."""
+        limits: np.ndarray = self.scores.max(axis=1)
+        return limits
+
+    def grow(self, n_rows: int) -> None:
+        """Add empty rows up to this number."""
+        n_missing = n_rows - len(self.scores)
+        if n_missing > 0:
+            more = Best(n_missing, self.scores.shape[1], self.fields)
+            self.scores = np.concatenate([self.scores, more.scores])
+            self.values = {name: np.concatenate([old, more.values[name]]) for name, old in self.values.items()}
+
+    def update(self, rows: np.ndarray, scores: np.ndarray, values: dict[str, Any]) -> None:
+        """Offer one entry to each of several different rows. It replaces the worst entry of its row, if that is worse."""
+        places = self.scores[rows].argmax(axis=1)
+        better = scores < self.scores[rows, places]
+        rows, places = rows[better], places[better]
+        self.scores[rows, places] = scores[better]
+        for name, kept in self.values.items():
+            given = values[name]
+            kept[rows, places] = given[better] if isinstance(given, np.ndarray) else given
+
+    def sort(self) -> None:
+        """Sort the entries of each row, the best first."""
+        order = np.argsort(self.scores, axis=1, kind="stable")
+        rows = np.arange(len(order))[:, None]
+        self.scores = self.scores[rows, order]
+        self.values = {name: values[rows, order] for name, values in self.values.items()}
+
+
+def first_of_each(groups: np.ndarray, scores: np.ndarray, quota: int = 1) -> list[np.ndarray]:
+    """Return the positions with the smallest score of each group, then those with the second smallest, and so on."""
+    order = np.lexsort((np.arange(len(groups)), scores, groups))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    ranks = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+    return [order[ranks == rank] for rank in range(quota)]
+
+
+class Batch(NamedTuple):
+    """What a batch of images adds: patches by word and class, images by word, and candidates for the nearest patches."""
+
+    class_counts: np.ndarray
+    image_counts: np.ndarray
+    candidates: list[tuple[np.ndarray, np.ndarray, dict[str, Any]]]
+
+
+class PatchCollector:
+    """Adds up counts and keeps the nearest patches. `collect` may run in several threads, `add` in one.
+
+    Parameters
+    ----------
+    source : WordSource
+    chosen : array of int
+        The words to collect; results have one row for each of them.
+    images : Images
+    numbers : array of shape (n_images,), int
+        The number of the class of each image.
+    n_patches : int
+    extent : float
+    """
+
+    def __init__(
+        self, source: WordSource, chosen: np.ndarray, images: Images, numbers: np.ndarray, n_patches: int, extent: float
+    ):
+        self.source, self.images, self.numbers, self.extent = source, images, numbers, float(extent)
+        self.rows = np.full(len(source.points()), -1)
+        self.rows[chosen] = np.arange(len(chosen))
+        self.quota = -(-n_patches // len(images))
+        patch = {"image": ((), np.int64, -1), "frame": ((4,), np.float32, np.nan), "patch": ((SIDE, SIDE, 3), np.uint8, 128)}
+        self.best = Best(len(chosen), n_patches, patch)
+        self.class_counts = np.zeros((len(chosen), numbers.max() + 1), np.int64)
+        self.image_counts = np.zeros(len(chosen), np.int64)
+
+    def collect(self, positions: np.ndarray) -> Batch:
+        found = Batch(np.zeros_like(self.class_counts), np.zeros_like(self.image_counts), [])
+        limits = self.best.limits()
+        for position in positions.tolist():
+            with self.images.naming(position):
+                image = self.images[position]
+                words, distances, frames, outlines = self.source.assign(image)
+            rows = self.rows[words]
+            there = np.bincount(rows[rows >= 0], minlength=len(limits))
+            found.class_counts[:, self.numbers[position]] += there
+            found.image_counts[:] += there > 0
+            near = np.flatnonzero((rows >= 0) & (distances < limits[rows]))
+            if not len(near):
+                continue
+            pixels = as_rgb(as_uint8(image))
+            for first in first_of_each(rows[near], distances[near], self.quota):
+                kept = near[first]
+                patches = cut_all(pixels, outlines[kept], self.extent)
+                found.candidates.append(
+                    (rows[kept], distances[kept], {"image": position, "frame": frames[kept], "patch": patches})
+                )
+        return found
+
+    def add(self, batch: Batch) -> None:
+        self.class_counts += batch.class_counts
+        self.image_counts += batch.image_counts
+        for rows, distances, values in batch.candidates:
+            self.best.update(rows, distances, values)
+
+    def sorted(self) -> Best:
+        """Return the nearest patches of each word, the nearest first."""
+        self.best.sort()
+        return self.best
+
+
+def cut_all(image: np.ndarray, outlines: np.ndarray, extent: float = 1.0) -> np.ndarray:
+    """Return the insides of outlines as squares of SIDE pixels, turned upright; gray where there is no place.
+
+    Parameters
+    ----------
+    image : array of shape (h, w, 3), uint8
+    outlines : array of shape (n, 4, 2)
+    extent : float
+        Factor of the sides of outlines.
+
+    Returns
+    -------
+    array of shape (n, SIDE, SIDE, 3), uint8
+    """
+    found = np.full((len(outlines), SIDE, SIDE, 3), 128, np.uint8)
+    placed = np.isfinite(outlines).all(axis=(1, 2))
+    corners = outlines[placed].astype(np.float32)
+    along, across = ((corners[:, side] - corners[:, 0])[:, None, None] for side in (1, 3))
+    steps = ((np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE - 0.5) * np.float32(extent)
+    places = corners.mean(axis=1)[:, None, None] + along * steps[:, None] + across * steps[:, None, None]
+    x, y = (np.clip(places[..., axis], 0, image.shape[1 - axis] - 1) for axis in (0, 1))
+    left, top = x.astype(np.int32), y.astype(np.int32)
+    right, bottom = np.minimum(left + 1, image.shape[1] - 1), np.minimum(top + 1, image.shape[0] - 1)
+    beside, below = (x - left)[..., None], (y - top)[..., None]
+    upper = (1 - beside) * image[top, left] + beside * image[top, right]
+    lower = (1 - beside) * image[bottom, left] + beside * image[bottom, right]
+    found[placed] = np.rint((1 - below) * upper + below * lower)
+    return found

@@ -1,0 +1,410 @@
+"""word_gallery and WordGallery: what the visual words of a model look like, and what they say about classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from featrec.base import check_sizes
+from featrec.evaluation import as_labels
+from featrec.exceptions import InputError
+from featrec.explanation._explain import _prepared
+from featrec.explanation._head_weights import HeadWeights, head_weights
+from featrec.explanation._patch_collector import PatchCollector
+from featrec.explanation._word_source import WordSource, pipeline_of, source_of
+from featrec.lazy import Images
+from featrec.parallel import each_batch
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+__all__ = ["WordGallery", "word_gallery"]
+
+# Number of images whose mean code determines the weights of classifiers that are not linear.
+FOR_WEIGHTS = 32
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WordGallery:
+    """The visual words of a model and the patches nearest to them. Made by :func:`word_gallery`.
+
+    All arrays have one row per word, in the order of `words`. A patch belongs to its nearest word only.
+
+    Parameters
+    ----------
+    words : array of shape (n_words,), int
+        The numbers of the words in the vocabulary of the model.
+    counts : array of shape (n_words,), int
+        Number of patches of each word in the images.
+    image_counts : array of shape (n_words,), int
+        Number of images that contain each word.
+    classes : tuple
+        The classes of the images; empty without labels.
+    class_counts : array of shape (n_words, n_classes), int
+        Number of patches of each word in the images of each class.
+    idf : array of shape (n_words,)
+        Inverse document frequency: that of the encoder if it has one, otherwise ``1 + log((1 + n) / (1 + d))`` for words in d of
+        these n images.
+    weights : array of shape (n_words, n_model_classes), or None
+        Weight of each word for the decision value of each class of the model; see the notes of :func:`word_gallery`.
+    weights_told : str
+        How `weights` were found, or why there are none.
+    model_classes : tuple
+        The classes of the model.
+    nearest_words : array of shape (n_words,), int
+        The most similar other word of the vocabulary; -1 for a single word.
+    separations : array of shape (n_words,)
+        The distance of this word, divided by the mean of these distances over the vocabulary.
+    patch_images : array of shape (n_words, n_patches), int
+        The image of each patch, nearest patches first; -1 if there are fewer patches.
+    patch_frames : array of shape (n_words, n_patches, 4)
+        x, y, diameter and angle of each patch in its image.
+    patch_distances : array of shape (n_words, n_patches)
+        Distance of each patch from the word; infinite if there are fewer patches.
+    patches : array of shape (n_words, n_patches, 32, 32, 3), uint8
+        The pixels of each patch, turned upright.
+    n_images : int
+    n_vocabulary : int
+        Number of words in the vocabulary.
+    distance : str
+        How distances are measured.
+    part : str
+        The part of the model that the words belong to; "" if it has one part.
+    """
+
+    words: np.ndarray
+    counts: np.ndarray
+    image_counts: np.ndarray
+    classes: tuple
+    class_counts: np.ndarray
+    idf: np.ndarray
+    weights: np.ndarray | None
+    weights_told: str
+    model_classes: tuple
+    nearest_words: np.ndarray
+    separations: np.ndarray
+    patch_images: np.ndarray
+    patch_frames: np.ndarray
+    patch_distances: np.ndarray
+    patches: np.ndarray = field(repr=False)
+    n_images: int
+    n_vocabulary: int
+    distance: str
+    part: str
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The class distribution of each word: shares of its patches, of shape (n_words, n_classes); 0 for dead words."""
+        shares: np.ndarray = self.class_counts / np.maximum(self.counts, 1)[:, None]
+        return shares
+
+    @property
+    def purity(self) -> np.ndarray:
+        """The largest share of a class among the patches of each word; 0 for dead words, NaN without labels."""
+        return self.shares.max(axis=1) if self.classes else np.full(len(self.words), np.nan)
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """The entropy of the class distribution of each word in bits: 0 if all patches are of one class; NaN if unknown."""
+        shares = self.shares
+        logs = np.log2(shares, out=np.zeros(shares.shape), where=shares > 0)
+        known = (self.counts > 0) & bool(self.classes)
+        return np.where(known, -(shares * logs).sum(axis=1) + 0.0, np.nan)
+
+    @property
+    def dead(self) -> np.ndarray:
+        """The words that no patch of the images belongs to."""
+        return self.words[self.counts == 0]
+
+    def near_duplicates(self, separation: float = 0.5) -> list[tuple[int, int, float]]:
+        """Return pairs of words that are nearly equal, the most similar first.
+
+        Parameters
+        ----------
+        separation : float, default=0.5
+            Largest distance of a pair, divided by the mean distance between a word and its nearest other word.
+
+        Returns
+        -------
+        list of (word, word, separation)
+        """
+        pairs = {
+            (min(pair), max(pair)): float(apart)
+            for *pair, apart in zip(self.words.tolist(), self.nearest_words.tolist(), self.separations, strict=True)
+            if apart <= separation
+        }
+        return [(first, second, apart) for (first, second), apart in sorted(pairs.items(), key=lambda one: (one[1], one[0]))]
+
+    def order(self, by: str = "purity") -> np.ndarray:
+        """Return the rows of all words, sorted.
+
+        Parameters
+        ----------
+        by : {"purity", "count", "weight", "word"}, default="purity"
+            "purity": the words whose class distribution differs most from that of all patches (Kullback-Leibler divergence);
+            words in few images are moved back. "count": frequent words first. "weight": the largest difference between weights of classes
+            first. "word": by number.
+        """
+        if by == "word":
+            return np.arange(len(self.words))
+        if by == "count" or (by == "purity" and not self.classes):
+            return np.argsort(-self.counts, kind="stable")
+        if by == "purity":
+            return np.argsort(-self._evidence(), kind="stable")
+        if by == "weight" and self.weights is not None:
+            return np.argsort(-np.ptp(self.weights, axis=1), kind="stable")
+        if by == "weight":
+            raise InputError(f'by="weight" needs weights, and the model has none: {self.weights_told}')
+        raise InputError(f'by must be "purity", "count", "weight" or "word"; got {by!r}')
+
+    def _evidence(self) -> np.ndarray:
+        """Return how far the class distribution of each word is from that of all patches."""
+        overall = self.class_counts.sum(axis=0) / max(1, self.counts.sum())
+        shares = (self.class_counts + overall) / (self.counts[:, None] + 1)
+        ratio = np.divide(shares, overall, out=np.ones(shares.shape), where=overall > 0)
+        gain: np.ndarray = (shares * np.log2(np.maximum(ratio, 1e-12))).sum(axis=1)
+        return gain * self.image_counts / (self.image_counts + 3)
+
+    def sentences(self) -> list[str]:
+        """Return the main findings as sentences."""
+        from featrec.explanation._word_page import findings
+
+        return findings(self)
+
+    def __repr__(self) -> str:
+        return f"WordGallery({len(self.words)} of {self.n_vocabulary} words, {self.n_images} images, {len(self.dead)} dead words)"
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences())
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a DataFrame with one row per word. Shares of classes and weights have one column per class."""
+        import pandas
+
+        columns = {
+            "count": self.counts,
+            "images": self.image_counts,
+            "purity": self.purity,
+            "entropy": self.entropy,
+            "idf": self.idf,
+            "nearest_word": self.nearest_words,
+            "separation": self.separations,
+        }
+        columns |= {f"share_{name}": share for name, share in zip(self.classes, self.shares.T, strict=True)}
+        if self.weights is not None:
+            columns |= {f"weight_{name}": weight for name, weight in zip(self.model_classes, self.weights.T, strict=True)}
+        return pandas.DataFrame(columns, index=pandas.Index(self.words, name="word"))
+
+    def plot(self, n: int = 16, *, by: str = "purity", words: Sequence[int] | None = None) -> Figure:
+        """Draw words as rows of patches, the nearest patch first, with their class distributions.
+
+        Parameters
+        ----------
+        n : int, default=16
+            Number of words.
+        by : {"purity", "count", "weight", "word"}, default="purity"
+            Which words to draw; see :meth:`order`.
+        words : sequence of int, optional
+            The numbers of the words to draw, instead of `n` and `by`.
+
+        Returns
+        -------
+        matplotlib Figure
+        """
+        from featrec.explanation._word_page import draw_gallery
+
+        return draw_gallery(self, self._rows(n, by, words))
+
+    def to_html(
+        self, path: str | os.PathLike | None = None, *, n: int = 400, by: str = "purity", title: str = "Visual words of a model"
+    ) -> str:
+        """Return a page with a table of words and their patches, and write it to a file if `path` is given.
+
+        The table can be sorted and filtered by class. The anchor of word 17 is ``#word-17``. The page is one file and makes no
+        request to any server.
+
+        Parameters
+        ----------
+        path : path, optional
+        n : int, default=400
+            Largest number of words on the page. The patches of a word take about 8 kB.
+        by : {"purity", "count", "weight", "word"}, default="purity"
+            Which words to show, and their order; see :meth:`order`.
+        title : str
+
+        Returns
+        -------
+        str
+        """
+        from featrec.explanation._word_page import gallery_page
+
+        return gallery_page(self, self._rows(n, by, None), title, path)
+
+    def _rows(self, n: int, by: str, words: Sequence[int] | None) -> np.ndarray:
+        if words is None:
+            (n,) = check_sizes("n", n, 1)
+            return self.order(by)[:n]
+        position = {int(word): row for row, word in enumerate(self.words)}
+        missing = [word for word in words if word not in position]
+        if missing:
+            raise InputError(f"the gallery has no word {missing[0]!r}; its words are {self.words.min()} to {self.words.max()}")
+        return np.array([position[word] for word in words], int)
+
+
+def word_gallery(
+    model: Any,
+    images: Any,
+    labels: Any = None,
+    *,
+    part: str | None = None,
+    n_patches: int = 8,
+    n_words: int | None = None,
+    extent: float = 1.0,
+    random_state: Any = 0,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> WordGallery:
+    """Show the visual words of a fitted model by the patches nearest to them, with counts, class distributions and weights.
+
+    The images are read once, one after another. Memory depends on the number of words and patches (about 25 kB per word), not on
+    the number of images.
+
+    Parameters
+    ----------
+    model : estimator
+        A fitted Pipeline with an encoder such as ``BagOfWords``, ``VLAD`` or ``FisherVector``, alone or in a ``SpatialPyramid``,
+        or with ``PatchCodes``; also inside ``Calibrated``, ``GridSearchCV``, ``FrozenEstimator`` or ``Augmented``.
+    images : images
+        Images to take patches from, such as the training set. See :func:`featrec.images.check_images`.
+    labels : array of shape (n_images,), optional
+        Labels of the images, for class distributions.
+    part : str, optional
+        The part of a ``FeatureUnion`` whose words are shown, if several parts have words.
+    n_patches : int, default=8
+        Number of patches per word. An image contributes at most ``n_patches / n_images`` patches to a word (rounded up).
+    n_words : int, optional
+        Number of words, drawn at random. Default: all words.
+    extent : float, default=1.0
+        Side of a patch, as a multiple of the diameter of its frame. DenseSIFT descriptors describe a square 1 diameter wide;
+        SIFT descriptors describe a square 6 diameters wide.
+    random_state : int, RandomState or None, default=0
+        Seed for the choice of words.
+    n_jobs : int, optional
+        Number of threads.
+    verbose : int, default=0
+
+    Returns
+    -------
+    gallery : WordGallery
+
+    Notes
+    -----
+    The word of a patch is its nearest word, or the most probable component of a mixture. The patches of a word are those with
+    the smallest distances from it among the patches that belong to it; so a word that no patch belongs to (a dead word) has
+    none. In PatchCodes and for words of unit length, the distance is 1 minus the cosine.
+
+    The weight of a word for a class says how much the decision value of the class grows with the word. It is summed over the
+    regions of a pyramid. For a linear classifier after the encoder, it is the coefficient; for the intersection kernel and other
+    kernels, and through scalers, it is the slope at the mean code of up to 32 images. ``FisherVector`` and ``VLAD`` have many
+    columns per word, so the weight is the length of their weights, which has no sign. ``PatchCodes``, ``ThresholdCode`` and
+    ``SignCode`` have columns for words and for their opposites; the weight is that of the word.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.explanation import word_gallery
+    >>> from featrec.recipes import bovw_svm
+    >>> train, test = load_dataset("textures", n_train=5)
+    >>> model = bovw_svm(n_words=30).fit(train, train.labels)
+    >>> gallery = word_gallery(model, train, train.labels)
+    >>> gallery.counts.shape, gallery.patches.shape, gallery.weights.shape
+    ((30,), (30, 8, 32, 32, 3), (30, 8))
+    """
+    check_is_fitted(model)
+    (n_patches,) = check_sizes("n_patches", n_patches, 1)
+    found, _ = _prepared(model, images)
+    if not len(found):
+        raise InputError("word_gallery needs at least one image; got none")
+    pipeline = pipeline_of(model)
+    source = source_of(pipeline, part)
+    classes, numbers = _classes_of(labels, len(found))
+    points = source.points()
+    chosen = _chosen(len(points), n_words, random_state)
+    collector = PatchCollector(source, chosen, found, numbers, n_patches, extent)
+    positions, options = np.arange(len(found)), {"n_jobs": n_jobs, "verbose": verbose, "label": "images described"}
+    for batch in each_batch(collector.collect, positions, shared_memory=True, **options):
+        collector.add(batch)
+    best = collector.sorted()
+    model_classes = tuple(np.asarray(getattr(pipeline, "classes_", ())).tolist())
+    own = _weights(pipeline, source, found, model_classes, chosen)
+    nearest, separations = _neighbors(points)
+    return WordGallery(
+        words=chosen,
+        counts=collector.class_counts.sum(axis=1),
+        image_counts=collector.image_counts,
+        classes=classes,
+        class_counts=collector.class_counts[:, : len(classes)],
+        idf=_idf(source, chosen, collector.image_counts, len(found)),
+        weights=own.weights,
+        weights_told=own.told,
+        model_classes=model_classes,
+        nearest_words=nearest[chosen],
+        separations=separations[chosen],
+        patch_images=best.values["image"],
+        patch_frames=best.values["frame"],
+        patch_distances=best.scores,
+        patches=best.values["patch"],
+        n_images=len(found),
+        n_vocabulary=len(points),
+        distance=source.distance,
+        part="__".join(source.part),
+    )
+
+
+def _classes_of(labels: Any, n_images: int) -> tuple[tuple, np.ndarray]:
+    """Return the classes, and the number of the class of each image."""
+    if labels is None:
+        return (), np.zeros(n_images, int)
+    classes, numbers = np.unique(as_labels(labels, n_images, what="labels"), return_inverse=True)
+    return tuple(classes.tolist()), numbers
+
+
+def _chosen(n: int, n_words: int | None, random_state: Any) -> np.ndarray:
+    if n_words is None:
+        return np.arange(n)
+    (n_words,) = check_sizes("n_words", n_words, 1)
+    return np.sort(check_random_state(random_state).permutation(n)[:n_words])
+
+
+def _idf(source: WordSource, chosen: np.ndarray, image_counts: np.ndarray, n_images: int) -> np.ndarray:
+    own = getattr(source.encoder, "idf_", None)
+    return 1 + np.log((1 + n_images) / (1 + image_counts)) if own is None else np.asarray(own, np.float64)[chosen]
+
+
+def _weights(pipeline: Any, source: WordSource, images: Images, classes: tuple, chosen: np.ndarray) -> HeadWeights:
+    """Return the weights of the chosen words, of shape (n_words, n_classes)."""
+    if len(classes) < 2:
+        return HeadWeights(None, "the last step is not a classifier")
+    some = np.unique(np.linspace(0, len(images) - 1, FOR_WEIGHTS).round().astype(int))
+    found = head_weights(pipeline, source, images[some], classes)
+    if found.weights is None:
+        return found
+    of_words, told = source.by_word(found.weights)
+    return HeadWeights(None, told) if of_words is None else HeadWeights(of_words.T[chosen], f"{found.told}; {told}")
+
+
+def _neighbors(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest other word of each word, and the distance divided by the mean distance."""
+    if len(points) < 2:
+        return np.full(len(points), -1), np.full(len(points), np.nan)
+    from sklearn.neighbors import NearestNeighbors  # imported here, because the import takes more than 0.1 s
+
+    distances, nearest = NearestNeighbors(n_neighbors=1).fit(points).kneighbors()
+    return nearest[:, 0], distances[:, 0] / (distances.mean() or 1.0)
