@@ -60,7 +60,8 @@ def _forward(steps: Iterable[tuple[str, Any]], source: WordSource, images: Any, 
 
     The rows come from the mean code of the images, and from the code of an image without features.
     """
-    found, ways, X = None, [], images
+    found, X = None, images
+    ways: list[_Way] = []
     for _, step in steps:
         if found is not None:
             after = np.asarray(step.transform(found))
@@ -83,7 +84,8 @@ def _two_rows(codes: Any) -> np.ndarray:
 
 
 def _forward_union(union: FeatureUnion, source: WordSource, X: Any, part: int) -> tuple[np.ndarray, list[_Way]]:
-    rows, inner_ways, start = [], [], 0
+    rows, start = [], 0
+    inner_ways: list[_Way] = []
     columns, factor = slice(0), 1.0
     for name, inner in union.transformer_list:
         if isinstance(inner, str) and inner == "drop":

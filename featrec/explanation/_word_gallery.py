@@ -50,8 +50,8 @@ class WordGallery:
     class_counts : array of shape (n_words, n_classes), int
         Number of patches of each word in the images of each class.
     idf : array of shape (n_words,)
-        Inverse document frequency: that of the encoder if it has one, otherwise ``1 + log((1 + n) / (1 + d))`` for words in d of
-        these n images.
+        Inverse document frequency: that of the encoder if it has one, otherwise ``1 + log((1 + n) / (1 + d))`` for words in
+        d of these n images.
     weights : array of shape (n_words, n_model_classes), or None
         Weight of each word for the decision value of each class of the model; see the notes of :func:`word_gallery`.
     weights_told : str
@@ -149,8 +149,8 @@ class WordGallery:
         ----------
         by : {"purity", "count", "weight", "word"}, default="purity"
             "purity": the words whose class distribution differs most from that of all patches (Kullback-Leibler divergence);
-            words in few images are moved back. "count": frequent words first. "weight": the largest difference between weights of classes
-            first. "word": by number.
+            words in few images are moved back. "count": frequent words first. "weight": the largest difference between the
+            weights of classes first. "word": by number.
         """
         if by == "word":
             return np.arange(len(self.words))
@@ -179,7 +179,9 @@ class WordGallery:
         return findings(self)
 
     def __repr__(self) -> str:
-        return f"WordGallery({len(self.words)} of {self.n_vocabulary} words, {self.n_images} images, {len(self.dead)} dead words)"
+        return (
+            f"WordGallery({len(self.words)} of {self.n_vocabulary} words, {self.n_images} images, {len(self.dead)} dead words)"
+        )
 
     def __str__(self) -> str:
         return "\n".join(self.sentences())
@@ -273,14 +275,15 @@ def word_gallery(
 ) -> WordGallery:
     """Show the visual words of a fitted model by the patches nearest to them, with counts, class distributions and weights.
 
-    The images are read once, one after another. Memory depends on the number of words and patches (about 25 kB per word), not on
-    the number of images.
+    The images are read once, one after another. Memory depends on the number of words and patches (about 25 kB per word),
+    not on the number of images.
 
     Parameters
     ----------
     model : estimator
-        A fitted Pipeline with an encoder such as ``BagOfWords``, ``VLAD`` or ``FisherVector``, alone or in a ``SpatialPyramid``,
-        or with ``PatchCodes``; also inside ``Calibrated``, ``GridSearchCV``, ``FrozenEstimator`` or ``Augmented``.
+        A fitted Pipeline with an encoder such as ``BagOfWords``, ``VLAD`` or ``FisherVector``, alone or in a
+        ``SpatialPyramid``, or with ``PatchCodes``; also inside ``Calibrated``, ``GridSearchCV``,
+        ``FrozenEstimator`` or ``Augmented``.
     images : images
         Images to take patches from, such as the training set. See :func:`featrec.images.check_images`.
     labels : array of shape (n_images,), optional
@@ -311,9 +314,9 @@ def word_gallery(
     none. In PatchCodes and for words of unit length, the distance is 1 minus the cosine.
 
     The weight of a word for a class says how much the decision value of the class grows with the word. It is summed over the
-    regions of a pyramid. For a linear classifier after the encoder, it is the coefficient; for the intersection kernel and other
-    kernels, and through scalers, it is the slope at the mean code of up to 32 images. ``FisherVector`` and ``VLAD`` have many
-    columns per word, so the weight is the length of their weights, which has no sign. ``PatchCodes``, ``ThresholdCode`` and
+    regions of a pyramid. For a linear classifier after the encoder, it is the coefficient; for the intersection kernel and
+    other kernels, and through scalers, it is the slope at the mean code of up to 32 images. ``FisherVector`` and ``VLAD`` have
+    many columns per word, so the weight is the length of their weights, which has no sign. ``PatchCodes``, ``ThresholdCode`` and
     ``SignCode`` have columns for words and for their opposites; the weight is that of the word.
 
     Examples
@@ -338,8 +341,8 @@ def word_gallery(
     points = source.points()
     chosen = _chosen(len(points), n_words, random_state)
     collector = PatchCollector(source, chosen, found, numbers, n_patches, extent)
-    positions, options = np.arange(len(found)), {"n_jobs": n_jobs, "verbose": verbose, "label": "images described"}
-    for batch in each_batch(collector.collect, positions, shared_memory=True, **options):
+    work, positions = collector.collect, np.arange(len(found))
+    for batch in each_batch(work, positions, n_jobs=n_jobs, verbose=verbose, label="images described", shared_memory=True):
         collector.add(batch)
     best = collector.sorted()
     model_classes = tuple(np.asarray(getattr(pipeline, "classes_", ())).tolist())

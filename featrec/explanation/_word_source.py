@@ -159,8 +159,8 @@ def pipeline_of(model: Any) -> Any:
             )
         if not inner:
             raise InputError(
-                f"{type(model).__name__} has no visual words: word_gallery needs a Pipeline with an encoder such as BagOfWords, "
-                "or with PatchCodes"
+                f"{type(model).__name__} has no visual words: word_gallery needs a Pipeline with an encoder such as "
+                "BagOfWords, or with PatchCodes"
             )
         (model,) = inner
     return model
@@ -172,7 +172,7 @@ def source_of(model: Pipeline, part: str | None) -> WordSource:
     found = {"__".join(source.part): source for source in _sources(steps)}
     listed = ", ".join(map(repr, found))
     if not found:
-        kinds = ", ".join(f"{name!r} ({type(step).__name__})" for name, step in _leaves(steps))
+        kinds = ", ".join(f"{name!r} ({type(step).__name__})" for name, step in _leaves(steps[:-1]))
         raise InputError(
             f"the model has no visual words: none of its steps {kinds} has any. word_gallery needs an encoder such as "
             "BagOfWords, or PatchCodes."
