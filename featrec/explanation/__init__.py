@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from featrec.explanation._check import Faithfulness, check
     from featrec.explanation._explain import explain
     from featrec.explanation._explanation import Explanation, ImageExplanation
-    from featrec.explanation._word_gallery import WordGallery, word_gallery
+    from featrec.explanation._show_words import word_gallery
+    from featrec.explanation._word_gallery import WordGallery
 
 __all__ = ["Explanation", "Faithfulness", "ImageExplanation", "WordGallery", "check", "explain", "word_gallery"]
 
@@ -20,6 +21,7 @@ __getattr__, __dir__ = on_demand(
         "._check": ["Faithfulness", "check"],
         "._explain": ["explain"],
         "._explanation": ["Explanation", "ImageExplanation"],
-        "._word_gallery": ["WordGallery", "word_gallery"],
+        "._show_words": ["word_gallery"],
+        "._word_gallery": ["WordGallery"],
     },
 )

@@ -1,0 +1,348 @@
+"""summarize and Summary: what a class, or a confusion of two classes, is made of, as means over many explanations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from featrec.base import check_sizes
+from featrec.evaluation import as_labels
+from featrec.exceptions import InputError
+from featrec.explanation._element_table import ElementTable, ImageRecord, record_of
+from featrec.explanation._explain import explain
+from featrec.explanation._explanation import Explanation
+from featrec.parallel import each_batch
+
+if TYPE_CHECKING:
+    import pandas
+    from matplotlib.figure import Figure
+
+__all__ = ["Element", "GroupSummary", "Summary", "explain_errors", "summarize"]
+
+# Number of images of a group whose explanations are shown on a page.
+SHEET = 12
+KINDS = ("word", "name", "place")
+
+
+class Element(NamedTuple):
+    """A visual word, a named part or a place, with its mean contribution.
+
+    `kind` is "word", "name" or "place"; `element` is the number of the word, the name of the part, or (row, column) of the
+    place. `value` is the mean contribution over all images of the group, `images` the share of images in which it is not zero.
+    `examples` lists (image, contribution, outline) of the parts with the largest contributions, one per image.
+    """
+
+    kind: str
+    source: str
+    element: Any
+    value: float
+    images: float
+    examples: list[tuple[int, float, np.ndarray]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupSummary:
+    """The mean of the explanations of one class, or of one pair of classes.
+
+    Parameters
+    ----------
+    group : class, pair of classes, or label
+    target : class or pair of classes
+        What is explained: the decision value of a class, or of one class rather than another one.
+    n_images : int
+    decision : float
+        Mean decision value.
+    base_value : float
+        Mean base value. If the explanations are exact, it equals `decision` minus the sum of all mean contributions.
+    exact : bool
+    elements : tuple of Element
+        All words, named parts and places, the largest mean contribution first. Parts that have a word or a name and a place
+        are counted twice: once among words and names, and once among places.
+    places : array of shape (rows, columns)
+        Mean contribution of all parts whose centre lies in a cell of a grid over the image.
+    positions : array of int
+        The positions of the images with the largest decision values in the explanation.
+    """
+
+    group: Any
+    target: Any
+    n_images: int
+    decision: float
+    base_value: float
+    exact: bool
+    elements: tuple[Element, ...]
+    places: np.ndarray
+    positions: np.ndarray
+
+    def top(self, n: int = 10, *, kind: str | None = None, against: bool = False) -> list[Element]:
+        """Return the elements with the largest mean contributions.
+
+        Parameters
+        ----------
+        n : int, default=10
+        kind : {"word", "name", "place"}, optional
+            Default: words and named parts, or places if there are none of these.
+        against : bool, default=False
+            Whether to return the elements with the most negative contributions instead, the most negative first.
+        """
+        if kind is not None and kind not in KINDS:
+            raise InputError(f'kind must be "word", "name" or "place"; got {kind!r}')
+        wanted = (kind,) if kind else ("word", "name")
+        found = [one for one in self.elements if one.kind in wanted]
+        if not found and kind is None:
+            found = list(self.elements)
+        found = [one for one in found if (one.value < 0 if against else one.value > 0)]
+        return (found[::-1] if against else found)[:n]
+
+    def __repr__(self) -> str:
+        return f"GroupSummary({self.group!r}: {self.n_images} images, mean decision {self.decision:.3g})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary(Sequence):
+    """What classes are made of: a sequence of :class:`GroupSummary`. Made by :func:`summarize`.
+
+    ``summary["street"]`` is the summary of a class, ``summary[("highway", "street")]`` that of a pair, and ``summary[0]`` that of
+    the first group.
+
+    Parameters
+    ----------
+    groups : tuple of GroupSummary
+        Classes in the order of the model; pairs by the number of images, the largest first.
+    explanation : Explanation
+    """
+
+    groups: tuple[GroupSummary, ...]
+    explanation: Explanation = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+    def __getitem__(self, key: Any) -> Any:
+        for one in self.groups:
+            if type(key) is type(one.group) and key == one.group:
+                return one
+        if isinstance(key, (int, slice)):
+            return self.groups[key]
+        raise KeyError(f"{key!r} is not a group; the groups are {', '.join(repr(one.group) for one in self.groups)}")
+
+    def __repr__(self) -> str:
+        return f"Summary({len(self.groups)} groups, {sum(one.n_images for one in self.groups):,} images)"
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a DataFrame with one row per group and element: group, kind, source, element, value and share of images."""
+        import pandas
+
+        rows = [
+            (str(group.group), one.kind, one.source, str(one.element), one.value, one.images)
+            for group in self.groups
+            for one in group.elements
+        ]
+        return pandas.DataFrame(rows, columns=["group", "kind", "source", "element", "value", "images"])
+
+    def plot(self, group: Any = None, n: int = 6) -> Figure:
+        """Draw the strongest elements with example patches, and a map of the places.
+
+        Parameters
+        ----------
+        group : class or pair of classes, optional
+            The group to draw in detail. Default: an overview of up to 12 groups, or the only group in detail.
+        n : int, default=6
+            Number of elements for the target, and of elements against it. In an overview, the number of elements for it.
+
+        Returns
+        -------
+        matplotlib Figure
+        """
+        from featrec.explanation._class_page import draw_group, draw_groups
+
+        (n,) = check_sizes("n", n, 1)
+        if group is None and len(self) > 1:
+            return draw_groups(self, n)
+        return draw_group(self, self.groups[0] if group is None else self[group], n)
+
+    def to_html(
+        self, path: str | os.PathLike | None = None, *, n: int = 12, title: str | None = None, words_page: str | None = None
+    ) -> str:
+        """Return a page with one section per group: strongest elements, places, and images with their explanations.
+
+        The page is one file and makes no request to any server.
+
+        Parameters
+        ----------
+        path : path, optional
+            The file to write.
+        n : int, default=12
+            Number of elements for the target, and of elements against it.
+        title : str, optional
+        words_page : str, optional
+            The address of the page of a :class:`WordGallery`, such as "words.html", to which words are linked.
+
+        Returns
+        -------
+        str
+        """
+        from featrec.explanation._class_page import summary_page
+
+        (n,) = check_sizes("n", n, 1)
+        return summary_page(self, n, title, words_page, path)
+
+
+def summarize(
+    explanation: Explanation,
+    groups: Any = None,
+    *,
+    grid: int | tuple[int, int] = 4,
+    n_examples: int = 4,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+) -> Summary:
+    """Average explanations: which words, named parts and places a class is made of, or why two classes are confused.
+
+    The explanations are computed one after another. Memory depends on the numbers of words and classes (about 0.3 kB for each
+    word and class), not on the number of images.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        For classes, ``explain(model, images, labels)``. For confusions, ``explain_errors(model, images, labels)``.
+    groups : array of shape (n_images,), optional
+        The group of each image. Default: the target of each image.
+    grid : int or tuple of (rows, columns), default=4
+        Grid of the places: the contribution of a part belongs to the cell that contains its centre.
+    n_examples : int, default=4
+        Number of example patches per element.
+    n_jobs : int, optional
+        Number of threads.
+    verbose : int, default=0
+
+    Returns
+    -------
+    summary : Summary
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.explanation import explain, summarize
+    >>> from featrec.recipes import bovw_svm
+    >>> train, test = load_dataset("textures", n_train=5, n_test=2)
+    >>> model = bovw_svm(n_words=30).fit(train, train.labels)
+    >>> summary = summarize(explain(model, test, test.labels))
+    >>> brick = summary["brick"]
+    >>> brick.n_images, brick.places.shape, brick.top(1)[0].kind
+    (2, (4, 4), 'word')
+    """
+    if not isinstance(explanation, Explanation):
+        raise InputError(f"summarize needs an Explanation, such as explain(model, images, labels); got {type(explanation).__name__}")
+    if not len(explanation):
+        raise InputError("summarize needs at least one image; got none")
+    rows, columns = check_sizes("grid", grid, 2)
+    (n_examples,) = check_sizes("n_examples", n_examples, 1)
+    labels = None if groups is None else as_labels(groups, len(explanation), what="groups").tolist()
+    work, tables = _Work(explanation, (rows, columns)), {}
+    for records in each_batch(
+        work, np.arange(len(explanation)), n_jobs=n_jobs, verbose=verbose, label="images explained", shared_memory=True
+    ):
+        for record in records:
+            group = record.target if labels is None else labels[record.position]
+            table = tables.get((group, record.target))
+            if table is None:
+                table = tables[group, record.target] = ElementTable((rows, columns), n_examples, SHEET)
+            table.add(record)
+    found = [_group_summary(group, target, table) for (group, target), table in tables.items()]
+    return Summary(tuple(sorted(found, key=_order_in(explanation.classes))), explanation)
+
+
+@dataclass(frozen=True)
+class _Work:
+    explanation: Explanation
+    grid: tuple[int, int]
+
+    def __call__(self, positions: np.ndarray) -> list[ImageRecord]:
+        return [record_of(self.explanation[at], at, self.grid) for at in positions.tolist()]
+
+
+def _order_in(classes: tuple) -> Any:
+    def key(one: GroupSummary) -> tuple:
+        if isinstance(one.group, tuple) or one.group not in classes:
+            return 1, -one.n_images, str(one.group)
+        return 0, classes.index(one.group), ""
+
+    return key
+
+
+def _group_summary(group: Any, target: Any, table: ElementTable) -> GroupSummary:
+    n = table.n_images
+    return GroupSummary(
+        group=group,
+        target=target,
+        n_images=n,
+        decision=table.decision / n,
+        base_value=table.base_value / n,
+        exact=table.exact,
+        elements=tuple(sorted(_elements(table), key=lambda one: -one.value)),
+        places=table.places() / n,
+        positions=table.strongest(),
+    )
+
+
+def _elements(table: ElementTable) -> Iterator[Element]:
+    for kind, source, element, total, count, examples in table.rows():
+        yield Element(kind, source, element, total / table.n_images, count / table.n_images, examples)
+
+
+def explain_errors(model: Any, images: Any, labels: Any, *, true: Any = None, predicted: Any = None) -> Explanation:
+    """Explain the errors of a model: for each wrongly classified image, the predicted class rather than the true class.
+
+    Parameters
+    ----------
+    model : estimator
+        See :func:`explain`.
+    images : images
+    labels : array of shape (n_images,)
+        The true classes.
+    true, predicted : class, optional
+        Only explain errors with this true class, or with this prediction.
+
+    Returns
+    -------
+    explanation : Explanation
+        The wrongly classified images; ``positions`` has their positions in `images`, and the target of each image is the pair
+        ``(predicted, true)``. :func:`summarize` averages it by pair, and ``explanation.plot()`` draws the images.
+
+    Examples
+    --------
+    >>> from featrec.datasets import load_dataset
+    >>> from featrec.explanation import explain_errors, summarize
+    >>> from featrec.recipes import bovw_svm
+    >>> train, test = load_dataset("shapes", n_train=40, n_test=40)
+    >>> model = bovw_svm(n_words=20).fit(train, train.labels)
+    >>> errors = explain_errors(model, test, test.labels)
+    >>> summarize(errors)[0].target == errors[0].target or len(errors) > 1
+    True
+    """
+    explanation = explain(model, images)
+    labels = as_labels(labels, len(explanation), what="labels")
+    names = list(explanation.classes)
+    for what, label in (("true", true), ("predicted", predicted)):
+        if label is not None and label not in names:
+            raise InputError(f"{what} must be a class of the model; got {label!r}. Its classes are {', '.join(map(repr, names))}")
+    unknown = sorted(set(labels.tolist()) - set(names), key=str)
+    if unknown:
+        raise InputError(f"label {unknown[0]!r} is not a class of the model; its classes are {', '.join(map(repr, names))}")
+    guesses = np.asarray(model.predict(images))
+    wrong = guesses != labels
+    for label, given in ((true, labels), (predicted, guesses)):
+        wrong &= True if label is None else given == label
+    if not wrong.any():
+        which = f" of {true!r}" * (true is not None) + f" as {predicted!r}" * (predicted is not None)
+        raise InputError(f"there is no error{which} among {len(labels)} images, so there is nothing to explain")
+    found: Explanation = explanation[wrong]
+    pairs = zip(guesses[wrong].tolist(), labels[wrong].tolist(), strict=True)
+    for place, (guess, label) in enumerate(pairs):
+        found.targets[place] = names.index(guess), names.index(label)
+    return found
