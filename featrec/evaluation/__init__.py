@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     )
     from featrec.evaluation._measures import wilson_interval as wilson_interval
     from featrec.evaluation._model_result import ModelResult, Pair
+    from featrec.evaluation._page import (
+        Section as Section,
+        bullets as bullets,
+        heading as heading,
+        page as page,
+        scrolling as scrolling,
+        sortable as sortable,
+    )
     from featrec.evaluation._report import (
         GroupAccuracy,
         Report,
@@ -102,6 +110,7 @@ __getattr__, __dir__ = on_demand(
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["wilson_interval"],
         "._model_result": ["ModelResult", "Pair"],
+        "._page": ["Section", "bullets", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._robust": ["robustness"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],

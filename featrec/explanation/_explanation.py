@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
@@ -189,6 +190,35 @@ class ImageExplanation:
 
         return draw_words(self, n, ax)
 
+    def to_html(
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        title: str = "Explanation",
+        n_patches: int = 6,
+        n_words: int = 10,
+    ) -> str | None:
+        """Write one HTML page without outside requests: the image with its contributions, patches and words.
+
+        Parameters
+        ----------
+        file : path or text file, optional
+            If None, the page is returned as text.
+        title : str, default="Explanation"
+        n_patches : int, default=6
+            Number of patches for the target, and number of patches against it.
+        n_words : int, default=10
+            Number of words in the table. Words of the patches are added.
+
+        Returns
+        -------
+        page : str or None
+            The page if `file` is None.
+        """
+        from featrec.explanation._page import image_page, pages
+
+        return pages(lambda out: image_page(self, out, title=title, n_patches=n_patches, n_words=n_words), file)
+
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part: source, name, word, value, x, y, diameter and angle."""
         import pandas
@@ -250,6 +280,43 @@ class Explanation(LazySequence):
         from featrec.explanation._figures import draw_sheet
 
         return draw_sheet(self, n)
+
+    def to_html(
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        title: str = "Explanations",
+        limit: int | None = 50,
+        n_patches: int = 6,
+        n_words: int = 10,
+    ) -> str | None:
+        """Write one HTML page without outside requests: each image with its contributions, patches and words.
+
+        Images are computed and written one after another, so memory does not grow with their number. If the model has
+        ``predict_proba``, the page has probabilities, too.
+
+        Parameters
+        ----------
+        file : path or text file, optional
+            If None, the page is returned as text.
+        title : str, default="Explanations"
+        limit : int or None, default=50
+            Maximum number of images. If there are more, the first ones are written, and the page says so. None means all; one
+            image takes about 100 kB.
+        n_patches : int, default=6
+            Number of patches for the target, and number of patches against it.
+        n_words : int, default=10
+            Number of words in the table. Words of the patches are added.
+
+        Returns
+        -------
+        page : str or None
+            The page if `file` is None.
+        """
+        from featrec.explanation._page import pages, write_page
+
+        options: dict[str, Any] = {"title": title, "limit": limit, "n_patches": n_patches, "n_words": n_words}
+        return pages(lambda out: write_page(self, out, **options), file)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part of each image; the column `image` has the position of the image."""
