@@ -9,13 +9,16 @@ from featrec.on_demand import on_demand
 if TYPE_CHECKING:
     from featrec.explanation._explain import explain
     from featrec.explanation._explanation import Explanation, ImageExplanation
+    from featrec.explanation._page import write_page as write_page
 
 __all__ = ["Explanation", "ImageExplanation", "explain"]
 
+# Names that are not in __all__ are for other packages of featrec; they may change in any version.
 __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._explain": ["explain"],
         "._explanation": ["Explanation", "ImageExplanation"],
+        "._page": ["write_page"],
     },
 )

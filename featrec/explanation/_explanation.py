@@ -148,6 +148,18 @@ class ImageExplanation:
             words[start : start + len(found)] = found
         return words
 
+    def _sentence(self) -> str:
+        """Return the decision as a sum, in one line."""
+        from featrec.explanation._summary import sentence
+
+        return sentence(self)
+
+    def _sums(self) -> dict[str, float]:
+        """Return the sum of the contributions of each word (or name, or place), the largest first."""
+        from featrec.explanation._summary import grouped
+
+        return {group.label: group.value for group in grouped(self, self.words)}
+
     def plot(self, ax: Axes | None = None, *, n_outlines: int = 3) -> Axes:
         """Draw the contributions over a faded gray copy of the image.
 

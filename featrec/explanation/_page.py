@@ -70,20 +70,21 @@ def write_page(
     limit: int | None = 50,
     n_patches: int = 6,
     n_words: int = 10,
-    failures: list[ImageError] | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    on_failure: Callable[[ImageError], None] | None = None,
+    tell: Callable[[str, ImageExplanation], None] | None = None,
 ) -> int:
     """Write the page; return the number of images on it.
 
-    If `failures` is a list, errors of unreadable images are added to it and named on the page; otherwise they are raised.
-    `progress` is called with the number of finished images and the number of all images.
+    Errors of unreadable images are raised; or, if `on_failure` is given, it is called with each, and the page names them.
+    `tell` is called with the path and the explanation of each image that is finished.
     """
     sizes = _checked(limit, n_patches, n_words)
     n_all = len(explanation)
     if not n_all:
         raise InputError("there are no images to explain, so there is no page")
     shown = explanation if limit is None or n_all <= limit else explanation[:limit]
-    entries = _entries(shown, failures, progress)
+    failures: list[ImageError] = []
+    entries = _entries(shown, failures, on_failure, tell)
     about = (
         [] if len(shown) == n_all else [f"Only the first {len(shown):,} of {n_all:,} images are on this page (limit={limit})."]
     )
@@ -95,7 +96,7 @@ def image_page(item: ImageExplanation, file: Any, *, title: str, n_patches: int,
     """Write the page of one image."""
     sizes = _checked(None, n_patches, n_words)
     with opened(file) as out:
-        _write(out, iter([Entry("The image", item, {})]), title, "", [], sizes, None, alone=True)
+        _write(out, iter([Entry("The image", item, {})]), title, "", [], sizes, [], alone=True)
 
 
 def _checked(limit: Any, n_patches: Any, n_words: Any) -> Sizes:
@@ -133,19 +134,23 @@ def opened(file: str | os.PathLike | TextIO) -> Iterator[TextIO]:
         unfinished.unlink(missing_ok=True)
 
 
-def _entries(explanation: Explanation, failures: list[ImageError] | None, progress: Callable | None) -> Iterator[Entry]:
+def _entries(
+    explanation: Explanation, failures: list[ImageError], on_failure: Callable | None, tell: Callable | None
+) -> Iterator[Entry]:
     """Compute one image after another."""
-    n = len(explanation)
-    for position in range(n):
+    for position in range(len(explanation)):
         try:
             item = explanation[position]
-            yield Entry(_name(explanation, position), item, _probabilities(explanation.compute, item))
+            entry = Entry(_name(explanation, position), item, _probabilities(explanation.compute, item))
         except ImageError as error:
-            if failures is None:
+            if on_failure is None:
                 raise
             failures.append(error)
-        if progress is not None:
-            progress(position + 1, n)
+            on_failure(error)
+            continue
+        yield entry
+        if tell is not None:
+            tell(explanation.name(position) or entry.name, item)
 
 
 def _name(explanation: Explanation, position: int) -> str:
@@ -180,7 +185,7 @@ def _write(
     byline: str,
     about: Sequence[str],
     sizes: Sizes,
-    failures: Sequence[ImageError] | None,
+    failures: Sequence[ImageError],
     *,
     alone: bool = False,
 ) -> int:
