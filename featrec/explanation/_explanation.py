@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
-from featrec.exceptions import InputError, MissingExtraError
+from featrec.exceptions import InputError
 from featrec.explanation._pull import Part, moved
 from featrec.explanation._target import Target
 from featrec.images import Contributions
@@ -238,18 +238,23 @@ class ImageExplanation:
         places = dict(zip(("x", "y", "diameter", "angle"), self.frames.T, strict=True))
         return pandas.DataFrame({"source": self.source, "name": self.names, "word": self.words, "value": self.values, **places})
 
-    def to_shap(self) -> Any:
-        """Return a ``shap.Explanation`` for the plots of the package shap. Its data are visual words, or else places."""
-        try:
-            import shap
-        except ImportError as error:
-            raise MissingExtraError("to_shap needs the package shap; pip install shap") from error
-        words = self.words
-        labels = [
-            name or (f"{source}: word {word}" if word >= 0 else f"{source} at {x:.0f}, {y:.0f}")
-            for name, source, word, (x, y) in zip(self.names, self.source, words, self.frames[:, :2], strict=True)
-        ]
-        return shap.Explanation(self.values, self.base_value, data=np.array(labels, dtype=object), feature_names=labels)
+    def to_shap(self, by: str = "word") -> Any:
+        """Return a ``shap.Explanation`` for the plots of the package shap, which must be installed.
+
+        Parameters
+        ----------
+        by : {"word", "part"}, default="word"
+            "word": one feature per visual word (or name, or place) with the sum of its contributions; its data are the numbers
+            of parts. "part": one feature per part; its data are words, names or places.
+
+        Returns
+        -------
+        shap.Explanation
+            With the shape (n_features,).
+        """
+        from featrec.explanation._shap import shap_of_image
+
+        return shap_of_image(self, by)
 
 
 def _names(found: Contributions) -> np.ndarray:
@@ -329,6 +334,15 @@ class Explanation(LazySequence):
 
         options: dict[str, Any] = {"title": title, "limit": limit, "n_patches": n_patches, "n_words": n_words}
         return pages(lambda out: write_page(self, out, **options), file)
+
+    def to_shap(self) -> Any:
+        """Return a ``shap.Explanation`` of all images, such as for ``shap.plots.beeswarm``. Set `target` in :func:`explain`.
+
+        It has one row per image and one column per visual word (or name, or place). Its data are the numbers of parts.
+        """
+        from featrec.explanation._shap import shap_of_images
+
+        return shap_of_images(self)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part of each image; the column `image` has the position of the image."""
