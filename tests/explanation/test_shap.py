@@ -46,7 +46,7 @@ def test_rows_add_up_to_decisions(explanation, shap):
     assert first.data.sum() == len(explanation[0].values) == len(parts.values)
     row = dict(zip(table.feature_names, table.values[0], strict=True))
     assert {name: row[name] for name in first.feature_names} == dict(zip(first.feature_names, first.values, strict=True))
-    with pytest.raises(InputError, match='by must be "word" or "part"; got .place.'):
+    with pytest.raises(InputError, match='by must be "word" or "part"'):
         explanation[0].to_shap("place")
 
 
