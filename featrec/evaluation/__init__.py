@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         heading as heading,
         page as page,
         scrolling as scrolling,
+        sortable as sortable,
     )
     from featrec.evaluation._report import (
         GroupAccuracy,
@@ -110,7 +111,7 @@ __getattr__, __dir__ = on_demand(
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
         "._measures": ["wilson_interval"],
         "._model_result": ["ModelResult", "Pair"],
-        "._page": ["Section", "bullets", "folded", "heading", "page", "scrolling"],
+        "._page": ["Section", "bullets", "folded", "heading", "page", "scrolling", "sortable"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._robust": ["robustness"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from html import escape
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ import numpy as np
 from featrec.evaluation import Section, bullets, heading, page, scrolling
 from featrec.exceptions import FeatrecError
 from featrec.explanation._patch_collector import SIDE, cut_all
-from featrec.explanation._word_page import GAP, class_name, mosaic, picture, written
+from featrec.explanation._word_page import GAP, class_name, mosaic, picture
 from featrec.images import as_gray, as_rgb, as_uint8
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def _image(summary: Summary, at: int) -> np.ndarray:
 
 def draw_groups(summary: Summary, n: int) -> Figure:
     """Draw the strongest elements of each group as patches, with a map of its places."""
-    from featrec.plotting import INK, bare, new_figure
+    from featrec.plotting import INK, new_figure
 
     groups = summary.groups[:MOST_DRAWN]
     figure = new_figure(0.95 * n + 2.6, 0.98 * len(groups) + 0.6)
@@ -122,13 +121,15 @@ def draw_groups(summary: Summary, n: int) -> Figure:
         line[0].set_ylabel(f"{label}\n({group.n_images:,})", fontsize=8, color=INK, rotation=0, ha="right", va="center")
         several, found = _several(group), group.top(n)
         for place, ax in enumerate(line[1:]):
-            bare(ax)
+            _bare(ax)
             if place < len(found):
                 one = found[place]
                 patches, there = _patches(summary, one, 1)
                 ax.imshow(patches[0] if there[0] else np.full((SIDE, SIDE, 3), 235, np.uint8))
                 name = textwrap.shorten(element_told(one, several), 30, placeholder="…")
-                ax.set_xlabel(f"{textwrap.fill(name, 15)}\n{_number(one.value, signed=True)}", fontsize=6.5, color=INK, labelpad=1)
+                ax.set_xlabel(
+                    f"{textwrap.fill(name, 15)}\n{_number(one.value, signed=True)}", fontsize=6.5, color=INK, labelpad=1
+                )
     grid[0, 0].set_title("places", fontsize=8, color=INK)
     more = f" (the first {len(groups)} of {len(summary)})" if len(groups) < len(summary) else ""
     title = f"Largest mean contributions{more}, strongest first, each with one example"
@@ -156,7 +157,9 @@ def draw_group(summary: Summary, group: GroupSummary, n: int) -> Figure:
     middle.barh(np.arange(len(found)), values, height=0.62, color=[FOR if value > 0 else AGAINST for value in values])
     middle.axvline(0, color=INK, linewidth=0.8)
     for place, value in enumerate(values):
-        middle.text(value, place, f" {_number(value, signed=True)} ", va="center", ha="left" if value > 0 else "right", fontsize=7.5)
+        middle.text(
+            value, place, f" {_number(value, signed=True)} ", va="center", ha="left" if value > 0 else "right", fontsize=7.5
+        )
     span = max([abs(value) for value in values], default=1.0)
     middle.set_xlim(min([0.0, *values]) - 0.45 * span * any(value < 0 for value in values), max([0.0, *values]) + 0.45 * span)
     middle.set_ylim(max(1, len(found)) - 0.5, -0.5)
@@ -171,22 +174,26 @@ def draw_group(summary: Summary, group: GroupSummary, n: int) -> Figure:
     return figure
 
 
+def _bare(ax: Axes) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(False)
+
+
 def _draw_places(ax: Axes, group: GroupSummary, *, numbers: bool = False) -> None:
-    from featrec.plotting import FAINT, INK, bare, tinted
+    from featrec.plotting import FAINT, INK, tinted
 
     limit = np.abs(group.places).max() or 1.0
     ax.imshow(np.full((*group.places.shape, 3), 255, np.uint8))
     ax.imshow(tinted(group.places, limit))
-    bare(ax)
+    _bare(ax)
     ax.spines[:].set(visible=True, color=FAINT, linewidth=0.6)
     if numbers:
         for (row, column), value in np.ndenumerate(group.places):
             ax.text(column, row, _number(value, signed=True), ha="center", va="center", fontsize=6, color=INK)
 
 
-def summary_page(
-    summary: Summary, n: int, title: str | None, words_page: str | None, path: str | os.PathLike | None
-) -> str:
+def summary_page(summary: Summary, n: int, title: str | None, words_page: str | None) -> str:
     """Return the page of a summary."""
     from featrec import __version__
 
@@ -195,14 +202,13 @@ def summary_page(
         title = "Why classes are confused" if pairs else "What classes are made of"
     shown = summary.groups[:MOST_GROUPS]
     sections = [_section(summary, group, n, words_page, place) for place, group in enumerate(shown)]
-    sections[0] = Section(sections[0].key, sections[0].title, f"<style>{STYLE}</style>{sections[0].body}")
     n_images = sum(group.n_images for group in summary.groups)
     byline = f"{n_images:,} images, {len(summary)} {'pairs of classes' if pairs else 'groups'}"
     verdict = [f"{_sentence(group_told(group))[:-1]}: {sentences(group)[-1]}" for group in shown[:6]]
     left_out = len(summary) - len(shown)
     verdict += [f"{left_out} groups with fewer images are left out."] * (left_out > 0)
     foot = f"Made by featrec {__version__}. This page makes no request to any server."
-    return written(page(title, byline, verdict, [*sections, _method(summary)], foot), path)
+    return page(title, byline, verdict, [*sections, _method(summary)], foot, style=STYLE)
 
 
 def _section(summary: Summary, group: GroupSummary, n: int, words_page: str | None, place: int) -> Section:
@@ -224,7 +230,9 @@ def _row(summary: Summary, one: Element, several: bool, words_page: str | None) 
     if words_page and one.kind == "word":
         name = f'<a href="{escape(words_page)}#word-{one.element}">{name}</a>'
     patches, there = _patches(summary, one, len(one.examples))
-    examples = f'<img src="{picture(mosaic(patches, there))}" alt="Examples of {escape(str(one.element))}">' if there.any() else "–"
+    examples = (
+        f'<img src="{picture(mosaic(patches, there))}" alt="Examples of {escape(str(one.element))}">' if there.any() else "–"
+    )
     cells = (examples, _number(one.value, signed=True), f"{100 * one.images:.0f}")
     return f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
@@ -237,7 +245,7 @@ def _places_told(group: GroupSummary) -> str:
 
     pixels = np.kron(_on_white(tinted(group.places, np.abs(group.places).max())), np.ones((CELL, CELL, 1), np.uint8))
     alt = "Mean contributions by place: orange for, blue against"
-    caption = '<figcaption>By place in the image: orange is for the target, blue against it.</figcaption>'
+    caption = "<figcaption>By place in the image: orange is for the target, blue against it.</figcaption>"
     return f'<figure class="places"><img src="{picture(pixels)}" alt="{alt}">{caption}</figure>'
 
 
@@ -254,17 +262,15 @@ def _sheet(summary: Summary, group: GroupSummary) -> str:
 
 
 def _explained(summary: Summary, at: int) -> str:
-    from featrec.plotting import reduced, scale_of, scaled_outlines, spread, tinted, widened
+    from featrec.plotting import faded, layers_of, reduced, scale_of, tinted
 
     try:
         item = summary.explanation[at]
     except FeatrecError:
         return ""
     small = as_rgb(reduced(item.image, PICTURE))
-    gray = np.repeat(as_gray(small)[..., None], 3, axis=2).astype(np.float32)
-    outlines = widened(scaled_outlines(item.outlines, item.image.shape, small.shape), max(small.shape) / 48)
-    net = spread(item.values, outlines, small.shape[:2]).sum(axis=0)
-    colored = _on_white(tinted(net, scale_of(net)), 255 - 0.42 * (255 - gray))
+    net = layers_of(item.values, item.outlines, item.image.shape, small.shape).sum(axis=0)
+    colored = _on_white(tinted(net, scale_of(net)), faded(as_gray(small))[..., None])
     both = np.concatenate([small, colored], axis=1 if small.shape[0] >= small.shape[1] else 0)
     caption = f"<b>image {summary.explanation.positions[at]}</b> {_number(item.decision, signed=True)}"
     kind = ' class="tiny"' if max(small.shape) <= 64 else ""

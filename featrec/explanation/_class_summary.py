@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 
@@ -166,16 +166,19 @@ class Summary(Sequence):
         return draw_group(self, self.groups[0] if group is None else self[group], n)
 
     def to_html(
-        self, path: str | os.PathLike | None = None, *, n: int = 12, title: str | None = None, words_page: str | None = None
-    ) -> str:
-        """Return a page with one section per group: strongest elements, places, and images with their explanations.
-
-        The page is one file and makes no request to any server.
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        n: int = 12,
+        title: str | None = None,
+        words_page: str | None = None,
+    ) -> str | None:
+        """Write one HTML page without outside requests: the strongest elements of each group, and images with explanations.
 
         Parameters
         ----------
-        path : path, optional
-            The file to write.
+        file : path or text file, optional
+            If None, the page is returned as text.
         n : int, default=12
             Number of elements for the target, and of elements against it.
         title : str, optional
@@ -184,12 +187,14 @@ class Summary(Sequence):
 
         Returns
         -------
-        str
+        page : str or None
+            The page if `file` is None.
         """
         from featrec.explanation._class_page import summary_page
+        from featrec.explanation._word_page import written
 
         (n,) = check_sizes("n", n, 1)
-        return summary_page(self, n, title, words_page, path)
+        return written(summary_page(self, n, title, words_page), file)
 
 
 def summarize(
@@ -237,7 +242,9 @@ def summarize(
     (2, (4, 4), 'word')
     """
     if not isinstance(explanation, Explanation):
-        raise InputError(f"summarize needs an Explanation, such as explain(model, images, labels); got {type(explanation).__name__}")
+        raise InputError(
+            f"summarize needs an Explanation, such as explain(model, images, labels); got {type(explanation).__name__}"
+        )
     if not len(explanation):
         raise InputError("summarize needs at least one image; got none")
     rows, columns = check_sizes("grid", grid, 2)
@@ -330,7 +337,9 @@ def explain_errors(model: Any, images: Any, labels: Any, *, true: Any = None, pr
     names = list(explanation.classes)
     for what, label in (("true", true), ("predicted", predicted)):
         if label is not None and label not in names:
-            raise InputError(f"{what} must be a class of the model; got {label!r}. Its classes are {', '.join(map(repr, names))}")
+            raise InputError(
+                f"{what} must be a class of the model; got {label!r}. Its classes are {', '.join(map(repr, names))}"
+            )
     unknown = sorted(set(labels.tolist()) - set(names), key=str)
     if unknown:
         raise InputError(f"label {unknown[0]!r} is not a class of the model; its classes are {', '.join(map(repr, names))}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
 import numpy as np
 
-from featrec.exceptions import InputError, MissingExtraError
+from featrec.exceptions import InputError
 from featrec.explanation._pull import Part, moved
 from featrec.explanation._target import Target
 from featrec.images import Contributions
@@ -158,6 +159,18 @@ class ImageExplanation:
                 words[rows.start : rows.stop] = rows.words()
         return words
 
+    def _sentence(self) -> str:
+        """Return the decision as a sum, in one line."""
+        from featrec.explanation._summary import sentence
+
+        return sentence(self)
+
+    def _sums(self) -> dict[str, float]:
+        """Return the sum of the contributions of each word (or name, or place), the largest first."""
+        from featrec.explanation._summary import grouped
+
+        return {group.label: group.value for group in grouped(self, self.words)}
+
     def plot(self, ax: Axes | None = None, *, n_outlines: int = 3) -> Axes:
         """Draw the contributions over a faded gray copy of the image.
 
@@ -200,6 +213,35 @@ class ImageExplanation:
 
         return draw_words(self, n, ax)
 
+    def to_html(
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        title: str = "Explanation",
+        n_patches: int = 6,
+        n_words: int = 10,
+    ) -> str | None:
+        """Write one HTML page without outside requests: the image with its contributions, patches and words.
+
+        Parameters
+        ----------
+        file : path or text file, optional
+            If None, the page is returned as text.
+        title : str, default="Explanation"
+        n_patches : int, default=6
+            Number of patches for the target, and number of patches against it.
+        n_words : int, default=10
+            Number of words in the table. Words of the patches are added.
+
+        Returns
+        -------
+        page : str or None
+            The page if `file` is None.
+        """
+        from featrec.explanation._page import image_page, pages
+
+        return pages(lambda out: image_page(self, out, title=title, n_patches=n_patches, n_words=n_words), file)
+
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part: source, name, word, value, x, y, diameter and angle."""
         import pandas
@@ -207,18 +249,23 @@ class ImageExplanation:
         places = dict(zip(("x", "y", "diameter", "angle"), self.frames.T, strict=True))
         return pandas.DataFrame({"source": self.source, "name": self.names, "word": self.words, "value": self.values, **places})
 
-    def to_shap(self) -> Any:
-        """Return a ``shap.Explanation`` for the plots of the package shap. Its data are visual words, or else places."""
-        try:
-            import shap
-        except ImportError as error:
-            raise MissingExtraError("to_shap needs the package shap; pip install shap") from error
-        words = self.words
-        labels = [
-            name or (f"{source}: word {word}" if word >= 0 else f"{source} at {x:.0f}, {y:.0f}")
-            for name, source, word, (x, y) in zip(self.names, self.source, words, self.frames[:, :2], strict=True)
-        ]
-        return shap.Explanation(self.values, self.base_value, data=np.array(labels, dtype=object), feature_names=labels)
+    def to_shap(self, by: str = "word") -> Any:
+        """Return a ``shap.Explanation`` for the plots of the package shap, which must be installed.
+
+        Parameters
+        ----------
+        by : {"word", "part"}, default="word"
+            "word": one feature per visual word (or name, or place) with the sum of its contributions; its data are the numbers
+            of parts. "part": one feature per part; its data are words, names or places.
+
+        Returns
+        -------
+        shap.Explanation
+            With the shape (n_features,).
+        """
+        from featrec.explanation._shap import shap_of_image
+
+        return shap_of_image(self, by)
 
 
 def _names(found: Contributions) -> np.ndarray:
@@ -268,6 +315,52 @@ class Explanation(LazySequence):
         from featrec.explanation._figures import draw_sheet
 
         return draw_sheet(self, n)
+
+    def to_html(
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        title: str = "Explanations",
+        limit: int | None = 50,
+        n_patches: int = 6,
+        n_words: int = 10,
+    ) -> str | None:
+        """Write one HTML page without outside requests: each image with its contributions, patches and words.
+
+        Images are computed and written one after another, so memory does not grow with their number. If the model has
+        ``predict_proba``, the page has probabilities, too.
+
+        Parameters
+        ----------
+        file : path or text file, optional
+            If None, the page is returned as text.
+        title : str, default="Explanations"
+        limit : int or None, default=50
+            Maximum number of images. If there are more, the first ones are written, and the page says so. None means all; one
+            image takes about 100 kB.
+        n_patches : int, default=6
+            Number of patches for the target, and number of patches against it.
+        n_words : int, default=10
+            Number of words in the table. Words of the patches are added.
+
+        Returns
+        -------
+        page : str or None
+            The page if `file` is None.
+        """
+        from featrec.explanation._page import pages, write_page
+
+        options: dict[str, Any] = {"title": title, "limit": limit, "n_patches": n_patches, "n_words": n_words}
+        return pages(lambda out: write_page(self, out, **options), file)
+
+    def to_shap(self) -> Any:
+        """Return a ``shap.Explanation`` of all images, such as for ``shap.plots.beeswarm``. Set `target` in :func:`explain`.
+
+        It has one row per image and one column per visual word (or name, or place). Its data are the numbers of parts.
+        """
+        from featrec.explanation._shap import shap_of_images
+
+        return shap_of_images(self)
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a DataFrame with one row per part of each image; the column `image` has the position of the image."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from featrec.exceptions import InputError
 from featrec.explanation._summary import grouped, sentence, strongest, target_told, word_label
+from featrec.images import as_rgb, as_uint8
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,12 +37,12 @@ def draw_patches(item: ImageExplanation, n: int) -> Figure:
     from featrec.plotting import Patch, cut_patch, plot_patch_rows, signed_text
 
     _check_count(n)
-    words = item.words
+    words, image = item.words, as_rgb(as_uint8(item.image))
     rows = [
         (
             name,
             [
-                Patch(cut_patch(item.image, item.outlines[row]), signed_text(item.values[row]), word_label(words[row]))
+                Patch(cut_patch(image, item.outlines[row]), signed_text(item.values[row]), word_label(words[row]))
                 for row in strongest(item, n, sign)
             ],
         )

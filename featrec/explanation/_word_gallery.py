@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
@@ -213,16 +213,21 @@ class WordGallery:
         return draw_gallery(self, self._rows(n, by, words))
 
     def to_html(
-        self, path: str | os.PathLike | None = None, *, n: int = 400, by: str = "purity", title: str = "Visual words of a model"
-    ) -> str:
-        """Return a page with a table of words and their patches, and write it to a file if `path` is given.
+        self,
+        file: str | os.PathLike | TextIO | None = None,
+        *,
+        n: int = 400,
+        by: str = "purity",
+        title: str = "Visual words of a model",
+    ) -> str | None:
+        """Write one HTML page without outside requests: a table of words with their patches.
 
-        The table can be sorted and filtered by class. The anchor of word 17 is ``#word-17``. The page is one file and makes no
-        request to any server.
+        The table can be sorted and filtered by class. The anchor of word 17 is ``#word-17``.
 
         Parameters
         ----------
-        path : path, optional
+        file : path or text file, optional
+            If None, the page is returned as text.
         n : int, default=400
             Largest number of words on the page. The patches of a word take about 8 kB.
         by : {"purity", "count", "weight", "word"}, default="purity"
@@ -231,11 +236,12 @@ class WordGallery:
 
         Returns
         -------
-        str
+        page : str or None
+            The page if `file` is None.
         """
-        from featrec.explanation._word_page import gallery_page
+        from featrec.explanation._word_page import gallery_page, written
 
-        return gallery_page(self, self._rows(n, by, None), title, path)
+        return written(gallery_page(self, self._rows(n, by, None), title), file)
 
     def _rows(self, n: int, by: str, words: Sequence[int] | None) -> np.ndarray:
         if words is None:

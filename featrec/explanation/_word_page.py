@@ -7,12 +7,12 @@ import io
 import os
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from featrec.evaluation import Section, bullets, heading, number, page, percent, scrolling
+from featrec.explanation._page import opened
 from featrec.explanation._patch_collector import SIDE
 
 if TYPE_CHECKING:
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
     from featrec.explanation._word_gallery import WordGallery
 
-__all__ = ["draw_gallery", "findings", "gallery_page", "mosaic", "picture", "written"]
+__all__ = ["GAP", "class_name", "draw_gallery", "findings", "gallery_page", "mosaic", "picture", "written"]
 
 # Pixels between patches, and their gray value on a page, which may be light or dark.
 GAP, GROUND = 2, 140
 # Maximum number of words, of pairs of near duplicates, and of classes that are listed.
 MOST_LISTED, MOST_PAIRS, MOST_CLASSES = 12, 40, 2
 STYLE = """
-.words td, .words th { vertical-align: middle; }
-.words thead th { vertical-align: bottom; }
-.words tbody th:first-child { min-width: 0; }
-.words img { display: block; height: 2rem; width: auto; max-width: none; }
-.words th:nth-child(2) { text-align: left; }
-.words tr:target > * { background: var(--panel); box-shadow: inset 0 2px var(--focus), inset 0 -2px var(--focus); }
-.words tr { scroll-margin-top: 3rem; }
+.gallery-of-words td, .gallery-of-words th { vertical-align: middle; }
+.gallery-of-words thead th { vertical-align: bottom; }
+.gallery-of-words tbody th:first-child { min-width: 0; }
+.gallery-of-words img { display: block; height: 2rem; width: auto; max-width: none; }
+.gallery-of-words th:nth-child(2) { text-align: left; }
+.gallery-of-words tr:target > * { background: var(--panel); box-shadow: inset 0 2px var(--focus), inset 0 -2px var(--focus); }
+.gallery-of-words tr { scroll-margin-top: 3rem; }
 .filter { font: .9375rem/1.5 var(--data); }
 .filter select { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--faint); border-radius: 4px;
   padding: .3rem .5rem; }
@@ -138,14 +138,16 @@ def picture(pixels: np.ndarray) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def written(text: str, path: str | os.PathLike | None) -> str:
-    """Write text to a file if `path` is given, and return it."""
-    if path is not None:
-        Path(path).write_text(text, encoding="utf-8")
-    return text
+def written(text: str, file: str | os.PathLike | TextIO | None) -> str | None:
+    """Write a page to a file, or return it if `file` is None."""
+    if file is None:
+        return text
+    with opened(file) as out:
+        out.write(text)
+    return None
 
 
-def gallery_page(gallery: WordGallery, rows: np.ndarray, title: str, path: str | os.PathLike | None) -> str:
+def gallery_page(gallery: WordGallery, rows: np.ndarray, title: str) -> str:
     """Return the page of the words in `rows`."""
     from featrec import __version__
 
@@ -153,7 +155,8 @@ def gallery_page(gallery: WordGallery, rows: np.ndarray, title: str, path: str |
     shown = set(gallery.words[rows].tolist())
     sections = [_words(gallery, rows, shown), _pairs(gallery, shown), _method(gallery)]
     foot = f"Made by featrec {__version__}. This page makes no request to any server."
-    return written(page(title, byline, findings(gallery), [one for one in sections if one], foot), path)
+    style = STYLE + _filter_style(gallery, rows)
+    return page(title, byline, findings(gallery), [one for one in sections if one], foot, style=style)
 
 
 def _words(gallery: WordGallery, rows: np.ndarray, shown: set[int]) -> Section:
@@ -167,9 +170,8 @@ def _words(gallery: WordGallery, rows: np.ndarray, shown: set[int]) -> Section:
         "weights are the largest and the smallest of all classes. The last column has the distance from the most similar other "
         "word, in units of the usual distance, and that word."
     )
-    table = scrolling(f"<tr>{heading(header)}</tr>", body, "Visual words", caption, "sortable wide words")
-    filters, style = _filter(gallery, rows)
-    return Section("words", "Words", f"<style>{STYLE}{style}</style>{filters}{table}")
+    table = scrolling(f"<tr>{heading(header)}</tr>", body, "Visual words", caption, "sortable wide gallery-of-words")
+    return Section("words", "Words", _filter(gallery, rows) + table)
 
 
 def _has_signs(gallery: WordGallery) -> bool:
@@ -208,21 +210,29 @@ def _link(word: int, shown: set[int]) -> str:
     return f'<a href="#word-{word}">{word}</a>' if word in shown else str(word)
 
 
-def _filter(gallery: WordGallery, rows: np.ndarray) -> tuple[str, str]:
-    """Return a list of classes to choose from, and the style that hides the words of other classes. No script is needed."""
+def _classes_there(gallery: WordGallery, rows: np.ndarray) -> list[tuple[int, int]]:
+    """Return the classes that are the most frequent class of a word, and the number of these words."""
     if not gallery.classes:
-        return "", ""
-    own = np.where(gallery.counts[rows] > 0, gallery.class_counts[rows].argmax(axis=1), -1)
-    there = [place for place in range(len(gallery.classes)) if (own == place).any()]
-    options = "".join(
-        f"<option>{escape(str(gallery.classes[place]))} ({np.count_nonzero(own == place)})</option>" for place in there
-    )
-    style = "".join(
-        f"section:has(#words-of option:nth-child({at + 2}):checked) .words tbody tr:not(.c{place}){{display:none}}\n"
-        for at, place in enumerate(there)
-    )
+        return []
+    own = gallery.class_counts[rows].argmax(axis=1)[gallery.counts[rows] > 0]
+    counts = np.bincount(own, minlength=len(gallery.classes))
+    return [(place, int(counts[place])) for place in np.flatnonzero(counts).tolist()]
+
+
+def _filter(gallery: WordGallery, rows: np.ndarray) -> str:
+    """Return a list of classes to choose from."""
+    there = _classes_there(gallery, rows)
+    options = "".join(f"<option>{escape(class_name(gallery.classes[place]))} ({n})</option>" for place, n in there)
     label = '<label for="words-of">Most frequent class</label>'
-    return f'<p class="filter screen">{label} <select id="words-of"><option>all</option>{options}</select></p>', style
+    return f'<p class="filter screen">{label} <select id="words-of"><option>all</option>{options}</select></p>' if there else ""
+
+
+def _filter_style(gallery: WordGallery, rows: np.ndarray) -> str:
+    """Return the style that hides the words of other classes than the chosen one, so that no script is needed."""
+    return "".join(
+        f"section:has(#words-of option:nth-child({at}):checked) .gallery-of-words tbody tr:not(.c{place}) {{ display: none; }}\n"
+        for at, (place, _) in enumerate(_classes_there(gallery, rows), start=2)
+    )
 
 
 def _pairs(gallery: WordGallery, shown: set[int]) -> Section | None:
@@ -239,7 +249,9 @@ def _pairs(gallery: WordGallery, shown: set[int]) -> Section | None:
     head = heading(["words", "distance", "first word", "second word"])
     caption = "Pairs of words at less than 0.7 times the usual distance between a word and its nearest other word."
     return Section(
-        "pairs", "Similar words", scrolling(f"<tr>{head}</tr>", body, "Similar words", caption, "sortable wide words")
+        "pairs",
+        "Similar words",
+        scrolling(f"<tr>{head}</tr>", body, "Similar words", caption, "sortable wide gallery-of-words"),
     )
 
 

@@ -19,15 +19,19 @@ from featrec.plotting._canvas import (
 )
 from featrec.plotting._confusion_matrix import plot_confusion_matrix
 from featrec.plotting._contributions import (
+    AGAINST as AGAINST,
+    FOR as FOR,
     Patch as Patch,
     Region as Region,
     cut_patch as cut_patch,
+    faded as faded,
+    layers_of as layers_of,
+    patch_strip as patch_strip,
     plot_contributions as plot_contributions,
     plot_patch_rows as plot_patch_rows,
     plot_signed_bars as plot_signed_bars,
     reduced as reduced,
     scale_of as scale_of,
-    scaled_outlines as scaled_outlines,
     signed_text as signed_text,
     spread as spread,
     tinted as tinted,

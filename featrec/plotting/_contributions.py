@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from featrec.images import as_gray, as_rgb, as_uint8
+from featrec.images import as_gray, as_uint8
 from featrec.plotting._canvas import FAINT, INK, axes_for, bare, new_figure, show_image
 from featrec.plotting._words import between_pixels
 
@@ -26,6 +26,9 @@ __all__ = [
     "Patch",
     "Region",
     "cut_patch",
+    "faded",
+    "layers_of",
+    "patch_strip",
     "plot_contributions",
     "plot_patch_rows",
     "plot_signed_bars",
@@ -141,6 +144,20 @@ def _rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
+def layers_of(values: np.ndarray, outlines: np.ndarray, original: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Return the maps of positive and of negative contributions over a resized image, of shape (2, h, w).
+
+    `original` is the shape of the image that the outlines belong to. Parts that would be too small to be seen are widened.
+    """
+    scaled = scaled_outlines(outlines, original, shape)
+    return spread(values, widened(scaled, IN_MAP * max(shape[:2])), shape[:2])
+
+
+def faded(gray: np.ndarray) -> np.ndarray:
+    """Return a gray image mixed with white."""
+    return np.rint(255 - FADED * (255 - as_uint8(gray).astype(np.float32))).astype(np.uint8)
+
+
 def reduced(image: np.ndarray, side: int = SIDE) -> np.ndarray:
     """Return the image as uint8 with sides of at most `side` pixels."""
     image = as_uint8(image)
@@ -175,9 +192,9 @@ def widened(outlines: np.ndarray, least: float) -> np.ndarray:
 
 
 def cut_patch(image: np.ndarray, outline: np.ndarray, side: int = PATCH) -> np.ndarray:
-    """Return the inside of an outline, turned upright, as RGB. Pixels beyond the border repeat the pixels at the border.
+    """Return the inside of an outline, turned upright. Pixels beyond the border repeat the pixels at the border.
 
-    A part that is much smaller than the image is cut with its surroundings.
+    `image` has the shape (h, w, 3) and the type uint8. A part that is much smaller than the image is cut with its surroundings.
     """
     (outline,) = widened(outline[None], IN_PATCH * max(image.shape[:2]))
     along, across = outline[1] - outline[0], outline[3] - outline[0]
@@ -185,13 +202,25 @@ def cut_patch(image: np.ndarray, outline: np.ndarray, side: int = PATCH) -> np.n
     height, width = np.clip(np.rint(lengths * min(1.0, side / max(lengths.max(), 1e-9))), 1, side).astype(int)
     v, u = np.meshgrid((np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width, indexing="ij")
     columns, rows = (outline[0, axis] + u * along[axis] + v * across[axis] for axis in (0, 1))
-    return between_pixels(as_rgb(as_uint8(image)), rows, columns)
+    return between_pixels(image, rows, columns)
 
 
 def signed_text(value: float) -> str:
     """Format a contribution with its sign and two significant digits."""
     text = f"{value:+,.0f}" if abs(value) >= 100 else f"{value:+#.2g}".rstrip(".")
     return text.replace("-", "−")
+
+
+def patch_strip(image: np.ndarray, outlines: np.ndarray, side: int) -> np.ndarray:
+    """Return patches of the same height side by side in one image, with gray gaps."""
+    gap = np.full((side, 2, 3), 150, np.uint8)
+    tiles: list[np.ndarray] = []
+    for outline in outlines:
+        patch = cut_patch(image, outline, side)
+        height, width = patch.shape[:2]
+        wide = int(np.clip(round(width * side / height), 1, 2 * side))
+        tiles += [patch[np.arange(side) * height // side][:, np.arange(wide) * width // wide], gap]
+    return np.concatenate(tiles[:-1], axis=1)
 
 
 class Region(NamedTuple):
@@ -233,11 +262,9 @@ def plot_contributions(
     small = reduced(image)
     height, width = small.shape[:2]
     ax = axes_for(ax, 5.4, float(np.clip(4.6 * height / width, 1.8, 7.0)) + 0.6)
-    show_image(ax, as_gray(small), opacity=FADED)
-    placed = np.isfinite(outlines).all(axis=(1, 2))
-    outlines = scaled_outlines(outlines, image.shape, small.shape)
-    if placed.any():
-        net = spread(values, widened(outlines, IN_MAP * max(small.shape[:2])), small.shape[:2]).sum(axis=0)
+    show_image(ax, faded(as_gray(small)))
+    if np.isfinite(outlines).all(axis=(1, 2)).any():
+        net = layers_of(values, outlines, image.shape, small.shape).sum(axis=0)
         limit = scale_of(net)
         ax.imshow(tinted(net, limit))
         _draw_regions(ax, [Region(scaled_outlines(one.outline, image.shape, small.shape), one.favours) for one in regions])
