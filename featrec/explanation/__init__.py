@@ -8,8 +8,9 @@ from featrec.on_demand import on_demand
 
 if TYPE_CHECKING:
     from featrec.explanation._check import Faithfulness, check
-    from featrec.explanation._class_summary import Element, GroupSummary, Summary, explain_errors, summarize
+    from featrec.explanation._class_summary import Element, GroupSummary, Summary, summarize
     from featrec.explanation._explain import explain
+    from featrec.explanation._explain_errors import explain_errors
     from featrec.explanation._explanation import Explanation, ImageExplanation
     from featrec.explanation._page import write_page as write_page
     from featrec.explanation._show_words import word_gallery
@@ -35,8 +36,9 @@ __getattr__, __dir__ = on_demand(
     __name__,
     {
         "._check": ["Faithfulness", "check"],
-        "._class_summary": ["Element", "GroupSummary", "Summary", "explain_errors", "summarize"],
+        "._class_summary": ["Element", "GroupSummary", "Summary", "summarize"],
         "._explain": ["explain"],
+        "._explain_errors": ["explain_errors"],
         "._explanation": ["Explanation", "ImageExplanation"],
         "._page": ["write_page"],
         "._show_words": ["word_gallery"],

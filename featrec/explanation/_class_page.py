@@ -31,10 +31,11 @@ STYLE = """
 .elements tbody th { max-width: 20rem; white-space: normal; }
 .elements img { display: block; height: 2rem; width: auto; max-width: none; }
 .elements th:nth-child(2) { text-align: left; }
-.places { float: right; margin: 0 0 1rem 1.5rem; width: 10rem; max-width: 40%; }
+.elements tbody th:first-child { min-width: 0; }
+.group { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), max-content)); gap: 0 2.5rem; }
+.group > * { min-width: 0; }
+.places { margin: 1rem 0; width: 11rem; }
 .places img { display: block; width: 100%; image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; }
-.sheet { clear: both; }
-section { display: flow-root; }
 """
 
 
@@ -65,19 +66,15 @@ def element_told(one: Element, several: bool) -> str:
 def sentences(group: GroupSummary) -> list[str]:
     """Return the decision, and the strongest element of each kind, as sentences."""
     n = f"{group.n_images:,} image" + "s" * (group.n_images != 1)
-    base = f"; {_number(group.base_value)} of it is the base value" if group.exact else ""
-    told = [f"{n}, mean decision value {_number(group.decision)} for {target_told(group)}{base}."]
+    base = f", base value {_number(group.base_value)}" if group.exact else ""
+    told = [f"{n}, mean decision value {_number(group.decision)}{base}."]
     several = _several(group)
     parts = []
     for kind in ("word", "name", "place"):
         for one in group.top(1, kind=kind):
             what = "place" if kind == "place" else "word" if kind == "word" else "part"
-            parts.append(f"the strongest {what} is {element_told(one, several)} ({_number(one.value, signed=True)})")
-    return [*told, _sentence("; ".join(parts))] if parts else told
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "."
+            parts.append(f"strongest {what} {element_told(one, several)} ({_number(one.value, signed=True)})")
+    return [*told, f"{'; '.join(parts)}."] if parts else told
 
 
 def _number(value: float, *, signed: bool = False) -> str:
@@ -204,7 +201,7 @@ def summary_page(summary: Summary, n: int, title: str | None, words_page: str | 
     sections = [_section(summary, group, n, words_page, place) for place, group in enumerate(shown)]
     n_images = sum(group.n_images for group in summary.groups)
     byline = f"{n_images:,} images, {len(summary)} {'pairs of classes' if pairs else 'groups'}"
-    verdict = [f"{_sentence(group_told(group))[:-1]}: {sentences(group)[-1]}" for group in shown[:6]]
+    verdict = [f"{group_told(group)}: {sentences(group)[-1]}" for group in shown[:6]]
     left_out = len(summary) - len(shown)
     verdict += [f"{left_out} groups with fewer images are left out."] * (left_out > 0)
     foot = f"Made by featrec {__version__}. This page makes no request to any server."
@@ -213,16 +210,16 @@ def summary_page(summary: Summary, n: int, title: str | None, words_page: str | 
 
 def _section(summary: Summary, group: GroupSummary, n: int, words_page: str | None, place: int) -> Section:
     several = _several(group)
-    body = bullets(sentences(group)) + _places_told(group)
+    tables = []
     for against, told in ((False, f"For {target_told(group)}"), (True, f"Against {target_told(group)}")):
         found = group.top(n, against=against)
         if found:
             rows = "".join(_row(summary, one, several, words_page) for one in found)
-            head = heading(["element", "examples", "mean contribution", "% of the images"])
-            caption = f"{told}: the largest mean contributions over {group.n_images:,} images."
-            body += scrolling(f"<tr>{head}</tr>", rows, told, caption, "sortable elements")
-    body += _sheet(summary, group)
-    return Section(f"group-{place}", _sentence(group_told(group))[:-1], body)
+            head = heading(["element", "examples", "contribution", "% of images"])
+            caption = f"{told}: mean contributions over {group.n_images:,} images."
+            tables.append(f"<div>{scrolling(f'<tr>{head}</tr>', rows, told, caption, 'sortable elements')}</div>")
+    body = f'{bullets(sentences(group))}<div class="group">{"".join(tables)}{_places_told(group)}</div>{_sheet(summary, group)}'
+    return Section(f"group-{place}", group_told(group), body)
 
 
 def _row(summary: Summary, one: Element, several: bool, words_page: str | None) -> str:

@@ -13,7 +13,6 @@ from featrec.base import check_sizes
 from featrec.evaluation import as_labels
 from featrec.exceptions import InputError
 from featrec.explanation._element_table import ElementTable, ImageRecord, record_of
-from featrec.explanation._explain import explain
 from featrec.explanation._explanation import Explanation
 from featrec.parallel import each_batch
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
 
-__all__ = ["Element", "GroupSummary", "Summary", "explain_errors", "summarize"]
+__all__ = ["Element", "GroupSummary", "Summary", "summarize"]
 
 # Number of images of a group whose explanations are shown on a page.
 SHEET = 12
@@ -106,8 +105,8 @@ class GroupSummary:
 class Summary(Sequence):
     """What classes are made of: a sequence of :class:`GroupSummary`. Made by :func:`summarize`.
 
-    ``summary["street"]`` is the summary of a class, ``summary[("highway", "street")]`` that of a pair, and ``summary[0]`` that of
-    the first group.
+    ``summary["street"]`` is the summary of a class, ``summary["highway", "street"]`` that of a pair. ``summary[0]`` is the
+    summary of class 0 if classes are integers, otherwise that of the first group.
 
     Parameters
     ----------
@@ -121,6 +120,9 @@ class Summary(Sequence):
 
     def __len__(self) -> int:
         return len(self.groups)
+
+    def __iter__(self) -> Iterator[GroupSummary]:
+        return iter(self.groups)
 
     def __getitem__(self, key: Any) -> Any:
         for one in self.groups:
@@ -250,7 +252,8 @@ def summarize(
     rows, columns = check_sizes("grid", grid, 2)
     (n_examples,) = check_sizes("n_examples", n_examples, 1)
     labels = None if groups is None else as_labels(groups, len(explanation), what="groups").tolist()
-    work, tables = _Work(explanation, (rows, columns)), {}
+    work = _Work(explanation, (rows, columns))
+    tables: dict[tuple[Any, Any], ElementTable] = {}
     for records in each_batch(
         work, np.arange(len(explanation)), n_jobs=n_jobs, verbose=verbose, label="images explained", shared_memory=True
     ):
@@ -300,58 +303,3 @@ def _group_summary(group: Any, target: Any, table: ElementTable) -> GroupSummary
 def _elements(table: ElementTable) -> Iterator[Element]:
     for kind, source, element, total, count, examples in table.rows():
         yield Element(kind, source, element, total / table.n_images, count / table.n_images, examples)
-
-
-def explain_errors(model: Any, images: Any, labels: Any, *, true: Any = None, predicted: Any = None) -> Explanation:
-    """Explain the errors of a model: for each wrongly classified image, the predicted class rather than the true class.
-
-    Parameters
-    ----------
-    model : estimator
-        See :func:`explain`.
-    images : images
-    labels : array of shape (n_images,)
-        The true classes.
-    true, predicted : class, optional
-        Only explain errors with this true class, or with this prediction.
-
-    Returns
-    -------
-    explanation : Explanation
-        The wrongly classified images; ``positions`` has their positions in `images`, and the target of each image is the pair
-        ``(predicted, true)``. :func:`summarize` averages it by pair, and ``explanation.plot()`` draws the images.
-
-    Examples
-    --------
-    >>> from featrec.datasets import load_dataset
-    >>> from featrec.explanation import explain_errors, summarize
-    >>> from featrec.recipes import bovw_svm
-    >>> train, test = load_dataset("shapes", n_train=40, n_test=40)
-    >>> model = bovw_svm(n_words=20).fit(train, train.labels)
-    >>> errors = explain_errors(model, test, test.labels)
-    >>> summarize(errors)[0].target == errors[0].target or len(errors) > 1
-    True
-    """
-    explanation = explain(model, images)
-    labels = as_labels(labels, len(explanation), what="labels")
-    names = list(explanation.classes)
-    for what, label in (("true", true), ("predicted", predicted)):
-        if label is not None and label not in names:
-            raise InputError(
-                f"{what} must be a class of the model; got {label!r}. Its classes are {', '.join(map(repr, names))}"
-            )
-    unknown = sorted(set(labels.tolist()) - set(names), key=str)
-    if unknown:
-        raise InputError(f"label {unknown[0]!r} is not a class of the model; its classes are {', '.join(map(repr, names))}")
-    guesses = np.asarray(model.predict(images))
-    wrong = guesses != labels
-    for label, given in ((true, labels), (predicted, guesses)):
-        wrong &= True if label is None else given == label
-    if not wrong.any():
-        which = f" of {true!r}" * (true is not None) + f" as {predicted!r}" * (predicted is not None)
-        raise InputError(f"there is no error{which} among {len(labels)} images, so there is nothing to explain")
-    found: Explanation = explanation[wrong]
-    pairs = zip(guesses[wrong].tolist(), labels[wrong].tolist(), strict=True)
-    for place, (guess, label) in enumerate(pairs):
-        found.targets[place] = names.index(guess), names.index(label)
-    return found

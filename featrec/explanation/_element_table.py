@@ -71,7 +71,8 @@ class _Elements:
     """Sums, numbers of images and examples of the elements of one kind and source; `names` are numbered as they come."""
 
     def __init__(self, n_examples: int):
-        self.sums, self.counts = np.zeros(0), np.zeros(0, np.int64)
+        self.sums: np.ndarray = np.zeros(0)
+        self.counts: np.ndarray = np.zeros(0, np.int64)
         self.best = Best(0, n_examples, FIELDS)
         self.names: dict[str, int] = {}
 
@@ -82,7 +83,7 @@ class _Elements:
         missing = int(rows.max()) + 1 - len(self.sums)
         if missing > 0:
             missing = max(missing, len(self.sums) // 2)
-            self.sums, self.counts = (np.pad(one, (0, missing)) for one in (self.sums, self.counts))
+            self.sums, self.counts = np.pad(self.sums, (0, missing)), np.pad(self.counts, (0, missing))
             self.best.grow(len(self.sums))
         self.sums[rows] += added.sums
         self.counts[rows] += added.sums != 0

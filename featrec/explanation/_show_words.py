@@ -81,8 +81,8 @@ def word_gallery(
     The weight of a word for a class says how much the decision value of the class grows with the word. It is summed over the
     regions of a pyramid. For a linear classifier after the encoder, it is the coefficient; for the intersection kernel and
     other kernels, and through scalers, it is the slope at the mean code of up to 32 images. ``FisherVector`` and ``VLAD`` have
-    many columns per word, so the weight is the length of their weights, which has no sign. ``PatchCodes``, ``ThresholdCode`` and
-    ``SignCode`` have columns for words and for their opposites; the weight is that of the word.
+    many columns per word, so the weight is the length of their weights, which has no sign. ``PatchCodes``, ``ThresholdCode``
+    and ``SignCode`` have columns for words and for their opposites; the weight is that of the word.
 
     Examples
     --------

@@ -230,7 +230,7 @@ def _filter(gallery: WordGallery, rows: np.ndarray) -> str:
 def _filter_style(gallery: WordGallery, rows: np.ndarray) -> str:
     """Return the style that hides the words of other classes than the chosen one, so that no script is needed."""
     return "".join(
-        f"section:has(#words-of option:nth-child({at}):checked) .gallery-of-words tbody tr:not(.c{place}) {{ display: none; }}\n"
+        f"section:has(#words-of option:nth-child({at}):checked) tbody tr:not(.c{place}) {{ display: none; }}\n"
         for at, (place, _) in enumerate(_classes_there(gallery, rows), start=2)
     )
 
