@@ -31,9 +31,10 @@ STYLE = """
 .elements tbody th { max-width: 20rem; white-space: normal; }
 .elements img { display: block; height: 2rem; width: auto; max-width: none; }
 .elements th:nth-child(2) { text-align: left; }
-.elements tbody th:first-child { min-width: 0; }
-.group { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), max-content)); gap: 0 2.5rem; }
-.group > * { min-width: 0; }
+.elements tbody th:first-child { min-width: 6.5rem; }
+.group { display: flex; flex-wrap: wrap; gap: 0 2.5rem; }
+.group > * { max-width: 100%; }
+.group .caption { max-width: 21rem; }
 .places { margin: 1rem 0; width: 11rem; }
 .places img { display: block; width: 100%; image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; }
 """
@@ -72,9 +73,9 @@ def sentences(group: GroupSummary) -> list[str]:
     parts = []
     for kind in ("word", "name", "place"):
         for one in group.top(1, kind=kind):
-            what = "place" if kind == "place" else "word" if kind == "word" else "part"
-            parts.append(f"strongest {what} {element_told(one, several)} ({_number(one.value, signed=True)})")
-    return [*told, f"{'; '.join(parts)}."] if parts else told
+            place = "place " if kind == "place" else ""
+            parts.append(f"{place}{element_told(one, several)} ({_number(one.value, signed=True)})")
+    return [*told, f"Strongest: {'; '.join(parts)}."] if parts else told
 
 
 def _number(value: float, *, signed: bool = False) -> str:
@@ -201,7 +202,7 @@ def summary_page(summary: Summary, n: int, title: str | None, words_page: str | 
     sections = [_section(summary, group, n, words_page, place) for place, group in enumerate(shown)]
     n_images = sum(group.n_images for group in summary.groups)
     byline = f"{n_images:,} images, {len(summary)} {'pairs of classes' if pairs else 'groups'}"
-    verdict = [f"{group_told(group)}: {sentences(group)[-1]}" for group in shown[:6]]
+    verdict = [f"{group_told(group)}: {sentences(group)[-1].removeprefix('Strongest: ')}" for group in shown[:6]]
     left_out = len(summary) - len(shown)
     verdict += [f"{left_out} groups with fewer images are left out."] * (left_out > 0)
     foot = f"Made by featrec {__version__}. This page makes no request to any server."
@@ -218,7 +219,8 @@ def _section(summary: Summary, group: GroupSummary, n: int, words_page: str | No
             head = heading(["element", "examples", "contribution", "% of images"])
             caption = f"{told}: mean contributions over {group.n_images:,} images."
             tables.append(f"<div>{scrolling(f'<tr>{head}</tr>', rows, told, caption, 'sortable elements')}</div>")
-    body = f'{bullets(sentences(group))}<div class="group">{"".join(tables)}{_places_told(group)}</div>{_sheet(summary, group)}'
+    parts = f'<div class="group">{_places_told(group)}{"".join(tables)}</div>'
+    body = bullets(sentences(group)) + parts + _sheet(summary, group)
     return Section(f"group-{place}", group_told(group), body)
 
 

@@ -31,7 +31,7 @@ STYLE = """
 .gallery-of-words thead th { vertical-align: bottom; }
 .gallery-of-words tbody th:first-child { min-width: 0; }
 .gallery-of-words img { display: block; height: 2rem; width: auto; max-width: none; }
-.gallery-of-words th:nth-child(2) { text-align: left; }
+.gallery-of-words th:nth-child(2), .pairs th:nth-child(n) { text-align: left; }
 .gallery-of-words tr:target > * { background: var(--panel); box-shadow: inset 0 2px var(--focus), inset 0 -2px var(--focus); }
 .gallery-of-words tr { scroll-margin-top: 3rem; }
 .filter { font: .9375rem/1.5 var(--data); }
@@ -248,11 +248,8 @@ def _pairs(gallery: WordGallery, shown: set[int]) -> Section | None:
     )
     head = heading(["words", "distance", "first word", "second word"])
     caption = "Pairs of words at less than 0.7 times the usual distance between a word and its nearest other word."
-    return Section(
-        "pairs",
-        "Similar words",
-        scrolling(f"<tr>{head}</tr>", body, "Similar words", caption, "sortable wide gallery-of-words"),
-    )
+    table = scrolling(f"<tr>{head}</tr>", body, "Similar words", caption, "sortable gallery-of-words pairs")
+    return Section("pairs", "Similar words", table)
 
 
 def _small(gallery: WordGallery, row: int, most: int = 5) -> str:
