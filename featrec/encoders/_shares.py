@@ -61,11 +61,11 @@ class Traced:
         Pooled values are sums in float32. If the values of descriptors cancel, as those of uniform areas do in a Fisher vector,
         the factors amplify the rounding errors of these sums. Larger differences are not spread, so a wrong ``_share`` shows.
         """
-        expected = (on_cells * self.pooled).sum(axis=1)
+        expected = np.einsum("ij,ij->i", on_cells, self.pooled)
         n_cells = len(expected)
         found, sizes = (np.bincount(self.cells, weights=values, minlength=n_cells) for values in (shares, np.abs(shares)))
         missing = expected - found
-        missing[np.abs(missing) > ROUNDING * (np.abs(on_cells * self.pooled).sum(axis=1) + sizes)] = 0
+        missing[np.abs(missing) > ROUNDING * sizes] = 0
         return shares + (missing / np.maximum(self.counts, 1))[self.cells]
 
 
