@@ -1,6 +1,6 @@
 """What each point adds to a weighted sum of Fisher vectors.
 
-Given its posteriors, what a point adds under one component is a linear function of y², y and 1, like the logarithm of a density.
+Given its posteriors, what a point adds under a component is a linear function of y², y and 1, as is the logarithm of a density.
 Two matrix products therefore give the posteriors and the values for a tile of points, as in `_mixture`.
 """
 
@@ -26,7 +26,8 @@ def fisher_shares(descriptors, cells, weights, means, variances, on_gradients, s
     by_weight = on_gradients[:, : width - 2 * k * d] * scales if width > 2 * k * d else np.zeros((n_cells, k))
     slopes = np.empty((n_cells, k, 2 * d + 1))
     for cell, (by_mean, by_deviation) in enumerate(on_gradients[:, width - 2 * k * d :].reshape(n_cells, 2, k, d)):
-        plain, squared = by_mean * (precisions * scales[:, None]), by_deviation * (precisions**2 * (scales * ROOT_HALF)[:, None])
+        plain = by_mean * (precisions * scales[:, None])
+        squared = by_deviation * (precisions**2 * (scales * ROOT_HALF)[:, None])
         slopes[cell, :, :d], slopes[cell, :, d : 2 * d] = squared, plain - 2 * means * squared
         slopes[cell, :, -1] = by_weight[cell] - ((plain - means * squared) * means).sum(axis=1)
         slopes[cell, :, -1] -= by_deviation.sum(axis=1) * (scales * ROOT_HALF)

@@ -47,13 +47,17 @@ class Traced:
         """Return what each descriptor adds to ``weights @ code``, as float64."""
         if not len(self.bag.descriptors):
             return np.zeros(0)
-        encoder, n_regions = self.encoder, self.layout.n_regions
+        on_cells = self.weights_on_cells(weights)
+        shares = self.encoder._share(self.bag.descriptors, self.cells, on_cells)
+        return shares if self.encoder.pooling == "max" else self._rounded(shares, on_cells)
+
+    def weights_on_cells(self, weights: np.ndarray) -> np.ndarray:
+        """Convert weights of the code to weights of the pooled values of cells."""
+        n_regions = self.layout.n_regions
         codes = self.code.reshape(n_regions, -1).astype(np.float64)
         weights = np.asarray(weights, np.float64).reshape(n_regions, -1)
-        on_regions = encoder._weights_on_pooled(self.regions, codes, weights)
-        on_cells = self.layout.spread(on_regions, self.pooled, self.counts, encoder.pooling)
-        shares = encoder._share(self.bag.descriptors, self.cells, on_cells)
-        return shares if encoder.pooling == "max" else self._rounded(shares, on_cells)
+        on_regions = self.encoder._weights_on_pooled(self.regions, codes, weights)
+        return self.layout.spread(on_regions, self.pooled, self.counts, self.encoder.pooling)
 
     def _rounded(self, shares: np.ndarray, on_cells: np.ndarray) -> np.ndarray:
         """Spread the rounding error of the pooled values evenly over the descriptors of each cell.
