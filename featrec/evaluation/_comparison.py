@@ -9,22 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._comparison_tables import (
+from featrec.evaluation._comparison_text import (
+    basis,
     calibration_table,
     class_recalls,
     compiled,
     cost_table,
+    duplicates_told,
     energy_table,
     group_accuracies,
     group_table,
     network_table,
+    pretraining_told,
     result_table,
+    verdict,
 )
 from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._text import Table, TableResult, as_csv, frame, keep
-from featrec.evaluation._verdict import basis, duplicates_told, pretraining_told, verdict
+from featrec.evaluation._result import Table, TableResult, as_csv, frame, keep
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:

@@ -1,14 +1,18 @@
-"""Cost: start, latency, throughput and memory of a fitted model in a fresh process."""
+"""Cost: start, latency, throughput and memory of a fitted model in a fresh process; and estimates of energy."""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +22,10 @@ import numpy as np
 import featrec
 from featrec.evaluation._given import take
 from featrec.evaluation._splits import Rows
-from featrec.exceptions import FeatrecError
+from featrec.exceptions import FeatrecError, MissingExtraError
 from featrec.persistence import save
 
-__all__ = ["Cost", "cost_of"]
+__all__ = ["Cost", "EnergyMeter", "cost_of"]
 
 # Maximum number of images that the process predicts; each of them several times if there is time.
 MOST_IMAGES = 64
@@ -98,3 +102,46 @@ def _environment() -> dict[str, str]:
     """Return environment variables with which the process imports this copy of featrec."""
     paths = [str(Path(featrec.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+@dataclass
+class Used:
+    """Energy that a block used; None if it was not estimated."""
+
+    kwh: float | None = None
+
+
+class EnergyMeter:
+    """Estimate energy from the load and the rated power of processor, memory and GPU. Start it once; it takes seconds."""
+
+    def __init__(self, wanted: bool):
+        self.tracker: Any = _tracker() if wanted else None
+
+    @contextmanager
+    def measuring(self) -> Iterator[Used]:
+        """Estimate the energy of the block; the result is set when the block ends."""
+        used = Used()
+        if self.tracker is None:
+            yield used
+            return
+        self.tracker.start_task()
+        try:
+            yield used
+        finally:
+            used.kwh = float(self.tracker.stop_task().energy_consumed)
+
+
+def _tracker() -> Any:
+    try:
+        from codecarbon import OfflineEmissionsTracker
+    except ImportError as error:
+        raise MissingExtraError('energy=True needs codecarbon; pip install "featrec[energy]"') from error
+    logging.getLogger("codecarbon").disabled = True
+    # The country is required, but only determines emissions, which are not used.
+    options = {"country_iso_code": "USA", "save_to_file": False, "log_level": "error", "allow_multiple_runs": True}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tracker = OfflineEmissionsTracker(**options)
+        tracker.start_task()  # starting the first task takes seconds
+        tracker.stop_task()
+    return tracker

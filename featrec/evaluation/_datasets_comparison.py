@@ -13,8 +13,8 @@ from featrec.evaluation._compare import compare
 from featrec.evaluation._comparison import Comparison
 from featrec.evaluation._plan import check_kinds, planned
 from featrec.evaluation._report import check_confidence
+from featrec.evaluation._result import Table, TableResult, frame, keep, p_value, percent
 from featrec.evaluation._significance import critical_difference, friedman
-from featrec.evaluation._text import Table, TableResult, frame, keep, p_value, percent
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class DatasetsComparison(TableResult):
         title : str, optional
             Heading of the page. Default: the number of models and datasets.
         """
-        from featrec.evaluation._datasets_page import datasets_page
+        from featrec.evaluation._comparison_page import datasets_page
 
         title = f"Comparison of {len(self.names)} models on {len(self.comparisons)} datasets" if title is None else title
         return keep(datasets_page(self, title=title), path)

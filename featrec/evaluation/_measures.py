@@ -1,20 +1,30 @@
-"""Intervals of accuracies, and measures per class."""
+"""Intervals of accuracies, measures per class, and calibration of predicted probabilities."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import norm
 
+from featrec.exceptions import InputError
+
 __all__ = [
-    "ClassMeasures",
+    "Calibration",
     "balanced_accuracy",
+    "calibration_of",
     "class_measures",
     "confusion_counts",
     "largest_share",
+    "probabilities_of",
     "wilson_interval",
 ]
+
+N_BINS = 15
+# Probabilities of 0 are raised to this value, so that one wrong image does not make the log loss infinite.
+LEAST = 1e-15
 
 
 def wilson_interval(n_right: int, n: int, confidence: float) -> tuple[float, float]:
@@ -61,3 +71,67 @@ def class_measures(confusion: np.ndarray) -> ClassMeasures:
 def balanced_accuracy(measures: ClassMeasures) -> float:
     """Return the mean recall of the classes that have images."""
     return float(measures.recall[measures.support > 0].mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Quality of predicted probabilities. Smaller is better for all three measures.
+
+    Attributes
+    ----------
+    ece : float
+        Expected calibration error: mean difference between the probability of the predicted class and the share of correct
+        predictions, over 15 bins of equal width.
+    brier : float
+        Mean squared error of the probabilities, summed over the classes: 0 to 2.
+    log_loss : float
+        Mean of the negative logarithm of the probability of the true class.
+    confidence, accuracy : arrays of shape (15,)
+        Mean probability of the predicted class and share of correct predictions in each bin, 0 in an empty bin.
+    count : array of shape (15,)
+        Number of images in each bin.
+    """
+
+    ece: float
+    brier: float
+    log_loss: float
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    count: np.ndarray
+
+
+def probabilities_of(model: Any, X: Any, y_true: np.ndarray) -> np.ndarray | None:
+    """Return four columns: top probability, whether it is correct, probability of the true class, sum of squared errors.
+
+    One row per image. Return None if the model has no ``predict_proba``.
+    """
+    if not hasattr(model, "predict_proba"):
+        return None
+    shares, classes = np.asarray(model.predict_proba(X), float), np.asarray(model.classes_)
+    if shares.shape != (len(y_true), len(classes)):
+        raise InputError(f"predict_proba must return shape {(len(y_true), len(classes))}; got {shares.shape}")
+    hit = classes == y_true[:, None]  # no column matches if the model was not fitted on the true class
+    of_true = (shares * hit).sum(axis=1)
+    squares = ((shares - hit) ** 2).sum(axis=1) + ~hit.any(axis=1)
+    top = shares.argmax(axis=1)
+    rows = np.arange(len(shares))
+    return np.stack([shares[rows, top], hit[rows, top], of_true, squares], axis=1)
+
+
+def calibration_of(parts: Iterable[np.ndarray | None]) -> Calibration | None:
+    """Compute the measures from the rows of all splits; None if the model has no probabilities."""
+    given = [part for part in parts if part is not None]
+    if not given:
+        return None
+    top, right, of_true, squares = np.concatenate(given).T
+    bins = np.clip(np.ceil(top * N_BINS).astype(int) - 1, 0, N_BINS - 1)
+    count = np.bincount(bins, minlength=N_BINS)
+    confidence, accuracy = (np.bincount(bins, values, N_BINS) / np.maximum(count, 1) for values in (top, right))
+    return Calibration(
+        ece=float(np.sum(count * np.abs(confidence - accuracy)) / len(top)),
+        brier=float(squares.mean()),
+        log_loss=float(-np.log(np.maximum(of_true, LEAST)).mean()),
+        confidence=confidence,
+        accuracy=accuracy,
+        count=count,
+    )

@@ -14,8 +14,8 @@ from featrec.evaluation._given import all_classes, as_labels
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._plan import check_kinds, naming
 from featrec.evaluation._report import check_confidence
+from featrec.evaluation._result import percent
 from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, mean_interval
-from featrec.evaluation._text import percent
 from featrec.exceptions import InputError
 from featrec.images import check_images
 from featrec.lazy import Images

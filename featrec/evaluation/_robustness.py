@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.stats import norm
 
-from featrec.evaluation._curves import Curve, draw_curves, settle_shares, styles
-from featrec.evaluation._text import Table, TableResult, frame, percent, percent_range
+from featrec.evaluation._result import (
+    Curve,
+    Table,
+    TableResult,
+    draw_curves,
+    frame,
+    percent,
+    percent_range,
+    settle_shares,
+    styles,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

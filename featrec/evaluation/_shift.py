@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._curves import settle_shares, styles
 from featrec.evaluation._given import as_labels, count_items, take
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._report import check_confidence
+from featrec.evaluation._result import Table, TableResult, frame, percent, percent_range, settle_shares, styles
 from featrec.evaluation._robust import check_fitted, predicted_right, report
-from featrec.evaluation._text import Table, TableResult, frame, percent, percent_range
 from featrec.exceptions import InputError
 from featrec.shared_docs import with_shared_docs
 
