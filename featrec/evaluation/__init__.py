@@ -46,8 +46,7 @@ if TYPE_CHECKING:
         percent as percent,
         percent_range as percent_range,
     )
-    from featrec.evaluation._robust import robustness
-    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness
+    from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, robustness
     from featrec.evaluation._shift import ModelShift, Shift, shift
     from featrec.evaluation._significance import mcnemar as mcnemar
     from featrec.evaluation._stamp import measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
@@ -108,8 +107,7 @@ __getattr__, __dir__ = on_demand(
         "._model_result": ["ModelResult", "Pair", "is_network", "learns_from_pixels"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
-        "._robust": ["robustness"],
-        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness"],
+        "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"],
         "._shift": ["ModelShift", "Shift", "shift"],
         "._significance": ["mcnemar"],
         "._stamp": ["measured_on", "peak_megabytes", "stamp"],

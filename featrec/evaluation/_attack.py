@@ -12,10 +12,19 @@ import numpy as np
 from featrec.evaluation._corrupt import seed_from
 from featrec.evaluation._given import as_labels
 from featrec.evaluation._measures import wilson_interval
-from featrec.evaluation._plan import naming
+from featrec.evaluation._plan import batches, check_fitted_models, naming
 from featrec.evaluation._report import check_confidence
-from featrec.evaluation._result import Curve, Table, TableResult, draw_curves, frame, number, percent, percent_range
-from featrec.evaluation._robust import batches, check_fitted_models, report
+from featrec.evaluation._result import (
+    Curve,
+    ModelResults,
+    Table,
+    draw_curves,
+    frame,
+    number,
+    percent,
+    percent_range,
+    report_progress,
+)
 from featrec.exceptions import InputError
 from featrec.images import as_uint8
 from featrec.lazy import Images
@@ -73,7 +82,7 @@ class ModelAttack:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Attack(TableResult):
+class Attack(ModelResults[ModelAttack]):
     """Result of :func:`attack`. Proportions are between 0 and 1.
 
     Attributes
@@ -98,15 +107,6 @@ class Attack(TableResult):
     confidence: float
     seed: int
 
-    def __getitem__(self, name: str) -> ModelAttack:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise KeyError(f"there is no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
-
-    def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
-
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, the highest accuracy under attack first. Needs pandas."""
         names = ("access", "accuracy", "attacked_accuracy", "relative_drop", "median_queries")
@@ -115,7 +115,7 @@ class Attack(TableResult):
         columns["attacked_low"], columns["attacked_high"] = zip(
             *(result.attacked_interval for result in self.results), strict=True
         )
-        return frame(columns, index=[result.name for result in self.results])
+        return frame(columns, index=self._names())
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the accuracy against the number of queries, with intervals. Needs matplotlib."""
@@ -232,7 +232,9 @@ def attack(
         for rows in batches(len(images)):
             queries[rows] = _attacked(target, images[rows], y_true[rows], int(epsilon), int(n_queries), (seed, rows.start))
         results.append(_summary(name, target.access, queries, confidence))
-        report(verbose, f"{name}: {percent(results[-1].accuracy)} %, {percent(results[-1].attacked_accuracy)} % under attack")
+        report_progress(
+            verbose, f"{name}: {percent(results[-1].accuracy)} %, {percent(results[-1].attacked_accuracy)} % under attack"
+        )
     results.sort(key=lambda result: -result.attacked_accuracy)
     return Attack(tuple(results), int(epsilon), int(n_queries), len(images), confidence, seed)
 

@@ -27,7 +27,7 @@ from featrec.evaluation._comparison_text import (
 from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._result import Table, TableResult, as_csv, frame, keep
+from featrec.evaluation._result import ModelResults, Table, TableResult, as_csv, frame, keep, legend_above
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ MEANINGS = {"engineered": "engineered features", "network": "network", "predicti
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Comparison(TableResult):
+class Comparison(ModelResults[ModelResult]):
     """Result of :func:`compare`. Proportions are between 0 and 1.
 
     Attributes
@@ -97,20 +97,12 @@ class Comparison(TableResult):
     duplicates: np.ndarray | None = None
     stamp: dict[str, Any] = field(default_factory=dict)
 
-    def __getitem__(self, name: str) -> ModelResult:
-        for result in self.results:
-            if result.name == name:
-                return result
-        raise KeyError(f"there is no model {name!r}; the models are {', '.join(result.name for result in self.results)}")
-
     def pair(self, first: str, second: str) -> Pair:
         """Return the test between two models. The order of the names does not matter."""
         for pair in self.pairs:
             if {pair.first, pair.second} == {first, second}:
                 return pair
-        raise KeyError(
-            f"there is no pair {first!r}, {second!r}; the models are {', '.join(result.name for result in self.results)}"
-        )
+        raise KeyError(f"there is no pair {first!r}, {second!r}; the models are {', '.join(self._names())}")
 
     def verdict(self) -> list[str]:
         """Return sentences that state which model is best, whether its lead is significant, and whether a network wins."""
@@ -127,11 +119,11 @@ class Comparison(TableResult):
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, the most accurate first. Needs pandas."""
-        return frame(self._columns(), index=[result.name for result in self.results])
+        return frame(self._columns(), index=self._names())
 
     def to_csv(self, path: str | os.PathLike | None = None) -> str:
         """Return the figures of ``to_frame``, unrounded, as CSV. If `path` is given, also write them to this file."""
-        columns = {"model": [result.name for result in self.results], **self._columns()}
+        columns = {"model": self._names(), **self._columns()}
         return keep(as_csv([list(columns), *zip(*columns.values(), strict=True)]), path)
 
     def to_html(
@@ -220,7 +212,7 @@ class Comparison(TableResult):
         ax.set_yticks(range(len(results)), [result.name for result in results])
         _settle_axes(ax, [result.interval for result in results], guess)
         ax.set_xlabel(f"accuracy in %, with {100 * self.confidence:g} % interval; {self.n:,} images", color=INK)
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=8, labelcolor=INK)
+        legend_above(ax, n_columns=4)
         return ax
 
     def _table(self) -> Table:

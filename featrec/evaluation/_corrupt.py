@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from numbers import Integral
 from typing import Any
 
@@ -14,7 +14,7 @@ from featrec.exceptions import InputError, UnsupportedImageError
 from featrec.images import as_uint8, check_images
 from featrec.lazy import Images, LazySequence
 
-__all__ = ["check_corruption", "check_severity", "corrupt", "corrupted", "corruption_names", "seed_from"]
+__all__ = ["checked_conditions", "corrupt", "corrupted", "corruption_names", "seed_from"]
 
 Corruption = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -149,8 +149,8 @@ def corrupt(images: Any, kind: str, severity: int = 3, *, random_state: Any = No
     >>> foggy[0].shape == test[0].shape, foggy[0].dtype
     (True, dtype('uint8'))
     """
-    check_corruption(kind)
-    check_severity(severity)
+    _check_corruption(kind)
+    _check_severity(severity)
     return corrupted(images, kind, int(severity), seed_from(random_state))
 
 
@@ -169,14 +169,28 @@ def seed_from(random_state: Any) -> int:
         raise InputError(f"random_state must be an int, a RandomState, a Generator or None; got {random_state!r}") from error
 
 
-def check_corruption(kind: Any) -> None:
+def _check_corruption(kind: Any) -> None:
     if not isinstance(kind, str) or kind not in CORRUPTIONS:
         raise InputError(f"there is no corruption {kind!r}; the names are {', '.join(CORRUPTIONS)}")
 
 
-def check_severity(severity: Any) -> None:
+def _check_severity(severity: Any) -> None:
     if not isinstance(severity, Integral) or isinstance(severity, bool) or severity not in SEVERITIES:
         raise InputError(f"severity must be an integer from 1 to 5; got {severity!r}")
+
+
+def checked_conditions(corruptions: Any, severities: Any) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Check the names and the severities, and return them without duplicates."""
+    given = corruption_names() if corruptions is None else corruptions
+    for what, values in (("corruptions", given), ("severities", severities)):
+        if isinstance(values, str) or not isinstance(values, Collection) or not len(values):
+            way_out = f"; use [{values!r}]" if isinstance(values, (str, int)) else ""
+            raise InputError(f"{what} must be a collection with at least one item; got {values!r}{way_out}")
+    for kind in given:
+        _check_corruption(kind)
+    for severity in severities:
+        _check_severity(severity)
+    return tuple(dict.fromkeys(given)), tuple(sorted({int(severity) for severity in severities}))
 
 
 class Corrupted(LazySequence):

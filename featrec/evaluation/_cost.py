@@ -1,4 +1,9 @@
-"""Cost: start, latency, throughput and memory of a fitted model in a fresh process; and estimates of energy."""
+"""Cost: start, latency, throughput and memory of a fitted model in a fresh process; and estimates of energy.
+
+The fresh process is ``python -m featrec.evaluation._cost FOLDER SECONDS START``. FOLDER contains a model file and pickled
+images, written by the process that started it at the time START. Predictions are repeated for SECONDS, first of one image, then
+of all images in a batch. This module imports little, because it is imported before the model is loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +16,22 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import featrec
 from featrec.evaluation._given import take
-from featrec.evaluation._splits import Rows
 from featrec.exceptions import FeatrecError, MissingExtraError
-from featrec.persistence import save
+from featrec.persistence import load, save
+
+if TYPE_CHECKING:
+    from featrec.evaluation._splits import Rows
 
 __all__ = ["Cost", "EnergyMeter", "cost_of"]
 
@@ -31,6 +39,8 @@ __all__ = ["Cost", "EnergyMeter", "cost_of"]
 MOST_IMAGES = 64
 # Predictions of one image, and then of all images, are each repeated for this number of seconds.
 SECONDS = 3.0
+# Minimum and maximum number of repeated predictions of one image; the time limit decides between them.
+LEAST, MOST = 5, 200
 # A process that takes longer than this number of seconds is stopped.
 TIMEOUT = 600
 
@@ -76,12 +86,12 @@ def cost_of(model: Any, test: Rows) -> tuple[Cost | None, str]:
             return None, str(error)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             return None, f"the images cannot be passed to another process: {error}"
-        return _measured(folder)
+        return _run_process(folder)
 
 
-def _measured(folder: Path) -> tuple[Cost | None, str]:
+def _run_process(folder: Path) -> tuple[Cost | None, str]:
     """Run the process and read its result."""
-    command = [sys.executable, "-m", "featrec.evaluation._cost_process", str(folder)]
+    command = [sys.executable, "-m", "featrec.evaluation._cost", str(folder)]
     try:
         done = subprocess.run(
             [*command, repr(SECONDS), repr(time.time())], env=_environment(), capture_output=True, text=True, timeout=TIMEOUT
@@ -102,6 +112,47 @@ def _environment() -> dict[str, str]:
     """Return environment variables with which the process imports this copy of featrec."""
     paths = [str(Path(featrec.__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def _measure_predictions(folder: Path, seconds: float, started: float) -> None:
+    """Load the model, predict, and write the times to the file ``result``; this runs in the fresh process."""
+    model = load(folder / "model")
+    start_seconds = time.time() - started
+    images: Any = pickle.loads((folder / "images").read_bytes())  # from the process that started this one
+    singles = [_one(images, row) for row in range(len(images))]
+    first_seconds = _seconds(partial(model.predict, singles[0]))
+    single_seconds = _repeated([partial(model.predict, one) for one in singles], seconds, LEAST, MOST)
+    batches = _repeated([partial(model.predict, images)], seconds, 1, 5)
+    from featrec.evaluation import peak_megabytes  # imported only now, because it is not needed for a prediction
+
+    found = {
+        "start_seconds": start_seconds,
+        "first_seconds": first_seconds,
+        "single_seconds": single_seconds,
+        "batch_seconds": min(batches) / len(singles),
+        "batch_size": len(singles),
+        "peak_bytes": round(peak_megabytes() * 2**20),
+    }
+    (folder / "result").write_text(json.dumps(found), encoding="utf-8")
+
+
+def _one(images: Any, row: int) -> Any:
+    return images.iloc[[row]] if hasattr(images, "iloc") else images[row : row + 1]
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _repeated(calls: list[Callable[[], Any]], seconds: float, least: int, most: int) -> list[float]:
+    """Run the calls in turn until the time is up, but `least` to `most` times in total; return the time of each run."""
+    found: list[float] = []
+    until = time.perf_counter() + seconds
+    while len(found) < least or (len(found) < most and time.perf_counter() < until):
+        found.append(_seconds(calls[len(found) % len(calls)]))
+    return found
 
 
 @dataclass
@@ -145,3 +196,7 @@ def _tracker() -> Any:
         tracker.start_task()  # starting the first task takes seconds
         tracker.stop_task()
     return tracker
+
+
+if __name__ == "__main__":
+    _measure_predictions(Path(sys.argv[1]), *map(float, sys.argv[2:]))

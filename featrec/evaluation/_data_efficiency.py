@@ -15,8 +15,7 @@ from featrec.compilation import timed
 from featrec.evaluation._corrupt import seed_from
 from featrec.evaluation._given import all_classes, as_labels, count_items
 from featrec.evaluation._plan import Part, Rows, check_kinds, check_model, located, naming
-from featrec.evaluation._result import Curve, Table, TableResult, draw_curves, frame, percent
-from featrec.evaluation._robust import report
+from featrec.evaluation._result import Curve, Table, TableResult, draw_curves, frame, percent, report_progress
 from featrec.exceptions import ImageError, InputError
 from featrec.shared_docs import with_shared_docs
 
@@ -97,9 +96,6 @@ class DataEfficiency(TableResult):
             if (result.name, result.n_per_class) == key:
                 return result
         raise KeyError(f"there is no result {key!r}; the models are {', '.join(self.names)}, the sizes {self.n_per_class}")
-
-    def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
 
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with one row per model, number of images and draw. Needs pandas."""
@@ -263,10 +259,10 @@ def data_efficiency(
             found = _measured(name, model, size, parts[size], y_true)
             if isinstance(found, SizeResult):
                 results.append(found)
-                report(verbose, f"{size} images per class, {name}: {percent(found.accuracy)} %")
+                report_progress(verbose, f"{size} images per class, {name}: {percent(found.accuracy)} %")
             else:
                 failed.append((name, size, found))
-                report(verbose, f"{size} images per class, {name}: not fitted, {found}")
+                report_progress(verbose, f"{size} images per class, {name}: not fitted, {found}")
     order = list(models)
     results.sort(key=lambda result: order.index(result.name))
     left_out = tuple(size for size in sizes if size not in used)

@@ -79,9 +79,6 @@ class DatasetsComparison(TableResult):
             f"{told} the best mean rank, {rank:.2f}; {found} (Nemenyi, critical difference {difference:.2f}).",
         ]
 
-    def __str__(self) -> str:
-        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
-
     def to_frame(self) -> DataFrame:
         """Return a DataFrame with the mean rank and the accuracies of each model, one row per model. Needs pandas."""
         columns = {"mean_rank": self.mean_ranks, **dict(zip(self.comparisons, self.accuracies, strict=True))}

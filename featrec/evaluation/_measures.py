@@ -18,7 +18,9 @@ __all__ = [
     "class_measures",
     "confusion_counts",
     "largest_share",
+    "mean_interval",
     "probabilities_of",
+    "share_interval",
     "wilson_interval",
 ]
 
@@ -36,6 +38,20 @@ def wilson_interval(n_right: int, n: int, confidence: float) -> tuple[float, flo
     low = 0.0 if n_right == 0 else float(middle - half)
     high = 1.0 if n_right == n else float(middle + half)
     return low, high
+
+
+def mean_interval(values: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Compute the normal interval of a mean of independent values, one per image."""
+    if len(values) < 2:
+        return -1.0, 1.0
+    half = norm.ppf(0.5 + confidence / 2) * values.std(ddof=1) / np.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)
+
+
+def share_interval(shares: np.ndarray, confidence: float) -> tuple[float, float]:
+    """Compute the interval of a mean of shares, one per image, limited to 0 and 1."""
+    low, high = mean_interval(shares, confidence)
+    return max(0.0, low), min(1.0, high)
 
 
 def largest_share(labels: np.ndarray) -> float:

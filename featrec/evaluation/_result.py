@@ -8,10 +8,11 @@ import io
 import itertools
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Curve",
+    "ModelResults",
     "Result",
     "Table",
     "TableResult",
@@ -30,11 +32,13 @@ __all__ = [
     "draw_curves",
     "frame",
     "keep",
+    "legend_above",
     "number",
     "p_value",
     "paragraphs",
     "percent",
     "percent_range",
+    "report_progress",
     "settle_shares",
     "styles",
 ]
@@ -112,6 +116,9 @@ class Result:
 class TableResult(Result):
     """Base class of results that consist of a table, `_table()`, and sentences, `_sentences()`."""
 
+    def __str__(self) -> str:
+        return "\n\n".join([self._table().plain(), "\n".join(self._sentences())])
+
     def _table(self) -> Table:
         raise NotImplementedError
 
@@ -137,6 +144,37 @@ class TableResult(Result):
         """Return the table and the sentences as Markdown. If `path` is given, also write them to this file."""
         lines = "\n".join(f"- {line}" for line in self._sentences())
         return keep(f"{self._table().markdown()}\n\n{lines}", path)
+
+
+class Named(Protocol):
+    """An object with a name."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Named)
+
+
+class ModelResults(TableResult, Generic[Row]):
+    """Base class of results with one row per model."""
+
+    results: tuple[Row, ...]
+
+    def __getitem__(self, name: str) -> Row:
+        for result in self.results:
+            if result.name == name:
+                return result
+        raise KeyError(f"there is no model {name!r}; the models are {', '.join(self._names())}")
+
+    def _names(self) -> list[str]:
+        return [result.name for result in self.results]
+
+
+def report_progress(verbose: int, text: str) -> None:
+    """Write a line of progress."""
+    if verbose:
+        sys.stderr.write(text + "\n")
 
 
 def as_csv(rows: Iterable[Sequence[Any]]) -> str:
@@ -228,16 +266,22 @@ def styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 def draw_curves(ax: Axes, curves: Mapping[str, Curve], *, markers: bool = True) -> None:
     """Draw each curve in percent as a line with a band, and name it in a legend above the axes."""
-    from featrec.plotting import INK
-
     looks = styles(curves)
     for name, curve in curves.items():
         style = looks[name] | ({} if markers else {"marker": ""})
         shares, low, high = (100 * np.array(values, float) for values in (curve.shares, curve.low, curve.high))
         ax.fill_between(curve.places, low, high, color=style["color"], alpha=0.15, linewidth=0)
         ax.plot(curve.places, shares, **style, markersize=5, linewidth=1.8, label=name)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False, fontsize=8, labelcolor=INK)
+    legend_above(ax)
     settle_shares(ax)
+
+
+def legend_above(ax: Axes, n_columns: int = 3) -> None:
+    """Draw the legend above the axes."""
+    from featrec.plotting import INK
+
+    options: dict[str, Any] = {"frameon": False, "fontsize": 8, "labelcolor": INK}
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=n_columns, **options)
 
 
 def settle_shares(ax: Axes, axis: Literal["x", "y"] = "y") -> None:

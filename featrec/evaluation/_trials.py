@@ -6,7 +6,6 @@ A rehearsal on even fewer images estimates the time of a trial; models that are 
 from __future__ import annotations
 
 import math
-import sys
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from sklearn.base import clone
 from featrec.compilation import compiled_so_far
 from featrec.evaluation._given import as_labels
 from featrec.evaluation._measures import wilson_interval
-from featrec.evaluation._result import number, percent
+from featrec.evaluation._result import number, percent, report_progress
 from featrec.evaluation._suggestion import Trial
 from featrec.exceptions import FeatrecError
 from featrec.lazy import Images
@@ -282,8 +281,7 @@ class _Turns:
         return max(0.0, self.until - self.clock.now())
 
     def report(self, text: str) -> None:
-        if self.verbose:
-            sys.stderr.write(text + "\n")
+        report_progress(self.verbose, text)
 
     def tried(self, models: Mapping[str, tuple[Any, str]]) -> list[Trial]:
         """Rehearse each model, and try it immediately if its share of the remaining time is enough.
