@@ -1,4 +1,4 @@
-"""list_layers: the layers of a network, with their shapes, parameters and multiply-adds."""
+"""The layers of a network, with their shapes, parameters and multiply-adds, and the size and cost of a whole module."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from featrec.base import check_sizes
 from featrec.exceptions import InputError
-from featrec.networks._module_facts import multiply_adds
 from featrec.networks._network_source import NetworkSource
 from featrec.networks._onnx_graph import Node, OnnxGraph, read_graph
 from featrec.networks._onnx_network import layer_shapes, runtime_of
 from featrec.networks._torch_network import Pretrained
 
-__all__ = ["Layer", "cost_up_to", "list_layers"]
+__all__ = ["Layer", "cost_up_to", "list_layers", "module_facts"]
 
 
 @dataclass(frozen=True)
@@ -159,3 +158,57 @@ def _module_layers(module: Any, shape: tuple[int, ...]) -> tuple[Layer, ...]:
         for hook in hooks:
             hook.remove()
     return tuple(found.values())
+
+
+class ModuleFacts(NamedTuple):
+    """Number of weights, and number of multiplications with an addition for one image."""
+
+    n_parameters: int
+    n_multiply_adds: int
+
+
+def module_facts(module: Any, shape: tuple[int, int, int], n_classes: int, name: str, stage: str) -> ModuleFacts:
+    """Count weights and multiply-adds in a forward pass of one image, and check that there is one output per class.
+
+    Hooks count the convolutions and linear layers; other layers, and the products of attention, are not counted.
+    """
+    import torch
+
+    counts: list[int] = []
+    kinds = (torch.nn.modules.conv._ConvNd, torch.nn.Linear)
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output: counts.append(multiply_adds(layer, inputs[0], output)))
+        for layer in module.modules()
+        if isinstance(layer, kinds)
+    ]
+    training = {layer: layer.training for layer in module.modules()}
+    try:
+        with torch.inference_mode():
+            output = module.eval()(torch.zeros(1, shape[2], *shape[:2]))
+    except Exception as error:
+        raise InputError(
+            f"{stage}: {name} cannot process images of {shape[0]} × {shape[1]} pixels with {shape[2]} channel(s): "
+            f"{str(error)[:300]}. They may be too small: put Resize((height, width)) before it"
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for layer, mode in training.items():
+            layer.training = mode
+    found = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if found != (1, n_classes):
+        raise InputError(
+            f"{stage}: {name} must return one score for each of the {n_classes} classes; for one image it returns {found}"
+        )
+    return ModuleFacts(sum(parameter.numel() for parameter in module.parameters()), sum(counts))
+
+
+def multiply_adds(layer: Any, values: Any, output: Any) -> int:
+    """Count one multiply-add per filter weight for each output value of a convolution (input value if it is transposed)."""
+    import torch
+
+    if isinstance(layer, torch.nn.Linear):
+        return output.numel() * layer.in_features
+    transposed = getattr(layer, "transposed", False)
+    maps = layer.out_channels if transposed else layer.in_channels
+    return (values if transposed else output).numel() * maps // layer.groups * math.prod(layer.kernel_size)

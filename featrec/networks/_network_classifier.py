@@ -24,11 +24,10 @@ from featrec.base import (
     real_number,
 )
 from featrec.exceptions import InputError
-from featrec.networks._exported_network import scores_of
-from featrec.networks._learner import best_epoch, learner
-from featrec.networks._module_facts import module_facts
-from featrec.networks._module_source import NamesModules, short_name
-from featrec.networks._stored_network import StoredNetwork
+from featrec.networks._layers import module_facts
+from featrec.networks._learner import TrainingSet, best_epoch, image_weights, learner
+from featrec.networks._stored_network import StoredNetwork, scores_of
+from featrec.networks._torch_module import NamesModules, short_name
 from featrec.networks._training import (
     Augmentation,
     ImageBatches,
@@ -41,7 +40,6 @@ from featrec.networks._training import (
     resolved_device,
     torch_threads,
 )
-from featrec.networks._training_set import TrainingSet, image_weights
 from featrec.parallel import worker_count
 
 __all__ = ["BATCH", "NetworkClassifier", "Unlabelled"]

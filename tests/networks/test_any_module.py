@@ -16,9 +16,9 @@ from sklearn.pipeline import make_pipeline
 
 from featrec.exceptions import InputError, MissingExtraError
 from featrec.networks import LeNet5, PixelsNetwork, SmallResNet
-from featrec.networks._exported_network import check_input
+from featrec.networks._layers import module_facts
 from featrec.networks._learner import mean_loss
-from featrec.networks._module_facts import module_facts
+from featrec.networks._stored_network import check_input
 from featrec.persistence import load, save
 from featrec.preprocessing import Resize
 

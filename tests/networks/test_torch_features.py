@@ -99,7 +99,7 @@ def test_changed_weights_are_refused_after_fit():
     features = pickle.loads(pickle.dumps(features))
     from featrec.networks._torch_network import KEPT
 
-    KEPT.networks.clear()
+    KEPT.kept.clear()
     with pytest.raises(InputError, match="the weights of Residual have changed since fit; fit the extractor again"):
         features.transform(IMAGES)
 
