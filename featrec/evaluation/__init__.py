@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._compare import compare
     from featrec.evaluation._comparison import Comparison
     from featrec.evaluation._corrupt import corrupt, corruption_names
-    from featrec.evaluation._cost import Cost
+    from featrec.evaluation._cost import Cost, measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
     from featrec.evaluation._data_efficiency import DataEfficiency, SizeResult, data_efficiency
     from featrec.evaluation._datasets_comparison import DatasetsComparison, combine_comparisons, compare_datasets
     from featrec.evaluation._given import (
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         predictions_of as predictions_of,
         refuse_no_model as refuse_no_model,
     )
-    from featrec.evaluation._measures import Calibration, wilson_interval as wilson_interval
+    from featrec.evaluation._measures import Calibration, mcnemar as mcnemar, wilson_interval as wilson_interval
     from featrec.evaluation._model_result import (
         ModelResult,
         Pair,
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     )
     from featrec.evaluation._robustness import CorruptedAccuracy, ModelRobustness, Robustness, robustness
     from featrec.evaluation._shift import ModelShift, Shift, shift
-    from featrec.evaluation._significance import mcnemar as mcnemar
-    from featrec.evaluation._stamp import measured_on as measured_on, peak_megabytes as peak_megabytes, stamp as stamp
     from featrec.evaluation._suggestion import Suggestion, Trial, suggested as suggested
     from featrec.evaluation._trials import (
         Clock as Clock,
@@ -99,18 +97,16 @@ __getattr__, __dir__ = on_demand(
         "._compare": ["compare"],
         "._comparison": ["Comparison"],
         "._corrupt": ["corrupt", "corruption_names"],
-        "._cost": ["Cost"],
+        "._cost": ["Cost", "measured_on", "peak_megabytes", "stamp"],
         "._data_efficiency": ["DataEfficiency", "SizeResult", "data_efficiency"],
         "._datasets_comparison": ["DatasetsComparison", "combine_comparisons", "compare_datasets"],
         "._given": ["as_labels", "named_among", "paths_of", "predictions_of", "refuse_no_model"],
-        "._measures": ["Calibration", "wilson_interval"],
+        "._measures": ["Calibration", "mcnemar", "wilson_interval"],
         "._model_result": ["ModelResult", "Pair", "is_network", "learns_from_pixels"],
         "._report": ["GroupAccuracy", "Report", "check_confidence", "count_dropped", "evaluate"],
         "._result": ["Table", "data_size", "number", "p_value", "percent", "percent_range"],
         "._robustness": ["CorruptedAccuracy", "ModelRobustness", "Robustness", "robustness"],
         "._shift": ["ModelShift", "Shift", "shift"],
-        "._significance": ["mcnemar"],
-        "._stamp": ["measured_on", "peak_megabytes", "stamp"],
         "._suggestion": ["Suggestion", "Trial", "suggested"],
         "._trials": ["Clock", "Folds", "Limits", "sorted_trials", "tried_in_turn"],
     },

@@ -10,16 +10,23 @@ from typing import Any
 import numpy as np
 
 from featrec.evaluation._comparison import Comparison
-from featrec.evaluation._cost import EnergyMeter
+from featrec.evaluation._cost import EnergyMeter, loaded_runtimes, stamp
 from featrec.evaluation._given import all_classes
-from featrec.evaluation._measures import balanced_accuracy, class_measures, confusion_counts, wilson_interval
+from featrec.evaluation._measures import (
+    Resampling,
+    balanced_accuracy,
+    class_measures,
+    confusion_counts,
+    holm,
+    mcnemar,
+    paired_interval,
+    wilson_interval,
+)
 from featrec.evaluation._model_result import ModelResult, Pair, Requests, Run, is_network, run_model
 from featrec.evaluation._plan import Plan, check_kinds, groups_of, planned
 from featrec.evaluation._report import check_confidence, count_dropped
 from featrec.evaluation._result import number, percent, report_progress
-from featrec.evaluation._significance import Resampling, holm, mcnemar, paired_interval
 from featrec.evaluation._splits import duplicates_in
-from featrec.evaluation._stamp import loaded_runtimes, stamp
 from featrec.exceptions import UnknownLabelWarning
 from featrec.shared_docs import with_shared_docs
 

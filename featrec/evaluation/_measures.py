@@ -1,24 +1,29 @@
-"""Intervals of accuracies, measures per class, and calibration of predicted probabilities."""
+"""Intervals of accuracies, tests between models, measures per class, and calibration of predicted probabilities."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
+from scipy.stats import binomtest, norm, t
 
 from featrec.exceptions import InputError
 
 __all__ = [
     "Calibration",
+    "Resampling",
     "balanced_accuracy",
     "calibration_of",
     "class_measures",
     "confusion_counts",
+    "holm",
     "largest_share",
+    "mcnemar",
     "mean_interval",
+    "paired_interval",
     "probabilities_of",
     "share_interval",
     "wilson_interval",
@@ -52,6 +57,59 @@ def share_interval(shares: np.ndarray, confidence: float) -> tuple[float, float]
     """Compute the interval of a mean of shares, one per image, limited to 0 and 1."""
     low, high = mean_interval(shares, confidence)
     return max(0.0, low), min(1.0, high)
+
+
+def mcnemar(first_only: int, second_only: int) -> float:
+    """Compute the exact two-sided p value. Each count is the number of images that only this model predicts correctly."""
+    n = first_only + second_only
+    return float(binomtest(first_only, n, 0.5).pvalue) if n else 1.0
+
+
+def paired_interval(first_only: int, second_only: int, n: int, confidence: float) -> tuple[float, float]:
+    """Compute the interval of the difference of two accuracies on the same `n` images (Bonett and Price, 2012)."""
+    first, second = (first_only + 1) / (n + 2), (second_only + 1) / (n + 2)
+    middle = first - second
+    half = norm.ppf(0.5 + confidence / 2) * math.sqrt((first + second - middle**2) / (n + 2))
+    return max(-1.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Correct p values for multiple testing by Holm's step-down method."""
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
+    return corrected
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Statistics of one value per split, for splits that share training images (Nadeau and Bengio, 2003).
+
+    The variance of the mean is `var * (1 / n + n_test / n_train)` instead of `var / n`. `ratio` is the mean of
+    `n_test / n_train` over the splits.
+    """
+
+    ratio: float
+
+    def standard_error(self, values: np.ndarray) -> float:
+        """Return the corrected standard error of the mean."""
+        return math.sqrt(np.var(values, ddof=1) * (1 / len(values) + self.ratio))
+
+    def interval(self, values: np.ndarray, confidence: float) -> tuple[float, float]:
+        """Return the corrected t interval of the mean."""
+        half = t.ppf(0.5 + confidence / 2, len(values) - 1) * self.standard_error(values)
+        return float(np.mean(values) - half), float(np.mean(values) + half)
+
+    def p(self, differences: np.ndarray) -> float:
+        """Return the two-sided p value of the corrected t test.
+
+        If all differences are equal, their variance is unknown, and the p value of the sign test is returned.
+        """
+        mean, error = float(np.mean(differences)), self.standard_error(differences)
+        if error <= 1e-12:
+            return 1.0 if abs(mean) <= 1e-12 else float(0.5 ** (len(differences) - 1))
+        return float(2 * t.sf(abs(mean) / error, len(differences) - 1))
 
 
 def largest_share(labels: np.ndarray) -> float:
