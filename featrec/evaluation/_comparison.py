@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.evaluation._comparison_text import (
+    Shares,
     basis,
     calibration_table,
     class_recalls,
@@ -27,7 +28,7 @@ from featrec.evaluation._comparison_text import (
 from featrec.evaluation._cost import Cost
 from featrec.evaluation._measures import largest_share
 from featrec.evaluation._model_result import ModelResult, Pair
-from featrec.evaluation._result import ModelResults, Table, TableResult, as_csv, frame, keep, legend_above
+from featrec.evaluation._result import ModelResults, Table, TableResult, as_csv, frame, keep, legend_above, settle_shares
 from featrec.exceptions import InputError
 
 if TYPE_CHECKING:
@@ -175,18 +176,14 @@ class Comparison(ModelResults[ModelResult]):
 
     def classes_to_frame(self) -> DataFrame:
         """Return a DataFrame of recalls with one row per class and one column per model. Needs pandas."""
-        return self._by_model(class_recalls(self), self.classes)
+        return _shares_frame(class_recalls(self))
 
     def groups_to_frame(self) -> DataFrame:
         """Return a DataFrame of accuracies with one row per group and one column per model. Needs pandas."""
-        if self.groups is None:
+        found = group_accuracies(self)
+        if found is None:
             raise InputError("the comparison has no groups; give compare test_groups, or groups with cv")
-        names, shares = group_accuracies(self, self.groups)
-        return self._by_model(shares, names)
-
-    def _by_model(self, shares: np.ndarray, rows: np.ndarray) -> DataFrame:
-        columns = {result.name: shares[:, place] for place, result in enumerate(self.results)}
-        return frame(columns, index=rows)
+        return _shares_frame(found)
 
     def predictions_to_frame(self) -> DataFrame:
         """Return a DataFrame with the true label and all predictions of each image. Needs pandas.
@@ -250,6 +247,10 @@ class Comparison(ModelResults[ModelResult]):
                 yield f"The cost of {result.name} could not be measured: {result.cost_remark}."
 
 
+def _shares_frame(found: Shares) -> DataFrame:
+    return frame(dict(zip(found.models, found.accuracies.T, strict=True)), index=found.names)
+
+
 def _few_groups(comparison: Comparison) -> bool:
     return comparison.groups is not None and len(np.unique(comparison.groups)) <= MAX_GROUPS_SHOWN
 
@@ -275,12 +276,7 @@ def _draw_result(ax: Axes, place: int, result: ModelResult, *, label: str | None
 
 
 def _settle_axes(ax: Axes, intervals: list[tuple[float, float]], guess: float) -> None:
-    from featrec.plotting import INK
-
     lowest = min([guess, *(100 * low for low, _ in intervals)])
     highest = max(100 * high for _, high in intervals)
     ax.set_xlim(max(0, lowest - 4), min(101, highest + 4))
-    ax.grid(axis="x", color="#e3e6ea", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[:].set_visible(False)
-    ax.tick_params(length=0, colors=INK)
+    settle_shares(ax, "x")

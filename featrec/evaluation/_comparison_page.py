@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featrec.evaluation._comparison import Comparison
-from featrec.evaluation._comparison_text import basis, class_recalls, group_accuracies, near_the_best, pair_table, result_table
+from featrec.evaluation._comparison_text import (
+    Shares,
+    basis,
+    class_recalls,
+    group_accuracies,
+    near_the_best,
+    pair_table,
+    result_table,
+)
 from featrec.evaluation._measures import confusion_counts, largest_share
 from featrec.evaluation._model_result import ModelResult
 from featrec.evaluation._page import (
     Section,
     bullets,
+    confusion_sentences,
     confusion_table,
     copied,
     figure_of,
     folded,
     heading,
-    most_confused,
     page,
     scrolling,
     section_of,
@@ -174,23 +182,19 @@ def _maybe_folded(table: Table, body: str, what: str) -> str:
 
 
 def _classes(comparison: Comparison) -> Section:
-    counts = [int(np.count_nonzero(comparison.y_true == name)) for name in comparison.classes]
-    names = [str(name) for name in comparison.classes]
-    models = [result.name for result in comparison.results]
     caption = "Recall of each class in percent: the share of its images that the model predicts correctly. The best is bold."
-    body = share_heat("class", names, counts, class_recalls(comparison), models, caption)
-    return Section("classes", "Classes", body if len(names) <= MOST_ROWS else folded(f"All {len(names)} classes", body))
+    return _shares("classes", "class", class_recalls(comparison), caption)
 
 
 def _groups(comparison: Comparison) -> Section | None:
-    if comparison.groups is None:
-        return None
-    names, shares = group_accuracies(comparison, comparison.groups)
-    counts = [int(np.count_nonzero(comparison.groups == name)) for name in names]
-    models = [result.name for result in comparison.results]
+    found = group_accuracies(comparison)
     caption = "Accuracy on each group in percent. The best is bold. Small groups have uncertain figures."
-    body = share_heat("group", [str(name) for name in names], counts, shares, models, caption)
-    return Section("groups", "Groups", body if len(names) <= MOST_ROWS else folded(f"All {len(names)} groups", body))
+    return None if found is None else _shares("groups", "group", found, caption)
+
+
+def _shares(key: str, what: str, found: Shares, caption: str) -> Section:
+    body, n = share_heat(what, found, caption), len(found.names)
+    return Section(key, key.capitalize(), body if n <= MOST_ROWS else folded(f"All {n} {key}", body))
 
 
 def _confusions(comparison: Comparison) -> Section:
@@ -202,7 +206,7 @@ def _confusions(comparison: Comparison) -> Section:
         body = (
             confusion_table(confusion, names, f"Confusion matrix of {result.name}", caption)
             if len(names) <= MOST_CLASSES
-            else bullets(most_confused(confusion, names))
+            else bullets(confusion_sentences(confusion, names))
         )
         parts.append(folded(f"{result.name}, {percent(result.accuracy)} % correct", body, shown=place == 0))
     rest = len(comparison.results) - MOST_MATRICES

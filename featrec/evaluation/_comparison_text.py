@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
     from featrec.evaluation._comparison import Comparison
 
 __all__ = [
+    "Shares",
     "basis",
     "calibration_table",
     "class_recalls",
@@ -130,39 +130,42 @@ def _signed(share: float) -> str:
     return f"{100 * share:+.1f}".replace("-", "−")
 
 
-def class_recalls(comparison: Comparison) -> np.ndarray:
-    """Return an array of recalls with one row per class (nan if it has no images) and one column per model."""
+class Shares(NamedTuple):
+    """The accuracy of each model (columns) on the images of each class or group (rows); nan if there are no images."""
+
+    names: np.ndarray
+    counts: list[int]
+    accuracies: np.ndarray
+    models: list[str]
+
+
+def class_recalls(comparison: Comparison) -> Shares:
+    """Return the accuracies by class, which are recalls."""
     return _shares_by(comparison, comparison.y_true, comparison.classes)
 
 
-def group_accuracies(comparison: Comparison, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the names of the groups, and an array of accuracies with one row per group and one column per model."""
-    names = np.unique(groups)
-    return names, _shares_by(comparison, groups, names)
+def group_accuracies(comparison: Comparison) -> Shares | None:
+    """Return the accuracies by group; None without groups."""
+    return None if comparison.groups is None else _shares_by(comparison, comparison.groups, np.unique(comparison.groups))
 
 
-def _shares_by(comparison: Comparison, keys: np.ndarray, names: np.ndarray) -> np.ndarray:
-    correct = np.stack([result.y_pred == comparison.y_true for result in comparison.results], axis=1).astype(float)
-    return np.stack([correct[keys == name].mean(axis=0) if (keys == name).any() else np.full(correct.shape[1], np.nan)
-                     for name in names])  # fmt: skip
-
-
-def share_table(what: str, names: Sequence[Any], counts: Sequence[int], shares: np.ndarray, models: Sequence[str]) -> Table:
-    """Return shares in percent, one row per class or group, one column per model."""
-    rows = [
-        [str(name), f"{count:,}", *("–" if np.isnan(share) else percent(share) for share in row)]
-        for name, count, row in zip(names, counts, shares, strict=True)
-    ]
-    return Table([what, "images", *models], rows)
+def _shares_by(comparison: Comparison, keys: np.ndarray, names: np.ndarray) -> Shares:
+    correct = np.stack([result.y_pred == comparison.y_true for result in comparison.results], axis=1)
+    parts = [correct[keys == name] for name in names]
+    accuracies = [part.mean(axis=0) if len(part) else np.full(correct.shape[1], np.nan) for part in parts]
+    return Shares(names, list(map(len, parts)), np.stack(accuracies), comparison._names())
 
 
 def group_table(comparison: Comparison) -> Table | None:
     """Return the accuracy on each group; None without groups."""
-    if comparison.groups is None:
+    found = group_accuracies(comparison)
+    if found is None:
         return None
-    names, shares = group_accuracies(comparison, comparison.groups)
-    counts = [int(np.count_nonzero(comparison.groups == name)) for name in names]
-    return share_table("group", names.tolist(), counts, shares, [result.name for result in comparison.results])
+    rows = [
+        [str(name), f"{count:,}", *map(percent, row)]
+        for name, count, row in zip(found.names, found.counts, found.accuracies, strict=True)
+    ]
+    return Table(["group", "images", *found.models], rows)
 
 
 def basis(comparison: Comparison) -> str:

@@ -13,7 +13,7 @@ from sklearn.frozen import FrozenEstimator
 
 from featrec.compilation import timed
 from featrec.evaluation._corrupt import seed_from
-from featrec.evaluation._given import all_classes, as_labels, count_items
+from featrec.evaluation._given import all_classes, as_labels, count_items, labelled_images
 from featrec.evaluation._plan import Part, Rows, check_kinds, check_model, located, naming
 from featrec.evaluation._result import Curve, Table, TableResult, draw_curves, frame, percent, report_progress
 from featrec.exceptions import ImageError, InputError
@@ -277,18 +277,12 @@ def _checked_sets(X: Any, y: Any, test: Any) -> tuple[np.ndarray, Any, np.ndarra
     n = count_items(X)
     if n == 0:
         raise InputError("data_efficiency needs training images; got none")
-    if not isinstance(test, (tuple, list)) or len(test) != 2:
-        way_out = "; use test=(test, test.labels)" if hasattr(test, "labels") else ""
-        raise InputError(f"test must be a pair (images, labels); got {type(test).__name__}{way_out}")
     labels = as_labels(y, n, what="y")
-    n_test = count_items(test[0])
-    if n_test == 0:
-        raise InputError("the test set has no images")
-    y_true = as_labels(test[1], n_test, what="the test set's y")
+    images, y_true = labelled_images(test, "test", "the test set")
     all_classes([labels, y_true])
     if len(np.unique(labels)) < 2:
         raise InputError(f"y has one class, {labels[0].item()!r}; a classifier needs at least two")
-    return labels, test[0], y_true
+    return labels, images, y_true
 
 
 def _checked_sizes(n_per_class: Any, n_draws: Any) -> tuple[int, ...]:

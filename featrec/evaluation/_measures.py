@@ -23,6 +23,7 @@ __all__ = [
     "largest_share",
     "mcnemar",
     "mean_interval",
+    "most_confused",
     "paired_interval",
     "probabilities_of",
     "share_interval",
@@ -140,6 +141,15 @@ def class_measures(confusion: np.ndarray) -> ClassMeasures:
     precision = right / np.maximum(predicted, 1)
     recall = right / np.maximum(support, 1)
     return ClassMeasures(precision, recall, 2 * right / np.maximum(support + predicted, 1), support)
+
+
+def most_confused(confusion: np.ndarray, n: int) -> list[tuple[int, int, int]]:
+    """Return the most frequent errors: index of the true class, index of the predicted class, number of images."""
+    errors = confusion.copy()
+    np.fill_diagonal(errors, 0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:n]
+    pairs = zip(*np.unravel_index(order, errors.shape), strict=True)
+    return [(int(i), int(j), int(errors[i, j])) for i, j in pairs if errors[i, j]]
 
 
 def balanced_accuracy(measures: ClassMeasures) -> float:

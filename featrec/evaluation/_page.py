@@ -15,18 +15,20 @@ from typing import Any
 
 import numpy as np
 
+from featrec.evaluation._comparison_text import Shares
+from featrec.evaluation._measures import most_confused
 from featrec.evaluation._result import Table, TableResult, percent
 from featrec.exceptions import MissingExtraError
 
 __all__ = [
     "Section",
     "bullets",
+    "confusion_sentences",
     "confusion_table",
     "copied",
     "figure_of",
     "folded",
     "heading",
-    "most_confused",
     "page",
     "scrolling",
     "section_of",
@@ -165,26 +167,20 @@ def _cell(value: int) -> str:
     return f'<td{" class=deep" if value > DEEP else ""} style="--v:{value}">{value}</td>'
 
 
-def most_confused(confusion: np.ndarray, classes: Sequence[str], n: int = 15) -> list[str]:
+def confusion_sentences(confusion: np.ndarray, classes: Sequence[str], n: int = 15) -> list[str]:
     """Return the most frequent errors as sentences."""
-    errors = confusion.copy()
-    np.fill_diagonal(errors, 0)
-    order = np.argsort(-errors, axis=None, kind="stable")[:n]
-    pairs = zip(*np.unravel_index(order, errors.shape), strict=True)
     totals = confusion.sum(axis=1)
-    return [f"{classes[i]} predicted as {classes[j]}: {errors[i, j]} of {totals[i]}" for i, j in pairs if errors[i, j]]
+    return [f"{classes[i]} predicted as {classes[j]}: {count} of {totals[i]}" for i, j, count in most_confused(confusion, n)]
 
 
-def share_heat(
-    what: str, names: Sequence[str], counts: Sequence[int], shares: np.ndarray, models: Sequence[str], caption: str
-) -> str:
+def share_heat(what: str, found: Shares, caption: str) -> str:
     """Return shares in percent, one row per class or group and one column per model; the best of each row is bold."""
-    head = heading([what, "images", *models])
     rows = []
-    for name, count, row in zip(names, counts, shares, strict=True):
+    for name, count, row in zip(found.names, found.counts, found.accuracies, strict=True):
         best = np.nanmax(row) if count else np.nan
         cells = "".join(_share(share, bold=share == best and len(row) > 1) for share in row.tolist())
-        rows.append(f'<tr><th scope="row">{escape(name)}</th><td style="--v:0">{count:,}</td>{cells}</tr>')
+        rows.append(f'<tr><th scope="row">{escape(str(name))}</th><td style="--v:0">{count:,}</td>{cells}</tr>')
+    head = heading([what, "images", *found.models])
     return scrolling(f"<tr>{head}</tr>", "".join(rows), f"By {what}", caption, "sortable heat")
 
 

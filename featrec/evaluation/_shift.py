@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featrec.evaluation._given import as_labels, count_items, take
+from featrec.evaluation._given import labelled_images, take
 from featrec.evaluation._measures import wilson_interval
 from featrec.evaluation._plan import check_fitted, predicted_right
 from featrec.evaluation._report import check_confidence
@@ -23,7 +23,6 @@ from featrec.evaluation._result import (
     settle_shares,
     styles,
 )
-from featrec.exceptions import InputError
 from featrec.shared_docs import with_shared_docs
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def shift(
     True
     """
     check_confidence(confidence)
-    sets = [_checked_set(what, given) for what, given in (("first", first), ("second", second))]
+    sets = [labelled_images(first, "first", "the first test set"), labelled_images(second, "second", "the second test set")]
     for X, y in sets:
         check_fitted("shift", models, take(X, np.arange(1)), y)
     results = []
@@ -195,16 +194,6 @@ def shift(
         report_progress(verbose, f"{name}: {percent(results[-1].accuracy)} %, then {percent(results[-1].shifted_accuracy)} %")
     results.sort(key=lambda result: -result.shifted_accuracy)
     return Shift(tuple(results), len(sets[0][1]), len(sets[1][1]), confidence)
-
-
-def _checked_set(what: str, given: Any) -> tuple[Any, np.ndarray]:
-    if not isinstance(given, (tuple, list)) or len(given) != 2:
-        way_out = f"; use ({what}, {what}.labels)" if hasattr(given, "labels") else ""
-        raise InputError(f"{what} must be a pair (images, labels); got {type(given).__name__}{way_out}")
-    n = count_items(given[0])
-    if n == 0:
-        raise InputError(f"the {what} test set has no images")
-    return given[0], as_labels(given[1], n, what=f"the {what} test set's y")
 
 
 def _result(name: str, right: np.ndarray, shifted: np.ndarray, confidence: float) -> ModelShift:

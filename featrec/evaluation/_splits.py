@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold, check_cv
 
-from featrec.evaluation._given import as_labels, count_items, take
+from featrec.evaluation._given import as_labels, count_items, labelled_images, take
 from featrec.exceptions import FeatrecError, ImageError, InputError
 from featrec.images import check_images
 from featrec.lazy import Images
@@ -67,14 +67,9 @@ def split_into_parts(X: Any, y: np.ndarray, test: Any, cv: Any, groups: Any) -> 
         return folds, y, len(folds)
     if groups is not None:
         raise InputError("groups need cv, which keeps a group in one fold; for groups of a test set use test_groups")
-    if not isinstance(test, (tuple, list)) or len(test) != 2:
-        way_out = "; use test=(test, test.labels)" if hasattr(test, "labels") else ""
-        raise InputError(f"test must be a pair (images, labels); got {type(test).__name__}{way_out}")
-    n = count_items(test[0])
-    if n == 0:
-        raise InputError("the test set has no images")
-    y_true = as_labels(test[1], n, what="the test set's y")
-    return [Part(Rows(X, np.arange(len(y))), y, Rows(test[0], np.arange(n)), np.arange(n))], y_true, None
+    images, y_true = labelled_images(test, "test", "the test set")
+    places = np.arange(len(y_true))
+    return [Part(Rows(X, np.arange(len(y))), y, Rows(images, places), places)], y_true, None
 
 
 def _check_folds(cv: Any, y: np.ndarray) -> None:

@@ -90,7 +90,7 @@ def test_json_frame_and_plot(result):
     "change, message",
     [
         ({"first": [1]}, r"first must be a pair \(images, labels\); got list"),
-        ({"second": load_dataset("digits")[1]}, r"second must be a pair .*; use \(second, second.labels\)"),
+        ({"second": load_dataset("digits")[1]}, r"second must be a pair .*; use second=\(second, second.labels\)"),
         ({"second": ([], [])}, "the second test set has no images"),
         ({"first": ([np.zeros((8, 8))], ["0", "1"])}, "the first test set's y has 2 labels for 1 images"),
         ({"models": {"new": tiny_knn()}}, "the model 'new' is not fitted; shift does not fit models"),
