@@ -25,19 +25,12 @@ from featrec.preprocessing import Resize
 torch = pytest.importorskip("torch")
 pytest.importorskip("skorch")
 from tests.networks import tiny_modules  # noqa: E402
-from tests.networks.tiny_modules import Blocks, noise, plain  # noqa: E402
+from tests.networks.tiny_modules import Blocks, plain  # noqa: E402
+from tests.tiny_network import noise  # noqa: E402
 
 
 def network(module=plain, **options):
     return PixelsNetwork(module, **{"epochs": 6, "batch_size": 12, "random_state": 0, "device": "cpu"} | options)
-
-
-@pytest.fixture(scope="module")
-def timm():
-    found = tiny_modules.timm_or_none()
-    if found is None:
-        pytest.skip("timm is not installed")
-    return found
 
 
 @pytest.mark.parametrize("module", [plain, Blocks, "lenet5"])

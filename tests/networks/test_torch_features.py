@@ -191,13 +191,6 @@ def test_an_exported_program_is_a_network(module, tmp_path):
 # timm: no download; the weights are written by the test.
 
 
-@pytest.fixture(scope="module")
-def timm():
-    from tests.networks.tiny_modules import timm_or_none
-
-    return timm_or_none() or pytest.skip("timm is not installed")
-
-
 @pytest.fixture
 def weights(timm, tmp_path):
     torch.manual_seed(0)
