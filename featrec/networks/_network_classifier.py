@@ -190,8 +190,7 @@ class NetworkClassifier(StoredNetwork, NamesModules, ClassifierMixin, Estimator)
         stage = type(self).__name__
         module = self._make_module()
         name = stage if self._own else short_name(self._source())
-        facts = module_facts(module, self.shape_, len(self.classes_), name, stage)
-        self.n_parameters_, self.n_multiply_adds_ = facts
+        self.n_parameters_, self.n_multiply_adds_ = module_facts(module, self.shape_, len(self.classes_), name, stage)
         return module
 
     def _by_torch(self, groups: Iterable[np.ndarray]) -> list[np.ndarray]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 import os
 import re
@@ -44,7 +43,6 @@ EXPORT = (
 )
 # Factor of the last layer's outputs. It keeps the first outputs small, so training is stable with a high learning rate.
 SCALE = 0.125
-LEAST_SIZES = {"lenet5": 12, "small_resnet": 8}
 PIECE = 2**20
 # Maximum number of names in a message.
 MOST_NAMES = 5
@@ -127,7 +125,7 @@ def check_timm_name(source: str, stage: str) -> None:
     if TIMM_NAME.fullmatch(name) and timm.is_model(name):
         _check_tag(timm, name, stage)
         return
-    near = difflib.get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)
+    near = get_close_matches(name, timm.list_models(), n=5, cutoff=0.4)
     raise InputError(
         f"{stage}: timm {timm.__version__} has no model {name!r}. Nearest names: {', '.join(near) or 'none'}; "
         "timm.list_models() lists all"
@@ -255,6 +253,7 @@ def small_resnet(n_channels: int, size: tuple[int, int], n_classes: int, width: 
 
 # The modules that have a name, and the minimum height and width of their images.
 OWN_MODULES = {"lenet5": lenet5, "small_resnet": small_resnet}
+LEAST_SIZES = {"lenet5": 12, "small_resnet": 8}
 
 
 def nearest_names(name: Any, known: Iterable[str]) -> str:

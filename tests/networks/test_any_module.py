@@ -169,9 +169,9 @@ def test_multiply_adds_agree_with_the_counter_of_torch():
     module.append(nn.Flatten()).append(nn.Linear(18, 5))
     with counter:
         module(torch.zeros(1, 4, 13, 18))
-    facts = module_facts(module, (13, 18, 4), 5, "a module", "PixelsNetwork")
-    assert 2 * facts.n_multiply_adds == counter.get_total_flops()
-    assert facts.n_parameters == sum(parameter.numel() for parameter in module.parameters())
+    n_parameters, n_multiply_adds = module_facts(module, (13, 18, 4), 5, "a module", "PixelsNetwork")
+    assert 2 * n_multiply_adds == counter.get_total_flops()
+    assert n_parameters == sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_published_numbers_of_multiply_adds():
