@@ -61,7 +61,6 @@ def test_newcombes_own_examples(first, second, expected):
 
 def test_text(result):
     text = str(result)
-    assert repr(result) == text
     assert "100 images in the first and 150 in the second test set." in text
     for row in result.results:
         assert f"{row.name} loses {-100 * row.difference:.1f} points on the second test set." in text
