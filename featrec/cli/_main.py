@@ -20,14 +20,14 @@ COMMANDS = {
     "demo": "_recipes",
     "recipes": "_recipes",
     "check": "_predict",
-    "suggest": "_compare",
+    "suggest": "_recipes",
     "train": "_train",
     "predict": "_predict",
     "encode": "_encode",
     "compare": "_compare",
     "bench": "_bench",
     "warm": "_recipes",
-    "network": "_network",
+    "network": "_recipes",
     "doctor": "_doctor",
 }
 FAILED = 2

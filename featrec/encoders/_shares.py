@@ -16,7 +16,8 @@ import numpy as np
 from featrec.bag import Bag
 
 if TYPE_CHECKING:
-    from featrec.encoders._base import Encoder, Layout
+    from featrec.encoders._base import Encoder
+    from featrec.encoders._layout import Layout
 
 __all__ = ["Traced", "share_of_maxima", "share_of_sums", "traced", "weights_on_pooled"]
 

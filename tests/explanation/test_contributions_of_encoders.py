@@ -132,4 +132,4 @@ def test_a_users_encoder_is_explained_without_a_further_line(rng):
     one = bag(rng, 30)
     model = Presence().fit([one, bag(rng, 40)])
     found, words = model.contributions(one, np.arange(5.0)), model._nearest(one.descriptors)
-    np.testing.assert_allclose(found, words / np.bincount(words, minlength=5)[words])
+    np.testing.assert_allclose(found, words / np.bincount(words, minlength=5)[words], atol=1e-12)
