@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,8 @@ __all__ = ["Decision", "decision_of"]
 
 # Largest difference between a decision and the sum that explains it, as a fraction of the decision's scale.
 TOLERANCE = 1e-3
+# Largest code in steps, if a kernel ridge classifier stores codes as integers.
+REACH = 127
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +218,9 @@ def _kernel_ridge(head: KernelRidgeClassifier, code: np.ndarray, empty: np.ndarr
     step = getattr(head, "step_", None) or 1.0
     function = linear(step) if head.kernel == "linear" else rbf(float(head.scale_ or 0) / step**2, step)
     machine = Machine(head.X_fit_, None, coefficients @ signs, float(signs @ offsets), function)
-    pull, method = machine_pull(machine, code, empty)
+    rounded, empty = (one if step == 1.0 else np.clip(np.rint(one / step), -REACH, REACH) * step for one in (code, empty))
+    pull, method = machine_pull(machine, rounded, empty)
+    pull = replace(pull, base=pull.base + float(pull.weights @ (rounded - code)))
     return Decision(_chosen(head.decision_function(code[None]), target), pull, method)
 
 
