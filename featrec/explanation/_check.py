@@ -139,7 +139,7 @@ def check(
     >>> from featrec.explanation import check
     >>> from featrec.recipes import bovw_svm
     >>> train, test = load_dataset("shapes")
-    >>> model = bovw_svm(n_words=50).fit(train[::4], train.labels[::4])
+    >>> model = bovw_svm(n_words=50).fit(train[::3], train.labels[::3])
     >>> check(model, test[::40], masks=test[::40].masks).errors.max() < 1e-4
     True
     """

@@ -46,7 +46,7 @@ def test_explanations_are_faithful(model, shapes):
 
 def test_curves_begin_with_the_image_and_end_without_its_parts(shapes):
     train, test = shapes
-    model = recipes.bovw_svm(n_words=20, levels=2).fit(train[::4], train.labels[::4])
+    model = recipes.bovw_svm(n_words=20, levels=2).fit(train[::3], train.labels[::3])
     found, explanation = check(model, test[:3], n_repeats=1), explain(model, test[:3])
     for at, one in enumerate(explanation):
         assert found.deletion[at, 0] == found.insertion[at, -1] == pytest.approx(one.decision)
