@@ -9,7 +9,7 @@ import numpy as np
 
 from featrec.compiled._hog import hog_codes, hog_colour, hog_directions, hog_gradients, hog_gray, hog_grids, hog_room
 
-__all__ = ["Bins", "gradient_codes"]
+__all__ = ["Bins", "cell_sums", "gradient_codes"]
 
 # Number of pixels per batch of float images; the data of a batch fit into the second-level cache.
 PIXELS = 2**15
@@ -114,3 +114,14 @@ def _unit_values(images: np.ndarray, root: bool) -> np.ndarray:
     if images.dtype.kind != "f":
         values = np.divide(images, float(np.iinfo(images.dtype).max), dtype=np.float64)
     return np.ascontiguousarray(np.sqrt(values, dtype=np.float64) if root else values)
+
+
+def cell_sums(codes: np.ndarray, grid: tuple[int, int], block: tuple[int, ...], orientations: int) -> np.ndarray:
+    """Add up the columns of codes of one cell size over the blocks of each cell: (..., rows, columns, orientations)."""
+    down, across = (cells - length + 1 for cells, length in zip(grid, block, strict=True))
+    by_block = codes.reshape(*codes.shape[:-1], down, across, *block, orientations)
+    sums = np.zeros((*codes.shape[:-1], *grid, orientations))
+    for i in range(block[0]):
+        for j in range(block[1]):
+            sums[..., i : i + down, j : j + across, :] += by_block[..., i, j, :]
+    return sums
