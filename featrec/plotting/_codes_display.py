@@ -170,7 +170,7 @@ class CodesDisplay(Display):
         looks = looks_of(len(classes))
         for number, (name, look) in enumerate(zip(classes, looks, strict=True)):
             here = self.points[numbers == number]
-            style = {"c": look.color, "marker": look.marker, "edgecolors": INK, "linewidths": 0.3}
+            style: dict[str, Any] = {"c": look.color, "marker": look.marker, "edgecolors": INK, "linewidths": 0.3}
             ax.scatter(here[:, 0], here[:, 1], s=20, label=shortened(name, 18), **style)
         bare(ax)
         ax.spines[:].set(visible=True, color=INK, linewidth=0.4)
@@ -178,7 +178,7 @@ class CodesDisplay(Display):
         self._draw_thumbnails(ax, [looks[number].color for number in numbers])
         if self.labels is not None:
             columns = -(-len(classes) // 20)
-            place = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "ncols": columns, "frameon": False}
+            place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "ncols": columns, "frameon": False}
             ax.legend(fontsize=SMALL, labelcolor=INK, markerscale=1.4, handletextpad=0.3, **place)
         drawn = f"; {len(self.shown_)} are drawn" if len(self.shown_) else ""
         heading(ax, f"{self.title}{drawn}")

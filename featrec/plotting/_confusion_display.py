@@ -242,12 +242,18 @@ class ConfusedPairsDisplay(Display):
                 examples.append([thumbnail(source[int(row)]) for row in rows[in_order(len(rows), n_examples, random)]])
         return cls(pairs, examples, n_errors=int(counts.sum())).plot(ax)
 
+    def _text_width(self) -> float:
+        """Return the width of the names, in units of a thumbnail."""
+        names = [f"{shortened(true, 22)} → {shortened(other, 22)}" for true, other, *_ in self.pairs]
+        return 0.125 * max([14, *map(len, names)])
+
     def _inches(self) -> tuple[float, float]:
-        return 8.2, 0.95 * max(1, len(self.pairs)) + 0.6
+        most = max((len(some) for some in self.examples), default=1)
+        return 0.9 * (self._text_width() + 1.08 * max(most, 3)) + 0.2, 0.97 * max(1, len(self.pairs)) + 0.5
 
     def _draw(self, ax: Axes) -> None:
         most = max((len(some) for some in self.examples), default=1)
-        text, rows = 3.6, max(1, len(self.pairs))
+        text, rows = self._text_width(), max(1, len(self.pairs))
         sheet(ax, text + max(most, 3) * 1.08, rows * 1.08)
         if not self.pairs:
             heading(ax, "No errors")
@@ -255,7 +261,7 @@ class ConfusedPairsDisplay(Display):
             return
         for row, ((true, other, count, total), images) in enumerate(zip(self.pairs, self.examples, strict=True)):
             y = 1.08 * row + 0.54
-            words = {"ha": "right", "va": "center", "color": INK}
+            words: dict[str, Any] = {"ha": "right", "va": "center", "color": INK}
             ax.text(
                 text - 0.15, y - 0.18, f"{shortened(true, 22)} → {shortened(other, 22)}", fontsize=TEXT, weight="bold", **words
             )
@@ -264,4 +270,4 @@ class ConfusedPairsDisplay(Display):
             for place, image in enumerate(images):
                 draw_thumbnail(ax, image, text + 0.54 + 1.08 * place, y)
         shown = sum(pair[2] for pair in self.pairs)
-        heading(ax, f"Most frequent errors, true → predicted: {shown:,} of {self.n_errors:,} errors")
+        heading(ax, f"Most frequent errors, true → predicted\n{shown:,} of {self.n_errors:,} errors")

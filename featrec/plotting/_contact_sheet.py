@@ -170,4 +170,4 @@ class ContactSheetDisplay(Display):
     def _write(self, ax: Axes, shot: Shot, wrong: bool, x: float, y: float) -> None:
         """Write the true class, and on a second line a wrong prediction."""
         lines = [shortened(shot.true, 15)] + ([f"→ {shortened(shot.predicted, 13)}"] if wrong else [])
-        ax.text(x, y, "\n".join(lines), fontsize=6.2, color=INK, ha="center", va="top", linespacing=1.05)
+        ax.text(x, y, "\n".join(lines), fontsize=6.8, color=INK, ha="center", va="top", linespacing=1.05)

@@ -125,13 +125,13 @@ class AccuracyCostDisplay(Display):
         front = self.front_
         ax.plot(self.cost[front], accuracy[front], color=PALETTE[4], linewidth=1.4, drawstyle="steps-post", zorder=2)
         for chosen, face in ((on_front, PALETTE[4]), (~on_front, "white")):
-            style = {"facecolor": face, "edgecolor": PALETTE[4], "linewidths": 1.3, "zorder": 3}
+            style: dict[str, Any] = {"facecolor": face, "edgecolor": PALETTE[4], "linewidths": 1.3, "zorder": 3}
             ax.scatter(self.cost[chosen], accuracy[chosen], s=46, **style)
         self._settle(ax)
         self._write_names(ax, on_front)
         unknown = f"; the cost of {plural(self.n_unknown, 'model')} is unknown" if self.n_unknown else ""
         count = plural(len(front), "model")
-        heading(ax, f"Accuracy against {self.cost_name}; filled: {count} that no other beats in both{unknown}")
+        heading(ax, f"Accuracy against {self.cost_name}\nfilled: {count} that no other beats in both{unknown}")
 
     def _settle(self, ax: Axes) -> None:
         chart_style(ax, f"{self.cost_name} (logarithmic)", "accuracy in %")
@@ -150,11 +150,12 @@ class AccuracyCostDisplay(Display):
 
     def _write_names(self, ax: Axes, on_front: np.ndarray) -> None:
         """Write each name beside its point, where it overlaps no other name and no point, if there is such a place."""
-        width, height = (72 * side * 0.85 for side in ax.figure.get_size_inches())
+        width, height = (72 * side * 0.85 for side in self.figure_.get_size_inches())
         (left, right), (low, high) = np.log10(ax.get_xlim()), ax.get_ylim()
         xs = (np.log10(self.cost) - left) / (right - left) * width
         ys = (100 * self.accuracy - low) / (high - low) * height
         taken = [(x - 4, y - 4, x + 4, y + 4) for x, y in zip(xs, ys, strict=True)]
+        taken += _steps(xs[self.front_], ys[self.front_])
         for place in np.argsort(xs, kind="stable"):
             boxes = [_box(xs[place], ys[place], len(self.names[place]), offset) for offset in OFFSETS]
             overlaps = [_overlap(box, taken, place, width) for box in boxes]
@@ -185,6 +186,13 @@ def in_units(value: float, unit: str) -> str:
 def _leads(value: float) -> bool:
     """Return whether a minor tick is at 2 or 5 times a power of ten."""
     return round(value / 10 ** np.floor(np.log10(value))) in (2, 5)
+
+
+def _steps(xs: np.ndarray, ys: np.ndarray) -> list[tuple]:
+    """Return the boxes of the lines that connect the front."""
+    pairs = list(zip(xs[:-1], xs[1:], ys[:-1], ys[1:], strict=True))
+    across = [(left, low - 1, right, low + 1) for left, right, low, _ in pairs]
+    return across + [(right - 1, low, right + 1, high) for _, right, low, high in pairs]
 
 
 def _box(x: float, y: float, letters: int, offset: tuple[int, int]) -> tuple[float, float, float, float]:

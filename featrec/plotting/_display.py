@@ -95,7 +95,7 @@ def caption(ax: Axes, text: str) -> None:
 def note(ax: Axes, text: str) -> None:
     """Write in the middle of the axes why there is nothing to draw."""
     box = {"facecolor": "white", "edgecolor": FAINT, "boxstyle": "round,pad=0.5", "alpha": 0.92}
-    middle = {"ha": "center", "va": "center", "transform": ax.transAxes, "wrap": True}
+    middle: dict[str, Any] = {"ha": "center", "va": "center", "transform": ax.transAxes, "wrap": True}
     ax.text(0.5, 0.5, text, fontsize=TEXT, color=INK, bbox=box, **middle)
 
 
@@ -109,12 +109,17 @@ def chart_style(ax: Axes, xlabel: str, ylabel: str) -> None:
 
 
 def panels(ax: Axes, rows: int, columns: int, **options: Any) -> np.ndarray:
-    """Divide the place of `ax` into panels, an array of shape (rows, columns). The title of `ax` stays above them."""
+    """Divide the place of `ax` into panels, an array of shape (rows, columns). `ax` becomes a flat strip above them.
+
+    The layout of a figure reserves room for the title of the strip.
+    """
     ax.set_axis_off()
     place, figure = ax.get_subplotspec(), ax.figure
     if place is None:
         return _inset_panels(ax, rows, columns, options)
-    grid = place.subgridspec(rows, columns, **options)
+    parts = place.subgridspec(2, 1, height_ratios=[0.001, 1], hspace=0)
+    ax.set_subplotspec(parts[0])
+    grid = parts[1].subgridspec(rows, columns, **options)
     made = [figure.add_subplot(grid[row, column]) for row in range(rows) for column in range(columns)]
     return np.array(made, dtype=object).reshape(rows, columns)
 

@@ -117,7 +117,7 @@ class FiltersDisplay(Display):
     def _grid(self) -> tuple[int, int, int]:
         """Return rows and columns of panels, and columns of filters in a panel."""
         groups, n = self.filters.shape[:2]
-        across = min(n, 12) if groups == 1 else min(n, int(np.ceil(n**0.5 * 1.2)))
+        across = min(n, 12) if groups == 1 else min(n, max(1, round((1.2 * n) ** 0.5)))
         columns = min(groups, MOST_COLUMNS)
         return -(-groups // columns), columns, across
 
@@ -139,7 +139,7 @@ class FiltersDisplay(Display):
         for panel, filters, name in zip(self.axes_, self.filters, self.names, strict=True):
             panel.imshow(signed_mosaic(filters, across), interpolation="nearest")
             bare(panel)
-            panel.set_title(shortened(name, 22), fontsize=TEXT, color=INK)
+            panel.set_title(shortened(name, 22) if len(self.names) > 1 else name, fontsize=TEXT, color=INK)
         heading(ax, self.title)
         if not np.abs(self.filters).max():
             note(ax, "all filters are zero")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["HOGDisplay", "HOGTemplatesDisplay", "seen_by"]
 
 MOST_COLUMNS = 5
+# Percentile of the weights that is drawn at full length; a few large weights would shorten all other strokes.
+FULL_LENGTH = 97
 
 
 def seen_by(steps: Sequence[Any], image: Any) -> np.ndarray:
@@ -193,7 +195,7 @@ class HOGTemplatesDisplay(Display):
         columns = min(len(self.classes), MOST_COLUMNS)
         rows = -(-len(self.classes) // columns)
         shape = self.weights.shape[1] * self.cell[0] / (self.weights.shape[2] * self.cell[1])
-        return 2.1 * columns + 0.4, (1.0 * float(np.clip(shape, 0.5, 2.0)) + 0.3) * rows + 0.5
+        return 2.3 * columns + 0.3, (1.12 * float(np.clip(shape, 0.5, 2.0)) + 0.25) * rows + 0.4
 
     def _draw(self, ax: Axes) -> None:
         columns = min(len(self.classes), MOST_COLUMNS)
@@ -202,7 +204,8 @@ class HOGTemplatesDisplay(Display):
         for rest in grid.reshape(-1, 2)[len(self.classes) :].ravel():
             rest.set_axis_off()
         self.axes_ = grid.reshape(-1, 2)[: len(self.classes)]
-        longest = float(np.abs(self.weights).max())
+        strong = np.abs(self.weights[self.weights != 0])
+        longest = float(np.percentile(strong, FULL_LENGTH)) if strong.size else 0.0
         for pair, weights, name in zip(self.axes_, self.weights, self.classes, strict=True):
             for panel, sign, word in zip(pair, (1, -1), ("for", "against"), strict=True):
                 self._draw_template(panel, np.maximum(sign * weights, 0), longest)
@@ -215,7 +218,9 @@ class HOGTemplatesDisplay(Display):
     def _draw_template(self, ax: Axes, weights: np.ndarray, longest: float) -> None:
         rows, columns = weights.shape[:2]
         ax.set_facecolor(INK)
-        draw_strokes(ax, weights, *self.cell, turn=2 * np.pi if self.signed else np.pi, longest=longest, strength=0.9)
+        draw_strokes(
+            ax, weights, self.cell[0], self.cell[1], turn=2 * np.pi if self.signed else np.pi, longest=longest, strength=1.1
+        )
         bare(ax)
         ax.set_aspect("equal")
         ax.set_xlim(-0.5, columns * self.cell[1] - 0.5)

@@ -28,10 +28,10 @@ PENALTY = 0.01
 
 
 class HOGInversion:
-    """Ridge regression from the HOG code of a block to its pixels, learned from images.
+    """Ridge regression from the HOG code of a block to its pixels and to its edges, learned from images.
 
-    The pixels of a block are standardised, because HOG keeps neither its mean nor its contrast. The sums of products are
-    accumulated image by image, so memory does not grow with the number of images.
+    Edges are lengths of gradients. Both are standardised in each block, because HOG does not keep its contrast. The sums of
+    products are accumulated image by image, so memory does not grow with the number of images.
 
     Parameters
     ----------
@@ -50,29 +50,34 @@ class HOGInversion:
         self.side = tuple(cells * pixels for cells, pixels in zip(self.block, self.cell, strict=True))
         width = self.block[0] * self.block[1] * int(hog.orientations) + 1
         self.squares = np.zeros((width, width))
-        self.products = np.zeros((width, self.side[0] * self.side[1]))
+        self.products = np.zeros((width, 2 * self.side[0] * self.side[1]))
         self.n_images = 0
 
     def add(self, image: np.ndarray) -> None:
         """Learn from one image; images smaller than a block are left out."""
         if min(np.array(image.shape[:2]) - self.side) < 0:
             return
-        codes, pixels = self._codes(image), self._pixels(image)
+        codes = self._codes(image)
         self.squares += codes.T @ codes
-        self.products += codes.T @ pixels
+        self.products += codes.T @ np.hstack([self._standardised(each, image) for each in gray_and_edges(image)])
         self.n_images += 1
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """Return the gray image that the HOG of an image stands for; overlapping blocks are averaged. Values are relative."""
+        """Return the pixels and the edges that the HOG of an image stands for, shape (2, height, width).
+
+        Where blocks overlap, values are averaged; the middle of a block has more weight than its border. Values are relative,
+        and NaN beyond the last whole cell.
+        """
         penalty = PENALTY * np.trace(self.squares) / len(self.squares)
         weights = np.linalg.solve(self.squares + penalty * np.eye(len(self.squares)), self.products)
-        patches = (self._codes(image) @ weights).reshape(-1, *self.side)
-        sums, counts = (np.zeros(image.shape[:2]) for _ in range(2))
+        patches = (self._codes(image) @ weights).reshape(-1, 2, *self.side)
+        share = np.multiply.outer(*(1 - np.abs(np.linspace(-1, 1, length + 2)[1:-1]) for length in self.side))
+        sums, shares = np.zeros((2, *image.shape[:2])), np.zeros(image.shape[:2])
         for (top, left), patch in zip(self._corners(image), patches, strict=True):
             place = slice(top, top + self.side[0]), slice(left, left + self.side[1])
-            sums[place] += patch
-            counts[place] += 1
-        return np.where(counts, sums / np.maximum(counts, 1), np.nan)
+            sums[:, *place] += share * patch
+            shares[place] += share
+        return np.where(shares > 0, sums / np.where(shares > 0, shares, 1), np.nan)
 
     def _corners(self, image: np.ndarray) -> list[tuple[int, int]]:
         down, across = (
@@ -85,38 +90,46 @@ class HOGInversion:
         codes = self.hog.extract(image).reshape(len(self._corners(image)), -1).astype(np.float64)
         return np.column_stack([codes, np.ones(len(codes))])
 
-    def _pixels(self, image: np.ndarray) -> np.ndarray:
-        """Return the standardised pixels of each block."""
-        gray = as_float(as_gray(image)).astype(np.float64)
-        blocks = [gray[top : top + self.side[0], left : left + self.side[1]].ravel() for top, left in self._corners(image)]
+    def _standardised(self, values: np.ndarray, image: np.ndarray) -> np.ndarray:
+        """Return the standardised values of each block."""
+        blocks = [values[top : top + self.side[0], left : left + self.side[1]].ravel() for top, left in self._corners(image)]
         pixels = np.stack(blocks)
         pixels -= pixels.mean(axis=1, keepdims=True)
         return pixels / (pixels.std(axis=1, keepdims=True) + LEAST_CONTRAST)
 
 
-class HOGInversionDisplay(Display):
-    """An image, its HOG, and the image that a linear model makes from the HOG alone.
+def gray_and_edges(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the gray values of an image, and the lengths of its gradients."""
+    gray = as_float(as_gray(image)).astype(np.float64)
+    padded = np.pad(gray, 1, mode="edge")
+    return gray, np.hypot(padded[2:, 1:-1] - padded[:-2, 1:-1], padded[1:-1, 2:] - padded[1:-1, :-2]) / 2
 
-    The third panel shows which structure is left in HOG. Its method is the simplest one: ridge regression from the code of a
-    block of cells to the standardised pixels of the block, learned from other images; overlapping blocks are averaged. HOG
-    does not contain brightness and colour, and with unsigned orientations it does not contain which side of an edge is
-    brighter. What the model puts there is what was usual in the images that it learned from.
+
+class HOGInversionDisplay(Display):
+    """An image, its HOG, and the pixels and edges that a linear model makes from the HOG alone.
+
+    The last two panels show which structure is left in HOG. The method is the simplest one: ridge regression from the code of a
+    block of cells to the standardised pixels of the block, and to its edges, learned from other images; overlapping blocks are
+    averaged. HOG contains neither brightness nor colour, and with unsigned orientations not even which side of an edge is
+    brighter. The model puts there what was usual in the images that it learned from: pixels come back if objects are always
+    brighter (or darker) than their background, as in digits; otherwise, only edges do.
 
     Parameters
     ----------
     image : array, path, encoded bytes or PIL image
-    inverted : array of shape (height, width)
-        The image made from HOG; the scale of values does not matter, and NaN means unknown.
+    inverted : array of shape (2, height, width)
+        Pixels and edges made from HOG; the scale of values does not matter, and NaN means unknown.
     hog : HOG
     n_images : int
         Number of images that the model learned from.
 
     Attributes
     ----------
-    correlation_ : float
-        Correlation between the inverted image and the gray values of the image. NaN if one of them is uniform.
+    correlations_ : tuple of two floats
+        Correlations of the inverted pixels with the gray values of the image, and of the inverted edges with the lengths of
+        its gradients. NaN if one of them is uniform.
     axes_ : array of matplotlib Axes
-        Axes of the image, of the strokes and of the inverted image.
+        Axes of the image, the strokes, the pixels and the edges.
     ax_ : matplotlib Axes
     figure_ : matplotlib Figure
 
@@ -133,8 +146,8 @@ class HOGInversionDisplay(Display):
     >>> train, test = load_dataset("digits")
     >>> hog = HOG(pixels_per_cell=2, cells_per_block=2)
     >>> display = HOGInversionDisplay.from_estimator(hog, test[0], train)
-    >>> round(display.correlation_, 1)
-    0.8
+    >>> [round(correlation, 1) for correlation in display.correlations_]
+    [0.8, 0.7]
     """
 
     def __init__(self, image: Any, inverted: Any, hog: HOG, *, n_images: int):
@@ -142,12 +155,10 @@ class HOGInversionDisplay(Display):
         self.inverted = np.asarray(inverted, np.float64)
         self.hog = hog
         self.n_images = n_images
-        if self.inverted.shape != self.image.shape[:2]:
-            raise InputError(f"the inverted image must have shape {self.image.shape[:2]}; got {self.inverted.shape}")
-        known = np.isfinite(self.inverted)
-        gray = as_float(as_gray(self.image))[known]
-        varied = known.any() and gray.std() > 0 and self.inverted[known].std() > 0
-        self.correlation_ = float(np.corrcoef(gray, self.inverted[known])[0, 1]) if varied else float("nan")
+        if self.inverted.shape != (2, *self.image.shape[:2]):
+            raise InputError(f"the inverted image must have shape {(2, *self.image.shape[:2])}; got {self.inverted.shape}")
+        pixels, edges = map(_correlation, self.inverted, gray_and_edges(self.image))
+        self.correlations_ = pixels, edges
 
     @classmethod
     def from_estimator(
@@ -196,18 +207,27 @@ class HOGInversionDisplay(Display):
         return cls(seen, inversion.apply(seen), steps[-1], n_images=inversion.n_images).plot(ax)
 
     def _inches(self) -> tuple[float, float]:
-        return 9.5, float(np.clip(3.1 * self.image.shape[0] / self.image.shape[1], 1.6, 6.0)) + 1.0
+        return 11.0, float(np.clip(2.7 * self.image.shape[0] / self.image.shape[1], 1.4, 5.5)) + 0.8
 
     def _draw(self, ax: Axes) -> None:
-        self.axes_ = panels(ax, 1, 3).ravel()
+        self.axes_ = panels(ax, 1, 4).ravel()
         show_image(self.axes_[0], self.image)
         caption(self.axes_[0], "image")
         plot_hog(self.image, self.hog, ax=self.axes_[1])
-        caption(self.axes_[1], self.axes_[1].get_title())
-        show_image(self.axes_[2], stretched(self.inverted))
-        caption(self.axes_[2], f"made from HOG alone\ncorrelation with the gray image {self.correlation_:.2f}")
+        caption(self.axes_[1], self.axes_[1].get_title().replace(", ", "\n"))
+        for panel, made, name, share in zip(
+            self.axes_[2:], self.inverted, ("pixels", "edges"), self.correlations_, strict=True
+        ):
+            show_image(panel, stretched(made))
+            caption(panel, f"{name} made from HOG alone\ncorrelation with the true ones {share:.2f}")
         learned = f"learned from {plural(self.n_images, 'other image')}"
-        heading(ax, f"HOG turned back into an image: ridge regression from blocks to pixels, {learned}")
+        heading(ax, f"HOG turned back into an image: ridge regression from blocks of cells, {learned}")
+
+
+def _correlation(made: np.ndarray, true: np.ndarray) -> float:
+    known = np.isfinite(made)
+    varied = known.any() and made[known].std() > 0 and true[known].std() > 0
+    return float(np.corrcoef(made[known], true[known])[0, 1]) if varied else float("nan")
 
 
 def stretched(values: np.ndarray) -> np.ndarray:

@@ -194,11 +194,17 @@ class DenseGridDisplay(Display):
 
         for place, lattice in reversed(list(enumerate(self.lattices))):
             side, color = lattice.diameter, PALETTE[(5, 4, 2, 3, 0, 7, 1, 9, 8, 6)[place % len(PALETTE)]]
-            x, y = lattice.xs[len(lattice.xs) // 2] - side / 2, lattice.ys[len(lattice.ys) // 2] - side / 2
+            x, y = _central(lattice.xs, self.image.shape[1]) - side / 2, _central(lattice.ys, self.image.shape[0]) - side / 2
             for edge, strength in (("white", 3.6), (color, 2.0)):
                 square = Rectangle((x, y), side, side, fill=False, edgecolor=edge, linewidth=strength, zorder=3)
                 ax.add_patch(square)
             square.set_label(f"{side:g} pixels wide: {lattice.places.size:,}")
         handles, names = ax.get_legend_handles_labels()
-        options = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "ncols": min(3, len(handles)), "frameon": False}
-        ax.legend(handles[::-1], names[::-1], fontsize=SMALL, labelcolor=INK, handlelength=1.0, **options)
+        below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
+        ncols = min(3, len(handles))
+        ax.legend(handles[::-1], names[::-1], fontsize=SMALL, labelcolor=INK, handlelength=1.0, ncols=ncols, **below)
+
+
+def _central(places: np.ndarray, length: int) -> float:
+    """Return the place that is nearest to the middle of the image."""
+    return float(places[np.abs(places - (length - 1) / 2).argmin()])

@@ -80,7 +80,7 @@ def _head(model: Any, display: str) -> tuple[np.ndarray, np.ndarray]:
 def _one_against_rest(model: Any) -> np.ndarray | None:
     """Return the weights of the classifiers inside OneVsRestClassifier."""
     rows = [getattr(inner, "coef_", None) for inner in model.estimators_]
-    return None if any(row is None for row in rows) else np.concatenate([np.atleast_2d(row) for row in rows])
+    return None if any(row is None for row in rows) else np.concatenate([np.atleast_2d(np.asarray(row)) for row in rows])
 
 
 def _through(step: Any, weights: np.ndarray, display: str) -> np.ndarray:

@@ -35,6 +35,8 @@ __all__ = ["WhiteningDisplay", "as_patches", "signed_mosaic"]
 GAP = 0.15
 # Maximum number of images that patches are drawn from.
 LOOKED_AT = 50
+# Components with a smaller share of the largest variance contain only rounding errors.
+RANK = 1e-9
 
 
 def as_patches(rows: np.ndarray, what: str) -> np.ndarray:
@@ -156,12 +158,13 @@ class WhiteningDisplay(Display):
 
     def _draw_variances(self, ax: Axes) -> None:
         assert self.variances is not None
-        positive = self.variances > 0
+        positive = self.variances > RANK * self.variances.max(initial=0)
         places = 1 + np.arange(len(self.variances))
         ax.plot(places[positive], self.variances[positive], color=PALETTE[4], marker="o", markersize=3, linewidth=1.2)
         ax.set_yscale("log")
         chart_style(ax, "principal component", "variance before whitening")
-        caption(ax, "whitening makes these equal")
+        flat = int((~positive).sum())
+        caption(ax, "whitening makes these equal" + (f"\n({plural(flat, 'component')} without variance)" if flat else ""))
 
 
 def _some_descriptors(steps: list[Any], images: Any, count: int, random: np.random.RandomState, display: str) -> np.ndarray:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["PyramidDisplay", "region_boxes"]
 
 MOST_COLUMNS = 4
+COLORS = (PALETTE[5], PALETTE[4], PALETTE[2], PALETTE[3])
 # Regions are numbered if a level has at most this many.
 MOST_NUMBERED = 64
 
@@ -38,8 +39,7 @@ def _starts(n: int, overlap: float, margin: float) -> tuple[np.ndarray, float]:
 class PyramidDisplay(Display):
     """The regions of a spatial pyramid on an image, one panel for each level.
 
-    Regions are numbered in the order of their codes. Where regions overlap, every second region is filled, so that neighbours
-    can be told apart.
+    Regions are numbered in the order of their codes. If regions overlap, neighbours have different colours.
 
     Parameters
     ----------
@@ -127,20 +127,21 @@ class PyramidDisplay(Display):
         height, width = self.image.shape[:2]
         show_image(ax, self.image, opacity=0.7)
         sides = np.array([width, height, width, height])
-        for place, box in enumerate(region_boxes(rows, columns, self.overlap, self.margin)):
-            left, top, right, bottom = box * sides - 0.5
-            color = PALETTE[4] if (place // columns + place % columns) % 2 else PALETTE[5]
-            square = {"edgecolor": color, "linewidth": 1.6, "facecolor": color}
-            ax.add_patch(Rectangle((left, top), right - left, bottom - top, **{**square, "facecolor": "none"}))
-            if self.overlap and (place // columns + place % columns) % 2 == 0:
-                ax.add_patch(Rectangle((left, top), right - left, bottom - top, **{**square, "alpha": 0.22, "linewidth": 0}))
-            if rows * columns <= MOST_NUMBERED:
+        boxes = region_boxes(rows, columns, self.overlap, self.margin) * sides - 0.5
+        for colored in (False, True):
+            for place, (left, top, right, bottom) in enumerate(boxes):
+                # Neighbours have different colours where their borders cross.
+                color = COLORS[2 * (place // columns % 2) + place % columns % 2] if self.overlap else COLORS[0]
+                look: dict[str, Any] = {"edgecolor": color if colored else "white", "linewidth": 1.8 if colored else 3.4}
+                ax.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, **look))
+        if rows * columns <= MOST_NUMBERED:
+            for place, (left, top, right, bottom) in enumerate(boxes):
                 self._write_number(ax, first + place, (left + right) / 2, (top + bottom) / 2, max(rows, columns))
         ax.set_xlim(-0.5, width - 0.5)
         ax.set_ylim(height - 0.5, -0.5)
 
     def _write_number(self, ax: Axes, number: int, x: float, y: float, regions: int) -> None:
-        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "boxstyle": "round,pad=0.15"}
+        box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "boxstyle": "round,pad=0.15"}
         size = SMALL if regions <= 4 else SMALL - 2
         ax.text(x, y, str(number), fontsize=size, color=INK, ha="center", va="center", bbox=box)
 

@@ -18,6 +18,7 @@ __all__ = ["VocabularySizeDisplay"]
 # Endings of the names of parameters that hold a size, or a vocabulary that has one.
 NAMES = ("vocabulary", "n_words", "n_components", "n_clusters")
 MOST_LINES = 8
+COLORS = (4, 5, 2, 3, 0, 1, 7, 9)
 STYLES = ("-", "--", ":", "-.")
 
 
@@ -44,8 +45,9 @@ class VocabularySizeDisplay(Display):
     --------
     >>> from featrec.plotting import VocabularySizeDisplay
     >>> display = VocabularySizeDisplay([50, 100, 200], [[0.6, 0.7], [0.7, 0.8], [0.75, 0.8]]).plot()
-    >>> display.ax_.get_title()
-    'Accuracy is highest with 200 words: 77.5 %'
+    >>> print(display.ax_.get_title())
+    Accuracy is highest with 200 words: 77.5 %
+    mean of 2 splits, bars: standard deviation
     """
 
     def __init__(self, sizes: Any, scores: Any, *, score_name: str = "accuracy"):
@@ -105,10 +107,8 @@ class VocabularySizeDisplay(Display):
     def _draw(self, ax: Axes) -> None:
         for place, (name, means) in enumerate(self.means_.items()):
             spread = self.deviations_[name]
-            style: dict[str, Any] = {
-                "color": PALETTE[(4, 5, 2, 3, 0, 1, 7, 9)[place]],
-                "linestyle": STYLES[place % len(STYLES)],
-            }
+            color, line = PALETTE[COLORS[place]], STYLES[place % len(STYLES)]
+            style: dict[str, Any] = {"color": color, "linestyle": line}
             style |= {"marker": "os^Dv"[place % 5], "markersize": 5, "linewidth": 1.6, "capsize": 3, "elinewidth": 1.1}
             shift = 1 + 0.012 * (place - (len(self.means_) - 1) / 2)
             bars = None if spread is None else 100 * spread
@@ -118,7 +118,7 @@ class VocabularySizeDisplay(Display):
         ticks = self.sizes[:: -(-len(self.sizes) // 12)] if many else self.sizes
         ax.set_xticks(ticks, [f"{size:,.0f}" for size in ticks], rotation=45 if len(ticks) > 7 else 0)
         ax.minorticks_off()
-        chart_style(ax, "number of words (logarithmic)", self._score_label())
+        chart_style(ax, "number of words (logarithmic)", f"{self.score_name} in %")
         ax.grid(axis="y", color="#e3e6ea", linewidth=0.8)
         ax.set_axisbelow(True)
         if len(self.means_) > 1:
@@ -128,15 +128,14 @@ class VocabularySizeDisplay(Display):
             row, column = np.unravel_index(np.nanargmax(table), table.shape)
             best = f"is highest with {self.sizes[column]:,.0f} words: {100 * table[row, column]:.1f} %"
             named = list(self.means_)[row]
-            heading(ax, f"{self.score_name.capitalize()} {best}" + (f"\n({named})" if named else ""))
+            heading(ax, f"{self.score_name.capitalize()} {best}" + (f" ({named})" if named else "") + self._bars())
         else:
             heading(ax, "All fits of the search failed")
 
-    def _score_label(self) -> str:
+    def _bars(self) -> str:
+        """Return what the error bars are."""
         splits = {values.shape[1] for values in self.scores.values() if values.ndim == 2}
-        if not splits or max(splits) < 2:
-            return f"{self.score_name} in %"
-        return f"{self.score_name} in %, mean and standard deviation of {max(splits)} splits"
+        return f"\nmean of {max(splits)} splits, bars: standard deviation" if splits and max(splits) > 1 else ""
 
 
 def _parameter(names: list[str], asked: str | None) -> str:

@@ -12,7 +12,7 @@ from featrec.exceptions import InputError
 from featrec.images import read_image
 from featrec.plotting._canvas import FAINT, INK, PALETTE, show_image
 from featrec.plotting._display import SMALL, Display, caption, chart_style, check_count, heading, note, panels, plural
-from featrec.plotting._keypoints import frames_on
+from featrec.plotting._keypoints import frames_on, lattices_of
 from featrec.plotting._keypoints_display import image_inches, why_none
 from featrec.plotting._linear_weights import inner_model, steps_of
 from featrec.plotting._words import OTHER, described, draw_word_map
@@ -147,7 +147,9 @@ class WordMapDisplay(Display):
         colors[frequent] = PALETTE[: len(frequent)]
         draw_word_map(ax, self.image, self.bag, self.words.astype(int), colors)
         used = int(np.count_nonzero(counts))
-        heading(ax, f"{plural(len(self.words), 'descriptor')}, {used:,} of {plural(self.n_words, 'word')}")
+        lattices = lattices_of(frames_on(self.image, self.bag))
+        sizes = f"\nthe map shows the smallest of {len(lattices)} sizes" if len(lattices) > 1 else ""
+        heading(ax, f"{plural(len(self.words), 'descriptor')}, {used:,} of {plural(self.n_words, 'word')}{sizes}")
         if not len(self.words):
             note(ax, why_none(self.image))
             return
@@ -163,8 +165,8 @@ class WordMapDisplay(Display):
         rest = 100 * (1 - counts[frequent].sum() / len(self.words))
         if rest > 0:
             handles.append(Patch(facecolor=OTHER, edgecolor=INK, linewidth=0.4, label=f"others: {rest:.0f} %"))
-        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "ncols": 3, "frameon": False}
-        ax.legend(handles=handles, fontsize=SMALL, labelcolor=INK, handlelength=1.2, **place)
+        below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.01), "frameon": False}
+        ax.legend(handles=handles, fontsize=SMALL, labelcolor=INK, handlelength=1.2, ncols=3, **below)
 
 
 class WordHistogramsDisplay(Display):
@@ -251,6 +253,7 @@ class WordHistogramsDisplay(Display):
         """Draw the words in descending order of the difference of their shares, A above and B below the axis."""
         n_words = self.shares.shape[1]
         shown = np.sort(np.argsort(-self.shares.max(axis=0), kind="stable")[: self.max_words])
+        shown = shown[self.shares[:, shown].any(axis=0)]
         shown = shown[np.argsort(self.shares[1, shown] - self.shares[0, shown], kind="stable")]
         places = np.arange(len(shown))
         for row, sign, color in ((0, 1, PALETTE[4]), (1, -1, PALETTE[0])):
@@ -265,11 +268,12 @@ class WordHistogramsDisplay(Display):
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
         ax.tick_params(axis="x", labelsize=SMALL - 2 if len(shown) > 20 else SMALL, length=0)
         ax.spines["bottom"].set_color(FAINT)
-        for name, height in (("A", 0.97), ("B", 0.03)):
-            where = {"transform": ax.transAxes, "ha": "right", "va": "top" if name == "A" else "bottom"}
-            ax.text(0.995, height, name, fontsize=12, weight="bold", color=INK, **where)
-        some = f"{len(shown)} of " if len(shown) < n_words else ""
-        caption(ax, f"{some}{plural(n_words, 'word')}; the histograms share {100 * self.intersection_:.0f} %")
+        box: dict[str, Any] = {"fontsize": 12, "weight": "bold", "color": INK, "transform": ax.transAxes}
+        ax.text(0.99, 0.97, "A", ha="right", va="top", **box)
+        ax.text(0.01, 0.03, "B", ha="left", va="bottom", **box)
+        used = int(self.shares.any(axis=0).sum())
+        some = f"{len(shown)} of the {used}" if len(shown) < used else f"{used}"
+        caption(ax, f"{some} words that occur, of {n_words:,}; the histograms share {100 * self.intersection_:.0f} %")
         empty = [name for name, counts in zip("AB", self.counts, strict=True) if not counts.sum()]
         if empty:
             note(ax, f"no local features in image {' and '.join(empty)}")
